@@ -1,0 +1,1 @@
+"""Sequence-to-function library: one module per noun, imported in the order rows -> encoder -> head -> comparison."""

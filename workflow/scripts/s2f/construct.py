@@ -1,0 +1,134 @@
+"""Constructs: how an insert and the plasmid around it become the fixed window that an encoder reads.
+
+Sources: plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
+MPRA_DOWNSTREAM; MIT header); lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in
+alphagenome_FT_MPRA (MIT). The compact window follows section 1.7 of the MPRA notes of that field: the window is
+re-cut from real flank, never rolled, and holds no N.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2f import dna
+from s2f.files import InputError
+
+GOSAI_UPSTREAM = (
+    "ACGAAAATGTTGGATGCTCATACTCGTCCTTTTTCAATATTATTGAAGCATTTATCAGGGTTACTAGTACGTCTCTCAAGGATAAGTAAGTAATATTAAG"
+    "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
+    "CATCAAAACAAAACGAAACAAAACAAACTAGCAAAATAGGCTGTCCCCAGTGCAAGTGCAGGTGCCAGAACATTTCTCTGGCCTAACTGGCCGCTTGACG"
+)
+GOSAI_DOWNSTREAM = (
+    "CACTGCGGCTCCTGCGATCTAACTGGCCGGTACCTGAGCTCGCTAGCCTCGAGGATATCAAGATCTGGCCTCGGCGGCCAAGCTTAGACACTAGAGGGTA"
+    "TATAATGGAAGCTCGACTTCCAGCTTGGCAATCCGGTACTGTTGGTAAAGCCACCATGGTGAGCAAGGGCGAGGAGCTGTTCACCGGGGTGGTGCCCATC"
+    "CTGGTCGAGCTGGACGGCGACGTAAACGGCCACAAGTTCAGCGTGTCCGGCGAGGGCGAGGGCGATGCCACCTACGGCAAGCTGACCCTGAAGTTCATCT"
+)
+LENTIMPRA_UPSTREAM = "AGGACCGGATCAACT"
+LENTIMPRA_DOWNSTREAM = "CATTGCGTGAACCGA" + "TCCATTATATACCCTCTAGTGTCGGTTCACGCAATG" + "AGAGACTGAGGCCAC"
+
+FLANKS = {
+    "gosai_episomal": (GOSAI_UPSTREAM, GOSAI_DOWNSTREAM),
+    "lentimpra": (LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM),
+    "none": ("", ""),
+}
+LAYOUTS = ("centered", "compact", "whole")
+
+
+@dataclass(frozen=True)
+class Construct:
+    """Window of `length` bp that holds the whole insert between real flank.
+
+    layout `centered`: the missing bases are split, floor half upstream and ceil half downstream (boda2).
+    layout `compact`: as the compact window: at most min(200, `flank_bp`) bases per side.
+    layout `whole`: all of both flanks; the insert must fill the rest exactly (lentiMPRA: 15 + 200 + 66 = 281).
+    """
+
+    length: int
+    upstream: str
+    downstream: str
+    layout: str = "centered"
+    flank_bp: int = 200
+
+    @staticmethod
+    def from_spec(spec):
+        """Build from a config section: `flanks` (a name of `FLANKS`) or `upstream` and `downstream`, `length`,
+        `layout`, `flank_bp`. Raises `InputError` for an unknown name or layout."""
+        if "flanks" in spec:
+            if spec["flanks"] not in FLANKS:
+                raise InputError(f"construct: flanks {spec['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
+            upstream, downstream = FLANKS[spec["flanks"]]
+        else:
+            upstream, downstream = dna.clean(spec["upstream"]), dna.clean(spec["downstream"])
+        if spec.get("layout", "centered") not in LAYOUTS:
+            raise InputError(f"construct: layout {spec['layout']!r} is unknown; known: {', '.join(LAYOUTS)}")
+        return Construct(
+            int(spec["length"]), upstream, downstream, spec.get("layout", "centered"), int(spec.get("flank_bp", 200))
+        )
+
+    def spec(self):
+        """A dict that `from_spec` turns into an equal construct: what checkpoints and caches store."""
+        return {
+            "length": self.length, "upstream": self.upstream, "downstream": self.downstream,
+            "layout": self.layout, "flank_bp": self.flank_bp,
+        }  # fmt: skip
+
+    def flank_lengths(self, insert_length, shift=0):
+        """(left, right) flank in bp around an insert when the window is moved `shift` bp downstream.
+
+        Raises `InputError` when the insert does not fit or the flank has too few real bases.
+        """
+        pad = self.length - insert_length
+        if insert_length < 1:
+            raise InputError("insert is empty")
+        if pad < 0:
+            raise InputError(f"insert of {insert_length} bp is longer than the window of {self.length} bp")
+        if self.layout == "compact":
+            cap_up = cap_down = min(200, self.flank_bp)
+            base = min(cap_up, pad // 2)
+        else:
+            cap_up, cap_down = len(self.upstream), len(self.downstream)
+            base = cap_up if self.layout == "whole" else pad // 2
+        if self.layout == "whole" and (shift or pad != cap_up + cap_down):
+            if shift:
+                raise InputError("layout 'whole' shows all of both flanks: it cannot be shifted")
+            expected = self.length - cap_up - cap_down
+            raise InputError(f"insert is {insert_length} bp, layout 'whole' of {self.length} bp expects {expected} bp")
+        left = base - shift
+        right = pad - left
+        cap_up, cap_down = min(cap_up, len(self.upstream)), min(cap_down, len(self.downstream))
+        if not (0 <= left <= cap_up and 0 <= right <= cap_down):
+            raise InputError(
+                f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs {left} + {right} bp "
+                f"of flank; there are {cap_up} + {cap_down} bp"
+            )
+        return left, right
+
+    def shift_range(self, insert_length):
+        """Smallest and largest shift that the real flank allows for an insert of this length."""
+        left, right = self.flank_lengths(insert_length)
+        if self.layout == "whole":
+            return 0, 0
+        cap = min(200, self.flank_bp) if self.layout == "compact" else self.length
+        cap_up, cap_down = min(cap, len(self.upstream)), min(cap, len(self.downstream))
+        return -min(cap_up - left, right), min(left, cap_down - right)
+
+    def assemble(self, inserts, shift=0):
+        """Codes (N, length) uint8 of the windows around `inserts`, a sequence of texts of any mix of lengths.
+
+        `shift` moves the window downstream by re-cutting it from longer flank. Raises `InputError` as
+        `flank_lengths`, naming the 0-based place of the insert.
+        """
+        out = np.empty((len(inserts), self.length), np.uint8)
+        upstream, downstream = dna.encode(self.upstream), dna.encode(self.downstream)
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            try:
+                left, right = self.flank_lengths(int(length), shift)
+            except InputError as error:
+                raise InputError(f"insert {places[0]}: {error}") from None
+            out[places, :left] = upstream[len(upstream) - left :]
+            joined = dna.encode("".join(inserts[i] for i in places))
+            out[places, left : left + length] = joined.reshape(len(places), length)
+            out[places, left + length :] = downstream[:right]
+        return out

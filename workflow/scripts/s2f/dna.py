@@ -1,0 +1,50 @@
+"""Nucleotide sequences as text and as integer codes: A 0, C 1, G 2, T 3, N 4."""
+
+import numpy as np
+
+ALPHABET = "ACGTN"
+N_CODE = 4
+
+_CODE_OF_BYTE = np.full(256, 255, np.uint8)
+for _code, _letter in enumerate(ALPHABET):
+    _CODE_OF_BYTE[ord(_letter)] = _CODE_OF_BYTE[ord(_letter.lower())] = _code
+_CODE_OF_BYTE[ord("U")] = _CODE_OF_BYTE[ord("u")] = 3
+_BYTE_OF_CODE = np.frombuffer(ALPHABET.encode(), np.uint8)
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
+
+
+def encode(sequence):
+    """Codes of one sequence: uint8 array (length,). Case is ignored and U read as T.
+
+    Raises `ValueError` naming the first letter outside ACGTUN and its 0-based position.
+    """
+    codes = _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
+    if (codes == 255).any():
+        place = int((codes == 255).argmax())
+        raise ValueError(f"letter {sequence[place]!r} at position {place} is not one of A, C, G, T, U, N")
+    return codes
+
+
+def decode(codes):
+    """Text of a uint8 code array (length,)."""
+    return _BYTE_OF_CODE[codes].tobytes().decode()
+
+
+def clean(sequence):
+    """The sequence in canonical form: upper case, U as T. Raises `ValueError` like `encode`."""
+    return decode(encode(sequence))
+
+
+def reverse_complement(codes):
+    """Reverse complement along the last axis of a uint8 code array (..., length); N stays N."""
+    return _COMPLEMENT[codes[..., ::-1]]
+
+
+def reverse_complement_text(sequence):
+    """Reverse complement of a sequence given as text."""
+    return decode(reverse_complement(encode(sequence)))
+
+
+def one_hot(codes, dtype=np.float32):
+    """One-hot (..., length, 4) of codes (..., length) in the order A, C, G, T; N is four zeros."""
+    return np.eye(5, 4, dtype=dtype)[codes]
