@@ -49,18 +49,28 @@ class Construct:
     layout: str = "centered"
     flank_bp: int = 200
 
+    def __post_init__(self):
+        """Refuse an unknown layout and flanks with another letter than A, C, G, T: an N is no real flank."""
+        if self.layout not in LAYOUTS:
+            raise InputError(f"construct: layout {self.layout!r} is unknown; known: {', '.join(LAYOUTS)}")
+        for side in ("upstream", "downstream"):
+            odd = set(getattr(self, side)) - set("ACGT")
+            if odd:
+                raise InputError(f"construct: {side} holds {min(odd)!r}, expected real flank of A, C, G, T only")
+
     @staticmethod
     def from_spec(spec):
-        """Build from a config section: `flanks` (a name of `FLANKS`) or `upstream` and `downstream`, `length`,
-        `layout`, `flank_bp`. Raises `InputError` for an unknown name or layout."""
-        if "flanks" in spec:
-            if spec["flanks"] not in FLANKS:
-                raise InputError(f"construct: flanks {spec['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
+        """Build from a config section: `flanks` (a name of `FLANKS`) or both `upstream` and `downstream`, `length`,
+        `layout`, `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
+        own = [side for side in ("upstream", "downstream") if side in spec]
+        if ("flanks" in spec) == bool(own) or len(own) == 1:
+            raise InputError("construct: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
+        if own:
+            upstream, downstream = (spec[side].upper().replace("U", "T") for side in own)
+        elif spec["flanks"] in FLANKS:
             upstream, downstream = FLANKS[spec["flanks"]]
         else:
-            upstream, downstream = dna.clean(spec["upstream"]), dna.clean(spec["downstream"])
-        if spec.get("layout", "centered") not in LAYOUTS:
-            raise InputError(f"construct: layout {spec['layout']!r} is unknown; known: {', '.join(LAYOUTS)}")
+            raise InputError(f"construct: flanks {spec['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
         return Construct(
             int(spec["length"]), upstream, downstream, spec.get("layout", "centered"), int(spec.get("flank_bp", 200))
         )
@@ -98,8 +108,8 @@ class Construct:
         cap_up, cap_down = min(cap_up, len(self.upstream)), min(cap_down, len(self.downstream))
         if not (0 <= left <= cap_up and 0 <= right <= cap_down):
             raise InputError(
-                f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs {left} + {right} bp "
-                f"of flank; there are {cap_up} + {cap_down} bp"
+                f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs "
+                f"{left} + {right} bp of flank; there are {cap_up} + {cap_down} bp"
             )
         return left, right
 
@@ -113,11 +123,12 @@ class Construct:
         return -min(cap_up - left, right), min(left, cap_down - right)
 
     def assemble(self, inserts, shift=0):
-        """Codes (N, length) uint8 of the windows around `inserts`, a sequence of texts of any mix of lengths.
+        """Codes (N, length) uint8 of the windows around `inserts`, texts of any mix of lengths.
 
         `shift` moves the window downstream by re-cutting it from longer flank. Raises `InputError` as
-        `flank_lengths`, naming the 0-based place of the insert.
+        `flank_lengths` and for an illegal letter, naming the 0-based place of the insert.
         """
+        inserts = list(inserts)  # by place: a column of a filtered frame would be looked up by its row labels
         out = np.empty((len(inserts), self.length), np.uint8)
         upstream, downstream = dna.encode(self.upstream), dna.encode(self.downstream)
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
@@ -128,7 +139,19 @@ class Construct:
             except InputError as error:
                 raise InputError(f"insert {places[0]}: {error}") from None
             out[places, :left] = upstream[len(upstream) - left :]
-            joined = dna.encode("".join(inserts[i] for i in places))
-            out[places, left : left + length] = joined.reshape(len(places), length)
+            out[places, left : left + length] = _encode(inserts, places)
             out[places, left + length :] = downstream[:right]
         return out
+
+
+def _encode(inserts, places):
+    """Codes (P, length) of the `inserts` at `places`, all of one length."""
+    try:
+        return dna.encode("".join(inserts[i] for i in places)).reshape(len(places), -1)
+    except ValueError:
+        for place in places:
+            try:
+                dna.encode(inserts[place])
+            except ValueError as error:
+                raise InputError(f"insert {place}: {error}") from None
+        raise

@@ -1,4 +1,4 @@
-"""Reading and writing files so that a file under its final name is always whole, and errors name file, place and mend."""
+"""Reading and writing files: a file under its final name is always whole, errors name file, place and mend."""
 
 import contextlib
 import hashlib
@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-
-import pandas as pd
 
 
 class InputError(ValueError):
@@ -30,7 +28,7 @@ def atomic(path):
         _flush(temporary)
         if path.is_dir():
             remove(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         remove(temporary)
         raise
@@ -75,6 +73,8 @@ def read_json(path):
         raise InputError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
 
 
 def write_table(path, table):
@@ -88,43 +88,75 @@ def read_table(path, columns=(), text=(), separator="\t"):
 
     Every cell comes back as the text it is (empty where missing), so `7`, `007` and `X` of a chromosome column
     survive; `numbers` converts. Parameters: `columns` that must exist; `text` is the human name of the table for
-    messages; `separator` one character. Raises `InputError` when the file or a column is missing or a line has a
-    different number of cells.
+    messages; `separator` one character. Row i of the frame is line i + 2 of the file, as long as no quoted cell holds
+    a line break. Raises `InputError` when the
+    file or a column is missing, a column name occurs twice, a line is blank (at the end of the file it is ignored) or
+    has another number of cells than the header.
     """
-    what = text or "table"
-    try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_filter=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file ({what})") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a table separated by {separator!r}: {error}") from None
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(
-            f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, table.columns))}"
+    # here, because the Snakefile needs this module and must load without them. Not pandas.read_csv: it fills short
+    # lines, takes the first column of a file with longer lines for an index and skips blank lines, without a word
+    import numpy as np
+    import pyarrow
+    from pyarrow import csv
+
+    odd = []
+
+    def on_odd_line(line):
+        """Keep what is wrong with the first line of another length than the header, and stop there."""
+        odd.append(
+            f"line {line.number}: {line.actual_columns} cell(s), expected {line.expected_columns} as in the header"
         )
-    return table
+        return "error"
+
+    options = {
+        "read_options": csv.ReadOptions(use_threads=False),  # else lines have no numbers
+        "parse_options": csv.ParseOptions(
+            delimiter=separator, ignore_empty_lines=False, invalid_row_handler=on_odd_line
+        ),
+    }
+    try:
+        names = csv.open_csv(path, **options).schema.names
+        as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False)
+        table = csv.read_csv(path, convert_options=as_text, **options)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file ({text or 'table'})") from None
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: {odd[0] if odd else f'not a table separated by {separator!r}: {error}'}") from None
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{path}: column {name!r} occurs {names.count(name)} times")
+    for name in columns:
+        if name not in names:
+            raise InputError(f"{path}: column {name!r} is missing; the file has: {', '.join(map(repr, names))}")
+    table = table.to_pandas()
+    blank = (table == "").all(axis=1).to_numpy()
+    end = len(table) - int(np.logical_and.accumulate(blank[::-1]).sum())
+    if blank[:end].any():
+        raise InputError(f"{path}: line {int(blank.argmax()) + 2} is blank")
+    return table[:end]
 
 
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
 
 
 def numbers(table, column, path):
-    """Convert a text column to float64; cells of `MISSING` become NaN.
+    """Convert a text column of `read_table` to float64; cells of `MISSING` become NaN.
 
-    Raises `InputError` naming file, line (header is line 1) and cell when a cell is neither a number nor missing,
-    or is infinite.
+    Raises `InputError` naming file, line (row label + 2: the header is line 1) and cell when a cell is neither a
+    number nor missing, or is infinite.
     """
+    import pandas as pd
+
     cells = table[column].str.strip()
     values = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce")
     bad = (values.isna() & ~cells.isin(MISSING)) | values.isin([float("inf"), float("-inf")])
     if bad.any():
         place = int(bad.to_numpy().argmax())
-        raise InputError(f"{path}: line {place + 2}: {column} is {cells.iloc[place]!r}, expected a number")
+        raise InputError(f"{path}: line {cells.index[place] + 2}: {column} is {cells.iloc[place]!r}, expected a number")
     return values.astype("float64")
 
 
 def sha256_file(path):
     """Hexadecimal SHA-256 of a file's bytes."""
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

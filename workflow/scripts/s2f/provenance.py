@@ -13,8 +13,13 @@ def code_fingerprint(program, *modules):
 
     Comments, docstrings and layout do not count, so only a change of behaviour changes the value. Modules that a
     registry loads by name cannot be seen in the imports: the caller names them in `modules`
-    (``code_fingerprint("train_head", "s2f.heads.boda")``).
+    (``code_fingerprint("train_head", "s2f.heads.boda")``). Values of different Python versions cannot be compared, as
+    their syntax trees differ. Raises `ModuleNotFoundError` for a program or module that does not exist (not
+    `FileNotFoundError`, which Snakemake takes in `params` for "not known yet").
     """
+    for name in (program, *modules):
+        if _source(name) is None:
+            raise ModuleNotFoundError(f"no program or module {name!r} in {SCRIPTS}")
     seen = {}
     waiting = [program, *modules]
     while waiting:
@@ -25,8 +30,6 @@ def code_fingerprint(program, *modules):
         tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
         seen[name] = ast.dump(tree)
         waiting += _imports(tree, name, path.name == "__init__.py")
-    if program not in seen:
-        raise FileNotFoundError(f"no program or module {program!r} in {SCRIPTS}")
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

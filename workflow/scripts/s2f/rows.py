@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from s2f import dna
-from s2f.files import InputError, atomic
+from s2f.files import MISSING, InputError, atomic
 
 # column -> pandas dtype; `label` is the measured value (log2FC, or 0/1 in a classification)
 COLUMNS = {
@@ -14,6 +14,7 @@ COLUMNS = {
     "chrom": "str", "start": "Int64", "end": "Int64", "strand": "str",
     "allele": "str", "pair_id": "str", "group": "str", "published": "str",
 }  # fmt: skip
+NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
 
 
@@ -21,9 +22,11 @@ def canonical(table, path, task="regression"):
     """Check a table and return it in canonical form.
 
     `table` needs `row_id`, `sequence`, `label`; other columns of `COLUMNS` are filled with missing values and unknown
-    ones refused. Sequences become upper-case ACGTN with U as T, chromosomes `chr7` (never `7`). `path` names the
-    source in messages. Raises `InputError` with the row at fault for: duplicate or empty row_id, illegal base, empty
-    sequence, non-finite label, a label other than 0 and 1 in a classification, alleles other than ref and alt.
+    ones refused. Text columns become text, sequences upper-case ACGTN with U as T, chromosomes `chr7` (never `7`).
+    `path` names the source in messages. Raises `InputError` with the row at fault for: an empty or duplicate row_id
+    or one with a tab or line break, illegal base, empty sequence, non-finite label, a label other than 0 and 1 in a
+    classification, a negative or infinite stderr, an end without start (or the reverse) or not after it, strands
+    other than + and -, alleles other than ref and alt.
     """
     unknown = set(table.columns) - set(COLUMNS)
     if unknown:
@@ -31,29 +34,46 @@ def canonical(table, path, task="regression"):
     if len(table) == 0:
         raise InputError(f"{path}: no rows are left; check the filters and the label column")
     table = table.reset_index(drop=True)
-    out = pd.DataFrame(index=table.index)
-    for name, dtype in COLUMNS.items():
-        empty = "" if dtype == "str" else np.nan if dtype == "float64" else pd.NA
-        column = table[name] if name in table else pd.Series([empty] * len(table), index=table.index)
-        out[name] = column.fillna("").astype(object) if dtype == "str" else column.astype(dtype)
+    out = pd.DataFrame({name: _column(table, name, dtype) for name, dtype in COLUMNS.items()})
 
-    duplicated = out["row_id"].duplicated()
-    if duplicated.any():
-        raise InputError(f"{path}: row_id {out['row_id'][duplicated].iloc[0]!r} occurs more than once")
-    if (out["row_id"] == "").any():
-        raise InputError(f"{path}: row {int((out['row_id'] == '').argmax()) + 1}: row_id is empty")
-    out["sequence"] = [_clean(s, row, path) for s, row in zip(out["sequence"], out["row_id"], strict=True)]
-    out["chrom"] = out["chrom"].map(chromosome)
-    bad = ~np.isfinite(out["label"])
-    if bad.any():
-        raise InputError(f"{path}: row {out['row_id'][bad].iloc[0]!r}: label is missing or not finite")
-    if task == "classification" and not out["label"].isin([0.0, 1.0]).all():
-        row = out[~out["label"].isin([0.0, 1.0])].iloc[0]
-        raise InputError(f"{path}: row {row['row_id']!r}: label is {row['label']}, a classification expects 0 or 1")
-    if not out["allele"].isin(["", "ref", "alt"]).all():
-        row = out[~out["allele"].isin(["", "ref", "alt"])].iloc[0]
-        raise InputError(f"{path}: row {row['row_id']!r}: allele is {row['allele']!r}, expected ref, alt or empty")
+    ids = out["row_id"]
+    if (ids == "").any():
+        raise InputError(f"{path}: row {int((ids == '').argmax()) + 1}: row_id is empty")
+    if ids.duplicated().any():
+        raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once")
+    names = ids.tolist()
+    odd = next((row for row in names if "\t" in row or "\n" in row or "\r" in row), None)
+    if odd is not None:
+        raise InputError(f"{path}: row_id {odd!r} holds a tab or a line break")
+    out["sequence"] = [_clean(s, row, path) for s, row in zip(out["sequence"].tolist(), names, strict=True)]
+    out["chrom"] = out["chrom"].map({name: chromosome(name) for name in out["chrom"].unique()})
+
+    def refuse(bad, column, expected):
+        """Name the first row of the mask `bad`, its value in `column` and what is expected there."""
+        if bad.any():
+            row = out.iloc[int(np.argmax(bad))]
+            value = repr(row[column]) if isinstance(row[column], str) else row[column]
+            raise InputError(f"{path}: row {row['row_id']!r}: {column} is {value}, {expected}")
+
+    label, stderr, start, end = (out[name].to_numpy(np.float64, na_value=np.nan) for name in NUMBERS)
+    refuse(~np.isfinite(label), "label", "missing or not finite")
+    if task == "classification":
+        refuse(~np.isin(label, (0.0, 1.0)), "label", "a classification expects 0 or 1")
+    refuse((stderr < 0) | np.isinf(stderr), "stderr", "expected a number of at least 0")
+    refuse(np.isnan(start) != np.isnan(end), "end", "expected both start and end, or neither")
+    refuse(end <= start, "end", "expected a number above start (coordinates are 0-based and half-open)")
+    refuse(~out["strand"].isin(["", "+", "-"]), "strand", "expected +, - or empty")
+    refuse(~out["allele"].isin(["", "ref", "alt"]), "allele", "expected ref, alt or empty")
     return out
+
+
+def _column(table, name, dtype):
+    """One column of the canonical form in its dtype, filled with missing values where the table has none."""
+    if name in table:
+        column = table[name].astype(dtype)
+        return column.fillna("") if dtype == "str" else column
+    missing = {"str": "", "float64": np.nan, "Int64": pd.NA}[dtype]
+    return pd.Series(missing, index=table.index, dtype=dtype)
 
 
 def _clean(sequence, row, path):
@@ -66,13 +86,16 @@ def _clean(sequence, row, path):
 
 
 def chromosome(name):
-    """Canonical chromosome name: `7`, `chr7`, `Chr7` and `7.0` give `chr7`, `x` gives `chrX`; empty stays empty."""
+    """Canonical chromosome name: `7`, `chr7`, `Chr7`, `07` and `7.0` give `chr7`, `x` gives `chrX`, `MT` gives `chrM`
+    (one molecule, two names); missing and `.` stay empty."""
     name = str(name).strip()
-    if name in ("", "NA", "nan", "None"):
+    if name in MISSING or name == ".":
         return ""
     bare = name[3:] if name.lower().startswith("chr") else name
     bare = bare[:-2] if bare.endswith(".0") and bare[:-2].isdigit() else bare
-    return "chr" + (bare.upper() if bare.lower() in ("x", "y", "m", "mt") else bare)
+    if bare.isdigit():
+        return f"chr{int(bare)}"
+    return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
 
 
 def rows_sha256(table):
@@ -81,16 +104,18 @@ def rows_sha256(table):
     Labels enter as the shortest text that gives the same float64 (Python repr), so the value does not depend on
     files or platforms.
     """
-    lines = sorted(
-        f"{row}\t{sequence}\t{float(label)!r}\n"
-        for row, sequence, label in zip(table["row_id"], table["sequence"], table["label"], strict=True)
-    )
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    columns = (table["row_id"].tolist(), table["sequence"].tolist(), table["label"].to_numpy(np.float64).tolist())
+    return _sha256([f"{row}\t{sequence}\t{label!r}\n" for row, sequence, label in zip(*columns, strict=True)])
 
 
 def sequences_sha256(row_ids, sequences):
     """SHA-256 over the sorted (row_id, sequence): what an embedding cache was made from, whatever the label."""
-    lines = sorted(f"{row}\t{sequence}\n" for row, sequence in zip(row_ids, sequences, strict=True))
+    columns = (np.asarray(row_ids, object), np.asarray(sequences, object))
+    return _sha256([f"{row}\t{sequence}\n" for row, sequence in zip(*columns, strict=True)])
+
+
+def _sha256(lines):
+    lines.sort()
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

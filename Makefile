@@ -1,0 +1,44 @@
+# make         set up and run the embedded default study
+# make setup   make .venv with pinned requirements
+# make test    all tests            make test-fast   those of a few seconds
+# make lint    formatters and linters
+# make bench   speed, as ratios and fractions of this machine's limits
+
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: all setup test test-fast lint format bench clean
+
+all: setup
+	snakemake
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.txt constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	@touch $@
+
+test: setup
+	python -m pytest
+
+test-fast: setup
+	python -m pytest -m "not slow"
+
+lint: setup
+	ruff format --check .
+	ruff check .
+	snakefmt --check workflow
+	snakemake --lint
+
+format: setup
+	ruff format .
+	ruff check --fix .
+	snakefmt workflow
+
+bench: setup
+	PYTHONPATH=workflow/scripts python -m bench
+
+clean:
+	rm -rf results logs benchmarks .snakemake

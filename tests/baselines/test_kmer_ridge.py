@@ -1,0 +1,132 @@
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import StandardScaler
+
+from s2f import dna
+from s2f.baselines import kmer_ridge, pearson
+from s2f.files import InputError
+
+dna_text = st.text("ACGTN", min_size=1, max_size=30)
+
+
+def random_rows(n, seed=0, length=60):
+    generator = np.random.default_rng(seed)
+    sequences = [dna.decode(generator.integers(0, 4, length).astype(np.uint8)) for _ in range(n)]
+    labels = [s.count("GAT") + s.count("ATC") + 0.1 * generator.normal() for s in sequences]
+    return pd.DataFrame({"row_id": [f"r{i}" for i in range(n)], "sequence": sequences, "label": labels})
+
+
+@settings(max_examples=50)
+@given(st.lists(dna_text, min_size=1, max_size=5))
+def test_counts_equal_a_direct_count(inserts):
+    sizes = [1, 3]
+    names = ["".join(letters) for k in sizes for letters in itertools.product("ACGT", repeat=k)]
+    direct = [[sum(s[i : i + len(n)] == n for i in range(len(s))) for n in names] for s in inserts]
+    found = kmer_ridge.counts(inserts, sizes, kmer_ridge.features(sizes, False))
+    assert found.dtype == np.float32
+    assert found.tolist() == direct
+
+
+@settings(max_examples=50)
+@given(st.lists(dna_text, min_size=1, max_size=5))
+def test_reverse_columns_turn_counts_into_those_of_the_other_strand(inserts):
+    sizes, turned = [2, 3], [dna.reverse_complement_text(s) for s in inserts]
+    stranded, shared = kmer_ridge.features(sizes, False), kmer_ridge.features(sizes, True)
+    forward = kmer_ridge.counts(inserts, sizes, stranded)
+    assert np.array_equal(
+        kmer_ridge.counts(turned, sizes, stranded), forward[:, np.argsort(kmer_ridge.reverse_columns(sizes))]
+    )
+    assert np.array_equal(kmer_ridge.counts(inserts, sizes, shared), kmer_ridge.counts(turned, sizes, shared))
+
+
+def test_number_of_features():
+    assert kmer_ridge.features([3, 5, 6], False).max() + 1 == 64 + 1024 + 4096
+    assert kmer_ridge.features([3, 5, 6], True).max() + 1 == 32 + 512 + (4096 + 64) // 2
+
+
+@pytest.mark.parametrize("rows", [40, 400], ids=["dual", "normal equations"])
+@pytest.mark.parametrize("scaling", ["standard", "count"])
+@pytest.mark.parametrize("shared", [True, False])
+def test_fit_equals_scikit_learn(rows, scaling, shared, monkeypatch):
+    monkeypatch.setattr(kmer_ridge, "BLOCK", 150)
+    table, sizes = random_rows(rows), [1, 3]
+    feature = kmer_ridge.features(sizes, shared)
+    x = kmer_ridge.counts(list(table["sequence"]), sizes, feature).astype(float)
+    z = StandardScaler().fit_transform(x) if scaling == "standard" else x
+    weights, intercepts = kmer_ridge.fit(
+        list(table["sequence"]), table["label"].to_numpy(), sizes, feature, [0.5, 20.0], scaling
+    )
+    for alpha, w, b in zip([0.5, 20.0], weights, intercepts, strict=True):
+        expected = Ridge(alpha=alpha).fit(z, table["label"]).predict(z)
+        np.testing.assert_allclose(x @ w + b, expected, atol=1e-4)
+        found = kmer_ridge.score(list(table["sequence"]), sizes, w[feature], b)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_train_chooses_alpha_on_validation_rows_and_loads_again(tmp_path):
+    train, val = random_rows(150), random_rows(60, seed=1)
+    spec = {"kind": "kmer_ridge", "k": [1, 3], "alphas": [1.0, 1e6], "scaling": "count"}
+    history, validation = kmer_ridge.train(train, val, None, spec, 0, tmp_path)
+    details = json.loads((tmp_path / "details.json").read_text())
+    assert history == [] and details["alpha"] == 1.0 and details["parameters"] == 2 + 32 + 1
+    assert validation["value"] == max(details["val_pearson"]) > 0.9
+    predict = kmer_ridge.load(tmp_path, {})
+    inserts = [*val["sequence"], "AC", "N"]
+    assert pearson(predict(inserts)[:-2], val["label"]) == pytest.approx(validation["value"], abs=1e-5)
+    np.testing.assert_allclose(predict(inserts, "reverse"), predict(inserts), rtol=1e-6)
+
+
+def test_stranded_prediction_reads_the_reverse_complement(tmp_path):
+    spec = {"k": [3], "alphas": [1.0], "reverse_complement": False}
+    kmer_ridge.train(random_rows(100), random_rows(0), None, spec, 0, tmp_path)
+    predict, inserts = kmer_ridge.load(tmp_path, {}), ["GATTACAGATTACA", "CCCCCCGT"]
+    turned = [dna.reverse_complement_text(s) for s in inserts]
+    np.testing.assert_allclose(predict(inserts, "reverse"), predict(turned), rtol=1e-6)
+    assert not np.allclose(predict(inserts, "reverse"), predict(inserts))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"k": [9]}, "k is .9., expected one or more sizes from 1 to 8"),
+        ({"alphas": [0, 1]}, "alphas is .*expected positive"),
+        ({"scaling": "tfidf"}, "scaling is 'tfidf'"),
+        ({"k": [3]}, "no validation rows to choose alpha"),
+        ({"gapped": True}, "unknown key 'gapped'"),
+    ],
+)
+def test_bad_settings_are_named(spec, message, tmp_path):
+    with pytest.raises(InputError, match=message):
+        kmer_ridge.train(random_rows(10), random_rows(0), None, spec, 0, tmp_path)
+
+
+def test_broken_weights_are_refused(tmp_path):
+    (tmp_path / "weights.npz").write_bytes(b"PK nothing")
+    with pytest.raises(InputError, match="not the weights of a k-mer ridge"):
+        kmer_ridge.load(tmp_path, {})
+    np.savez(tmp_path / "weights.npz", k=[1], weights=np.ones(5), intercept=0.0)
+    with pytest.raises(InputError, match=r"shape \(5,\) for k \[1\]"):
+        kmer_ridge.load(tmp_path, {})
+
+
+def test_floor_of_the_gosai_sample(shared, tmp_path):
+    table = pd.read_csv(shared / "data/mpra/gosai_sample.tsv", sep="\t")
+    table["sequence"], table["label"] = table["insert"], table["K562_log2FC"]
+    part = {name: table[table["split"] == name] for name in ("val", "test", "test_snv")}
+    train = table[table["split"].isin(["train", "pool"])]
+    validation = kmer_ridge.train(train, part["val"], None, {"alphas": [5e3, 1e4, 2e4]}, 0, tmp_path)[1]
+    predict = kmer_ridge.load(tmp_path, {})
+    r = {name: pearson(predict(list(rows["sequence"])), rows["label"]) for name, rows in part.items()}
+    assert validation["value"] == pytest.approx(0.554, abs=1e-3)
+    assert r["test"] == pytest.approx(0.469, abs=1e-3)
+    assert r["test_snv"] == pytest.approx(0.275, abs=1e-3)
+    pairs = pd.read_csv(shared / "data/mpra/gosai_snv_pairs.tsv", sep="\t")
+    delta = predict(list(pairs["seq_alt"])) - predict(list(pairs["seq_ref"]))
+    assert pearson(delta, pairs["delta_log2FC"]) == pytest.approx(0.058, abs=1e-3)

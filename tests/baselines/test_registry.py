@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from s2f import baselines
+from s2f.files import InputError
+
+
+def test_kinds_are_found_and_loaded_by_name():
+    assert {"mean", "kmer_ridge", "malinois", "malinois_published"} <= set(baselines.kinds())
+    assert not [kind for kind in baselines.kinds() if kind.startswith("_")]
+    assert baselines.get("mean").__name__ == "s2f.baselines.mean"
+
+
+def test_unknown_kind_names_the_known():
+    with pytest.raises(InputError, match=r"kind is 'cnn9', expected one of: .*kmer_ridge, malinois"):
+        baselines.get("cnn9")
+
+
+def test_mean_and_ridge_do_not_load_torch():
+    code = "import sys; from s2f import baselines; baselines.get('kmer_ridge'); baselines.get('mean')"
+    code += "; sys.exit('torch' in sys.modules or 'jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": ":".join(sys.path)}).returncode == 0
+
+
+def test_mean_predicts_the_training_mean(tmp_path):
+    mean = baselines.get("mean")
+    rows = pd.DataFrame({"sequence": ["ACGT", "AA", "C"], "label": [1.0, 2.0, 6.0]})
+    history, validation = mean.train(rows, rows, None, {"kind": "mean"}, 0, tmp_path)
+    assert (history, validation) == ([], {"metric": "pearson", "value": None, "epoch": 0})
+    assert mean.load(tmp_path, {})(["A", "C"], "reverse").tolist() == [3.0, 3.0]
+    with pytest.raises(InputError, match="unknown key 'alpha'"):
+        mean.train(rows, rows, None, {"kind": "mean", "alpha": 1}, 0, tmp_path)
+    with pytest.raises(InputError, match="strand is 'both'"):
+        mean.load(tmp_path, {})(["A"], "both")
+
+
+def test_pearson_is_undefined_for_constants_and_single_rows():
+    assert baselines.pearson([1, 2, 3], [2, 4, 6.0]) == pytest.approx(1)
+    assert baselines.pearson([1, 1], [1, 2]) is None
+    assert baselines.pearson([1], [1]) is None
+    assert baselines.pearson([1, float("nan"), 2], [1, 2, 3]) is None

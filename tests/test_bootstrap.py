@@ -1,0 +1,112 @@
+"""Cluster bootstrap: exact against scipy and scikit-learn on copied rows, paired, whole clusters."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from s2f.bootstrap import bootstrap, resampled_counts
+from s2f.metrics import METRICS, score
+
+
+def data(seed=0, n=60, models=3, clusters=25, digits=1):
+    """Labels and predictions with many ties, clusters of unequal size."""
+    rng = np.random.default_rng(seed)
+    labels = rng.normal(3, 1, n).round(digits)
+    predictions = (labels + rng.normal(0, 1, (models, n))).round(digits)
+    return labels, predictions, np.unique(rng.integers(clusters, size=n), return_inverse=True)[1]
+
+
+def explicit(counts, clusters):
+    """Places of the rows that each resample holds, copied as often as their cluster was drawn."""
+    return [np.repeat(np.arange(len(clusters)), one[clusters].astype(int)) for one in counts]
+
+
+@pytest.mark.parametrize("digits", [0, 1, 9])
+def test_regression_equals_scipy_on_copied_rows(digits):
+    labels, predictions, clusters = data(digits=digits)
+    found = bootstrap("regression", labels, predictions, clusters, 40, seed=7)
+    counts = np.concatenate(list(resampled_counts(clusters.max() + 1, 40, 7)))
+    for b, rows in enumerate(explicit(counts, clusters)):
+        for m, predicted in enumerate(predictions):
+            y, p = labels[rows], predicted[rows]
+            assert found["pearson"][m, b] == pytest.approx(stats.pearsonr(y, p)[0], abs=1e-12)
+            assert found["spearman"][m, b] == pytest.approx(stats.spearmanr(y, p)[0], abs=1e-12)
+            assert found["mse"][m, b] == pytest.approx(np.mean((y - p) ** 2), abs=1e-12)
+
+
+@pytest.mark.parametrize("digits", [1, 9])
+def test_classification_equals_scikit_learn_on_copied_rows(digits):
+    labels, predictions, clusters = data(digits=digits)
+    labels = (labels > 3).astype(float)
+    predictions = (1 / (1 + np.exp(3 - predictions))).round(digits)
+    found = bootstrap("classification", labels, predictions, clusters, 40, seed=7)
+    counts = np.concatenate(list(resampled_counts(clusters.max() + 1, 40, 7)))
+    for b, rows in enumerate(explicit(counts, clusters)):
+        for m, predicted in enumerate(predictions):
+            for metric in METRICS["classification"]:
+                expected = score(metric, labels[rows], predicted[rows])[0]
+                assert found[metric][m, b] == pytest.approx(expected, abs=1e-12), metric
+
+
+def test_undefined_in_a_resample_is_nan():
+    labels, predictions = np.array([0.3, 0.3, 0.3, 5.0]), np.array([[1.0, 2.0, 3.0, 4.0]])
+    found = bootstrap("regression", labels, predictions, np.arange(4), 200, seed=0)
+    counts = np.concatenate(list(resampled_counts(4, 200, 0)))
+    constant = (counts[:, 3] == 0) | (counts[:, :3].sum(axis=1) == 0)
+    assert 0 < constant.sum() < 200
+    for metric in ("pearson", "spearman"):
+        assert np.array_equal(np.isnan(found[metric][0]), constant)
+    for positives in (labels > 1, labels < 1):  # one class is mostly all negatives, then all positives
+        one_class = bootstrap("classification", positives, predictions / 10, np.arange(4), 200, seed=0)
+        for metric in ("auroc", "auprc", "f1"):
+            assert np.array_equal(np.isnan(one_class[metric][0]), constant)
+        assert np.isfinite(one_class["accuracy"]).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_resamples_are_paired(data_seed, seed):
+    """A model meets the same resamples alone and among others, so equal models never differ."""
+    labels, predictions, clusters = data(data_seed, n=20, models=2, clusters=9)
+    together = bootstrap("regression", labels, np.vstack([predictions, predictions[:1]]), clusters, 30, seed)
+    alone = bootstrap("regression", labels, predictions[1], clusters, 30, seed)
+    for metric in METRICS["regression"]:
+        assert np.array_equal(together[metric][0], together[metric][2], equal_nan=True)
+        assert np.allclose(together[metric][1], alone[metric][0], atol=1e-12, equal_nan=True)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 4))
+@settings(max_examples=20, deadline=None)
+def test_clusters_are_drawn_whole(seed, copies):
+    """Rows copied within their cluster add nothing: the same spread, where single rows would seem more certain."""
+    labels, predictions, _ = data(seed, n=30, models=1)
+    once = bootstrap("regression", labels, predictions, np.arange(30), 50, seed)
+    many = bootstrap(
+        "regression", np.tile(labels, copies), np.tile(predictions, copies), np.tile(np.arange(30), copies), 50, seed
+    )
+    for metric in METRICS["regression"]:
+        assert np.allclose(once[metric], many[metric], atol=1e-10, equal_nan=True)
+    apart = bootstrap(
+        "regression", np.tile(labels, copies), np.tile(predictions, copies), np.arange(30 * copies), 200, seed
+    )
+    assert apart["mse"].std() < bootstrap("regression", labels, predictions, np.arange(30), 200, seed)["mse"].std()
+
+
+def test_counts_are_multinomial_and_do_not_depend_on_chunks():
+    small, large = (np.concatenate(list(resampled_counts(50, 4000, 3, width))) for width in (1, 2**17))
+    assert np.array_equal(small, large)
+    assert small.shape == (4000, 50)
+    assert (small.sum(axis=1) == 50).all()
+    # binomial(50, 1/50): mean 1, variance .98; 4,000 x 50 draws
+    assert abs(small.var() - 0.98) < 0.02
+    assert not np.array_equal(small, np.concatenate(list(resampled_counts(50, 4000, 4))))
+
+
+def test_standard_error_of_a_mean_is_that_of_theory():
+    """MSE of predictions 0 is the mean of squared labels: its bootstrap spread is sd / sqrt(n)."""
+    labels = np.random.default_rng(0).normal(size=400)
+    found = bootstrap("regression", labels, np.zeros((1, 400)), np.arange(400), 2000, seed=1)["mse"][0]
+    assert found.std() == pytest.approx((labels**2).std() / 20, rel=0.06)
+    assert np.isnan(bootstrap("regression", labels, np.zeros((1, 400)), np.arange(400), 10, seed=1)["pearson"]).all()

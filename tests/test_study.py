@@ -1,0 +1,102 @@
+"""The study: every mistake is caught at the door with the name of its key; runs are what the models ask for."""
+
+import copy
+
+import pytest
+import yaml
+
+from s2f import study
+from s2f.files import InputError
+
+MINIMAL = {
+    "study": "tiny",
+    "datasets": {
+        "d": {
+            "source": {"kind": "simulated"},
+            "construct": "c",
+            "splits": ["chromosome"],
+            "panels": {"chromosome": {"kind": "rows"}},
+        }
+    },
+    "constructs": {"c": {"flanks": "gosai_episomal", "length": 600}},
+    "splits": {"chromosome": {"kind": "chromosome"}},
+    "encoders": {"onehot": {"kind": "onehot"}},
+    "baselines": {"mean": {"kind": "mean"}},
+    "models": [{"encoders": ["onehot"], "heads": ["boda-mean-512-512"]}, {"baselines": ["mean"]}],
+}
+
+
+def changed(path, value):
+    """A copy of the minimal study with one key set (or removed, when value is None)."""
+    config = copy.deepcopy(MINIMAL)
+    place = config
+    for key in path[:-1]:
+        place = place[key]
+    if value is None:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return config
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    checked = study.validated(MINIMAL)
+    assert checked["training"]["epochs"] == 50
+    assert checked["datasets"]["d"]["strand_rule"] == "mean"
+    assert checked["datasets"]["d"]["source"]["rows"] == 3000
+    assert checked["splits"]["chromosome"]["test"] == ["chr7", "chr13"]
+    assert "training" not in MINIMAL  # the given config is not changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["studdy"], "x", "key 'studdy' is unknown; did you mean 'study'?"),
+        (["study"], None, "key 'study' is missing"),
+        (["training"], {"epoch": 3}, "training: key 'epoch' is unknown; did you mean 'epochs'?"),
+        (["training"], {"epochs": 0}, "training.epochs: 0 is less than the minimum of 1"),
+        (["training"], {"epochs": "many"}, "training.epochs: 'many' is not of type 'integer'"),
+        (["datasets", "d", "construct"], "nope", "datasets.d.construct: 'nope' is not in the section 'constructs'"),
+        (["datasets", "d", "splits"], ["chromosom"], "did you mean 'chromosome'?"),
+        (["datasets", "d", "source"], {"kind": "simulatd"}, "datasets.d.source.kind: 'simulatd' is unknown"),
+        (["datasets", "d", "source"], {"kind": "simulated", "row": 9}, "datasets.d.source: key 'row' is unknown"),
+        (["encoders", "onehot"], {"kind": "onehott"}, "encoders.onehot.kind: 'onehott' is unknown"),
+        (["encoders", "x"], {"kind": "alphagenome"}, "encoders.x: key 'weights' is missing"),
+        (["models", 0, "heads"], ["boda-flatn-512"], "head 'boda-flatn-512' is unknown"),
+        (["models", 0, "encoders"], ["onehop"], "models.0.encoders: 'onehop' is not in the section 'encoders'"),
+        (["models", 0, "heads"], [], "encoders and heads go together"),
+        (["models", 1, "baselines"], ["meen"], "models.1.baselines: 'meen' is not in the section 'baselines'"),
+        (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
+        (["models"], [{}], "no model is asked for"),
+        (["baselines", "onehot"], {"kind": "mean"}, "an encoder has the same name"),
+    ],
+)
+def test_each_mistake_names_its_key(path, value, message):
+    with pytest.raises(InputError) as caught:
+        study.validated(changed(path, value))
+    assert message in str(caught.value)
+
+
+def test_data_dir_is_put_into_file_names_or_asked_for():
+    source = {"kind": "lentimpra", "files": {"rows": "{data_dir}/x.tsv"}}
+    with pytest.raises(InputError, match="add --config data_dir=FOLDER"):
+        study.validated(changed(["datasets", "d", "source"], source))
+    config = changed(["datasets", "d", "source"], source) | {"data_dir": "there"}
+    assert study.validated(config)["datasets"]["d"]["source"]["files"] == {"rows": "there/x.tsv"}
+
+
+def test_runs_are_the_product_of_the_models_and_seeds():
+    config = copy.deepcopy(MINIMAL) | {"seeds": [1, 2], "baselines": {"mean": {"kind": "mean", "seeds": 1}}}
+    folders = [run.folder for run in study.runs(study.validated(config))]
+    assert folders == [
+        "d/chromosome/mean/seed1",
+        "d/chromosome/onehot/no_shift/boda-mean-512-512/seed1",
+        "d/chromosome/onehot/no_shift/boda-mean-512-512/seed2",
+    ]
+
+
+def test_every_study_of_the_project_is_valid(root):
+    paths = [root / "config" / "config.yaml", *sorted((root / "config" / "studies").glob("*.yaml"))]
+    assert len(paths) >= 2
+    for path in paths:
+        study.validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})

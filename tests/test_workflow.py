@@ -1,0 +1,179 @@
+"""The workflow as a user meets it: dry runs, targeted reruns, the linter, and what a change of code reruns."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+HEAD = "results/simulated_k562/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1"
+TINY = {
+    "study": "tiny",
+    "datasets": {
+        "simulated_k562": {
+            "source": {"kind": "simulated", "rows": 300, "seed": 3},
+            "construct": "gosai_600",
+            "splits": ["chromosome"],
+            "panels": {"chromosome": {"kind": "rows"}, "snv": {"kind": "pairs"}},
+        }
+    },
+    "constructs": {"gosai_600": {"flanks": "gosai_episomal", "length": 600}},
+    "splits": {"chromosome": {"kind": "chromosome"}},
+    "encoders": {
+        "alphagenome-tiny": {
+            "kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 32,
+        }
+    },
+    "training": {"epochs": 2},
+    "baselines": {"mean": {"kind": "mean"}, "kmer-ridge": {"kind": "kmer_ridge"}},
+    "models": [
+        {"encoders": ["alphagenome-tiny"], "heads": ["boda-sum-512-512", "encoder-1024-dropout"]},
+        {"baselines": ["mean", "kmer-ridge"]},
+    ],
+    "comparison": {"against": "kmer-ridge", "resamples": 100},
+}  # fmt: skip
+
+
+def snakemake(root, folder, *arguments, check=True):
+    """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed."""
+    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile"), "--directory", str(folder)]
+    profile = ["--workflow-profile", str(root / "profiles" / "default")]
+    done = subprocess.run(
+        [*command, *arguments, *profile],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder, timeout=600,
+    )  # fmt: skip
+    assert not check or done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def jobs(output):
+    """Job counts of a dry run: {rule: number}, without the target rule."""
+    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
+    lines = [line.split() for line in table[1].splitlines()] if table else []
+    return {rule: int(count) for rule, count in lines if rule not in ("total", "all")}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Path of a tiny study file."""
+    path = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(root, study, tmp_path_factory):
+    """Folder with the finished tiny study, made with a copy of the checkout that a test may change."""
+    folder = tmp_path_factory.mktemp("finished")
+    copy = folder / "checkout"
+    ignored = shutil.ignore_patterns(".git", ".venv", "results", "logs", "benchmarks", ".snakemake", "__pycache__")
+    shutil.copytree(root, copy, ignore=ignored, symlinks=True)
+    work = folder / "work"
+    work.mkdir()
+    snakemake(copy, work, "--configfile", str(study))
+    return copy, work
+
+
+def test_default_study_plans_every_kind_of_job(root, tmp_path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+    assert set(planned) == {
+        "make_rows", "make_split", "make_panel", "embed", "train_head", "predict_head", "train_baseline",
+        "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history",
+    }  # fmt: skip
+    assert planned["embed"] == 2 and planned["train_head"] == 12
+
+
+def test_one_head_is_planned_by_its_path(root, tmp_path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
+    assert planned == {"make_rows": 1, "make_split": 1, "embed": 2, "train_head": 1}
+
+
+def test_literal_slurm_profile(root, tmp_path):
+    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv"]
+    done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "train_head" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_lint_is_clean(root):
+    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], text=True, capture_output=True, cwd=root, env=environment
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, study):
+    config = yaml.safe_load(study.read_text()) | {"trainning": {"epochs": 1}}
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump(config))
+    output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
+    assert "the study is not valid: the study: key 'trainning' is unknown; did you mean 'training'?" in output
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_study_has_nothing_to_do(finished, study):
+    copy, work = finished
+    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+    table = (work / "results" / "compare.tsv").read_text().splitlines()
+    assert len(table) == 1 + 4 * (3 + 6)  # four models; three metrics on rows, six on pairs
+
+
+@pytest.mark.slow
+def test_forced_rerun_of_one_head_trains_one_head(finished, study):
+    copy, work = finished
+    planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run", "--forcerun", f"{HEAD}/best_model"))
+    assert planned["train_head"] == 1
+    assert planned["predict_head"] == 2 and planned["measure"] == 1 and planned["compare"] == 1
+    assert "train_baseline" not in planned and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_changed_settings_of_one_head_train_that_head_only(finished, study, tmp_path):
+    copy, work = finished
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(TINY | {"heads": {"boda-sum-512-512": {"epochs": 3}}}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned["train_head"] == 1 and planned["compare"] == 1 and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_code_changes_rerun_what_they_touch(finished, study):
+    copy, work = finished
+    module = copy / "workflow" / "scripts" / "s2f" / "heads" / "boda.py"
+    original = module.read_text()
+    try:
+        module.write_text(original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda"))
+        assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+        module.write_text(original.replace("jax.nn.relu(x)", "jax.nn.gelu(x)"))
+        planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
+        assert planned["train_head"] == 1  # the other head lives in another module
+        assert planned["predict_head"] == 2 and planned["measure"] == 1 and planned["compare"] == 1
+        assert "embed" not in planned and "train_baseline" not in planned
+    finally:
+        module.write_text(original)
+
+
+@pytest.mark.slow
+def test_a_touched_or_copied_cache_retrains_nothing(finished, study):
+    copy, work = finished
+    for cache in (work / "results" / "simulated_k562" / "embeddings").rglob("*.h5"):
+        os.utime(cache)
+    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+
+
+@pytest.mark.slow
+def test_a_new_head_trains_one_head(finished, study, tmp_path):
+    copy, work = finished
+    models = [TINY["models"][0] | {"heads": [*TINY["models"][0]["heads"], "boda-max-64-64"]}, TINY["models"][1]]
+    changed = tmp_path / "more.yaml"
+    changed.write_text(yaml.safe_dump(TINY | {"models": models}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned["train_head"] == 1 and "embed" not in planned and "train_baseline" not in planned

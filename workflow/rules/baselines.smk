@@ -1,0 +1,64 @@
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/
+# OUTPUTS:          results/{dataset}/{split}/{baseline}/seed{seed}/best_model/, history.tsv, predictions/{panel}.tsv
+
+
+rule train_baseline:
+    message:
+        "Training baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+    input:
+        rows="results/{dataset}/rows.parquet",
+        split="results/{dataset}/splits/{split}.tsv",
+    output:
+        model=directory("results/{dataset}/{split}/{baseline}/seed{seed}/best_model"),
+        history="results/{dataset}/{split}/{baseline}/seed{seed}/history.tsv",
+    log:
+        "logs/{dataset}/{split}/{baseline}/seed{seed}/train.log",
+    benchmark:
+        "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=lambda w: gpus_of(w.baseline),
+        mem_mb=16000,
+        runtime=720,
+    params:
+        code=lambda w: code_fingerprint("train_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"),
+        kind=lambda w: BASELINES[w.baseline]["kind"],
+        spec=lambda w: as_json(study.options(BASELINES[w.baseline])),
+        construct=lambda w: construct_of(w.dataset),
+        strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
+        seed=STUDY["seed"],
+    shell:
+        "python -m train_baseline --rows {input.rows:q} --split {input.split:q} --construct {params.construct:q} "
+        "--dataset {wildcards.dataset} --split-name {wildcards.split} --baseline {wildcards.baseline} "
+        "--kind {params.kind} --seed {wildcards.seed} --study-seed {params.seed} --spec {params.spec:q} "
+        "--strand-rule {params.strand_rule} --threads {threads} --model {output.model:q} --history {output.history:q} "
+        "> {log:q} 2>&1"
+
+
+rule predict_baseline:
+    message:
+        "Predicting {wildcards.panel} with baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+    input:
+        rows="results/{dataset}/rows.parquet",
+        panel="results/{dataset}/panels/{split}/{panel}.tsv",
+        model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
+    output:
+        "results/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv",
+    log:
+        "logs/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.log",
+    benchmark:
+        "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 2
+    resources:
+        gpu=lambda w: gpus_of(w.baseline),
+        mem_mb=8000,
+        runtime=120,
+    params:
+        code=lambda w: code_fingerprint("predict_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"),
+    shell:
+        "python -m predict_baseline --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
+        "--threads {threads} --out {output:q} > {log:q} 2>&1"

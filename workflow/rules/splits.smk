@@ -1,0 +1,55 @@
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet
+# OUTPUTS:          results/{dataset}/splits/{split}.tsv             row_id, split, reason
+#                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
+
+
+rule make_split:
+    message:
+        "Splitting {wildcards.dataset}: {wildcards.split}"
+    input:
+        rows="results/{dataset}/rows.parquet",
+    output:
+        "results/{dataset}/splits/{split}.tsv",
+    log:
+        "logs/{dataset}/splits/{split}.log",
+    benchmark:
+        "benchmarks/{dataset}/splits/{split}.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_fingerprint("make_split"),
+        spec=lambda w: as_json(STUDY["splits"][w.split]),
+        seed=STUDY["seed"],
+    shell:
+        "python -m make_split --rows {input.rows:q} --spec {params.spec:q} --seed {params.seed} "
+        "--out {output:q} > {log:q} 2>&1"
+
+
+rule make_panel:
+    message:
+        "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
+    input:
+        rows="results/{dataset}/rows.parquet",
+        split="results/{dataset}/splits/{split}.tsv",
+    output:
+        "results/{dataset}/panels/{split}/{panel}.tsv",
+    log:
+        "logs/{dataset}/panels/{split}/{panel}.log",
+    benchmark:
+        "benchmarks/{dataset}/panels/{split}/{panel}.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        code=code_fingerprint("make_panel"),
+        spec=lambda w: as_json(DATASETS[w.dataset]["panels"][w.panel]),
+    shell:
+        "python -m make_panel --rows {input.rows:q} --split {input.split:q} --spec {params.spec:q} "
+        "--name {wildcards.panel} --out {output:q} > {log:q} 2>&1"

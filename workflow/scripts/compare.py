@@ -1,0 +1,28 @@
+"""Compare all models of a study on their panels: compare.tsv for programs, compare.md for people."""
+
+import argparse
+import json
+from pathlib import Path
+
+from s2f.comparison import Comparison, compare, measured_run
+from s2f.files import write_table, write_text
+from s2f.summary import markdown
+
+
+def main():
+    """Read what each run says of itself, compare the runs, write the table and its text."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--study", required=True, type=json.loads, help="datasets, panels and settings (JSON)")
+    parser.add_argument("--metrics", required=True, nargs="+", help="metrics.tsv of every run, beside its best_model/")
+    parser.add_argument("--out", required=True, help="table to write (TSV)")
+    parser.add_argument("--text", required=True, help="the same for people (Markdown)")
+    a = parser.parse_args()
+    runs = [measured_run(Path(path).parent, a.study["datasets"]) for path in a.metrics]
+    comparison = Comparison.parse({**a.study, "runs": runs}, "--study")
+    table, clusters = compare(comparison)
+    write_table(a.out, table)
+    write_text(a.text, markdown(table, clusters, comparison))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Assign the rows of a dataset to train, val and test."""
+
+import argparse
+import json
+
+from s2f.files import write_table
+from s2f.rows import read_rows
+from s2f.splits import make_split
+
+
+def main():
+    """Read rows, split them as the spec says, write row_id, split, reason."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--spec", required=True, type=json.loads, help="split section of the study (JSON)")
+    parser.add_argument("--seed", required=True, type=int, help="seed of the study")
+    parser.add_argument("--out", required=True, help="table to write")
+    arguments = parser.parse_args()
+    table = make_split(read_rows(arguments.rows), arguments.spec, arguments.seed)
+    print(table.groupby(["split", "reason"]).size().to_string())
+    write_table(arguments.out, table)
+
+
+if __name__ == "__main__":
+    main()

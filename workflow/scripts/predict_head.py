@@ -1,0 +1,36 @@
+"""Predict the rows of a panel with a trained head, from the caches that its checkpoint asks for."""
+
+import argparse
+
+from s2f.checkpoint import load_head, read_record
+from s2f.devices import use_threads
+from s2f.files import read_table, write_table
+from s2f.panels import panel_rows
+from s2f.predictions import prediction_table
+from s2f.rows import read_rows
+
+
+def main():
+    """Check model against caches, predict each strand that the strand rule needs, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--panel", required=True, help="table of the panel")
+    parser.add_argument("--model", required=True, help="folder best_model")
+    parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--out", required=True, help="table to write")
+    a = parser.parse_args()
+    use_threads(a.threads)
+    from s2f.training import Head, open_views
+
+    record = read_record(a.model, kind="head")
+    rows = panel_rows(read_rows(a.rows), read_table(a.panel))
+    keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
+    with open_views(a.caches, **{key: record[key] for key in keys}) as caches:
+        head = Head(record, load_head(a.model, Head.template(record)))
+        by_strand = {strand: head.predict(cache, rows["row_id"]) for strand, cache in caches.items()}
+    write_table(a.out, prediction_table(rows, by_strand, record["strand_rule"]))
+
+
+if __name__ == "__main__":
+    main()

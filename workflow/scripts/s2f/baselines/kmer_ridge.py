@@ -1,0 +1,187 @@
+"""Baseline `kmer_ridge`: ridge regression on the counts of all 3-, 5- and 6-mers of the insert.
+
+Features are counts of overlapping k-mers (windows with N are skipped), by default standardised to mean 0 and standard
+deviation 1 over the training rows (`scaling: standard`), else as they are (`scaling: count`). With
+`reverse_complement` (the default; false for RNA) a k-mer and its reverse complement are one feature, so both strands
+of a sequence get one prediction: 2,624 features instead of 5,184. The penalty is chosen from `alphas` by the Pearson r
+of the validation rows.
+
+Size: p features, n rows. With n < p the n x n dual is solved; else the p x p normal equations, gathered over blocks of
+rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a few hundred
+MB. Prediction sums one weight per window and never makes the feature matrix.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import scipy.linalg
+
+from s2f import dna
+from s2f.baselines import check_keys, check_strand, pearson, write_details
+from s2f.files import InputError
+
+DEFAULTS = {
+    "k": (3, 5, 6),
+    "alphas": (1e2, 2e2, 5e2, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5),
+    "scaling": "standard",
+    "reverse_complement": True,
+}
+BLOCK = 4096  # rows per dense block: 85 MB of float32 at 5,184 features
+
+
+def windows(inserts, sizes):
+    """(row, column) int64 arrays, one entry per k-mer window without N of every insert.
+
+    `sizes` are the k in order; column numbers the k-mers of the first k, then those of the next; within one k they
+    are in the order AAA, AAC, AAG ... TTT.
+    """
+    codes = dna.encode("".join(insert + "N" for insert in inserts))  # the N keeps windows inside their insert
+    owner = np.repeat(np.arange(len(inserts)), [len(insert) + 1 for insert in inserts])
+    unknown = np.concatenate([[0], np.cumsum(codes == dna.N_CODE)])
+    rows, columns, offset = [], [], 0
+    for k in sizes:
+        places = np.flatnonzero(unknown[k:] == unknown[:-k]) if len(codes) >= k else np.empty(0, np.int64)
+        column = np.zeros(len(places), np.int64)
+        for step in range(k):
+            column = 4 * column + codes[places + step]
+        rows.append(owner[places])
+        columns.append(column + offset)
+        offset += 4**k
+    return np.concatenate(rows), np.concatenate(columns)
+
+
+def counts(inserts, sizes, feature):
+    """Counts (N, p) float32 of the k-mers of each insert; `feature` (as `features`) names the p of each column."""
+    width = int(feature.max()) + 1
+    rows, columns = windows(inserts, sizes)
+    flat = np.bincount(rows * width + feature[columns], minlength=len(inserts) * width)
+    return flat.reshape(len(inserts), width).astype(np.float32)
+
+
+def features(sizes, reverse_complement):
+    """int64 array: the feature of each column of `windows`, shared with its reverse complement where that is asked."""
+    own = np.arange(sum(4**k for k in sizes))
+    first = np.minimum(own, reverse_columns(sizes)) if reverse_complement else own
+    return np.unique(first, return_inverse=True)[1]
+
+
+def reverse_columns(sizes):
+    """int64 array: column of the reverse complement of each column's k-mer."""
+    out, offset = [], 0
+    for k in sizes:
+        digits = np.arange(4**k)[:, None] // 4 ** np.arange(k) % 4  # last base first
+        out.append((3 - digits) @ 4 ** np.arange(k)[::-1] + offset)
+        offset += 4**k
+    return np.concatenate(out)
+
+
+def fit(inserts, labels, sizes, feature, alphas, scaling):
+    """Ridge solutions for every penalty: (weights (A, p) per count, intercepts (A,)), float64.
+
+    Minimises ``|y - b - X w|^2 + alpha |w|^2`` with X the (standardised) counts and b not penalised, as scikit-learn's
+    `Ridge` behind a `StandardScaler`; the scale is folded into the weights.
+    """
+    n, p = len(inserts), int(feature.max()) + 1
+    mean = labels.mean()
+    if n < p:
+        x = counts(inserts, sizes, feature).astype(np.float64)
+        centre, scale = x.mean(0), _scale(x.var(0), scaling)
+        x = (x - centre) / scale
+        solved = [x.T @ z for z in _solve(x @ x.T, labels - mean, alphas)]
+    else:
+        gram, total, product = np.zeros((p, p)), np.zeros(p), np.zeros(p)
+        for start in range(0, n, BLOCK):
+            x = counts(inserts[start : start + BLOCK], sizes, feature)
+            gram += x.T @ x
+            total += x.sum(0, dtype=np.float64)
+            product += (labels[start : start + BLOCK] - mean) @ x
+        centre = total / n
+        scale = _scale(np.diag(gram) / n - centre**2, scaling)
+        gram = (gram - n * np.outer(centre, centre)) / np.outer(scale, scale)
+        solved = _solve(gram, product / scale, alphas)
+    weights = np.stack(list(solved)) / scale
+    return weights, mean - weights @ centre
+
+
+def _scale(variance, scaling):
+    """Divisor of each feature; a k-mer whose count never varies keeps weight 0 whatever it is."""
+    return np.sqrt(np.where(variance > 1e-12, variance, 1)) if scaling == "standard" else np.ones_like(variance)
+
+
+def _solve(gram, target, alphas):
+    """Solutions z of (gram + alpha I) z = target, one per penalty."""
+    for alpha in alphas:
+        shifted = gram.copy()
+        np.fill_diagonal(shifted, np.diag(gram) + alpha)
+        yield scipy.linalg.cho_solve(scipy.linalg.cho_factor(shifted, overwrite_a=True, check_finite=False), target)
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Fit on `train`, choose the penalty on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
+
+    Raises `InputError` for unknown keys or values, and without validation rows where there is a penalty to choose.
+    """
+    check_keys(spec, DEFAULTS)
+    settings = {**DEFAULTS, **{key: value for key, value in spec.items() if key != "kind"}}
+    sizes, alphas = [int(k) for k in settings["k"]], sorted(float(alpha) for alpha in settings["alphas"])
+    if not sizes or min(sizes) < 1 or max(sizes) > 8:
+        raise InputError(f"baseline kmer_ridge: k is {sizes}, expected one or more sizes from 1 to 8")
+    if not alphas or alphas[0] <= 0:
+        raise InputError(f"baseline kmer_ridge: alphas is {alphas}, expected positive numbers")
+    if settings["scaling"] not in ("standard", "count"):
+        raise InputError(f"baseline kmer_ridge: scaling is {settings['scaling']!r}, expected standard or count")
+    if len(val) == 0 and len(alphas) > 1:
+        raise InputError("baseline kmer_ridge: no validation rows to choose alpha from; give one alpha")
+
+    labels = train["label"].to_numpy(np.float64)
+    feature = features(sizes, settings["reverse_complement"])
+    weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, settings["scaling"])
+    parameters, weights = weights.shape[1] + 1, weights[:, feature]
+    scores = [
+        pearson(score(list(val["sequence"]), sizes, *one), val["label"])
+        for one in zip(weights, intercepts, strict=True)
+    ]
+    best = max(range(len(alphas)), key=lambda i: -np.inf if scores[i] is None else scores[i])
+    if len(alphas) > 1 and best in (0, len(alphas) - 1):
+        print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
+    shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
+    print(f"{len(train)} rows, {parameters - 1} k-mers, alpha {alphas[best]:g}: validation r {shown}")
+    np.savez(Path(directory) / "weights.npz", k=sizes, weights=weights[best], intercept=intercepts[best])
+    write_details(
+        directory, alpha=alphas[best], alphas=alphas, val_pearson=scores, scaling=settings["scaling"],
+        reverse_complement=settings["reverse_complement"], parameters=parameters,
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    return [], {"metric": "pearson", "value": scores[best], "epoch": 0}
+
+
+def score(inserts, sizes, weights, intercept):
+    """Predictions (N,) float64: the intercept and one weight for each window of an insert, strand as given."""
+    rows, columns = windows(inserts, sizes)
+    return np.bincount(rows, weights=weights[columns], minlength=len(inserts)) + intercept
+
+
+def load(directory, record):
+    """``predict(inserts, strand="forward") -> float32 (N,)``; `reverse` counts the reverse complement of the insert.
+
+    Raises `InputError` when `weights.npz` is missing, broken or not finite.
+    """
+    path = Path(directory) / "weights.npz"
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not the weights of a k-mer ridge ({error}); train this model again") from None
+    if weights.shape != (sum(4**k for k in sizes),) or not np.isfinite([*weights, intercept]).all():
+        raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
+    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
+
+    def predict(inserts, strand="forward"):
+        check_strand(strand)
+        out = np.empty(len(inserts), np.float32)
+        for start in range(0, len(inserts), BLOCK):
+            block = inserts[start : start + BLOCK]
+            out[start : start + BLOCK] = score(block, sizes, of_strand[strand], intercept)
+        return out
+
+    return predict

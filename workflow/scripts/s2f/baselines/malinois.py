@@ -1,0 +1,251 @@
+"""Baseline `malinois`: the convolutional network of Gosai et al. 2024 (Nature 634, 1211), trained from scratch.
+
+Loss, optimiser and schedule follow boda2 (sjgosai/boda2) with the published settings; the pretrained Basset
+convolutions from which the published run started are not used.
+
+The published network has three outputs (K562, HepG2, SK-N-SH). A dataset of one cell gives the one-output variant: its
+loss is plain L1, because the other term of the published loss compares how activity is shared among cells (a softmax
+over one output is always 1, its divergence 0), its rows are duplicated by their own label, and it is selected by
+validation Pearson r instead of the rank correlation of entropies, which needs several outputs too. Name several label
+columns in `outputs` to train the published form.
+"""
+
+import math
+import pickle
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from s2f.baselines import Diverged, check_keys, check_strand, pearson, read_details, write_details
+from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
+from s2f.construct import Construct
+from s2f.files import InputError
+from s2f.provenance import derived_seed
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the network and its training; the defaults are the published ones, except for one output."""
+
+    outputs: tuple = ("label",)  # label columns of the rows, one output each
+    output: str = ""  # the output that is predicted and scored; default the first
+    conv1_channels: int = 300
+    conv2_channels: int = 200
+    conv3_channels: int = 200
+    linear_channels: int = 1000
+    branched_channels: int = 140
+    linear_dropout: float = 0.11625456877954289
+    branched_dropout: float = 0.5757068086404574
+    learning_rate: float = 0.0032658700881052086
+    beta1: float = 0.8661062881299633
+    beta2: float = 0.879223105336538
+    weight_decay: float = 0.0003438210249762151
+    restart_steps: int = 4096
+    batch_size: int = 1076
+    epochs: int = 200
+    min_epochs: int = 60
+    patience: int = 30
+    duplication_cutoff: float | None = 0.5
+    reverse_complement: bool = True
+    validation_strand: str = "forward"  # or mean
+    precision: str = "float32"  # or bfloat16
+
+    @staticmethod
+    def from_spec(spec):
+        """Settings from a config section. Raises `InputError` for an unknown key or an impossible value."""
+        check_keys(spec, [field.name for field in fields(Settings)])
+        given = {key: tuple(value) if key == "outputs" else value for key, value in spec.items() if key != "kind"}
+        settings = Settings(**given)
+        if not settings.outputs or (settings.output and settings.output not in settings.outputs):
+            raise InputError(f"baseline malinois: output is {settings.output!r}, expected one of {settings.outputs}")
+        for key, known in {"validation_strand": ("forward", "mean"), "precision": tuple(DTYPES)}.items():
+            if getattr(settings, key) not in known:
+                raise InputError(f"baseline malinois: {key} is {getattr(settings, key)!r}, expected one of {known}")
+        return settings
+
+    def narrow(self):
+        """True where a width differs from the published network."""
+        return any(getattr(self, key) != getattr(Settings, key) for key in WIDTHS)
+
+    def place(self):
+        """Index of the output that is predicted."""
+        return self.outputs.index(self.output) if self.output else 0
+
+
+def mixed_loss(predicted, labels, alpha=1.0, beta=5.0):
+    """Training loss of (B, outputs): (alpha L1 + beta KL) / (alpha + beta); plain L1 where there is one output.
+
+    KL is the divergence between the softmax over outputs of the labels and of the predictions, averaged over all
+    B x outputs terms (boda2 `L1KLmixed`, reduction mean).
+    """
+    distance = F.l1_loss(predicted, labels)
+    if labels.shape[1] == 1:
+        return distance
+    log_share, wanted = F.log_softmax(predicted, 1), F.log_softmax(labels, 1)
+    divergence = (wanted.exp() * (wanted - log_share)).mean()
+    return (alpha * distance + beta * divergence) / (alpha + beta)
+
+
+def entropy_spearman(predicted, labels):
+    """Rank correlation between the Shannon entropies of the softmax over outputs of predictions and of labels.
+
+    The score by which the published model was selected: does it know which sequences are specific to a cell. Ranks
+    are places in the sorted order, ties are broken by order (boda2). None where undefined.
+    """
+    if not np.isfinite(predicted).all():
+        return None
+    ranks = []
+    for values in (predicted, labels):
+        log_share = values - np.logaddexp.reduce(values, axis=1, keepdims=True)
+        entropy = -(np.exp(log_share) * log_share).sum(1)
+        ranks.append(entropy.argsort(kind="stable").argsort(kind="stable"))
+    return pearson(*ranks)
+
+
+def virtual_rows(labels, cutoff, reverse_complement):
+    """(row, reversed) of each training example of an epoch, before shuffling: int64 and bool arrays.
+
+    Rows in the order of their largest label, descending (stable), are visited once, those at or above `cutoff` (None:
+    none) once more; with `reverse_complement` every visit is two examples, forward and then reversed. Such examples
+    exist only here, never as rows of a table.
+    """
+    highest = labels.max(1)
+    order = np.argsort(-highest, kind="stable") if cutoff is not None else np.arange(len(labels))
+    more = int((highest >= cutoff).sum()) if cutoff is not None else 0
+    rows = order[np.arange(len(labels) + more) % len(labels)]
+    if not reverse_complement:
+        return rows, np.zeros(len(rows), bool)
+    return np.repeat(rows, 2), np.tile([False, True], len(rows))
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Train from scratch, keep the weights of the best validation score, write `weights.pt` and `details.json`.
+
+    Rows need the label columns of `outputs`. One line is printed per epoch; `rows_per_second` counts examples (copies
+    and reverse complements included) over the time of the updates alone. The same seed, number of threads and machine
+    give the same weights on a CPU. Raises `InputError` for bad settings or missing labels, `Diverged` when the loss is
+    not finite or the score is never defined: no weights are written then.
+    """
+    settings = Settings.from_spec(spec)
+    if len(train) < 2 or len(val) < 2:
+        raise InputError(f"baseline malinois: {len(train)} training and {len(val)} validation rows, expected 2 or more")
+    labels, val_labels = _labels(train, settings.outputs), _labels(val, settings.outputs)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    codes = torch.from_numpy(construct.assemble(list(train["sequence"]))).to(device)
+    val_codes = torch.from_numpy(construct.assemble(list(val["sequence"]))).to(device)
+    metric = "pearson" if len(settings.outputs) == 1 else "entropy_spearman"
+    rows, reverse = virtual_rows(labels, settings.duplication_cutoff, settings.reverse_complement)
+    order = torch.Generator().manual_seed(derived_seed(seed, "order"))
+    rows, reverse, targets = (torch.from_numpy(array).to(device) for array in (rows, reverse, labels))
+
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(seed, "weights and dropout"))
+        network = Malinois(construct.length, settings).to(device)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        print(f"{len(train)} rows, {len(rows)} examples per epoch, {parameters:,} parameters, {device.type}")
+        optimiser = torch.optim.Adam(
+            network.parameters(), settings.learning_rate, (settings.beta1, settings.beta2), eps=1e-8,
+            weight_decay=settings.weight_decay, amsgrad=True, fused=True,
+        )  # fmt: skip
+        schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, settings.restart_steps)
+        best, history = None, []
+        for epoch in range(1, settings.epochs + 1):
+            began, losses = time.perf_counter(), []
+            network.train()
+            for batch in torch.randperm(len(rows), generator=order).to(device).split(settings.batch_size):
+                if len(batch) < 2:  # one row has no batch statistics
+                    continue
+                loss = mixed_loss(network(oriented(codes[rows[batch]], reverse[batch])), targets[rows[batch]])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                losses.append(loss.detach() * len(batch))
+            loss = float(torch.stack(losses).sum()) / len(rows)
+            seconds = time.perf_counter() - began
+            if not math.isfinite(loss):
+                raise Diverged(f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}")
+            predicted = predict_strand(network, val_codes, "forward")
+            if settings.validation_strand == "mean":
+                predicted = (predicted + predict_strand(network, val_codes, "reverse")) / 2
+            r = pearson(predicted[:, settings.place()], val_labels[:, settings.place()])
+            score = r if metric == "pearson" else entropy_spearman(predicted, val_labels)
+            history.append(
+                {
+                    "epoch": epoch, "train_loss": loss, "val_pearson": math.nan if r is None else r,
+                    "seconds": round(seconds, 4), "rows_per_second": round(len(rows) / seconds, 1),
+                }
+                | ({} if metric == "pearson" else {f"val_{metric}": math.nan if score is None else score})
+            )  # fmt: skip
+            shown = "  ".join(f"{key} {value:.4f}" for key, value in history[-1].items() if key.startswith("val"))
+            print(f"epoch {epoch:3d}  train loss {loss:.4f}  {shown}  {len(rows) / seconds:,.0f} rows/s", flush=True)
+            if score is not None and (best is None or score > best[0]):
+                best = (score, epoch, {key: value.to("cpu", copy=True) for key, value in network.state_dict().items()})
+            if epoch >= settings.min_epochs and epoch - (best[1] if best else 0) >= settings.patience:
+                break
+    if best is None:
+        raise Diverged(f"validation {metric} is undefined in every epoch (constant predictions): no model to keep")
+    torch.save(best[2], Path(directory) / "weights.pt")
+    write_network(
+        directory, construct.length, settings,
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    return history, {"metric": metric, "value": best[0], "epoch": best[1]}
+
+
+def _labels(table, columns):
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise InputError(f"baseline malinois: the rows have no label column {missing[0]!r}")
+    labels = table[list(columns)].to_numpy(np.float32, copy=True)
+    bad = ~np.isfinite(labels).all(1)
+    if bad.any():
+        raise InputError(f"baseline malinois: row {table['row_id'].iloc[int(bad.argmax())]!r}: a label is missing")
+    return labels
+
+
+def write_network(directory, length, settings, **more):
+    """Write `details.json` of a network: its shape, size, precision, and whether it is narrower than the published."""
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in Malinois(length, settings).parameters())
+    write_details(
+        directory, length=length, outputs=list(settings.outputs), output=settings.outputs[settings.place()],
+        widths={key: getattr(settings, key) for key in WIDTHS}, precision=settings.precision,
+        narrow=settings.narrow(), parameters=parameters, **more,
+    )  # fmt: skip
+
+
+def load(directory, record):
+    """``predict(inserts, strand="forward") -> float32 (N,)``: the chosen output for one strand of the construct.
+
+    The construct is that of `record`. Raises `InputError` when it has another length than the network, or when the
+    weights are missing, broken or of another network.
+    """
+    details, path = read_details(directory), Path(directory) / "weights.pt"
+    construct = Construct.from_spec(record["construct"])
+    if construct.length != details["length"]:
+        raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
+    settings = Settings(
+        outputs=tuple(details["outputs"]), output=details["output"], precision=details["precision"], **details["widths"]
+    )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = Malinois(construct.length, settings)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
+    load_weights(network, state, path)
+    network.to(device)
+
+    def predict(inserts, strand="forward"):
+        check_strand(strand)
+        if not len(inserts):
+            return np.empty(0, np.float32)
+        codes = torch.from_numpy(construct.assemble(inserts)).to(device)
+        return predict_strand(network, codes, strand)[:, settings.place()]
+
+    return predict

@@ -1,0 +1,165 @@
+"""Baseline `malinois_published`: the published Malinois network (Gosai et al. 2024), read and never trained here.
+
+The artifact is the file of `URL` or the `torch_checkpoint.pt` inside: a dictionary with the state dict and the
+settings as `argparse.Namespace`. It is a pickle, so it is read with PyTorch's restricted unpickler, which builds
+tensors and the few plain classes named below and refuses everything else, before any of it runs.
+
+What it has seen: it was trained on all chromosomes but 7, 13, 19, 21 and X; 19, 21 and X chose the epoch. So only rows
+of chromosomes 7 and 13 test it: see `contaminated`. It reads 600 bp of the Gosai plasmid and nothing else. Licence of
+the weights: MIT, by the header of the boda2 sources.
+"""
+
+import argparse
+import hashlib
+import io
+import pickle
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from s2f.baselines import check_keys, malinois, pearson
+from s2f.baselines._malinois_network import Malinois, load_weights
+from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.files import InputError
+
+URL = (
+    "https://storage.googleapis.com/tewhey-public-data/CODA_resources/"
+    "malinois_artifacts__20211113_021200__287348.tar.gz"
+)
+MEMBER = "artifacts/torch_checkpoint.pt"
+LARGEST = 2**28  # bytes of a member or file; the real one has 16 MB
+OUTPUTS = ("K562", "HepG2", "SKNSH")
+CONSTRUCT = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
+CLEAN_CHROMOSOMES = ("chr7", "chr13")
+
+# settings that must be these where the artifact states them; the older dialect has no input_len, which is then 600
+EXPECTED = {
+    "input_len": 600, "conv1_channels": 300, "conv1_kernel_size": 19, "conv2_channels": 200, "conv2_kernel_size": 11,
+    "conv3_channels": 200, "conv3_kernel_size": 7, "n_linear_layers": 1, "linear_channels": 1000,
+    "linear_activation": "ReLU", "n_branched_layers": 3, "branched_channels": 140, "branched_activation": "ReLU",
+    "n_outputs": 3, "use_batch_norm": True, "use_weight_norm": False,
+}  # fmt: skip
+
+# classes that the restricted unpickler may build: plain settings, and NumPy numbers under their old and new names
+SCALAR = np.float64(0).__reduce__()[0]
+SAFE = [
+    argparse.Namespace,
+    np.dtype,
+    (SCALAR, "numpy.core.multiarray.scalar"),
+    (SCALAR, "numpy._core.multiarray.scalar"),
+    *(type(np.dtype(kind)) for kind in ("bool", "int32", "int64", "float32", "float64", "str")),
+]
+
+
+def contaminated(rows):
+    """Bool array (N,): rows that the published network may have seen, in training or when its epoch was chosen.
+
+    Everything off chromosomes 7 and 13, and every row whose chromosome is not known.
+    """
+    return ~rows["chrom"].isin(CLEAN_CHROMOSOMES).to_numpy()
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained, no rows are used
+    but for the validation score.
+
+    `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH), optional sha256 of the file, url for the record and
+    precision (float32 or bfloat16); use_contaminated_panels is for the caller. Raises `InputError` for another construct, checksum, network or content.
+    """
+    check_keys(spec, ("path", "output", "sha256", "url", "precision", "use_contaminated_panels"))
+    if spec.get("output") not in OUTPUTS:
+        raise InputError(f"baseline malinois_published: output is {spec.get('output')!r}, expected one of {OUTPUTS}")
+    if "path" not in spec:
+        raise InputError(f"baseline malinois_published: path is missing, expected a local copy of {URL}")
+    if any(
+        getattr(construct, key) != getattr(CONSTRUCT, key) for key in ("length", "upstream", "downstream", "layout")
+    ):
+        raise InputError(
+            "baseline malinois_published: reads 600 bp of the Gosai plasmid, centred (flanks gosai_episomal); the "
+            f"construct of this dataset has {construct.length} bp, layout {construct.layout}"
+        )
+    path = Path(spec["path"])
+    content, sha256 = read_checkpoint(path, spec.get("sha256"))
+    settings = malinois.Settings(outputs=OUTPUTS, output=spec["output"], precision=spec.get("precision", "float32"))
+    network = Malinois(CONSTRUCT.length, settings)
+    load_weights(network, state_dict(unpickle(content, path), path), path)
+    torch.save(network.state_dict(), Path(directory) / "weights.pt")
+    malinois.write_network(
+        directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)",
+        provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
+    )  # fmt: skip
+    predicted = malinois.load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
+    value = pearson(predicted, val["label"])
+    return [], {"metric": "pearson", "value": value, "epoch": 0}
+
+
+load = malinois.load
+
+
+def read_checkpoint(path, expected=None):
+    """(bytes of torch_checkpoint.pt, SHA-256 of the file): from the file itself or from the archive around it.
+
+    An archive's member is read into memory, nothing is unpacked to disk. Raises `InputError` when the file is missing,
+    has another checksum than `expected` or no such member.
+    """
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: not readable ({error.strerror}); download it from {URL}") from None
+    sha256 = hashlib.sha256(whole).hexdigest()
+    if expected and sha256 != expected.lower():
+        raise InputError(f"{path}: sha256 is {sha256}, expected {expected}: damaged or another file")
+    if not whole.startswith(b"\x1f\x8b"):
+        return whole, sha256
+    try:
+        with tarfile.open(fileobj=io.BytesIO(whole), mode="r:gz") as archive:
+            members = {member.name.removeprefix("./"): member for member in archive}
+            member = members.get(MEMBER)
+            if member is None or not member.isfile():
+                raise InputError(f"{path}: has no file {MEMBER}; it holds: {', '.join(sorted(members)[:5])}")
+            if member.size > LARGEST:
+                raise InputError(f"{path}: {MEMBER} has {member.size} bytes, expected at most {LARGEST}")
+            return archive.extractfile(member).read(), sha256
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise InputError(f"{path}: broken archive ({error})") from None
+
+
+def unpickle(content, path):
+    """The dictionary of a checkpoint, built by the restricted unpickler. Raises `InputError` for anything else."""
+    try:
+        with torch.serialization.safe_globals(SAFE):
+            checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL (\S+)", str(error))  # the rest of the message explains how to load it unsafely
+        what = f"it asks for {named[1]}" if named else "not a readable pickle of those"
+        raise InputError(f"{path}: holds more than weights and plain settings, refused ({what})") from None
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a PyTorch checkpoint ({error})") from None
+    if not isinstance(checkpoint, dict):
+        raise InputError(f"{path}: holds a {type(checkpoint).__name__}, expected a dictionary")
+    return checkpoint
+
+
+def state_dict(checkpoint, path):
+    """The float32 state dict of a checkpoint after its settings are compared with the published network.
+
+    Raises `InputError` naming the key that is missing or has another value.
+    """
+    for key in ("model_module", "model_hparams", "model_state_dict"):
+        if key not in checkpoint:
+            raise InputError(f"{path}: key {key!r} is missing: not a Malinois checkpoint")
+    if checkpoint["model_module"] != "BassetBranched":
+        raise InputError(f"{path}: model_module is {checkpoint['model_module']!r}, expected 'BassetBranched'")
+    settings, state = checkpoint["model_hparams"], checkpoint["model_state_dict"]
+    settings = vars(settings) if isinstance(settings, argparse.Namespace) else settings
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: model_hparams is a {type(settings).__name__}, expected a Namespace or dictionary")
+    for key, value in EXPECTED.items():
+        if settings.get(key, value) != value:
+            raise InputError(f"{path}: model_hparams {key} is {settings[key]!r}, Malinois has {value!r}")
+    if not isinstance(state, dict) or not all(isinstance(array, torch.Tensor) for array in state.values()):
+        raise InputError(f"{path}: model_state_dict is not a dictionary of tensors")
+    return {str(name): array.float() if array.is_floating_point() else array for name, array in state.items()}

@@ -1,0 +1,95 @@
+"""Checkpoints: `best_model/` holds the weights and `model.json`, the record of all that prediction must agree with."""
+
+from pathlib import Path
+
+import numpy as np
+
+from s2f.files import InputError, read_json, write_json
+from s2f.provenance import versions
+from s2f.rows import rows_sha256
+
+FORMAT = 1
+REQUIRED = (
+    "format", "name", "kind", "dataset", "split", "model", "encoder", "augmentation", "head", "seed", "strand_rule",
+    "construct", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256", "validation", "parameters",
+    "provenance", "licence", "versions",
+)  # fmt: skip
+
+
+def head_name(encoder, slug):
+    """Name of a head in its checkpoint: the published scheme for AlphaGenome on K562, else encoder and slug."""
+    arch = slug.replace("-", "_")
+    return f"alphagenome_k562_head_{arch}_v4" if encoder == "alphagenome" else f"{encoder}_head_{arch}"
+
+
+def write_record(directory, parts, packages, **record):
+    """Write model.json into the folder of a checkpoint.
+
+    `parts` {"train": rows, "val": rows} enter by size and fingerprint, `packages` by installed version; the other keys
+    are `REQUIRED`, more are welcome. Raises `ValueError` when one is missing.
+    """
+    for part in ("train", "val"):
+        record[f"{part}_rows"] = len(parts[part])
+        record[f"{part}_rows_sha256"] = rows_sha256(parts[part])
+    record = {
+        "format": FORMAT,
+        "encoder": "",
+        "augmentation": "",
+        "head": "",
+        "versions": versions(*packages),
+        **record,
+    }
+    missing = [key for key in REQUIRED if key not in record]
+    if missing:
+        raise ValueError(f"model.json lacks {missing}")
+    write_json(Path(directory) / "model.json", record)
+
+
+def read_record(directory, **expected):
+    """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
+    path = Path(directory) / "model.json"
+    record = read_json(path)
+    for key in REQUIRED:
+        if key not in record:
+            raise InputError(f"{path}: key {key!r} is missing: not a complete checkpoint; train this model again")
+    for key, value in {"format": FORMAT, **expected}.items():
+        if record[key] != value:
+            raise InputError(f"{path}: {key} is {record[key]!r}, expected {value!r}; train this model again")
+    return record
+
+
+def save_head(directory, parameters):
+    """Save the parameter tree {module: {leaf: array}} of a head with Orbax under `checkpoint/`; nothing else is in it."""
+    import orbax.checkpoint as ocp  # here, because predictors of baselines read records without JAX
+
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((Path(directory) / "checkpoint").resolve(), parameters)
+
+
+def load_head(directory, template):
+    """Restore a head's parameters and compare every key and shape with `template`, a tree of shaped arrays.
+
+    Raises `InputError` for a missing or broken checkpoint, a missing or unexpected array, another shape, or a value
+    that is not finite.
+    """
+    import orbax.checkpoint as ocp
+
+    path = (Path(directory) / "checkpoint").resolve()
+    if not path.is_dir():
+        raise InputError(f"{path}: no such checkpoint; train this model again")
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            restored = checkpointer.restore(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(f"{path}: broken checkpoint ({error}); train this model again") from None
+    found = {f"{module}/{leaf}": np.asarray(a) for module, leaves in restored.items() for leaf, a in leaves.items()}
+    wanted = {f"{module}/{leaf}": a.shape for module, leaves in template.items() for leaf, a in leaves.items()}
+    for name in sorted(set(found) ^ set(wanted)):
+        fault = "missing" if name in wanted else "unexpected"
+        raise InputError(f"{path}: array {name} is {fault}: this is the checkpoint of another head")
+    for name, array in found.items():
+        if array.shape != wanted[name]:
+            raise InputError(f"{path}: {name} has shape {array.shape}, this head on this encoder has {wanted[name]}")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds values that are not finite; train this model again")
+    return restored

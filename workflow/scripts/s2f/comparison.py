@@ -1,0 +1,394 @@
+"""Comparison of models: the tidy table compare.tsv, its intervals and tests, and the refusal to join unlike numbers."""
+
+import dataclasses
+import functools
+import itertools
+import sys
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from s2f.bootstrap import bootstrap
+from s2f.checkpoint import read_record
+from s2f.files import InputError, numbers, read_table
+from s2f.metrics import METRIC_COLUMNS, METRICS, VIEWS, read_panel, read_predictions, scores
+from s2f.panels import panel_rows
+from s2f.provenance import derived_seed
+from s2f.rows import TASKS, read_rows
+
+COLUMNS = (
+    "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
+    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
+    "strand_rule", "provenance", "note",
+)  # fmt: skip
+# resamples in which a metric may be undefined before its interval is left out
+MOST_UNDEFINED = 0.05
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run with its results: paths of its predictions {panel: path} and of its metrics.tsv, and what it is.
+
+    `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one);
+    `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
+    a model trained here (empty: a published one).
+    """
+
+    dataset: str
+    split: str
+    model: str
+    seed: int
+    encoder: str = ""
+    augmentation: str = ""
+    head: str = ""
+    provenance: str = ""
+    note: str = ""
+    excluded: dict = field(default_factory=dict)
+    predictions: dict = field(default_factory=dict)
+    metrics: str = ""
+    trained_on: str = ""
+
+    def __str__(self):
+        return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
+
+
+def measured_run(folder, datasets):
+    """What the run in `folder` says of itself, as keys of `MeasuredRun`; `datasets` are those of the comparison.
+
+    A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows off them,
+    because it may have been trained on these; `use_contaminated_panels` in its settings lifts that, and is noted.
+    """
+    record = read_record(folder / "best_model")
+    panels = datasets[record["dataset"]]["panels"][record["split"]]
+    excluded, note = {}, record.get("note", "")
+    for name, panel in panels.items() if "clean_chromosomes" in record else ():
+        seen, total = _unclean(datasets[record["dataset"]]["rows"], panel["path"], tuple(record["clean_chromosomes"]))
+        if seen:
+            excluded[name] = (
+                f"{seen:,} of {total:,} rows are not on {', '.join(record['clean_chromosomes'])}: "
+                "the published model may have been trained on them"
+            )
+    if excluded and record["spec"].get("use_contaminated_panels"):
+        note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
+        excluded = {}
+    trained = record["train_rows_sha256"] + record["val_rows_sha256"]
+    return {
+        **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
+        "provenance": record["provenance"], "note": note, "excluded": excluded,
+        "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
+        "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
+    }  # fmt: skip
+
+
+@functools.cache
+def _unclean(rows_path, panel_path, clean):
+    """Rows of a panel that are not on `clean` chromosomes, and all its rows."""
+    rows = panel_rows(read_rows(rows_path, ["row_id", "chrom"]), read_table(panel_path))
+    return int((~rows["chrom"].isin(clean)).sum()), len(rows)
+
+
+@dataclass(frozen=True)
+class ComparedDataset:
+    """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
+
+    Differences refer to the model `baseline` (empty: none); `floors` are models that every other one should beat.
+    """
+
+    rows: str
+    task: str
+    panels: dict
+    baseline: str = ""
+    floors: tuple = ()
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is compared: `datasets` {name: ComparedDataset}, `runs` of MeasuredRun, and how intervals are made."""
+
+    study: str
+    datasets: dict
+    runs: tuple
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+
+    @staticmethod
+    def parse(values, path):
+        """Comparison from parsed JSON of the same keys; `InputError` for an unknown, missing or impossible value."""
+        parsed = _dataclass(Comparison, values, path)
+        datasets = {
+            name: _dataclass(ComparedDataset, value, f"{path}: datasets.{name}")
+            for name, value in parsed.datasets.items()
+        }
+        runs = tuple(_dataclass(MeasuredRun, run, f"{path}: runs[{i}]") for i, run in enumerate(parsed.runs))
+        for name, dataset in datasets.items():
+            if dataset.task not in TASKS:
+                raise InputError(f"{path}: datasets.{name}.task is {dataset.task!r}, expected one of {TASKS}")
+        for i, run in enumerate(runs):
+            if run.dataset not in datasets or run.split not in datasets[run.dataset].panels:
+                raise InputError(f"{path}: runs[{i}]: {run}: its dataset and split have no panels")
+        if not runs:
+            raise InputError(f"{path}: runs is empty, nothing to compare")
+        if parsed.resamples < 100 or not 0 < parsed.confidence < 1:
+            raise InputError(
+                f"{path}: resamples is {parsed.resamples} and confidence {parsed.confidence}, "
+                "expected at least 100 and a number between 0 and 1"
+            )
+        return replace(parsed, datasets=datasets, runs=runs)
+
+
+def _dataclass(kind, values, place):
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise InputError(f"{place}: key {unknown[0]!r} is unknown; known: {', '.join(known)}")
+    # an empty value of an optional key (null in JSON) means the default
+    given = {key: value for key, value in values.items() if value is not None}
+    absent = dataclasses.MISSING
+    missing = [k for k, f in known.items() if f.default is absent and f.default_factory is absent and k not in given]
+    if missing:
+        raise InputError(f"{place}: key {missing[0]!r} is missing")
+    return kind(**given)
+
+
+def compare(comparison):
+    """All models on all their panels: (frame with `COLUMNS`, {(dataset, split, panel): number of clusters}).
+
+    Per dataset, split, panel and metric: `value` is the mean over seeds of the metric of each seed, `sd` their
+    standard deviation (ddof 1). `ci_low`, `ci_high` are percentiles of the same mean over B resamples of the panel's
+    clusters. `delta_vs_baseline` is value minus the baseline's value, its interval the percentiles of the difference
+    within each resample, and `p_value` = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (B + 1)) over these differences d
+    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, chapter 4: the +1 counts the sample itself).
+    A missing number is NaN and the note says why. Raises `InputError` when a run's split, panel, strand rule or rows
+    are not those of its baseline (of the first model where no baseline is configured), and for stale files.
+    """
+    frames, clusters, rows = [], {}, {}
+    for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
+        spec = comparison.datasets[dataset]
+        models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
+        _check_panels(comparison, models, dataset, split)
+        if dataset not in rows:
+            rows[dataset] = read_rows(spec.rows, ["row_id", "sequence", "label", "allele"])
+        for name, panel_spec in spec.panels[split].items():
+            panel = read_panel(name, panel_spec["kind"], panel_spec["path"], rows[dataset], spec.task)
+            clusters[dataset, split, name] = int(panel.clusters.max()) + 1
+            frames.append(_compare_panel(comparison, dataset, split, panel, models))
+    return pd.concat(frames, ignore_index=True), clusters
+
+
+def _models(runs):
+    """{model: its runs, ordered by seed}; models keep their order. Seeds of one model must agree in all but numbers."""
+    models = {}
+    for run in runs:
+        models.setdefault(run.model, []).append(run)
+    for name, own in models.items():
+        own.sort(key=lambda run: run.seed)
+        for first, other in itertools.pairwise(own):
+            if first.seed == other.seed:
+                raise InputError(f"{first}: listed twice")
+            for key in ("encoder", "augmentation", "head", "provenance", "excluded"):
+                if getattr(first, key) != getattr(other, key):
+                    raise InputError(
+                        f"{first} and {other}: {key} is {getattr(first, key)!r} and {getattr(other, key)!r}, "
+                        f"expected one value for all seeds of {name}"
+                    )
+    return models
+
+
+def _check_panels(comparison, models, dataset, split):
+    """The baseline was run in this split, and every run has each of its panels or a reason why not."""
+    spec = comparison.datasets[dataset]
+    if spec.baseline and spec.baseline not in models:
+        first = next(iter(models.values()))[0]
+        others = [run for run in comparison.runs if (run.dataset, run.model) == (dataset, spec.baseline)]
+        found = f"{others[0]} has split {others[0].split!r}" if others else "no run of it is listed"
+        raise InputError(f"{first} has split {split!r}, but its baseline {spec.baseline!r} not: {found}")
+    trained = [run for own in models.values() for run in own if run.trained_on]
+    for run in trained:
+        if run.trained_on != trained[0].trained_on:
+            raise InputError(
+                f"{run} and {trained[0]} were trained on different rows of one split: train the older of them again"
+            )
+    for run in (run for own in models.values() for run in own):
+        for panel in sorted({*spec.panels[split], *run.predictions, *run.excluded}):
+            if panel not in spec.panels[split]:
+                raise InputError(f"{run}: panel {panel!r} is not one of {', '.join(spec.panels[split])}")
+            if (panel in run.predictions) == (panel in run.excluded):
+                wrong = "both predictions and" if panel in run.predictions else "neither predictions nor"
+                raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")
+
+
+def _compare_panel(comparison, dataset, split, panel, models):
+    """Lines of the table for one panel, by metric and then by model."""
+    spec = comparison.datasets[dataset]
+    scored = {name: runs for name, runs in models.items() if panel.name not in runs[0].excluded}
+    runs = [run for own in scored.values() for run in own]
+    read = [_Scored.read(run, panel, spec.task) for run in runs]
+    if runs:
+        _check_comparable(runs, read, scored.get(spec.baseline, runs)[0], panel)
+    print(
+        f"{dataset} {split} {panel.name}: {len(scored)} models, {len(runs)} runs, {len(panel.clusters):,} items in "
+        f"{panel.clusters.max() + 1:,} clusters, {comparison.resamples:,} resamples",
+        file=sys.stderr,
+        flush=True,
+    )
+    resampled = _resample(comparison, dataset, split, panel, [one.predictions for one in read])
+    lines = []
+    for metric in panel.metrics(spec.task):
+        of_model = {
+            name: _Estimate.of(metric, own, [one for run, one in zip(runs, read, strict=True) if run.model == name],
+                               resampled[metric][[run.model == name for run in runs]])
+            for name, own in scored.items()
+        }  # fmt: skip
+        for name, own in models.items():
+            what = {
+                key: getattr(own[0], key) for key in ("dataset", "split", "model", "encoder", "augmentation", "head")
+            }
+            line = {**what, "panel": panel.name, "metric": metric, "seeds": len(own), "provenance": own[0].provenance}
+            notes = ["baseline" if name == spec.baseline else ""]
+            if name in scored:
+                estimate = of_model[name]
+                line |= {"n": len(panel.clusters), "rows_sha256": panel.rows_sha256}
+                line |= {"strand_rule": estimate.strand_rule, "value": estimate.value, "sd": estimate.sd}
+                notes += estimate.notes
+                if np.isfinite(estimate.value):
+                    line["ci_low"], line["ci_high"], reason = interval(estimate.resamples, comparison.confidence)
+                    notes.append("one cluster: nothing to resample" if panel.clusters.max() == 0 else reason)
+                    if spec.baseline and name != spec.baseline and metric != "prevalence":
+                        difference, reason = _difference(estimate, of_model.get(spec.baseline), comparison.confidence)
+                        line |= difference
+                        notes.append(reason)
+            else:
+                notes.append(f"not comparable: {own[0].excluded[panel.name]}")
+            notes += [run.note for run in own]
+            lines.append(line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))})
+    table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
+    numeric = COLUMNS[COLUMNS.index("value") : COLUMNS.index("n")]
+    return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """A metric of a model: mean and standard deviation over its seeds, and the mean in each resample (B,)."""
+
+    value: float
+    sd: float
+    resamples: np.ndarray
+    strand_rule: str
+    notes: list
+
+    @staticmethod
+    def of(metric, runs, scored, resamples):
+        values = np.array([one.values[metric][0] for one in scored])
+        notes = [
+            f"seed {run.seed}: {one.values[metric][1]}"
+            for run, one in zip(runs, scored, strict=True)
+            if one.values[metric][1]
+        ]
+        sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+        return _Estimate(float(values.mean()), sd, resamples.mean(axis=0), scored[0].strand_rule, notes)
+
+
+def _difference(estimate, baseline, confidence):
+    """Columns of the difference from the baseline's estimate (None: not scored), and the reason for missing ones."""
+    if baseline is None:
+        return {}, "no difference: the baseline is not comparable here"
+    if not np.isfinite(baseline.value):
+        return {}, "no difference: the baseline is undefined here"
+    differences = estimate.resamples - baseline.resamples
+    low, high, reason = interval(differences, confidence)
+    return {
+        "delta_vs_baseline": estimate.value - baseline.value,
+        "delta_ci_low": low,
+        "delta_ci_high": high,
+        "p_value": np.nan if reason else p_value(differences),
+    }, reason
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """A run on a panel: `predictions` (R,), `values` {metric: (value, reason)}, and what its metrics.tsv states."""
+
+    predictions: np.ndarray
+    values: dict
+    strand_rule: str
+    stated: pd.DataFrame
+
+    @staticmethod
+    def read(run, panel, task):
+        stated = read_table(run.metrics, METRIC_COLUMNS, "metrics")
+        stated = stated.assign(value=numbers(stated, "value", run.metrics))
+        stated = stated[stated["panel"] == panel.name].set_index("metric")
+        if list(stated.index) != panel.metrics(task):
+            raise InputError(
+                f"{run.metrics}: panel {panel.name!r} has the metrics {', '.join(stated.index) or 'none'}, expected "
+                f"{', '.join(panel.metrics(task))}; measure the run again"
+            )
+        path = run.predictions[panel.name]
+        predictions, rule = read_predictions(path, panel)
+        return _Scored(predictions, scores(panel, predictions, task, path), rule, stated)
+
+
+def _check_comparable(runs, scored, reference, panel):
+    """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any that is stale."""
+    stated = {run: one.stated for run, one in zip(map(str, runs), scored, strict=True)}
+    for run, one in zip(runs, scored, strict=True):
+        for key in ("rows_sha256", "strand_rule"):
+            own, expected = (sorted(set(stated[str(r)][key])) for r in (run, reference))
+            if own != expected or len(own) != 1:
+                raise InputError(
+                    f"{run} and {reference} are not comparable on panel {panel.name!r}: {key} is "
+                    f"{', '.join(own)} and {', '.join(expected)}"
+                )
+        stale = (one.stated["rows_sha256"] != panel.rows_sha256) | (one.stated["strand_rule"] != one.strand_rule)
+        values = np.array([value for value, _ in one.values.values()])
+        stale |= ~np.isclose(one.stated["value"], values, rtol=1e-9, atol=1e-12, equal_nan=True)
+        if stale.any():
+            metric = stale.index[stale][0]
+            raise InputError(
+                f"{run.metrics}: panel {panel.name!r}: {metric} was {one.stated['value'][metric]} on rows "
+                f"{one.stated['rows_sha256'][metric][:12]}, predictions and panel now give {one.values[metric][0]} on "
+                f"rows {panel.rows_sha256[:12]}: measure the run again"
+            )
+
+
+def _resample(comparison, dataset, split, panel, predictions):
+    """Metric -> (runs, resamples), the same resamples for every run and for both views of a panel of pairs."""
+    task = comparison.datasets[dataset].task
+    if not predictions or panel.clusters.max() == 0:  # with one cluster every resample is the panel itself
+        return {m: np.full((len(predictions), comparison.resamples), np.nan) for m in panel.metrics(task)}
+    seed = derived_seed(comparison.seed, "bootstrap", dataset, split, panel.name)
+    labels = panel.views(panel.rows["label"].to_numpy())
+    predicted = [panel.views(values) for values in predictions]
+    resampled = {}
+    for view in VIEWS[panel.kind]:
+        stacked = np.stack([views[view] for views in predicted])
+        found = bootstrap(task, labels[view], stacked, panel.clusters, comparison.resamples, seed)
+        resampled |= {metric + view: found[metric] for metric in METRICS[task]}
+    return resampled
+
+
+def interval(resamples, confidence):
+    """Percentile interval of a statistic's resamples (B,): (low, high, ""), or NaN, NaN and why there is none."""
+    undefined = int((~np.isfinite(resamples)).sum())
+    if undefined > MOST_UNDEFINED * len(resamples):
+        return np.nan, np.nan, f"no interval: undefined in {undefined} of {len(resamples)} resamples"
+    defined = resamples[np.isfinite(resamples)]
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high), ""
+
+
+def p_value(differences):
+    """Two-sided bootstrap p value of a difference from its resamples (B,): the formula is at `compare`."""
+    defined = differences[np.isfinite(differences)]
+    fewer = min((defined <= 0).sum(), (defined >= 0).sum())
+    return float(min(1.0, 2 * (1 + fewer) / (len(defined) + 1)))
+
+
+def read_compare(path):
+    """compare.tsv as a frame with numbers where numbers are; raises `InputError` for a missing column or a bad cell."""
+    table = read_table(path, COLUMNS, "comparison")
+    numeric = COLUMNS[COLUMNS.index("value") : COLUMNS.index("n") + 1]
+    return table.assign(**{column: numbers(table, column, path) for column in numeric})

@@ -1,0 +1,52 @@
+"""The machine a program runs on: limit its threads, and say what it has. Imports neither JAX nor torch by itself."""
+
+import os
+import platform
+import sys
+
+
+def use_threads(count):
+    """Limit the computing threads of this process to `count`. Call it before JAX or torch is imported.
+
+    What each library listens to, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: the thread pool of XLA on CPU
+    has NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread
+    computes); torch, and the OpenBLAS of numpy if numpy comes later, have OMP_NUM_THREADS, which Snakemake too sets for
+    its jobs. Binding to cores would work too, but then all jobs of a machine would crowd its first cores.
+    Raises `RuntimeError` when it comes too late to count, `ValueError` for less than one thread.
+    """
+    late = [name for name in ("jax", "torch") if name in sys.modules]
+    if late:
+        raise RuntimeError(f"use_threads must be called before {late[0]} is imported")
+    if count < 1:
+        raise ValueError(f"threads is {count}, expected 1 or more")
+    for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(count)
+
+
+def report():
+    """What this process computes with: a dict of device, memory in bytes, versions; fit for JSON.
+
+    Looks only at libraries that are imported already: JAX before torch, else plain CPU. Reads CUDA_VISIBLE_DEVICES, as
+    the scheduler set it, and never sets it.
+    """
+    out = {
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "threads": os.environ.get("NPROC"),
+        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "device": "cpu",
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+    if "jax" in sys.modules:
+        jax = sys.modules["jax"]
+        device = jax.devices()[0]
+        out["jax"], out["jaxlib"] = jax.__version__, jax.lib.__version__
+        if device.platform != "cpu":
+            out["device"], out["memory"] = device.device_kind, (device.memory_stats() or {}).get("bytes_limit")
+    elif "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        out["torch"] = torch.__version__
+        if torch.cuda.is_available():
+            properties = torch.cuda.get_device_properties(0)
+            out["device"], out["memory"] = properties.name, properties.total_memory
+    return out

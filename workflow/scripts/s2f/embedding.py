@@ -1,0 +1,190 @@
+"""Embedding: run a frozen encoder over the unique inserts of a dataset and write the cache, chunk by chunk.
+
+The stored dtype may lose precision only within stated bounds, measured on every chunk: float16 once turned 60 % of the
+values of a cache into zeros without a word (ALBench-S2F), and a model's validation correlation fell from .90 to .67.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+from tqdm import tqdm
+
+from s2f import dna, provenance
+from s2f.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
+from s2f.files import InputError
+from s2f.partial import Partial
+from s2f.rows import sequences_sha256
+
+CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; a build holds a few of them in memory
+
+# What a stored dtype may cost. float32 -> bfloat16 stays below both bounds: it rounds to within 2^-8 of a value.
+# float32 -> float16 does so where values keep away from float16's subnormal range, below 6e-5.
+TOKEN_ERROR = 2.0**-8  # root mean square error of a token's channels, relative to their root mean square
+VALUE_ERROR = 2.0**-8  # error of one value relative to itself (1 where it becomes zero) ...
+VALUE_SHARE = 1e-3  # ... that this share of the non-zero values of a chunk may exceed
+
+
+class RefusedError(Exception):
+    """An embedding must not be stored: its place in the chunk, and why."""
+
+    def __init__(self, place, why):
+        super().__init__(why)
+        self.place = place
+
+
+def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward", dtype="bfloat16", chunk_rows=None):
+    """Encode the rows of a dataset into the cache `path`; returns the manifest (a dict, for `files.write_json`).
+
+    Parameters: `rows` data frame with `row_id` and `sequence`; `encoder` with the attributes of `encoders.Encoder`;
+    `encoder_name` its name in the study; `construct` a `Construct`; `shift` in bp; `strand` forward or reverse (the
+    reverse complement of the whole window); `dtype` of `cache.DTYPES`; `chunk_rows` embeddings per chunk (default:
+    at most 64 MiB and a fiftieth of all, in whole batches). The encoder sees each unique insert once, a chunk per call;
+    one chunk is written while the next is encoded. A build that was killed continues where it stopped. Raises
+    `InputError` for inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an
+    embedding that is all zero or not finite, and while another process writes the same file; `ValueError` when the
+    encoder gives another shape or dtype than it promises.
+    """
+    path = Path(path)
+    if dtype not in DTYPES:
+        raise InputError(f"{path}: dtype is {dtype!r}, expected one of: {', '.join(DTYPES)}")
+    if strand not in STRANDS:
+        raise InputError(f"{path}: strand is {strand!r}, expected one of: {', '.join(STRANDS)}")
+    _check_fit(path, rows, construct, shift)
+    inserts, row_ids, row_to_embedding = _index(rows)
+    unique, tokens, channels = len(inserts), int(encoder.tokens(construct.length)), int(encoder.channels)
+    batch = int(encoder.batch_size)
+    row_bytes = tokens * channels * DTYPES[dtype].itemsize
+    # small caches get fifty chunks too: a slow encoder should show progress and lose little in a kill
+    chunk_rows = chunk_rows or max(1, min(CHUNK_BYTES // row_bytes, unique // 50) // batch) * batch
+    chunk_rows = min(unique, chunk_rows)
+    settings = {
+        "format": FORMAT, "encoder": encoder_name, "encoder_kind": encoder.kind,
+        "encoder_fingerprint": encoder.fingerprint, "provenance": encoder.provenance, "licence": encoder.licence,
+        "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
+        "construct": construct.spec(), "shift": int(shift), "strand": strand,
+        "rows": len(rows), "unique": unique, "tokens": tokens, "channels": channels,
+        "dtype": dtype, "chunk_rows": int(chunk_rows),
+        "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
+        "index_sha256": index_sha256(row_ids, row_to_embedding),
+    }  # fmt: skip
+    print(
+        f"{path}: {len(rows):,} rows, {unique:,} unique inserts, {strand} strand, shift {shift:+d}; T = {tokens}, "
+        f"D = {channels}, {dtype}, {unique * row_bytes / 1e9:.3f} GB; encoder {encoder_name} ({encoder.provenance}), "
+        f"batches of {batch}, {as_json(settings['backend'])}",
+        file=sys.stderr,
+        flush=True,
+    )
+    code = provenance.code_fingerprint("s2f.embedding", f"s2f.encoders.{encoder.kind}")
+    with Partial(path, settings, code, row_ids, row_to_embedding) as partial:
+
+        def store(chunk, values):
+            """Check, convert and write the embeddings of one chunk: the work of the background thread."""
+            values = np.asarray(values)
+            count = min(unique - chunk * chunk_rows, chunk_rows)
+            if values.shape != (count, tokens, channels) or values.dtype not in (np.float32, ml_dtypes.bfloat16):
+                raise ValueError(
+                    f"encoder {encoder_name} gave {values.dtype} {values.shape}, expected float32 or bfloat16 "
+                    f"{count, tokens, channels}"
+                )
+            try:
+                stored, errors = convert(values, dtype)
+            except RefusedError as refused:
+                row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.place).argmax()].decode()
+                raise InputError(f"{path}: row {row!r}: {refused}") from None
+            partial.write(chunk, stored.view(f"u{stored.itemsize}"), errors)
+            return count
+
+        chunks = [chunk for chunk in range(-(-unique // chunk_rows)) if chunk not in partial.done]
+        left = sum(min(unique - chunk * chunk_rows, chunk_rows) for chunk in chunks)
+        progress = _Progress(unique, unique - left)
+        with ThreadPoolExecutor(1) as background:
+            pending = None
+            for chunk in chunks:
+                codes = construct.assemble(inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows], shift)
+                values = encoder.encode(dna.reverse_complement(codes) if strand == "reverse" else codes)
+                if pending:
+                    progress.update(pending.result())
+                pending = background.submit(store, chunk, values)
+            if pending:
+                progress.update(pending.result())
+        progress.close()
+        return partial.finish()
+
+
+def _check_fit(path, rows, construct, shift):
+    for length, place in zip(*np.unique(rows["sequence"].str.len(), return_index=True), strict=True):
+        try:
+            construct.flank_lengths(int(length), shift)
+        except InputError as error:
+            raise InputError(f"{path}: row {rows['row_id'].iloc[place]!r}: {error}") from None
+
+
+def _index(rows):
+    """Sorted unique inserts (list), sorted row ids (bytes), and per id the place of its insert (int32)."""
+    inserts, place = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
+    row_ids = id_bytes(rows["row_id"])
+    order = np.argsort(row_ids)
+    return inserts.tolist(), row_ids[order], place[order].astype(np.int32)
+
+
+def convert(values, dtype):
+    """`values` (n, T, D) in the stored dtype, and [worst token error, share of bad values] of the round trip.
+
+    Raises `RefusedError` for an all-zero or non-finite embedding, for overflow, and beyond TOKEN_ERROR and VALUE_SHARE.
+    """
+    values = np.ascontiguousarray(values)
+    found = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")
+    if found:
+        raise RefusedError(found[0], f"the encoder's embedding is {found[1]}; its weights or its code are wrong")
+    with np.errstate(over="ignore"):  # measured below
+        stored = values.astype(DTYPES[dtype], copy=False)
+    if stored.dtype == values.dtype or dtype == "float32":
+        return stored, [0.0, 0.0]
+    return stored, _loss(values.astype(np.float32, copy=False), stored.astype(np.float32), dtype)
+
+
+def _loss(values, back, dtype):
+    size, choose = np.abs(values), "choose bfloat16 or float32"
+    overflow = ~np.isfinite(back)
+    if overflow.any():
+        place = int(overflow.any(axis=(1, 2)).argmax())
+        raise RefusedError(place, f"value {size[place].max():.3g} overflows {dtype}; {choose}")
+    error = np.abs(back - values)
+    norm, lost = (np.sqrt(np.einsum("ntd,ntd->nt", x, x, dtype=np.float64)) for x in (size, error))
+    token = np.divide(lost, norm, out=np.zeros_like(lost), where=norm > 0)
+    bad = error > VALUE_ERROR * size
+    nonzero = np.count_nonzero(size)
+    share = np.count_nonzero(bad) / nonzero
+    if token.max() > TOKEN_ERROR or share > VALUE_SHARE:
+        place = int((token.max(axis=1) if token.max() > TOKEN_ERROR else bad.sum(axis=(1, 2))).argmax())
+        zeros = np.count_nonzero((back == 0) & (size > 0)) / nonzero
+        raise RefusedError(
+            place,
+            f"as {dtype}, {share:.2%} of the values of its chunk are off by more than {VALUE_ERROR:.2%} (allowed: "
+            f"{VALUE_SHARE:.1%} of them), {zeros:.2%} become zero, and the worst token is off by {token.max():.2%} "
+            f"(allowed: {TOKEN_ERROR:.2%}); {choose}",
+        )
+    return [float(token.max()), float(share)]
+
+
+class _Progress:
+    """A bar on a terminal; in a log file one line per tenth, with the rate."""
+
+    def __init__(self, total, done):
+        self.bar = tqdm(total=total, initial=done, unit=" windows", unit_scale=True, disable=None, file=sys.stderr)
+        self.total, self.done, self.first, self.begin = total, done, done, time.monotonic()
+
+    def update(self, count):
+        before, self.done = self.done, self.done + count
+        self.bar.update(count)
+        if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
+            rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
+            print(f"{self.done:,} of {self.total:,} windows, {rate:,.0f} per second", file=sys.stderr, flush=True)
+
+    def close(self):
+        self.bar.close()

@@ -1,0 +1,166 @@
+"""Splits: named assignments of rows to train, val and test that keep linked rows together."""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from s2f import dna
+from s2f.files import InputError, read_table
+from s2f.provenance import derived_seed
+from s2f.rows import chromosome as chromosome_name
+
+PARTS = ("train", "val", "test")
+
+
+def clusters(rows):
+    """Label rows that must not be told apart by a split: int array (N,), numbered by first occurrence.
+
+    Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
+    overlapping coordinates on one chromosome (windows and orientations of one locus).
+    """
+    n = len(rows)
+    edges = []  # a graph of rows and keys: a row is joined with each key it has, keys are numbered from n on
+    for keys in (canonical_sequences(rows["sequence"].to_numpy(object)), rows["pair_id"], rows["group"]):
+        keys = np.asarray(keys, object)
+        linked = np.flatnonzero(keys != "")
+        edges.append((linked, pd.factorize(keys[linked])[0]))
+    edges.append(_loci(rows))
+    starts = n + np.cumsum([0] + [keys.max(initial=-1) + 1 for _, keys in edges])
+    ends = np.concatenate([keys + start for (_, keys), start in zip(edges, starts[:-1], strict=True)])
+    members = np.concatenate([linked for linked, _ in edges])
+    graph = coo_matrix((np.ones(len(ends), np.int8), (members, ends)), shape=(starts[-1], starts[-1]))
+    labels = connected_components(graph, directed=False)[1][:n]
+    return pd.factorize(labels)[0]
+
+
+def canonical_sequences(sequences):
+    """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
+    return [min(s, dna.reverse_complement_text(s)) for s in sequences]
+
+
+def _loci(rows):
+    """Places of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
+    placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
+    chrom = pd.factorize(rows["chrom"].to_numpy(object)[placed])[0].astype(np.int64)
+    start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))
+    if len(placed):  # lay the chromosomes one behind the other
+        offset = chrom * (end.max() - start.min() + 1)
+        start, end = start + offset, end + offset
+    order = np.lexsort((end, start))
+    reached = np.maximum.accumulate(end[order])
+    run = np.concatenate([[0], np.cumsum(start[order][1:] >= reached[:-1])])[: len(placed)]
+    return placed[order], run
+
+
+def published(rows, spec, seed, label):
+    """The split that came with the data: `spec` maps train, val and test to lists of published names."""
+    parts = _one_part_each({part: spec[part] for part in PARTS}, "published part")
+    unknown = sorted(set(rows["published"].unique()) - set(parts) - {""})
+    if unknown:
+        raise InputError(
+            f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; "
+            f"mapped: {', '.join(parts)}"
+        )
+    return rows["published"].map(parts).fillna("excluded"), "no published part"
+
+
+def chromosome(rows, spec, seed, label):
+    """Whole chromosomes: `spec` lists `val` and `test`; `without_chromosome` says what happens to rows without one."""
+    parts = _one_part_each({part: map(chromosome_name, spec[part]) for part in ("val", "test")}, "chromosome")
+    absent = sorted(set(parts) - set(rows["chrom"].unique()))
+    if absent == sorted(parts):
+        raise InputError(f"split: none of the chromosomes {', '.join(parts)} occurs in the rows")
+    assigned = rows["chrom"].map(parts).fillna("train")
+    assigned[rows["chrom"] == ""] = spec.get("without_chromosome", "excluded")
+    return assigned, "no chromosome"
+
+
+def random(rows, spec, seed, label):
+    """Whole clusters drawn at random: `spec` gives the fractions `val` and `test` of the rows."""
+    sizes = np.bincount(label)
+    order = np.random.Generator(np.random.PCG64(derived_seed(seed, "split", spec["seed"]))).permutation(len(sizes))
+    # cut where the running share of rows passes each border: parts are exact up to one cluster
+    share = np.cumsum(sizes[order]) / len(rows)
+    part = np.full(len(sizes), "train", object)
+    part[order[share <= spec["test"]]] = "test"
+    part[order[(share > spec["test"]) & (share <= spec["test"] + spec["val"])]] = "val"
+    return pd.Series(part[label], index=rows.index), ""
+
+
+def _one_part_each(names, what):
+    """Turn {part: names} round into {name: part}; `InputError` for a name in two parts."""
+    parts = {}
+    for part, members in names.items():
+        for name in members:
+            if parts.setdefault(name, part) != part:
+                raise InputError(f"split: {what} {name!r} is listed under {parts[name]} and under {part}")
+    return parts
+
+
+# each kind: (rows, spec, seed of the study, clusters (N,)) -> (part or "excluded" per row, reason of exclusions)
+KINDS = {"published": published, "chromosome": chromosome, "random": random}
+
+
+def make_split(rows, spec, seed):
+    """Assign every row: data frame row_id, split (train, val, test, excluded), reason.
+
+    Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
+    val) and are excluded elsewhere, with the reason. Raises `InputError` for an unknown kind and an empty part.
+    """
+    if spec["kind"] not in KINDS:
+        raise InputError(f"split: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
+    label = clusters(rows)
+    assigned, why = KINDS[spec["kind"]](rows, spec, seed, label)
+    reason = np.where(assigned == "excluded", why, "").astype(object)
+    rank = assigned.map({"excluded": -1, "train": 0, "val": 1, "test": 2}).to_numpy()
+    highest = np.full(label.max() + 1, -1)
+    np.maximum.at(highest, label, rank)
+    leaks = (rank >= 0) & (rank < highest[label])
+    reason[leaks] = np.array([f"linked to a {part} row" for part in PARTS], object)[highest[label[leaks]]]
+    table = pd.DataFrame({"row_id": rows["row_id"], "split": assigned.mask(leaks, "excluded"), "reason": reason})
+    parts_checked(rows, table, label)
+    return table
+
+
+def parts_of(rows, path):
+    """Rows of each part {train, val, test} by the split table at `path`, after `check_split`."""
+    parts = check_split(rows, read_table(path, ["row_id", "split"], "split"))
+    return {part: rows[parts == part] for part in PARTS}
+
+
+def check_split(rows, table):
+    """The part of every row, (N,) text in the order of `rows`, by a split table.
+
+    Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts.
+    """
+    return parts_checked(rows, table, clusters(rows))
+
+
+def parts_checked(rows, table, label):
+    """As `check_split`, where the `clusters` of the rows are known: `label` (N,)."""
+    ids = pd.Index(table["row_id"])
+    if ids.has_duplicates:
+        raise InputError(f"split: row {ids[ids.duplicated()][0]!r} is assigned twice")
+    places = ids.get_indexer(rows["row_id"])
+    if (places < 0).any() or len(ids) != len(rows):
+        odd = sorted(set(ids) ^ set(rows["row_id"]))[0]
+        raise InputError(f"split: row {odd!r} is in the rows or in the split, but not in both; make the split again")
+    parts = table["split"].to_numpy(object)[places]
+    counts = pd.Series(parts).value_counts()
+    for name in counts.index.difference([*PARTS, "excluded"]):
+        raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
+    for part in PARTS:
+        if part not in counts:
+            found = ", ".join(f"{name} {count}" for name, count in counts.items())
+            raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
+    rank = pd.Index([*PARTS, "excluded"]).get_indexer(parts)
+    used = np.flatnonzero(rank < len(PARTS))
+    first = np.full(label.max() + 1, -1)
+    first[label[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
+    leaks = np.flatnonzero(rank[used] != first[label[used]])
+    if len(leaks):
+        members = used[label[used] == label[used[leaks[0]]]]
+        named = ", ".join(f"{rows['row_id'].iloc[i]} ({parts[i]})" for i in members[:4])
+        raise InputError(f"split: linked rows lie in different parts: {named}")
+    return parts

@@ -1,0 +1,228 @@
+"""The study: its configuration, checked once at the door, and the list of runs that it asks for.
+
+Needs only PyYAML and jsonschema, both part of Snakemake's own environment: the Snakefile loads this module.
+"""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from s2f import heads
+from s2f.files import InputError
+
+SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
+FLOORS = ("mean", "kmer_ridge")  # kinds of baselines that every other model should beat; they train without epochs
+
+
+@dataclass(frozen=True)
+class Run:
+    """One trained model with one seed; `model` is `{encoder}/{augmentation}/{head}` or the name of a baseline."""
+
+    dataset: str
+    split: str
+    model: str
+    seed: int
+    encoder: str = ""
+    augmentation: str = ""
+    head: str = ""
+
+    @property
+    def folder(self):
+        """Path of the run below the results folder."""
+        return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
+
+
+def schema(name="study"):
+    """Parsed JSON schema `config/schemas/{name}.yaml`."""
+    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def kinds(room):
+    """Kinds that exist in a room (`sources`, `splits`, `encoders`, `baselines`): one schema file each."""
+    return sorted(path.stem for path in (SCHEMAS / room).glob("*.yaml"))
+
+
+def validated(config):
+    """The configuration with all defaults filled in.
+
+    Raises `InputError` that names the key path, what is wrong and what is expected: unknown keys (with the nearest
+    known one), wrong types and values, and names that no section defines.
+    """
+    study = _checked(config, schema(), "")
+    for section, room in (("splits", "splits"), ("encoders", "encoders"), ("baselines", "baselines")):
+        for name, entry in study[section].items():
+            study[section][name] = _checked_kind(entry, room, f"{section}.{name}")
+    for name, dataset in study["datasets"].items():
+        dataset["source"] = _checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
+        dataset["source"]["files"] = {
+            key: _with_data_dir(path, study["data_dir"], f"datasets.{name}.source.files.{key}")
+            for key, path in dataset["source"].get("files", {}).items()
+        }
+    _check_names(study)
+    return study
+
+
+def _with_data_dir(path, data_dir, where):
+    if "{data_dir}" in path and not data_dir:
+        raise InputError(f"{where}: {path!r} needs the folder of the data: add --config data_dir=FOLDER")
+    return path.replace("{data_dir}", str(data_dir))
+
+
+def _checked_kind(entry, room, where):
+    if entry.get("kind") not in kinds(room):
+        raise InputError(f"{where}.kind: {entry.get('kind')!r} is unknown{_nearest(entry.get('kind'), kinds(room))}")
+    return _checked(entry, schema(f"{room}/{entry['kind']}"), where)
+
+
+def _checked(value, rules, where):
+    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
+    if errors:
+        raise InputError(_message(jsonschema.exceptions.best_match(errors), where))
+    return _filled(value, rules)
+
+
+def _message(error, where):
+    path = ".".join([where, *map(str, error.absolute_path)]).strip(".") or "the study"
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        key = next(key for key in error.instance if key not in known)
+        return f"{path}: key {key!r} is unknown{_nearest(key, known)}"
+    if error.validator == "required":
+        key = next(key for key in error.validator_value if key not in error.instance)
+        text = error.schema.get("properties", {}).get(key, {}).get("description", "")
+        return f"{path}: key {key!r} is missing ({text})"
+    expected = error.schema.get("description", "")
+    return f"{path}: {error.message}" + (f" (expected: {expected})" if expected else "")
+
+
+def _nearest(name, known):
+    near = difflib.get_close_matches(str(name), known, 1)
+    return (f"; did you mean {near[0]!r}?" if near else ";") + f" known: {', '.join(sorted(known))}"
+
+
+def _filled(value, rules):
+    """A copy of `value` with the defaults of the schema, at every depth."""
+    if isinstance(value, dict):
+        properties = rules.get("properties", {})
+        out = {key: rule["default"] for key, rule in properties.items() if "default" in rule and key not in value}
+        other = rules.get("additionalProperties")
+        for key, item in {**out, **value}.items():
+            rule = properties.get(key, other if isinstance(other, dict) else {})
+            out[key] = _filled(item, rule)
+        return out
+    if isinstance(value, list):
+        return [_filled(item, rules.get("items", {})) for item in value]
+    return value
+
+
+def _check_names(study):
+    def known(name, section, where):
+        if name not in study[section]:
+            raise InputError(f"{where}: {name!r} is not in the section {section!r}{_nearest(name, study[section])}")
+
+    for name, dataset in study["datasets"].items():
+        where = f"datasets.{name}"
+        known(dataset["construct"], "constructs", f"{where}.construct")
+        for split in dataset["splits"]:
+            known(split, "splits", f"{where}.splits")
+        for panel in ("train", "val", "test"):
+            if panel in dataset["panels"]:
+                raise InputError(f"{where}.panels: {panel!r} is the name of a part of the split, choose another")
+    for place, entry in enumerate(study["models"]):
+        where = f"models.{place}"
+        for name in entry.get("datasets", []):
+            known(name, "datasets", f"{where}.datasets")
+        for encoder in entry["encoders"]:
+            known(encoder, "encoders", f"{where}.encoders")
+        for head in entry["heads"]:
+            heads.module_of(head)
+        for baseline in entry["baselines"]:
+            known(baseline, "baselines", f"{where}.baselines")
+        together = (bool(entry["encoders"]), bool(entry["heads"]))
+        if together[0] != together[1]:
+            raise InputError(f"{where}: encoders and heads go together; give both or neither")
+    clash = set(study["encoders"]) & set(study["baselines"])
+    if clash:
+        raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name, choose another")
+    planned = runs(study)
+    if not planned:
+        raise InputError("models: no model is asked for")
+    for dataset in study["datasets"]:
+        models = {run.model for run in planned if run.dataset == dataset}
+        against = baseline_of(study, dataset)
+        if against and against not in models:
+            raise InputError(
+                f"comparison.against: {against!r} is not among the models of dataset {dataset!r}"
+                + _nearest(against, models)
+            )
+
+
+def options(entry):
+    """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
+    return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
+
+
+def baseline_of(study, dataset):
+    """Name of the model that the dataset's differences refer to (empty: none)."""
+    return study["datasets"][dataset].get("against", study["comparison"]["against"])
+
+
+def training_of(study, head):
+    """Training settings of a head: the section `training`, overridden by the head's own section."""
+    return {**study["training"], **study["heads"].get(head, {})}
+
+
+def runs(study):
+    """All runs of the study, sorted by path, each once."""
+    out = set()
+    for entry in study["models"]:
+        for dataset in entry.get("datasets", list(study["datasets"])):
+            for split in study["datasets"][dataset]["splits"]:
+                for seed in study["seeds"]:
+                    for encoder in entry["encoders"]:
+                        for mode in entry["augmentations"]:
+                            for head in entry["heads"]:
+                                model = f"{encoder}/{mode}/{head}"
+                                out.add(Run(dataset, split, model, seed, encoder, mode, head))
+                for baseline in entry["baselines"]:
+                    for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
+                        out.add(Run(dataset, split, baseline, seed))
+    return sorted(out, key=lambda run: run.folder)
+
+
+def floors(study):
+    """Names of the baselines that are floors."""
+    return [name for name, baseline in study["baselines"].items() if baseline["kind"] in FLOORS]
+
+
+def trains(study, model):
+    """Whether a model is trained here in epochs, so that it has a training curve."""
+    kind = study["baselines"].get(model, {}).get("kind")
+    return kind is None or (kind not in FLOORS and not kind.endswith("_published"))
+
+
+def comparison_spec(study, results):
+    """What the program `compare` needs to know of the study; paths of rows and panels lie below folder `results`."""
+    datasets = {}
+    for name, dataset in study["datasets"].items():
+        datasets[name] = {
+            "rows": f"{results}/{name}/rows.parquet",
+            "task": dataset["task"],
+            "panels": {
+                split: {
+                    panel: {"kind": spec["kind"], "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
+                    for panel, spec in dataset["panels"].items()
+                }
+                for split in dataset["splits"]
+            },
+            "baseline": baseline_of(study, name),
+            "floors": floors(study),
+            "simulated": dataset["source"]["kind"] == "simulated",
+        }
+    return {
+        "study": study["study"], "datasets": datasets, "resamples": study["comparison"]["resamples"],
+        "confidence": study["comparison"]["confidence"], "seed": study["seed"],
+    }  # fmt: skip

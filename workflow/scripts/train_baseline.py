@@ -1,0 +1,55 @@
+"""Train one baseline with one seed on the rows of a split."""
+
+import argparse
+import json
+
+import pandas as pd
+
+from s2f import baselines
+from s2f.checkpoint import write_record
+from s2f.construct import Construct
+from s2f.devices import report, use_threads
+from s2f.files import atomic, write_table
+from s2f.provenance import derived_seed
+from s2f.rows import read_rows
+from s2f.splits import parts_of
+
+PACKAGES = ("numpy", "scikit-learn", "torch")
+HISTORY = ("epoch", "train_loss", "val_pearson", "seconds", "rows_per_second")
+
+
+def main():
+    """Train; write best_model/ and history.tsv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--split", required=True, help="table of the split")
+    parser.add_argument("--construct", required=True, type=json.loads, help="construct section of the study (JSON)")
+    for name in ("dataset", "split-name", "baseline", "kind"):
+        parser.add_argument(f"--{name}", required=True, help="name in the study")
+    parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
+    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
+    parser.add_argument("--spec", required=True, type=json.loads, help="baseline section of the study (JSON)")
+    parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--model", required=True, help="folder best_model to write")
+    parser.add_argument("--history", required=True, help="table of epochs to write")
+    a = parser.parse_args()
+    use_threads(a.threads)
+    print(json.dumps(report()))
+    parts = parts_of(read_rows(a.rows), a.split)
+    construct = Construct.from_spec(a.construct)
+    seed = derived_seed(a.study_seed, "baseline", a.dataset, a.split_name, a.baseline, a.seed)
+    with atomic(a.model) as folder:
+        folder.mkdir()
+        kind = baselines.get(a.kind)
+        history, validation = kind.train(parts["train"], parts["val"], construct, a.spec, seed, folder)
+        write_record(
+            folder, parts, PACKAGES, **baselines.read_details(folder), name=a.baseline, kind=a.kind,
+            dataset=a.dataset, split=a.split_name, model=a.baseline, seed=a.seed, derived_seed=seed,
+            strand_rule=a.strand_rule, construct=construct.spec(), spec=a.spec, validation=validation, device=report(),
+        )  # fmt: skip
+    write_table(a.history, pd.DataFrame(history, columns=HISTORY if not history else None))
+
+
+if __name__ == "__main__":
+    main()
