@@ -82,6 +82,9 @@ def test_compact_window_follows_its_formula(insert_length, length, flank_bp, shi
     shift = min(max(shift, lowest), highest)
     left = left_base - shift
     assert construct.flank_lengths(insert_length, shift) == (left, available - left)
+    for beyond in (lowest - 1, highest + 1):
+        with pytest.raises(InputError, match="bp of flank; there are"):
+            construct.flank_lengths(insert_length, beyond)
 
 
 def test_compact_window_of_the_notes():

@@ -15,7 +15,7 @@ from pandas.testing import assert_frame_equal
 from s2f import files
 from s2f.files import InputError, atomic, numbers, read_json, read_table, write_json, write_table, write_text
 
-examples = settings(deadline=None, max_examples=60)  # no deadline: the machine may be busy
+examples = settings(deadline=None, max_examples=30)  # no deadline: the machine may be busy
 
 
 @pytest.fixture
@@ -88,6 +88,21 @@ def test_a_body_that_writes_nothing_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic(tmp_path / "out"):
         pass
     assert names(tmp_path) == []
+
+
+def test_content_reaches_the_disk_before_the_name(tmp_path, monkeypatch):
+    flushed = []
+
+    def fsync(descriptor):
+        assert not (tmp_path / "out").exists()
+        flushed.append(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with atomic(tmp_path / "out") as temporary:
+        (temporary / "deep").mkdir(parents=True)
+        for name in ("a", "deep/b"):
+            (temporary / name).write_text(name)
+    assert sorted(flushed) == sorted((tmp_path / "out" / name).stat().st_ino for name in ("a", "deep/b"))
 
 
 KILLED = """

@@ -25,7 +25,9 @@ SOURCES = {
     "s2f/deep/sibling.py": "X = 1\n",
     "s2f/deep/nephew.py": "near = 1\n",
     "s2f/deep/by_name.py": "import s2f.of_by_name\n",
-    "s2f/uncle.py": "far = 1\n",
+    "s2f/uncle.py": "import s2f.far.away as far\n",
+    "s2f/far/__init__.py": "",
+    "s2f/far/away.py": "X = 1\n",
     "s2f/lazy.py": "X = 1\n",
     "s2f/of_by_name.py": "X = 1\n",
 }
@@ -74,7 +76,7 @@ def test_a_docstring_that_was_the_whole_body_may_become_pass(scripts):
     "module",
     [
         "program", "s2f/rows",  # itself, imported
-        "s2f/__init__", "s2f/deep/__init__",  # packages on the way
+        "s2f/__init__", "s2f/deep/__init__", "s2f/far/__init__",  # packages on the way
         "s2f/deep/inner", "s2f/deep/nephew", "s2f/deep/sibling", "s2f/uncle",  # relative imports, one and two dots
         "s2f/lazy",  # an import inside a function
     ],

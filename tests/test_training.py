@@ -11,9 +11,10 @@ import pytest
 
 from s2f import checkpoint, heads
 from s2f.augmentation import build as build_views
-from s2f.checkpoint import load_head, read_record, save_head, write_record
+from s2f.checkpoint import read_record, write_record
 from s2f.files import InputError
 from s2f.training import Diverged, Examples, Head, TrainingSpec, compiled_epoch, predict, train_head
+from s2f.weights import load_head, save_head
 
 SLUG = "boda-mean-16-16"
 

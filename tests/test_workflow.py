@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -37,14 +40,25 @@ TINY = {
 }  # fmt: skip
 
 
+# programs run as `python -m …`: the interpreter of these tests must be the first on the path
+ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+
+
 def snakemake(root, folder, *arguments, check=True):
     """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed."""
-    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile"), "--directory", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--snakefile",
+        str(root / "workflow" / "Snakefile"),
+        "--directory",
+        str(folder),
+    ]
     profile = ["--workflow-profile", str(root / "profiles" / "default")]
     done = subprocess.run(
         [*command, *arguments, *profile],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder, timeout=600,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder, timeout=600,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout
     return done.stdout
@@ -93,18 +107,16 @@ def test_one_head_is_planned_by_its_path(root, tmp_path):
 
 
 def test_literal_slurm_profile(root, tmp_path):
-    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv"]
-    done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=environment, timeout=300)
+    done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=ENVIRONMENT, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "train_head" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_lint_is_clean(root):
-    environment = dict(os.environ, PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--lint"], text=True, capture_output=True, cwd=root, env=environment
+        [sys.executable, "-m", "snakemake", "--lint"], text=True, capture_output=True, cwd=root, env=ENVIRONMENT
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -150,7 +162,9 @@ def test_code_changes_rerun_what_they_touch(finished, study):
     module = copy / "workflow" / "scripts" / "s2f" / "heads" / "boda.py"
     original = module.read_text()
     try:
-        module.write_text(original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda"))
+        module.write_text(
+            original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda")
+        )
         assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
         module.write_text(original.replace("jax.nn.relu(x)", "jax.nn.gelu(x)"))
         planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
@@ -177,3 +191,55 @@ def test_a_new_head_trains_one_head(finished, study, tmp_path):
     changed.write_text(yaml.safe_dump(TINY | {"models": models}))
     planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
     assert planned["train_head"] == 1 and "embed" not in planned and "train_baseline" not in planned
+
+
+def kill_program(root, folder, study, program):
+    """Start the study, kill the first process of `program` in `folder` with SIGKILL, return Snakemake's output."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2", "--rerun-incomplete"]
+    started = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder
+    )
+    killed = False
+    while not killed and started.poll() is None:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if words[1:3] == [b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
+                    time.sleep(0.5)  # well into its work
+                    os.kill(int(process.name), signal.SIGKILL)
+                    killed = True
+                    break
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        time.sleep(0.02)
+    output = started.communicate(timeout=600)[0]
+    assert killed and started.returncode != 0, output
+    return output
+
+
+@pytest.mark.slow
+def test_killed_jobs_run_again_to_the_same_table(finished, study, tmp_path):
+    copy, work = finished
+    for program in ("embed", "train_head", "compare"):
+        kill_program(copy, tmp_path, study, program)
+    snakemake(copy, tmp_path, "--configfile", str(study))
+    again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, work))
+    assert again == first
+    assert not list((tmp_path / "results").rglob(".*"))
+
+
+@pytest.mark.slow
+def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study):
+    copy, work = finished
+    cache = work / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny" / "+00.forward.h5"
+    content = cache.read_bytes()
+    try:
+        cache.write_bytes(content[: len(content) // 2])
+        arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+        output = snakemake(copy, work, *arguments, check=False)
+        assert "+00.forward.h5" in output and "delete it and run again" in output
+        assert "Traceback" not in output
+    finally:
+        cache.write_bytes(content)
+        snakemake(copy, work, "--configfile", str(study))

@@ -157,13 +157,12 @@ def test_every_stage_equals_official(golden, size):
     assert list(stages) == [1, 2, 4, 8, 16, 32, 64]
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("precision", "bound"), [("float32", 1e-6), ("bfloat16", 3e-3)])
-def test_standardised_once_equals_standardised_per_call(size, precision, bound):
+def test_standardised_once_equals_standardised_per_call(precision, bound):
     """The bound for bfloat16 is below what standardising in float32 (1.6 %) or op by op (1 %) gives."""
     codes = np.random.default_rng(0).integers(0, 5, (8, 600), np.uint8)
-    per_call = jax.jit(official(size, precision))(*golden_weights(size), codes)
-    assert relative_rms(golden_encoder(size, precision).encode(codes), per_call) <= bound
+    per_call = jax.jit(official("tiny", precision))(*golden_weights("tiny"), codes)
+    assert relative_rms(golden_encoder("tiny", precision).encode(codes), per_call) <= bound
 
 
 def test_no_operation_of_the_bfloat16_network_is_done_in_better_precision():
@@ -383,7 +382,7 @@ def test_checkpoint_gives_the_weights_it_holds(checkpoint):
     assert encoder.fingerprint == golden_encoder("tiny", "float32").fingerprint
     assert "on-commercial" in encoder.licence
     assert "https://deepmind.google.com/science/alphagenome/model-terms" in encoder.licence
-    assert encoder.provenance == f"google/alphagenome, checkpoint {checkpoint}"
+    assert encoder.provenance == f"google/alphagenome, checkpoint {checkpoint.name}"
 
 
 def test_only_the_encoder_is_read(checkpoint, monkeypatch):

@@ -3,8 +3,6 @@
 
 
 rule train_baseline:
-    message:
-        "Training baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
@@ -23,12 +21,16 @@ rule train_baseline:
         mem_mb=16000,
         runtime=720,
     params:
-        code=lambda w: code_fingerprint("train_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"),
+        code=lambda w: code_fingerprint(
+            "train_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
+        ),
         kind=lambda w: BASELINES[w.baseline]["kind"],
         spec=lambda w: as_json(study.options(BASELINES[w.baseline])),
         construct=lambda w: construct_of(w.dataset),
         strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
         seed=STUDY["seed"],
+    message:
+        "Training baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m train_baseline --rows {input.rows:q} --split {input.split:q} --construct {params.construct:q} "
         "--dataset {wildcards.dataset} --split-name {wildcards.split} --baseline {wildcards.baseline} "
@@ -38,8 +40,6 @@ rule train_baseline:
 
 
 rule predict_baseline:
-    message:
-        "Predicting {wildcards.panel} with baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -58,7 +58,11 @@ rule predict_baseline:
         mem_mb=8000,
         runtime=120,
     params:
-        code=lambda w: code_fingerprint("predict_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"),
+        code=lambda w: code_fingerprint(
+            "predict_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
+        ),
+    message:
+        "Predicting {wildcards.panel} with baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m predict_baseline --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
         "--threads {threads} --out {output:q} > {log:q} 2>&1"

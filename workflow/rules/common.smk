@@ -63,7 +63,11 @@ def caches(dataset, encoder, views, ending):
 
 def views_of_rule(dataset):
     """Caches that evaluation needs: both strands where predictions are their mean."""
-    strands = ("forward", "reverse") if DATASETS[dataset]["strand_rule"] == "mean" else ("forward",)
+    strands = (
+        ("forward", "reverse")
+        if DATASETS[dataset]["strand_rule"] == "mean"
+        else ("forward",)
+    )
     return [(0, strand) for strand in strands]
 
 
@@ -72,17 +76,24 @@ def gpus_of(baseline):
     return 0 if BASELINES[baseline]["kind"] in study.FLOORS else 1
 
 
-SPLITS = [(dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]]
+SPLITS = [
+    (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
+]
 
 
 def panels_of(dataset, split):
     """Paths of all panels of one dataset and split, in the order of the study."""
-    return [f"results/{dataset}/panels/{split}/{panel}.tsv" for panel in DATASETS[dataset]["panels"]]
+    return [
+        f"results/{dataset}/panels/{split}/{panel}.tsv"
+        for panel in DATASETS[dataset]["panels"]
+    ]
 
 
 def predictions_of(dataset, folder):
     """Paths of a run's predictions, in the order of `panels_of`."""
-    return [f"{folder}/predictions/{panel}.tsv" for panel in DATASETS[dataset]["panels"]]
+    return [
+        f"{folder}/predictions/{panel}.tsv" for panel in DATASETS[dataset]["panels"]
+    ]
 
 
 def runs_of(dataset, split, first_seed=False, trained=False):
@@ -99,6 +110,11 @@ def comparison_plots():
     for dataset, split in SPLITS:
         folder = f"results/plots/{dataset}/{split}"
         for panel in DATASETS[dataset]["panels"]:
-            pictures += [f"{folder}/{panel}.comparison.png", f"{folder}/{panel}.predictions.png"]
-        pictures += [f"{folder}/training.png"] if runs_of(dataset, split, trained=True) else []
+            pictures += [
+                f"{folder}/{panel}.comparison.png",
+                f"{folder}/{panel}.predictions.png",
+            ]
+        pictures += (
+            [f"{folder}/training.png"] if runs_of(dataset, split, trained=True) else []
+        )
     return pictures

@@ -5,8 +5,6 @@
 
 # Jobs that read a cache follow its manifest, which is compared by content: a touched or copied cache retrains nothing.
 rule embed:
-    message:
-        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {wildcards.strand} strand"
     input:
         rows="results/{dataset}/rows.parquet",
     output:
@@ -24,10 +22,14 @@ rule embed:
         mem_mb=16000,
         runtime=240,
     params:
-        code=lambda w: code_fingerprint("embed", f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"),
+        code=lambda w: code_fingerprint(
+            "embed", f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"
+        ),
         encoder=lambda w: as_json(ENCODERS[w.encoder]),
         construct=lambda w: construct_of(w.dataset),
         dtype=STUDY["cache"]["dtype"],
+    message:
+        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {wildcards.strand} strand"
     shell:
         "python -m embed --rows {input.rows:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
         "--construct {params.construct:q} --shift {wildcards.shift} --strand {wildcards.strand} --dtype {params.dtype} "

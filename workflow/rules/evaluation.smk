@@ -5,12 +5,12 @@
 
 
 rule measure:
-    message:
-        "Measuring {wildcards.model}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         panels=lambda w: panels_of(w.dataset, w.split),
-        predictions=lambda w: predictions_of(w.dataset, f"results/{w.dataset}/{w.split}/{w.model}/seed{w.seed}"),
+        predictions=lambda w: predictions_of(
+            w.dataset, f"results/{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
+        ),
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/metrics.tsv",
     log:
@@ -27,24 +27,34 @@ rule measure:
         code=code_fingerprint("measure"),
         task=lambda w: DATASETS[w.dataset]["task"],
         names=lambda w: list(DATASETS[w.dataset]["panels"]),
-        kinds=lambda w: [panel["kind"] for panel in DATASETS[w.dataset]["panels"].values()],
+        kinds=lambda w: [
+            panel["kind"] for panel in DATASETS[w.dataset]["panels"].values()
+        ],
+    message:
+        "Measuring {wildcards.model}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m measure --rows {input.rows:q} --task {params.task} --names {params.names} --kinds {params.kinds} "
         "--panels {input.panels:q} --predictions {input.predictions:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule compare:
-    message:
-        "Comparing all models"
     input:
         rows=expand("results/{dataset}/rows.parquet", dataset=DATASETS),
         panels=[path for dataset, split in SPLITS for path in panels_of(dataset, split)],
-        predictions=[path for run in RUNS for path in predictions_of(run.dataset, f"results/{run.folder}")],
+        predictions=[
+            path
+            for run in RUNS
+            for path in predictions_of(run.dataset, f"results/{run.folder}")
+        ],
         models=[f"results/{run.folder}/best_model" for run in RUNS],
         metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
     output:
         table="results/compare.tsv",
-        text=report("results/compare.md", category="Comparison", caption="../report/compare.rst"),
+        text=report(
+            "results/compare.md",
+            category="Comparison",
+            caption="../report/compare.rst",
+        ),
     log:
         "logs/compare.log",
     benchmark:
@@ -58,14 +68,14 @@ rule compare:
     params:
         code=code_fingerprint("compare"),
         study=as_json(study.comparison_spec(STUDY, "results")),
+    message:
+        "Comparing all models"
     shell:
         "python -m compare --study {params.study:q} --metrics {input.metrics:q} "
         "--out {output.table:q} --text {output.text:q} > {log:q} 2>&1"
 
 
 rule plot_comparison:
-    message:
-        "Plotting the comparison on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     input:
         "results/compare.tsv",
     output:
@@ -89,6 +99,8 @@ rule plot_comparison:
         code=code_fingerprint("plot_comparison"),
         baseline=lambda w: study.baseline_of(STUDY, w.dataset),
         floors=study.floors(STUDY),
+    message:
+        "Plotting the comparison on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m plot_comparison --compare {input:q} --dataset {wildcards.dataset} --split {wildcards.split} "
         "--panel {wildcards.panel} --baseline {params.baseline:q} --floors {params.floors:q} --out {output:q} "
@@ -96,8 +108,6 @@ rule plot_comparison:
 
 
 rule plot_predictions:
-    message:
-        "Plotting predicted against measured on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -126,8 +136,12 @@ rule plot_predictions:
         code=code_fingerprint("plot_predictions"),
         task=lambda w: DATASETS[w.dataset]["task"],
         kind=lambda w: DATASETS[w.dataset]["panels"][w.panel]["kind"],
-        labels=lambda w: [run.model for run in runs_of(w.dataset, w.split, first_seed=True)],
+        labels=lambda w: [
+            run.model for run in runs_of(w.dataset, w.split, first_seed=True)
+        ],
         unit=lambda w: DATASETS[w.dataset]["measured"],
+    message:
+        "Plotting predicted against measured on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m plot_predictions --rows {input.rows:q} --task {params.task} --panel {input.panel:q} "
         "--kind {params.kind} --predictions {input.predictions:q} --labels {params.labels:q} "
@@ -136,10 +150,11 @@ rule plot_predictions:
 
 
 rule plot_history:
-    message:
-        "Plotting training curves: {wildcards.dataset}, {wildcards.split}"
     input:
-        lambda w: [f"results/{run.folder}/history.tsv" for run in runs_of(w.dataset, w.split, trained=True)],
+        lambda w: [
+            f"results/{run.folder}/history.tsv"
+            for run in runs_of(w.dataset, w.split, trained=True)
+        ],
     output:
         report(
             "results/plots/{dataset}/{split}/training.png",
@@ -159,7 +174,12 @@ rule plot_history:
         runtime=15,
     params:
         code=code_fingerprint("plot_history"),
-        labels=lambda w: [f"{run.model} seed {run.seed}" for run in runs_of(w.dataset, w.split, trained=True)],
+        labels=lambda w: [
+            run.model for run in runs_of(w.dataset, w.split, trained=True)
+        ],
+        seeds=lambda w: [run.seed for run in runs_of(w.dataset, w.split, trained=True)],
+    message:
+        "Plotting training curves: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m plot_history --history {input:q} --labels {params.labels:q} "
+        "python -m plot_history --history {input:q} --labels {params.labels:q} --seeds {params.seeds} "
         "--title '{wildcards.dataset}, split {wildcards.split}' --out {output:q} > {log:q} 2>&1"

@@ -5,15 +5,19 @@
 
 
 rule train_head:
-    message:
-        "Training {wildcards.head} on {wildcards.encoder} ({wildcards.augmentation}), seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
-        manifests=lambda w: caches(w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "json"),
-        caches=lambda w: ancient(caches(w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "h5")),
+        manifests=lambda w: caches(
+            w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "json"
+        ),
+        caches=lambda w: ancient(
+            caches(w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "h5")
+        ),
     output:
-        model=directory("results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model"),
+        model=directory(
+            "results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model"
+        ),
         history="results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/history.tsv",
     log:
         "logs/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/train.log",
@@ -31,6 +35,8 @@ rule train_head:
         training=lambda w: as_json(study.training_of(STUDY, w.head)),
         strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
         seed=STUDY["seed"],
+    message:
+        "Training {wildcards.head} on {wildcards.encoder} ({wildcards.augmentation}), seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} "
         "--dataset {wildcards.dataset} --split-name {wildcards.split} --encoder {wildcards.encoder} "
@@ -40,14 +46,16 @@ rule train_head:
 
 
 rule predict_head:
-    message:
-        "Predicting {wildcards.panel} with {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
         model="results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model",
-        manifests=lambda w: caches(w.dataset, w.encoder, views_of_rule(w.dataset), "json"),
-        caches=lambda w: ancient(caches(w.dataset, w.encoder, views_of_rule(w.dataset), "h5")),
+        manifests=lambda w: caches(
+            w.dataset, w.encoder, views_of_rule(w.dataset), "json"
+        ),
+        caches=lambda w: ancient(
+            caches(w.dataset, w.encoder, views_of_rule(w.dataset), "h5")
+        ),
     output:
         "results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/predictions/{panel}.tsv",
     log:
@@ -62,6 +70,8 @@ rule predict_head:
         runtime=60,
     params:
         code=lambda w: code_fingerprint("predict_head", heads.module_of(w.head)),
+    message:
+        "Predicting {wildcards.panel} with {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
         "--caches {input.caches:q} --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -4,8 +4,6 @@
 
 
 rule make_rows:
-    message:
-        "Reading the rows of {wildcards.dataset}"
     input:
         lambda w: list(DATASETS[w.dataset]["source"]["files"].values()),
     output:
@@ -22,11 +20,15 @@ rule make_rows:
         mem_mb=4000,
         runtime=30,
     params:
-        code=lambda w: code_fingerprint("make_rows", f"s2f.sources.{DATASETS[w.dataset]['source']['kind']}"),
+        code=lambda w: code_fingerprint(
+            "make_rows", f"s2f.sources.{DATASETS[w.dataset]['source']['kind']}"
+        ),
         kind=lambda w: DATASETS[w.dataset]["source"]["kind"],
         files=lambda w: as_json(DATASETS[w.dataset]["source"]["files"]),
         spec=lambda w: as_json(study.options(DATASETS[w.dataset]["source"])),
         task=lambda w: DATASETS[w.dataset]["task"],
+    message:
+        "Reading the rows of {wildcards.dataset}"
     shell:
         "python -m make_rows --kind {params.kind} --files {params.files:q} --spec {params.spec:q} --task {params.task} "
         "--rows {output.rows:q} --stages {output.stages:q} > {log:q} 2>&1"

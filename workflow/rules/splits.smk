@@ -4,8 +4,6 @@
 
 
 rule make_split:
-    message:
-        "Splitting {wildcards.dataset}: {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
     output:
@@ -24,14 +22,14 @@ rule make_split:
         code=code_fingerprint("make_split"),
         spec=lambda w: as_json(STUDY["splits"][w.split]),
         seed=STUDY["seed"],
+    message:
+        "Splitting {wildcards.dataset}: {wildcards.split}"
     shell:
         "python -m make_split --rows {input.rows:q} --spec {params.spec:q} --seed {params.seed} "
         "--out {output:q} > {log:q} 2>&1"
 
 
 rule make_panel:
-    message:
-        "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
@@ -50,6 +48,8 @@ rule make_panel:
     params:
         code=code_fingerprint("make_panel"),
         spec=lambda w: as_json(DATASETS[w.dataset]["panels"][w.panel]),
+    message:
+        "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
     shell:
         "python -m make_panel --rows {input.rows:q} --split {input.split:q} --spec {params.spec:q} "
         "--name {wildcards.panel} --out {output:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from s2f.comparison import Comparison, compare, measured_run
-from s2f.files import write_table, write_text
+from s2f.files import run, write_table, write_text
 from s2f.summary import markdown
 
 
@@ -25,4 +25,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -34,7 +34,7 @@ def page():
         "encoders": "`encoders.*`",
         "baselines": "`baselines.*`",
     }
-    for room in study.ROOMS:
+    for room in titles:
         parts.append(f"## Kinds of {titles[room]}")
         for kind in study.kinds(room):
             schema = study.schema(f"{room}/{kind}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from s2f.cache import DTYPES, STRANDS
 from s2f.construct import Construct
 from s2f.devices import report, use_threads
-from s2f.files import write_json
+from s2f.files import run, write_json
 from s2f.rows import read_rows
 
 
@@ -37,4 +37,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from s2f.files import read_table, write_table
+from s2f.files import read_table, run, write_table
 from s2f.panels import make_panel
 from s2f.rows import read_rows
 
@@ -24,4 +24,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from s2f import sources
-from s2f.files import write_table
+from s2f.files import run, write_table
 from s2f.rows import TASKS, write_rows
 
 
@@ -25,7 +25,9 @@ def main():
     write_rows(args.rows, table)
     write_table(args.stages, stages.table())
     print(stages.table().to_string(index=False))
+    for warning in stages.warnings():
+        print(f"warning: {warning}")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

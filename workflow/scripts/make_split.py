@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from s2f.files import write_table
+from s2f.files import run, write_table
 from s2f.rows import read_rows
 from s2f.splits import make_split
 
@@ -22,4 +22,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

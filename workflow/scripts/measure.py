@@ -2,7 +2,7 @@
 
 import argparse
 
-from s2f.files import write_table
+from s2f.files import run, write_table
 from s2f.metrics import measure
 from s2f.rows import TASKS, read_rows
 
@@ -28,4 +28,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

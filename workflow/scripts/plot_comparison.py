@@ -4,7 +4,7 @@ import argparse
 
 from s2f import plots
 from s2f.comparison import read_compare
-from s2f.files import InputError
+from s2f.files import InputError, run
 
 
 def main():
@@ -29,4 +29,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

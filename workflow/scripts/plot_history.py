@@ -3,7 +3,7 @@
 import argparse
 
 from s2f import plots
-from s2f.files import InputError, numbers, read_table
+from s2f.files import InputError, numbers, read_table, run
 
 
 def main():
@@ -28,4 +28,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

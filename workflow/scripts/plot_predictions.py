@@ -3,7 +3,7 @@
 import argparse
 
 from s2f import plots
-from s2f.files import InputError
+from s2f.files import InputError, run
 from s2f.metrics import VIEWS, read_panel, read_predictions
 from s2f.rows import TASKS, read_rows
 
@@ -41,4 +41,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,7 +6,7 @@ from pathlib import Path
 from s2f import baselines
 from s2f.checkpoint import read_record
 from s2f.devices import use_threads
-from s2f.files import read_table, write_table
+from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
 from s2f.predictions import prediction_table, strands
 from s2f.rows import read_rows
@@ -31,4 +31,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -2,9 +2,9 @@
 
 import argparse
 
-from s2f.checkpoint import load_head, read_record
+from s2f.checkpoint import read_record
 from s2f.devices import use_threads
-from s2f.files import read_table, write_table
+from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
 from s2f.predictions import prediction_table
 from s2f.rows import read_rows
@@ -22,6 +22,7 @@ def main():
     a = parser.parse_args()
     use_threads(a.threads)
     from s2f.training import Head, open_views
+    from s2f.weights import load_head
 
     record = read_record(a.model, kind="head")
     rows = panel_rows(read_rows(a.rows), read_table(a.panel))
@@ -33,4 +34,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

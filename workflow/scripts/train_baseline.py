@@ -9,7 +9,7 @@ from s2f import baselines
 from s2f.checkpoint import write_record
 from s2f.construct import Construct
 from s2f.devices import report, use_threads
-from s2f.files import atomic, write_table
+from s2f.files import atomic, run, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import read_rows
 from s2f.splits import parts_of
@@ -52,4 +52,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from s2f.checkpoint import head_name, save_head, write_record
+from s2f.checkpoint import head_name, write_record
 from s2f.devices import report, use_threads
-from s2f.files import atomic, write_table
+from s2f.files import atomic, run, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import read_rows
 from s2f.splits import parts_of
@@ -28,7 +28,9 @@ def main():
     parser.add_argument("--history", required=True, help="table of epochs to write")
     a = parser.parse_args()
     use_threads(a.threads)
-    from s2f.training import PACKAGES, Examples, TrainingSpec, open_views, train_head  # JAX reads the thread count once
+    # these load JAX, which reads the thread count once
+    from s2f.training import PACKAGES, Examples, TrainingSpec, open_views, train_head
+    from s2f.weights import save_head
 
     print(json.dumps(report()))
     parts = parts_of(read_rows(a.rows), a.split)
@@ -55,4 +57,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -5,11 +5,20 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 
 class InputError(ValueError):
     """Bad input of the user: the message names the file, the row or key, what is wrong and what is expected."""
+
+
+def run(main):
+    """Call the `main` of a program; bad input ends it with status 1 and the message alone, without a traceback."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
 
 
 @contextlib.contextmanager
@@ -145,7 +154,21 @@ def numbers(table, column, path):
     Raises `InputError` naming file, line (row label + 2: the header is line 1) and cell when a cell is neither a
     number nor missing, or is infinite.
     """
+    import numpy as np
     import pandas as pd
+    import pyarrow
+    from pyarrow import compute
+
+    # ten times as fast, and correctly rounded; whatever it does not take is left to the slower way that names the cell
+    column_of_text = pyarrow.array(table[column], pyarrow.string())
+    missing = compute.is_in(column_of_text, pyarrow.array(MISSING))
+    try:
+        values = compute.cast(compute.if_else(missing, None, column_of_text), "float64")
+        values = pd.Series(values.to_numpy(), index=table.index)
+        if np.array_equal(np.isfinite(values), ~missing.to_numpy()):
+            return values.rename(column)
+    except pyarrow.ArrowException:
+        pass
 
     cells = table[column].str.strip()
     values = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce")

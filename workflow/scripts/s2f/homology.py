@@ -25,9 +25,10 @@ from s2f.local_alignment import BASES, LANES, MASK_OF_CODE, align, workspace
 
 REACH = 64  # letters to either side of a shared word that the seed score looks at: one machine word per bit plane
 SEED_SCORE = 16  # blastn's trigger of gapped extension, 27 bits, in score units
+PROBE = 24  # score that pairs sharing a word by chance do not reach (one in 2,000 of 200 bp): looked for first
 BLOCK = 512  # queries per task
 
-_DIGIT = np.zeros(17, np.int64)
+_DIGIT = np.zeros(17, np.uint8)
 _DIGIT[MASK_OF_CODE] = np.arange(5)
 
 # Of eight places as the bits of a byte, +1 where set and -1 where not: the sum, and the highest sum on the way
@@ -53,10 +54,11 @@ def homologous_groups(
     planes = _planes(text)
     index = _index(text, lengths, len(rows), word)
     parent = np.arange(len(rows), dtype=np.int32)
+    margin = max(0, threshold - PROBE)
 
     def scan(first, last):
         work = workspace(lengths.max())
-        return _scan(text, planes, lengths, *index, word, first, last, True, threshold, seed_score, parent, work)
+        return _scan(text, planes, lengths, *index, word, first, last, True, threshold, margin, seed_score, parent, work)
 
     for _, _, (found, _) in _blocks(scan, 0, len(rows), threads, progress):
         _merge(parent, found)
@@ -78,7 +80,7 @@ def best_scores(queries, targets, word=11, both_strands=True, threads=2, seed_sc
 
     def scan(first, last):
         work = workspace(lengths.max())
-        return _scan(text, planes, lengths, *index, word, first, last, False, never, seed_score, alone, work)
+        return _scan(text, planes, lengths, *index, word, first, last, False, never, 0, seed_score, alone, work)
 
     scores = np.zeros(len(queries), np.int64)
     for first, last, (_, best) in _blocks(scan, len(targets), len(alone), threads, progress):
@@ -155,6 +157,17 @@ def _blocks(scan, first, last, threads, progress):
                 running.append((start, stop, pool.submit(scan, start, stop)))
 
 
+def _planes(text):
+    """Text as bit planes: uint64 (words, 3), bit p % 64 of word 1 + p / 64 for place p of the flat text.
+
+    The planes are the two bits of the base and whether there is a base; the word before the text is empty.
+    """
+    letters = np.pad(text.ravel(), (REACH, REACH))
+    digits = _DIGIT[letters]
+    bits = (digits & 1, digits >> 1 & 1, letters & BASES > 0)
+    return np.stack([np.packbits(plane, bitorder="little").view(np.uint64) for plane in bits], axis=1)
+
+
 def _index(text, lengths, rows, word):
     """The words of the first `rows` sequences: `places` (row * stride + column, in rising order per word) and `starts`.
 
@@ -174,7 +187,8 @@ def _fill_index(text, lengths, rows, word, places):
             code, run = _next_word(code, run, text[row, column], word)
             if run >= word:
                 starts[code + 2] += 1
-    starts = np.cumsum(starts)
+    for word_number in range(len(starts) - 1):
+        starts[word_number + 1] += starts[word_number]
     for row in range(rows):
         code = run = 0
         for column in range(1, lengths[row] + 1):
@@ -190,12 +204,12 @@ def _next_word(code, run, letter, word):
     """Number of the word that ends at `letter`, and the letters since the last N."""
     if letter & BASES == 0:
         return 0, 0
-    return (code * 4 + _DIGIT[letter]) & (4**word - 1), run + 1
+    return (code * 4 + np.int64(_DIGIT[letter])) & (4**word - 1), run + 1
 
 
 @numba.njit(nogil=True)
 def _scan(
-    text, planes, lengths, starts, places, word, first, last, earlier_only, threshold, seed_score, parents, work
+    text, planes, lengths, starts, places, word, first, last, earlier_only, threshold, margin, seed_score, parents, work
 ):
     """Align queries [first, last) with their candidates among the indexed rows.
 
@@ -244,31 +258,12 @@ def _scan(
                         if waiting == LANES:
                             waiting = _drop_joined(parent, left, right, waiting)
                         if waiting == LANES:
-                            _settle(text, lengths, left, right, waiting, work, threshold, parent, best, first)
+                            _settle(text, lengths, left, right, waiting, margin, work, threshold, parent, best, first)
                             waiting = 0
                             root = _root(parent, query)
     waiting = _drop_joined(parent, left, right, waiting)
-    _settle(text, lengths, left, right, waiting, work, threshold, parent, best, first)
+    _settle(text, lengths, left, right, waiting, margin, work, threshold, parent, best, first)
     return parent, best
-
-
-@numba.njit(nogil=True)
-def _planes(text):
-    """Text as bit planes: uint64 (1 + text.size / 64, 3), bit p % 64 of word 1 + p / 64 for place p of the flat text.
-
-    The planes are the two bits of the base and whether there is a base; the word before the text is empty.
-    """
-    letters = text.ravel()
-    planes = np.zeros((2 + len(letters) // 64, 3), np.uint64)
-    for place in range(len(letters)):
-        letter = letters[place] & BASES
-        if letter:
-            bit = np.uint64(1) << np.uint64(place & 63)
-            digit = _DIGIT[letter]
-            planes[1 + (place >> 6), 0] |= bit * np.uint64(digit & 1)
-            planes[1 + (place >> 6), 1] |= bit * np.uint64(digit >> 1)
-            planes[1 + (place >> 6), 2] |= bit
-    return planes
 
 
 @numba.njit(nogil=True)
@@ -303,10 +298,14 @@ def _gain(equal, upwards):
 
 
 @numba.njit(nogil=True)
-def _settle(text, lengths, left, right, count, work, threshold, parent, best, first):
+def _settle(text, lengths, left, right, count, margin, work, threshold, parent, best, first):
     """Align `count` waiting pairs, join those that reach the threshold and note the best score of their queries."""
-    scores = np.empty(LANES, np.int64)
-    align(text, lengths, left, right, count, work, scores)
+    scores = np.zeros(LANES, np.int64)
+    if margin:
+        align(text, lengths, left, right, count, margin, work, scores)
+        if scores.max() < threshold - margin:
+            return
+    align(text, lengths, left, right, count, 0, work, scores)
     for lane in range(count):
         query = left[lane] % len(parent)
         best[query - first] = max(best[query - first], scores[lane])

@@ -113,24 +113,27 @@ def _row(typing, query, target, score, gap, best, columns):
 
 
 @numba.njit(nogil=True)
-def align(text, lengths, first, second, count, work, scores):
+def align(text, lengths, first, second, count, margin, work, scores):
     """Best local scores of `count` <= LANES pairs into `scores` (LANES,) int64; no pair may have an empty sequence.
 
     `text` (rows, stride) uint8 holds a sequence per row from column 1 on, as `MASK_OF_CODE`; `lengths` (rows,) its
-    letters; `first` and `second` (LANES,) the rows of each pair; `work` comes from `workspace`.
+    letters; `first` and `second` (LANES,) the rows of each pair; `work` comes from `workspace`. Of the longest of the
+    first sequences and of the second the last `margin` letters are left out: an alignment that reaches a score t has
+    reached t - margin before them, because a letter of each is worth 1 at most.
     """
     rows = columns = 0
     for lane in range(count):
         rows = max(rows, lengths[first[lane]])
         columns = max(columns, lengths[second[lane]])
+    rows, columns = max(rows - margin, 1), max(columns - margin, 1)
     query, target, score, gap = work[0], work[1], work[2], work[3]
     query[:rows] = 0
     target[:columns] = 0
     for lane in range(count):
         a, b = first[lane], second[lane]
-        for i in range(lengths[a]):
+        for i in range(min(rows, lengths[a])):
             query[i, lane] = text[a, i + 1] & BASES
-        for j in range(lengths[b]):
+        for j in range(min(columns, lengths[b])):
             target[j, lane] = text[b, j + 1] & BASES
     floor = -126 if work.itemsize == 1 else -32766
     score[:columns] = floor

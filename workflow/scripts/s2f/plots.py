@@ -155,7 +155,7 @@ def comparison(path, table, title, baseline="", floors=()):
             columns[-1].set_xlabel(f"AUPRC (dashed: prevalence {prevalence:.3f})")
         columns[0].set_yticks(range(len(order)), [_mark(model, baseline, floors) for model in order])
         caption = f"n = {int(n.iloc[0]):,} {items}; lines are bootstrap intervals" if len(n) else "no model was scored"
-        caption += "; hollow: random weights" if table["provenance"].str.startswith(RANDOM_WEIGHTS).any() else ""
+        caption += "; hollow: random weights" if RANDOM_WEIGHTS in " ".join(table["provenance"]) else ""
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     longest = max(len(_mark(model, baseline, floors)) for model in order)
@@ -175,7 +175,7 @@ def _column(axes, cells, order, metric, baseline, floors):
             continue
         colour = VERMILLION if model == baseline else GREY if model in floors else BLUE
         marker = "D" if model == baseline else "s" if model in floors else "o"
-        hollow = line["provenance"].startswith(RANDOM_WEIGHTS)
+        hollow = RANDOM_WEIGHTS in line["provenance"]
         if np.isfinite(line["ci_low"]):
             axes.plot([line["ci_low"], line["ci_high"]], [place, place], color=colour, linewidth=2)
         axes.plot(

@@ -8,14 +8,17 @@ import pandas as pd
 from s2f import dna
 from s2f.files import MISSING, InputError, atomic
 
-# column -> pandas dtype; `label` is the measured value (log2FC, or 0/1 in a classification)
+# column -> pandas dtype; `label` is the measured value (log2FC, or 0/1 in a classification); `variant` is the variant
+# that the insert was made for, as chr7:70038969:G:T (position from 1, as in VCF)
 COLUMNS = {
     "row_id": "str", "sequence": "str", "label": "float64", "stderr": "float64",
     "chrom": "str", "start": "Int64", "end": "Int64", "strand": "str",
-    "allele": "str", "pair_id": "str", "group": "str", "published": "str",
+    "allele": "str", "variant": "str", "pair_id": "str", "group": "str", "published": "str",
 }  # fmt: skip
 NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
+# `published` of rows that are only ever evaluated begins so: designed sequences, "ood:METHOD"
+EVALUATED_ONLY = "ood:"
 
 
 def canonical(table, path, task="regression"):
@@ -42,10 +45,12 @@ def canonical(table, path, task="regression"):
     if ids.duplicated().any():
         raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once")
     names = ids.tolist()
-    odd = next((row for row in names if "\t" in row or "\n" in row or "\r" in row), None)
-    if odd is not None:
-        raise InputError(f"{path}: row_id {odd!r} holds a tab or a line break")
-    out["sequence"] = [_clean(s, row, path) for s, row in zip(out["sequence"].tolist(), names, strict=True)]
+    broken = ids.str.contains("[\t\n\r]")
+    if broken.any():
+        raise InputError(f"{path}: row_id {ids[broken].iloc[0]!r} holds a tab or a line break")
+    sequences = out["sequence"].tolist()
+    if not all(sequences) or "".join(sequences).encode().translate(None, b"ACGTN"):
+        out["sequence"] = [_clean(s, row, path) for s, row in zip(sequences, names, strict=True)]
     out["chrom"] = out["chrom"].map({name: chromosome(name) for name in out["chrom"].unique()})
 
     def refuse(bad, column, expected):
@@ -136,10 +141,15 @@ def read_rows(path, columns=None):
 
 
 class Stages:
-    """Counts how many rows each filter keeps: the table `rows.stages.tsv`."""
+    """Counts how many rows each filter keeps: the table `rows.stages.tsv`.
 
-    def __init__(self):
+    `expected` {stage: count} are known counts; they stand beside ours and `warnings` names those that differ.
+    """
+
+    def __init__(self, expected=None):
+        self.expected = expected or {}
         self.counts = []
+        self.parts = []
 
     def keep(self, stage, table, mask=None):
         """Record `stage` after keeping the rows of `mask` (all when None) and return them."""
@@ -147,8 +157,25 @@ class Stages:
         self.counts.append((stage, len(table)))
         return table
 
+    def part(self, stage, count):
+        """Record the count of a part of the rows, which filters nothing."""
+        self.parts.append((stage, int(count)))
+
     def table(self):
-        """Data frame with columns stage, rows, removed."""
+        """Data frame with columns stage, rows, removed (missing for parts) and, where counts are known, expected."""
         out = pd.DataFrame(self.counts, columns=["stage", "rows"])
         out["removed"] = (-out["rows"].diff()).fillna(0).astype(int)
-        return out
+        if self.parts:
+            out = pd.concat([out.astype({"removed": "Int64"}), pd.DataFrame(self.parts, columns=["stage", "rows"])])
+        if self.expected:
+            out["expected"] = out["stage"].map(self.expected).astype("Int64")
+        return out.reset_index(drop=True)
+
+    def warnings(self):
+        """One sentence for every stage whose count is not the expected one, or that was not reached."""
+        found = dict([*self.counts, *self.parts])
+        return [
+            f"stage {stage!r} has {found.get(stage, 'no')} rows, {count} are expected"
+            for stage, count in self.expected.items()
+            if found.get(stage) != count
+        ]

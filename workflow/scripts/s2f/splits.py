@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from s2f import dna
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
+from s2f.rows import EVALUATED_ONLY
 from s2f.rows import chromosome as chromosome_name
 
 PARTS = ("train", "val", "test")
@@ -20,12 +21,11 @@ def clusters(rows):
     overlapping coordinates on one chromosome (windows and orientations of one locus).
     """
     n = len(rows)
-    edges = []  # a graph of rows and keys: a row is joined with each key it has, keys are numbered from n on
-    for keys in (canonical_sequences(rows["sequence"].to_numpy(object)), rows["pair_id"], rows["group"]):
-        keys = np.asarray(keys, object)
-        linked = np.flatnonzero(keys != "")
-        edges.append((linked, pd.factorize(keys[linked])[0]))
-    edges.append(_loci(rows))
+    # a graph of rows and keys: a row is joined with each key it has, keys are numbered from n on
+    edges = [_recurring(rows["sequence"].to_numpy(object)), _loci(rows)]
+    for name in ("pair_id", "group"):
+        linked = np.flatnonzero(rows[name] != "")
+        edges.append((linked, pd.factorize(rows[name].iloc[linked])[0]))
     starts = n + np.cumsum([0] + [keys.max(initial=-1) + 1 for _, keys in edges])
     ends = np.concatenate([keys + start for (_, keys), start in zip(edges, starts[:-1], strict=True)])
     members = np.concatenate([linked for linked, _ in edges])
@@ -37,6 +37,26 @@ def clusters(rows):
 def canonical_sequences(sequences):
     """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
     return [min(s, dna.reverse_complement_text(s)) for s in sequences]
+
+
+def _recurring(sequences):
+    """Places of the sequences that occur again in either orientation, and the number of each such sequence.
+
+    Nearly all sequences occur once, so a 64-bit sum that is equal for both orientations finds the few to look at.
+    """
+    sums = np.empty(len(sequences), np.uint64)
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    words = -(-lengths.max(initial=0) // 8)
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=words, dtype=np.uint64) | np.uint64(1)
+    for length in np.unique(lengths):
+        places = np.flatnonzero(lengths == length)
+        codes = np.zeros((2, len(places), -(-length // 8) * 8), np.uint8)
+        codes[0, :, :length] = dna.encode("".join(sequences[places])).reshape(len(places), length)
+        codes[1, :, :length] = dna.reverse_complement(codes[0, :, :length])
+        both = codes[0].view(np.uint64) + codes[1].view(np.uint64)
+        sums[places] = both @ factors[: both.shape[1]]
+    again = np.flatnonzero(pd.Series(sums).duplicated(keep=False))
+    return again, pd.factorize(np.array(canonical_sequences(sequences[again]), object))[0]
 
 
 def _loci(rows):
@@ -105,13 +125,16 @@ KINDS = {"published": published, "chromosome": chromosome, "random": random}
 def make_split(rows, spec, seed):
     """Assign every row: data frame row_id, split (train, val, test, excluded), reason.
 
+    Rows that are only ever evaluated (`rows.EVALUATED_ONLY`) are test whatever the kind says.
     Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
     val) and are excluded elsewhere, with the reason. Raises `InputError` for an unknown kind and an empty part.
     """
     if spec["kind"] not in KINDS:
         raise InputError(f"split: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
     label = clusters(rows)
-    assigned, why = KINDS[spec["kind"]](rows, spec, seed, label)
+    own = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
+    assigned = pd.Series("test", index=rows.index, dtype=object)
+    assigned[own], why = KINDS[spec["kind"]](rows if own.all() else rows[own], spec, seed, label[own])
     reason = np.where(assigned == "excluded", why, "").astype(object)
     rank = assigned.map({"excluded": -1, "train": 0, "val": 1, "test": 2}).to_numpy()
     highest = np.full(label.max() + 1, -1)

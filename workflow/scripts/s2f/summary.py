@@ -4,7 +4,7 @@ import numpy as np
 
 from s2f.metrics import LOWER_IS_BETTER
 
-RANDOM_WEIGHTS = "random weights"  # how the provenance of such a model begins
+RANDOM_WEIGHTS = "random weights"  # stands in the provenance of such a model
 VIEWS = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 
@@ -85,7 +85,7 @@ def _best(metric, values):
 def _name(model, provenance, spec):
     marks = ["baseline"] if model == spec.baseline else []
     marks += ["floor"] if model in spec.floors else []
-    marks += ["random weights"] if provenance.startswith(RANDOM_WEIGHTS) else []
+    marks += ["random weights"] if RANDOM_WEIGHTS in provenance else []
     return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "")
 
 

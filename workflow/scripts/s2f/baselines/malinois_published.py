@@ -67,7 +67,8 @@ def train(train, val, construct, spec, seed, directory):
     but for the validation score.
 
     `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH), optional sha256 of the file, url for the record and
-    precision (float32 or bfloat16); use_contaminated_panels is for the caller. Raises `InputError` for another construct, checksum, network or content.
+    precision (float32 or bfloat16); use_contaminated_panels is for the caller. Raises `InputError` for another
+    construct, checksum, network or content.
     """
     check_keys(spec, ("path", "output", "sha256", "url", "precision", "use_contaminated_panels"))
     if spec.get("output") not in OUTPUTS:

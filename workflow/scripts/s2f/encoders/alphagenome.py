@@ -300,7 +300,7 @@ def build(spec):
             origin, licence = f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
             params, state = read_checkpoint(folder, size)
-            origin, licence = f"google/alphagenome, checkpoint {folder}", PUBLISHED_LICENCE
+            origin, licence = f"google/alphagenome, checkpoint {Path(folder).name}", PUBLISHED_LICENCE
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")

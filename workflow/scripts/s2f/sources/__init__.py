@@ -8,6 +8,9 @@ be registered.
 import importlib
 import pkgutil
 
+import numpy as np
+import pandas as pd
+
 from s2f import rows
 from s2f.files import InputError
 
@@ -58,12 +61,12 @@ def complete_pairs(table, path):
         raise InputError(
             f"{path}: row {row['row_id']!r} has a pair_id, but allele is {row['allele']!r}, expected ref or alt"
         )
-    alleles = (
-        paired.groupby(["pair_id", "allele"]).size().unstack(fill_value=0).reindex(columns=["ref", "alt"], fill_value=0)
-    )
-    if (alleles["ref"] > 1).any():
-        pair = alleles.index[alleles["ref"] > 1][0]
-        members = paired[(paired["pair_id"] == pair) & (paired["allele"] == "ref")]["row_id"]
-        raise InputError(f"{path}: pair {pair!r} has {len(members)} ref rows, expected one: {', '.join(members[:3])}")
-    whole = alleles.index[(alleles["ref"] == 1) & (alleles["alt"] >= 1)]
-    return table.assign(pair_id=table["pair_id"].where(table["pair_id"].isin(whole), ""))
+    pair, names = pd.factorize(paired["pair_id"])
+    refs, alts = (np.bincount(pair[paired["allele"] == allele], minlength=len(names)) for allele in ("ref", "alt"))
+    if (refs > 1).any():
+        name = min(names[refs > 1])
+        members = paired[(paired["pair_id"] == name) & (paired["allele"] == "ref")]["row_id"]
+        raise InputError(f"{path}: pair {name!r} has {len(members)} ref rows, expected one: {', '.join(members[:3])}")
+    whole = (table["pair_id"] != "").to_numpy(copy=True)
+    whole[whole] = ((refs == 1) & (alts >= 1))[pair]
+    return table.assign(pair_id=table["pair_id"].where(whole, ""))
