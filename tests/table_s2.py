@@ -163,8 +163,8 @@ def _plant(random, table, labels, errors):
     for place, value in ((0, 1.0), (1, 1.0), (2, 1.5)):
         errors[take("stderr at or above the threshold", spread), place] = value
     errors[take("stderr just below the threshold", spread), 1] = np.nextafter(1.0, 0.0)
-    missing = [(take("missing", spread), column, text) for column, text in
-               ((LABELS[0], "NA"), (LABELS[1], ""), (LABELS[2], "NaN"), (ERRORS[0], "nan"), (ERRORS[2], ""))]  # fmt: skip
+    missing = [(LABELS[0], "NA"), (LABELS[1], ""), (LABELS[2], "NaN"), (ERRORS[0], "nan"), (ERRORS[2], "")]
+    missing = [(take("missing", spread), column, text) for column, text in missing]
     high, low, between = take("outlier", few), take("outlier", few), take("kept by a move of 4, not of 3", few)
     labels[high, 0], labels[low, 2] = 20.0, -15.0
 

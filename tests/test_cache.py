@@ -32,7 +32,7 @@ def encode(codes):
 
 def fake(function=encode, **changes):
     encoder = Encoder(
-        kind="fake", channels=CHANNELS, tokens=lambda length: length // 8, fingerprint="f" * 64, licence="none",
+        kind="onehot", channels=CHANNELS, tokens=lambda length: length // 8, fingerprint="f" * 64, licence="none",
         provenance="made up", encode=function, batch_size=4, backend={"name": "numpy", "device": "cpu"},
     )  # fmt: skip
     return replace(encoder, **changes)

@@ -99,7 +99,8 @@ def test_each_kind_of_link():
 
 
 def test_empty_keys_and_missing_places_link_nothing():
-    assert clusters(unlinked(6, chrom=["chr1"] * 6)).tolist() == list(range(6))
+    assert clusters(unlinked(6, chrom="chr1")).tolist() == list(range(6))
+    assert clusters(unlinked(6, start=10, end=20)).tolist() == list(range(6))
 
 
 def test_a_long_interval_holds_what_lies_inside_it():

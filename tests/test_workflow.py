@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-HEAD = "results/simulated_k562/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1"
+HEAD = "results/simulated_k562/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1"  # of the tiny study
 TINY = {
     "study": "tiny",
     "datasets": {
@@ -98,7 +98,7 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
         "make_rows", "make_split", "make_panel", "embed", "train_head", "predict_head", "train_baseline",
         "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history",
     }  # fmt: skip
-    assert planned["embed"] == 2 and planned["train_head"] == 12
+    assert planned["embed"] == 4 and planned["train_head"] == 14
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):

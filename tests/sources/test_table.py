@@ -6,16 +6,16 @@ from s2f.files import InputError
 
 TABLE = pd.DataFrame(
     [
-        ["a", "acgt", "1.5", "0.1", "7", "10", "14", "+", "ref", "p", "g1", "train"],
-        ["b", "ACGA", "-1e0", "0.5", "chr7", "10", "14", ".", "alt", "p", "g1", "train"],
-        ["c", "UUUU", "NA", "0.2", "X", "", "", "", "", "", "", "test"],
-        ["d", "GGGN", "2", "", "", "", "", "-", "", "", "g2", ""],
+        ["a", "acgt", "1.5", "0.1", "7", "10", "14", "+", "ref", "v", "p", "g1", "train"],
+        ["b", "ACGA", "-1e0", "0.5", "chr7", "10", "14", ".", "alt", "v", "p", "g1", "train"],
+        ["c", "UUUU", "NA", "0.2", "X", "", "", "", "", "", "", "", "test"],
+        ["d", "GGGN", "2", "", "", "", "", "-", "", "", "", "g2", ""],
     ],
-    columns=["name", "seq", "y", "se", "chr", "from", "to", "dir", "al", "snp", "fam", "fold"],
+    columns=["name", "seq", "y", "se", "chr", "from", "to", "dir", "al", "var", "snp", "fam", "fold"],
 )
 COLUMNS = {
     "row_id": "name", "sequence": "seq", "label": "y", "stderr": "se", "chrom": "chr", "start": "from", "end": "to",
-    "strand": "dir", "allele": "al", "pair_id": "snp", "group": "fam", "published": "fold",
+    "strand": "dir", "allele": "al", "variant": "var", "pair_id": "snp", "group": "fam", "published": "fold",
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_every_column_is_mapped(tmp_path, separator):
     first = rows.iloc[0].to_dict()
     assert first == {
         "row_id": "a", "sequence": "ACGT", "label": 1.5, "stderr": 0.1, "chrom": "chr7", "start": 10, "end": 14,
-        "strand": "+", "allele": "ref", "pair_id": "p", "group": "g1", "published": "train",
+        "strand": "+", "allele": "ref", "variant": "v", "pair_id": "p", "group": "g1", "published": "train",
     }  # fmt: skip
     assert list(rows["strand"]) == ["+", "", "-"]
     assert list(rows["sequence"]) == ["ACGT", "ACGA", "GGGN"]

@@ -6,6 +6,7 @@ rule train_baseline:
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
+        artifact=lambda w: BASELINES[w.baseline].get("path", []),
     output:
         model=directory("results/{dataset}/{split}/{baseline}/seed{seed}/best_model"),
         history="results/{dataset}/{split}/{baseline}/seed{seed}/history.tsv",

@@ -6,6 +6,7 @@
 rule make_split:
     input:
         rows="results/{dataset}/rows.parquet",
+        files=lambda w: list(STUDY["splits"][w.split].get("files", {}).values()),
     output:
         "results/{dataset}/splits/{split}.tsv",
     log:
@@ -19,7 +20,7 @@ rule make_split:
         mem_mb=4000,
         runtime=30,
     params:
-        code=code_fingerprint("make_split"),
+        code=lambda w: code_fingerprint("make_split", *study.modules_of_split(STUDY, w.split)),
         spec=lambda w: as_json(STUDY["splits"][w.split]),
         seed=STUDY["seed"],
     message:
@@ -33,6 +34,7 @@ rule make_panel:
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
+        file=lambda w: DATASETS[w.dataset]["panels"][w.panel].get("file", []),
     output:
         "results/{dataset}/panels/{split}/{panel}.tsv",
     log:

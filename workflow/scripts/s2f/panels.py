@@ -3,33 +3,59 @@
 import numpy as np
 import pandas as pd
 
+from s2f import panel_files
 from s2f.files import InputError
+from s2f.rows import EVALUATED_ONLY
 from s2f.splits import clusters, parts_checked
 
 KINDS = ("rows", "pairs")
+# ways to pair alleles: of one window and haplotype, or (loosely, as the original did) of one variant
+MATCHES = ("pair_id", "variant_key")
 
 
 def make_panel(rows, split, spec, name):
     """Evaluation set `name` as a data frame, from canonical `rows` and a `split` table.
 
-    kind `rows`: row_id, group - the test rows, limited to the published parts in `spec["published"]` where given.
-    kind `pairs`: pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base, group - every alternate
-    allele with the reference of its locus; only pairs whose inserts have one length and differ in exactly one base
-    are SNVs, the others are counted and left out. `group` is the cluster that a bootstrap draws as a whole.
+    kind `rows`: row_id, group - the test rows, limited to the published parts in `spec["published"]` where given;
+    rows that are only ever evaluated (designed sequences) must be named so. kind `pairs`: pair_id, ref_row_id,
+    alt_row_id, offset (0-based), ref_base, alt_base, group - every alternate allele with the reference of its locus;
+    only pairs whose inserts have one length and differ in exactly one base, the one of their `variant` where both its
+    place and the insert's are known, are SNVs; the others are counted and left out. `group` is the cluster that a
+    bootstrap draws as a whole.
+
+    `match: variant_key` pairs the first reference with the first alternate row of each `variant`, whatever their
+    windows, haplotypes and lengths, as published comparisons did; the name of such a panel says so. `file` takes the
+    rows or pairs that a published file lists (see `panel_files`); `label` is the label in its columns, `incomplete`
+    leaves out what the dataset lacks instead of refusing it.
+
     Raises `InputError` for a split that is not one of these rows (as `splits.check_split`), a panel of fewer than 3
-    items and a locus with more than one reference.
+    items, a locus with more than one reference and a file that lists rows that are not in test.
     """
     if spec["kind"] not in KINDS:
         raise InputError(f"panel {name}: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
+    if spec.get("match", MATCHES[0]) not in MATCHES:
+        raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
+    loose = spec["kind"] == "pairs" and spec.get("match") == "variant_key"
     label = clusters(rows)
-    test = parts_checked(rows, split, label) == "test"
-    test = rows[test].assign(cluster=[f"c{number}" for number in label[test]])
-    if spec.get("published"):
-        test = test[test["published"].isin(spec["published"])]
-    panel = _pairs(test, name) if spec["kind"] == "pairs" else _rows(test)
+    parts = parts_checked(rows, split, label)
+    if "file" in spec:
+        panel = _listed(rows, label, parts, spec, name)
+        considered = len(panel)
+    else:
+        test = _with_cluster(rows, label, np.flatnonzero(parts == "test"))
+        if spec.get("published"):
+            test = test[test["published"].isin(spec["published"])]
+        else:
+            test = test[~test["published"].str.startswith(EVALUATED_ONLY)]
+        panel = _rows(test) if spec["kind"] == "rows" else _loose_pairs(test, name) if loose else _pairs(test, name)
+        considered = len(test)
     if len(panel) < 3:
-        raise InputError(f"panel {name}: {len(panel)} {spec['kind']} are left of {len(test)} test rows, 3 are needed")
+        raise InputError(f"panel {name}: {len(panel)} {spec['kind']} are left of {considered} test rows, 3 are needed")
     return panel
+
+
+def _with_cluster(rows, label, places):
+    return rows.iloc[places].assign(cluster=[f"c{number}" for number in label[places]])
 
 
 def _rows(test):
@@ -43,26 +69,98 @@ def _pairs(test, name):
     if twice.any():
         raise InputError(f"panel {name}: locus {reference['pair_id'][twice].iloc[0]!r} has more than one reference row")
     joined = alternate.merge(reference, on="pair_id", suffixes=("_alt", "_ref"), validate="many_to_one")
-    sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
-    one_base, offset = _one_base(*sequences)
-    ref_base, alt_base = ([s[i] for s, i in zip(column[one_base], offset, strict=True)] for column in sequences)
-    snvs = joined[one_base]
+    table = _pair_table(joined, joined["pair_id"])
+    one_base = table["offset"].notna()
+    table, snvs = table[one_base].astype({"offset": "int64"}), joined[one_base]
+    report = f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
+    varies = snvs["variant_alt"] != ""
+    if varies.any():
+        designed = _as_designed(table, snvs)
+        position = snvs["variant_alt"].where(varies).str.rsplit(":", n=2).str[0]
+        several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
+        report += f", {(~designed).sum()} differ elsewhere than their variant says"
+        report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
+        table = table[designed]
+    print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
+    several = table["pair_id"].duplicated(keep=False)
+    table["pair_id"] = table["pair_id"].where(~several, table["pair_id"] + "|" + table["alt_row_id"])
+    return table.reset_index(drop=True)
+
+
+def _as_designed(table, joined):
+    """Whether each SNV of `table` is that of its variant, bool (N,); True where nothing is known.
+
+    A variant is chrom:pos:ref:alt with pos from 1: at offset pos - 1 - start of an insert that begins at `start`.
+    """
+    parts = joined["variant_alt"].str.split(":", expand=True).reindex(columns=range(4)).fillna("")
+    known = joined["start_ref"].notna() & (parts[2].str.len() == 1) & (parts[3].str.len() == 1)
+    offset = pd.to_numeric(parts[1], errors="coerce") - 1 - joined["start_ref"].astype("float64")
+    return ~known | ((table["offset"] == offset) & (table["ref_base"] == parts[2]) & (table["alt_base"] == parts[3]))
+
+
+def _loose_pairs(test, name):
+    varies = test[test["variant"] != ""]
+    reference, alternate = (varies[varies["allele"] == allele].drop_duplicates("variant") for allele in ("ref", "alt"))
+    joined = reference.merge(alternate, on="variant", suffixes=("_ref", "_alt"), validate="one_to_one")
+    table = _pair_table(joined, joined["variant"])
+    mixed = (joined["pair_id_ref"] != joined["pair_id_alt"]) | (joined["pair_id_ref"] == "")
     print(
-        f"panel {name}: {len(snvs)} SNVs of {len(alternate)} alternate alleles; "
-        f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
+        f"panel {name}: {len(table)} loose pairs of one variant; {mixed.sum()} of them join different windows or "
+        f"haplotypes, {table['offset'].isna().sum()} are not one base"
     )
-    several = snvs["pair_id"].duplicated(keep=False)
+    return table
+
+
+def _listed(rows, label, parts, spec, name):
+    path = spec["file"]
+    kind, frames = panel_files.read(path, spec.get("label", "K562_log2FC"))
+    if kind != spec["kind"]:
+        raise InputError(f"panel {name}: {path} lists {kind}, the panel is of kind {spec['kind']}")
+    places = np.array([panel_files.find(rows, frame, path) for frame in frames])
+    found = (places >= 0).all(axis=0)
+    print(f"panel {name}: {found.sum()} of the {len(found)} {kind} of {path} are in the dataset")
+    if not found.all() and not spec.get("incomplete"):
+        lost = next(
+            frame["row_id"].iloc[i] for frame, p in zip(frames, places, strict=True) for i in np.flatnonzero(p < 0)
+        )
+        raise InputError(
+            f"panel {name}: {(~found).sum()} of the {len(found)} {kind} of {path} are not in the dataset, {lost!r} for "
+            "one; published files were made before filters: switch off those of the source, or set incomplete: true"
+        )
+    places = places[:, found]
+    wrong = parts[places] != "test"
+    if wrong.any():
+        place = places[wrong][0]
+        raise InputError(
+            f"panel {name}: row {rows['row_id'].iloc[place]!r} of {path} is {parts[place]} in this split, expected "
+            "test; a split of kind file puts the rows of such files there"
+        )
+    if kind == "rows":
+        return _rows(_with_cluster(rows, label, places[0]))
+    reference, alternate = (_with_cluster(rows, label, p).reset_index(drop=True) for p in places)
+    return _pair_table(reference.join(alternate, lsuffix="_ref", rsuffix="_alt"), reference["row_id"])
+
+
+def _pair_table(joined, pair_id):
+    """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset of what is no SNV is missing."""
+    sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
+    one_base, where = _one_base(*sequences)
+    offset = pd.array([pd.NA] * len(joined), "Int64")
+    offset[one_base] = where
+    bases = np.full((2, len(joined)), "", object)
+    for own, column in zip(bases, sequences, strict=True):
+        own[one_base] = [s[i] for s, i in zip(column[one_base], where, strict=True)]
     return pd.DataFrame(
         {
-            "pair_id": snvs["pair_id"].where(~several, snvs["pair_id"] + "|" + snvs["row_id_alt"]),
-            "ref_row_id": snvs["row_id_ref"],
-            "alt_row_id": snvs["row_id_alt"],
+            "pair_id": pair_id.to_numpy(),
+            "ref_row_id": joined["row_id_ref"],
+            "alt_row_id": joined["row_id_alt"],
             "offset": offset,
-            "ref_base": ref_base,
-            "alt_base": alt_base,
-            "group": snvs["cluster_alt"],
+            "ref_base": bases[0],
+            "alt_base": bases[1],
+            "group": joined["cluster_alt"],
         }
-    ).reset_index(drop=True)
+    )
 
 
 def _one_base(first, second):

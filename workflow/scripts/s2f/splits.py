@@ -1,11 +1,13 @@
 """Splits: named assignments of rows to train, val and test that keep linked rows together."""
 
+import importlib
+
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from s2f import dna
+from s2f import dna, panel_files
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
 from s2f.rows import EVALUATED_ONLY
@@ -46,17 +48,20 @@ def _recurring(sequences):
     """
     sums = np.empty(len(sequences), np.uint64)
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    words = -(-lengths.max(initial=0) // 8)
-    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=words, dtype=np.uint64) | np.uint64(1)
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=lengths.max(initial=0), dtype=np.uint64)
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
-        codes = np.zeros((2, len(places), -(-length // 8) * 8), np.uint8)
-        codes[0, :, :length] = dna.encode("".join(sequences[places])).reshape(len(places), length)
-        codes[1, :, :length] = dna.reverse_complement(codes[0, :, :length])
-        both = codes[0].view(np.uint64) + codes[1].view(np.uint64)
-        sums[places] = both @ factors[: both.shape[1]]
+        text = "".join(sequences[places])
+        strands = _words(text, length), _words(dna.reverse_complement_text(text), length)[::-1]
+        sums[places] = (strands[0] + strands[1]) @ (factors[: strands[0].shape[1]] | np.uint64(1))
     again = np.flatnonzero(pd.Series(sums).duplicated(keep=False))
     return again, pd.factorize(np.array(canonical_sequences(sequences[again]), object))[0]
+
+
+def _words(text, length):
+    """The texts of `length` letters that `text` strings together, as uint64 (N, words) of eight letters each."""
+    letters = np.frombuffer(text.encode(), np.uint8).reshape(-1, length)
+    return np.pad(letters, ((0, 0), (0, -length % 8))).view(np.uint64)
 
 
 def _loci(rows):
@@ -108,6 +113,22 @@ def random(rows, spec, seed, label):
     return pd.Series(part[label], index=rows.index), ""
 
 
+def file(rows, spec, seed, label):
+    """The rows that panel files list are test, whole clusters of the others are drawn into val, the rest trains.
+
+    `spec`: `files` {name: path} (see `panel_files`), `label` in their columns, fraction `val` of the other rows.
+    """
+    test = np.zeros(len(rows), bool)
+    for path in spec["files"].values():
+        for frame in panel_files.read(path, spec["label"])[1]:
+            places = panel_files.find(rows, frame, path)
+            test[places[places >= 0]] = True
+    free = ~np.isin(label, label[test])
+    assigned = pd.Series(np.where(test, "test", "train"), index=rows.index, dtype=object)
+    assigned[free], _ = random(rows[free], {"val": spec["val"], "test": 0, "seed": spec["seed"]}, seed, label[free])
+    return assigned, ""
+
+
 def _one_part_each(names, what):
     """Turn {part: names} round into {name: part}; `InputError` for a name in two parts."""
     parts = {}
@@ -118,8 +139,13 @@ def _one_part_each(names, what):
     return parts
 
 
+def hashfrag(rows, spec, seed, label):
+    """Whole groups of homologous inserts; see `s2f.hashfrag`, loaded only here because it compiles its aligner."""
+    return importlib.import_module("s2f.hashfrag").hashfrag(rows, spec, seed, label)
+
+
 # each kind: (rows, spec, seed of the study, clusters (N,)) -> (part or "excluded" per row, reason of exclusions)
-KINDS = {"published": published, "chromosome": chromosome, "random": random}
+KINDS = {"published": published, "chromosome": chromosome, "random": random, "file": file, "hashfrag": hashfrag}
 
 
 def make_split(rows, spec, seed):

@@ -56,19 +56,22 @@ def validated(config):
         for name, entry in study[section].items():
             study[section][name] = _checked_kind(entry, room, f"{section}.{name}")
     for name, dataset in study["datasets"].items():
-        dataset["source"] = _checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
-        dataset["source"]["files"] = {
-            key: _with_data_dir(path, study["data_dir"], f"datasets.{name}.source.files.{key}")
-            for key, path in dataset["source"].get("files", {}).items()
-        }
+        dataset["source"] = {"files": {}} | _checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
+    for section in ("datasets", "splits", "encoders", "baselines"):
+        study[section] = _with_data_dir(study[section], study["data_dir"], section)
     _check_names(study)
     return study
 
 
-def _with_data_dir(path, data_dir, where):
-    if "{data_dir}" in path and not data_dir:
-        raise InputError(f"{where}: {path!r} needs the folder of the data: add --config data_dir=FOLDER")
-    return path.replace("{data_dir}", str(data_dir))
+def _with_data_dir(value, data_dir, where):
+    """`value` with `{data_dir}` replaced in every text, at every depth."""
+    if isinstance(value, dict):
+        return {key: _with_data_dir(item, data_dir, f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, str) and "{data_dir}" in value:
+        if not data_dir:
+            raise InputError(f"{where}: {value!r} needs the folder of the data: add --config data_dir=FOLDER")
+        return value.replace("{data_dir}", str(data_dir))
+    return value
 
 
 def _checked_kind(entry, room, where):
@@ -128,9 +131,14 @@ def _check_names(study):
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")
-        for panel in ("train", "val", "test"):
-            if panel in dataset["panels"]:
+        for panel, spec in dataset["panels"].items():
+            if panel in ("train", "val", "test"):
                 raise InputError(f"{where}.panels: {panel!r} is the name of a part of the split, choose another")
+            if spec["match"] == "variant_key" and (spec["kind"] != "pairs" or "variant_key" not in panel):
+                raise InputError(
+                    f"{where}.panels.{panel}: match variant_key is for pairs that mix windows and haplotypes; tables "
+                    "must show that: the panel's name must hold variant_key"
+                )
     for place, entry in enumerate(study["models"]):
         where = f"models.{place}"
         for name in entry.get("datasets", []):
@@ -163,6 +171,11 @@ def _check_names(study):
 def options(entry):
     """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
     return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
+
+
+def modules_of_split(study, split):
+    """Modules that a split loads by name."""
+    return ["s2f.hashfrag"] if study["splits"][split]["kind"] == "hashfrag" else []
 
 
 def baseline_of(study, dataset):

@@ -60,7 +60,10 @@ def _rows(table, label, error, path):
 def _archive(path, cell):
     names = [member.format(cell=cell) for member in MEMBERS]
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        attributes, measured, fasta = (_member(archive, name, path, Path(folder)) for name in names)
+        absent = [name for name in names if _member(archive, name) is None]
+        if absent:
+            raise InputError(f"{path}: has no member {absent[0]}; designed sequences need {', '.join(names)}")
+        attributes, measured, fasta = (Path(archive.extract(_member(archive, name), folder)) for name in names)
         try:
             designs = read_table(attributes, ["ID", "project"], "attributes of OL46")
             designs["method"] = designs["project"].map({f"BODA:{key}:{cell.lower()}": m for key, m in METHODS.items()})
@@ -76,12 +79,9 @@ def _archive(path, cell):
     return _rows(table, table["label"], table["error"], path)
 
 
-def _member(archive, name, path, folder):
-    """Path of a member of the archive, unpacked into `folder`; members lie in any folder of the archive."""
-    found = [info for info in archive.infolist() if f"/{info.filename}".endswith(f"/{name}")]
-    if not found:
-        raise InputError(f"{path}: has no member {name}; designed sequences need {', '.join(MEMBERS)}")
-    return Path(archive.extract(found[0], folder))
+def _member(archive, name):
+    """The member of a zip archive that is `name` in whatever folder; None where there is none."""
+    return next((info for info in archive.infolist() if f"/{info.filename}".endswith(f"/{name}")), None)
 
 
 def _sequences(path):

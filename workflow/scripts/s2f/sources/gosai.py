@@ -49,7 +49,18 @@ DEFAULTS = {
 # parts of the published chromosome split
 PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
 CENTRE = 100  # a window wC begins CENTRE bases before pos
-STAGES = ("read", "complete", "project", "stderr", "outlier", "allele", "length", *PARTS, "other chromosomes", "designed")
+STAGES = (
+    "read",
+    "complete",
+    "project",
+    "stderr",
+    "outlier",
+    "allele",
+    "length",
+    *PARTS,
+    "other chromosomes",
+    "designed",
+)
 ID = (
     r"^(?P<chrom>[^:\s]+):(?P<pos>[0-9]+)(?:-[0-9]+)?:(?:NA:NA|(?P<ref>[A-Za-z*.<>-]+):(?P<alt>[A-Za-z*.<>-]+):"
     r"(?P<allele>[RA]):(?P<window>[A-Za-z0-9]+)(?P<tag>:\S+)?)$"
@@ -102,7 +113,7 @@ def _kept(spec, stages, raw, table, labels, errors):
     precise = spec["max_stderr"] is None or errors.max(axis=1) < spec["max_stderr"]
     places = stages.keep("stderr", places, _where(precise, places))
     inside = True
-    if spec["sd_cutoff"] is not None:
+    if spec["sd_cutoff"] is not None and len(places):
         mean, spread = labels[places].mean(axis=0), spec["sd_cutoff"] * labels[places].std(axis=0, ddof=1)
         inside = ((labels < mean + spread + spec["up_cutoff_move"]) & (labels > mean - spread)).all(axis=1)
     places = stages.keep("outlier", places, _where(inside, places))
@@ -122,8 +133,13 @@ def _parsed(raw, path):
     parts = pc.extract_regex(pyarrow.array(raw["IDs"], pyarrow.string()), ID)
     expected = "chr:pos:ref:alt:allele:window, allele R or A, or chr:pos:NA:NA"
     _refuse(parts.is_null().to_numpy(zero_copy_only=False), raw, ["IDs"], path, expected)
-    part = {name: _series(pc.struct_field(parts, name)) for name in ("chrom", "pos", "ref", "alt", "allele", "window", "tag")}
-    chrom, of_id = (names.map({name: chromosome(name) for name in names.unique()}) for names in (raw["chr"], part["chrom"]))
+    part = {
+        name: _series(pc.struct_field(parts, name))
+        for name in ("chrom", "pos", "ref", "alt", "allele", "window", "tag")
+    }
+    chrom, of_id = (
+        names.map({name: chromosome(name) for name in names.unique()}) for names in (raw["chr"], part["chrom"])
+    )
     other = (chrom != of_id) & (chrom != "")
     _refuse(other.to_numpy(), raw, ["chr"], path, "the chromosome of the ID")
     dna = pc.match_substring_regex(pyarrow.array(raw["sequence"], pyarrow.string()), "^[ACGTNacgtn]+$")

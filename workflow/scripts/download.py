@@ -1,0 +1,24 @@
+"""Fetch one published file that the study names, with resume and checks."""
+
+import argparse
+import json
+
+from s2f.downloads import fetch
+from s2f.files import InputError, run
+
+
+def main():
+    """Fetch the file `--name` of the section `downloads`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="name of the file in the section")
+    parser.add_argument("--downloads", required=True, type=json.loads, help="section downloads of the study (JSON)")
+    parser.add_argument("--mirror", default="", help="folder or URL of a folder that may hold the file")
+    parser.add_argument("--out", required=True, help="file to write")
+    arguments = parser.parse_args()
+    if arguments.name not in arguments.downloads:
+        raise InputError(f"downloads: no file {arguments.name!r}; known: {', '.join(sorted(arguments.downloads))}")
+    fetch(arguments.name, arguments.downloads[arguments.name], arguments.out, arguments.mirror)
+
+
+if __name__ == "__main__":
+    run(main)
