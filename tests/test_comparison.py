@@ -355,3 +355,12 @@ def test_published_weights_are_kept_off_rows_they_may_know(toy):
     assert measured_run(finish(toy, toy.spec["runs"][2]), datasets)["excluded"] == {}
     everywhere = measured_run(finish(toy, toy.spec["runs"][1], clean_chromosomes=[*clean, "chr1"]), datasets)
     assert (everywhere["excluded"], list(everywhere["predictions"])) == ({}, ["id"])
+
+
+def test_a_study_can_ask_for_contaminated_panels_and_the_table_says_so(toy):
+    toy.rows["chrom"] = ["chr7", "chr13", "chr7", "chr1"]
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    asked = {"clean_chromosomes": ["chr7", "chr13"], "spec": {"use_contaminated_panels": True}}
+    run = measured_run(finish(toy, toy.spec["runs"][1], **asked), toy.spec["datasets"])
+    assert (list(run["predictions"]), run["excluded"], run["trained_on"]) == (["id"], {}, "")
+    assert "panel id: 1 of 4 rows are not on chr7, chr13" in run["note"]

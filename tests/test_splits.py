@@ -118,6 +118,17 @@ def test_clusters_do_not_depend_on_the_index_of_the_rows():
     assert clusters(rows[1:]).tolist() == [0, 1, 0] and clusters(rows).tolist() == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("length", [63, 64, 65, 70, 71, 199, 200])
+def test_long_sequences_are_compared_whole_and_in_both_orientations(length):
+    random = np.random.Generator(np.random.PCG64(length))
+    first, other = ("".join(random.choice(list("ACGT"), length)) for _ in range(2))
+    swap = {"A": "C", "C": "A", "G": "T", "T": "G"}
+    near = [swap[first[0]] + first[1:], first[:-1] + swap[first[-1]], first[:-1]]  # all share the middle
+    middle = [first[: length // 2] + swap[first[length // 2]] + first[length // 2 + 1 :]]
+    rows = rows_of([first, *near, *middle, other, dna.reverse_complement_text(first), other])
+    assert clusters(rows).tolist() == [0, 1, 2, 3, 4, 5, 0, 5]
+
+
 def test_canonical_sequences_are_equal_for_both_orientations():
     sequences = ["ACGTT", "AACGT", "GGGN", "NCCC", "A"]
     assert canonical_sequences(sequences) == ["AACGT", "AACGT", "GGGN", "GGGN", "A"]

@@ -30,5 +30,5 @@ rule download:
     message:
         "Fetching {wildcards.file}"
     shell:
-        "python -m download --name {wildcards.file:q} --downloads {DOWNLOADS:q} --mirror {MIRROR:q} --out {output:q} "
+        "python -m download --name {wildcards.file:q} --downloads {DOWNLOADS:q} --mirror={MIRROR:q} --out {output:q} "
         "> {log:q} 2>&1"

@@ -21,6 +21,8 @@ def use_threads(count):
         raise ValueError(f"threads is {count}, expected 1 or more")
     for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(count)
+    # torch's threads wait at barriers by spinning: beside another busy process that was seen to slow training 35-fold
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def report():

@@ -26,12 +26,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numba
 import numpy as np
+import pandas as pd
 
 from s2f import dna
 from s2f.files import InputError
 from s2f.local_alignment import BASES, LANES, MASK_OF_CODE, PAD, align, extend, lowest_bit, workspace
 
-WAITING = 1 << 25  # candidates to collect before they are aligned: 0.3 GB
+WAITING = 1 << 16, 1 << 25  # candidates to collect before they are aligned: first few, so that families join early
 TASK = 1 << 16  # candidates to align per task
 
 _DIGIT = np.zeros(17, np.int64)
@@ -51,7 +52,7 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     parent = np.arange(len(rows), dtype=np.int32)
     for _ in _scores(rows, parent, threshold, word, both_strands, threads, seed_score, progress):
         pass  # what is above the threshold has been joined in `parent`
-    return np.unique(parent, return_inverse=True)[1].astype(np.int32)[of_row]
+    return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
 def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_score=16, progress=None):
@@ -90,7 +91,7 @@ def _scores(sequences, parent, threshold, word, both_strands, threads, seed_scor
     def scan(span):
         extra = min(max(seed_score - word, 0), 127)
         found, keys = _scan(text, lengths, starts, places, word, *span, both_strands, limit, extra, parent)
-        return found, np.unique(keys)
+        return found, _unique(keys)
 
     def settle(keys):
         work = workspace(int(lengths.max()))
@@ -98,13 +99,13 @@ def _scores(sequences, parent, threshold, word, both_strands, threads, seed_scor
         return found, (keys >> 33, scores)
 
     spans, hits = _spans(starts, word, both_strands)
-    waiting = []
+    waiting, enough = [], WAITING[0]
     with ThreadPoolExecutor(threads) as pool:
         for done, (found, keys) in enumerate(_in_order(pool, scan, spans, threads), 1):
             _merge(parent, found)
             waiting.append(keys)
-            if sum(map(len, waiting)) >= WAITING or done == len(spans):
-                keys, waiting = np.unique(np.concatenate(waiting)), []
+            if sum(map(len, waiting)) >= enough or done == len(spans):
+                keys, waiting, enough = _unique(np.concatenate(waiting)), [], min(4 * enough, WAITING[1])
                 blocks = [keys[k : k + TASK] for k in range(0, len(keys), TASK)]
                 for found, result in _in_order(pool, settle, blocks, threads):
                     _merge(parent, found)
@@ -124,15 +125,19 @@ def _in_order(pool, function, items, threads):
         yield running.popleft().result()
 
 
+def _unique(keys):
+    keys = np.sort(keys)
+    return keys[np.diff(keys, prepend=-1) > 0]
+
+
 def _distinct(sequences, both_strands):
-    """Sequences in canonical form, each kept once (in either orientation), and the place of every sequence in them."""
-    places, of_row = {}, np.empty(len(sequences), np.int64)
-    for number, sequence in enumerate(sequences):
-        key = sequence.upper().replace("U", "T")
-        if both_strands:
-            key = min(key, key.translate(_OPPOSITE)[::-1])
-        of_row[number] = places.setdefault(key, len(places))
-    return list(places), of_row
+    """Sequences in canonical form, each kept once (in either orientation), sorted, and the place of every sequence."""
+    keys = [sequence.upper().replace("U", "T") for sequence in sequences]
+    if both_strands:
+        keys = [min(key, key.translate(_OPPOSITE)[::-1]) for key in keys]
+    rows = sorted(set(keys))
+    places = {key: place for place, key in enumerate(rows)}
+    return rows, np.array([places[key] for key in keys], np.int64)
 
 
 def _pack(sequences, both_strands):
@@ -220,25 +225,19 @@ def _scan(text, lengths, starts, places, word, first, last, both_strands, thresh
     roots, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int8)
     for number in range(first, last):
         begin, end = starts[number], starts[number + 1]
-        mirror = _mirror(number, word)
         for turned in range(1 + both_strands):
-            if turned and mirror < number:
-                continue  # these pairs were met the other way round
-            queries = _places_of(places, starts, mirror if turned else number, turned, lengths, n, word, shift)
+            queries = _places_of(places, starts, number, turned, lengths, n, word, shift)
+            below = _rows_below(places, begin, end, queries, turned, n, shift)
             for chunk in range(begin, end, LANES):
                 lanes = min(LANES, end - chunk)
                 low, high = _gather(letters, places, chunk, lanes, word, shift, parent, windows, roots)
-                # on one strand each pair of places is met once: the queries after the first lane
-                for k in range(chunk - begin + 1 if not turned else 0, len(queries)):
+                for k in range(np.searchsorted(below, chunk - begin, "right"), len(queries)):
                     place = queries[k]
-                    row = place >> shift
-                    query = row - n * turned
-                    root = _root(parent, query)
-                    if low == root == high:
+                    query = (place >> shift) - n * turned
+                    if low == _root(parent, query) == high:
                         continue
                     passing = extend(letters, place - PAD, place + word, windows, scores, extra)
-                    used = lanes if turned else min(lanes, k - (chunk - begin))
-                    passing &= ~np.uint64(0) >> np.uint64(LANES - used)
+                    passing &= ~np.uint64(0) >> np.uint64(LANES - min(lanes, below[k] - (chunk - begin)))
                     while passing:
                         lane = lowest_bit(passing)
                         passing &= passing - np.uint64(1)
@@ -251,7 +250,7 @@ def _scan(text, lengths, starts, places, word, first, last, both_strands, thresh
                             continue
                         if count == len(keys):
                             keys = np.concatenate((keys, np.empty_like(keys)))
-                        keys[count] = max(query, other) << 33 | turned << 32 | min(query, other)
+                        keys[count] = query << 33 | turned << 32 | other
                         count += 1
     return parent, keys[:count]
 
@@ -269,12 +268,25 @@ def _mirror(number, word):
 @numba.njit(nogil=True)
 def _places_of(places, starts, number, turned, lengths, n, word, shift):
     """Places of a word in the text; `turned`: those of its mirror image in the rows of reverse complements."""
+    if turned:
+        number = _mirror(number, word)
     found = places[starts[number] : starts[number + 1]].astype(np.int64)
     if turned:
         for k in range(len(found)):
             row, column = found[k] >> shift, found[k] & ((1 << shift) - 1)
             found[k] = ((n + row) << shift) + 2 * PAD + lengths[row] - word - column
     return found
+
+
+@numba.njit(nogil=True)
+def _rows_below(places, begin, end, queries, turned, n, shift):
+    """For each query how many of places[begin:end], which rise like the queries, lie in rows before its own."""
+    below, count = np.empty(len(queries), np.int64), 0
+    for k in range(len(queries)):
+        while begin + count < end and places[begin + count] >> shift < (queries[k] >> shift) - n * turned:
+            count += 1
+        below[k] = count
+    return below
 
 
 @numba.njit(nogil=True)

@@ -172,14 +172,15 @@ def extend(typing, letters, left, right, windows, scores, least):
     `letters` is the flat text, in which `left` and `right` are the places `PAD` before the word and just after it;
     `windows` (2 * PAD, LANES) uint8 holds the letters before and after the word of each lane's sequence, without N.
     The gain to a side is the highest sum of +1 per equal and -1 per other letter on the way, 0 at least; both gains
-    are added up in `scores` (LANES,) int8. Returns the lanes whose score is at least `least` as bits of a uint64.
+    are added up in `scores` (LANES,) int8. Returns as bits of a uint64 the lanes whose score is at least `least`,
+    without those with equal letters just before the word: that run of equal letters has an earlier word.
     """
 
     def codegen(context, builder, signature, arguments):
         lanes = _Vectors(builder, 8)
         letters, windows, scores = _data(context, builder, signature, arguments, (0, 3, 4))
         up, down = lanes.constant(1), lanes.constant(-1)
-        total = None
+        total = longer = None
         # the letters before the word from its edge outwards, then those after it
         for start, order in ((arguments[1], range(PAD - 1, -1, -1)), (arguments[2], range(PAD))):
             score = best = lanes.constant(0)
@@ -187,12 +188,14 @@ def extend(typing, letters, left, right, windows, scores, least):
                 letter = builder.load(builder.gep(letters, [builder.add(start, _integer(k))]))
                 row = k if total is None else PAD + k
                 equal = lanes.equal_letters(lanes.all_lanes(letter), lanes.load(windows, _integer(row * LANES)))
+                longer = longer or equal
                 score = builder.add(score, builder.select(equal, up, down))
                 best = lanes.highest(best, score)
             total = best if total is None else builder.add(total, best)
         lanes.store(total, scores, _integer(0))
         wanted = lanes.all_lanes(builder.trunc(arguments[5], ir.IntType(8)))
-        return builder.bitcast(builder.icmp_signed(">=", total, wanted), ir.IntType(LANES))
+        passing = builder.and_(builder.icmp_signed(">=", total, wanted), builder.not_(longer))
+        return builder.bitcast(passing, ir.IntType(LANES))
 
     return numba.types.uint64(letters, left, right, windows, scores, least), codegen
 

@@ -138,7 +138,8 @@ def _listed(rows, label, parts, spec, name):
     if kind == "rows":
         return _rows(_with_cluster(rows, label, places[0]))
     reference, alternate = (_with_cluster(rows, label, p).reset_index(drop=True) for p in places)
-    return _pair_table(reference.join(alternate, lsuffix="_ref", rsuffix="_alt"), reference["row_id"])
+    joined = pd.concat([reference.add_suffix("_ref"), alternate.add_suffix("_alt")], axis=1)
+    return _pair_table(joined, reference["row_id"])
 
 
 def _pair_table(joined, pair_id):

@@ -44,16 +44,18 @@ def canonical_sequences(sequences):
 def _recurring(sequences):
     """Places of the sequences that occur again in either orientation, and the number of each such sequence.
 
-    Nearly all sequences occur once, so a 64-bit sum that is equal for both orientations finds the few to look at.
+    Nearly all sequences occur once. A 64-bit sum over the middle, equal for both orientations, finds the few to compare.
     """
     sums = np.empty(len(sequences), np.uint64)
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=lengths.max(initial=0), dtype=np.uint64)
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=8, dtype=np.uint64) | np.uint64(1)
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
-        text = "".join(sequences[places])
-        strands = _words(text, length), _words(dna.reverse_complement_text(text), length)[::-1]
-        sums[places] = (strands[0] + strands[1]) @ (factors[: strands[0].shape[1]] | np.uint64(1))
+        width = min(length, 64 - length % 2)
+        start = (length - width) // 2
+        text = "".join([sequence[start : start + width] for sequence in sequences[places]])
+        strands = _words(text, width) + _words(dna.reverse_complement_text(text), width)[::-1]
+        sums[places] = strands @ factors[: strands.shape[1]]
     again = np.flatnonzero(pd.Series(sums).duplicated(keep=False))
     return again, pd.factorize(np.array(canonical_sequences(sequences[again]), object))[0]
 
@@ -61,7 +63,7 @@ def _recurring(sequences):
 def _words(text, length):
     """The texts of `length` letters that `text` strings together, as uint64 (N, words) of eight letters each."""
     letters = np.frombuffer(text.encode(), np.uint8).reshape(-1, length)
-    return np.pad(letters, ((0, 0), (0, -length % 8))).view(np.uint64)
+    return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
 
 
 def _loci(rows):

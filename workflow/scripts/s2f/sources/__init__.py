@@ -54,7 +54,7 @@ def complete_pairs(table, path):
     Filters can remove one allele of a pair; what is left is an ordinary row (its `group` still ties it to its locus).
     Raises `InputError` for a pair with two ref rows or a row of a pair without allele: no delta could be computed.
     """
-    paired = table[table["pair_id"] != ""]
+    paired = table.loc[table["pair_id"] != "", ["row_id", "pair_id", "allele"]]
     odd = paired[~paired["allele"].isin(["ref", "alt"])]
     if len(odd):
         row = odd.iloc[0]

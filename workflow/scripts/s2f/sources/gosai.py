@@ -152,7 +152,7 @@ def _parsed(raw, path):
     pair = variant + ":" + part["window"] + part["tag"]
     suffix = _libraries(raw, pair.where(varies, raw["IDs"]))
     centred = (part["window"] == "wC").to_numpy()
-    pos = pd.to_numeric(part["pos"]).to_numpy()
+    pos = pc.cast(pc.struct_field(parts, "pos"), "int64").to_numpy()
     return pd.DataFrame(
         {
             "row_id": raw["IDs"] + suffix,

@@ -1,0 +1,103 @@
+"""The production study: what it plans, and its data half run on a small table in the format of the real one."""
+
+import copy
+
+import pytest
+import table_s2
+import yaml
+from test_workflow import jobs, snakemake
+
+from s2f import study
+from s2f.files import InputError
+
+TABLE = "DATA-Table_S2__MPRA_dataset.txt"
+PANELS = ("chromosome", "snv", "snv_variant_key")
+
+
+@pytest.fixture
+def path(root):
+    return root / "config" / "studies" / "k562_full.yaml"
+
+
+@pytest.mark.slow
+def test_a_dry_run_lists_every_job(root, tmp_path, path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", str(path)))
+    assert planned == {
+        "download": 2, "make_rows": 1, "make_split": 1, "make_panel": 3, "embed": 2, "train_head": 18,
+        "predict_head": 54, "train_baseline": 6, "predict_baseline": 18, "measure": 24, "compare": 1,
+        "plot_comparison": 3, "plot_predictions": 3, "plot_history": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_data_half_from_a_mirror(root, tmp_path, path):
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    table_s2.write(mirror / TABLE, table_s2.generate(2000)[0])
+    work = tmp_path / "work"
+    work.mkdir()
+    wanted = [f"results/k562_gosai/panels/chromosome/{panel}.tsv" for panel in PANELS]
+    snakemake(root, work, *wanted, "--configfile", str(path), "--config", f"mirror={mirror}")
+    assert (work / "resources" / TABLE).read_bytes() == (mirror / TABLE).read_bytes()
+    assert (work / "resources" / f"{TABLE}.sha256").exists()
+    stages = (work / "results" / "k562_gosai" / "rows.stages.tsv").read_text()
+    assert "read\t2000\t0\t798064\n" in stages
+    assert (
+        "warning: stage 'read' has 2000 rows, 798064 are expected"
+        in (work / "logs" / "k562_gosai" / "make_rows.log").read_text()
+    )
+    # another mirror or address is no reason to do anything again
+    config = yaml.safe_load(path.read_text())
+    config["downloads"][TABLE]["urls"].append("https://example.org/copy.txt")
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(config))
+    again = ["--dry-run", "--configfile", str(tmp_path / "other.yaml"), "--config", "mirror=elsewhere"]
+    assert "Nothing to be done" in snakemake(root, work, *wanted, *again)
+
+
+@pytest.mark.slow
+def test_a_download_that_fails_says_what_to_do(root, tmp_path, path):
+    config = yaml.safe_load(path.read_text())
+    config["downloads"][TABLE]["urls"] = [(tmp_path / "gone.txt").as_uri()]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
+    rows = "results/k562_gosai/rows.parquet"
+    said = snakemake(root, tmp_path, rows, "--configfile", str(tmp_path / "study.yaml"), check=False)
+    assert f"error: download {TABLE}: no source gave the file\n  file://" in said
+    assert "gone.txt: No such file or directory" in said
+    assert f"save it as resources/{TABLE}, or name a folder that holds it with --config mirror=FOLDER" in said
+    (tmp_path / "resources").mkdir(exist_ok=True)
+    table_s2.write(tmp_path / "resources" / TABLE, table_s2.generate(400)[0])  # by hand
+    snakemake(root, tmp_path, rows, "--configfile", str(tmp_path / "study.yaml"))
+    assert (tmp_path / rows).exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("panels", "snv"), {"kind": "pairs", "match": "variant_key"}, "the panel's name must hold variant_key"),
+        (("panels", "my_variant_key"), {"kind": "rows", "match": "variant_key"}, "match variant_key is for pairs"),
+        (("panels", "id"), {"kind": "rows", "file": "{data_dir}/id.tsv"}, "panels.id.file: .* add --config data_dir"),
+        (("source", "expected"), {"raw": 5}, "source.expected: key 'raw' is unknown"),
+        (("source", "label"), "A549_log2FC", "source.label: 'A549_log2FC' is not one of"),
+    ],
+)
+def test_mistakes_are_named_before_anything_is_fetched(path, place, value, message):
+    config = copy.deepcopy(yaml.safe_load(path.read_text()))
+    config["datasets"]["k562_gosai"][place[0]][place[1]] = value
+    with pytest.raises(InputError, match=f"datasets.k562_gosai.*{message}"):
+        study.validated(config)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({}, "key 'urls' is missing"),
+        ({"urls": ["resources/x"]}, r"downloads.x.txt.urls.0: 'resources/x' does not match"),
+        ({"urls": ["https://a/b"], "sha256": "abc"}, "downloads.x.txt.sha256: 'abc' does not match"),
+        ({"urls": ["https://a/b"], "checksum": "abc"}, "key 'checksum' is unknown"),
+    ],
+)
+def test_mistakes_in_downloads_are_named(path, entry, message):
+    config = yaml.safe_load(path.read_text())
+    config["downloads"]["x.txt"] = entry
+    with pytest.raises(InputError, match=message):
+        study.validated(config)
