@@ -312,7 +312,7 @@ def finish(toy, run, **record):
     about = {key: run.get(key, "") for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")}
     about |= {"provenance": run.get("provenance", ""), "note": run.get("note", ""), "name": "n", "kind": "head"}
     about |= {"strand_rule": "mean", "construct": {}, "spec": {}, "validation": {}, "parameters": 1, "licence": ""}
-    write_record(folder / "best_model", {"train": toy.rows, "val": toy.rows}, ["numpy"], **about, **record)
+    write_record(folder / "best_model", {"train": toy.rows, "val": toy.rows}, ["numpy"], **{**about, **record})
     return folder
 
 

@@ -15,7 +15,7 @@ from s2f.files import InputError
 from s2f.group_draw import draw_groups, units
 from s2f.homology import best_scores, homologous_groups
 from s2f.homology_blast import homologous_groups_blast
-from s2f.local_alignment import LANES, MASK_OF_CODE, align, workspace
+from s2f.local_alignment import LANES, MASK_OF_CODE, PAD, align, workspace
 
 
 @numba.njit
@@ -39,37 +39,39 @@ def score(a, b):
 
 
 def seed_score(a, b, word):
-    """Best ungapped score through a shared word and 64 letters to either side; 0 without a shared word."""
+    """Best score of a word that begins a run of equal letters and its ungapped extension by PAD letters a side; or 0."""
 
-    def gain(pairs):
-        steps = itertools.accumulate(1 if x == y != "N" else -1 for x, y in itertools.islice(pairs, 64))
-        return max([0, *steps])
+    def same(i, j):
+        return 0 <= i < len(a) and 0 <= j < len(b) and a[i] == b[j] != "N"
+
+    def gain(i, j, step):
+        return max([0, *itertools.accumulate(1 if same(i + k * step, j + k * step) else -1 for k in range(PAD))])
 
     best = 0
-    for i in range(len(a) - word + 1):
-        for j in range(len(b) - word + 1):
-            if a[i : i + word] == b[j : j + word] and "N" not in a[i : i + word]:
-                left = gain(zip(a[:i][::-1], b[:j][::-1], strict=False))
-                right = gain(zip(a[i + word :], b[j + word :], strict=False))
-                best = max(best, word + left + right)
+    for i, j in itertools.product(range(len(a)), range(len(b))):
+        if all(same(i + k, j + k) for k in range(word)) and not same(i - 1, j - 1):
+            best = max(best, word + gain(i - 1, j - 1, -1) + gain(i + word, j + word, 1))
     return best
 
 
-def candidate_score(a, b, word, seed, both_strands=True):
-    """Score of a pair over the strands on which it is a candidate; 0 where it is none."""
-    turned = [b, dna.reverse_complement_text(b)][: 1 + both_strands]
-    return max([score(a, c) for c in turned if seed_score(a, c, word) >= max(seed, 1)], default=0)
+def candidate_score(first, second, word, seed, both_strands=True):
+    """Score of a pair over the strands on which it is a candidate (the second is turned); 0 where it is none."""
+    turned = [second, dna.reverse_complement_text(second)][: 1 + both_strands]
+    return max([score(first, c) for c in turned if seed_score(first, c, word) >= max(seed, 1)], default=0)
 
 
 def components(sequences, threshold, word, seed, both_strands=True):
-    """Groups by comparing all pairs; equal sequences belong together."""
-    labels = list(range(len(sequences)))
-    for i, j in itertools.combinations(range(len(sequences)), 2):
-        a, b = sequences[i], sequences[j]
-        equal = a == b or (both_strands and a == dna.reverse_complement_text(b))
-        if equal or candidate_score(a, b, word, seed, both_strands) >= threshold:
+    """Groups by comparing all pairs of the distinct sequences in canonical form."""
+
+    def canonical(sequence):
+        return min(sequence, dna.reverse_complement_text(sequence)) if both_strands else sequence
+
+    rows = sorted({canonical(sequence) for sequence in sequences})
+    labels = list(range(len(rows)))
+    for i, j in itertools.combinations(range(len(rows)), 2):
+        if candidate_score(rows[i], rows[j], word, seed, both_strands) >= threshold:
             labels = [labels[i] if label == labels[j] else label for label in labels]
-    return pd.factorize(np.array(labels))[0]
+    return pd.factorize(np.array([labels[rows.index(canonical(sequence))] for sequence in sequences]))[0]
 
 
 def mutated(rng, sequence, rate):
@@ -119,7 +121,7 @@ def test_groups_equal_comparison_of_all_pairs(seed, setting, both_strands):
 def test_best_scores_equal_comparison_of_all_pairs(seed):
     sequences = families(seed, members=16)
     queries, targets = sequences[:8], sequences[8:]
-    expected = [max(candidate_score(q, t, 6, 8) for t in targets) for q in queries]
+    expected = [max(candidate_score(t, q, 6, 8) for t in targets) for q in queries]
     assert list(best_scores(queries, targets, word=6, seed_score=8)) == expected
 
 
@@ -131,9 +133,9 @@ def test_every_lane_has_the_textbook_score(longest):
         a = "".join(rng.choice(list("ACGT"), rng.integers(1, longest + 1)))
         pairs.append((a, mutated(rng, a, 0.02 * (lane % 15))[:longest] or "A"))
     pairs[0] = ("ACGT" * (longest // 4), "ACGT" * (longest // 4))
-    text = np.zeros((2 * LANES, longest + 2), np.uint8)
+    text = np.zeros((2 * LANES, longest + 2 * PAD), np.uint8)
     for row, sequence in enumerate([a for a, _ in pairs] + [b for _, b in pairs]):
-        text[row, 1 : 1 + len(sequence)] = MASK_OF_CODE[dna.encode(sequence)]
+        text[row, PAD : PAD + len(sequence)] = MASK_OF_CODE[dna.encode(sequence)]
     lengths = (text > 0).sum(1)
     scores = np.zeros(LANES, np.int64)
     work = workspace(longest)
@@ -189,7 +191,7 @@ def test_letters_past_the_end_of_a_sequence_do_not_count():
     for cut in (20, 221, 222, 223, 224, 225, 290):
         sequences = [ancestor[:cut], ancestor[cut:], ancestor[: cut - 9], ancestor[cut - 9 :]]
         found = [best_scores([q], [t], word=6, seed_score=8)[0] for q in sequences[:2] for t in sequences[2:]]
-        assert found == [candidate_score(q, t, 6, 8) for q in sequences[:2] for t in sequences[2:]]
+        assert found == [candidate_score(t, q, 6, 8) for q in sequences[:2] for t in sequences[2:]]
 
 
 def test_bad_input_is_named():
@@ -197,7 +199,7 @@ def test_bad_input_is_named():
         homologous_groups(["ACGT", "ACXT"])
     with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\) is empty"):
         homologous_groups(["ACGT", ""])
-    with pytest.raises(InputError, match="word is 20, expected 4 to 14"):
+    with pytest.raises(InputError, match="word is 20, expected 4 to 12"):
         homologous_groups(["ACGT"], word=20)
 
 

@@ -7,10 +7,14 @@
 # checksum. Here a file that is present is used as it is, with or without network, and a failure says what to do by
 # hand. The record of checksums is no output, as Snakemake deletes outputs before a job runs again.
 
-DOWNLOADS, MIRROR = as_json(STUDY["downloads"]), STUDY["mirror"]
+import os
+
+# by the environment and not by params: a new address or mirror of a file is no reason to fetch it, and remake all, again
+os.environ.update(
+    S2F_DOWNLOADS=as_json(STUDY["downloads"]), S2F_MIRROR=STUDY["mirror"]
+)
 
 
-# Both are globals and not params: a new address or mirror of a file is no reason to fetch it, and remake all, again.
 rule download:
     output:
         "resources/{file}",
@@ -30,5 +34,5 @@ rule download:
     message:
         "Fetching {wildcards.file}"
     shell:
-        "python -m download --name {wildcards.file:q} --downloads {DOWNLOADS:q} --mirror={MIRROR:q} --out {output:q} "
-        "> {log:q} 2>&1"
+        'python -m download --name {wildcards.file:q} --downloads "$S2F_DOWNLOADS" --mirror="$S2F_MIRROR" '
+        "--out {output:q} > {log:q} 2>&1"

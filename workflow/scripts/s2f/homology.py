@@ -40,7 +40,7 @@ _DIGIT[MASK_OF_CODE] = np.arange(5)
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 
-def homologous_groups(sequences, threshold=60, word=8, both_strands=True, threads=2, seed_score=16, progress=None):
+def homologous_groups(sequences, threshold=60, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
     """Group labels of sequences: int32 array (N,), numbered by first occurrence.
 
     `sequences` are texts over ACGTUN of at least one letter; N matches nothing. Equal sequences (or reverse
@@ -55,7 +55,7 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
-def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_score=16, progress=None):
+def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
     """Highest local alignment score of each query with any candidate target: int64 array (len(queries),).
 
     0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
@@ -65,7 +65,9 @@ def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_sco
     if len(queries) and len(targets):
         # one tree of all targets and one of all queries, so that just the pairs across are looked at
         side = np.repeat([0, len(targets)], [len(targets), len(queries)]).astype(np.int32)
-        for query, score in _scores([*targets, *queries], side, None, word, both_strands, threads, seed_score, progress):
+        for query, score in _scores(
+            [*targets, *queries], side, None, word, both_strands, threads, seed_score, progress
+        ):
             np.maximum.at(best, query - len(targets), score)
     return best
 
