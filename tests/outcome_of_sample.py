@@ -30,6 +30,12 @@ def main(path):
             check(f"{dataset} {panel}: {model} r {r[model]:.3f}, mse {mse[model]:.3f} < mean {mse['mean']:.3f}", good)
         print(f"      {dataset} {panel}: best trained model {trained.idxmax()} r {trained.max():.3f}, floor {floor}")
         check(f"{dataset} {panel}: one set of rows for all models", own["rows_sha256"].nunique() == 1)
+    own = table[(table["dataset"] == "gosai_sample") & (table["metric"] == "pearson")].set_index("model")["value"]
+    best = own.drop(["mean", "kmer-ridge"]).max()
+    check(
+        f"gosai_sample id: the best trained model ({best:.3f}) beats the k-mer floor",
+        best > FLOORS["gosai_sample", "id"],
+    )
     pairs = table[(table["dataset"] == "gosai_sample") & (table["panel"] == "snv")]
     check("gosai_sample snv: 468 one-base pairs", set(pairs["n"]) == {468})
     check(

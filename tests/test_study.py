@@ -11,7 +11,7 @@ from s2f.files import InputError
 MINIMAL = {
     "study": "tiny",
     "datasets": {
-        "d": {
+        "simulated_d": {
             "source": {"kind": "simulated"},
             "construct": "c",
             "splits": ["chromosome"],
@@ -42,8 +42,8 @@ def changed(path, value):
 def test_defaults_are_filled_in_at_every_depth():
     checked = study.validated(MINIMAL)
     assert checked["training"]["epochs"] == 50
-    assert checked["datasets"]["d"]["strand_rule"] == "mean"
-    assert checked["datasets"]["d"]["source"]["rows"] == 3000
+    assert checked["datasets"]["simulated_d"]["strand_rule"] == "mean"
+    assert checked["datasets"]["simulated_d"]["source"]["rows"] == 3000
     assert checked["splits"]["chromosome"]["test"] == ["chr7", "chr13"]
     assert "training" not in MINIMAL  # the given config is not changed
 
@@ -56,10 +56,22 @@ def test_defaults_are_filled_in_at_every_depth():
         (["training"], {"epoch": 3}, "training: key 'epoch' is unknown; did you mean 'epochs'?"),
         (["training"], {"epochs": 0}, "training.epochs: 0 is less than the minimum of 1"),
         (["training"], {"epochs": "many"}, "training.epochs: 'many' is not of type 'integer'"),
-        (["datasets", "d", "construct"], "nope", "datasets.d.construct: 'nope' is not in the section 'constructs'"),
-        (["datasets", "d", "splits"], ["chromosom"], "did you mean 'chromosome'?"),
-        (["datasets", "d", "source"], {"kind": "simulatd"}, "datasets.d.source.kind: 'simulatd' is unknown"),
-        (["datasets", "d", "source"], {"kind": "simulated", "row": 9}, "datasets.d.source: key 'row' is unknown"),
+        (
+            ["datasets", "simulated_d", "construct"],
+            "nope",
+            "datasets.simulated_d.construct: 'nope' is not in the section 'constructs'",
+        ),
+        (["datasets", "simulated_d", "splits"], ["chromosom"], "did you mean 'chromosome'?"),
+        (
+            ["datasets", "simulated_d", "source"],
+            {"kind": "simulatd"},
+            "datasets.simulated_d.source.kind: 'simulatd' is unknown",
+        ),
+        (
+            ["datasets", "simulated_d", "source"],
+            {"kind": "simulated", "row": 9},
+            "datasets.simulated_d.source: key 'row' is unknown",
+        ),
         (["encoders", "onehot"], {"kind": "onehott"}, "encoders.onehot.kind: 'onehott' is unknown"),
         (["encoders", "x"], {"kind": "alphagenome"}, "encoders.x: key 'weights' is missing"),
         (["models", 0, "heads"], ["boda-flatn-512"], "head 'boda-flatn-512' is unknown"),
@@ -68,6 +80,9 @@ def test_defaults_are_filled_in_at_every_depth():
         (["models", 1, "baselines"], ["meen"], "models.1.baselines: 'meen' is not in the section 'baselines'"),
         (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
         (["models"], [{}], "no model is asked for"),
+        (["models", 0, "augmentations"], ["no_shfit"], "augmentation 'no_shfit' is unknown; known: none, no_shift"),
+        (["heads"], {"boda-flaten-512-512": {"epochs": 1}}, "head 'boda-flaten-512-512' is unknown"),
+        (["heads"], {"boda-max-512-512": {"epochs": 1}}, "heads.boda-max-512-512: no entry of models uses this head"),
         (["baselines", "onehot"], {"kind": "mean"}, "an encoder has the same name"),
     ],
 )
@@ -80,18 +95,18 @@ def test_each_mistake_names_its_key(path, value, message):
 def test_data_dir_is_put_into_file_names_or_asked_for():
     source = {"kind": "lentimpra", "files": {"rows": "{data_dir}/x.tsv"}}
     with pytest.raises(InputError, match="add --config data_dir=FOLDER"):
-        study.validated(changed(["datasets", "d", "source"], source))
-    config = changed(["datasets", "d", "source"], source) | {"data_dir": "there"}
-    assert study.validated(config)["datasets"]["d"]["source"]["files"] == {"rows": "there/x.tsv"}
+        study.validated(changed(["datasets", "simulated_d", "source"], source))
+    config = changed(["datasets", "simulated_d", "source"], source) | {"data_dir": "there"}
+    assert study.validated(config)["datasets"]["simulated_d"]["source"]["files"] == {"rows": "there/x.tsv"}
 
 
 def test_runs_are_the_product_of_the_models_and_seeds():
     config = copy.deepcopy(MINIMAL) | {"seeds": [1, 2], "baselines": {"mean": {"kind": "mean", "seeds": 1}}}
     folders = [run.folder for run in study.runs(study.validated(config))]
     assert folders == [
-        "d/chromosome/mean/seed1",
-        "d/chromosome/onehot/no_shift/boda-mean-512-512/seed1",
-        "d/chromosome/onehot/no_shift/boda-mean-512-512/seed2",
+        "simulated_d/chromosome/mean/seed1",
+        "simulated_d/chromosome/onehot/no_shift/boda-mean-512-512/seed1",
+        "simulated_d/chromosome/onehot/no_shift/boda-mean-512-512/seed2",
     ]
 
 
@@ -100,3 +115,18 @@ def test_every_study_of_the_project_is_valid(root):
     assert len(paths) >= 2
     for path in paths:
         study.validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})
+
+
+def test_simulated_rows_must_be_called_so():
+    config = copy.deepcopy(MINIMAL)
+    config["datasets"]["k562"] = config["datasets"].pop("simulated_d")
+    with pytest.raises(InputError, match="put 'simulated' into the dataset's name"):
+        study.validated(config)
+
+
+def test_other_weights_at_the_same_path_have_another_id(tmp_path):
+    encoder = {"kind": "alphagenome", "weights": {"path": str(tmp_path)}}
+    (tmp_path / "manifest.ocdbt").write_bytes(b"one")
+    first = study.weights_id(encoder)
+    (tmp_path / "manifest.ocdbt").write_bytes(b"two")
+    assert len({first, study.weights_id(encoder), study.weights_id({"kind": "onehot"})}) == 3

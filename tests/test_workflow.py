@@ -193,8 +193,8 @@ def test_a_new_head_trains_one_head(finished, study, tmp_path):
     assert planned["train_head"] == 1 and "embed" not in planned and "train_baseline" not in planned
 
 
-def kill_program(root, folder, study, program):
-    """Start the study, kill the first process of `program` in `folder` with SIGKILL, return Snakemake's output."""
+def kill_program(root, folder, study, program, where, sign):
+    """Start the study and kill `program` with SIGKILL as soon as a file at `where` in `folder` holds `sign`."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2", "--rerun-incomplete"]
     started = subprocess.Popen(
@@ -202,11 +202,13 @@ def kill_program(root, folder, study, program):
     )
     killed = False
     while not killed and started.poll() is None:
+        if not any(sign in file.read_text(errors="replace") for file in folder.glob(where) if file.is_file()):
+            time.sleep(0.02)
+            continue
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
                 if words[1:3] == [b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
-                    time.sleep(0.5)  # well into its work
                     os.kill(int(process.name), signal.SIGKILL)
                     killed = True
                     break
@@ -221,12 +223,49 @@ def kill_program(root, folder, study, program):
 @pytest.mark.slow
 def test_killed_jobs_run_again_to_the_same_table(finished, study, tmp_path):
     copy, work = finished
-    for program in ("embed", "train_head", "compare"):
-        kill_program(copy, tmp_path, study, program)
+    # signs of being in the middle: some chunks are noted down, the first epoch is over, resampling has begun
+    kill_program(copy, tmp_path, study, "embed", "results/*/embeddings/*/.*.journal", '"chunk": 2')
+    kill_program(copy, tmp_path, study, "train_head", "logs/*/*/*/*/*/seed1/train.log", "epoch   1")
+    kill_program(copy, tmp_path, study, "compare", "logs/compare.log", "resamples")
     snakemake(copy, tmp_path, "--configfile", str(study))
     again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, work))
     assert again == first
     assert not list((tmp_path / "results").rglob(".*"))
+
+
+@pytest.mark.slow
+def test_a_changed_augmentation_trains_again(finished, study):
+    copy, work = finished
+    module = copy / "workflow" / "scripts" / "s2f" / "augmentation" / "cached.py"
+    original = module.read_text()
+    try:
+        module.write_text(original.replace('tables["reverse"][rows]])', 'tables["forward"][rows]])'))
+        assert jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))["train_head"] == 2
+    finally:
+        module.write_text(original)
+
+
+@pytest.mark.slow
+def test_a_foreign_cache_is_refused(finished, study):
+    copy, work = finished
+    folder = work / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny"
+    forward, reverse = folder / "+00.forward.h5", folder / "+00.reverse.h5"
+    content = forward.read_bytes()
+    try:
+        forward.write_bytes(reverse.read_bytes())  # whole and sound, but not what its manifest says
+        arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+        output = snakemake(copy, work, *arguments, check=False)
+        assert "+00.forward.h5: " in output and "made from other rows, weights or settings" in output
+    finally:
+        forward.write_bytes(content)
+        snakemake(copy, work, "--configfile", str(study))
+
+
+def test_a_study_without_its_name_is_not_mixed_with_the_embedded_one(root, tmp_path):
+    nameless = tmp_path / "nameless.yaml"
+    nameless.write_text(yaml.safe_dump({key: value for key, value in TINY.items() if key != "study"}))
+    output = snakemake(root, tmp_path, "--dry-run", "--configfile", str(nameless), check=False)
+    assert "the study: key 'study' is missing" in output
 
 
 @pytest.mark.slow

@@ -10,9 +10,7 @@
 import os
 
 # by the environment and not by params: a new address or mirror of a file is no reason to fetch it, and remake all, again
-os.environ.update(
-    S2F_DOWNLOADS=as_json(STUDY["downloads"]), S2F_MIRROR=STUDY["mirror"]
-)
+os.environ.update(S2F_DOWNLOADS=as_json(STUDY["downloads"]), S2F_MIRROR=STUDY["mirror"])
 
 
 rule download:

@@ -18,7 +18,7 @@ rule embed:
         "../../envs/jax.yaml"
     threads: 2
     resources:
-        gpu=1,
+        gpu=lambda w: 0 if ENCODERS[w.encoder]["kind"] in study.WITHOUT_WEIGHTS else 1,
         mem_mb=16000,
         runtime=240,
     params:
@@ -27,6 +27,7 @@ rule embed:
         ),
         encoder=lambda w: as_json(ENCODERS[w.encoder]),
         construct=lambda w: construct_of(w.dataset),
+        weights=lambda w: study.weights_id(ENCODERS[w.encoder]),
         dtype=STUDY["cache"]["dtype"],
     message:
         "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {wildcards.strand} strand"

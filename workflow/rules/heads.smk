@@ -31,7 +31,12 @@ rule train_head:
         mem_mb=32000,
         runtime=240,
     params:
-        code=lambda w: code_fingerprint("train_head", heads.module_of(w.head)),
+        code=lambda w: code_fingerprint(
+            "train_head",
+            heads.module_of(w.head),
+            augmentation.module_of(w.augmentation),
+        ),
+        construct=lambda w: construct_of(w.dataset),
         training=lambda w: as_json(study.training_of(STUDY, w.head)),
         strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
         seed=STUDY["seed"],
@@ -39,6 +44,7 @@ rule train_head:
         "Training {wildcards.head} on {wildcards.encoder} ({wildcards.augmentation}), seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} "
+        "--construct {params.construct:q} "
         "--dataset {wildcards.dataset} --split-name {wildcards.split} --encoder {wildcards.encoder} "
         "--augmentation {wildcards.augmentation} --head {wildcards.head} --seed {wildcards.seed} "
         "--study-seed {params.seed} --training {params.training:q} --strand-rule {params.strand_rule} "
@@ -73,5 +79,6 @@ rule predict_head:
     message:
         "Predicting {wildcards.panel} with {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
+        # small matrices: a GPU would only be taken from a job that needs it
+        "JAX_PLATFORMS=cpu python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
         "--caches {input.caches:q} --threads {threads} --out {output:q} > {log:q} 2>&1"

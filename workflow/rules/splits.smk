@@ -20,9 +20,11 @@ rule make_split:
         mem_mb=4000,
         runtime=30,
     params:
-        code=lambda w: code_fingerprint("make_split", *study.modules_of_split(STUDY, w.split)),
+        code=lambda w: code_fingerprint(
+            "make_split", *study.modules_of_split(STUDY, w.split)
+        ),
         spec=lambda w: as_json(STUDY["splits"][w.split]),
-        seed=STUDY["seed"],
+        seed=lambda w: study.split_seed(STUDY, w.split),
     message:
         "Splitting {wildcards.dataset}: {wildcards.split}"
     shell:

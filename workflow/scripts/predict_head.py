@@ -7,7 +7,7 @@ from s2f.devices import use_threads
 from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
 from s2f.predictions import prediction_table
-from s2f.rows import read_rows
+from s2f.rows import read_rows, sequences_sha256
 
 
 def main():
@@ -25,9 +25,12 @@ def main():
     from s2f.weights import load_head
 
     record = read_record(a.model, kind="head")
-    rows = panel_rows(read_rows(a.rows), read_table(a.panel))
+    rows = read_rows(a.rows)
+    sequences = sequences_sha256(rows["row_id"], rows["sequence"])
+    rows = panel_rows(rows, read_table(a.panel))
     keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
-    with open_views(a.caches, **{key: record[key] for key in keys}) as caches:
+    expected = {key: record[key] for key in keys}
+    with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
         head = Head(record, load_head(a.model, Head.template(record)))
         by_strand = {strand: head.predict(cache, rows["row_id"]) for strand, cache in caches.items()}
     write_table(a.out, prediction_table(rows, by_strand, record["strand_rule"]))

@@ -14,10 +14,12 @@ REQUIRED = (
 )  # fmt: skip
 
 
-def head_name(encoder, slug):
-    """Name of a head in its checkpoint: the published scheme for AlphaGenome on K562, else encoder and slug."""
+def head_name(cache, slug):
+    """Name of a head in its checkpoint: the published scheme (K562 heads of ALBench-S2F) on published AlphaGenome
+    weights, which a cache's licence tells apart from random ones; else the encoder's name and the slug."""
     arch = slug.replace("-", "_")
-    return f"alphagenome_k562_head_{arch}_v4" if encoder == "alphagenome" else f"{encoder}_head_{arch}"
+    published = cache["encoder_kind"] == "alphagenome" and not cache["licence"].startswith("none")
+    return f"alphagenome_k562_head_{arch}_v4" if published else f"{cache['encoder']}_head_{arch}"
 
 
 def write_record(directory, parts, packages, **record):

@@ -79,7 +79,7 @@ def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward
         file=sys.stderr,
         flush=True,
     )
-    code = provenance.code_fingerprint("s2f.embedding", f"s2f.encoders.{encoder.kind}")
+    code = provenance.code_fingerprint("s2f.embedding", "s2f.construct", f"s2f.encoders.{encoder.kind}")
     with Partial(path, settings, code, row_ids, row_to_embedding) as partial:
 
         def store(chunk, values):
@@ -94,6 +94,7 @@ def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward
             try:
                 stored, errors = convert(values, dtype)
             except RefusedError as refused:
+                partial.discard()  # the same encoder would be refused again
                 row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.place).argmax()].decode()
                 raise InputError(f"{path}: row {row!r}: {refused}") from None
             partial.write(chunk, stored.view(f"u{stored.itemsize}"), errors)

@@ -51,7 +51,7 @@ def draw_groups(groups, fractions, seed, together=(), largest=0.1):
 
 
 def units(labels):
-    """Connected components of rows that share a label in any of the arrays: int32 (N,), numbered by first occurrence."""
+    """Connected components of rows that share a label in any of the arrays: int32 (N,), by first occurrence."""
     n = len(labels[0])
     rows, nodes, count = [], [], n
     for label in labels:

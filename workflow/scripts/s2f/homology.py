@@ -4,21 +4,24 @@ Two sequences are homologous when the local alignment score of one with the othe
 least `threshold` (hashFrag, de-Boer-Lab/hashFrag: match 1, mismatch -1, gap of k letters 2 + (k - 1); threshold 60).
 Groups are the connected components.
 
-Which pairs are aligned (the candidates): on one strand the two share `word` letters ACGT in a row, and the word with
-its best ungapped extension, by up to `PAD` letters to either side, scores at least `seed_score`. A candidate's score
-is exact. Measured against the comparison of all pairs of 17,452 real 200-bp sequences (229,013 homologous pairs):
+Which pairs are aligned (the candidates): on one strand the two have `word` letters ACGT in a row in common, and the
+first `word` letters of this run, extended without gaps by up to `PAD` letters to either side, score at least
+`seed_score`. (Both are taken as the smaller in the alphabet of sequence and reverse complement, and of the two the one
+that sorts later is turned.) The score of a candidate is exact. Against the comparison of all pairs of 17,452 real
+200-bp sequences, which has 229,013 homologous pairs and 14,101 groups:
 
-    word  seed_score   pairs missed   groups (14,101 are true)
-       7          16             16   14,101
-       8          16            180   14,101   the default
-       9          15            915   14,108
-      11          11          7,262   14,134   every pair with a shared word of 11, the most that blastn -word_size 11 sees
-      11          16          8,976   14,142   blastn's rule for a gapped alignment
+    word  seed_score   pairs missed   groups
+       7          14              9   14,101
+       8          14            116   14,101   the default
+       8          16            182   14,101   two thirds of the time
+       9          14            836   14,108
+      11          11          7,262   14,134   all pairs with a word of 11 in common: the most blastn -word_size 11 sees
+      11          16          9,127   14,143   with blastn's trigger of gapped extension
 
-Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp; one
-vector instruction stream of `extend` takes 64 of them in 60 ns), of which about one in 1,000 is a candidate and costs
-L^2 cells of `align` (1.4 us). Pairs that are connected already are skipped, and an ungapped score of `threshold` connects
-without alignment, so that a family of F repeats costs about F alignments and not F^2.
+Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp),
+which `extend` takes 64 at a time in 60 ns; some in 1,000 become candidates and cost L^2 cells of `align` (1.4 us).
+Pairs that are connected already are skipped, and an ungapped score of `threshold` connects without alignment, so that
+a family of F repeats costs about F alignments and not F^2.
 """
 
 from collections import deque
@@ -48,6 +51,7 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     alone. The result depends neither on `threads` nor, but for the numbering, on the order of the sequences.
     `progress(done, total)` is called with word hits looked at. Raises `InputError` for a bad sequence or parameter.
     """
+    _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
     parent = np.arange(len(rows), dtype=np.int32)
     for _ in _scores(rows, parent, threshold, word, both_strands, threads, seed_score, progress):
@@ -61,6 +65,8 @@ def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_sco
     0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
     threshold of the groups. Parameters and errors as for `homologous_groups`.
     """
+    _check_sequences(queries, "query")
+    _check_sequences(targets, "target")
     best = np.zeros(len(queries), np.int64)
     if len(queries) and len(targets):
         # one tree of all targets and one of all queries, so that just the pairs across are looked at
@@ -116,6 +122,20 @@ def _scores(sequences, parent, threshold, word, both_strands, threads, seed_scor
                 progress(int(hits[done - 1]), int(hits[-1]))
 
 
+def _check_sequences(sequences, what):
+    for number, sequence in enumerate(sequences):
+        if not sequence:
+            raise InputError(f"homology: {what} {number} (counted from 0) is empty")
+    try:
+        dna.encode("".join(sequences))
+    except ValueError:  # the place in the whole says little: look for the sequence
+        for number, sequence in enumerate(sequences):
+            try:
+                dna.encode(sequence)
+            except ValueError as error:
+                raise InputError(f"homology: {what} {number} (counted from 0): {error}") from None
+
+
 def _in_order(pool, function, items, threads):
     """Results of `function` over `items`, in their order, with few of them under way at a time."""
     running = deque()
@@ -148,12 +168,7 @@ def _pack(sequences, both_strands):
     The stride is a power of two, so that row and column of a place are a shift and a mask.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
-    if (lengths == 0).any():
-        raise InputError(f"homology: sequence {int(lengths.argmin())} (counted from 0) is empty")
-    try:
-        codes = dna.encode("".join(sequences))
-    except ValueError:
-        raise InputError(f"homology: {_first_bad(sequences)}") from None
+    codes = dna.encode("".join(sequences))
     stride = 1 << int(lengths.max() + PAD - 1).bit_length()
     rows = len(lengths) * (1 + both_strands)
     text = np.zeros((rows + 1, stride), np.uint8)[:rows]  # a row more in memory: zeros after the last sequence
@@ -164,15 +179,6 @@ def _pack(sequences, both_strands):
         text[len(lengths) :][::-1][used[::-1]] = MASK_OF_CODE[dna.reverse_complement(codes)]
         lengths = np.tile(lengths, 2)
     return text, lengths
-
-
-def _first_bad(sequences):
-    for number, sequence in enumerate(sequences):
-        try:
-            dna.encode(sequence)
-        except ValueError as error:
-            return f"sequence {number} (counted from 0): {error}"
-    return ""
 
 
 def _index(text, lengths, rows, word):
@@ -305,7 +311,7 @@ def _gather(letters, places, chunk, lanes, word, shift, parent, windows, roots):
 
 @numba.njit(nogil=True)
 def _ungapped(letters, i, j, word):
-    """Best score of an alignment without gaps through the equal words at places i and j, to the ends of the sequences."""
+    """Best score of an alignment without gaps through the equal words at places i and j, up to the ends."""
     total = word
     for x, y, step in ((i + word, j + word, 1), (i - 1, j - 1, -1)):
         score = best = 0

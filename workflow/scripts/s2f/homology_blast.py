@@ -48,7 +48,7 @@ def homologous_groups_blast(sequences, threshold=60, word=11, both_strands=True,
 
 
 def _write_fasta(path, sequences):
-    with open(path, "w", encoding="ascii") as stream:
+    with path.open("w", encoding="ascii") as stream:
         stream.writelines(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences))
 
 

@@ -71,6 +71,11 @@ class Partial:
             self._note(record)
         self.done[chunk] = record
 
+    def discard(self):
+        """Remove what has been written: it is of no use to a later run."""
+        remove(self.file)
+        self.journal.unlink(missing_ok=True)
+
     def finish(self):
         """Write checksums and the complete flag, read everything back, rename; returns the manifest."""
         records = [self.done[chunk] for chunk in range(len(self.done))]

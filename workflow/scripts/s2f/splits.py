@@ -44,7 +44,7 @@ def canonical_sequences(sequences):
 def _recurring(sequences):
     """Places of the sequences that occur again in either orientation, and the number of each such sequence.
 
-    Nearly all sequences occur once. A 64-bit sum over the middle, equal for both orientations, finds the few to compare.
+    Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
     """
     sums = np.empty(len(sequences), np.uint64)
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
@@ -98,6 +98,8 @@ def chromosome(rows, spec, seed, label):
     absent = sorted(set(parts) - set(rows["chrom"].unique()))
     if absent == sorted(parts):
         raise InputError(f"split: none of the chromosomes {', '.join(parts)} occurs in the rows")
+    if absent:
+        print(f"split: no row lies on {', '.join(absent)}, which the split names")
     assigned = rows["chrom"].map(parts).fillna("train")
     assigned[rows["chrom"] == ""] = spec.get("without_chromosome", "excluded")
     return assigned, "no chromosome"

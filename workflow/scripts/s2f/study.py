@@ -4,16 +4,18 @@ Needs only PyYAML and jsonschema, both part of Snakemake's own environment: the 
 """
 
 import difflib
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import jsonschema
 import yaml
 
-from s2f import heads
+from s2f import augmentation, heads
 from s2f.files import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
+WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
 FLOORS = ("mean", "kmer_ridge")  # kinds of baselines that every other model should beat; they train without epochs
 
 
@@ -128,6 +130,8 @@ def _check_names(study):
 
     for name, dataset in study["datasets"].items():
         where = f"datasets.{name}"
+        if dataset["source"]["kind"] == "simulated" and "simulated" not in name:
+            raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")
@@ -145,6 +149,8 @@ def _check_names(study):
             known(name, "datasets", f"{where}.datasets")
         for encoder in entry["encoders"]:
             known(encoder, "encoders", f"{where}.encoders")
+        for mode in entry["augmentations"]:
+            augmentation.module_of(mode)
         for head in entry["heads"]:
             heads.module_of(head)
         for baseline in entry["baselines"]:
@@ -156,6 +162,12 @@ def _check_names(study):
     if clash:
         raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name, choose another")
     planned = runs(study)
+    for slug in study["heads"]:
+        heads.module_of(slug)
+        if slug not in {run.head for run in planned}:
+            raise InputError(
+                f"heads.{slug}: no entry of models uses this head{_nearest(slug, {r.head for r in planned})}"
+            )
     if not planned:
         raise InputError("models: no model is asked for")
     for dataset in study["datasets"]:
@@ -171,6 +183,25 @@ def _check_names(study):
 def options(entry):
     """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
     return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
+
+
+def weights_id(encoder):
+    """What an encoder's weights on disk are, so that other weights at the same path embed again: a hash, or empty.
+
+    Reads names, sizes and the small index `manifest.ocdbt` of an Orbax folder, which names the content of the rest.
+    """
+    path = Path(encoder.get("weights", {}).get("path", ""))
+    if not path.name or not path.is_dir():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    text = "".join(f"{file.relative_to(path)} {file.stat().st_size}\n" for file in files).encode()
+    index = path / "manifest.ocdbt"
+    return hashlib.sha256(text + (index.read_bytes() if index.is_file() else b"")).hexdigest()
+
+
+def split_seed(study, split):
+    """Seed of a split: the study's where rows are drawn, 0 where nothing is."""
+    return study["seed"] if study["splits"][split]["kind"] not in ("published", "chromosome") else 0
 
 
 def modules_of_split(study, split):

@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +12,13 @@ import numpy as np
 import optax
 import pandas as pd
 
-
 from s2f import augmentation as modes
 from s2f import heads
 from s2f.cache import open_cache
-from s2f.files import InputError
+from s2f.files import InputError, read_json
 
+# on a GPU the default would round float32 factors to TF32, and training would not be what the CPU predicts with
+PRECISION = "highest"
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
 
@@ -34,14 +36,15 @@ class TrainingSpec:
 
 @contextmanager
 def open_views(paths, **expected):
-    """Open embedding caches as {strand: Cache} and check each against `expected` manifest values.
+    """Open embedding caches as {strand: Cache}, each checked against the manifest beside it and `expected` values.
 
-    All must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
+    The manifest is what the workflow follows, so a file that was put in place of the one it describes is refused. All
+    must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
     """
     with ExitStack() as stack:
         caches = {}
         for path in paths:
-            cache = stack.enter_context(open_cache(path, expected))
+            cache = stack.enter_context(open_cache(path, {**read_json(Path(path).with_suffix(".json")), **expected}))
             caches[cache.manifest["strand"]] = cache
             same = ("encoder_fingerprint", "construct", "index_sha256", "sequences_sha256")
             expected = {**expected, **{key: cache.manifest[key] for key in same}}
@@ -93,6 +96,10 @@ def train_head(slug, augmentation, train, val, spec, seed, report=print):
     heads did. Stops after `spec.patience` epochs without improvement. Raises `Diverged` when the loss is not finite or
     validation predictions are constant or not finite in every epoch so far at the end of patience.
     """
+    report(
+        f"{slug}, {augmentation}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
+        f"{spec.batch_size}, at most {spec.epochs} epochs, on {jax.devices()[0]}"
+    )
     network = heads.build(slug, spec.dropout)
     optimiser = optax.adamw(spec.learning_rate, weight_decay=spec.weight_decay)
     key = jax.random.key(seed)
@@ -148,7 +155,8 @@ def compiled_epoch(network, optimiser, views, batch_size):
     """
 
     def loss_of(parameters, key, x, y, weight):
-        error = network.apply(parameters, key, x.astype(jnp.float32), is_training=True) - y
+        with jax.default_matmul_precision(PRECISION):
+            error = network.apply(parameters, key, x.astype(jnp.float32), is_training=True) - y
         return jnp.sum(weight * error**2) / jnp.sum(weight)
 
     def step(state, key, x, y, weight):

@@ -89,8 +89,8 @@ def train(train, val, construct, spec, seed, directory):
     load_weights(network, state_dict(unpickle(content, path), path), path)
     torch.save(network.state_dict(), Path(directory) / "weights.pt")
     malinois.write_network(
-        directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)", clean_chromosomes=CLEAN_CHROMOSOMES,
-        provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
+        directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)",
+        clean_chromosomes=CLEAN_CHROMOSOMES, provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
     predicted = malinois.load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
     value = pearson(predicted, val["label"])

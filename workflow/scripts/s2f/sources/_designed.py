@@ -73,7 +73,7 @@ def _archive(path, cell):
             )
         except InputError as error:
             raise InputError(str(error).replace(folder, str(path))) from None
-        table = designs[designs["method"].notna()].merge(values, on="ID", validate="many_to_many")
+        table = designs[designs["method"].notna()].merge(values, on="ID")
         table["sequence"] = table["ID"].map(_sequences(fasta))
     table = table[table["sequence"].str.len() == LENGTH].reset_index(drop=True)
     return _rows(table, table["label"], table["error"], path)

@@ -63,7 +63,7 @@ STAGES = (
 )
 ID = (
     r"^(?P<chrom>[^:\s]+):(?P<pos>[0-9]+)(?:-[0-9]+)?:(?:NA:NA|(?P<ref>[A-Za-z*.<>-]+):(?P<alt>[A-Za-z*.<>-]+):"
-    r"(?P<allele>[RA]):(?P<window>[A-Za-z0-9]+)(?P<tag>:\S+)?)$"
+    r"(?P<allele>[RA]):(?P<window>[^:\s]+)(?P<tag>:\S+)?)$"
 )
 
 
