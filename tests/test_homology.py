@@ -135,6 +135,7 @@ def test_best_scores_equal_comparison_of_all_pairs(seed):
     queries, targets = sequences[:8], sequences[8:]
     expected = [max(candidate_score(t, q, 6, 8) for t in targets) for q in queries]
     assert list(best_scores(queries, targets, word=6, seed_score=8)) == expected
+    assert list(best_scores(queries, targets, 20, word=6, seed_score=8)) == [min(score, 20) for score in expected]
 
 
 @pytest.mark.parametrize("longest", [90, 300])

@@ -54,38 +54,43 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
     parent = np.arange(len(rows), dtype=np.int32)
-    for _ in _scores(rows, parent, threshold, word, both_strands, threads, seed_score, progress):
+    settings = (word, both_strands, threads, seed_score, progress)
+    for _ in _scores(rows, 0, parent, threshold, threshold - threshold // 2, *settings):
         pass  # what is above the threshold has been joined in `parent`
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
-def best_scores(queries, targets, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
+def best_scores(queries, targets, enough=None, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
     """Highest local alignment score of each query with any candidate target: int64 array (len(queries),).
 
     0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
-    threshold of the groups. Parameters and errors as for `homologous_groups`.
+    threshold of the groups. A query that reaches `enough` gets that score and is not looked at further, which saves
+    most of the time where whole repeat families lie on both sides. Other parameters and errors as for
+    `homologous_groups`.
     """
     _check_sequences(queries, "query")
     _check_sequences(targets, "target")
     best = np.zeros(len(queries), np.int64)
-    if len(queries) and len(targets):
-        # one tree of all targets and one of all queries, so that just the pairs across are looked at
-        side = np.repeat([0, len(targets)], [len(targets), len(queries)]).astype(np.int32)
-        for query, score in _scores(
-            [*targets, *queries], side, None, word, both_strands, threads, seed_score, progress
-        ):
-            np.maximum.at(best, query - len(targets), score)
-    return best
-
-
-def _scores(sequences, parent, threshold, word, both_strands, threads, seed_score, progress):
-    """Yield rows (the later of each pair) and scores of aligned candidates, and join those at `threshold` in `parent`.
-
-    `parent` (N,) int32 is a forest, every parent at most its child; pairs within a tree are skipped. Without a
-    threshold every other candidate is aligned and nothing is joined; with one, pairs far below it yield 0.
-    """
+    if len(queries) == 0 or len(targets) == 0:
+        return best
+    border = len(targets)
+    parent = np.arange(border + len(queries), dtype=np.int32)
+    parent[:border] = 0  # the targets are one tree: a query that has reached `enough` is joined to all of them
     never = np.iinfo(np.int16).max
-    limits = (("threshold", threshold or never, 1, never), ("word", word, 4, 12), ("threads", threads, 1, 1024))
+    settings = (word, both_strands, threads, seed_score, progress)
+    for query, score in _scores([*targets, *queries], border, parent, enough or never, 0, *settings):
+        np.maximum.at(best, query - border, score)
+    return np.where(parent[border:] == 0, enough or never, best)
+
+
+def _scores(sequences, border, parent, threshold, margin, word, both_strands, threads, seed_score, progress):
+    """Align the candidates: yield the later rows of pairs and their scores, and join what reaches `threshold`.
+
+    With a `border` other than 0 only pairs of a row before it and a row from it on are looked at. `parent` (N,) int32
+    is a forest, every parent at most its child, that grows by the joined pairs; pairs within a tree are skipped. With a
+    `margin`, pairs that stay below threshold - margin may have score 0.
+    """
+    limits = (("threshold", threshold, 1, 2**15 - 1), ("word", word, 4, 12), ("threads", threads, 1, 1024))
     for name, value, low, high in limits:
         if not low <= value <= high:
             raise InputError(f"homology: {name} is {value}, expected {low} to {high}")
@@ -93,17 +98,15 @@ def _scores(sequences, parent, threshold, word, both_strands, threads, seed_scor
         return
     text, lengths = _pack(sequences, both_strands)
     starts, places = _index(text, lengths, len(sequences), word)
-    limit = never if threshold is None else threshold
-    margin = 0 if threshold is None else threshold - threshold // 2
+    extra = min(max(seed_score - word, 0), 127)
 
     def scan(span):
-        extra = min(max(seed_score - word, 0), 127)
-        found, keys = _scan(text, lengths, starts, places, word, *span, both_strands, limit, extra, parent)
+        found, keys = _scan(text, lengths, starts, places, word, *span, both_strands, border, threshold, extra, parent)
         return found, _unique(keys)
 
     def settle(keys):
         work = workspace(int(lengths.max()))
-        found, scores = _settle(text, lengths, keys, limit, margin, work, parent)
+        found, scores = _settle(text, lengths, keys, threshold, margin, work, parent)
         return found, (keys >> 33, scores)
 
     spans, hits = _spans(starts, word, both_strands)
@@ -219,8 +222,10 @@ def _spans(starts, word, both_strands):
 
 
 @numba.njit(nogil=True)
-def _scan(text, lengths, starts, places, word, first, last, both_strands, threshold, extra, parents):
-    """Candidates among the hits of the words [first, last): int64 keys of `_key`; some are named more than once.
+def _scan(text, lengths, starts, places, word, first, last, both_strands, border, threshold, extra, parents):
+    """Candidates among the hits of the words [first, last), as int64 keys; some are named more than once.
+
+    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
 
     Returns the forest `parents` with what an ungapped alignment joins (a copy) and the keys of the other candidates.
     """
@@ -230,19 +235,21 @@ def _scan(text, lengths, starts, places, word, first, last, both_strands, thresh
     parent = parents.copy()
     keys, count = np.empty(1 << 12, np.int64), 0
     windows = np.zeros((2 * PAD, LANES), np.uint8)
-    roots, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int8)
+    scores = np.empty(LANES, np.int8)
     for number in range(first, last):
         begin, end = starts[number], starts[number + 1]
         for turned in range(1 + both_strands):
             queries = _places_of(places, starts, number, turned, lengths, n, word, shift)
-            below = _rows_below(places, begin, end, queries, turned, n, shift)
+            below = _rows_below(places, begin, end, queries, turned, n, shift, border)
             for chunk in range(begin, end, LANES):
                 lanes = min(LANES, end - chunk)
-                low, high = _gather(letters, places, chunk, lanes, word, shift, parent, windows, roots)
-                for k in range(np.searchsorted(below, chunk - begin, "right"), len(queries)):
+                one_tree = _gather(letters, places, chunk, lanes, word, shift, parent, windows)
+                for k in range(len(queries)):
+                    if below[k] <= chunk - begin:
+                        continue
                     place = queries[k]
                     query = (place >> shift) - n * turned
-                    if low == _root(parent, query) == high:
+                    if one_tree == _root(parent, query):
                         continue
                     passing = extend(letters, place - PAD, place + word, windows, scores, extra)
                     passing &= ~np.uint64(0) >> np.uint64(LANES - min(lanes, below[k] - (chunk - begin)))
@@ -278,35 +285,40 @@ def _places_of(places, starts, number, turned, lengths, n, word, shift):
     """Places of a word in the text; `turned`: those of its mirror image in the rows of reverse complements."""
     if turned:
         number = _mirror(number, word)
-    found = places[starts[number] : starts[number + 1]].astype(np.int64)
-    if turned:
-        for k in range(len(found)):
+    found = np.empty(starts[number + 1] - starts[number], np.int64)
+    for k in range(len(found)):
+        found[k] = places[starts[number] + k]
+        if turned:
             row, column = found[k] >> shift, found[k] & ((1 << shift) - 1)
             found[k] = ((n + row) << shift) + 2 * PAD + lengths[row] - word - column
     return found
 
 
 @numba.njit(nogil=True)
-def _rows_below(places, begin, end, queries, turned, n, shift):
-    """For each query how many of places[begin:end], which rise like the queries, lie in rows before its own."""
+def _rows_below(places, begin, end, queries, turned, n, shift, border):
+    """For each query how many of places[begin:end], which rise like the queries, lie in rows that it is paired with."""
     below, count = np.empty(len(queries), np.int64), 0
     for k in range(len(queries)):
-        while begin + count < end and places[begin + count] >> shift < (queries[k] >> shift) - n * turned:
+        row = (queries[k] >> shift) - n * turned
+        limit = row if border == 0 else border if row >= border else 0
+        while begin + count < end and places[begin + count] >> shift < limit:
             count += 1
         below[k] = count
     return below
 
 
 @numba.njit(nogil=True)
-def _gather(letters, places, chunk, lanes, word, shift, parent, windows, roots):
-    """Fill windows and roots of the lanes; lowest and highest root."""
+def _gather(letters, places, chunk, lanes, word, shift, parent, windows):
+    """Fill the windows of the lanes; the root of their tree, or -1 where they are not in one tree."""
+    first = _root(parent, np.int64(places[chunk]) >> shift)
+    one_tree = True
     for lane in range(lanes):
         place = np.int64(places[chunk + lane])
         for k in range(PAD):
             windows[k, lane] = letters[place - PAD + k] & BASES
             windows[PAD + k, lane] = letters[place + word + k] & BASES
-        roots[lane] = _root(parent, place >> shift)
-    return roots[:lanes].min(), roots[:lanes].max()
+        one_tree &= _root(parent, place >> shift) == first
+    return first if one_tree else -1
 
 
 @numba.njit(nogil=True)
