@@ -210,7 +210,7 @@ def test_letters_past_the_end_of_a_sequence_do_not_count():
 def test_bad_input_is_named():
     with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\): letter 'X' at position 2"):
         homologous_groups(["ACGT", "ACXT"])
-    with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\) is empty"):
+    with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\) has 0 letters, expected 1 to"):
         homologous_groups(["ACGT", ""])
     with pytest.raises(InputError, match=r"target 0 \(counted from 0\): letter '-' at position 4"):
         best_scores(["ACGT"], ["ACGT-"])
@@ -307,7 +307,9 @@ def test_units_follow_chains_and_ignore_missing_labels():
 def test_a_draw_refuses_what_cannot_be():
     with pytest.raises(InputError, match="expected train, val and test that sum to 1"):
         draw_groups([0, 1], {"train": 0.8, "test": 0.1, "val": 0.2}, 0)
-    with pytest.raises(InputError, match="part 'val' is empty: the smallest of 1 units has 9 rows"):
+    with pytest.raises(
+        InputError, match="part 'val' is empty: it takes units of at most 1 rows, and the smallest of 1 has 9"
+    ):
         draw_groups([0] * 9, {"train": 0.8, "test": 0.1, "val": 0.1}, 0)
     with pytest.raises(InputError, match="a label array has 3 rows, expected 2"):
         draw_groups([0, 1], {"train": 0.8, "test": 0.1, "val": 0.1}, 0, [[1, 2, 3]])

@@ -39,7 +39,11 @@ def draw_groups(groups, fractions, seed, together=(), largest=0.1):
     parts = part_of_unit[unit]
     for part in names:
         if fractions[part] and not (parts == part).any():
-            raise InputError(f"draw: part {part!r} is empty: the smallest of {len(sizes)} units has {sizes.min()} rows")
+            most = min(limit.get(part, len(unit)), round(fractions[part] * len(unit)))
+            raise InputError(
+                f"draw: part {part!r} is empty: it takes units of at most {most:g} rows, "
+                f"and the smallest of {len(sizes)} has {sizes.min()}; give it a larger share or raise `largest`"
+            )
     giant = sizes > max(limit.values())
     report = {
         "rows": {part: int((parts == part).sum()) for part in names},

@@ -13,7 +13,7 @@ that sorts later is turned.) The score of a candidate is exact. Against the comp
     word  seed_score   pairs missed   groups
        7          14              9   14,101
        8          14            116   14,101   the default
-       8          16            182   14,101   two thirds of the time
+       8          16            182   14,101   three fifths of the time
        9          14            836   14,108
       11          11          7,262   14,134   all pairs with a word of 11 in common: the most blastn -word_size 11 sees
       11          16          9,127   14,143   with blastn's trigger of gapped extension
@@ -36,6 +36,7 @@ from s2f.files import InputError
 from s2f.local_alignment import BASES, LANES, MASK_OF_CODE, PAD, align, extend, lowest_bit, workspace
 
 WAITING = 1 << 16, 1 << 25  # candidates to collect before they are aligned: first few, so that families join early
+LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
 TASK = 1 << 16  # candidates to align per task
 
 _DIGIT = np.zeros(17, np.int64)
@@ -127,8 +128,9 @@ def _scores(sequences, border, parent, threshold, margin, word, both_strands, th
 
 def _check_sequences(sequences, what):
     for number, sequence in enumerate(sequences):
-        if not sequence:
-            raise InputError(f"homology: {what} {number} (counted from 0) is empty")
+        if not 1 <= len(sequence) <= LONGEST:
+            where = f"{what} {number} (counted from 0)"
+            raise InputError(f"homology: {where} has {len(sequence)} letters, expected 1 to {LONGEST}")
     try:
         dna.encode("".join(sequences))
     except ValueError:  # the place in the whole says little: look for the sequence
@@ -216,6 +218,7 @@ def _spans(starts, word, both_strands):
     """Ranges of word numbers of about equal work, and the hits looked at up to the end of each."""
     counts = np.diff(starts).astype(np.float64)
     hits = np.cumsum(counts * (counts - 1) / 2 + both_strands * counts * counts / 2)
+    # a place costs about as much as 50 hits to gather, a word without places as one
     work = hits + 50 * np.cumsum(counts) + np.arange(1, len(counts) + 1)
     ends = np.unique(np.searchsorted(work, np.linspace(0, work[-1], 513)[1:]).clip(max=len(counts) - 1) + 1)
     return list(zip([0, *ends[:-1]], ends, strict=True)), hits[ends - 1]
