@@ -16,6 +16,7 @@ from pathlib import Path
 import table_s2
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "workflow" / "scripts"
+CONSTRUCT = '{"flanks": "gosai_episomal", "length": 600}'
 SPLIT = {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
 PANELS = {
     "chromosome": {"kind": "rows"}, "snv": {"kind": "pairs"},
@@ -63,7 +64,7 @@ def main():
             for name, spec in PANELS.items()
         ]  # fmt: skip
         done = [
-            run(("make_rows", ["-m", "make_rows", *files, "--rows", rows])),
+            run(("make_rows", ["-m", "make_rows", *files, "--construct", CONSTRUCT, "--rows", rows])),
             run(("make_split", ["-m", "make_split", *spec, "--rows", rows, "--out", split])),
             run(*panels),
         ]

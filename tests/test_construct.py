@@ -242,3 +242,12 @@ def test_from_spec_knows_flanks_by_name_and_as_sequence():
 def test_bad_specs_are_refused(spec, message):
     with pytest.raises(InputError, match=f"construct: {message}"):
         Construct.from_spec({"length": 600, **spec})
+
+
+def test_rows_that_do_not_fit_are_named_with_their_file():
+    rows = pd.DataFrame({"row_id": ["short", "long", "longer"], "sequence": ["A" * 200, "C" * 700, "G" * 800]})
+    construct = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
+    message = r"my.csv: row 'longer': insert of 800 bp is longer than the window of 600 bp \(1 such rows; change"
+    with pytest.raises(InputError, match=message):
+        construct.check_inserts(rows, "my.csv")
+    construct.check_inserts(rows[:1], "my.csv")

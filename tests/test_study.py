@@ -81,6 +81,11 @@ def test_defaults_are_filled_in_at_every_depth():
         (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
         (["models"], [{}], "no model is asked for"),
         (["models", 0, "augmentations"], ["no_shfit"], "augmentation 'no_shfit' is unknown; known: none, no_shift"),
+        (
+            ["splits", "chromosome"],
+            {"kind": "chromosome", "val": ["chr7"]},
+            "splits.chromosome: 'chr7' is listed in two",
+        ),
         (["heads"], {"boda-flaten-512-512": {"epochs": 1}}, "head 'boda-flaten-512-512' is unknown"),
         (["heads"], {"boda-max-512-512": {"epochs": 1}}, "heads.boda-max-512-512: no entry of models uses this head"),
         (["baselines", "onehot"], {"kind": "mean"}, "an encoder has the same name"),

@@ -203,3 +203,13 @@ def test_a_missing_or_broken_checkpoint_is_refused(saved):
             file.write_bytes(b"")
     with pytest.raises(InputError, match="broken checkpoint"):
         load_head(folder, Head.template(RECORD))
+
+
+def test_a_changed_record_is_blamed_and_not_the_cache(saved, tmp_path):
+    cache = tmp_path / "+00.forward.h5"
+    cache.with_suffix(".json").write_text(json.dumps({"tokens": 5}))
+    with pytest.raises(
+        InputError, match=r"model.json: tokens is 7, the cache .* has 5: this model was trained on other"
+    ):
+        checkpoint.check_record(saved[0], {"tokens": 7}, [cache])
+    checkpoint.check_record(saved[0], {"tokens": 5}, [cache])

@@ -62,6 +62,7 @@ def test_program_writes_rows_and_stages(tmp_path, root):
     files = {"rows": str(tmp_path / "mine.tsv")}
     command = [
         sys.executable, "-m", "make_rows", "--kind", "table", "--files", json.dumps(files),
+        "--construct", '{"flanks": "gosai_episomal", "length": 600}',
         "--spec", json.dumps(spec), "--rows", tmp_path / "rows.parquet", "--stages", tmp_path / "rows.stages.tsv",
     ]  # fmt: skip
     subprocess.run(command, check=True, cwd=root / "workflow" / "scripts", timeout=120)

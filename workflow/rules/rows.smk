@@ -13,6 +13,7 @@ rule make_rows:
         "logs/{dataset}/make_rows.log",
     benchmark:
         "benchmarks/{dataset}/make_rows.tsv"
+    priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -26,9 +27,11 @@ rule make_rows:
         kind=lambda w: DATASETS[w.dataset]["source"]["kind"],
         files=lambda w: as_json(DATASETS[w.dataset]["source"]["files"]),
         spec=lambda w: as_json(study.options(DATASETS[w.dataset]["source"])),
+        construct=lambda w: construct_of(w.dataset),
         task=lambda w: DATASETS[w.dataset]["task"],
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:
         "python -m make_rows --kind {params.kind} --files {params.files:q} --spec {params.spec:q} --task {params.task} "
+        "--construct {params.construct:q} "
         "--rows {output.rows:q} --stages {output.stages:q} > {log:q} 2>&1"

@@ -13,6 +13,7 @@ rule make_split:
         "logs/{dataset}/splits/{split}.log",
     benchmark:
         "benchmarks/{dataset}/splits/{split}.tsv"
+    priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -43,6 +44,7 @@ rule make_panel:
         "logs/{dataset}/panels/{split}/{panel}.log",
     benchmark:
         "benchmarks/{dataset}/panels/{split}/{panel}.tsv"
+    priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
     threads: 1

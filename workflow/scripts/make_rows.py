@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from s2f import sources
+from s2f.construct import Construct
 from s2f.files import run, write_table
 from s2f.rows import TASKS, write_rows
 
@@ -15,6 +16,7 @@ def main():
     parser.add_argument("--kind", required=True, help=f"one of: {', '.join(sources.known())}")
     parser.add_argument("--files", type=json.loads, default={}, help="JSON object, name of a file -> path")
     parser.add_argument("--spec", type=json.loads, default={}, help="JSON object, settings of the source")
+    parser.add_argument("--construct", type=json.loads, required=True, help="construct section of the study (JSON)")
     parser.add_argument("--task", choices=TASKS, default="regression")
     parser.add_argument("--rows", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--stages", type=Path, required=True, help="TSV to write: rows kept by each filter")
@@ -22,6 +24,7 @@ def main():
 
     files = {name: Path(path) for name, path in args.files.items()}
     table, stages = sources.read(args.kind, files, args.spec, args.task)
+    Construct.from_spec(args.construct).check_inserts(table, files.get("rows", args.kind))
     write_rows(args.rows, table)
     write_table(args.stages, stages.table())
     print(stages.table().to_string(index=False))

@@ -2,7 +2,7 @@
 
 import argparse
 
-from s2f.checkpoint import read_record
+from s2f.checkpoint import check_record, read_record
 from s2f.devices import use_threads
 from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
@@ -30,6 +30,7 @@ def main():
     rows = panel_rows(rows, read_table(a.panel))
     keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
     expected = {key: record[key] for key in keys}
+    check_record(a.model, expected, a.caches)
     with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
         head = Head(record, load_head(a.model, Head.template(record)))
         by_strand = {strand: head.predict(cache, rows["row_id"]) for strand, cache in caches.items()}

@@ -45,6 +45,22 @@ def write_record(directory, parts, packages, **record):
     write_json(Path(directory) / "model.json", record)
 
 
+def check_record(directory, expected, caches):
+    """Refuse a checkpoint that was not trained on these caches, before anybody blames the caches.
+
+    `expected` are values of model.json that the manifest beside each cache must hold too.
+    """
+    for cache in caches:
+        manifest = read_json(Path(cache).with_suffix(".json"))
+        for key, value in expected.items():
+            found = manifest.get(key)
+            if found != value:
+                raise InputError(
+                    f"{Path(directory) / 'model.json'}: {key} is {value!r}, the cache {cache} has {found!r}: "
+                    "this model was trained on other embeddings, or changed since; train it again (--forcerun)"
+                )
+
+
 def read_record(directory, **expected):
     """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
     path = Path(directory) / "model.json"

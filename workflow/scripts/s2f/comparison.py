@@ -110,6 +110,7 @@ class Comparison:
     study: str
     datasets: dict
     runs: tuple
+    description: str = ""
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0

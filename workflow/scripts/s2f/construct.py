@@ -113,6 +113,20 @@ class Construct:
             )
         return left, right
 
+    def check_inserts(self, rows, path):
+        """Refuse rows (`row_id`, `sequence`) whose insert does not fit; `InputError` names `path`, the first such row
+        and how many there are."""
+        lengths = rows["sequence"].str.len()
+        for length in sorted(lengths.unique(), reverse=True):
+            try:
+                self.flank_lengths(int(length))
+            except InputError as error:
+                places = lengths == length
+                raise InputError(
+                    f"{path}: row {rows['row_id'][places].iloc[0]!r}: {error} ({int(places.sum())} such "
+                    "rows; change the dataset's construct or leave them out)"
+                ) from None
+
     def shift_range(self, insert_length):
         """Smallest and largest shift that the real flank allows for an insert of this length."""
         left, right = self.flank_lengths(insert_length)

@@ -154,7 +154,9 @@ def _in_order(pool, function, items, threads):
 
 def _unique(keys):
     keys = np.sort(keys)
-    return keys[np.diff(keys, prepend=-1) > 0]
+    first = np.ones(len(keys), bool)
+    np.not_equal(keys[1:], keys[:-1], out=first[1:])
+    return keys[first]
 
 
 def _distinct(sequences, both_strands):
@@ -228,12 +230,10 @@ def _spans(starts, word, both_strands):
 def _scan(text, lengths, starts, places, word, first, last, both_strands, border, threshold, extra, parents):
     """Candidates among the hits of the words [first, last), as int64 keys; some are named more than once.
 
-    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
-
-    Returns the forest `parents` with what an ungapped alignment joins (a copy) and the keys of the other candidates.
+    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned. Returned are
+    the forest `parents` with what an ungapped alignment joins (a copy) and the keys of the other candidates.
     """
-    n, stride = len(parents), text.shape[1]
-    shift = int(np.log2(stride))
+    n, shift = len(parents), int(np.log2(text.shape[1]))
     letters = text.ravel()
     parent = parents.copy()
     keys, count = np.empty(1 << 12, np.int64), 0

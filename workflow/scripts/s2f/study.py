@@ -16,6 +16,7 @@ from s2f.files import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
 WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
+PARTS = ("train", "val", "test")
 FLOORS = ("mean", "kmer_ridge")  # kinds of baselines that every other model should beat; they train without epochs
 
 
@@ -158,6 +159,12 @@ def _check_names(study):
         together = (bool(entry["encoders"]), bool(entry["heads"]))
         if together[0] != together[1]:
             raise InputError(f"{where}: encoders and heads go together; give both or neither")
+    for name, split in study["splits"].items():
+        lists = [set(split[part]) for part in PARTS if isinstance(split.get(part), list)]
+        twice = sorted(set.union(*lists)) if lists else []
+        twice = [value for value in twice if sum(value in one for one in lists) > 1]
+        if twice:
+            raise InputError(f"splits.{name}: {twice[0]!r} is listed in two parts")
     clash = set(study["encoders"]) & set(study["baselines"])
     if clash:
         raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name, choose another")
@@ -267,6 +274,7 @@ def comparison_spec(study, results):
             "simulated": dataset["source"]["kind"] == "simulated",
         }
     return {
-        "study": study["study"], "datasets": datasets, "resamples": study["comparison"]["resamples"],
+        "study": study["study"], "description": study["description"],
+        "datasets": datasets, "resamples": study["comparison"]["resamples"],
         "confidence": study["comparison"]["confidence"], "seed": study["seed"],
     }  # fmt: skip

@@ -15,7 +15,8 @@ def markdown(table, clusters, comparison):
     One section per dataset and split, in it one table per panel (two for pairs: values and effects), models from best
     to worst by the first metric, the best of each metric in bold, baseline and floors marked.
     """
-    parts = [f"# Comparison: {comparison.study}", _method(comparison)]
+    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
+    parts = [part for part in parts if part]
     for (dataset, split), own in table.groupby(["dataset", "split"], sort=False):
         spec = comparison.datasets[dataset]
         parts.append(f"## {dataset}, split {split}")
