@@ -26,8 +26,10 @@ def main(path):
         check(f"{dataset} {panel}: k-mer ridge r {ridge:.3f}, known floor {floor} - {MARGIN}", ridge >= floor - MARGIN)
         trained = r.drop(["mean", "kmer-ridge"])
         for model in trained.index:
-            good = r[model] > 0.1 and mse[model] < mse["mean"]
-            check(f"{dataset} {panel}: {model} r {r[model]:.3f}, mse {mse[model]:.3f} < mean {mse['mean']:.3f}", good)
+            check(f"{dataset} {panel}: {model} r {r[model]:.3f} > 0.1", r[model] > 0.1)
+            if dataset == "gosai_sample":
+                better = mse[model] < mse["mean"]
+                check(f"{dataset} {panel}: {model} mse {mse[model]:.3f} < mean predictor's {mse['mean']:.3f}", better)
         print(f"      {dataset} {panel}: best trained model {trained.idxmax()} r {trained.max():.3f}, floor {floor}")
         check(f"{dataset} {panel}: one set of rows for all models", own["rows_sha256"].nunique() == 1)
     own = table[(table["dataset"] == "gosai_sample") & (table["metric"] == "pearson")].set_index("model")["value"]
