@@ -57,7 +57,7 @@ def snakemake(root, folder, *arguments, check=True):
     ]
     profile = ["--workflow-profile", str(root / "profiles" / "default")]
     done = subprocess.run(
-        [*command, *arguments, *profile],
+        [*command, *profile, *arguments],
         text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder, timeout=600,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stdout
