@@ -1,5 +1,6 @@
 """The k-mer encoder counts what a plain loop counts."""
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,6 +25,12 @@ def test_counts_equal_a_plain_loop(sequences, k):
     found = encoder.encode(np.stack([dna.encode(sequence) for sequence in sequences]))
     np.testing.assert_array_equal(found, [by_hand(sequence, k) for sequence in sequences])
     assert found.shape[1:] == (encoder.tokens(300), encoder.channels)
+
+
+def test_counts_in_a_compiled_step_are_the_same():
+    encoder = encoders.build({"kind": "kmer", "k": 3})
+    codes = np.random.Generator(np.random.PCG64(0)).integers(0, 5, (4, 300), np.uint8)
+    np.testing.assert_array_equal(jax.jit(encoder.apply)(None, codes), encoder.encode(codes))
 
 
 def test_tokens_are_those_of_alphagenome():

@@ -21,7 +21,8 @@ def main():
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
     use_threads(a.threads)
-    from s2f.training import Head, open_views
+    from s2f.examples import open_views
+    from s2f.training import Head
     from s2f.weights import load_head
 
     record = read_record(a.model, kind="head")
@@ -33,7 +34,7 @@ def main():
     check_record(a.model, expected, a.caches)
     with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
         head = Head(record, load_head(a.model, Head.template(record)))
-        by_strand = {strand: head.predict(cache, rows["row_id"]) for strand, cache in caches.items()}
+        by_strand = {strand: head.predict(cache, rows["row_id"]) for (_, strand), cache in caches.items()}
     write_table(a.out, prediction_table(rows, by_strand, record["strand_rule"]))
 
 

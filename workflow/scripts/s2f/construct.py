@@ -113,13 +113,14 @@ class Construct:
             )
         return left, right
 
-    def check_inserts(self, rows, path):
-        """Refuse rows (`row_id`, `sequence`) whose insert does not fit; `InputError` names `path`, the first such row
-        and how many there are."""
+    def check_inserts(self, rows, path, shifts=(0,)):
+        """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
+        `InputError` names `path`, the first such row and how many there are."""
         lengths = rows["sequence"].str.len()
         for length in sorted(lengths.unique(), reverse=True):
             try:
-                self.flank_lengths(int(length))
+                for shift in shifts:
+                    self.flank_lengths(int(length), shift)
             except InputError as error:
                 places = lengths == length
                 raise InputError(
@@ -156,6 +157,35 @@ class Construct:
             out[places, left : left + length] = _encode(inserts, places)
             out[places, left + length :] = downstream[:right]
         return out
+
+    def stretches(self, inserts, reach=None):
+        """What the windows around `inserts` cover at all shifts: codes (N, S) uint8, low and high int32 (N,).
+
+        Shifts go from -reach to +reach bp, or as far as the real flank allows. The window at `shift` starts
+        shift - low into the row's codes; rows with a smaller range are filled up with N that no window reaches.
+        Raises `InputError` as `flank_lengths`, naming the 0-based place of the insert.
+        """
+        inserts = list(inserts)
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        ranges = np.empty((len(inserts), 2), np.int32)
+        parts = []
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            try:
+                low, high = (-reach, reach) if reach is not None else self.shift_range(int(length))
+                for shift in (low, high):
+                    self.flank_lengths(int(length), shift)
+            except InputError as error:
+                raise InputError(f"insert {places[0]}: {error}") from None
+            ranges[places] = low, high
+            group = [inserts[i] for i in places]
+            # the last window adds high - low bases to the first: both hold the insert, so they overlap
+            more = self.assemble(group, high)[:, self.length - (high - low) :]
+            parts.append((places, np.concatenate([self.assemble(group, low), more], axis=1)))
+        out = np.full((len(inserts), max(part.shape[1] for _, part in parts)), dna.N_CODE, np.uint8)
+        for places, part in parts:
+            out[places, : part.shape[1]] = part
+        return out, ranges[:, 0], ranges[:, 1]
 
 
 def _encode(inserts, places):

@@ -37,7 +37,7 @@ def report():
         "threads": os.environ.get("NPROC"),
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "device": "cpu",
-        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory": machine_memory(),
     }
     if "jax" in sys.modules:
         jax = sys.modules["jax"]
@@ -52,3 +52,20 @@ def report():
             properties = torch.cuda.get_device_properties(0)
             out["device"], out["memory"] = properties.name, properties.total_memory
     return out
+
+
+def memory_for_data(job_mb):
+    """Bytes that tables of a JAX program may take on its device: four fifths of what the device or the job has.
+
+    On a GPU that is the memory that JAX may use (`bytes_limit`), on a CPU the `job_mb` MB that the scheduler gave, or
+    the machine's where that is less.
+    """
+    device = sys.modules["jax"].devices()[0]
+    if device.platform == "cpu":
+        return 0.8 * min(job_mb * 1e6, machine_memory())
+    return 0.8 * device.memory_stats()["bytes_limit"]
+
+
+def machine_memory():
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,10 +1,8 @@
-"""Training a head on cached embeddings: each epoch is one compiled loop on the device, early stopping on validation."""
+"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept."""
 
 import time
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +10,20 @@ import numpy as np
 import optax
 import pandas as pd
 
-from s2f import augmentation as modes
-from s2f import heads
-from s2f.cache import open_cache
-from s2f.files import InputError, read_json
+from s2f import augmentation, heads
+from s2f.epochs import Data, Epochs
+from s2f.examples import BLOCK_BYTES
 
-# on a GPU the default would round float32 factors to TF32, and training would not be what the CPU predicts with
-PRECISION = "highest"
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
 
 @dataclass(frozen=True)
 class TrainingSpec:
-    """Settings of head training; defaults are those of the cached K562 heads of ALBench-S2F."""
+    """Settings of head training; defaults are those of the cached K562 heads of ALBench-S2F.
+
+    `precision` is that of the factors of matrix products in gradient steps (see `heads.layers.matmul`); parameters,
+    optimiser, sums, validation and prediction are float32 always.
+    """
 
     learning_rate: float = 1e-3
     weight_decay: float = 1e-6
@@ -32,41 +31,7 @@ class TrainingSpec:
     epochs: int = 50
     patience: int = 5
     dropout: float = 0.1
-
-
-@contextmanager
-def open_views(paths, **expected):
-    """Open embedding caches as {strand: Cache}, each checked against the manifest beside it and `expected` values.
-
-    The manifest is what the workflow follows, so a file that was put in place of the one it describes is refused. All
-    must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
-    """
-    with ExitStack() as stack:
-        caches = {}
-        for path in paths:
-            cache = stack.enter_context(open_cache(path, {**read_json(Path(path).with_suffix(".json")), **expected}))
-            caches[cache.manifest["strand"]] = cache
-            same = ("encoder_fingerprint", "construct", "index_sha256", "sequences_sha256")
-            expected = {**expected, **{key: cache.manifest[key] for key in same}}
-        if "forward" not in caches or len(caches) != len(paths):
-            raise InputError(f"{paths[0]}: expected one cache per strand, the forward strand among them")
-        yield caches
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Rows as the trainer sees them: `tables` {strand: (U, T, D)}, `index` int32 (N,) into them, `labels` (N,)."""
-
-    tables: dict
-    index: np.ndarray
-    labels: np.ndarray
-
-    @staticmethod
-    def load(caches, row_ids, labels):
-        """Gather the embeddings of `row_ids` from open caches {strand: Cache}, each unique sequence once."""
-        unique, index = np.unique(caches["forward"].indices(row_ids), return_inverse=True)
-        tables = {strand: np.asarray(cache.embedding[unique]) for strand, cache in caches.items()}
-        return Examples(tables, index.astype(np.int32), np.asarray(labels, np.float32))
+    precision: str = "float32"
 
 
 @dataclass
@@ -88,106 +53,122 @@ class Diverged(RuntimeError):
     """Training produced a loss or predictions from which no model may be kept."""
 
 
-def train_head(slug, augmentation, train, val, spec, seed, report=print):
-    """Train head `slug` on `train` (`Examples`) and keep the parameters of the best validation Pearson r.
+def train_heads(lanes, mode, train, val, spec, encoder=None, length=0, memory=None, report=print):
+    """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's parameters of its best validation r.
 
-    Per batch one AdamW step per view of the augmentation; mean squared error in float32; the order is drawn anew each
-    epoch and the last, short batch is padded with weight 0. Validation uses the canonical strand, as the published
-    heads did. Stops after `spec.patience` epochs without improvement. Raises `Diverged` when the loss is not finite or
-    validation predictions are constant or not finite in every epoch so far at the end of patience.
+    `mode`: section of the augmentation. `train` and `val` are `Examples`; `val` holds the canonical strand alone, on
+    which the published heads were validated too. `encoder` and the window `length` in bp are for modes that encode.
+    `memory`: bytes that embeddings may take on the device; what does not fit is streamed from the files with the same
+    result. Several lanes train in one program, each on its own batches, as they would alone.
+
+    Per batch one AdamW step per view of the mode, on the mean squared error; the order is drawn anew each epoch and the
+    last, short batch is padded with weight 0. A head stops after `spec.patience` epochs without improvement.
+    Returns one `Trained` per lane. Raises `Diverged` when a loss is not finite or the validation predictions of a head
+    are constant or not finite in every epoch until its patience ends.
     """
-    report(
-        f"{slug}, {augmentation}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
-        f"{spec.batch_size}, at most {spec.epochs} epochs, on {jax.devices()[0]}"
-    )
-    network = heads.build(slug, spec.dropout)
+    slugs, seeds = zip(*lanes, strict=True)
+    count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
+    encodes, reads = augmentation.encodes(mode), mode["kind"] == "hybrid" or not augmentation.encodes(mode)
+    needed = train.bytes * reads + val.bytes
+    fits = memory is None or needed <= memory
+    report(_plan(lanes, mode, train, val, spec, reads, f"{needed / 1e9:.3f} GB", fits))
     optimiser = optax.adamw(spec.learning_rate, weight_decay=spec.weight_decay)
-    key = jax.random.key(seed)
-    key, start = jax.random.split(key)
-    example = jnp.zeros((1, *train.tables["forward"].shape[1:]), jnp.float32)
-    parameters = network.init(start, example, is_training=False)
-    state = (parameters, optimiser.init(parameters))
-    views = modes.build(augmentation)
-    epoch = compiled_epoch(network, optimiser, views, spec.batch_size)
-    device = {name: jnp.asarray(table) for name, table in train.tables.items()}
-    index, labels = jnp.asarray(train.index), jnp.asarray(train.labels)
-    val_table, val_index = jnp.asarray(val.tables["forward"]), jnp.asarray(val.index)
-    val_labels = jnp.asarray(val.labels)
+    epochs = Epochs(
+        heads.build(slugs, spec.dropout, spec.precision), optimiser, augmentation.build(mode), spec.batch_size,
+        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count,
+    )  # fmt: skip
+    network = heads.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
+    data = _on_device(train, encoder if encodes else None, fits and reads)
+    val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
+    example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
 
-    best, history = None, []
+    def start(key):
+        parameters = network.init(key, example, is_training=False)
+        return parameters, optimiser.init(parameters)
+
+    if count is None:
+        keys, split = jax.random.key(seeds[0]), jax.random.split
+    else:  # (2, lanes), as one key gives (2,)
+        keys, split = jnp.stack([jax.random.key(seed) for seed in seeds]), jax.vmap(jax.random.split, out_axes=1)
+        start = jax.vmap(start)
+    keys, this = split(keys)
+    state = start(this)
+    runs = [_Run(slug, seed) for slug, seed in lanes]
     for number in range(1, spec.epochs + 1):
         began = time.perf_counter()
-        key, this = jax.random.split(key)
-        state, loss = epoch(state, device, index, labels, this)
-        loss = float(loss)
+        keys, this = split(keys)
+        if fits or not reads:
+            state, losses = epochs.resident(state, data, this)
+        else:
+            state, losses = epochs.streamed(state, data, this, train.tables, train.index)
+        losses = np.atleast_1d(np.asarray(losses, np.float64))
         seconds = time.perf_counter() - began
-        if not np.isfinite(loss):
-            raise Diverged(f"epoch {number}: training loss is {loss}; lower the learning rate ({spec.learning_rate})")
-        predicted = predict(network, state[0], val_table, val_index)
-        r = float(_pearson(predicted, val_labels))
-        history.append(
-            {
-                "epoch": number,
-                "train_loss": loss,
-                "val_pearson": r,
-                "seconds": round(seconds, 4),
-                "rows_per_second": round(len(train.index) / seconds, 1),
-            }
-        )
-        report(
-            f"epoch {number:3d}  train loss {loss:.4f}  validation r {r:.4f}  {len(train.index) / seconds:,.0f} rows/s"
-        )
-        if np.isfinite(r) and (best is None or r > best.pearson):
-            best = Trained(jax.tree.map(np.array, state[0]), number, r)
-        if number - (best.epoch if best else 0) >= spec.patience:
+        predicted = np.atleast_2d(predict(network, state[0], val_table, val_index, count))
+        for lane, run in enumerate(runs):
+            if run.ended:
+                continue
+            own = state[0] if count is None else jax.tree.map(lambda array: array[lane], state[0])  # noqa: B023
+            r = pearson(predicted[lane], val.labels)
+            run.add(number, losses[lane], r, own, spec, len(train.index), seconds)
+            report(run.line() if count is None else f"{run.name}  {run.line()}")
+        if all(run.ended for run in runs):
             break
-    if best is None:
-        raise Diverged("validation predictions are constant or not finite in every epoch: no model to keep")
-    best.history = pd.DataFrame(history)
-    return best
+    return [run.result() for run in runs]
 
 
-def compiled_epoch(network, optimiser, views, batch_size):
-    """One epoch as a compiled function (state, tables, index, labels, key) -> (state, mean loss).
+def _plan(lanes, mode, train, val, spec, reads, needed, fits):
+    """What is going to happen, in a line."""
+    names = ", ".join(f"{slug} (seed {seed})" for slug, seed in lanes)
+    place = "on the device" if fits else "streamed from the caches"
+    return (
+        f"{names}, {mode}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
+        f"{spec.batch_size}, at most {spec.epochs} epochs, {spec.precision}, on {jax.devices()[0]}; "
+        f"{'' if reads else 'encoder in every step, '}{needed} of embeddings {place}"
+    )
 
-    The state (parameters, optimiser state) is donated: it is updated in place. Only the head is in it, so nothing of
-    the encoder can receive a gradient or weight decay.
-    """
 
-    def loss_of(parameters, key, x, y, weight):
-        with jax.default_matmul_precision(PRECISION):
-            error = network.apply(parameters, key, x.astype(jnp.float32), is_training=True) - y
-        return jnp.sum(weight * error**2) / jnp.sum(weight)
+class _Run:
+    """One lane in training: its history so far, its best epoch, and whether its patience has ended."""
 
-    def step(state, key, x, y, weight):
-        parameters, moments = state
-        loss, gradient = jax.value_and_grad(loss_of)(parameters, key, x, y, weight)
-        change, moments = optimiser.update(gradient, moments, parameters)
-        return (optax.apply_updates(parameters, change), moments), loss
+    def __init__(self, slug, seed):
+        self.name, self.history, self.best, self.ended = f"{slug}, seed {seed}", [], None, False
 
-    @partial(jax.jit, donate_argnums=0)
-    def epoch(state, tables, index, labels, key):
-        order_key, step_key = jax.random.split(key)
-        n = len(index)
-        steps = -(-n // batch_size)
-        order = jnp.pad(jax.random.permutation(order_key, n), (0, steps * batch_size - n))
-        weights = (jnp.arange(steps * batch_size) < n).astype(jnp.float32)
+    def add(self, number, loss, r, parameters, spec, rows, seconds):
+        """Take in one epoch; raises `Diverged` where its loss is not finite."""
+        if not np.isfinite(loss):
+            raise Diverged(
+                f"{self.name}, epoch {number}: training loss is {loss}; lower the learning rate "
+                f"({spec.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
+            )
+        speed = {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
+        self.history.append({"epoch": number, "train_loss": loss, "val_pearson": r, **speed})
+        if np.isfinite(r) and (self.best is None or r > self.best.pearson):
+            self.best = Trained(jax.tree.map(np.array, parameters), number, r)
+        self.ended = number - (self.best.epoch if self.best else 0) >= spec.patience
 
-        def batch(state, inputs):
-            rows, weight, key = inputs
-            view_key, dropout_key = jax.random.split(key)
-            x = views(view_key, tables, index[rows])
-            losses = []
-            for view in range(len(x)):
-                state, loss = step(state, jax.random.fold_in(dropout_key, view), x[view], labels[rows], weight)
-                losses.append(loss)
-            return state, (jnp.stack(losses).mean(), weight.sum())
+    def line(self):
+        """The last epoch, for the log."""
+        last = self.history[-1]
+        return (
+            f"epoch {last['epoch']:3d}  train loss {last['train_loss']:.4f}  validation r {last['val_pearson']:.4f}  "
+            f"{last['rows_per_second']:,.0f} rows/s"
+        )
 
-        batches = (order.reshape(steps, -1), weights.reshape(steps, -1), jax.random.split(step_key, steps))
-        state, (losses, sizes) = jax.lax.scan(batch, state, batches)
-        return state, jnp.sum(losses * sizes) / n
+    def result(self):
+        """The best epoch with the history; raises `Diverged` where there is none."""
+        if self.best is None:
+            raise Diverged(f"{self.name}: validation predictions are constant or not finite in every epoch: no model")
+        self.best.history = pd.DataFrame(self.history)
+        return self.best
 
-    return epoch
+
+def _on_device(examples, encoder, cached):
+    """`Data` of examples: with their embeddings if `cached`, with stretches and parameters if an `encoder` runs."""
+    n = len(examples.index)
+    table, index = examples.on_device() if cached else (None, None)
+    codes, low, high = examples.stretches or (None, np.zeros(n, np.int32), np.zeros(n, np.int32))
+    data = Data(*(jnp.asarray(array) for array in (examples.labels, low, high)), table, index)
+    return data if encoder is None else data._replace(codes=jnp.asarray(codes), frozen=encoder.parameters)
 
 
 @dataclass(frozen=True)
@@ -206,29 +187,43 @@ class Head:
 
     def predict(self, cache, row_ids):
         """Predictions float32 (n,) for rows of an open cache, joined by id."""
-        unique, index = np.unique(cache.indices(row_ids), return_inverse=True)
         network = heads.build(self.record["head"], 0.0)
-        return np.asarray(predict(network, self.parameters, cache.embedding[unique], index))
+        return predict(network, self.parameters, cache.embedding, cache.indices(row_ids))
 
 
-def predict(network, parameters, table, index, batch_size=1024):
-    """Predictions (N,) float32 of a head for rows `index` of `table` (U, T, D), dropout off, batch by batch."""
-    n = len(index)
-    size = min(batch_size, n)
-    padded = jnp.pad(jnp.asarray(index), (0, -n % size)).reshape(-1, size)
-    return _predict(network.apply, parameters, jnp.asarray(table), padded).reshape(-1)[:n]
+def predict(network, parameters, table, index, lanes=None, batch_size=1024):
+    """Predictions float32 (N,) of a head, dropout off, for rows `index` of `table` (U, T, D), on the device or a map of
+    a file that is read in blocks; (lanes, N) for parameters with that leading axis."""
+    n, size = len(index), min(batch_size, max(1, len(index)))
+    padded = np.pad(index, (0, -n % size)).reshape(-1, size)
+    if isinstance(table, jax.Array):
+        return np.asarray(_predict(network.apply, lanes, parameters, table, padded))[..., :n]
+    step = max(1, BLOCK_BYTES // (size * int(np.prod(table.shape[1:])) * table.dtype.itemsize))
+    out = []
+    for start in range(0, len(padded), step):
+        rows = padded[start : start + step]
+        block = jnp.asarray(table[rows.ravel()])
+        out.append(_predict(network.apply, lanes, parameters, block, np.arange(rows.size).reshape(rows.shape)))
+    return np.concatenate(out, axis=-1)[..., :n]
 
 
-@partial(jax.jit, static_argnums=0)
-def _predict(apply, parameters, table, batches):
-    return jax.lax.map(
-        lambda rows: apply(parameters, None, table[rows].astype(jnp.float32), is_training=False), batches
-    )
+@partial(jax.jit, static_argnums=(0, 1))
+def _predict(apply, lanes, parameters, table, batches):
+    def of_batch(rows):
+        x = table[rows].astype(jnp.float32)
+        if lanes is None:
+            return apply(parameters, None, x, is_training=False)
+        return jax.vmap(lambda own, lane: apply(own, None, x, is_training=False, lane=lane))(
+            parameters, jnp.arange(lanes)
+        )
+
+    out = jax.lax.map(of_batch, batches)
+    return out.reshape(-1) if lanes is None else jnp.swapaxes(out, 0, 1).reshape(lanes, -1)
 
 
-@jax.jit
-def _pearson(x, y):
-    """Pearson r of two float32 vectors on the device; NaN when one is constant up to rounding."""
-    constant = (jnp.ptp(x) <= 1e-6 * jnp.abs(x).max()) | (jnp.ptp(y) <= 1e-6 * jnp.abs(y).max())
-    x, y = x - x.mean(), y - y.mean()
-    return jnp.where(constant, jnp.nan, jnp.sum(x * y) / jnp.sqrt(jnp.sum(x * x) * jnp.sum(y * y)))
+def pearson(x, y):
+    """Pearson r of two vectors; NaN when one is constant up to rounding or not finite."""
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if not np.isfinite(x).all() or any(np.ptp(v) <= 1e-6 * np.abs(v).max() for v in (x, y)):
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])

@@ -31,6 +31,7 @@ def build(spec):
         encode=lambda codes: counts(codes, k),
         batch_size=spec.get("batch_size", 1024),
         backend={"name": "numpy", "device": "cpu"},
+        apply=lambda parameters, codes: counts_on_device(codes, k),
     )
 
 
@@ -46,11 +47,29 @@ def counts(codes, k):
     starts = length - k + 1
     if starts < 1:
         raise InputError(f"encoder kmer: a window of {length} bp is shorter than one {k}-mer")
-    word, broken = np.zeros((rows, starts), np.int64), np.zeros((rows, starts), bool)
-    for step in range(k):
-        letters = codes[:, step : step + starts]
-        word = 4 * word + letters
-        broken |= letters == N_CODE
+    word, broken = _words(codes.astype(np.int64), starts, k)
     cell = (np.arange(rows)[:, None] * tokens(length) + np.arange(starts) // TOKEN_BP) * 4**k + word
     flat = np.bincount(cell[~broken], minlength=rows * tokens(length) * 4**k)
     return flat.reshape(rows, tokens(length), 4**k).astype(np.float32)
+
+
+def counts_on_device(codes, k):
+    """As `counts`, inside a compiled JAX step."""
+    import jax.numpy as jnp
+
+    rows, length = codes.shape
+    starts = length - k + 1
+    word, broken = _words(codes.astype(jnp.int32), starts, k)
+    token = jnp.broadcast_to(jnp.arange(starts) // TOKEN_BP, word.shape)
+    empty = jnp.zeros((rows, tokens(length), 4**k), jnp.float32)
+    return empty.at[jnp.arange(rows)[:, None], token, jnp.where(broken, 0, word)].add(1.0 - broken)
+
+
+def _words(codes, starts, k):
+    """Number of the k-mer that starts at each place (B, starts), and whether it holds an N."""
+    word, broken = 0, False
+    for step in range(k):
+        letters = codes[:, step : step + starts]
+        word = 4 * word + letters
+        broken = broken | (letters == N_CODE)
+    return word, broken

@@ -17,15 +17,33 @@ def module_of(slug):
     return f"s2f.heads.{_match(slug)[0]}"
 
 
-def build(slug, dropout):
+def family(slug):
+    """Heads of one family have the same parameters and differ in the last step only: they may train in one program.
+
+    Those are the sum, mean and max of one network per token; any other head is a family of its own.
+    """
+    _, match = _match(slug)
+    return re.sub(r"^boda-(sum|mean|max)-", "boda-pooled-", match[0])
+
+
+def build(slugs, dropout, precision="float32"):
     """The head as a pair of pure functions (`haiku.Transformed`).
 
-    ``init(key, x, is_training=False) -> parameters``, ``apply(parameters, key, x, is_training) -> (B,)``; x is
-    float32 (B, T, D). `dropout` is the drop probability of hidden layers, active only in training. Raises
-    `InputError` for a slug that no family knows.
+    ``init(key, x, is_training=False) -> parameters``, ``apply(parameters, key, x, is_training, lane=0) -> (B,)``; x is
+    float32 (B, T, D). `slugs` is one slug, or several of one `family`, of which `lane`, their place, is computed.
+    `dropout` is the drop probability of hidden layers, active only in training; `precision` that of the factors of
+    matrix products (see `layers.matmul`). Raises `InputError` for a slug that no family knows.
     """
-    module, match = _match(slug)
-    return importlib.import_module(f"s2f.heads.{module}").build(dropout=dropout, **match.groupdict())
+    slugs = [slugs] if isinstance(slugs, str) else slugs
+    slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
+    if len({family(slug) for slug in slugs}) > 1:
+        raise InputError(f"heads {', '.join(slugs)} are not of one family: they cannot be one network")
+    module, match = _match(slugs[0])
+    parts = match.groupdict()
+    if "reduction" in parts:
+        del parts["reduction"]
+        parts["reductions"] = tuple(_match(slug)[1]["reduction"] for slug in slugs)
+    return importlib.import_module(f"s2f.heads.{module}").build(dropout=dropout, precision=precision, **parts)
 
 
 def _match(slug):

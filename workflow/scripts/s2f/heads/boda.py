@@ -7,26 +7,40 @@ reduce the T scalar outputs, not the embeddings.
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
+
+from s2f.heads.layers import Norm, Weights, linear, norm_linear
+
+POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 
 
-def build(reduction, widths, dropout):
+def build(reductions, widths, dropout, precision):
     """Haiku pair for `boda-{reduction}-{widths}` (widths as text, `512-512`); see `s2f.heads.build`.
 
-    Parameters at D = 1536: 1,053,185 for the token heads, 4,198,913 for flatten at T = 5 (512-512).
+    Several `reductions` of `POOLED` make one network whose `lane` picks one. Parameters at D = 1536: 1,053,185 for the
+    token heads, 4,198,913 for flatten at T = 5 (512-512).
     """
 
-    def forward(x, is_training):
-        if reduction == "center":  # other tokens cannot reach the output: slicing first is exact and T times cheaper
-            x = x[:, x.shape[1] // 2]
-        x = hk.LayerNorm(axis=-1, create_scale=True, create_offset=True, name="norm")(x)
-        if reduction == "flatten":
-            x = x.reshape(len(x), -1)
-        for depth, width in enumerate(map(int, widths.split("-"))):
-            x = hk.Linear(width, name=f"hidden_{depth}")(x)
-            if is_training:
-                x = hk.dropout(hk.next_rng_key(), dropout, x)
-            x = jax.nn.relu(x)
-        x = hk.Linear(1, name="output")(x)[..., 0]
-        return getattr(x, reduction)(axis=1) if reduction in ("sum", "mean", "max") else x
+    def forward(x, is_training, lane=0):
+        if reductions == ("center",):  # other tokens cannot reach the output: slicing first is exact, T times cheaper
+            x = x[:, x.shape[1] // 2 :][:, :1]
+        rows, tokens, channels = x.shape
+        if reductions != ("flatten",):
+            x = x.reshape(rows * tokens, 1, channels)
+        x, scale, offset = Norm("norm")(x)
+        first, *rest = map(int, widths.split("-"))
+        w, b = Weights(first, "hidden_0")(x.shape[1] * channels)
+        x = _active(norm_linear(precision, x, scale, offset, w) + b, dropout, is_training)
+        for depth, width in enumerate(rest, 1):
+            x = _active(linear(x, width, f"hidden_{depth}", precision), dropout, is_training)
+        x = linear(x, 1, "output", precision).reshape(rows, -1)
+        if reductions[0] not in POOLED:
+            return x[:, 0]
+        reduced = [getattr(x, reduction)(axis=1) for reduction in reductions]
+        return reduced[0] if len(reduced) == 1 else jnp.stack(reduced)[lane]
 
     return hk.transform(forward)
+
+
+def _active(x, dropout, is_training):
+    return jax.nn.relu(hk.dropout(hk.next_rng_key(), dropout, x) if is_training else x)

@@ -6,15 +6,19 @@ Source: `encoder-1024-dropout` of ALBench-S2F: mean of embeddings, linear 1024, 
 import haiku as hk
 import jax
 
+from s2f.heads.layers import Norm, Weights, linear, norm_linear
 
-def build(width, dropout):
+
+def build(width, dropout, precision):
     """Haiku pair for `encoder-{width}-dropout` (width as text); see `s2f.heads.build`."""
 
-    def forward(x, is_training):
-        x = hk.LayerNorm(axis=-1, create_scale=True, create_offset=True, name="norm")(x)
-        x = hk.Linear(int(width), name="hidden_0")(x.mean(axis=1))
+    def forward(x, is_training, lane=0):
+        x, scale, offset = Norm("norm")(x)
+        w, b = Weights(int(width), "hidden_0")(x.shape[-1])
+        # scale and offset are the same for all tokens: they may act on the mean
+        x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
         if is_training:
             x = hk.dropout(hk.next_rng_key(), dropout, x)
-        return hk.Linear(1, name="output")(jax.nn.relu(x))[..., 0]
+        return linear(jax.nn.relu(x), 1, "output", precision)[:, 0]
 
     return hk.transform(forward)
