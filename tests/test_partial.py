@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_cache import ROWS, build, encode, fake, flip, offset_of
+from test_cache import CONSTRUCT, ROWS, build, encode, fake, flip, offset_of
 
 from s2f import embedding, partial
 from s2f.files import InputError, read_json, write_json
@@ -160,6 +160,46 @@ def test_a_failing_encoder_keeps_what_is_done(tmp_path):
     assert build_counting(tmp_path / "x.h5") == 1
 
 
+def test_a_kill_of_both_strands_encodes_only_what_each_lacks(tmp_path):
+    """After it each strand has other chunks: reverse all four, forward three."""
+    paths = {strand: tmp_path / f"{strand}.h5" for strand in ("forward", "reverse")}
+    encoded = []
+
+    def counting(codes):
+        encoded.append(codes)
+        return encode(codes)
+
+    def both(count):
+        encoded.clear()
+        embedding.build_strands(paths, ROWS, fake(counting), "fake", CONSTRUCT, chunk_rows=5)
+        assert len(encoded) == count
+        return [path.read_bytes() for path in paths.values()]
+
+    def kill(*arguments, **options):
+        raise KeyboardInterrupt
+
+    whole = both(8)
+    for path in paths.values():
+        path.unlink()
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(partial, "open_cache", kill)
+        both(8)
+    left = tmp_path / ".forward.h5.partial"
+    flip(left, offset_of(left, "embedding")[0] + 5 * 24 + 3)
+    assert both(1) == whole
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["forward.h5", "reverse.h5"]
+
+
+def test_a_disk_with_room_for_one_strand_of_two_is_refused(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(partial.shutil, "disk_usage", lambda path: usage._replace(free=20_000_000))
+    build(tmp_path / "alone" / "x.h5")
+    paths = {strand: tmp_path / "both" / f"{strand}.h5" for strand in ("forward", "reverse")}
+    with pytest.raises(InputError, match=r"0\.020 GB are free, the caches need 0\.034 GB"):
+        embedding.build_strands(paths, ROWS, fake(None), "fake", CONSTRUCT)
+    assert list((tmp_path / "both").iterdir()) == []
+
+
 def test_two_writers_are_refused(tmp_path, killed):
     path = tmp_path / "x.h5"
     with hanging_build(path):
@@ -225,14 +265,22 @@ def test_programs_make_and_check_caches(tmp_path):
         out = tmp_path / f"-03.{strand}.h5"
         made = run(
             "embed", "--rows", tmp_path / "rows.parquet", "--encoder", "bases", "--encoder-spec", '{"kind": "onehot"}',
-            "--construct", '{"flanks": "gosai_episomal", "length": 40}', "--shift", "-3", "--strand", strand,
-            "--threads", 1, "--out", out, "--manifest", out.with_suffix(".json"),
+            "--construct", '{"flanks": "gosai_episomal", "length": 40}', "--shift", "-3", "--strands", strand,
+            "--threads", 1, "--out", out, "--manifests", out.with_suffix(".json"),
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
         assert json.loads(made.stdout)["threads"] == "1"
         assert "\r" not in made.stderr
         assert "20 unique inserts" in made.stderr
         caches.append(out)
+    together = [tmp_path / f"both.{strand}.h5" for strand in ("forward", "reverse")]
+    made = run(
+        "embed", "--rows", tmp_path / "rows.parquet", "--encoder", "bases", "--encoder-spec", '{"kind": "onehot"}',
+        "--construct", '{"flanks": "gosai_episomal", "length": 40}', "--shift", "-3", "--strands", "forward", "reverse",
+        "--threads", 1, "--out", *together, "--manifests", *(path.with_suffix(".json") for path in together),
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    assert [path.read_bytes() for path in together] == [path.read_bytes() for path in caches]
     checked = run("check_caches", *caches)
     assert (checked.returncode, checked.stdout.count("whole")) == (0, 2)
 

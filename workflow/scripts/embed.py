@@ -1,4 +1,4 @@
-"""Encode the rows of a dataset with a frozen encoder, at one shift and on one strand, into an embedding cache."""
+"""Encode the rows of a dataset with a frozen encoder, at one shift, into an embedding cache per strand."""
 
 import argparse
 import json
@@ -12,19 +12,21 @@ from s2f.rows import read_rows
 
 
 def main():
-    """Write the cache, then its manifest."""
+    """Write the caches, then their manifests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--encoder", required=True, help="name in the study")
     parser.add_argument("--encoder-spec", required=True, type=json.loads, help="encoder section of the study (JSON)")
     parser.add_argument("--construct", required=True, type=json.loads, help="construct section of the study (JSON)")
     parser.add_argument("--shift", type=int, default=0, help="bp by which the window moves downstream")
-    parser.add_argument("--strand", choices=STRANDS, default="forward", help="strand of the whole construct")
+    parser.add_argument("--strands", choices=STRANDS, nargs="+", default=["forward"], help="of the whole construct")
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="how embeddings are stored")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
-    parser.add_argument("--out", required=True, type=Path, help="cache to write (HDF5)")
-    parser.add_argument("--manifest", required=True, type=Path, help="manifest to write (JSON)")
+    parser.add_argument("--out", required=True, nargs="+", type=Path, help="caches to write (HDF5), one per strand")
+    parser.add_argument("--manifests", required=True, nargs="+", type=Path, help="manifests to write (JSON), likewise")
     a = parser.parse_args()
+    if not len(set(a.strands)) == len(a.strands) == len(a.out) == len(a.manifests):
+        parser.error("give each strand once, with one cache and one manifest")
     use_threads(a.threads)
     from s2f import embedding, encoders  # an encoder imports JAX or torch, which read the thread count once
 
@@ -32,8 +34,10 @@ def main():
     encoder = encoders.build(a.encoder_spec)
     print(json.dumps(report()), flush=True)
     construct = Construct.from_spec(a.construct)
-    manifest = embedding.build(a.out, rows, encoder, a.encoder, construct, a.shift, a.strand, a.dtype)
-    write_json(a.manifest, manifest)
+    paths = dict(zip(a.strands, a.out, strict=True))
+    made = embedding.build_strands(paths, rows, encoder, a.encoder, construct, a.shift, a.dtype)
+    for strand, manifest in zip(a.strands, a.manifests, strict=True):
+        write_json(manifest, made[strand])
 
 
 if __name__ == "__main__":

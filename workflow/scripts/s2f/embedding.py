@@ -8,19 +8,20 @@ import json
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 from tqdm import tqdm
 
-from s2f import dna, provenance
+from s2f import dna, encoders, provenance
 from s2f.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
 from s2f.files import InputError
-from s2f.partial import Partial
+from s2f.partial import Partial, check_space
 from s2f.rows import sequences_sha256
 
-CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; a build holds a few of them in memory
+CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; `build_strands` says how many are in memory
 
 # What a stored dtype may cost. float32 -> bfloat16 stays below both bounds: it rounds to within 2^-8 of a value.
 # float32 -> float16 does so where values keep away from float16's subnormal range, below 6e-5.
@@ -38,23 +39,34 @@ class RefusedError(Exception):
 
 
 def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward", dtype="bfloat16", chunk_rows=None):
-    """Encode the rows of a dataset into the cache `path`; returns the manifest (a dict, for `files.write_json`).
+    """`build_strands` for one strand; returns the manifest."""
+    return build_strands({strand: path}, rows, encoder, encoder_name, construct, shift, dtype, chunk_rows)[strand]
 
-    Parameters: `rows` data frame with `row_id` and `sequence`; `encoder` with the attributes of `encoders.Encoder`;
-    `encoder_name` its name in the study; `construct` a `Construct`; `shift` in bp; `strand` forward or reverse (the
-    reverse complement of the whole window); `dtype` of `cache.DTYPES`; `chunk_rows` embeddings per chunk (default:
-    at most 64 MiB and a fiftieth of all, in whole batches). The encoder sees each unique insert once, a chunk per call;
-    one chunk is written while the next is encoded. A build that was killed continues where it stopped. Raises
-    `InputError` for inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an
-    embedding that is all zero or not finite, and while another process writes the same file; `ValueError` when the
-    encoder gives another shape or dtype than it promises.
+
+def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype="bfloat16", chunk_rows=None):
+    """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
+    {strand: manifest} (dicts, for `files.write_json`). A cache has the same bytes whether made alone or with the other.
+
+    Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
+    `row_id` and `sequence`; `encoder` with the attributes of `encoders.Encoder`; `encoder_name` its name in the study;
+    `construct` a `Construct`; `shift` in bp; `dtype` of `cache.DTYPES`; `chunk_rows` embeddings per chunk (default:
+    at most 64 MiB and a fiftieth of all, in whole batches). The encoder sees each unique insert once per strand. A
+    build that was killed continues where it stopped. Raises `InputError` for inserts that do not fit the construct, a
+    disk that is too small, a dtype that loses too much, an embedding that is all zero or not finite, and while another
+    process writes the same file; `ValueError` when the encoder gives another shape or dtype than it promises.
+
+    Windows of the next chunk are assembled, and those of the last one checked and written, while the encoder works. On
+    the host this holds, per strand, four chunks in the encoder's dtype (two in `encoders.stream`, one on its way, one
+    being written) and, where the stored dtype is another, five more in float32 while the loss is measured.
     """
-    path = Path(path)
+    paths = {strand: Path(path) for strand, path in paths.items()}
+    first = next(iter(paths.values()))
     if dtype not in DTYPES:
-        raise InputError(f"{path}: dtype is {dtype!r}, expected one of: {', '.join(DTYPES)}")
-    if strand not in STRANDS:
-        raise InputError(f"{path}: strand is {strand!r}, expected one of: {', '.join(STRANDS)}")
-    _check_fit(path, rows, construct, shift)
+        raise InputError(f"{first}: dtype is {dtype!r}, expected one of: {', '.join(DTYPES)}")
+    for strand, path in paths.items():
+        if strand not in STRANDS:
+            raise InputError(f"{path}: strand is {strand!r}, expected one of: {', '.join(STRANDS)}")
+    _check_fit(first, rows, construct, shift)
     inserts, row_ids, row_to_embedding = _index(rows)
     unique, tokens, channels = len(inserts), int(encoder.tokens(construct.length)), int(encoder.channels)
     batch = int(encoder.batch_size)
@@ -66,24 +78,34 @@ def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward
         "format": FORMAT, "encoder": encoder_name, "encoder_kind": encoder.kind,
         "encoder_fingerprint": encoder.fingerprint, "provenance": encoder.provenance, "licence": encoder.licence,
         "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
-        "construct": construct.spec(), "shift": int(shift), "strand": strand,
+        "construct": construct.spec(), "shift": int(shift),
         "rows": len(rows), "unique": unique, "tokens": tokens, "channels": channels,
         "dtype": dtype, "chunk_rows": int(chunk_rows),
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
         "index_sha256": index_sha256(row_ids, row_to_embedding),
     }  # fmt: skip
     print(
-        f"{path}: {len(rows):,} rows, {unique:,} unique inserts, {strand} strand, shift {shift:+d}; T = {tokens}, "
-        f"D = {channels}, {dtype}, {unique * row_bytes / 1e9:.3f} GB; encoder {encoder_name} ({encoder.provenance}), "
-        f"batches of {batch}, {as_json(settings['backend'])}",
+        f"{', '.join(map(str, paths.values()))}: {len(rows):,} rows, {unique:,} unique inserts, {' and '.join(paths)} "
+        f"strand, shift {shift:+d}; T = {tokens}, D = {channels}, {dtype}, {len(paths) * unique * row_bytes / 1e9:.3f} "
+        f"GB; encoder {encoder_name} ({encoder.provenance}), batches of {batch}, {as_json(settings['backend'])}",
         file=sys.stderr,
         flush=True,
     )
     code = provenance.code_fingerprint("s2f.embedding", "s2f.construct", f"s2f.encoders.{encoder.kind}")
-    with Partial(path, settings, code, row_ids, row_to_embedding) as partial:
+    with ExitStack() as stack:
+        partials = {
+            strand: stack.enter_context(Partial(path, {**settings, "strand": strand}, code, row_ids, row_to_embedding))
+            for strand, path in paths.items()
+        }
+        check_space(partials.values())
 
-        def store(chunk, values):
-            """Check, convert and write the embeddings of one chunk: the work of the background thread."""
+        def windows(chunk):
+            """Codes of one chunk and their template: the work of a background thread."""
+            part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
+            return construct.assemble(part, shift), _template(part, construct, shift)
+
+        def store(strand, chunk, values):
+            """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
             values = np.asarray(values)
             count = min(unique - chunk * chunk_rows, chunk_rows)
             if values.shape != (count, tokens, channels) or values.dtype not in (np.float32, ml_dtypes.bfloat16):
@@ -94,27 +116,52 @@ def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward
             try:
                 stored, errors = convert(values, dtype)
             except RefusedError as refused:
-                partial.discard()  # the same encoder would be refused again
+                for partial in partials.values():
+                    partial.discard()  # the same encoder would be refused again
                 row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.place).argmax()].decode()
-                raise InputError(f"{path}: row {row!r}: {refused}") from None
-            partial.write(chunk, stored.view(f"u{stored.itemsize}"), errors)
+                raise InputError(f"{paths[strand]}: row {row!r}: {refused}") from None
+            partials[strand].write(chunk, stored.view(f"u{stored.itemsize}"), errors)
             return count
 
-        chunks = [chunk for chunk in range(-(-unique // chunk_rows)) if chunk not in partial.done]
-        left = sum(min(unique - chunk * chunk_rows, chunk_rows) for chunk in chunks)
-        progress = _Progress(unique, unique - left)
-        with ThreadPoolExecutor(1) as background:
-            pending = None
-            for chunk in chunks:
-                codes = construct.assemble(inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows], shift)
-                values = encoder.encode(dna.reverse_complement(codes) if strand == "reverse" else codes)
-                if pending:
-                    progress.update(pending.result())
-                pending = background.submit(store, chunk, values)
-            if pending:
-                progress.update(pending.result())
+        lacking = {}  # a kill may have left a chunk of one strand only
+        for chunk in range(-(-unique // chunk_rows)):
+            strands = tuple(strand for strand, partial in partials.items() if chunk not in partial.done)
+            lacking.setdefault(strands, []).append(chunk)
+        lacking.pop((), None)
+        sizes = {chunk: min(unique - chunk * chunk_rows, chunk_rows) for chunks in lacking.values() for chunk in chunks}
+        left = sum(len(strands) * sizes[chunk] for strands, chunks in lacking.items() for chunk in chunks)
+        progress = _Progress(len(paths) * unique, len(paths) * unique - left)
+        with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(len(paths)) as writing:
+            for strands, chunks in lacking.items():
+                encoded = encoders.stream(encoder, _ahead(assembling, windows, chunks), strands)
+                pending = []
+                for chunk, values in zip(chunks, encoded, strict=True):
+                    progress.update(sum(written.result() for written in pending))
+                    pending = [writing.submit(store, strand, chunk, values.pop(0)) for strand in strands]
+                progress.update(sum(written.result() for written in pending))
         progress.close()
-        return partial.finish()
+        manifests = {strand: partial.seal() for strand, partial in partials.items()}
+        for partial in partials.values():
+            partial.publish()
+        return manifests
+
+
+def _ahead(executor, function, items):
+    """Yield `function(item)` for each item, the next one being worked on by the executor meanwhile."""
+    following = None
+    for item in items:
+        current, following = following, executor.submit(function, item)
+        if current:
+            yield current.result()
+    if following:
+        yield following.result()
+
+
+def _template(inserts, construct, shift):
+    """What the windows of `inserts` have in common, uint8 (L,): the flanks where all are of one length, else N."""
+    lengths = sorted({len(insert) for insert in inserts})
+    windows = construct.assemble(["N" * length for length in lengths], shift)
+    return np.where((windows == windows[0]).all(axis=0), windows[0], dna.N_CODE).astype(np.uint8)
 
 
 def _check_fit(path, rows, construct, shift):
@@ -126,11 +173,18 @@ def _check_fit(path, rows, construct, shift):
 
 
 def _index(rows):
-    """Sorted unique inserts (list), sorted row ids (bytes), and per id the place of its insert (int32)."""
+    """Unique inserts (list), sorted row ids (bytes), and per id the place of its insert (int32).
+
+    Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, so that all their
+    windows have the same flanks.
+    """
     inserts, place = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
+    by_length = np.argsort([len(insert) for insert in inserts], kind="stable")
+    rank = np.empty(len(inserts), np.int32)
+    rank[by_length] = np.arange(len(inserts))
     row_ids = id_bytes(rows["row_id"])
     order = np.argsort(row_ids)
-    return inserts.tolist(), row_ids[order], place[order].astype(np.int32)
+    return inserts[by_length].tolist(), row_ids[order], rank[place[order]]
 
 
 def convert(values, dtype):

@@ -27,11 +27,12 @@ LATE = ("round_trip_token_error", "round_trip_bad_share", "content_sha256")  # a
 
 
 class Partial:
-    """The partial file of the cache `path` under the exclusive lock of its journal; use as a context manager.
+    """The partial file of the cache `path` under the exclusive lock of its journal; use as a context manager: write all
+    chunks in any order, seal, publish.
 
     `settings`: the manifest without the keys of `LATE`. `code`: fingerprint of the code that encodes, because chunks of
     two versions must not meet in one file. `done` maps chunk number -> record of the chunks that are on disk.
-    Entering raises `InputError` when another process holds the lock or the disk is too small.
+    Entering raises `InputError` when another process holds the lock.
     """
 
     def __init__(self, path, settings, code, row_ids, row_to_embedding):
@@ -76,8 +77,8 @@ class Partial:
         remove(self.file)
         self.journal.unlink(missing_ok=True)
 
-    def finish(self):
-        """Write checksums and the complete flag, read everything back, rename; returns the manifest."""
+    def seal(self):
+        """Write checksums and the complete flag, and read everything back; returns the manifest."""
         records = [self.done[chunk] for chunk in range(len(self.done))]
         checksums = np.array([list(bytes.fromhex(record["sha256"])) for record in records], np.uint8)
         token_error, bad_share = np.max([record["errors"] for record in records], axis=0).tolist()
@@ -91,9 +92,17 @@ class Partial:
                 file.attrs.modify("complete", np.uint8(1))
             os.fsync(self.target)
         open_cache(self.file, manifest, verify="full").close()
+        return manifest
+
+    def publish(self):
+        """Give the sealed file its name."""
         self.file.replace(self.path)
         self.journal.unlink()
-        return manifest
+
+    def lacks(self):
+        """Bytes that are still to be written."""
+        needed = math.prod(embedding_shape(self.settings)) * DTYPES[self.settings["dtype"]].itemsize + SPARE
+        return needed + sum(part.nbytes for part in self.index) - self.file.stat().st_blocks * 512
 
     def _continue(self):
         """Records of the chunks of an earlier run that are whole; None when it was another run or left no file."""
@@ -112,18 +121,12 @@ class Partial:
             part = bits[record["chunk"] * size :][:size]
             if hashlib.sha256(part).hexdigest() == record["sha256"]:
                 done[record["chunk"]] = record
-        self._check_space(self.file.stat().st_blocks * 512)
         print(f"{self.file}: continuing, {len(done)} chunks are done", file=sys.stderr, flush=True)
         return done
 
     def _start(self):
         remove(self.file)
         os.ftruncate(self.log, 0)
-        try:
-            self._check_space(0)
-        except InputError:
-            self.journal.unlink()
-            raise
         self._create()
         self._locate()
         self._note(self.header)
@@ -151,19 +154,24 @@ class Partial:
         with h5py.File(self.file, "r", locking=LOCKING) as file:
             self.offset = file["embedding"].id.get_offset()
 
-    def _check_space(self, have):
-        needed = math.prod(embedding_shape(self.settings)) * DTYPES[self.settings["dtype"]].itemsize
-        needed += sum(part.nbytes for part in self.index) + SPARE - have
-        free = shutil.disk_usage(self.path.parent).free
-        if free < needed:
-            raise InputError(
-                f"{self.path.parent}: {free / 1e9:.3f} GB are free, the cache needs {needed / 1e9:.3f} GB; free some "
-                "space and run again"
-            )
-
     def _note(self, record):
         os.write(self.log, as_json(record).encode() + b"\n")
         os.fsync(self.log)
+
+
+def check_space(partials):
+    """Raise `InputError` when the disk has no room for what `partials`, of one folder, lack together; those in which
+    nothing is done yet are removed."""
+    folder = next(iter(partials)).path.parent
+    needed, free = sum(partial.lacks() for partial in partials), shutil.disk_usage(folder).free
+    if free < needed:
+        for partial in partials:
+            if not partial.done:
+                partial.discard()
+        caches = "cache needs" if len(partials) == 1 else "caches need"
+        raise InputError(
+            f"{folder}: {free / 1e9:.3f} GB are free, the {caches} {needed / 1e9:.3f} GB; free some space and run again"
+        )
 
 
 def _read_journal(log):

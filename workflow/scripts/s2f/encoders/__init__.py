@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from s2f import dna
 from s2f.files import InputError
 
 
@@ -29,6 +30,7 @@ class Encoder:
     encode: Callable[[np.ndarray], np.ndarray]  # uint8 codes (B, L) -> (B, T, D) float32 or ml_dtypes.bfloat16
     batch_size: int  # sequences per call on the device; `encode` takes any number
     backend: Mapping[str, Any]  # name, device, versions
+    stream: Callable | None = field(default=None, repr=False)  # many chunks, without a pause: see `stream` below
     parameters: Any = field(default=None, repr=False)  # tree of device arrays
     apply: Callable[[Any, Any], Any] | None = None  # (parameters, uint8 codes (B, L))
     apply_one_hot: Callable[[Any, Any], Any] | None = None  # (parameters, float one-hot (B, L, 4)); differentiable
@@ -36,7 +38,7 @@ class Encoder:
 
 def kinds():
     """Names of the encoder families: the modules of this package."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
 def build(spec):
@@ -47,6 +49,21 @@ def build(spec):
     if spec.get("kind") not in kinds():
         raise InputError(f"encoder: kind is {spec.get('kind')!r}, expected one of: {', '.join(kinds())}")
     return importlib.import_module(f"s2f.encoders.{spec['kind']}").build(spec)
+
+
+def stream(encoder, chunks, strands=("forward",)):
+    """Yield, for each chunk, a list with one array (n, T, D) per strand, in the order of `strands`.
+
+    `chunks`: pairs of uint8 codes (n, L), the forward strand, and a template (L,) or None: codes that all windows of
+    the chunk have, N where they may differ, so that an encoder may work on the rest alone. Encoders with a `stream` of
+    their own send each chunk to the device once for both strands; a chunk may be drawn before the one before is
+    yielded.
+    """
+    if encoder.stream:
+        yield from encoder.stream(chunks, strands)
+    else:
+        for codes, _ in chunks:
+            yield [encoder.encode(dna.reverse_complement(codes) if s == "reverse" else codes) for s in strands]
 
 
 def check_keys(spec, allowed):

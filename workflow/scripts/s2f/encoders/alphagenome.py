@@ -1,35 +1,40 @@
 """AlphaGenome's sequence encoder: one-hot DNA -> one token of 1536 channels per 128 bp. No attention, no positions.
 
-The Haiku modules below are the readable truth; they bear the official module and parameter names, so that the official
-checkpoint fits (google-deepmind/alphagenome_research, Apache-2.0, commit 3f79219; reimplemented, not copied).
+The network is in `_alphagenome_network`; here are its weights, official or random, and what makes an `Encoder` of them.
 
 Numerics are those of the official code and of the heads published on it: every parameter AND the running mean square
 is cast to the compute dtype before use, so with bfloat16 the weights are standardised in bfloat16. Standardising in
 float32 would be better numerics and a different encoder. What is gained here is time only: the official code
-standardises the weights in every call, `standardise_once` does it once, in the same dtype and order.
+standardises the weights in every call, `standardise_once` does it once, in the same dtype and order; and flanks that
+all windows share are encoded once (`_flank_reuse`).
 """
 
 import hashlib
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
-import haiku as hk
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import orbax.checkpoint as ocp
 
 from s2f import provenance
-from s2f.encoders import Encoder, check_codes, check_keys
+from s2f.dna import N_CODE
+from s2f.encoders import Encoder, _flank_reuse, _pipeline, check_keys
+from s2f.encoders._alphagenome_network import (
+    BLOCKS,
+    POOLED,
+    PRECISIONS,
+    PREFIX,
+    SIZES,
+    manifest,
+    network,
+    pool,
+    standardise_once,
+)
 from s2f.files import InputError
-
-SIZES = {"full": (768, 128), "tiny": (48, 8)}  # channels after the stem, channels added by each of six blocks
-PRECISIONS = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
-PREFIX = "alphagenome/sequence_encoder/"
-BLOCKS = 6
-POOLED = 2 ** (BLOCKS + 1)  # bp per token
 
 PUBLISHED_LICENCE = (
     "Non-commercial use only: made with AlphaGenome weights, which are under the AlphaGenome model terms "
@@ -40,155 +45,6 @@ HOW_TO_GET = (
     "log in, accept the model terms (non-commercial use), download, and set weights to {path: FOLDER}, the folder that "
     "holds _METADATA"
 )
-
-
-# The network
-
-
-class RMSBatchNorm(hk.Module):
-    """Scale by the running mean square per channel, no mean subtracted; x (B, L, C)."""
-
-    def __call__(self, x):
-        """(B, L, C) -> (B, L, C)."""
-        shape = (1, 1, x.shape[-1])
-        scale = hk.get_parameter("scale", shape, init=jnp.ones)
-        offset = hk.get_parameter("offset", shape, init=jnp.zeros)
-        mean_square = hk.get_state("var_ema", shape, init=jnp.ones)
-        return x * (scale * jax.lax.rsqrt(mean_square + 1e-5)) + offset
-
-
-def standardised(w, scale):
-    """Weights (width, Cin, Cout) with zero mean and variance `scale`^2 / fan-in per output channel (Brock 2021, NFNet).
-
-    The order matters in bfloat16 and is the official one: the variance is that of the weights as centred and rounded.
-    """
-    fan_in = w.shape[0] * w.shape[1]
-    w = w - jnp.mean(w, axis=(0, 1), keepdims=True)
-    variance = jnp.var(w, axis=(0, 1), keepdims=True)
-    return w * (scale * jax.lax.rsqrt(jnp.maximum(fan_in * variance, 1e-4)))
-
-
-class StandardizedConv1D(hk.Module):
-    """Convolution of width 5 on standardised weights. `ready`: `w` is standardised already and `scale` is gone."""
-
-    def __init__(self, channels, ready, name=None):
-        super().__init__(name)
-        self.channels, self.ready = channels, ready
-
-    def __call__(self, x):
-        """(B, L, Cin) -> (B, L, channels)."""
-        w = hk.get_parameter("w", (5, x.shape[-1], self.channels), init=jnp.ones)
-        bias = hk.get_parameter("bias", (self.channels,), init=jnp.zeros)
-        if not self.ready:
-            w = standardised(w, hk.get_parameter("scale", (1, 1, self.channels), init=jnp.ones))
-        return jax.lax.conv_general_dilated(x, w, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC")) + bias
-
-
-class ConvBlock(hk.Module):
-    """Normalise, activate, convolve."""
-
-    def __init__(self, channels, ready, name=None):
-        super().__init__(name)
-        self.channels, self.ready = channels, ready
-
-    def __call__(self, x):
-        """(B, L, Cin) -> (B, L, channels)."""
-        x = RMSBatchNorm()(x)
-        x = x * jax.nn.sigmoid(1.702 * x)  # the GELU of this model: neither erf nor tanh
-        return StandardizedConv1D(self.channels, self.ready)(x)
-
-
-class DnaEmbedder(hk.Module):
-    """The stem."""
-
-    def __init__(self, channels, ready, name=None):
-        super().__init__(name)
-        self.channels, self.ready = channels, ready
-
-    def __call__(self, x):
-        """One-hot (B, L, 4) -> (B, L, channels)."""
-        x = hk.Conv1D(self.channels, 15)(x)
-        return x + ConvBlock(self.channels, self.ready)(x)
-
-
-class DownresBlock(hk.Module):
-    """Two residual convolutions; the residual is widened by zeros behind the last channel."""
-
-    def __init__(self, channels, ready, name=None):
-        super().__init__(name)
-        self.channels, self.ready = channels, ready
-
-    def __call__(self, x):
-        """(B, L, Cin) -> (B, L, channels)."""
-        widened = jnp.pad(x, ((0, 0), (0, 0), (0, self.channels - x.shape[-1])))
-        x = ConvBlock(self.channels, self.ready)(x) + widened
-        return x + ConvBlock(self.channels, self.ready)(x)
-
-
-def pool(x):
-    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone.
-
-    The start value must be a Python scalar: with an array XLA's reduce_window has no derivative.
-    """
-    return jax.lax.reduce_window(x, -math.inf, jax.lax.max, (1, 2, 1), (1, 2, 1), "SAME")
-
-
-class SequenceEncoder(hk.Module):
-    """Stem and six blocks, each followed by a pool."""
-
-    def __init__(self, width, step, ready, name=None):
-        super().__init__(name)
-        self.width, self.step, self.ready = width, step, ready
-
-    def __call__(self, x):
-        """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), width + 6 step) and {bin size: stage before its pool}."""
-        x = DnaEmbedder(self.width, self.ready)(x)
-        stages = {1: x}
-        for i in range(BLOCKS):
-            x = DownresBlock(self.width + self.step * (i + 1), self.ready, name=f"downres_block_{i}")(pool(x))
-            stages[2 ** (i + 1)] = x
-        return pool(x), stages
-
-
-def network(size, precision, ready=False):
-    """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot)`, the latter returning
-    ((tokens, stages), state).
-
-    `ready` expects the tree of `standardise_once`. Input, parameters and state are cast to `precision` on use.
-    """
-    dtype = PRECISIONS[precision]
-
-    def cast(following, value, _):
-        return following(jnp.asarray(value, dtype))
-
-    def forward(one_hot):
-        # on a GPU "default" would round float32 factors to TF32
-        exact = jax.default_matmul_precision("highest" if precision == "float32" else "default")
-        with exact, hk.custom_getter(cast, state=True), hk.name_scope(PREFIX.split("/")[0]):
-            return SequenceEncoder(*SIZES[size], ready)(one_hot.astype(dtype))
-
-    return hk.without_apply_rng(hk.transform_with_state(forward))
-
-
-def standardise_once(params, precision):
-    """Parameters for `network(..., ready=True)`: all in `precision`, weights standardised, `scale` of them dropped.
-
-    Must equal what the definition does in each call, so nothing here may be done in a better dtype.
-    """
-    dtype = PRECISIONS[precision]
-    ready = {}
-    for module, leaves in params.items():
-        leaves = {name: jnp.asarray(value, dtype) for name, value in leaves.items()}
-        if module.endswith("/standardized_conv1_d"):
-            leaves = {"w": standardised(leaves["w"], leaves["scale"]), "bias": leaves["bias"]}
-        ready[module] = leaves
-    return ready
-
-
-def manifest(size):
-    """Shapes of the official tree: (params, state), each {module: {leaf: shape}}."""
-    key, one_hot = jax.random.key(0), jax.ShapeDtypeStruct((1, POOLED, 4), np.float32)
-    return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(network(size, "float32").init, key, one_hot))
 
 
 # Weights: each reader returns (params, state), {module: {leaf: float32 array}}, on the host
@@ -282,18 +138,21 @@ def build(spec):
     """Encoder of a config section.
 
     `{"kind": "alphagenome", "size": "full" | "tiny", "weights": {"random": SEED} | {"path": FOLDER},
-    "precision": "bfloat16" | "float32", "batch_size": 64}`; precision and batch_size may be left out (as shown).
-    Precision bfloat16 is what the official code computes; float32 is for gradients and checks. Raises `InputError` for
-    an unknown key or value and as `read_checkpoint`.
+    "precision": "bfloat16" | "float32", "batch_size": 64, "reuse_flanks": True}`; the last three may be left out (as
+    shown). Precision bfloat16 is what the official code computes; float32 is for gradients and checks. `reuse_flanks`
+    False encodes constant flanks with every window. Raises `InputError` for an unknown key or value and as
+    `read_checkpoint`.
     """
-    check_keys(spec, ("size", "weights", "precision", "batch_size"))
+    check_keys(spec, ("size", "weights", "precision", "batch_size", "reuse_flanks"))
     size, precision = spec.get("size"), spec.get("precision", "bfloat16")
-    weights, batch_size = spec.get("weights"), spec.get("batch_size", 64)
+    weights, batch_size, reuse_flanks = spec.get("weights"), spec.get("batch_size", 64), spec.get("reuse_flanks", True)
     for key, value, known in (("size", size, SIZES), ("precision", precision, PRECISIONS)):
         if value not in known:
             raise InputError(f"encoder alphagenome: {key} is {value!r}, expected one of: {', '.join(known)}")
     if not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"encoder alphagenome: batch_size is {batch_size!r}, expected a whole number of at least 1")
+    if not isinstance(reuse_flanks, bool):
+        raise InputError(f"encoder alphagenome: reuse_flanks is {reuse_flanks!r}, expected true or false")
     match weights:
         case {"random": int(seed), **rest} if not rest:
             params, state = random_weights(size, seed)
@@ -304,38 +163,55 @@ def build(spec):
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
-    return from_weights(params, state, size, precision, batch_size, origin, licence)
+    return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks)
 
 
-def from_weights(params, state, size, precision, batch_size, origin, licence):
+def from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks=True):
     """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
     function = network(size, precision, ready=True)
     dtype, channels = PRECISIONS[precision], SIZES[size][0] + BLOCKS * SIZES[size][1]
 
-    def apply_one_hot(parameters, one_hot):
-        (embedding, _), _ = function.apply(*parameters, one_hot)
+    def apply_one_hot(parameters, one_hot, sides=()):
+        (embedding, _), _ = function.apply(*parameters, one_hot, sides)
         return embedding
 
-    def apply(parameters, codes):
-        return apply_one_hot(parameters, jax.nn.one_hot(codes, 4, dtype=dtype))  # codes above 3 give four zeros
+    def apply(parameters, codes, sides=()):
+        one_hot = jax.nn.one_hot(codes, 4, dtype=dtype)  # codes above 3 give four zeros
+        return apply_one_hot(parameters, one_hot, sides)
+
+    @partial(jax.jit, static_argnums=2)
+    def sides_of(parameters, codes, plan):
+        (_, stages), _ = function.apply(*parameters, jax.nn.one_hot(codes, 4, dtype=dtype))
+        return plan.sides([pool(stage) for stage in stages.values()])
 
     compiled = jax.jit(apply)
     # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
     parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
 
-    def encode(codes):
-        check_codes(codes)
-        out = np.empty((len(codes), tokens(codes.shape[1]), channels), dtype)
-        waiting = []
-        for start in range(0, len(codes), batch_size):
-            batch = codes[start : start + batch_size]
-            filled = np.pad(batch, ((0, batch_size - len(batch)), (0, 0)))  # one shape, so one compilation
-            waiting.append((out[start : start + batch_size], compiled(parameters, filled)))
-            if len(waiting) > 1:  # the device works on this batch while the one before is fetched
-                _fetch(*waiting.pop(0))
-        for rows, result in waiting:
-            _fetch(rows, result)
-        return out
+    def program(strand, template):
+        """Device codes (batch_size, L) of the forward strand -> tokens of `strand`: for both strands the same code."""
+        plan, sides = None, ()
+        if template is not None and reuse_flanks:
+            whole = _view(template[None], strand)
+            left, right = _flank_reuse.constant_ends(np.asarray(whole[0]) != N_CODE)
+            plan = _flank_reuse.plan(len(template), left, right, BLOCKS + 1)
+        if plan:
+            sides = sides_of(parameters, whole, plan)
+        return lambda codes: compiled(parameters, _view(codes, strand, plan.crop if plan else None), sides)
+
+    def stream(chunks, strands):
+        programs = {}
+
+        def with_programs():
+            for codes, template in chunks:
+                key = None if template is None else template.tobytes()
+                if key and not ((codes == template) | (template == N_CODE)).all():
+                    raise ValueError("codes differ from their template where it is not N")
+                if key not in programs:
+                    programs[key] = [program(strand, template) for strand in strands]
+                yield codes, programs[key]
+
+        return _pipeline.stream(with_programs(), batch_size, lambda length: (tokens(length), channels), dtype)
 
     device = jax.local_devices()[0]
     return Encoder(
@@ -345,24 +221,29 @@ def from_weights(params, state, size, precision, batch_size, origin, licence):
         fingerprint=fingerprint(params, state, size, precision),
         licence=licence,
         provenance=origin,
-        encode=encode,
+        encode=lambda codes: next(stream([(codes, None)], ["forward"]))[0],
         batch_size=batch_size,
         backend={
             "name": "jax",
             "device": f"{device.platform}: {device.device_kind}",
             "versions": provenance.versions("jax", "jaxlib", "dm-haiku", "numpy"),
+            "reuse_flanks": reuse_flanks,
         },
+        stream=stream,
         parameters=parameters,
         apply=apply,
         apply_one_hot=apply_one_hot,
     )
 
 
+@partial(jax.jit, static_argnums=(1, 2))
+def _view(codes, strand, crop=None):
+    """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
+    if strand == "reverse":
+        codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
+    return codes[:, slice(*crop)] if crop else codes
+
+
 def tokens(length):
     """Number of tokens of a window of `length` bp: seven pools, each rounding up."""
     return -(-length // POOLED)
-
-
-def _fetch(rows, result):
-    """Wait for a batch on the device and write it to `rows`, cutting what filled it up."""
-    rows[:] = np.asarray(result)[: len(rows)]

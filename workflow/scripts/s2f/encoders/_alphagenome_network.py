@@ -1,0 +1,191 @@
+"""The network of AlphaGenome's sequence encoder, as Haiku modules that bear the official names, and its weights made
+ready: standardised once instead of in every call, in the same dtype and order of operations.
+
+Reimplemented after google-deepmind/alphagenome_research (Apache-2.0, commit 3f79219), not copied.
+"""
+
+import math
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+SIZES = {"full": (768, 128), "tiny": (48, 8)}  # channels after the stem, channels added by each of six blocks
+PRECISIONS = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
+PREFIX = "alphagenome/sequence_encoder/"
+BLOCKS = 6
+POOLED = 2 ** (BLOCKS + 1)  # bp per token
+NWC = ("NWC", "WIO", "NWC")  # axes of activations, weights and results: batch, width (position), channel
+
+
+class RMSBatchNorm(hk.Module):
+    """Scale by the running mean square per channel, no mean subtracted; x (B, L, C)."""
+
+    def __call__(self, x):
+        """(B, L, C) -> (B, L, C)."""
+        shape = (1, 1, x.shape[-1])
+        scale = hk.get_parameter("scale", shape, init=jnp.ones)
+        offset = hk.get_parameter("offset", shape, init=jnp.zeros)
+        mean_square = hk.get_state("var_ema", shape, init=jnp.ones)
+        return x * (scale * jax.lax.rsqrt(mean_square + 1e-5)) + offset
+
+
+def standardised(w, scale):
+    """Weights (width, Cin, Cout) with zero mean and variance `scale`^2 / fan-in per output channel (Brock 2021, NFNet).
+
+    The order matters in bfloat16 and is the official one: the variance is that of the weights as centred and rounded.
+    """
+    fan_in = w.shape[0] * w.shape[1]
+    w = w - jnp.mean(w, axis=(0, 1), keepdims=True)
+    variance = jnp.var(w, axis=(0, 1), keepdims=True)
+    return w * (scale * jax.lax.rsqrt(jnp.maximum(fan_in * variance, 1e-4)))
+
+
+class StandardizedConv1D(hk.Module):
+    """Convolution of width 5 on standardised weights. `ready`: `w` is standardised already and `scale` is gone.
+
+    `padding`: "SAME", zeros beside the window; "VALID", none: the result lacks two positions at either end.
+    """
+
+    def __init__(self, channels, ready, padding="SAME", name=None):
+        super().__init__(name)
+        self.channels, self.ready, self.padding = channels, ready, padding
+
+    def __call__(self, x):
+        """(B, L, Cin) -> (B, L, channels)."""
+        w = hk.get_parameter("w", (5, x.shape[-1], self.channels), init=jnp.ones)
+        bias = hk.get_parameter("bias", (self.channels,), init=jnp.zeros)
+        if not self.ready:
+            w = standardised(w, hk.get_parameter("scale", (1, 1, self.channels), init=jnp.ones))
+        return jax.lax.conv_general_dilated(x, w, (1,), self.padding, dimension_numbers=NWC) + bias
+
+
+class ConvBlock(hk.Module):
+    """Normalise, activate, convolve."""
+
+    def __init__(self, channels, ready, padding="SAME", name=None):
+        super().__init__(name)
+        self.settings = channels, ready, padding
+
+    def __call__(self, x):
+        """(B, L, Cin) -> (B, L, channels)."""
+        x = RMSBatchNorm()(x)
+        x = x * jax.nn.sigmoid(1.702 * x)  # the GELU of this model: neither erf nor tanh
+        return StandardizedConv1D(*self.settings)(x)
+
+
+class DnaEmbedder(hk.Module):
+    """The stem. Padding "VALID" takes seven and two positions off either end."""
+
+    def __init__(self, channels, ready, padding="SAME", name=None):
+        super().__init__(name)
+        self.channels, self.ready, self.padding = channels, ready, padding
+
+    def __call__(self, x):
+        """One-hot (B, L, 4) -> (B, L, channels)."""
+        x = hk.Conv1D(self.channels, 15, padding=self.padding)(x)
+        return trimmed(x, self.padding) + ConvBlock(self.channels, self.ready, self.padding)(x)
+
+
+class DownresBlock(hk.Module):
+    """Two residual convolutions; the residual is widened by zeros behind the last channel.
+
+    Padding "VALID" takes two and two positions off either end.
+    """
+
+    def __init__(self, channels, ready, padding="SAME", name=None):
+        super().__init__(name)
+        self.channels, self.ready, self.padding = channels, ready, padding
+
+    def __call__(self, x):
+        """(B, L, Cin) -> (B, L, channels)."""
+        widened = jnp.pad(x, ((0, 0), (0, 0), (0, self.channels - x.shape[-1])))
+        x = ConvBlock(self.channels, self.ready, self.padding)(x) + trimmed(widened, self.padding)
+        return trimmed(x, self.padding) + ConvBlock(self.channels, self.ready, self.padding)(x)
+
+
+def trimmed(x, padding):
+    """What stands beside the result of a convolution of width 5 with this padding: x (B, L, C) or its inner part."""
+    return x if padding == "SAME" else x[:, 2:-2]
+
+
+def pool(x):
+    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone.
+
+    The start value must be a Python scalar: with an array XLA's reduce_window has no derivative.
+    """
+    return jax.lax.reduce_window(x, -math.inf, jax.lax.max, (1, 2, 1), (1, 2, 1), "SAME")
+
+
+class SequenceEncoder(hk.Module):
+    """Stem and six blocks, each followed by a pool.
+
+    With `sides` of a `_flank_reuse.Plan`, x is its crop only: each stage that the plan splices is widened by its side
+    activations (1, l, C) and (1, r, C), and those before the last of them are computed in their middle alone.
+    """
+
+    def __init__(self, width, step, ready, name=None):
+        super().__init__(name)
+        self.width, self.step, self.ready = width, step, ready
+
+    def __call__(self, x, sides=()):
+        """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), width + 6 step) and {bin size: stage before its pool}."""
+        padding = ["VALID"] * len(sides) + ["SAME"] * (BLOCKS + 1 - len(sides))
+        x = DnaEmbedder(self.width, self.ready, padding[0])(x)
+        stages = {1: x}
+        for i in range(BLOCKS):
+            x, channels = spliced(pool(x), sides[i : i + 1]), self.width + self.step * (i + 1)
+            x = DownresBlock(channels, self.ready, padding[i + 1], name=f"downres_block_{i}")(x)
+            stages[2 ** (i + 1)] = x
+        return spliced(pool(x), sides[BLOCKS:]), stages
+
+
+def spliced(x, sides):
+    """x (B, L, C) between the one pair of `sides`, the same for every row; x itself where there is none."""
+    for left, right in sides:
+        left, right = (jnp.broadcast_to(side, (len(x), *side.shape[1:])) for side in (left, right))
+        x = jnp.concatenate([left, x, right], axis=1)
+    return x
+
+
+def network(size, precision, ready=False):
+    """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=())`, the latter
+    returning ((tokens, stages), state).
+
+    `ready` expects the tree of `standardise_once`. Input, parameters and state are cast to `precision` on use.
+    """
+    dtype = PRECISIONS[precision]
+
+    def cast(following, value, _):
+        return following(jnp.asarray(value, dtype))
+
+    def forward(one_hot, sides=()):
+        # on a GPU "default" would round float32 factors to TF32
+        exact = jax.default_matmul_precision("highest" if precision == "float32" else "default")
+        with exact, hk.custom_getter(cast, state=True), hk.name_scope(PREFIX.split("/")[0]):
+            return SequenceEncoder(*SIZES[size], ready)(one_hot.astype(dtype), sides)
+
+    return hk.without_apply_rng(hk.transform_with_state(forward))
+
+
+def standardise_once(params, precision):
+    """Parameters for `network(..., ready=True)`: all in `precision`, weights standardised, `scale` of them dropped.
+
+    Must equal what the definition does in each call, so nothing here may be done in a better dtype.
+    """
+    dtype = PRECISIONS[precision]
+    ready = {}
+    for module, leaves in params.items():
+        leaves = {name: jnp.asarray(value, dtype) for name, value in leaves.items()}
+        if module.endswith("/standardized_conv1_d"):
+            leaves = {"w": standardised(leaves["w"], leaves["scale"]), "bias": leaves["bias"]}
+        ready[module] = leaves
+    return ready
+
+
+def manifest(size):
+    """Shapes of the official tree: (params, state), each {module: {leaf: shape}}."""
+    key, one_hot = jax.random.key(0), jax.ShapeDtypeStruct((1, POOLED, 4), np.float32)
+    return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(network(size, "float32").init, key, one_hot))
