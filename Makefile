@@ -39,6 +39,7 @@ format: setup
 
 bench: setup
 	PYTHONPATH=workflow/scripts python -m bench
+	python tests/bench_table_s2.py
 
 clean:
 	rm -rf results logs benchmarks .snakemake

@@ -1,0 +1,1 @@
+"""What `bench` measures: one module per hot path, and `machine` for the limits of the machine itself."""

@@ -1,0 +1,209 @@
+"""Head training, per head and augmentation mode, and the same work done as the field does it."""
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import optax
+
+from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
+from s2f import augmentation, heads
+from s2f.encoders import _alphagenome_network as alphagenome_network
+
+FULL_ROWS, LENGTH = 627_660, 600
+SHAPE = 5, 1536  # T and D of AlphaGenome's embeddings at 600 bp
+ADAMW_BYTES = 28  # per parameter and update: gradient, parameter and two moments read, the last three written
+OPTIONS = {
+    "multi_shift": {"shifts": 3, "reach": 15},
+    "full": {"reach": 15},
+    "hybrid": {"reach": 15},
+}
+
+
+def start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds=1):
+    """(run, shapes of the parameters): `run()` trains one epoch with `s2f.epochs`, of `seeds` heads in one program; the
+    one place here that knows its interface."""
+    from s2f.epochs import Data, Epochs
+
+    encodes = augmentation.encodes(mode)
+    network, optimiser = heads.build(slug, 0.1, precision), optax.adamw(1e-3, weight_decay=1e-6)
+    views, shape, dtype = len(tables["views"]), tables["views"][0].shape[1:], tables["views"][0].dtype
+    epochs = Epochs(
+        network, optimiser, augmentation.build(mode), batch_size, views,
+        encoder.apply if encodes else None, LENGTH, dtype, seeds if seeds > 1 else None,
+    )  # fmt: skip
+    low = jnp.full(rows, -15 if encodes else 0, jnp.int32)
+    data = Data(
+        tables["labels"], low, -low, tables["table"], jnp.arange(rows),
+        tables["stretches"] if encodes else None, encoder.parameters if encodes else None,
+    )  # fmt: skip
+
+    def start(key):
+        parameters = network.init(key, jnp.zeros((1, *shape), jnp.float32), is_training=False)
+        return parameters, optimiser.init(parameters)
+
+    key = jax.random.key(0)
+    size = jax.tree.map(lambda array: array.shape, jax.eval_shape(start, key)[0])
+    key = jax.random.split(key, seeds) if seeds > 1 else key
+    state = [jax.vmap(start)(key) if seeds > 1 else start(key)]
+
+    def run():
+        state[0], loss = epochs.resident(state[0], data, key)
+        jax.block_until_ready(loss)
+
+    return run, size
+
+
+def work_of(slug, mode, size, tokens, length, encoder_size):
+    """(FLOP per row and step of the head, steps per batch, FLOP per row of encoding in the step).
+
+    A gradient step takes three times the forward products, the first layer twice: nothing needs the gradient of its
+    input (see `s2f.heads.layers`).
+    """
+    per_token = tokens if any(f"-{reduction}-" in slug for reduction in ("sum", "mean", "max")) else 1
+    products = {module: 2 if module.endswith("hidden_0") else 3 for module in size}
+    head = sum(2 * products[m] * np.prod(leaves["w"]) for m, leaves in size.items() if "w" in leaves) * per_token
+    key, low = jax.random.key(0), jnp.zeros(1, jnp.int32)
+    draw = jax.eval_shape(augmentation.build(mode), key, low, low)
+    steps = (draw.view if draw.view is not None else draw.shift).shape[0]
+    share = {"hybrid": 0.5}.get(mode["kind"], 1.0) if augmentation.encodes(mode) else 0.0
+    return head, steps, share * steps * encoder_flop(encoder_size, length)
+
+
+def encoder_flop(size, length, plan=None):
+    """FLOP of one window through AlphaGenome's encoder, two per multiply-add; with a `_flank_reuse.Plan` what is left.
+
+    15.25 GFLOP for the full size at 600 bp.
+    """
+    width, step = alphagenome_network.SIZES[size]
+    left = [plan.crop[1] - plan.crop[0], *(end - begin for begin, *_, end in plan.splices)] if plan else [length]
+    valid = len(left) - 1 if plan else 0  # stages without zeros beside them: each convolution shortens them
+    total = 0
+    for stage in range(alphagenome_network.BLOCKS + 1):
+        n = left[stage] if stage < len(left) else length
+        inner = stage < valid
+        if stage == 0:
+            total += (n - 14 * inner) * 15 * 4 * width + (n - 18 * inner) * 5 * width**2
+        else:
+            old, width = width, width + step
+            total += (n - 4 * inner) * 5 * old * width + (n - 8 * inner) * 5 * width**2
+        length = -(-length // 2)
+    return 2 * total
+
+
+def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
+    """`step()`: one batch as the field trains, blocking at its end; the head is the same network.
+
+    Per batch: rows are gathered on the host and made float32 there, one compiled step per view follows, whose
+    optimiser carries the whole model, `extra_parameters` zeros beside the head, without donating its buffers; the loss
+    is fetched after each step. Modes that encode send float one-hot windows and standardise the weights in each step.
+    """
+    network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
+    rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
+    encodes = augmentation.encodes(mode) and mode["kind"] != "hybrid"
+    own = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
+    parameters = {"head": own, "rest": jnp.zeros(extra_parameters, jnp.float32)}
+    state = [(parameters, optimiser.init(parameters))]
+    if encodes:
+        weights, definition = tables["weights"], alphagenome_network.network(encoder["size"], encoder["precision"])
+
+    @jax.jit
+    def step(state, weights, key, x, y):
+        parameters, moments = state
+
+        def loss_of(parameters):
+            embedding = definition.apply(*weights, x)[0][0].astype(jnp.float32) if encodes else x
+            return jnp.mean((network.apply(parameters["head"], key, embedding, is_training=True) - y) ** 2)
+
+        loss, gradient = jax.value_and_grad(loss_of)(parameters)
+        change, moments = optimiser.update(gradient, moments, parameters)
+        return (optax.apply_updates(parameters, change), moments), loss
+
+    random = np.random.default_rng(0)
+    labels, windows = np.asarray(tables["labels"]), tables["host_windows"]
+    both = mode["kind"] in ("no_shift", "multi_shift")
+
+    def batch():
+        chosen = random.integers(0, rows, batch_size)
+        for view in tables["views"][: 1 + both]:
+            x = np.eye(5, 4, dtype=np.float32)[windows[chosen]] if encodes else view[chosen].astype(np.float32)
+            state[0], loss = step(state[0], weights if encodes else None, jax.random.key(0), x, labels[chosen])
+            float(loss)
+
+    return batch
+
+
+def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precision, naive_parameters, seeds):
+    """Print one line per head and mode. `encoder` was built of `spec`; embeddings are random: of its own shape in modes
+    that run it, else of AlphaGenome's."""
+    print(
+        f"\nhead training, {rows:,} rows, batch {batch_size}, {precision}, heads at a time: {seeds}, "
+        "embeddings T x D in bfloat16 on the device\n"
+        f"modes that encode run AlphaGenome's {spec['size']} size in {spec['precision']} on {LENGTH} bp in every step\n"
+        "naive: the same work as the field does it: rows gathered on the host, a compiled step per batch, AdamW over "
+        f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, nothing donated\n"
+        "of ...: share of the rate measured beside it, in the median turn; full epoch: extrapolated to "
+        f"{FULL_ROWS:,} rows (no_shift and multi_shift: x 2 strands)"
+    )
+    print(
+        f"{'head':24s}{'mode':>12s}{'T x D':>10s}{'rows/s':>10s}{'GFLOP/s':>10s}{header(limits)}{'peak GB':>9s}"
+        f"{'x naive':>9s}  full epoch"
+    )
+    for kind in modes:
+        mode = {"kind": kind, **OPTIONS.get(kind, {})}
+        tokens, channels = (encoder.tokens(LENGTH), encoder.channels) if augmentation.encodes(mode) else SHAPE
+        tables = make_tables(mode, rows, tokens, channels, spec)
+        for slug in slugs:
+            reset_peak()
+            run, size = start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds)
+            run()
+            peak = peak_gb()
+            naive = naive_training(slug, mode, spec, tables, batch_size, naive_parameters)
+            turns = Turns({limit.name: limit.run for limit in limits} | {"ours": run, "naive": naive}, repeats)
+            del run, naive  # and what they hold, before the next peak
+
+            head, steps, encoding = work_of(slug, mode, size, tokens, LENGTH, spec["size"])
+            done = rows * seeds  # each head draws its own batches, and encodes them
+            flop, rate = done * (head * steps + encoding), done / turns.best("ours")
+            parameters = sum(int(np.prod(shape)) for leaves in size.values() for shape in leaves.values())
+            moved = steps * (done * tokens * channels * 2 + -(-done // batch_size) * ADAMW_BYTES * parameters)
+            amounts = [moved if limit.name == "memory" else flop for limit in limits]
+            faster = turns.ratio("naive", "ours") * done / batch_size
+            print(
+                f"{slug:24s}{kind:>12s}{f'{tokens} x {channels}':>10s}{rate:10,.0f}{rate * flop / done / 1e9:10,.1f}"
+                + shares(limits, turns, "ours", amounts)
+                + f"{peak:9.2f}{faster:9.1f}  {duration(FULL_ROWS / rate)} (extrapolated)",
+                flush=True,
+            )
+
+
+def make_tables(mode, rows, tokens, channels, spec):
+    """Random embeddings of each view on the host and, as the trainer holds them, on the device; labels and windows."""
+    random = np.random.Generator(np.random.PCG64(0))
+    count = len(augmentation.views(mode))
+    first = random.standard_normal((rows, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)
+    views = [np.roll(first, number, axis=0) for number in range(count)]
+    codes = random.integers(0, 4, (rows, LENGTH + 30), np.uint8)
+    tables = {
+        "views": views,
+        "table": jnp.concatenate([jnp.asarray(view) for view in views]),
+        "labels": jnp.asarray(random.standard_normal(rows, np.float32)),
+        "stretches": jnp.asarray(codes),
+        "host_windows": codes[:, 15 : 15 + LENGTH],
+    }
+    if augmentation.encodes(mode):
+        from s2f.encoders import alphagenome
+
+        tables["weights"] = jax.device_put(alphagenome.random_weights(spec["size"], 0))
+    return tables
+
+
+def duration(seconds):
+    """Text of a time."""
+    return (
+        f"{seconds:.1f} s"
+        if seconds < 120
+        else f"{seconds / 60:.1f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
