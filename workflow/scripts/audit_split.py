@@ -1,0 +1,29 @@
+"""Measure how close the test and val rows of a split come to its train rows."""
+
+import argparse
+from functools import partial
+
+from s2f.audit import audit, summary
+from s2f.files import read_table, run, write_table
+from s2f.rows import read_rows
+
+COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group"]
+
+
+def main():
+    """Read rows and split, align the evaluated rows with the others, write one line per row, print a summary."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--split", required=True, help="table of the split")
+    parser.add_argument("--threshold", type=int, default=60, help="score from which the summary counts a leak")
+    parser.add_argument("--threads", type=int, default=1, help="threads to use")
+    parser.add_argument("--out", required=True, help="table to write")
+    arguments = parser.parse_args()
+    split = read_table(arguments.split, ["row_id", "split"], "split")
+    table = audit(read_rows(arguments.rows, COLUMNS), split, arguments.threads, partial(print, flush=True))
+    print(summary(table, arguments.threshold).to_string(index=False, float_format="{:.4g}".format))
+    write_table(arguments.out, table)
+
+
+if __name__ == "__main__":
+    run(main)
