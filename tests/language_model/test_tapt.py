@@ -1,0 +1,336 @@
+"""Task-adaptive training: what it reads, that it learns, that a kill changes nothing, and what others can load."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import safetensors.torch
+import torch
+import transformers
+
+from s2f import encoders, files, rows
+from s2f.files import InputError
+from s2f.language_model import configuration, folder, loading, tapt, tokenizer, windows
+
+TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+SHORT = {"size": "toy", "steps": 6, "batch_size": 8, "micro_batch": 8, "validate_every": 4, "checkpoint_every": 2}
+
+
+@pytest.fixture(autouse=True)
+def toy(monkeypatch):
+    monkeypatch.setitem(configuration.SIZES, "toy", TOY)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # for a network this small more threads only wait for each other
+    yield
+    torch.set_num_threads(threads)
+
+
+def settings(**more):
+    return tapt.Settings.from_spec({**SHORT, **more})
+
+
+def repeats(count, seed=0, length=40):
+    """Sequences that repeat a word of three letters from a random phase on: easy to predict from their context."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    return [("ACT" * length)[phase : phase + length] for phase in random.integers(0, 3, count)]
+
+
+def train(tmp_path, seed=7, texts=None, report=lambda line: None, **more):
+    texts = texts or [f"{'ACGT'[i % 4] * 5}{sequence}" for i, sequence in enumerate(repeats(30))]
+    return tapt.train(texts, repeats(5, 1), settings(**more), seed, tmp_path / "checkpoint", report)
+
+
+def weights(trained):
+    return loading.fingerprint(trained.model)
+
+
+# learning
+
+
+def test_it_learns_what_can_be_predicted(tmp_path):
+    found = train(tmp_path, texts=repeats(64), steps=90, learning_rate=1e-2, batch_size=8, validate_every=45)
+    assert [entry["step"] for entry in found.history] == [0, 45, 90]
+    assert found.history[0]["train_loss"] is None and found.history[0]["val_loss"] > 1.2
+    assert found.history[-1]["val_loss"] < 0.7  # a letter at random costs ln 3 = 1.10
+    assert found.record["history"] == found.history
+
+
+def test_micro_batches_of_any_size_give_the_same_step(tmp_path):
+    texts = [sequence[: 20 + 5 * (i % 4)] for i, sequence in enumerate(repeats(30))]  # padded where they differ
+    whole = train(tmp_path, texts=texts, steps=2, checkpoint_every=9)
+    parts = train(tmp_path, texts=texts, steps=2, checkpoint_every=9, micro_batch=3)
+    for name, tensor in whole.model.state_dict().items():
+        torch.testing.assert_close(parts.model.state_dict()[name], tensor, rtol=0, atol=2e-5)
+
+
+def test_loss_equals_that_of_transformers_on_padded_windows():
+    model = loading.from_seed(configuration.make("toy"), 0, "masked_lm")
+    ids = tokenizer.tokenize(["ACGTACGT", "ACGTNACGTTGCATT", "AC"])
+    inputs, labels = tapt.mask(ids, 0.4, np.random.Generator(np.random.PCG64(0)))
+    tensors = {"input_ids": torch.from_numpy(inputs).long(), "labels": torch.from_numpy(labels)}
+    with torch.no_grad():
+        expected = model(**tensors, attention_mask=torch.from_numpy(ids != tokenizer.PAD).long()).loss
+        found = tapt.masked_loss(model, ids, inputs, labels) / (labels != -100).sum()
+        half = tapt.masked_loss(model, ids, inputs, labels, "bfloat16") / (labels != -100).sum()
+    assert float(found) == pytest.approx(float(expected), abs=1e-6)
+    assert float(half) == pytest.approx(float(expected), abs=1e-2)
+
+
+def test_every_window_is_seen_once_per_epoch():
+    texts = np.array(["A" * n for n in range(1, 11)], object)
+    choice = settings(batch_size=5)
+    for epoch in range(2):
+        seen = [tapt._batch(texts, step, choice, 3)[0] for step in (2 * epoch, 2 * epoch + 1)]
+        lengths = sorted(int(n) - 2 for ids in seen for n in (ids != tokenizer.PAD).sum(1))
+        assert lengths == list(range(1, 11))
+    assert not np.array_equal(tapt._order(10, 0, 3), tapt._order(10, 1, 3))
+
+
+def test_schedule_rises_over_the_warm_up_and_falls_to_nearly_nothing():
+    choice = settings(steps=100, warmup=0.1)
+    rates = [tapt.schedule(step, choice) for step in range(100)]
+    assert rates[:10] == pytest.approx(np.arange(1, 11) / 10)
+    assert max(rates) == pytest.approx(1) and rates[99] == pytest.approx(1 / 91)
+    assert (np.diff(rates[9:]) < 0).all()
+    assert all(0 < tapt.schedule(0, settings(steps=1, warmup=w)) <= 1 for w in (0, 0.05, 0.9))
+
+
+def test_loss_of_letter_frequencies():
+    labels = np.array([[tokenizer.VOCABULARY.index(letter) for letter in "AAC"] + [-100]])
+    # one is added to each count: A 4, C 2, G 1, T 3
+    assert tapt.letters_loss(["AAAC", "UtNN"], labels) == pytest.approx(-(2 * np.log(0.4) + np.log(0.2)) / 3)
+
+
+def test_seed_decides_and_nothing_else(tmp_path):
+    torch.manual_seed(0)
+    first = weights(train(tmp_path / "a"))
+    torch.manual_seed(1)
+    assert weights(train(tmp_path / "b")) == first
+    assert weights(train(tmp_path / "c", seed=8)) != first
+
+
+def test_what_is_never_called_keeps_its_weights(tmp_path):
+    before = loading.from_seed(configuration.make("toy"), 0, "masked_lm").state_dict()
+    after = train(tmp_path).model.state_dict()
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert same == {
+        "esm.contact_head.regression.weight", "esm.contact_head.regression.bias", "esm.rotary_embeddings.inv_freq"
+    }  # fmt: skip
+    assert not after["esm.embeddings.word_embeddings.weight"][tokenizer.PAD].any()
+
+
+# kills
+
+
+class Killed(BaseException):
+    """What ends a run at a chosen step."""
+
+
+@pytest.mark.parametrize("last", [2, 3, 5])
+def test_a_killed_run_continues_to_the_same_bits(tmp_path, monkeypatch, last):
+    expected = train(tmp_path / "whole")
+    update = tapt._update
+
+    def deadly(model, optimiser, batch, choice, step):
+        if step == last:
+            raise Killed
+        return update(model, optimiser, batch, choice, step)
+
+    monkeypatch.setattr(tapt, "_update", deadly)
+    with pytest.raises(Killed):
+        train(tmp_path)
+    monkeypatch.setattr(tapt, "_update", update)
+    lines = []
+    found = train(tmp_path, report=lines.append)
+    assert f"continues after step {last // 2 * 2} of 6" in lines[1]
+    assert weights(found) == weights(expected)
+    assert found.history == expected.history
+
+
+def test_a_checkpoint_of_another_run_is_not_continued(tmp_path):
+    for more in ({"learning_rate": 2e-4}, {"seed": 8}, {"texts": repeats(9)}, {"start": {"random": 1}}):
+        train(tmp_path)
+        lines = []
+        found = train(tmp_path, report=lines.append, **more)
+        assert lines and not any("continues" in line for line in lines)
+    assert weights(found) == weights(train(tmp_path / "fresh", **more))
+
+
+def test_a_broken_checkpoint_is_named(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(b"x" * 99)
+    with pytest.raises(InputError, match=r"checkpoint: broken checkpoint .*; delete it and run again"):
+        train(tmp_path)
+
+
+# what it writes
+
+
+def saved(tmp_path, **more):
+    trained = train(tmp_path, **more)
+    folder.save(tmp_path / "out", trained.model, trained.record)
+    return trained, tmp_path / "out"
+
+
+def test_transformers_loads_the_folder(tmp_path):
+    trained, out = saved(tmp_path)
+    model = transformers.AutoModelForMaskedLM.from_pretrained(out)
+    probe = transformers.AutoTokenizer.from_pretrained(out)("ACGTNACGT", return_tensors="pt")
+    with torch.no_grad():
+        torch.testing.assert_close(model(**probe).logits, trained.model(**probe).logits, rtol=0, atol=1e-5)
+    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(out, num_labels=2)
+    assert torch.equal(
+        classifier.esm.encoder.layer[1].output.dense.weight, trained.model.esm.encoder.layer[1].output.dense.weight
+    )
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "config.json", "model.safetensors", "model.json",
+        "vocab.txt", "tokenizer_config.json", "special_tokens_map.json",
+    }  # fmt: skip
+
+
+def test_the_encoder_reads_the_folder_and_training_starts_from_it(tmp_path):
+    trained, out = saved(tmp_path)
+    encoder = encoders.build({"kind": "lamar", "size": "toy", "weights": {"tapt": str(out)}})
+    assert encoder.provenance == ("task-adaptive training, 6 steps of 8 windows, from random weights, seed 0, layer02")
+    assert encoder.licence == "none (random weights)"
+    direct = {"kind": "lamar", "size": "toy", "weights": {"path": str(out)}}
+    assert encoder.fingerprint == encoders.build(direct).fingerprint
+    model, origin, licence = tapt.start(settings(start={"path": str(out)}, licence="MIT"))
+    assert loading.fingerprint(model) == weights(trained) == trained.record["weights_sha256"]
+    assert (origin, licence) == ("LAMAR, checkpoint out", "MIT")
+
+
+def test_the_encoder_refuses_other_sizes_and_weights_than_recorded(tmp_path):
+    spec = {"kind": "lamar", "size": "toy", "weights": {"tapt": str(saved(tmp_path)[1])}}
+    with pytest.raises(InputError, match=r"model.json: size is 'toy', expected 'lamar-mini'"):
+        encoders.build({**spec, "size": "lamar-mini"})
+    other = loading.from_seed(configuration.make("toy"), 0, "masked_lm").state_dict()
+    safetensors.torch.save_file(other, tmp_path / "out" / "model.safetensors")
+    with pytest.raises(InputError, match=r"model.json: model.safetensors is not the file that was written with it"):
+        encoders.build(spec)
+    files.write_json(tmp_path / "out" / "model.json", {"kind": "head"})
+    with pytest.raises(InputError, match=r"model.json: format is None, expected 's2f-tapt-1'"):
+        encoders.build(spec)
+
+
+def test_weights_without_a_language_model_head_are_no_start(tmp_path):
+    state = loading.from_seed(configuration.make("toy"), 0).state_dict()
+    safetensors.torch.save_file(state, tmp_path / "model.safetensors")
+    with pytest.raises(InputError, match=r"lm_head.bias is missing"):
+        train(tmp_path, start={"path": str(tmp_path)})
+
+
+# settings
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"epochs": 3}, "unknown key 'epochs'"),
+        ({"size": "huge"}, "size is 'huge'"),
+        ({"steps": 0}, "steps is 0, expected a whole number above 0"),
+        ({"mask_share": 1.0}, "mask_share must lie between 0 and 1"),
+        ({"precision": "half"}, "precision is 'half'"),
+        ({"start": {"seed": 0}}, r"start is {'seed': 0}, expected {random: SEED} or {path: FOLDER}"),
+        ({"learning_rate": 1e30, "clip": 1e30}, "is not finite; lower learning_rate"),
+    ],
+)
+def test_bad_settings(tmp_path, more, message):
+    with pytest.raises(InputError, match=message):
+        train(tmp_path, **more)
+
+
+# windows
+
+
+def dataset(tmp_path, name, table, parts):
+    """Paths of a rows table and a split table."""
+    frame = rows.canonical(pd.DataFrame(table), name)
+    rows.write_rows(tmp_path / f"{name}.parquet", frame)
+    split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
+    files.write_table(tmp_path / f"{name}.tsv", split)
+    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.tsv"
+
+
+def located(letters, starts, label=1.0):
+    return {
+        "row_id": [f"r{i}" for i in range(len(starts))], "sequence": letters, "label": label,
+        "chrom": "chr1", "start": starts, "end": [start + 10 for start in starts], "strand": "+",
+    }  # fmt: skip
+
+
+def test_windows_held_out_by_any_dataset_do_not_train(tmp_path):
+    words = ["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA", "ACCCACGTAA"]
+    one = dataset(tmp_path, "one", located(words, [0, 100, 200, 300, 400, 500]), ["train"] * 4 + ["val", "test"])
+    # the same locus as a train row of the first is tested here; the same sequence as another's is in val here
+    second = located(["GGGGGCCCCC", words[1], "CCCCCTTTTT", "ATATATATAT"], [5, 900, 1000, 1100])
+    two = dataset(tmp_path, "two", second, ["test", "val", "train", "excluded"])
+    found = windows.of_datasets([one, two])
+    assert set(found["train"]["sequence"]) == {words[2], words[3], "CCCCCTTTTT"}
+    assert set(found["val"]["sequence"]) == {words[4], words[1]}
+
+
+def test_only_bound_windows(tmp_path):
+    words = ["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA", "ACCCACGTAA"]
+    table = located(words, range(0, 600, 100), [1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
+    paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "val", "test"])
+    found = windows.of_datasets([paths], positives=True)
+    assert {part: set(frame["sequence"]) for part, frame in found.items()} == {
+        "train": {words[0], words[2]}, "val": {words[3]}
+    }  # fmt: skip
+    with pytest.raises(InputError, match="no window is left in part 'val'"):
+        table["label"] = [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
+        windows.of_datasets([dataset(tmp_path, "two", table, ["train"] * 3 + ["val", "val", "test"])], positives=True)
+
+
+# the program
+
+
+@pytest.mark.slow
+def test_program_survives_a_kill(tmp_path, root):
+    random = np.random.Generator(np.random.PCG64(0))
+    words = ["".join("ACGT"[i] for i in random.integers(0, 4, 60)) for _ in range(300)]
+    table = {"row_id": [f"r{i}" for i in range(300)], "sequence": words, "label": 1.0}
+    table, split = dataset(tmp_path, "one", table, ["train"] * 200 + ["val"] * 50 + ["test"] * 50)
+    spec = {"size": "lamar-mini", "steps": 60, "batch_size": 16, "validate_every": 20, "checkpoint_every": 5}
+
+    def start(name):
+        command = [sys.executable, "-m", "tapt", "--rows", table, "--split", split, "--name", "toy", "--spec"]
+        command += [json.dumps(spec), "--study-seed", "1", "--threads", "1", "--out", tmp_path / name]
+        environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
+        return subprocess.Popen([*map(str, command), "--history", str(tmp_path / f"{name}.tsv")], env=environment)
+
+    assert start("whole").wait() == 0
+    checkpoint = tmp_path / ".killed.checkpoint"
+    process = start("killed")
+    while not checkpoint.is_file() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "killed").exists()
+    assert start("killed").wait() == 0
+    assert not checkpoint.exists()
+    for name in ("model.safetensors", "config.json", "vocab.txt"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
+    assert (tmp_path / "whole.tsv").read_text() == (tmp_path / "killed.tsv").read_text()
+    record = json.loads((tmp_path / "killed" / "model.json").read_text())
+    assert record["train_windows"] == 200 and record["seed"] and record["train_rows_sha256"]
+
+
+@pytest.mark.slow
+def test_training_on_real_windows_beats_the_frequencies_of_letters(tmp_path, shared):
+    table = pd.read_csv(shared / "data" / "eclip" / "csv_101nt" / "QKI_K562_IDR" / "train.csv")
+    texts = table["sequence"].tolist()
+    spec = {
+        "size": "lamar-mini", "steps": 200, "batch_size": 32, "learning_rate": 1e-3, "warmup": 0.2,
+        "validate_every": 100, "validation_windows": 200,
+    }  # fmt: skip
+    found = tapt.train(texts[:-200], texts[-200:], tapt.Settings.from_spec(spec), 0, tmp_path / "checkpoint", print)
+    assert found.history[-1]["val_loss"] < found.record["letters_loss"] - 0.03
+    assert found.record["letters_loss"] < found.history[0]["val_loss"]

@@ -1,0 +1,42 @@
+"""The folder of a trained language model: what transformers reads, and `model.json`, the record of how it was made."""
+
+from pathlib import Path
+
+import safetensors.torch
+
+from s2f import files
+from s2f.files import InputError
+from s2f.language_model import tokenizer
+
+FORMAT = "s2f-tapt-1"
+WEIGHTS = "model.safetensors"
+
+
+def save(folder, model, record):
+    """Write `config.json`, `model.safetensors` and the files of the tokenizer, which `Auto...from_pretrained` of
+    transformers reads, and `model.json`: the dict `record`, the format and the hash of the weights."""
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    model.config.architectures = [type(model).__name__]
+    model.config.save_pretrained(folder)
+    # not save_pretrained of the model, which decides by itself what is tied
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    safetensors.torch.save_file(state, folder / WEIGHTS, {"format": "pt"})
+    tokenizer.save(folder)
+    more = {"format": FORMAT, "model_sha256": files.sha256_file(folder / WEIGHTS)}
+    files.write_json(folder / "model.json", {**record, **more})
+
+
+def read_record(folder, size):
+    """The record of a folder made by task-adaptive training. Raises `InputError` when there is none, when it is of
+    another size, or when its weights are not those that were written with it."""
+    path = Path(folder) / "model.json"
+    record = files.read_json(path)
+    if record.get("format") != FORMAT:
+        raise InputError(f"{path}: format is {record.get('format')!r}, expected {FORMAT!r}")
+    if record["settings"]["size"] != size:
+        raise InputError(f"{path}: size is {record['settings']['size']!r}, expected {size!r}")
+    weights = path.with_name(WEIGHTS)
+    if not weights.is_file() or files.sha256_file(weights) != record["model_sha256"]:
+        raise InputError(f"{path}: {WEIGHTS} is not the file that was written with it; train again")
+    return record

@@ -1,0 +1,284 @@
+"""Task-adaptive training: the masked-language-model loss on the windows of a task, before any label is used.
+
+Defaults of the optimiser are those of LAMAR's pretraining (AdamW, betas .9 and .98, weight decay .01 on matrices,
+warm-up over 5 % of the steps, linear decay, gradients clipped at norm 1; zhw-e8/LAMAR, pretrain script).
+
+Every draw follows from the seed and the number of the step, so that a checkpoint holds tensors and no generator, and a
+run that was killed gives the same bits as one that was not (on a CPU with the same number of threads; on a GPU up to
+its atomic additions).
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+
+from s2f import files, provenance
+from s2f.files import InputError
+from s2f.language_model import configuration, loading, tokenizer
+from s2f.language_model.masking import IGNORED, mask
+from s2f.provenance import derived_seed
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run."""
+
+    size: str = "lamar"
+    start: dict = field(
+        default_factory=lambda: {"random": 0}
+    )  # or {"path": FOLDER}, weights with a language-model head
+    licence: str = ""  # notice of the weights at start.path
+    positives: bool = False  # only windows with label 1
+    steps: int = 1000
+    batch_size: int = 64  # windows per step
+    micro_batch: int = 32  # windows per forward pass: less memory, equal result up to rounding
+    learning_rate: float = 1e-4
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient
+    mask_share: float = 0.15
+    precision: str = "float32"  # or bfloat16
+    validation_windows: int = 1024  # at most
+    validate_every: int = 100  # steps; a row of the history each
+    checkpoint_every: int = 100  # steps; what a kill costs
+
+    @staticmethod
+    def from_spec(spec):
+        """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
+        known = {item.name: item for item in fields(Settings)}
+        unknown = sorted(set(spec) - set(known))
+        if unknown:
+            raise InputError(f"tapt: unknown key {unknown[0]!r}; known: {', '.join(known)}")
+        settings = Settings(**spec)
+        configuration.check_size(settings.size)
+        for name in ("steps", "batch_size", "micro_batch", "validation_windows", "validate_every", "checkpoint_every"):
+            if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
+                raise InputError(f"tapt: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
+        if not 0 < settings.mask_share < 1 or not 0 <= settings.warmup < 1:
+            raise InputError("tapt: mask_share must lie between 0 and 1, and warmup too")
+        if settings.precision not in ("float32", "bfloat16"):
+            raise InputError(f"tapt: precision is {settings.precision!r}, expected float32 or bfloat16")
+        return settings
+
+
+@dataclass
+class Trained:
+    """Outcome: the model after the last step, its history (a dict per validation), and its record `model.json`."""
+
+    model: torch.nn.Module
+    history: list
+    record: dict
+
+
+def start(settings):
+    """(model with a language-model head, where its weights are from, their licence)."""
+    config = configuration.make(settings.size)
+    match settings.start:
+        case {"random": int(seed), **rest} if not rest:
+            model = loading.from_seed(config, seed, "masked_lm")
+            return model, f"random weights, seed {seed}", "none (random weights)"
+        case {"path": str(folder), **rest} if not rest:
+            configuration.check_folder(folder, settings.size)
+            model = loading.from_folder(folder, config, "masked_lm")
+            licence = settings.licence or "licence of the starting weights unknown to this workflow"
+            return model, f"LAMAR, checkpoint {Path(folder).name}", licence
+    raise InputError(f"tapt: start is {settings.start!r}, expected {{random: SEED}} or {{path: FOLDER}}")
+
+
+def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
+    """Train on texts `train_windows`, follow the loss on `val_windows`; returns `Trained`.
+
+    `checkpoint`: path of the file that is written every `checkpoint_every` steps and continued from where it is of the
+    same run (settings, seed, windows, code); of another, it is ignored. The caller deletes it when the result is safe.
+    `report` takes a line of text per validation. Raises `InputError` for settings that do not fit and for a loss that
+    is not finite.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model, origin, licence = start(settings)
+    identity = _identity(train_windows, val_windows, settings, seed, loading.fingerprint(model))
+    model = model.to(device).train()
+    optimiser = _optimiser(model, settings)
+    windows = np.array(train_windows, object)
+    held = _validation(val_windows, settings, seed)
+    done, history, losses = _resume(checkpoint, identity, model, optimiser)
+    letters = letters_loss(train_windows, held[2])
+    report(f"validation loss of the frequencies of letters alone: {letters:.4f} nats")
+    if done:
+        report(f"{checkpoint}: continues after step {done} of {settings.steps}")
+    else:
+        history = [{"step": 0, "learning_rate": 0.0, "train_loss": None, "val_loss": _loss_of(model, held, settings)}]
+        report(_line(history[-1], settings))
+    for step in range(done, settings.steps):
+        rate = settings.learning_rate * schedule(step, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        losses.append(_update(model, optimiser, _batch(windows, step, settings, seed), settings, step))
+        after = step + 1
+        if after % settings.validate_every == 0 or after == settings.steps:
+            value = _loss_of(model, held, settings)
+            mean = float(np.mean(losses))
+            history.append({"step": after, "learning_rate": rate, "train_loss": mean, "val_loss": value})
+            losses = []
+            report(_line(history[-1], settings))
+        if after % settings.checkpoint_every == 0 and after < settings.steps:
+            progress = {"step": after, "history": history, "losses": losses}  # losses: since the last validation
+            _save_checkpoint(checkpoint, identity, progress, model, optimiser)
+    made = f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, from {origin}"
+    record = {
+        "kind": "tapt", "settings": asdict(settings), "seed": seed, "provenance": made, "licence": licence,
+        "history": history, "letters_loss": letters, "train_windows": len(train_windows),
+        "val_windows": len(held[0]), "weights_sha256": loading.fingerprint(model),
+        "versions": provenance.versions("torch", "transformers", "safetensors", "numpy"),
+    }  # fmt: skip
+    return Trained(model.eval(), history, record)
+
+
+def letters_loss(train_windows, labels):
+    """Mean loss (nats) at the targets of `labels` of a model that knows the frequencies of letters alone."""
+    text = "".join(train_windows).upper().replace("U", "T")
+    bases = list(tokenizer.BASES)
+    counts = np.array([1 + text.count(tokenizer.VOCABULARY[base]) for base in bases])
+    targets = np.array([(labels == base).sum() for base in bases])
+    return float(-(targets * np.log(counts / counts.sum())).sum() / max(1, targets.sum()))
+
+
+def schedule(step, settings):
+    """Learning rate of a step (from 0) as a share of the highest: linear warm-up, then linear to 0 after the last."""
+    warm = max(1, round(settings.warmup * settings.steps))
+    return min((step + 1) / warm, (settings.steps - step) / max(1, settings.steps - warm + 1))
+
+
+# one step
+
+
+def _batch(windows, step, settings, seed):
+    """(ids, inputs, labels) of a step, sorted by length so that micro-batches need little padding."""
+    places = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size)
+    chosen = [windows[_order(len(windows), p // len(windows), seed)[p % len(windows)]] for p in places.tolist()]
+    ids = tokenizer.tokenize(sorted(chosen, key=len))
+    return ids, *mask(ids, settings.mask_share, _generator(seed, "mask", step))
+
+
+@lru_cache(2)
+def _order(count, epoch, seed):
+    return _generator(seed, "order", epoch).permutation(count)
+
+
+def _generator(*names):
+    return np.random.Generator(np.random.PCG64(derived_seed("tapt", *names)))
+
+
+def _validation(windows, settings, seed):
+    """(ids, inputs, labels) of the validation windows, at most so many, masked once and for all."""
+    order = _generator(seed, "validation").permutation(len(windows))[: settings.validation_windows]
+    ids = tokenizer.tokenize(sorted((windows[i] for i in order), key=len))
+    return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"))
+
+
+def masked_loss(model, ids, inputs, labels, precision="float32"):
+    """Sum of the cross-entropy (nats) over the targets of a batch; all three (B, T), the head sees targets only."""
+    longest = int((ids != tokenizer.PAD).sum(1).max())
+    device = model.lm_head.bias.device
+    ids, inputs, labels = (torch.from_numpy(array[:, :longest]).to(device).long() for array in (ids, inputs, labels))
+    padding = (ids == tokenizer.PAD).any()
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        hidden = model.esm(inputs, attention_mask=(ids != tokenizer.PAD).long() if padding else None).last_hidden_state
+        logits = model.lm_head(hidden[labels != IGNORED])
+    return F.cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum")
+
+
+def _update(model, optimiser, batch, settings, step):
+    """One step of the optimiser; returns the mean loss per target."""
+    targets = max(1, int((batch[2] != IGNORED).sum()))
+    optimiser.zero_grad(set_to_none=True)
+    total = 0.0
+    for part in _micro(batch, settings):
+        loss = masked_loss(model, *part, settings.precision) / targets
+        loss.backward()
+        total += loss.detach()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+    if not torch.isfinite(norm):
+        raise InputError(f"tapt: the gradient of step {step} is not finite; lower learning_rate")
+    optimiser.step()
+    return float(total)
+
+
+def _micro(batch, settings):
+    for place in range(0, len(batch[0]), settings.micro_batch):
+        yield [array[place : place + settings.micro_batch] for array in batch]
+
+
+def _loss_of(model, batch, settings):
+    """Mean loss per target of the validation windows."""
+    model.eval()
+    with torch.inference_mode():
+        total = sum(float(masked_loss(model, *part, settings.precision)) for part in _micro(batch, settings))
+    model.train()
+    return total / max(1, int((batch[2] != IGNORED).sum()))
+
+
+def _optimiser(model, settings):
+    """AdamW; no decay on biases and normalisations, as transformers' trainer does it."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    model.esm.contact_head.requires_grad_(False)  # never called
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
+
+
+def _line(entry, settings):
+    rest = "" if entry["train_loss"] is None else f", training loss {entry['train_loss']:.4f}"
+    return f"step {entry['step']} of {settings.steps}: validation loss {entry['val_loss']:.4f} nats{rest}"
+
+
+# checkpoints
+
+
+def _identity(train_windows, val_windows, settings, seed, weights):
+    """What must be equal for a checkpoint to be continued, as text."""
+    windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
+    code = provenance.code_fingerprint("s2f.language_model.tapt")
+    parts = [asdict(settings), seed, weights, windows, code, torch.__version__]
+    return json.dumps(parts, sort_keys=True)
+
+
+def _save_checkpoint(path, identity, progress, model, optimiser):
+    tensors = {f"model {name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        for moment, tensor in optimiser.state.get(parameter, {}).items():
+            tensors[f"{moment} {name}"] = tensor.detach()
+    notes = {"identity": identity, "progress": json.dumps(progress)}
+    with files.atomic(path) as temporary:
+        safetensors.torch.save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, temporary, notes)
+
+
+def _resume(path, identity, model, optimiser):
+    """(steps done, history, losses) of a checkpoint of the same run, which enters model and optimiser; else nothing."""
+    if not Path(path).is_file():
+        return 0, [], []
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            notes = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except safetensors.SafetensorError as error:
+        raise InputError(f"{path}: broken checkpoint ({error}); delete it and run again") from None
+    if notes.get("identity") != identity:
+        return 0, [], []
+    model.load_state_dict({n.removeprefix("model "): t for n, t in tensors.items() if n.startswith("model ")})
+    for name, parameter in model.named_parameters():
+        moments = {moment: tensors[f"{moment} {name}"] for moment in MOMENTS if f"{moment} {name}" in tensors}
+        if moments:
+            optimiser.state[parameter] = {m: t.to(parameter.device) for m, t in moments.items()}
+    progress = json.loads(notes["progress"])
+    return progress["step"], progress["history"], progress["losses"]

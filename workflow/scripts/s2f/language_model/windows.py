@@ -1,0 +1,39 @@
+"""Windows for task-adaptive training: the training rows of datasets, without what any of their splits holds out."""
+
+import numpy as np
+import pandas as pd
+
+from s2f.files import InputError, read_table
+from s2f.rows import read_rows
+from s2f.splits import PARTS, check_split, clusters
+
+
+def of_datasets(pairs, positives=False):
+    """{"train": rows, "val": rows} of several datasets, each a pair of paths (rows.parquet, table of its split).
+
+    A row counts for the part that protects the evaluation most among all rows it is linked with (equal sequence in
+    either orientation, overlapping coordinates, one pair or group), of whatever dataset: what one dataset tests on
+    never trains. `positives`: only rows whose label is 1, the bound windows of a classification. Equal sequences
+    appear once. Raises `InputError` when a part is left empty.
+    """
+    frames = []
+    for number, (path, split) in enumerate(pairs):
+        rows = read_rows(path)
+        parts = check_split(rows, read_table(split, ["row_id", "split"], "split"))
+        rank = pd.Index(PARTS).get_indexer(parts)  # -1 where excluded
+        names = {name: rows[name].where(rows[name] == "", f"{number} " + rows[name]) for name in ("pair_id", "group")}
+        frames.append(rows.assign(rank=rank, **names))
+    rows = pd.concat(frames, ignore_index=True)
+    label = clusters(rows)
+    highest = np.full(label.max() + 1, -1)
+    np.maximum.at(highest, label, rows["rank"].to_numpy())
+    usable = (rows["rank"] == highest[label]) & (rows["rank"] >= 0)
+    if positives:
+        usable &= rows["label"] == 1
+    found = {}
+    for number, part in enumerate(PARTS[:2]):
+        chosen = rows[usable & (rows["rank"] == number)].drop_duplicates("sequence")
+        if chosen.empty:
+            raise InputError(f"{pairs[0][0]}: no window is left in part {part!r} of {len(rows)} rows")
+        found[part] = chosen.drop(columns="rank").reset_index(drop=True)
+    return found

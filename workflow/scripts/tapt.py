@@ -1,0 +1,54 @@
+"""Train LAMAR on the windows of datasets with the masked-language-model loss (task-adaptive training)."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from s2f.devices import report, use_threads
+from s2f.files import atomic, remove, run, write_table
+from s2f.provenance import derived_seed
+from s2f.rows import rows_sha256
+
+
+def main():
+    """Write the folder of weights and the table of losses; a run that was killed continues from its checkpoint."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, nargs="+", help="rows.parquet of each dataset")
+    parser.add_argument("--split", required=True, nargs="+", help="table of the split of each dataset, in that order")
+    parser.add_argument("--name", required=True, help="name in the study")
+    parser.add_argument("--spec", required=True, type=json.loads, help="section of the study (JSON)")
+    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
+    parser.add_argument("--history", required=True, help="table of losses to write")
+    a = parser.parse_args()
+    if len(a.rows) != len(a.split):
+        parser.error(f"{len(a.rows)} --rows and {len(a.split)} --split, expected one split for each")
+    use_threads(a.threads)
+    from s2f.language_model import folder, tapt, windows  # torch reads the thread count once
+
+    print(json.dumps(report()), flush=True)
+    settings = tapt.Settings.from_spec(a.spec)
+    parts = windows.of_datasets(list(zip(a.rows, a.split, strict=True)), settings.positives)
+    print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)
+    texts = {part: rows["sequence"].tolist() for part, rows in parts.items()}
+    checkpoint = a.out.with_name(f".{a.out.name}.checkpoint")
+    trained = tapt.train(
+        texts["train"], texts["val"], settings, derived_seed(a.study_seed, "tapt", a.name), checkpoint, _print
+    )
+    fingerprints = {f"{part}_rows_sha256": rows_sha256(rows) for part, rows in parts.items()}
+    record = {**trained.record, **fingerprints, "name": a.name, "study_seed": a.study_seed, "device": report()}
+    with atomic(a.out) as temporary:
+        folder.save(temporary, trained.model, record)
+    write_table(a.history, pd.DataFrame(trained.history))
+    remove(checkpoint)
+
+
+def _print(line):
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
