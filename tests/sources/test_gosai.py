@@ -225,6 +225,7 @@ def broken(folder, made, line, column, cell):
         ("HepG2_lfcSE", "-0.5", r"line 7: .*HepG2_lfcSE is '-0.5'.*, expected a number of at least 0"),
         ("sequence", "ACGX", r"line 7: sequence is 'ACGX', expected letters A, C, G, T, N"),
         ("chr", "99", r"line 7: chr is '99', expected the chromosome of the ID"),
+        ("chr", "chrchr7", r"bad.txt: line 7: chromosome is 'chrchr7', expected a name as chr7, 7, chrX"),
         *[
             ("IDs", cell, rf"bad.txt: line 7: IDs is '{cell}', expected chr:pos:ref:alt:allele:window, allele R or A")
             for cell in (
@@ -354,3 +355,27 @@ def test_bad_files_of_designed_sequences_are_named(made, tmp_path, make, message
     make(tmp_path / "a.bin")
     with pytest.raises(InputError, match=message):
         read(made[2], designed=tmp_path / "a.bin")
+
+
+def test_a_table_that_is_cut_off_is_named(made, tmp_path):
+    whole = tmp_path / "whole.txt"
+    table_s2.write(whole, made[0])
+    assert read(whole)[1].warnings() == []
+    content = whole.read_bytes()
+    (tmp_path / "cut.txt").write_bytes(content[:-5])  # within the last sequence: its cells are all there
+    stages = read(tmp_path / "cut.txt", expected={"read": len(made[0]) + 1})[1]
+    assert stages.warnings() == [
+        f"{tmp_path / 'cut.txt'}: line {len(made[0]) + 1} has no line break at its end: the file may be cut off",
+        f"stage 'read' has {len(made[0])} rows, {len(made[0]) + 1} are expected",
+    ]
+    (tmp_path / "cut.txt").write_bytes(content[:-250])  # within a line
+    with pytest.raises(
+        InputError, match=rf"cut.txt: line {len(made[0]) + 1}: \d+ cell\(s\), expected 12 as in the header"
+    ):
+        read(tmp_path / "cut.txt")
+
+
+def test_a_table_without_rows_is_refused(made, tmp_path):
+    table_s2.write(tmp_path / "empty.txt", made[0][:0])
+    with pytest.raises(InputError, match=r"empty.txt: no rows are left; check the filters and the label column"):
+        read(tmp_path / "empty.txt")

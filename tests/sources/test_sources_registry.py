@@ -16,12 +16,15 @@ PAIRED = pd.DataFrame(
 
 
 def test_every_source_module_is_known_and_reads():
-    assert {"gosai_sample", "lentimpra", "mattioli", "simulated", "table"} <= set(sources.known())
+    names = (
+        "encode_eclip fasta_pairs gosai gosai_sample lentimpra lentimpra_folds mattioli simulated simulated_rbp table"
+    )
+    assert sources.known() == names.split()
 
 
 @pytest.mark.parametrize("kind", ["nonesuch", "../table", "table.read", "__init__", ""])
 def test_an_unknown_kind_lists_the_known_ones(kind):
-    with pytest.raises(InputError, match=r"is unknown; known: .*mattioli.*simulated, table"):
+    with pytest.raises(InputError, match=r"is unknown; known: .*mattioli.*simulated.*table"):
         sources.read(kind, {}, {})
 
 
@@ -30,7 +33,9 @@ def test_a_file_that_the_config_forgot_is_named():
         sources.read("mattioli", {"rows": "x.tsv"}, {})
 
 
-@pytest.mark.parametrize("kind", ["gosai_sample", "mattioli", "lentimpra", "table", "simulated"])
+@pytest.mark.parametrize(
+    "kind", ["gosai_sample", "mattioli", "lentimpra", "lentimpra_folds", "table", "simulated", "simulated_rbp"]
+)
 def test_an_unknown_setting_is_refused(kind):
     with pytest.raises(InputError, match=f"source {kind}: setting 'lable' is unknown"):
         sources.read(kind, {}, {"lable": "x"})

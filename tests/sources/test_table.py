@@ -111,3 +111,29 @@ def test_mistakes_in_the_spec_are_named(tmp_path, spec, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"none.tsv: no such file"):
         sources.read("table", {"rows": tmp_path / "none.tsv"}, {"columns": COLUMNS})
+
+
+def test_files_of_a_published_split_name_rows_and_parts(tmp_path):
+    files = {name: tmp_path / f"{name}.csv" for name in ("train", "test")}
+    files["train"].write_text("sequence,label\nACGU,1\nggta,0\n")
+    files["test"].write_text("sequence,label\nTTTT,1\n")
+    spec = {"columns": {"sequence": "sequence", "label": "label"}, "separator": ","}
+    rows, stages = sources.read("table", files, spec, "classification")
+    assert rows[["row_id", "sequence", "label", "published"]].to_numpy().tolist() == [
+        ["train:2", "ACGT", 1.0, "train"], ["train:3", "GGTA", 0.0, "train"], ["test:2", "TTTT", 1.0, "test"],
+    ]  # fmt: skip
+    assert stages.counts == [("read", 3), ("label measured", 3)]
+    alone, _ = sources.read("table", {"rows": files["train"]}, spec, "classification")
+    assert alone[["row_id", "published"]].to_numpy().tolist() == [["rows:2", ""], ["rows:3", ""]]
+    files["test"].write_text("sequence,label\nTT-T,1\n")
+    with pytest.raises(InputError, match=r"test.csv: line 2: sequence is 'TT-T', expected letters"):
+        sources.read("table", files, spec, "classification")
+
+
+def test_real_published_sets(shared):
+    folder = shared / "data" / "eclip" / "csv_101nt" / "QKI_K562_IDR"
+    files = {name: folder / f"{name}.csv" for name in ("train", "dev", "test")}
+    spec = {"columns": {"sequence": "sequence", "label": "label"}, "separator": ","}
+    rows, _ = sources.read("table", files, spec, "classification")
+    assert rows["published"].value_counts().to_dict() == {"train": 2822, "dev": 605, "test": 605}
+    assert (rows["sequence"].str.len() == 101).all()

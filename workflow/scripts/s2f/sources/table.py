@@ -1,9 +1,10 @@
 """A user's own table: any TSV or CSV with a header, and a map from our columns to its columns.
 
-files: `rows`. spec:
+files: `rows`; or one file for each part of a published split, by the names of the parts (train, dev, test). spec:
 
-* `columns`: our name -> the file's name. row_id, sequence and label are needed; stderr, chrom, start, end, strand,
-  allele, pair_id, group and published are optional. Coordinates are 0-based and half-open.
+* `columns`: our name -> the file's name. sequence and label are needed; row_id, stderr, chrom, start, end, strand,
+  allele, pair_id, group and published are optional. Coordinates are 0-based and half-open. Without row_id a row is
+  called after its file and line, `train:17`; without published, rows of several files get the names of these.
 * `separator`: one character, tab by default.
 * `max_stderr`: keep rows with a standard error below it (strictly); a row without one is dropped, since nothing is
   known of its precision. Default: no filter.
@@ -17,20 +18,42 @@ from s2f.files import MISSING, InputError, numbers, read_table
 from s2f.rows import COLUMNS, Stages
 from s2f.sources import complete_pairs, file_of, settings
 
-NEEDED = ("row_id", "sequence", "label")
+NEEDED = ("sequence", "label")
 DEFAULTS = {"columns": {}, "separator": "\t", "max_stderr": None, "drop_missing_label": True}
 
 
 def read(files, spec):
     """Rows and stages, as the module says. Raises `InputError` with file, line or column, and what is expected."""
     spec = settings(spec, DEFAULTS, "table")
-    path = file_of(files, "rows", "table")
     columns = _check_spec(spec)
+    if not files:
+        file_of(files, "rows", "table")  # says which name is missing
+    parts = []
+    for name, path in files.items():
+        part = _read_file(path, columns, spec)
+        if "row_id" not in columns:
+            part["row_id"] = [f"{name}:{line}" for line in part.index + 2]
+        if "published" not in columns and len(files) > 1:
+            part["published"] = name
+        parts.append(part)
+    table = pd.concat(parts, ignore_index=True)
+
+    stages = Stages()
+    table = stages.keep("read", table)
+    table = stages.keep("label measured", table, table["label"].notna())
+    if spec["max_stderr"] is not None:
+        table = stages.keep(f"stderr below {spec['max_stderr']}", table, table["stderr"] < spec["max_stderr"])
+    return (complete_pairs(table, path) if "pair_id" in table else table), stages
+
+
+def _read_file(path, columns, spec):
+    """All rows of one file under our names, numbers as numbers; row i is line i + 2."""
     raw = read_table(path, list(columns.values()), separator=spec["separator"])
     table = pd.DataFrame({ours: raw[theirs].str.strip() for ours, theirs in columns.items()})
 
-    _refuse(table["row_id"] == "", raw, columns["row_id"], path, "a name")
-    _refuse(table["row_id"].duplicated(), raw, columns["row_id"], path, "a name that no earlier row has")
+    if "row_id" in table:
+        _refuse(table["row_id"] == "", raw, columns["row_id"], path, "a name")
+        _refuse(table["row_id"].duplicated(), raw, columns["row_id"], path, "a name that no earlier row has")
     _refuse(~table["sequence"].map(_is_dna), raw, columns["sequence"], path, "letters A, C, G, T, U, N")
     for name in ("label", "stderr", "start", "end"):
         if name in table:
@@ -49,15 +72,9 @@ def read(files, spec):
             _refuse(~table[name].isin(allowed), raw, columns[name], path, f"{', '.join(allowed[:-1])} or nothing")
     if "strand" in table:
         table["strand"] = table["strand"].replace(".", "")
-
-    stages = Stages()
-    table = stages.keep("read", table)
     if not spec["drop_missing_label"]:
         _refuse(table["label"].isna(), raw, columns["label"], path, "a number (or set drop_missing_label: true)")
-    table = stages.keep("label measured", table, table["label"].notna())
-    if spec["max_stderr"] is not None:
-        table = stages.keep(f"stderr below {spec['max_stderr']}", table, table["stderr"] < spec["max_stderr"])
-    return (complete_pairs(table, path) if "pair_id" in table else table), stages
+    return table
 
 
 def _check_spec(spec):
