@@ -1,0 +1,60 @@
+"""Print what the jobs of a study ask a cluster for, as a table for docs/cluster.md.
+
+    python tests/jobs_of_study.py config/studies/k562_full.yaml
+
+The jobs are those of a dry run through profiles/slurm in an empty folder: Snakemake's own graph, nothing is run.
+"""
+
+import argparse
+import collections
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("gpu", "threads", "mem_mb", "runtime")
+
+
+def jobs(study):
+    """Counter of (rule, gpu, threads, mem_mb, runtime) over all jobs of a study file, the target rule left out."""
+    with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        weights = Path(folder, "resources", "alphagenome")  # of a published encoder: made available by the user
+        weights.mkdir(parents=True)
+        workflow = api.workflow(
+            ResourceSettings(cores=1000),
+            snakefile=ROOT / "workflow" / "Snakefile",
+            config_settings=ConfigSettings(configfiles=[study.resolve()]),
+            workdir=Path(folder),
+        )
+        workflow.dag(DAGSettings())
+        graph = workflow._workflow
+        with contextlib.redirect_stdout(io.StringIO()):
+            graph.summary()
+        found = collections.Counter(
+            (job.rule.name, *(int(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES))
+            for job in graph.dag.jobs
+        )
+    os.chdir(ROOT)
+    return collections.Counter({key: count for key, count in found.items() if key[0] != "all"})
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, help="study file")
+    study = parser.parse_args().study
+    retries = yaml.safe_load((ROOT / "profiles" / "slurm" / "config.yaml").read_text())["retries"]
+    print("| rule | jobs | GPUs | threads | memory, GB | time, h |\n|---|---|---|---|---|---|")
+    for (rule, gpu, threads, memory, runtime), count in jobs(study).items():
+        print(f"| {rule} | {count} | {gpu} | {threads} | {memory / 1000:g} | {runtime / 60:g} |")
+    print(f"\nOf the first attempt; each of {retries} retries asks for as much again.")
+
+
+if __name__ == "__main__":
+    main()

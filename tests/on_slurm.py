@@ -1,0 +1,214 @@
+"""Run a small study through a real SLURM, cancel a job, let one outgrow its memory, and compare with a local run.
+
+    python tests/on_slurm.py FOLDER
+
+Made for a cluster of one's own with partitions `cpu` (the default) and `gpu`, two GPUs (fake ones will do) and nodes
+that declare 64 GB; `.ci/slurm` starts one. It submits some twenty jobs from a copy of the checkout in FOLDER, which
+must not exist, and prints them as a table. Some three minutes on two idle cores; ends by itself at the limit.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+# rules that run on the submit host: they wait for the network and compute nothing
+ON_SUBMIT_HOST = {"download"}
+CANCELLED, OUTGROWN = "make_split", "train_head"
+MEMORY = 450  # MB for the head's first attempt: too little for it, twice as much is enough
+
+STUDY = {
+    "study": "on_slurm",
+    "seeds": [1],
+    "downloads": {"tiny.csv": {"urls": ["https://example.org/never-asked/tiny.csv"]}},
+    "datasets": {
+        "tiny": {
+            "source": {
+                "kind": "table",
+                "files": {"rows": "resources/tiny.csv"},
+                "separator": ",",
+                "columns": {name: name for name in ("row_id", "sequence", "label", "chrom")},
+            },
+            "construct": "gosai_600",
+            "splits": ["chromosome"],
+            "panels": {"chromosome": {"kind": "rows"}},
+        }
+    },
+    "constructs": {"gosai_600": {"flanks": "gosai_episomal", "length": 600}},
+    "splits": {"chromosome": {"kind": "chromosome"}},
+    "encoders": {
+        "alphagenome-tiny": {
+            "kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 32,
+        }
+    },
+    "cache": {"strands": "separate"},  # two GPU jobs that can run side by side
+    "training": {"epochs": 40, "patience": 40},
+    "baselines": {"mean": {"kind": "mean"}},
+    "models": [{"encoders": ["alphagenome-tiny"], "heads": ["boda-sum-512-512"]}, {"baselines": ["mean"]}],
+    "comparison": {"against": "mean", "resamples": 100},
+}  # fmt: skip
+# what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
+LAB = {
+    "slurm-partition-config": "profiles/slurm/partitions.yaml",
+    "slurm-init-seconds-before-status-checks": 1,
+    "set-resources": {OUTGROWN: {"mem_mb": f"attempt * {MEMORY}"}},
+}
+
+
+def main():
+    """Run, check, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder to make and to work in")
+    parser.add_argument("--limit", type=int, default=480, help="seconds after which it gives up")
+    arguments = parser.parse_args()
+    folder, end = arguments.folder.resolve(), time.monotonic() + arguments.limit
+    if not shutil.which("sinfo"):
+        sys.exit("SLURM is not on this machine: there is no sinfo on the path")
+    checkout = set_up(folder)
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "study.yaml"), "--config"]
+    command += [f"mirror={folder}"]
+    # as many threads as a job has in SLURM: sums in another order give other last digits
+    runs = {
+        "slurm": start([*command, "--profile", "slurm", "--profile", str(folder / "lab.yaml")], checkout, folder),
+        "local": start([*command, "--cores", "2", "--directory", str(folder / "local")], checkout, folder),
+    }
+    cancelled = cancel(CANCELLED, checkout, end)
+    for name, run in runs.items():
+        finish(name, run, end, folder)
+    jobs = accounting(checkout)
+    print(table(jobs))
+    check(jobs, cancelled, checkout, folder)
+    print(f"on_slurm: {len(jobs)} jobs, all as expected, {end - time.monotonic():.0f} s before the limit")
+
+
+def set_up(folder):
+    """Copy the checkout, write the study, its rows and the site's profile; returns the copy."""
+    folder.mkdir(parents=True)
+    ignored = shutil.ignore_patterns(".*", "results", "logs", "benchmarks", "resources", "__pycache__")
+    shutil.copytree(ROOT, folder / "checkout", ignore=ignored, symlinks=True)
+    (folder / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    (folder / "lab.yaml").write_text(yaml.safe_dump(LAB))
+    random = np.random.default_rng(1)
+    lines = ["row_id,sequence,label,chrom"]
+    for i, chrom in enumerate(["chr1", "chr2", "chr19", "chr21", "chr7", "chr13"] * 40):
+        sequence = "".join(random.choice(list("ACGT"), 200))
+        lines.append(f"r{i},{sequence},{sequence.count('G') / 20 + random.normal():.4f},{chrom}")
+    (folder / "tiny.csv").write_text("\n".join(lines) + "\n")
+    (folder / "local").mkdir()
+    return folder / "checkout"
+
+
+def start(command, checkout, folder):
+    """Start Snakemake; its output goes to a file in `folder`."""
+    environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+    log = (folder / ("local.log" if "--directory" in command else "slurm.log")).open("w")
+    return subprocess.Popen(command, cwd=checkout, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+
+def finish(name, run, end, folder):
+    """Wait for a run; kill it at the limit, as SIGTERM would wait for its jobs."""
+    try:
+        code = run.wait(max(1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        run.kill()
+        code = "none at the limit"
+    if code != 0:
+        sys.exit(f"{(folder / f'{name}.log').read_text()[-6000:]}\n{name}: exit code {code}")
+
+
+def cancel(rule, checkout, end):
+    """scancel the first running job of a rule, as a user or an administrator would; returns its number."""
+    while time.monotonic() < end:
+        for job in accounting(checkout):
+            if (job["rule"], job["state"]) == (rule, "RUNNING"):
+                subprocess.run(["scancel", job["id"]], check=True)
+                return job["id"]
+        time.sleep(0.5)
+    sys.exit(f"no job of {rule} was seen to run")
+
+
+def accounting(checkout):
+    """What slurmctld knows of the jobs submitted from `checkout`: a list of dicts, in the order of submission."""
+    text = subprocess.run(["scontrol", "show", "job", "-d", "-o"], text=True, capture_output=True).stdout
+    jobs = []
+    for line in text.splitlines():
+        fields = dict(re.findall(r"(\w[\w:/]*)=(\S*)", line))
+        if fields.get("WorkDir") != str(checkout):
+            continue
+        jobs.append({
+            "id": fields["JobId"], "rule": re.search(r"/rule_(\w+)/", fields["StdOut"])[1],
+            "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "").removeprefix("gres:gpu:") or "0",
+            "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "time": fields["TimeLimit"],
+            "state": fields["JobState"], "start": fields["StartTime"], "end": fields["EndTime"],
+        })  # fmt: skip
+    return sorted(jobs, key=lambda job: int(job["id"]))
+
+
+def table(jobs):
+    """The jobs as Markdown."""
+    names = list(jobs[0])
+    lines = [names, ["---"] * len(names), *(job.values() for job in jobs)]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def check(jobs, cancelled, checkout, folder):
+    """Fail with a message where something is not as it must be."""
+    log = (folder / "slurm.log").read_text()
+    by_rule = {}
+    for job in jobs:
+        by_rule.setdefault(job["rule"], []).append(job)
+
+    planned = dict(re.findall(r"^(\w+) +(\d+)$", log.split("Job stats:")[1].split("total")[0], re.MULTILINE))
+    for rule in ON_SUBMIT_HOST | {"all"}:
+        assert planned.pop(rule) == "1" and rule not in by_rule, f"{rule} was submitted"
+    for rule, count in planned.items():
+        done = [job for job in by_rule.get(rule, []) if job["state"] == "COMPLETED"]
+        assert len(done) == int(count), f"{rule}: {len(done)} jobs were completed by SLURM, {count} planned"
+
+    # a GPU for each job that computes with one, by the partition that has them; side by side on different devices
+    for job in jobs:
+        wanted = job["rule"] in {"embed", "embed_strand", "train_head"}
+        assert (job["partition"], job["gpu"]) == (("gpu", "1") if wanted else ("cpu", "0")), f"GPU of {job}"
+    first, second = next(pair for rule, pair in by_rule.items() if rule.startswith("embed"))
+    assert max(first["start"], second["start"]) < min(first["end"], second["end"]), "embed: one after the other"
+    seen = [
+        json.loads(path.read_text().splitlines()[0]) for path in sorted(checkout.glob("logs/tiny/embeddings/*/*.log"))
+    ]
+    assert {record["cuda_visible_devices"] for record in seen} == {"0", "1"}, f"the programs saw {seen}"
+
+    # cancelled: reported, and made by a second job that asks for twice the memory and time
+    states = [(job["state"], job["memory"], job["time"]) for job in by_rule[CANCELLED]]
+    assert [state for state, *_ in states] == ["CANCELLED", "COMPLETED"], states
+    asked = [(float(memory.removesuffix("M")), minutes(limit)) for _, memory, limit in states]
+    assert asked[1] == (2 * asked[0][0], 2 * asked[0][1]), states
+    assert f"SLURM-job '{cancelled}' failed, SLURM status is: 'CANCELLED'" in log
+
+    # too little memory: killed, said so where users look, and passed with twice as much
+    states = [(job["state"], job["memory"]) for job in by_rule[OUTGROWN]]
+    assert states == [("FAILED", f"{MEMORY}M"), ("COMPLETED", f"{2 * MEMORY}M")], states
+    assert any(
+        "exceeded memory limit" in path.read_text() for path in checkout.glob(f"logs/slurm/rule_{OUTGROWN}/**/*.log")
+    )
+
+    tables = [(place / "results" / "compare.tsv").read_bytes() for place in (checkout, folder / "local")]
+    assert tables[0] == tables[1], "compare.tsv differs between SLURM and a local run"
+
+
+def minutes(text):
+    """A time limit as SLURM prints it, 1-04:00:00, in minutes."""
+    days, _, clock = text.rpartition("-")
+    hours, mins, _ = map(int, clock.split(":"))
+    return 1440 * int(days or 0) + 60 * hours + mins
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The profile for SLURM and what rules ask a cluster for. A run through a real SLURM is tests/on_slurm.py."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from parsed_workflow import parsed_workflow
+from snakemake_executor_plugin_slurm.partitions import read_partition_file
+
+SUBMIT_HOST = {"download"}  # waits for the network, computes nothing
+
+
+@pytest.fixture(scope="module")
+def workflow(root):
+    return parsed_workflow(root)
+
+
+@pytest.fixture(scope="module")
+def rules(workflow):
+    return {rule.name: rule for rule in workflow.rules if rule.name != "all"}
+
+
+@pytest.fixture
+def profile(root):
+    return (root / "profiles" / "slurm" / "config.yaml").read_text()
+
+
+def test_memory_and_time_grow_with_every_attempt(workflow, rules):
+    assert [workflow.globals["growing"](4000)(None, attempt=attempt) for attempt in (1, 2, 3)] == [4000, 8000, 12000]
+    for name in set(rules) - SUBMIT_HOST:
+        for resource in ("mem_mb", "runtime"):
+            assert rules[name].resources[resource].is_evaluable(), f"rule {name}: {resource} does not grow"
+
+
+def test_retries_are_the_profiles_and_no_rules(rules, profile):
+    assert yaml.safe_load(profile)["retries"] == 2
+    assert [
+        name for name, rule in rules.items() if rule._restart_times is not None
+    ] == []  # spent inside the same allocation
+
+
+def test_only_the_network_is_used_on_the_submit_host(workflow, rules):
+    assert workflow._localrules - {"all"} == SUBMIT_HOST
+
+
+def test_each_setting_stands_in_one_profile(root, profile):
+    other = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
+    assert not set(other) & set(yaml.safe_load(profile)), "profiles are merged by key: the default profile would win"
+
+
+def test_the_block_to_edit_is_whole_yaml_with_names_of_rules(rules, profile):
+    block = profile[profile.index("# ---- your site") :]
+    edited = yaml.safe_load(re.sub(r"^( *)# (?= *[a-z_-]+:( |$))", r"\1", block, flags=re.MULTILINE))
+    assert set(edited) == {"slurm-partition-config", "default-resources", "set-resources"}
+    assert {"slurm_account", "mem_mb", "runtime"} <= set(edited["default-resources"])
+    asks = {name for name, rule in rules.items() if "gpu" in rule.resources}
+    assert set(edited["set-resources"]) == asks  # Snakemake ignores a misspelt rule
+
+
+def test_partitions_send_gpu_jobs_where_gpus_are(root):
+    partitions = read_partition_file(root / "profiles" / "slurm" / "partitions.yaml")
+
+    def best(**resources):
+        job = SimpleNamespace(resources=resources, threads=2, name="x")
+        scores = {p.name: p.score_job_fit(job) for p in partitions}
+        return max((name for name in scores if scores[name] is not None), key=scores.get)
+
+    assert best(mem_mb=32000, runtime=240, gpu=1) == "gpu"
+    assert best(mem_mb=32000, runtime=240, gpu=0) == "cpu"
