@@ -357,6 +357,22 @@ def test_published_weights_are_kept_off_rows_they_may_know(toy):
     assert (everywhere["excluded"], list(everywhere["predictions"])) == ({}, ["id"])
 
 
+@pytest.mark.parametrize(
+    ("chrom", "published", "seen"),
+    [
+        ("", ["ood:AdaLead"] * 4, 0),  # designed: on no chromosome and made after the network was trained
+        ("", ["ood:AdaLead", "", "test", "ood:AdaLead"], 2),  # rows without a chromosome that nobody designed
+        ("chr1", ["ood:AdaLead"] * 4, 4),  # a sequence with a place in the genome
+    ],
+)
+def test_published_weights_are_scored_on_designed_sequences(toy, chrom, published, seen):
+    toy.rows["chrom"], toy.rows["published"] = chrom, published
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    run = measured_run(finish(toy, toy.spec["runs"][1], clean_chromosomes=["chr7", "chr13"]), toy.spec["datasets"])
+    assert list(run["predictions"]) == ([] if seen else ["id"])
+    assert [reason.split(" are ")[0] for reason in run["excluded"].values()] == [f"{seen} of 4 rows"] * bool(seen)
+
+
 def test_a_study_can_ask_for_contaminated_panels_and_the_table_says_so(toy):
     toy.rows["chrom"] = ["chr7", "chr13", "chr7", "chr1"]
     write_rows(toy.folder / "rows.parquet", toy.rows)

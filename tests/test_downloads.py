@@ -216,7 +216,7 @@ def test_a_file_with_another_checksum_or_size_is_not_kept(server, path, spec, me
 
 
 def test_a_later_download_must_agree_with_the_first(server, path):
-    assert "no checksum is known: this one is recorded" in fetch(path, server.url)
+    assert "no SHA-256 is known: this one is recorded, and later downloads must agree" in fetch(path, server.url)
     path.unlink()
     server.content, server.etag = CONTENT[:-1], '"two"'
     message = failure(path, server.url)
@@ -253,6 +253,21 @@ def test_a_full_disk_is_named(server, path, monkeypatch):
     write = downloads._write
     monkeypatch.setattr(downloads, "_write", lambda answer, part, *rest: write(answer, part.with_name("full"), *rest))
     assert f"the disk of {path.parent} is full; make room, what has arrived is kept" in failure(path, server.url)
+
+
+def test_a_copy_that_does_not_fit_is_not_begun(path, tmp_path, monkeypatch):
+    (tmp_path / NAME).write_bytes(CONTENT)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    message = failure(path, (tmp_path / NAME).as_uri())
+    assert f"the disk of {path.parent} has 1,000 bytes free, 1,048,576 are needed" in message and names(path) == []
+
+
+def test_a_wrong_file_is_not_said_to_be_recorded(server, path):
+    lines = []
+    with pytest.raises(InputError, match=r"md5 is .*, expected 0000"):
+        downloads.fetch(NAME, {"urls": [server.url], "md5": "0" * 32}, path, pause=0, report=lines.append)
+    assert "recorded" not in "".join(lines)
 
 
 def test_a_mirror_folder_comes_first(server, path, tmp_path):

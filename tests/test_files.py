@@ -1,3 +1,4 @@
+import errno
 import hashlib
 import math
 import os
@@ -291,3 +292,47 @@ def test_the_line_is_that_of_the_file_in_a_filtered_table_too(saved):
 
 def test_sha256_of_a_file(saved):
     assert files.sha256_file(saved("abc")) == hashlib.sha256(b"abc").hexdigest()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        OSError("Can't write data (errno = 28, error message = 'No space left on device')"),  # as HDF5 puts it
+    ],
+)
+def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, error):
+    def write():
+        with atomic(tmp_path / "t.tsv") as temporary:
+            temporary.write_text("half a ta")
+            raise error
+
+    with pytest.raises(InputError, match=f"t.tsv: the disk of {tmp_path} is full; make room and run it again"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_trouble_with_the_disk_stays_what_it_is(tmp_path):
+    with pytest.raises(PermissionError), atomic(tmp_path / "t.tsv"):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=4)
+
+
+@examples
+@given(st.lists(st.tuples(TEXT, st.integers(-9, 9) | st.none(), TEXT | st.none()), max_size=5), st.booleans())
+def test_tables_of_text_and_whole_numbers_are_written_as_pandas_does(tmp_path_factory, content, one_column):
+    """Quotes where they are needed, missing cells, awkward letters: the quick way must give the same bytes."""
+    table = pd.DataFrame(content, columns=["a", "n", 'odd "name"'])
+    table = table.assign(n=table["n"].astype("Int64"), a=table["a"].astype("str"))
+    table = table[["a"]] if one_column else table
+    path = tmp_path_factory.mktemp("tables") / "t.tsv"
+    write_table(path, table)
+    table.to_csv(path.with_name("pandas.tsv"), sep="\t", index=False, lineterminator="\n")
+    assert path.read_bytes() == path.with_name("pandas.tsv").read_bytes()
+    table = table.iloc[:, :2]
+    write_table(path, table)
+    table.to_csv(path.with_name("pandas.tsv"), sep="\t", index=False, lineterminator="\n")
+    assert path.read_bytes() == path.with_name("pandas.tsv").read_bytes()

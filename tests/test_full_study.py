@@ -1,17 +1,21 @@
-"""The production study: what it plans, and its data half run on a small table in the format of the real one."""
+"""The production studies: what they plan, and the data half of the one of K562 run on a small table of its format."""
 
 import copy
+import gzip
+import zipfile
 
+import numpy as np
 import pytest
 import table_s2
 import yaml
 from test_workflow import jobs, snakemake
 
 from s2f import study
-from s2f.files import InputError
+from s2f.files import InputError, read_table
 
 TABLE = "DATA-Table_S2__MPRA_dataset.txt"
-PANELS = ("chromosome", "snv", "snv_variant_key")
+ARCHIVE = "DATA-MPRA_Datasets.zip"
+PANELS = ("id", "snv", "snv_variant_key", "ood")
 
 
 @pytest.fixture
@@ -23,10 +27,18 @@ def path(root):
 def test_a_dry_run_lists_every_job(root, tmp_path, path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", str(path)))
     assert planned == {
-        "download": 2, "make_rows": 1, "make_split": 1, "make_panel": 3, "embed": 2, "train_head": 18,
-        "predict_head": 54, "train_baseline": 6, "predict_baseline": 18, "measure": 24, "compare": 1,
-        "plot_comparison": 3, "plot_predictions": 3, "plot_history": 1,
+        "download": 3, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panel": 8, "embed": 1,
+        "train_head": 36, "predict_head": 144, "train_baseline": 12, "predict_baseline": 48, "measure": 48,
+        "compare": 1, "plot_comparison": 8, "plot_predictions": 8, "plot_history": 2, "plot_audit": 2,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_dry_run_of_the_lentimpra_study(root, tmp_path):
+    study_of = root / "config" / "studies" / "lentimpra_full.yaml"
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", str(study_of)))
+    counts = {"download": 3, "make_rows": 3, "make_split": 3, "make_panel": 3, "train_head": 27, "train_baseline": 15}
+    assert {job: planned[job] for job in counts} == counts
 
 
 @pytest.mark.slow
@@ -34,18 +46,24 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     table_s2.write(mirror / TABLE, table_s2.generate(2000)[0])
+    write_archive(mirror / ARCHIVE)
     work = tmp_path / "work"
     work.mkdir()
-    wanted = [f"results/k562_gosai/panels/chromosome/{panel}.tsv" for panel in PANELS]
+    wanted = [
+        f"results/k562_gosai/panels/{split}/{panel}.tsv" for split in ("chromosome", "hashfrag") for panel in PANELS
+    ]
     snakemake(root, work, *wanted, "--configfile", str(path), "--config", f"mirror={mirror}")
     assert (work / "resources" / TABLE).read_bytes() == (mirror / TABLE).read_bytes()
     assert (work / "resources" / f"{TABLE}.sha256").exists()
     stages = (work / "results" / "k562_gosai" / "rows.stages.tsv").read_text()
-    assert "read\t2000\t0\t798064\n" in stages
+    assert "read\t2000\t0\t798064\n" in stages and stages.endswith("designed\t40\t\t\n")
     assert (
         "warning: stage 'read' has 2000 rows, 798064 are expected"
         in (work / "logs" / "k562_gosai" / "make_rows.log").read_text()
     )
+    for split in ("chromosome", "hashfrag"):  # designed sequences are evaluated, and only in their own panel
+        panels = {name: read_table(work / f"results/k562_gosai/panels/{split}/{name}.tsv") for name in ("id", "ood")}
+        assert len(panels["ood"]) == 40 and not set(panels["id"]["row_id"]) & set(panels["ood"]["row_id"])
     # another mirror or address is no reason to do anything again
     config = yaml.safe_load(path.read_text())
     config["downloads"][TABLE]["urls"].append("https://example.org/copy.txt")
@@ -54,10 +72,28 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     assert "Nothing to be done" in snakemake(root, work, *wanted, *again)
 
 
+def write_archive(path):
+    """An archive with the members that hold library OL46: 40 sequences designed for K562 and 2 for another cell."""
+    random = np.random.Generator(np.random.PCG64(0))
+    names = [f"design{i}" for i in range(42)]
+    sequences = ["".join(random.choice(list("ACGT"), 200)) for _ in names]
+    methods = [("fsp", "sa", "al")[i % 3] for i in range(42)]
+    projects = [f"BODA:{method}:{'k562' if i < 40 else 'hepg2'}" for i, method in enumerate(methods)]
+    measured = [f"{name}\t{i / 10}\t0.2\n" for i, name in enumerate(names)]
+    with zipfile.ZipFile(path, "w") as archive:
+        lines = "".join(f"{name}\t{project}\n" for name, project in zip(names, projects, strict=True))
+        archive.writestr("MPRA_Datasets/Validation/OL46.attributes", "ID\tproject\n" + lines)
+        text = "ID\tlog2FoldChange\tlfcSE\n" + "".join(measured)
+        archive.writestr("MPRA_Datasets/Validation/OL46_K562_20220720.out", text)
+        fasta = "".join(f">{name}\n{sequence}\n" for name, sequence in zip(names, sequences, strict=True))
+        archive.writestr("MPRA_Datasets/Fastas/OL46_reference.fasta.gz", gzip.compress(fasta.encode()))
+
+
 @pytest.mark.slow
 def test_a_download_that_fails_says_what_to_do(root, tmp_path, path):
     config = yaml.safe_load(path.read_text())
     config["downloads"][TABLE]["urls"] = [(tmp_path / "gone.txt").as_uri()]
+    del config["datasets"]["k562_gosai"]["source"]["files"]["designed"]
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
     rows = "results/k562_gosai/rows.parquet"
     said = snakemake(root, tmp_path, rows, "--configfile", str(tmp_path / "study.yaml"), check=False)

@@ -1,4 +1,5 @@
 import hashlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -64,12 +65,23 @@ def test_canonical_is_a_fixed_point():
         (7, "chr7"), (7.0, "chr7"), ("07", "chr7"), ("chr07", "chr7"), ("10", "chr10"), ("x", "chrX"), ("chrx", "chrX"),
         ("X", "chrX"), ("y", "chrY"), ("M", "chrM"), ("MT", "chrM"), ("chrmt", "chrM"), ("2L", "chr2L"),
         ("chrUn_gl000220", "chrUn_gl000220"), ("chr1_gl000191_random", "chr1_gl000191_random"),
+        ("chrom7", "chr7"), ("Chromosome 7", "chr7"), ("chromosome_X", "chrX"), ("chr_7", "chr7"), ("chrom:MT", "chrM"),
+        ("GL000219.1", "chrGL000219.1"), ("NC_000007.14", "chrNC_000007.14"), ("IV", "chrIV"),
         ("", ""), (".", ""), ("NA", ""), ("nan", ""), (None, ""), (float("nan"), ""),
     ],
 )  # fmt: skip
 def test_chromosome_spellings(name, expected):
     assert rows.chromosome(name) == expected
     assert rows.chromosome(rows.chromosome(name)) == expected
+
+
+@pytest.mark.parametrize("name", ["chr", "chrchr7", "chr chrom7", "7 8", "chr7 p12", "0", "chr0", "7.5", "-7", "*"])
+def test_what_is_no_chromosome_is_refused_with_its_row(name):
+    with pytest.raises(InputError, match=f"chromosome is {re.escape(repr(name))}, expected a name as chr7, 7, chrX or"):
+        rows.chromosome(name)
+    given = table(chrom=["7", "7", name], start=[1, 2, 3], end=[2, 3, 4])
+    with pytest.raises(InputError, match=f"x.tsv: row '{given['row_id'][2]}': chromosome is {re.escape(repr(name))}"):
+        rows.canonical(given, "x.tsv")
 
 
 # --- refusals

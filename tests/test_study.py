@@ -72,6 +72,19 @@ def test_defaults_are_filled_in_at_every_depth():
             {"kind": "simulated", "row": 9},
             "datasets.simulated_d.source: key 'row' is unknown",
         ),
+        (["augmentations"], {"m": {"kind": "multi_shift", "shift": 3}}, "augmentations.m: key 'shift' is unknown"),
+        (
+            ["augmentations"],
+            {"m": {"kind": "multi_shift", "shifts": 4}},
+            "augmentations.m: augmentation multi_shift: 4",
+        ),
+        (
+            ["augmentations"],
+            {"full": {"kind": "random_rc"}},
+            "its kind is random_rc, and 'full' is the name of another",
+        ),
+        (["models", 0, "augmentations"], ["full"], "which encoder 'onehot' (kind onehot) cannot"),
+        (["datasets", "simulated_d", "strand_rule"], "forward", "its strand_rule is forward"),
         (["encoders", "onehot"], {"kind": "onehott"}, "encoders.onehot.kind: 'onehott' is unknown"),
         (["encoders", "x"], {"kind": "alphagenome"}, "encoders.x: key 'weights' is missing"),
         (["models", 0, "heads"], ["boda-flatn-512"], "head 'boda-flatn-512' is unknown"),
@@ -80,7 +93,11 @@ def test_defaults_are_filled_in_at_every_depth():
         (["models", 1, "baselines"], ["meen"], "models.1.baselines: 'meen' is not in the section 'baselines'"),
         (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
         (["models"], [{}], "no model is asked for"),
-        (["models", 0, "augmentations"], ["no_shfit"], "augmentation 'no_shfit' is unknown; known: none, no_shift"),
+        (
+            ["models", 0, "augmentations"],
+            ["no_shfit"],
+            "augmentation 'no_shfit' is unknown; did you mean 'no_shift'? known: compact, full",
+        ),
         (
             ["splits", "chromosome"],
             {"kind": "chromosome", "val": ["chr7"]},
@@ -135,3 +152,57 @@ def test_other_weights_at_the_same_path_have_another_id(tmp_path):
     first = study.weights_id(encoder)
     (tmp_path / "manifest.ocdbt").write_bytes(b"two")
     assert len({first, study.weights_id(encoder), study.weights_id({"kind": "onehot"})}) == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "layout", "message"),
+    [
+        ("compact", "centered", "its construct has layout centered, expected compact"),
+        ("full", "whole", "layout whole, whose window cannot be shifted"),
+        ("multi_shift", "whole", "layout whole, whose window cannot be shifted"),
+    ],
+)
+def test_a_mode_that_the_construct_does_not_allow_is_refused(mode, layout, message):
+    config = changed(["encoders", "onehot"], {"kind": "kmer"})
+    config["constructs"]["c"]["layout"] = layout
+    config["models"][0]["augmentations"] = [mode]
+    with pytest.raises(InputError, match=message):
+        study.validated(config)
+
+
+def test_jobs_that_train_together_share_all_but_seed_and_last_step():
+    config = changed(["seeds"], [1, 2])
+    config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16", "boda-sum-32"]
+    config["heads"] = {"boda-max-16": {"epochs": 3}}
+    groups = [{(run.head, run.seed) for run in group} for group in study.together(study.validated(config))]
+    assert all({seed for _, seed in group} == {1, 2} for group in groups)
+    heads = sorted(tuple(sorted({head for head, _ in group})) for group in groups)
+    assert heads == [("boda-center-16",), ("boda-max-16",), ("boda-sum-16",), ("boda-sum-32",)]
+    del config["heads"]
+    groups = [{run.head for run in group} for group in study.together(study.validated(config))]
+    assert {"boda-sum-16", "boda-max-16"} in groups
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "s.yaml: line 3: key 'a' stands in line 1 already"),
+        ("x:\n  - k: 1\n    l: {m: 1,\n    m: 2}\n", "s.yaml: line 4: key 'm' stands in line 3 already"),
+        ("datasets:\n  k562:\n    a: 1\n  hepg2: {}\n  k562: {}\n", "line 5: key 'k562' stands in line 2 already"),
+    ],
+)
+def test_a_key_that_occurs_twice_in_a_study_is_named(tmp_path, text, message):
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(InputError, match=message):
+        study.refuse_repeated_keys(tmp_path / "s.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "a: &x {b: 1}\nc: *x\n", "a: {b: 1}\nc: {b: 1}\n", "- a\n- a\n"])
+def test_other_yaml_passes(tmp_path, text):
+    (tmp_path / "s.yaml").write_text(text)
+    study.refuse_repeated_keys(tmp_path / "s.yaml")
+
+
+def test_the_studies_of_the_project_name_no_key_twice(root):
+    for path in (root / "config").rglob("*.yaml"):
+        study.refuse_repeated_keys(path)

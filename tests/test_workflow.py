@@ -96,14 +96,15 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
     assert set(planned) == {
         "make_rows", "make_split", "make_panel", "embed", "train_head", "predict_head", "train_baseline",
-        "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history",
+        "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history", "audit_split",
+        "plot_audit",
     }  # fmt: skip
-    assert planned["embed"] == 4 and planned["train_head"] == 14
+    assert planned["embed"] == 2 and planned["train_head"] == 14
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
-    assert planned == {"make_rows": 1, "make_split": 1, "embed": 2, "train_head": 1}
+    assert planned == {"make_rows": 1, "make_split": 1, "embed": 1, "train_head": 1}
 
 
 def test_literal_slurm_profile(root, tmp_path):
@@ -166,13 +167,39 @@ def test_code_changes_rerun_what_they_touch(finished, study):
             original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda")
         )
         assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
-        module.write_text(original.replace("jax.nn.relu(x)", "jax.nn.gelu(x)"))
+        module.write_text(original.replace("jax.nn.relu(", "jax.nn.gelu("))
         planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
         assert planned["train_head"] == 1  # the other head lives in another module
         assert planned["predict_head"] == 2 and planned["measure"] == 1 and planned["compare"] == 1
         assert "embed" not in planned and "train_baseline" not in planned
     finally:
         module.write_text(original)
+
+
+@pytest.mark.slow
+def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path):
+    """A mode's options are settings of its runs; one job for all seeds gives what one job per seed gave."""
+    copy, work = finished
+    models = [TINY["models"][0] | {"augmentations": ["no_shift", "shifted"]}, TINY["models"][1]]
+    changed = tmp_path / "changed.yaml"
+    for reach, embeds in ((9, 2), (0, 0)):
+        mode = {"kind": "multi_shift", "reach": reach} if reach else {"kind": "random_rc"}
+        changed.write_text(yaml.safe_dump(TINY | {"augmentations": {"shifted": mode}, "models": models}))
+        planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+        assert planned["train_head"] == 2 and planned.get("embed", 0) == embeds and planned["compare"] == 1
+
+    together = tmp_path / "together.yaml"
+    together.write_text(yaml.safe_dump(TINY | {"seeds": [1, 2], "train_together": True}))
+    history = f"{HEAD}/history.tsv"
+    output = snakemake(copy, tmp_path, "--configfile", str(together), history)
+    assert jobs(output) == {"make_rows": 1, "make_split": 1, "embed": 1, "train_together_0": 1}
+    assert (tmp_path / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
+    alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
+                   for folder in (work, tmp_path))  # fmt: skip
+    assert len(alone) == 2
+    assert [float(x) for line in ours for x in line] == pytest.approx(
+        [float(x) for line in alone for x in line], abs=1e-3
+    )
 
 
 @pytest.mark.slow
@@ -240,7 +267,7 @@ def test_a_changed_augmentation_trains_again(finished, study):
     module = copy / "workflow" / "scripts" / "s2f" / "augmentation" / "cached.py"
     original = module.read_text()
     try:
-        module.write_text(original.replace('tables["reverse"][rows]])', 'tables["forward"][rows]])'))
+        module.write_text(original.replace("jnp.arange(2, dtype=jnp.int32)", "jnp.zeros(2, dtype=jnp.int32)"))
         assert jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))["train_head"] == 2
     finally:
         module.write_text(original)

@@ -15,12 +15,12 @@ rule train_baseline:
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     conda:
-        "../../envs/torch.yaml"
+        environment("torch")
     threads: 2
     resources:
         gpu=lambda w: gpus_of(w.baseline),
-        mem_mb=16000,
-        runtime=720,
+        mem_mb=growing(16000),
+        runtime=growing(720),
     params:
         code=lambda w: code_fingerprint(
             "train_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
@@ -52,12 +52,12 @@ rule predict_baseline:
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv"
     conda:
-        "../../envs/torch.yaml"
+        environment("torch")
     threads: 2
     resources:
         gpu=lambda w: gpus_of(w.baseline),
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         code=lambda w: code_fingerprint(
             "predict_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"

@@ -16,6 +16,8 @@ from s2f.files import InputError
 from s2f.provenance import code_fingerprint
 
 try:
+    for path in workflow.configfiles:
+        study.refuse_repeated_keys(path)
     STUDY = study.validated(config)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
@@ -71,6 +73,50 @@ def views_of_rule(dataset):
     return [(0, strand) for strand in strands]
 
 
+def environment(family):
+    """Environment file of a family of rules that compute on the accelerator of the study."""
+    variant = {"cpu": "", "cuda": "-cuda"}[STUDY["accelerator"]]
+    return f"../../envs/{family}{variant}.yaml"
+
+
+# kinds of encoders that need another environment than the one of JAX
+ENCODER_ENVIRONMENTS = {"lamar": "language-model"}
+
+
+def environment_of_encoder(encoder):
+    """Environment file of the jobs that run one encoder."""
+    return environment(ENCODER_ENVIRONMENTS.get(ENCODERS[encoder]["kind"], "jax"))
+
+
+def caches_of_mode(w, ending):
+    """Caches that training with an augmentation reads, as paths with this ending."""
+    views = augmentation.views(STUDY["augmentations"][w.augmentation])
+    return caches(w.dataset, w.encoder, views, ending)
+
+
+def encoder_of_mode(w):
+    """The encoder's section for a mode that runs it in training, as text (JSON)."""
+    encodes = augmentation.encodes(STUDY["augmentations"][w.augmentation])
+    return as_json(ENCODERS[w.encoder] if encodes else None)
+
+
+def training_code(w):
+    """Modules by name on which a trained head depends."""
+    mode = STUDY["augmentations"][w.augmentation]
+    encodes = augmentation.encodes(mode)
+    return code_fingerprint(
+        "train_head",
+        heads.module_of(w.head),
+        augmentation.module_of(mode),
+        *([f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"] if encodes else []),
+    )
+
+
+def growing(amount):
+    """Memory or time of a job: `amount` at first, twice and three times as much when a cluster tries it again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def gpus_of(baseline):
     """GPUs that a baseline asks for: networks one, floors none."""
     return 0 if BASELINES[baseline]["kind"] in study.FLOORS else 1
@@ -118,3 +164,20 @@ def comparison_plots():
             [f"{folder}/training.png"] if runs_of(dataset, split, trained=True) else []
         )
     return pictures
+
+
+def audit_threshold(split):
+    """Score from which two inserts count as homologous: that of the split, or hashFrag's."""
+    return STUDY["splits"][split].get("threshold", 60)
+
+
+def audits():
+    """Leak audits of all splits, as tables and pictures."""
+    return [
+        path
+        for dataset, split in SPLITS
+        for path in (
+            f"results/{dataset}/splits/{split}.audit.tsv",
+            f"results/plots/{dataset}/{split}/audit.png",
+        )
+    ]

@@ -3,24 +3,40 @@
 #                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: what it holds, content hash
 
 
+# datasets whose two strands one job makes: where the study wants it so and evaluation needs both
+TOGETHER = [
+    name
+    for name, dataset in DATASETS.items()
+    if (STUDY["cache"]["strands"], dataset["strand_rule"]) == ("together", "mean")
+]
+
+
 # Jobs that read a cache follow its manifest, which is compared by content: a touched or copied cache retrains nothing.
 rule embed:
     input:
         rows="results/{dataset}/rows.parquet",
     output:
-        cache="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5",
-        manifest="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json",
+        caches=expand(
+            "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.h5",
+            strand=["forward", "reverse"],
+        ),
+        manifests=expand(
+            "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.json",
+            strand=["forward", "reverse"],
+        ),
     log:
-        "logs/{dataset}/embeddings/{encoder}/{shift}.{strand}.log",
+        "logs/{dataset}/embeddings/{encoder}/{shift}.log",
     benchmark:
-        "benchmarks/{dataset}/embeddings/{encoder}/{shift}.{strand}.tsv"
+        "benchmarks/{dataset}/embeddings/{encoder}/{shift}.tsv"
+    wildcard_constraints:
+        dataset=one_of(TOGETHER),
     conda:
-        "../../envs/jax.yaml"
+        lambda w: environment_of_encoder(w.encoder)
     threads: 2
     resources:
         gpu=lambda w: 0 if ENCODERS[w.encoder]["kind"] in study.WITHOUT_WEIGHTS else 1,
-        mem_mb=16000,
-        runtime=240,
+        mem_mb=growing(16000),
+        runtime=growing(240),
     params:
         code=lambda w: code_fingerprint(
             "embed", f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"
@@ -29,9 +45,25 @@ rule embed:
         construct=lambda w: construct_of(w.dataset),
         weights=lambda w: study.weights_id(ENCODERS[w.encoder]),
         dtype=STUDY["cache"]["dtype"],
+        strands="forward reverse",
     message:
-        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {wildcards.strand} strand"
+        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {params.strands}"
     shell:
         "python -m embed --rows {input.rows:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
-        "--construct {params.construct:q} --shift {wildcards.shift} --strand {wildcards.strand} --dtype {params.dtype} "
-        "--threads {threads} --out {output.cache:q} --manifest {output.manifest:q} > {log:q} 2>&1"
+        "--construct {params.construct:q} --shift {wildcards.shift} --strands {params.strands} --dtype {params.dtype} "
+        "--threads {threads} --out {output.caches:q} --manifests {output.manifests:q} > {log:q} 2>&1"
+
+
+# One strand per job: for strand-specific datasets, and where two GPUs shall share the work.
+use rule embed as embed_strand with:
+    output:
+        caches="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5",
+        manifests="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json",
+    log:
+        "logs/{dataset}/embeddings/{encoder}/{shift}.{strand}.log",
+    benchmark:
+        "benchmarks/{dataset}/embeddings/{encoder}/{shift}.{strand}.tsv"
+    wildcard_constraints:
+        dataset=one_of(set(DATASETS) - set(TOGETHER)),
+    params:
+        strands=lambda w: w.strand,

@@ -2,6 +2,7 @@
 # OUTPUTS:          results/{dataset}/{split}/{model}/seed{seed}/metrics.tsv
 #                   results/compare.tsv, results/compare.md
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
+#                   results/plots/{dataset}/{split}/audit.png
 
 
 rule measure:
@@ -21,8 +22,8 @@ rule measure:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code_fingerprint("measure"),
         task=lambda w: DATASETS[w.dataset]["task"],
@@ -63,8 +64,8 @@ rule compare:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         code=code_fingerprint("compare"),
         study=as_json(study.comparison_spec(STUDY, "results")),
@@ -93,8 +94,8 @@ rule plot_comparison:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         code=code_fingerprint("plot_comparison"),
         baseline=lambda w: study.baseline_of(STUDY, w.dataset),
@@ -130,8 +131,8 @@ rule plot_predictions:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=15,
+        mem_mb=growing(4000),
+        runtime=growing(15),
     params:
         code=code_fingerprint("plot_predictions"),
         task=lambda w: DATASETS[w.dataset]["task"],
@@ -170,8 +171,8 @@ rule plot_history:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         code=code_fingerprint("plot_history"),
         labels=lambda w: [
@@ -182,4 +183,34 @@ rule plot_history:
         "Plotting training curves: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m plot_history --history {input:q} --labels {params.labels:q} --seeds {params.seeds} "
+        "--title '{wildcards.dataset}, split {wildcards.split}' --out {output:q} > {log:q} 2>&1"
+
+
+rule plot_audit:
+    input:
+        "results/{dataset}/splits/{split}.audit.tsv",
+    output:
+        report(
+            "results/plots/{dataset}/{split}/audit.png",
+            category="Splits",
+            labels={"dataset": "{dataset}", "split": "{split}", "panel": "all"},
+            caption="../report/audit.rst",
+        ),
+    log:
+        "logs/plots/{dataset}/{split}/audit.log",
+    benchmark:
+        "benchmarks/plots/{dataset}/{split}/audit.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        code=code_fingerprint("plot_audit"),
+        threshold=lambda w: audit_threshold(w.split),
+    message:
+        "Plotting the leak audit: {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python -m plot_audit --audit {input:q} --threshold {params.threshold} "
         "--title '{wildcards.dataset}, split {wildcards.split}' --out {output:q} > {log:q} 2>&1"

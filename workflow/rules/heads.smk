@@ -4,51 +4,104 @@
 #                   …/predictions/{panel}.tsv
 
 
-rule train_head:
-    input:
-        rows="results/{dataset}/rows.parquet",
-        split="results/{dataset}/splits/{split}.tsv",
-        manifests=lambda w: caches(
-            w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "json"
-        ),
-        caches=lambda w: ancient(
-            caches(w.dataset, w.encoder, augmentation.VIEWS[w.augmentation], "h5")
-        ),
-    output:
-        model=directory(
-            "results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model"
-        ),
-        history="results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/history.tsv",
-    log:
-        "logs/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/train.log",
-    benchmark:
-        "benchmarks/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/train.tsv"
-    conda:
-        "../../envs/jax.yaml"
-    threads: 2
-    resources:
-        gpu=1,
-        mem_mb=32000,
-        runtime=240,
-    params:
-        code=lambda w: code_fingerprint(
-            "train_head",
-            heads.module_of(w.head),
-            augmentation.module_of(w.augmentation),
-        ),
-        construct=lambda w: construct_of(w.dataset),
-        training=lambda w: as_json(study.training_of(STUDY, w.head)),
-        strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
-        seed=STUDY["seed"],
-    message:
-        "Training {wildcards.head} on {wildcards.encoder} ({wildcards.augmentation}), seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} "
-        "--construct {params.construct:q} "
-        "--dataset {wildcards.dataset} --split-name {wildcards.split} --encoder {wildcards.encoder} "
-        "--augmentation {wildcards.augmentation} --head {wildcards.head} --seed {wildcards.seed} "
-        "--study-seed {params.seed} --training {params.training:q} --strand-rule {params.strand_rule} "
-        "--threads {threads} --model {output.model:q} --history {output.history:q} > {log:q} 2>&1"
+RUN = "{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}"
+TRAIN = (
+    "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} "
+    "--construct {params.construct:q} --dataset {params.dataset} --split-name {params.split} "
+    "--encoder {params.encoder_name} --encoder-spec {params.encoder:q} "
+    "--augmentation {params.augmentation} --mode {params.mode:q} --heads {params.heads} --seeds {params.seeds} "
+    "--study-seed {params.seed} --training {params.training:q} --strand-rule {params.strand_rule} "
+    "--threads {threads} --memory-mb {resources.mem_mb} --models {output.models:q} "
+    "--histories {output.histories:q} > {log:q} 2>&1"
+)
+
+
+if not STUDY["train_together"]:
+
+    rule train_head:
+        input:
+            rows="results/{dataset}/rows.parquet",
+            split="results/{dataset}/splits/{split}.tsv",
+            manifests=lambda w: caches_of_mode(w, "json"),
+            caches=lambda w: ancient(caches_of_mode(w, "h5")),
+        output:
+            models=directory(f"results/{RUN}/best_model"),
+            histories=f"results/{RUN}/history.tsv",
+        log:
+            f"logs/{RUN}/train.log",
+        benchmark:
+            f"benchmarks/{RUN}/train.tsv"
+        conda:
+            environment("jax")
+        threads: 2
+        resources:
+            gpu=1,
+            mem_mb=growing(32000),
+            runtime=growing(240),
+        params:
+            code=training_code,
+            dataset=lambda w: w.dataset,
+            split=lambda w: w.split,
+            construct=lambda w: construct_of(w.dataset),
+            encoder_name=lambda w: w.encoder,
+            encoder=encoder_of_mode,
+            augmentation=lambda w: w.augmentation,
+            mode=lambda w: as_json(STUDY["augmentations"][w.augmentation]),
+            heads=lambda w: w.head,
+            seeds=lambda w: w.seed,
+            training=lambda w: as_json(study.training_of(STUDY, w.head)),
+            strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
+            seed=STUDY["seed"],
+        message:
+            "Training {wildcards.head} on {wildcards.encoder} ({wildcards.augmentation}), seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+        shell:
+            TRAIN
+
+else:
+    # The same program, with the same results, once for all runs that one compiled training can hold.
+    for number, group in enumerate(study.together(STUDY)):
+        first = group[0]
+
+        rule:
+            name:
+                f"train_together_{number}"
+            input:
+                rows=f"results/{first.dataset}/rows.parquet",
+                split=f"results/{first.dataset}/splits/{first.split}.tsv",
+                manifests=caches_of_mode(first, "json"),
+                caches=ancient(caches_of_mode(first, "h5")),
+            output:
+                models=[directory(f"results/{run.folder}/best_model") for run in group],
+                histories=[f"results/{run.folder}/history.tsv" for run in group],
+            log:
+                f"logs/{first.folder}/train.log",
+            benchmark:
+                f"benchmarks/{first.folder}/train.tsv"
+            conda:
+                environment("jax")
+            threads: 2
+            resources:
+                gpu=1,
+                mem_mb=growing(32000),
+                runtime=growing(240),
+            params:
+                code=training_code(first),
+                dataset=first.dataset,
+                split=first.split,
+                construct=construct_of(first.dataset),
+                encoder_name=first.encoder,
+                encoder=encoder_of_mode(first),
+                augmentation=first.augmentation,
+                mode=as_json(STUDY["augmentations"][first.augmentation]),
+                heads=[run.head for run in group],
+                seeds=[run.seed for run in group],
+                training=as_json(study.training_of(STUDY, first.head)),
+                strand_rule=DATASETS[first.dataset]["strand_rule"],
+                seed=STUDY["seed"],
+            message:
+                f"Training {len(group)} heads on {first.encoder} ({first.augmentation}) together: {first.dataset}, {first.split}"
+            shell:
+                TRAIN
 
 
 rule predict_head:
@@ -69,11 +122,11 @@ rule predict_head:
     benchmark:
         "benchmarks/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/predictions/{panel}.tsv"
     conda:
-        "../../envs/jax.yaml"
+        environment("jax")
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=growing(8000),
+        runtime=growing(60),
     params:
         code=lambda w: code_fingerprint("predict_head", heads.module_of(w.head)),
     message:

@@ -16,10 +16,10 @@ rule make_rows:
     priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
-    threads: 1
+    threads: 2
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=lambda w: code_fingerprint(
             "make_rows", f"s2f.sources.{DATASETS[w.dataset]['source']['kind']}"

@@ -1,6 +1,7 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet
 # OUTPUTS:          results/{dataset}/splits/{split}.tsv             row_id, split, reason
 #                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
+#                   results/{dataset}/splits/{split}.audit.tsv       how close evaluated rows come to train rows
 
 
 rule make_split:
@@ -16,10 +17,10 @@ rule make_split:
     priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
-    threads: 1
+    threads: lambda w: study.split_threads(STUDY, w.split)
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(8000),
+        runtime=lambda w, attempt: attempt * study.split_minutes(STUDY, w.split),
     params:
         code=lambda w: code_fingerprint(
             "make_split", *study.modules_of_split(STUDY, w.split)
@@ -49,8 +50,8 @@ rule make_panel:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         code=code_fingerprint("make_panel"),
         spec=lambda w: as_json(DATASETS[w.dataset]["panels"][w.panel]),
@@ -59,3 +60,30 @@ rule make_panel:
     shell:
         "python -m make_panel --rows {input.rows:q} --split {input.split:q} --spec {params.spec:q} "
         "--name {wildcards.panel} --out {output:q} > {log:q} 2>&1"
+
+
+# any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about an hour
+rule audit_split:
+    input:
+        rows="results/{dataset}/rows.parquet",
+        split="results/{dataset}/splits/{split}.tsv",
+    output:
+        "results/{dataset}/splits/{split}.audit.tsv",
+    log:
+        "logs/{dataset}/splits/{split}.audit.log",
+    benchmark:
+        "benchmarks/{dataset}/splits/{split}.audit.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    threads: 2
+    resources:
+        mem_mb=growing(8000),
+        runtime=growing(360),
+    params:
+        code=code_fingerprint("audit_split"),
+        threshold=lambda w: audit_threshold(w.split),
+    message:
+        "Auditing {wildcards.dataset} for leaks: {wildcards.split}"
+    shell:
+        "python -m audit_split --rows {input.rows:q} --split {input.split:q} --threshold {params.threshold} "
+        "--threads {threads} --out {output:q} > {log:q} 2>&1"

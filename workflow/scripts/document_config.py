@@ -13,8 +13,9 @@ another one instead, and `--config key=value` changes single keys. The file is c
 key, a value of the wrong type or a name that no section defines is an error that names the key. This page is written
 from the schemas in `config/schemas` (`python -m document_config`).
 
-A new dataset, split, encoder, head or baseline of a known kind is a new entry; a new kind is one module in its room
-(`workflow/scripts/s2f/sources`, `encoders`, `heads`, `baselines`) and one schema beside the others.
+A new dataset, split, encoder, augmentation, head or baseline of a known kind is a new entry; a new kind is one module
+in its room (`workflow/scripts/s2f/sources`, `encoders`, `augmentation`, `heads`, `baselines`) and one schema beside the
+others.
 """
 
 
@@ -32,6 +33,7 @@ def page():
         "sources": "`datasets.*.source`",
         "splits": "`splits.*`",
         "encoders": "`encoders.*`",
+        "augmentations": "`augmentations.*`",
         "baselines": "`baselines.*`",
     }
     for room in titles:

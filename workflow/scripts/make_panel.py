@@ -4,7 +4,7 @@ import argparse
 import json
 
 from s2f.files import read_table, run, write_table
-from s2f.panels import make_panel
+from s2f.panels import COLUMNS, make_panel
 from s2f.rows import read_rows
 
 
@@ -18,7 +18,7 @@ def main():
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
-    panel = make_panel(read_rows(arguments.rows), split, arguments.spec, arguments.name)
+    panel = make_panel(read_rows(arguments.rows, COLUMNS), split, arguments.spec, arguments.name)
     print(f"panel {arguments.name}: {len(panel)} {arguments.spec['kind']}")
     write_table(arguments.out, panel)
 

@@ -6,7 +6,6 @@ writes it) and later ones must agree. What has arrived of a file waits in .{name
 URL and version it is a part, so that nothing else is ever appended to it.
 """
 
-import errno
 import hashlib
 import http.client
 import os
@@ -17,7 +16,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from s2f.files import InputError, read_json, sha256_file, write_json, write_text
+from s2f.files import InputError, full, read_json, sha256_file, write_json, write_text
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -87,7 +86,9 @@ def _local(url):
 
 def _copy(url, part):
     _forget(part)
+    part.unlink(missing_ok=True)
     try:
+        _check_room(part, _local(url).stat().st_size)
         shutil.copyfile(_local(url), part)
     except OSError as error:
         raise _disk(error, part) from None
@@ -185,8 +186,6 @@ def _check(part, spec, path, report):
     if expected is None and _record(path).exists():
         expected = _record(path).read_text(encoding="utf-8").split()[0]
         source = f"recorded at an earlier download; delete {_record(path)} if you trust the new file"
-    if expected is None:
-        report("  no checksum is known: this one is recorded")
     wrong = []
     if spec.get("size") not in (None, size):
         wrong.append(f"the file has {size:,} bytes, expected {spec['size']:,}")
@@ -201,6 +200,8 @@ def _check(part, spec, path, report):
         part.unlink()
         _forget(part)
         raise Failed("; ".join(wrong))
+    if expected is None:
+        report("  no SHA-256 is known: this one is recorded, and later downloads must agree")
     return sha256
 
 
@@ -226,6 +227,6 @@ def _forget(part):
 
 
 def _disk(error, part):
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if full(error):
         return Failed(f"the disk of {part.parent} is full; make room, what has arrived is kept")
     return Failed(f"{error.strerror or error} ({error.filename or part})")

@@ -1,6 +1,7 @@
 """Reading and writing files: a file under its final name is always whole, errors name file, place and mend."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -26,7 +27,8 @@ def atomic(path):
     """Yield a temporary path beside `path`; on success flush it to disk and rename it, on any error remove it.
 
     A job that is killed therefore leaves either the whole file or none under the final name. The temporary name is
-    fixed (``.{name}.tmp``), so that a later run replaces what a kill left behind. Directories work like files.
+    fixed (``.{name}.tmp``), so that a later run replaces what a kill left behind. Directories work like files. A disk
+    without room raises `InputError`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +40,16 @@ def atomic(path):
         if path.is_dir():
             remove(path)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         remove(temporary)
+        if isinstance(error, OSError) and full(error):
+            raise InputError(f"{path}: the disk of {path.parent} is full; make room and run it again") from error
         raise
+
+
+def full(error):
+    """Whether an `OSError` says that there is no room: by its number, or in words as HDF5 does."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def remove(path):
@@ -89,7 +98,27 @@ def read_json(path):
 def write_table(path, table):
     """Write a data frame as TSV, atomically; floats keep their shortest exact form, missing values are empty."""
     with atomic(path) as temporary:
-        table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+        if not _write_plain(temporary, table):
+            table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
+
+
+def _write_plain(path, table):
+    """Write a table of text and whole numbers that needs no quotes: the bytes of pandas in a tenth of its time.
+
+    False, and nothing worth keeping at `path`, for any other table.
+    """
+    import pyarrow
+    from pyarrow import csv
+
+    try:
+        plain = pyarrow.Table.from_pandas(table, preserve_index=False)
+        simple = (pyarrow.types.is_integer, pyarrow.types.is_string, pyarrow.types.is_large_string)
+        if not all(any(is_type(field.type) for is_type in simple) for field in plain.schema):
+            return False
+        csv.write_csv(plain, path, csv.WriteOptions(delimiter="\t", quoting_style="none", quoting_header="none"))
+        return len(table.columns) > 1  # a line of one empty cell would be blank, where pandas writes quotes
+    except pyarrow.ArrowException:  # columns of mixed types, and cells that need quotes
+        return False
 
 
 def read_table(path, columns=(), text=(), separator="\t"):
@@ -117,16 +146,22 @@ def read_table(path, columns=(), text=(), separator="\t"):
         )
         return "error"
 
-    options = {
-        "read_options": csv.ReadOptions(use_threads=False),  # else lines have no numbers
-        "parse_options": csv.ParseOptions(
-            delimiter=separator, ignore_empty_lines=False, invalid_row_handler=on_odd_line
-        ),
-    }
-    try:
+    def read(handler, threads):
+        options = {
+            "read_options": csv.ReadOptions(use_threads=threads),
+            "parse_options": csv.ParseOptions(
+                delimiter=separator, ignore_empty_lines=False, invalid_row_handler=handler
+            ),
+        }
         names = csv.open_csv(path, **options).schema.names
         as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False)
-        table = csv.read_csv(path, convert_options=as_text, **options)
+        return names, csv.read_csv(path, convert_options=as_text, **options)
+
+    try:
+        try:
+            names, table = read(None, threads=True)
+        except pyarrow.ArrowInvalid:  # once more, since lines have numbers only without threads
+            names, table = read(on_odd_line, threads=False)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file ({text or 'table'})") from None
     except (pyarrow.ArrowInvalid, OSError) as error:

@@ -6,11 +6,15 @@ import pandas as pd
 from s2f import panel_files
 from s2f.files import InputError
 from s2f.rows import EVALUATED_ONLY
-from s2f.splits import clusters, parts_checked
+from s2f.splits import parts_and_clusters
 
 KINDS = ("rows", "pairs")
 # ways to pair alleles: of one window and haplotype, or (loosely, as the original did) of one variant
 MATCHES = ("pair_id", "variant_key")
+# of the rows, what panels are made from
+COLUMNS = [
+    "row_id", "sequence", "label", "chrom", "start", "end", "allele", "variant", "pair_id", "group", "published",
+]  # fmt: skip
 
 
 def make_panel(rows, split, spec, name):
@@ -28,7 +32,7 @@ def make_panel(rows, split, spec, name):
     rows or pairs that a published file lists (see `panel_files`); `label` is the label in its columns, `incomplete`
     leaves out what the dataset lacks instead of refusing it.
 
-    Raises `InputError` for a split that is not one of these rows (as `splits.check_split`), a panel of fewer than 3
+    Raises `InputError` for a split that is not one of these rows (`splits.parts_and_clusters`), a panel of fewer than 3
     items, a locus with more than one reference and a file that lists rows that are not in test.
     """
     if spec["kind"] not in KINDS:
@@ -36,8 +40,7 @@ def make_panel(rows, split, spec, name):
     if spec.get("match", MATCHES[0]) not in MATCHES:
         raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
     loose = spec["kind"] == "pairs" and spec.get("match") == "variant_key"
-    label = clusters(rows)
-    parts = parts_checked(rows, split, label)
+    parts, label = parts_and_clusters(rows, split)
     if "file" in spec:
         panel = _listed(rows, label, parts, spec, name)
         considered = len(panel)

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from s2f import dna, panel_files
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
-from s2f.rows import EVALUATED_ONLY
+from s2f.rows import EVALUATED_ONLY, letters_of
 from s2f.rows import chromosome as chromosome_name
 
 PARTS = ("train", "val", "test")
@@ -24,7 +24,7 @@ def clusters(rows):
     """
     n = len(rows)
     # a graph of rows and keys: a row is joined with each key it has, keys are numbered from n on
-    edges = [_recurring(rows["sequence"].to_numpy(object)), _loci(rows)]
+    edges = [_recurring(rows["sequence"]), _loci(rows)]
     for name in ("pair_id", "group"):
         linked = np.flatnonzero(rows[name] != "")
         edges.append((linked, pd.factorize(rows[name].iloc[linked])[0]))
@@ -38,7 +38,15 @@ def clusters(rows):
 
 def canonical_sequences(sequences):
     """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
-    return [min(s, dna.reverse_complement_text(s)) for s in sequences]
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    ends = np.cumsum(lengths)[::-1]
+    # the reverse complement of all sequences in a row holds those of each, the last one first
+    turned = dna.reverse_complement_text("".join(sequences))
+    starts = (ends[:1] - ends).tolist()[::-1]
+    return [
+        min(sequence, turned[start : start + length])
+        for sequence, start, length in zip(sequences, starts, lengths.tolist(), strict=True)
+    ]
 
 
 def _recurring(sequences):
@@ -46,23 +54,23 @@ def _recurring(sequences):
 
     Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
     """
-    sums = np.empty(len(sequences), np.uint64)
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    letters, starts, lengths = letters_of(sequences)
+    sums = np.empty(len(starts), np.uint64)
     factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=8, dtype=np.uint64) | np.uint64(1)
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
         width = min(length, 64 - length % 2)
-        start = (length - width) // 2
-        text = "".join([sequence[start : start + width] for sequence in sequences[places]])
-        strands = _words(text, width) + _words(dna.reverse_complement_text(text), width)[::-1]
+        middle = letters[(starts[places] + (length - width) // 2)[:, None] + np.arange(width)]
+        turned = np.frombuffer(dna.reverse_complement_text(middle.tobytes().decode()).encode(), np.uint8)
+        strands = _words(middle) + _words(turned.reshape(middle.shape))[::-1]
         sums[places] = strands @ factors[: strands.shape[1]]
     again = np.flatnonzero(pd.Series(sums).duplicated(keep=False))
-    return again, pd.factorize(np.array(canonical_sequences(sequences[again]), object))[0]
+    return again, pd.factorize(np.array(canonical_sequences(sequences.iloc[again].tolist()), object))[0]
 
 
-def _words(text, length):
-    """The texts of `length` letters that `text` strings together, as uint64 (N, words) of eight letters each."""
-    letters = np.frombuffer(text.encode(), np.uint8).reshape(-1, length)
+def _words(letters):
+    """Rows of letters (N, length) as uint64 (N, words), eight letters to a word."""
+    length = letters.shape[1]
     return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
 
 
@@ -153,7 +161,7 @@ KINDS = {"published": published, "chromosome": chromosome, "random": random, "fi
 
 
 def make_split(rows, spec, seed):
-    """Assign every row: data frame row_id, split (train, val, test, excluded), reason.
+    """Assign every row: data frame row_id, split (train, val, test, excluded), reason, cluster (see `clusters`).
 
     Rows that are only ever evaluated (`rows.EVALUATED_ONLY`) are test whatever the kind says.
     Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
@@ -171,7 +179,8 @@ def make_split(rows, spec, seed):
     np.maximum.at(highest, label, rank)
     leaks = (rank >= 0) & (rank < highest[label])
     reason[leaks] = np.array([f"linked to a {part} row" for part in PARTS], object)[highest[label[leaks]]]
-    table = pd.DataFrame({"row_id": rows["row_id"], "split": assigned.mask(leaks, "excluded"), "reason": reason})
+    split = assigned.mask(leaks, "excluded")
+    table = pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason, "cluster": label})
     parts_checked(rows, table, label)
     return table
 
@@ -192,14 +201,10 @@ def check_split(rows, table):
 
 def parts_checked(rows, table, label):
     """As `check_split`, where the `clusters` of the rows are known: `label` (N,)."""
-    ids = pd.Index(table["row_id"])
-    if ids.has_duplicates:
-        raise InputError(f"split: row {ids[ids.duplicated()][0]!r} is assigned twice")
-    places = ids.get_indexer(rows["row_id"])
-    if (places < 0).any() or len(ids) != len(rows):
-        odd = sorted(set(ids) ^ set(rows["row_id"]))[0]
-        raise InputError(f"split: row {odd!r} is in the rows or in the split, but not in both; make the split again")
-    parts = table["split"].to_numpy(object)[places]
+    return _parts_checked(rows, table["split"].to_numpy(object)[_places(rows, table)], label)
+
+
+def _parts_checked(rows, parts, label):
     counts = pd.Series(parts).value_counts()
     for name in counts.index.difference([*PARTS, "excluded"]):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
@@ -217,3 +222,55 @@ def parts_checked(rows, table, label):
         named = ", ".join(f"{rows['row_id'].iloc[i]} ({parts[i]})" for i in members[:4])
         raise InputError(f"split: linked rows lie in different parts: {named}")
     return parts
+
+
+def parts_and_clusters(rows, table):
+    """The part, (N,) text, and the cluster, (N,) int, of every row, in the order of `rows`, by a split table.
+
+    The clusters are those that `make_split` wrote down, which must lie in one part each. Those of the test rows are
+    computed again, so that a table of other rows, or one that was edited, does not pass: no link between test rows may
+    be missing, and what joins them beyond it must be rows that the split excluded. (Whether test rows are linked to
+    training rows is computed where models are trained, by `check_split`.) A table without clusters, made by hand, is
+    checked in full. Raises `InputError` as `check_split`.
+    """
+    if "cluster" not in table:
+        label = clusters(rows)
+        return parts_checked(rows, table, label), label
+    places = _places(rows, table)
+    try:
+        label = table["cluster"].to_numpy(np.int64)[places]
+    except ValueError as error:
+        raise InputError(
+            f"split: a cell of column cluster is no whole number ({error}); make the split again"
+        ) from None
+    if label.min() < 0 or label.max() >= len(rows):
+        raise InputError(
+            f"split: clusters are {label.min()} to {label.max()}, expected numbers from 0 to {len(rows) - 1}"
+        )
+    parts = _parts_checked(rows, table["split"].to_numpy(object)[places], label)
+    test = np.flatnonzero(parts == "test")
+    found, stated = clusters(rows.iloc[test]), label[test]
+    first = np.empty(found.max() + 1, np.int64)
+    first[found[::-1]] = stated[::-1]
+    joined = np.bincount(first, minlength=label.max() + 1)  # clusters found in each stated one
+    bridged = np.zeros(label.max() + 1, bool)
+    bridged[label[parts == "excluded"]] = True
+    wrong = (first[found] != stated) | ((joined > 1) & ~bridged)[stated]
+    if wrong.any():
+        row = rows["row_id"].iloc[test[int(wrong.argmax())]]
+        raise InputError(f"split: test row {row!r} has another cluster than its links give; make the split again")
+    return parts, label
+
+
+def _places(rows, table):
+    """Where in a split table each of the rows stands, (N,) int; refuses another set of rows and repeated ones."""
+    if table["row_id"].reset_index(drop=True).equals(rows["row_id"].reset_index(drop=True)):
+        return np.arange(len(rows))  # as `make_split` writes it; row_id of rows are unique
+    ids = pd.Index(table["row_id"])
+    if ids.has_duplicates:
+        raise InputError(f"split: row {ids[ids.duplicated()][0]!r} is assigned twice")
+    places = ids.get_indexer(rows["row_id"])
+    if (places < 0).any() or len(ids) != len(rows):
+        odd = sorted(set(ids) ^ set(rows["row_id"]))[0]
+        raise InputError(f"split: row {odd!r} is in the rows or in the split, but not in both; make the split again")
+    return places

@@ -16,6 +16,7 @@ from s2f.files import InputError
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
 WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
+IN_TRAINING = ("alphagenome", "kmer")  # kinds of encoders that can run inside a training step
 PARTS = ("train", "val", "test")
 FLOORS = ("mean", "kmer_ridge")  # kinds of baselines that every other model should beat; they train without epochs
 
@@ -38,6 +39,36 @@ class Run:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
 
 
+def refuse_repeated_keys(path):
+    """Raise `InputError` where a mapping of a YAML file names a key twice: parsers keep the last without a word.
+
+    Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
+    """
+    seen = set()
+
+    def check(node):
+        if id(node) in seen:  # an alias
+            return
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                check(item)
+        elif isinstance(node, yaml.MappingNode):
+            lines = {}
+            for key, value in node.value:
+                line = key.start_mark.line + 1
+                first = lines.setdefault(key.value, line) if isinstance(key, yaml.ScalarNode) else line
+                if first != line and key.value != "<<":
+                    raise InputError(f"{path}: line {line}: key {key.value!r} stands in line {first} already")
+                check(value)
+
+    try:
+        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.YAMLError:
+        return
+    check(root)
+
+
 def schema(name="study"):
     """Parsed JSON schema `config/schemas/{name}.yaml`."""
     return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -55,13 +86,27 @@ def validated(config):
     known one), wrong types and values, and names that no section defines.
     """
     study = _checked(config, schema(), "")
-    for section, room in (("splits", "splits"), ("encoders", "encoders"), ("baselines", "baselines")):
-        for name, entry in study[section].items():
-            study[section][name] = _checked_kind(entry, room, f"{section}.{name}")
+    for entry in study["models"]:  # a mode without options is named by its kind
+        for mode in entry["augmentations"]:
+            if mode in kinds("augmentations"):
+                study["augmentations"].setdefault(mode, {"kind": mode})
+    for room in ("splits", "encoders", "augmentations", "baselines"):
+        for name, entry in study[room].items():
+            study[room][name] = _checked_kind(entry, room, f"{room}.{name}")
     for name, dataset in study["datasets"].items():
         dataset["source"] = {"files": {}} | _checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
     for section in ("datasets", "splits", "encoders", "baselines"):
         study[section] = _with_data_dir(study[section], study["data_dir"], section)
+    for name, mode in study["augmentations"].items():
+        if name in kinds("augmentations") and name != mode["kind"]:
+            raise InputError(
+                f"augmentations.{name}: its kind is {mode['kind']}, and {name!r} is the name of another kind: paths "
+                "and tables would tell a lie; choose another name"
+            )
+        try:
+            augmentation.views(mode)
+        except InputError as error:
+            raise InputError(f"augmentations.{name}: {error}") from None
     _check_names(study)
     return study
 
@@ -131,7 +176,7 @@ def _check_names(study):
 
     for name, dataset in study["datasets"].items():
         where = f"datasets.{name}"
-        if dataset["source"]["kind"] == "simulated" and "simulated" not in name:
+        if dataset["source"]["kind"].startswith("simulated") and "simulated" not in name:
             raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
@@ -151,7 +196,9 @@ def _check_names(study):
         for encoder in entry["encoders"]:
             known(encoder, "encoders", f"{where}.encoders")
         for mode in entry["augmentations"]:
-            augmentation.module_of(mode)
+            if mode not in study["augmentations"]:
+                names = {*study["augmentations"], *kinds("augmentations")}
+                raise InputError(f"{where}: augmentation {mode!r} is unknown{_nearest(mode, names)}")
         for head in entry["heads"]:
             heads.module_of(head)
         for baseline in entry["baselines"]:
@@ -169,6 +216,9 @@ def _check_names(study):
     if clash:
         raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name, choose another")
     planned = runs(study)
+    for run in planned:
+        if run.head:
+            _check_mode(study, run)
     for slug in study["heads"]:
         heads.module_of(slug)
         if slug not in {run.head for run in planned}:
@@ -187,6 +237,26 @@ def _check_names(study):
             )
 
 
+def _check_mode(study, run):
+    """Refuse an augmentation that a dataset's construct, its strand rule or the encoder does not allow."""
+    mode, dataset = study["augmentations"][run.augmentation], study["datasets"][run.dataset]
+    layout = study["constructs"][dataset["construct"]]["layout"]
+    where = f"augmentation {run.augmentation!r} (kind {mode['kind']}) of dataset {run.dataset!r}"
+    encoder = study["encoders"][run.encoder]["kind"]
+    views = augmentation.views(mode)
+    if dataset["strand_rule"] == "forward" and (mode["kind"] != "none"):
+        raise InputError(f"{where}: its strand_rule is forward, the reverse complement is no view of it; use 'none'")
+    if augmentation.encodes(mode) and encoder not in IN_TRAINING:
+        raise InputError(
+            f"{where}: it runs the encoder in training, which encoder {run.encoder!r} (kind {encoder}) cannot; kinds "
+            f"that can: {', '.join(IN_TRAINING)}"
+        )
+    if mode["kind"] == "compact" and layout != "compact":
+        raise InputError(f"{where}: its construct has layout {layout}, expected compact")
+    if layout == "whole" and (augmentation.encodes(mode) or any(shift for shift, _ in views)):
+        raise InputError(f"{where}: its construct has layout whole, whose window cannot be shifted")
+
+
 def options(entry):
     """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
     return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
@@ -195,20 +265,32 @@ def options(entry):
 def weights_id(encoder):
     """What an encoder's weights on disk are, so that other weights at the same path embed again: a hash, or empty.
 
-    Reads names, sizes and the small index `manifest.ocdbt` of an Orbax folder, which names the content of the rest.
+    Reads names, sizes and the small files that name the content of the rest: `manifest.ocdbt` of an Orbax folder,
+    `model.json` of a folder made here.
     """
-    path = Path(encoder.get("weights", {}).get("path", ""))
+    weights = encoder.get("weights", {})
+    path = Path(weights.get("path") or weights.get("tapt") or "")
     if not path.name or not path.is_dir():
         return ""
     files = sorted(file for file in path.rglob("*") if file.is_file())
     text = "".join(f"{file.relative_to(path)} {file.stat().st_size}\n" for file in files).encode()
-    index = path / "manifest.ocdbt"
-    return hashlib.sha256(text + (index.read_bytes() if index.is_file() else b"")).hexdigest()
+    indices = [path / name for name in ("manifest.ocdbt", "model.json")]
+    return hashlib.sha256(text + b"".join(index.read_bytes() for index in indices if index.is_file())).hexdigest()
 
 
 def split_seed(study, split):
     """Seed of a split: the study's where rows are drawn, 0 where nothing is."""
     return study["seed"] if study["splits"][split]["kind"] not in ("published", "chromosome") else 0
+
+
+def split_threads(study, split):
+    """CPU threads of a split: homology search has work for four."""
+    return 4 if study["splits"][split]["kind"] == "hashfrag" else 1
+
+
+def split_minutes(study, split):
+    """Time limit of a split in minutes: a search of 800,000 inserts for homology takes 1.5 hours of CPU."""
+    return 480 if study["splits"][split]["kind"] == "hashfrag" else 30
 
 
 def modules_of_split(study, split):
@@ -244,6 +326,17 @@ def runs(study):
     return sorted(out, key=lambda run: run.folder)
 
 
+def together(study):
+    """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head."""
+    groups = {}
+    for run in runs(study):
+        if run.head:
+            settings = str(training_of(study, run.head))
+            key = (run.dataset, run.split, run.encoder, run.augmentation, heads.family(run.head), settings)
+            groups.setdefault(key, []).append(run)
+    return list(groups.values())
+
+
 def floors(study):
     """Names of the baselines that are floors."""
     return [name for name, baseline in study["baselines"].items() if baseline["kind"] in FLOORS]
@@ -271,7 +364,7 @@ def comparison_spec(study, results):
             },
             "baseline": baseline_of(study, name),
             "floors": floors(study),
-            "simulated": dataset["source"]["kind"] == "simulated",
+            "simulated": dataset["source"]["kind"].startswith("simulated"),
         }
     return {
         "study": study["study"], "description": study["description"],

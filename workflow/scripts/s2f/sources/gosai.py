@@ -29,13 +29,17 @@ it should have; the table of stages shows both. What the table holds and what is
   variant lies in other windows and in CRE rows is not published: they have no start and end, only chromosome and group.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.compute as pc
 
 from s2f.files import MISSING, InputError, numbers, read_table
-from s2f.rows import Stages, chromosome
+from s2f.rows import Stages, chromosomes
 from s2f.sources import _designed, complete_pairs, file_of, settings
 
 CELLS = ("K562", "HepG2", "SKNSH")
@@ -89,7 +93,13 @@ def read(files, spec):
     table["label"], table["stderr"] = labels[:, cell], errors[:, cell]
 
     stages = Stages(spec["expected"])
-    table = table.iloc[_kept(spec, stages, raw, table, labels, errors)]
+    with Path(path).open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read() not in b"\r\n":
+            stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
+    kept = np.zeros(len(table), bool)
+    kept[_kept(spec, stages, raw, table, labels, errors)] = True
+    table = pd.DataFrame({name: column[kept] for name, column in table.items()})  # a third of the time of table[kept]
     for part, names in PARTS.items():
         stages.part(part, table["chrom"].isin(names).sum())
     stages.part("other chromosomes", (~table["chrom"].isin(sum(PARTS.values(), ()))).sum())
@@ -130,19 +140,17 @@ def _where(passed, places):
 
 def _parsed(raw, path):
     """Row columns that follow from IDs, chr and sequence, for every line of the file."""
-    parts = pc.extract_regex(pyarrow.array(raw["IDs"], pyarrow.string()), ID)
+    parts = _by_chunks(lambda chunk: pc.extract_regex(chunk, ID), raw["IDs"])
     expected = "chr:pos:ref:alt:allele:window, allele R or A, or chr:pos:NA:NA"
     _refuse(parts.is_null().to_numpy(zero_copy_only=False), raw, ["IDs"], path, expected)
     part = {
         name: _series(pc.struct_field(parts, name))
         for name in ("chrom", "pos", "ref", "alt", "allele", "window", "tag")
     }
-    chrom, of_id = (
-        names.map({name: chromosome(name) for name in names.unique()}) for names in (raw["chr"], part["chrom"])
-    )
+    chrom, of_id = (chromosomes(names, lambda row: f"{path}: line {row + 2}") for names in (raw["chr"], part["chrom"]))
     other = (chrom != of_id) & (chrom != "")
     _refuse(other.to_numpy(), raw, ["chr"], path, "the chromosome of the ID")
-    dna = pc.match_substring_regex(pyarrow.array(raw["sequence"], pyarrow.string()), "^[ACGTNacgtn]+$")
+    dna = _by_chunks(lambda chunk: pc.match_substring_regex(chunk, "^[ACGTNacgtn]+$"), raw["sequence"])
     odd = ~dna.to_numpy(zero_copy_only=False) & ~raw["sequence"].isin(MISSING).to_numpy()
     _refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
 
@@ -168,6 +176,15 @@ def _parsed(raw, path):
     )
 
 
+def _by_chunks(function, column):
+    """A function of arrow text on the chunks of a column, on as many threads as arrow itself takes."""
+    texts = pyarrow.array(column, pyarrow.string())
+    chunks = texts.chunks if isinstance(texts, pyarrow.ChunkedArray) else [texts]
+    chunks = chunks or [pyarrow.array([], pyarrow.string())]
+    with ThreadPoolExecutor(pyarrow.cpu_count()) as pool:
+        return pyarrow.chunked_array(list(pool.map(function, chunks)))
+
+
 def _series(array):
     """Text of an arrow array, with empty text for what is missing."""
     return pd.Series(pc.fill_null(array, "").to_pandas(), dtype="str")
@@ -178,8 +195,7 @@ def _libraries(raw, key):
     suffix = pd.Series("", index=raw.index, dtype="str")
     again = raw["IDs"].duplicated(keep=False)
     if again.any():
-        codes = pd.factorize(key)[0]
-        rows = np.isin(codes, np.unique(codes[again]))
+        rows = key.isin(key[again])
         number = raw[rows].groupby(["IDs", "OL"]).cumcount() + 1
         suffix[rows] = "@" + raw["OL"][rows] + ("." + number.astype("str")).where(number > 1, "")
     return suffix
