@@ -21,10 +21,10 @@ setup: .venv/.ready
 	@touch $@
 
 test: setup
-	python -m pytest
+	python -m pytest --numprocesses 2 --dist loadfile
 
 test-fast: setup
-	python -m pytest -m "not slow"
+	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 lint: setup
 	ruff format --check .

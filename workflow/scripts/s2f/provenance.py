@@ -1,6 +1,7 @@
 """Where a result comes from: code fingerprints, seeds derived from names, library versions. Standard library only."""
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 from pathlib import Path
@@ -27,11 +28,18 @@ def code_fingerprint(program, *modules):
         path = _source(name)
         if name in seen or path is None:
             continue
-        tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-        seen[name] = ast.dump(tree)
-        waiting += _imports(tree, name, path.name == "__init__.py")
+        status = path.stat()
+        seen[name], imports = _parsed(path, name, status.st_mtime_ns, status.st_size)
+        waiting += imports
     text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _parsed(path, name, *state):
+    """Syntax tree of a module as text, and the modules it imports: once per `state` of the file, as jobs share most."""
+    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
+    return ast.dump(tree), _imports(tree, name, path.name == "__init__.py")
 
 
 def _source(name):
