@@ -360,7 +360,8 @@ def test_published_weights_are_kept_off_rows_they_may_know(toy):
 @pytest.mark.parametrize(
     ("chrom", "published", "seen"),
     [
-        ("", ["ood:AdaLead"] * 4, 0),  # designed: on no chromosome and made after the network was trained
+        ("", ["ood:AdaLead"] * 4, 0),  # designed: on no chromosome, and of a part that the record calls clean
+        ("", ["ood:CRE", "ood:AdaLead", "ood:CRE", "ood:CRE"], 3),  # only evaluated here, but natural: maybe seen there
         ("", ["ood:AdaLead", "", "test", "ood:AdaLead"], 2),  # rows without a chromosome that nobody designed
         ("chr1", ["ood:AdaLead"] * 4, 4),  # a sequence with a place in the genome
     ],
@@ -368,7 +369,8 @@ def test_published_weights_are_kept_off_rows_they_may_know(toy):
 def test_published_weights_are_scored_on_designed_sequences(toy, chrom, published, seen):
     toy.rows["chrom"], toy.rows["published"] = chrom, published
     write_rows(toy.folder / "rows.parquet", toy.rows)
-    run = measured_run(finish(toy, toy.spec["runs"][1], clean_chromosomes=["chr7", "chr13"]), toy.spec["datasets"])
+    clean = {"clean_chromosomes": ["chr7", "chr13"], "clean_published": ["ood:AdaLead"]}
+    run = measured_run(finish(toy, toy.spec["runs"][1], **clean), toy.spec["datasets"])
     assert list(run["predictions"]) == ([] if seen else ["id"])
     assert [reason.split(" are ")[0] for reason in run["excluded"].values()] == [f"{seen} of 4 rows"] * bool(seen)
 

@@ -252,7 +252,7 @@ def test_a_full_disk_is_named(server, path, monkeypatch):
     (path.parent / "full").symlink_to("/dev/full")  # writes to it fail as on a full disk
     write = downloads._write
     monkeypatch.setattr(downloads, "_write", lambda answer, part, *rest: write(answer, part.with_name("full"), *rest))
-    assert f"the disk of {path.parent} is full; make room, what has arrived is kept" in failure(path, server.url)
+    assert f"the disk of {path.parent} is full; make room and run again" in failure(path, server.url)
 
 
 def test_a_copy_that_does_not_fit_is_not_begun(path, tmp_path, monkeypatch):

@@ -106,7 +106,7 @@ def test_a_locus_with_two_references_is_refused():
     "spec, without, message",
     [
         ({"kind": "triples"}, (), "panel p: kind 'triples' is unknown; known: rows, pairs"),
-        ({**ROWS, "published": ["tset"]}, (), "panel p: 0 rows are left of 0 test rows, 3 are needed"),
+        ({**ROWS, "published": ["tset"]}, (), "panel p: no test row is of the published part 'tset'; there are: test"),
         ({**PAIRS, "published": ["test"]}, (), "panel p: 0 pairs are left of 3 test rows, 3 are needed"),
         (PAIRS, ("b2",), "panel p: 2 pairs are left of 11 test rows, 3 are needed"),
         (PAIRS, ("r1", "r2"), "panel p: 0 pairs are left"),

@@ -197,8 +197,3 @@ def test_settings_and_construct_are_checked(tmp_path):
             malinois_published.train(
                 ROWS, ROWS, Construct.from_spec(spec), {"path": "x", "output": "K562"}, 0, tmp_path
             )
-
-
-def test_contaminated_are_all_rows_off_the_test_chromosomes():
-    rows = pd.DataFrame({"chrom": ["chr7", "chr13", "chr19", "chrX", "chr1", "", "chr17"]})
-    assert malinois_published.contaminated(rows).tolist() == [False, False, True, True, True, True, True]

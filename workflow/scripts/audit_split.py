@@ -7,7 +7,7 @@ from s2f.audit import audit, summary
 from s2f.files import read_table, run, write_table
 from s2f.rows import read_rows
 
-COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group"]
+COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group", "published"]
 
 
 def main():

@@ -11,6 +11,7 @@ import pandas as pd
 
 from s2f import dna
 from s2f.homology import best_scores
+from s2f.rows import EVALUATED_ONLY
 from s2f.splits import PARTS, clusters, parts_checked
 
 # part whose rows may leak -> parts that are scored; val counts for test because it chooses epochs and settings
@@ -26,7 +27,7 @@ def audit(rows, table, threads=1, report=print):
     """One line per evaluated row and part it is compared with: what they share.
 
     `rows` are canonical, `table` is their split. Compared are test with train, val with train and test with val;
-    excluded rows are left out. Columns:
+    excluded rows are left out. Test rows that are only ever evaluated are the part `designed`. Columns:
         part, against, row_id, length
         best_score         highest local alignment score with a row of `against`, see below
         shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
@@ -45,6 +46,7 @@ def audit(rows, table, threads=1, report=print):
     parts = parts_checked(rows, table, np.arange(len(rows)))
     places = {part: np.flatnonzero(parts == part) for part in PARTS}
     sequences = rows["sequence"].to_numpy(object)
+    designed = rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     out = []
     for against, evaluated in COMPARED.items():
         targets = places[against]
@@ -55,7 +57,7 @@ def audit(rows, table, threads=1, report=print):
             sequences[queries], sequences[targets], threads=threads, progress=_now_and_then(report), **SEEDS
         )
         columns = {
-            "part": parts[queries],
+            "part": np.where(designed[queries], "designed", parts[queries]),
             "against": against,
             "row_id": rows["row_id"].to_numpy(object)[queries],
             "length": [len(sequence) for sequence in sequences[queries]],

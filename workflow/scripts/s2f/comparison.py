@@ -15,7 +15,7 @@ from s2f.files import InputError, numbers, read_table
 from s2f.metrics import METRIC_COLUMNS, METRICS, VIEWS, read_panel, read_predictions, scores
 from s2f.panels import panel_rows
 from s2f.provenance import derived_seed
-from s2f.rows import EVALUATED_ONLY, TASKS, read_rows
+from s2f.rows import TASKS, read_rows
 
 COLUMNS = (
     "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
@@ -58,14 +58,14 @@ def measured_run(folder, datasets):
 
     A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows off them,
     because it may have been trained on these; `use_contaminated_panels` in its settings lifts that, and is noted.
-    Designed sequences count as clean: they lie on no chromosome, and those of Gosai 2024 (library OL46, measured in
-    2022) were made after the network was trained (2021; of synthetic rows it saw 0.02 %).
+    Rows without a chromosome whose published part is among its `clean_published` count as clean.
     """
     record = read_record(folder / "best_model")
     panels = datasets[record["dataset"]]["panels"][record["split"]]
     excluded, note = {}, record.get("note", "")
     for name, panel in panels.items() if "clean_chromosomes" in record else ():
-        seen, total = _unclean(datasets[record["dataset"]]["rows"], panel["path"], tuple(record["clean_chromosomes"]))
+        clean = (tuple(record.get(key, ())) for key in ("clean_chromosomes", "clean_published"))
+        seen, total = _unclean(datasets[record["dataset"]]["rows"], panel["path"], *clean)
         if seen:
             excluded[name] = (
                 f"{seen:,} of {total:,} rows are not on {', '.join(record['clean_chromosomes'])}: "
@@ -84,11 +84,11 @@ def measured_run(folder, datasets):
 
 
 @functools.cache
-def _unclean(rows_path, panel_path, clean):
-    """Rows of a panel that are neither on `clean` chromosomes nor designed, and all its rows."""
+def _unclean(rows_path, panel_path, chromosomes, published):
+    """Rows of a panel neither on clean `chromosomes` nor, without one, of clean `published` parts; all its rows."""
     rows = panel_rows(read_rows(rows_path, ["row_id", "chrom", "published"]), read_table(panel_path))
-    designed = (rows["chrom"] == "") & rows["published"].str.startswith(EVALUATED_ONLY)
-    return int((~rows["chrom"].isin(clean) & ~designed).sum()), len(rows)
+    clean = rows["chrom"].isin(chromosomes) | ((rows["chrom"] == "") & rows["published"].isin(published))
+    return int((~clean).sum()), len(rows)
 
 
 @dataclass(frozen=True)

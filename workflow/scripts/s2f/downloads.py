@@ -91,6 +91,7 @@ def _copy(url, part):
         _check_room(part, _local(url).stat().st_size)
         shutil.copyfile(_local(url), part)
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise _disk(error, part) from None
 
 
@@ -228,5 +229,5 @@ def _forget(part):
 
 def _disk(error, part):
     if full(error):
-        return Failed(f"the disk of {part.parent} is full; make room, what has arrived is kept")
+        return Failed(f"the disk of {part.parent} is full; make room and run again")
     return Failed(f"{error.strerror or error} ({error.filename or part})")

@@ -47,6 +47,12 @@ def make_panel(rows, split, spec, name):
     else:
         test = _with_cluster(rows, label, np.flatnonzero(parts == "test"))
         if spec.get("published"):
+            absent = sorted(set(spec["published"]) - set(test["published"]))
+            if absent:
+                there = ", ".join(sorted(set(test["published"]))) or "none"
+                raise InputError(
+                    f"panel {name}: no test row is of the published part {absent[0]!r}; there are: {there}"
+                )
             test = test[test["published"].isin(spec["published"])]
         else:
             test = test[~test["published"].str.startswith(EVALUATED_ONLY)]

@@ -21,7 +21,7 @@ NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
 # what may stand before the name of a chromosome, and what such a name is
 PREFIX = re.compile(r"^chr(?:om(?:osome)?)?[ _:-]*", re.IGNORECASE)
-CONTIG = re.compile(r"[A-Za-z0-9]\S*")
+CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*-]*", re.IGNORECASE)
 NUMBER = re.compile(r"[0-9.]+")
 # `published` of rows that are only ever evaluated begins so: designed sequences, "ood:METHOD"
 EVALUATED_ONLY = "ood:"

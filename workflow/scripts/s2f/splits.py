@@ -239,7 +239,7 @@ def parts_and_clusters(rows, table):
     places = _places(rows, table)
     try:
         label = table["cluster"].to_numpy(np.int64)[places]
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(
             f"split: a cell of column cluster is no whole number ({error}); make the split again"
         ) from None

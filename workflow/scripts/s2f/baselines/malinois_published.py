@@ -5,8 +5,10 @@ settings as `argparse.Namespace`. It is a pickle, so it is read with PyTorch's r
 tensors and the few plain classes named below and refuses everything else, before any of it runs.
 
 What it has seen: it was trained on all chromosomes but 7, 13, 19, 21 and X; 19, 21 and X chose the epoch. So only rows
-of chromosomes 7 and 13 test it: see `contaminated`. It reads 600 bp of the Gosai plasmid and nothing else. Licence of
-the weights: MIT, by the header of the boda2 sources.
+of chromosomes 7 and 13 test it, and the designed sequences of library OL46, measured in 2022, after its training in
+2021 (of synthetic rows it saw 0.02 %): no leak, but they were designed with this network's predictions as the aim, so
+that they are another test for it than for models that had no part in their making. It reads 600 bp of the Gosai plasmid
+and nothing else. Licence of the weights: MIT, by the header of the boda2 sources.
 """
 
 import argparse
@@ -34,6 +36,7 @@ LARGEST = 2**28  # bytes of a member or file; the real one has 16 MB
 OUTPUTS = ("K562", "HepG2", "SKNSH")
 CONSTRUCT = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
 CLEAN_CHROMOSOMES = ("chr7", "chr13")
+CLEAN_DESIGNED = ("ood:FastSeqProp", "ood:Simulated_Annealing", "ood:AdaLead")
 
 # settings that must be these where the artifact states them; the older dialect has no input_len, which is then 600
 EXPECTED = {
@@ -52,14 +55,6 @@ SAFE = [
     (SCALAR, "numpy._core.multiarray.scalar"),
     *(type(np.dtype(kind)) for kind in ("bool", "int32", "int64", "float32", "float64", "str")),
 ]
-
-
-def contaminated(rows):
-    """Bool array (N,): rows that the published network may have seen, in training or when its epoch was chosen.
-
-    Everything off chromosomes 7 and 13, and every row whose chromosome is not known.
-    """
-    return ~rows["chrom"].isin(CLEAN_CHROMOSOMES).to_numpy()
 
 
 def train(train, val, construct, spec, seed, directory):
@@ -90,7 +85,8 @@ def train(train, val, construct, spec, seed, directory):
     torch.save(network.state_dict(), Path(directory) / "weights.pt")
     malinois.write_network(
         directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)",
-        clean_chromosomes=CLEAN_CHROMOSOMES, provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
+        clean_chromosomes=CLEAN_CHROMOSOMES, clean_published=CLEAN_DESIGNED,
+        provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
     predicted = malinois.load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
     value = pearson(predicted, val["label"])

@@ -86,6 +86,11 @@ def read(files, spec):
     if unknown:
         raise InputError(f"source gosai: expected has no stage {unknown[0]!r}; known: {', '.join(STAGES)}")
     raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024")
+    if len(raw) != spec["expected"].get("read", len(raw)):
+        raise InputError(
+            f"{path}: {len(raw):,} rows, {spec['expected']['read']:,} are expected: the file is cut off or another "
+            "version; get it again, or correct expected.read in the study"
+        )
     labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
     _refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
     table = _parsed(raw, path)
