@@ -8,7 +8,7 @@ from s2f import augmentation
 from s2f.checkpoint import head_name, write_record
 from s2f.construct import Construct
 from s2f.devices import memory_for_data, report, use_threads
-from s2f.files import atomic, run, write_table
+from s2f.files import InputError, atomic, run, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import read_rows, sequences_sha256
 from s2f.splits import parts_of
@@ -56,6 +56,10 @@ def main():
         reach = a.mode.get("reach", 0)
         construct.check_inserts(parts["train"], a.rows, (-reach, reach))
         stretches = construct.stretches(parts["train"]["sequence"], a.mode.get("reach"))
+        low, high = stretches[1].min(), stretches[2].max()
+        print(f"windows are cut at shifts from {low:+d} to {high:+d} bp")
+        if low == high:
+            raise InputError(f"augmentation {a.augmentation!r}: the construct leaves no room to shift the window")
     places = list(zip(a.heads, a.seeds, strict=True))
     seeds = [
         derived_seed(a.study_seed, "head", a.dataset, a.split_name, a.encoder, a.augmentation, *head) for head in places

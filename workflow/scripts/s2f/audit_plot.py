@@ -58,7 +58,7 @@ def best_scores(path, table, threshold, title):
         axes.set(
             ylim=(50 / most, 100),  # half a row to all
             xlim=(0, highest),
-            xlabel="best local alignment score with a train row (match 1, mismatch -1)",
+            xlabel="best local alignment score with a train row (0: no common seed, chance level)",
             ylabel=f"rows per {BIN} points, % of the part",
         )
         figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -44,7 +44,7 @@ def shifts(spec):
     if spec["shifts"] % 2 == 0 or spec["reach"] < half:
         raise InputError(
             f"augmentation multi_shift: {spec['shifts']} shifts within +-{spec['reach']} bp, expected an odd number "
-            "(0 and as many to either side) of different shifts"
+            f"(0 and as many to either side) of at most {2 * spec['reach'] + 1}"
         )
     ladder = [round(spec["reach"] * step / half) for step in range(1, half + 1)]
     return (0, *(shift for step in ladder for shift in (-step, step)))
