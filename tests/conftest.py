@@ -22,3 +22,14 @@ def shared():
             f"needs the reference data beside the checkout ({folder.name}/data), which is not part of the project"
         )
     return folder
+
+
+@pytest.fixture
+def one_torch_thread():
+    """One thread of torch: for tiny networks more threads only wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

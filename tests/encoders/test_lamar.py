@@ -18,12 +18,8 @@ TOY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "int
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch):
+def toy(monkeypatch, one_torch_thread):
     monkeypatch.setitem(configuration.SIZES, "toy", TOY)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for a network this small more threads only wait for each other
-    yield
-    torch.set_num_threads(threads)
 
 
 def spec(**more):

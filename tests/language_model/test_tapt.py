@@ -23,12 +23,8 @@ SHORT = {"size": "toy", "steps": 6, "batch_size": 8, "micro_batch": 8, "validate
 
 
 @pytest.fixture(autouse=True)
-def toy(monkeypatch):
+def toy(monkeypatch, one_torch_thread):
     monkeypatch.setitem(configuration.SIZES, "toy", TOY)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # for a network this small more threads only wait for each other
-    yield
-    torch.set_num_threads(threads)
 
 
 def settings(**more):
