@@ -39,6 +39,7 @@ format: setup
 
 bench: setup
 	PYTHONPATH=workflow/scripts python -m bench
+	PYTHONPATH=workflow/scripts python -m bench_lamar
 	python tests/bench_table_s2.py
 
 clean:

@@ -41,19 +41,41 @@ STUDY = {
             "construct": "gosai_600",
             "splits": ["chromosome"],
             "panels": {"chromosome": {"kind": "rows"}},
-        }
+        },
+        "simulated_rbp": {
+            "source": {"kind": "simulated_rbp", "rows": 200, "length": 41},
+            "task": "classification",
+            "strand_rule": "forward",
+            "construct": "rna_41",
+            "splits": ["random"],
+            "panels": {"id": {"kind": "rows"}},
+            "series": "simulated",
+            "against": "gc",
+        },
     },
-    "constructs": {"gosai_600": {"flanks": "gosai_episomal", "length": 600}},
-    "splits": {"chromosome": {"kind": "chromosome"}},
+    "constructs": {
+        "gosai_600": {"flanks": "gosai_episomal", "length": 600}, "rna_41": {"flanks": "none", "length": 41},
+    },
+    "splits": {"chromosome": {"kind": "chromosome"}, "random": {"kind": "random", "val": 0.2, "test": 0.2}},
+    "tapt": {
+        "windows": {"size": "lamar-mini", "datasets": {"simulated_rbp": ["random"]}, "steps": 5, "batch_size": 8},
+    },
     "encoders": {
         "alphagenome-tiny": {
             "kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 32,
-        }
+        },
+        "lamar.layer04": {"kind": "lamar", "size": "lamar-mini", "weights": {"tapt": "windows"}},
     },
     "cache": {"strands": "separate"},  # two GPU jobs that can run side by side
     "training": {"epochs": 40, "patience": 40},
-    "baselines": {"mean": {"kind": "mean"}},
-    "models": [{"encoders": ["alphagenome-tiny"], "heads": ["boda-sum-512-512"]}, {"baselines": ["mean"]}],
+    "baselines": {"mean": {"kind": "mean"}, "gc": {"kind": "gc"}},
+    "models": [
+        {"datasets": ["tiny"], "encoders": ["alphagenome-tiny"], "heads": ["boda-sum-512-512"], "baselines": ["mean"]},
+        {
+            "datasets": ["simulated_rbp"], "encoders": ["lamar.layer04"], "augmentations": ["none"],
+            "heads": ["linear-probe"], "baselines": ["gc"],
+        },
+    ],
     "comparison": {"against": "mean", "resamples": 100},
 }  # fmt: skip
 # what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
@@ -145,7 +167,7 @@ def accounting(checkout):
         if fields.get("WorkDir") != str(checkout):
             continue
         jobs.append({
-            "id": fields["JobId"], "rule": re.search(r"/rule_(\w+)/", fields["StdOut"])[1],
+            "id": fields["JobId"], **re.search(r"/rule_(?P<rule>\w+)/(?P<of>.*)", fields["StdOut"]).groupdict(),
             "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "").removeprefix("gres:gpu:") or "0",
             "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "time": fields["TimeLimit"],
             "state": fields["JobState"], "start": fields["StartTime"], "end": fields["EndTime"],
@@ -176,9 +198,10 @@ def check(jobs, cancelled, checkout, folder):
 
     # a GPU for each job that computes with one, by the partition that has them; side by side on different devices
     for job in jobs:
-        wanted = job["rule"] in {"embed", "embed_strand", "train_head"}
+        embeds = job["rule"] in {"embed", "embed_strand"} and job["of"].startswith("tiny")  # lamar-mini needs none
+        wanted = embeds or job["rule"] == "train_head"
         assert (job["partition"], job["gpu"]) == (("gpu", "1") if wanted else ("cpu", "0")), f"GPU of {job}"
-    first, second = next(pair for rule, pair in by_rule.items() if rule.startswith("embed"))
+    first, second = (job for job in by_rule["embed_strand"] if job["of"].startswith("tiny"))
     assert max(first["start"], second["start"]) < min(first["end"], second["end"]), "embed: one after the other"
     seen = [
         json.loads(path.read_text().splitlines()[0]) for path in sorted(checkout.glob("logs/tiny/embeddings/*/*.log"))
@@ -186,14 +209,15 @@ def check(jobs, cancelled, checkout, folder):
     assert {record["cuda_visible_devices"] for record in seen} == {"0", "1"}, f"the programs saw {seen}"
 
     # cancelled: reported, and made by a second job that asks for twice the memory and time
-    states = [(job["state"], job["memory"], job["time"]) for job in by_rule[CANCELLED]]
+    of = next(job["of"] for job in jobs if job["id"] == cancelled)
+    states = [(job["state"], job["memory"], job["time"]) for job in by_rule[CANCELLED] if job["of"] == of]
     assert [state for state, *_ in states] == ["CANCELLED", "COMPLETED"], states
     asked = [(float(memory.removesuffix("M")), minutes(limit)) for _, memory, limit in states]
     assert asked[1] == (2 * asked[0][0], 2 * asked[0][1]), states
     assert f"SLURM-job '{cancelled}' failed, SLURM status is: 'CANCELLED'" in log
 
     # too little memory: killed, said so where users look, and passed with twice as much
-    states = [(job["state"], job["memory"]) for job in by_rule[OUTGROWN]]
+    states = [(job["state"], job["memory"]) for job in by_rule[OUTGROWN] if job["of"].startswith("tiny")]
     assert states == [("FAILED", f"{MEMORY}M"), ("COMPLETED", f"{2 * MEMORY}M")], states
     assert any(
         "exceeded memory limit" in path.read_text() for path in checkout.glob(f"logs/slurm/rule_{OUTGROWN}/**/*.log")

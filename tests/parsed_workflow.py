@@ -14,12 +14,14 @@ from s2f import provenance, study
 MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml"}
 # rules whose program loads modules by a name in the study, and the rooms of these modules, or single ones
 REGISTERED = {
+    "make_split": ["s2f.hashfrag", "s2f.folds"],
     "make_rows": ["s2f.sources"],
     "embed": ["s2f.encoders"],
     "train_head": ["s2f.heads", "s2f.augmentation", *(f"s2f.encoders.{kind}" for kind in study.IN_TRAINING)],
     "predict_head": ["s2f.heads"],
     "train_baseline": ["s2f.baselines"],
     "predict_baseline": ["s2f.baselines"],
+    "interpret": ["s2f.encoders", "s2f.heads", "s2f.baselines"],
 }
 
 
@@ -79,7 +81,8 @@ def environments(workflow):
         if not callable(rule.conda_env):
             yield name, program, rule.conda_env, modules
             continue
-        for module in modules:  # each encoder has an environment of its own choice
+        for module in modules:  # each kind of encoder or baseline has an environment of its own choice
             kind = module.rpartition(".")[2]
-            workflow.globals["ENCODERS"][kind] = {"kind": kind}
-            yield name, program, rule.conda_env(SimpleNamespace(encoder=kind)), [module]
+            for section in ("ENCODERS", "BASELINES"):
+                workflow.globals[section][kind] = {"kind": kind}
+            yield name, program, rule.conda_env(SimpleNamespace(encoder=kind, baseline=kind)), [module]

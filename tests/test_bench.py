@@ -104,6 +104,15 @@ def test_work_of_heads(slug, kind, head, steps):
     assert found[2] == (head_training.encoder_flop("tiny", 600) if kind == "full" else 0)
 
 
+def test_work_of_chip_cnn_counts_the_merged_layers_once_per_batch():
+    mode = {"kind": "none"}
+    for channels, merged in ((128, 128 * 512 * 7 * 64), (4, 0)):
+        tables = head_training.make_tables(mode, 2, 51, channels, {"size": "tiny"})
+        _, size = head_training.start_training("chip-cnn", mode, 2, None, 2, "float32", tables)
+        plain = 2 * 51 * 7 * channels * 64 + 3 * (12 * 5 * 64 * 96 + 3 * 5 * 96 * 128 + 128 * 256 + 256)
+        assert head_training.work_of("chip-cnn", mode, size, 51, 51, "tiny", 8)[0] == 2 * (plain + 3 * merged / 8)
+
+
 def test_shares_and_ratios_compare_within_a_turn():
     """A machine that is three times slower in the second turn changes neither."""
     turns = machine.Turns({}, 0)

@@ -60,7 +60,7 @@ def test_undefined_in_a_resample_is_nan():
         assert np.array_equal(np.isnan(found[metric][0]), constant)
     for positives in (labels > 1, labels < 1):  # one class is mostly all negatives, then all positives
         one_class = bootstrap("classification", positives, predictions / 10, np.arange(4), 200, seed=0)
-        for metric in ("auroc", "auprc", "f1"):
+        for metric in ("auroc", "auprc", "f1", "precision", "recall"):
             assert np.array_equal(np.isnan(one_class[metric][0]), constant)
         assert np.isfinite(one_class["accuracy"]).all()
 

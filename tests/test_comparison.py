@@ -10,7 +10,8 @@ from toy_study import Study
 import compare as compare_program
 import measure as measure_program
 from s2f.checkpoint import write_record
-from s2f.comparison import COLUMNS, interval, measured_run, p_value, read_compare
+from s2f.comparison import COLUMNS, measured_run, read_compare
+from s2f.estimates import interval, p_value
 from s2f.files import InputError, read_table, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import rows_sha256, write_rows
@@ -195,6 +196,10 @@ def test_classification(tmp_path):
     assert np.isnan(line(table, "B", "prevalence")["delta_vs_baseline"])
     assert line(table, "B", "auroc")["delta_ci_high"] < 0
     assert "prevalence 0.2500 (the AUPRC of a random guess)" in text
+    header = next(row for row in text.splitlines() if row.startswith("| model") and "auroc" in row)
+    assert header.startswith("| model | seeds | auroc | auprc | accuracy | f1 | precision | recall |")
+    of_b = next(row for row in text.splitlines() if row.startswith("| `B`") and "[" in row).split(" | ")
+    assert "[" in of_b[5] and "[" not in of_b[6] and "**" not in of_b[6] + of_b[7]  # the last two without intervals
 
 
 def test_same_study_same_numbers(tmp_path):

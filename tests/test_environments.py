@@ -58,11 +58,11 @@ def test_installed_versions_are_the_pinned_ones(root):
 
 def test_variants_for_cuda_differ_in_cuda_only(root):
     variants = sorted((root / "envs").glob("*-cuda.yaml"))
-    assert [path.stem for path in variants] == ["jax-cuda", "language-model-cuda", "torch-cuda"]
+    assert [path.stem for path in variants] == ["interpretation-cuda", "jax-cuda", "language-model-cuda", "torch-cuda"]
     for path in variants:
         plain = path.with_stem(path.stem.removesuffix("-cuda"))
         assert environment(root, path) == environment(root, plain)
-    assert "jax[cuda12]==" in variants[0].read_text() and "cuda12" not in (root / "envs" / "jax.yaml").read_text()
+    assert "jax[cuda12]==" in variants[1].read_text() and "cuda12" not in (root / "envs" / "jax.yaml").read_text()
 
 
 def test_names_that_differ_are_used_and_differ(root):

@@ -35,11 +35,22 @@ def test_regression_metrics_by_hand(metric, predictions, value):
 @pytest.mark.parametrize(
     ("metric", "value"),
     # positives .9 .3, negatives .6 .2 .1: of 6 pairs 5 in order; precision 1 and 2/3 at the two positives
-    [("auroc", 5 / 6), ("auprc", (1 + 2 / 3) / 2), ("accuracy", 3 / 5), ("f1", 2 / 4), ("prevalence", 2 / 5)],
+    # called at .5 are .9 and .6, one of them and of the two positives right
+    [
+        *(("auroc", 5 / 6), ("auprc", (1 + 2 / 3) / 2), ("accuracy", 3 / 5), ("f1", 2 / 4), ("prevalence", 2 / 5)),
+        *(("precision", 1 / 2), ("recall", 1 / 2)),
+    ],
 )
 def test_classification_metrics_by_hand(metric, value):
     labels, predictions = np.array([1, 0, 1, 0, 0]), np.array([0.9, 0.6, 0.3, 0.2, 0.1])
     assert score(metric, labels, predictions) == (pytest.approx(value), "")
+
+
+def test_precision_and_recall_are_not_exchanged_and_0_where_nothing_is_called():
+    labels = np.array([1, 1, 1, 0])
+    assert score("precision", labels, [0.9, 0.1, 0.2, 0.3])[0] == 1
+    assert score("recall", labels, [0.9, 0.1, 0.2, 0.3])[0] == pytest.approx(1 / 3)
+    assert score("precision", labels, [0.1] * 4) == score("recall", labels, [0.1] * 4) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +64,8 @@ def test_classification_metrics_by_hand(metric, value):
         ("auroc", [1, 1, 1], [0.1, 0.2, 0.3], "one class: every label is 1"),
         ("auprc", [0, 0, 0], [0.1, 0.2, 0.3], "one class: every label is 0"),
         ("f1", [0, 0, 0], [0.1, 0.2, 0.3], "one class"),
+        ("precision", [1, 1, 1], [0.1, 0.2, 0.3], "one class"),
+        ("recall", [0, 0, 0], [0.1, 0.2, 0.3], "one class"),
     ],
 )
 def test_undefined_metrics_are_nan_with_a_reason(metric, labels, predictions, reason):

@@ -1,9 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from s2f.files import InputError
-from s2f.predictions import prediction_table, strands
+from s2f.predictions import auroc, prediction_table, strands
 
 ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "label": [0.5, -1.0, 2.0]}, index=[7, 8, 9])
 FORWARD, REVERSE = np.array([1.0, 2.0, 3.0], np.float32), np.array([3.0, 2.0, 0.0], np.float32)
@@ -45,3 +46,21 @@ def test_strands_of_each_rule():
 def test_refusals(by_strand, rule, message):
     with pytest.raises(InputError, match=message):
         prediction_table(ROWS, by_strand, rule)
+
+
+@pytest.mark.parametrize("digits", [1, 6])
+def test_auroc_is_that_of_scikit_learn_with_ties_and_without(digits):
+    random = np.random.default_rng(digits)
+    for count in (3, 50, 400):
+        labels = np.r_[0.0, 1.0, random.integers(0, 2, count - 2)]
+        scores = (random.random(count) + 0.2 * labels).round(digits)
+        assert auroc(labels, scores) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+    assert auroc([0, 0, 1, 1], [1, 2, 2, 3]) == 3.5 / 4
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores"),
+    [([1, 1], [0.1, 0.2]), ([0, 1], [0.5, 0.5 + 1e-8]), ([0, 1], [0.5, np.nan]), ([], [])],
+)
+def test_auroc_without_meaning_is_no_number(labels, scores):
+    assert auroc(labels, scores) is None

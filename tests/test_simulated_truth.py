@@ -35,6 +35,6 @@ def test_a_head_on_kmers_recovers_the_stated_share_of_the_explainable_variance()
         [(slug, 1)], {"kind": "no_shift"}, examples("train", labels), examples("val", labels), spec, report=print
     )
     test = np.flatnonzero(part == "test")
-    strands = [predict(heads.build(slug, 0.0), trained.parameters, table, test) for table in tables]
+    strands = [predict(heads.build(slug, 0.0), trained.variables, table, test) for table in tables]
     r = np.corrcoef(np.mean(strands, axis=0), truth[test])[0, 1]
     assert r**2 >= SHARE

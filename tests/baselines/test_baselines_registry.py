@@ -15,7 +15,7 @@ def test_kinds_are_found_and_loaded_by_name():
 
 
 def test_unknown_kind_names_the_known():
-    with pytest.raises(InputError, match=r"kind is 'cnn9', expected one of: .*kmer_ridge, malinois"):
+    with pytest.raises(InputError, match=r"kind is 'cnn9', expected one of: .*kmer_ridge, .*malinois"):
         baselines.get("cnn9")
 
 
@@ -35,10 +35,3 @@ def test_mean_predicts_the_training_mean(tmp_path):
         mean.train(rows, rows, None, {"kind": "mean", "alpha": 1}, 0, tmp_path)
     with pytest.raises(InputError, match="strand is 'both'"):
         mean.load(tmp_path, {})(["A"], "both")
-
-
-def test_pearson_is_undefined_for_constants_and_single_rows():
-    assert baselines.pearson([1, 2, 3], [2, 4, 6.0]) == pytest.approx(1)
-    assert baselines.pearson([1, 1], [1, 2]) is None
-    assert baselines.pearson([1], [1]) is None
-    assert baselines.pearson([1, float("nan"), 2], [1, 2, 3]) is None

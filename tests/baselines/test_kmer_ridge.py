@@ -10,8 +10,9 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from s2f import dna
-from s2f.baselines import kmer_ridge, pearson
+from s2f.baselines import kmer_ridge
 from s2f.files import InputError
+from s2f.predictions import pearson
 
 dna_text = st.text("ACGTN", min_size=1, max_size=30)
 

@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 
-from s2f.baselines import malinois, malinois_published, pearson
+from s2f.baselines import malinois, malinois_published
 from s2f.baselines._malinois_network import Malinois
 from s2f.construct import Construct
 from s2f.files import InputError
+from s2f.predictions import pearson
 
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
 SETTINGS = malinois.Settings(outputs=malinois_published.OUTPUTS)

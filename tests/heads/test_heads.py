@@ -13,8 +13,11 @@ SLUGS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean",
 
 
 def init(slug, tokens=5, channels=1536, dropout=0.1):
+    """(apply(parameters, key, x, is_training) -> (B,), parameters) of a head without state."""
     network = heads.build(slug, dropout)
-    return network, network.init(jax.random.key(0), jnp.zeros((1, tokens, channels)), is_training=False)
+    parameters, state = network.init(jax.random.key(0), jnp.zeros((1, tokens, channels)), is_training=False)
+    assert state == {}
+    return lambda parameters, *rest, **keys: network.apply(parameters, {}, *rest, **keys)[0], parameters
 
 
 @pytest.mark.parametrize(
@@ -51,35 +54,35 @@ def by_hand(slug, parameters, x):
 @pytest.mark.parametrize("slug", SLUGS)
 @pytest.mark.parametrize("tokens", [5, 2])
 def test_boda_heads_equal_the_formula(slug, tokens):
-    network, parameters = init(slug, tokens, 24)
+    apply, parameters = init(slug, tokens, 24)
     parameters = jax.tree.map(lambda a: a + 0.01 * np.arange(a.size).reshape(a.shape) / a.size, parameters)
     x = np.random.Generator(np.random.PCG64(1)).normal(size=(7, tokens, 24)).astype(np.float32)
     expected = by_hand(slug, jax.tree.map(np.asarray, parameters), x.astype(np.float64))
-    np.testing.assert_allclose(network.apply(parameters, None, x, is_training=False), expected, atol=1e-5)
+    np.testing.assert_allclose(apply(parameters, None, x, is_training=False), expected, atol=1e-5)
 
 
 def test_dropout_acts_in_training_only_and_before_relu():
-    network, parameters = init("boda-flatten-512-512", 2, 8, dropout=0.5)
+    apply, parameters = init("boda-flatten-512-512", 2, 8, dropout=0.5)
     x = jnp.ones((4, 2, 8)) * jnp.arange(8)
-    calm = [network.apply(parameters, jax.random.key(k), x, is_training=False) for k in (1, 2)]
-    wild = [network.apply(parameters, jax.random.key(k), x, is_training=True) for k in (1, 2)]
+    calm = [apply(parameters, jax.random.key(k), x, is_training=False) for k in (1, 2)]
+    wild = [apply(parameters, jax.random.key(k), x, is_training=True) for k in (1, 2)]
     np.testing.assert_array_equal(*calm)
     assert not np.allclose(*wild)
 
 
 def test_center_ignores_the_other_tokens():
-    network, parameters = init("boda-center-512-512", 5, 8)
+    apply, parameters = init("boda-center-512-512", 5, 8)
     x = np.random.Generator(np.random.PCG64(2)).normal(size=(3, 5, 8)).astype(np.float32)
     other = x.copy()
     other[:, [0, 1, 3, 4]] = 7.0
     np.testing.assert_array_equal(
-        network.apply(parameters, None, x, is_training=False), network.apply(parameters, None, other, is_training=False)
+        apply(parameters, None, x, is_training=False), apply(parameters, None, other, is_training=False)
     )
 
 
 def test_heads_are_float32():
     assert {a.dtype for a in jax.tree.leaves(init("boda-sum-512-512")[1])} == {np.dtype("float32")}
-    assert isinstance(heads.build("boda-sum-512-512", 0.1), hk.Transformed)
+    assert isinstance(heads.build("boda-sum-512-512", 0.1), hk.TransformedWithState)
 
 
 @pytest.mark.parametrize("slug", ["boda-median-512-512", "boda-flatten", "boda-flatten-0", "encoder-dropout", "mlp"])

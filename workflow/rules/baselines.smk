@@ -7,6 +7,7 @@ rule train_baseline:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
         artifact=lambda w: BASELINES[w.baseline].get("path", []),
+        weights=lambda w: weights_made_here(BASELINES[w.baseline]),
     output:
         model=directory("results/{dataset}/{split}/{baseline}/seed{seed}/best_model"),
         history="results/{dataset}/{split}/{baseline}/seed{seed}/history.tsv",
@@ -15,7 +16,7 @@ rule train_baseline:
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     conda:
-        environment("torch")
+        lambda w: environment_of_baseline(w.baseline)
     threads: 2
     resources:
         gpu=lambda w: gpus_of(w.baseline),
@@ -27,6 +28,7 @@ rule train_baseline:
         ),
         kind=lambda w: BASELINES[w.baseline]["kind"],
         spec=lambda w: as_json(study.options(BASELINES[w.baseline])),
+        weights=lambda w: study.weights_id(BASELINES[w.baseline]),
         construct=lambda w: construct_of(w.dataset),
         strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
         seed=STUDY["seed"],
@@ -52,7 +54,7 @@ rule predict_baseline:
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv"
     conda:
-        environment("torch")
+        lambda w: environment_of_baseline(w.baseline)
     threads: 2
     resources:
         gpu=lambda w: gpus_of(w.baseline),

@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from s2f import augmentation, heads, study
+from s2f import augmentation, heads, study, study_comparison, study_tapt
 from s2f.files import InputError
 from s2f.provenance import code_fingerprint
 
@@ -22,7 +22,13 @@ try:
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
+for section in [*ENCODERS.values(), *BASELINES.values()]:
+    if "tapt" in section.get("weights", {}):  # from here on a folder
+        section["weights"] = {"tapt": f"results/tapt/{section['weights']['tapt']}"}
 RUNS = study.runs(STUDY)
+K_FOLDS = [
+    name for dataset in DATASETS for name in study_comparison.families(STUDY, dataset)
+]
 
 # programs are modules of workflow/scripts, also where the environment is conda's or the job is a cluster's
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SCRIPTS))} PYTHONUNBUFFERED=1; ")
@@ -35,7 +41,7 @@ def one_of(names):
 
 wildcard_constraints:
     dataset=one_of(DATASETS),
-    split=one_of(STUDY["splits"]),
+    split=one_of([*STUDY["splits"], *K_FOLDS]),
     panel=one_of(panel for dataset in DATASETS.values() for panel in dataset["panels"]),
     encoder=one_of(ENCODERS),
     augmentation=one_of(run.augmentation for run in RUNS if run.head),
@@ -79,13 +85,34 @@ def environment(family):
     return f"../../envs/{family}{variant}.yaml"
 
 
-# kinds of encoders that need another environment than the one of JAX
+# kinds of encoders that need another environment than the one of JAX, and of baselines than that of torch
 ENCODER_ENVIRONMENTS = {"lamar": "language-model"}
+BASELINE_ENVIRONMENTS = {"lamar_finetuned": "language-model"}
 
 
 def environment_of_encoder(encoder):
     """Environment file of the jobs that run one encoder."""
     return environment(ENCODER_ENVIRONMENTS.get(ENCODERS[encoder]["kind"], "jax"))
+
+
+def environment_of_baseline(baseline):
+    """Environment file of the jobs that run one baseline."""
+    return environment(BASELINE_ENVIRONMENTS.get(BASELINES[baseline]["kind"], "torch"))
+
+
+def windows_of_tapt(w, ending):
+    """Files of every dataset and split that an adaptation trains on, in the order of the study."""
+    held_out = STUDY["tapt"][w.tapt]["datasets"]
+    return [
+        f"results/{dataset}/{ending.format(split=split)}"
+        for dataset, splits in held_out.items()
+        for split in splits
+    ]
+
+
+def weights_made_here(section):
+    """Folder of adapted weights that a section of the study names, made by rule tapt; nothing for others."""
+    return section.get("weights", {}).get("tapt", [])
 
 
 def caches_of_mode(w, ending):
@@ -118,8 +145,9 @@ def growing(amount):
 
 
 def gpus_of(baseline):
-    """GPUs that a baseline asks for: networks one, floors none."""
-    return 0 if BASELINES[baseline]["kind"] in study.FLOORS else 1
+    """GPUs that a baseline asks for: networks one, floors and small networks none."""
+    spec = BASELINES[baseline]
+    return 0 if spec["kind"] in study.FLOORS else int(study_tapt.needs_gpu(spec))
 
 
 SPLITS = [
@@ -156,14 +184,24 @@ def comparison_plots():
     for dataset, split in SPLITS:
         folder = f"results/plots/{dataset}/{split}"
         for panel in DATASETS[dataset]["panels"]:
-            pictures += [
-                f"{folder}/{panel}.comparison.png",
-                f"{folder}/{panel}.predictions.png",
-            ]
+            pictures.append(f"{folder}/{panel}.predictions.png")
         pictures += (
             [f"{folder}/training.png"] if runs_of(dataset, split, trained=True) else []
         )
+    for dataset in DATASETS:  # folds are shown by their mean
+        for split in study_comparison.families_and_splits(STUDY, dataset):
+            folder = f"results/plots/{dataset}/{split}"
+            pictures += [
+                f"{folder}/{panel}.comparison.png"
+                for panel in DATASETS[dataset]["panels"]
+            ]
     return pictures
+
+
+def across_results():
+    """Comparison over datasets, where the study has a series of them."""
+    names = ("across.tsv", "across.md", "plots/across.png")
+    return [f"results/{name}" for name in names if study_comparison.series(STUDY)]
 
 
 def audit_threshold(split):

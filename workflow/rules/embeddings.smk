@@ -15,6 +15,7 @@ TOGETHER = [
 rule embed:
     input:
         rows="results/{dataset}/rows.parquet",
+        weights=lambda w: weights_made_here(ENCODERS[w.encoder]),
     output:
         caches=expand(
             "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.h5",
@@ -34,7 +35,7 @@ rule embed:
         lambda w: environment_of_encoder(w.encoder)
     threads: 2
     resources:
-        gpu=lambda w: 0 if ENCODERS[w.encoder]["kind"] in study.WITHOUT_WEIGHTS else 1,
+        gpu=lambda w: int(study.uses_gpu(ENCODERS[w.encoder])),
         mem_mb=growing(16000),
         runtime=growing(240),
     params:

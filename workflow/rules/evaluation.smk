@@ -1,6 +1,7 @@
 # REQUIRED INPUTS:  predictions of every run, rows and panels
 # OUTPUTS:          results/{dataset}/{split}/{model}/seed{seed}/metrics.tsv
 #                   results/compare.tsv, results/compare.md
+#                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
 #                   results/plots/{dataset}/{split}/audit.png
 
@@ -68,12 +69,48 @@ rule compare:
         runtime=growing(120),
     params:
         code=code_fingerprint("compare"),
-        study=as_json(study.comparison_spec(STUDY, "results")),
+        study=as_json(study_comparison.comparison_spec(STUDY, "results")),
     message:
         "Comparing all models"
     shell:
         "python -m compare --study {params.study:q} --metrics {input.metrics:q} "
         "--out {output.table:q} --text {output.text:q} > {log:q} 2>&1"
+
+
+rule compare_across:
+    input:
+        "results/compare.tsv",
+    output:
+        table="results/across.tsv",
+        text=report(
+            "results/across.md",
+            category="Comparison",
+            caption="../report/across.rst",
+        ),
+        picture=report(
+            "results/plots/across.png",
+            category="Comparison",
+            labels={"dataset": "over datasets", "split": "all", "panel": "all"},
+            caption="../report/across.rst",
+        ),
+    log:
+        "logs/across.log",
+    benchmark:
+        "benchmarks/across.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        code=code_fingerprint("compare_across"),
+        study=as_json(study_comparison.across_spec(STUDY)),
+    message:
+        "Comparing all models over the datasets of a series"
+    shell:
+        "python -m compare_across --compare {input:q} --study {params.study:q} --out {output.table:q} "
+        "--text {output.text:q} --plot {output.picture:q} > {log:q} 2>&1"
 
 
 rule plot_comparison:
@@ -98,8 +135,8 @@ rule plot_comparison:
         runtime=growing(15),
     params:
         code=code_fingerprint("plot_comparison"),
-        baseline=lambda w: study.baseline_of(STUDY, w.dataset),
-        floors=study.floors(STUDY),
+        baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
+        floors=study_comparison.floors(STUDY),
     message:
         "Plotting the comparison on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     shell:

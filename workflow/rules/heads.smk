@@ -1,12 +1,12 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, embeddings/
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model/
-#                   …/history.tsv     loss and validation Pearson r of every epoch
+#                   …/history.tsv     loss and validation Pearson r, or AUROC, of every epoch
 #                   …/predictions/{panel}.tsv
 
 
 RUN = "{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}"
 TRAIN = (
-    "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} "
+    "python -m train_head --rows {input.rows:q} --split {input.split:q} --caches {input.caches:q} --task {params.task} "
     "--construct {params.construct:q} --dataset {params.dataset} --split-name {params.split} "
     "--encoder {params.encoder_name} --encoder-spec {params.encoder:q} "
     "--augmentation {params.augmentation} --mode {params.mode:q} --heads {params.heads} --seeds {params.seeds} "
@@ -41,6 +41,7 @@ if not STUDY["train_together"]:
         params:
             code=training_code,
             dataset=lambda w: w.dataset,
+            task=lambda w: DATASETS[w.dataset]["task"],
             split=lambda w: w.split,
             construct=lambda w: construct_of(w.dataset),
             encoder_name=lambda w: w.encoder,
@@ -87,6 +88,7 @@ else:
             params:
                 code=training_code(first),
                 dataset=first.dataset,
+                task=DATASETS[first.dataset]["task"],
                 split=first.split,
                 construct=construct_of(first.dataset),
                 encoder_name=first.encoder,

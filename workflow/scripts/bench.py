@@ -14,8 +14,8 @@ import json
 from s2f.devices import report, use_threads
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
-HEADS.append("encoder-1024-dropout")
-PARTS = ("heads", "cache", "rows")
+HEADS += ["encoder-1024-dropout", "chip-cnn"]
+PARTS = ("heads", "cache", "rows", "mutagenesis")
 
 
 def main():
@@ -40,7 +40,8 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
     use_threads(a.threads)
-    from bench_parts import cache_building, head_training, machine, row_reading  # JAX reads the thread count once
+    # JAX reads the thread count once
+    from bench_parts import cache_building, head_training, interpretation, machine, row_reading
     from s2f import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
@@ -67,6 +68,9 @@ def main():
         cache_building.bench(a.sequences or (64 if a.quick else 512 if cpu else 32_768), repeats, limits, spec)
     if "rows" in a.parts:
         row_reading.bench(1000 if a.quick else 100_000, repeats)
+    if "mutagenesis" in a.parts:
+        small = {"size": "tiny" if a.quick else a.encoder or "full", "batch_size": a.encoder_batch or 32}
+        interpretation.bench(min(repeats, 1) if cpu else repeats, {**spec, **(small if cpu else {})})
 
 
 if __name__ == "__main__":

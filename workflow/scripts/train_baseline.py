@@ -43,8 +43,9 @@ def main():
         folder.mkdir()
         kind = baselines.get(a.kind)
         history, validation = kind.train(parts["train"], parts["val"], construct, a.spec, seed, folder)
+        packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
-            folder, parts, PACKAGES, **baselines.read_details(folder), name=a.baseline, kind=a.kind,
+            folder, parts, packages, **baselines.read_details(folder), name=a.baseline, kind=a.kind,
             dataset=a.dataset, split=a.split_name, model=a.baseline, seed=a.seed, derived_seed=seed,
             strand_rule=a.strand_rule, construct=construct.spec(), spec=a.spec, validation=validation, device=report(),
         )  # fmt: skip

@@ -9,8 +9,9 @@ from s2f.checkpoint import head_name, write_record
 from s2f.construct import Construct
 from s2f.devices import memory_for_data, report, use_threads
 from s2f.files import InputError, atomic, run, write_table
+from s2f.predictions import check_classes
 from s2f.provenance import derived_seed
-from s2f.rows import read_rows, sequences_sha256
+from s2f.rows import TASKS, read_rows, sequences_sha256
 from s2f.splits import parts_of
 
 
@@ -19,6 +20,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
+    parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--construct", required=True, type=json.loads, help="construct section of the study (JSON)")
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches that the augmentation reads")
     for name in ("dataset", "split-name", "encoder", "augmentation"):
@@ -44,6 +46,8 @@ def main():
     print(json.dumps(report()))
     rows = read_rows(a.rows)
     parts, construct = parts_of(rows, a.split), Construct.from_spec(a.construct)
+    if a.task == "classification":
+        check_classes(parts, a.split)
     expected = {
         "encoder": a.encoder, "construct": construct.spec(),
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
@@ -69,21 +73,21 @@ def main():
         val = Examples.of(caches, (augmentation.CANONICAL,), parts["val"])
         heads = list(zip(a.heads, seeds, strict=True))
         spec, memory = TrainingSpec(**a.training), memory_for_data(a.memory_mb)
-        trained = train_heads(heads, a.mode, train, val, spec, encoder, construct.length, memory)
+        trained = train_heads(heads, a.mode, train, val, spec, encoder, construct.length, memory, task=a.task)
         cache = caches[augmentation.CANONICAL].manifest
     for (slug, seed), derived, best, model, history in zip(places, seeds, trained, a.models, a.histories, strict=True):
         with atomic(model) as folder:
             folder.mkdir()
-            save_head(folder, best.parameters)
+            save_head(folder, best.variables)
             write_record(
-                folder, parts, PACKAGES, name=head_name(cache, slug), kind="head", dataset=a.dataset,
+                folder, parts, PACKAGES, name=head_name(cache, slug), kind="head", task=a.task, dataset=a.dataset,
                 split=a.split_name, model=f"{a.encoder}/{a.augmentation}/{slug}", encoder=a.encoder,
                 augmentation=a.augmentation, mode=a.mode, head=slug, seed=seed, derived_seed=derived,
                 strand_rule=a.strand_rule, construct=cache["construct"], spec=a.training, tokens=cache["tokens"],
                 channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
                 provenance=f"head trained here; encoder {cache['provenance']}",
                 licence=cache["licence"], parameters=best.size, device=report(),
-                validation={"metric": "pearson", "strand": "forward", "value": best.pearson, "epoch": best.epoch},
+                validation={"metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch},
             )  # fmt: skip
         write_table(history, best.history)
 

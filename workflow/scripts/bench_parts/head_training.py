@@ -9,9 +9,11 @@ import optax
 from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
 from s2f import augmentation, heads
 from s2f.encoders import _alphagenome_network as alphagenome_network
+from s2f.heads import chip_cnn
 
 FULL_ROWS, LENGTH = 627_660, 600
 SHAPE = 5, 1536  # T and D of AlphaGenome's embeddings at 600 bp
+LANGUAGE_SHAPE = 51, 128  # of those of a small language model at 51 nt, for heads that need more tokens
 ADAMW_BYTES = 28  # per parameter and update: gradient, parameter and two moments read, the last three written
 OPTIONS = {
     "multi_shift": {"shifts": 3, "reach": 15},
@@ -39,8 +41,8 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
     )  # fmt: skip
 
     def start(key):
-        parameters = network.init(key, jnp.zeros((1, *shape), jnp.float32), is_training=False)
-        return parameters, optimiser.init(parameters)
+        parameters, measured = network.init(key, jnp.zeros((1, *shape), jnp.float32), is_training=False)
+        return parameters, measured, optimiser.init(parameters)
 
     key = jax.random.key(0)
     size = jax.tree.map(lambda array: array.shape, jax.eval_shape(start, key)[0])
@@ -54,20 +56,33 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
     return run, size
 
 
-def work_of(slug, mode, size, tokens, length, encoder_size):
+def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
     """(FLOP per row and step of the head, steps per batch, FLOP per row of encoding in the step).
 
     A gradient step takes three times the forward products, the first layer twice: nothing needs the gradient of its
     input (see `s2f.heads.layers`).
     """
-    per_token = tokens if any(f"-{reduction}-" in slug for reduction in ("sum", "mean", "max")) else 1
-    products = {module: 2 if module.endswith("hidden_0") else 3 for module in size}
-    head = sum(2 * products[m] * np.prod(leaves["w"]) for m, leaves in size.items() if "w" in leaves) * per_token
+    if slug == "chip-cnn":
+        head = flop_of_chip_cnn(size, tokens, batch_size)
+    else:
+        per_token = tokens if any(f"-{reduction}-" in slug for reduction in ("sum", "mean", "max")) else 1
+        products = {module: 2 if module.endswith("hidden_0") else 3 for module in size}
+        head = sum(2 * products[m] * np.prod(leaves["w"]) for m, leaves in size.items() if "w" in leaves) * per_token
     key, low = jax.random.key(0), jnp.zeros(1, jnp.int32)
     draw = jax.eval_shape(augmentation.build(mode), key, low, low)
     steps = (draw.view if draw.view is not None else draw.shift).shape[0]
     share = {"hybrid": 0.5}.get(mode["kind"], 1.0) if augmentation.encodes(mode) else 0.0
     return head, steps, share * steps * encoder_flop(encoder_size, length)
+
+
+def flop_of_chip_cnn(size, tokens, batch_size):
+    """FLOP per row of one step of chip-cnn; its first three layers are merged once per batch (see `heads.chip_cnn`)."""
+    merged = np.prod(size["reduce"]["w"]) * np.prod(size["convolution_0"]["w"][::2]) if "reduce" in size else 0
+    total, channels = 3 * merged / batch_size, size["reduce"]["w"][0] if merged else size["convolution_0"]["w"][1]
+    for depth, (taps, width, pool) in enumerate(chip_cnn.LAYERS):
+        total += (3 if depth else 2) * tokens * taps * channels * width
+        tokens, channels = tokens // pool, width
+    return 2 * (total + 3 * (np.prod(size["hidden"]["w"]) + chip_cnn.HIDDEN))
 
 
 def encoder_flop(size, length, plan=None):
@@ -101,23 +116,25 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
     network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
     rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
     encodes = augmentation.encodes(mode) and mode["kind"] != "hybrid"
-    own = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
+    own, measured = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
     parameters = {"head": own, "rest": jnp.zeros(extra_parameters, jnp.float32)}
-    state = [(parameters, optimiser.init(parameters))]
+    state = [(parameters, optimiser.init(parameters), measured)]
     if encodes:
         weights, definition = tables["weights"], alphagenome_network.network(encoder["size"], encoder["precision"])
 
     @jax.jit
     def step(state, weights, key, x, y):
-        parameters, moments = state
+        parameters, moments, measured = state
 
         def loss_of(parameters):
             embedding = definition.apply(*weights, x)[0][0].astype(jnp.float32) if encodes else x
-            return jnp.mean((network.apply(parameters["head"], key, embedding, is_training=True) - y) ** 2)
+            weight = jnp.ones(len(y))
+            out, after = network.apply(parameters["head"], measured, key, embedding, is_training=True, weight=weight)
+            return jnp.mean((out - y) ** 2), after
 
-        loss, gradient = jax.value_and_grad(loss_of)(parameters)
+        (loss, measured), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters)
         change, moments = optimiser.update(gradient, moments, parameters)
-        return (optax.apply_updates(parameters, change), moments), loss
+        return (optax.apply_updates(parameters, change), moments, measured), loss
 
     random = np.random.default_rng(0)
     labels, windows = np.asarray(tables["labels"]), tables["host_windows"]
@@ -151,9 +168,15 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
     )
     for kind in modes:
         mode = {"kind": kind, **OPTIONS.get(kind, {})}
-        tokens, channels = (encoder.tokens(LENGTH), encoder.channels) if augmentation.encodes(mode) else SHAPE
-        tables = make_tables(mode, rows, tokens, channels, spec)
+        shape = None
         for slug in slugs:
+            tokens, channels = (encoder.tokens(LENGTH), encoder.channels) if augmentation.encodes(mode) else SHAPE
+            if heads.min_tokens(slug) > tokens:
+                if augmentation.encodes(mode):
+                    continue
+                tokens, channels = LANGUAGE_SHAPE
+            if shape != (tokens, channels):
+                shape, tables = (tokens, channels), make_tables(mode, rows, tokens, channels, spec)
             reset_peak()
             run, size = start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds)
             run()
@@ -162,7 +185,7 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             turns = Turns({limit.name: limit.run for limit in limits} | {"ours": run, "naive": naive}, repeats)
             del run, naive  # and what they hold, before the next peak
 
-            head, steps, encoding = work_of(slug, mode, size, tokens, LENGTH, spec["size"])
+            head, steps, encoding = work_of(slug, mode, size, tokens, LENGTH, spec["size"], batch_size)
             done = rows * seeds  # each head draws its own batches, and encodes them
             flop, rate = done * (head * steps + encoding), done / turns.best("ours")
             parameters = sum(int(np.prod(shape)) for leaves in size.values() for shape in leaves.values())

@@ -82,6 +82,8 @@ def _classification(labels, predictions, clusters):
             "auprc": np.where(one_class, np.nan, precision),
             "accuracy": correct / n,
             "f1": np.where(one_class, np.nan, 2 * true_positive / np.maximum(positive + called, 1)),
+            "precision": np.where(one_class, np.nan, true_positive / np.maximum(called, 1)),
+            "recall": np.where(one_class, np.nan, true_positive / np.maximum(positive, 1)),
             "prevalence": np.broadcast_to(positive / n, correct.shape),
         }
 

@@ -11,19 +11,12 @@ import pandas as pd
 
 from s2f.bootstrap import bootstrap
 from s2f.checkpoint import read_record
+from s2f.estimates import COLUMNS, Estimate, PanelResult, mean_over_folds
 from s2f.files import InputError, numbers, read_table
 from s2f.metrics import METRIC_COLUMNS, METRICS, VIEWS, read_panel, read_predictions, scores
 from s2f.panels import panel_rows
 from s2f.provenance import derived_seed
-from s2f.rows import TASKS, read_rows
-
-COLUMNS = (
-    "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
-    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
-    "strand_rule", "provenance", "note",
-)  # fmt: skip
-# resamples in which a metric may be undefined before its interval is left out
-MOST_UNDEFINED = 0.05
+from s2f.rows import TASKS, read_rows, rows_sha256
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,7 @@ class ComparedDataset:
     """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
 
     Differences refer to the model `baseline` (empty: none); `floors` are models that every other one should beat.
+    `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
     """
 
     rows: str
@@ -104,6 +98,7 @@ class ComparedDataset:
     baseline: str = ""
     floors: tuple = ()
     simulated: bool = False
+    folds: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,6 +125,10 @@ class Comparison:
         for name, dataset in datasets.items():
             if dataset.task not in TASKS:
                 raise InputError(f"{path}: datasets.{name}.task is {dataset.task!r}, expected one of {TASKS}")
+            for folds in dataset.folds.values():
+                for split in folds:
+                    if list(dataset.panels.get(split, {})) != list(dataset.panels.get(folds[0], {"": ""})):
+                        raise InputError(f"{path}: datasets.{name}.folds: {split!r} has not the panels of {folds[0]!r}")
         for i, run in enumerate(runs):
             if run.dataset not in datasets or run.split not in datasets[run.dataset].panels:
                 raise InputError(f"{path}: runs[{i}]: {run}: its dataset and split have no panels")
@@ -165,21 +164,45 @@ def compare(comparison):
     clusters. `delta_vs_baseline` is value minus the baseline's value, its interval the percentiles of the difference
     within each resample, and `p_value` = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (B + 1)) over these differences d
     (Davison and Hinkley, Bootstrap Methods and their Application, 1997, chapter 4: the +1 counts the sample itself).
-    A missing number is NaN and the note says why. Raises `InputError` when a run's split, panel, strand rule or rows
-    are not those of its baseline (of the first model where no baseline is configured), and for stale files.
+    A missing number is NaN and the note says why. Of a k-fold split there are the lines of its folds and of their mean
+    (see `estimates.mean_over_folds`), which stands under its name. Raises `InputError` when a run's split, panel,
+    strand rule or rows are not those of its baseline (of the first model where no baseline is configured), and for
+    stale files.
     """
-    frames, clusters, rows = [], {}, {}
+    frames, results, rows, done = [], {}, {}, set()
     for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
         spec = comparison.datasets[dataset]
         models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
         _check_panels(comparison, models, dataset, split)
         if dataset not in rows:
             rows[dataset] = read_rows(spec.rows, ["row_id", "sequence", "label", "allele"])
+        new = []
         for name, panel_spec in spec.panels[split].items():
             panel = read_panel(name, panel_spec["kind"], panel_spec["path"], rows[dataset], spec.task)
-            clusters[dataset, split, name] = int(panel.clusters.max()) + 1
-            frames.append(_compare_panel(comparison, dataset, split, panel, models))
+            new.append(_panel_result(comparison, dataset, split, panel, models))
+        results |= {(dataset, split, one.panel): one for one in new}
+        done.add((dataset, split))
+        for family, folds in spec.folds.items():
+            if split in folds and all((dataset, fold) in done for fold in folds):
+                new += _means(family, folds, dataset, results, rows[dataset])
+        results |= {(dataset, one.split, one.panel): one for one in new}
+        frames += [one.lines(spec.baseline, comparison.confidence) for one in new]
+    for dataset in rows:
+        for family, folds in comparison.datasets[dataset].folds.items():
+            lacking = [fold for fold in folds if (dataset, fold) not in done]
+            if lacking:
+                raise InputError(f"{dataset}: split {family!r} lacks the runs of its fold {lacking[0]!r}")
+    clusters = {place: one.clusters for place, one in results.items()}
     return pd.concat(frames, ignore_index=True), clusters
+
+
+def _means(family, folds, dataset, results, rows):
+    """The means over the folds of a k-fold split, a `PanelResult` per panel."""
+    means = []
+    for panel in [panel for own, split, panel in results if (own, split) == (dataset, folds[0])]:
+        own = [results[dataset, split, panel] for split in folds]
+        means.append(mean_over_folds(family, own, lambda ids: rows_sha256(rows[rows["row_id"].isin(ids)])))
+    return means
 
 
 def _models(runs):
@@ -224,8 +247,8 @@ def _check_panels(comparison, models, dataset, split):
                 raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")
 
 
-def _compare_panel(comparison, dataset, split, panel, models):
-    """Lines of the table for one panel, by metric and then by model."""
+def _panel_result(comparison, dataset, split, panel, models):
+    """The `PanelResult` of one panel."""
     spec = comparison.datasets[dataset]
     scored = {name: runs for name, runs in models.items() if panel.name not in runs[0].excluded}
     runs = [run for own in scored.values() for run in own]
@@ -239,76 +262,32 @@ def _compare_panel(comparison, dataset, split, panel, models):
         flush=True,
     )
     resampled = _resample(comparison, dataset, split, panel, [one.predictions for one in read])
-    lines = []
-    for metric in panel.metrics(spec.task):
-        of_model = {
-            name: _Estimate.of(metric, own, [one for run, one in zip(runs, read, strict=True) if run.model == name],
-                               resampled[metric][[run.model == name for run in runs]])
-            for name, own in scored.items()
-        }  # fmt: skip
-        for name, own in models.items():
-            what = {
-                key: getattr(own[0], key) for key in ("dataset", "split", "model", "encoder", "augmentation", "head")
-            }
-            line = {**what, "panel": panel.name, "metric": metric, "seeds": len(own), "provenance": own[0].provenance}
-            notes = ["baseline" if name == spec.baseline else ""]
-            if name in scored:
-                estimate = of_model[name]
-                line |= {"n": len(panel.clusters), "rows_sha256": panel.rows_sha256}
-                line |= {"strand_rule": estimate.strand_rule, "value": estimate.value, "sd": estimate.sd}
-                notes += estimate.notes
-                if np.isfinite(estimate.value):
-                    line["ci_low"], line["ci_high"], reason = interval(estimate.resamples, comparison.confidence)
-                    notes.append("one cluster: nothing to resample" if panel.clusters.max() == 0 else reason)
-                    if spec.baseline and name != spec.baseline and metric != "prevalence":
-                        difference, reason = _difference(estimate, of_model.get(spec.baseline), comparison.confidence)
-                        line |= difference
-                        notes.append(reason)
-            else:
-                notes.append(f"not comparable: {own[0].excluded[panel.name]}")
-            notes += [run.note for run in own]
-            lines.append(line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))})
-    table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
-    numeric = COLUMNS[COLUMNS.index("value") : COLUMNS.index("n")]
-    return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
-
-
-@dataclass(frozen=True)
-class _Estimate:
-    """A metric of a model: mean and standard deviation over its seeds, and the mean in each resample (B,)."""
-
-    value: float
-    sd: float
-    resamples: np.ndarray
-    strand_rule: str
-    notes: list
-
-    @staticmethod
-    def of(metric, runs, scored, resamples):
-        values = np.array([one.values[metric][0] for one in scored])
-        notes = [
-            f"seed {run.seed}: {one.values[metric][1]}"
-            for run, one in zip(runs, scored, strict=True)
-            if one.values[metric][1]
-        ]
-        sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        return _Estimate(float(values.mean()), sd, resamples.mean(axis=0), scored[0].strand_rule, notes)
-
-
-def _difference(estimate, baseline, confidence):
-    """Columns of the difference from the baseline's estimate (None: not scored), and the reason for missing ones."""
-    if baseline is None:
-        return {}, "no difference: the baseline is not comparable here"
-    if not np.isfinite(baseline.value):
-        return {}, "no difference: the baseline is undefined here"
-    differences = estimate.resamples - baseline.resamples
-    low, high, reason = interval(differences, confidence)
-    return {
-        "delta_vs_baseline": estimate.value - baseline.value,
-        "delta_ci_low": low,
-        "delta_ci_high": high,
-        "p_value": np.nan if reason else p_value(differences),
-    }, reason
+    estimates = {}
+    for name in scored:
+        own = [place for place, run in enumerate(runs) if run.model == name]
+        estimates[name] = {
+            metric: Estimate.over(
+                [read[place].values[metric][0] for place in own],
+                resampled[metric][own],
+                read[own[0]].strand_rule,
+                [
+                    f"seed {runs[place].seed}: {read[place].values[metric][1]}"
+                    for place in own
+                    if read[place].values[metric][1]
+                ],
+            )
+            for metric in panel.metrics(spec.task)
+        }
+    keys = ("model", "encoder", "augmentation", "head", "provenance")
+    return PanelResult(
+        dataset, split, panel.name, panel.metrics(spec.task), n=len(panel.clusters),
+        clusters=int(panel.clusters.max()) + 1, rows_sha256=panel.rows_sha256,
+        row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
+        about={name: {key: getattr(own[0], key) for key in keys} | {"seeds": len(own)} for name, own in models.items()},
+        excluded={name: own[0].excluded[panel.name] for name, own in models.items() if name not in scored},
+        notes={name: [run.note for run in own] for name, own in models.items()},
+        no_interval="one cluster: nothing to resample" if panel.clusters.max() == 0 else "",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -372,23 +351,6 @@ def _resample(comparison, dataset, split, panel, predictions):
         found = bootstrap(task, labels[view], stacked, panel.clusters, comparison.resamples, seed)
         resampled |= {metric + view: found[metric] for metric in METRICS[task]}
     return resampled
-
-
-def interval(resamples, confidence):
-    """Percentile interval of a statistic's resamples (B,): (low, high, ""), or NaN, NaN and why there is none."""
-    undefined = int((~np.isfinite(resamples)).sum())
-    if undefined > MOST_UNDEFINED * len(resamples):
-        return np.nan, np.nan, f"no interval: undefined in {undefined} of {len(resamples)} resamples"
-    defined = resamples[np.isfinite(resamples)]
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high), ""
-
-
-def p_value(differences):
-    """Two-sided bootstrap p value of a difference from its resamples (B,): the formula is at `compare`."""
-    defined = differences[np.isfinite(differences)]
-    fewer = min((defined <= 0).sum(), (defined >= 0).sum())
-    return float(min(1.0, 2 * (1 + fewer) / (len(defined) + 1)))
 
 
 def read_compare(path):

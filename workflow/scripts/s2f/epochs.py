@@ -15,6 +15,12 @@ import optax
 from s2f.augmentation.draws import cut
 from s2f.examples import BLOCK_BYTES
 
+# task -> loss of each row, of what the head gives and the label
+LOSSES = {
+    "regression": lambda y, label: (y - label) ** 2,
+    "classification": optax.sigmoid_binary_cross_entropy,
+}
+
 
 class Plan(NamedTuple):
     """An epoch of S steps over batches of B rows: `rows` int32 (S, B), places of the examples; `weights` (S, B), 0
@@ -47,13 +53,17 @@ class Epochs:
     receive a gradient or weight decay; `draw` of `augmentation.build`; `views`: number of caches that it draws from;
     `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to which encoded
     batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and key, or None for
-    one head without that axis. The state (parameters, optimiser state) is donated, that is, updated in place.
+    one head without that axis; `task`, key of `LOSSES`. The state (parameters, state of the network, optimiser state)
+    is donated, that is, updated in place.
     """
 
-    def __init__(self, network, optimiser, draw, batch_size, views=1, encode=None, length=0, dtype=None, lanes=None):
+    def __init__(
+        self, network, optimiser, draw, batch_size, views=1, encode=None, length=0, dtype=None, lanes=None,
+        task="regression",
+    ):  # fmt: skip
         self.network, self.optimiser, self.draw = network, optimiser, draw
         self.batch_size, self.views, self.lanes = batch_size, views, lanes
-        self.encode, self.length, self.dtype = encode, length, dtype
+        self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task]
         self.lane = 0 if lanes is None else jnp.arange(lanes)
 
         def over_lanes(function, axes):
@@ -117,7 +127,7 @@ class Epochs:
         return state, loss / len(data.labels)
 
     def _steps(self, state, data, plan, streamed, lane):
-        """The steps of a plan in order; returns the state and the sum over rows of the squared error."""
+        """The steps of a plan in order; returns the state and the sum over rows of the loss."""
 
         def batch(state, now):
             plan, x = now
@@ -152,16 +162,16 @@ class Epochs:
         return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
 
     def _step(self, state, key, x, y, weight, lane):
-        """One AdamW step on the mean squared error."""
+        """One AdamW step on the mean loss."""
 
-        def loss_of(parameters):
-            error = self.network.apply(parameters, key, x, is_training=True, lane=lane) - y
-            return jnp.sum(weight * error**2) / jnp.sum(weight)
+        def loss_of(parameters, measured):
+            out, measured = self.network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
+            return jnp.sum(weight * self.loss(out, y)) / jnp.sum(weight), measured
 
-        parameters, moments = state
-        loss, gradient = jax.value_and_grad(loss_of)(parameters)
+        parameters, measured, moments = state
+        (loss, measured), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, measured)
         change, moments = self.optimiser.update(gradient, moments, parameters)
-        return (optax.apply_updates(parameters, change), moments), loss
+        return (optax.apply_updates(parameters, change), measured, moments), loss
 
 
 def _gather(tables, view, places):

@@ -14,9 +14,10 @@ from s2f.predictions import RULES
 # task -> its metrics, the one that stands for the model first
 METRICS = {
     "regression": ("pearson", "spearman", "mse"),
-    "classification": ("auroc", "auprc", "accuracy", "f1", "prevalence"),
+    "classification": ("auroc", "auprc", "accuracy", "f1", "precision", "recall", "prevalence"),
 }
 LOWER_IS_BETTER = ("mse",)
+TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")  # undefined with one
 # kind of panel -> suffix of the metrics of each view of it
 VIEWS = {"rows": ("",), "pairs": ("_abs", "_delta")}
 PREDICTION_COLUMNS = ("row_id", "label", "prediction", "forward", "reverse", "strand_rule")
@@ -29,10 +30,11 @@ def score(metric, labels, predictions):
     """One metric over whole arrays in float64: (value, reason), where reason says why the value is NaN, else "".
 
     `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input
-    (a spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC and F1 with one class, and
-    all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy and F1 cut at .5;
-    prevalence is the share of positive labels, the AUPRC of a random guess. Raises `InputError` when a prediction is
-    not finite, and in a classification when a label is not 0 or 1 or a prediction is no probability.
+    (a spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC, F1, precision and recall
+    with one class, and all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy, F1,
+    precision (0 where nothing is called) and recall cut at .5; prevalence is the share of positive labels, the AUPRC of
+    a random guess. Raises `InputError` when a prediction is not finite, and in a classification when a label is not 0
+    or 1 or a prediction is no probability.
     """
     labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
     if not np.isfinite(predictions).all():
@@ -51,13 +53,15 @@ def score(metric, labels, predictions):
         if metric == "spearman":
             labels, predictions = rankdata(labels), rankdata(predictions)
         return _pearson(labels, predictions), ""
-    if metric in ("auroc", "auprc", "f1") and np.ptp(labels) == 0:
+    if metric in TWO_CLASSES and np.ptp(labels) == 0:
         return np.nan, f"one class: every label is {labels[0]:g}"
     compute = {
         "auroc": lambda: sklearn_metrics.roc_auc_score(labels, predictions),
         "auprc": lambda: sklearn_metrics.average_precision_score(labels, predictions),
         "accuracy": lambda: sklearn_metrics.accuracy_score(labels, predictions >= 0.5),
         "f1": lambda: sklearn_metrics.f1_score(labels, predictions >= 0.5),
+        "precision": lambda: sklearn_metrics.precision_score(labels, predictions >= 0.5, zero_division=0),
+        "recall": lambda: sklearn_metrics.recall_score(labels, predictions >= 0.5),
         "prevalence": lambda: labels.mean(),
     }
     return float(compute[metric]()), ""

@@ -22,7 +22,7 @@ STYLE = {
 }  # fmt: skip
 NAMES = {
     "pearson": "Pearson r", "spearman": "Spearman rho", "mse": "mean squared error", "auroc": "AUROC",
-    "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1",
+    "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
 }  # fmt: skip
 VIEWS = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
 # metrics that stand for a panel, where it has them; one column of the picture each
@@ -155,7 +155,7 @@ def comparison(path, table, title, baseline="", floors=()):
             columns[-1].set_xlabel(f"AUPRC (dashed: prevalence {prevalence:.3f})")
         columns[0].set_yticks(range(len(order)), [_mark(model, baseline, floors) for model in order])
         caption = f"n = {int(n.iloc[0]):,} {items}; lines are bootstrap intervals" if len(n) else "no model was scored"
-        caption += "; hollow: random weights" if RANDOM_WEIGHTS in " ".join(table["provenance"]) else ""
+        caption += "; hollow: random weights" if any(map(RANDOM_WEIGHTS.search, table["provenance"])) else ""
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     longest = max(len(_mark(model, baseline, floors)) for model in order)
@@ -175,7 +175,7 @@ def _column(axes, cells, order, metric, baseline, floors):
             continue
         colour = VERMILLION if model == baseline else GREY if model in floors else BLUE
         marker = "D" if model == baseline else "s" if model in floors else "o"
-        hollow = RANDOM_WEIGHTS in line["provenance"]
+        hollow = RANDOM_WEIGHTS.search(line["provenance"])
         if np.isfinite(line["ci_low"]):
             axes.plot([line["ci_low"], line["ci_high"]], [place, place], color=colour, linewidth=2)
         axes.plot(
@@ -200,7 +200,7 @@ def _shorten(note, length=52):
 def training_curves(path, histories, title):
     """Training loss and validation metric per epoch: a row per model, a line per seed, a dot where validation is best.
 
-    `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_pearson)}. Losses
+    `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Losses
     of two models may be different functions, so each model has its own loss axis; the validation axis is shared.
     """
     columns = {c for seeds in histories.values() for table in seeds.values() for c in table if c.startswith("val_")}

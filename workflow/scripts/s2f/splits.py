@@ -156,8 +156,16 @@ def hashfrag(rows, spec, seed, label):
     return importlib.import_module("s2f.hashfrag").hashfrag(rows, spec, seed, label)
 
 
+def kfold(rows, spec, seed, label):
+    """One fold of a grouped k-fold; see `s2f.folds`."""
+    return importlib.import_module("s2f.folds").kfold(rows, spec, seed, label)
+
+
 # each kind: (rows, spec, seed of the study, clusters (N,)) -> (part or "excluded" per row, reason of exclusions)
-KINDS = {"published": published, "chromosome": chromosome, "random": random, "file": file, "hashfrag": hashfrag}
+KINDS = {
+    "published": published, "chromosome": chromosome, "random": random, "file": file, "hashfrag": hashfrag,
+    "kfold": kfold,
+}  # fmt: skip
 
 
 def make_split(rows, spec, seed):
@@ -165,7 +173,8 @@ def make_split(rows, spec, seed):
 
     Rows that are only ever evaluated (`rows.EVALUATED_ONLY`) are test whatever the kind says.
     Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
-    val) and are excluded elsewhere, with the reason. Raises `InputError` for an unknown kind and an empty part.
+    val) and are excluded elsewhere, with the reason. With `train_rows` in the spec so many training rows are kept (see
+    `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an empty part.
     """
     if spec["kind"] not in KINDS:
         raise InputError(f"split: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
@@ -180,9 +189,38 @@ def make_split(rows, spec, seed):
     leaks = (rank >= 0) & (rank < highest[label])
     reason[leaks] = np.array([f"linked to a {part} row" for part in PARTS], object)[highest[label[leaks]]]
     split = assigned.mask(leaks, "excluded")
+    if "train_rows" in spec:
+        surplus = _surplus(rows, np.flatnonzero(split == "train"), spec, seed)
+        split.iloc[surplus], reason[surplus] = "excluded", "subsample"
     table = pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason, "cluster": label})
     parts_checked(rows, table, label)
     return table
+
+
+def strata(rows):
+    """Class of every row, int (N,): its label where all labels are 0 or 1, else 0."""
+    labels = rows["label"].to_numpy(np.float64)
+    return labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else np.zeros(len(rows), np.int64)
+
+
+def _surplus(rows, train, spec, seed):
+    """Places of the training rows, of those at `train`, that `train_rows` leaves out.
+
+    The kept ones are drawn at random with the classes balanced as they are (to one row) and nested: those of 100 are
+    among those of 200. Raises `InputError` when there are fewer, or one class would be left of two.
+    """
+    wanted, classes = spec["train_rows"], strata(rows)[train]
+    if wanted > len(train):
+        raise InputError(f"split: train_rows is {wanted}, the split has {len(train)} training rows")
+    generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "train_rows", spec.get("seed", 0))))
+    place = np.empty(len(train))  # of each row in its shuffled class, from 0 to 1
+    for number in np.unique(classes):
+        own = np.flatnonzero(classes == number)
+        place[own] = (generator.permutation(len(own)) + 0.5) / len(own)
+    order = np.argsort(place, kind="stable")
+    if len(np.unique(classes)) > len(np.unique(classes[order[:wanted]])):
+        raise InputError(f"split: train_rows is {wanted}, which leaves one class of training rows; take more")
+    return train[order[wanted:]]
 
 
 def parts_of(rows, path):

@@ -11,14 +11,15 @@ from pathlib import Path
 import jsonschema
 import yaml
 
-from s2f import augmentation, heads
+from s2f import augmentation, heads, study_comparison, study_interpretation, study_representation, study_tapt
 from s2f.files import InputError
+from s2f.study_comparison import FLOORS, baseline_of
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
 WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
 IN_TRAINING = ("alphagenome", "kmer")  # kinds of encoders that can run inside a training step
 PARTS = ("train", "val", "test")
-FLOORS = ("mean", "kmer_ridge")  # kinds of baselines that every other model should beat; they train without epochs
+RESERVED = ("plots", "tapt")  # folders of results that belong to no dataset
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,12 @@ def validated(config):
             augmentation.views(mode)
         except InputError as error:
             raise InputError(f"augmentations.{name}: {error}") from None
+    study_comparison.with_folds(study)
     _check_names(study)
+    study_comparison.check_series(study)
+    study_tapt.check(study, runs(study), _nearest)
+    study_representation.check(study, runs(study), _nearest)
+    study_interpretation.check(study, runs(study), _nearest)
     return study
 
 
@@ -176,6 +182,8 @@ def _check_names(study):
 
     for name, dataset in study["datasets"].items():
         where = f"datasets.{name}"
+        if name in RESERVED:
+            raise InputError(f"{where}: results/{name} holds other results, choose another name")
         if dataset["source"]["kind"].startswith("simulated") and "simulated" not in name:
             raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
         known(dataset["construct"], "constructs", f"{where}.construct")
@@ -219,6 +227,10 @@ def _check_names(study):
     for run in planned:
         if run.head:
             _check_mode(study, run)
+            _check_tokens(study, run)
+        else:
+            study_comparison.check_task(study, run)
+    _check_finetuned(study, planned)
     for slug in study["heads"]:
         heads.module_of(slug)
         if slug not in {run.head for run in planned}:
@@ -235,6 +247,24 @@ def _check_names(study):
                 f"comparison.against: {against!r} is not among the models of dataset {dataset!r}"
                 + _nearest(against, models)
             )
+
+
+def _check_finetuned(study, planned):
+    """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
+    finetuned = {name: spec for name, spec in study["baselines"].items() if spec["kind"] == "lamar_finetuned"}
+    for name, spec in finetuned.items():
+        where, warmup = f"baselines.{name}", spec["warmup_epochs"]
+        if spec["freeze"] and warmup:
+            raise InputError(
+                f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
+                "throughout, warmup_epochs unfreezes it"
+            )
+        if warmup >= spec["epochs"]:
+            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {spec['epochs']}")
+    for run in planned:
+        labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
+        if labels not in (None, task):
+            raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
 
 
 def _check_mode(study, run):
@@ -257,19 +287,30 @@ def _check_mode(study, run):
         raise InputError(f"{where}: its construct has layout whole, whose window cannot be shifted")
 
 
+def _check_tokens(study, run):
+    """Refuse a head that needs more tokens than an encoder with a token per base, or one for all, gives."""
+    encoder = study["encoders"][run.encoder]
+    if encoder["kind"] not in ("onehot", "lamar"):
+        return
+    length = study["constructs"][study["datasets"][run.dataset]["construct"]]["length"]
+    try:
+        heads.check_tokens(run.head, 1 if encoder.get("pooling") == "mean" else length)
+    except InputError as error:
+        raise InputError(f"model {run.model!r} of dataset {run.dataset!r}: {error}") from None
+
+
 def options(entry):
     """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
     return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
 
 
 def weights_id(encoder):
-    """What an encoder's weights on disk are, so that other weights at the same path embed again: a hash, or empty.
+    """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
 
     Reads names, sizes and the small files that name the content of the rest: `manifest.ocdbt` of an Orbax folder,
     `model.json` of a folder made here.
     """
-    weights = encoder.get("weights", {})
-    path = Path(weights.get("path") or weights.get("tapt") or "")
+    path = Path(encoder.get("weights", {}).get("path") or "")
     if not path.name or not path.is_dir():
         return ""
     files = sorted(file for file in path.rglob("*") if file.is_file())
@@ -278,9 +319,15 @@ def weights_id(encoder):
     return hashlib.sha256(text + b"".join(index.read_bytes() for index in indices if index.is_file())).hexdigest()
 
 
+def uses_gpu(encoder):
+    """Whether embedding with an encoder asks for a GPU."""
+    return encoder["kind"] not in WITHOUT_WEIGHTS and study_tapt.needs_gpu(encoder)
+
+
 def split_seed(study, split):
     """Seed of a split: the study's where rows are drawn, 0 where nothing is."""
-    return study["seed"] if study["splits"][split]["kind"] not in ("published", "chromosome") else 0
+    drawn = study["splits"][split]["kind"] not in ("published", "chromosome") or "train_rows" in study["splits"][split]
+    return study["seed"] if drawn else 0
 
 
 def split_threads(study, split):
@@ -295,12 +342,7 @@ def split_minutes(study, split):
 
 def modules_of_split(study, split):
     """Modules that a split loads by name."""
-    return ["s2f.hashfrag"] if study["splits"][split]["kind"] == "hashfrag" else []
-
-
-def baseline_of(study, dataset):
-    """Name of the model that the dataset's differences refer to (empty: none)."""
-    return study["datasets"][dataset].get("against", study["comparison"]["against"])
+    return {"hashfrag": ["s2f.hashfrag"], "kfold": ["s2f.folds"]}.get(study["splits"][split]["kind"], [])
 
 
 def training_of(study, head):
@@ -337,37 +379,7 @@ def together(study):
     return list(groups.values())
 
 
-def floors(study):
-    """Names of the baselines that are floors."""
-    return [name for name, baseline in study["baselines"].items() if baseline["kind"] in FLOORS]
-
-
 def trains(study, model):
     """Whether a model is trained here in epochs, so that it has a training curve."""
     kind = study["baselines"].get(model, {}).get("kind")
     return kind is None or (kind not in FLOORS and not kind.endswith("_published"))
-
-
-def comparison_spec(study, results):
-    """What the program `compare` needs to know of the study; paths of rows and panels lie below folder `results`."""
-    datasets = {}
-    for name, dataset in study["datasets"].items():
-        datasets[name] = {
-            "rows": f"{results}/{name}/rows.parquet",
-            "task": dataset["task"],
-            "panels": {
-                split: {
-                    panel: {"kind": spec["kind"], "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
-                    for panel, spec in dataset["panels"].items()
-                }
-                for split in dataset["splits"]
-            },
-            "baseline": baseline_of(study, name),
-            "floors": floors(study),
-            "simulated": dataset["source"]["kind"].startswith("simulated"),
-        }
-    return {
-        "study": study["study"], "description": study["description"],
-        "datasets": datasets, "resamples": study["comparison"]["resamples"],
-        "confidence": study["comparison"]["confidence"], "seed": study["seed"],
-    }  # fmt: skip

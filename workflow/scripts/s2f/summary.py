@@ -1,31 +1,45 @@
 """The comparison for people: compare.md, written from the table compare.tsv alone."""
 
+import re
+
 import numpy as np
 
 from s2f.metrics import LOWER_IS_BETTER
 
-RANDOM_WEIGHTS = "random weights"  # stands in the provenance of such a model
+# in the provenance of a model whose encoder is untrained; not of one that was trained from such weights
+RANDOM_WEIGHTS = re.compile(r"(^|encoder )random weights")
 VIEWS = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
+PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown and none is best
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
+FOLDS = (
+    "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
+    "over folds; intervals are those of the mean over folds, clusters being drawn within each fold. The single folds "
+    "are in compare.tsv. Provenance below is that of the first fold."
+)
 
 
 def markdown(table, clusters, comparison):
     """Text of compare.md from `compare`'s table and cluster counts and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel (two for pairs: values and effects), models from best
-    to worst by the first metric, the best of each metric in bold, baseline and floors marked.
+    to worst by the first metric, the best of each metric in bold, baseline and floors marked. The folds of a k-fold
+    split have one section, that of their mean.
     """
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), own in table.groupby(["dataset", "split"], sort=False):
         spec = comparison.datasets[dataset]
+        if split in [fold for folds in spec.folds.values() for fold in folds]:
+            continue
+        folds = spec.folds.get(split, [split])
         parts.append(f"## {dataset}, split {split}")
         parts.append(SIMULATED if spec.simulated else "Measured data.")
+        parts += [FOLDS.format(len(folds))] if split in spec.folds else []
         for panel, lines in own.groupby("panel", sort=False):
             lines = lines.assign(view=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
             for view, lines_of_view in lines.groupby("view", sort=False):
                 parts += _panel(panel, view, lines_of_view, clusters[dataset, split, panel], spec)
-        runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)]
+        runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
         parts += ["### Models", _models(runs, spec)]
     return "\n\n".join(parts) + "\n"
 
@@ -59,7 +73,7 @@ def _panel(panel, view, lines, clusters, spec):
         facts.insert(1, f"prevalence {_number(prevalence.iloc[0])} (the AUPRC of a random guess)")
     metrics = [metric for metric in dict.fromkeys(lines["metric"]) if metric != "prevalence"]
     cells = {metric: lines[lines["metric"] == metric].set_index("model") for metric in metrics}
-    best = {metric: _best(metric, cells[metric]["value"]) for metric in metrics}
+    best = {metric: () if metric in PLAIN else _best(metric, cells[metric]["value"]) for metric in metrics}
     first = cells[metrics[0]]
     order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
     compared = bool(spec.baseline) and lines["delta_vs_baseline"].notna().any()
@@ -68,7 +82,9 @@ def _panel(panel, view, lines, clusters, spec):
     body = []
     for model in order:
         row = [_name(model, first.loc[model, "provenance"], spec), str(first.loc[model, "seeds"])]
-        row += [_cell(cells[metric].loc[model], bold=model in best[metric]) for metric in metrics]
+        row += [
+            _cell(cells[metric].loc[model], bold=model in best[metric], plain=metric in PLAIN) for metric in metrics
+        ]
         row += _difference(first.loc[model]) if compared else []
         body.append(row)
     return [title, "; ".join(facts) + ".", _table(header, body), *_missing(lines)]
@@ -86,13 +102,13 @@ def _best(metric, values):
 def _name(model, provenance, spec):
     marks = ["baseline"] if model == spec.baseline else []
     marks += ["floor"] if model in spec.floors else []
-    marks += ["random weights"] if RANDOM_WEIGHTS in provenance else []
+    marks += ["random weights"] if RANDOM_WEIGHTS.search(provenance) else []
     return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "")
 
 
-def _cell(line, bold):
-    if not np.isfinite(line["value"]):
-        return "–"
+def _cell(line, bold, plain):
+    if not np.isfinite(line["value"]) or plain:
+        return _number(line["value"]) if np.isfinite(line["value"]) else "–"
     value = f"**{_number(line['value'])}**" if bold else _number(line["value"])
     value += f" ± {_number(line['sd'])}" if np.isfinite(line["sd"]) else ""
     return value + _interval(line["ci_low"], line["ci_high"])

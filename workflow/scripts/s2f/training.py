@@ -9,10 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
+from scipy.special import expit
 
 from s2f import augmentation, heads
 from s2f.epochs import Data, Epochs
 from s2f.examples import BLOCK_BYTES
+from s2f.predictions import VALIDATION, validation_score
 
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
@@ -36,12 +38,19 @@ class TrainingSpec:
 
 @dataclass
 class Trained:
-    """Outcome: `parameters` of the best epoch, `epoch` (from 1), its validation Pearson r, a table of all epochs."""
+    """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1), its validation `score` by `metric`,
+    a table of all epochs."""
 
-    parameters: dict
+    variables: tuple
     epoch: int
-    pearson: float
+    metric: str
+    score: float
     history: pd.DataFrame = None
+
+    @property
+    def parameters(self):
+        """What was trained, {module: {leaf: array}}."""
+        return self.variables[0]
 
     @property
     def size(self):
@@ -53,20 +62,24 @@ class Diverged(RuntimeError):
     """Training produced a loss or predictions from which no model may be kept."""
 
 
-def train_heads(lanes, mode, train, val, spec, encoder=None, length=0, memory=None, report=print):
-    """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's parameters of its best validation r.
+def train_heads(
+    lanes, mode, train, val, spec, encoder=None, length=0, memory=None, report=print, task="regression"
+):  # fmt: skip
+    """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's variables of its best validation.
 
     `mode`: section of the augmentation. `train` and `val` are `Examples`; `val` holds the canonical strand alone, on
     which the published heads were validated too. `encoder` and the window `length` in bp are for modes that encode.
     `memory`: bytes that embeddings may take on the device; what does not fit is streamed from the files with the same
     result. Several lanes train in one program, each on its own batches, as they would alone.
 
-    Per batch one AdamW step per view of the mode, on the mean squared error; the order is drawn anew each epoch and the
-    last, short batch is padded with weight 0. A head stops after `spec.patience` epochs without improvement.
+    Per batch one AdamW step per view of the mode, in a `task` regression on the mean squared error, in a classification
+    (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
+    short batch is padded with weight 0. A head stops after `spec.patience` epochs without a better Pearson r, or AUROC.
     Returns one `Trained` per lane. Raises `Diverged` when a loss is not finite or the validation predictions of a head
-    are constant or not finite in every epoch until its patience ends.
+    are constant or not finite in every epoch until its patience ends, `InputError` for embeddings too short for it.
     """
     slugs, seeds = zip(*lanes, strict=True)
+    heads.check_tokens(slugs[0], train.tables[0].shape[1])
     count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
     encodes, reads = augmentation.encodes(mode), mode["kind"] == "hybrid" or not augmentation.encodes(mode)
     needed = train.bytes * reads + val.bytes
@@ -75,16 +88,17 @@ def train_heads(lanes, mode, train, val, spec, encoder=None, length=0, memory=No
     optimiser = optax.adamw(spec.learning_rate, weight_decay=spec.weight_decay)
     epochs = Epochs(
         heads.build(slugs, spec.dropout, spec.precision), optimiser, augmentation.build(mode), spec.batch_size,
-        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count,
+        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
     )  # fmt: skip
     network = heads.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
     data = _on_device(train, encoder if encodes else None, fits and reads)
     val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
     example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
+    fitted = heads.fit(slugs[0], train.tables, train.index)
 
     def start(key):
-        parameters = network.init(key, example, is_training=False)
-        return parameters, optimiser.init(parameters)
+        parameters, measured = network.init(key, example, is_training=False)
+        return parameters, {**measured, **fitted}, optimiser.init(parameters)
 
     if count is None:
         keys, split = jax.random.key(seeds[0]), jax.random.split
@@ -93,7 +107,7 @@ def train_heads(lanes, mode, train, val, spec, encoder=None, length=0, memory=No
         start = jax.vmap(start)
     keys, this = split(keys)
     state = start(this)
-    runs = [_Run(slug, seed) for slug, seed in lanes]
+    runs = [_Run(slug, seed, VALIDATION[task]) for slug, seed in lanes]
     for number in range(1, spec.epochs + 1):
         began = time.perf_counter()
         keys, this = split(keys)
@@ -103,13 +117,13 @@ def train_heads(lanes, mode, train, val, spec, encoder=None, length=0, memory=No
             state, losses = epochs.streamed(state, data, this, train.tables, train.index)
         losses = np.atleast_1d(np.asarray(losses, np.float64))
         seconds = time.perf_counter() - began
-        predicted = np.atleast_2d(predict(network, state[0], val_table, val_index, count))
+        predicted = np.atleast_2d(predict(network, state[:2], val_table, val_index, count))
         for lane, run in enumerate(runs):
             if run.ended:
                 continue
-            own = state[0] if count is None else jax.tree.map(lambda array: array[lane], state[0])  # noqa: B023
-            r = pearson(predicted[lane], val.labels)
-            run.add(number, losses[lane], r, own, spec, len(train.index), seconds)
+            own = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
+            score = validation_score(task, val.labels, predicted[lane])
+            run.add(number, losses[lane], score, own, spec, len(train.index), seconds)
             report(run.line() if count is None else f"{run.name}  {run.line()}")
         if all(run.ended for run in runs):
             break
@@ -130,10 +144,10 @@ def _plan(lanes, mode, train, val, spec, reads, needed, fits):
 class _Run:
     """One lane in training: its history so far, its best epoch, and whether its patience has ended."""
 
-    def __init__(self, slug, seed):
-        self.name, self.history, self.best, self.ended = f"{slug}, seed {seed}", [], None, False
+    def __init__(self, slug, seed, metric):
+        self.name, self.metric, self.history, self.best, self.ended = f"{slug}, seed {seed}", metric, [], None, False
 
-    def add(self, number, loss, r, parameters, spec, rows, seconds):
+    def add(self, number, loss, score, variables, spec, rows, seconds):
         """Take in one epoch; raises `Diverged` where its loss is not finite."""
         if not np.isfinite(loss):
             raise Diverged(
@@ -141,17 +155,18 @@ class _Run:
                 f"({spec.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
             )
         speed = {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
-        self.history.append({"epoch": number, "train_loss": loss, "val_pearson": r, **speed})
-        if np.isfinite(r) and (self.best is None or r > self.best.pearson):
-            self.best = Trained(jax.tree.map(np.array, parameters), number, r)
+        shown = np.nan if score is None else score
+        self.history.append({"epoch": number, "train_loss": loss, f"val_{self.metric}": shown, **speed})
+        if score is not None and (self.best is None or score > self.best.score):
+            self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score)
         self.ended = number - (self.best.epoch if self.best else 0) >= spec.patience
 
     def line(self):
         """The last epoch, for the log."""
         last = self.history[-1]
         return (
-            f"epoch {last['epoch']:3d}  train loss {last['train_loss']:.4f}  validation r {last['val_pearson']:.4f}  "
-            f"{last['rows_per_second']:,.0f} rows/s"
+            f"epoch {last['epoch']:3d}  train loss {last['train_loss']:.4f}  validation {self.metric} "
+            f"{last[f'val_{self.metric}']:.4f}  {last['rows_per_second']:,.0f} rows/s"
         )
 
     def result(self):
@@ -173,57 +188,53 @@ def _on_device(examples, encoder, cached):
 
 @dataclass(frozen=True)
 class Head:
-    """A trained head: the record of its checkpoint and its parameters."""
+    """A trained head: the record of its checkpoint and its variables (parameters, state)."""
 
     record: dict
-    parameters: dict
+    variables: tuple
 
     @staticmethod
     def template(record):
-        """Tree of shaped arrays that the parameters of the record's head must fill."""
+        """Pair (parameters, state) of trees of shaped arrays that the variables of the record's head must fill."""
         x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
         network = heads.build(record["head"], 0.0)
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
     def predict(self, cache, row_ids):
-        """Predictions float32 (n,) for rows of an open cache, joined by id."""
+        """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
+        keep their order, in a classification."""
         network = heads.build(self.record["head"], 0.0)
-        return predict(network, self.parameters, cache.embedding, cache.indices(row_ids))
+        out = predict(network, self.variables, cache.embedding, cache.indices(row_ids))
+        # checkpoints without a task are from before there were two
+        return expit(out, dtype=np.float64) if self.record.get("task") == "classification" else out
 
 
-def predict(network, parameters, table, index, lanes=None, batch_size=1024):
-    """Predictions float32 (N,) of a head, dropout off, for rows `index` of `table` (U, T, D), on the device or a map of
-    a file that is read in blocks; (lanes, N) for parameters with that leading axis."""
+def predict(network, variables, table, index, lanes=None, batch_size=1024):
+    """What a head with `variables` (parameters, state) gives, float32 (N,), dropout off, for rows `index` of `table`
+    (U, T, D), on the device or a map of a file that is read in blocks; (lanes, N) for variables with that leading axis.
+    """
     n, size = len(index), min(batch_size, max(1, len(index)))
     padded = np.pad(index, (0, -n % size)).reshape(-1, size)
     if isinstance(table, jax.Array):
-        return np.asarray(_predict(network.apply, lanes, parameters, table, padded))[..., :n]
+        return np.asarray(_predict(network.apply, lanes, variables, table, padded))[..., :n]
     step = max(1, BLOCK_BYTES // (size * int(np.prod(table.shape[1:])) * table.dtype.itemsize))
     out = []
     for start in range(0, len(padded), step):
         rows = padded[start : start + step]
         block = jnp.asarray(table[rows.ravel()])
-        out.append(_predict(network.apply, lanes, parameters, block, np.arange(rows.size).reshape(rows.shape)))
+        out.append(_predict(network.apply, lanes, variables, block, np.arange(rows.size).reshape(rows.shape)))
     return np.concatenate(out, axis=-1)[..., :n]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _predict(apply, lanes, parameters, table, batches):
+def _predict(apply, lanes, variables, table, batches):
     def of_batch(rows):
         x = table[rows].astype(jnp.float32)
         if lanes is None:
-            return apply(parameters, None, x, is_training=False)
-        return jax.vmap(lambda own, lane: apply(own, None, x, is_training=False, lane=lane))(
-            parameters, jnp.arange(lanes)
+            return apply(*variables, None, x, is_training=False)[0]
+        return jax.vmap(lambda own, lane: apply(*own, None, x, is_training=False, lane=lane)[0])(
+            variables, jnp.arange(lanes)
         )
 
     out = jax.lax.map(of_batch, batches)
     return out.reshape(-1) if lanes is None else jnp.swapaxes(out, 0, 1).reshape(lanes, -1)
-
-
-def pearson(x, y):
-    """Pearson r of two vectors; NaN when one is constant up to rounding or not finite."""
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if not np.isfinite(x).all() or any(np.ptp(v) <= 1e-6 * np.abs(v).max() for v in (x, y)):
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])

@@ -2,17 +2,16 @@
 
 Each has two functions. ``train(train, val, construct, spec, seed, directory) -> (history, validation)`` takes canonical
 row frames, a `Construct` and the baseline's config section, and writes its weights and `details.json` into
-`directory`; `history` is one dict per epoch (epoch, train_loss, val_pearson, seconds, rows_per_second) and
+`directory`; `history` is one dict per epoch (epoch, train_loss, val_METRIC, seconds, rows_per_second) and
 `validation` is {"metric", "value" (None where undefined), "epoch" (0 where there are none)}.
 ``load(directory, record) -> predict`` returns ``predict(inserts, strand="forward") -> float32 (N,)``; `record` is the
-checkpoint's `model.json`, from which the construct is taken.
+checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most names those
+whose versions belong into the record in `PACKAGES`.
 """
 
 import importlib
 import pkgutil
 from pathlib import Path
-
-import numpy as np
 
 from s2f.files import InputError, read_json, write_json
 
@@ -64,12 +63,3 @@ def write_details(directory, **details):
 def read_details(directory):
     """Parse the `details.json` of a baseline. Raises `InputError` as `files.read_json`."""
     return read_json(Path(directory) / "details.json")
-
-
-def pearson(x, y):
-    """Pearson r of two vectors in float64; None where it is undefined (fewer than two values, one constant)."""
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    if len(x) < 2 or x.min() == x.max() or y.min() == y.max():
-        return None
-    r = float(np.corrcoef(x, y)[0, 1])
-    return r if np.isfinite(r) else None

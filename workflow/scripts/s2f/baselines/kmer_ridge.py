@@ -17,8 +17,9 @@ import numpy as np
 import scipy.linalg
 
 from s2f import dna
-from s2f.baselines import check_keys, check_strand, pearson, write_details
+from s2f.baselines import check_keys, check_strand, write_details
 from s2f.files import InputError
+from s2f.predictions import pearson
 
 DEFAULTS = {
     "k": (3, 5, 6),

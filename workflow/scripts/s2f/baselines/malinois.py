@@ -20,10 +20,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from s2f.baselines import Diverged, check_keys, check_strand, pearson, read_details, write_details
+from s2f.baselines import Diverged, check_keys, check_strand, read_details, write_details
 from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
 from s2f.construct import Construct
 from s2f.files import InputError
+from s2f.predictions import pearson
 from s2f.provenance import derived_seed
 
 

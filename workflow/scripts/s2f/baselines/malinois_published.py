@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2f.baselines import check_keys, malinois, pearson
+from s2f.baselines import check_keys, malinois
 from s2f.baselines._malinois_network import Malinois, load_weights
 from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 from s2f.files import InputError
+from s2f.predictions import pearson
 
 URL = (
     "https://storage.googleapis.com/tewhey-public-data/CODA_resources/"

@@ -7,7 +7,6 @@ to compute: `<cls>` and `<eos>` are added, seen by all letters, and left out of 
 """
 
 import hashlib
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -17,16 +16,10 @@ from s2f import provenance
 from s2f.encoders import Encoder, check_codes, check_keys
 from s2f.files import InputError
 from s2f.language_model import configuration, loading, tokenizer
-from s2f.language_model import folder as trained
+from s2f.language_model import weights as named_weights
 
 POOLINGS = ("tokens", "mean")
 PRECISIONS = ("float32", "bfloat16")
-PUBLISHED_LICENCE = "licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence"
-HOW_TO_GET = (
-    "expected one of {path: FOLDER} (published or own weights: model.safetensors or pytorch_model.bin), {tapt: FOLDER} "
-    "(made by the program tapt) and {random: SEED}. LAMAR's repository, github.com/zhw-e8/LAMAR, says where its "
-    "weights are; without them compare tapt with random"
-)
 
 
 def build(spec):
@@ -57,25 +50,11 @@ def build(spec):
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if attention == "flash_attention_2" and (device.type, precision) != ("cuda", "bfloat16"):
         raise InputError("encoder lamar: flash_attention_2 needs a CUDA device and precision bfloat16")
-    model, origin, licence = weights(spec, size, attention)
-    return from_model(truncated(model, layer), pooling, precision, batch_size, device, origin, licence)
-
-
-def weights(spec, size, attention):
-    """(model, where its weights are from, their licence) of an encoder section."""
     config = configuration.make(size, attention)
-    match spec.get("weights"):
-        case {"random": int(seed), **rest} if not rest:
-            return loading.from_seed(config, seed), f"random weights, seed {seed}", "none (random weights)"
-        case {"path": str(folder), **rest} if not rest:
-            configuration.check_folder(folder, size)
-            name, licence = Path(folder).name, spec.get("licence", PUBLISHED_LICENCE)
-            return loading.from_folder(folder, config), f"LAMAR, checkpoint {name}", licence
-        case {"tapt": str(folder), **rest} if not rest:
-            record = trained.read_record(folder, size)
-            configuration.check_folder(folder, size)
-            return loading.from_folder(folder, config), record["provenance"], record["licence"]
-    raise InputError(f"encoder lamar: weights is {spec.get('weights')!r}, {HOW_TO_GET}")
+    model, origin, licence = named_weights.load(
+        "encoder lamar", spec.get("weights"), config, size, spec.get("licence", "")
+    )
+    return from_model(truncated(model, layer), pooling, precision, batch_size, device, origin, licence)
 
 
 def layer_name(layer):

@@ -9,7 +9,10 @@ from s2f.files import InputError
 SLUGS = {
     "boda": re.compile(r"boda-(?P<reduction>flatten|sum|mean|max|center)-(?P<widths>[1-9]\d*(-[1-9]\d*)*)"),
     "encoder_mlp": re.compile(r"encoder-(?P<width>[1-9]\d*)-dropout"),
+    "chip_cnn": re.compile(r"chip-cnn"),
+    "linear_probe": re.compile(r"linear-probe"),
 }
+MIN_TOKENS = {"chip_cnn": 32}  # of modules that need more than one: pools of 4, 4 and 2 tokens
 
 
 def module_of(slug):
@@ -26,13 +29,38 @@ def family(slug):
     return re.sub(r"^boda-(sum|mean|max)-", "boda-pooled-", match[0])
 
 
-def build(slugs, dropout, precision="float32"):
-    """The head as a pair of pure functions (`haiku.Transformed`).
+def min_tokens(slug):
+    """Fewest tokens T per window that head `slug` can read."""
+    return MIN_TOKENS.get(_match(slug)[0], 1)
 
-    ``init(key, x, is_training=False) -> parameters``, ``apply(parameters, key, x, is_training, lane=0) -> (B,)``; x is
-    float32 (B, T, D). `slugs` is one slug, or several of one `family`, of which `lane`, their place, is computed.
-    `dropout` is the drop probability of hidden layers, active only in training; `precision` that of the factors of
-    matrix products (see `layers.matmul`). Raises `InputError` for a slug that no family knows.
+
+def check_tokens(slug, tokens):
+    """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
+    if tokens >= min_tokens(slug):
+        return
+    if tokens == 1:
+        raise InputError(f"{slug} reads tokens; this encoder gives pooled vectors (pooling: mean): use linear-probe")
+    raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}")
+
+
+def fit(slug, tables, index):
+    """The part of a head's state that the training rows determine before the first step: {module: {leaf: array}},
+    empty for most heads. `tables`, one (U, T, D) per view, and `index` (N,) into each as in `examples.Examples`."""
+    module = importlib.import_module(module_of(slug))
+    return module.fit(tables, index) if hasattr(module, "fit") else {}
+
+
+def build(slugs, dropout, precision="float32"):
+    """The head as a pair of pure functions (`haiku.TransformedWithState`).
+
+    ``init(key, x, is_training=False) -> (parameters, state)``, both {module: {leaf: array}}, together the head's
+    *variables*; ``apply(parameters, state, key, x, is_training, lane=0, weight=None) -> (y, state)`` with x float32
+    (B, T, D) and y float32 (B,), a logit in a classification. The state holds what is measured and not trained, such
+    as running statistics; most heads have none. `weight` (B,), needed in training, is 0 for rows that fill up a batch.
+    `slugs` is one slug, or several of one `family`, of which `lane`, their place, is computed. `dropout` is the drop
+    probability of hidden layers, active only in training (chip-cnn has rates of its own, linear-probe none);
+    `precision` that of the factors of matrix products (see `layers.matmul`). Raises `InputError` for a slug that no
+    family knows.
     """
     slugs = [slugs] if isinstance(slugs, str) else slugs
     slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
@@ -53,5 +81,5 @@ def _match(slug):
             return module, match
     raise InputError(
         f"head {slug!r} is unknown; known: boda-(flatten|sum|mean|max|center)-WIDTHS such as boda-flatten-512-512, "
-        "encoder-WIDTH-dropout such as encoder-1024-dropout"
+        "encoder-WIDTH-dropout such as encoder-1024-dropout, chip-cnn, linear-probe"
     )

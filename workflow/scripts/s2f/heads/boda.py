@@ -15,13 +15,13 @@ POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 
 
 def build(reductions, widths, dropout, precision):
-    """Haiku pair for `boda-{reduction}-{widths}` (widths as text, `512-512`); see `s2f.heads.build`.
+    """Haiku functions for `boda-{reduction}-{widths}` (widths as text, `512-512`); see `s2f.heads.build`.
 
     Several `reductions` of `POOLED` make one network whose `lane` picks one. Parameters at D = 1536: 1,053,185 for the
     token heads, 4,198,913 for flatten at T = 5 (512-512).
     """
 
-    def forward(x, is_training, lane=0):
+    def forward(x, is_training, lane=0, weight=None):
         if reductions == ("center",):  # other tokens cannot reach the output: slicing first is exact, T times cheaper
             x = x[:, x.shape[1] // 2 :][:, :1]
         rows, tokens, channels = x.shape
@@ -39,7 +39,7 @@ def build(reductions, widths, dropout, precision):
         reduced = [getattr(x, reduction)(axis=1) for reduction in reductions]
         return reduced[0] if len(reduced) == 1 else jnp.stack(reduced)[lane]
 
-    return hk.transform(forward)
+    return hk.transform_with_state(forward)
 
 
 def _active(x, dropout, is_training):

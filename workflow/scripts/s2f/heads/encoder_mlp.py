@@ -10,9 +10,9 @@ from s2f.heads.layers import Norm, Weights, linear, norm_linear
 
 
 def build(width, dropout, precision):
-    """Haiku pair for `encoder-{width}-dropout` (width as text); see `s2f.heads.build`."""
+    """Haiku functions for `encoder-{width}-dropout` (width as text); see `s2f.heads.build`."""
 
-    def forward(x, is_training, lane=0):
+    def forward(x, is_training, lane=0, weight=None):
         x, scale, offset = Norm("norm")(x)
         w, b = Weights(int(width), "hidden_0")(x.shape[-1])
         # scale and offset are the same for all tokens: they may act on the mean
@@ -21,4 +21,4 @@ def build(width, dropout, precision):
             x = hk.dropout(hk.next_rng_key(), dropout, x)
         return linear(jax.nn.relu(x), 1, "output", precision)[:, 0]
 
-    return hk.transform(forward)
+    return hk.transform_with_state(forward)

@@ -30,23 +30,24 @@ class Norm(hk.Module):
 class Weights(hk.Module):
     """Weights w (inputs, width) and bias b (width,) of a linear map, as `hk.Linear` makes and names them."""
 
-    def __init__(self, width, name):
+    def __init__(self, width, name, init=None):
         super().__init__(name)
-        self.width = width
+        self.width, self.init = width, init
 
     def __call__(self, inputs):
-        """Both arrays; w is drawn from a normal distribution cut at two sd, of sd 1 / sqrt(inputs)."""
-        w = hk.get_parameter("w", (inputs, self.width), init=hk.initializers.TruncatedNormal(1 / np.sqrt(inputs)))
+        """Both arrays; w from `init`, else a normal distribution cut at two sd, of sd 1 / sqrt(inputs)."""
+        init = self.init or hk.initializers.TruncatedNormal(1 / np.sqrt(inputs))
+        w = hk.get_parameter("w", (inputs, self.width), init=init)
         return w, hk.get_parameter("b", (self.width,), init=jnp.zeros)
 
 
-def linear(x, width, name, precision):
+def linear(x, width, name, precision, init=None):
     """x (B, K) -> (B, width) float32: `matmul` with the weights of module `name`, plus bias."""
-    w, b = Weights(width, name)(x.shape[-1])
+    w, b = Weights(width, name, init)(x.shape[-1])
     return matmul(precision, x, w) + b
 
 
-def _product(precision, a, b):
+def product(precision, a, b):
     """a (M, K) times b (K, N), float32: both rounded to bfloat16 first if so asked, the sums always in float32."""
     if precision == "bfloat16":
         a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
@@ -61,16 +62,16 @@ def _product(precision, a, b):
 def matmul(precision, x, w):
     """x (B, K) times w (K, H), float32 (B, H); precision `bfloat16` rounds the factors of all three products of
     training (value and both gradients) to bfloat16 and sums in float32, which is what a GPU does fastest."""
-    return _product(precision, x, w)
+    return product(precision, x, w)
 
 
 def _matmul_forward(precision, x, w):
-    return _product(precision, x, w), (x, w)
+    return product(precision, x, w), (x, w)
 
 
 def _matmul_backward(precision, saved, g):
     x, w = saved
-    return _product(precision, g, w.T), _product(precision, x.T, g)
+    return product(precision, g, w.T), product(precision, x.T, g)
 
 
 matmul.defvjp(_matmul_forward, _matmul_backward)
@@ -89,7 +90,7 @@ def norm_linear(precision, x, scale, offset, w):
 
     so that g w^T is computed only where somebody asks for the gradient of x (attribution), not in training.
     """
-    return _product(precision, (x * scale + offset).reshape(len(x), -1), w)
+    return product(precision, (x * scale + offset).reshape(len(x), -1), w)
 
 
 def _norm_linear_forward(precision, x, scale, offset, w):
@@ -99,13 +100,13 @@ def _norm_linear_forward(precision, x, scale, offset, w):
 def _norm_linear_backward(precision, saved, g):
     x, scale, offset, w = saved
     batch, tokens, channels = x.shape
-    products = _product(precision, x.reshape(batch, -1).T, g).reshape(tokens, channels, -1)
+    products = product(precision, x.reshape(batch, -1).T, g).reshape(tokens, channels, -1)
     weights, total = w.reshape(tokens, channels, -1), g.sum(0)
     dw = scale[:, None] * products + offset[:, None] * total
     # token by token: elementwise loops and two small products are far quicker on a CPU than one reduction over two axes
-    dscale = _product("float32", sum(weights[t] * products[t] for t in range(tokens)), jnp.ones_like(total))
-    doffset = _product("float32", sum(weights[t] for t in range(tokens)), total)
-    dx = _product(precision, g, w.T).reshape(x.shape) * scale
+    dscale = product("float32", sum(weights[t] * products[t] for t in range(tokens)), jnp.ones_like(total))
+    doffset = product("float32", sum(weights[t] for t in range(tokens)), total)
+    dx = product(precision, g, w.T).reshape(x.shape) * scale
     return dx, dscale, doffset, dw.reshape(w.shape)
 
 

@@ -13,8 +13,14 @@ WEIGHTS = "model.safetensors"
 
 
 def save(folder, model, record):
+    """Write what `save_model` does and `model.json`: the dict `record`, the format and the hash of the weights."""
+    more = {"format": FORMAT, "model_sha256": save_model(folder, model)}
+    files.write_json(Path(folder) / "model.json", {**record, **more})
+
+
+def save_model(folder, model):
     """Write `config.json`, `model.safetensors` and the files of the tokenizer, which `Auto...from_pretrained` of
-    transformers reads, and `model.json`: the dict `record`, the format and the hash of the weights."""
+    transformers reads; returns the SHA-256 of the weights."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     model.config.architectures = [type(model).__name__]
@@ -23,8 +29,7 @@ def save(folder, model, record):
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, {"format": "pt"})
     tokenizer.save(folder)
-    more = {"format": FORMAT, "model_sha256": files.sha256_file(folder / WEIGHTS)}
-    files.write_json(folder / "model.json", {**record, **more})
+    return files.sha256_file(folder / WEIGHTS)
 
 
 def read_record(folder, size):

@@ -39,6 +39,7 @@ class Settings:
     )  # or {"path": FOLDER}, weights with a language-model head
     licence: str = ""  # notice of the weights at start.path
     positives: bool = False  # only windows with label 1
+    transductive: bool = False  # models may use it where it saw, unlabelled, what is evaluated: said in the provenance
     steps: int = 1000
     batch_size: int = 64  # windows per step
     micro_batch: int = 32  # windows per forward pass: less memory, equal result up to rounding
@@ -134,6 +135,8 @@ def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
             progress = {"step": after, "history": history, "losses": losses}  # losses: since the last validation
             _save_checkpoint(checkpoint, identity, progress, model, optimiser)
     made = f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, from {origin}"
+    if settings.transductive:
+        made += "; transductive: it may have seen evaluated sequences, without their labels"
     record = {
         "kind": "tapt", "settings": asdict(settings), "seed": seed, "provenance": made, "licence": licence,
         "history": history, "letters_loss": letters, "train_windows": len(train_windows),

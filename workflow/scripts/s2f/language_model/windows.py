@@ -14,7 +14,8 @@ def of_datasets(pairs, positives=False):
     A row counts for the part that protects the evaluation most among all rows it is linked with (equal sequence in
     either orientation, overlapping coordinates, one pair or group), of whatever dataset: what one dataset tests on
     never trains. `positives`: only rows whose label is 1, the bound windows of a classification. Equal sequences
-    appear once. Raises `InputError` when a part is left empty.
+    appear once. Raises `InputError` when a part is left empty, and when some datasets have coordinates and others none:
+    windows of one locus, cut differently, could then not be told.
     """
     frames = []
     for number, (path, split) in enumerate(pairs):
@@ -23,6 +24,15 @@ def of_datasets(pairs, positives=False):
         rank = pd.Index(PARTS).get_indexer(parts)  # -1 where excluded
         names = {name: rows[name].where(rows[name] == "", f"{number} " + rows[name]) for name in ("pair_id", "group")}
         frames.append(rows.assign(rank=rank, **names))
+    placed = [bool(frame["start"].notna().any()) for frame in frames]
+    if len({path for path, _ in pairs}) > 1 and len(set(placed)) > 1:
+        with_, without = (
+            next(path for (path, _), p in zip(pairs, placed, strict=True) if p == want) for want in (1, 0)
+        )
+        raise InputError(
+            f"{with_} has coordinates and {without} has none: whether one trains on what the other evaluates cannot be "
+            "told; adapt to them apart"
+        )
     rows = pd.concat(frames, ignore_index=True)
     label = clusters(rows)
     highest = np.full(label.max() + 1, -1)

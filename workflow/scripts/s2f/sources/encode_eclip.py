@@ -1,7 +1,8 @@
 """Peaks of one eCLIP experiment and a genome: windows in RNA sense, bound (1) or not (0), or with their signal.
 
 files: `peaks`, narrowPeak or BED6; `genome`, FASTA of whole chromosomes or of pieces (see `s2f.genome`); all others are
-peaks of other proteins, by name, for negatives of kind other_rbp. spec: the keys of `DEFAULTS`.
+peaks of other proteins, by name, for negatives of kind other_rbp (one list may serve several proteins: the entry of the
+protein itself is passed over where it is the same file). spec: the keys of `DEFAULTS`.
 
 * `rbp`, `cell`: what the peaks are of; a name QKI_K562_IDR in column 4 must agree, `.` and others are passed over.
 * `windows`: `centre`, one of `length` nt around the middle of each peak, of overlapping ones on a strand the one of
@@ -43,6 +44,8 @@ KINDS = ("other_rbp", "flank", "dinucleotide_shuffle", "gc_matched")
 def read(files, spec):
     """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
     spec = settings(spec, DEFAULTS, KIND)
+    if files.get("peaks") and files.get(spec["rbp"]) == files["peaks"]:
+        files = {name: path for name, path in files.items() if name != spec["rbp"]}
     _check_spec(files, spec)
     path, stages = file_of(files, "peaks", KIND), Stages()
     genome = Genome.open(file_of(files, "genome", KIND))

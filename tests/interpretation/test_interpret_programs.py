@@ -1,0 +1,94 @@
+"""The programs of interpretation, from rows and a model on disk to table and picture; and what they refuse."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from explained_models import HEADS, head_on_disk
+
+from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.files import write_table
+from s2f.rows import canonical, write_rows
+from s2f.sources import simulated
+
+pytestmark = pytest.mark.slow
+SPEC = {"rows": 60, "seed": 1}
+
+
+@pytest.fixture
+def run(root, tmp_path):
+    """Run a program in a folder with rows, a panel and two heads; returns what it printed."""
+    table = simulated.simulate(SPEC)
+    rows = canonical(table[["row_id", "sequence", "label", "allele"]], "test")
+    write_rows(tmp_path / "rows.parquet", rows)
+    write_table(tmp_path / "panel.tsv", rows[["row_id"]])
+    window = Construct(260, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
+    for name in ("onehot", "kmer"):
+        spec, _, _, rule = HEADS[name]
+        head_on_disk(tmp_path / name, spec, window, "encoder-8-dropout", rule)
+
+    def run(program, *arguments, code=0):
+        env = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), "JAX_PLATFORMS": "cpu"}
+        command = [sys.executable, "-m", program, *arguments]
+        done = subprocess.run(command, text=True, capture_output=True, env=env, cwd=tmp_path, timeout=300)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    return run
+
+
+def explain(run, model, method, selection="chosen.tsv", code=0):
+    return run(
+        "interpret", "--rows", "rows.parquet", "--selection", selection, "--panel", "p", "--model", model,
+        "--encoder-spec", json.dumps(HEADS[model][0]), "--method", method, "--unit", "u", "--study-seed", "0",
+        "--threads", "1", "--out", f"{model}.{method}.h5", code=code,
+    )  # fmt: skip
+
+
+def test_from_rows_to_table_and_picture(run, tmp_path):
+    run("select_sequences", "--rows", "rows.parquet", "--panel", "panel.tsv", "--top", "3", "--study-seed", "0",
+        "--out", "chosen.tsv")  # fmt: skip
+    printed = explain(run, "onehot", "ism")
+    assert re.search(r"^3 of 3  simulated_\d+  score .* s$", printed, re.MULTILINE)
+    assert "model e/none/encoder-16-dropout has no gradient" not in printed
+    datasets = json.dumps({"d": {"kind": "simulated", "spec": SPEC}})
+    run("interpretation_truth", "--datasets", datasets, "--attributions", "onehot.ism.h5", "--study-seed", "0",
+        "--out", "truth.tsv")  # fmt: skip
+    table = pd.read_csv(tmp_path / "truth.tsv", sep="\t")
+    assert table["model"].tolist() == ["(the simulated activity itself)", "e/none/encoder-8-dropout"]
+    assert table["value"].between(0, 1).all() and table["value"][0] > table["random_high"][0]
+    run("plot_interpretation", "--attributions", "onehot.ism.h5", "--selection", "chosen.tsv", "--title", "t",
+        "--out", "p.png")  # fmt: skip
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+
+
+def test_bad_input_ends_with_a_message_and_no_file(run, tmp_path):
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    write_table(tmp_path / "chosen.tsv", pd.DataFrame({"row_id": [rows["row_id"][4]]}))
+    for method in ("saliency", "ig"):
+        printed = explain(run, "kmer", method, code=1)
+        assert "error: model e/none/encoder-8-dropout has no gradient; use mutagenesis" in printed
+    name, sequence = rows["row_id"][4], rows["sequence"][4]
+    for changed, message in (
+        (sequence[:7] + "N" + sequence[8:], rf"row '{name}': N at position 7; only A, C, G and T can be explained"),
+        (sequence + "A" * 61, rf"row '{name}': insert of 261 bp is longer than the window of 260 bp"),
+    ):
+        write_rows(
+            tmp_path / "rows.parquet", rows.assign(sequence=[*rows["sequence"][:4], changed, *rows["sequence"][5:]])
+        )
+        assert re.search(rf"error: rows\.parquet: {message}", explain(run, "onehot", "ism", code=1))
+    assert not list(tmp_path.glob("*.h5"))
+
+
+def test_mutagenesis_is_benchmarked(run):
+    lines = run("bench", "--quick", "--parts", "mutagenesis", "--encoder-batch", "8").splitlines()
+    table = [line for line in lines if "(extrapolated)" in line]
+    assert [line[:42].strip() for line in table] == [
+        "one by one, whole windows", "batched, whole windows", "batched, flanks encoded once",
+        "batched, all but neighbours encoded once",
+    ]  # fmt: skip
+    assert all(float(line[42:58].replace(",", "")) > 0 for line in table) and table[0].split()[-4] == "1.0"

@@ -1,0 +1,51 @@
+"""Pictures of attributions: letters as high as their numbers, own bases marked, pairs side by side."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from explained_models import linear, rows_of, some_inserts
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from s2f import dna, logo_plots
+from s2f.interpretation import attributions, mutagenesis
+
+
+def test_letters_are_as_high_as_their_numbers():
+    axes = Figure().subplots()
+    logo_plots.logo(axes, "ACGT", [1.0, -2.0, 0.0, 0.5])
+    boxes = [path.get_extents() for path in axes.collections[0].get_paths()]
+    assert len(boxes) == 3  # nothing where the number is 0
+    np.testing.assert_allclose([(box.y0, box.y1) for box in boxes], [(0, 1), (-2, 0), (0, 0.5)], atol=1e-6)
+    np.testing.assert_allclose([box.x0 for box in boxes], [-0.45, 0.55, 2.55], atol=1e-6)
+    colours = axes.collections[0].get_facecolors()
+    assert len({tuple(colour) for colour in colours}) == 3
+
+
+def test_dots_mark_the_own_bases():
+    codes = some_inserts(1, 12)[0]
+    axes = Figure().subplots()
+    logo_plots.substitutions(axes, dna.decode(codes), np.ones((12, 4)), 1.0)
+    assert axes.lines[0].get_ydata().tolist() == codes.tolist()
+    assert axes.images[0].get_array().shape == (4, 12)
+
+
+@pytest.mark.parametrize("method", attributions.METHODS)
+def test_pictures_of_singles_and_pairs(tmp_path, method):
+    codes = some_inserts(3, 30)
+    codes[1] = mutagenesis.substitutions(codes[0])[0][40]
+    rows, scorer = rows_of(codes), linear(np.random.default_rng(0).normal(size=(30, 4)))
+    selection = pd.DataFrame(
+        {
+            "row_id": ["r0", "r1", "r2"], "role": ["pair", "pair", "top"], "pair_id": ["p", "p", ""],
+            "allele": ["ref", "alt", ""], "label": ["1.0", "2.0", "3.5"],
+        }
+    )  # fmt: skip
+    found = attributions.attribute_all(scorer, method, rows, {}, report=lambda line: None)
+    attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, method, {}, 0, "log2FC"))
+    stored, about = attributions.read(tmp_path / "a.h5")
+    for name in ("one.png", "two.png"):
+        logo_plots.explained(tmp_path / name, stored, about, selection, "title")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    image = imread(tmp_path / "one.png")
+    assert image.shape[1] > 600 and image[..., :3].std() > 0.05

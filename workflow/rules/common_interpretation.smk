@@ -1,0 +1,87 @@
+# The few functions by which the rules of representation and interpretation read the study. No rule stands here.
+
+from s2f import study_interpretation, study_representation
+
+MAPS = study_representation.dependency_maps(STUDY)
+# datasets whose truth is known
+HAIRPINS = [
+    name
+    for name, dataset in DATASETS.items()
+    if dataset["source"]["kind"] == "simulated_rbp"
+]
+ISOSCORES = study_representation.isoscores(STUDY, RUNS)
+
+
+def maps_of(w):
+    """What the study says of one file of dependency maps."""
+    return MAPS[f"{w.dataset}/{w.split}/dependency_maps/{w.encoder}/{w.panel}"]
+
+
+def caches_of_isoscore(w, ending):
+    """Files of the forward strand of every encoder that is measured on a dataset."""
+    return [
+        path
+        for encoder in ISOSCORES[w.dataset]
+        for path in caches(w.dataset, encoder, [(0, "forward")], ending)
+    ]
+
+
+def representation_targets():
+    """All that the study asks for of this room."""
+    found = [
+        f"results/plots/{stem}.{place}.png"
+        for stem, maps in MAPS.items()
+        for place in maps.places
+    ]
+    found += [
+        f"results/{stem}.pairs.tsv"
+        for stem, maps in MAPS.items()
+        if maps.dataset in HAIRPINS
+    ]
+    if "isoscore" in STUDY:
+        found += [f"results/plots/{dataset}/isoscore.png" for dataset in ISOSCORES]
+    return found
+
+
+EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
+JUDGED = study_interpretation.judged(STUDY, RUNS)
+SEED_EXPLAINED = {job.picture: job.run.seed for job in EXPLAINED}
+RUN_OF = {run.folder: run for run in RUNS}
+
+
+def interpretation_targets():
+    """All that the study asks for of this room."""
+    pictures = [f"results/plots/{job.picture}" for job in EXPLAINED]
+    return pictures + (["results/interpretation_truth.tsv"] if JUDGED else [])
+
+
+def entry_of(w):
+    """What the study says of the sequences of one panel."""
+    return study_interpretation.entry_of(STUDY, w.dataset, w.panel)
+
+
+def run_of(w):
+    """The run of a path."""
+    return RUN_OF[f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"]
+
+
+def encoder_of_run(w):
+    """The section of the encoder that a run's head reads; empty for a baseline."""
+    return ENCODERS[run_of(w).encoder] if run_of(w).head else {}
+
+
+def code_of_interpretation(w):
+    """Modules by name on which attributions depend."""
+    run = run_of(w)
+    return code_fingerprint(
+        "interpret",
+        *study_interpretation.modules_of(STUDY, run),
+        *([heads.module_of(run.head)] if run.head else []),
+    )
+
+
+def gpus_of_interpretation(w):
+    """GPUs to explain a run: as to embed with its encoder, or to train its baseline."""
+    if run_of(w).head:
+        return int(study.uses_gpu(encoder_of_run(w)))
+    return gpus_of(w.model)

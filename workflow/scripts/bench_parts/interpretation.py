@@ -1,0 +1,56 @@
+"""Saturation mutagenesis through the frozen encoder: substitutions/s, and how many times faster than one by one."""
+
+import numpy as np
+
+from bench_parts.cache_building import CONSTRUCT, INSERT, STRANDS
+from bench_parts.head_training import duration
+from bench_parts.machine import ON_CPU, Turns
+from s2f import encoders
+from s2f.construct import Construct
+from s2f.dna import N_CODE
+from s2f.interpretation.mutagenesis import substitutions
+
+ALONE = 4  # windows of the plain loop per turn
+
+
+def bench(repeats, spec):
+    """Print one line per way to encode substitutions of an insert on both strands; `spec` as in `cache_building`."""
+    size = spec["batch_size"]
+    encoder = encoders.build(spec)
+    single = encoders.build({**spec, "batch_size": 1, "reuse_flanks": False})
+    construct = Construct.from_spec(CONSTRUCT)
+    left, _ = construct.flank_lengths(INSERT)
+    codes = np.random.Generator(np.random.PCG64(3)).integers(0, 4, INSERT, np.uint8)
+    variants, places, _ = substitutions(codes)
+    middle = max(0, len(places) // 2 - size // 2)
+    some = slice(middle, middle + size)
+    flanks = construct.assemble(["N" * INSERT])[0]
+    windows = np.repeat(flanks[None], size, axis=0)[: len(variants[some])]
+    windows[:, left : left + INSERT] = variants[some]
+    near = windows[0].copy()
+    near[left + places[some].min() : left + places[some].max() + 1] = N_CODE
+
+    def through(own, codes, template):
+        return lambda: [None for _ in encoders.stream(own, [(codes, template)], STRANDS)]
+
+    ways = {
+        "one by one, whole windows": (
+            lambda: [through(single, windows[i : i + 1], None)() for i in range(ALONE)],
+            ALONE,
+        ),
+        "batched, whole windows": (through(encoder, windows, None), len(windows)),
+        "batched, flanks encoded once": (through(encoder, windows, flanks), len(windows)),
+        "batched, all but neighbours encoded once": (through(encoder, windows, near), len(windows)),
+    }
+    print(
+        f"\nmutagenesis, AlphaGenome's {spec['size']} size in {spec['precision']}, batch {size}: substitutions of an "
+        f"insert of {INSERT} bp, both strands, {encoder.backend['device']}\n"
+        f"ours is {'the last' if ON_CPU else 'the third'}"
+    )
+    print(f"{'':42s}{'substitutions/s':>16s}{'x one by one':>14s}  an insert")
+    turns = Turns({name: run for name, (run, _) in ways.items()}, repeats)
+    plain, alone = next(iter(ways.items()))
+    for name, (_, count) in ways.items():
+        rate = count / turns.best(name)
+        ratio = turns.ratio(plain, name) * count / alone[1]
+        print(f"{name:42s}{rate:16,.1f}{ratio:14.1f}  {duration(3 * INSERT / rate)} (extrapolated)", flush=True)

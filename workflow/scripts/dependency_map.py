@@ -1,0 +1,46 @@
+"""Map which letters of sequences a language model reads to predict which others (nucleotide dependency maps)."""
+
+import argparse
+import json
+
+from s2f.devices import report, use_threads
+from s2f.files import read_table, run
+from s2f.panels import panel_rows
+from s2f.rows import TASKS, read_rows
+
+
+def main():
+    """Choose rows of the panel, map them, write the maps and the influence of every variant."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
+    parser.add_argument("--panel", required=True, help="table of the panel")
+    parser.add_argument("--first", type=int, default=3, help="first rows by label to map; positives")
+    parser.add_argument("--ids", nargs="*", default=[], help="rows to map instead")
+    parser.add_argument("--encoder", required=True, help="name in the study")
+    parser.add_argument("--encoder-spec", required=True, type=json.loads, help="encoder section of the study (JSON)")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--out", required=True, help="file to write (HDF5)")
+    a = parser.parse_args()
+    use_threads(a.threads)
+    from tqdm import tqdm
+
+    from s2f import provenance
+    from s2f.interpretation import dependency_map, map_files  # torch reads the thread count once
+
+    rows = panel_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.panel))
+    rows = map_files.select(rows, a.task, a.first, a.ids)
+    model = dependency_map.build(a.encoder_spec)
+    print(json.dumps(report()), flush=True)
+    forwards = int((3 * rows["sequence"].str.len() + 1).sum())
+    print(f"{len(rows)} sequences, {forwards:,} forward passes; {a.encoder} ({model.provenance})", flush=True)
+    maps = dependency_map.maps(model, rows["sequence"].tolist(), rows["row_id"].tolist())
+    map_files.write(
+        a.out, rows, tqdm(maps, total=len(rows), unit="sequence", mininterval=5),
+        encoder=a.encoder, fingerprint=model.fingerprint, licence=model.licence, provenance=model.provenance,
+        precision=model.precision, device=report(), versions=provenance.versions("torch", "transformers", "numpy"),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,30 @@
+"""Judge attributions against what is known: planted positions of simulated rows, motifs of proteins."""
+
+import argparse
+import json
+
+import pandas as pd
+
+from s2f.files import run, write_table
+from s2f.interpretation import attributions, truth
+
+
+def main():
+    """Read all attributions, write one table: a line per model, method and panel, and one per oracle."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--datasets", required=True, type=json.loads, help="{name: {kind, spec, motif}} (JSON)")
+    parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
+    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
+    parser.add_argument("--out", required=True, help="table to write")
+    a = parser.parse_args()
+    lines = []
+    for path in a.attributions:
+        found, about = attributions.read(path)
+        lines += truth.judge(found, about, a.datasets[about["dataset"]], a.study_seed)
+    table = pd.DataFrame(lines).drop_duplicates(ignore_index=True)
+    print(table.to_string(index=False))
+    write_table(a.out, table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,27 @@
+"""Measure how evenly the embeddings of each encoder spread over their dimensions (IsoScore)."""
+
+import argparse
+from pathlib import Path
+
+from s2f.devices import use_threads
+from s2f.files import run, write_table
+
+
+def main():
+    """Read the caches of a dataset, write a line per encoder and level."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--caches", required=True, nargs="+", type=Path, help="embedding caches of one dataset (HDF5)")
+    parser.add_argument("--levels", nargs="+", default=["pooled"], help="pooled (mean of the tokens), tokens (each)")
+    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--out", required=True, help="table to write")
+    a = parser.parse_args()
+    use_threads(a.threads)
+    from s2f.interpretation import isoscore  # NumPy reads the thread count once
+
+    table = isoscore.table(a.caches, a.levels)
+    print(table[["encoder", "level", "isoscore", "isotropic", "n", "d", "note"]].to_string(index=False), flush=True)
+    write_table(a.out, table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,55 @@
+"""Baseline `gc`: logistic regression on the GC content of the insert alone, for classification.
+
+What it scores is what a model gets for composition: the share of G and C tells binding sites from many negatives.
+The prediction is monotone in the GC content; its direction is learned.
+"""
+
+import numpy as np
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+
+from s2f import dna
+from s2f.baselines import check_keys, check_strand, read_details, write_details
+from s2f.baselines.kmer_logistic import classes
+from s2f.predictions import auroc
+
+
+def gc_content(inserts):
+    """Share of G and C among A, C, G, T of each insert: float64 (N,), NaN where there is none of these."""
+    codes = dna.encode("".join(inserts))
+    owner = np.repeat(np.arange(len(inserts)), [len(insert) for insert in inserts])
+    known, strong = (
+        np.bincount(owner, weights=w, minlength=len(inserts)) for w in (codes < 4, (codes == 1) | (codes == 2))
+    )
+    return np.divide(strong, known, out=np.full(len(inserts), np.nan), where=known > 0)
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Fit on `train` and write the two numbers; `val` is only scored. Nothing is random; `seed` is not used."""
+    check_keys(spec, ())
+    labels = classes(train, "gc")
+    content = gc_content(list(train["sequence"]))
+    centre, scale = float(np.nanmean(content)), float(np.nanstd(content)) or 1.0
+    standard = np.nan_to_num((content - centre) / scale)  # an insert of N has the mean
+    model = LogisticRegression().fit(standard[:, None], labels)
+    slope = float(model.coef_[0, 0]) / scale
+    intercept = float(model.intercept_[0]) - slope * centre
+    value = auroc(val["label"], slope * np.nan_to_num(gc_content(list(val["sequence"])), nan=centre))
+    print(f"{len(train)} rows, slope {slope:.3g}: validation AUROC {'undefined' if value is None else f'{value:.4f}'}")
+    write_details(
+        directory, slope=slope, intercept=intercept, centre=centre, parameters=2,
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    return [], {"metric": "auroc", "value": value, "epoch": 0}
+
+
+def load(directory, record):
+    """``predict(inserts, strand="forward") -> float32 (N,)``, the same for both strands."""
+    details = read_details(directory)
+
+    def predict(inserts, strand="forward"):
+        check_strand(strand)
+        content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
+        return expit(details["slope"] * content + details["intercept"]).astype(np.float32)
+
+    return predict

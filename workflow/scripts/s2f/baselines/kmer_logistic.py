@@ -1,0 +1,120 @@
+"""Baseline `kmer_logistic`: logistic regression on the counts of all 1- to 4-mers of the insert, for classification.
+
+Features are those of `kmer_ridge`: counts of overlapping k-mers, by default as they are, else (`scaling: standard`)
+standardised over the training rows. RNA has one strand, so a k-mer and its reverse complement are two features unless
+`reverse_complement` says otherwise. The inverse penalty C is chosen from a list by the AUROC of the validation rows.
+Predictions are probabilities.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from scipy.special import expit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from s2f.baselines import check_keys, check_strand, write_details
+from s2f.baselines.kmer_ridge import BLOCK, counts, features, reverse_columns, score
+from s2f.files import InputError
+from s2f.predictions import auroc
+
+DEFAULTS = {
+    "k": (1, 2, 3, 4),
+    "C": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
+    "scaling": "count",
+    "reverse_complement": False,
+}
+ITERATIONS = 200
+
+
+def classes(rows, kind):
+    """Labels of training rows, int (N,); `InputError` unless they are 0 and 1, both of them."""
+    labels = rows["label"].to_numpy(np.float64)
+    other = labels[~np.isin(labels, (0, 1))]
+    if len(other):
+        raise InputError(f"baseline {kind}: a training row has label {other[0]:g}, expected 0 or 1 (a classification)")
+    if len(np.unique(labels)) < 2:
+        raise InputError(f"baseline {kind}: {len(labels)} training rows of one class, expected labels 0 and 1")
+    return labels.astype(np.int64)
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Fit on `train`, choose C on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
+
+    Raises `InputError` for unknown keys or values, one class of training rows, and validation rows of fewer than two
+    classes where there is a C to choose.
+    """
+    check_keys(spec, DEFAULTS)
+    settings = {**DEFAULTS, **{key: value for key, value in spec.items() if key != "kind"}}
+    sizes, strengths = [int(k) for k in settings["k"]], sorted(float(c) for c in settings["C"])
+    if not sizes or min(sizes) < 1 or max(sizes) > 6:
+        raise InputError(f"baseline kmer_logistic: k is {sizes}, expected one or more sizes from 1 to 6")
+    if not strengths or strengths[0] <= 0:
+        raise InputError(f"baseline kmer_logistic: C is {strengths}, expected positive numbers")
+    if settings["scaling"] not in ("standard", "count"):
+        raise InputError(f"baseline kmer_logistic: scaling is {settings['scaling']!r}, expected standard or count")
+    if val["label"].nunique() < 2 and len(strengths) > 1:
+        raise InputError("baseline kmer_logistic: validation rows of one class or none to choose C from; give one C")
+
+    labels = classes(train, "kmer_logistic")
+    feature = features(sizes, settings["reverse_complement"])
+    x = counts(list(train["sequence"]), sizes, feature).astype(np.float64)
+    deviation = x.std(axis=0)
+    scale = np.where(deviation > 1e-6, deviation, 1) if settings["scaling"] == "standard" else np.ones(x.shape[1])
+    centre = x.mean(axis=0)
+    x = (x - centre) / scale
+    model = LogisticRegression(solver="newton-cholesky", max_iter=ITERATIONS, warm_start=True)  # from C to C
+    fitted, scores = [], []
+    for strength in strengths:
+        model.set_params(C=strength)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            try:
+                model.fit(x, labels)
+            except ConvergenceWarning:
+                raise InputError(
+                    f"baseline kmer_logistic: no solution for C {strength:g} after {ITERATIONS} steps; take it out of C"
+                ) from None
+        weights = model.coef_[0] / scale
+        fitted.append((weights[feature], model.intercept_[0] - weights @ centre))
+        scores.append(auroc(val["label"], score(list(val["sequence"]), sizes, *fitted[-1])))
+    best = max(range(len(strengths)), key=lambda i: -np.inf if scores[i] is None else scores[i])
+    if len(strengths) > 1 and best in (0, len(strengths) - 1):
+        print(f"C {strengths[best]:g} is best and at the end of the list: widen it")
+    shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
+    print(f"{len(train)} rows, {x.shape[1]} k-mers, C {strengths[best]:g}: validation AUROC {shown}")
+    weights, intercept = fitted[best]
+    np.savez(Path(directory) / "weights.npz", k=sizes, weights=weights, intercept=intercept)
+    write_details(
+        directory, C=strengths[best], C_tried=strengths, val_auroc=scores, scaling=settings["scaling"],
+        reverse_complement=settings["reverse_complement"], parameters=x.shape[1] + 1,
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    return [], {"metric": "auroc", "value": scores[best], "epoch": 0}
+
+
+def load(directory, record):
+    """``predict(inserts, strand="forward") -> float32 (N,)``; `reverse` counts the reverse complement of the insert.
+
+    Raises `InputError` when `weights.npz` is missing, broken or not finite.
+    """
+    path = Path(directory) / "weights.npz"
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
+    if weights.shape != (sum(4**k for k in sizes),) or not np.isfinite([*weights, intercept]).all():
+        raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
+    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
+
+    def predict(inserts, strand="forward"):
+        check_strand(strand)
+        out = np.empty(len(inserts), np.float32)
+        for start in range(0, len(inserts), BLOCK):
+            block = inserts[start : start + BLOCK]
+            out[start : start + BLOCK] = expit(score(block, sizes, of_strand[strand], intercept))
+        return out
+
+    return predict

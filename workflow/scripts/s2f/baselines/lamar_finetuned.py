@@ -1,0 +1,95 @@
+"""Baseline `lamar_finetuned`: LAMAR fine-tuned on the rows, with a head on `<cls>` (see `language_model.finetuning`).
+
+A run starts fresh from the weights that its section names; the head, where they have none, and the order of the rows
+come from the job's seed. The folder is read by `AutoModelForSequenceClassification.from_pretrained` of transformers.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from s2f import dna
+from s2f.baselines import check_strand, read_details, write_details
+from s2f.construct import Construct
+from s2f.files import InputError, sha256_file, write_json
+from s2f.language_model import configuration, finetuning, folder, loading, tokenizer, weights
+from s2f.language_model.finetuning import PLACE, TASKS, Settings
+from s2f.predictions import VALIDATION
+from s2f.provenance import derived_seed
+
+PACKAGES = ("numpy", "torch", "transformers", "safetensors")
+
+
+def train(train, val, construct, spec, seed, directory):
+    """Fine-tune, keep the epoch of the best validation AUROC (of a regression: Pearson r), write the folder.
+
+    It holds what transformers reads, `training_args.json`, `results.json` and `details.json`. The same seed, number of
+    threads and machine give the same weights on a CPU. Raises `InputError` for bad settings, weights that do not fit,
+    inserts that do not fill the construct's window and windows longer than the model takes; else as
+    `finetuning.finetune`.
+    """
+    settings = Settings.from_spec(spec)
+    finetuning.device_of(settings)
+    if construct.length > finetuning.LONGEST:
+        raise InputError(
+            f"{PLACE}: the construct's window is {construct.length} bp, the model takes {finetuning.LONGEST} at most"
+        )
+    parts = []
+    for part, rows in (("training", train), ("validation", val)):
+        construct.check_inserts(rows, f"{PLACE}, {part} rows")
+        ids = tokenizer.ids_of_codes(construct.assemble(list(rows["sequence"])))
+        parts.append((ids, rows["label"].to_numpy(np.float64)))
+    model, origin, licence = weights.load(
+        PLACE, settings.weights, _configuration(settings), settings.size, settings.licence,
+        "classification", derived_seed(seed, "head"),
+    )  # fmt: skip
+    before = loading.fingerprint(model.esm)
+    tuned = finetuning.finetune(model, *parts, settings, seed)
+    after = loading.fingerprint(tuned.model.esm)
+    if settings.freeze and after != before:
+        raise RuntimeError("the frozen encoder has changed")
+    validation = {"metric": VALIDATION[settings.labels], "value": tuned.value, "epoch": tuned.epoch}
+    write_json(Path(directory) / "training_args.json", {**asdict(settings), "seed": seed})
+    readable = [{key: None if value != value else value for key, value in entry.items()} for entry in tuned.history]
+    write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})
+    write_details(
+        directory, length=construct.length, settings=asdict(settings), centre=tuned.centre, scale=tuned.scale,
+        model_sha256=folder.save_model(directory, tuned.model), encoder_before=before, encoder_after=after,
+        parameters=sum(p.numel() for p in tuned.model.parameters() if p.requires_grad), licence=licence,
+        provenance=f"fine-tuned on {len(train)} rows{', encoder frozen' if settings.freeze else ''}, from {origin}",
+    )  # fmt: skip
+    return tuned.history, validation
+
+
+def load(directory, record):
+    """``predict(inserts, strand="forward") -> float32 (N,)``: probabilities, or values of a regression.
+
+    The construct is that of `record`. Raises `InputError` when it has another length than in training, and when the
+    weights are not the file that was written, or do not fit.
+    """
+    details, path = read_details(directory), Path(directory) / folder.WEIGHTS
+    construct = Construct.from_spec(record["construct"])
+    if construct.length != details["length"]:
+        raise InputError(f"{path}: trained on {details['length']} bp, the construct has {construct.length} bp")
+    if not path.is_file() or sha256_file(path) != details["model_sha256"]:
+        raise InputError(f"{path}: not the file that training wrote; train this model again")
+    settings = Settings.from_spec(details["settings"])
+    device = finetuning.device_of(settings)
+    configuration.check_folder(directory, settings.size)
+    model = loading.from_folder(directory, _configuration(settings), "classification").to(device)
+
+    def predict(inserts, strand="forward"):
+        check_strand(strand)
+        if not len(inserts):
+            return np.empty(0, np.float32)
+        codes = construct.assemble(inserts)
+        ids = tokenizer.ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
+        return finetuning.predict(model, ids, settings, details["centre"], details["scale"])
+
+    return predict
+
+
+def _configuration(settings):
+    outputs, problem = TASKS[settings.labels]
+    return configuration.make(settings.size, settings.attention, num_labels=outputs, problem_type=problem)

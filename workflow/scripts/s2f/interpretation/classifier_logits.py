@@ -1,0 +1,60 @@
+"""Logits of the baselines that predict probabilities: ``logits(inserts, strand) -> float (N,)``, as they predict.
+
+A probability near 0 or 1 has lost its digits, so the logit is computed anew and not from it.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from s2f import baselines, dna
+from s2f.construct import Construct
+
+KINDS = ("gc", "kmer_logistic", "lamar_finetuned")
+BATCH = 64
+
+
+def of(kind, directory, record):
+    """The logits of a checkpoint of one of `KINDS`; of a regression the predicted values."""
+    baselines.get(kind).load(directory, record)  # checks what it reads
+    return {"gc": _gc, "kmer_logistic": _kmer_logistic, "lamar_finetuned": _lamar_finetuned}[kind](directory, record)
+
+
+def _gc(directory, record):
+    from s2f.baselines.gc import gc_content
+
+    details = baselines.read_details(directory)
+
+    def logits(inserts, strand):
+        content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
+        return details["slope"] * content + details["intercept"]
+
+    return logits
+
+
+def _kmer_logistic(directory, record):
+    from s2f.baselines.kmer_ridge import reverse_columns, score
+
+    with np.load(Path(directory) / "weights.npz", allow_pickle=False) as saved:
+        sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
+    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
+    return lambda inserts, strand: score(inserts, sizes, of_strand[strand], intercept)
+
+
+def _lamar_finetuned(directory, record):
+    import torch
+
+    from s2f.interpretation.one_hot_models import finetuned
+    from s2f.language_model.tokenizer import ids_of_codes
+
+    model, value = finetuned(directory)
+    construct = Construct.from_spec(record["construct"])
+
+    def logits(inserts, strand):
+        codes = construct.assemble(inserts)
+        ids = torch.from_numpy(ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes))
+        with torch.inference_mode():
+            parts = [value(model(part.to(model.device, torch.int64)).logits).cpu() for part in ids.split(BATCH)]
+        return torch.cat(parts).numpy()
+
+    return logits

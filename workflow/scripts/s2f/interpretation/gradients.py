@@ -1,0 +1,75 @@
+"""Gradient methods: how the score changes with each base, at the sequence (saliency) or on the way to it (integrated).
+
+Gradients of models of one-hot input hold a part that no sequence can feel, as the four numbers of a position sum to 1:
+taking the mean over A, C, G, T off removes it (Majdandzic et al. 2023, Genome Biology 24, 109).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2f import dna
+from s2f.files import InputError
+
+BASELINES = ("uniform", "zeros")
+
+
+def corrected(gradient):
+    """Gradient (..., L, 4) minus its mean over A, C, G, T."""
+    return gradient - gradient.mean(axis=-1, keepdims=True)
+
+
+def on_observed(values, codes):
+    """Values (..., L, 4) at the bases of a sequence, codes (..., L): (..., L)."""
+    return np.take_along_axis(values, codes[..., None].astype(np.int64), axis=-1)[..., 0]
+
+
+def saliency(scorer, codes):
+    """(gradient float32 (N, L, 4), scores (N,)) at sequences, uint8 codes (N, L). Input x gradient is `on_observed` of
+    it; with `corrected` before, of the gradient-corrected form."""
+    scores, gradient = scorer.gradient(dna.one_hot(codes))
+    return gradient, scores
+
+
+@dataclass(frozen=True)
+class Integrated:
+    """Integrated gradients of one sequence: `attribution` float64 (L, 4); its sum should be `difference`, the score
+    minus that of the baseline, and misses it by `gap`; `steps` were needed."""
+
+    attribution: np.ndarray
+    score: float
+    difference: float
+    gap: float
+    steps: int
+
+    @property
+    def relative_gap(self):
+        """|gap| in units of |difference|; infinite where the difference is 0 and the gap is not."""
+        if self.difference == 0:
+            return 0.0 if self.gap == 0 else float("inf")
+        return abs(self.gap / self.difference)
+
+
+def integrated(scorer, codes, steps=64, most_steps=1024, tolerance=0.01, baseline="uniform"):
+    """`Integrated` gradients (Sundararajan et al. 2017) of a sequence, uint8 codes (L,), by the midpoint rule.
+
+    `baseline` uniform: every position .25, .25, .25, .25, so that the sequence minus the baseline sums to 0 at every
+    position and the part of the gradient that no sequence can feel drops out; zeros: no base anywhere, which is N to
+    encoders of one-hot input. Steps are doubled while the gap is above `tolerance` times the difference and there are
+    at most `most_steps`; the caller compares `relative_gap` with the tolerance.
+    """
+    if baseline not in BASELINES:
+        raise InputError(f"baseline is {baseline!r}, expected one of: {', '.join(BASELINES)}")
+    if not 1 <= steps <= most_steps:
+        raise InputError(f"steps is {steps}, expected 1 to most_steps ({most_steps})")
+    x = dna.one_hot(codes)
+    start = np.full_like(x, 0.25 if baseline == "uniform" else 0.0)
+    score, low = scorer.gradient(np.stack([x, start]))[0]
+    while True:
+        way = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None, None]
+        gradient = scorer.gradient(start + way * (x - start))[1].mean(axis=0, dtype=np.float64)
+        attribution = gradient * (x - start)
+        found = Integrated(attribution, score, score - low, attribution.sum() - (score - low), steps)
+        if found.relative_gap <= tolerance or 2 * steps > most_steps:
+            return found
+        steps *= 2

@@ -1,0 +1,66 @@
+"""Which sequences are explained: chosen once per panel by what was measured, so that all models explain the same."""
+
+import numpy as np
+import pandas as pd
+
+from s2f.files import InputError
+from s2f.provenance import derived_seed
+
+
+def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
+    """Table row_id, role (top | bottom | pair | id), pair_id, allele, label: a line per use of a row.
+
+    Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
+    largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
+    in an order that depends on `seed` and the row alone. Sequences with N are passed over, except for `ids`, which a
+    model then refuses by name. Raises `InputError` for an id that is not a row, more rows or pairs than the panel has,
+    `pairs` of a panel of rows, and where nothing is chosen.
+    """
+    if not (top or bottom or pairs or ids):
+        raise InputError("nothing is selected: give top, bottom, pairs or ids")
+    known = rows.set_index("row_id")
+    strange = [row for row in ids if row not in known.index]
+    if strange:
+        raise InputError(f"ids: {strange[0]!r} is not a row of the dataset")
+    clean = ~known["sequence"].str.contains("N")
+    out = [(row, "id", "", known.loc[row, "allele"], known.loc[row, "label"]) for row in ids]
+    if pairs and "ref_row_id" not in panel:
+        raise InputError("pairs: the panel is one of rows, not of pairs")
+    if pairs:
+        table = panel[panel[["ref_row_id", "alt_row_id"]].apply(lambda column: column.map(clean)).all(axis=1)]
+        effect = (table["alt_row_id"].map(known["label"]) - table["ref_row_id"].map(known["label"])).abs()
+        order = _ordered(effect.to_numpy(), table["pair_id"], seed)[: _enough(pairs, len(table), "pairs")]
+        for place in order:
+            pair = table.iloc[place]
+            for allele in ("ref", "alt"):
+                row = pair[f"{allele}_row_id"]
+                out.append((row, "pair", pair["pair_id"], allele, known.loc[row, "label"]))
+    columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
+    members = pd.unique(pd.concat([panel[column] for column in columns]))
+    members = known.loc[members][clean.loc[members]]
+    labels = members["label"].to_numpy()
+    for role, count, values in (("top", top, labels), ("bottom", bottom, -labels)):
+        for place in _ordered(values, members.index, seed)[: _enough(count, len(members), "rows")]:
+            out.append((members.index[place], role, "", members["allele"].iloc[place], labels[place]))
+    return pd.DataFrame(out, columns=["row_id", "role", "pair_id", "allele", "label"])
+
+
+def _ordered(values, names, seed):
+    """Places by descending value, of equal ones by a number drawn from `seed` and the name."""
+    drawn = [derived_seed(seed, "explained", name) for name in names]
+    return np.lexsort((drawn, -values))
+
+
+def _enough(count, there, what):
+    if count > there:
+        raise InputError(f"{count} {what} are asked for, the panel has {there} without N")
+    return count
+
+
+def chosen_rows(rows, table):
+    """The rows of a selection, each once, in the order of their first use. Raises `InputError` for one that is lost."""
+    names = pd.unique(table["row_id"])
+    lost = set(names) - set(rows["row_id"])
+    if lost:
+        raise InputError(f"selection: row {sorted(lost)[0]!r} is not among the rows; select again")
+    return rows.set_index("row_id").loc[names].reset_index()

@@ -1,0 +1,39 @@
+"""Weights that a section of a study names: a folder, task-adaptive training, or a seed; one reader for all users."""
+
+from pathlib import Path
+
+from s2f.files import InputError
+from s2f.language_model import configuration, folder, loading
+
+PUBLISHED_LICENCE = "licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence"
+HOW_TO_GET = (
+    "expected one of {path: FOLDER} (published or own weights: model.safetensors or pytorch_model.bin), {tapt: FOLDER} "
+    "(made by the program tapt) and {random: SEED}. LAMAR's repository, github.com/zhw-e8/LAMAR, says where its "
+    "weights are; without them compare tapt with random"
+)
+
+
+def load(where, weights, config, size, licence="", head="none", head_seed=None):
+    """(model on the CPU in evaluation mode, where its weights are from, their licence).
+
+    `weights` is {"path": FOLDER}, {"tapt": FOLDER} or {"random": SEED}; `licence` the notice of those at a path. A
+    classification `head` comes from the folder where that has one, else it is drawn from `head_seed`, also where
+    `weights` are random: equal encoders may have different heads. Raises `InputError`, which begins with `where`, for
+    another section, and as `loading.from_folder` for weights that do not fit.
+    """
+    match weights:
+        case {"random": int(seed), **rest} if not rest:
+            model = loading.from_seed(config, seed, head)
+            if head_seed is not None:
+                own = loading.from_seed(config, head_seed, head).classifier
+                model.classifier.load_state_dict(own.state_dict())
+            return model, f"random weights, seed {seed}", "none (random weights)"
+        case {"path": str(path), **rest} if not rest:
+            configuration.check_folder(path, size)
+            model = loading.from_folder(path, config, head, head_seed)
+            return model, f"LAMAR, checkpoint {Path(path).name}", licence or PUBLISHED_LICENCE
+        case {"tapt": str(path), **rest} if not rest:
+            record = folder.read_record(path, size)
+            configuration.check_folder(path, size)
+            return loading.from_folder(path, config, head, head_seed), record["provenance"], record["licence"]
+    raise InputError(f"{where}: weights is {weights!r}, {HOW_TO_GET}")

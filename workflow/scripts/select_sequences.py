@@ -1,0 +1,29 @@
+"""Choose the sequences of a panel that models are asked to explain."""
+
+import argparse
+
+from s2f.files import read_table, run, write_table
+from s2f.interpretation.selection import select
+from s2f.rows import read_rows
+
+
+def main():
+    """Read rows and panel, write the table of chosen rows."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--panel", required=True, help="table of the panel")
+    parser.add_argument("--top", type=int, default=0, help="rows of the highest labels")
+    parser.add_argument("--bottom", type=int, default=0, help="rows of the lowest labels")
+    parser.add_argument("--pairs", type=int, default=0, help="pairs of the largest measured effects")
+    parser.add_argument("--ids", nargs="*", default=[], help="row ids")
+    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
+    parser.add_argument("--out", required=True, help="table to write")
+    a = parser.parse_args()
+    rows = read_rows(a.rows, ["row_id", "sequence", "label", "allele"])
+    table = select(rows, read_table(a.panel), a.top, a.bottom, a.pairs, a.ids, a.study_seed)
+    print(table.to_string(index=False))
+    write_table(a.out, table)
+
+
+if __name__ == "__main__":
+    run(main)
