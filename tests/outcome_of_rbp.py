@@ -51,8 +51,8 @@ def main(path):
         print(f"      {dataset}: linear probe, adapted {adapted:.3f}, untrained {untrained:.3f}")
     better = sum(adapted > untrained for _, adapted, untrained in probes)
     check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
-    check("one set of rows for all models of a panel",
-          (table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique() == 1).all())  # fmt: skip
+    rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
+    check("one set of rows for all models of a panel", (rows == 1).all())
     mean = auroc.xs("mean", level="model")
     check("the mean predictor has no AUROC, or that of chance", mean.isna().all() or (mean == 0.5).all())
     sys.exit(f"{len(failed)} checks failed" if failed else 0)

@@ -21,7 +21,10 @@ STUDY = {
     "tapt": {"adapted": {"size": "lamar-mini", "datasets": {"simulated_a": ["chromosome", "random"]}}},
     "encoders": {"lamar.layer04": {"kind": "lamar", "size": "lamar-mini", "weights": {"tapt": "adapted"}}},
     "models": [
-        {"datasets": ["simulated_a"], "encoders": ["lamar.layer04"], "augmentations": ["none"], "heads": ["linear-probe"]}
+        {
+            "datasets": ["simulated_a"], "encoders": ["lamar.layer04"], "augmentations": ["none"],
+            "heads": ["linear-probe"],
+        }
     ],
 }  # fmt: skip
 
@@ -84,5 +87,5 @@ def test_no_dataset_may_take_the_place_of_other_results():
         **reserved["datasets"]["simulated_a"],
         "source": {"kind": "table", "files": {"rows": "x"}, "columns": {"sequence": "s", "label": "l"}},
     }
-    with pytest.raises(InputError, match="datasets.tapt: results/tapt holds other results"):
+    with pytest.raises(InputError, match=r"datasets\.tapt: results/tapt holds other results"):
         study.validated(reserved)

@@ -39,9 +39,9 @@ def check(study, runs, nearest):
         held_out = study["tapt"][adapted]["datasets"].get(run.dataset, [])
         if run.split not in held_out:
             raise InputError(
-                f"model {run.model!r} of dataset {run.dataset!r}, split {run.split!r}: tapt.{adapted} does not hold out "
-                f"what this split evaluates; name dataset and split in tapt.{adapted}.datasets, or say transductive: "
-                "true, which tables will show"
+                f"model {run.model!r} of dataset {run.dataset!r}, split {run.split!r}: tapt.{adapted} does not hold "
+                f"out what this split evaluates; name dataset and split in tapt.{adapted}.datasets, or say "
+                "transductive: true, which tables will show"
             )
 
 
