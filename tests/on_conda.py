@@ -20,7 +20,7 @@ from on_slurm import STUDY, set_up
 from parsed_workflow import environments, parsed_workflow, reached
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ("tables", "jax", "torch", "evaluation", "language-model")
+FILES = ("tables", "jax", "torch", "evaluation", "language-model", "interpretation")
 
 
 def main():

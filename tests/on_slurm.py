@@ -49,7 +49,6 @@ STUDY = {
             "construct": "rna_41",
             "splits": ["random"],
             "panels": {"id": {"kind": "rows"}},
-            "series": "simulated",
             "against": "gc",
         },
     },
@@ -77,6 +76,14 @@ STUDY = {
         },
     ],
     "comparison": {"against": "mean", "resamples": 100},
+    "interpretation": [
+        {
+            "datasets": ["simulated_rbp"], "models": ["lamar.layer04/none/linear-probe"], "methods": ["saliency"],
+            "panel": "id", "top": 2, "pictures": 1,
+        },
+    ],
+    "dependency_maps": [{"datasets": ["simulated_rbp"], "encoders": ["lamar.layer04"], "panel": "id", "rows": 1}],
+    "isoscore": {"datasets": ["simulated_rbp"]},
 }  # fmt: skip
 # what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
 LAB = {

@@ -38,7 +38,7 @@ def main(path):
     for rbp in PEAKS:
         for kind in NEGATIVES:
             own = auroc[f"{rbp}.{kind}"]
-            best = own.drop(["mean", "gc"]).max()
+            best = own.drop("gc").max()
             check(f"{rbp}.{kind}: best AUROC {best:.3f} > GC content {own['gc']:.3f}", best > own["gc"])
     probes = [
         (dataset, auroc[dataset, f"{tapt}/none/linear-probe"], auroc[dataset, "lamar-random.layer04/none/linear-probe"])
@@ -53,8 +53,6 @@ def main(path):
     check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
     rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
     check("one set of rows for all models of a panel", (rows == 1).all())
-    mean = auroc.xs("mean", level="model")
-    check("the mean predictor has no AUROC, or that of chance", mean.isna().all() or (mean == 0.5).all())
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 
 

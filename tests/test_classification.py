@@ -15,8 +15,8 @@ from s2f import augmentation, heads
 from s2f.epochs import Data, Epochs
 from s2f.examples import Examples
 from s2f.files import InputError
-from s2f.predictions import auroc, check_classes, pearson
-from s2f.training import Diverged, Head, TrainingSpec, predict, train_heads
+from s2f.predictions import Diverged, auroc, check_classes, pearson
+from s2f.training import Head, TrainingSpec, predict, train_heads
 from s2f.weights import load_head, save_head
 
 NO_SHIFT = {"kind": "no_shift"}

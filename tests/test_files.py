@@ -298,6 +298,7 @@ def test_sha256_of_a_file(saved):
     "error",
     [
         OSError(errno.ENOSPC, "No space left on device"),
+        ValueError("RESOURCE_EXHAUSTED: ... No space left on device"),  # as Orbax says it
         OSError(errno.EDQUOT, "Disk quota exceeded"),
         OSError("Can't write data (errno = 28, error message = 'No space left on device')"),  # as HDF5 puts it
     ],

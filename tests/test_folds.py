@@ -243,3 +243,13 @@ def test_training_rows_follow_the_seed_in_every_kind_of_split():
 def test_impossible_numbers_of_training_rows_are_refused(count, message):
     with pytest.raises(InputError, match=message):
         kept(rows_of(500, alternating(500)), count)
+
+
+def test_another_seed_deals_other_folds_of_whole_chromosomes():
+    sizes = np.random.default_rng(0).integers(200, 2000, 23)
+    groups = np.repeat(np.arange(23), sizes)
+    classes = np.arange(len(groups)) % 2
+    dealt = [deal(groups, classes, 5, seed) for seed in range(6)]
+    assert len({fold.tobytes() for fold in dealt}) == 6
+    for fold in dealt:
+        assert np.bincount(fold).min() > 0.17 * len(groups)

@@ -1,6 +1,7 @@
 """The study: every mistake is caught at the door with the name of its key; runs are what the models ask for."""
 
 import copy
+import os
 
 import pytest
 import yaml
@@ -206,3 +207,15 @@ def test_other_yaml_passes(tmp_path, text):
 def test_the_studies_of_the_project_name_no_key_twice(root):
     for path in (root / "config").rglob("*.yaml"):
         study.refuse_repeated_keys(path)
+
+
+def test_other_weights_of_equal_size_are_other_weights(tmp_path):
+    encoder = {"kind": "lamar", "weights": {"path": str(tmp_path)}}
+    ids = set()
+    for content in (b"one", b"two"):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        os.utime(tmp_path / "model.safetensors", ns=(0, len(ids)))
+        ids.add(study.weights_id(encoder))
+    assert len(ids) == 2
+    os.utime(tmp_path / "model.safetensors", ns=(0, 7))
+    assert study.weights_id(encoder) in ids  # copied or touched, but the same

@@ -20,7 +20,8 @@ from s2f.epochs import Data, Epochs
 from s2f.examples import Examples
 from s2f.files import InputError
 from s2f.heads.layers import matmul, norm_linear
-from s2f.training import Diverged, Head, TrainingSpec, predict, train_heads
+from s2f.predictions import Diverged
+from s2f.training import Head, TrainingSpec, predict, train_heads
 from s2f.weights import load_head, save_head
 
 SLUG = "boda-mean-16-16"

@@ -115,7 +115,7 @@ def test_predictions_of_both_strands(tmp_path):
     _, validation = trained(tmp_path / "m")
     table = random_rows(20, 1)
     forward, reverse = predictions(tmp_path / "m", table), predictions(tmp_path / "m", table, "reverse")
-    assert forward.dtype == np.float32 and auroc(table["label"], forward) == pytest.approx(
+    assert forward.dtype == np.float64 and auroc(table["label"], forward) == pytest.approx(
         validation["value"], abs=0.02
     )
     turned = table.assign(sequence=[dna.reverse_complement_text(s) for s in table["sequence"]])

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from s2f import dna
-from s2f.baselines import Diverged, malinois
+from s2f.baselines import malinois
 from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length, oriented
 from s2f.construct import Construct
 from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.predictions import Diverged, pearson
 
 CELLS = ("K562", "HepG2", "SKNSH")
 NARROW = {

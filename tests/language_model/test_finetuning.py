@@ -8,9 +8,10 @@ import torch
 
 from s2f.files import InputError
 from s2f.language_model import configuration, finetuning, loading, tokenizer
-from s2f.language_model.finetuning import Diverged, Settings
+from s2f.language_model.finetuning import Settings
 from s2f.language_model.last_block import LastBlock, for_cls
-from s2f.predictions import auroc
+from s2f.language_model.schedule import schedule
+from s2f.predictions import Diverged, auroc
 
 TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 SHORT = {"size": "toy", "epochs": 2, "learning_rate": 1e-3, "batch_size": 8, "micro_batch": 8}
@@ -63,7 +64,7 @@ def test_it_learns_a_word():
     assert set(found.history[0]) == {"epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"}
     ids, labels = rows(60, 1)
     predicted = finetuning.predict(found.model, ids, settings())
-    assert predicted.dtype == np.float32 and ((predicted > 0) & (predicted < 1)).all()
+    assert predicted.dtype == np.float64 and ((predicted > 0) & (predicted < 1)).all()
     assert auroc(labels, predicted) == pytest.approx(found.value, abs=1e-3)  # the model of the best epoch is kept
 
 
@@ -89,10 +90,10 @@ def test_losses_by_hand():
 
 
 def test_schedule_rises_over_the_warm_up_and_falls_to_nearly_nothing():
-    shares = [finetuning.schedule(step, 100, 0.1) for step in range(100)]
+    shares = [schedule(step, 100, 0.1) for step in range(100)]
     assert shares[:10] == pytest.approx(np.arange(1, 11) / 10)
     assert shares[99] == pytest.approx(1 / 91) and (np.diff(shares[9:]) < 0).all()
-    assert all(0 < finetuning.schedule(0, 1, share) <= 1 for share in (0, 0.05, 0.9))
+    assert all(0 < schedule(0, 1, share) <= 1 for share in (0, 0.05, 0.9))
 
 
 def test_each_row_is_seen_once_per_epoch_in_another_order():
@@ -219,7 +220,7 @@ def test_after_its_warm_up_the_head_has_a_new_optimiser_and_the_encoder_learns(m
     assert first.encoder == second.encoder == before != weights(found.model.esm)  # as it was until it was unfrozen
     assert len(first.rates) == 2 * 5 and len(second.rates) == 3 * 5
     for steps, warm in ((first, 2), (second, 3)):  # each its own schedule
-        expected = [1e-3 * finetuning.schedule(i, len(steps.rates), 0.2) for i in range(len(steps.rates))]
+        expected = [1e-3 * schedule(i, len(steps.rates), 0.2) for i in range(len(steps.rates))]
         assert [rates[0] for rates in steps.rates] == pytest.approx(expected)
         assert np.argmax(expected) == warm - 1
     assert [rates[2] for rates in second.rates] == pytest.approx([rates[0] / 10 for rates in second.rates])

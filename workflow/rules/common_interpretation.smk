@@ -1,6 +1,7 @@
 # The few functions by which the rules of representation and interpretation read the study. No rule stands here.
 
 from s2f import study_interpretation, study_representation
+from s2f.interpretation.methods import METHODS
 
 MAPS = study_representation.dependency_maps(STUDY)
 # datasets whose truth is known
@@ -12,9 +13,18 @@ HAIRPINS = [
 ISOSCORES = study_representation.isoscores(STUDY, RUNS)
 
 
+def asked_for(look_up, *place):
+    """What the study says of a file; one that it does not ask for, wanted by name, ends with a message."""
+    try:
+        return look_up(*place)
+    except InputError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def maps_of(w):
     """What the study says of one file of dependency maps."""
-    return MAPS[f"{w.dataset}/{w.split}/dependency_maps/{w.encoder}/{w.panel}"]
+    stem = f"{w.dataset}/{w.split}/dependency_maps/{w.encoder}/{w.panel}"
+    return asked_for(study_representation.maps_of, MAPS, stem)
 
 
 def caches_of_isoscore(w, ending):
@@ -45,24 +55,30 @@ def representation_targets():
 
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
 JUDGED = study_interpretation.judged(STUDY, RUNS)
-SEED_EXPLAINED = {job.picture: job.run.seed for job in EXPLAINED}
-RUN_OF = {run.folder: run for run in RUNS}
 
 
 def interpretation_targets():
     """All that the study asks for of this room."""
     pictures = [f"results/plots/{job.picture}" for job in EXPLAINED]
-    return pictures + (["results/interpretation_truth.tsv"] if JUDGED else [])
+    tables = ["results/interpretation.tsv"] if EXPLAINED else []
+    return pictures + tables + (["results/interpretation_truth.tsv"] if JUDGED else [])
 
 
 def entry_of(w):
     """What the study says of the sequences of one panel."""
-    return study_interpretation.entry_of(STUDY, w.dataset, w.panel)
+    return asked_for(study_interpretation.entry_of, STUDY, w.dataset, w.panel)
+
+
+def attributions_of(w):
+    """The file that a picture shows."""
+    picture = f"{w.dataset}/{w.split}/interpretation/{w.model}/{w.method}.{w.panel}.png"
+    return f"results/{asked_for(study_interpretation.job_of, EXPLAINED, picture).path}"
 
 
 def run_of(w):
     """The run of a path."""
-    return RUN_OF[f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"]
+    folder = f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
+    return asked_for(study_interpretation.run_of, RUNS, folder)
 
 
 def encoder_of_run(w):

@@ -2,6 +2,7 @@
 # OUTPUTS:          results/{dataset}/interpretation/{split}/{panel}.tsv      the sequences, the same for all models
 #                   results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5
 #                   results/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.png
+#                   results/interpretation.tsv            all that was explained: sequences, completeness, cost
 #                   results/interpretation_truth.tsv      against planted positions and known motifs
 
 
@@ -49,7 +50,7 @@ rule interpret:
     benchmark:
         "benchmarks/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.tsv"
     wildcard_constraints:
-        method="ism|window|saliency|ig",
+        method=one_of(METHODS),
     conda:
         environment("interpretation")
     threads: 2
@@ -75,12 +76,7 @@ rule interpret:
 
 rule plot_interpretation:
     input:
-        attributions=lambda w: "results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5".format(
-            seed=SEED_EXPLAINED[
-                f"{w.dataset}/{w.split}/interpretation/{w.model}/{w.method}.{w.panel}.png"
-            ],
-            **w,
-        ),
+        attributions=attributions_of,
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
     output:
         report(
@@ -100,7 +96,7 @@ rule plot_interpretation:
     benchmark:
         "benchmarks/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.tsv"
     wildcard_constraints:
-        method="ism|window|saliency|ig",
+        method=one_of(METHODS),
     conda:
         "../../envs/evaluation.yaml"
     threads: 1
@@ -116,6 +112,29 @@ rule plot_interpretation:
         "python -m plot_interpretation --attributions {input.attributions:q} --selection {input.selection:q} "
         "--most {params.most} --title '{wildcards.dataset}, split {wildcards.split}, {wildcards.model}' "
         "--out {output:q} > {log:q} 2>&1"
+
+
+rule summarise_interpretation:
+    input:
+        [f"results/{job.path}" for job in EXPLAINED],
+    output:
+        "results/interpretation.tsv",
+    log:
+        "logs/interpretation.log",
+    benchmark:
+        "benchmarks/interpretation.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        code=code_fingerprint("summarise_interpretation"),
+    message:
+        "Summarising what was explained"
+    shell:
+        "python -m summarise_interpretation --attributions {input:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule interpretation_truth:
@@ -135,7 +154,7 @@ rule interpretation_truth:
         runtime=growing(60),
     params:
         code=code_fingerprint("interpretation_truth"),
-        datasets=as_json(study_interpretation.truth_spec(STUDY, study.options)),
+        datasets=as_json(study_interpretation.truth_spec(STUDY, RUNS, study.options)),
         seed=STUDY["seed"],
     message:
         "Judging attributions against planted positions and known motifs"

@@ -6,6 +6,7 @@ import os
 
 from s2f.devices import use_threads
 from s2f.files import read_table, run
+from s2f.interpretation.methods import METHODS
 from s2f.rows import read_rows
 
 
@@ -17,7 +18,7 @@ def main():
     parser.add_argument("--panel", required=True, help="name of the panel they were chosen from")
     parser.add_argument("--model", required=True, help="folder best_model")
     parser.add_argument("--encoder-spec", type=json.loads, help="encoder section of the study (JSON), for heads")
-    parser.add_argument("--method", required=True, choices=["ism", "window", "saliency", "ig"], help="how to explain")
+    parser.add_argument("--method", required=True, choices=METHODS, help="how to explain")
     parser.add_argument("--settings", type=json.loads, default={}, help="settings of the method (JSON)")
     parser.add_argument("--unit", required=True, help="unit of the score")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
@@ -26,12 +27,12 @@ def main():
     a = parser.parse_args()
     use_threads(a.threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
-    from s2f.interpretation import attributions, models
+    from s2f.interpretation import attributions, models, mutagenesis
     from s2f.interpretation.selection import chosen_rows
 
     rows = chosen_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.selection))
-    scorer = models.load(a.model, a.encoder_spec)
-    scorer.check(rows, a.rows)
+    scorer = models.load(a.model, a.encoder_spec, len(rows))
+    scorer.check(rows, a.rows, a.settings.get("width", mutagenesis.WIDTH) if a.method == "window" else 1)
     found = attributions.attribute_all(scorer, a.method, rows, a.settings, a.study_seed)
     about = attributions.describe(scorer, a.method, a.settings, a.study_seed, a.unit)
     attributions.write(a.out, rows, found, panel=a.panel, **about)

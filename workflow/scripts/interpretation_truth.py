@@ -21,7 +21,7 @@ def main():
     for path in a.attributions:
         found, about = attributions.read(path)
         lines += truth.judge(found, about, a.datasets[about["dataset"]], a.study_seed)
-    table = pd.DataFrame(lines).drop_duplicates(ignore_index=True)
+    table = pd.DataFrame(lines, columns=truth.COLUMNS).drop_duplicates(ignore_index=True)
     print(table.to_string(index=False))
     write_table(a.out, table)
 

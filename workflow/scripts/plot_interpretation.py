@@ -12,7 +12,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--attributions", required=True, help="file of attributions")
     parser.add_argument("--selection", required=True, help="table of the chosen rows")
-    parser.add_argument("--most", type=int, default=6, help="most sequences, or pairs, in the picture")
+    parser.add_argument("--most", type=int, default=6, help="most sequences of each role, and pairs, in the picture")
     parser.add_argument("--title", required=True, help="title of the picture")
     parser.add_argument("--out", required=True, help="picture to write (PNG)")
     a = parser.parse_args()

@@ -15,7 +15,7 @@ from s2f.rows import read_rows
 from s2f.splits import parts_of
 
 PACKAGES = ("numpy", "scikit-learn", "torch")
-HISTORY = ("epoch", "train_loss", "val_pearson", "seconds", "rows_per_second")
+HISTORY = ("epoch", "train_loss", "seconds", "rows_per_second")  # of a floor, which has no epochs
 
 
 def main():
@@ -38,7 +38,8 @@ def main():
     print(json.dumps(report()))
     parts = parts_of(read_rows(a.rows), a.split)
     construct = Construct.from_spec(a.construct)
-    seed = derived_seed(a.study_seed, "baseline", a.dataset, a.split_name, a.baseline, a.seed)
+    # by kind, not by name: variants of a kind differ in their settings alone
+    seed = derived_seed(a.study_seed, "baseline", a.dataset, a.split_name, a.kind, a.seed)
     with atomic(a.model) as folder:
         folder.mkdir()
         kind = baselines.get(a.kind)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import wilcoxon
 
+from s2f.estimates import RANDOM_WEIGHTS
 from s2f.files import InputError
 from s2f.metrics import LOWER_IS_BETTER
 
@@ -42,10 +43,19 @@ def across(table, series):
             for model in dict.fromkeys(cells["model"]):
                 line = {"series": name, "split": split, "panel": panel, "metric": metric, "model": model}
                 line["of_datasets"] = ", ".join(spec["datasets"])
-                lines.append(line | _line(values.loc[model], baseline, metric, model == spec["baseline"]))
+                line |= _line(values.loc[model], baseline, metric, model == spec["baseline"])
+                said = cells.loc[cells["model"] == model, "provenance"].astype(str)
+                line["note"] = "; ".join(filter(None, [line["note"], *_marks(said)]))
+                lines.append(line)
     table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
     numeric = ("value", "sd", "delta_vs_baseline", "p_value")
     return table.astype(dict.fromkeys(numeric, "float64") | {"datasets": "Int64", "better": "Int64"})
+
+
+def _marks(provenance):
+    """What the provenance of a model (D texts) says that a reader of means must know."""
+    marks = {"transductive": "transductive", "random weights": RANDOM_WEIGHTS}
+    return [mark for mark, pattern in marks.items() if provenance.str.contains(pattern).any()]
 
 
 def _line(values, baseline, metric, is_baseline):

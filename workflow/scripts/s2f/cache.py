@@ -29,6 +29,7 @@ DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
 LOCKING = "best-effort"  # of HDF5: some network file systems have no locks, and readers need none
 AGAIN = "delete it and run again"
+BLOCK_BYTES = 128 << 20  # of embeddings that are read, or moved to the device, at a time
 
 
 @dataclass

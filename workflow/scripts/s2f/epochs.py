@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from s2f.augmentation.draws import cut
-from s2f.examples import BLOCK_BYTES
+from s2f.cache import BLOCK_BYTES
 
 # task -> loss of each row, of what the head gives and the label
 LOSSES = {

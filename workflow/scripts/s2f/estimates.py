@@ -1,5 +1,6 @@
 """Estimates of models on a panel: means over seeds and over folds, bootstrap intervals, differences, table lines."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,8 @@ COLUMNS = (
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
     "strand_rule", "provenance", "note",
 )  # fmt: skip
+# in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
+RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
 # resamples in which a metric may be undefined before its interval is left out
 MOST_UNDEFINED = 0.05
 

@@ -11,10 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from s2f.cache import open_cache
+from s2f.cache import BLOCK_BYTES, open_cache
 from s2f.files import InputError, read_json
-
-BLOCK_BYTES = 128 << 20  # of embeddings that move to the device at a time
 
 
 @contextmanager

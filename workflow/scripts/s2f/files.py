@@ -42,14 +42,15 @@ def atomic(path):
         temporary.replace(path)
     except BaseException as error:
         remove(temporary)
-        if isinstance(error, OSError) and full(error):
+        if full(error):
             raise InputError(f"{path}: the disk of {path.parent} is full; make room and run it again") from error
         raise
 
 
 def full(error):
-    """Whether an `OSError` says that there is no room: by its number, or in words as HDF5 does."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+    """Whether an exception says that there is no room: by its number, or in words as HDF5 and Orbax do."""
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def remove(path):

@@ -59,13 +59,13 @@ def substitutions(axes, sequence, changes, limit):
 
 
 def explained(path, found, about, selection, title, most=6):
-    """One field per chosen sequence, pairs side by side with the base that differs marked; at most `most` of either.
+    """One field per chosen sequence, pairs side by side with the base that differs marked; at most `most` of each role.
 
     `found` and `about` as `attributions.read`, `selection` as `selection.select` (as text). A logo shows how much each
     base raises the score; method ism has the effect of every substitution below it.
     """
     place = {row: i for i, row in enumerate(found["row_id"])}
-    singles = selection[selection["role"] != "pair"].drop_duplicates("row_id").head(most)
+    singles = selection[selection["role"] != "pair"].drop_duplicates("row_id").groupby("role", sort=False).head(most)
     fields = [[(place[line.row_id], line)] for line in singles.itertuples()]
     pairs = selection[selection["role"] == "pair"].groupby("pair_id", sort=False)
     fields += [[(place[line.row_id], line) for line in pair.itertuples()] for _, pair in list(pairs)[:most]]
@@ -77,13 +77,13 @@ def explained(path, found, about, selection, title, most=6):
 
     def draw(figure):
         total = len(selection["row_id"].unique())
-        shown = sum(map(len, fields))
+        shown = len({line.row_id for field in fields for _, line in field})
         caption = f"{NAMES[about['method']]}, strands: {about['strand_rule']}, {shown} of {total} sequences"
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=11)
         parts = figure.subfigures(len(fields), 1, squeeze=False)[:, 0]
         for part, field in zip(parts, fields, strict=True):
             _field(part, field, found, with_map, columns, about["score_unit"])
-        figure.supxlabel("position in the insert, bp", fontsize=9)
+        figure.supxlabel("position in the insert, bp from 0", fontsize=9)
 
     save(path, draw, width, 0.9 + height * len(fields))
 

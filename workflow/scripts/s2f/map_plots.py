@@ -5,11 +5,11 @@ import textwrap
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from s2f.estimates import RANDOM_WEIGHTS
 from s2f.files import InputError
-from s2f.plots import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, save
-from s2f.summary import RANDOM_WEIGHTS
+from s2f.logo_plots import COLOURS
+from s2f.plots import BLACK, BLUE, GREY, save
 
-BASES = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILLION}
 LETTERS = 130  # of the longest sequence whose letters can be read
 
 
@@ -30,17 +30,16 @@ def dependency_map(path, mapped, title, made_with, pairs=()):
         picture = axes.imshow(mapped.map, cmap="viridis", vmin=0, interpolation="nearest")
         figure.colorbar(picture, ax=axes, shrink=0.85, label="largest |log2 odds ratio| (bits)")
         figure.suptitle(caption, x=0.01, ha="left", fontsize=10)
-        axes.set(xlabel="letter looked at (place from 1)", ylabel="letter substituted (place from 1)")
+        axes.set(xlabel="letter looked at (place from 0)", ylabel="letter substituted (place from 0)")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
-            axis.set_major_formatter(lambda value, _: f"{value + 1:.0f}")
         axes.spines[["top", "right"]].set_visible(True)
         for a, b in pairs:
             axes.plot([a, b], [b, a], "o", color="white", fillstyle="none", markersize=min(12.0, 80 * side / length))
         if length <= LETTERS:
             size = min(8.0, 72 * 0.65 * side / length)
             for i, base in enumerate(mapped.sequence):
-                style = {"color": BASES.get(base, BLACK), "fontsize": size, "family": "monospace", "weight": "bold"}
+                style = {"color": COLOURS.get(base, BLACK), "fontsize": size, "family": "monospace", "weight": "bold"}
                 axes.text(i, -0.8, base, ha="center", va="bottom", **style)
                 axes.text(length - 0.2, i, base, ha="left", va="center", **style)
 

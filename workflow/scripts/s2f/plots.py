@@ -5,9 +5,9 @@ from matplotlib import rc_context
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from s2f.estimates import RANDOM_WEIGHTS
 from s2f.files import InputError, atomic
 from s2f.metrics import score
-from s2f.summary import RANDOM_WEIGHTS
 
 # Okabe and Ito, "Color Universal Design" (2008): distinguishable with every common form of colour blindness
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (

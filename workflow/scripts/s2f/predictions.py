@@ -9,6 +9,10 @@ RULES = ("mean", "forward")
 VALIDATION = {"regression": "pearson", "classification": "auroc"}  # task -> the metric by which training keeps the best
 
 
+class Diverged(RuntimeError):
+    """Training produced a loss or predictions from which no model may be kept."""
+
+
 def strands(rule):
     """Strands of the construct that a strand rule needs: both for `mean`, the given one for `forward`."""
     if rule not in RULES:

@@ -4,6 +4,7 @@ Needs only PyYAML and jsonschema, both part of Snakemake's own environment: the 
 """
 
 import difflib
+import functools
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,16 @@ import jsonschema
 import yaml
 
 from s2f import augmentation, heads, study_comparison, study_interpretation, study_representation, study_tapt
-from s2f.files import InputError
+from s2f.files import InputError, sha256_file
 from s2f.study_comparison import FLOORS, baseline_of
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
 WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
 IN_TRAINING = ("alphagenome", "kmer")  # kinds of encoders that can run inside a training step
 PARTS = ("train", "val", "test")
+# files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
+# folder manifest.ocdbt names the content of the rest
+NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin")
 RESERVED = ("plots", "tapt")  # folders of results that belong to no dataset
 
 
@@ -304,19 +308,27 @@ def options(entry):
     return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
 
 
+@functools.cache
+def _content(path, *state):
+    """SHA-256 of a file, once per `state` of it, as many jobs share it."""
+    return sha256_file(path)
+
+
 def weights_id(encoder):
     """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
 
-    Reads names, sizes and the small files that name the content of the rest: `manifest.ocdbt` of an Orbax folder,
-    `model.json` of a folder made here.
+    Names and sizes of all files, and the content of those `NAMED`.
     """
     path = Path(encoder.get("weights", {}).get("path") or "")
     if not path.name or not path.is_dir():
         return ""
-    files = sorted(file for file in path.rglob("*") if file.is_file())
-    text = "".join(f"{file.relative_to(path)} {file.stat().st_size}\n" for file in files).encode()
-    indices = [path / name for name in ("manifest.ocdbt", "model.json")]
-    return hashlib.sha256(text + b"".join(index.read_bytes() for index in indices if index.is_file())).hexdigest()
+    lines = []
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        status = file.stat()
+        named = file.parent == path and file.name in NAMED
+        content = _content(file, status.st_mtime_ns, status.st_size) if named else ""
+        lines.append(f"{file.relative_to(path)} {status.st_size} {content}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def uses_gpu(encoder):

@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 
 from s2f.files import InputError
+from s2f.interpretation.methods import NEED_GRADIENT, WITH_GRADIENT
 
-WITH_GRADIENT = {
-    "encoders": ("alphagenome", "onehot", "lamar"),
-    "baselines": ("malinois", "malinois_published", "lamar_finetuned"),
-}
-NEED_GRADIENT = ("saliency", "ig")
 SELECTION = ("top", "bottom", "pairs", "ids")
 SIMULATED = ("simulated", "simulated_rbp")  # kinds of sources whose planted positions are known
 
@@ -70,18 +66,36 @@ def jobs(study, runs):
 
 
 def entry_of(study, dataset, panel):
-    """The entry that explains a panel of a dataset."""
-    return next(e for e in study["interpretation"] if e["panel"] == panel and dataset in datasets_of(study, e))
+    """The entry that explains a panel of a dataset. Raises `InputError` where there is none."""
+    for entry in study["interpretation"]:
+        if entry["panel"] == panel and dataset in datasets_of(study, entry):
+            return entry
+    raise InputError(f"interpretation: no entry explains panel {panel!r} of {dataset!r}; add one to the study")
+
+
+def run_of(runs, folder):
+    """The run of a folder. Raises `InputError` where the study has no such run."""
+    for run in runs:
+        if run.folder == folder:
+            return run
+    raise InputError(f"interpretation: the study has no run {folder}; add its model or seed")
+
+
+def job_of(jobs, picture):
+    """The job that makes a picture. Raises `InputError` where no job does."""
+    for job in jobs:
+        if job.picture == picture:
+            return job
+    raise InputError(f"interpretation: no entry asks for {picture}; add its model and method to one of the study")
 
 
 def judged(study, runs):
     """Jobs on datasets whose truth is known: simulated ones, and those of a protein whose motif is."""
-    known = {
-        name
-        for name, dataset in study["datasets"].items()
-        if dataset["source"]["kind"] in SIMULATED or dataset.get("motif")
-    }
-    return [job for job in jobs(study, runs) if job.run.dataset in known]
+    return [job for job in jobs(study, runs) if _known(study["datasets"][job.run.dataset])]
+
+
+def _known(dataset):
+    return dataset["source"]["kind"] in SIMULATED or bool(dataset.get("motif"))
 
 
 def unit_of(study, dataset):
@@ -90,11 +104,12 @@ def unit_of(study, dataset):
     return one["measured"] if one["task"] == "regression" else "logit"
 
 
-def truth_spec(study, options):
-    """What the program `interpretation_truth` needs to know: {dataset: {kind, spec, motif}}; `options(entry)` are the
-    settings of a source."""
+def truth_spec(study, runs, options):
+    """What the program `interpretation_truth` needs to know: {dataset: {kind, spec, motif}} of the datasets that are
+    judged; `options(entry)` are the settings of a source."""
     out = {}
-    for name, dataset in study["datasets"].items():
+    for name in sorted({job.run.dataset for job in judged(study, runs)}):
+        dataset = study["datasets"][name]
         source = dataset["source"]
         out[name] = {"motif": dataset["motif"]} if dataset.get("motif") else {}
         if source["kind"] in SIMULATED:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from s2f.files import InputError
+from s2f.study_interpretation import datasets_of
 from s2f.study_tapt import LAYERS
 
 
@@ -28,11 +29,6 @@ class Maps:
         return range(1, 1 + (len(self.ids) or self.rows))
 
 
-def datasets_of(study, entry):
-    """Names of the datasets of an entry: those it lists, or all that have its panel."""
-    return entry.get("datasets", [name for name, one in study["datasets"].items() if entry["panel"] in one["panels"]])
-
-
 def dependency_maps(study):
     """{stem: `Maps`} of all files that the study asks for. Raises `InputError` when two entries want one file."""
     found = {}
@@ -49,6 +45,13 @@ def dependency_maps(study):
                         )
                     found[maps.stem] = maps
     return found
+
+
+def maps_of(maps, stem):
+    """The `Maps` of a file. Raises `InputError` where no entry asks for it."""
+    if stem not in maps:
+        raise InputError(f"dependency_maps: no entry asks for {stem}; add one to the study")
+    return maps[stem]
 
 
 def isoscores(study, runs):

@@ -1,13 +1,10 @@
 """The comparison for people: compare.md, written from the table compare.tsv alone."""
 
-import re
-
 import numpy as np
 
+from s2f.estimates import RANDOM_WEIGHTS
 from s2f.metrics import LOWER_IS_BETTER
 
-# in the provenance of a model whose encoder is untrained; not of one that was trained from such weights
-RANDOM_WEIGHTS = re.compile(r"(^|encoder )random weights")
 VIEWS = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown and none is best
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"

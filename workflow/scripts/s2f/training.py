@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.special import expit
 
 from s2f import augmentation, heads
+from s2f.cache import BLOCK_BYTES
 from s2f.epochs import Data, Epochs
-from s2f.examples import BLOCK_BYTES
-from s2f.predictions import VALIDATION, validation_score
+from s2f.predictions import VALIDATION, Diverged, validation_score
 
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
@@ -56,10 +56,6 @@ class Trained:
     def size(self):
         """Number of trained values."""
         return sum(array.size for array in jax.tree.leaves(self.parameters))
-
-
-class Diverged(RuntimeError):
-    """Training produced a loss or predictions from which no model may be kept."""
 
 
 def train_heads(

@@ -18,10 +18,6 @@ from s2f.files import InputError, read_json, write_json
 STRANDS = ("forward", "reverse")
 
 
-class Diverged(RuntimeError):
-    """Training produced a loss or predictions from which no model may be kept."""
-
-
 def kinds():
     """Names of the baselines: the modules of this package, but for those whose name begins with an underscore."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))

@@ -44,12 +44,12 @@ def train(train, val, construct, spec, seed, directory):
 
 
 def load(directory, record):
-    """``predict(inserts, strand="forward") -> float32 (N,)``, the same for both strands."""
+    """``predict(inserts, strand="forward") -> float64 (N,)``, the same for both strands."""
     details = read_details(directory)
 
     def predict(inserts, strand="forward"):
         check_strand(strand)
         content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
-        return expit(details["slope"] * content + details["intercept"]).astype(np.float32)
+        return expit(details["slope"] * content + details["intercept"])
 
     return predict

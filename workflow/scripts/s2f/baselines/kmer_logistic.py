@@ -95,7 +95,7 @@ def train(train, val, construct, spec, seed, directory):
 
 
 def load(directory, record):
-    """``predict(inserts, strand="forward") -> float32 (N,)``; `reverse` counts the reverse complement of the insert.
+    """``predict(inserts, strand="forward") -> float64 (N,)``; `reverse` counts the reverse complement of the insert.
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
     """
@@ -111,7 +111,7 @@ def load(directory, record):
 
     def predict(inserts, strand="forward"):
         check_strand(strand)
-        out = np.empty(len(inserts), np.float32)
+        out = np.empty(len(inserts))  # float32 would tie probabilities near 1
         for start in range(0, len(inserts), BLOCK):
             block = inserts[start : start + BLOCK]
             out[start : start + BLOCK] = expit(score(block, sizes, of_strand[strand], intercept))

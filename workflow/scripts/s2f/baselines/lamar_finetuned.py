@@ -74,10 +74,7 @@ def load(directory, record):
         raise InputError(f"{path}: trained on {details['length']} bp, the construct has {construct.length} bp")
     if not path.is_file() or sha256_file(path) != details["model_sha256"]:
         raise InputError(f"{path}: not the file that training wrote; train this model again")
-    settings = Settings.from_spec(details["settings"])
-    device = finetuning.device_of(settings)
-    configuration.check_folder(directory, settings.size)
-    model = loading.from_folder(directory, _configuration(settings), "classification").to(device)
+    model, settings = load_model(directory, details)
 
     def predict(inserts, strand="forward"):
         check_strand(strand)
@@ -88,6 +85,14 @@ def load(directory, record):
         return finetuning.predict(model, ids, settings, details["centre"], details["scale"])
 
     return predict
+
+
+def load_model(directory, details, attention=None):
+    """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with."""
+    settings = Settings.from_spec(details["settings"] | ({"attention": attention} if attention else {}))
+    device = finetuning.device_of(settings)
+    configuration.check_folder(directory, settings.size)
+    return loading.from_folder(directory, _configuration(settings), "classification").to(device), settings
 
 
 def _configuration(settings):

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from s2f.baselines import Diverged, check_keys, check_strand, read_details, write_details
+from s2f.baselines import check_keys, check_strand, read_details, write_details
 from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
 from s2f.construct import Construct
 from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.predictions import Diverged, pearson
 from s2f.provenance import derived_seed
 
 
@@ -226,21 +226,9 @@ def load(directory, record):
     The construct is that of `record`. Raises `InputError` when it has another length than the network, or when the
     weights are missing, broken or of another network.
     """
-    details, path = read_details(directory), Path(directory) / "weights.pt"
     construct = Construct.from_spec(record["construct"])
-    if construct.length != details["length"]:
-        raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
-    settings = Settings(
-        outputs=tuple(details["outputs"]), output=details["output"], precision=details["precision"], **details["widths"]
-    )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = Malinois(construct.length, settings)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
-    load_weights(network, state, path)
-    network.to(device)
+    network, settings = load_network(directory, construct)
+    device = network.output.weight.device
 
     def predict(inserts, strand="forward"):
         check_strand(strand)
@@ -250,3 +238,24 @@ def load(directory, record):
         return predict_strand(network, codes, strand)[:, settings.place()]
 
     return predict
+
+
+def load_network(directory, construct, precision=None):
+    """(network on its device, `Settings`) of a checkpoint, by default in the precision it was trained in.
+
+    Raises `InputError` as `load`.
+    """
+    details, path = read_details(directory), Path(directory) / "weights.pt"
+    if construct.length != details["length"]:
+        raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
+    settings = Settings(
+        outputs=tuple(details["outputs"]), output=details["output"], precision=precision or details["precision"],
+        **details["widths"],
+    )  # fmt: skip
+    network = Malinois(construct.length, settings)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
+    load_weights(network, state, path)
+    return network.to("cuda" if torch.cuda.is_available() else "cpu"), settings

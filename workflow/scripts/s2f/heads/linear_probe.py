@@ -9,7 +9,7 @@ import haiku as hk
 import jax.numpy as jnp
 import numpy as np
 
-from s2f.examples import BLOCK_BYTES
+from s2f.cache import BLOCK_BYTES
 from s2f.heads.layers import linear
 
 

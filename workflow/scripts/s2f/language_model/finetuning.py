@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from s2f.files import InputError
 from s2f.language_model import configuration
 from s2f.language_model.last_block import for_cls
-from s2f.predictions import VALIDATION, validation_score
+from s2f.language_model.schedule import schedule
+from s2f.predictions import VALIDATION, Diverged, validation_score
 from s2f.provenance import derived_seed
 
 # task -> outputs of the model, and what transformers calls it
@@ -31,10 +32,6 @@ DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PLACE = "baseline lamar_finetuned"  # in messages
 EVALUATION_BATCH = 64
 LONGEST = configuration.COMMON["max_position_embeddings"] - 2  # letters
-
-
-class Diverged(RuntimeError):
-    """Training produced a loss or predictions from which no model may be kept."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +157,9 @@ def finetune(model, train, val, settings, seed, report=print):
             seconds = time.perf_counter() - began
             if not math.isfinite(loss):
                 raise Diverged(f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}")
-            value = validation_score(settings.labels, val_labels, _predicted(model, forward, val_x, settings))
+            value = validation_score(
+                settings.labels, val_labels, _values(_outputs(model, forward, val_x, settings), settings)
+            )
             value = math.nan if value is None else value
             speed = {"seconds": round(seconds, 4), "rows_per_second": round(len(labels) / seconds, 1)}
             history.append({"epoch": epoch, "train_loss": loss, metric: value, **speed})
@@ -179,10 +178,14 @@ def finetune(model, train, val, settings, seed, report=print):
 
 
 def predict(model, ids, settings, centre=0.0, scale=1.0):
-    """float32 (N,) for token ids uint8 (N, T): probability of class 1, or values of a regression."""
+    """float64 (N,) for token ids uint8 (N, T): probability of class 1, or values of a regression."""
+    return centre + scale * _values(torch.from_numpy(logits(model, ids, settings)), settings)
+
+
+def logits(model, ids, settings):
+    """float64 (N, outputs) for token ids uint8 (N, T), in the precision and batches of `predict`."""
     device = next(model.parameters()).device
-    forward = partial(_whole, for_cls(model))
-    return (centre + scale * _predicted(model, forward, torch.from_numpy(ids).to(device), settings)).astype(np.float32)
+    return _outputs(model, partial(_whole, for_cls(model)), torch.from_numpy(ids).to(device), settings).numpy()
 
 
 # the model in its phases
@@ -205,7 +208,7 @@ def _phase(model, frozen, inputs, settings):
         with torch.no_grad(), _autocast(ids.device, settings):
             parts = [_of_cls(model, part)[:, 0].float() for part in ids.split(EVALUATION_BATCH)]
         states.append(torch.cat(parts))
-    return (lambda x: model.classifier(x[:, None])), states
+    return (lambda x: _head(model, x[:, None])), states
 
 
 def _of_cls(model, ids):
@@ -213,16 +216,26 @@ def _of_cls(model, ids):
     return model.esm(ids.long()).last_hidden_state
 
 
+def _head(model, states):
+    """Logits (B, outputs) of hidden states (B, 1, D), in float32 also where the encoder is not: else rows would tie."""
+    with torch.autocast(states.device.type, enabled=False):
+        return model.classifier(states.float())
+
+
 def _whole(model, ids):
-    return model.classifier(_of_cls(model, ids))
+    return _head(model, _of_cls(model, ids))
 
 
-def _predicted(model, forward, x, settings):
-    """float64 (N,) of the outputs for the inputs of a phase, as the model was trained to give them."""
+def _outputs(model, forward, x, settings):
+    """float64 (N, outputs) for the inputs of a phase, as the model was trained to give them."""
     model.eval()
     with torch.inference_mode(), _autocast(x.device, settings):
-        logits = torch.cat([forward(part).double() for part in x.split(EVALUATION_BATCH)]).cpu()
-    return (logits[:, 0] if settings.labels == "regression" else logits.softmax(1)[:, 1]).numpy()
+        return torch.cat([forward(part).double() for part in x.split(EVALUATION_BATCH)]).cpu()
+
+
+def _values(outputs, settings):
+    """float64 (N,): probability of class 1, or the output of a regression."""
+    return (outputs[:, 0] if settings.labels == "regression" else outputs.softmax(1)[:, 1]).numpy()
 
 
 def _autocast(device, settings):
@@ -276,12 +289,6 @@ def loss_sum(logits, targets):
     if logits.shape[1] == 1:
         return F.mse_loss(logits[:, 0], targets, reduction="sum")
     return F.cross_entropy(logits, targets, reduction="sum")
-
-
-def schedule(step, steps, warmup):
-    """Step size of a step (from 0) as a share of the highest: linear warm-up, then linear to 0 after the last."""
-    warm = max(1, round(warmup * steps))
-    return min((step + 1) / warm, (steps - step) / max(1, steps - warm + 1))
 
 
 def _order(count, epoch, seed):

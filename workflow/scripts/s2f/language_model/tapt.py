@@ -22,8 +22,9 @@ import torch.nn.functional as F
 
 from s2f import files, provenance
 from s2f.files import InputError
-from s2f.language_model import configuration, loading, tokenizer
+from s2f.language_model import configuration, loading, tokenizer, weights
 from s2f.language_model.masking import IGNORED, mask
+from s2f.language_model.schedule import schedule
 from s2f.provenance import derived_seed
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
@@ -91,8 +92,8 @@ def start(settings):
         case {"path": str(folder), **rest} if not rest:
             configuration.check_folder(folder, settings.size)
             model = loading.from_folder(folder, config, "masked_lm")
-            licence = settings.licence or "licence of the starting weights unknown to this workflow"
-            return model, f"LAMAR, checkpoint {Path(folder).name}", licence
+            origin, licence = weights.told_by(folder, settings.licence)
+            return model, origin, licence or "licence of the starting weights unknown to this workflow"
     raise InputError(f"tapt: start is {settings.start!r}, expected {{random: SEED}} or {{path: FOLDER}}")
 
 
@@ -120,7 +121,7 @@ def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
         history = [{"step": 0, "learning_rate": 0.0, "train_loss": None, "val_loss": _loss_of(model, held, settings)}]
         report(_line(history[-1], settings))
     for step in range(done, settings.steps):
-        rate = settings.learning_rate * schedule(step, settings)
+        rate = settings.learning_rate * schedule(step, settings.steps, settings.warmup)
         for group in optimiser.param_groups:
             group["lr"] = rate
         losses.append(_update(model, optimiser, _batch(windows, step, settings, seed), settings, step))
@@ -153,12 +154,6 @@ def letters_loss(train_windows, labels):
     counts = np.array([1 + text.count(tokenizer.VOCABULARY[base]) for base in bases])
     targets = np.array([(labels == base).sum() for base in bases])
     return float(-(targets * np.log(counts / counts.sum())).sum() / max(1, targets.sum()))
-
-
-def schedule(step, settings):
-    """Learning rate of a step (from 0) as a share of the highest: linear warm-up, then linear to 0 after the last."""
-    warm = max(1, round(settings.warmup * settings.steps))
-    return min((step + 1) / warm, (settings.steps - step) / max(1, settings.steps - warm + 1))
 
 
 # one step

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from s2f import files
 from s2f.files import InputError
 from s2f.language_model import configuration, folder, loading
 
@@ -30,10 +31,21 @@ def load(where, weights, config, size, licence="", head="none", head_seed=None):
             return model, f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(path), **rest} if not rest:
             configuration.check_folder(path, size)
-            model = loading.from_folder(path, config, head, head_seed)
-            return model, f"LAMAR, checkpoint {Path(path).name}", licence or PUBLISHED_LICENCE
+            origin, licence = told_by(path, licence)
+            return loading.from_folder(path, config, head, head_seed), origin, licence or PUBLISHED_LICENCE
         case {"tapt": str(path), **rest} if not rest:
             record = folder.read_record(path, size)
             configuration.check_folder(path, size)
             return loading.from_folder(path, config, head, head_seed), record["provenance"], record["licence"]
     raise InputError(f"{where}: weights is {weights!r}, {HOW_TO_GET}")
+
+
+def told_by(path, licence):
+    """(where weights at a path are from, their licence, which may be empty): by the record beside them, where a
+    workflow as this one made them, and by the name of the folder elsewhere."""
+    record = Path(path) / "model.json"
+    if not record.is_file():
+        return f"LAMAR, checkpoint {Path(path).name}", licence
+    made = files.read_json(record)
+    origin = f"{made.get('provenance', Path(path).name)}; used by path: what it has seen is not held out"
+    return origin, licence or made.get("licence", "")

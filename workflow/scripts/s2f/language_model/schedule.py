@@ -1,0 +1,8 @@
+"""Step size of transformers in training, of adaptation and of fine-tuning alike."""
+
+
+def schedule(step, steps, warmup):
+    """Step size of a step (from 0) as a share of the highest: linear warm-up over a share `warmup` of the steps, then
+    linear to 0 after the last."""
+    warm = max(1, round(warmup * steps))
+    return min((step + 1) / warm, (steps - step) / max(1, steps - warm + 1))

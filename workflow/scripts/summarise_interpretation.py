@@ -1,0 +1,24 @@
+"""Write one table of all that was explained: models, methods, sequences, completeness, cost and provenance."""
+
+import argparse
+
+import pandas as pd
+
+from s2f.files import run, write_table
+from s2f.interpretation import attributions, summary
+
+
+def main():
+    """Read all attributions, write a line per file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
+    parser.add_argument("--out", required=True, help="table to write")
+    a = parser.parse_args()
+    lines = [summary.line(*attributions.read(path)) for path in a.attributions]
+    table = pd.DataFrame(lines, columns=summary.COLUMNS)
+    print(table.to_string(index=False))
+    write_table(a.out, table)
+
+
+if __name__ == "__main__":
+    run(main)
