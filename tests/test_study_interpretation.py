@@ -1,6 +1,10 @@
 """The section `interpretation`: what is explained, and what is refused at the door."""
 
+from types import SimpleNamespace
+
 import pytest
+from parsed_workflow import parsed_workflow
+from snakemake.exceptions import WorkflowError
 
 from s2f import study, study_interpretation
 from s2f.files import InputError
@@ -56,7 +60,7 @@ def test_seed_models_and_panels_can_be_chosen():
 def test_truth_is_asked_where_it_is_known():
     checked = study.validated(config({"panel": "id", "models": ["ridge"]}))
     assert len(study_interpretation.judged(checked, study.runs(checked))) == 1
-    spec = study_interpretation.truth_spec(checked, study.options)
+    spec = study_interpretation.truth_spec(checked, study.runs(checked), study.options)
     assert spec["simulated"]["kind"] == "simulated" and "seed" in spec["simulated"]["spec"]
     assert study_interpretation.unit_of(checked, "simulated") == "log2FC (RNA/DNA)"
 
@@ -84,6 +88,38 @@ def test_truth_is_asked_where_it_is_known():
 def test_mistakes_are_named(entries, message):
     with pytest.raises(InputError, match=message):
         study.validated(config(*entries))
+
+
+def test_only_what_is_judged_is_told_to_the_judge():
+    asked = config({"panel": "id", "datasets": ["other"], "models": ["ridge"]})
+    asked["datasets"]["other"] = asked["datasets"]["simulated"]
+    checked = study.validated(asked)
+    assert list(study_interpretation.truth_spec(checked, study.runs(checked), study.options)) == ["other"]
+
+
+def test_what_no_entry_asks_for_is_named():
+    checked = study.validated(config({"panel": "id", "models": ["ridge"]}))
+    found = study_interpretation.jobs(checked, study.runs(checked))
+    assert study_interpretation.job_of(found, found[0].picture) is found[0]
+    assert study_interpretation.entry_of(checked, "simulated", "id") is checked["interpretation"][0]
+    with pytest.raises(InputError, match="no entry explains panel 'snv' of 'simulated'; add one to the study"):
+        study_interpretation.entry_of(checked, "simulated", "snv")
+    with pytest.raises(InputError, match=r"no entry asks for d/p\.png; add its model and method"):
+        study_interpretation.job_of(found, "d/p.png")
+    with pytest.raises(InputError, match=r"the study has no run simulated/s/ridge/seed7; add its model or seed"):
+        study_interpretation.run_of(study.runs(checked), "simulated/s/ridge/seed7")
+
+
+def test_files_wanted_by_name_end_with_a_message(root):
+    """Files that match a rule and that the study does not ask for."""
+    known = parsed_workflow(root).globals
+    place = {"dataset": "d", "split": "s", "encoder": "e", "panel": "p", "model": "m", "seed": "1", "method": "ism"}
+    for name, message in (
+        ("entry_of", "no entry explains panel 'p' of 'd'"), ("attributions_of", "no entry asks for d/s/interpretation"),
+        ("run_of", "the study has no run d/s/m/seed1"), ("maps_of", "no entry asks for d/s/dependency_maps/e/p"),
+    ):  # fmt: skip
+        with pytest.raises(WorkflowError, match=message):
+            known[name](SimpleNamespace(**place))
 
 
 def test_a_motif_is_for_a_classification():

@@ -100,6 +100,7 @@ def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
         return values(one_hot), gradient(one_hot).astype(np.float32)
 
     about = {"strand_rule": rule, "dataset": "d", "split": "s", "seed": 1, "licence": "none", "versions": {}}
+    about["provenance"] = "a formula"
     scorer = Scorer(
         "formula", about, Construct(length, "", ""), "f", batch_size, forward, tangent if gradient else None
     )

@@ -49,3 +49,20 @@ def test_pictures_of_singles_and_pairs(tmp_path, method):
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     image = imread(tmp_path / "one.png")
     assert image.shape[1] > 600 and image[..., :3].std() > 0.05
+
+
+def test_a_picture_has_some_of_each_role(tmp_path, monkeypatch):
+    codes = some_inserts(12, 10)
+    rows, scorer = rows_of(codes), linear(np.random.default_rng(0).normal(size=(10, 4)))
+    names = rows["row_id"].to_list()
+    roles = ["top"] * 6 + ["bottom"] * 6 + ["pair"] * 2
+    selection = pd.DataFrame({"row_id": [*names, "r0", "r11"], "role": roles, "pair_id": "", "label": "1"})
+    selection["allele"] = [""] * 12 + ["ref", "alt"]
+    found = attributions.attribute_all(scorer, "saliency", rows, {}, report=lambda line: None)
+    attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, "saliency", {}, 0, "u"))
+    drawn = []
+    monkeypatch.setattr(logo_plots, "save", lambda path, draw, *size: drawn.append(Figure(figsize=size)) or draw(drawn[0]))
+    logo_plots.explained("x", *attributions.read(tmp_path / "a.h5"), selection, "title", most=2)
+    titles = [axes.get_title(loc="left").split(":")[0] for part in drawn[0].subfigs for axes in part.axes]
+    assert titles == ["r0, top", "r1, top", "r6, bottom", "r7, bottom", "r0, ref", "r11, alt"]
+    assert "5 of 12 sequences" in drawn[0].get_suptitle()

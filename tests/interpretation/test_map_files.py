@@ -63,6 +63,14 @@ def test_rows_that_are_not_there():
         map_files.select(panel(), "regression", 1, ["a", "x"])
 
 
+def test_rows_with_n_are_passed_over():
+    rows = panel().assign(sequence=["ACGT", "ACGT", "ACGT", "ACNT"])
+    assert map_files.select(rows, "classification", 2)["row_id"].tolist() == ["b", "d"]
+    with pytest.raises(InputError, match="3 are to be mapped, the panel has 2 positive rows without N"):
+        map_files.select(rows, "classification", 3)
+    assert map_files.select(rows, "classification", 2, ["a"])["row_id"].tolist() == ["a"]  # refused later, by name
+
+
 # files
 
 
@@ -197,6 +205,8 @@ def test_picture_shows_pairs_letters_units_and_n(tmp_path, monkeypatch):
         axes, bar = figure.axes
         assert np.array_equal(axes.images[0].get_array(), painted(length, 4))
         assert "substituted" in axes.get_ylabel() and "looked at" in axes.get_xlabel()
+        figure.draw_without_rendering()  # places count from 0, as those of logos
+        assert [axes.xaxis.get_major_formatter()(tick) for tick in (0, 10)] == ["0", "10"]
         assert "log2 odds ratio" in bar.get_ylabel()
         assert f"n = 1 sequence of {length} nt" in figure.get_suptitle()
         letters = [text.get_text() for text in axes.texts]

@@ -15,11 +15,12 @@ from explained_models import (
     rows_of,
     some_inserts,
 )
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from s2f import dna, encoders, heads
 from s2f.files import InputError
-from s2f.interpretation import models
+from s2f.interpretation import models, one_hot_models
+from s2f.interpretation.methods import WITH_GRADIENT
 from s2f.language_model import configuration
 
 NARROW = {
@@ -110,6 +111,36 @@ def test_classifiers_are_scored_by_their_logit(tmp_path):
     agree(scorer, dna.one_hot(codes[:3]))
 
 
+def test_fine_tuned_in_bfloat16_is_scored_as_it_predicts(tmp_path):
+    codes, bound = some_inserts(60, 40, 4), np.arange(60) % 2
+    rows = rows_of(codes).assign(label=bound.astype(float))
+    rows["sequence"] = [s[:10] + "ACTAACA" + s[17:] if b else s for s, b in zip(rows["sequence"], bound, strict=True)]
+    spec = {"size": "toy", "weights": {"random": 0}, "epochs": 3, "batch_size": 16, "learning_rate": 1e-3}
+    predict = baseline_on_disk(
+        tmp_path / "m", "lamar_finetuned", BARE, {**spec, "precision": "bfloat16"}, rows, rows, "forward"
+    )
+    found = models.load(tmp_path / "m").score(codes)
+    np.testing.assert_allclose(found, logit(predict([dna.decode(c) for c in codes])), rtol=1e-5, atol=1e-6)
+    assert np.ptp(found) > 0.05
+
+
+def test_gradients_are_built_when_they_are_asked_for(tmp_path, monkeypatch):
+    built, own = [], one_hot_models.onehot
+    monkeypatch.setattr(one_hot_models, "onehot", lambda *arguments: built.append(1) or own(*arguments))
+    scorer, *_ = loaded(tmp_path, "onehot")
+    scorer.score(some_inserts())
+    scorer.needs_gradient()
+    assert built == []
+    for _ in range(2):
+        scorer.gradient(dna.one_hot(some_inserts()))
+    assert built == [1]
+
+
+def test_every_kind_with_a_gradient_has_one():
+    for kinds in WITH_GRADIENT.values():
+        assert all(callable(getattr(one_hot_models, kind)) for kind in kinds)
+
+
 def test_gradient_of_the_mean_over_strands():
     weights = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
     _, gradient = linear(weights, rule="mean").gradient(dna.one_hot(some_inserts(2, 12)))
@@ -144,6 +175,8 @@ def test_sequences_that_cannot_be_explained_are_named(tmp_path):
         scorer.check(rows.assign(sequence=["A" * 12, "C" * 12, "A" * 13]), "rows")
     with pytest.raises(InputError, match=r"row 'r0': a 11 bp insert .* there are 0 \+ 0 bp"):
         scorer.check(rows.assign(sequence=["A" * 11] * 3), "rows")
+    with pytest.raises(InputError, match="rows: row 'r0': 12 bp, expected at least 13, one window"):
+        scorer.check(rows, "rows", 13)
 
 
 def test_fingerprint_follows_weights_and_record(tmp_path):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2f import dna
+from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 from s2f.files import InputError
 from s2f.interpretation import attributions, models, mutagenesis
 
@@ -24,7 +25,7 @@ def test_saturation_equals_scoring_the_mutated_sequences_one_by_one(tmp_path, mo
     spec, construct, slug, rule = HEADS[name]
     spec = {**spec, "batch_size": 64}
     head_on_disk(tmp_path / "head", spec, construct, slug, rule)
-    scorer, codes = models.load(tmp_path / "head", spec), some_inserts()[0]
+    scorer, codes = models.load(tmp_path / "head", spec, models.NARROW_FROM), some_inserts()[0]
     changes, score = mutagenesis.saturation(scorer, codes)
     own = {"reuse_flanks": False} if name == "alphagenome" else {}
     monkeypatch.setattr(models, "NARROW_CHANNELS", 512)
@@ -38,6 +39,23 @@ def test_saturation_equals_scoring_the_mutated_sequences_one_by_one(tmp_path, mo
             assert changes[place, base] == pytest.approx(scorer.score(mutated[None])[0] - alone, abs=2e-6)
     assert (changes[np.arange(len(codes)), codes] == 0).all()
     assert np.abs(changes).max() > 1e-3
+
+
+def test_in_bfloat16_the_same_bits_as_one_by_one(tmp_path, monkeypatch):
+    """Shared activations are rounded elsewhere than whole windows: they are not shared."""
+    monkeypatch.setattr(models, "NARROW_CHANNELS", 0)
+    spec, _, slug, rule = HEADS["alphagenome"]
+    spec = {**spec, "precision": "bfloat16", "batch_size": 8}
+    head_on_disk(tmp_path / "head", spec, Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM), slug, rule)
+    codes = some_inserts(1, 200)[0]
+    some = mutagenesis.substitutions(codes)[0][300:306]
+    spans = np.repeat([[100, 102]], 6, axis=0)
+    scorer = models.load(tmp_path / "head", spec, models.NARROW_FROM)
+    changes, score = mutagenesis.differences(scorer, codes, some, spans)
+    scorer = models.load(tmp_path / "head", {**spec, "batch_size": 1, "reuse_flanks": False})
+    alone = scorer.score(np.concatenate([codes[None], some]))
+    np.testing.assert_allclose(changes, alone[1:] - alone[0], rtol=0, atol=1e-6)
+    assert score == pytest.approx(alone[0], abs=1e-6) and np.abs(changes).max() > 1e-3
 
 
 def test_saturation_of_a_linear_model_is_its_weights():

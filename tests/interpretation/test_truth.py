@@ -14,6 +14,12 @@ RNG = np.random.default_rng(0)
 SPEC = {"rows": 60, "seed": 1}
 
 
+def sites(spec=SPEC):
+    """Planted positions of all rows of simulated binding sites."""
+    table = simulated_rbp.simulate(spec)
+    return truth.planted("simulated_rbp", spec, table["row_id"], table["sequence"])
+
+
 @pytest.mark.parametrize("digits", [1, 8])  # with ties and without
 def test_average_precision_is_that_of_scikit_learn(digits):
     importance, positives = RNG.normal(size=50).round(digits), RNG.random((4, 50)) < 0.3
@@ -23,12 +29,12 @@ def test_average_precision_is_that_of_scikit_learn(digits):
 
 def test_planted_positions_hold_the_motifs():
     table = simulated.simulate(SPEC)
-    positives = truth.planted("simulated", SPEC, table["row_id"][:20])
+    positives = truth.planted("simulated", SPEC, table["row_id"][:20], table["sequence"][:20])
     for row, sites in zip(positives, table["motifs"][:20], strict=True):
         widths = [len(simulated.FACTORS[site.split(":")[0]][0]) for site in sites.split(",") if site]
         assert row.sum() == sum(widths)
     table = simulated_rbp.simulate(SPEC)
-    positives = truth.planted("simulated_rbp", SPEC, table["row_id"])
+    positives = truth.planted("simulated_rbp", SPEC, table["row_id"], table["sequence"])
     assert (positives.sum(1) == np.where(table["bound"], simulated_rbp.SITE, 0)).all()
     loops = [s[f + 5 : f + 12] for s, f, b in zip(table["sequence"], table["first"], table["bound"], strict=True) if b]
     assert np.mean([loop == simulated_rbp.LOOP for loop in loops]) > 0.4
@@ -37,14 +43,14 @@ def test_planted_positions_hold_the_motifs():
 
 def test_planted_refuses_what_it_does_not_know():
     with pytest.raises(InputError, match="source 'gosai' has no truth; known: simulated, simulated_rbp"):
-        truth.planted("gosai", {}, [])
+        truth.planted("gosai", {}, [], [])
     with pytest.raises(InputError, match="row 'r1' is not made by this simulation"):
-        truth.planted("simulated", SPEC, ["simulated_000001", "r1"])
+        truth.planted("simulated", SPEC, ["simulated_000001", "r1"], ["A", "C"])
 
 
 def test_random_attributions_are_found_random():
     """Also smooth ones, whose neighbouring positions are no independent draws."""
-    positives = truth.planted("simulated_rbp", SPEC, simulated_rbp.simulate(SPEC)["row_id"])
+    positives = sites()
     values = []
     for seed in range(20):
         noise = np.random.default_rng(seed).normal(size=positives.shape)
@@ -53,8 +59,49 @@ def test_random_attributions_are_found_random():
     assert np.mean(np.array(values) < 0.05) <= 0.2 and np.median(values) > 0.15
 
 
+@pytest.mark.parametrize("n", [10, 100])
+def test_a_profile_that_is_the_same_for_all_sequences_is_no_finding(n):
+    """Sites keep off the ends; a model that is blind but fades out there must not pass for one that sees them."""
+    spec, values = {"rows": 400, "seed": 1}, []
+    positives = sites(spec)
+    positives = positives[positives.any(1)]
+    x = np.arange(positives.shape[1])
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        blind = np.minimum(np.minimum(x, x[::-1]), 20) / 20 + 0.05 * rng.normal(size=(n, len(x)))
+        values.append(truth.against_planted(blind, rng.permutation(positives)[:n], seed)["p_value"])
+    assert min(values) > 0.01 and np.median(values) > 0.15
+    rng = np.random.default_rng(0)
+    weak = positives[:n] * 0.6 + rng.normal(size=(n, len(x)))
+    assert truth.against_planted(weak, positives[:n])["p_value"] < 0.05
+
+
+def test_one_sequence_alone_says_nothing():
+    positives = sites()
+    positives = positives[positives.any(1)][:1]
+    assert truth.against_planted(positives.astype(float), positives)["p_value"] == 1
+
+
+def test_rows_of_another_simulation_are_refused():
+    table = simulated.simulate(SPEC)[:2]
+    with pytest.raises(InputError, match=f"row '{table['row_id'][1]}' has another sequence in this simulation"):
+        truth.planted("simulated", SPEC, table["row_id"], [table["sequence"][0], table["sequence"][0]])
+
+
+def test_sequences_that_cannot_be_judged_get_a_line_that_says_so():
+    table = simulated_rbp.simulate(SPEC)
+    table = table[~table["bound"]][:4]
+    found = {"row_id": table["row_id"].to_numpy(), "sequence": table["sequence"].to_numpy(), "label": np.zeros(4)}
+    found["importance"] = RNG.random((4, 101))
+    about = {"dataset": "d", "split": "s", "panel": "p", "model": "m", "method": "ism", "seed": "1"}
+    planted, motif = truth.judge(found, about, {"kind": "simulated_rbp", "spec": SPEC, "motif": "ACTAAC"})
+    assert tuple(planted) == tuple(motif) == truth.COLUMNS
+    assert (planted["n"], planted["note"]) == (0, "no sequence has planted positions") and np.isnan(planted["value"])
+    assert (motif["n"], motif["note"], motif["measure"]) == (0, "no sequence is of label 1", "motif ACTAAC")
+
+
 def test_true_attributions_are_found_true():
-    positives = truth.planted("simulated_rbp", SPEC, simulated_rbp.simulate(SPEC)["row_id"])
+    positives = sites()
     found = truth.against_planted(positives - 0.1, positives)
     assert found["value"] == 1 and found["p_value"] < 1e-3 and found["n"] == 30
     assert found["random_low"] < found["random"] < found["random_high"] < 0.5
@@ -66,7 +113,7 @@ def test_true_attributions_are_found_true():
 def test_the_activity_itself_is_the_best_model():
     table = simulated.simulate(SPEC)[:6]
     best = truth.oracle("simulated", table["sequence"])
-    positives = truth.planted("simulated", SPEC, table["row_id"])
+    positives = truth.planted("simulated", SPEC, table["row_id"], table["sequence"])
     assert truth.against_planted(best, positives)["value"] > 0.6
     codes = dna.encode(table["sequence"].iloc[0])
     mutated = codes.copy()
@@ -102,6 +149,15 @@ def test_motif_under_the_highest_window():
     assert shuffled["p_value"] > 1e-3 and shuffled["value"] < 0.3
 
 
+def test_a_place_where_the_motif_often_is_is_no_finding():
+    codes = some_inserts(60, 51, 9)
+    for row, place in zip(codes, RNG.integers(8, 13, 60), strict=True):
+        row[place : place + 6] = dna.encode("ACTAAC")
+    blind = np.exp(-(((np.arange(51) - 12) / 4) ** 2)) + 0.05 * RNG.normal(size=(60, 51))
+    found = truth.against_motif(blind, [dna.decode(row) for row in codes], "ACTAAC")
+    assert found["value"] > 0.3 and found["p_value"] > 0.05
+
+
 def test_table_has_a_line_per_model_and_one_of_the_oracle(tmp_path):
     table = simulated.simulate(SPEC)[:4]
     rows = table[["row_id", "sequence", "label"]]
@@ -129,6 +185,6 @@ def test_mutagenesis_of_a_trained_model_finds_planted_sites(tmp_path):
     for sequence in best["sequence"]:
         changes, _ = mutagenesis.saturation(scorer, dna.encode(sequence))
         importances.append(mutagenesis.importance_of_substitutions(changes))
-    positives = truth.planted("simulated", {"rows": 3000, "seed": 1}, best["row_id"])
+    positives = truth.planted("simulated", {"rows": 3000, "seed": 1}, best["row_id"], best["sequence"])
     found = truth.against_planted(np.array(importances), positives)
     assert found["value"] > found["random_high"] + 0.25 and found["p_value"] < 1e-3

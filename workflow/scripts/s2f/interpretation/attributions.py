@@ -8,17 +8,17 @@ import h5py
 import numpy as np
 
 from s2f import dna, provenance
+from s2f.devices import report as device_report
 from s2f.files import InputError, atomic
 from s2f.interpretation import gradients, mutagenesis
+from s2f.interpretation.methods import METHODS, NEED_GRADIENT
 
-METHODS = ("ism", "window", "saliency", "ig")
 UNITS = {
     "ism": "change of score per substitution",
     "window": "score lost with the window spoiled",
     "saliency": "change of score per base",
     "ig": "share of the score difference to the baseline",
 }
-NEED_GRADIENT = ("saliency", "ig")
 
 
 def attribute(scorer, method, codes, settings, seed=0):
@@ -56,13 +56,15 @@ def attribute(scorer, method, codes, settings, seed=0):
 def attribute_all(scorer, method, rows, settings, seed=0, report=print):
     """A list of `attribute` for rows (`row_id`, `sequence`), with a line of progress per sequence.
 
-    Integrated gradients whose gap is above the tolerance are named in a warning; raises `InputError` for a result
-    that is not finite.
+    Each has its `seconds` too, those of the first with compilation. Integrated gradients whose gap is above the
+    tolerance are named in a warning; raises `InputError` for a result that is not finite.
     """
     began, out = time.perf_counter(), []
     report(f"{method} of {scorer.name}: {len(rows)} sequences, {settings or 'no settings'}, strands {scorer.strands}")
     for number, (row, sequence) in enumerate(zip(rows["row_id"], rows["sequence"], strict=True), 1):
+        start = time.perf_counter()
         found = attribute(scorer, method, dna.encode(sequence), settings, seed)
+        found["seconds"] = time.perf_counter() - start
         if not np.isfinite(found["attribution"]).all():
             raise InputError(f"row {row!r}: {method} of model {scorer.name} is not finite")
         if not found.get("complete", True):
@@ -104,9 +106,10 @@ def describe(scorer, method, settings, seed, unit):
     return {
         "model": scorer.name, "model_fingerprint": scorer.fingerprint, "seed": scorer.record["seed"],
         "dataset": scorer.record["dataset"], "split": scorer.record["split"],
-        "strand_rule": scorer.record["strand_rule"], "licence": scorer.record["licence"], "method": method,
+        "strand_rule": scorer.record["strand_rule"], "licence": scorer.record["licence"],
+        "provenance": scorer.record["provenance"], "device": device_report(), "method": method,
         "settings": settings, "method_seed": seed, "score_unit": unit, "attribution_unit": UNITS[method],
-        "versions": provenance.versions("numpy", "h5py"), "model_versions": scorer.record["versions"],
+        "versions": provenance.versions("numpy", "h5py", "jax", "torch"), "model_versions": scorer.record["versions"],
     }  # fmt: skip
 
 

@@ -11,7 +11,6 @@ from s2f import baselines, dna
 from s2f.construct import Construct
 
 KINDS = ("gc", "kmer_logistic", "lamar_finetuned")
-BATCH = 64
 
 
 def of(kind, directory, record):
@@ -42,19 +41,25 @@ def _kmer_logistic(directory, record):
 
 
 def _lamar_finetuned(directory, record):
-    import torch
-
-    from s2f.interpretation.one_hot_models import finetuned
+    from s2f.baselines.lamar_finetuned import load_model
+    from s2f.language_model import finetuning
     from s2f.language_model.tokenizer import ids_of_codes
 
-    model, value = finetuned(directory)
-    construct = Construct.from_spec(record["construct"])
+    details = baselines.read_details(directory)
+    model, settings = load_model(directory, details)
+    value, construct = value_of_logits(details, settings), Construct.from_spec(record["construct"])
 
     def logits(inserts, strand):
         codes = construct.assemble(inserts)
-        ids = torch.from_numpy(ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes))
-        with torch.inference_mode():
-            parts = [value(model(part.to(model.device, torch.int64)).logits).cpu() for part in ids.split(BATCH)]
-        return torch.cat(parts).numpy()
+        ids = ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
+        return value(finetuning.logits(model, ids, settings))
 
     return logits
+
+
+def value_of_logits(details, settings):
+    """Function of the logits (B, outputs) of a fine-tuned LAMAR: the difference between the classes, or the predicted
+    values of a regression (B,)."""
+    if settings.labels == "regression":
+        return lambda logits: details["centre"] + details["scale"] * logits[:, 0]
+    return lambda logits: logits[:, 1] - logits[:, 0]

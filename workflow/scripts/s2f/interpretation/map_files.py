@@ -30,16 +30,18 @@ class MappedSequence:
 
 def select(rows, task, count=None, ids=()):
     """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
-    row_id; of a classification only positives. Raises `InputError` for an id that is not there and for too few rows."""
+    row_id; of a classification only positives. Rows with N are passed over, except for `ids`, which the model then
+    refuses by name. Raises `InputError` for an id that is not there and for too few rows."""
     if ids:
         missing = [row for row in ids if row not in set(rows["row_id"])]
         if missing:
             raise InputError(f"ids: row {missing[0]!r} is not in the panel, which has {len(rows)} rows")
         return rows.set_index("row_id").loc[list(ids)].reset_index()
-    kept = rows[rows["label"] == 1] if task == "classification" else rows
+    kept = rows[~rows["sequence"].str.contains("N")]
+    kept = kept[kept["label"] == 1] if task == "classification" else kept
     if len(kept) < count:
         what = "positive rows" if task == "classification" else "rows"
-        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what}")
+        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what} without N")
     return kept.sort_values(["label", "row_id"], ascending=[False, True]).head(count).reset_index(drop=True)
 
 

@@ -9,6 +9,7 @@ Mutagenesis scores with the very encoder of the study. Gradients are computed in
 rounds to bfloat16, whose derivatives are noise.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,14 +25,15 @@ from s2f.encoders import check_codes
 from s2f.encoders import stream as encode_stream
 from s2f.files import InputError
 from s2f.interpretation import classifier_logits
+from s2f.interpretation.methods import WITH_GRADIENT
 from s2f.predictions import strands
 
 CHUNK = 1024  # sequences whose embeddings are held at a time
 HEAD_BATCH = 256
 # Channels from which an encoder on a CPU computes the neighbourhood of substitutions alone. Each neighbourhood is a
 # program to compile, in the time of about 60 windows of AlphaGenome's full size (1,536 channels): too long for a small
-# encoder, and for a GPU.
-NARROW_CHANNELS = 512
+# encoder, for a GPU, and for fewer sequences than share these programs.
+NARROW_CHANNELS, NARROW_FROM = 512, 8
 GRADIENT_BATCH = 32  # activations of a gradient are kept: about 60 MB per window of AlphaGenome's full size
 BASELINE_BATCH = 256
 
@@ -57,8 +59,10 @@ class Scorer:
     def score(self, inserts, span=None):
         """Scores float64 (N,) of inserts, uint8 codes (N, L) that may hold N.
 
-        `span` (first, end): outside of it all inserts are equal, so that an encoder may compute that part once. Exact:
-        on a CPU the scores are the same bits with and without it.
+        `span` (first, end): outside of it all inserts are equal, so that an encoder may compute that part once. Exact
+        in float32: on a CPU the scores are the same bits with and without it. An encoder in bfloat16 makes no use of
+        it: shared activations would be rounded in other places than those of whole windows, by up to a tenth of the
+        largest effect.
         """
         check_codes(inserts)
         span = span or (0, inserts.shape[1])
@@ -92,21 +96,23 @@ class Scorer:
         if self.tangent is None:
             raise InputError(f"model {self.name} has no gradient; use mutagenesis (methods ism and window)")
 
-    def check(self, rows, path):
+    def check(self, rows, path, shortest=1):
         """Refuse rows (`row_id`, `sequence`) that the model cannot be asked about, before any work is done.
 
-        Raises `InputError` naming `path`, row and place: an insert that does not fit the construct, or that holds N,
-        which has no base to be substituted.
+        Raises `InputError` naming `path`, row and place: an insert that does not fit the construct, that has fewer than
+        `shortest` bp, or that holds N, which has no base to be substituted.
         """
         self.construct.check_inserts(rows, path)
         for row, sequence in zip(rows["row_id"], rows["sequence"], strict=True):
             if "N" in sequence:
                 place = sequence.index("N")
                 raise InputError(f"{path}: row {row!r}: N at position {place}; only A, C, G and T can be explained")
+            if len(sequence) < shortest:
+                raise InputError(f"{path}: row {row!r}: {len(sequence)} bp, expected at least {shortest}, one window")
 
 
-def load(directory, encoder_spec=None):
-    """The `Scorer` of a checkpoint `best_model/`. Heads need the section of their encoder.
+def load(directory, encoder_spec=None, sequences=1):
+    """The `Scorer` of a checkpoint `best_model/`, for so many sequences. Heads need the section of their encoder.
 
     Raises `InputError` for a broken checkpoint and for an encoder that is not the one the head was trained on.
     """
@@ -115,7 +121,7 @@ def load(directory, encoder_spec=None):
     construct = Construct.from_spec(record["construct"])
     common = record["model"], record, construct, fingerprint(directory)
     if record["kind"] == "head":
-        return Scorer(*common, *_head(directory, record, construct, encoder_spec))
+        return Scorer(*common, *_head(directory, record, construct, encoder_spec, sequences))
     if record["kind"] in classifier_logits.KINDS:
         predict = classifier_logits.of(record["kind"], directory, record)
     else:
@@ -125,7 +131,8 @@ def load(directory, encoder_spec=None):
         texts = [dna.decode(row) for row in inserts]
         return [predict(texts, strand) for strand in strands]
 
-    return Scorer(*common, BASELINE_BATCH, forward, _tangent_of_baseline(directory, record, construct))
+    tangent = _tangent("baselines", record["kind"], directory, record, construct)
+    return Scorer(*common, BASELINE_BATCH, forward, tangent)
 
 
 def fingerprint(directory):
@@ -148,7 +155,7 @@ def head_function(directory, record):
     return variables, lambda own, x: network.apply(*own, None, x, is_training=False)[0]
 
 
-def _head(directory, record, construct, spec):
+def _head(directory, record, construct, spec, sequences):
     """batch size, forward and tangent of a head on its encoder."""
     import jax
     import jax.numpy as jnp
@@ -163,7 +170,10 @@ def _head(directory, record, construct, spec):
         )
     parameters, head = head_function(directory, record)
     parameters, compiled = jax.device_put(parameters), jax.jit(head)
-    narrow = jax.default_backend() == "cpu" and encoder.channels >= NARROW_CHANNELS and encoder.kind == "alphagenome"
+    exact = spec.get("precision", "bfloat16") == "float32"
+    narrow = (
+        exact and sequences >= NARROW_FROM and encoder.channels >= NARROW_CHANNELS and jax.default_backend() == "cpu"
+    )
 
     def of_embeddings(x):
         size = min(HEAD_BATCH, encoder.batch_size)
@@ -181,23 +191,21 @@ def _head(directory, record, construct, spec):
             varies = slice(left + span[0], left + span[1])
             template = windows[0].copy()
             template[varies] = dna.N_CODE
-        (found,) = encode_stream(encoder, [(windows, template)], strands)
+        (found,) = encode_stream(encoder, [(windows, template if exact else None)], strands)
         return [of_embeddings(x) for x in found]
 
-    return encoder.batch_size, forward, _tangent_of_head(spec, parameters, head)
+    return encoder.batch_size, forward, _tangent("encoders", spec["kind"], spec, parameters, head)
 
 
-def _tangent_of_head(spec, parameters, head):
-    if spec["kind"] not in ("alphagenome", "onehot", "lamar"):
+def _tangent(section, kind, *arguments):
+    """The tangent of a kind of model, built when it is first asked for; None where it has none."""
+    if kind not in WITH_GRADIENT[section]:
         return None
-    from s2f.interpretation import one_hot_models
 
-    return getattr(one_hot_models, spec["kind"])(spec, parameters, head)
+    @functools.cache
+    def built():
+        from s2f.interpretation import one_hot_models
 
+        return getattr(one_hot_models, kind)(*arguments)
 
-def _tangent_of_baseline(directory, record, construct):
-    if record["kind"] not in ("malinois", "malinois_published", "lamar_finetuned"):
-        return None
-    from s2f.interpretation import one_hot_models
-
-    return getattr(one_hot_models, record["kind"])(directory, record, construct)
+    return lambda one_hot: built()(one_hot)

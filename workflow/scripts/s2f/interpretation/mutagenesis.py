@@ -11,6 +11,7 @@ from s2f.files import InputError
 from s2f.provenance import derived_seed
 
 FILLS = ("shuffle", "N")
+WIDTH = 10  # bp of a window, by default
 
 
 def differences(scorer, codes, variants, spans):
@@ -66,7 +67,7 @@ def window_starts(length, width, step):
     return np.unique(np.append(np.arange(0, length - width, step), length - width))
 
 
-def sliding(scorer, codes, width=10, step=5, fill="shuffle", draws=8, seed=0):
+def sliding(scorer, codes, width=WIDTH, step=5, fill="shuffle", draws=8, seed=0):
     """Sliding-window mutagenesis: (importance (L,), starts (W,), effects (W,), score).
 
     An effect is the score of the sequence minus the mean score with that window spoiled: its bases shuffled in `draws`

@@ -3,8 +3,6 @@ gradient (B, W, 4))`, NumPy in and out. Positions may hold any four numbers: bet
 gradients need.
 """
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,7 @@ import torch.nn.functional as F
 from s2f import encoders
 from s2f.baselines import malinois as malinois_baseline
 from s2f.baselines import read_details
-from s2f.baselines._malinois_network import KERNELS, POOLS, Malinois, load_weights
+from s2f.baselines._malinois_network import KERNELS, POOLS
 
 
 def alphagenome(spec, parameters, head):
@@ -49,10 +47,11 @@ def lamar(spec, parameters, head):
     """Tangent of a head on LAMAR: torch computes the hidden states, JAX the head; the gradient of the head with respect
     to the hidden states is what torch propagates back. Always in float32."""
     from s2f.encoders import lamar as family
-    from s2f.language_model import configuration
+    from s2f.language_model import configuration, weights
 
     size = spec.get("size", "lamar")
-    model, *_ = family.weights(spec, size, spec.get("attention", "sdpa").replace("flash_attention_2", "sdpa"))
+    config = configuration.make(size, _attention_in_float32(spec.get("attention", "sdpa")))
+    model, *_ = weights.load("encoder lamar", spec.get("weights"), config, size, spec.get("licence", ""))
     layer = spec.get("layer", configuration.SIZES[size]["num_hidden_layers"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = family.truncated(model, layer).to(device).eval().requires_grad_(False)
@@ -68,6 +67,11 @@ def lamar(spec, parameters, head):
         return values, x.grad.cpu().numpy()
 
     return tangent
+
+
+def _attention_in_float32(attention):
+    """Flash attention knows no float32."""
+    return attention.replace("flash_attention_2", "sdpa")
 
 
 def letters_embedded(model, one_hot):
@@ -96,14 +100,8 @@ def _of_torch(network, device):
 def malinois(directory, record, construct):
     """Tangent of Malinois, in float32. Its fast first stage reads codes and has no gradient for them: here the plain
     one stands in its place."""
-    details, path = read_details(directory), Path(directory) / "weights.pt"
-    settings = malinois_baseline.Settings(
-        outputs=tuple(details["outputs"]), output=details["output"], **details["widths"]
-    )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = Malinois(construct.length, settings)
-    load_weights(network, torch.load(path, map_location="cpu", weights_only=True), path)
-    network = network.to(device).eval().requires_grad_(False)
+    network, settings = malinois_baseline.load_network(directory, construct, "float32")
+    network.eval().requires_grad_(False)
     first, norm = network.conv1.conv, network.conv1.bn_layer
 
     def first_stage(one_hot):
@@ -111,29 +109,19 @@ def malinois(directory, record, construct):
         return F.relu(F.max_pool2d(norm(x), (1, POOLS[0])))
 
     network._first_stage = first_stage
-    return _of_torch(lambda x: network(x)[:, settings.place()], device)
+    return _of_torch(lambda x: network(x)[:, settings.place()], first.weight.device)
 
 
 malinois_published = malinois
 
 
-def finetuned(directory):
-    """(model, value) of a fine-tuned LAMAR, float32: `value` takes logits (B, outputs) to the difference between the
-    classes, or to the predicted values of a regression (B,)."""
-    from s2f.language_model import configuration, finetuning, loading
-
-    details = read_details(directory)
-    settings = finetuning.Settings.from_spec(details["settings"])
-    outputs, problem = finetuning.TASKS[settings.labels][:2]
-    config = configuration.make(settings.size, num_labels=outputs, problem_type=problem)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = loading.from_folder(directory, config, "classification").to(device).eval().requires_grad_(False)
-    if settings.labels == "regression":
-        return model, lambda logits: details["centre"] + details["scale"] * logits[:, 0]
-    return model, lambda logits: logits[:, 1] - logits[:, 0]
-
-
 def lamar_finetuned(directory, record, construct):
     """Tangent of a fine-tuned LAMAR, in float32."""
-    model, value = finetuned(directory)
+    from s2f.baselines.lamar_finetuned import load_model
+    from s2f.interpretation.classifier_logits import value_of_logits
+
+    details = read_details(directory)
+    model, settings = load_model(directory, details, _attention_in_float32(details["settings"]["attention"]))
+    model.eval().requires_grad_(False)
+    value = value_of_logits(details, settings)
     return _of_torch(lambda x: value(model(inputs_embeds=letters_embedded(model, x)).logits), model.device)

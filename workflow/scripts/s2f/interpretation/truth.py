@@ -1,27 +1,36 @@
 """Are attributions true? Against the planted sites of simulated rows, and against the known motif of a protein.
 
-The null hypothesis keeps what is smooth in an attribution: its profile is rotated within the sequence, by any number of
-positions at equal chance, so neither neighbouring positions nor sequences are taken for independent draws.
+Two null hypotheses, of which the larger p value counts. Both keep what is smooth in an attribution, so neighbouring
+positions are not taken for independent draws. One rotates the profile within its sequence, by any number of positions
+at equal chance: what is found is more than any place would give. The other exchanges profiles between sequences, each
+at its own place: what is found is more than a model gives that looks at the same positions of any sequence, which a
+rotation would take for true where sites are not spread evenly.
 """
 
 import numpy as np
 
 from s2f import dna
 from s2f.files import InputError
+from s2f.interpretation.mutagenesis import importance_of_substitutions, substitutions
 from s2f.sources import simulated, simulated_rbp
 
 DRAWS = 10_000
+PLACE = ("dataset", "split", "panel", "model", "method")  # what a line is about, from the file of attributions
+COLUMNS = (
+    *PLACE, "seed", "measure", "value", "random", "random_low", "random_high", "p_value", "n", "prevalence", "note",
+)  # fmt: skip
 IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
     "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
 }  # fmt: skip
 
 
-def planted(kind, spec, row_ids):
+def planted(kind, spec, row_ids, sequences):
     """Planted positions, bool (n, L), of rows of a simulation made anew from its spec.
 
     `simulated`: the sites of the planted motifs; `simulated_rbp`: both arms and the loop of what is bound, nothing in
-    rows that are not. Raises `InputError` for a kind without truth and a row that it does not make.
+    rows that are not. Raises `InputError` for a kind without truth and a row that it does not make, or not with this
+    sequence.
     """
     sources = {"simulated": simulated, "simulated_rbp": simulated_rbp}
     if kind not in sources:
@@ -31,6 +40,9 @@ def planted(kind, spec, row_ids):
     if lost:
         raise InputError(f"row {lost[0]!r} is not made by this simulation; make the rows again")
     table = table.loc[list(row_ids)]
+    for row, own, sequence in zip(row_ids, table["sequence"], sequences, strict=True):
+        if own != sequence:
+            raise InputError(f"row {row!r} has another sequence in this simulation; explain the rows again")
     out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
     if kind == "simulated":
         for row, sites in zip(out, table["motifs"], strict=True):
@@ -48,13 +60,9 @@ def oracle(kind, sequences):
     if kind != "simulated":
         return None
     out = []
-    for sequence in sequences:
-        codes = dna.encode(sequence)
-        variants = np.repeat(codes[None], 3 * len(codes), axis=0)
-        places = np.repeat(np.arange(len(codes)), 3)
-        variants[np.arange(len(places)), places] = (codes[places] + np.tile([1, 2, 3], len(codes))) % 4
-        changes = simulated.activity(variants) - simulated.activity(codes[None])
-        out.append(-changes.reshape(-1, 3).mean(axis=1))
+    for codes in map(dna.encode, sequences):
+        changes = simulated.activity(substitutions(codes)[0]) - simulated.activity(codes[None])
+        out.append(importance_of_substitutions(changes.reshape(-1, 3)))
     return np.array(out)
 
 
@@ -75,16 +83,32 @@ def against_planted(importances, positives, seed=0):
     """How well |importance| finds planted positions: mean average precision over sequences, and by chance.
 
     `importances` (n, L), `positives` bool (n, L). Dict: value, random (mean over all rotations), random_low and
-    random_high (the middle 95 % of `DRAWS` draws), p_value, prevalence (share of planted positions), n (sequences with
-    planted positions and others: only these count). Raises `InputError` where there is none.
+    random_high (the middle 95 % of `DRAWS` draws), p_value (the larger of rotations and exchanges), prevalence (share
+    of planted positions), n (sequences with planted positions and others: only these count). Raises `InputError` where
+    there is none.
     """
-    counted = [i for i, row in enumerate(positives) if 0 < row.sum() < len(row)]
-    if not counted:
+    counted = np.flatnonzero(judged(positives))
+    if not len(counted):
         raise InputError("no sequence has planted positions: select others")
     length = positives.shape[1]
     shifts = (np.arange(length)[:, None] + np.arange(length)) % length
     rotated = np.array([average_precision(importances[i], positives[i][shifts]) for i in counted])
-    return _outcome(rotated, seed) | {"prevalence": float(positives[counted].mean())}
+    found = _outcome(rotated, seed)
+    across = [average_precision(importances[i], positives[counted]) for i in counted]
+    found["p_value"] = max(found["p_value"], _exchanged(across, seed))
+    return found | {"prevalence": float(positives[counted].mean())}
+
+
+def judged(positives):
+    """Which sequences can be judged, bool (n,): those with planted positions and others."""
+    return positives.any(axis=1) & ~positives.all(axis=1)
+
+
+def _exchanged(values, seed):
+    """p value of the mean over sequences by chance that keeps places: `values` (n, n) are of profile k at the truth of
+    sequence i, and each truth draws the profile of any sequence."""
+    own_first = np.array([np.roll(row, -k) for k, row in enumerate(np.asarray(values).T)])
+    return _outcome(own_first, seed)["p_value"]
 
 
 def _outcome(values, seed):
@@ -119,36 +143,44 @@ def against_motif(importances, sequences, motif, seed=0):
     A window of the motif's length k is one that begins at most k / 4 positions from an occurrence. Dict as
     `against_planted`, of shares of sequences; `prevalence` is the mean share of such windows.
     """
-    near, rows = len(motif) // 4, []
+    near, hits, best = len(motif) // 4, [], []
     for importance, sequence in zip(importances, sequences, strict=True):
         begins = occurrences(sequence, motif)
-        hit = np.convolve(begins, np.ones(2 * near + 1), "same") > 0 if near else begins
-        sums = np.convolve(importance[: len(sequence)], np.ones(len(motif)), "valid")
-        rows.append(np.roll(hit, -int(sums.argmax())).astype(float))
-    length = min(map(len, rows))
-    if any(len(row) != length for row in rows):
+        hits.append(np.convolve(begins, np.ones(2 * near + 1), "same") > 0 if near else begins)
+        best.append(int(np.convolve(importance[: len(sequence)], np.ones(len(motif)), "valid").argmax()))
+    if len(set(map(len, hits))) > 1:
         raise InputError("sequences of several lengths: a motif is sought in windows of one length")
-    found = _outcome(np.array(rows), seed)
+    hits = np.array(hits, float)
+    found = _outcome(np.array([np.roll(hit, -place) for hit, place in zip(hits, best, strict=True)]), seed)
+    found["p_value"] = max(found["p_value"], _exchanged(hits[:, best].T, seed))
     return found | {"prevalence": found["random"]}
 
 
 def judge(found, about, dataset, seed=0):
-    """Lines (dicts) of the table of truth for one file of attributions, `found` and `about` as `attributions.read`.
+    """Lines of the table of truth, dicts of `COLUMNS`, for one file of attributions: `found` and `about` as
+    `attributions.read`.
 
     `dataset`: {kind, spec} of its source where that is a simulation, {motif} where the rows of label 1 should hold it.
+    Where no sequence of the file can be judged, a line with n 0 and a note says so.
     """
     lines = []
-    place = {key: about[key] for key in ("dataset", "split", "panel", "model", "method")} | {"seed": int(about["seed"])}
+    place = {key: about[key] for key in PLACE} | {"seed": int(about["seed"]), "note": ""}
     if dataset.get("kind"):
-        positives = planted(dataset["kind"], dataset["spec"], found["row_id"])
-        best = oracle(dataset["kind"], found["sequence"])
-        if best is not None:
-            own = place | {"model": "(the simulated activity itself)", "method": "ism", "seed": 0, "measure": "auprc"}
-            lines.append(own | against_planted(best, positives, seed))
-        lines.append(place | {"measure": "auprc"} | against_planted(found["importance"], positives, seed))
+        positives = planted(dataset["kind"], dataset["spec"], found["row_id"], found["sequence"])
+        own = place | {"measure": "auprc"}
+        if judged(positives).any():
+            best = oracle(dataset["kind"], found["sequence"])
+            if best is not None:
+                activity = {"model": "(the simulated activity itself)", "method": "ism", "seed": 0}
+                lines.append(own | activity | against_planted(best, positives, seed))
+            lines.append(own | against_planted(found["importance"], positives, seed))
+        else:
+            lines.append(own | {"n": 0, "note": "no sequence has planted positions"})
     if dataset.get("motif"):
-        bound = found["label"] == 1
+        own, bound = place | {"measure": f"motif {dataset['motif']}"}, found["label"] == 1
         if bound.any():
             outcome = against_motif(found["importance"][bound], found["sequence"][bound], dataset["motif"], seed)
-            lines.append(place | {"measure": f"motif {dataset['motif']}"} | outcome)
-    return lines
+            lines.append(own | outcome)
+        else:
+            lines.append(own | {"n": 0, "note": "no sequence is of label 1"})
+    return [{name: line.get(name, np.nan) for name in COLUMNS} for line in lines]
