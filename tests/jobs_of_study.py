@@ -10,6 +10,7 @@ import collections
 import contextlib
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -37,7 +38,10 @@ def jobs(study):
         with contextlib.redirect_stdout(io.StringIO()):
             graph.summary()
         found = collections.Counter(
-            (job.rule.name, *(int(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES))
+            (
+                re.sub(r"_\d+$", "", job.rule.name),
+                *(int(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES),
+            )
             for job in graph.dag.jobs
         )
     os.chdir(ROOT)

@@ -91,10 +91,10 @@ def test_mistakes_are_named(entries, message):
 
 
 def test_only_what_is_judged_is_told_to_the_judge():
-    asked = config({"panel": "id", "datasets": ["other"], "models": ["ridge"]})
-    asked["datasets"]["other"] = asked["datasets"]["simulated"]
+    asked = config({"panel": "id", "datasets": ["simulated_b"], "models": ["ridge"]})
+    asked["datasets"]["simulated_b"] = asked["datasets"]["simulated"]
     checked = study.validated(asked)
-    assert list(study_interpretation.truth_spec(checked, study.runs(checked), study.options)) == ["other"]
+    assert list(study_interpretation.truth_spec(checked, study.runs(checked), study.options)) == ["simulated_b"]
 
 
 def test_what_no_entry_asks_for_is_named():

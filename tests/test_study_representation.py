@@ -50,6 +50,14 @@ def test_maps_of_every_dataset_and_split_that_has_the_panel():
     assert study_representation.dependency_maps(checked()) == {}
 
 
+def test_maps_that_no_entry_asks_for_are_named():
+    found = study_representation.dependency_maps(checked([ENTRY]))
+    stem = next(iter(found))
+    assert study_representation.maps_of(found, stem) is found[stem]
+    with pytest.raises(InputError, match="dependency_maps: no entry asks for a/b; add one to the study"):
+        study_representation.maps_of(found, "a/b")
+
+
 def test_isoscores_of_the_encoders_named_or_of_the_models():
     def of(**sections):
         own = checked(**sections)

@@ -12,6 +12,7 @@ from explained_models import HEADS, head_on_disk
 
 from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 from s2f.files import write_table
+from s2f.interpretation import attributions
 from s2f.rows import canonical, write_rows
 from s2f.sources import simulated
 
@@ -66,6 +67,42 @@ def test_from_rows_to_table_and_picture(run, tmp_path):
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
+def test_pairs_bottom_and_ids_from_panel_to_pictures(run, tmp_path):
+    rows = pd.read_parquet(tmp_path / "rows.parquet")
+    names, codes = rows["row_id"].tolist(), [list(text) for text in rows["sequence"][:6]]
+    for ref, alt, place in ((0, 1, 20), (2, 3, 40), (4, 5, 60)):
+        codes[alt] = list(codes[ref])
+        codes[alt][place] = "ACGT"["TGCA".index(codes[ref][place])]
+    rows["sequence"] = ["".join(text) for text in codes] + rows["sequence"].tolist()[6:]
+    rows["label"] = [0.0, 0.1, 0.0, 2.0, 0.0, 1.0, *rows["label"].tolist()[6:]]
+    rows["allele"] = ["ref", "alt"] * 3 + [""] * (len(rows) - 6)
+    write_rows(tmp_path / "rows.parquet", rows)
+    pairs = pd.DataFrame({"pair_id": ["p0", "p1", "p2"], "ref_row_id": names[0:6:2], "alt_row_id": names[1:6:2]})
+    write_table(tmp_path / "pairs.tsv", pairs)
+    run("select_sequences", "--rows", "rows.parquet", "--panel", "pairs.tsv", "--pairs", "2", "--bottom", "1",
+        "--ids", names[9], "--study-seed", "0", "--out", "chosen.tsv")  # fmt: skip
+    chosen = pd.read_csv(tmp_path / "chosen.tsv", sep="\t", keep_default_na=False)
+    assert chosen["role"].tolist() == ["id", *["pair"] * 4, "bottom"]
+    assert chosen["row_id"].tolist()[:5] == [names[9], names[2], names[3], names[4], names[5]]
+    for method in ("ism", "saliency"):
+        explain(run, "onehot", method)
+        run("plot_interpretation", "--attributions", f"onehot.{method}.h5", "--selection", "chosen.tsv", "--title",
+            "t", "--out", f"{method}.png")  # fmt: skip
+        assert (tmp_path / f"{method}.png").stat().st_size > 20_000
+    found, _ = attributions.read(tmp_path / "onehot.ism.h5")
+    at = {name: i for i, name in enumerate(found["row_id"])}
+    alt = "ACGT".index(rows["sequence"][3][40])
+    change = found["score"][at[names[3]]] - found["score"][at[names[2]]]
+    assert found["attribution"][at[names[2]], 40, alt] == pytest.approx(change, abs=1e-5) and change
+    run("summarise_interpretation", "--attributions", "onehot.ism.h5", "onehot.saliency.h5", "--out", "all.tsv")
+    table = pd.read_csv(tmp_path / "all.tsv", sep="\t")
+    assert (
+        table["method"].tolist() == ["ism", "saliency"]
+        and table["sequences"].tolist() == [chosen["row_id"].nunique()] * 2
+    )
+    assert (table["seconds_per_sequence"] > 0).all() and table["complete"].tolist() == ["-", "-"]
+
+
 def test_bad_input_ends_with_a_message_and_no_file(run, tmp_path):
     rows = pd.read_parquet(tmp_path / "rows.parquet")
     write_table(tmp_path / "chosen.tsv", pd.DataFrame({"row_id": [rows["row_id"][4]]}))
@@ -81,6 +118,11 @@ def test_bad_input_ends_with_a_message_and_no_file(run, tmp_path):
             tmp_path / "rows.parquet", rows.assign(sequence=[*rows["sequence"][:4], changed, *rows["sequence"][5:]])
         )
         assert re.search(rf"error: rows\.parquet: {message}", explain(run, "onehot", "ism", code=1))
+    write_rows(
+        tmp_path / "rows.parquet", rows.assign(sequence=[*rows["sequence"][:4], sequence[:9], *rows["sequence"][5:]])
+    )
+    printed = explain(run, "onehot", "window", code=1)
+    assert f"error: rows.parquet: row '{name}': 9 bp, expected at least 10, one window" in printed
     assert not list(tmp_path.glob("*.h5"))
 
 
@@ -91,4 +133,5 @@ def test_mutagenesis_is_benchmarked(run):
         "one by one, whole windows", "batched, whole windows", "batched, flanks encoded once",
         "batched, all but neighbours encoded once",
     ]  # fmt: skip
-    assert all(float(line[42:58].replace(",", "")) > 0 for line in table) and table[0].split()[-4] == "1.0"
+    assert all(float(line[42:58].replace(",", "")) > 0 for line in table) and table[0].split()[-5] == "1.0"
+    assert all(float(line.split()[-4]) > 0 for line in table)  # seconds of the first call

@@ -61,7 +61,9 @@ def test_a_picture_has_some_of_each_role(tmp_path, monkeypatch):
     found = attributions.attribute_all(scorer, "saliency", rows, {}, report=lambda line: None)
     attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, "saliency", {}, 0, "u"))
     drawn = []
-    monkeypatch.setattr(logo_plots, "save", lambda path, draw, *size: drawn.append(Figure(figsize=size)) or draw(drawn[0]))
+    monkeypatch.setattr(
+        logo_plots, "save", lambda path, draw, *size: drawn.append(Figure(figsize=size)) or draw(drawn[0])
+    )
     logo_plots.explained("x", *attributions.read(tmp_path / "a.h5"), selection, "title", most=2)
     titles = [axes.get_title(loc="left").split(":")[0] for part in drawn[0].subfigs for axes in part.axes]
     assert titles == ["r0, top", "r1, top", "r6, bottom", "r7, bottom", "r0, ref", "r11, alt"]

@@ -22,12 +22,11 @@ class Turns:
     """Times of `runs`, {name: function}, called by turns after one call each that warms up.
 
     What else the machine does then slows all alike: compare within a turn. `wall` and `cpu` are {name: times in s}, the
-    latter of all threads of this process.
+    latter of all threads of this process; `first` {name: s} are the calls that warm up, compilation included.
     """
 
     def __init__(self, runs, repeats):
-        for run in runs.values():
-            run()
+        self.first = {name: seconds(run) for name, run in runs.items()}
         self.wall, self.cpu = {name: [] for name in runs}, {name: [] for name in runs}
         for _ in range(repeats):
             for name, run in runs.items():

@@ -121,7 +121,7 @@ def read(path):
             attributes = dict(file.attrs)
     except OSError as error:
         raise InputError(f"{path}: not a readable file of attributions ({error})") from None
-    for name in ("row_id", "sequence", "label", "attribution", "importance", "score"):
+    for name in ("row_id", "sequence", "label", "attribution", "importance", "score", "seconds"):
         if name not in found:
             raise InputError(f"{path}: holds no {name}: not a file of attributions")
     return found, attributes
