@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from s2f import study, study_interpretation
 from s2f.files import InputError
 
-HEAD = "one/none/boda-mean-8"
+HEAD = "one/no_shift/boda-mean-8"
 
 
 def config(*entries, **dataset):
@@ -25,7 +25,7 @@ def config(*entries, **dataset):
         "encoders": {"one": {"kind": "onehot"}, "kmer": {"kind": "kmer"}},
         "baselines": {"mean": {"kind": "mean"}, "ridge": {"kind": "kmer_ridge"}, "malinois": {"kind": "malinois"}},
         "models": [
-            {"encoders": ["one", "kmer"], "augmentations": ["none"], "heads": ["boda-mean-8"]},
+            {"encoders": ["one", "kmer"], "augmentations": ["no_shift"], "heads": ["boda-mean-8"]},
             {"baselines": ["mean", "ridge", "malinois"]},
         ],
         "interpretation": list(entries),
@@ -44,7 +44,7 @@ def test_nothing_is_explained_by_default():
 def test_every_model_has_the_methods_that_it_allows():
     found = jobs({"panel": "id", "methods": ["ism", "ig"]})
     assert {(job.run.model, job.method) for job in found} == {
-        (HEAD, "ism"), (HEAD, "ig"), ("kmer/none/boda-mean-8", "ism"), ("ridge", "ism"), ("malinois", "ism"),
+        (HEAD, "ism"), (HEAD, "ig"), ("kmer/no_shift/boda-mean-8", "ism"), ("ridge", "ism"), ("malinois", "ism"),
         ("malinois", "ig"),
     }  # fmt: skip
     assert {job.run.seed for job in found} == {2}  # the first of the study
@@ -77,7 +77,7 @@ def test_truth_is_asked_where_it_is_known():
         ([{"panel": "id", "models": ["mean"]}], "'mean' predicts a constant: there is nothing to explain"),
         (
             [{"panel": "id", "models": ["ridge"], "methods": ["ism", "ig"]}],
-            "'ridge' has no gradient, which method ig needs; use mutagenesis",
+            "ig needs a gradient, which none of the models has; use mutagenesis",
         ),
         ([{"panel": "id", "seed": 7}], r"no model of the study can be explained so \(seed 7\)"),
         ([{"panel": "id", "ig": {"steps": 9, "most_steps": 8}}], "ig: steps is 9, most_steps 8"),

@@ -34,9 +34,10 @@ def test_pairs_by_effect_with_both_alleles():
     assert table["pair_id"].tolist() == ["p1", "p1", "p0", "p0"]
 
 
-def test_ids_are_taken_as_they_are():
-    table = select(ROWS, PANEL, ids=["r7", "r6"])
-    assert table["row_id"].tolist() == ["r7", "r6"]  # an N is for the model to refuse, by name
+def test_ids_are_taken_in_their_order_and_not_with_n():
+    assert select(ROWS, PANEL, ids=["r6", "r0"])["row_id"].tolist() == ["r6", "r0"]
+    with pytest.raises(InputError, match="ids: 'r7' holds N"):
+        select(ROWS, PANEL, ids=["r6", "r7"])
 
 
 def test_equal_labels_are_drawn_by_seed_and_name():

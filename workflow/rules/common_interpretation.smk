@@ -64,6 +64,16 @@ def interpretation_targets():
     return pictures + tables + (["results/interpretation_truth.tsv"] if JUDGED else [])
 
 
+def attributions_to_judge(w):
+    """Attributions of sequences whose truth is known."""
+    if not JUDGED:
+        raise WorkflowError(
+            "results/interpretation_truth.tsv: no sequence whose truth is known is explained; give the study a section "
+            "interpretation, and datasets that are simulated or have a motif (datasets.*.motif)"
+        )
+    return [f"results/{job.path}" for job in JUDGED]
+
+
 def entry_of(w):
     """What the study says of the sequences of one panel."""
     return asked_for(study_interpretation.entry_of, STUDY, w.dataset, w.panel)

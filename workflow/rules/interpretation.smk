@@ -139,7 +139,7 @@ rule summarise_interpretation:
 
 rule interpretation_truth:
     input:
-        [f"results/{job.path}" for job in JUDGED],
+        attributions_to_judge,
     output:
         "results/interpretation_truth.tsv",
     log:

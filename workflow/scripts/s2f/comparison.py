@@ -98,6 +98,7 @@ class ComparedDataset:
     baseline: str = ""
     floors: tuple = ()
     simulated: bool = False
+    negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
     folds: dict = field(default_factory=dict)
 
 

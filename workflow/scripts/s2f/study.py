@@ -19,6 +19,8 @@ from s2f.study_comparison import FLOORS, baseline_of
 SCHEMAS = Path(__file__).resolve().parents[3] / "config" / "schemas"
 WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
 IN_TRAINING = ("alphagenome", "kmer")  # kinds of encoders that can run inside a training step
+TOKEN_BP = {"onehot": 1, "lamar": 1, "kmer": 128}  # kinds of encoders whose tokens are of so many bp
+RNA = ("encode_eclip", "simulated_rbp")  # kinds of sources of windows in RNA sense
 PARTS = ("train", "val", "test")
 # files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
 # folder manifest.ocdbt names the content of the rest
@@ -190,6 +192,8 @@ def _check_names(study):
             raise InputError(f"{where}: results/{name} holds other results, choose another name")
         if dataset["source"]["kind"].startswith("simulated") and "simulated" not in name:
             raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
+        if dataset["source"]["kind"] in RNA and dataset["strand_rule"] != "forward":
+            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")
@@ -234,7 +238,6 @@ def _check_names(study):
             _check_tokens(study, run)
         else:
             study_comparison.check_task(study, run)
-    _check_finetuned(study, planned)
     for slug in study["heads"]:
         heads.module_of(slug)
         if slug not in {run.head for run in planned}:
@@ -253,24 +256,6 @@ def _check_names(study):
             )
 
 
-def _check_finetuned(study, planned):
-    """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
-    finetuned = {name: spec for name, spec in study["baselines"].items() if spec["kind"] == "lamar_finetuned"}
-    for name, spec in finetuned.items():
-        where, warmup = f"baselines.{name}", spec["warmup_epochs"]
-        if spec["freeze"] and warmup:
-            raise InputError(
-                f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
-                "throughout, warmup_epochs unfreezes it"
-            )
-        if warmup >= spec["epochs"]:
-            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {spec['epochs']}")
-    for run in planned:
-        labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
-        if labels not in (None, task):
-            raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
-
-
 def _check_mode(study, run):
     """Refuse an augmentation that a dataset's construct, its strand rule or the encoder does not allow."""
     mode, dataset = study["augmentations"][run.augmentation], study["datasets"][run.dataset]
@@ -280,6 +265,11 @@ def _check_mode(study, run):
     views = augmentation.views(mode)
     if dataset["strand_rule"] == "forward" and (mode["kind"] != "none"):
         raise InputError(f"{where}: its strand_rule is forward, the reverse complement is no view of it; use 'none'")
+    if dataset["strand_rule"] == "mean" and mode["kind"] == "none":
+        raise InputError(
+            f"{where}: it trains on one strand, and its strand_rule mean predicts on both; use 'no_shift', or "
+            "strand_rule: forward"
+        )
     if augmentation.encodes(mode) and encoder not in IN_TRAINING:
         raise InputError(
             f"{where}: it runs the encoder in training, which encoder {run.encoder!r} (kind {encoder}) cannot; kinds "
@@ -294,11 +284,12 @@ def _check_mode(study, run):
 def _check_tokens(study, run):
     """Refuse a head that needs more tokens than an encoder with a token per base, or one for all, gives."""
     encoder = study["encoders"][run.encoder]
-    if encoder["kind"] not in ("onehot", "lamar"):
+    if encoder["kind"] not in TOKEN_BP:
         return
     length = study["constructs"][study["datasets"][run.dataset]["construct"]]["length"]
+    tokens = 1 if encoder.get("pooling") == "mean" else -(-length // TOKEN_BP[encoder["kind"]])
     try:
-        heads.check_tokens(run.head, 1 if encoder.get("pooling") == "mean" else length)
+        heads.check_tokens(run.head, tokens)
     except InputError as error:
         raise InputError(f"model {run.model!r} of dataset {run.dataset!r}: {error}") from None
 

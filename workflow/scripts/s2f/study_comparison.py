@@ -74,6 +74,15 @@ def check_series(study):
         where = f"datasets.{datasets[0]}.series"
         if len(datasets) < 2:
             raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare over")
+        proteins = {}
+        for dataset in datasets:
+            source = study["datasets"][dataset]["source"]
+            protein = (source["files"].get("peaks", dataset), source.get("label", ""))
+            if proteins.setdefault(protein, dataset) != dataset:
+                raise InputError(
+                    f"{where}: {proteins[protein]!r} and {dataset!r} have the same peaks: a series counts each protein "
+                    "once; make a series of each kind of negatives"
+                )
         for key, of in (
             ("task", lambda dataset: study["datasets"][dataset]["task"]),
             ("strand_rule", lambda dataset: study["datasets"][dataset]["strand_rule"]),
@@ -115,6 +124,7 @@ def comparison_spec(study, results):
             "baseline": baseline_of(study, name),
             "floors": floors(study),
             "simulated": dataset["source"]["kind"].startswith("simulated"),
+            "negatives": (dataset["source"].get("negatives") or {}).get("kind", ""),
         }
     return {
         "study": study["study"], "description": study["description"],

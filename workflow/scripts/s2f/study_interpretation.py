@@ -167,12 +167,13 @@ def check(study, runs, nearest):
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if kind_of(study, there[model])[1] == "mean":
                 raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to explain")
-            wants = [method for method in entry["methods"] if method in NEED_GRADIENT]
-            if wants and not has_gradient(study, there[model]):
-                raise InputError(
-                    f"{where}.models: {model!r} has no gradient, which method {wants[0]} needs; use mutagenesis "
-                    "(ism, window), or leave models out: then each has the methods that it can have"
-                )
+        able = [run for run in there.values() if run.model in entry.get("models", there) and has_gradient(study, run)]
+        wants = [method for method in entry["methods"] if method in NEED_GRADIENT]
+        if wants and not able:
+            raise InputError(
+                f"{where}.methods: {wants[0]} needs a gradient, which none of the models has; use mutagenesis (ism, "
+                "window)"
+            )
         if not any(job.entry == place for job in jobs(study, runs)):
             raise InputError(f"{where}: no model of the study can be explained so (seed {entry.get('seed', 'any')})")
         ig, window = entry["ig"], entry["window"]

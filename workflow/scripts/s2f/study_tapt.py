@@ -31,6 +31,7 @@ def check(study, runs, nearest):
         _check_weights(where, spec, study["tapt"], nearest)
         if where.startswith("encoders."):
             _check_layer(where, spec)
+    _check_finetuned(study, runs)
     for run in runs:
         spec = study["encoders"].get(run.encoder) or study["baselines"].get(run.model)
         adapted = spec.get("weights", {}).get("tapt") if isinstance(spec.get("weights"), dict) else None
@@ -64,6 +65,24 @@ def _check_layer(where, spec):
         raise InputError(f"{where}: layer is {layer}, {spec['size']} has layers 0 to {LAYERS[spec['size']]}")
     if told is None or told[1] != f"{layer:02d}":
         raise InputError(f"{where}: the name must end in .layer{layer:02d}, the layer that it reads")
+
+
+def _check_finetuned(study, planned):
+    """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
+    finetuned = {name: spec for name, spec in study["baselines"].items() if spec["kind"] == "lamar_finetuned"}
+    for name, spec in finetuned.items():
+        where, warmup = f"baselines.{name}", spec["warmup_epochs"]
+        if spec["freeze"] and warmup:
+            raise InputError(
+                f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
+                "throughout, warmup_epochs unfreezes it"
+            )
+        if warmup >= spec["epochs"]:
+            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {spec['epochs']}")
+    for run in planned:
+        labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
+        if labels not in (None, task):
+            raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
 
 
 def needs_gpu(spec):

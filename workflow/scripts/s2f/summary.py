@@ -30,7 +30,7 @@ def markdown(table, clusters, comparison):
             continue
         folds = spec.folds.get(split, [split])
         parts.append(f"## {dataset}, split {split}")
-        parts.append(SIMULATED if spec.simulated else "Measured data.")
+        parts.append(SIMULATED if spec.simulated else _measured(spec.negatives))
         parts += [FOLDS.format(len(folds))] if split in spec.folds else []
         for panel, lines in own.groupby("panel", sort=False):
             lines = lines.assign(view=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
@@ -39,6 +39,13 @@ def markdown(table, clusters, comparison):
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
         parts += ["### Models", _models(runs, spec)]
     return "\n\n".join(parts) + "\n"
+
+
+def _measured(negatives):
+    if not negatives:
+        return "Measured data."
+    made = ", made from the positives: GC content is equal by construction" if "shuffle" in negatives else ""
+    return f"Measured positives; negatives of kind {negatives}{made}."
 
 
 def _method(comparison):

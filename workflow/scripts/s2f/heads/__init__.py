@@ -38,9 +38,8 @@ def check_tokens(slug, tokens):
     """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
     if tokens >= min_tokens(slug):
         return
-    if tokens == 1:
-        raise InputError(f"{slug} reads tokens; this encoder gives pooled vectors (pooling: mean): use linear-probe")
-    raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}")
+    pooled = " (pooled vectors, or windows as long as a token: use linear-probe)" if tokens == 1 else ""
+    raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}{pooled}")
 
 
 def fit(slug, tables, index):

@@ -12,8 +12,8 @@ def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
 
     Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
     largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
-    in an order that depends on `seed` and the row alone. Sequences with N are passed over, except for `ids`, which a
-    model then refuses by name. Raises `InputError` for an id that is not a row, more rows or pairs than the panel has,
+    in an order that depends on `seed` and the row alone. Sequences with N are passed over. Raises `InputError` for
+    an id that is not a row or holds N, more rows or pairs than the panel has,
     `pairs` of a panel of rows, and where nothing is chosen.
     """
     if not (top or bottom or pairs or ids):
@@ -23,6 +23,9 @@ def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
     if strange:
         raise InputError(f"ids: {strange[0]!r} is not a row of the dataset")
     clean = ~known["sequence"].str.contains("N")
+    for row in ids:
+        if not clean[row]:
+            raise InputError(f"ids: {row!r} holds N; only A, C, G and T can be explained")
     out = [(row, "id", "", known.loc[row, "allele"], known.loc[row, "label"]) for row in ids]
     if pairs and "ref_row_id" not in panel:
         raise InputError("pairs: the panel is one of rows, not of pairs")

@@ -151,9 +151,11 @@ def against_motif(importances, sequences, motif, seed=0):
     if len(set(map(len, hits))) > 1:
         raise InputError("sequences of several lengths: a motif is sought in windows of one length")
     hits = np.array(hits, float)
+    holding = int(hits.any(axis=1).sum())
     found = _outcome(np.array([np.roll(hit, -place) for hit, place in zip(hits, best, strict=True)]), seed)
     found["p_value"] = max(found["p_value"], _exchanged(hits[:, best].T, seed))
-    return found | {"prevalence": found["random"]}
+    note = f"{holding} of {len(hits)} sequences hold the motif: {holding / len(hits):.3f} is the highest value possible"
+    return found | {"prevalence": found["random"], "note": note}
 
 
 def judge(found, about, dataset, seed=0):

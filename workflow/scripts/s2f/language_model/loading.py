@@ -93,9 +93,12 @@ def read_state(folder):
         if path.suffix == ".safetensors":
             return path, safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError, safetensors.SafetensorError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: broken, or holds more than tensors, which is refused ({reason})") from None
+    except pickle.UnpicklingError:  # torch's own text tells how to run it all the same
+        raise InputError(
+            f"{path}: broken, or holds more than tensors, which is refused; ask its publisher for model.safetensors"
+        ) from None
+    except (EOFError, RuntimeError, safetensors.SafetensorError, OSError) as error:
+        raise InputError(f"{path}: broken ({str(error).splitlines()[0]})") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise InputError(f"{path}: expected names and tensors only")
     return path, state

@@ -135,7 +135,12 @@ def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
         if after % settings.checkpoint_every == 0 and after < settings.steps:
             progress = {"step": after, "history": history, "losses": losses}  # losses: since the last validation
             _save_checkpoint(checkpoint, identity, progress, model, optimiser)
-    made = f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, from {origin}"
+    made = (
+        f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, validation loss "
+        f"{history[-1]['val_loss']:.3f} (frequencies of letters alone {letters:.3f}), from {origin}"
+    )
+    if history[-1]["val_loss"] >= letters:
+        made += "; learned less than the frequencies of letters"
     if settings.transductive:
         made += "; transductive: it may have seen evaluated sequences, without their labels"
     record = {
