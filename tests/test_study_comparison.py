@@ -5,7 +5,7 @@ import copy
 import pytest
 from test_study import MINIMAL
 
-from s2f import study, study_comparison
+from s2f import study, study_comparison, summary
 from s2f.files import InputError
 
 
@@ -135,3 +135,36 @@ def test_unlike_datasets_are_no_series(second, message):
     config["models"] = [{"baselines": ["mean"]}]
     with pytest.raises(InputError, match=message):
         study.validated(config)
+
+
+def eclip(negatives, **changes):
+    """A dataset of eCLIP peaks."""
+    files = {"peaks": "qki.bed", "genome": "hg38.fa"}
+    return {
+        "source": {"kind": "encode_eclip", "rbp": "QKI", "files": files, "negatives": {"kind": negatives}},
+        "task": "classification", "strand_rule": "forward", "construct": "w", "splits": ["chromosome"],
+        "panels": {"chromosome": {"kind": "rows"}}, **changes,
+    }  # fmt: skip
+
+
+def of_peaks(datasets):
+    config = copy.deepcopy(MINIMAL)
+    config["constructs"]["w"] = {"flanks": "none", "length": 101}
+    return config | {
+        "datasets": datasets, "encoders": {}, "baselines": {"gc": {"kind": "gc"}}, "models": [{"baselines": ["gc"]}],
+        "comparison": {},
+    }  # fmt: skip
+
+
+def test_a_series_counts_each_protein_once():
+    twice = {"a": eclip("flank", series="s"), "b": eclip("dinucleotide_shuffle", series="s")}
+    with pytest.raises(InputError, match="'a' and 'b' have the same peaks: a series counts each protein once"):
+        study.validated(of_peaks(twice))
+
+
+def test_negatives_are_told_and_rna_has_one_strand():
+    spec = study_comparison.comparison_spec(study.validated(of_peaks({"a": eclip("dinucleotide_shuffle")})), "results")
+    assert spec["datasets"]["a"]["negatives"] == "dinucleotide_shuffle"
+    assert "made from the positives" in summary._measured("dinucleotide_shuffle")
+    with pytest.raises(InputError, match=r"datasets\.a\.strand_rule: expected forward"):
+        study.validated(of_peaks({"a": eclip("flank", strand_rule="mean")}))

@@ -47,8 +47,9 @@ def test_a_study_with_adapted_weights_is_valid():
 
 
 def test_layers_are_those_of_the_configuration():
-    sizes = {size: shape["num_hidden_layers"] for size, shape in configuration.SIZES.items()}
+    sizes = {size: configuration.SIZES[size]["num_hidden_layers"] for size in study_tapt.LAYERS}
     assert sizes == study_tapt.LAYERS
+    assert set(study.schema("encoders/lamar")["properties"]["size"]["enum"]) == set(sizes)
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,11 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert set(planned) == {
         "make_rows", "make_split", "make_panel", "embed", "train_head", "predict_head", "train_baseline",
         "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history", "audit_split",
-        "plot_audit",
+        "plot_audit", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
+        "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation", "interpretation_truth",
+        "summarise_interpretation",
     }  # fmt: skip
-    assert planned["embed"] == 2 and planned["train_head"] == 14
+    assert planned["embed"] == 2 and planned["train_head"] == 20
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
