@@ -110,7 +110,7 @@ def test_bad_settings_are_named(spec, message, tmp_path):
 
 def test_broken_weights_are_refused(tmp_path):
     (tmp_path / "weights.npz").write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match="not the weights of a k-mer ridge"):
+    with pytest.raises(InputError, match="not the weights of a k-mer regression"):
         kmer_ridge.load(tmp_path, {})
     np.savez(tmp_path / "weights.npz", k=[1], weights=np.ones(5), intercept=0.0)
     with pytest.raises(InputError, match=r"shape \(5,\) for k \[1\]"):

@@ -45,11 +45,17 @@ def train(train, val, construct, spec, seed, directory):
 
 def load(directory, record):
     """``predict(inserts, strand="forward") -> float64 (N,)``, the same for both strands."""
+    logits = scorer(directory)
+    return lambda inserts, strand="forward": expit(logits(inserts, strand))
+
+
+def scorer(directory):
+    """``logits(inserts, strand) -> float64 (N,)`` of the fit in a folder."""
     details = read_details(directory)
 
-    def predict(inserts, strand="forward"):
+    def logits(inserts, strand):
         check_strand(strand)
         content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
-        return expit(details["slope"] * content + details["intercept"])
+        return details["slope"] * content + details["intercept"]
 
-    return predict
+    return logits

@@ -14,8 +14,8 @@ from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from s2f.baselines import check_keys, check_strand, write_details
-from s2f.baselines.kmer_ridge import BLOCK, counts, features, reverse_columns, score
+from s2f.baselines import check_keys, write_details
+from s2f.baselines.kmer_ridge import counts, features, score, scorer
 from s2f.files import InputError
 from s2f.predictions import auroc
 
@@ -95,26 +95,6 @@ def train(train, val, construct, spec, seed, directory):
 
 
 def load(directory, record):
-    """``predict(inserts, strand="forward") -> float64 (N,)``; `reverse` counts the reverse complement of the insert.
-
-    Raises `InputError` when `weights.npz` is missing, broken or not finite.
-    """
-    path = Path(directory) / "weights.npz"
-    try:
-        with np.load(path, allow_pickle=False) as saved:
-            sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
-    if weights.shape != (sum(4**k for k in sizes),) or not np.isfinite([*weights, intercept]).all():
-        raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
-    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
-
-    def predict(inserts, strand="forward"):
-        check_strand(strand)
-        out = np.empty(len(inserts))  # float32 would tie probabilities near 1
-        for start in range(0, len(inserts), BLOCK):
-            block = inserts[start : start + BLOCK]
-            out[start : start + BLOCK] = expit(score(block, sizes, of_strand[strand], intercept))
-        return out
-
-    return predict
+    """``predict(inserts, strand="forward") -> float64 (N,)``, see `kmer_ridge.scorer`; float32 would tie near 1."""
+    scores = scorer(directory)
+    return lambda inserts, strand="forward": expit(scores(inserts, strand))

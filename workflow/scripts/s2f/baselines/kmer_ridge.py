@@ -163,7 +163,13 @@ def score(inserts, sizes, weights, intercept):
 
 
 def load(directory, record):
-    """``predict(inserts, strand="forward") -> float32 (N,)``; `reverse` counts the reverse complement of the insert.
+    """``predict(inserts, strand="forward") -> float32 (N,)``, see `scorer`."""
+    scores = scorer(directory)
+    return lambda inserts, strand="forward": scores(inserts, strand).astype(np.float32)
+
+
+def scorer(directory):
+    """``scores(inserts, strand) -> float64 (N,)`` of the weights in a folder; `reverse` counts the reverse complement.
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
     """
@@ -172,17 +178,14 @@ def load(directory, record):
         with np.load(path, allow_pickle=False) as saved:
             sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not the weights of a k-mer ridge ({error}); train this model again") from None
+        raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
     if weights.shape != (sum(4**k for k in sizes),) or not np.isfinite([*weights, intercept]).all():
         raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
     of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
 
-    def predict(inserts, strand="forward"):
+    def scores(inserts, strand):
         check_strand(strand)
-        out = np.empty(len(inserts), np.float32)
-        for start in range(0, len(inserts), BLOCK):
-            block = inserts[start : start + BLOCK]
-            out[start : start + BLOCK] = score(block, sizes, of_strand[strand], intercept)
-        return out
+        blocks = (inserts[start : start + BLOCK] for start in range(0, len(inserts), BLOCK))
+        return np.concatenate([[], *(score(block, sizes, of_strand[strand], intercept) for block in blocks)])
 
-    return predict
+    return scores

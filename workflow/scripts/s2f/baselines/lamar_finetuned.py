@@ -63,7 +63,7 @@ def train(train, val, construct, spec, seed, directory):
 
 
 def load(directory, record):
-    """``predict(inserts, strand="forward") -> float32 (N,)``: probabilities, or values of a regression.
+    """``predict(inserts, strand="forward") -> float64 (N,)``: probabilities, or values of a regression.
 
     The construct is that of `record`. Raises `InputError` when it has another length than in training, and when the
     weights are not the file that was written, or do not fit.
@@ -79,7 +79,7 @@ def load(directory, record):
     def predict(inserts, strand="forward"):
         check_strand(strand)
         if not len(inserts):
-            return np.empty(0, np.float32)
+            return np.empty(0)
         codes = construct.assemble(inserts)
         ids = tokenizer.ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
         return finetuning.predict(model, ids, settings, details["centre"], details["scale"])

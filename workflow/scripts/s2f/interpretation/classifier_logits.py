@@ -3,10 +3,6 @@
 A probability near 0 or 1 has lost its digits, so the logit is computed anew and not from it.
 """
 
-from pathlib import Path
-
-import numpy as np
-
 from s2f import baselines, dna
 from s2f.construct import Construct
 
@@ -20,24 +16,15 @@ def of(kind, directory, record):
 
 
 def _gc(directory, record):
-    from s2f.baselines.gc import gc_content
+    from s2f.baselines.gc import scorer
 
-    details = baselines.read_details(directory)
-
-    def logits(inserts, strand):
-        content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
-        return details["slope"] * content + details["intercept"]
-
-    return logits
+    return scorer(directory)
 
 
 def _kmer_logistic(directory, record):
-    from s2f.baselines.kmer_ridge import reverse_columns, score
+    from s2f.baselines.kmer_ridge import scorer
 
-    with np.load(Path(directory) / "weights.npz", allow_pickle=False) as saved:
-        sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
-    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
-    return lambda inserts, strand: score(inserts, sizes, of_strand[strand], intercept)
+    return scorer(directory)
 
 
 def _lamar_finetuned(directory, record):
