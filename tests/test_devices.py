@@ -11,7 +11,7 @@ COUNT = """
 import json, os, sys
 from pathlib import Path
 from s2f import devices
-devices.use_threads(int(sys.argv[1]))
+devices.keep_to_share(int(sys.argv[1]))
 os.environ["JAX_PLATFORMS"] = "cpu"
 import jax, jax.numpy as jnp, torch
 jnp.ones((300, 300)) @ jnp.ones((300, 300))
@@ -36,8 +36,36 @@ def test_jax_and_torch_keep_to_the_threads(count, monkeypatch):
 def test_too_late_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(RuntimeError, match="must be called before jax is imported"):
-        devices.use_threads(2)
+        devices.keep_to_share(2)
     monkeypatch.delitem(sys.modules, "jax")
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     with pytest.raises(ValueError, match="threads is 0, expected 1 or more"):
-        devices.use_threads(0)
+        devices.keep_to_share(0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "preallocate"),
+    [
+        ({}, "false"),  # a workstation: other programs may want the card
+        ({"CUDA_VISIBLE_DEVICES": "0"}, "false"),
+        ({"SLURM_JOB_GPUS": "1", "CUDA_VISIBLE_DEVICES": "1"}, None),  # JAX's own choice
+        ({"SLURM_STEP_GPUS": "0"}, None),
+        ({"SLURM_JOB_GPUS": "0", "SLURM_SHARDS_ON_NODE": "2"}, "false"),
+        ({"SLURM_JOB_GPUS": "0", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "50"}, "false"),
+        ({"XLA_PYTHON_CLIENT_PREALLOCATE": "true"}, "true"),  # what the user says counts
+    ],
+)
+def test_a_card_that_may_be_shared_is_not_taken_whole(environment, preallocate, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(environment))
+    monkeypatch.setattr(sys, "modules", {name: m for name, m in sys.modules.items() if name not in ("jax", "torch")})
+    devices.keep_to_share(1)
+    assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == preallocate
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == environment.get("CUDA_VISIBLE_DEVICES")  # read, never set
+
+
+def test_report_is_out_before_a_job_can_be_killed():
+    code = "import os; from s2f import devices; devices.print_report(); os.kill(os.getpid(), 9)"
+    environment = dict(os.environ, PYTHONPATH=":".join(sys.path))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == -9
+    assert json.loads(done.stdout)["device"] == "cpu"

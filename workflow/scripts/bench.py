@@ -9,9 +9,8 @@ all alike. Embeddings are random, rows are random.
 """
 
 import argparse
-import json
 
-from s2f.devices import report, use_threads
+from s2f.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
@@ -39,13 +38,13 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes and one turn: does it run?")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     # JAX reads the thread count once
     from bench_parts import cache_building, head_training, interpretation, machine, row_reading
     from s2f import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
-    print(json.dumps(report()))
+    print_report()
     limits = machine.limits(a.quick)
     alone = machine.Turns({limit.name: limit.run for limit in limits}, repeats)
     for limit in limits:

@@ -92,9 +92,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    from s2f.devices import use_threads
+    from s2f.devices import keep_to_share
 
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from s2f.files import read_table
 
     table = read_table(a.table, ["sequence"], separator=",") if a.table else None

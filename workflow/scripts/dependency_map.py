@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from s2f.devices import report, use_threads
+from s2f.devices import keep_to_share, print_report, report
 from s2f.files import read_table, run
 from s2f.panels import panel_rows
 from s2f.rows import TASKS, read_rows
@@ -22,7 +22,7 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from tqdm import tqdm
 
     from s2f import provenance
@@ -31,7 +31,7 @@ def main():
     rows = panel_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.panel))
     rows = map_files.select(rows, a.task, a.first, a.ids)
     model = dependency_map.build(a.encoder_spec)
-    print(json.dumps(report()), flush=True)
+    print_report()
     forwards = int((3 * rows["sequence"].str.len() + 1).sum())
     print(f"{len(rows)} sequences, {forwards:,} forward passes; {a.encoder} ({model.provenance})", flush=True)
     maps = dependency_map.maps(model, rows["sequence"].tolist(), rows["row_id"].tolist())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from s2f.cache import DTYPES, STRANDS
 from s2f.construct import Construct
-from s2f.devices import report, use_threads
+from s2f.devices import keep_to_share, print_report
 from s2f.files import run, write_json
 from s2f.rows import read_rows
 
@@ -27,12 +27,12 @@ def main():
     a = parser.parse_args()
     if not len(set(a.strands)) == len(a.strands) == len(a.out) == len(a.manifests):
         parser.error("give each strand once, with one cache and one manifest")
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from s2f import embedding, encoders  # an encoder imports JAX or torch, which read the thread count once
 
     rows = read_rows(a.rows, columns=["row_id", "sequence"])
     encoder = encoders.build(a.encoder_spec)
-    print(json.dumps(report()), flush=True)
+    print_report()
     construct = Construct.from_spec(a.construct)
     paths = dict(zip(a.strands, a.out, strict=True))
     made = embedding.build_strands(paths, rows, encoder, a.encoder, construct, a.shift, a.dtype)

@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 
-from s2f.devices import use_threads
+from s2f.devices import keep_to_share, print_report
 from s2f.files import read_table, run
 from s2f.interpretation.methods import METHODS
 from s2f.rows import read_rows
@@ -25,13 +25,14 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions, models, mutagenesis
     from s2f.interpretation.selection import chosen_rows
 
     rows = chosen_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.selection))
-    scorer = models.load(a.model, a.encoder_spec, len(rows))
+    scorer = models.load(a.model, a.encoder_spec, len(rows))  # imports JAX or torch
+    print_report()
     scorer.check(rows, a.rows, a.settings.get("width", mutagenesis.WIDTH) if a.method == "window" else 1)
     found = attributions.attribute_all(scorer, a.method, rows, a.settings, a.study_seed)
     about = attributions.describe(scorer, a.method, a.settings, a.study_seed, a.unit)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from s2f.devices import use_threads
+from s2f.devices import keep_to_share, print_report
 from s2f.files import run, write_table
 
 
@@ -15,9 +15,10 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from s2f.interpretation import isoscore  # NumPy reads the thread count once
 
+    print_report()
     table = isoscore.table(a.caches, a.levels)
     print(table[["encoder", "level", "isoscore", "isotropic", "n", "d", "note"]].to_string(index=False), flush=True)
     write_table(a.out, table)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from s2f import baselines
 from s2f.checkpoint import read_record
-from s2f.devices import use_threads
+from s2f.devices import keep_to_share, print_report
 from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
 from s2f.predictions import prediction_table, strands
@@ -21,10 +21,12 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     record = read_record(a.model)
+    kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
+    print_report()
     rows = panel_rows(read_rows(a.rows), read_table(a.panel))
-    predict = baselines.get(record["kind"]).load(Path(a.model), record)
+    predict = kind.load(Path(a.model), record)
     inserts = list(rows["sequence"])
     by_strand = {strand: predict(inserts, strand) for strand in strands(record["strand_rule"])}
     write_table(a.out, prediction_table(rows, by_strand, record["strand_rule"]))

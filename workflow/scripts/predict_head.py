@@ -3,7 +3,7 @@
 import argparse
 
 from s2f.checkpoint import check_record, read_record
-from s2f.devices import use_threads
+from s2f.devices import keep_to_share, print_report
 from s2f.files import read_table, run, write_table
 from s2f.panels import panel_rows
 from s2f.predictions import prediction_table
@@ -20,11 +20,12 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from s2f.examples import open_views
     from s2f.training import Head
     from s2f.weights import load_head
 
+    print_report()
     record = read_record(a.model, kind="head")
     rows = read_rows(a.rows)
     sequences = sequences_sha256(rows["row_id"], rows["sequence"])

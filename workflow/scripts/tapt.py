@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.devices import report, use_threads
+from s2f.devices import keep_to_share, print_report, report
 from s2f.files import atomic, remove, run, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import rows_sha256
@@ -26,10 +26,10 @@ def main():
     a = parser.parse_args()
     if len(a.rows) != len(a.split):
         parser.error(f"{len(a.rows)} --rows and {len(a.split)} --split, expected one split for each")
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     from s2f.language_model import folder, tapt, windows  # torch reads the thread count once
 
-    print(json.dumps(report()), flush=True)
+    print_report()
     settings = tapt.Settings.from_spec(a.spec)
     parts = windows.of_datasets(list(zip(a.rows, a.split, strict=True)), settings.positives)
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)

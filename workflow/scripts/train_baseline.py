@@ -8,7 +8,7 @@ import pandas as pd
 from s2f import baselines
 from s2f.checkpoint import write_record
 from s2f.construct import Construct
-from s2f.devices import report, use_threads
+from s2f.devices import keep_to_share, print_report, report
 from s2f.files import atomic, run, write_table
 from s2f.provenance import derived_seed
 from s2f.rows import read_rows
@@ -34,15 +34,15 @@ def main():
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
     a = parser.parse_args()
-    use_threads(a.threads)
-    print(json.dumps(report()))
+    keep_to_share(a.threads)
+    kind = baselines.get(a.kind)  # may import torch, which reads the thread count once
+    print_report()
     parts = parts_of(read_rows(a.rows), a.split)
     construct = Construct.from_spec(a.construct)
     # by kind, not by name: variants of a kind differ in their settings alone
     seed = derived_seed(a.study_seed, "baseline", a.dataset, a.split_name, a.kind, a.seed)
     with atomic(a.model) as folder:
         folder.mkdir()
-        kind = baselines.get(a.kind)
         history, validation = kind.train(parts["train"], parts["val"], construct, a.spec, seed, folder)
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(

@@ -7,7 +7,7 @@ import json
 from s2f import augmentation
 from s2f.checkpoint import head_name, write_record
 from s2f.construct import Construct
-from s2f.devices import memory_for_data, report, use_threads
+from s2f.devices import keep_to_share, memory_for_data, print_report, report
 from s2f.files import InputError, atomic, run, write_table
 from s2f.predictions import check_classes
 from s2f.provenance import derived_seed
@@ -37,13 +37,13 @@ def main():
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
     parser.add_argument("--histories", required=True, nargs="+", help="table of epochs to write, per head")
     a = parser.parse_args()
-    use_threads(a.threads)
+    keep_to_share(a.threads)
     # these load JAX, which reads the thread count once
     from s2f.examples import Examples, open_views
     from s2f.training import PACKAGES, TrainingSpec, train_heads
     from s2f.weights import save_head
 
-    print(json.dumps(report()))
+    print_report()
     rows = read_rows(a.rows)
     parts, construct = parts_of(rows, a.split), Construct.from_spec(a.construct)
     if a.task == "classification":

@@ -1,28 +1,46 @@
-"""The machine a program runs on: limit its threads, and say what it has. Imports neither JAX nor torch by itself."""
+"""The machine a program runs on: keep to a share of it, say what it has. Imports neither JAX nor torch by itself."""
 
+import json
 import os
 import platform
 import sys
 
 
-def use_threads(count):
-    """Limit the computing threads of this process to `count`. Call it before JAX or torch is imported.
+def keep_to_share(threads):
+    """Limit this process to `threads` computing threads and, where its GPU may be another's too, to the GPU memory that
+    it needs. Call it before JAX or torch is imported.
 
     What each library listens to, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: the thread pool of XLA on CPU
     has NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread
     computes); torch, and the OpenBLAS of numpy if numpy comes later, have OMP_NUM_THREADS, which Snakemake too sets for
     its jobs. Binding to cores would work too, but then all jobs of a machine would crowd its first cores.
+    JAX takes three quarters of a card when it starts, unless XLA_PYTHON_CLIENT_PREALLOCATE says otherwise: right for a
+    card that a scheduler gave to this job alone; on a workstation it would keep every other program from the card.
     Raises `RuntimeError` when it comes too late to count, `ValueError` for less than one thread.
     """
     late = [name for name in ("jax", "torch") if name in sys.modules]
     if late:
-        raise RuntimeError(f"use_threads must be called before {late[0]} is imported")
-    if count < 1:
-        raise ValueError(f"threads is {count}, expected 1 or more")
+        raise RuntimeError(f"keep_to_share must be called before {late[0]} is imported")
+    if threads < 1:
+        raise ValueError(f"threads is {threads}, expected 1 or more")
     for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(count)
+        os.environ[name] = str(threads)
     # torch's threads wait at barriers by spinning: beside another busy process that was seen to slow training 35-fold
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if not has_own_gpu():
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def has_own_gpu():
+    """Whether SLURM gave this job whole GPUs, not shards of one nor a share through MPS (`man sbatch`, `man srun`)."""
+    given = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS"} & set(os.environ)
+    shared = {"SLURM_SHARDS_ON_NODE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"} & set(os.environ)
+    return bool(given) and not shared
+
+
+def print_report():
+    """Print `report()` as the first line of a log; at once, as a job that is killed does not empty its buffer."""
+    print(json.dumps(report()), flush=True)
 
 
 def report():
