@@ -1,10 +1,11 @@
 """Run a small study through a real SLURM, cancel a job, let one outgrow its memory, and compare with a local run.
 
-    python tests/on_slurm.py FOLDER
+    python tests/on_slurm.py FOLDER [--conda-prefix ENVIRONMENTS]
 
 Made for a cluster of one's own with partitions `cpu` (the default) and `gpu`, two GPUs (fake ones will do) and nodes
-that declare 64 GB; `.ci/slurm` starts one. It submits some twenty jobs from a copy of the checkout in FOLDER, which
-must not exist, and prints them as a table. Some three minutes on two idle cores; ends by itself at the limit.
+that declare 64 GB; `.ci/slurm` starts one. It submits some sixty jobs from a copy of the checkout in FOLDER, which
+must not exist, and prints them as a table. Ends by itself at the limit. With a folder for conda environments the jobs
+run in those, while the local run stays in the environment of this program: both must give the same table.
 """
 
 import argparse
@@ -50,6 +51,7 @@ STUDY = {
             "splits": ["random"],
             "panels": {"id": {"kind": "rows"}},
             "against": "gc",
+            "series": "proteins",
         },
     },
     "constructs": {
@@ -85,10 +87,19 @@ STUDY = {
     "dependency_maps": [{"datasets": ["simulated_rbp"], "encoders": ["lamar.layer04"], "panel": "id", "rows": 1}],
     "isoscore": {"datasets": ["simulated_rbp"]},
 }  # fmt: skip
+# a second protein, for the comparison over the datasets of a series
+STUDY["datasets"]["simulated_rbp2"] = dict(
+    STUDY["datasets"]["simulated_rbp"], source={"kind": "simulated_rbp", "rows": 200, "length": 41, "seed": 1}
+)
+STUDY["models"].append({"datasets": ["simulated_rbp2"], "baselines": ["gc"]})
+# the rules that stand in for `embed_strand` and `train_head` with these settings: a run of its own, at the same time
+TOGETHER = {"cache": {"strands": "together"}, "train_together": True}
+TOGETHER_TARGET = "results/tiny/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1/best_model"
 # what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
 LAB = {
     "slurm-partition-config": "profiles/slurm/partitions.yaml",
     "slurm-init-seconds-before-status-checks": 1,
+    "slurm-keep-successful-logs": True,  # they say whether an environment was activated
     "set-resources": {OUTGROWN: {"mem_mb": f"attempt * {MEMORY}"}},
 }
 
@@ -97,26 +108,38 @@ def main():
     """Run, check, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder to make and to work in")
-    parser.add_argument("--limit", type=int, default=480, help="seconds after which it gives up")
+    parser.add_argument("--conda-prefix", type=Path, help="folder for conda environments: SLURM's jobs run in them")
+    parser.add_argument("--limit", type=int, default=900, help="seconds after which it gives up")
     arguments = parser.parse_args()
     folder, end = arguments.folder.resolve(), time.monotonic() + arguments.limit
     if not shutil.which("sinfo"):
         sys.exit("SLURM is not on this machine: there is no sinfo on the path")
     checkout = set_up(folder)
-    command = [sys.executable, "-m", "snakemake", "--configfile", str(folder / "study.yaml"), "--config"]
-    command += [f"mirror={folder}"]
+    command = [sys.executable, "-m", "snakemake", "--config", f"mirror={folder}", "--configfile"]
+    command += [str(folder / "study.yaml")]
+    cluster = ["--profile", "slurm", "--profile", str(folder / "lab.yaml")]
+    if arguments.conda_prefix:
+        cluster += ["--sdm", "conda", "--conda-prefix", str(arguments.conda_prefix.resolve())]
+    together = [str(folder / "together.yaml"), *cluster, "--directory", str(folder / "together"), "--", TOGETHER_TARGET]
     # as many threads as a job has in SLURM: sums in another order give other last digits
     runs = {
-        "slurm": start([*command, "--profile", "slurm", "--profile", str(folder / "lab.yaml")], checkout, folder),
-        "local": start([*command, "--cores", "2", "--directory", str(folder / "local")], checkout, folder),
+        "slurm": start([*command, *cluster], checkout, folder / "slurm.log"),
+        "together": start([*command, *together], checkout, folder / "together.log"),
+        "local": start(
+            [*command, "--cores", "2", "--directory", str(folder / "local")], checkout, folder / "local.log"
+        ),
     }
     cancelled = cancel(CANCELLED, checkout, end)
     for name, run in runs.items():
         finish(name, run, end, folder)
     jobs = accounting(checkout)
-    print(table(jobs))
+    beside = accounting(folder / "together")
+    print(table(jobs + beside))
     check(jobs, cancelled, checkout, folder)
-    print(f"on_slurm: {len(jobs)} jobs, all as expected, {end - time.monotonic():.0f} s before the limit")
+    check_together(beside, jobs)
+    if arguments.conda_prefix:
+        check_conda(jobs, checkout)
+    print(f"on_slurm: {len(jobs + beside)} jobs, all as expected, {end - time.monotonic():.0f} s before the limit")
 
 
 def set_up(folder):
@@ -132,15 +155,16 @@ def set_up(folder):
         sequence = "".join(random.choice(list("ACGT"), 200))
         lines.append(f"r{i},{sequence},{sequence.count('G') / 20 + random.normal():.4f},{chrom}")
     (folder / "tiny.csv").write_text("\n".join(lines) + "\n")
-    (folder / "local").mkdir()
+    (folder / "together.yaml").write_text(yaml.safe_dump(TOGETHER))
+    for name in ("local", "together"):
+        (folder / name).mkdir()
     return folder / "checkout"
 
 
-def start(command, checkout, folder):
-    """Start Snakemake; its output goes to a file in `folder`."""
+def start(command, checkout, log):
+    """Start Snakemake; its output goes to the file `log`."""
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
-    log = (folder / ("local.log" if "--directory" in command else "slurm.log")).open("w")
-    return subprocess.Popen(command, cwd=checkout, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(command, cwd=checkout, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
 
 def finish(name, run, end, folder):
@@ -165,13 +189,13 @@ def cancel(rule, checkout, end):
     sys.exit(f"no job of {rule} was seen to run")
 
 
-def accounting(checkout):
-    """What slurmctld knows of the jobs submitted from `checkout`: a list of dicts, in the order of submission."""
+def accounting(place):
+    """What slurmctld knows of the jobs submitted from folder `place`: a list of dicts, in the order of submission."""
     text = subprocess.run(["scontrol", "show", "job", "-d", "-o"], text=True, capture_output=True).stdout
     jobs = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w[\w:/]*)=(\S*)", line))
-        if fields.get("WorkDir") != str(checkout):
+        if fields.get("WorkDir") != str(place):
             continue
         jobs.append({
             "id": fields["JobId"], **re.search(r"/rule_(?P<rule>\w+)/(?P<of>.*)", fields["StdOut"]).groupdict(),
@@ -232,6 +256,22 @@ def check(jobs, cancelled, checkout, folder):
 
     tables = [(place / "results" / "compare.tsv").read_bytes() for place in (checkout, folder / "local")]
     assert tables[0] == tables[1], "compare.tsv differs between SLURM and a local run"
+
+
+def check_together(beside, jobs):
+    """The second run was done at the same time, by rules that make both strands, or all runs, in one job."""
+    states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
+    names = {"make_rows": "0", "make_split": "0", "embed": "1", "train_together_1": "1"}
+    assert states == {rule: ("COMPLETED", gpu) for rule, gpu in names.items()}, states
+    assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
+
+
+def check_conda(jobs, checkout):
+    """Each job that ended well ran in an environment, as the log of SLURM's job says."""
+    for job in jobs:
+        if job["state"] == "COMPLETED":
+            log = checkout / "logs" / "slurm" / f"rule_{job['rule']}" / job["of"]
+            assert "Activating conda environment" in log.read_text(), f"no environment: {log}"
 
 
 def minutes(text):
