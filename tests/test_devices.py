@@ -11,7 +11,7 @@ COUNT = """
 import json, os, sys
 from pathlib import Path
 from s2f import devices
-devices.keep_to_share(int(sys.argv[1]))
+devices.keep_to_share(int(sys.argv[1]), gpus=1)
 os.environ["JAX_PLATFORMS"] = "cpu"
 import jax, jax.numpy as jnp, torch
 jnp.ones((300, 300)) @ jnp.ones((300, 300))
@@ -36,11 +36,11 @@ def test_jax_and_torch_keep_to_the_threads(count, monkeypatch):
 def test_too_late_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(RuntimeError, match="must be called before jax is imported"):
-        devices.keep_to_share(2)
+        devices.keep_to_share(2, gpus=1)
     monkeypatch.delitem(sys.modules, "jax")
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     with pytest.raises(ValueError, match="threads is 0, expected 1 or more"):
-        devices.keep_to_share(0)
+        devices.keep_to_share(0, gpus=1)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_too_late_is_an_error(monkeypatch):
 def test_a_card_that_may_be_shared_is_not_taken_whole(environment, preallocate, monkeypatch):
     monkeypatch.setattr(os, "environ", dict(environment))
     monkeypatch.setattr(sys, "modules", {name: m for name, m in sys.modules.items() if name not in ("jax", "torch")})
-    devices.keep_to_share(1)
+    devices.keep_to_share(1, gpus=1)
     assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == preallocate
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == environment.get("CUDA_VISIBLE_DEVICES")  # read, never set
 
@@ -69,3 +69,35 @@ def test_report_is_out_before_a_job_can_be_killed():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == -9
     assert json.loads(done.stdout)["device"] == "cpu"
+
+
+def test_a_job_without_a_gpu_leaves_those_of_others_alone(monkeypatch):
+    code = (
+        "from s2f import devices; devices.keep_to_share(1, gpus=0); import jax, torch; "
+        "torch.cuda.is_available = lambda: True; print(jax.default_backend(), devices.torch_device())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
+    environment["PYTHONPATH"] = ":".join(sys.path)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.split() == ["cpu", "cpu"]
+
+
+def test_torch_takes_the_gpu_of_a_job_that_has_one(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    assert devices.torch_device().type == "cuda"
+
+
+@pytest.mark.parametrize("step", ["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"])
+def test_a_gpu_that_the_libraries_cannot_use_is_an_error_and_not_hours_on_the_cpu(step, monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setattr(devices, "report", lambda: {"own_gpu": devices.has_own_gpu(), "device": "cpu"})
+    devices.print_report()  # a workstation without a GPU
+    monkeypatch.setenv(step, "0")
+    with pytest.raises(devices.InputError, match=r"SLURM gave this job a GPU, but .* `accelerator: cuda`"):
+        devices.print_report()
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    devices.print_report()  # on purpose

@@ -194,7 +194,7 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
     together.write_text(yaml.safe_dump(TINY | {"seeds": [1, 2], "train_together": True}))
     history = f"{HEAD}/history.tsv"
     output = snakemake(copy, tmp_path, history, "--configfile", str(together))
-    assert jobs(output) == {"make_rows": 1, "make_split": 1, "embed": 1, "train_together_0": 1}
+    assert jobs(output) == {"make_rows": 1, "make_split": 1, "embed": 1, "train_together_boda_sum_512_512": 1}
     assert (tmp_path / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
     alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
                    for folder in (work, tmp_path))  # fmt: skip

@@ -240,7 +240,7 @@ def call(monkeypatch, module, *arguments):
 def test_programs_write_table_and_picture(tmp_path, monkeypatch):
     constant = build(tmp_path, "c", make_rows(), function=lambda codes: np.ones((len(codes), 3, 4), np.float32))
     paths = [*(build(tmp_path, name, make_rows()) for name in "ab"), constant]
-    monkeypatch.setattr(program, "keep_to_share", lambda count: None)
+    monkeypatch.setattr(program, "keep_to_share", lambda threads, gpus: None)
     out, picture = tmp_path / "isoscore.tsv", tmp_path / "isoscore.png"
     call(monkeypatch, program, "--caches", *paths, "--levels", "pooled", "tokens", "--threads", 1, "--out", out)
     table = files.read_table(out, isoscore.COLUMNS)

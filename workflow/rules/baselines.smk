@@ -38,7 +38,7 @@ rule train_baseline:
         "python -m train_baseline --rows {input.rows:q} --split {input.split:q} --construct {params.construct:q} "
         "--dataset {wildcards.dataset} --split-name {wildcards.split} --baseline {wildcards.baseline} "
         "--kind {params.kind} --seed {wildcards.seed} --study-seed {params.seed} --spec {params.spec:q} "
-        "--strand-rule {params.strand_rule} --threads {threads} --model {output.model:q} --history {output.history:q} "
+        "--strand-rule {params.strand_rule} --threads {threads} --gpus {resources.gpu} --model {output.model:q} --history {output.history:q} "
         "> {log:q} 2>&1"
 
 
@@ -68,4 +68,4 @@ rule predict_baseline:
         "Predicting {wildcards.panel} with baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         "python -m predict_baseline --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
-        "--threads {threads} --out {output:q} > {log:q} 2>&1"
+        "--threads {threads} --gpus {resources.gpu} --out {output:q} > {log:q} 2>&1"

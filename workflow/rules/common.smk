@@ -139,6 +139,11 @@ def training_code(w):
     )
 
 
+def of_views(first, function):
+    """Function of the wildcard `views` that calls `function` with the run of the same head in that place."""
+    return lambda w: function(first.at(w.views))
+
+
 def growing(amount):
     """Memory or time of a job: `amount` at first, twice and three times as much when a cluster tries it again."""
     return lambda wildcards, attempt: amount * attempt

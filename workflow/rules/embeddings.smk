@@ -52,7 +52,7 @@ rule embed:
     shell:
         "python -m embed --rows {input.rows:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
         "--construct {params.construct:q} --shift {wildcards.shift} --strands {params.strands} --dtype {params.dtype} "
-        "--threads {threads} --out {output.caches:q} --manifests {output.manifests:q} > {log:q} 2>&1"
+        "--threads {threads} --gpus {resources.gpu} --out {output.caches:q} --manifests {output.manifests:q} > {log:q} 2>&1"
 
 
 # One strand per job: for strand-specific datasets, and where two GPUs shall share the work.

@@ -11,7 +11,7 @@ TRAIN = (
     "--encoder {params.encoder_name} --encoder-spec {params.encoder:q} "
     "--augmentation {params.augmentation} --mode {params.mode:q} --heads {params.heads} --seeds {params.seeds} "
     "--study-seed {params.seed} --training {params.training:q} --strand-rule {params.strand_rule} "
-    "--threads {threads} --memory-mb {resources.mem_mb} --models {output.models:q} "
+    "--threads {threads} --gpus {resources.gpu} --memory-mb {resources.mem_mb} --models {output.models:q} "
     "--histories {output.histories:q} > {log:q} 2>&1"
 )
 
@@ -59,25 +59,38 @@ if not STUDY["train_together"]:
             TRAIN
 
 else:
-    # The same program, with the same results, once for all runs that one compiled training can hold.
-    for number, group in enumerate(study.together(STUDY)):
-        first = group[0]
+    # The same program, with the same results, once for all runs that one compiled training can hold: one rule, which a
+    # profile can name, for all places where the same heads train together.
+    for name, groups in study.rules_together(STUDY).items():
+        first = groups[0][0]
 
         rule:
             name:
-                f"train_together_{number}"
+                name
             input:
-                rows=f"results/{first.dataset}/rows.parquet",
-                split=f"results/{first.dataset}/splits/{first.split}.tsv",
-                manifests=caches_of_mode(first, "json"),
-                caches=ancient(caches_of_mode(first, "h5")),
+                rows=of_views(first, lambda run: f"results/{run.dataset}/rows.parquet"),
+                split=of_views(
+                    first, lambda run: f"results/{run.dataset}/splits/{run.split}.tsv"
+                ),
+                manifests=of_views(first, lambda run: caches_of_mode(run, "json")),
+                caches=of_views(first, lambda run: ancient(caches_of_mode(run, "h5"))),
             output:
-                models=[directory(f"results/{run.folder}/best_model") for run in group],
-                histories=[f"results/{run.folder}/history.tsv" for run in group],
+                models=[
+                    directory(
+                        f"results/{{views}}/{run.head}/seed{run.seed}/best_model"
+                    )
+                    for run in groups[0]
+                ],
+                histories=[
+                    f"results/{{views}}/{run.head}/seed{run.seed}/history.tsv"
+                    for run in groups[0]
+                ],
             log:
-                f"logs/{first.folder}/train.log",
+                f"logs/{{views}}/{first.head}/seed{first.seed}/train.log",
             benchmark:
-                f"benchmarks/{first.folder}/train.tsv"
+                f"benchmarks/{{views}}/{first.head}/seed{first.seed}/train.tsv"
+            wildcard_constraints:
+                views=one_of(group[0].views for group in groups),
             conda:
                 environment("jax")
             threads: 2
@@ -86,22 +99,27 @@ else:
                 mem_mb=growing(32000),
                 runtime=growing(240),
             params:
-                code=training_code(first),
-                dataset=first.dataset,
-                task=DATASETS[first.dataset]["task"],
-                split=first.split,
-                construct=construct_of(first.dataset),
-                encoder_name=first.encoder,
-                encoder=encoder_of_mode(first),
-                augmentation=first.augmentation,
-                mode=as_json(STUDY["augmentations"][first.augmentation]),
-                heads=[run.head for run in group],
-                seeds=[run.seed for run in group],
+                code=of_views(first, training_code),
+                dataset=of_views(first, lambda run: run.dataset),
+                task=of_views(first, lambda run: DATASETS[run.dataset]["task"]),
+                split=of_views(first, lambda run: run.split),
+                construct=of_views(first, lambda run: construct_of(run.dataset)),
+                encoder_name=of_views(first, lambda run: run.encoder),
+                encoder=of_views(first, encoder_of_mode),
+                augmentation=of_views(first, lambda run: run.augmentation),
+                mode=of_views(
+                    first,
+                    lambda run: as_json(STUDY["augmentations"][run.augmentation]),
+                ),
+                heads=[run.head for run in groups[0]],
+                seeds=[run.seed for run in groups[0]],
                 training=as_json(study.training_of(STUDY, first.head)),
-                strand_rule=DATASETS[first.dataset]["strand_rule"],
+                strand_rule=of_views(
+                    first, lambda run: DATASETS[run.dataset]["strand_rule"]
+                ),
                 seed=STUDY["seed"],
             message:
-                f"Training {len(group)} heads on {first.encoder} ({first.augmentation}) together: {first.dataset}, {first.split}"
+                f"Training {len(groups[0])} heads together: {{wildcards.views}}"
             shell:
                 TRAIN
 
@@ -127,7 +145,7 @@ rule predict_head:
         environment("jax")
     threads: 1
     resources:
-        mem_mb=growing(8000),
+        mem_mb=growing(16000),
         runtime=growing(60),
     params:
         code=lambda w: code_fingerprint("predict_head", heads.module_of(w.head)),
@@ -135,5 +153,5 @@ rule predict_head:
         "Predicting {wildcards.panel} with {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
         # small matrices: a GPU would only be taken from a job that needs it
-        "JAX_PLATFORMS=cpu python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
+        "python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
         "--caches {input.caches:q} --threads {threads} --out {output:q} > {log:q} 2>&1"

@@ -70,7 +70,7 @@ rule interpret:
     shell:
         "python -m interpret --rows {input.rows:q} --selection {input.selection:q} --panel {wildcards.panel} "
         "--model {input.model:q} --encoder-spec {params.encoder:q} --method {wildcards.method} "
-        "--settings {params.settings:q} --unit {params.unit:q} --study-seed {params.seed} --threads {threads} "
+        "--settings {params.settings:q} --unit {params.unit:q} --study-seed {params.seed} --threads {threads} --gpus {resources.gpu} "
         "--out {output:q} > {log:q} 2>&1"
 
 

@@ -35,5 +35,5 @@ rule tapt:
         "Adapting a language model to the windows of {input.rows}: {wildcards.tapt}"
     shell:
         "python -m tapt --rows {input.rows:q} --split {input.splits:q} --name {wildcards.tapt} --spec {params.spec:q} "
-        "--study-seed {params.seed} --threads {threads} --out {output.folder:q} --history {output.history:q} "
+        "--study-seed {params.seed} --threads {threads} --gpus {resources.gpu} --out {output.folder:q} --history {output.history:q} "
         "> {log:q} 2>&1"

@@ -37,7 +37,7 @@ rule dependency_map:
     shell:
         "python -m dependency_map --rows {input.rows:q} --task {params.task} --panel {input.panel:q} "
         "--first {params.first} --ids {params.ids:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
-        "--threads {threads} --out {output:q} > {log:q} 2>&1"
+        "--threads {threads} --gpus {resources.gpu} --out {output:q} > {log:q} 2>&1"
 
 
 rule measure_dependency_map:

@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes and one turn: does it run?")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
     from bench_parts import cache_building, head_training, interpretation, machine, row_reading
     from s2f import encoders

@@ -94,7 +94,7 @@ def main():
     a = parser.parse_args()
     from s2f.devices import keep_to_share
 
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, gpus=1)
     from s2f.files import read_table
 
     table = read_table(a.table, ["sequence"], separator=",") if a.table else None

@@ -20,9 +20,10 @@ def main():
     parser.add_argument("--encoder", required=True, help="name in the study")
     parser.add_argument("--encoder-spec", required=True, type=json.loads, help="encoder section of the study (JSON)")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     from tqdm import tqdm
 
     from s2f import provenance

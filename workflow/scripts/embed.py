@@ -22,12 +22,13 @@ def main():
     parser.add_argument("--strands", choices=STRANDS, nargs="+", default=["forward"], help="of the whole construct")
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="how embeddings are stored")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="caches to write (HDF5), one per strand")
     parser.add_argument("--manifests", required=True, nargs="+", type=Path, help="manifests to write (JSON), likewise")
     a = parser.parse_args()
     if not len(set(a.strands)) == len(a.strands) == len(a.out) == len(a.manifests):
         parser.error("give each strand once, with one cache and one manifest")
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     from s2f import embedding, encoders  # an encoder imports JAX or torch, which read the thread count once
 
     rows = read_rows(a.rows, columns=["row_id", "sequence"])

@@ -23,9 +23,10 @@ def main():
     parser.add_argument("--unit", required=True, help="unit of the score")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions, models, mutagenesis
     from s2f.interpretation.selection import chosen_rows

@@ -15,7 +15,7 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, gpus=0)
     from s2f.interpretation import isoscore  # NumPy reads the thread count once
 
     print_report()

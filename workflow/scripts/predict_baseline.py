@@ -19,9 +19,10 @@ def main():
     parser.add_argument("--panel", required=True, help="table of the panel")
     parser.add_argument("--model", required=True, help="folder best_model")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     record = read_record(a.model)
     kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
     print_report()

@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, gpus=0)  # a few products: quicker than the start of a GPU
     from s2f.examples import open_views
     from s2f.training import Head
     from s2f.weights import load_head

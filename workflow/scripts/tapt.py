@@ -21,12 +21,13 @@ def main():
     parser.add_argument("--spec", required=True, type=json.loads, help="section of the study (JSON)")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
     a = parser.parse_args()
     if len(a.rows) != len(a.split):
         parser.error(f"{len(a.rows)} --rows and {len(a.split)} --split, expected one split for each")
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     from s2f.language_model import folder, tapt, windows  # torch reads the thread count once
 
     print_report()

@@ -31,10 +31,11 @@ def main():
     parser.add_argument("--spec", required=True, type=json.loads, help="baseline section of the study (JSON)")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     kind = baselines.get(a.kind)  # may import torch, which reads the thread count once
     print_report()
     parts = parts_of(read_rows(a.rows), a.split)

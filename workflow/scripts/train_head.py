@@ -33,11 +33,12 @@ def main():
     parser.add_argument("--training", required=True, type=json.loads, help="training settings (JSON)")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--memory-mb", required=True, type=int, help="memory of the job in MB")
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
     parser.add_argument("--histories", required=True, nargs="+", help="table of epochs to write, per head")
     a = parser.parse_args()
-    keep_to_share(a.threads)
+    keep_to_share(a.threads, a.gpus)
     # these load JAX, which reads the thread count once
     from s2f.examples import Examples, open_views
     from s2f.training import PACKAGES, TrainingSpec, train_heads

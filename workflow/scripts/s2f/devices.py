@@ -5,10 +5,12 @@ import os
 import platform
 import sys
 
+from s2f.files import InputError
 
-def keep_to_share(threads):
-    """Limit this process to `threads` computing threads and, where its GPU may be another's too, to the GPU memory that
-    it needs. Call it before JAX or torch is imported.
+
+def keep_to_share(threads, gpus):
+    """Limit this process to `threads` computing threads, to the CPU if it has no GPU of its own (`gpus` 0), and else to
+    the GPU memory that it needs where the card may be another's too. Call it before JAX or torch is imported.
 
     What each library listens to, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: the thread pool of XLA on CPU
     has NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread
@@ -27,7 +29,9 @@ def keep_to_share(threads):
         os.environ[name] = str(threads)
     # torch's threads wait at barriers by spinning: beside another busy process that was seen to slow training 35-fold
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not has_own_gpu():
+    if not gpus:
+        os.environ["JAX_PLATFORMS"] = "cpu"
+    elif not has_own_gpu():
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
@@ -38,9 +42,27 @@ def has_own_gpu():
     return bool(given) and not shared
 
 
+def torch_device():
+    """The GPU where this process may use one, else the CPU: JAX_PLATFORMS=cpu speaks for torch, too."""
+    torch = sys.modules["torch"]
+    return torch.device("cuda" if os.environ.get("JAX_PLATFORMS") != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def print_report():
-    """Print `report()` as the first line of a log; at once, as a job that is killed does not empty its buffer."""
-    print(json.dumps(report()), flush=True)
+    """Print `report()` as the first line of a log; at once, as a job that is killed does not empty its buffer.
+
+    Raises `InputError` for a job that SLURM gave a GPU which the installed libraries cannot use: it would compute on
+    the CPU for hours, and hold the card.
+    """
+    found = report()
+    print(json.dumps(found), flush=True)
+    computes = {"jax", "torch"} & set(sys.modules) and os.environ.get("JAX_PLATFORMS") != "cpu"
+    if found["own_gpu"] and found["device"] == "cpu" and computes:
+        raise InputError(
+            "SLURM gave this job a GPU, but the JAX or torch that is installed sees none: write `accelerator: cuda` "
+            "into the study for --sdm conda, or install the builds for GPUs (README, On a cluster); to compute on the "
+            "CPU of such a node on purpose, export JAX_PLATFORMS=cpu"
+        )
 
 
 def report():
@@ -54,6 +76,7 @@ def report():
         "cores": len(os.sched_getaffinity(0)),
         "threads": os.environ.get("NPROC"),
         "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "own_gpu": has_own_gpu(),
         "device": "cpu",
         "memory": machine_memory(),
     }
@@ -66,7 +89,7 @@ def report():
     elif "torch" in sys.modules:
         torch = sys.modules["torch"]
         out["torch"] = torch.__version__
-        if torch.cuda.is_available():
+        if torch_device().type == "cuda":
             properties = torch.cuda.get_device_properties(0)
             out["device"], out["memory"] = properties.name, properties.total_memory
     return out

@@ -45,6 +45,16 @@ class Run:
         """Path of the run below the results folder."""
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
 
+    @property
+    def views(self):
+        """Dataset, split, encoder and augmentation of the run of a head, as in its path: what its training reads."""
+        return f"{self.dataset}/{self.split}/{self.encoder}/{self.augmentation}"
+
+    def at(self, views):
+        """The run of the same head and seed in another place."""
+        dataset, split, encoder, mode = views.split("/")
+        return Run(dataset, split, f"{encoder}/{mode}/{self.head}", self.seed, encoder, mode, self.head)
+
 
 def refuse_repeated_keys(path):
     """Raise `InputError` where a mapping of a YAML file names a key twice: parsers keep the last without a word.
@@ -380,6 +390,15 @@ def together(study):
             key = (run.dataset, run.split, run.encoder, run.augmentation, heads.family(run.head), settings)
             groups.setdefault(key, []).append(run)
     return list(groups.values())
+
+
+def rules_together(study):
+    """Groups of `together` by the name of the rule that trains them: the same heads and seeds, in all their places."""
+    found = {}
+    for group in together(study):
+        slugs = "_and_".join(dict.fromkeys(run.head for run in group))
+        found.setdefault(f"train_together_{slugs}".replace("-", "_"), []).append(group)
+    return found
 
 
 def trains(study, model):

@@ -23,6 +23,7 @@ import torch.nn.functional as F
 from s2f.baselines import check_keys, check_strand, read_details, write_details
 from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
 from s2f.construct import Construct
+from s2f.devices import torch_device
 from s2f.files import InputError
 from s2f.predictions import Diverged, pearson
 from s2f.provenance import derived_seed
@@ -135,7 +136,7 @@ def train(train, val, construct, spec, seed, directory):
     if len(train) < 2 or len(val) < 2:
         raise InputError(f"baseline malinois: {len(train)} training and {len(val)} validation rows, expected 2 or more")
     labels, val_labels = _labels(train, settings.outputs), _labels(val, settings.outputs)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     codes = torch.from_numpy(construct.assemble(list(train["sequence"]))).to(device)
     val_codes = torch.from_numpy(construct.assemble(list(val["sequence"]))).to(device)
     metric = "pearson" if len(settings.outputs) == 1 else "entropy_spearman"
@@ -258,4 +259,4 @@ def load_network(directory, construct, precision=None):
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
     load_weights(network, state, path)
-    return network.to("cuda" if torch.cuda.is_available() else "cpu"), settings
+    return network.to(torch_device()), settings

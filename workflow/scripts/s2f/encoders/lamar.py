@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from s2f import provenance
+from s2f.devices import torch_device
 from s2f.encoders import Encoder, check_codes, check_keys
 from s2f.files import InputError
 from s2f.language_model import configuration, loading, tokenizer
@@ -47,7 +48,7 @@ def build(spec):
     layer = spec.get("layer", layers)
     if not isinstance(layer, int) or not 0 <= layer <= layers:
         raise InputError(f"encoder lamar: layer is {layer!r}, {size} has layers 0 to {layers}")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     if attention == "flash_attention_2" and (device.type, precision) != ("cuda", "bfloat16"):
         raise InputError("encoder lamar: flash_attention_2 needs a CUDA device and precision bfloat16")
     config = configuration.make(size, attention)

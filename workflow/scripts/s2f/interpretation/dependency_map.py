@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from s2f import dna
+from s2f.devices import torch_device
 from s2f.files import InputError
 from s2f.language_model import configuration, loading, tokenizer, weights
 
@@ -69,7 +70,7 @@ def build(spec):
     config = configuration.make(size, spec.get("attention", "sdpa"))
     licence = spec.get("licence", "")
     model, origin, licence = weights.load("dependency map", spec.get("weights"), config, size, licence, "masked_lm")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     return from_model(model.to(device), spec.get("precision", "float32"), origin, licence)
 
 

@@ -13,6 +13,7 @@ from s2f import encoders
 from s2f.baselines import malinois as malinois_baseline
 from s2f.baselines import read_details
 from s2f.baselines._malinois_network import KERNELS, POOLS
+from s2f.devices import torch_device
 
 
 def alphagenome(spec, parameters, head):
@@ -53,7 +54,7 @@ def lamar(spec, parameters, head):
     config = configuration.make(size, _attention_in_float32(spec.get("attention", "sdpa")))
     model, *_ = weights.load("encoder lamar", spec.get("weights"), config, size, spec.get("licence", ""))
     layer = spec.get("layer", configuration.SIZES[size]["num_hidden_layers"])
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     model = family.truncated(model, layer).to(device).eval().requires_grad_(False)
     of_hidden = _of_jax(head, parameters)
 

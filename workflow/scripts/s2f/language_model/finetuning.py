@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from s2f.devices import torch_device
 from s2f.files import InputError
 from s2f.language_model import configuration
 from s2f.language_model.last_block import for_cls
@@ -113,7 +114,7 @@ class Tuned:
 
 def device_of(settings):
     """The torch device of a run. Raises `InputError` where it cannot compute as the settings say."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     if settings.precision == "float16" and device.type != "cuda":
         raise InputError(f"{PLACE}: precision float16 needs a CUDA device; choose bfloat16 or float32")
     if settings.attention == "flash_attention_2" and (device.type != "cuda" or settings.precision == "float32"):

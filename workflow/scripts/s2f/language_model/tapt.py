@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from s2f import files, provenance
+from s2f.devices import torch_device
 from s2f.files import InputError
 from s2f.language_model import configuration, loading, tokenizer, weights
 from s2f.language_model.masking import IGNORED, mask
@@ -105,7 +106,7 @@ def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
     `report` takes a line of text per validation. Raises `InputError` for settings that do not fit and for a loss that
     is not finite.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch_device()
     model, origin, licence = start(settings)
     identity = _identity(train_windows, val_windows, settings, seed, loading.fingerprint(model))
     model = model.to(device).train()
