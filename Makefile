@@ -14,10 +14,11 @@ all: setup
 
 setup: .venv/.ready
 
-.venv/.ready: requirements.txt constraints.txt
+.venv/.ready: requirements.txt requirements-slurm.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --requirement requirements.txt --constraint constraints.txt
+	.venv/bin/python -m pip install --quiet --requirement requirements.txt --requirement requirements-slurm.txt \
+		--constraint constraints.txt
 	@touch $@
 
 test: setup

@@ -9,7 +9,7 @@ from parsed_workflow import environments, normal, parsed_workflow, reached, rule
 
 from s2f import provenance
 
-PINNED = ("requirements.txt", "constraints.txt")
+PINNED = ("requirements.txt", "requirements-slurm.txt", "constraints.txt")
 
 
 def pins(root, *names):
@@ -49,6 +49,12 @@ def test_environment_files_pin_what_the_virtual_environment_has(root):
     for path in sorted((root / "envs").glob("*.yaml")):
         for name, version in environment(root, path).items():
             assert pinned[name] == version, f"{path.name}: {name}"
+
+
+def test_environments_come_from_one_channel(root):
+    """`nodefaults` is no channel, but conda 26.7 was seen to look for one of that name."""
+    for path in (root / "envs").glob("*.yaml"):
+        assert yaml.safe_load(path.read_text())["channels"] == ["conda-forge"], path.name
 
 
 def test_installed_versions_are_the_pinned_ones(root):
