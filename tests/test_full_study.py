@@ -4,6 +4,7 @@ import copy
 import gzip
 import zipfile
 
+import jobs_of_study
 import numpy as np
 import pytest
 import table_s2
@@ -32,6 +33,11 @@ def test_a_dry_run_lists_every_job(root, tmp_path, path):
         "compare": 1, "plot_comparison": 8, "plot_predictions": 8, "plot_history": 2, "plot_audit": 2,
         "select_sequences": 2, "interpret": 8, "plot_interpretation": 8, "summarise_interpretation": 1,
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_what_its_jobs_ask_a_cluster_for_is_what_the_docs_say(root, path):
+    assert jobs_of_study.table(jobs_of_study.jobs(path)) in (root / "docs" / "cluster.md").read_text()
 
 
 @pytest.mark.slow
