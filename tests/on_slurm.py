@@ -1,9 +1,9 @@
 """Run a small study through a real SLURM, cancel a job, let one outgrow its memory, and compare with a local run.
 
-    python tests/on_slurm.py FOLDER [--conda-prefix ENVIRONMENTS]
+    PYTHONPATH=workflow/scripts python tests/on_slurm.py FOLDER [--conda-prefix ENVIRONMENTS]
 
 Made for a cluster of one's own with partitions `cpu` (the default) and `gpu`, two GPUs (fake ones will do) and nodes
-that declare 64 GB; `.ci/slurm` starts one. It submits some sixty jobs from a copy of the checkout in FOLDER, which
+that declare 64 GB; `.ci/cluster` starts one. It submits some sixty jobs from a copy of the checkout in FOLDER, which
 must not exist, and prints them as a table. Ends by itself at the limit. With a folder for conda environments the jobs
 run in those, while the local run stays in the environment of this program: both must give the same table.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
+from parsed_workflow import parsed_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 # rules that run on the submit host: they wait for the network and compute nothing
@@ -97,10 +98,16 @@ TOGETHER = {"cache": {"strands": "together"}, "train_together": True}
 TOGETHER_TARGET = "results/tiny/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1/best_model"
 # what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
 LAB = {
-    "slurm-partition-config": "profiles/slurm/partitions.yaml",
+    "slurm-partition-config": str(
+        ROOT / "profiles" / "slurm" / "partitions.yaml"
+    ),  # whole path: for runs with --directory
     "slurm-init-seconds-before-status-checks": 1,
     "slurm-keep-successful-logs": True,  # they say whether an environment was activated
-    "set-resources": {OUTGROWN: {"mem_mb": f"attempt * {MEMORY}"}},
+    # a GPU model also for a rule whose jobs ask for none here: it must not matter to those
+    "set-resources": {
+        OUTGROWN: {"mem_mb": f"attempt * {MEMORY}", "gpu_model": "h100"},
+        "train_baseline": {"gpu_model": "h100"},
+    },
 }
 
 
@@ -109,7 +116,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="folder to make and to work in")
     parser.add_argument("--conda-prefix", type=Path, help="folder for conda environments: SLURM's jobs run in them")
-    parser.add_argument("--limit", type=int, default=900, help="seconds after which it gives up")
+    parser.add_argument("--limit", type=int, default=1500, help="seconds after which it gives up")
     arguments = parser.parse_args()
     folder, end = arguments.folder.resolve(), time.monotonic() + arguments.limit
     if not shutil.which("sinfo"):
@@ -124,19 +131,26 @@ def main():
     # as many threads as a job has in SLURM: sums in another order give other last digits
     runs = {
         "slurm": start([*command, *cluster], checkout, folder / "slurm.log"),
-        "together": start([*command, *together], checkout, folder / "together.log"),
         "local": start(
             [*command, "--cores", "2", "--directory", str(folder / "local")], checkout, folder / "local.log"
         ),
     }
-    cancelled = cancel(CANCELLED, checkout, end)
-    for name, run in runs.items():
-        finish(name, run, end, folder)
+    try:
+        cancelled = cancel(CANCELLED, checkout, end)
+        wait_for_strands(checkout, end)  # or this run's job may take the GPU of one of them
+        runs["together"] = start([*command, *together], checkout, folder / "together.log")
+        for name, run in runs.items():
+            finish(name, run, end, folder)
+    finally:
+        for run in runs.values():
+            run.kill()
     jobs = accounting(checkout)
     beside = accounting(folder / "together")
     print(table(jobs + beside))
     check(jobs, cancelled, checkout, folder)
     check_together(beside, jobs)
+    missing = {rule.name for rule in parsed_workflow(ROOT).rules} - {job["rule"] for job in jobs + beside}
+    assert missing == ON_SUBMIT_HOST | {"all"}, f"rules that ran no job: {sorted(missing)}"
     if arguments.conda_prefix:
         check_conda(jobs, checkout)
     print(f"on_slurm: {len(jobs + beside)} jobs, all as expected, {end - time.monotonic():.0f} s before the limit")
@@ -164,15 +178,15 @@ def set_up(folder):
 def start(command, checkout, log):
     """Start Snakemake; its output goes to the file `log`."""
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+    environment.pop("PYTHONPATH", None)  # of this program: the workflow sets its own
     return subprocess.Popen(command, cwd=checkout, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
 
 def finish(name, run, end, folder):
-    """Wait for a run; kill it at the limit, as SIGTERM would wait for its jobs."""
+    """Wait for a run; leave with its log where it fails or is not over at the limit."""
     try:
         code = run.wait(max(1, end - time.monotonic()))
     except subprocess.TimeoutExpired:
-        run.kill()
         code = "none at the limit"
     if code != 0:
         sys.exit(f"{(folder / f'{name}.log').read_text()[-6000:]}\n{name}: exit code {code}")
@@ -189,6 +203,16 @@ def cancel(rule, checkout, end):
     sys.exit(f"no job of {rule} was seen to run")
 
 
+def wait_for_strands(checkout, end):
+    """Wait until the jobs of both strands have started."""
+    while time.monotonic() < end:
+        jobs = [job for job in accounting(checkout) if job["rule"] == "embed_strand" and job["of"].startswith("tiny")]
+        if [job["state"] in ("RUNNING", "COMPLETED") for job in jobs] == [True, True]:
+            return
+        time.sleep(0.5)
+    sys.exit("the jobs of the two strands were not seen to run")
+
+
 def accounting(place):
     """What slurmctld knows of the jobs submitted from folder `place`: a list of dicts, in the order of submission."""
     text = subprocess.run(["scontrol", "show", "job", "-d", "-o"], text=True, capture_output=True).stdout
@@ -197,9 +221,10 @@ def accounting(place):
         fields = dict(re.findall(r"(\w[\w:/]*)=(\S*)", line))
         if fields.get("WorkDir") != str(place):
             continue
+        log = re.search(r"/rule_(?P<rule>\w+)/(?P<of>.*?)/?\d+\.log$", fields["StdOut"])
         jobs.append({
-            "id": fields["JobId"], **re.search(r"/rule_(?P<rule>\w+)/(?P<of>.*)", fields["StdOut"]).groupdict(),
-            "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "").removeprefix("gres:gpu:") or "0",
+            "id": fields["JobId"], **log.groupdict(),
+            "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "0").rpartition(":")[2],
             "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "time": fields["TimeLimit"],
             "state": fields["JobState"], "start": fields["StartTime"], "end": fields["EndTime"],
         })  # fmt: skip
@@ -238,6 +263,7 @@ def check(jobs, cancelled, checkout, folder):
         json.loads(path.read_text().splitlines()[0]) for path in sorted(checkout.glob("logs/tiny/embeddings/*/*.log"))
     ]
     assert {record["cuda_visible_devices"] for record in seen} == {"0", "1"}, f"the programs saw {seen}"
+    assert all(record["own_gpu"] for record in seen), f"JAX would have left the card to others: {seen}"
 
     # cancelled: reported, and made by a second job that asks for twice the memory and time
     of = next(job["of"] for job in jobs if job["id"] == cancelled)
@@ -261,7 +287,7 @@ def check(jobs, cancelled, checkout, folder):
 def check_together(beside, jobs):
     """The second run was done at the same time, by rules that make both strands, or all runs, in one job."""
     states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
-    names = {"make_rows": "0", "make_split": "0", "embed": "1", "train_together_1": "1"}
+    names = {"make_rows": "0", "make_split": "0", "embed": "1", "train_together_boda_sum_512_512": "1"}
     assert states == {rule: ("COMPLETED", gpu) for rule, gpu in names.items()}, states
     assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
 
@@ -270,7 +296,7 @@ def check_conda(jobs, checkout):
     """Each job that ended well ran in an environment, as the log of SLURM's job says."""
     for job in jobs:
         if job["state"] == "COMPLETED":
-            log = checkout / "logs" / "slurm" / f"rule_{job['rule']}" / job["of"]
+            log = checkout / "logs" / "slurm" / f"rule_{job['rule']}" / job["of"] / f"{job['id']}.log"
             assert "Activating conda environment" in log.read_text(), f"no environment: {log}"
 
 

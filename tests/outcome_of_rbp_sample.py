@@ -1,4 +1,4 @@
-"""Check the outcome of the RBP study against known floors: python tests/outcome_of_rbp.py results/compare.tsv."""
+"""Check the RBP sample study against known floors: python tests/outcome_of_rbp_sample.py results/compare.tsv."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Check the outcome of the sample study against known floors: python tests/outcome_of_sample.py results/compare.tsv."""
+"""Check the K562 sample study against known floors: python tests/outcome_of_k562_sample.py results/compare.tsv."""
 
 import sys
 
