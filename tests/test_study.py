@@ -2,6 +2,7 @@
 
 import copy
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -182,6 +183,35 @@ def test_jobs_that_train_together_share_all_but_seed_and_last_step():
     del config["heads"]
     groups = [{run.head for run in group} for group in study.together(study.validated(config))]
     assert {"boda-sum-16", "boda-max-16"} in groups
+
+
+def test_rules_that_train_together_have_names_of_their_heads_and_know_their_places():
+    config = changed(["seeds"], [1, 2])
+    config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16"]
+    checked = study.validated(config)
+    rules = study.rules_together(checked)
+    assert set(rules) == {"train_together_boda_max_16_and_boda_sum_16", "train_together_boda_center_16"}
+    assert sorted(run.folder for groups in rules.values() for group in groups for run in group) == sorted(
+        run.folder for run in study.runs(checked) if run.head
+    )
+    run = rules["train_together_boda_center_16"][0][0]
+    assert run.at(run.views) == run
+    other = run.at("mpra2/random/kmer4/full")
+    assert (other.folder, other.encoder) == ("mpra2/random/kmer4/full/boda-center-16/seed1", "kmer4")
+
+
+def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sections = {
+        "encoders": {"a": {"weights": {"path": "here"}}, "b": {"weights": {"path": "gone"}}, "c": {}},
+        "baselines": {"d": {"weights": {"random": 0}}, "e": {"weights": {"path": "lost/x"}}},
+        "tapt": {"f": {"start": {"path": "away"}}, "g": {"start": {"random": 0}}},
+    }
+    Path("here").mkdir()
+    expected = [
+        ("encoders.b.weights.path", "gone"), ("baselines.e.weights.path", "lost/x"), ("tapt.f.start.path", "away"),
+    ]  # fmt: skip
+    assert study.missing_weights(sections) == expected
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,15 @@ def test_literal_slurm_profile(root, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_dry_run_warns_of_what_is_not_there(root, tmp_path):
+    study = root / "config" / "studies" / "k562_full.yaml"
+    asked = ["--dry-run", "--configfile", str(study), "--set-resources", "train_haed:mem_mb=9", "embed:mem_mb=9"]
+    output = snakemake(root, tmp_path, *asked, "--", "results/k562_gosai/rows.parquet")
+    assert "encoders.alphagenome.weights.path: resources/alphagenome is not there yet" in output
+    assert "this study has no rule 'train_haed'" in output and "no rule 'embed'" not in output
+
+
+@pytest.mark.slow
 def test_lint_is_clean(root):
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--lint"], text=True, capture_output=True, cwd=root, env=ENVIRONMENT

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
@@ -21,6 +22,8 @@ try:
     STUDY = study.validated(config)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
+for key, path in study.missing_weights(STUDY):
+    logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 for section in [*ENCODERS.values(), *BASELINES.values()]:
     if "tapt" in section.get("weights", {}):  # from here on a folder

@@ -401,6 +401,15 @@ def rules_together(study):
     return found
 
 
+def missing_weights(study):
+    """(key, path) of weights that the study takes from a path where nothing is, seen from the working folder."""
+    sections = {f"{part}.{name}.weights": spec.get("weights") for part in ("encoders", "baselines")
+                for name, spec in study[part].items()}  # fmt: skip
+    sections |= {f"tapt.{name}.start": spec.get("start") for name, spec in study["tapt"].items()}
+    paths = {f"{key}.path": spec["path"] for key, spec in sections.items() if spec and "path" in spec}
+    return [(key, path) for key, path in paths.items() if not Path(path).exists()]
+
+
 def trains(study, model):
     """Whether a model is trained here in epochs, so that it has a training curve."""
     kind = study["baselines"].get(model, {}).get("kind")
