@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from parsed_workflow import parsed_workflow
 
@@ -146,6 +147,8 @@ def main():
             run.kill()
     jobs = accounting(checkout)
     beside = accounting(folder / "together")
+    for place, found in ((checkout, jobs), (folder / "together", beside)):
+        add_memory_used(found, place)
     print(table(jobs + beside))
     check(jobs, cancelled, checkout, folder)
     check_together(beside, jobs)
@@ -225,10 +228,33 @@ def accounting(place):
         jobs.append({
             "id": fields["JobId"], **log.groupdict(),
             "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "0").rpartition(":")[2],
-            "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "time": fields["TimeLimit"],
+            "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "used": "", "time": fields["TimeLimit"],
             "state": fields["JobState"], "start": fields["StartTime"], "end": fields["EndTime"],
         })  # fmt: skip
     return sorted(jobs, key=lambda job: int(job["id"]))
+
+
+def add_memory_used(jobs, place):
+    """Add the largest resident memory in MB, as Snakemake's benchmark of each job says; a job that failed has none."""
+    measured = {}
+    for path in place.glob("benchmarks/**/*.tsv"):
+        measured[path.relative_to(place).as_posix()] = pd.read_csv(path, sep="\t")["max_rss"][0]
+    patterns = {rule.name: str(rule.benchmark) for rule in parsed_workflow(ROOT).rules if rule.benchmark}
+    first = TOGETHER_TARGET.split("/")[5:7]
+    patterns["train_together_boda_sum_512_512"] = "/".join(["benchmarks", "{views}", *first, "train.tsv"])
+    for job in jobs:
+        parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[job["rule"]])  # at wildcards, which may have constraints
+        pattern = "(.+)".join(map(re.escape, parts))
+        for path, used in measured.items():
+            match = re.fullmatch(pattern, path)
+            # SLURM's log is called by the wildcards, in another order than here
+            if match and job["state"] == "COMPLETED" and letters(*match.groups()) == letters(job["of"]):
+                job["used"] = f"{used:.0f}"
+
+
+def letters(*texts):
+    """The characters of texts but separators, sorted."""
+    return sorted("".join(texts).replace("_", "").replace("/", ""))
 
 
 def table(jobs):
