@@ -102,7 +102,7 @@ def train_heads(
         keys, split = jnp.stack([jax.random.key(seed) for seed in seeds]), jax.vmap(jax.random.split, out_axes=1)
         start = jax.vmap(start)
     keys, this = split(keys)
-    state = start(this)
+    state = jax.jit(start)(this)  # one program: op by op, each of them would be compiled for itself
     runs = [_Run(slug, seed, VALIDATION[task]) for slug, seed in lanes]
     for number in range(1, spec.epochs + 1):
         began = time.perf_counter()
