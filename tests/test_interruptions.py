@@ -63,7 +63,9 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_goes_on(root, study
     shared.mkdir()
     own.mkdir()
     with running(root, shared, study) as first:
+        os.killpg(first.pid, signal.SIGSTOP)  # else it could be over before the second has started
         assert "LockException" in again(root, shared, study, check=False)
+        os.killpg(first.pid, signal.SIGCONT)
         again(root, own, study)  # another folder, the same checkout, at the same time
         code, output = finish(first)
     assert code == 0, output
