@@ -110,8 +110,8 @@ def test_one_head_is_planned_by_its_path(root, tmp_path):
 
 
 def test_literal_slurm_profile(root, tmp_path):
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv"]
-    command.append("--forceall")  # the embedded study may have been run in this checkout
+    # --forceall: the embedded study may have been run in this checkout
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv", "--forceall"]
     done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=ENVIRONMENT, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "train_head" in done.stdout + done.stderr
