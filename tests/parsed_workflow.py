@@ -18,9 +18,9 @@ REGISTERED = {
     "make_rows": ["s2f.sources"],
     "embed": ["s2f.encoders"],
     "train_head": ["s2f.heads", "s2f.augmentation", *(f"s2f.encoders.{kind}" for kind in study.IN_TRAINING)],
-    "predict_head": ["s2f.heads"],
+    "evaluate_head": ["s2f.heads"],
     "train_baseline": ["s2f.baselines"],
-    "predict_baseline": ["s2f.baselines"],
+    "evaluate_baseline": ["s2f.baselines"],
     "interpret": ["s2f.encoders", "s2f.heads", "s2f.baselines"],
 }
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from test_homology import candidate_score, score
 
 import audit_split
-import plot_audit
+import plot_split
 from s2f import audit, dna
 from s2f.files import InputError, read_table, write_table
 from s2f.rows import canonical, write_rows
@@ -243,12 +243,12 @@ def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys,
     assert "aligning 20 rows of test and val with 20 of train on 2 thread(s)" in said
     assert "share>=60" in said and "rows_of_same_locus" in said
     for name in ("a.png", "b.png"):
-        arguments = ["--audit", tmp_path / "audit.tsv", "--threshold", 60, "--title", "toy, split by hand"]
-        run(plot_audit, monkeypatch, *arguments, "--out", tmp_path / name)
+        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv", "--threshold", 60]
+        run(plot_split, monkeypatch, *arguments, "--audit-picture", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     highest = found[2].loc["v0":"v9", "best_score"].max()
-    assert {"toy, split by hand", "homologous from 60", f"val: n = 10, 0 % reach 60, highest {highest}"} <= set(texts)
+    assert {"toy, split hand", "homologous from 60", f"val: n = 10, 0 % reach 60, highest {highest}"} <= set(texts)
     share = 10 * (found[2].loc["same":, "best_score"] >= 60).sum()
     assert f"test: n = 10, {share} % reach 60, highest 200" in texts
 
@@ -265,7 +265,8 @@ def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys,
 def test_a_picture_of_another_table_is_refused(tmp_path, monkeypatch, found, change, message):
     write_table(tmp_path / "audit.tsv", change(found[1]))
     with pytest.raises(InputError, match=message):
-        run(plot_audit, monkeypatch, "--audit", tmp_path / "audit.tsv", "--title", "t", "--out", tmp_path / "a.png")
+        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv"]
+        run(plot_split, monkeypatch, *arguments, "--audit-picture", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 

@@ -8,7 +8,6 @@ import pytest
 from toy_study import Study
 
 import compare as compare_program
-import measure as measure_program
 from s2f.checkpoint import write_record
 from s2f.comparison import COLUMNS, measured_run, read_compare
 from s2f.estimates import interval, p_value
@@ -319,15 +318,6 @@ def finish(toy, run, **record):
     about |= {"strand_rule": "mean", "construct": {}, "spec": {}, "validation": {}, "parameters": 1, "licence": ""}
     write_record(folder / "best_model", {"train": toy.rows, "val": toy.rows}, ["numpy"], **{**about, **record})
     return folder
-
-
-def test_program_measure(toy, monkeypatch):
-    run, out = toy.spec["runs"][1], toy.folder / "again.tsv"
-    arguments = ["--rows", toy.folder / "rows.parquet", "--task", "regression", "--names", "id", "--kinds", "rows"]
-    arguments += ["--panels", toy.folder / "id.tsv", "--predictions", run["predictions"]["id"], "--out", out]
-    monkeypatch.setattr("sys.argv", ["measure", *map(str, arguments)])
-    measure_program.main()
-    assert out.read_bytes() == (toy.folder / "B.1.metrics.tsv").read_bytes()
 
 
 def test_program_compare(toy, monkeypatch):

@@ -29,8 +29,8 @@ def test_a_dry_run_lists_every_job(root, tmp_path, path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", str(path)))
     assert planned == {
         "download": 3, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panel": 8, "embed": 1,
-        "train_head": 36, "predict_head": 144, "train_baseline": 12, "predict_baseline": 48, "measure": 48,
-        "compare": 1, "plot_comparison": 8, "plot_predictions": 8, "plot_history": 2, "plot_audit": 2,
+        "train_head": 36, "evaluate_head": 36, "train_baseline": 12, "evaluate_baseline": 12, "compare": 1,
+        "plot_split": 2,
         "select_sequences": 2, "interpret": 8, "plot_interpretation": 8, "summarise_interpretation": 1,
     }  # fmt: skip
 

@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-import plot_comparison
-import plot_history
-import plot_predictions
+import plot_split
 from s2f import plots
 from s2f.comparison import COLUMNS
 from s2f.files import InputError, write_table
@@ -31,9 +29,9 @@ def texts(monkeypatch):
     return found
 
 
-def run(program, monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", [program.__name__, *map(str, arguments)])
-    program.main()
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr("sys.argv", ["plot_split", "--dataset", "toy", "--split", "chrom", *map(str, arguments)])
+    plot_split.main()
 
 
 def is_png(path):
@@ -71,10 +69,10 @@ def compare_table(task="regression", panel="id"):
 @pytest.mark.parametrize(("task", "panel"), [("regression", "id"), ("regression", "snv"), ("classification", "id")])
 def test_comparison_names_every_model_and_its_reason(tmp_path, monkeypatch, texts, task, panel):
     write_table(tmp_path / "compare.tsv", compare_table(task, panel))
-    arguments = ["--compare", tmp_path / "compare.tsv", "--dataset", "toy", "--split", "chrom", "--panel", panel]
+    arguments = ["--compare", tmp_path / "compare.tsv", "--names", panel]
     arguments += ["--baseline", "encoder/none/head-2", "--floors", "flat"]
     for name in ("a.png", "b.png"):
-        run(plot_comparison, monkeypatch, *arguments, "--out", tmp_path / name)
+        run(monkeypatch, *arguments, "--comparison-pictures", tmp_path / name)
     assert is_png(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     joined = "\n".join(texts)
@@ -95,9 +93,9 @@ def test_comparison_without_any_value_says_so(tmp_path, texts):
 
 def test_comparison_of_an_unknown_panel_is_refused(tmp_path, monkeypatch):
     write_table(tmp_path / "compare.tsv", compare_table())
-    arguments = ["--compare", tmp_path / "compare.tsv", "--dataset", "toy", "--split", "chrom", "--panel", "ood"]
+    arguments = ["--compare", tmp_path / "compare.tsv", "--names", "ood"]
     with pytest.raises(InputError, match="no line for panel 'ood'"):
-        run(plot_comparison, monkeypatch, *arguments, "--out", tmp_path / "a.png")
+        run(monkeypatch, *arguments, "--comparison-pictures", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 
@@ -120,27 +118,30 @@ def test_predicted_against_measured(predictions, monkeypatch, texts, kind):
     ids = rows["row_id"].to_numpy()
     panel = {"rows": {"row_id": ids}, "pairs": {"ref_row_id": ids[::2], "alt_row_id": ids[1::2]}}[kind]
     write_table(folder / "panel.tsv", pd.DataFrame(panel).assign(group="g"))
-    arguments = ["--rows", folder / "rows.parquet", "--task", "regression", "--panel", folder / "panel.tsv"]
+    arguments = ["--rows", folder / "rows.parquet", "--task", "regression", "--panels", folder / "panel.tsv"]
     write_table(folder / "flat.tsv", prediction_table(rows, {"forward": np.ones(300)}, "forward"))
-    arguments += ["--kind", kind, "--predictions", folder / "p.tsv", folder / "flat.tsv", "--labels", LONG, "flat"]
-    arguments += ["--title", "panel P"]
+    arguments += ["--kinds", kind, "--predictions", folder / "p.tsv", folder / "flat.tsv", "--models", LONG, "flat"]
+    arguments += ["--names", "P"]
     for name in ("a.png", "b.png"):
-        run(plot_predictions, monkeypatch, *arguments, "--out", folder / name)
+        run(monkeypatch, *arguments, "--prediction-pictures", folder / name)
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
     labels = rows["label"].to_numpy()
     x, y = (labels, predicted) if kind == "rows" else (np.diff(labels)[::2], np.diff(predicted)[::2])
     n, quantity = ("300 rows", "") if kind == "rows" else ("150 pairs", "effect (alt - ref), ")
     assert f"alphagenome/none/\nboda-flatten-512-512\nr = {np.corrcoef(x, y)[0, 1]:.3f}" in texts
-    assert {f"panel P\nn = {n}", "flat\nr undefined: constant predictions", "predicted = measured"} <= set(texts)
+    assert {
+        f"toy, split chrom, panel P\nn = {n}",
+        "flat\nr undefined: constant predictions",
+        "predicted = measured",
+    } <= set(texts)
     assert {f"measured {quantity}log2FC (RNA/DNA)", f"predicted {quantity}log2FC (RNA/DNA)"} <= set(texts)
 
 
-def test_predictions_need_one_label_a_file(tmp_path, monkeypatch):
-    arguments = ["--rows", "r", "--task", "regression", "--panel", "p", "--kind", "rows", "--predictions", "a", "b"]
-    with pytest.raises(InputError, match="expected a name for each of 2 files"):
-        run(
-            plot_predictions, monkeypatch, *arguments, "--labels", "x", "x", "--title", "t", "--out", tmp_path / "a.png"
-        )
+@pytest.mark.parametrize("models", [["x", "x"], ["x"], ["x", "y", "z"]])
+def test_predictions_need_one_model_a_file(tmp_path, monkeypatch, models):
+    arguments = ["--rows", "r", "--panels", "p", "--kinds", "rows", "--names", "P", "--predictions", "a", "b"]
+    with pytest.raises(InputError, match=r"for each of 1 panels as many --predictions as names, not 2"):
+        run(monkeypatch, *arguments, "--models", *models, "--prediction-pictures", tmp_path / "a.png")
 
 
 def test_constant_labels_are_drawn_too(tmp_path, texts):
@@ -155,13 +156,13 @@ def test_probabilities_by_class(predictions, monkeypatch, texts):
     write_rows(folder / "rows.parquet", rows)
     write_table(folder / "p.tsv", prediction_table(rows, {"forward": rng.random(300)}, "forward"))
     write_table(folder / "panel.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": "g"}))
-    arguments = ["--rows", folder / "rows.parquet", "--task", "classification", "--panel", folder / "panel.tsv"]
-    arguments += ["--kind", "rows", "--predictions", folder / "p.tsv", "--labels", "model A", "--title", "panel P"]
-    run(plot_predictions, monkeypatch, *arguments, "--out", folder / "a.png")
+    arguments = ["--rows", folder / "rows.parquet", "--task", "classification", "--panels", folder / "panel.tsv"]
+    arguments += ["--kinds", "rows", "--predictions", folder / "p.tsv", "--models", "model A", "--names", "P"]
+    run(monkeypatch, *arguments, "--prediction-pictures", folder / "a.png")
     positives = int(rows["label"].sum())
     assert f"positives (n = {positives})" in texts
     assert f"negatives (n = {300 - positives})" in texts
-    assert f"panel P\nn = 300 rows, prevalence {positives / 300:.3f}" in texts
+    assert f"toy, split chrom, panel P\nn = 300 rows, prevalence {positives / 300:.3f}" in texts
     assert any(text.startswith("model A\nAUROC = ") for text in texts)
 
 
@@ -180,19 +181,19 @@ def histories(folder, **columns):
 
 def test_training_curves(tmp_path, monkeypatch, texts):
     paths = histories(tmp_path)
-    arguments = ["--history", *paths, "--labels", "A", "B", "B", "--seeds", 0, 0, 1, "--title", "dataset D"]
+    arguments = ["--histories", *paths, "--history-models", "A", "B", "B", "--history-seeds", 0, 0, 1]
     for name in ("a.png", "b.png"):
-        run(plot_history, monkeypatch, *arguments, "--out", tmp_path / name)
+        run(monkeypatch, *arguments, "--training-picture", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert {"dataset D", "A", "B", "seed 0", "seed 1", "training loss", "Pearson r", "epoch"} <= set(texts)
+    assert {"toy, split chrom", "A", "B", "seed 0", "seed 1", "training loss", "Pearson r", "epoch"} <= set(texts)
 
 
 def test_training_curves_need_a_name_a_file_and_one_validation_column(tmp_path, monkeypatch):
-    rest = ["--title", "t", "--out", tmp_path / "a.png"]
+    rest = ["--training-picture", tmp_path / "a.png"]
     for labels, seeds in ((["A", "A", "B"], [0, 0, 0]), (["A", "B"], [0, 1, 2])):
-        names = ["--labels", *labels, "--seeds", *seeds]
+        names = ["--history-models", *labels, "--history-seeds", *seeds]
         with pytest.raises(InputError, match="expected another pair for each of 3 files"):
-            run(plot_history, monkeypatch, "--history", *histories(tmp_path), *names, *rest)
+            run(monkeypatch, "--histories", *histories(tmp_path), *names, *rest)
     with pytest.raises(InputError, match=r"validation columns \['val_loss', 'val_pearson'\]"):
-        names = ["--labels", "A", "A", "A", "--seeds", 0, 1, 2]
-        run(plot_history, monkeypatch, "--history", *histories(tmp_path, val_loss=1.0), *names, *rest)
+        names = ["--history-models", "A", "A", "A", "--history-seeds", 0, 1, 2]
+        run(monkeypatch, "--histories", *histories(tmp_path, val_loss=1.0), *names, *rest)

@@ -95,9 +95,9 @@ def finished(root, study, tmp_path_factory):
 def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
     assert set(planned) == {
-        "make_rows", "make_split", "make_panel", "embed", "train_head", "predict_head", "train_baseline",
-        "predict_baseline", "measure", "compare", "plot_comparison", "plot_predictions", "plot_history", "audit_split",
-        "plot_audit", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
+        "make_rows", "make_split", "make_panel", "embed", "train_head", "evaluate_head", "evaluate_head_2",
+        "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split", "plot_split_2",
+        "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
         "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation", "interpretation_truth",
         "summarise_interpretation",
     }  # fmt: skip
@@ -156,7 +156,7 @@ def test_forced_rerun_of_one_head_trains_one_head(finished, study):
     copy, work = finished
     planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run", "--forcerun", f"{HEAD}/best_model"))
     assert planned["train_head"] == 1
-    assert planned["predict_head"] == 2 and planned["measure"] == 1 and planned["compare"] == 1
+    assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
     assert "train_baseline" not in planned and "embed" not in planned
 
 
@@ -182,7 +182,7 @@ def test_code_changes_rerun_what_they_touch(finished, study):
         module.write_text(original.replace("jax.nn.relu(", "jax.nn.gelu("))
         planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
         assert planned["train_head"] == 1  # the other head lives in another module
-        assert planned["predict_head"] == 2 and planned["measure"] == 1 and planned["compare"] == 1
+        assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
         assert "embed" not in planned and "train_baseline" not in planned
     finally:
         module.write_text(original)

@@ -271,7 +271,10 @@ def test_programs_train_and_predict(tmp_path, root):
         split_name="s", baseline="tuned", kind="lamar_finetuned", seed=1, study_seed=0, spec=json.dumps(spec),
         strand_rule="forward", threads=1, model="best_model", history="history.tsv",
     )  # fmt: skip
-    run("predict_baseline", rows="rows.parquet", panel="panel.tsv", model="best_model", threads=1, out="p.tsv")
+    run(
+        "evaluate_baseline", rows="rows.parquet", task="classification", model="best_model", names="id", kinds="rows",
+        panels="panel.tsv", threads=1, predictions="p.tsv", metrics="metrics.tsv",
+    )  # fmt: skip
     history = pd.read_csv(tmp_path / "history.tsv", sep="\t")
     assert list(history) == ["epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"] and len(history) == 1
     record = json.loads((tmp_path / "best_model" / "model.json").read_text())
@@ -279,3 +282,5 @@ def test_programs_train_and_predict(tmp_path, root):
     predicted = pd.read_csv(tmp_path / "p.tsv", sep="\t")
     assert len(predicted) == 10 and predicted["prediction"].between(0, 1).all()
     assert (predicted["strand_rule"] == "forward").all()
+    metrics = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
+    assert set(metrics["panel"]) == {"id"} and (metrics["n"] == 10).all()

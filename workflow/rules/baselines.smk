@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/
-# OUTPUTS:          results/{dataset}/{split}/{baseline}/seed{seed}/best_model/, history.tsv, predictions/{panel}.tsv
+# OUTPUTS:          results/{dataset}/{split}/{baseline}/seed{seed}/best_model/, history.tsv
+#                   …/predictions/{panel}.tsv, metrics.tsv
 
 
 rule train_baseline:
@@ -42,30 +43,44 @@ rule train_baseline:
         "> {log:q} 2>&1"
 
 
-rule predict_baseline:
-    input:
-        rows="results/{dataset}/rows.parquet",
-        panel="results/{dataset}/panels/{split}/{panel}.tsv",
-        model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
-    output:
-        "results/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv",
-    log:
-        "logs/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.log",
-    benchmark:
-        "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/predictions/{panel}.tsv"
-    conda:
-        lambda w: environment_of_baseline(w.baseline)
-    threads: 2
-    resources:
-        gpu=lambda w: gpus_of(w.baseline),
-        mem_mb=growing(8000),
-        runtime=growing(120),
-    params:
-        code=lambda w: code_fingerprint(
-            "predict_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
-        ),
-    message:
-        "Predicting {wildcards.panel} with baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m predict_baseline --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
-        "--threads {threads} --gpus {resources.gpu} --out {output:q} > {log:q} 2>&1"
+for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
+
+    rule:
+        name:
+            numbered("evaluate_baseline", number)
+        input:
+            rows="results/{dataset}/rows.parquet",
+            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
+        output:
+            predictions=panel_paths(
+                "results/{dataset}/{split}/{baseline}/seed{seed}/predictions", panels
+            ),
+            metrics="results/{dataset}/{split}/{baseline}/seed{seed}/metrics.tsv",
+        log:
+            "logs/{dataset}/{split}/{baseline}/seed{seed}/evaluate.log",
+        benchmark:
+            "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/evaluate.tsv"
+        wildcard_constraints:
+            dataset=one_of(datasets),
+        conda:
+            lambda w: environment_of_baseline(w.baseline)
+        threads: 2
+        resources:
+            gpu=lambda w: gpus_of(w.baseline),
+            mem_mb=growing(8000),
+            runtime=growing(120),
+        params:
+            code=lambda w: code_fingerprint(
+                "evaluate_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
+            ),
+            task=lambda w: DATASETS[w.dataset]["task"],
+            names=panels,
+            kinds=lambda w: kinds_of_panels(w.dataset),
+        message:
+            "Evaluating baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+        shell:
+            "python -m evaluate_baseline --rows {input.rows:q} --task {params.task} --model {input.model:q} "
+            "--names {params.names} --kinds {params.kinds} --panels {input.panels:q} "
+            "--threads {threads} --gpus {resources.gpu} --predictions {output.predictions:q} "
+            "--metrics {output.metrics:q} > {log:q} 2>&1"

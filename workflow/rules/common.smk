@@ -4,7 +4,9 @@ import json
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -12,7 +14,7 @@ from snakemake.logging import logger
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from s2f import augmentation, heads, study, study_comparison, study_tapt
+from s2f import augmentation, heads, run_summary, study, study_comparison, study_tapt
 from s2f.files import InputError
 from s2f.provenance import code_fingerprint
 
@@ -34,7 +36,10 @@ K_FOLDS = [
 ]
 
 # programs are modules of workflow/scripts, also where the environment is conda's or the job is a cluster's
-shell.prefix(f"export PYTHONPATH={shlex.quote(str(SCRIPTS))} PYTHONUNBUFFERED=1; ")
+PREFIX = f"export PYTHONPATH={shlex.quote(str(SCRIPTS))} PYTHONUNBUFFERED=1; "
+if STUDY["keep_compiled"]:
+    PREFIX += "export S2F_COMPILED=.snakemake/compiled; "
+shell.prefix(PREFIX)
 
 
 def one_of(names):
@@ -158,6 +163,30 @@ def gpus_of(baseline):
     return 0 if spec["kind"] in study.FLOORS else int(study_tapt.needs_gpu(spec))
 
 
+def datasets_by_panels():
+    """{names of panels: datasets that have them}: files of a job are no function of its wildcards, so that each set of
+    panels is a rule of its own."""
+    found = {}
+    for name, dataset in DATASETS.items():
+        found.setdefault(tuple(dataset["panels"]), []).append(name)
+    return found
+
+
+def numbered(rule, number):
+    """Name of a rule that a study may need more than once: `rule`, `rule_2`, `rule_3` ..."""
+    return rule if number == 1 else f"{rule}_{number}"
+
+
+def panel_paths(folder, panels):
+    """A table in `folder` for each panel."""
+    return [f"{folder}/{panel}.tsv" for panel in panels]
+
+
+def kinds_of_panels(dataset):
+    """Kinds of the panels of a dataset, in the order of the study."""
+    return [panel["kind"] for panel in DATASETS[dataset]["panels"].values()]
+
+
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
 ]
@@ -186,24 +215,68 @@ def runs_of(dataset, split, first_seed=False, trained=False):
     return [run for run in found if not trained or study.trains(STUDY, run.model)]
 
 
+class Pictures(NamedTuple):
+    """Which pictures a dataset and split have: the `panels`; those of a `split` that was made (predictions, audit),
+    not of a k-fold as a whole; its `training` curves; its `comparison`, which folds have together.
+    """
+
+    panels: tuple
+    split: bool
+    training: bool
+    comparison: bool
+
+
+def places_by_pictures():
+    """{Pictures: pairs (dataset, split) that have these}."""
+    found = {}
+    for dataset, section in DATASETS.items():
+        compared = study_comparison.families_and_splits(STUDY, dataset)
+        for split in dict.fromkeys([*section["splits"], *compared]):
+            made = split in section["splits"]
+            trained = made and bool(runs_of(dataset, split, trained=True))
+            drawn = Pictures(tuple(section["panels"]), made, trained, split in compared)
+            found.setdefault(drawn, []).append((dataset, split))
+    return found
+
+
+def pictures_of(drawn, picture):
+    """Pictures as the outputs of a rule, each made by ``picture(name, category, caption, panel)``."""
+    found = {}
+    if drawn.split:
+        found["predictions"] = [
+            picture(f"{panel}.predictions", "Predictions", "predictions", panel)
+            for panel in drawn.panels
+        ]
+        found["audit"] = picture("audit", "Splits", "audit")
+    if drawn.comparison:
+        found["comparison"] = [
+            picture(f"{panel}.comparison", "Comparison", "comparison", panel)
+            for panel in drawn.panels
+        ]
+    if drawn.training:
+        found["training"] = picture("training", "Training", "training")
+    return found
+
+
+def dataset_before_split(places):
+    """Pattern of the wildcard `dataset` in paths …/{dataset}/{split}/…: of each dataset only with its `places`."""
+    splits = {}
+    for dataset, split in places:
+        splits.setdefault(dataset, []).append(split)
+    return "|".join(
+        f"{re.escape(dataset)}(?=/(?:{one_of(own)})/)"
+        for dataset, own in splits.items()
+    )
+
+
 def comparison_plots():
-    """All pictures of the study."""
-    pictures = []
-    for dataset, split in SPLITS:
-        folder = f"results/plots/{dataset}/{split}"
-        for panel in DATASETS[dataset]["panels"]:
-            pictures.append(f"{folder}/{panel}.predictions.png")
-        pictures += (
-            [f"{folder}/training.png"] if runs_of(dataset, split, trained=True) else []
-        )
-    for dataset in DATASETS:  # folds are shown by their mean
-        for split in study_comparison.families_and_splits(STUDY, dataset):
-            folder = f"results/plots/{dataset}/{split}"
-            pictures += [
-                f"{folder}/{panel}.comparison.png"
-                for panel in DATASETS[dataset]["panels"]
-            ]
-    return pictures
+    """All pictures of the study's datasets and splits."""
+    found = []
+    for drawn, places in places_by_pictures().items():
+        for names in pictures_of(drawn, lambda name, *_: name).values():
+            for name in [names] if isinstance(names, str) else names:
+                found += [f"results/plots/{d}/{s}/{name}.png" for d, s in places]
+    return found
 
 
 def across_results():
@@ -218,12 +291,5 @@ def audit_threshold(split):
 
 
 def audits():
-    """Leak audits of all splits, as tables and pictures."""
-    return [
-        path
-        for dataset, split in SPLITS
-        for path in (
-            f"results/{dataset}/splits/{split}.audit.tsv",
-            f"results/plots/{dataset}/{split}/audit.png",
-        )
-    ]
+    """Leak audits of all splits."""
+    return [f"results/{dataset}/splits/{split}.audit.tsv" for dataset, split in SPLITS]

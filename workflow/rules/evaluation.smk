@@ -1,42 +1,8 @@
-# REQUIRED INPUTS:  predictions of every run, rows and panels
-# OUTPUTS:          results/{dataset}/{split}/{model}/seed{seed}/metrics.tsv
-#                   results/compare.tsv, results/compare.md
+# REQUIRED INPUTS:  predictions, metrics and histories of every run, rows, panels, leak audits
+# OUTPUTS:          results/compare.tsv, results/compare.md
 #                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
 #                   results/plots/{dataset}/{split}/audit.png
-
-
-rule measure:
-    input:
-        rows="results/{dataset}/rows.parquet",
-        panels=lambda w: panels_of(w.dataset, w.split),
-        predictions=lambda w: predictions_of(
-            w.dataset, f"results/{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
-        ),
-    output:
-        "results/{dataset}/{split}/{model}/seed{seed}/metrics.tsv",
-    log:
-        "logs/{dataset}/{split}/{model}/seed{seed}/measure.log",
-    benchmark:
-        "benchmarks/{dataset}/{split}/{model}/seed{seed}/measure.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    params:
-        code=code_fingerprint("measure"),
-        task=lambda w: DATASETS[w.dataset]["task"],
-        names=lambda w: list(DATASETS[w.dataset]["panels"]),
-        kinds=lambda w: [
-            panel["kind"] for panel in DATASETS[w.dataset]["panels"].values()
-        ],
-    message:
-        "Measuring {wildcards.model}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m measure --rows {input.rows:q} --task {params.task} --names {params.names} --kinds {params.kinds} "
-        "--panels {input.panels:q} --predictions {input.predictions:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule compare:
@@ -113,141 +79,106 @@ rule compare_across:
         "--text {output.text:q} --plot {output.picture:q} > {log:q} 2>&1"
 
 
-rule plot_comparison:
-    input:
-        "results/compare.tsv",
-    output:
-        report(
-            "results/plots/{dataset}/{split}/{panel}.comparison.png",
-            category="Comparison",
-            labels={"dataset": "{dataset}", "split": "{split}", "panel": "{panel}"},
-            caption="../report/comparison.rst",
-        ),
-    log:
-        "logs/plots/{dataset}/{split}/{panel}.comparison.log",
-    benchmark:
-        "benchmarks/plots/{dataset}/{split}/{panel}.comparison.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
-    params:
-        code=code_fingerprint("plot_comparison"),
-        baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
-        floors=study_comparison.floors(STUDY),
-    message:
-        "Plotting the comparison on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m plot_comparison --compare {input:q} --dataset {wildcards.dataset} --split {wildcards.split} "
-        "--panel {wildcards.panel} --baseline {params.baseline:q} --floors {params.floors:q} --out {output:q} "
-        "> {log:q} 2>&1"
+def picture(name, category, caption, panel="all"):
+    """Path of one picture of a dataset and split, with its place in the report."""
+    return report(
+        f"results/plots/{{dataset}}/{{split}}/{name}.png",
+        category=category,
+        labels={"dataset": "{dataset}", "split": "{split}", "panel": panel},
+        caption=f"../report/{caption}.rst",
+    )
 
 
-rule plot_predictions:
-    input:
-        rows="results/{dataset}/rows.parquet",
-        panel="results/{dataset}/panels/{split}/{panel}.tsv",
-        predictions=lambda w: [
-            f"results/{run.folder}/predictions/{w.panel}.tsv"
-            for run in runs_of(w.dataset, w.split, first_seed=True)
-        ],
-    output:
-        report(
-            "results/plots/{dataset}/{split}/{panel}.predictions.png",
-            category="Predictions",
-            labels={"dataset": "{dataset}", "split": "{split}", "panel": "{panel}"},
-            caption="../report/predictions.rst",
-        ),
-    log:
-        "logs/plots/{dataset}/{split}/{panel}.predictions.log",
-    benchmark:
-        "benchmarks/plots/{dataset}/{split}/{panel}.predictions.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(15),
-    params:
-        code=code_fingerprint("plot_predictions"),
-        task=lambda w: DATASETS[w.dataset]["task"],
-        kind=lambda w: DATASETS[w.dataset]["panels"][w.panel]["kind"],
-        labels=lambda w: [
-            run.model for run in runs_of(w.dataset, w.split, first_seed=True)
-        ],
-        unit=lambda w: DATASETS[w.dataset]["measured"],
-    message:
-        "Plotting predicted against measured on {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m plot_predictions --rows {input.rows:q} --task {params.task} --panel {input.panel:q} "
-        "--kind {params.kind} --predictions {input.predictions:q} --labels {params.labels:q} "
-        "--title '{wildcards.dataset}, split {wildcards.split}, panel {wildcards.panel}' --unit {params.unit:q} "
-        "--out {output:q} > {log:q} 2>&1"
+# Which pictures there are depends on the dataset and split (`places_by_pictures`), so that each set of them is a rule.
+for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
 
-
-rule plot_history:
-    input:
-        lambda w: [
-            f"results/{run.folder}/history.tsv"
-            for run in runs_of(w.dataset, w.split, trained=True)
-        ],
-    output:
-        report(
-            "results/plots/{dataset}/{split}/training.png",
-            category="Training",
-            labels={"dataset": "{dataset}", "split": "{split}", "panel": "all"},
-            caption="../report/training.rst",
-        ),
-    log:
-        "logs/plots/{dataset}/{split}/training.log",
-    benchmark:
-        "benchmarks/plots/{dataset}/{split}/training.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
-    params:
-        code=code_fingerprint("plot_history"),
-        labels=lambda w: [
-            run.model for run in runs_of(w.dataset, w.split, trained=True)
-        ],
-        seeds=lambda w: [run.seed for run in runs_of(w.dataset, w.split, trained=True)],
-    message:
-        "Plotting training curves: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m plot_history --history {input:q} --labels {params.labels:q} --seeds {params.seeds} "
-        "--title '{wildcards.dataset}, split {wildcards.split}' --out {output:q} > {log:q} 2>&1"
-
-
-rule plot_audit:
-    input:
-        "results/{dataset}/splits/{split}.audit.tsv",
-    output:
-        report(
-            "results/plots/{dataset}/{split}/audit.png",
-            category="Splits",
-            labels={"dataset": "{dataset}", "split": "{split}", "panel": "all"},
-            caption="../report/audit.rst",
-        ),
-    log:
-        "logs/plots/{dataset}/{split}/audit.log",
-    benchmark:
-        "benchmarks/plots/{dataset}/{split}/audit.tsv"
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
-    params:
-        code=code_fingerprint("plot_audit"),
-        threshold=lambda w: audit_threshold(w.split),
-    message:
-        "Plotting the leak audit: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m plot_audit --audit {input:q} --threshold {params.threshold} "
-        "--title '{wildcards.dataset}, split {wildcards.split}' --out {output:q} > {log:q} 2>&1"
+    rule:
+        name:
+            numbered("plot_split", number)
+        input:
+            rows="results/{dataset}/rows.parquet" if drawn.split else [],
+            panels=(
+                panel_paths("results/{dataset}/panels/{split}", drawn.panels)
+                if drawn.split
+                else []
+            ),
+            predictions=(
+                (
+                    lambda w: [
+                        f"results/{run.folder}/predictions/{panel}.tsv"
+                        for panel in DATASETS[w.dataset]["panels"]
+                        for run in runs_of(w.dataset, w.split, first_seed=True)
+                    ]
+                )
+                if drawn.split
+                else []
+            ),
+            histories=(
+                (
+                    lambda w: [
+                        f"results/{run.folder}/history.tsv"
+                        for run in runs_of(w.dataset, w.split, trained=True)
+                    ]
+                )
+                if drawn.training
+                else []
+            ),
+            audit="results/{dataset}/splits/{split}.audit.tsv" if drawn.split else [],
+            compare="results/compare.tsv" if drawn.comparison else [],
+        output:
+            **pictures_of(drawn, picture),
+        log:
+            "logs/plots/{dataset}/{split}.log",
+        benchmark:
+            "benchmarks/plots/{dataset}/{split}.tsv"
+        wildcard_constraints:
+            dataset=dataset_before_split(places),
+        conda:
+            "../../envs/evaluation.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(15),
+        params:
+            code=code_fingerprint("plot_split"),
+            names=drawn.panels,
+            task=lambda w: DATASETS[w.dataset]["task"],
+            kinds=lambda w: kinds_of_panels(w.dataset),
+            unit=lambda w: DATASETS[w.dataset]["measured"],
+            models=lambda w: [
+                run.model for run in runs_of(w.dataset, w.split, first_seed=True)
+            ],
+            baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
+            floors=study_comparison.floors(STUDY),
+            history_models=lambda w: [
+                run.model for run in runs_of(w.dataset, w.split, trained=True)
+            ],
+            history_seeds=lambda w: [
+                run.seed for run in runs_of(w.dataset, w.split, trained=True)
+            ],
+            threshold=(lambda w: audit_threshold(w.split)) if drawn.split else [],
+        message:
+            "Drawing the pictures of {wildcards.dataset}, {wildcards.split}"
+        shell:
+            "python -m plot_split --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
+            + (
+                "--prediction-pictures {output.predictions:q} --rows {input.rows:q} --task {params.task} "
+                "--unit {params.unit:q} --kinds {params.kinds} --panels {input.panels:q} "
+                "--models {params.models:q} --predictions {input.predictions:q} "
+                "--audit-picture {output.audit:q} --audit {input.audit:q} --threshold {params.threshold} "
+                if drawn.split
+                else ""
+            )
+            + (
+                "--comparison-pictures {output.comparison:q} --compare {input.compare:q} "
+                "--baseline {params.baseline:q} --floors {params.floors:q} "
+                if drawn.comparison
+                else ""
+            )
+            + (
+                "--training-picture {output.training:q} --histories {input.histories:q} "
+                "--history-models {params.history_models:q} --history-seeds {params.history_seeds} "
+                if drawn.training
+                else ""
+            )
+            + "> {log:q} 2>&1"

@@ -1,7 +1,7 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, embeddings/
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model/
 #                   …/history.tsv     loss and validation Pearson r, or AUROC, of every epoch
-#                   …/predictions/{panel}.tsv
+#                   …/predictions/{panel}.tsv, metrics.tsv
 
 
 RUN = "{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}"
@@ -124,34 +124,45 @@ else:
                 TRAIN
 
 
-rule predict_head:
-    input:
-        rows="results/{dataset}/rows.parquet",
-        panel="results/{dataset}/panels/{split}/{panel}.tsv",
-        model="results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model",
-        manifests=lambda w: caches(
-            w.dataset, w.encoder, views_of_rule(w.dataset), "json"
-        ),
-        caches=lambda w: ancient(
-            caches(w.dataset, w.encoder, views_of_rule(w.dataset), "h5")
-        ),
-    output:
-        "results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/predictions/{panel}.tsv",
-    log:
-        "logs/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/predictions/{panel}.log",
-    benchmark:
-        "benchmarks/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/predictions/{panel}.tsv"
-    conda:
-        environment("jax")
-    threads: 1
-    resources:
-        mem_mb=growing(16000),
-        runtime=growing(60),
-    params:
-        code=lambda w: code_fingerprint("predict_head", heads.module_of(w.head)),
-    message:
-        "Predicting {wildcards.panel} with {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        # small matrices: a GPU would only be taken from a job that needs it
-        "python -m predict_head --rows {input.rows:q} --panel {input.panel:q} --model {input.model:q} "
-        "--caches {input.caches:q} --threads {threads} --out {output:q} > {log:q} 2>&1"
+for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
+
+    rule:
+        name:
+            numbered("evaluate_head", number)
+        input:
+            rows="results/{dataset}/rows.parquet",
+            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            model=f"results/{RUN}/best_model",
+            manifests=lambda w: caches(
+                w.dataset, w.encoder, views_of_rule(w.dataset), "json"
+            ),
+            caches=lambda w: ancient(
+                caches(w.dataset, w.encoder, views_of_rule(w.dataset), "h5")
+            ),
+        output:
+            predictions=panel_paths(f"results/{RUN}/predictions", panels),
+            metrics=f"results/{RUN}/metrics.tsv",
+        log:
+            f"logs/{RUN}/evaluate.log",
+        benchmark:
+            f"benchmarks/{RUN}/evaluate.tsv"
+        wildcard_constraints:
+            dataset=one_of(datasets),
+        conda:
+            environment("jax")
+        threads: 1
+        resources:
+            mem_mb=growing(16000),
+            runtime=growing(60),
+        params:
+            code=lambda w: code_fingerprint("evaluate_head", heads.module_of(w.head)),
+            task=lambda w: DATASETS[w.dataset]["task"],
+            names=panels,
+            kinds=lambda w: kinds_of_panels(w.dataset),
+        message:
+            "Evaluating {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+        shell:
+            # small matrices: a GPU would only be taken from a job that needs it
+            "python -m evaluate_head --rows {input.rows:q} --task {params.task} --model {input.model:q} "
+            "--names {params.names} --kinds {params.kinds} --panels {input.panels:q} --caches {input.caches:q} "
+            "--threads {threads} --predictions {output.predictions:q} --metrics {output.metrics:q} > {log:q} 2>&1"

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.stats import wilcoxon
 
 from s2f.estimates import RANDOM_WEIGHTS
 from s2f.files import InputError
@@ -91,6 +90,8 @@ def signed_rank(differences):
     zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
     if count == 0:
         return np.nan, "no test: no difference in any dataset"
+    from scipy.stats import wilcoxon  # takes a second to load: only where there are pairs
+
     p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
     few = f"{count} datasets: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
     return p, "; ".join(filter(None, [zeros, few]))

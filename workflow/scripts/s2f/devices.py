@@ -5,12 +5,14 @@ import os
 import platform
 import sys
 
+from s2f.compiled import keep_compiled
 from s2f.files import InputError
 
 
 def keep_to_share(threads, gpus):
     """Limit this process to `threads` computing threads, to the CPU if it has no GPU of its own (`gpus` 0), and else to
-    the GPU memory that it needs where the card may be another's too. Call it before JAX or torch is imported.
+    the GPU memory that it needs where the card may be another's too; let it reuse what other jobs of the study compiled
+    (see `compiled`). Call it before JAX or torch is imported.
 
     What each library listens to, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: the thread pool of XLA on CPU
     has NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread
@@ -33,6 +35,7 @@ def keep_to_share(threads, gpus):
         os.environ["JAX_PLATFORMS"] = "cpu"
     elif not has_own_gpu():
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    keep_compiled(threads)
 
 
 def has_own_gpu():

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
-from sklearn import metrics as sklearn_metrics
 
 from s2f import rows as row_tables
 from s2f.files import InputError, numbers, read_table
@@ -51,10 +49,12 @@ def score(metric, labels, predictions):
             if np.ptp(values) <= SAME * np.abs(values).max():
                 return np.nan, f"constant {name}"
         if metric == "spearman":
-            labels, predictions = rankdata(labels), rankdata(predictions)
+            labels, predictions = (pd.Series(values).rank().to_numpy() for values in (labels, predictions))
         return _pearson(labels, predictions), ""
     if metric in TWO_CLASSES and np.ptp(labels) == 0:
         return np.nan, f"one class: every label is {labels[0]:g}"
+    from sklearn import metrics as sklearn_metrics  # half of the start of a program, which a regression does not need
+
     compute = {
         "auroc": lambda: sklearn_metrics.roc_auc_score(labels, predictions),
         "auprc": lambda: sklearn_metrics.average_precision_score(labels, predictions),

@@ -2,14 +2,13 @@
 
 import time
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
-from scipy.special import expit
 
 from s2f import augmentation, heads
 from s2f.cache import BLOCK_BYTES
@@ -196,13 +195,20 @@ class Head:
         network = heads.build(record["head"], 0.0)
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
+    @cached_property
+    def network(self):
+        """What `heads.build` gives; kept, as another one would be compiled again."""
+        return heads.build(self.record["head"], 0.0)
+
     def predict(self, cache, row_ids):
         """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
         keep their order, in a classification."""
-        network = heads.build(self.record["head"], 0.0)
-        out = predict(network, self.variables, cache.embedding, cache.indices(row_ids))
-        # checkpoints without a task are from before there were two
-        return expit(out, dtype=np.float64) if self.record.get("task") == "classification" else out
+        out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
+        if self.record.get("task") != "classification":  # a checkpoint without a task is from before there were two
+            return out
+        from scipy.special import expit  # a sixth of the start of a program, which a regression does not need
+
+        return expit(out, dtype=np.float64)
 
 
 def predict(network, variables, table, index, lanes=None, batch_size=1024):

@@ -1,24 +1,19 @@
-"""Predict the rows of a panel with a trained head, from the caches that its checkpoint asks for."""
+"""Predict the rows of every panel with a trained head, from the caches its checkpoint asks for, and measure them."""
 
 import argparse
 
+from s2f import evaluation
 from s2f.checkpoint import check_record, read_record
 from s2f.devices import keep_to_share, print_report
-from s2f.files import read_table, run, write_table
-from s2f.panels import panel_rows
-from s2f.predictions import prediction_table
+from s2f.files import run
 from s2f.rows import read_rows, sequences_sha256
 
 
 def main():
-    """Check model against caches, predict each strand that the strand rule needs, write the table."""
+    """Check model against caches, predict each strand that the strand rule needs, write predictions and metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
-    parser.add_argument("--panel", required=True, help="table of the panel")
-    parser.add_argument("--model", required=True, help="folder best_model")
+    evaluation.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
-    parser.add_argument("--threads", required=True, type=int, help="CPU threads")
-    parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=0)  # a few products: quicker than the start of a GPU
     from s2f.examples import open_views
@@ -28,15 +23,16 @@ def main():
     print_report()
     record = read_record(a.model, kind="head")
     rows = read_rows(a.rows)
-    sequences = sequences_sha256(rows["row_id"], rows["sequence"])
-    rows = panel_rows(rows, read_table(a.panel))
     keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
     expected = {key: record[key] for key in keys}
     check_record(a.model, expected, a.caches)
+    sequences = sequences_sha256(rows["row_id"], rows["sequence"])
     with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
         head = Head(record, load_head(a.model, Head.template(record)))
-        by_strand = {strand: head.predict(cache, rows["row_id"]) for (_, strand), cache in caches.items()}
-    write_table(a.out, prediction_table(rows, by_strand, record["strand_rule"]))
+        by_strand = {strand: cache for (_, strand), cache in caches.items()}
+        evaluation.evaluate(
+            a, rows, record["strand_rule"], lambda chosen, strand: head.predict(by_strand[strand], chosen["row_id"])
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,30 @@
+"""Predict the rows of every panel with a trained baseline, and measure them."""
+
+import argparse
+from pathlib import Path
+
+from s2f import baselines, evaluation
+from s2f.checkpoint import read_record
+from s2f.devices import keep_to_share, print_report
+from s2f.files import run
+from s2f.rows import read_rows
+
+
+def main():
+    """Predict each strand that the strand rule of the checkpoint needs, write predictions and metrics."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    evaluation.add_arguments(parser)
+    parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
+    a = parser.parse_args()
+    keep_to_share(a.threads, a.gpus)
+    record = read_record(a.model)
+    kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
+    print_report()
+    predict = kind.load(Path(a.model), record)
+    evaluation.evaluate(
+        a, read_rows(a.rows), record["strand_rule"], lambda chosen, strand: predict(list(chosen["sequence"]), strand)
+    )
+
+
+if __name__ == "__main__":
+    run(main)

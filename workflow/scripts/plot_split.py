@@ -1,0 +1,119 @@
+"""Draw all pictures of one dataset and split: predicted against measured and the comparison for each panel, training
+curves, the leak audit. Each kind is drawn if a path is given for its pictures."""
+
+import argparse
+
+from s2f import plots
+from s2f.audit_plot import best_scores, read_audit
+from s2f.comparison import read_compare
+from s2f.files import InputError, numbers, read_table, run
+from s2f.metrics import VIEWS, read_panel, read_predictions
+from s2f.rows import TASKS, read_rows
+
+
+def main():
+    """Read what each kind of picture needs, write the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("dataset", "split"):
+        parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
+    parser.add_argument("--names", nargs="+", default=[], help="names of the panels")
+
+    parser.add_argument("--prediction-pictures", nargs="+", default=[], help="PNG to write, per panel")
+    parser.add_argument("--rows", help="rows.parquet of the dataset")
+    parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
+    parser.add_argument("--unit", default=plots.UNIT, help="what the labels measure, with unit")
+    parser.add_argument("--kinds", nargs="+", choices=list(VIEWS), default=[], help="kind of each panel")
+    parser.add_argument("--panels", nargs="+", default=[], help="table of each panel")
+    parser.add_argument("--models", nargs="+", default=[], help="models whose predictions are drawn")
+    parser.add_argument(
+        "--predictions", nargs="+", default=[], help="their tables of predictions, all of a panel together"
+    )
+
+    parser.add_argument("--comparison-pictures", nargs="+", default=[], help="PNG to write, per panel")
+    parser.add_argument("--compare", help="compare.tsv")
+    parser.add_argument("--baseline", default="", help="model that differences refer to")
+    parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
+
+    parser.add_argument("--training-picture", help="PNG to write")
+    parser.add_argument("--histories", nargs="+", default=[], help="history.tsv of each run")
+    parser.add_argument("--history-models", nargs="+", default=[], help="model of each run, in the same order")
+    parser.add_argument("--history-seeds", nargs="+", type=int, default=[], help="seed of each run, in the same order")
+
+    parser.add_argument("--audit-picture", help="PNG to write")
+    parser.add_argument("--audit", help="table of audit_split")
+    parser.add_argument("--threshold", type=int, default=60, help="score to mark")
+    a = parser.parse_args()
+    title = f"{a.dataset}, split {a.split}"
+    if a.prediction_pictures:
+        draw_predictions(a, title)
+    if a.comparison_pictures:
+        draw_comparisons(a, title)
+    if a.training_picture:
+        draw_training(a, title)
+    if a.audit_picture:
+        best_scores(a.audit_picture, read_audit(a.audit), a.threshold, title)
+
+
+def draw_predictions(a, title):
+    """Predicted against measured on each panel: of the effects where the panel has pairs."""
+    count = len(set(a.models))
+    if not count or len(a.models) != count or len(a.predictions) != count * len(a.names):
+        raise InputError(
+            f"--models: {a.models}, expected different names, and for each of {len(a.names)} panels as many "
+            f"--predictions as names, not {len(a.predictions)}"
+        )
+    rows = read_rows(a.rows, ["row_id", "sequence", "label", "allele"])
+    panels = zip(a.names, a.kinds, a.panels, a.prediction_pictures, strict=True)
+    for place, (name, kind, path, picture) in enumerate(panels):
+        panel = read_panel(name, kind, path, rows, a.task)
+        view = VIEWS[panel.kind][-1]
+        measured = panel.views(panel.rows["label"].to_numpy())[view]
+        files = a.predictions[place * count : (place + 1) * count]
+        models = {
+            model: panel.views(read_predictions(file, panel)[0])[view]
+            for model, file in zip(a.models, files, strict=True)
+        }
+        heading = f"{title}, panel {name}"
+        if a.task == "classification":
+            plots.probability_by_class(picture, measured, models, heading)
+        else:
+            unit, items = (f"effect (alt - ref), {a.unit}", "pairs") if view else (a.unit, "rows")
+            plots.predicted_against_measured(picture, measured, models, heading, unit, items)
+
+
+def draw_comparisons(a, title):
+    """All models on each panel with their intervals, from the lines of compare.tsv."""
+    table = read_compare(a.compare)
+    place = {"dataset": a.dataset, "split": a.split}
+    for name, value in place.items():
+        table = _lines(a.compare, table, name, value, place)
+    for name, picture in zip(a.names, a.comparison_pictures, strict=True):
+        lines = _lines(a.compare, table, "panel", name, {**place, "panel": name})
+        plots.comparison(picture, lines, f"{title}, panel {name}", a.baseline, a.floors)
+
+
+def _lines(path, table, name, value, place):
+    found = table[table[name] == value]
+    if found.empty:
+        raise InputError(f"{path}: no line for {name} {value!r} (of {place})")
+    return found
+
+
+def draw_training(a, title):
+    """Training loss and validation metric per epoch of each run."""
+    runs = list(zip(a.history_models, a.history_seeds, strict=False))
+    if not len(a.histories) == len(a.history_models) == len(a.history_seeds) == len(set(runs)):
+        raise InputError(
+            f"--history-models, --history-seeds: {runs}, expected another pair for each of {len(a.histories)} files"
+        )
+    histories = {}
+    for path, (model, seed) in zip(a.histories, runs, strict=True):
+        table = read_table(path, ["epoch", "train_loss"], "history")
+        shown = ["epoch", "train_loss", *(column for column in table if column.startswith("val_"))]
+        table = table.assign(**{column: numbers(table, column, path) for column in shown})
+        histories.setdefault(model, {})[seed] = table
+    plots.training_curves(a.training_picture, histories, title)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,107 @@
+"""Programs that JAX compiled, kept for the next job: JAX's own persistent cache, made safe for jobs side by side.
+
+JAX writes an entry in place: a job that is killed meanwhile would leave half an entry under its final name, which no
+later job repairs, and its own bound on the size needs a lock, which a shared file system may not have. So each job
+works in a folder of its own, whose entries are links to those kept, and gives new ones to the others when it ends, by
+links again: an entry that others see is complete, and nobody waits for anybody.
+"""
+
+import atexit
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+VARIABLE = "S2F_COMPILED"  # folder that the jobs of a study share; not set: every job compiles for itself
+MOST_BYTES = 2e9
+JOB = ".job-"  # how the name of a job's own folder begins
+STALE = 7 * 86400  # s without a new entry after which the folder of a job counts as left behind by a kill
+
+
+def keep_compiled(threads):
+    """Let JAX, which must not be imported yet, find what earlier jobs of the study compiled, and keep what it compiles.
+
+    Does nothing unless the environment names a folder (`VARIABLE`), and where the user has chosen a cache of JAX's
+    (JAX_COMPILATION_CACHE_DIR). A program is reused on the same kind of processor by jobs with as many `threads`: both
+    are compiled into it, and JAX's own key names neither.
+    """
+    shared = os.environ.get(VARIABLE)
+    if not shared or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    kept = Path(shared) / _machine(threads)
+    kept.mkdir(parents=True, exist_ok=True)
+    _remove_left_behind(kept)
+    own = Path(tempfile.mkdtemp(prefix=JOB, dir=kept))
+    for entry in _entries(kept):
+        _link(entry, own / entry.name)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own.resolve())
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # a small job is hundreds of small programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"  # these would hold the path of this job's folder
+    atexit.register(_give, own, kept)
+
+
+def _machine(threads):
+    """Name of a folder for programs that run on this kind of processor with so many threads."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
+        processor = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    except OSError:  # not Linux
+        processor = [platform.processor()]
+    return hashlib.sha256("\n".join([platform.machine(), *processor, str(threads)]).encode()).hexdigest()[:16]
+
+
+def _entries(folder):
+    """Programs in a folder, by the ending that JAX gives them; nothing where the folder is gone."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.name.endswith("-cache")]
+
+
+def _link(entry, place):
+    """Make `place` the same file as `entry`, or a copy on a file system without hard links; first come, first kept."""
+    try:
+        os.link(entry, place)
+    except (FileExistsError, FileNotFoundError):
+        pass  # another job gave the same program, or removed the entry to keep to the bound
+    except OSError:
+        copy = place.with_name(f".{place.name}.{os.getpid()}")
+        shutil.copyfile(entry, copy)
+        copy.replace(place)
+
+
+def _give(own, kept):
+    """Link what this job compiled to the entries kept, remove its folder, keep the whole to `MOST_BYTES`."""
+    for entry in _entries(own):
+        _link(entry, kept / entry.name)
+    shutil.rmtree(own, ignore_errors=True)
+    aged = []
+    for entry in _entries(kept):
+        status = _status(entry)
+        if status:
+            aged.append((max(status.st_atime, status.st_mtime), status.st_size, entry))
+    total = sum(size for _, size, _ in aged)
+    for _, size, entry in sorted(aged):
+        if total <= MOST_BYTES:
+            break
+        entry.unlink(missing_ok=True)
+        total -= size
+
+
+def _remove_left_behind(kept):
+    """Remove folders of jobs that were killed."""
+    for folder in kept.glob(f"{JOB}*"):
+        status = _status(folder)
+        if status and time.time() - status.st_mtime > STALE:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _status(path):
+    """`path.stat()`, None where another job has removed it meanwhile."""
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None

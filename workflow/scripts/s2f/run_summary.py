@@ -1,0 +1,46 @@
+"""What a finished run did: how long each rule took, by the benchmark files of its jobs, and where to look.
+
+Loaded by the Snakefile: standard library only.
+"""
+
+import csv
+from pathlib import Path
+
+
+def summary(benchmarks, since, wall, pictures):
+    """The lines that end a run.
+
+    `benchmarks` {rule: paths of benchmark files of its jobs}, of which those written after `since` (seconds, as
+    `time.time`) are of this run; `wall` seconds that it took; `pictures` says whether there is a folder of them.
+    Seconds of a rule are summed over its jobs, which may have run side by side.
+    """
+    lines = []
+    for rule, paths in benchmarks.items():
+        seconds = [_seconds(path) for path in map(Path, paths) if path.is_file() and path.stat().st_mtime >= since]
+        if seconds:
+            lines.append((rule, len(seconds), sum(seconds)))
+    if not lines:
+        return []
+    count, total = sum(line[1] for line in lines), sum(line[2] for line in lines)
+    width = max(len(line[0]) for line in lines)
+    out = [f"{count} jobs in {_clock(wall)}; by rule, seconds summed over its jobs ({_clock(total)} in all):"]
+    for rule, jobs, seconds in sorted(lines, key=lambda line: -line[2]):
+        out.append(f"  {rule:{width}s} {jobs:5d} jobs {seconds:9.1f} s  {100 * seconds / max(total, 1e-9):3.0f} %")
+    out.append("Where to look: results/compare.md (for people), results/compare.tsv (for programs)")
+    if pictures:
+        out.append("               results/plots/ (pictures)")
+    return out
+
+
+def _seconds(path):
+    """Wall seconds of the last run of a job; 0 where it was too short to be measured."""
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    try:
+        return float(rows[-1]["s"])
+    except (IndexError, KeyError, ValueError):
+        return 0.0
+
+
+def _clock(seconds):
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s" if seconds >= 60 else f"{seconds:.0f} s"
