@@ -62,8 +62,8 @@ def test_from_rows_to_table_and_picture(run, tmp_path):
     table = pd.read_csv(tmp_path / "truth.tsv", sep="\t")
     assert table["model"].tolist() == ["(the simulated activity itself)", "e/none/encoder-8-dropout"]
     assert table["value"].between(0, 1).all() and table["value"][0] > table["random_high"][0]
-    run("plot_interpretation", "--attributions", "onehot.ism.h5", "--selection", "chosen.tsv", "--title", "t",
-        "--out", "p.png")  # fmt: skip
+    run("plot_interpretation", "--attributions", "onehot.ism.h5", "--selections", "chosen.tsv", "--titles", "t",
+        "--most", "6", "--out", "p.png")  # fmt: skip
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
 
@@ -84,10 +84,13 @@ def test_pairs_bottom_and_ids_from_panel_to_pictures(run, tmp_path):
     chosen = pd.read_csv(tmp_path / "chosen.tsv", sep="\t", keep_default_na=False)
     assert chosen["role"].tolist() == ["id", *["pair"] * 4, "bottom"]
     assert chosen["row_id"].tolist()[:5] == [names[9], names[2], names[3], names[4], names[5]]
-    for method in ("ism", "saliency"):
+    methods = ("ism", "saliency")
+    for method in methods:
         explain(run, "onehot", method)
-        run("plot_interpretation", "--attributions", f"onehot.{method}.h5", "--selection", "chosen.tsv", "--title",
-            "t", "--out", f"{method}.png")  # fmt: skip
+    run("plot_interpretation", "--attributions", *[f"onehot.{method}.h5" for method in methods], "--selections",
+        "chosen.tsv", "chosen.tsv", "--titles", "t", "t", "--most", "6", "6", "--out",
+        *[f"{method}.png" for method in methods])  # fmt: skip
+    for method in methods:
         assert (tmp_path / f"{method}.png").stat().st_size > 20_000
     found, _ = attributions.read(tmp_path / "onehot.ism.h5")
     at = {name: i for i, name in enumerate(found["row_id"])}

@@ -79,10 +79,21 @@ def entry_of(w):
     return asked_for(study_interpretation.entry_of, STUDY, w.dataset, w.panel)
 
 
-def attributions_of(w):
-    """The file that a picture shows."""
-    picture = f"{w.dataset}/{w.split}/interpretation/{w.model}/{w.method}.{w.panel}.png"
-    return f"results/{asked_for(study_interpretation.job_of, EXPLAINED, picture).path}"
+def explained_in(dataset, split):
+    """What is explained of one dataset and split, in the order of paths."""
+    return [
+        job for job in EXPLAINED if (job.run.dataset, job.run.split) == (dataset, split)
+    ]
+
+
+def places_by_explanations():
+    """{(model, method, panel) of each picture: pairs (dataset, split) that have these}, for a rule each."""
+    found = {}
+    for place in dict.fromkeys((job.run.dataset, job.run.split) for job in EXPLAINED):
+        jobs = explained_in(*place)
+        pictures = tuple((job.run.model, job.method, job.panel) for job in jobs)
+        found.setdefault(pictures, []).append(place)
+    return found
 
 
 def run_of(w):

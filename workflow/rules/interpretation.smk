@@ -74,44 +74,62 @@ rule interpret:
         "--out {output:q} > {log:q} 2>&1"
 
 
-rule plot_interpretation:
-    input:
-        attributions=attributions_of,
-        selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
-    output:
-        report(
-            "results/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.png",
-            category="Interpretation",
-            labels={
-                "dataset": "{dataset}",
-                "split": "{split}",
-                "model": "{model}",
-                "method": "{method}",
-                "panel": "{panel}",
-            },
-            caption="../report/interpretation.rst",
-        ),
-    log:
-        "logs/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.log",
-    benchmark:
-        "benchmarks/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.tsv"
-    wildcard_constraints:
-        method=one_of(METHODS),
-    conda:
-        "../../envs/evaluation.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
-    params:
-        code=code_fingerprint("plot_interpretation"),
-        most=lambda w: entry_of(w)["pictures"],
-    message:
-        "Drawing what {wildcards.method} finds in {wildcards.model}, {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
-    shell:
-        "python -m plot_interpretation --attributions {input.attributions:q} --selection {input.selection:q} "
-        "--most {params.most} --title '{wildcards.dataset}, split {wildcards.split}, {wildcards.model}' "
-        "--out {output:q} > {log:q} 2>&1"
+for number, (pictures, places) in enumerate(places_by_explanations().items(), 1):
+
+    rule:
+        name:
+            numbered("plot_interpretation", number)
+        input:
+            attributions=lambda w: [
+                f"results/{job.path}" for job in explained_in(w.dataset, w.split)
+            ],
+            selections=[
+                f"results/{{dataset}}/interpretation/{{split}}/{panel}.tsv"
+                for _, _, panel in pictures
+            ],
+        output:
+            [
+                report(
+                    f"results/plots/{{dataset}}/{{split}}/interpretation/{model}/{method}.{panel}.png",
+                    category="Interpretation",
+                    labels={
+                        "dataset": "{dataset}",
+                        "split": "{split}",
+                        "model": model,
+                        "method": method,
+                        "panel": panel,
+                    },
+                    caption="../report/interpretation.rst",
+                )
+                for model, method, panel in pictures
+            ],
+        log:
+            "logs/plots/{dataset}/{split}/interpretation.log",
+        benchmark:
+            "benchmarks/plots/{dataset}/{split}/interpretation.tsv"
+        wildcard_constraints:
+            dataset=dataset_before_split(places),
+        conda:
+            "../../envs/evaluation.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(60),
+        params:
+            code=code_fingerprint("plot_interpretation"),
+            most=lambda w: [
+                STUDY["interpretation"][job.entry]["pictures"]
+                for job in explained_in(w.dataset, w.split)
+            ],
+            titles=lambda w: [
+                f"{w.dataset}, split {w.split}, {job.run.model}"
+                for job in explained_in(w.dataset, w.split)
+            ],
+        message:
+            "Drawing what models of {wildcards.dataset}, {wildcards.split}, rest on"
+        shell:
+            "python -m plot_interpretation --attributions {input.attributions:q} --selections {input.selections:q} "
+            "--most {params.most} --titles {params.titles:q} --out {output:q} > {log:q} 2>&1"
 
 
 rule summarise_interpretation:

@@ -1,4 +1,4 @@
-"""Draw attributions of one model by one method: logos, and for mutagenesis what each substitution does."""
+"""Draw attributions of models by methods: logos, and for mutagenesis what each substitution does."""
 
 import argparse
 
@@ -8,16 +8,19 @@ from s2f.interpretation import attributions
 
 
 def main():
-    """Read attributions and the selection they were made for, write one picture."""
+    """Read attributions and the selections they were made for, write one picture for each file of attributions."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--attributions", required=True, help="file of attributions")
-    parser.add_argument("--selection", required=True, help="table of the chosen rows")
-    parser.add_argument("--most", type=int, default=6, help="most sequences of each role, and pairs, in the picture")
-    parser.add_argument("--title", required=True, help="title of the picture")
-    parser.add_argument("--out", required=True, help="picture to write (PNG)")
+    parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
+    parser.add_argument("--selections", required=True, nargs="+", help="table of the chosen rows of each")
+    parser.add_argument(
+        "--most", required=True, nargs="+", type=int, help="most sequences of each role, and pairs, in each picture"
+    )
+    parser.add_argument("--titles", required=True, nargs="+", help="title of each picture")
+    parser.add_argument("--out", required=True, nargs="+", help="pictures to write (PNG)")
     a = parser.parse_args()
-    found, about = attributions.read(a.attributions)
-    logo_plots.explained(a.out, found, about, read_table(a.selection), a.title, a.most)
+    for path, selection, most, title, out in zip(a.attributions, a.selections, a.most, a.titles, a.out, strict=True):
+        found, about = attributions.read(path)
+        logo_plots.explained(out, found, about, read_table(selection), title, most)
 
 
 if __name__ == "__main__":

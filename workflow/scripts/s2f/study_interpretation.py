@@ -81,14 +81,6 @@ def run_of(runs, folder):
     raise InputError(f"interpretation: the study has no run {folder}; add its model or seed")
 
 
-def job_of(jobs, picture):
-    """The job that makes a picture. Raises `InputError` where no job does."""
-    for job in jobs:
-        if job.picture == picture:
-            return job
-    raise InputError(f"interpretation: no entry asks for {picture}; add its model and method to one of the study")
-
-
 def judged(study, runs):
     """Jobs on datasets whose truth is known: simulated ones, and those of a protein whose motif is."""
     return [job for job in jobs(study, runs) if _known(study["datasets"][job.run.dataset])]
