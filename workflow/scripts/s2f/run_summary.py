@@ -1,4 +1,4 @@
-"""What a finished run did: how long each rule took, by the benchmark files of its jobs, and where to look.
+"""What a finished run made: how long each rule took, by the benchmark files of its jobs, and where to look.
 
 Loaded by the Snakefile: standard library only.
 """
@@ -7,12 +7,12 @@ import csv
 from pathlib import Path
 
 
-def summary(benchmarks, since, wall, pictures):
-    """The lines that end a run.
+def summary(benchmarks, since, wall, tables, plots):
+    """The lines that end a run, none if it ran no job.
 
     `benchmarks` {rule: paths of benchmark files of its jobs}, of which those written after `since` (seconds, as
-    `time.time`) are of this run; `wall` seconds that it took; `pictures` says whether there is a folder of them.
-    Seconds of a rule are summed over its jobs, which may have run side by side.
+    `time.time`) are of this run; `wall` seconds that it took; `tables` (compare.tsv, compare.md) and `plots` (a folder)
+    are named if they are there. Seconds of a rule are summed over its jobs, which may have run side by side.
     """
     lines = []
     for rule, paths in benchmarks.items():
@@ -21,19 +21,24 @@ def summary(benchmarks, since, wall, pictures):
             lines.append((rule, len(seconds), sum(seconds)))
     if not lines:
         return []
-    count, total = sum(line[1] for line in lines), sum(line[2] for line in lines)
     width = max(len(line[0]) for line in lines)
-    out = [f"{count} jobs in {_clock(wall)}; by rule, seconds summed over its jobs ({_clock(total)} in all):"]
+    total = sum(line[2] for line in lines)
+    out = [f"{sum(line[1] for line in lines)} jobs in {_clock(wall)}. By rule, seconds summed over its jobs:"]
     for rule, jobs, seconds in sorted(lines, key=lambda line: -line[2]):
         out.append(f"  {rule:{width}s} {jobs:5d} jobs {seconds:9.1f} s  {100 * seconds / max(total, 1e-9):3.0f} %")
-    out.append("Where to look: results/compare.md (for people), results/compare.tsv (for programs)")
-    if pictures:
-        out.append("               results/plots/ (pictures)")
+    table, text = map(Path, tables)
+    if table.is_file():
+        with table.open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        models = len({(row["dataset"], row["split"], row["model"]) for row in rows})
+        panels = len({(row["dataset"], row["split"], row["panel"]) for row in rows})
+        out.append(f"Made: {models} models compared on {panels} panels, {len(list(plots.rglob('*.png')))} pictures")
+        out.append(f"Look at {text} (for people), {table} (for programs), {plots}/ (pictures)")
     return out
 
 
 def _seconds(path):
-    """Wall seconds of the last run of a job; 0 where it was too short to be measured."""
+    """Wall seconds of the last run of a job; 0 if it was too short to be measured."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     try:

@@ -1,0 +1,44 @@
+"""The lines that end a run: its own jobs by rule, what was made, where to look."""
+
+import os
+import time
+
+from s2f.run_summary import summary
+
+HEADER = "s\th:m:s\tmax_rss\n"
+
+
+def test_jobs_of_this_run_by_rule_and_what_was_made(tmp_path):
+    now = time.time()
+    for name, seconds, age in (("a", 12.5, 0), ("b", 30.0, 0), ("c", 7.0, 0), ("old", 99.0, 500)):
+        path = tmp_path / f"{name}.tsv"
+        path.write_text(f"{HEADER}1.0\t-\t-\n{seconds}\t-\t-\n")  # the last line is that of the last attempt
+        os.utime(path, (now - age, now - age))
+    (tmp_path / "short.tsv").write_text(f"{HEADER}NA\tNA\tNA\n")
+    benchmarks = {
+        "train": [tmp_path / "a.tsv", tmp_path / "b.tsv"],
+        "embed": [tmp_path / "c.tsv", tmp_path / "old.tsv", tmp_path / "never.tsv"],
+        "short": [tmp_path / "short.tsv"],
+        "other": [tmp_path / "old.tsv"],
+    }
+    tables = (tmp_path / "compare.tsv", tmp_path / "compare.md")
+    plots = tmp_path / "plots"
+    lines = summary(benchmarks, now - 60, 75.0, tables, plots)
+    assert lines == [
+        "4 jobs in 1 min 15 s. By rule, seconds summed over its jobs:",
+        "  train     2 jobs      42.5 s   86 %",
+        "  embed     1 jobs       7.0 s   14 %",
+        "  short     1 jobs       0.0 s    0 %",
+    ]
+    (plots / "d").mkdir(parents=True)
+    (plots / "d" / "x.png").touch()
+    rows = ["d\ts\tid\tA", "d\ts\tsnv\tA", "d\ts\tid\tB"]
+    tables[0].write_text("\n".join(["dataset\tsplit\tpanel\tmodel", *rows]) + "\n")
+    lines = summary(benchmarks, now - 60, 5.0, tables, plots)
+    assert lines[0].startswith("4 jobs in 5 s.")
+    assert lines[-2] == "Made: 2 models compared on 2 panels, 1 pictures"
+    assert lines[-1] == f"Look at {tables[1]} (for people), {tables[0]} (for programs), {plots}/ (pictures)"
+
+
+def test_a_run_without_jobs_says_nothing(tmp_path):
+    assert summary({"train": [tmp_path / "never.tsv"]}, 0, 1.0, ("compare.tsv", "compare.md"), tmp_path) == []
