@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
