@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # jobs as cores both are busy. The second option: how often the scheduler looks again for each job that is over; by
 # default every second, which takes a fifth of a core at the end of a run.
 all: setup
-	snakemake --cores $$((2 * $$(nproc))) --max-jobs-per-timespan 6000/60s
+	snakemake --cores $$(python -c 'import os; print(2 * os.cpu_count())') --max-jobs-per-timespan 6000/60s
 
 setup: .venv/.ready
 
