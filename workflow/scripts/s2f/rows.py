@@ -126,13 +126,20 @@ def chromosome(name):
 
 def chromosomes(column, place):
     """A text column of chromosome names in canonical form; `place`, a function of the row's number, begins messages."""
-    canonical_names = {}
-    for name in column.unique():
+
+    def canonical_name(name):
         try:
-            canonical_names[name] = chromosome(name)
+            return chromosome(name)
         except InputError as error:
             raise InputError(f"{place(int((column == name).to_numpy().argmax()))}: {error}") from None
-    return column.map(canonical_names)
+
+    return mapped(column, canonical_name)
+
+
+def mapped(column, function):
+    """A text column with `function` applied to each of its texts, once to those that recur."""
+    codes, texts = pd.factorize(column, use_na_sentinel=False)
+    return pd.Series(pd.array([function(text) for text in texts], "str").take(codes), index=column.index)
 
 
 def rows_sha256(table):
