@@ -8,7 +8,7 @@ import pandas as pd
 from s2f import dna, panel_files
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
-from s2f.rows import EVALUATED_ONLY, letters_of, mapped
+from s2f.rows import EVALUATED_ONLY, letters_of, mapped, where
 from s2f.rows import chromosome as chromosome_name
 
 PARTS = ("train", "val", "test")
@@ -307,8 +307,8 @@ def parts_and_clusters(rows, table):
             f"split: clusters are {label.min()} to {label.max()}, expected numbers from 0 to {len(rows) - 1}"
         )
     parts = _parts_checked(rows, table["split"].to_numpy(object)[places], label)
-    test = np.flatnonzero(parts == "test")
-    found, stated = clusters(rows.iloc[test]), label[test]
+    in_test = parts == "test"
+    found, stated = clusters(where(rows, in_test)), label[in_test]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = stated[::-1]
     joined = np.bincount(first, minlength=label.max() + 1)  # clusters found in each stated one
@@ -316,7 +316,7 @@ def parts_and_clusters(rows, table):
     bridged[label[parts == "excluded"]] = True
     wrong = (first[found] != stated) | ((joined > 1) & ~bridged)[stated]
     if wrong.any():
-        row = rows["row_id"].iloc[test[int(wrong.argmax())]]
+        row = rows["row_id"][in_test].iloc[int(wrong.argmax())]
         raise InputError(f"split: test row {row!r} has another cluster than its links give; make the split again")
     return parts, label
 

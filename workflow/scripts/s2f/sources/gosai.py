@@ -39,7 +39,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from s2f.files import MISSING, InputError, numbers, read_table
-from s2f.rows import Stages, chromosomes, letters_other_than
+from s2f.rows import Stages, chromosomes, letters_other_than, where
 from s2f.sources import _designed, complete_pairs, file_of, settings
 
 CELLS = ("K562", "HepG2", "SKNSH")
@@ -105,7 +105,7 @@ def read(files, spec):
             stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
     kept = np.zeros(len(table), bool)
     kept[_kept(spec, stages, raw, table, labels, errors)] = True
-    table = pd.DataFrame({name: column[kept] for name, column in table.items()})  # a third of the time of table[kept]
+    table = where(table, kept)
     for part, names in PARTS.items():
         stages.part(part, table["chrom"].isin(names).sum())
     stages.part("other chromosomes", (~table["chrom"].isin(sum(PARTS.values(), ()))).sum())
