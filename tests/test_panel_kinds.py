@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import table_s2
+from test_panels import make_panel
 
 from s2f import panel_files, sources
 from s2f.files import InputError, write_table
 from s2f.metrics import read_panel
-from s2f.panels import make_panel
 from s2f.rows import canonical
 from s2f.splits import KINDS, check_split, make_split
 

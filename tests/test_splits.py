@@ -103,6 +103,16 @@ def test_empty_keys_and_missing_places_link_nothing():
     assert clusters(unlinked(6, start=10, end=20)).tolist() == list(range(6))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_long_chain_of_loci_and_groups_is_one_cluster(seed):
+    """Rows in any order, each linked to the next by its locus or its group by turns, and one row that is alone."""
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(1000)
+    start = [*(order // 2 * 100), None]
+    group = [*(f"g{(i + 1) // 2}" for i in order), ""]
+    rows = unlinked(1001, chrom="chr1", start=start, end=[i if i is None else i + 50 for i in start], group=group)
+    assert clusters(rows).tolist() == [0] * 1000 + [1]
+
+
 def test_a_long_interval_holds_what_lies_inside_it():
     rows = unlinked(4, chrom="chr1", start=[0, 10, 50, 100], end=[100, 20, 60, 110])
     assert clusters(rows).tolist() == [0, 0, 0, 1]

@@ -232,6 +232,7 @@ def broken(folder, made, line, column, cell):
             ("IDs", cell, rf"bad.txt: line 7: IDs is '{cell}', expected chr:pos:ref:alt:allele:window, allele R or A")
             for cell in (
                 "", "1:5", "1:5:A:C:R", "1:5:A:C:B:wC", "1:x:A:C:R:wC", ":5:A:C:R:wC", "1:5::C:R:wC", "1:5:A:C:R:wC:",
+                "1:5:A:C", "1:5:NA:C",
             )
         ],
     ],

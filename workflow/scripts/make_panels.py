@@ -3,24 +3,29 @@
 import argparse
 import json
 
-from s2f.files import read_table, run, write_table
-from s2f.panels import COLUMNS, make_panel
+from s2f.files import InputError, read_table, run, write_table
+from s2f.panels import COLUMNS, make_panels
 from s2f.rows import read_rows
 
 
 def main():
-    """Read rows and split, write the panels."""
+    """Read rows and split, make all panels, then write them: where one fails, none is written."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
-    parser.add_argument("--specs", required=True, type=json.loads, help="panel sections of the study by name (JSON)")
-    parser.add_argument("--out", required=True, nargs="+", help="tables to write, in the order of --specs")
-    a = parser.parse_args()
-    rows, split = read_rows(a.rows, COLUMNS), read_table(a.split, ["row_id", "split"])
-    panels = [make_panel(rows, split, spec, name) for name, spec in a.specs.items()]
-    for panel, (name, spec), out in zip(panels, a.specs.items(), a.out, strict=True):
-        print(f"panel {name}: {len(panel)} {spec['kind']}")
-        write_table(out, panel)
+    parser.add_argument(
+        "--specs", required=True, type=json.loads, help="JSON object, panel -> its section of the study"
+    )
+    parser.add_argument("--out", required=True, nargs="+", help="tables to write, in the order of the panels")
+    arguments = parser.parse_args()
+    if len(arguments.out) != len(arguments.specs):
+        found, wanted, names = len(arguments.out), len(arguments.specs), ", ".join(arguments.specs)
+        raise InputError(f"--out: {found} path(s), expected {wanted}, one for each of {names}")
+    split = read_table(arguments.split, ["row_id", "split"])
+    panels = make_panels(read_rows(arguments.rows, COLUMNS), split, arguments.specs)
+    for path, (name, panel) in zip(arguments.out, panels.items(), strict=True):
+        print(f"panel {name}: {len(panel)} {arguments.specs[name]['kind']}")
+        write_table(path, panel)
 
 
 if __name__ == "__main__":

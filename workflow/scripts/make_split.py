@@ -5,7 +5,7 @@ import json
 
 from s2f.files import run, write_table
 from s2f.rows import read_rows
-from s2f.splits import make_split
+from s2f.splits import COLUMNS, make_split
 
 
 def main():
@@ -16,7 +16,7 @@ def main():
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    table = make_split(read_rows(arguments.rows), arguments.spec, arguments.seed)
+    table = make_split(read_rows(arguments.rows, COLUMNS), arguments.spec, arguments.seed)
     print(table.groupby(["split", "reason"]).size().to_string())
     write_table(arguments.out, table)
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from s2f import panel_files
 from s2f.files import InputError
-from s2f.rows import EVALUATED_ONLY
+from s2f.rows import EVALUATED_ONLY, mapped, where
 from s2f.splits import parts_and_clusters
 
 KINDS = ("rows", "pairs")
@@ -17,8 +17,8 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def make_panel(rows, split, spec, name):
-    """Evaluation set `name` as a data frame, from canonical `rows` and a `split` table.
+def make_panels(rows, split, specs):
+    """Evaluation sets {name: data frame} from canonical `rows` and a `split` table; `specs` {name: section of a study}.
 
     kind `rows`: row_id, group - the test rows, limited to the published parts in `spec["published"]` where given;
     rows that are only ever evaluated (designed sequences) must be named so. kind `pairs`: pair_id, ref_row_id,
@@ -35,36 +35,47 @@ def make_panel(rows, split, spec, name):
     Raises `InputError` for a split that is not one of these rows (`splits.parts_and_clusters`), a panel of fewer than 3
     items, a locus with more than one reference and a file that lists rows that are not in test.
     """
-    if spec["kind"] not in KINDS:
-        raise InputError(f"panel {name}: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
-    if spec.get("match", MATCHES[0]) not in MATCHES:
-        raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
-    loose = spec["kind"] == "pairs" and spec.get("match") == "variant_key"
+    for name, spec in specs.items():
+        if spec["kind"] not in KINDS:
+            raise InputError(f"panel {name}: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
+        if spec.get("match", MATCHES[0]) not in MATCHES:
+            raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
     parts, label = parts_and_clusters(rows, split)
-    if "file" in spec:
-        panel = _listed(rows, label, parts, spec, name)
-        considered = len(panel)
-    else:
-        test = _with_cluster(rows, label, np.flatnonzero(parts == "test"))
-        if spec.get("published"):
-            absent = sorted(set(spec["published"]) - set(test["published"]))
-            if absent:
-                there = ", ".join(sorted(set(test["published"]))) or "none"
-                raise InputError(
-                    f"panel {name}: no test row is of the published part {absent[0]!r}; there are: {there}"
-                )
-            test = test[test["published"].isin(spec["published"])]
+    in_test = parts == "test"
+    test = _with_cluster(where(rows, in_test), label[in_test])
+    panels = {}
+    for name, spec in specs.items():
+        if "file" in spec:
+            panel = _listed(rows, label, parts, spec, name)
+            considered = len(panel)
         else:
-            test = test[~test["published"].str.startswith(EVALUATED_ONLY)]
-        panel = _rows(test) if spec["kind"] == "rows" else _loose_pairs(test, name) if loose else _pairs(test, name)
-        considered = len(test)
-    if len(panel) < 3:
-        raise InputError(f"panel {name}: {len(panel)} {spec['kind']} are left of {considered} test rows, 3 are needed")
-    return panel
+            panel, considered = _of_test(test, spec, name)
+        if len(panel) < 3:
+            raise InputError(
+                f"panel {name}: {len(panel)} {spec['kind']} are left of {considered} test rows, 3 are needed"
+            )
+        panels[name] = panel
+    return panels
 
 
-def _with_cluster(rows, label, places):
-    return rows.iloc[places].assign(cluster=[f"c{number}" for number in label[places]])
+def _of_test(test, spec, name):
+    """The panel of a `spec` without a file, and how many test rows it was made from."""
+    if spec.get("published"):
+        absent = sorted(set(spec["published"]) - set(test["published"]))
+        if absent:
+            there = ", ".join(sorted(set(test["published"]))) or "none"
+            raise InputError(f"panel {name}: no test row is of the published part {absent[0]!r}; there are: {there}")
+        test = test[test["published"].isin(spec["published"])]
+    else:
+        test = test[~test["published"].str.startswith(EVALUATED_ONLY)]
+    if spec["kind"] == "rows":
+        return _rows(test), len(test)
+    pairs = _loose_pairs if spec.get("match") == "variant_key" else _pairs
+    return pairs(test, name), len(test)
+
+
+def _with_cluster(rows, label):
+    return rows.assign(cluster=[f"c{number}" for number in label])
 
 
 def _rows(test):
@@ -85,7 +96,7 @@ def _pairs(test, name):
     varies = snvs["variant_alt"] != ""
     if varies.any():
         designed = _as_designed(table, snvs)
-        position = snvs["variant_alt"].where(varies).str.rsplit(":", n=2).str[0]
+        position = mapped(snvs["variant_alt"], lambda variant: variant.rsplit(":", 2)[0]).where(varies)
         several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
         report += f", {(~designed).sum()} differ elsewhere than their variant says"
         report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
@@ -101,7 +112,8 @@ def _as_designed(table, joined):
 
     A variant is chrom:pos:ref:alt with pos from 1: at offset pos - 1 - start of an insert that begins at `start`.
     """
-    parts = joined["variant_alt"].str.split(":", expand=True).reindex(columns=range(4)).fillna("")
+    fields = [[*variant.split(":"), "", "", ""][:4] for variant in joined["variant_alt"].tolist()]
+    parts = pd.DataFrame(fields, joined.index, range(4), "str")
     known = joined["start_ref"].notna() & (parts[2].str.len() == 1) & (parts[3].str.len() == 1)
     offset = pd.to_numeric(parts[1], errors="coerce") - 1 - joined["start_ref"].astype("float64")
     return ~known | ((table["offset"] == offset) & (table["ref_base"] == parts[2]) & (table["alt_base"] == parts[3]))
@@ -145,8 +157,8 @@ def _listed(rows, label, parts, spec, name):
             "test; a split of kind file puts the rows of such files there"
         )
     if kind == "rows":
-        return _rows(_with_cluster(rows, label, places[0]))
-    reference, alternate = (_with_cluster(rows, label, p).reset_index(drop=True) for p in places)
+        return _rows(_with_cluster(rows.iloc[places[0]], label[places[0]]))
+    reference, alternate = (_with_cluster(rows.iloc[p], label[p]).reset_index(drop=True) for p in places)
     joined = pd.concat([reference.add_suffix("_ref"), alternate.add_suffix("_alt")], axis=1)
     return _pair_table(joined, reference["row_id"])
 
@@ -154,12 +166,12 @@ def _listed(rows, label, parts, spec, name):
 def _pair_table(joined, pair_id):
     """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset of what is no SNV is missing."""
     sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
-    one_base, where = _one_base(*sequences)
+    one_base, place = _one_base(*sequences)
     offset = pd.array([pd.NA] * len(joined), "Int64")
-    offset[one_base] = where
+    offset[one_base] = place
     bases = np.full((2, len(joined)), "", object)
     for own, column in zip(bases, sequences, strict=True):
-        own[one_base] = [s[i] for s, i in zip(column[one_base], where, strict=True)]
+        own[one_base] = [s[i] for s, i in zip(column[one_base], place, strict=True)]
     return pd.DataFrame(
         {
             "pair_id": pair_id.to_numpy(),

@@ -48,13 +48,14 @@ def canonical(table, path, task="regression"):
     ids = out["row_id"]
     if (ids == "").any():
         raise InputError(f"{path}: row {int((ids == '').argmax()) + 1}: row_id is empty")
-    if ids.duplicated().any():
+    if not ids.is_unique:
         raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once")
-    broken = ids.str.contains("[\t\n\r]")
-    if broken.any():
+    letters = letters_of(ids)[0].tobytes()
+    if any(letter in letters for letter in (b"\t", b"\n", b"\r")):
+        broken = ids.str.contains("[\t\n\r]")
         raise InputError(f"{path}: row_id {ids[broken].iloc[0]!r} holds a tab or a line break")
     sequences = out["sequence"]
-    if (sequences == "").any() or letters_of(sequences)[0].tobytes().translate(None, b"ACGTN"):
+    if (sequences == "").any() or letters_other_than(b"ACGTN", sequences):
         out["sequence"] = [_clean(s, row, path) for s, row in zip(sequences, ids, strict=True)]
     out["chrom"] = chromosomes(out["chrom"], lambda row: f"{path}: row {ids.iloc[row]!r}")
 
@@ -91,8 +92,20 @@ def letters_of(column):
     texts = pa.array(column, pa.large_string())
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    letters = np.frombuffer(texts.buffers()[2] or b"", np.uint8)[ends[0] : ends[-1]]
-    return letters, ends[:-1] - ends[0], np.diff(ends)
+    return _letters(texts), ends[:-1] - ends[0], np.diff(ends)
+
+
+def letters_other_than(known, column):
+    """Whether a text of a column holds a byte that is not among the bytes `known`."""
+    texts = pa.array(column, pa.large_string())
+    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    return any(_letters(chunk).tobytes().translate(None, known) for chunk in chunks)
+
+
+def _letters(texts):
+    """The bytes of all texts of an arrow array in a row, uint8."""
+    ends = np.frombuffer(texts.buffers()[1], np.int64)
+    return np.frombuffer(texts.buffers()[2] or b"", np.uint8)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
 
 def _clean(sequence, row, path):
@@ -126,13 +139,25 @@ def chromosome(name):
 
 def chromosomes(column, place):
     """A text column of chromosome names in canonical form; `place`, a function of the row's number, begins messages."""
-    canonical_names = {}
-    for name in column.unique():
+
+    def canonical_name(name):
         try:
-            canonical_names[name] = chromosome(name)
+            return chromosome(name)
         except InputError as error:
             raise InputError(f"{place(int((column == name).to_numpy().argmax()))}: {error}") from None
-    return column.map(canonical_names)
+
+    return mapped(column, canonical_name)
+
+
+def mapped(column, function):
+    """A text column with `function` applied to each of its texts, once to those that recur."""
+    codes, texts = pd.factorize(column, use_na_sentinel=False)
+    return pd.Series(pd.array([function(text) for text in texts.tolist()], "str").take(codes), index=column.index)
+
+
+def where(table, mask):
+    """The rows of `table` at which `mask`, bool (N,), is true: `table[mask]` in a third of its time."""
+    return pd.DataFrame({name: column[mask] for name, column in table.items()})
 
 
 def rows_sha256(table):

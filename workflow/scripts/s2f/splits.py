@@ -4,16 +4,17 @@ import importlib
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from s2f import dna, panel_files
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
-from s2f.rows import EVALUATED_ONLY, letters_of
+from s2f.rows import EVALUATED_ONLY, letters_of, mapped, where
 from s2f.rows import chromosome as chromosome_name
 
 PARTS = ("train", "val", "test")
+# of the rows, what splits are made from
+COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
+BLOCK = 100_000  # sequences looked at together, so that memory is used again and again
 
 
 def clusters(rows):
@@ -22,18 +23,33 @@ def clusters(rows):
     Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
     overlapping coordinates on one chromosome (windows and orientations of one locus).
     """
-    n = len(rows)
-    # a graph of rows and keys: a row is joined with each key it has, keys are numbered from n on
-    edges = [_recurring(rows["sequence"]), _loci(rows)]
+    joined = [_recurring(rows["sequence"]), _loci(rows)]
     for name in ("pair_id", "group"):
         linked = np.flatnonzero(rows[name] != "")
-        edges.append((linked, pd.factorize(rows[name].iloc[linked])[0]))
-    starts = n + np.cumsum([0] + [keys.max(initial=-1) + 1 for _, keys in edges])
-    ends = np.concatenate([keys + start for (_, keys), start in zip(edges, starts[:-1], strict=True)])
-    members = np.concatenate([linked for linked, _ in edges])
-    graph = coo_matrix((np.ones(len(ends), np.int8), (members, ends)), shape=(starts[-1], starts[-1]))
-    labels = connected_components(graph, directed=False)[1][:n]
-    return pd.factorize(labels)[0]
+        joined.append((linked, pd.factorize(rows[name])[0][linked]))
+    edges = []  # each row with the first one that has the same key
+    for places, keys in joined:
+        first = np.empty(keys.max(initial=-1) + 1, np.int64)
+        first[keys[::-1]] = places[::-1]
+        edges.append(np.stack([first[keys], places])[:, first[keys] != places])
+    return _components(len(rows), *np.concatenate(edges, axis=1))
+
+
+def _components(count, first, second):
+    """Connected components of `count` nodes, int (N,), numbered by first occurrence; edge i is first[i], second[i].
+
+    Every node points to one of its component with a number not above its own. The greater end of each edge is bent to
+    the smaller, then all arrows are followed to their end, until no edge lies between two ends.
+    """
+    target = np.arange(count)
+    while len(first):
+        np.minimum.at(target, np.maximum(first, second), np.minimum(first, second))
+        while not np.array_equal(further := target[target], target):
+            target = further
+        first, second = target[first], target[second]
+        apart = first != second
+        first, second = first[apart], second[apart]
+    return (np.cumsum(target == np.arange(count)) - 1)[target]
 
 
 def canonical_sequences(sequences):
@@ -54,18 +70,20 @@ def _recurring(sequences):
 
     Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
     """
-    letters, starts, lengths = letters_of(sequences)
-    sums = np.empty(len(starts), np.uint64)
+    sums = np.empty(len(sequences), np.uint64)
     factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=8, dtype=np.uint64) | np.uint64(1)
-    for length in np.unique(lengths):
-        places = np.flatnonzero(lengths == length)
-        width = min(length, 64 - length % 2)
-        middle = letters[(starts[places] + (length - width) // 2)[:, None] + np.arange(width)]
-        turned = np.frombuffer(dna.reverse_complement_text(middle.tobytes().decode()).encode(), np.uint8)
-        strands = _words(middle) + _words(turned.reshape(middle.shape))[::-1]
-        sums[places] = strands @ factors[: strands.shape[1]]
-    again = np.flatnonzero(pd.Series(sums).duplicated(keep=False))
-    return again, pd.factorize(np.array(canonical_sequences(sequences.iloc[again].tolist()), object))[0]
+    for begin in range(0, len(sequences), BLOCK):
+        letters, starts, lengths = letters_of(sequences.iloc[begin : begin + BLOCK])
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            width = min(length, 64 - length % 2)
+            middle = np.lib.stride_tricks.sliding_window_view(letters, width)[starts[places] + (length - width) // 2]
+            complement = np.frombuffer(middle.tobytes().translate(dna.COMPLEMENT_BYTE), np.uint8)
+            strands = _words(middle) + _words(np.ascontiguousarray(complement.reshape(middle.shape)[:, ::-1]))
+            sums[begin + places] = strands @ factors[: strands.shape[1]]
+    again = pd.Series(sums).duplicated(keep=False).to_numpy()
+    candidates = canonical_sequences(sequences[again].tolist())
+    return np.flatnonzero(again), pd.factorize(np.array(candidates, object))[0]
 
 
 def _words(letters):
@@ -77,7 +95,7 @@ def _words(letters):
 def _loci(rows):
     """Places of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
     placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
-    chrom = pd.factorize(rows["chrom"].to_numpy(object)[placed])[0].astype(np.int64)
+    chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)
     start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))
     if len(placed):  # lay the chromosomes one behind the other
         offset = chrom * (end.max() - start.min() + 1)
@@ -97,7 +115,7 @@ def published(rows, spec, seed, label):
             f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; "
             f"mapped: {', '.join(parts)}"
         )
-    return rows["published"].map(parts).fillna("excluded"), "no published part"
+    return mapped(rows["published"], lambda name: parts.get(name, "excluded")), "no published part"
 
 
 def chromosome(rows, spec, seed, label):
@@ -108,9 +126,8 @@ def chromosome(rows, spec, seed, label):
         raise InputError(f"split: none of the chromosomes {', '.join(parts)} occurs in the rows")
     if absent:
         print(f"split: no row lies on {', '.join(absent)}, which the split names")
-    assigned = rows["chrom"].map(parts).fillna("train")
-    assigned[rows["chrom"] == ""] = spec.get("without_chromosome", "excluded")
-    return assigned, "no chromosome"
+    parts[""] = spec.get("without_chromosome", "excluded")
+    return mapped(rows["chrom"], lambda name: parts.get(name, "train")), "no chromosome"
 
 
 def random(rows, spec, seed, label):
@@ -180,20 +197,23 @@ def make_split(rows, spec, seed):
         raise InputError(f"split: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
     label = clusters(rows)
     own = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
-    assigned = pd.Series("test", index=rows.index, dtype=object)
-    assigned[own], why = KINDS[spec["kind"]](rows if own.all() else rows[own], spec, seed, label[own])
-    reason = np.where(assigned == "excluded", why, "").astype(object)
-    rank = assigned.map({"excluded": -1, "train": 0, "val": 1, "test": 2}).to_numpy()
+    assigned, why = KINDS[spec["kind"]](rows if own.all() else rows[own], spec, seed, label[own])
+    codes, names = pd.factorize(assigned)
+    rank = np.full(len(rows), PARTS.index("test"))
+    rank[own] = np.array([PARTS.index(name) if name in PARTS else -1 for name in names])[codes]
     highest = np.full(label.max() + 1, -1)
     np.maximum.at(highest, label, rank)
     leaks = (rank >= 0) & (rank < highest[label])
-    reason[leaks] = np.array([f"linked to a {part} row" for part in PARTS], object)[highest[label[leaks]]]
-    split = assigned.mask(leaks, "excluded")
+    reasons = ["", why, *(f"linked to a {part} row" for part in PARTS), "subsample"]
+    reason = (rank < 0).astype(np.int64)
+    reason[leaks] = 2 + highest[label[leaks]]
+    rank[leaks] = -1
     if "train_rows" in spec:
-        surplus = _surplus(rows, np.flatnonzero(split == "train"), spec, seed)
-        split.iloc[surplus], reason[surplus] = "excluded", "subsample"
+        surplus = _surplus(rows, np.flatnonzero(rank == 0), spec, seed)
+        rank[surplus], reason[surplus] = -1, len(reasons) - 1
+    split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
     table = pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason, "cluster": label})
-    parts_checked(rows, table, label)
+    _parts_checked(rows, split, label)
     return table
 
 
@@ -243,14 +263,15 @@ def parts_checked(rows, table, label):
 
 
 def _parts_checked(rows, parts, label):
-    counts = pd.Series(parts).value_counts()
+    codes, names = pd.factorize(parts)
+    counts = pd.Series(np.bincount(codes, minlength=len(names)), names).sort_values(ascending=False, kind="stable")
     for name in counts.index.difference([*PARTS, "excluded"]):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
     for part in PARTS:
         if part not in counts:
             found = ", ".join(f"{name} {count}" for name, count in counts.items())
             raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
-    rank = pd.Index([*PARTS, "excluded"]).get_indexer(parts)
+    rank = pd.Index([*PARTS, "excluded"]).get_indexer(names)[codes]
     used = np.flatnonzero(rank < len(PARTS))
     first = np.full(label.max() + 1, -1)
     first[label[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
@@ -286,8 +307,8 @@ def parts_and_clusters(rows, table):
             f"split: clusters are {label.min()} to {label.max()}, expected numbers from 0 to {len(rows) - 1}"
         )
     parts = _parts_checked(rows, table["split"].to_numpy(object)[places], label)
-    test = np.flatnonzero(parts == "test")
-    found, stated = clusters(rows.iloc[test]), label[test]
+    in_test = parts == "test"
+    found, stated = clusters(where(rows, in_test)), label[in_test]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = stated[::-1]
     joined = np.bincount(first, minlength=label.max() + 1)  # clusters found in each stated one
@@ -295,7 +316,7 @@ def parts_and_clusters(rows, table):
     bridged[label[parts == "excluded"]] = True
     wrong = (first[found] != stated) | ((joined > 1) & ~bridged)[stated]
     if wrong.any():
-        row = rows["row_id"].iloc[test[int(wrong.argmax())]]
+        row = rows["row_id"][in_test].iloc[int(wrong.argmax())]
         raise InputError(f"split: test row {row!r} has another cluster than its links give; make the split again")
     return parts, label
 

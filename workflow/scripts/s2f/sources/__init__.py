@@ -54,19 +54,19 @@ def complete_pairs(table, path):
     Filters can remove one allele of a pair; what is left is an ordinary row (its `group` still ties it to its locus).
     Raises `InputError` for a pair with two ref rows or a row of a pair without allele: no delta could be computed.
     """
-    paired = table.loc[table["pair_id"] != "", ["row_id", "pair_id", "allele"]]
-    odd = paired[~paired["allele"].isin(["ref", "alt"])]
-    if len(odd):
-        row = odd.iloc[0]
+    paired = (table["pair_id"] != "").to_numpy(bool)
+    ref, alt = (paired & (table["allele"] == allele).to_numpy(bool) for allele in ("ref", "alt"))
+    odd = paired & ~ref & ~alt
+    if odd.any():
+        row = table.iloc[int(odd.argmax())]
         raise InputError(
             f"{path}: row {row['row_id']!r} has a pair_id, but allele is {row['allele']!r}, expected ref or alt"
         )
-    pair, names = pd.factorize(paired["pair_id"])
-    refs, alts = (np.bincount(pair[paired["allele"] == allele], minlength=len(names)) for allele in ("ref", "alt"))
+    pair, names = pd.factorize(table["pair_id"])
+    refs, alts = (np.bincount(pair[chosen], minlength=len(names)) for chosen in (ref, alt))
     if (refs > 1).any():
         name = min(names[refs > 1])
-        members = paired[(paired["pair_id"] == name) & (paired["allele"] == "ref")]["row_id"]
+        members = table["row_id"][ref & (table["pair_id"] == name).to_numpy(bool)]
         raise InputError(f"{path}: pair {name!r} has {len(members)} ref rows, expected one: {', '.join(members[:3])}")
-    whole = (table["pair_id"] != "").to_numpy(copy=True)
-    whole[whole] = ((refs == 1) & (alts >= 1))[pair]
+    whole = paired & ((refs == 1) & (alts >= 1))[pair]
     return table.assign(pair_id=table["pair_id"].where(whole, ""))
