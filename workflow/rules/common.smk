@@ -1,9 +1,11 @@
 # The study, checked at the door, and the few functions by which rules read it. No rule stands here.
 
+import functools
 import json
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -12,9 +14,15 @@ from snakemake.logging import logger
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from s2f import augmentation, heads, study, study_comparison, study_tapt
+from s2f import (
+    augmentation,
+    heads,
+    provenance,
+    study,
+    study_comparison,
+    study_tapt,
+)
 from s2f.files import InputError
-from s2f.provenance import code_fingerprint
 
 try:
     for path in workflow.configfiles:
@@ -54,6 +62,18 @@ wildcard_constraints:
     seed=r"\d+",
     shift=r"[+-]\d+",
     strand="forward|reverse",
+
+
+@functools.cache
+def _code_fingerprint(moment, *modules):
+    return provenance.code_fingerprint(*modules)
+
+
+def code_fingerprint(*modules):
+    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`; files are looked at again after
+    five seconds: often enough to see code that is edited during a run, and once for thousands of jobs of a plan.
+    """
+    return _code_fingerprint(int(time.monotonic() // 5), *modules)
 
 
 def as_json(value):
