@@ -100,14 +100,15 @@ def test_only_what_is_judged_is_told_to_the_judge():
 def test_what_no_entry_asks_for_is_named():
     checked = study.validated(config({"panel": "id", "models": ["ridge"]}))
     found = study_interpretation.jobs(checked, study.runs(checked))
-    assert study_interpretation.job_of(found, found[0].picture) is found[0]
+    by_picture = {job.picture: job for job in found}
+    assert study_interpretation.job_of(by_picture, found[0].picture) is found[0]
     assert study_interpretation.entry_of(checked, "simulated", "id") is checked["interpretation"][0]
     with pytest.raises(InputError, match="no entry explains panel 'snv' of 'simulated'; add one to the study"):
         study_interpretation.entry_of(checked, "simulated", "snv")
     with pytest.raises(InputError, match=r"no entry asks for d/p\.png; add its model and method"):
-        study_interpretation.job_of(found, "d/p.png")
+        study_interpretation.job_of(by_picture, "d/p.png")
     with pytest.raises(InputError, match=r"the study has no run simulated/s/ridge/seed7; add its model or seed"):
-        study_interpretation.run_of(study.runs(checked), "simulated/s/ridge/seed7")
+        study_interpretation.run_of({run.folder: run for run in study.runs(checked)}, "simulated/s/ridge/seed7")
 
 
 def test_files_wanted_by_name_end_with_a_message(root):

@@ -37,6 +37,7 @@ for section in [*ENCODERS.values(), *BASELINES.values()]:
     if "tapt" in section.get("weights", {}):  # from here on a folder
         section["weights"] = {"tapt": f"results/tapt/{section['weights']['tapt']}"}
 RUNS = study.runs(STUDY)
+RUNS_OF = study.by_split(RUNS)
 K_FOLDS = [
     name for dataset in DATASETS for name in study_comparison.families(STUDY, dataset)
 ]
@@ -200,7 +201,7 @@ def predictions_of(dataset, folder):
 
 def runs_of(dataset, split, first_seed=False, trained=False):
     """Runs of one dataset and split; of each model the first seed only, or only models that train in epochs."""
-    found = [run for run in RUNS if (run.dataset, run.split) == (dataset, split)]
+    found = RUNS_OF.get((dataset, split), [])
     if first_seed:
         found = list({run.model: run for run in reversed(found)}.values())[::-1]
     return [run for run in found if not trained or study.trains(STUDY, run.model)]

@@ -53,7 +53,9 @@ def representation_targets():
     return found
 
 
+RUN_OF = {run.folder: run for run in RUNS}
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
+JOB_OF = {job.picture: job for job in EXPLAINED}
 JUDGED = study_interpretation.judged(STUDY, RUNS)
 
 
@@ -82,13 +84,13 @@ def entry_of(w):
 def attributions_of(w):
     """The file that a picture shows."""
     picture = f"{w.dataset}/{w.split}/interpretation/{w.model}/{w.method}.{w.panel}.png"
-    return f"results/{asked_for(study_interpretation.job_of, EXPLAINED, picture).path}"
+    return f"results/{asked_for(study_interpretation.job_of, JOB_OF, picture).path}"
 
 
 def run_of(w):
     """The run of a path."""
     folder = f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
-    return asked_for(study_interpretation.run_of, RUNS, folder)
+    return asked_for(study_interpretation.run_of, RUN_OF, folder)
 
 
 def encoder_of_run(w):
