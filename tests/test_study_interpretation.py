@@ -103,7 +103,7 @@ def test_what_no_entry_asks_for_is_named():
     with pytest.raises(InputError, match="no entry explains panel 'snv' of 'simulated'; add one to the study"):
         study_interpretation.entry_of(checked, "simulated", "snv")
     with pytest.raises(InputError, match=r"the study has no run simulated/s/ridge/seed7; add its model or seed"):
-        study_interpretation.run_of(study.runs(checked), "simulated/s/ridge/seed7")
+        study_interpretation.run_of({run.folder: run for run in study.runs(checked)}, "simulated/s/ridge/seed7")
 
 
 def test_files_wanted_by_name_end_with_a_message(root):

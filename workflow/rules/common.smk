@@ -1,5 +1,6 @@
 # The study, checked at the door, and the few functions by which rules read it. No rule stands here.
 
+import functools
 import json
 import re
 import shlex
@@ -15,9 +16,16 @@ from snakemake.logging import logger
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from s2f import augmentation, heads, run_summary, study, study_comparison, study_tapt
+from s2f import (
+    augmentation,
+    heads,
+    provenance,
+    run_summary,
+    study,
+    study_comparison,
+    study_tapt,
+)
 from s2f.files import InputError
-from s2f.provenance import code_fingerprint
 
 try:
     for path in workflow.configfiles:
@@ -32,6 +40,7 @@ for section in [*ENCODERS.values(), *BASELINES.values()]:
     if "tapt" in section.get("weights", {}):  # from here on a folder
         section["weights"] = {"tapt": f"results/tapt/{section['weights']['tapt']}"}
 RUNS = study.runs(STUDY)
+RUNS_OF = study.by_split(RUNS)
 K_FOLDS = [
     name for dataset in DATASETS for name in study_comparison.families(STUDY, dataset)
 ]
@@ -60,6 +69,18 @@ wildcard_constraints:
     seed=r"\d+",
     shift=r"[+-]\d+",
     strand="forward|reverse",
+
+
+@functools.cache
+def _code_fingerprint(moment, *modules):
+    return provenance.code_fingerprint(*modules)
+
+
+def code_fingerprint(*modules):
+    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`; files are looked at again after
+    five seconds: often enough to see code that is edited during a run, and once for thousands of jobs of a plan.
+    """
+    return _code_fingerprint(int(time.monotonic() // 5), *modules)
 
 
 def as_json(value):
@@ -210,7 +231,7 @@ def predictions_of(dataset, folder):
 
 def runs_of(dataset, split, first_seed=False, trained=False):
     """Runs of one dataset and split; of each model the first seed only, or only models that train in epochs."""
-    found = [run for run in RUNS if (run.dataset, run.split) == (dataset, split)]
+    found = RUNS_OF.get((dataset, split), [])
     if first_seed:
         found = list({run.model: run for run in reversed(found)}.values())[::-1]
     return [run for run in found if not trained or study.trains(STUDY, run.model)]

@@ -53,7 +53,11 @@ def representation_targets():
     return found
 
 
+RUN_OF = {run.folder: run for run in RUNS}
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
+EXPLAINED_IN = {}
+for job in EXPLAINED:
+    EXPLAINED_IN.setdefault((job.run.dataset, job.run.split), []).append(job)
 JUDGED = study_interpretation.judged(STUDY, RUNS)
 
 
@@ -81,16 +85,13 @@ def entry_of(w):
 
 def explained_in(dataset, split):
     """What is explained of one dataset and split, in the order of paths."""
-    return [
-        job for job in EXPLAINED if (job.run.dataset, job.run.split) == (dataset, split)
-    ]
+    return EXPLAINED_IN[dataset, split]
 
 
 def places_by_explanations():
     """{(model, method, panel) of each picture: pairs (dataset, split) that have these}, for a rule each."""
     found = {}
-    for place in dict.fromkeys((job.run.dataset, job.run.split) for job in EXPLAINED):
-        jobs = explained_in(*place)
+    for place, jobs in EXPLAINED_IN.items():
         pictures = tuple((job.run.model, job.method, job.panel) for job in jobs)
         found.setdefault(pictures, []).append(place)
     return found
@@ -99,7 +100,7 @@ def places_by_explanations():
 def run_of(w):
     """The run of a path."""
     folder = f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
-    return asked_for(study_interpretation.run_of, RUNS, folder)
+    return asked_for(study_interpretation.run_of, RUN_OF, folder)
 
 
 def encoder_of_run(w):

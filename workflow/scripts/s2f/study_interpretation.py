@@ -74,11 +74,10 @@ def entry_of(study, dataset, panel):
 
 
 def run_of(runs, folder):
-    """The run of a folder. Raises `InputError` where the study has no such run."""
-    for run in runs:
-        if run.folder == folder:
-            return run
-    raise InputError(f"interpretation: the study has no run {folder}; add its model or seed")
+    """The run of a folder, of `runs` by folder. Raises `InputError` where the study has no such run."""
+    if folder not in runs:
+        raise InputError(f"interpretation: the study has no run {folder}; add its model or seed")
+    return runs[folder]
 
 
 def judged(study, runs):
@@ -111,10 +110,10 @@ def truth_spec(study, runs, options):
 
 def _explained(study, runs, entry):
     """Runs of an entry, of each model the study's first seed or the entry's; what predicts a constant is left out."""
-    out = {}
+    out, datasets = {}, set(datasets_of(study, entry))
     for run in runs:
         wanted = entry.get("models", [run.model])
-        if run.dataset not in datasets_of(study, entry) or run.model not in wanted:
+        if run.dataset not in datasets or run.model not in wanted:
             continue
         if kind_of(study, run)[1] == "mean" or run.seed != entry.get("seed", run.seed):
             continue
@@ -153,7 +152,8 @@ def check(study, runs, nearest):
             seen[name, entry["panel"]] = place
         if not any(entry[key] for key in SELECTION):
             raise InputError(f"{where}: selects no sequence: give one of {', '.join(SELECTION)}")
-        there = {run.model: run for run in runs if run.dataset in datasets_of(study, entry)}
+        datasets = set(datasets_of(study, entry))
+        there = {run.model: run for run in runs if run.dataset in datasets}
         for model in entry.get("models", []):
             if model not in there:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")

@@ -57,10 +57,13 @@ def maps_of(maps, stem):
 def isoscores(study, runs):
     """{dataset: encoders whose embeddings are measured}: those of the section, else those of the dataset's models."""
     section = study.get("isoscore", {})
+    encoders_of = {}
+    for run in runs:
+        if run.encoder:
+            encoders_of.setdefault(run.dataset, set()).add(run.encoder)
     found = {}
     for dataset in section.get("datasets", list(study["datasets"])):
-        own = sorted({run.encoder for run in runs if run.dataset == dataset and run.encoder})
-        encoders = section.get("encoders", own)
+        encoders = section.get("encoders", sorted(encoders_of.get(dataset, ())))
         if encoders:
             found[dataset] = encoders
     return found
