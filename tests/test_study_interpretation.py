@@ -109,9 +109,9 @@ def test_what_no_entry_asks_for_is_named():
 def test_files_wanted_by_name_end_with_a_message(root):
     """Files that match a rule and that the study does not ask for."""
     known = parsed_workflow(root).globals
-    place = {"dataset": "d", "split": "s", "encoder": "e", "panel": "p", "model": "m", "seed": "1", "method": "ism"}
+    place = {"dataset": "d", "split": "s", "encoder": "e", "panel": "p", "model": "m", "seed": "1"}
     for name, message in (
-        ("entry_of", "no entry explains panel 'p' of 'd'"), ("attributions_of", "no entry asks for d/s/interpretation"),
+        ("entry_of", "no entry explains panel 'p' of 'd'"),
         ("run_of", "the study has no run d/s/m/seed1"), ("maps_of", "no entry asks for d/s/dependency_maps/e/p"),
     ):  # fmt: skip
         with pytest.raises(WorkflowError, match=message):
