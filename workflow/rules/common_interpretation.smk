@@ -55,9 +55,7 @@ def representation_targets():
 
 RUN_OF = {run.folder: run for run in RUNS}
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
-EXPLAINED_IN = {}
-for job in EXPLAINED:
-    EXPLAINED_IN.setdefault((job.run.dataset, job.run.split), []).append(job)
+EXPLAINED_IN = study.by_split(EXPLAINED, lambda job: job.run)
 JUDGED = study_interpretation.judged(STUDY, RUNS)
 
 
@@ -81,11 +79,6 @@ def attributions_to_judge(w):
 def entry_of(w):
     """What the study says of the sequences of one panel."""
     return asked_for(study_interpretation.entry_of, STUDY, w.dataset, w.panel)
-
-
-def explained_in(dataset, split):
-    """What is explained of one dataset and split, in the order of paths."""
-    return EXPLAINED_IN[dataset, split]
 
 
 def places_by_explanations():

@@ -81,7 +81,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
             numbered("plot_interpretation", number)
         input:
             attributions=lambda w: [
-                f"results/{job.path}" for job in explained_in(w.dataset, w.split)
+                f"results/{job.path}" for job in EXPLAINED_IN[w.dataset, w.split]
             ],
             selections=[
                 f"results/{{dataset}}/interpretation/{{split}}/{panel}.tsv"
@@ -119,11 +119,11 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
             code=code_fingerprint("plot_interpretation"),
             most=lambda w: [
                 STUDY["interpretation"][job.entry]["pictures"]
-                for job in explained_in(w.dataset, w.split)
+                for job in EXPLAINED_IN[w.dataset, w.split]
             ],
             titles=lambda w: [
                 f"{w.dataset}, split {w.split}, {job.run.model}"
-                for job in explained_in(w.dataset, w.split)
+                for job in EXPLAINED_IN[w.dataset, w.split]
             ],
         message:
             "Drawing what models of {wildcards.dataset}, {wildcards.split}, rest on"

@@ -388,11 +388,12 @@ def runs(study):
     return sorted(out, key=lambda run: run.folder)
 
 
-def by_split(runs):
-    """{(dataset, split): its runs, in the order of `runs`}."""
+def by_split(items, run_of=lambda run: run):
+    """{(dataset, split): its runs, or what else belongs to the run ``run_of(item)``, in their order}."""
     found = {}
-    for run in runs:
-        found.setdefault((run.dataset, run.split), []).append(run)
+    for item in items:
+        run = run_of(item)
+        found.setdefault((run.dataset, run.split), []).append(item)
     return found
 
 
