@@ -29,7 +29,7 @@ rule train_baseline:
         ),
         kind=lambda w: BASELINES[w.baseline]["kind"],
         spec=lambda w: as_json(study.options(BASELINES[w.baseline])),
-        weights=lambda w: study.weights_id(BASELINES[w.baseline]),
+        weights=lambda w: weights_id(BASELINES[w.baseline]),
         construct=lambda w: construct_of(w.dataset),
         strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
         seed=STUDY["seed"],

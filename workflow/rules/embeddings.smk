@@ -45,7 +45,7 @@ rule embed:
         ),
         encoder=lambda w: as_json(ENCODERS[w.encoder]),
         construct=lambda w: construct_of(w.dataset),
-        weights=lambda w: study.weights_id(ENCODERS[w.encoder]),
+        weights=lambda w: weights_id(ENCODERS[w.encoder]),
         dtype=STUDY["cache"]["dtype"],
         strands="forward reverse",
     message:

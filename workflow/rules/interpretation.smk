@@ -61,7 +61,7 @@ rule interpret:
     params:
         code=code_of_interpretation,
         encoder=lambda w: as_json(encoder_of_run(w)),
-        weights=lambda w: study.weights_id(encoder_of_run(w)),
+        weights=lambda w: weights_id(encoder_of_run(w)),
         settings=lambda w: as_json(entry_of(w).get(w.method, {})),
         unit=lambda w: study_interpretation.unit_of(STUDY, w.dataset),
         seed=STUDY["seed"],

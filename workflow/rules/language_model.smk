@@ -29,7 +29,7 @@ rule tapt:
         spec=lambda w: as_json(
             {k: v for k, v in STUDY["tapt"][w.tapt].items() if k != "datasets"}
         ),
-        start=lambda w: study.weights_id({"weights": STUDY["tapt"][w.tapt]["start"]}),
+        start=lambda w: weights_id({"weights": STUDY["tapt"][w.tapt]["start"]}),
         seed=STUDY["seed"],
     message:
         "Adapting a language model to the windows of {input.rows}: {wildcards.tapt}"

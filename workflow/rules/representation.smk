@@ -31,7 +31,7 @@ rule dependency_map:
         first=lambda w: maps_of(w).rows,
         ids=lambda w: list(maps_of(w).ids),
         encoder=lambda w: as_json(ENCODERS[w.encoder]),
-        weights=lambda w: study.weights_id(ENCODERS[w.encoder]),
+        weights=lambda w: weights_id(ENCODERS[w.encoder]),
     message:
         "Mapping dependencies in {wildcards.dataset}, {wildcards.split}, {wildcards.panel} with {wildcards.encoder}"
     shell:
