@@ -6,6 +6,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from parsed_workflow import parsed_workflow
+from snakemake.api import SnakemakeApi
+from snakemake.cli import parse_group_components, parse_groups
+from snakemake.settings.types import GroupSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 SUBMIT_HOST = {"download"}  # waits for the network, computes nothing
@@ -57,6 +60,43 @@ def test_the_block_to_edit_is_whole_yaml_with_names_of_rules(rules, profile):
     # rules that a study may need more than once are called NAME, NAME_2 …
     asks = {re.sub(r"_\d+$", "", name) for name, rule in rules.items() if "gpu" in rule.resources}
     assert set(edited["set-resources"]) == asks  # Snakemake ignores a misspelt rule
+
+
+def test_grouped_rules_exist_take_turns_and_need_no_gpu(root, rules, profile):
+    settings = yaml.safe_load(profile)
+    groups, sizes = parse_groups(settings["groups"]), parse_group_components(settings["group-components"])
+    assert set(groups.values()) == set(sizes)  # a misspelt group has one job in each submission
+    for name, group in groups.items():
+        rule = rules[re.sub(r"_\d+$", "", name)]  # a study may have the rule more than once, as name_2
+        assert "in_turn" in rule.resources.keys() and "gpu" not in rule.resources.keys()
+        assert set(re.findall(r"\{(\w+)\}", group)) <= rule.wildcard_names
+    assert {name for name, rule in rules.items() if "in_turn" in rule.resources.keys()} <= set(groups)
+    default = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
+    assert "in_turn=1" in default["resources"] and "in_turn=local" in settings["set-resource-scopes"]
+
+
+def test_a_group_asks_for_the_memory_of_one_job_and_the_time_of_all(root, profile, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where the workflow goes
+    settings = yaml.safe_load(profile)
+    default = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
+    limits = {name: int(amount) for name, amount in (limit.split("=") for limit in default["resources"])}
+    scopes = dict(scope.split("=") for scope in settings["set-resource-scopes"])
+    groups = GroupSettings(
+        overwrite_groups=parse_groups(settings["groups"]),
+        group_components=parse_group_components(settings["group-components"]),
+    )
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        asked = ResourceSettings(cores=8, resources=limits, overwrite_resource_scopes=scopes)
+        workflow = api.workflow(asked, snakefile=root / "workflow" / "Snakefile", workdir=tmp_path)
+        workflow.dag().execute_workflow(executor="dryrun", group_settings=groups)
+        found = {id(group): group for group in workflow._workflow.dag._group.values()}.values()
+        heads = [group for group in found if "evaluate_head" in group.rules]
+        assert any(len(group) > 1 for group in heads)
+        for group in found:
+            one = next(iter(group.jobs))
+            assert len(group.toposorted) == 1 and len(group) <= 10  # none waits for another
+            asks = [group.resources[name] for name in ("mem_mb", "_cores", "runtime")]
+            assert asks == [one.resources.mem_mb, one.threads, len(group) * one.resources.runtime]
 
 
 def test_partitions_send_gpu_jobs_where_gpus_are(root):

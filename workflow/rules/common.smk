@@ -198,6 +198,15 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def in_turn(wildcards, rulename):
+    """Resource of jobs of seconds: 1 where a profile puts them into groups, whose allocation runs one after the other.
+
+    There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
+    all; without it, it would ask for the memory and cores of all and the time of one.
+    """
+    return int(rulename in workflow.group_settings.overwrite_groups)
+
+
 def gpus_of(baseline):
     """GPUs that a baseline asks for: networks one, floors and small networks none."""
     spec = BASELINES[baseline]
