@@ -58,8 +58,19 @@ shell.prefix(PREFIX)
 
 
 def one_of(names):
-    """Pattern of a wildcard that is one of `names`; nothing matches where there are none."""
-    return "|".join(sorted(map(re.escape, set(names)))) or "(?!)"
+    """Pattern of a wildcard that is one of `names`; nothing matches where there are none.
+
+    Names that differ in what follows the last dot, as those of one protein in the kind of negatives, share it: Snakemake
+    reads a rule's patterns again for each file of each job, so that their length counts in a study of many datasets.
+    """
+    endings, stems = {}, {}
+    for name in sorted(set(names)):
+        stem, dot, ending = name.rpartition(".")
+        endings.setdefault(stem + dot, []).append(re.escape(ending))
+    for stem, own in endings.items():
+        stems.setdefault("|".join(own), []).append(re.escape(stem))
+    parts = [f"(?:{'|'.join(own)})(?:{ending})" for ending, own in stems.items()]
+    return "|".join(parts) or "(?!)"
 
 
 wildcard_constraints:
@@ -310,12 +321,13 @@ def pictures_of(drawn, picture):
 
 def dataset_before_split(places):
     """Pattern of the wildcard `dataset` in paths …/{dataset}/{split}/…: of each dataset only with its `places`."""
-    splits = {}
+    splits, datasets = {}, {}
     for dataset, split in places:
         splits.setdefault(dataset, []).append(split)
+    for dataset, own in splits.items():
+        datasets.setdefault(tuple(own), []).append(dataset)
     return "|".join(
-        f"{re.escape(dataset)}(?=/(?:{one_of(own)})/)"
-        for dataset, own in splits.items()
+        f"(?:{one_of(those)})(?=/(?:{one_of(own)})/)" for own, those in datasets.items()
     )
 
 
