@@ -24,6 +24,8 @@ import yaml
 from parsed_workflow import parsed_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
+# rules whose jobs share allocations (groups of profiles/slurm)
+IN_GROUPS = r"(?:evaluate_head|plot_split)(?:_\d+)?"
 # rules that run on the submit host: they wait for the network and compute nothing
 ON_SUBMIT_HOST = {"download"}
 CANCELLED, OUTGROWN = "make_split", "train_head"
@@ -76,7 +78,7 @@ STUDY = {
         {"datasets": ["tiny"], "encoders": ["alphagenome-tiny"], "heads": ["boda-sum-512-512"], "baselines": ["mean"]},
         {
             "datasets": ["simulated_rbp"], "encoders": ["lamar.layer04"], "augmentations": ["none"],
-            "heads": ["linear-probe"], "baselines": ["gc"],
+            "heads": ["linear-probe", "chip-cnn"], "baselines": ["gc"],  # two evaluations, in one submission
         },
     ],
     "comparison": {"against": "mean", "resamples": 100},
@@ -152,10 +154,11 @@ def main():
     print(table(jobs + beside))
     check(jobs, cancelled, checkout, folder)
     check_together(beside, jobs)
-    missing = {rule.name for rule in parsed_workflow(ROOT).rules} - {job["rule"] for job in jobs + beside}
+    ran = {rule for job in jobs + beside for rule in job["rule"].split(", ")}
+    missing = {rule.name for rule in parsed_workflow(ROOT).rules} - ran
     assert missing == ON_SUBMIT_HOST | {"all"}, f"rules that ran no job: {sorted(missing)}"
     if arguments.conda_prefix:
-        check_conda(jobs, checkout)
+        check_conda(jobs)
     print(f"on_slurm: {len(jobs + beside)} jobs, all as expected, {end - time.monotonic():.0f} s before the limit")
 
 
@@ -217,16 +220,22 @@ def wait_for_strands(checkout, end):
 
 
 def accounting(place):
-    """What slurmctld knows of the jobs submitted from folder `place`: a list of dicts, in the order of submission."""
+    """What slurmctld knows of the jobs submitted from folder `place`: a list of dicts, in the order of submission.
+
+    `rule` of a submission that jobs of a group share are their rules, `of` is then empty.
+    """
     text = subprocess.run(["scontrol", "show", "job", "-d", "-o"], text=True, capture_output=True).stdout
     jobs = []
     for line in text.splitlines():
         fields = dict(re.findall(r"(\w[\w:/]*)=(\S*)", line))
         if fields.get("WorkDir") != str(place):
             continue
-        log = re.search(r"/rule_(?P<rule>\w+)/(?P<of>.*?)/?\d+\.log$", fields["StdOut"])
+        log = re.search(r"/(rule|group)_(?P<rule>[^/]+)/(?P<of>.*?)/?\d+\.log$", fields["StdOut"])
+        rule = log["rule"]
+        if log[1] == "group":  # called group_{name of the group}_{rule}_{rule}
+            rule = ", ".join(re.findall(IN_GROUPS, re.search(rf"(?:_{IN_GROUPS})+$", rule)[0]))
         jobs.append({
-            "id": fields["JobId"], **log.groupdict(),
+            "id": fields["JobId"], "rule": rule, "of": log["of"], "log": fields["StdOut"],
             "partition": fields["Partition"], "gpu": fields.get("TresPerJob", "0").rpartition(":")[2],
             "cpus": fields["NumCPUs"], "memory": fields["MinMemoryNode"], "used": "", "time": fields["TimeLimit"],
             "state": fields["JobState"], "start": fields["StartTime"], "end": fields["EndTime"],
@@ -243,6 +252,8 @@ def add_memory_used(jobs, place):
     first = TOGETHER_TARGET.split("/")[5:7]
     patterns["train_together_boda_sum_512_512"] = "/".join(["benchmarks", "{views}", *first, "train.tsv"])
     for job in jobs:
+        if re.match(IN_GROUPS, job["rule"]):  # of several jobs, each with a benchmark of its own
+            continue
         parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[job["rule"]])  # at wildcards, which may have constraints
         pattern = "(.+)".join(map(re.escape, parts))
         for path, used in measured.items():
@@ -259,8 +270,8 @@ def letters(*texts):
 
 def table(jobs):
     """The jobs as Markdown."""
-    names = list(jobs[0])
-    lines = [names, ["---"] * len(names), *(job.values() for job in jobs)]
+    names = [name for name in jobs[0] if name != "log"]
+    lines = [names, ["---"] * len(names), *([job[name] for name in names] for job in jobs)]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
@@ -269,14 +280,21 @@ def check(jobs, cancelled, checkout, folder):
     log = (folder / "slurm.log").read_text()
     by_rule = {}
     for job in jobs:
-        by_rule.setdefault(job["rule"], []).append(job)
+        for rule in job["rule"].split(", "):
+            by_rule.setdefault(rule, []).append(job)
 
     planned = dict(re.findall(r"^(\w+) +(\d+)$", log.split("Job stats:")[1].split("total")[0], re.MULTILINE))
     for rule in ON_SUBMIT_HOST | {"all"}:
         assert planned.pop(rule) == "1" and rule not in by_rule, f"{rule} was submitted"
     for rule, count in planned.items():
         done = [job for job in by_rule.get(rule, []) if job["state"] == "COMPLETED"]
-        assert len(done) == int(count), f"{rule}: {len(done)} jobs were completed by SLURM, {count} planned"
+        if re.fullmatch(IN_GROUPS, rule):
+            assert 0 < len(done) <= int(count), f"{rule}: {len(done)} submissions for {count} jobs"
+        else:
+            assert len(done) == int(count), f"{rule}: {len(done)} jobs were completed by SLURM, {count} planned"
+    grouped = [job for job in jobs if re.match(IN_GROUPS, job["rule"])]
+    shared = sum(int(count) for rule, count in planned.items() if re.fullmatch(IN_GROUPS, rule))
+    assert len(grouped) < shared, f"{shared} jobs of groups made {len(grouped)} submissions"
 
     # a GPU for each job that computes with one, by the partition that has them; side by side on different devices
     for job in jobs:
@@ -318,11 +336,11 @@ def check_together(beside, jobs):
     assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
 
 
-def check_conda(jobs, checkout):
+def check_conda(jobs):
     """Each job that ended well ran in an environment, as the log of SLURM's job says."""
     for job in jobs:
         if job["state"] == "COMPLETED":
-            log = checkout / "logs" / "slurm" / f"rule_{job['rule']}" / job["of"] / f"{job['id']}.log"
+            log = Path(job["log"])
             assert "Activating conda environment" in log.read_text(), f"no environment: {log}"
 
 
