@@ -25,7 +25,7 @@ from parsed_workflow import parsed_workflow
 
 ROOT = Path(__file__).resolve().parent.parent
 # rules whose jobs share allocations (groups of profiles/slurm)
-IN_GROUPS = r"(?:evaluate_head|plot_split)(?:_\d+)?"
+IN_GROUPS = r"evaluate_head(?:_\d+)?"
 # rules that run on the submit host: they wait for the network and compute nothing
 ON_SUBMIT_HOST = {"download"}
 CANCELLED, OUTGROWN = "make_split", "train_head"

@@ -139,7 +139,6 @@ for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
         resources:
             mem_mb=growing(4000),
             runtime=growing(15),
-            in_turn=in_turn,
         params:
             code=code_fingerprint("plot_split"),
             names=drawn.panels,
