@@ -24,11 +24,14 @@ setup: .venv/.ready
 		--constraint constraints.txt
 	@touch $@
 
+# the order of files is that of tests/conftest.py
+PYTEST = python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	python -m pytest --numprocesses 2 --dist loadfile
+	$(PYTEST) --durations 20
 
 test-fast: setup
-	python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
+	$(PYTEST) -m "not slow"
 
 lint: setup
 	ruff format --check .

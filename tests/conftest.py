@@ -1,10 +1,38 @@
 """Fixtures shared by all tests."""
 
+import collections
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def pytest_configure(config):
+    """Before JAX, torch or numpy is imported: one thread per process, and one compilation cache for all processes.
+
+    The tests and the programs they start compile many programs of XLA more than once; in this cache each is compiled
+    once per run of pytest. It starts empty in every run, so that nothing depends on what an earlier one left.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:  # has the environment of the process that started it
+        return
+    os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
+    # a program that a test killed may still be about to write its last entry
+    folder = tempfile.TemporaryDirectory(prefix="s2f-tests-jax-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_collection_modifyitems(items):
+    """Beside another worker the files with the most slow tests come first, so that none is left for the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")

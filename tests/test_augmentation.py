@@ -177,6 +177,15 @@ def canonical(data):
     return dataclasses.replace(data, tables=data.tables[:1])
 
 
+# one set of shapes and settings for all trainings below: those of the same mode and head are then compiled once
+
+
+@pytest.fixture(scope="module")
+def parts(tiny):
+    """Rows to train, which leave the last batch of 16 short, and rows to validate."""
+    return examples(tiny, 40), canonical(examples(tiny, 20, 1))
+
+
 def test_encoded_views_equal_what_a_cache_of_that_view_holds(tiny):
     data = examples(tiny, 6)
     codes, low, high = data.stretches
@@ -191,25 +200,24 @@ def test_encoded_views_equal_what_a_cache_of_that_view_holds(tiny):
         np.testing.assert_allclose(got[place], want, atol=1e-4 * want.std())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [FULL, HYBRID, {"kind": "compact"}], ids=lambda mode: mode["kind"])
-def test_modes_that_encode_train_and_leave_the_encoder_alone(tiny, mode):
+def test_modes_that_encode_train_and_leave_the_encoder_alone(tiny, parts, mode):
     before = jax.tree.map(np.array, tiny.parameters)
-    spec = TrainingSpec(batch_size=16, epochs=4, learning_rate=3e-3)
-    data, val = examples(tiny, 64), canonical(examples(tiny, 30, 1))
-    run = [
-        train_heads([("boda-mean-16", 5)], mode, data, val, spec, tiny, 600, report=lambda line: None)[0] for _ in "ab"
-    ]
+    spec = TrainingSpec(batch_size=16, epochs=4)
+    run = [train_heads([("boda-mean-16", 5)], mode, *parts, spec, tiny, 600, report=lambda line: None)[0] for _ in "ab"]
     assert run[0].history["train_loss"].iloc[-1] < run[0].history["train_loss"].iloc[0]
     pd.testing.assert_series_equal(run[0].history["train_loss"], run[1].history["train_loss"])
     jax.tree.map(np.testing.assert_array_equal, before, tiny.parameters)
 
 
-def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny):
-    lanes = [("boda-sum-16", 5), ("boda-max-16", 6)]
-    spec, data, val = TrainingSpec(batch_size=16, epochs=2), examples(tiny, 33), canonical(examples(tiny, 20, 1))
+@pytest.mark.slow
+def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny, parts):
+    lanes = [("boda-mean-16", 5), ("boda-max-16", 6)]
+    spec = TrainingSpec(batch_size=16, epochs=2)
 
     def trained(lanes):
-        return train_heads(lanes, HYBRID, data, val, spec, tiny, 600, report=lambda line: None)
+        return train_heads(lanes, HYBRID, *parts, spec, tiny, 600, report=lambda line: None)
 
     for lane, together in zip(lanes, trained(lanes), strict=True):
         (alone,) = trained([lane])
@@ -217,10 +225,11 @@ def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny):
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_hybrid_streams_its_cache_with_the_same_result(tiny):
-    spec, data, val = TrainingSpec(batch_size=16, epochs=2), examples(tiny, 40), canonical(examples(tiny, 20, 1))
+@pytest.mark.slow
+def test_hybrid_streams_its_cache_with_the_same_result(tiny, parts):
+    spec = TrainingSpec(batch_size=16, epochs=2)
     resident, streamed = (
-        train_heads([("boda-mean-16", 5)], HYBRID, data, val, spec, tiny, 600, memory, lambda line: None)[0]
+        train_heads([("boda-mean-16", 5)], HYBRID, *parts, spec, tiny, 600, memory, lambda line: None)[0]
         for memory in (None, 1000)
     )
     for a, b in zip(jax.tree.leaves(resident.parameters), jax.tree.leaves(streamed.parameters), strict=True):

@@ -20,6 +20,8 @@ from s2f.training import Head, TrainingSpec, predict, train_heads
 from s2f.weights import load_head, save_head
 
 NO_SHIFT = {"kind": "no_shift"}
+# what becomes part of a compiled program: with the same in several tests, chip-cnn is compiled once for all
+SAME = {"batch_size": 40, "weight_decay": 1e-2}
 
 
 def rows(n=101, tokens=32, channels=5, seed=0):
@@ -43,8 +45,8 @@ def close(one, other, atol):
 @pytest.mark.parametrize("slug", ["linear-probe", pytest.param("chip-cnn", marks=pytest.mark.slow)])
 def test_epochs_equal_a_plain_loop(slug):
     """Two steps per batch, the last batch padded; the state passes from step to step."""
-    data, size, count = rows(), 40, 2
-    network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-2)
+    data, size, count = rows(), SAME["batch_size"], 2
+    network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=SAME["weight_decay"])
     init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 32, 5)), is_training=False))
     parameters, measured = init(jax.random.key(0))
     measured = {**measured, **heads.fit(slug, data.tables, data.index)}
@@ -90,7 +92,7 @@ def test_epochs_equal_a_plain_loop(slug):
 @pytest.mark.slow
 def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
     monkeypatch.setattr("s2f.epochs.BLOCK_BYTES", 1)
-    spec = TrainingSpec(batch_size=64, epochs=2)
+    spec = TrainingSpec(**SAME, epochs=2)
     lanes = [("chip-cnn", 1), ("chip-cnn", 2)]
     alone = [train([lane], rows(), rows(50, seed=1), spec)[0] for lane in lanes]
     (streamed,) = train(lanes[:1], rows(), rows(50, seed=1), spec, memory=1000)
@@ -103,7 +105,7 @@ def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
 def test_metric_history_and_probabilities_of_a_saved_head(tmp_path):
     """Loaded again, the head gives what it gave in its best epoch, bit by bit: running statistics are saved too."""
     val = rows(50, seed=1)
-    (trained,) = train([("chip-cnn", 1)], rows(), val, TrainingSpec(batch_size=32, epochs=4))
+    (trained,) = train([("chip-cnn", 1)], rows(), val, TrainingSpec(**SAME, epochs=4))
     assert list(trained.history) == ["epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"]
     assert trained.metric == "auroc" and trained.score == trained.history["val_auroc"].max()
     assert trained.size == sum(a.size for a in jax.tree.leaves(trained.variables[0]))

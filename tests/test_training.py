@@ -60,6 +60,17 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
     device = Data(jnp.asarray(data.labels), low, low, table, index)
     state = (jax.tree.map(jnp.array, parameters), {}, optimiser.init(parameters))
     moments = optimiser.init(parameters)
+
+    @jax.jit
+    def step(parameters, moments, key, x, y, real):
+        def loss_of(parameters):
+            out = plain(slug, parameters, key, x, dropout)
+            return jnp.where(jnp.arange(32) < real, (out - y) ** 2, 0).sum() / real
+
+        loss, gradient = jax.value_and_grad(loss_of)(parameters)
+        change, moments = optimiser.update(gradient, moments, parameters)
+        return optax.apply_updates(parameters, change), moments, loss
+
     for key in jax.random.split(jax.random.key(5), 3):
         state, mean_loss = epochs.resident(state, device, key)
 
@@ -71,14 +82,9 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
             padded = np.concatenate([chosen, np.zeros(32 - len(chosen), int)])  # masks are drawn for whole batches
             dropout_key = jax.random.split(batch_key)[1]
             for view in (0, 1):
-
-                def loss_of(p, view=view, chosen=chosen, padded=padded, dropout_key=dropout_key):
-                    out = plain(slug, p, jax.random.fold_in(dropout_key, view), data.tables[view][padded], dropout)
-                    return jnp.mean((out[: len(chosen)] - data.labels[chosen]) ** 2)
-
-                loss, gradient = jax.value_and_grad(loss_of)(parameters)
-                change, moments = optimiser.update(gradient, moments, parameters)
-                parameters = optax.apply_updates(parameters, change)
+                key = jax.random.fold_in(dropout_key, view)
+                now = data.tables[view][padded], data.labels[padded], len(chosen)
+                parameters, moments, loss = step(parameters, moments, key, *now)
                 losses.append((float(loss), len(chosen)))
         values, sizes = zip(*losses, strict=True)
         assert float(mean_loss) == pytest.approx(np.average(values, weights=sizes), rel=1e-4)
@@ -108,6 +114,7 @@ def plain(slug, parameters, key, x, dropout):
     return x.reshape(n, tokens).mean(1) if "mean" in slug else x
 
 
+@pytest.mark.slow
 def test_streamed_epochs_equal_resident_ones(monkeypatch):
     """A limit of a few kilobytes: blocks of two steps, the last one short; validation from the file too."""
     monkeypatch.setattr(examples, "BLOCK_BYTES", 1)
@@ -123,6 +130,7 @@ def test_streamed_epochs_equal_resident_ones(monkeypatch):
         np.testing.assert_allclose(resident.history["val_pearson"], streamed.history["val_pearson"], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memory", [None, 1000])
 def test_heads_trained_together_equal_heads_trained_alone(memory):
     lanes = [("boda-sum-16", 1), ("boda-mean-16", 2), ("boda-max-16", 1)]
@@ -138,6 +146,7 @@ def test_heads_trained_together_equal_heads_trained_alone(memory):
     assert len(stops) > 1  # some stopped while others went on, so stopping alone was put to the test
 
 
+@pytest.mark.slow
 def test_seeds_of_any_head_train_together():
     spec = TrainingSpec(batch_size=64, epochs=2)
     lanes = [("boda-flatten-16", 1), ("boda-flatten-16", 2)]
@@ -216,7 +225,7 @@ def test_products_and_gradients_of_the_shared_layers(precision):
 
 def test_same_seed_same_parameters_other_seed_others():
     first, again, other = (
-        train([(SLUG, seed)], rows(), rows(50, seed=1), TrainingSpec(epochs=2))[0] for seed in (3, 3, 4)
+        train([(SLUG, seed)], rows(), rows(50, seed=1), TrainingSpec(batch_size=32, epochs=2))[0] for seed in (3, 3, 4)
     )
     for a, b in zip(jax.tree.leaves(first.parameters), jax.tree.leaves(again.parameters), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -227,14 +236,14 @@ def test_a_diverged_run_is_an_error():
     bad = rows()
     bad.labels[3] = np.inf
     with pytest.raises(Diverged, match="boda-mean-16-16, seed 0, epoch 1: training loss is"):
-        train([(SLUG, 0)], bad, rows(50), TrainingSpec(epochs=2))
+        train([(SLUG, 0)], bad, rows(50), TrainingSpec(batch_size=32, epochs=2))
 
 
 def test_constant_validation_predictions_are_an_error():
     flat = rows(50)
     flat.tables[0][:] = flat.tables[0][0]
     with pytest.raises(Diverged, match="constant"):
-        train([(SLUG, 0)], rows(), flat, TrainingSpec(epochs=9, patience=2))
+        train([(SLUG, 0)], rows(), flat, TrainingSpec(batch_size=32, epochs=9, patience=2))
 
 
 @pytest.mark.parametrize("n", [1, 7, 1024, 1025])

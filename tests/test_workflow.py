@@ -92,6 +92,15 @@ def finished(root, study, tmp_path_factory):
     return copy, work
 
 
+def copy_of(work, folder, *without):
+    """Put a copy of a finished study into `folder`, without logs and without files and folders of the names `without`.
+
+    Snakemake's records are copied too, so what is there is not made again, and what is missing is.
+    """
+    ignored = shutil.ignore_patterns("logs", "benchmarks", *without)
+    return shutil.copytree(work, folder, ignore=ignored, dirs_exist_ok=True)
+
+
 def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
     assert set(planned) == {
@@ -204,12 +213,12 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
 
     together = tmp_path / "together.yaml"
     together.write_text(yaml.safe_dump(TINY | {"seeds": [1, 2], "train_together": True}))
-    history = f"{HEAD}/history.tsv"
-    output = snakemake(copy, tmp_path, history, "--configfile", str(together))
-    assert jobs(output) == {"make_rows": 1, "make_split": 1, "embed": 1, "train_together_boda_sum_512_512": 1}
-    assert (tmp_path / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
+    history, mine = f"{HEAD}/history.tsv", copy_of(work, tmp_path / "mine", "no_shift")  # without heads
+    output = snakemake(copy, mine, history, "--configfile", str(together))
+    assert jobs(output) == {"train_together_boda_sum_512_512": 1}
+    assert (mine / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
     alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
-                   for folder in (work, tmp_path))  # fmt: skip
+                   for folder in (work, mine))  # fmt: skip
     assert len(alone) == 2
     assert [float(x) for line in ours for x in line] == pytest.approx(
         [float(x) for line in alone for x in line], abs=1e-3
@@ -238,6 +247,7 @@ def kill_program(root, folder, study, program, where, sign):
     """Start the study and kill `program` with SIGKILL as soon as a file at `where` in `folder` holds `sign`."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")]
     command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2", "--rerun-incomplete"]
+    command += ["--", "results/compare.tsv"]
     started = subprocess.Popen(
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder
     )
@@ -264,11 +274,12 @@ def kill_program(root, folder, study, program, where, sign):
 @pytest.mark.slow
 def test_killed_jobs_run_again_to_the_same_table(finished, study, tmp_path):
     copy, work = finished
+    copy_of(work, tmp_path, "alphagenome-tiny", "compare.*")  # without caches, heads and table
     # signs of being in the middle: some chunks are noted down, the first epoch is over, resampling has begun
     kill_program(copy, tmp_path, study, "embed", "results/*/embeddings/*/.*.journal", '"chunk": 2')
     kill_program(copy, tmp_path, study, "train_head", "logs/*/*/*/*/*/seed1/train.log", "epoch   1")
     kill_program(copy, tmp_path, study, "compare", "logs/compare.log", "resamples")
-    snakemake(copy, tmp_path, "--configfile", str(study))
+    snakemake(copy, tmp_path, "--configfile", str(study), "--", "results/compare.tsv")
     again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, work))
     assert again == first
     hidden = {path.name for path in (tmp_path / "results").rglob(".*")}
@@ -288,19 +299,15 @@ def test_a_changed_augmentation_trains_again(finished, study):
 
 
 @pytest.mark.slow
-def test_a_foreign_cache_is_refused(finished, study):
+def test_a_foreign_cache_is_refused(finished, study, tmp_path):
     copy, work = finished
-    folder = work / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny"
-    forward, reverse = folder / "+00.forward.h5", folder / "+00.reverse.h5"
-    content = forward.read_bytes()
-    try:
-        forward.write_bytes(reverse.read_bytes())  # whole and sound, but not what its manifest says
-        arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
-        output = snakemake(copy, work, *arguments, check=False)
-        assert "+00.forward.h5: " in output and "made from other rows, weights or settings" in output
-    finally:
-        forward.write_bytes(content)
-        snakemake(copy, work, "--configfile", str(study))
+    copy_of(work, tmp_path)
+    folder = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny"
+    # whole and sound, but not what its manifest says
+    (folder / "+00.forward.h5").write_bytes((folder / "+00.reverse.h5").read_bytes())
+    arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+    output = snakemake(copy, tmp_path, *arguments, check=False)
+    assert "+00.forward.h5: " in output and "made from other rows, weights or settings" in output
 
 
 def test_a_study_without_its_name_is_not_mixed_with_the_embedded_one(root, tmp_path):
@@ -311,16 +318,13 @@ def test_a_study_without_its_name_is_not_mixed_with_the_embedded_one(root, tmp_p
 
 
 @pytest.mark.slow
-def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study):
+def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study, tmp_path):
     copy, work = finished
-    cache = work / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny" / "+00.forward.h5"
+    copy_of(work, tmp_path)
+    cache = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny" / "+00.forward.h5"
     content = cache.read_bytes()
-    try:
-        cache.write_bytes(content[: len(content) // 2])
-        arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
-        output = snakemake(copy, work, *arguments, check=False)
-        assert "+00.forward.h5" in output and "delete it and run again" in output
-        assert "Traceback" not in output
-    finally:
-        cache.write_bytes(content)
-        snakemake(copy, work, "--configfile", str(study))
+    cache.write_bytes(content[: len(content) // 2])
+    arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+    output = snakemake(copy, tmp_path, *arguments, check=False)
+    assert "+00.forward.h5" in output and "delete it and run again" in output
+    assert "Traceback" not in output

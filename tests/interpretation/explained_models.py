@@ -1,5 +1,6 @@
 """Small trained models on disk, and models of a formula, for the tests of interpretation."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -58,7 +59,7 @@ def head_on_disk(folder, spec, construct, slug, rule="mean"):
     encoder, folder = encoders.build(spec), Path(folder)
     tokens = encoder.tokens(construct.length)
     x = jnp.zeros((1, tokens, encoder.channels), jnp.float32)
-    variables = heads.build(slug, 0.0).init(jax.random.key(1), x, is_training=False)
+    variables = jax.jit(partial(heads.build(slug, 0.0).init, is_training=False))(jax.random.key(1), x)
     folder.mkdir()
     save_head(folder, variables)
     record(
