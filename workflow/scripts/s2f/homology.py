@@ -27,20 +27,15 @@ a family of F repeats costs about F alignments and not F^2.
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 import pandas as pd
 
 from s2f import dna
 from s2f.files import InputError
-from s2f.local_alignment import BASES, LANES, MASK_OF_CODE, PAD, align, extend, lowest_bit, workspace
+from s2f.local_alignment import MASK_OF_CODE, PAD, index_words, merge, search
 
-WAITING = 1 << 16, 1 << 25  # candidates to collect before they are aligned: first few, so that families join early
+CHANCE = 24  # score that few candidates reach by chance
 LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
-TASK = 1 << 16  # candidates to align per task
-
-_DIGIT = np.zeros(17, np.int64)
-_DIGIT[MASK_OF_CODE] = np.arange(5)
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 
@@ -55,9 +50,8 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
     parent = np.arange(len(rows), dtype=np.int32)
-    settings = (word, both_strands, threads, seed_score, progress)
-    for _ in _scores(rows, 0, parent, threshold, threshold - threshold // 2, *settings):
-        pass  # what is above the threshold has been joined in `parent`
+    margin = max(threshold - CHANCE, 0)
+    parent, _ = _search(rows, 0, parent, threshold, margin, word, both_strands, threads, seed_score, progress)
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
@@ -71,59 +65,44 @@ def best_scores(queries, targets, enough=None, word=8, both_strands=True, thread
     """
     _check_sequences(queries, "query")
     _check_sequences(targets, "target")
-    best = np.zeros(len(queries), np.int64)
     if len(queries) == 0 or len(targets) == 0:
-        return best
+        return np.zeros(len(queries), np.int64)
     border = len(targets)
     parent = np.arange(border + len(queries), dtype=np.int32)
     parent[:border] = 0  # the targets are one tree: a query that has reached `enough` is joined to all of them
-    never = np.iinfo(np.int16).max
+    most = enough or np.iinfo(np.int16).max
     settings = (word, both_strands, threads, seed_score, progress)
-    for query, score in _scores([*targets, *queries], border, parent, enough or never, 0, *settings):
-        np.maximum.at(best, query - border, score)
-    return np.where(parent[border:] == 0, enough or never, best)
+    parent, best = _search([*targets, *queries], border, parent, most, 0, *settings)
+    return np.where(parent[border:] == 0, most, best.astype(np.int64))
 
 
-def _scores(sequences, border, parent, threshold, margin, word, both_strands, threads, seed_score, progress):
-    """Align the candidates: yield the later rows of pairs and their scores, and join what reaches `threshold`.
-
-    With a `border` other than 0 only pairs of a row before it and a row from it on are looked at. `parent` (N,) int32
-    is a forest, every parent at most its child, that grows by the joined pairs; pairs within a tree are skipped. With a
-    `margin`, pairs that stay below threshold - margin may have score 0.
-    """
+def _search(sequences, border, parent, threshold, margin, word, both_strands, threads, seed_score, progress):
+    """Run `local_alignment.search` over all words: the forest and the best scores, which see there."""
     limits = (("threshold", threshold, 1, 2**15 - 1), ("word", word, 4, 12), ("threads", threads, 1, 1024))
     for name, value, low, high in limits:
         if not low <= value <= high:
             raise InputError(f"homology: {name} is {value}, expected {low} to {high}")
+    best = np.zeros(len(sequences) - border if border else 0, np.int32)
     if len(sequences) == 0:
-        return
+        return parent, best
     text, lengths = _pack(sequences, both_strands)
-    starts, places = _index(text, lengths, len(sequences), word)
+    words = int(np.maximum(lengths[: len(sequences)] - word + 1, 0).sum())
+    row_of, column_of = np.empty(words, np.uint32), np.empty(words, np.uint16)
+    starts = index_words(text, lengths[: len(sequences)], word, row_of, column_of)
     extra = min(max(seed_score - word, 0), 127)
+    fixed = tuple(map(int, (1 + both_strands, border, threshold, margin, extra)))
 
-    def scan(span):
-        found, keys = _scan(text, lengths, starts, places, word, *span, both_strands, border, threshold, extra, parent)
-        return found, _unique(keys)
-
-    def settle(keys):
-        work = workspace(int(lengths.max()))
-        found, scores = _settle(text, lengths, keys, threshold, margin, work, parent)
-        return found, (keys >> 33, scores)
+    def task(span):
+        return search(text, lengths, starts, row_of, column_of, word, *map(int, span), *fixed, parent, best)
 
     spans, hits = _spans(starts, word, both_strands)
-    waiting, enough = [], WAITING[0]
     with ThreadPoolExecutor(threads) as pool:
-        for done, (found, keys) in enumerate(_in_order(pool, scan, spans, threads), 1):
-            _merge(parent, found)
-            waiting.append(keys)
-            if sum(map(len, waiting)) >= enough or done == len(spans):
-                keys, waiting, enough = _unique(np.concatenate(waiting)), [], min(4 * enough, WAITING[1])
-                blocks = [keys[k : k + TASK] for k in range(0, len(keys), TASK)]
-                for found, result in _in_order(pool, settle, blocks, threads):
-                    _merge(parent, found)
-                    yield result
+        for done, (found, scores) in enumerate(_in_order(pool, task, spans, threads)):
+            merge(parent, found)
+            np.maximum(best, scores, out=best)
             if progress:
-                progress(int(hits[done - 1]), int(hits[-1]))
+                progress(int(hits[done]), int(hits[-1]))
+    return parent, best
 
 
 def _check_sequences(sequences, what):
@@ -150,13 +129,6 @@ def _in_order(pool, function, items, threads):
             yield running.popleft().result()
     while running:
         yield running.popleft().result()
-
-
-def _unique(keys):
-    keys = np.sort(keys)
-    first = np.ones(len(keys), bool)
-    np.not_equal(keys[1:], keys[:-1], out=first[1:])
-    return keys[first]
 
 
 def _distinct(sequences, both_strands):
@@ -188,34 +160,6 @@ def _pack(sequences, both_strands):
     return text, lengths
 
 
-def _index(text, lengths, rows, word):
-    """Words of the first `rows` sequences: that of number w at places[starts[w] : starts[w + 1]], in rising order."""
-    words = int(np.maximum(lengths[:rows] - word + 1, 0).sum())
-    places = np.empty(words, np.uint32 if rows * text.shape[1] <= 2**32 else np.int64)
-    return _fill_index(text, lengths, rows, word, places), places
-
-
-@numba.njit(nogil=True)
-def _fill_index(text, lengths, rows, word, places):
-    starts = np.zeros(4**word + 2, np.int64)
-    for filling in (False, True):
-        for row in range(rows):
-            number = run = 0
-            for column in range(PAD, PAD + lengths[row]):
-                letter = text[row, column]
-                run = run + 1 if letter & BASES else 0
-                number = (number * 4 + _DIGIT[letter]) & (4**word - 1)
-                if run >= word and filling:
-                    places[starts[number + 1]] = row * text.shape[1] + column - word + 1
-                    starts[number + 1] += 1
-                elif run >= word:
-                    starts[number + 2] += 1
-        if not filling:
-            for number in range(4**word + 1):
-                starts[number + 1] += starts[number]
-    return starts[:-1]
-
-
 def _spans(starts, word, both_strands):
     """Ranges of word numbers of about equal work, and the hits looked at up to the end of each."""
     counts = np.diff(starts).astype(np.float64)
@@ -224,177 +168,3 @@ def _spans(starts, word, both_strands):
     work = hits + 50 * np.cumsum(counts) + np.arange(1, len(counts) + 1)
     ends = np.unique(np.searchsorted(work, np.linspace(0, work[-1], 513)[1:]).clip(max=len(counts) - 1) + 1)
     return list(zip([0, *ends[:-1]], ends, strict=True)), hits[ends - 1]
-
-
-@numba.njit(nogil=True)
-def _scan(text, lengths, starts, places, word, first, last, both_strands, border, threshold, extra, parents):
-    """Candidates among the hits of the words [first, last), as int64 keys; some are named more than once.
-
-    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned. Returned are
-    the forest `parents` with what an ungapped alignment joins (a copy) and the keys of the other candidates.
-    """
-    n, shift = len(parents), int(np.log2(text.shape[1]))
-    letters = text.ravel()
-    parent = parents.copy()
-    keys, count = np.empty(1 << 12, np.int64), 0
-    windows = np.zeros((2 * PAD, LANES), np.uint8)
-    scores = np.empty(LANES, np.int8)
-    for number in range(first, last):
-        begin, end = starts[number], starts[number + 1]
-        for turned in range(1 + both_strands):
-            queries = _places_of(places, starts, number, turned, lengths, n, word, shift)
-            below = _rows_below(places, begin, end, queries, turned, n, shift, border)
-            for chunk in range(begin, end, LANES):
-                lanes = min(LANES, end - chunk)
-                one_tree = _gather(letters, places, chunk, lanes, word, shift, parent, windows)
-                for k in range(len(queries)):
-                    if below[k] <= chunk - begin:
-                        continue
-                    place = queries[k]
-                    query = (place >> shift) - n * turned
-                    if one_tree == _root(parent, query):
-                        continue
-                    passing = extend(letters, place - PAD, place + word, windows, scores, extra)
-                    passing &= ~np.uint64(0) >> np.uint64(LANES - min(lanes, below[k] - (chunk - begin)))
-                    while passing:
-                        lane = lowest_bit(passing)
-                        passing &= passing - np.uint64(1)
-                        target = np.int64(places[chunk + lane])
-                        other = target >> shift
-                        if _root(parent, other) == _root(parent, query):
-                            continue
-                        if scores[lane] >= PAD and _ungapped(letters, place, target, word) >= threshold:
-                            _join(parent, other, query)
-                            continue
-                        if count == len(keys):
-                            keys = np.concatenate((keys, np.empty_like(keys)))
-                        keys[count] = query << 33 | turned << 32 | other
-                        count += 1
-    return parent, keys[:count]
-
-
-@numba.njit(nogil=True)
-def _mirror(number, word):
-    """Number of the reverse complement of a word."""
-    mirror = 0
-    for _ in range(word):
-        mirror = mirror * 4 + 3 - number % 4
-        number //= 4
-    return mirror
-
-
-@numba.njit(nogil=True)
-def _places_of(places, starts, number, turned, lengths, n, word, shift):
-    """Places of a word in the text; `turned`: those of its mirror image in the rows of reverse complements."""
-    if turned:
-        number = _mirror(number, word)
-    found = np.empty(starts[number + 1] - starts[number], np.int64)
-    for k in range(len(found)):
-        found[k] = places[starts[number] + k]
-        if turned:
-            row, column = found[k] >> shift, found[k] & ((1 << shift) - 1)
-            found[k] = ((n + row) << shift) + 2 * PAD + lengths[row] - word - column
-    return found
-
-
-@numba.njit(nogil=True)
-def _rows_below(places, begin, end, queries, turned, n, shift, border):
-    """For each query how many of places[begin:end], which rise like the queries, lie in rows that it is paired with."""
-    below, count = np.empty(len(queries), np.int64), 0
-    for k in range(len(queries)):
-        row = (queries[k] >> shift) - n * turned
-        limit = row if border == 0 else border if row >= border else 0
-        while begin + count < end and places[begin + count] >> shift < limit:
-            count += 1
-        below[k] = count
-    return below
-
-
-@numba.njit(nogil=True)
-def _gather(letters, places, chunk, lanes, word, shift, parent, windows):
-    """Fill the windows of the lanes; the root of their tree, or -1 where they are not in one tree."""
-    first = _root(parent, np.int64(places[chunk]) >> shift)
-    one_tree = True
-    for lane in range(lanes):
-        place = np.int64(places[chunk + lane])
-        for k in range(PAD):
-            windows[k, lane] = letters[place - PAD + k] & BASES
-            windows[PAD + k, lane] = letters[place + word + k] & BASES
-        one_tree &= _root(parent, place >> shift) == first
-    return first if one_tree else -1
-
-
-@numba.njit(nogil=True)
-def _ungapped(letters, i, j, word):
-    """Best score of an alignment without gaps through the equal words at places i and j, up to the ends."""
-    total = word
-    for x, y, step in ((i + word, j + word, 1), (i - 1, j - 1, -1)):
-        score = best = 0
-        while letters[x] and letters[y]:
-            score += 1 if letters[x] & letters[y] & BASES else -1
-            best = max(best, score)
-            x += step
-            y += step
-        total += best
-    return total
-
-
-@numba.njit(nogil=True)
-def _settle(text, lengths, keys, threshold, margin, work, parents):
-    """Align the pairs of `keys` that are not connected: the forest with what reaches `threshold` (a copy), the scores.
-
-    With a `margin`, pairs that do not reach threshold - margin before their last letters (see `align`) get score 0.
-    """
-    n = len(parents)
-    parent = parents.copy()
-    result = np.zeros(len(keys), np.int16)
-    chosen, total = np.arange(len(keys)), len(keys)  # numbers of the keys to look at
-    batch, waiting = np.empty(LANES, np.int64), 0
-    left, right, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-    for cut in (margin, 0):  # first without the last letters, which refutes most; without margin in one go
-        kept = 0
-        for k in range(total + 1):
-            if k < total:
-                key = keys[chosen[k]]
-                query, other = key >> 33, key & 0xFFFFFFFF
-                if _root(parent, query) != _root(parent, other):
-                    batch[waiting], left[waiting], right[waiting] = chosen[k], query + n * (key >> 32 & 1), other
-                    waiting += 1
-            if waiting == LANES or (waiting and k == total):
-                align(text, lengths, left, right, waiting, cut, work, scores)
-                for lane in range(waiting):
-                    if cut and scores[lane] >= threshold - cut:
-                        chosen[kept] = batch[lane]
-                        kept += 1
-                    elif not cut:
-                        result[batch[lane]] = scores[lane]
-                        if scores[lane] >= threshold:
-                            _join(parent, left[lane] % n, right[lane])
-                waiting = 0
-        total = kept
-    return parent, result
-
-
-@numba.njit(nogil=True)
-def _root(parent, node):
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@numba.njit(nogil=True)
-def _join(parent, a, b):
-    """Connect two trees; the root is the lowest number, so that every parent is at most its child."""
-    a, b = _root(parent, a), _root(parent, b)
-    parent[max(a, b)] = min(a, b)
-
-
-@numba.njit(nogil=True)
-def _merge(parent, found):
-    """Join in `parent` what is joined in `found`, and make every node point to its root."""
-    for node in range(len(parent)):
-        if found[node] != node:
-            _join(parent, node, found[node])
-    for node in range(len(parent)):
-        parent[node] = parent[parent[node]]

@@ -1,27 +1,78 @@
-"""Scores of many pairs of short DNA sequences at once, one pair per lane of the vector unit.
+"""The compiled half of the search for homologous sequences: words in common, extension, alignment, joining.
 
 `align` gives Smith-Waterman scores as hashFrag counts them (de-Boer-Lab/hashFrag): match 1, mismatch -1, a gap of k
-letters -(2 + (k - 1)). `extend` gives scores without gaps around a shared word. Both are written in LLVM vector code,
-because loops in Python that numba compiles reach a third of its speed, and no fixed share of it.
+letters -(2 + (k - 1)). `search` finds the pairs that `homology` describes and aligns those that can still change the
+result. The inner loops are written in LLVM vector code, one pair per lane, because loops in Python that numba compiles
+reach a third of its speed, and no fixed share of it.
 
 Sequences lie in a text: uint8 (rows, stride), one per row from column `PAD` on, letters as `MASK_OF_CODE`, else 0, with
-at least `PAD` zeros from the end of one to the start of the next. In the flat text a place is row * stride + column.
-
-Measured on one core with 512-bit vectors: `align` 28e9 cells per second (12 instructions per cell, 6 of them bound to
-one port), 1.4 us per pair of 200 bp, a tenth of a call of a striped aligner; `extend` 1.1e9 extensions per second.
+at least `PAD` zeros from the end of one to the start of the next, and `LANES` bytes that may be read after the last.
 """
 
+import hashlib
+import sys
+import tempfile
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
 LANES = 64
-PAD = 28  # letters to either side of a shared word that `extend` looks at
+PAD = 28  # letters to either side of a shared word that `_extend` looks at
+ROWS = {8: 4, 16: 2}  # rows of the dynamic program at a time, by the width of its numbers: as registers allow
+FLOOR = 2  # number that stands for a score of 0: none of the subtractions goes below 0
+NARROW = 250  # letters up to which scores fit into 8 bits
+BLOCK = 1 << 13  # places of a word whose surroundings are at hand at a time
+WAITING = 1 << 14  # candidates to collect before they are aligned: few, so that families join early
 
 # Letters as bits, so that one AND compares and N (no bit of `BASES`) equals nothing, not even N.
 MASK_OF_CODE = np.array([1, 2, 4, 8, 16], np.uint8)
 BASES = np.uint8(15)
+_DIGIT = np.zeros(17, np.int64)
+_DIGIT[MASK_OF_CODE] = np.arange(5)
+_DIGIT = np.zeros(17, np.int64)
+_DIGIT[MASK_OF_CODE] = np.arange(5)
+SLOTS = 9  # a table by letter has the places 1, 2, 4 and 8, and 0 for what equals nothing
+
+
+def _folder_of_code():
+    """Folder for compiled code, or None where nothing can be written (then every process compiles).
+
+    It lies in `__pycache__` beside this file, or in NUMBA_CACHE_DIR. numba writes the index of a function before its
+    code, and numbers code without asking other processes: after a kill, or with two jobs at once, an index could name
+    code of another source or processor. So the folder is named after all that the code is made of, the functions of
+    this module call none of other modules, and each function that is kept is compiled for one signature only.
+    """
+    host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
+    asked = numba.config.CPU_NAME, numba.config.CPU_FEATURES, numba.config.OPT
+    made_of = sys.version, numba.__version__, llvmlite.__version__, *host, *asked, Path(__file__).read_text("utf-8")
+    name = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()[:16]
+    base = Path(numba.config.CACHE_DIR or Path(__file__).parent / "__pycache__")
+    folder = base / f"compiled-{name}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:  # a read-only checkout; results are the same
+        return None
+    return folder
+
+
+FOLDER_OF_CODE = _folder_of_code()
+
+
+def _kept(function):
+    """Decorator: compile the function when it is first called, and keep its code for the next process."""
+    if FOLDER_OF_CODE is None:
+        return numba.njit(nogil=True)(function)
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER_OF_CODE)
+    try:  # numba reads the setting where a function is decorated
+        return numba.njit(nogil=True, cache=True)(function)
+    finally:
+        numba.config.CACHE_DIR = before
 
 
 class _Vectors:
@@ -31,26 +82,23 @@ class _Vectors:
         self.builder = builder
         self.element = ir.IntType(width)
         self.type = ir.VectorType(self.element, LANES)
-        name = f"llvm.smax.v{LANES}i{width}"
-        kind = ir.FunctionType(self.type, [self.type, self.type])
-        self.maximum = builder.module.globals.get(name) or ir.Function(builder.module, kind, name)
+        self.function = ir.FunctionType(self.type, [self.type, self.type])
+        self.suffix = f"v{LANES}i{width}"
 
     def constant(self, value):
         return ir.Constant(self.type, [value] * LANES)
 
-    def all_lanes(self, value):
-        first = self.builder.insert_element(ir.Constant(self.type, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-        return self.builder.shuffle_vector(first, first, order)
-
-    def highest(self, *values):
-        result = values[0]
-        for value in values[1:]:
-            result = self.builder.call(self.maximum, [result, value])
-        return result
+    def call(self, name, first, second):
+        """An instruction of LLVM with two arguments: smax, umax, usub.sat ..."""
+        name = f"llvm.{name}.{self.suffix}"
+        function = self.builder.module.globals.get(name) or ir.Function(self.builder.module, self.function, name)
+        return self.builder.call(function, [first, second])
 
     def equal_letters(self, a, b):
         return self.builder.icmp_unsigned("!=", self.builder.and_(a, b), self.constant(0))
+
+    def shuffle(self, a, b, order):
+        return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), order))
 
     def _address(self, data, index):
         start = self.builder.bitcast(data, self.element.as_pointer())
@@ -75,49 +123,80 @@ def _integer(value):
 
 
 @intrinsic
-def _row(typing, query, target, score, gap, best, columns):
-    """Advance the dynamic program of all lanes by one row.
+def _transpose(typing, letters, places, columns):
+    """Letters in a row become letters in a lane: `columns` (LANES, LANES) uint8 from `LANES` letters of each lane.
 
-    `query` (LANES,) is the letter of each lane's first sequence in this row, `target` (columns, LANES) its second
-    sequence; `score` and `gap` (columns, LANES) hold the row above and become this row: the best score of an alignment
-    ending at the cell, and the same less one for a gap going on downwards. `best` (LANES,) is the highest score so far.
+    Lane k reads the flat text `letters` from `places[k]` on. Bits other than `BASES` are cleared.
+    """
 
-    Scores are signed and start at `floor`, two above the lowest number of the type, so that the plain subtractions
-    cannot wrap round; only the clip of local alignment (at `floor`) is needed. An insertion beside a deletion never
-    beats the mismatches it stands for, so a gap is opened from the score before gaps of the other kind are seen:
-    this keeps the chain from one column to the next at two instructions.
+    def codegen(context, builder, signature, arguments):
+        lanes = _Vectors(builder, 8)
+        letters, places, columns = _data(context, builder, signature, arguments, range(3))
+        rows = [lanes.load(letters, builder.load(builder.gep(places, [_integer(k)]))) for k in range(LANES)]
+        # each round turns the 12 bits of (row, column) by one, so that six exchange the two
+        halves = [[k // 2 + start + LANES * (k % 2) for k in range(LANES)] for start in (0, LANES // 2)]
+        for _ in range(LANES.bit_length() - 1):
+            rows = [lanes.shuffle(rows[k // 2], rows[k // 2 + LANES // 2], halves[k % 2]) for k in range(LANES)]
+        for k, row in enumerate(rows):
+            lanes.store(builder.and_(row, lanes.constant(int(BASES))), columns, _integer(k * LANES))
+        return context.get_dummy_value()
+
+    return numba.types.void(letters, places, columns), codegen
+
+
+@intrinsic
+def _rows(typing, query, target, score, gap, best, columns):
+    """Advance the dynamic program of all lanes by a few rows (`ROWS`).
+
+    `query` (rows, LANES) uint8 are the letters of each lane's first sequence in these rows, `target` (columns, LANES)
+    uint8 its second sequence. `score` and `gap` (columns, LANES) unsigned hold the row above and become the last row:
+    the best score of an alignment ending at the cell, less 1; and the best of one that goes on with a gap, its next
+    letter paid. `best` (LANES,) is the highest score so far. Scores count from `FLOOR`.
+
+    One number stands for gaps of both kinds: where letters of both sequences are left out side by side, mismatches
+    cost less than two gaps, so that such a gap never makes a best score. A cell takes ten instructions without
+    saturation, which half of the units cannot do; several rows at once keep loads and stores from counting.
     """
 
     def codegen(context, builder, signature, arguments):
         width = signature.args[2].dtype.bitwidth
-        lanes = _Vectors(builder, width)
+        lanes, rows = _Vectors(builder, width), range(ROWS[width])
         query, target, score, gap, best = _data(context, builder, signature, arguments, range(5))
-        floor, one = lanes.constant(-(2 ** (width - 1)) + 2), lanes.constant(1)
-        letters, best_before = lanes.load(query, _integer(0)), lanes.load(best, _integer(0))
+        bytes_ = _Vectors(builder, 8)
+        letters = [bytes_.load(query, _integer(row * LANES)) for row in rows]
+        one, two, floor = lanes.constant(1), lanes.constant(2), lanes.constant(FLOOR)
+        best_before = lanes.load(best, _integer(0))
 
         before = builder.block
-        loop, after = builder.append_basic_block("column"), builder.append_basic_block("row_done")
+        loop, after = builder.append_basic_block("column"), builder.append_basic_block("rows_done")
         builder.branch(loop)
         builder.position_at_end(loop)
         column = builder.phi(ir.IntType(64))
-        diagonal, across, best_now = (builder.phi(lanes.type) for _ in range(3))
+        best_now = builder.phi(lanes.type)
+        corner, left = ([builder.phi(lanes.type) for _ in rows] for _ in range(2))
         place = builder.mul(column, _integer(LANES))
+        letter = bytes_.load(target, place)
         above, down = lanes.load(score, place), lanes.load(gap, place)
-        equal = lanes.equal_letters(letters, lanes.load(target, place))
-        value = builder.select(equal, builder.add(diagonal, one), builder.sub(diagonal, one))
-        value = lanes.highest(value, floor, down)
-        opened = builder.sub(value, one)  # less the extension below: the 2 of a new gap
-        value = lanes.highest(value, across)
-        lanes.store(value, score, place)
-        lanes.store(builder.sub(lanes.highest(down, opened), one), gap, place)
+        best_next, corner_next, left_next = best_now, [above], []
+        for row in rows:
+            equal = bytes_.equal_letters(letters[row], letter)
+            value = builder.select(equal, builder.add(corner[row], two), corner[row])
+            gapped = lanes.call("umax", down, left[row])
+            value = lanes.call("umax", lanes.call("umax", value, floor), gapped)
+            best_next = lanes.call("umax", best_next, value)
+            above = builder.sub(value, one)
+            down = builder.sub(lanes.call("umax", above, gapped), one)
+            corner_next.append(above)
+            left_next.append(down)
+        lanes.store(above, score, place)
+        lanes.store(down, gap, place)
         column_next = builder.add(column, _integer(1))
-        best_next = lanes.highest(best_now, value)
-        for phi, start, following in (
-            (column, _integer(0), column_next),
-            (diagonal, floor, above),
-            (across, floor, builder.sub(lanes.highest(across, opened), one)),
-            (best_now, best_before, best_next),
-        ):
+        starts = [(column, _integer(0), column_next), (best_now, best_before, best_next)]
+        starts += [
+            (phi, lanes.constant(FLOOR - 1), following) for phi, following in zip(corner, corner_next[:-1], strict=True)
+        ]
+        starts += [(phi, lanes.constant(FLOOR - 2), following) for phi, following in zip(left, left_next, strict=True)]
+        for phi, start, following in starts:
             phi.add_incoming(start, before)
             phi.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", column_next, arguments[5]), loop, after)
@@ -128,9 +207,27 @@ def _row(typing, query, target, score, gap, best, columns):
     return numba.types.void(query, target, score, gap, best, columns), codegen
 
 
+@numba.njit(nogil=True)
+def _lanes(rows, size):
+    """Memory for `rows` of lanes of `size` bytes, uint8 (rows, LANES * size), which begins with a cache line.
+
+    Where every vector lies across two lines, loads take twice as long.
+    """
+    whole = np.empty((rows + 1) * LANES * size, np.uint8)
+    start = -whole.ctypes.data % LANES
+    return whole[start : start + rows * LANES * size].reshape(rows, LANES * size)
+
+
+@numba.njit(nogil=True)
 def workspace(longest):
-    """Scratch memory of `align` for sequences up to `longest` letters: int8 up to 250 (half the time), else int16."""
-    return np.empty((4, longest, LANES), np.int8 if longest <= 250 else np.int16)
+    """Scratch memory of `align` for sequences up to `longest` letters: numbers of 8 bits up to `NARROW`, else of 16."""
+    rows = (longest // LANES + 1) * LANES
+    narrow = longest <= NARROW
+    return (
+        _lanes(2 * rows, 1).reshape(2, rows, LANES),
+        _lanes(2 * longest * narrow, 1).reshape(2, longest * narrow, LANES),
+        _lanes(2 * longest * (not narrow), 2).view(np.uint16).reshape(2, longest * (not narrow), LANES),
+    )
 
 
 @numba.njit(nogil=True)
@@ -141,70 +238,329 @@ def align(text, lengths, first, second, count, margin, work, scores):
     comes from `workspace`. Of the longest of the first sequences and of the second the last `margin` letters are left
     out: an alignment of score t reaches t - margin before them, because a letter of each is worth 1 at most.
     """
+    letters, narrow, wide = work
+    flat, stride = text.ravel(), text.shape[1]
     rows = columns = 0
     for lane in range(count):
         rows = max(rows, lengths[first[lane]])
         columns = max(columns, lengths[second[lane]])
     rows, columns = max(rows - margin, 1), max(columns - margin, 1)
-    query, target, score, gap = work[0], work[1], work[2], work[3]
-    query[:rows] = 0
-    target[:columns] = 0
+    places = np.empty(LANES, np.int64)
+    for side, own, letters_used in ((0, first, rows), (1, second, columns)):
+        for start in range(0, letters_used, LANES):
+            for lane in range(LANES):
+                places[lane] = own[lane if lane < count else 0] * stride + PAD + start
+            _transpose(flat, places, letters[side, start : start + LANES])
+    if narrow.shape[1]:
+        _fill(letters, rows, columns, narrow, count, scores)
+    else:
+        _fill(letters, rows, columns, wide, count, scores)
+
+
+@numba.njit(nogil=True)
+def _fill(letters, rows, columns, work, count, scores):
+    score, gap = work[0], work[1]
+    score[:columns] = FLOOR - 1
+    gap[:columns] = FLOOR - 2
+    best = np.full(LANES, FLOOR, work.dtype)
+    letters[0, rows : rows + 3] = 0  # the rows at a time may go over the end
+    step = 4 if work.itemsize == 1 else 2
+    for row in range(0, rows, step):
+        _rows(letters[0, row : row + step], letters[1], score, gap, best, columns)
     for lane in range(count):
-        a, b = first[lane], second[lane]
-        for i in range(min(rows, lengths[a])):
-            query[i, lane] = text[a, PAD + i] & BASES
-        for j in range(min(columns, lengths[b])):
-            target[j, lane] = text[b, PAD + j] & BASES
-    floor = -126 if work.itemsize == 1 else -32766
-    score[:columns] = floor
-    gap[:columns] = floor
-    best = np.full(LANES, floor, work.dtype)
-    for i in range(rows):
-        _row(query[i], target, score, gap, best, columns)
-    for lane in range(count):
-        scores[lane] = np.int64(best[lane]) - floor
+        scores[lane] = np.int64(best[lane]) - FLOOR
 
 
 @intrinsic
-def extend(typing, letters, left, right, windows, scores, least):
-    """Best gain of an ungapped extension to both sides of a word: of one sequence with those of all lanes.
+def _surroundings(typing, letters, before, after, windows, which):
+    """Copy `PAD` letters of the flat text from `before` and from `after` on into `windows[which]`, times 8.
 
-    `letters` is the flat text, in which `left` and `right` are the places `PAD` before the word and just after it;
-    `windows` (2 * PAD, LANES) uint8 holds the letters before and after the word of each lane's sequence, without N.
-    The gain to a side is the highest sum of +1 per equal and -1 per other letter on the way, 0 at least; both gains
-    are added up in `scores` (LANES,) int8. Returns as bits of a uint64 the lanes whose score is at least `least`,
-    without those with equal letters just before the word: that run of equal letters has an earlier word.
+    Row `which` + 1 of `windows` (rows, LANES) is overwritten.
     """
 
     def codegen(context, builder, signature, arguments):
         lanes = _Vectors(builder, 8)
-        letters, windows, scores = _data(context, builder, signature, arguments, (0, 3, 4))
-        up, down = lanes.constant(1), lanes.constant(-1)
-        total = longer = None
-        # the letters before the word from its edge outwards, then those after it
-        for start, order in ((arguments[1], range(PAD - 1, -1, -1)), (arguments[2], range(PAD))):
-            score = best = lanes.constant(0)
-            for k in order:
-                letter = builder.load(builder.gep(letters, [builder.add(start, _integer(k))]))
-                row = k if total is None else PAD + k
-                equal = lanes.equal_letters(lanes.all_lanes(letter), lanes.load(windows, _integer(row * LANES)))
-                longer = longer or equal
-                score = builder.add(score, builder.select(equal, up, down))
-                best = lanes.highest(best, score)
-            total = best if total is None else builder.add(total, best)
-        lanes.store(total, scores, _integer(0))
-        wanted = lanes.all_lanes(builder.trunc(arguments[5], ir.IntType(8)))
-        passing = builder.and_(builder.icmp_signed(">=", total, wanted), builder.not_(longer))
-        return builder.bitcast(passing, ir.IntType(LANES))
+        letters, windows = _data(context, builder, signature, arguments, (0, 3))
+        row = builder.mul(arguments[4], _integer(LANES))
+        for side, start in enumerate(arguments[1:3]):
+            bases = builder.and_(lanes.load(letters, start), lanes.constant(int(BASES)))
+            place = builder.add(row, _integer(side * PAD))
+            lanes.store(builder.shl(bases, lanes.constant(3)), windows, place)
+        return context.get_dummy_value()
 
-    return numba.types.uint64(letters, left, right, windows, scores, least), codegen
+    return numba.types.void(letters, before, after, windows, which), codegen
 
 
 @intrinsic
-def lowest_bit(typing, mask):
+def _extend(typing, table, windows, which, scores, least):
+    """Best gain of an ungapped extension to both sides of a word: of one sequence with those of all lanes.
+
+    `table` (2 * PAD, SLOTS, LANES) int8 says what each letter before and after the word gains in each lane, and
+    `windows[which]` (LANES,) uint8 are the letters of the one sequence there, times 8 (a step of an address). The gain
+    to a side is the highest sum on the way, 0 at least; both gains are added up in `scores` (LANES,) int8. Returns as
+    bits of a uint64 the lanes whose score is at least `least`, without those with equal letters just before the word:
+    that run of equal letters has an earlier word.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        lanes = _Vectors(builder, 8)
+        table, windows, scores = _data(context, builder, signature, arguments, (0, 1, 3))
+        letters = builder.gep(windows, [builder.mul(arguments[2], _integer(LANES))])
+        total = longer = None
+        # the letters before the word from its edge outwards, then those after it
+        for order in (range(PAD - 1, -1, -1), range(PAD, 2 * PAD)):
+            score = best = lanes.constant(0)
+            for k in order:
+                letter = builder.zext(builder.load(builder.gep(letters, [_integer(k)])), ir.IntType(64))
+                place = builder.add(builder.mul(letter, _integer(LANES // 8)), _integer(k * SLOTS * LANES))
+                gain = lanes.load(table, place)
+                longer = longer or builder.icmp_signed(">", gain, lanes.constant(0))
+                score = builder.add(score, gain)
+                best = lanes.call("smax", best, score)
+            total = best if total is None else builder.add(total, best)
+        lanes.store(total, scores, _integer(0))
+        first = builder.insert_element(
+            ir.Constant(lanes.type, ir.Undefined), builder.trunc(arguments[4], lanes.element), _integer(0)
+        )
+        wanted = lanes.shuffle(first, first, [0] * LANES)
+        passing = builder.and_(builder.icmp_signed(">=", total, wanted), builder.not_(longer))
+        return builder.bitcast(passing, ir.IntType(LANES))
+
+    return numba.types.uint64(table, windows, which, scores, least), codegen
+
+
+@intrinsic
+def _lowest_bit(typing, mask):
     """Number of the lowest set bit of a uint64 that is not 0."""
 
     def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
 
     return numba.types.int64(mask), codegen
+
+
+@_kept
+def index_words(text, lengths, word, row_of, column_of):
+    """Fill in the places of all words of the first sequences: row and column of the text where a word begins.
+
+    `row_of` (W,) uint32 and `column_of` (W,) uint16 have an entry for each word without N of each sequence at least;
+    the places of word number w are those from starts[w] to starts[w + 1], in rising order. Returns `starts`.
+    """
+    starts = np.zeros(4**word + 2, np.int64)
+    for filling in (False, True):
+        for row in range(len(lengths)):
+            number = run = 0
+            for column in range(PAD, PAD + lengths[row]):
+                letter = text[row, column]
+                run = run + 1 if letter & BASES else 0
+                number = (number * 4 + _DIGIT[letter]) & (4**word - 1)
+                if run >= word and filling:
+                    row_of[starts[number + 1]] = row
+                    column_of[starts[number + 1]] = column - word + 1
+                    starts[number + 1] += 1
+                elif run >= word:
+                    starts[number + 2] += 1
+        if not filling:
+            for number in range(4**word + 1):
+                starts[number + 1] += starts[number]
+    return starts[:-1]
+
+
+@_kept
+def search(
+    text,
+    lengths,
+    starts,
+    row_of,
+    column_of,
+    word,
+    first,
+    last,
+    strands,
+    border,
+    threshold,
+    margin,
+    extra,
+    parents,
+    bests,
+):
+    """Find the candidates among the places of the words [first, last) and align them: new `parents` and `bests`.
+
+    The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches `threshold`; pairs within
+    a tree are skipped. With a `border` other than 0 only pairs of a row before it and a row from it on are looked at,
+    and `bests` (N - border,) int32 becomes the highest score of each row from the border on, unless that is reached by
+    its tree. Pairs are first aligned without their last `margin` letters, which refutes most.
+    """
+    n, stride = len(parents), text.shape[1]
+    flat = text.ravel()
+    parent, best = parents.copy(), bests.copy()
+    work = workspace(lengths.max())
+    table = _lanes(2 * PAD * SLOTS, 1).view(np.int8).reshape(2 * PAD, SLOTS, LANES)
+    table[:] = -1
+    columns, windows = _lanes(LANES, 1), _lanes(BLOCK + 1, 1)
+    places, queries, below = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    scores = _lanes(1, 1)[0].view(np.int8)
+    keys, waiting = np.empty(WAITING + LANES, np.int64), 0
+    for number in range(first, last):
+        begin, end = starts[number], starts[number + 1]
+        if border:
+            end = begin + np.searchsorted(row_of[begin:end], border)
+        for turned in range(strands):
+            own = _mirror(number, word) if turned else number
+            first_query, last_query = starts[own], starts[own + 1]
+            if border:
+                first_query += np.searchsorted(row_of[first_query:last_query], border)
+            reached = begin
+            for block in range(first_query, last_query, BLOCK):
+                count = min(BLOCK, last_query - block)
+                for k in range(count):
+                    row, column = np.int64(row_of[block + k]), np.int64(column_of[block + k])
+                    while reached < end and row_of[reached] < (border if border else row):
+                        reached += 1
+                    below[k], queries[k] = reached, row
+                    if turned:
+                        row, column = n + row, 2 * PAD + lengths[row] - word - column
+                    places[k] = row * stride + column
+                for k in range(count):  # a loop of its own, so that many of these places are on the way from memory
+                    _surroundings(flat, places[k] - PAD, places[k] + word, windows, k)
+                later = 0
+                for chunk in range(begin, below[count - 1], LANES):
+                    lanes = min(LANES, end - chunk)
+                    _tabulate(flat, stride, row_of, column_of, chunk, lanes, word, columns, table)
+                    one_tree = _one_tree(parent, row_of, chunk, lanes)
+                    while below[later] <= chunk:
+                        later += 1
+                    for k in range(later, count):
+                        query = queries[k]
+                        if one_tree >= 0 and one_tree == _root(parent, query):
+                            continue
+                        passing = _extend(table, windows, k, scores, extra)
+                        passing &= ~np.uint64(0) >> np.uint64(LANES - min(lanes, below[k] - chunk))
+                        while passing:
+                            lane = _lowest_bit(passing)
+                            passing &= passing - np.uint64(1)
+                            other = np.int64(row_of[chunk + lane])
+                            if _root(parent, other) == _root(parent, query):
+                                continue
+                            if scores[lane] >= PAD:
+                                place = other * stride + column_of[chunk + lane]
+                                if _ungapped(flat, places[k], place, word) >= threshold:
+                                    _join(parent, other, query)
+                                    continue
+                            keys[waiting] = query << 33 | turned << 32 | other
+                            waiting += 1
+                        if waiting >= WAITING:
+                            _settle(text, lengths, keys, waiting, border, threshold, margin, work, parent, best)
+                            waiting = 0
+    _settle(text, lengths, keys, waiting, border, threshold, margin, work, parent, best)
+    return parent, best
+
+
+@numba.njit(nogil=True)
+def _mirror(number, word):
+    """Number of the reverse complement of a word."""
+    mirror = 0
+    for _ in range(word):
+        mirror = mirror * 4 + 3 - number % 4
+        number //= 4
+    return mirror
+
+
+@numba.njit(nogil=True)
+def _tabulate(flat, stride, row_of, column_of, chunk, count, word, columns, table):
+    """Make the table of `_extend` for the sequences around the places from `chunk` on, one in each of `count` lanes."""
+    places = np.empty(LANES, np.int64)
+    for side, step in ((0, -PAD), (PAD, word)):
+        for lane in range(LANES):
+            place = chunk + min(lane, count - 1)
+            places[lane] = np.int64(row_of[place]) * stride + column_of[place] + step
+        _transpose(flat, places, columns)
+        for k in range(PAD):
+            for letter in (np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)):
+                for lane in range(LANES):
+                    table[side + k, letter, lane] = np.int8(1) if columns[k, lane] == letter else np.int8(-1)
+
+
+@numba.njit(nogil=True)
+def _one_tree(parent, row_of, chunk, count):
+    """Root of the tree in which all the rows lie, or -1."""
+    first = _root(parent, np.int64(row_of[chunk]))
+    for place in range(chunk + 1, chunk + count):
+        if _root(parent, np.int64(row_of[place])) != first:
+            return -1
+    return first
+
+
+@numba.njit(nogil=True)
+def _ungapped(letters, i, j, word):
+    """Best score of an alignment without gaps through the equal words at places i and j, up to the ends."""
+    total = word
+    for x, y, step in ((i + word, j + word, 1), (i - 1, j - 1, -1)):
+        score = best = 0
+        while letters[x] and letters[y]:
+            score += 1 if letters[x] & letters[y] & BASES else -1
+            best = max(best, score)
+            x += step
+            y += step
+        total += best
+    return total
+
+
+@numba.njit(nogil=True)
+def _settle(text, lengths, keys, count, border, threshold, margin, work, parent, best):
+    """Align the first `count` pairs of `keys` that can still change `parent` and `best`, and change them (`search`).
+
+    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
+    """
+    n = len(parent)
+    batch, waiting = np.empty(LANES, np.int64), 0
+    left, right, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    cut = margin
+    while True:
+        kept = 0
+        for k in range(count + 1):
+            if k < count:
+                query, other = keys[k] >> 33, keys[k] & 0xFFFFFFFF
+                if _root(parent, query) != _root(parent, other):
+                    batch[waiting], left[waiting], right[waiting] = keys[k], query + n * (keys[k] >> 32 & 1), other
+                    waiting += 1
+            if waiting == LANES or (waiting and k == count):
+                align(text, lengths, left, right, waiting, cut, work, scores)
+                for lane in range(waiting):
+                    query, score = batch[lane] >> 33, scores[lane]
+                    if border:  # an alignment of some of the letters counts as well
+                        best[query - border] = max(best[query - border], score)
+                    if score >= threshold:
+                        _join(parent, query, right[lane])
+                    elif cut and score + cut > (best[query - border] if border else threshold - 1):
+                        keys[kept] = batch[lane]
+                        kept += 1
+                waiting = 0
+        if cut == 0:
+            return
+        count, cut = kept, 0
+
+
+@numba.njit(nogil=True)
+def _root(parent, node):
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node
+
+
+@numba.njit(nogil=True)
+def _join(parent, a, b):
+    """Connect two trees; the root is the lowest number, so that every parent is at most its child."""
+    a, b = _root(parent, a), _root(parent, b)
+    parent[max(a, b)] = min(a, b)
+
+
+@_kept
+def merge(parent, found):
+    """Join in `parent` what is joined in `found`, and make every node point to its root."""
+    for node in range(len(parent)):
+        if found[node] != node:
+            _join(parent, node, found[node])
+    for node in range(len(parent)):
+        parent[node] = parent[parent[node]]
