@@ -132,6 +132,30 @@ def test_an_unknown_column_is_a_mistake_of_the_program():
         rows.canonical(table(colour="red"), "x.tsv")
 
 
+# --- columns of text
+
+
+def test_letters_are_looked_at_in_every_part_of_a_column_and_in_no_other():
+    column = pd.concat([pd.Series(["ACX", "AC", "GT"], dtype="str"), pd.Series(["", "TT", "AN"], dtype="str")])
+    assert rows.letters_other_than(b"ACGTN", column) and not rows.letters_other_than(b"ACGTNX", column)
+    assert not rows.letters_other_than(b"ACGTN", column[1:]) and rows.letters_other_than(b"ACGT", column[1:])
+    assert not rows.letters_other_than(b"ACGT", column[1:-1]) and not rows.letters_other_than(b"", column[:0])
+    assert rows.letters_other_than(b"ACGT", pd.Series(["AC", "\u00c4"], dtype="str"))
+
+
+def test_a_function_is_applied_once_to_each_text():
+    column, seen = pd.Series(["a", "b", "a", ""], index=[3, 1, 4, 9], dtype="str"), []
+    found = rows.mapped(column, lambda text: seen.append(text) or f"{text}.")
+    assert_frame_equal(found.to_frame("x"), (column + ".").to_frame("x"))
+    assert seen == ["a", "b", ""]
+    assert rows.mapped(column[:0], str).tolist() == []
+
+
+def test_rows_are_kept_with_their_index():
+    given, mask = table(start=pd.array([1, None, 3], "Int64")), np.array([True, False, True])
+    assert_frame_equal(rows.rows_where(given, mask), given[mask])
+
+
 # --- fingerprints
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from s2f import panel_files
 from s2f.files import InputError
-from s2f.rows import EVALUATED_ONLY, mapped, where
+from s2f.rows import EVALUATED_ONLY, mapped, rows_where
 from s2f.splits import parts_and_clusters
 
 KINDS = ("rows", "pairs")
@@ -42,7 +42,7 @@ def make_panels(rows, split, specs):
             raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
     parts, label = parts_and_clusters(rows, split)
     in_test = parts == "test"
-    test = _with_cluster(where(rows, in_test), label[in_test])
+    test = _with_cluster(rows_where(rows, in_test), label[in_test])
     panels = {}
     for name, spec in specs.items():
         if "file" in spec:

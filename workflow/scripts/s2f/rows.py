@@ -155,7 +155,7 @@ def mapped(column, function):
     return pd.Series(pd.array([function(text) for text in texts.tolist()], "str").take(codes), index=column.index)
 
 
-def where(table, mask):
+def rows_where(table, mask):
     """The rows of `table` at which `mask`, bool (N,), is true: `table[mask]` in a third of its time."""
     return pd.DataFrame({name: column[mask] for name, column in table.items()})
 

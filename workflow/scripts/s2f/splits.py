@@ -8,7 +8,7 @@ import pandas as pd
 from s2f import dna, panel_files
 from s2f.files import InputError, read_table
 from s2f.provenance import derived_seed
-from s2f.rows import EVALUATED_ONLY, letters_of, mapped, where
+from s2f.rows import EVALUATED_ONLY, letters_of, mapped, rows_where
 from s2f.rows import chromosome as chromosome_name
 
 PARTS = ("train", "val", "test")
@@ -198,9 +198,8 @@ def make_split(rows, spec, seed):
     label = clusters(rows)
     own = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     assigned, why = KINDS[spec["kind"]](rows if own.all() else rows[own], spec, seed, label[own])
-    codes, names = pd.factorize(assigned)
     rank = np.full(len(rows), PARTS.index("test"))
-    rank[own] = np.array([PARTS.index(name) if name in PARTS else -1 for name in names])[codes]
+    rank[own] = _ranks(assigned)
     highest = np.full(label.max() + 1, -1)
     np.maximum.at(highest, label, rank)
     leaks = (rank >= 0) & (rank < highest[label])
@@ -262,17 +261,21 @@ def parts_checked(rows, table, label):
     return _parts_checked(rows, table["split"].to_numpy(object)[_places(rows, table)], label)
 
 
-def _parts_checked(rows, parts, label):
+def _ranks(parts):
+    """The place in `PARTS` of each of the `parts`, int (N,), -1 for excluded; refuses an unknown one."""
     codes, names = pd.factorize(parts)
-    counts = pd.Series(np.bincount(codes, minlength=len(names)), names).sort_values(ascending=False, kind="stable")
-    for name in counts.index.difference([*PARTS, "excluded"]):
+    for name in sorted(set(names) - {*PARTS, "excluded"}):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
-    for part in PARTS:
-        if part not in counts:
-            found = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return np.array([PARTS.index(name) if name in PARTS else -1 for name in names], np.int64)[codes]
+
+
+def _parts_checked(rows, parts, label):
+    rank = _ranks(parts)
+    for number, part in enumerate(PARTS):
+        if not (rank == number).any():
+            found = ", ".join(f"{name} {count}" for name, count in pd.Series(parts).value_counts().items())
             raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
-    rank = pd.Index([*PARTS, "excluded"]).get_indexer(names)[codes]
-    used = np.flatnonzero(rank < len(PARTS))
+    used = np.flatnonzero(rank >= 0)
     first = np.full(label.max() + 1, -1)
     first[label[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
     leaks = np.flatnonzero(rank[used] != first[label[used]])
@@ -308,7 +311,7 @@ def parts_and_clusters(rows, table):
         )
     parts = _parts_checked(rows, table["split"].to_numpy(object)[places], label)
     in_test = parts == "test"
-    found, stated = clusters(where(rows, in_test)), label[in_test]
+    found, stated = clusters(rows_where(rows, in_test)), label[in_test]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = stated[::-1]
     joined = np.bincount(first, minlength=label.max() + 1)  # clusters found in each stated one

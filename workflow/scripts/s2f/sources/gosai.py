@@ -39,7 +39,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from s2f.files import MISSING, InputError, numbers, read_table
-from s2f.rows import Stages, chromosomes, letters_other_than, where
+from s2f.rows import Stages, chromosomes, letters_other_than, rows_where
 from s2f.sources import _designed, complete_pairs, file_of, settings
 
 CELLS = ("K562", "HepG2", "SKNSH")
@@ -105,7 +105,7 @@ def read(files, spec):
             stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
     kept = np.zeros(len(table), bool)
     kept[_kept(spec, stages, raw, table, labels, errors)] = True
-    table = where(table, kept)
+    table = rows_where(table, kept)
     for part, names in PARTS.items():
         stages.part(part, table["chrom"].isin(names).sum())
     stages.part("other chromosomes", (~table["chrom"].isin(sum(PARTS.values(), ()))).sum())
@@ -218,7 +218,7 @@ def _libraries(raw, key, reference):
     suffixes = "@" + repeated["OL"] + ("." + count.astype("str")).where(count > 1, "")
     place = np.zeros(len(raw), np.int64)
     place[rows] = np.arange(1, len(repeated) + 1)
-    return pd.concat([pd.Series("", dtype="str"), suffixes]).take(place).reset_index(drop=True)
+    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(place).reset_index(drop=True)
 
 
 def _refuse(bad, raw, columns, path, expected):
