@@ -19,9 +19,10 @@ that sorts later is turned.) The score of a candidate is exact. Against the comp
       11          16          9,127   14,143   with blastn's trigger of gapped extension
 
 Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp),
-which `extend` takes 64 at a time in 60 ns; some in 1,000 become candidates and cost L^2 cells of `align` (1.4 us).
-Pairs that are connected already are skipped, and an ungapped score of `threshold` connects without alignment, so that
-a family of F repeats costs about F alignments and not F^2.
+which are extended 64 at a time; some in 1,000 become candidates and are aligned, first without so many of their last
+letters as the score that is asked for allows. Pairs that are connected already are skipped, and an ungapped score of
+`threshold` connects without alignment, so that a family of F repeats costs about F alignments and not F^2.
+All that is compiled is in `local_alignment`.
 """
 
 from collections import deque
@@ -34,7 +35,6 @@ from s2f import dna
 from s2f.files import InputError
 from s2f.local_alignment import MASK_OF_CODE, PAD, index_words, merge, search
 
-CHANCE = 24  # score that few candidates reach by chance
 LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
@@ -50,8 +50,7 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
     parent = np.arange(len(rows), dtype=np.int32)
-    margin = max(threshold - CHANCE, 0)
-    parent, _ = _search(rows, 0, parent, threshold, margin, word, both_strands, threads, seed_score, progress)
+    parent, _ = _search(rows, 0, parent, threshold, word, both_strands, threads, seed_score, progress)
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
@@ -72,11 +71,11 @@ def best_scores(queries, targets, enough=None, word=8, both_strands=True, thread
     parent[:border] = 0  # the targets are one tree: a query that has reached `enough` is joined to all of them
     most = enough or np.iinfo(np.int16).max
     settings = (word, both_strands, threads, seed_score, progress)
-    parent, best = _search([*targets, *queries], border, parent, most, 0, *settings)
+    parent, best = _search([*targets, *queries], border, parent, most, *settings)
     return np.where(parent[border:] == 0, most, best.astype(np.int64))
 
 
-def _search(sequences, border, parent, threshold, margin, word, both_strands, threads, seed_score, progress):
+def _search(sequences, border, parent, threshold, word, both_strands, threads, seed_score, progress):
     """Run `local_alignment.search` over all words: the forest and the best scores, which see there."""
     limits = (("threshold", threshold, 1, 2**15 - 1), ("word", word, 4, 12), ("threads", threads, 1, 1024))
     for name, value, low, high in limits:
@@ -90,7 +89,7 @@ def _search(sequences, border, parent, threshold, margin, word, both_strands, th
     row_of, column_of = np.empty(words, np.uint32), np.empty(words, np.uint16)
     starts = index_words(text, lengths[: len(sequences)], word, row_of, column_of)
     extra = min(max(seed_score - word, 0), 127)
-    fixed = tuple(map(int, (1 + both_strands, border, threshold, margin, extra)))
+    fixed = tuple(map(int, (1 + both_strands, border, threshold, extra)))
 
     def task(span):
         return search(text, lengths, starts, row_of, column_of, word, *map(int, span), *fixed, parent, best)

@@ -27,6 +27,7 @@ ROWS = {8: 4, 16: 2}  # rows of the dynamic program at a time, by the width of i
 FLOOR = 2  # number that stands for a score of 0: none of the subtractions goes below 0
 NARROW = 250  # letters up to which scores fit into 8 bits
 BLOCK = 1 << 13  # places of a word whose surroundings are at hand at a time
+CHANCE = 24  # score that few pairs without common origin reach
 WAITING = 1 << 14  # candidates to collect before they are aligned: few, so that families join early
 
 # Letters as bits, so that one AND compares and N (no bit of `BASES`) equals nothing, not even N.
@@ -379,7 +380,6 @@ def search(
     strands,
     border,
     threshold,
-    margin,
     extra,
     parents,
     bests,
@@ -389,7 +389,8 @@ def search(
     The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches `threshold`; pairs within
     a tree are skipped. With a `border` other than 0 only pairs of a row before it and a row from it on are looked at,
     and `bests` (N - border,) int32 becomes the highest score of each row from the border on, unless that is reached by
-    its tree. Pairs are first aligned without their last `margin` letters, which refutes most.
+    its tree. Pairs are first aligned without so many of their last letters
+    that `CHANCE` is needed in the rest, which refutes most.
     """
     n, stride = len(parents), text.shape[1]
     flat = text.ravel()
@@ -450,9 +451,9 @@ def search(
                             keys[waiting] = query << 33 | turned << 32 | other
                             waiting += 1
                         if waiting >= WAITING:
-                            _settle(text, lengths, keys, waiting, border, threshold, margin, work, parent, best)
+                            _settle(text, lengths, keys, waiting, border, threshold, work, parent, best)
                             waiting = 0
-    _settle(text, lengths, keys, waiting, border, threshold, margin, work, parent, best)
+    _settle(text, lengths, keys, waiting, border, threshold, work, parent, best)
     return parent, best
 
 
@@ -507,7 +508,7 @@ def _ungapped(letters, i, j, word):
 
 
 @numba.njit(nogil=True)
-def _settle(text, lengths, keys, count, border, threshold, margin, work, parent, best):
+def _settle(text, lengths, keys, count, border, threshold, work, parent, best):
     """Align the first `count` pairs of `keys` that can still change `parent` and `best`, and change them (`search`).
 
     A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
@@ -515,8 +516,7 @@ def _settle(text, lengths, keys, count, border, threshold, margin, work, parent,
     n = len(parent)
     batch, waiting = np.empty(LANES, np.int64), 0
     left, right, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
-    cut = margin
-    while True:
+    for whole in (False, True):
         kept = 0
         for k in range(count + 1):
             if k < count:
@@ -525,6 +525,11 @@ def _settle(text, lengths, keys, count, border, threshold, margin, work, parent,
                     batch[waiting], left[waiting], right[waiting] = keys[k], query + n * (keys[k] >> 32 & 1), other
                     waiting += 1
             if waiting == LANES or (waiting and k == count):
+                needed = threshold
+                if border:
+                    for lane in range(waiting):
+                        needed = min(needed, best[(batch[lane] >> 33) - border] + 1)
+                cut = 0 if whole else max(needed - CHANCE, 0)
                 align(text, lengths, left, right, waiting, cut, work, scores)
                 for lane in range(waiting):
                     query, score = batch[lane] >> 33, scores[lane]
@@ -536,9 +541,7 @@ def _settle(text, lengths, keys, count, border, threshold, margin, work, parent,
                         keys[kept] = batch[lane]
                         kept += 1
                 waiting = 0
-        if cut == 0:
-            return
-        count, cut = kept, 0
+        count = kept
 
 
 @numba.njit(nogil=True)
