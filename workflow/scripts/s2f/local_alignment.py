@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 
 LANES = 64
 PAD = 28  # letters to either side of a shared word that `_extend` looks at
-ROWS = {8: 4, 16: 2}  # rows of the dynamic program at a time, by the width of its numbers: as registers allow
+NARROW_ROWS, WIDE_ROWS = 4, 2  # rows of the dynamic program at a time, numbers of 8 and 16 bits: as registers allow
 FLOOR = 2  # number that stands for a score of 0: none of the subtractions goes below 0
 NARROW = 250  # letters up to which scores fit into 8 bits
 BLOCK = 1 << 13  # places of a word whose surroundings are at hand at a time
@@ -147,7 +147,7 @@ def _transpose(typing, letters, places, columns):
 
 @intrinsic
 def _rows(typing, query, target, score, gap, best, columns):
-    """Advance the dynamic program of all lanes by a few rows (`ROWS`).
+    """Advance the dynamic program of all lanes by a few rows (`NARROW_ROWS`, `WIDE_ROWS`).
 
     `query` (rows, LANES) uint8 are the letters of each lane's first sequence in these rows, `target` (columns, LANES)
     uint8 its second sequence. `score` and `gap` (columns, LANES) unsigned hold the row above and become the last row:
@@ -161,7 +161,7 @@ def _rows(typing, query, target, score, gap, best, columns):
 
     def codegen(context, builder, signature, arguments):
         width = signature.args[2].dtype.bitwidth
-        lanes, rows = _Vectors(builder, width), range(ROWS[width])
+        lanes, rows = _Vectors(builder, width), range(NARROW_ROWS if width == 8 else WIDE_ROWS)
         query, target, score, gap, best = _data(context, builder, signature, arguments, range(5))
         bytes_ = _Vectors(builder, 8)
         letters = [bytes_.load(query, _integer(row * LANES)) for row in rows]
@@ -264,8 +264,8 @@ def _fill(letters, rows, columns, work, count, scores):
     score[:columns] = FLOOR - 1
     gap[:columns] = FLOOR - 2
     best = np.full(LANES, FLOOR, work.dtype)
-    letters[0, rows : rows + 3] = 0  # the rows at a time may go over the end
-    step = 4 if work.itemsize == 1 else 2
+    letters[0, rows : rows + NARROW_ROWS - 1] = 0  # the rows at a time may go over the end
+    step = NARROW_ROWS if work.itemsize == 1 else WIDE_ROWS
     for row in range(0, rows, step):
         _rows(letters[0, row : row + step], letters[1], score, gap, best, columns)
     for lane in range(count):
