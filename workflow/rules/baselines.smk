@@ -16,6 +16,7 @@ rule train_baseline:
         "logs/{dataset}/{split}/{baseline}/seed{seed}/train.log",
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
+    priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         lambda w: environment_of_baseline(w.baseline)
     threads: 2

@@ -31,6 +31,7 @@ rule embed:
         "benchmarks/{dataset}/embeddings/{encoder}/{shift}.tsv"
     wildcard_constraints:
         dataset=one_of(TOGETHER),
+    priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         lambda w: environment_of_encoder(w.encoder)
     # small encoders spend more time on their start than on sequences: two side by side are faster than one on two cores

@@ -17,6 +17,7 @@ rule tapt:
         "benchmarks/tapt/{tapt}.tsv"
     wildcard_constraints:
         tapt=one_of(STUDY["tapt"]),
+    priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         environment("language-model")
     threads: 2
