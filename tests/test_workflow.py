@@ -106,8 +106,7 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert set(planned) == {
         "make_rows", "make_split", "make_panels", "make_panels_2", "embed", "train_head", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
-        "plot_split_2",
-        "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
+        "plot_split_2", "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
         "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
         "plot_interpretation_2", "interpretation_truth",
         "summarise_interpretation",
@@ -178,6 +177,23 @@ def test_changed_settings_of_one_head_train_that_head_only(finished, study, tmp_
     changed.write_text(yaml.safe_dump(TINY | {"heads": {"boda-sum-512-512": {"epochs": 3}}}))
     planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
     assert planned["train_head"] == 1 and planned["compare"] == 1 and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_path):
+    copy, work = finished
+    dataset = TINY["datasets"]["simulated_k562"]
+    more = {
+        **TINY,
+        "datasets": {"simulated_k562": {**dataset, "panels": {**dataset["panels"], "all": {"kind": "rows"}}}},
+    }
+    changed = tmp_path / "more.yaml"
+    changed.write_text(yaml.safe_dump(more))
+    wanted = f"{HEAD}/predictions/all.tsv"
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run", "--", wanted))
+    assert planned == {"make_panels": 1, "evaluate_head": 1}
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned == {"make_panels": 1, "evaluate_head": 2, "evaluate_baseline": 2, "compare": 1, "plot_split": 1}
 
 
 @pytest.mark.slow

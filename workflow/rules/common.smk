@@ -234,7 +234,7 @@ def datasets_by_panels():
 
 
 def numbered(rule, number):
-    """Name of a rule that a study may need more than once: `rule`, `rule_2`, `rule_3` ..."""
+    """Name of rules that a study may need more than once, without a number for the first: train, train_2, train_3 …"""
     return rule if number == 1 else f"{rule}_{number}"
 
 
@@ -300,6 +300,16 @@ def places_by_pictures():
     return found
 
 
+def picture(name, category, caption, panel="all"):
+    """Path of one picture of a dataset and split, with its place in the report."""
+    return report(
+        f"results/plots/{{dataset}}/{{split}}/{name}.png",
+        category=category,
+        labels={"dataset": "{dataset}", "split": "{split}", "panel": panel},
+        caption=f"../report/{caption}.rst",
+    )
+
+
 def pictures_of(drawn, picture):
     """Pictures as the outputs of a rule, each made by ``picture(name, category, caption, panel)``."""
     found = {}
@@ -355,3 +365,10 @@ def audit_threshold(split):
 def audits():
     """Leak audits of all splits."""
     return [f"results/{dataset}/splits/{split}.audit.tsv" for dataset, split in SPLITS]
+
+
+def end_timers():
+    """End what Snakemake's scheduler leaves behind: timers that would keep a run that is over waiting."""
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.cancel()

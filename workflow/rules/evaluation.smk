@@ -79,16 +79,6 @@ rule compare_across:
         "--text {output.text:q} --plot {output.picture:q} > {log:q} 2>&1"
 
 
-def picture(name, category, caption, panel="all"):
-    """Path of one picture of a dataset and split, with its place in the report."""
-    return report(
-        f"results/plots/{{dataset}}/{{split}}/{name}.png",
-        category=category,
-        labels={"dataset": "{dataset}", "split": "{split}", "panel": panel},
-        caption=f"../report/{caption}.rst",
-    )
-
-
 # Which pictures there are depends on the dataset and split (`places_by_pictures`), so that each set of them is a rule.
 for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
 

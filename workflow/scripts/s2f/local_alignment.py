@@ -35,8 +35,6 @@ MASK_OF_CODE = np.array([1, 2, 4, 8, 16], np.uint8)
 BASES = np.uint8(15)
 _DIGIT = np.zeros(17, np.int64)
 _DIGIT[MASK_OF_CODE] = np.arange(5)
-_DIGIT = np.zeros(17, np.int64)
-_DIGIT[MASK_OF_CODE] = np.arange(5)
 SLOTS = 9  # a table by letter has the places 1, 2, 4 and 8, and 0 for what equals nothing
 
 
