@@ -106,10 +106,9 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert set(planned) == {
         "make_rows", "make_split", "make_panels", "make_panels_2", "embed", "train_head", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
-        "plot_split_2", "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
-        "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
-        "plot_interpretation_2", "interpretation_truth",
-        "summarise_interpretation",
+        "plot_split_2", "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map",
+        "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
+        "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
     }  # fmt: skip
     assert planned["embed"] == 2 and planned["train_head"] == 20
 
