@@ -48,7 +48,8 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
                 if "file" in panel
             ],
         output:
-            panel_paths("results/{dataset}/panels/{split}", panels),
+            # by name, as in `specs`: another order in the study is no other job
+            panel_paths("results/{dataset}/panels/{split}", sorted(panels)),
         log:
             "logs/{dataset}/panels/{split}.log",
         benchmark:
@@ -64,12 +65,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             runtime=growing(30),
         params:
             code=code_fingerprint("make_panels"),
-            specs=lambda w: json.dumps(  # in the order of the files
-                {
-                    panel: dict(sorted(section.items()))
-                    for panel, section in DATASETS[w.dataset]["panels"].items()
-                }
-            ),
+            specs=lambda w: as_json(DATASETS[w.dataset]["panels"]),
         message:
             "Making the panels of {wildcards.dataset}, split {wildcards.split}"
         shell:
