@@ -1,6 +1,8 @@
 """Check the RBP sample study against known floors: python tests/outcome_of_rbp_sample.py results/compare.tsv."""
 
+import json
 import sys
+from pathlib import Path
 
 import pandas as pd
 
@@ -51,6 +53,11 @@ def main(path):
         print(f"      {dataset}: linear probe, adapted {adapted:.3f}, untrained {untrained:.3f}")
     better = sum(adapted > untrained for _, adapted, untrained in probes)
     check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
+    for record in sorted(Path(path).parent.glob("tapt/*/model.json")):
+        adapted = json.loads(record.read_text())
+        letters, losses = adapted["letters_loss"], [step["val_loss"] for step in adapted["history"]]
+        what = f"tapt {record.parent.name}: validation loss {losses[-1]:.3f} < {letters:.3f} of letters alone - 0.03"
+        check(what, losses[-1] < letters - 0.03 < losses[0])
     rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
     check("one set of rows for all models of a panel", (rows == 1).all())
     sys.exit(f"{len(failed)} checks failed" if failed else 0)

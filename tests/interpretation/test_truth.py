@@ -189,14 +189,3 @@ def test_mutagenesis_of_a_ridge_finds_planted_sites(tmp_path):
     """Average precision at least .25 above rotated attributions (measured: .5 above)."""
     found = found_by_mutagenesis(tmp_path, "kmer_ridge", {"k": [5, 6], "alphas": [2e3, 5e3, 1e4]}, 3000)
     assert found["value"] > found["random_high"] + 0.25 and found["p_value"] < 1e-3
-
-
-@pytest.mark.slow
-def test_mutagenesis_of_a_narrow_malinois_finds_planted_sites(tmp_path, one_torch_thread):
-    """Average precision at least .15 above chance (measured: .3 above)."""
-    settings = {
-        "conv1_channels": 32, "conv2_channels": 24, "conv3_channels": 24, "linear_channels": 64,
-        "branched_channels": 16, "epochs": 8, "min_epochs": 8, "batch_size": 128, "duplication_cutoff": None,
-    }  # fmt: skip
-    found = found_by_mutagenesis(tmp_path, "malinois", settings, 4000)
-    assert found["value"] > found["random"] + 0.15 and found["p_value"] < 1e-3

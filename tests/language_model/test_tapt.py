@@ -322,16 +322,3 @@ def test_program_survives_a_kill(tmp_path, root):
     assert (tmp_path / "whole.tsv").read_text() == (tmp_path / "killed.tsv").read_text()
     record = json.loads((tmp_path / "killed" / "model.json").read_text())
     assert record["train_windows"] == 200 and record["seed"] and record["train_rows_sha256"]
-
-
-@pytest.mark.slow
-def test_training_on_real_windows_beats_the_frequencies_of_letters(tmp_path, shared):
-    table = pd.read_csv(shared / "data" / "eclip" / "csv_101nt" / "QKI_K562_IDR" / "train.csv")
-    texts = table["sequence"].tolist()
-    spec = {
-        "size": "lamar-mini", "steps": 200, "batch_size": 32, "learning_rate": 1e-3, "warmup": 0.2,
-        "validate_every": 100, "validation_windows": 200,
-    }  # fmt: skip
-    found = tapt.train(texts[:-200], texts[-200:], tapt.Settings.from_spec(spec), 0, tmp_path / "checkpoint", print)
-    assert found.history[-1]["val_loss"] < found.record["letters_loss"] - 0.03
-    assert found.record["letters_loss"] < found.history[0]["val_loss"]
