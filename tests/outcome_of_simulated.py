@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
 from s2f.sources.simulated import simulate
 
+STUDY = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
 SHARE = 0.4  # of the variance of the noise-free activity, by a head on 5-mer counts
 # mutagenesis: average precision for planted positions above that of rotated attributions, and the largest p value
 MARGINS = {"malinois-narrow": (0.15, 1e-3), "onehot/none/chip-cnn": (0.1, 1e-2)}
@@ -28,7 +28,7 @@ def main(results):
         print(("ok    " if good else "FAIL  ") + what)
         failed.extend([] if good else [what])
 
-    study = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+    study = yaml.safe_load(STUDY.read_text())
     source = {k: v for k, v in study["datasets"]["simulated_k562"]["source"].items() if k != "kind"}
     truth = simulate(source).set_index("row_id")["activity"]
     for seed in study["seeds"]:
