@@ -87,6 +87,18 @@ def test_every_rule_has_log_benchmark_environment_and_resources(workflow):
             assert resource in rule.resources, f"rule {name} lacks {resource}"
 
 
+def test_commands_are_constant(root):
+    """Snakemake evaluates a command when the job runs: a name of a loop that makes rules has its last value then."""
+    for path in (root / "workflow" / "rules").glob("*.smk"):
+        text = path.read_text()
+        blocks = re.findall(r"^( *)shell:\n((?:\1 +.*\n)+)", text, re.MULTILINE)
+        assert len(blocks) == len(re.findall(r"^ *shell:", text, re.MULTILINE))
+        for _, block in blocks:
+            lines = [line.strip() for line in block.splitlines()]
+            plain = r"""("[^"]*"|'[^']*'|#.*|TRAIN)"""
+            assert all(re.fullmatch(plain, line) for line in lines), f"{path.name}: {block}"
+
+
 def test_imports_of_every_program_are_in_its_environment(root, workflow):
     for name, program, file, modules in environments(workflow):
         path = root / "workflow" / "rules" / file

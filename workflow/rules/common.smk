@@ -311,8 +311,9 @@ def picture(name, category, caption, panel="all"):
 
 
 def pictures_of(drawn, picture):
-    """Pictures as the outputs of a rule, each made by ``picture(name, category, caption, panel)``."""
-    found = {}
+    """Pictures as the outputs of a rule, each made by ``picture(name, category, caption, panel)``; [] for those that
+    there are not."""
+    found = {"predictions": [], "audit": [], "comparison": [], "training": []}
     if drawn.split:
         found["predictions"] = [
             picture(f"{panel}.predictions", "Predictions", "predictions", panel)

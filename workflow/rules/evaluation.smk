@@ -150,25 +150,12 @@ for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
         message:
             "Drawing the pictures of {wildcards.dataset}, {wildcards.split}"
         shell:
+            # the same for all: Snakemake evaluates a command when the job runs, and `drawn` is the last one then
             "python -m plot_split --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
-            + (
-                "--prediction-pictures {output.predictions:q} --rows {input.rows:q} --task {params.task} "
-                "--unit {params.unit:q} --kinds {params.kinds} --panels {input.panels:q} "
-                "--models {params.models:q} --predictions {input.predictions:q} "
-                "--audit-picture {output.audit:q} --audit {input.audit:q} --threshold {params.threshold} "
-                if drawn.split
-                else ""
-            )
-            + (
-                "--comparison-pictures {output.comparison:q} --compare {input.compare:q} "
-                "--baseline {params.baseline:q} --floors {params.floors:q} "
-                if drawn.comparison
-                else ""
-            )
-            + (
-                "--training-picture {output.training:q} --histories {input.histories:q} "
-                "--history-models {params.history_models:q} --history-seeds {params.history_seeds} "
-                if drawn.training
-                else ""
-            )
-            + "> {log:q} 2>&1"
+            "--prediction-pictures {output.predictions:q} --rows {input.rows:q} --task {params.task} "
+            "--unit {params.unit:q} --kinds {params.kinds} --panels {input.panels:q} --models {params.models:q} "
+            "--predictions {input.predictions:q} --audit-picture {output.audit:q} --audit {input.audit:q} "
+            "--threshold {params.threshold} --comparison-pictures {output.comparison:q} --compare {input.compare:q} "
+            "--baseline {params.baseline:q} --floors {params.floors:q} --training-picture {output.training:q} "
+            "--histories {input.histories:q} --history-models {params.history_models:q} "
+            "--history-seeds {params.history_seeds} > {log:q} 2>&1"

@@ -1,5 +1,5 @@
 """Draw all pictures of one dataset and split: predicted against measured and the comparison for each panel, training
-curves, the leak audit. Each kind is drawn if a path is given for its pictures."""
+curves, the leak audit. Each kind is drawn if a path is given for its pictures; options may be empty."""
 
 import argparse
 
@@ -16,32 +16,32 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
-    parser.add_argument("--names", nargs="+", default=[], help="names of the panels")
+    parser.add_argument("--names", nargs="*", default=[], help="names of the panels")
 
-    parser.add_argument("--prediction-pictures", nargs="+", default=[], help="PNG to write, per panel")
-    parser.add_argument("--rows", help="rows.parquet of the dataset")
+    parser.add_argument("--prediction-pictures", nargs="*", default=[], help="PNG to write, per panel")
+    parser.add_argument("--rows", nargs="?", help="rows.parquet of the dataset")
     parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
     parser.add_argument("--unit", default=plots.UNIT, help="what the labels measure, with unit")
-    parser.add_argument("--kinds", nargs="+", choices=list(VIEWS), default=[], help="kind of each panel")
-    parser.add_argument("--panels", nargs="+", default=[], help="table of each panel")
-    parser.add_argument("--models", nargs="+", default=[], help="models whose predictions are drawn")
+    parser.add_argument("--kinds", nargs="*", choices=list(VIEWS), default=[], help="kind of each panel")
+    parser.add_argument("--panels", nargs="*", default=[], help="table of each panel")
+    parser.add_argument("--models", nargs="*", default=[], help="models whose predictions are drawn")
     parser.add_argument(
-        "--predictions", nargs="+", default=[], help="their tables of predictions, all of a panel together"
+        "--predictions", nargs="*", default=[], help="their tables of predictions, all of a panel together"
     )
 
-    parser.add_argument("--comparison-pictures", nargs="+", default=[], help="PNG to write, per panel")
-    parser.add_argument("--compare", help="compare.tsv")
-    parser.add_argument("--baseline", default="", help="model that differences refer to")
+    parser.add_argument("--comparison-pictures", nargs="*", default=[], help="PNG to write, per panel")
+    parser.add_argument("--compare", nargs="?", help="compare.tsv")
+    parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
 
-    parser.add_argument("--training-picture", help="PNG to write")
-    parser.add_argument("--histories", nargs="+", default=[], help="history.tsv of each run")
-    parser.add_argument("--history-models", nargs="+", default=[], help="model of each run, in the same order")
-    parser.add_argument("--history-seeds", nargs="+", type=int, default=[], help="seed of each run, in the same order")
+    parser.add_argument("--training-picture", nargs="?", help="PNG to write")
+    parser.add_argument("--histories", nargs="*", default=[], help="history.tsv of each run")
+    parser.add_argument("--history-models", nargs="*", default=[], help="model of each run, in the same order")
+    parser.add_argument("--history-seeds", nargs="*", type=int, default=[], help="seed of each run, in the same order")
 
-    parser.add_argument("--audit-picture", help="PNG to write")
-    parser.add_argument("--audit", help="table of audit_split")
-    parser.add_argument("--threshold", type=int, default=60, help="score to mark")
+    parser.add_argument("--audit-picture", nargs="?", help="PNG to write")
+    parser.add_argument("--audit", nargs="?", help="table of audit_split")
+    parser.add_argument("--threshold", nargs="?", type=int, default=60, help="score to mark")
     a = parser.parse_args()
     title = f"{a.dataset}, split {a.split}"
     if a.prediction_pictures:
