@@ -254,7 +254,8 @@ def add_memory_used(jobs, place):
     for job in jobs:
         if re.match(IN_GROUPS, job["rule"]):  # of several jobs, each with a benchmark of its own
             continue
-        parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[job["rule"]])  # at wildcards, which may have constraints
+        name = re.sub(r"_\d+$", "", job["rule"])  # rules with a number have the paths of the first
+        parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[name])  # at wildcards, which may have constraints
         pattern = "(.+)".join(map(re.escape, parts))
         for path, used in measured.items():
             match = re.fullmatch(pattern, path)
