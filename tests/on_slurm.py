@@ -254,7 +254,9 @@ def add_memory_used(jobs, place):
     for job in jobs:
         if re.match(IN_GROUPS, job["rule"]):  # of several jobs, each with a benchmark of its own
             continue
-        name = re.sub(r"_\d+$", "", job["rule"])  # rules with a number have the paths of the first
+        name = job["rule"]
+        if name not in patterns:  # a rule with a number, which has the paths of the first
+            name = re.sub(r"_\d+$", "", name)
         parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[name])  # at wildcards, which may have constraints
         pattern = "(.+)".join(map(re.escape, parts))
         for path, used in measured.items():
