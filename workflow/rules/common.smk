@@ -255,17 +255,12 @@ SPLITS = [
 
 def panels_of(dataset, split):
     """Paths of all panels of one dataset and split, in the order of the study."""
-    return [
-        f"results/{dataset}/panels/{split}/{panel}.tsv"
-        for panel in DATASETS[dataset]["panels"]
-    ]
+    return panel_paths(f"results/{dataset}/panels/{split}", DATASETS[dataset]["panels"])
 
 
 def predictions_of(dataset, folder):
     """Paths of a run's predictions, in the order of `panels_of`."""
-    return [
-        f"{folder}/predictions/{panel}.tsv" for panel in DATASETS[dataset]["panels"]
-    ]
+    return panel_paths(f"{folder}/predictions", DATASETS[dataset]["panels"])
 
 
 def runs_of(dataset, split, first_seed=False, trained=False):
