@@ -209,6 +209,11 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+def first_of_seeds(wildcards):
+    """Priority of a job of one seed of a model: 1 for the first seed of the study, else 0."""
+    return int(int(wildcards.seed) == STUDY["seeds"][0])
+
+
 def in_turn(wildcards, rulename):
     """Resource of jobs of seconds: 1 where a profile puts them into groups, whose allocation runs one after the other.
 

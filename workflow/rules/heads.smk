@@ -33,6 +33,7 @@ if not STUDY["train_together"]:
             f"benchmarks/{RUN}/train.tsv"
         conda:
             environment("jax")
+        priority: first_of_seeds  # other seeds find its programs compiled
         threads: 2
         resources:
             gpu=1,
