@@ -31,9 +31,9 @@ if not STUDY["train_together"]:
             f"logs/{RUN}/train.log",
         benchmark:
             f"benchmarks/{RUN}/train.tsv"
+        priority: first_of_seeds  # other seeds find its programs compiled
         conda:
             environment("jax")
-        priority: first_of_seeds  # other seeds find its programs compiled
         threads: 2
         resources:
             gpu=1,
