@@ -33,7 +33,7 @@ def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(r
     for (rule, *_), count in planned.items():
         by_rule[rule] += count
     assert by_rule == {
-        "download": 3, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panels": 2, "embed": 1,
+        "download": 3, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panel": 8, "embed": 1,
         "train_head": 36, "evaluate_head": 36, "train_baseline": 12, "evaluate_baseline": 12, "compare": 1,
         "plot_split": 2, "select_sequences": 2, "interpret": 8, "plot_interpretation": 2,
         "summarise_interpretation": 1,
@@ -44,7 +44,7 @@ def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(r
 def test_a_dry_run_of_the_lentimpra_study(root, tmp_path):
     study_of = root / "config" / "studies" / "lentimpra_full.yaml"
     planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", str(study_of)))
-    counts = {"download": 3, "make_rows": 3, "make_split": 3, "make_panels": 3, "train_head": 27, "train_baseline": 15}
+    counts = {"download": 3, "make_rows": 3, "make_split": 3, "make_panel": 3, "train_head": 27, "train_baseline": 15}
     assert {job: planned[job] for job in counts} == counts
 
 

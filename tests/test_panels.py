@@ -9,7 +9,7 @@ from pandas.testing import assert_frame_equal
 
 from s2f import sources
 from s2f.files import InputError, read_table, write_table
-from s2f.panels import make_panels, panel_rows
+from s2f.panels import make_panel, panel_rows
 from s2f.rows import canonical, write_rows
 from s2f.splits import make_split
 
@@ -42,10 +42,6 @@ def library(*more, without=()):
 
 def split_of(rows):
     return pd.DataFrame({"row_id": rows["row_id"], "split": rows["published"].str.replace("_snv", "")})
-
-
-def make_panel(rows, split, spec, name):
-    return make_panels(rows, split, {name: spec})[name]
 
 
 def panel_of(rows, spec, name="panel"):
@@ -143,38 +139,27 @@ def test_a_leaking_split_is_refused():
         make_panel(rows, split, PAIRS, "p")
 
 
-# --- several panels at once
+# --- the program
 
 
-def test_panels_made_together_are_those_made_alone():
-    specs = {"id": {**ROWS, "published": ["test"]}, "snv": PAIRS, "all": ROWS}
-    together = make_panels(library(), split_of(library()), specs)
-    assert list(together) == list(specs)
-    for name, spec in specs.items():
-        assert_frame_equal(together[name], panel_of(library(), spec, name))
-
-
-def test_the_program_writes_every_panel_or_none(root, tmp_path):
+def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     write_rows(tmp_path / "rows.parquet", library())
     write_table(tmp_path / "split.tsv", split_of(library()))
     environment = dict(os.environ, PYTHONPATH=str(root / "workflow" / "scripts"))
 
-    def run(specs, *out):
-        command = [sys.executable, "-m", "make_panels", "--rows", "rows.parquet", "--split", "split.tsv"]
-        command += ["--specs", json.dumps(specs), "--out", *out]
+    def run(spec):
+        command = [sys.executable, "-m", "make_panel", "--rows", "rows.parquet", "--split", "split.tsv"]
+        command += ["--name", "snv", "--spec", json.dumps(spec), "--out", "snv.tsv"]
         return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
 
-    failed = run({"id": ROWS, "snv": {**PAIRS, "published": ["test"]}}, "a.tsv", "b.tsv")
+    failed = run({**PAIRS, "published": ["test"]})
     assert (
         failed.returncode == 1 and failed.stderr == "error: panel snv: 0 pairs are left of 3 test rows, 3 are needed\n"
     )
-    failed = run({"id": ROWS, "snv": PAIRS}, "a.tsv")
-    assert failed.returncode == 1 and failed.stderr == "error: --out: 1 path(s), expected 2, one for each of id, snv\n"
-    assert not list(tmp_path.glob("?.tsv"))
-    done = run({"snv": PAIRS, "id": ROWS}, "b.tsv", "a.tsv")
-    assert done.returncode == 0 and done.stdout.endswith("panel snv: 3 pairs\npanel id: 12 rows\n")
-    for name, spec in (("a.tsv", ROWS), ("b.tsv", PAIRS)):
-        assert_frame_equal(read_table(tmp_path / name), panel_of(library(), spec).astype("str"))
+    assert not (tmp_path / "snv.tsv").exists()
+    done = run(PAIRS)
+    assert done.returncode == 0 and done.stdout.endswith("panel snv: 3 pairs\n")
+    assert_frame_equal(read_table(tmp_path / "snv.tsv"), panel_of(library(), PAIRS).astype("str"))
 
 
 # --- the rows a panel needs

@@ -125,7 +125,7 @@ def test_an_unknown_program_or_module_is_refused(scripts, names):
 
 
 def test_modules_of_this_project_are_found():
-    assert code_fingerprint("make_split") != code_fingerprint("make_panels")
+    assert code_fingerprint("make_split") != code_fingerprint("make_panel")
 
 
 def test_derived_seeds_are_the_same_everywhere():

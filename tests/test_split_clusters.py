@@ -80,7 +80,7 @@ def test_the_programs_hand_clusters_on(root, tmp_path):
 
     def run():
         files = ["--rows", "rows.parquet", "--split", "split.tsv", "--out", "panel.tsv"]
-        command = [sys.executable, "-m", "make_panels", *files, "--specs", '{"id": {"kind": "rows"}}']
+        command = [sys.executable, "-m", "make_panel", *files, "--name", "id", "--spec", '{"kind": "rows"}']
         environment = dict(os.environ, PYTHONPATH=str(root / "workflow" / "scripts"))
         return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
 

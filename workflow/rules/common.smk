@@ -330,15 +330,18 @@ def pictures_of(drawn, picture):
     return found
 
 
-def dataset_before_split(places):
-    """Pattern of the wildcard `dataset` in paths …/{dataset}/{split}/…: of each dataset only with its `places`."""
-    splits, datasets = {}, {}
-    for dataset, split in places:
-        splits.setdefault(dataset, []).append(split)
-    for dataset, own in splits.items():
+def dataset_before(places, rest="(?:{})/"):
+    """Pattern of the wildcard `dataset` in paths …/{dataset}/{split}/…: of each dataset only with its splits, as named
+    by the pairs `places`; or with other names of its own, where the `rest` of the path holds those.
+    """
+    names, datasets = {}, {}
+    for dataset, name in places:
+        names.setdefault(dataset, []).append(name)
+    for dataset, own in names.items():
         datasets.setdefault(tuple(own), []).append(dataset)
     return "|".join(
-        f"(?:{one_of(those)})(?=/(?:{one_of(own)})/)" for own, those in datasets.items()
+        f"(?:{one_of(those)})(?=/{rest.format(one_of(own))})"
+        for own, those in datasets.items()
     )
 
 

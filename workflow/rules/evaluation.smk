@@ -122,7 +122,7 @@ for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
         benchmark:
             "benchmarks/plots/{dataset}/{split}.tsv"
         wildcard_constraints:
-            dataset=dataset_before_split(places),
+            dataset=dataset_before(places),
         conda:
             "../../envs/evaluation.yaml"
         threads: 1

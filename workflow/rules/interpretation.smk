@@ -108,7 +108,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
         benchmark:
             "benchmarks/plots/{dataset}/{split}/interpretation.tsv"
         wildcard_constraints:
-            dataset=dataset_before_split(places),
+            dataset=dataset_before(places),
         conda:
             "../../envs/evaluation.yaml"
         threads: 1

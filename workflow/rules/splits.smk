@@ -34,43 +34,42 @@ rule make_split:
         "--out {output:q} > {log:q} 2>&1"
 
 
-for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
-
-    rule:
-        name:
-            numbered("make_panels", number)
-        input:
-            rows="results/{dataset}/rows.parquet",
-            split="results/{dataset}/splits/{split}.tsv",
-            files=lambda w: [
-                panel["file"]
-                for panel in DATASETS[w.dataset]["panels"].values()
-                if "file" in panel
-            ],
-        output:
-            # by name, as in `specs`: another order in the study is no other job
-            panel_paths("results/{dataset}/panels/{split}", sorted(panels)),
-        log:
-            "logs/{dataset}/panels/{split}.log",
-        benchmark:
-            "benchmarks/{dataset}/panels/{split}.tsv"
-        wildcard_constraints:
-            dataset=one_of(datasets),
-        priority: 10  # mistakes in the data show before anything expensive
-        conda:
-            "../../envs/tables.yaml"
-        threads: 1
-        resources:
-            mem_mb=growing(4000),
-            runtime=growing(30),
-        params:
-            code=code_fingerprint("make_panels"),
-            specs=lambda w: as_json(DATASETS[w.dataset]["panels"]),
-        message:
-            "Making the panels of {wildcards.dataset}, split {wildcards.split}"
-        shell:
-            "python -m make_panels --rows {input.rows:q} --split {input.split:q} --specs {params.specs:q} "
-            "--out {output:q} > {log:q} 2>&1"
+# one job for each: a new panel leaves the others alone, and with them all that was made from their sequences
+rule make_panel:
+    input:
+        rows="results/{dataset}/rows.parquet",
+        split="results/{dataset}/splits/{split}.tsv",
+        file=lambda w: DATASETS[w.dataset]["panels"][w.panel].get("file", []),
+    output:
+        "results/{dataset}/panels/{split}/{panel}.tsv",
+    log:
+        "logs/{dataset}/panels/{split}/{panel}.log",
+    benchmark:
+        "benchmarks/{dataset}/panels/{split}/{panel}.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(
+            (
+                (name, panel)
+                for name, section in DATASETS.items()
+                for panel in section["panels"]
+            ),
+            r"panels/[^/]+/(?:{})\.tsv",
+        ),
+    priority: 10  # mistakes in the data show before anything expensive
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        code=code_fingerprint("make_panel"),
+        spec=lambda w: as_json(DATASETS[w.dataset]["panels"][w.panel]),
+    message:
+        "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
+    shell:
+        "python -m make_panel --rows {input.rows:q} --split {input.split:q} --name {wildcards.panel} --spec {params.spec:q} "
+        "--out {output:q} > {log:q} 2>&1"
 
 
 # any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about an hour

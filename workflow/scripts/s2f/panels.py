@@ -17,8 +17,8 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def make_panels(rows, split, specs):
-    """Evaluation sets {name: data frame} from canonical `rows` and a `split` table; `specs` {name: section of a study}.
+def make_panel(rows, split, spec, name):
+    """Evaluation set `name` from canonical `rows` and a `split` table; `spec` is the panel's section of a study.
 
     kind `rows`: row_id, group - the test rows, limited to the published parts in `spec["published"]` where given;
     rows that are only ever evaluated (designed sequences) must be named so. kind `pairs`: pair_id, ref_row_id,
@@ -35,27 +35,20 @@ def make_panels(rows, split, specs):
     Raises `InputError` for a split that is not one of these rows (`splits.parts_and_clusters`), a panel of fewer than 3
     items, a locus with more than one reference and a file that lists rows that are not in test.
     """
-    for name, spec in specs.items():
-        if spec["kind"] not in KINDS:
-            raise InputError(f"panel {name}: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
-        if spec.get("match", MATCHES[0]) not in MATCHES:
-            raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
+    if spec["kind"] not in KINDS:
+        raise InputError(f"panel {name}: kind {spec['kind']!r} is unknown; known: {', '.join(KINDS)}")
+    if spec.get("match", MATCHES[0]) not in MATCHES:
+        raise InputError(f"panel {name}: match is {spec['match']!r}, expected one of {', '.join(MATCHES)}")
     parts, label = parts_and_clusters(rows, split)
-    in_test = parts == "test"
-    test = _with_cluster(rows_where(rows, in_test), label[in_test])
-    panels = {}
-    for name, spec in specs.items():
-        if "file" in spec:
-            panel = _listed(rows, label, parts, spec, name)
-            considered = len(panel)
-        else:
-            panel, considered = _of_test(test, spec, name)
-        if len(panel) < 3:
-            raise InputError(
-                f"panel {name}: {len(panel)} {spec['kind']} are left of {considered} test rows, 3 are needed"
-            )
-        panels[name] = panel
-    return panels
+    if "file" in spec:
+        panel = _listed(rows, label, parts, spec, name)
+        considered = len(panel)
+    else:
+        in_test = parts == "test"
+        panel, considered = _of_test(_with_cluster(rows_where(rows, in_test), label[in_test]), spec, name)
+    if len(panel) < 3:
+        raise InputError(f"panel {name}: {len(panel)} {spec['kind']} are left of {considered} test rows, 3 are needed")
+    return panel
 
 
 def _of_test(test, spec, name):

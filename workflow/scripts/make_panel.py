@@ -1,0 +1,27 @@
+"""Make one evaluation panel of a dataset from the test rows of a split."""
+
+import argparse
+import json
+
+from s2f.files import read_table, run, write_table
+from s2f.panels import COLUMNS, make_panel
+from s2f.rows import read_rows
+
+
+def main():
+    """Read rows and split, write the panel."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--split", required=True, help="table of the split")
+    parser.add_argument("--name", required=True, help="name in the study")
+    parser.add_argument("--spec", required=True, type=json.loads, help="section of the study (JSON)")
+    parser.add_argument("--out", required=True, help="table to write")
+    arguments = parser.parse_args()
+    split = read_table(arguments.split, ["row_id", "split"])
+    panel = make_panel(read_rows(arguments.rows, COLUMNS), split, arguments.spec, arguments.name)
+    print(f"panel {arguments.name}: {len(panel)} {arguments.spec['kind']}")
+    write_table(arguments.out, panel)
+
+
+if __name__ == "__main__":
+    run(main)
