@@ -53,6 +53,17 @@ def shared():
 
 
 @pytest.fixture
+def compiled_quickly():
+    """XLA without most of its optimisations: tiny programs run for a moment, and compile in half the time."""
+    import jax
+
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.fixture
 def one_torch_thread():
     """One thread of torch: for tiny networks more threads only wait for each other."""
     import torch

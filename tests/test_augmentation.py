@@ -18,6 +18,8 @@ from s2f.examples import Examples
 from s2f.files import InputError
 from s2f.training import TrainingSpec, train_heads
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
 COMPACT = Construct.from_spec({"flanks": "gosai_episomal", "length": 384, "layout": "compact"})
 FULL, HYBRID = {"kind": "full", "reach": 15}, {"kind": "hybrid", "reach": 15}

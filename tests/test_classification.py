@@ -42,6 +42,7 @@ def close(one, other, atol):
         np.testing.assert_allclose(a, b, atol=atol)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("slug", ["linear-probe", pytest.param("chip-cnn", marks=pytest.mark.slow)])
 def test_epochs_equal_a_plain_loop(slug):
     """Two steps per batch, the last batch padded; the state passes from step to step."""
@@ -89,7 +90,7 @@ def test_epochs_equal_a_plain_loop(slug):
     close(state[:2], (parameters, measured), 1e-5 if slug == "linear-probe" else 1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # compiled as in use: without optimisations the lanes round in another order
 def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
     monkeypatch.setattr("s2f.epochs.BLOCK_BYTES", 1)
     spec = TrainingSpec(**SAME, epochs=2)
@@ -102,6 +103,7 @@ def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 def test_metric_history_and_probabilities_of_a_saved_head(tmp_path):
     """Loaded again, the head gives what it gave in its best epoch, bit by bit: running statistics are saved too."""
     val = rows(50, seed=1)
@@ -148,6 +150,7 @@ def motif_rows(n, seed, shuffled=False):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_a_planted_motif_is_found_and_shuffled_labels_are_not(shuffled):
     parts = [motif_rows(n, seed, shuffled) for seed, n in enumerate((600, 200, 400))]

@@ -24,6 +24,8 @@ from s2f.predictions import Diverged
 from s2f.training import Head, TrainingSpec, predict, train_heads
 from s2f.weights import load_head, save_head
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SLUG = "boda-mean-16-16"
 NO_SHIFT = {"kind": "no_shift"}
 

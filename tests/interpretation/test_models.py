@@ -26,6 +26,8 @@ from s2f.interpretation import models, one_hot_models
 from s2f.interpretation.methods import WITH_GRADIENT
 from s2f.language_model import configuration
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 NARROW = {
     "conv1_channels": 8, "conv2_channels": 6, "conv3_channels": 6, "linear_channels": 8, "branched_channels": 4,
     "epochs": 1, "min_epochs": 0, "batch_size": 16,

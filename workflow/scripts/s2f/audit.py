@@ -10,26 +10,27 @@ import numpy as np
 import pandas as pd
 
 from s2f import dna
-from s2f.homology import best_scores
 from s2f.rows import EVALUATED_ONLY
 from s2f.splits import PARTS, clusters, parts_checked
 
 # part whose rows may leak -> parts that are scored; val counts for test because it chooses epochs and settings
 COMPARED = {"train": ("test", "val"), "val": ("test",)}
-# Seeds of the alignment, finer than those of the split `hashfrag`: most pairs that the split missed show here, at
-# the same cost. Every score is looked for, so nothing is skipped: 120,000 rows with 627,000 take 2 hours of CPU
+# Seeds of the alignment, finer than those of the split `hashfrag`: most pairs that the split missed show here.
 SEEDS = {"word": 7, "seed_score": 14}
+# Score that is a leak by any account. A row that reaches it is looked at no further: repeats have thousands of
+# relatives in train, whose alignments took two thirds of the time, to tell 120 from 130.
+ENOUGH = 100
 KMER = 31
 AT_ONCE = 1 << 16  # rows whose k-mers are in memory
 
 
-def audit(rows, table, threads=1, report=print):
+def audit(rows, table, threads=1, report=print, threshold=60):
     """One line per evaluated row and part it is compared with: what they share.
 
     `rows` are canonical, `table` is their split. Compared are test with train, val with train and test with val;
     excluded rows are left out. Test rows that are only ever evaluated are the part `designed`. Columns:
         part, against, row_id, length
-        best_score         highest local alignment score with a row of `against`, see below
+        best_score         highest local alignment score with a row of `against`, see below; at most `highest_score`
         shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
         same_locus_rows    rows of `against` in the same cluster of `splits.clusters`; 0 in every split made here
 
@@ -38,9 +39,11 @@ def audit(rows, table, threads=1, report=print):
     of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50 nine in
     87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
 
-    `report(text)` is called with the plan and, where it takes long, with how far it is. Raises `InputError` where rows
+    `threshold` is the score from which rows count as homologous. `report(text)` is called with the plan and, where it takes long, with how far it is. Raises `InputError` where rows
     and table do not name the same rows, for an unknown or empty part, and for what `homology.best_scores` refuses.
     """
+    from s2f.homology import best_scores  # loads a compiler, which the picture of an audit does not need
+
     label = clusters(rows)
     # linked rows in two parts are to be counted, not refused: every row is its own cluster for the check
     parts = parts_checked(rows, table, np.arange(len(rows)))
@@ -54,8 +57,9 @@ def audit(rows, table, threads=1, report=print):
         names = " and ".join(evaluated)
         report(f"aligning {len(queries):,} rows of {names} with {len(targets):,} of {against} on {threads} thread(s)")
         scores = best_scores(
-            sequences[queries], sequences[targets], threads=threads, progress=_now_and_then(report), **SEEDS
-        )
+            sequences[queries], sequences[targets], highest_score(threshold), threads=threads,
+            progress=_now_and_then(report), **SEEDS,
+        )  # fmt: skip
         columns = {
             "part": np.where(designed[queries], "designed", parts[queries]),
             "against": against,
@@ -67,6 +71,11 @@ def audit(rows, table, threads=1, report=print):
         }
         out.append(pd.DataFrame(columns))
     return pd.concat(out, ignore_index=True)
+
+
+def highest_score(threshold):
+    """Score at which the search for a better one ends: `ENOUGH`, or the threshold where that is higher."""
+    return max(ENOUGH, threshold)
 
 
 def _now_and_then(report, seconds=30):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from s2f.audit import highest_score
 from s2f.files import InputError, numbers, read_table
 from s2f.plots import BLACK, BLUE, GREEN, VERMILLION, save
 
@@ -41,7 +42,8 @@ def best_scores(path, table, threshold, title):
             scores = table.loc[table["part"] == part, "best_score"]
             if scores.empty:
                 continue
-            share = 100 * (scores >= threshold).mean()
+            share, most_found = 100 * (scores >= threshold).mean(), int(scores.max())
+            most_found = f"{most_found} or more" if most_found == highest_score(threshold) else most_found
             axes.hist(
                 scores,
                 edges,
@@ -50,7 +52,7 @@ def best_scores(path, table, threshold, title):
                 color=colour,
                 linestyle=style,
                 linewidth=width,
-                label=f"{part}: n = {len(scores):,}, {share:.3g} % reach {threshold}, highest {scores.max():.0f}",
+                label=f"{part}: n = {len(scores):,}, {share:.3g} % reach {threshold}, highest {most_found}",
             )
         axes.axvline(threshold, color=BLACK, linewidth=1, linestyle=":", label=f"homologous from {threshold}")
         axes.set_yscale("log")
