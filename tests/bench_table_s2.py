@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 GOAL = "10 s and 2 GB for 798,064 rows"
@@ -57,10 +58,16 @@ def main():
             run("make_rows", "-m", "make_rows", *files, "--construct", CONSTRUCT, "--rows", rows),
             run("make_split", "-m", "make_split", *spec, "--rows", rows, "--out", split),
         ]
-        for name, section in PANELS.items():
-            panel = ["--split", split, "--name", name, "--spec", json.dumps(section), "--out", f"{folder}/{name}.tsv"]
-            done.append(run(f"make_panel {name}", "-m", "make_panel", "--rows", rows, *panel))
-    wall, busy, memory = sum(one[0] for one in done), sum(one[1] for one in done), max(one[2] for one in done)
+
+        def panel(name):
+            given = ["--rows", rows, "--split", split, "--name", name, "--spec", json.dumps(PANELS[name])]
+            return run(f"make_panel {name}", "-m", "make_panel", *given, "--out", f"{folder}/{name}.tsv")
+
+        before, began = sum(one[0] for one in done), time.perf_counter()
+        with ThreadPoolExecutor(2) as pool:  # each has one thread
+            done += pool.map(panel, PANELS)
+        wall = before + time.perf_counter() - began
+    busy, memory = sum(one[1] for one in done), max(one[2] for one in done)
     print(f"{'make_rows to make_panel':30s}{wall:8.1f}{busy:8.1f}{memory:8.2f}   (goal: {GOAL})")
     print(f"{'times the plain pandas read':30s}{wall / plain[0]:8.1f}{busy / plain[1]:8.1f}")
 

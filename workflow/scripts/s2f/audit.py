@@ -39,8 +39,9 @@ def audit(rows, table, threads=1, report=print, threshold=60):
     of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50 nine in
     87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
 
-    `threshold` is the score from which rows count as homologous. `report(text)` is called with the plan and, where it takes long, with how far it is. Raises `InputError` where rows
-    and table do not name the same rows, for an unknown or empty part, and for what `homology.best_scores` refuses.
+    `threshold` is the score from which rows count as homologous. `report(text)` is called with the plan and, where it
+    takes long, with how far it is. Raises `InputError` where rows and table do not name the same rows, for an unknown
+    or empty part, and for what `homology.best_scores` refuses.
     """
     from s2f.homology import best_scores  # loads a compiler, which the picture of an audit does not need
 
