@@ -72,7 +72,7 @@ rule make_panel:
         "--out {output:q} > {log:q} 2>&1"
 
 
-# any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about twenty minutes
+# any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about a quarter of an hour
 rule audit_split:
     input:
         rows="results/{dataset}/rows.parquet",

@@ -356,7 +356,7 @@ def split_threads(study, split):
 
 
 def split_minutes(study, split):
-    """Time limit of a split in minutes: a search of 800,000 inserts for homology takes three quarters of an hour of CPU."""
+    """Time limit of a split in minutes: a search of 800,000 inserts for homology takes 45 minutes of CPU."""
     return 480 if study["splits"][split]["kind"] == "hashfrag" else 30
 
 
