@@ -57,7 +57,7 @@ def compiled_quickly():
     """XLA without most of its optimisations: tiny programs run for a moment, and compile in half the time."""
     import jax
 
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from s2f import dna
+from s2f.homology import best_scores
 from s2f.rows import EVALUATED_ONLY
 from s2f.splits import PARTS, clusters, parts_checked
 
@@ -43,8 +44,6 @@ def audit(rows, table, threads=1, report=print, threshold=60):
     takes long, with how far it is. Raises `InputError` where rows and table do not name the same rows, for an unknown
     or empty part, and for what `homology.best_scores` refuses.
     """
-    from s2f.homology import best_scores  # loads a compiler, which the picture of an audit does not need
-
     label = clusters(rows)
     # linked rows in two parts are to be counted, not refused: every row is its own cluster for the check
     parts = parts_checked(rows, table, np.arange(len(rows)))

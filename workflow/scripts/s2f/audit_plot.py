@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from s2f.audit import highest_score
 from s2f.files import InputError, numbers, read_table
 from s2f.plots import BLACK, BLUE, GREEN, VERMILLION, save
 
@@ -42,8 +41,7 @@ def best_scores(path, table, threshold, title):
             scores = table.loc[table["part"] == part, "best_score"]
             if scores.empty:
                 continue
-            share, most_found = 100 * (scores >= threshold).mean(), int(scores.max())
-            most_found = f"{most_found} or more" if most_found == highest_score(threshold) else most_found
+            share = 100 * (scores >= threshold).mean()
             axes.hist(
                 scores,
                 edges,
@@ -52,7 +50,7 @@ def best_scores(path, table, threshold, title):
                 color=colour,
                 linestyle=style,
                 linewidth=width,
-                label=f"{part}: n = {len(scores):,}, {share:.3g} % reach {threshold}, highest {most_found}",
+                label=f"{part}: n = {len(scores):,}, {share:.3g} % reach {threshold}, highest {scores.max():.0f}",
             )
         axes.axvline(threshold, color=BLACK, linewidth=1, linestyle=":", label=f"homologous from {threshold}")
         axes.set_yscale("log")
