@@ -10,11 +10,11 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: all setup test test-fast lint format bench clean
 
 # Jobs of the embedded study start, compile and read for most of their time, which takes one thread: with twice as many
-# jobs as cores both are busy, and two of those that would use a GPU run at once, as they need little of one. The last
+# jobs as cores (up to 16 jobs, for the memory) all are busy, and two of those that would use a GPU run at once, as they need little of one. The last
 # option: how often the scheduler looks again for each job that is over; by default every second, which takes a fifth of a
 # core at the end of a run.
 all: setup
-	snakemake --cores $$(python -c 'import os; print(2 * os.cpu_count())') --resources gpu=2 \
+	snakemake --cores $$(python -c 'import os; print(min(16, 2 * len(os.sched_getaffinity(0))))') --resources gpu=2 \
 		--max-jobs-per-timespan 6000/60s
 
 setup: .venv/.ready

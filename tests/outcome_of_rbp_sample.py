@@ -53,7 +53,9 @@ def main(path):
         print(f"      {dataset}: linear probe, adapted {adapted:.3f}, untrained {untrained:.3f}")
     better = sum(adapted > untrained for _, adapted, untrained in probes)
     check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
-    for record in sorted(Path(path).parent.glob("tapt/*/model.json")):
+    records = sorted(Path(path).parent.glob("tapt/*/model.json"))
+    check("two encoders were adapted here", len(records) == 2)
+    for record in records:
         adapted = json.loads(record.read_text())
         letters, losses = adapted["letters_loss"], [step["val_loss"] for step in adapted["history"]]
         what = f"tapt {record.parent.name}: validation loss {losses[-1]:.3f} < {letters:.3f} of letters alone - 0.03"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from test_homology import candidate_score, score
 
 import audit_split
-import plot_split
+import plot_audit
 from s2f import audit, dna
 from s2f.files import InputError, read_table, write_table
 from s2f.rows import canonical, write_rows
@@ -252,7 +252,7 @@ def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys,
     assert "share>=60" in said and "rows_of_same_locus" in said
     for name in ("a.png", "b.png"):
         arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv", "--threshold", 60]
-        run(plot_split, monkeypatch, *arguments, "--audit-picture", tmp_path / name)
+        run(plot_audit, monkeypatch, *arguments, "--out", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     highest = found[2].loc["v0":"v9", "best_score"].max()
@@ -274,7 +274,7 @@ def test_a_picture_of_another_table_is_refused(tmp_path, monkeypatch, found, cha
     write_table(tmp_path / "audit.tsv", change(found[1]))
     with pytest.raises(InputError, match=message):
         arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv"]
-        run(plot_split, monkeypatch, *arguments, "--audit-picture", tmp_path / "a.png")
+        run(plot_audit, monkeypatch, *arguments, "--threshold", 60, "--out", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 

@@ -1,10 +1,12 @@
 """Compiled programs are shared by jobs: whole entries only, safe side by side and after a kill, within a bound."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -78,15 +80,30 @@ def test_jobs_side_by_side_and_a_killed_one_leave_whole_entries(root, tmp_path):
 
 def test_the_oldest_are_removed_to_keep_to_the_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(compiled, "MOST_BYTES", 250)
-    own = tmp_path / f"{compiled.JOB}x"
-    own.mkdir()
+    kept = tmp_path / "processor"
+    own = kept / f"{compiled.JOB}x"
+    own.mkdir(parents=True)
     for age, name in enumerate(("c", "b", "a")):
-        path = tmp_path / f"{name}-cache"
+        path = kept / f"{name}-cache"
         path.write_bytes(bytes(100))
         os.utime(path, (time.time() - 1000 + age, time.time() - 1000 + age))
-    (own / "new-cache").write_bytes(bytes(100))
-    compiled._give(own, tmp_path)
-    assert [path.name for path in entries(tmp_path)] == ["a-cache", "new-cache"] and not own.exists()
+    for name in ("new-cache", "cut-cache"):
+        (own / name).write_bytes(zlib.compress(random.randbytes(85))[: 96 if name == "new-cache" else 60])
+    (own / "old-cache").write_bytes(bytes(100))
+    compiled._give(own, kept, {"old-cache"})  # it was given that one: another job has removed it since
+    assert [path.name for path in entries(kept)] == ["a-cache", "new-cache"] and not own.exists()
+    monkeypatch.setattr(compiled, "MOST_ENTRIES", 1)
+    compiled._keep_to_bounds(tmp_path)
+    assert [path.name for path in entries(kept)] == ["new-cache"]
+
+
+def test_a_job_compiles_for_itself_where_the_folder_cannot_be_used(tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    compiled.keep_compiled(1)
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+    assert "cannot be used" in capsys.readouterr().err
 
 
 def test_an_entry_is_copied_where_there_are_no_links(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+import plot_comparison
 import plot_split
 from s2f import plots
 from s2f.comparison import COLUMNS
@@ -29,9 +30,9 @@ def texts(monkeypatch):
     return found
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr("sys.argv", ["plot_split", "--dataset", "toy", "--split", "chrom", *map(str, arguments)])
-    plot_split.main()
+def run(monkeypatch, *arguments, program=plot_split):
+    monkeypatch.setattr("sys.argv", [program.__name__, "--dataset", "toy", "--split", "chrom", *map(str, arguments)])
+    program.main()
 
 
 def is_png(path):
@@ -72,7 +73,7 @@ def test_comparison_names_every_model_and_its_reason(tmp_path, monkeypatch, text
     arguments = ["--compare", tmp_path / "compare.tsv", "--names", panel]
     arguments += ["--baseline", "encoder/none/head-2", "--floors", "flat"]
     for name in ("a.png", "b.png"):
-        run(monkeypatch, *arguments, "--comparison-pictures", tmp_path / name)
+        run(monkeypatch, *arguments, "--out", tmp_path / name, program=plot_comparison)
     assert is_png(tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     joined = "\n".join(texts)
@@ -95,7 +96,7 @@ def test_comparison_of_an_unknown_panel_is_refused(tmp_path, monkeypatch):
     write_table(tmp_path / "compare.tsv", compare_table())
     arguments = ["--compare", tmp_path / "compare.tsv", "--names", "ood"]
     with pytest.raises(InputError, match="no line for panel 'ood'"):
-        run(monkeypatch, *arguments, "--comparison-pictures", tmp_path / "a.png")
+        run(monkeypatch, *arguments, "--out", tmp_path / "a.png", program=plot_comparison)
     assert not (tmp_path / "a.png").exists()
 
 

@@ -62,6 +62,22 @@ def test_the_block_to_edit_is_whole_yaml_with_names_of_rules(rules, profile):
     assert set(edited["set-resources"]) == asks  # Snakemake ignores a misspelt rule
 
 
+def test_what_is_set_for_the_first_of_numbered_rules_holds_for_all(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resources = ResourceSettings(
+        overwrite_resources={"evaluate_head": {"mem_mb": 7}, "evaluate_head_2": {"mem_mb": 9}},
+        overwrite_threads={"evaluate_baseline": 3},
+    )  # fmt: skip
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        found = api.workflow(
+            resource_settings=resources, snakefile=root / "workflow" / "Snakefile", workdir=tmp_path
+        )._workflow
+    rules = {rule.name: rule for rule in found.rules}
+    memory = [rules[name].resources["mem_mb"].value for name in ("evaluate_head", "evaluate_head_2")]
+    assert memory == [7, 9]  # the second is named itself
+    assert rules["evaluate_baseline_2"].resources["_cores"].value == 3
+
+
 def test_grouped_rules_exist_take_turns_and_need_no_gpu(root, rules, profile):
     settings = yaml.safe_load(profile)
     groups, sizes = parse_groups(settings["groups"]), parse_group_components(settings["group-components"])

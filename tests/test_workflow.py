@@ -106,7 +106,8 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert set(planned) == {
         "make_rows", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
-        "plot_split_2", "audit_split", "tapt", "embed_strand", "dependency_map", "measure_dependency_map",
+        "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
+        "dependency_map", "measure_dependency_map",
         "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
         "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
     }  # fmt: skip
@@ -192,7 +193,14 @@ def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_pa
     planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run", "--", wanted))
     assert planned == {"make_panel": 1, "evaluate_head": 1}
     planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
-    assert planned == {"make_panel": 1, "evaluate_head": 2, "evaluate_baseline": 2, "compare": 1, "plot_split": 1}
+    assert planned == {
+        "make_panel": 1,
+        "evaluate_head": 2,
+        "evaluate_baseline": 2,
+        "compare": 1,
+        "plot_split": 1,
+        "plot_comparison": 1,
+    }
 
 
 @pytest.mark.slow

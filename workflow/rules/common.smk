@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -220,7 +219,13 @@ def in_turn(wildcards, rulename):
     There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
     all; without it, it would ask for the memory and cores of all and the time of one.
     """
-    return int(rulename in workflow.group_settings.overwrite_groups)
+    grouped = rulename in workflow.group_settings.overwrite_groups
+    if grouped and "in_turn" not in workflow.global_resources:
+        raise WorkflowError(
+            f"{rulename} is in a group, which needs the resource in_turn of profiles/default; add in_turn=1 to "
+            "--resources"
+        )
+    return int(grouped)
 
 
 def gpus_of(baseline):
@@ -229,18 +234,29 @@ def gpus_of(baseline):
     return 0 if spec["kind"] in study.FLOORS else int(study_tapt.needs_gpu(spec))
 
 
-def datasets_by_panels():
-    """{names of panels: datasets that have them}: files of a job are no function of its wildcards, so that each set of
-    panels is a rule of its own."""
+def datasets_by_panels(datasets=DATASETS):
+    """{names of panels: those of the `datasets` that have them}: files of a job are no function of its wildcards, so
+    that each set of panels is a rule of its own. Names are sorted, as another order in the study is no other job.
+    """
     found = {}
-    for name, dataset in DATASETS.items():
-        found.setdefault(tuple(dataset["panels"]), []).append(name)
+    for name in datasets:
+        found.setdefault(tuple(sorted(DATASETS[name]["panels"])), []).append(name)
     return found
 
 
-def numbered(rule, number):
-    """Name of rules that a study may need more than once, without a number for the first: train, train_2, train_3 …"""
-    return rule if number == 1 else f"{rule}_{number}"
+def numbered(first, number):
+    """Name of rules that a study may need more than once, without a number for the first: train, train_2, train_3 …
+
+    Threads and resources that a profile or the command line sets for the first hold for all, unless it names them.
+    """
+    name = first if number == 1 else f"{first}_{number}"
+    for settings in (
+        workflow.resource_settings._parsed_overwrite_threads,
+        workflow.resource_settings._parsed_overwrite_resources,
+    ):
+        if first in settings:
+            settings.setdefault(name, settings[first])
+    return name
 
 
 def panel_paths(folder, panels):
@@ -249,8 +265,8 @@ def panel_paths(folder, panels):
 
 
 def kinds_of_panels(dataset):
-    """Kinds of the panels of a dataset, in the order of the study."""
-    return [panel["kind"] for panel in DATASETS[dataset]["panels"].values()]
+    """Kinds of the panels of a dataset, in the order of their names."""
+    return [panel["kind"] for _, panel in sorted(DATASETS[dataset]["panels"].items())]
 
 
 SPLITS = [
@@ -276,28 +292,26 @@ def runs_of(dataset, split, first_seed=False, trained=False):
     return [run for run in found if not trained or study.trains(STUDY, run.model)]
 
 
-class Pictures(NamedTuple):
-    """Which pictures a dataset and split have: the `panels`; those of a `split` that was made (predictions, audit),
-    not of a k-fold as a whole; its `training` curves; its `comparison`, which folds have together.
-    """
-
-    panels: tuple
-    split: bool
-    training: bool
-    comparison: bool
-
-
-def places_by_pictures():
-    """{Pictures: pairs (dataset, split) that have these}."""
+def places_with_pictures():
+    """{(names of panels, whether runs train in epochs): pairs (dataset, split)} of all splits that are made."""
     found = {}
-    for dataset, section in DATASETS.items():
-        compared = study_comparison.families_and_splits(STUDY, dataset)
-        for split in dict.fromkeys([*section["splits"], *compared]):
-            made = split in section["splits"]
-            trained = made and bool(runs_of(dataset, split, trained=True))
-            drawn = Pictures(tuple(section["panels"]), made, trained, split in compared)
-            found.setdefault(drawn, []).append((dataset, split))
+    for dataset, split in SPLITS:
+        trained = bool(runs_of(dataset, split, trained=True))
+        drawn = tuple(sorted(DATASETS[dataset]["panels"])), trained
+        found.setdefault(drawn, []).append((dataset, split))
     return found
+
+
+def places_compared():
+    """{names of panels: pairs (dataset, split)} of all splits that compare.tsv reports, where folds stand together."""
+    return {
+        panels: [
+            (dataset, split)
+            for dataset in datasets
+            for split in study_comparison.families_and_splits(STUDY, dataset)
+        ]
+        for panels, datasets in datasets_by_panels().items()
+    }
 
 
 def picture(name, category, caption, panel="all"):
@@ -310,24 +324,9 @@ def picture(name, category, caption, panel="all"):
     )
 
 
-def pictures_of(drawn, picture):
-    """Pictures as the outputs of a rule, each made by ``picture(name, category, caption, panel)``; [] for those that
-    there are not."""
-    found = {"predictions": [], "audit": [], "comparison": [], "training": []}
-    if drawn.split:
-        found["predictions"] = [
-            picture(f"{panel}.predictions", "Predictions", "predictions", panel)
-            for panel in drawn.panels
-        ]
-        found["audit"] = picture("audit", "Splits", "audit")
-    if drawn.comparison:
-        found["comparison"] = [
-            picture(f"{panel}.comparison", "Comparison", "comparison", panel)
-            for panel in drawn.panels
-        ]
-    if drawn.training:
-        found["training"] = picture("training", "Training", "training")
-    return found
+def pictures_of_panels(panels, name):
+    """A picture of each panel: predictions or the comparison."""
+    return [picture(f"{panel}.{name}", name.title(), name, panel) for panel in panels]
 
 
 def dataset_before(places, rest="(?:{})/"):
@@ -347,12 +346,21 @@ def dataset_before(places, rest="(?:{})/"):
 
 def comparison_plots():
     """All pictures of the study's datasets and splits."""
-    found = []
-    for drawn, places in places_by_pictures().items():
-        for names in pictures_of(drawn, lambda name, *_: name).values():
-            for name in [names] if isinstance(names, str) else names:
-                found += [f"results/plots/{d}/{s}/{name}.png" for d, s in places]
-    return found
+    names = {}
+    for (panels, trained), places in places_with_pictures().items():
+        for place in places:
+            names[place] = [f"{panel}.predictions" for panel in panels]
+            names[place] += ["audit", *(["training"] if trained else [])]
+    for panels, places in places_compared().items():
+        for place in places:
+            names.setdefault(place, []).extend(
+                f"{panel}.comparison" for panel in panels
+            )
+    return [
+        f"results/plots/{dataset}/{split}/{name}.png"
+        for (dataset, split), own in names.items()
+        for name in own
+    ]
 
 
 def across_results():

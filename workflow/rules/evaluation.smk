@@ -79,48 +79,58 @@ rule compare_across:
         "--text {output.text:q} --plot {output.picture:q} > {log:q} 2>&1"
 
 
-# Which pictures there are depends on the dataset and split (`places_by_pictures`), so that each set of them is a rule.
-for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
+rule plot_audit:
+    input:
+        "results/{dataset}/splits/{split}.audit.tsv",
+    output:
+        picture("audit", "Splits", "audit"),
+    log:
+        "logs/plots/{dataset}/{split}/audit.log",
+    benchmark:
+        "benchmarks/plots/{dataset}/{split}/audit.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(SPLITS),
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        code=code_fingerprint("plot_audit"),
+        threshold=lambda w: audit_threshold(w.split),
+    message:
+        "Drawing the leak audit of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "python -m plot_audit --dataset {wildcards.dataset} --split {wildcards.split} --audit {input:q} "
+        "--threshold {params.threshold} --out {output:q} > {log:q} 2>&1"
+
+
+# Which pictures there are depends on the dataset and split, so that each set of them is a rule.
+for number, ((panels, trained), places) in enumerate(places_with_pictures().items(), 1):
 
     rule:
         name:
             numbered("plot_split", number)
         input:
-            rows="results/{dataset}/rows.parquet" if drawn.split else [],
-            panels=(
-                panel_paths("results/{dataset}/panels/{split}", drawn.panels)
-                if drawn.split
-                else []
-            ),
-            predictions=(
-                (
-                    lambda w: [
-                        f"results/{run.folder}/predictions/{panel}.tsv"
-                        for panel in DATASETS[w.dataset]["panels"]
-                        for run in runs_of(w.dataset, w.split, first_seed=True)
-                    ]
-                )
-                if drawn.split
-                else []
-            ),
-            histories=(
-                (
-                    lambda w: [
-                        f"results/{run.folder}/history.tsv"
-                        for run in runs_of(w.dataset, w.split, trained=True)
-                    ]
-                )
-                if drawn.training
-                else []
-            ),
-            audit="results/{dataset}/splits/{split}.audit.tsv" if drawn.split else [],
-            compare="results/compare.tsv" if drawn.comparison else [],
+            rows="results/{dataset}/rows.parquet",
+            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            predictions=lambda w: [
+                f"results/{run.folder}/predictions/{panel}.tsv"
+                for panel in sorted(DATASETS[w.dataset]["panels"])
+                for run in runs_of(w.dataset, w.split, first_seed=True)
+            ],
+            histories=lambda w: [
+                f"results/{run.folder}/history.tsv"
+                for run in runs_of(w.dataset, w.split, trained=True)
+            ],
         output:
-            **pictures_of(drawn, picture),
+            predictions=pictures_of_panels(panels, "predictions"),
+            training=picture("training", "Training", "training") if trained else [],
         log:
-            "logs/plots/{dataset}/{split}.log",
+            "logs/plots/{dataset}/{split}/runs.log",
         benchmark:
-            "benchmarks/plots/{dataset}/{split}.tsv"
+            "benchmarks/plots/{dataset}/{split}/runs.tsv"
         wildcard_constraints:
             dataset=dataset_before(places),
         conda:
@@ -128,34 +138,62 @@ for number, (drawn, places) in enumerate(places_by_pictures().items(), 1):
         threads: 1
         resources:
             mem_mb=growing(4000),
-            runtime=growing(15),
+            runtime=growing(30),
         params:
             code=code_fingerprint("plot_split"),
-            names=drawn.panels,
+            names=panels,
             task=lambda w: DATASETS[w.dataset]["task"],
             kinds=lambda w: kinds_of_panels(w.dataset),
             unit=lambda w: DATASETS[w.dataset]["measured"],
             models=lambda w: [
                 run.model for run in runs_of(w.dataset, w.split, first_seed=True)
             ],
-            baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
-            floors=study_comparison.floors(STUDY),
             history_models=lambda w: [
                 run.model for run in runs_of(w.dataset, w.split, trained=True)
             ],
             history_seeds=lambda w: [
                 run.seed for run in runs_of(w.dataset, w.split, trained=True)
             ],
-            threshold=(lambda w: audit_threshold(w.split)) if drawn.split else [],
         message:
-            "Drawing the pictures of {wildcards.dataset}, {wildcards.split}"
+            "Drawing predictions and training of {wildcards.dataset}, {wildcards.split}"
         shell:
-            # the same for all: Snakemake evaluates a command when the job runs, and `drawn` is the last one then
+            # the same for all: Snakemake evaluates a command when the job runs, when the loop is at its end
             "python -m plot_split --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
-            "--prediction-pictures {output.predictions:q} --rows {input.rows:q} --task {params.task} "
-            "--unit {params.unit:q} --kinds {params.kinds} --panels {input.panels:q} --models {params.models:q} "
-            "--predictions {input.predictions:q} --audit-picture {output.audit:q} --audit {input.audit:q} "
-            "--threshold {params.threshold} --comparison-pictures {output.comparison:q} --compare {input.compare:q} "
-            "--baseline {params.baseline:q} --floors {params.floors:q} --training-picture {output.training:q} "
+            "--rows {input.rows:q} --task {params.task} --unit {params.unit:q} --kinds {params.kinds} "
+            "--panels {input.panels:q} --models {params.models:q} --predictions {input.predictions:q} "
+            "--prediction-pictures {output.predictions:q} --training-picture {output.training:q} "
             "--histories {input.histories:q} --history-models {params.history_models:q} "
             "--history-seeds {params.history_seeds} > {log:q} 2>&1"
+
+
+for number, (panels, places) in enumerate(places_compared().items(), 1):
+
+    rule:
+        name:
+            numbered("plot_comparison", number)
+        input:
+            "results/compare.tsv",
+        output:
+            pictures_of_panels(panels, "comparison"),
+        log:
+            "logs/plots/{dataset}/{split}/comparison.log",
+        benchmark:
+            "benchmarks/plots/{dataset}/{split}/comparison.tsv"
+        wildcard_constraints:
+            dataset=dataset_before(places),
+        conda:
+            "../../envs/evaluation.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(2000),
+            runtime=growing(15),
+        params:
+            code=code_fingerprint("plot_comparison"),
+            names=panels,
+            baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
+            floors=study_comparison.floors(STUDY),
+        message:
+            "Drawing the comparison of models on {wildcards.dataset}, {wildcards.split}"
+        shell:
+            "python -m plot_comparison --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
+            "--compare {input:q} --baseline {params.baseline:q} --floors {params.floors:q} --out {output:q} > {log:q} 2>&1"

@@ -154,7 +154,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         threads: 1
         resources:
             mem_mb=growing(16000),
-            runtime=growing(60),
+            runtime=growing(30),
             in_turn=in_turn,
         params:
             code=lambda w: code_fingerprint("evaluate_head", heads.module_of(w.head)),

@@ -126,7 +126,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
                 for job in EXPLAINED_IN[w.dataset, w.split]
             ],
         message:
-            "Drawing what models of {wildcards.dataset}, {wildcards.split}, rest on"
+            "Drawing the interpretation of the models of {wildcards.dataset}, {wildcards.split}"
         shell:
             "python -m plot_interpretation --attributions {input.attributions:q} --selections {input.selections:q} "
             "--most {params.most} --titles {params.titles:q} --out {output:q} > {log:q} 2>&1"

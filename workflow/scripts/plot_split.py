@@ -1,11 +1,9 @@
-"""Draw all pictures of one dataset and split: predicted against measured and the comparison for each panel, training
-curves, the leak audit. Each kind is drawn if a path is given for its pictures; options may be empty."""
+"""Draw the runs of one dataset and split: predicted against measured for each panel, and training curves; each if a
+path is given for its pictures."""
 
 import argparse
 
 from s2f import plots
-from s2f.audit_plot import best_scores, read_audit
-from s2f.comparison import read_compare
 from s2f.files import InputError, numbers, read_table, run
 from s2f.metrics import VIEWS, read_panel, read_predictions
 from s2f.rows import TASKS, read_rows
@@ -29,29 +27,16 @@ def main():
         "--predictions", nargs="*", default=[], help="their tables of predictions, all of a panel together"
     )
 
-    parser.add_argument("--comparison-pictures", nargs="*", default=[], help="PNG to write, per panel")
-    parser.add_argument("--compare", nargs="?", help="compare.tsv")
-    parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
-    parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
-
     parser.add_argument("--training-picture", nargs="?", help="PNG to write")
     parser.add_argument("--histories", nargs="*", default=[], help="history.tsv of each run")
     parser.add_argument("--history-models", nargs="*", default=[], help="model of each run, in the same order")
     parser.add_argument("--history-seeds", nargs="*", type=int, default=[], help="seed of each run, in the same order")
-
-    parser.add_argument("--audit-picture", nargs="?", help="PNG to write")
-    parser.add_argument("--audit", nargs="?", help="table of audit_split")
-    parser.add_argument("--threshold", nargs="?", type=int, default=60, help="score to mark")
     a = parser.parse_args()
     title = f"{a.dataset}, split {a.split}"
     if a.prediction_pictures:
         draw_predictions(a, title)
-    if a.comparison_pictures:
-        draw_comparisons(a, title)
     if a.training_picture:
         draw_training(a, title)
-    if a.audit_picture:
-        best_scores(a.audit_picture, read_audit(a.audit), a.threshold, title)
 
 
 def draw_predictions(a, title):
@@ -79,24 +64,6 @@ def draw_predictions(a, title):
         else:
             unit, items = (f"effect (alt - ref), {a.unit}", "pairs") if view else (a.unit, "rows")
             plots.predicted_against_measured(picture, measured, models, heading, unit, items)
-
-
-def draw_comparisons(a, title):
-    """All models on each panel with their intervals, from the lines of compare.tsv."""
-    table = read_compare(a.compare)
-    place = {"dataset": a.dataset, "split": a.split}
-    for name, value in place.items():
-        table = _lines(a.compare, table, name, value, place)
-    for name, picture in zip(a.names, a.comparison_pictures, strict=True):
-        lines = _lines(a.compare, table, "panel", name, {**place, "panel": name})
-        plots.comparison(picture, lines, f"{title}, panel {name}", a.baseline, a.floors)
-
-
-def _lines(path, table, name, value, place):
-    found = table[table[name] == value]
-    if found.empty:
-        raise InputError(f"{path}: no line for {name} {value!r} (of {place})")
-    return found
 
 
 def draw_training(a, title):

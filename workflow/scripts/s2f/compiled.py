@@ -2,8 +2,9 @@
 
 JAX writes an entry in place: a job that is killed meanwhile would leave half an entry under its final name, which no
 later job repairs, and its own bound on the size needs a lock, which a shared file system may not have. So each job
-works in a folder of its own, whose entries are links to those kept, and gives new ones to the others when it ends, by
-links again: an entry that others see is complete, and nobody waits for anybody.
+works in a folder of its own, whose entries are links to those kept, and gives what it compiled to the others when it
+ends, by links again: an entry that others see is complete, and nobody waits for anybody. Where the folder cannot be
+used, for want of space or rights, a job says so and compiles for itself.
 """
 
 import atexit
@@ -11,12 +12,14 @@ import hashlib
 import os
 import platform
 import shutil
+import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 VARIABLE = "S2F_COMPILED"  # folder that the jobs of a study share; not set: every job compiles for itself
-MOST_BYTES = 2e9
+MOST_BYTES, MOST_ENTRIES = 2e9, 4000  # of all entries together; each start of a job makes a link for each
 JOB = ".job-"  # how the name of a job's own folder begins
 STALE = 7 * 86400  # s without a new entry after which the folder of a job counts as left behind by a kill
 
@@ -32,23 +35,26 @@ def keep_compiled(threads):
     if not shared or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     kept = Path(shared) / _machine(threads)
-    kept.mkdir(parents=True, exist_ok=True)
-    _remove_left_behind(kept)
-    own = Path(tempfile.mkdtemp(prefix=JOB, dir=kept))
-    for entry in _entries(kept):
-        _link(entry, own / entry.name)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        _remove_left_behind(kept)
+        own = Path(tempfile.mkdtemp(prefix=JOB, dir=kept))
+        given = {entry.name for entry in _entries(kept) if _link(entry, own / entry.name)}
+    except OSError as error:
+        print(f"note: {shared} cannot be used ({error}): this job compiles for itself", file=sys.stderr)
+        return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own.resolve())
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # a small job is hundreds of small programs
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"  # these would hold the path of this job's folder
-    atexit.register(_give, own, kept)
+    atexit.register(_give, own, kept, given)
 
 
 def _machine(threads):
     """Name of a folder for programs that run on this kind of processor with so many threads."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
-        processor = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+        processor = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
     except OSError:  # not Linux
         processor = [platform.processor()]
     return hashlib.sha256("\n".join([platform.machine(), *processor, str(threads)]).encode()).hexdigest()[:16]
@@ -56,39 +62,76 @@ def _machine(threads):
 
 def _entries(folder):
     """Programs in a folder, by the ending that JAX gives them; nothing where the folder is gone."""
-    if not folder.is_dir():
+    try:
+        return [path for path in folder.iterdir() if path.name.endswith("-cache")]
+    except FileNotFoundError:
         return []
-    return [path for path in folder.iterdir() if path.name.endswith("-cache")]
 
 
 def _link(entry, place):
-    """Make `place` the same file as `entry`, or a copy on a file system without hard links; first come, first kept."""
+    """Make `place` the same file as `entry`, or a copy on a file system without hard links; first come, first kept.
+
+    Returns whether `place` is there now: another job may have removed the entry to keep to the bound.
+    """
     try:
         os.link(entry, place)
-    except (FileExistsError, FileNotFoundError):
-        pass  # another job gave the same program, or removed the entry to keep to the bound
+    except FileExistsError:
+        return True
+    except FileNotFoundError:
+        return False
     except OSError:
-        copy = place.with_name(f".{place.name}.{os.getpid()}")
-        shutil.copyfile(entry, copy)
-        copy.replace(place)
+        handle, copy = tempfile.mkstemp(prefix=".", dir=place.parent)
+        try:
+            os.close(handle)
+            shutil.copyfile(entry, copy)
+            Path(copy).replace(place)
+        except FileNotFoundError:
+            return False
+        finally:
+            Path(copy).unlink(missing_ok=True)
+    return True
 
 
-def _give(own, kept):
-    """Link what this job compiled to the entries kept, remove its folder, keep the whole to `MOST_BYTES`."""
-    for entry in _entries(own):
-        _link(entry, kept / entry.name)
-    shutil.rmtree(own, ignore_errors=True)
+def _give(own, kept, given):
+    """Link what this job compiled to the entries kept, remove its folder, keep all to the bounds; `given`: names of
+    the entries that the job was given at its start."""
+    try:
+        for entry in _entries(own):
+            if entry.name not in given and _is_whole(entry):
+                _link(entry, kept / entry.name)
+        shutil.rmtree(own, ignore_errors=True)
+        _keep_to_bounds(kept.parent)
+    except OSError as error:  # what was computed is safe: nothing to fail for
+        print(f"note: {kept} cannot be used ({error}): other jobs compile for themselves", file=sys.stderr)
+
+
+def _is_whole(entry):
+    """Whether JAX could write all of an entry: on a full disk it leaves a part and warns. By its compression, zlib;
+    with the package zstandard it has another, which cannot be told."""
+    content, reader = entry.read_bytes(), zlib.decompressobj()
+    if not content.startswith(b"x"):
+        return bool(content)
+    try:
+        reader.decompress(content)
+    except zlib.error:
+        return False
+    return reader.eof
+
+
+def _keep_to_bounds(shared):
+    """Remove the entries that were not used for longest, of all processors and thread counts, beyond the bounds."""
     aged = []
-    for entry in _entries(kept):
-        status = _status(entry)
-        if status:
-            aged.append((max(status.st_atime, status.st_mtime), status.st_size, entry))
-    total = sum(size for _, size, _ in aged)
+    for folder in shared.iterdir():
+        for entry in _entries(folder) if folder.is_dir() else []:
+            status = _status(entry)
+            if status:
+                aged.append((max(status.st_atime, status.st_mtime), status.st_size, entry))
+    total, count = sum(size for _, size, _ in aged), len(aged)
     for _, size, entry in sorted(aged):
-        if total <= MOST_BYTES:
+        if total <= MOST_BYTES and count <= MOST_ENTRIES:
             break
         entry.unlink(missing_ok=True)
-        total -= size
+        total, count = total - size, count - 1
 
 
 def _remove_left_behind(kept):

@@ -27,7 +27,7 @@ def summary(benchmarks, since, wall, tables, plots):
     for rule, jobs, seconds in sorted(lines, key=lambda line: -line[2]):
         out.append(f"  {rule:{width}s} {jobs:5d} jobs {seconds:9.1f} s  {100 * seconds / max(total, 1e-9):3.0f} %")
     table, text = map(Path, tables)
-    if table.is_file():
+    if table.is_file() and table.stat().st_mtime >= since:
         with table.open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         models = len({(row["dataset"], row["split"], row["model"]) for row in rows})

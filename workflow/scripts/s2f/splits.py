@@ -263,8 +263,8 @@ def parts_checked(rows, table, label):
 
 def _ranks(parts):
     """The place in `PARTS` of each of the `parts`, int (N,), -1 for excluded; refuses an unknown one."""
-    codes, names = pd.factorize(parts)
-    for name in sorted(set(names) - {*PARTS, "excluded"}):
+    codes, names = pd.factorize(parts, use_na_sentinel=False)
+    for name in sorted({str(name) for name in names} - {*PARTS, "excluded"}):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
     return np.array([PARTS.index(name) if name in PARTS else -1 for name in names], np.int64)[codes]
 

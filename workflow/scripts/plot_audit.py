@@ -1,0 +1,22 @@
+"""Draw the leak audit of a split."""
+
+import argparse
+
+from s2f.audit_plot import best_scores, read_audit
+from s2f.files import run
+
+
+def main():
+    """Read the table of `audit_split`, write the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("dataset", "split"):
+        parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
+    parser.add_argument("--audit", required=True, help="table of audit_split")
+    parser.add_argument("--threshold", type=int, required=True, help="score to mark")
+    parser.add_argument("--out", required=True, help="PNG to write")
+    a = parser.parse_args()
+    best_scores(a.out, read_audit(a.audit), a.threshold, f"{a.dataset}, split {a.split}")
+
+
+if __name__ == "__main__":
+    run(main)

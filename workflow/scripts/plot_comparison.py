@@ -1,0 +1,38 @@
+"""Draw the comparison of all models on each panel of a dataset and split."""
+
+import argparse
+
+from s2f import plots
+from s2f.comparison import read_compare
+from s2f.files import InputError, run
+
+
+def main():
+    """Read compare.tsv, write a picture for each panel: all models with their intervals."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("dataset", "split"):
+        parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
+    parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
+    parser.add_argument("--compare", required=True, help="compare.tsv")
+    parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
+    parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
+    parser.add_argument("--out", required=True, nargs="+", help="PNG to write, per panel")
+    a = parser.parse_args()
+    place, table = {"dataset": a.dataset, "split": a.split}, read_compare(a.compare)
+    for name, value in place.items():
+        table = lines(a.compare, table, name, value, place)
+    for name, picture in zip(a.names, a.out, strict=True):
+        own = lines(a.compare, table, "panel", name, {**place, "panel": name})
+        plots.comparison(picture, own, f"{a.dataset}, split {a.split}, panel {name}", a.baseline, a.floors)
+
+
+def lines(path, table, name, value, place):
+    """Lines of the table with a value in a column; `InputError` where there is none."""
+    found = table[table[name] == value]
+    if found.empty:
+        raise InputError(f"{path}: no line for {name} {value!r} (of {place})")
+    return found
+
+
+if __name__ == "__main__":
+    run(main)
