@@ -87,6 +87,7 @@ def test_work_with_shared_flanks():
     assert share == pytest.approx(0.5155, abs=1e-4)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize(
     ("slug", "kind", "head", "steps"),
     [("boda-flatten-512-512", "no_shift", 2 * (2 * 7680 * 512 + 3 * 512 * 512 + 3 * 512), 2),
@@ -104,6 +105,7 @@ def test_work_of_heads(slug, kind, head, steps):
     assert found[2] == (head_training.encoder_flop("tiny", 600) if kind == "full" else 0)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_work_of_chip_cnn_counts_the_merged_layers_once_per_batch():
     mode = {"kind": "none"}
     for channels, merged in ((128, 128 * 512 * 7 * 64), (4, 0)):

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked_snakemake
 import pytest
 import yaml
 
@@ -46,22 +47,11 @@ ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ[
 
 def snakemake(root, folder, *arguments, check=True):
     """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed."""
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--snakefile",
-        str(root / "workflow" / "Snakefile"),
-        "--directory",
-        str(folder),
-    ]
-    profile = ["--workflow-profile", str(root / "profiles" / "default")]
-    done = subprocess.run(
-        [*command, *profile, *arguments],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder, timeout=600,
-    )  # fmt: skip
-    assert not check or done.returncode == 0, done.stdout
-    return done.stdout
+    places = ["--snakefile", root / "workflow" / "Snakefile", "--directory", folder]
+    profile = ["--workflow-profile", root / "profiles" / "default"]
+    code, output = forked_snakemake.run([*places, *profile, *arguments], folder, ENVIRONMENT, timeout=600)
+    assert not check or code == 0, output
+    return output
 
 
 def jobs(output):

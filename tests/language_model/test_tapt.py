@@ -299,7 +299,7 @@ def test_program_survives_a_kill(tmp_path, root):
     words = ["".join("ACGT"[i] for i in random.integers(0, 4, 60)) for _ in range(300)]
     table = {"row_id": [f"r{i}" for i in range(300)], "sequence": words, "label": 1.0}
     table, split = dataset(tmp_path, "one", table, ["train"] * 200 + ["val"] * 50 + ["test"] * 50)
-    spec = {"size": "lamar-mini", "steps": 60, "batch_size": 16, "validate_every": 20, "checkpoint_every": 5}
+    spec = {"size": "lamar-mini", "steps": 24, "batch_size": 16, "validate_every": 8, "checkpoint_every": 5}
 
     def start(name):
         command = [sys.executable, "-m", "tapt", "--rows", table, "--split", split, "--name", "toy", "--spec"]
