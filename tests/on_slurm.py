@@ -135,7 +135,9 @@ def main():
     runs = {
         "slurm": start([*command, *cluster], checkout, folder / "slurm.log"),
         "local": start(
-            [*command, "--cores", "2", "--directory", str(folder / "local")], checkout, folder / "local.log"
+            [*command, "--cores", "2", "--directory", str(folder / "local"), "--", "results/compare.tsv"],
+            checkout,
+            folder / "local.log",
         ),
     }
     try:
