@@ -10,9 +10,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: all setup test test-fast lint format bench clean
 
 # Jobs of the embedded study start, compile and read for most of their time, which takes one thread: with twice as many
-# jobs as cores (up to 16 jobs, for the memory) all are busy, and two of those that would use a GPU run at once, as they need little of one. The last
-# option: how often the scheduler looks again for each job that is over; by default every second, which takes a fifth of a
-# core at the end of a run.
+# jobs as cores (up to 16 jobs, for the memory) all are busy, and two of those that would use a GPU run at once, as they
+# need little of one. The last option: how often the scheduler looks again for each job that is over; by default every
+# second, which takes a fifth of a core at the end of a run.
 all: setup
 	snakemake --cores $$(python -c 'import os; print(min(16, 2 * len(os.sched_getaffinity(0))))') --resources gpu=2 \
 		--max-jobs-per-timespan 6000/60s

@@ -40,5 +40,14 @@ def test_jobs_of_this_run_by_rule_and_what_was_made(tmp_path):
     assert lines[-1] == f"Look at {tables[1]} (for people), {tables[0]} (for programs), {plots}/ (pictures)"
 
 
+def test_a_table_of_an_earlier_run_is_not_said_to_be_made(tmp_path):
+    (tmp_path / "a.tsv").write_text(f"{HEADER}1.0\t-\t-\n")
+    table = tmp_path / "compare.tsv"
+    table.write_text("no such columns\n")
+    os.utime(table, (1, 1))
+    lines = summary({"a": [tmp_path / "a.tsv"]}, time.time() - 60, 1.0, (table, tmp_path / "compare.md"), tmp_path)
+    assert len(lines) == 2
+
+
 def test_a_run_without_jobs_says_nothing(tmp_path):
     assert summary({"train": [tmp_path / "never.tsv"]}, 0, 1.0, ("compare.tsv", "compare.md"), tmp_path) == []

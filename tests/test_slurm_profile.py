@@ -8,6 +8,7 @@ import yaml
 from parsed_workflow import parsed_workflow
 from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_group_components, parse_groups
+from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import GroupSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
@@ -113,6 +114,15 @@ def test_a_group_asks_for_the_memory_of_one_job_and_the_time_of_all(root, profil
             assert len(group.toposorted) == 1 and len(group) <= 10  # none waits for another
             asks = [group.resources[name] for name in ("mem_mb", "_cores", "runtime")]
             assert asks == [one.resources.mem_mb, one.threads, len(group) * one.resources.runtime]
+
+
+def test_groups_without_the_resource_that_limits_them_are_refused(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    groups = GroupSettings(overwrite_groups={"evaluate_head": "evaluate"})
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(ResourceSettings(cores=1), snakefile=root / "workflow" / "Snakefile", workdir=tmp_path)
+        with pytest.raises(WorkflowError, match=r"evaluate_head is in a group.* add in_turn=1 to --resources"):
+            workflow.dag().execute_workflow(executor="dryrun", group_settings=groups)
 
 
 def test_partitions_send_gpu_jobs_where_gpus_are(root):

@@ -366,3 +366,10 @@ def test_chromosome_split_of_the_mattioli_library(shared):
     assert split["split"].value_counts()[["val", "test"]].to_dict() == {"val": 376, "test": 346}
     assert set(rows["chrom"][split["split"] == "test"]) == {"chr7", "chr13"}
     assert set(split["reason"]) == {"", "no chromosome"}
+
+
+@pytest.mark.parametrize("part", [None, "", "Train"])
+def test_a_row_without_a_known_part_is_refused(part):
+    rows = rows_of(["ACGT", "CCGA", "TTGA"])
+    with pytest.raises(InputError, match="is unknown; known: train, val, test, excluded"):
+        check_split(rows, pd.DataFrame({"row_id": rows["row_id"], "split": ["train", part, "test"]}))

@@ -234,13 +234,13 @@ def gpus_of(baseline):
     return 0 if spec["kind"] in study.FLOORS else int(study_tapt.needs_gpu(spec))
 
 
-def datasets_by_panels(datasets=DATASETS):
-    """{names of panels: those of the `datasets` that have them}: files of a job are no function of its wildcards, so
-    that each set of panels is a rule of its own. Names are sorted, as another order in the study is no other job.
+def datasets_by_panels():
+    """{names of panels: datasets that have them}: files of a job are no function of its wildcards, so that each set of
+    panels is a rule of its own. Names are sorted, as another order in the study is no other job.
     """
     found = {}
-    for name in datasets:
-        found.setdefault(tuple(sorted(DATASETS[name]["panels"])), []).append(name)
+    for name, dataset in DATASETS.items():
+        found.setdefault(tuple(sorted(dataset["panels"])), []).append(name)
     return found
 
 

@@ -2,8 +2,8 @@
 
 JAX writes an entry in place: a job that is killed meanwhile would leave half an entry under its final name, which no
 later job repairs, and its own bound on the size needs a lock, which a shared file system may not have. So each job
-works in a folder of its own, whose entries are links to those kept, and gives what it compiled to the others when it
-ends, by links again: an entry that others see is complete, and nobody waits for anybody. Where the folder cannot be
+works in a folder of its own, whose entries are links to those kept, and moves what it compiled to the others when it
+ends: an entry that others see is complete, and nobody waits for anybody. Where the folder cannot be
 used, for want of space or rights, a job says so and compiles for itself.
 """
 
@@ -69,36 +69,29 @@ def _entries(folder):
 
 
 def _link(entry, place):
-    """Make `place` the same file as `entry`, or a copy on a file system without hard links; first come, first kept.
+    """Make `place`, in the folder of this job, the same file as `entry`, or a copy on a file system without hard links.
 
-    Returns whether `place` is there now: another job may have removed the entry to keep to the bound.
+    Returns whether it is there now: another job may have removed the entry to keep to the bounds.
     """
     try:
         os.link(entry, place)
-    except FileExistsError:
-        return True
     except FileNotFoundError:
         return False
     except OSError:
-        handle, copy = tempfile.mkstemp(prefix=".", dir=place.parent)
         try:
-            os.close(handle)
-            shutil.copyfile(entry, copy)
-            Path(copy).replace(place)
+            shutil.copyfile(entry, place)
         except FileNotFoundError:
             return False
-        finally:
-            Path(copy).unlink(missing_ok=True)
     return True
 
 
 def _give(own, kept, given):
-    """Link what this job compiled to the entries kept, remove its folder, keep all to the bounds; `given`: names of
+    """Move what this job compiled to the entries kept, remove its folder, keep all to the bounds; `given`: names of
     the entries that the job was given at its start."""
     try:
         for entry in _entries(own):
             if entry.name not in given and _is_whole(entry):
-                _link(entry, kept / entry.name)
+                entry.replace(kept / entry.name)
         shutil.rmtree(own, ignore_errors=True)
         _keep_to_bounds(kept.parent)
     except OSError as error:  # what was computed is safe: nothing to fail for
