@@ -34,6 +34,9 @@ def main():
     if not python.exists():
         run([sys.executable, "-m", "venv", folder / "tools"])
         run([python, "-m", "pip", "install", "--quiet", "py-rattler==0.28.0", "pyyaml", "packaging"])
+        # py-rattler's threads still let go of objects when the interpreter ends, which crashes one run of sixty: wait
+        [packages] = (folder / "tools" / "lib").glob("python*/site-packages")
+        (packages / "threads_end.pth").write_text("import atexit, time; atexit.register(time.sleep, 0.2)\n")
     channel(folder, tools, python)
     environment = dict(
         os.environ, PATH=f"{tools / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu",
