@@ -27,8 +27,9 @@ from scipy.sparse.csgraph import connected_components
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from s2f import dna, homology
-from s2f.local_alignment import LANES, align, workspace
+from s2f.sequences import dna
+from s2f.splits.homology import groups as homology
+from s2f.splits.homology.alignment import LANES, align, workspace
 
 THRESHOLD, THREADS, WORD = 60, 2, 11
 # the command of de-Boer-Lab/hashFrag @ f5411f77, utils/helper_functions.py, with its defaults

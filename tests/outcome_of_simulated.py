@@ -12,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "workflow" / "scripts"))
 
-from s2f.sources.simulated import simulate
+from s2f.rows.sources.simulated import simulate
 
 STUDY = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
 SHARE = 0.4  # of the variance of the noise-free activity, by a head on 5-mer counts

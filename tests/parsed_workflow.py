@@ -8,20 +8,25 @@ from types import SimpleNamespace
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-from s2f import provenance, study
+from s2f.common import provenance
+from s2f.study import checks
 
 # name in an import -> name of the package on the Python index
 MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml"}
 # rules whose program loads modules by a name in the study, and the rooms of these modules, or single ones
 REGISTERED = {
-    "make_split": ["s2f.hashfrag", "s2f.folds"],
-    "make_rows": ["s2f.sources"],
-    "embed": ["s2f.encoders"],
-    "train_head": ["s2f.heads", "s2f.augmentation", *(f"s2f.encoders.{kind}" for kind in study.IN_TRAINING)],
-    "evaluate_head": ["s2f.heads"],
+    "make_split": ["s2f.splits.kinds.hashfrag", "s2f.splits.kinds.kfold"],
+    "make_rows": ["s2f.rows.sources"],
+    "embed": ["s2f.embeddings.encoders"],
+    "train_head": [
+        "s2f.heads.networks",
+        "s2f.heads.augmentations",
+        *(f"s2f.embeddings.encoders.{kind}" for kind in checks.IN_TRAINING),
+    ],
+    "evaluate_head": ["s2f.heads.networks"],
     "train_baseline": ["s2f.baselines"],
     "evaluate_baseline": ["s2f.baselines"],
-    "interpret": ["s2f.encoders", "s2f.heads", "s2f.baselines"],
+    "interpret": ["s2f.embeddings.encoders", "s2f.heads.networks", "s2f.baselines"],
 }
 
 

@@ -13,10 +13,11 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata
 
 import compare_across
-from s2f.across import COLUMNS, across, markdown, signed_rank
-from s2f.across_plot import values_by_dataset
-from s2f.estimates import COLUMNS as COMPARED
-from s2f.files import InputError, read_table, write_table
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.evaluation.across_datasets import COLUMNS, across, markdown, signed_rank
+from s2f.evaluation.estimates import COLUMNS as COMPARED
+from s2f.plots.across_datasets import values_by_dataset
 
 DATASETS = ["d1", "d2", "d3", "d4"]
 SERIES = {"flank": {"datasets": DATASETS, "splits": ["chromosome"], "baseline": "gc", "simulated": False}}

@@ -12,10 +12,12 @@ from test_homology import candidate_score, score
 
 import audit_split
 import plot_audit
-from s2f import audit, dna
-from s2f.files import InputError, read_table, write_table
-from s2f.rows import canonical, write_rows
-from s2f.splits import make_split
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.rows.canonical import canonical, write_rows
+from s2f.sequences import dna
+from s2f.splits import audit
+from s2f.splits.make import make_split
 
 LETTERS = np.array(list("ACGT"))
 
@@ -295,7 +297,7 @@ FILES = {
 @pytest.mark.parametrize(("dataset", "kind"), [("mattioli", "chromosome"), ("gosai_sample", "published")])
 def test_only_a_hashfrag_split_of_real_rows_is_free_of_homologues(shared, dataset, kind):
     files = {name: shared / "data" / "mpra" / file for name, file in FILES[dataset].items()}
-    rows = canonical(importlib.import_module(f"s2f.sources.{dataset}").read(files, {})[0], dataset)
+    rows = canonical(importlib.import_module(f"s2f.rows.sources.{dataset}").read(files, {})[0], dataset)
     tables = {name: audit.audit(rows, make_split(rows, SPLITS[name], 1), threads=2) for name in (kind, "hashfrag")}
     assert tables["hashfrag"]["best_score"].max() < 60
     leaks = tables[kind]["best_score"] >= 60

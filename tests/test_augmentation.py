@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import augmentation, dna, encoders
-from s2f.augmentation.draws import Draw, cut, reverse_complement
-from s2f.construct import Construct
-from s2f.epochs import Data, Epochs
-from s2f.examples import Examples
-from s2f.files import InputError
-from s2f.training import TrainingSpec, train_heads
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.heads import augmentations
+from s2f.heads.augmentations.draws import Draw, cut, reverse_complement
+from s2f.heads.epochs import Data, Epochs
+from s2f.heads.examples import Examples
+from s2f.heads.training import TrainingSpec, train_heads
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -34,7 +36,7 @@ def inserts(count, seed=0, lengths=(200,)):
 def draws(spec, rows=64, low=-15, high=15, keys=400):
     """The fields of many draws, leading axis `keys`."""
     low, high = (jnp.full(rows, shift, jnp.int32) for shift in (low, high))
-    draw = augmentation.build(spec)
+    draw = augmentations.build(spec)
     return jax.vmap(lambda key: draw(key, low, high))(jax.random.split(jax.random.key(3), keys))
 
 
@@ -54,10 +56,10 @@ def test_views_of_the_modes():
         "full": both[:1],
         "hybrid": both,
     }.items():
-        assert augmentation.views({"kind": kind}) == views
+        assert augmentations.views({"kind": kind}) == views
     spec = {"kind": "multi_shift", "shifts": 5, "reach": 15}
-    assert augmentation.shifts(spec) == (0, -8, 8, -15, 15)
-    views = augmentation.views(spec)
+    assert augmentations.shifts(spec) == (0, -8, 8, -15, 15)
+    views = augmentations.views(spec)
     assert (
         len(views) == 10 and views[0] == (0, "forward") and views[5] == (0, "reverse") and views[9] == (15, "reverse")
     )
@@ -66,7 +68,7 @@ def test_views_of_the_modes():
 @pytest.mark.parametrize(("shifts", "reach"), [(4, 15), (7, 2)])
 def test_a_ladder_without_middle_or_with_equal_steps_is_refused(shifts, reach):
     with pytest.raises(InputError, match="expected an odd number"):
-        augmentation.views({"kind": "multi_shift", "shifts": shifts, "reach": reach})
+        augmentations.views({"kind": "multi_shift", "shifts": shifts, "reach": reach})
 
 
 # ---- draws
@@ -113,7 +115,7 @@ def test_hybrid_encodes_half_of_the_batches():
 
 
 def test_the_same_key_draws_the_same_and_another_key_draws_anew():
-    for kind, draw in {kind: augmentation.build({"kind": kind, "shifts": 3, "reach": 9}) for kind in
+    for kind, draw in {kind: augmentations.build({"kind": kind, "shifts": 3, "reach": 9}) for kind in
                        ("random_rc", "multi_shift", "full", "compact", "hybrid")}.items():  # fmt: skip
         low, high = jnp.full(200, -9), jnp.full(200, 9)
         one, again, other = (draw(jax.random.key(seed), low, high) for seed in (1, 1, 2))
@@ -241,7 +243,7 @@ def test_hybrid_streams_its_cache_with_the_same_result(tiny, parts):
 def test_no_shift_with_labels_kept_sees_each_row_on_each_strand_once_per_epoch(tiny):
     """Labels travel with rows: a head that sees the row number learns it from either strand."""
     data = examples(tiny, 40)
-    epochs = Epochs(None, None, augmentation.build({"kind": "no_shift"}), 16, 2)
+    epochs = Epochs(None, None, augmentations.build({"kind": "no_shift"}), 16, 2)
     low = jnp.zeros(40, jnp.int32)
     plan = epochs._planned(Data(jnp.asarray(data.labels), low, low), jax.random.key(0))
     rows, weights = np.asarray(plan.rows).ravel(), np.asarray(plan.weights).ravel()

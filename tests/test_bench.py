@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from bench_parts import head_training, machine
-from s2f.encoders import _alphagenome_network as network
-from s2f.encoders import _flank_reuse
+from s2f.embeddings.encoders import _alphagenome_network as network
+from s2f.embeddings.encoders import _flank_reuse
 
 SMALL = ("--quick", "--rows", "64", "--batch-size", "32", "--sequences", "8", "--naive-parameters", "1000")
 

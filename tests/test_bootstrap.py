@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from s2f.bootstrap import bootstrap, resampled_counts
-from s2f.metrics import METRICS, score
+from s2f.evaluation.bootstrap import bootstrap, resampled_counts
+from s2f.evaluation.metrics import METRICS, score
 
 
 def data(seed=0, n=60, models=3, clusters=25, digits=1):

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, embedding
-from s2f.cache import check, open_cache
-from s2f.construct import Construct
-from s2f.encoders import Encoder
-from s2f.files import InputError, write_json
-from s2f.rows import sequences_sha256
+from s2f.common.errors import InputError
+from s2f.common.files import write_json
+from s2f.embeddings import build as embedding
+from s2f.embeddings.cache import check, open_cache
+from s2f.embeddings.encoders import Encoder
+from s2f.rows.canonical import sequences_sha256
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 CONSTRUCT = Construct(24, "ACGTTGCAACGTTGCA", "TTGACCATGGATTACA")
 TOKENS, CHANNELS = 3, 4

@@ -11,13 +11,14 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from s2f import augmentation, heads
-from s2f.epochs import Data, Epochs
-from s2f.examples import Examples
-from s2f.files import InputError
-from s2f.predictions import Diverged, auroc, check_classes, pearson
-from s2f.training import Head, TrainingSpec, predict, train_heads
-from s2f.weights import load_head, save_head
+from s2f.common.errors import InputError
+from s2f.heads import augmentations, networks
+from s2f.heads.epochs import Data, Epochs
+from s2f.heads.examples import Examples
+from s2f.heads.trained_head import Head, predict
+from s2f.heads.training import TrainingSpec, train_heads
+from s2f.heads.weights import load_head, save_head
+from s2f.models.validation import Diverged, auroc, check_classes, pearson
 
 NO_SHIFT = {"kind": "no_shift"}
 # what becomes part of a compiled program: with the same in several tests, chip-cnn is compiled once for all
@@ -47,11 +48,11 @@ def close(one, other, atol):
 def test_epochs_equal_a_plain_loop(slug):
     """Two steps per batch, the last batch padded; the state passes from step to step."""
     data, size, count = rows(), SAME["batch_size"], 2
-    network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=SAME["weight_decay"])
+    network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=SAME["weight_decay"])
     init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 32, 5)), is_training=False))
     parameters, measured = init(jax.random.key(0))
-    measured = {**measured, **heads.fit(slug, data.tables, data.index)}
-    epochs = Epochs(network, optimiser, augmentation.build(NO_SHIFT), size, views=2, task="classification")
+    measured = {**measured, **networks.fit(slug, data.tables, data.index)}
+    epochs = Epochs(network, optimiser, augmentations.build(NO_SHIFT), size, views=2, task="classification")
     low = jnp.zeros(len(data.labels), jnp.int32)
     device = Data(jnp.asarray(data.labels), low, low, *data.on_device())
     moments = optimiser.init(parameters)
@@ -93,7 +94,7 @@ def test_epochs_equal_a_plain_loop(slug):
 @pytest.mark.slow  # compiled as in use: without optimisations the lanes round in another order
 def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
     """Both at once, as each program takes long to compile: lanes with streamed batches against heads alone."""
-    monkeypatch.setattr("s2f.epochs.BLOCK_BYTES", 1)
+    monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 1)
     spec = TrainingSpec(**SAME, epochs=2)
     lanes = [("chip-cnn", 1), ("chip-cnn", 2)]
     alone = [train([lane], rows(), rows(50, seed=1), spec)[0] for lane in lanes]
@@ -111,7 +112,7 @@ def test_metric_history_and_probabilities_of_a_saved_head(tmp_path):
     assert list(trained.history) == ["epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"]
     assert trained.metric == "auroc" and trained.score == trained.history["val_auroc"].max()
     assert trained.size == sum(a.size for a in jax.tree.leaves(trained.variables[0]))
-    logits = predict(heads.build("chip-cnn", 0.0), trained.variables, val.tables[0], val.index)
+    logits = predict(networks.build("chip-cnn", 0.0), trained.variables, val.tables[0], val.index)
     assert trained.score == auroc(val.labels, logits) == pytest.approx(roc_auc_score(val.labels, logits))
 
     save_head(tmp_path, trained.variables)
@@ -157,7 +158,7 @@ def test_a_planted_motif_is_found_and_shuffled_labels_are_not(shuffled):
     spec = TrainingSpec(batch_size=32, epochs=8)
     (trained,) = train([("chip-cnn", 1)], *parts[:2], spec, {"kind": "none"})
     test = parts[2]
-    score = auroc(test.labels, predict(heads.build("chip-cnn", 0.0), trained.variables, test.tables[0], test.index))
+    score = auroc(test.labels, predict(networks.build("chip-cnn", 0.0), trained.variables, test.tables[0], test.index))
     assert abs(score - 0.5) < 0.1 if shuffled else score > 0.9
 
 

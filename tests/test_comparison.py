@@ -8,12 +8,14 @@ import pytest
 from toy_study import Study
 
 import compare as compare_program
-from s2f.checkpoint import write_record
-from s2f.comparison import COLUMNS, measured_run, read_compare
-from s2f.estimates import interval, p_value
-from s2f.files import InputError, read_table, write_table
-from s2f.provenance import derived_seed
-from s2f.rows import rows_sha256, write_rows
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import read_table, write_table
+from s2f.evaluation.comparison import COLUMNS, read_compare
+from s2f.evaluation.estimates import interval, p_value
+from s2f.evaluation.measured_runs import measured_run
+from s2f.models.checkpoint import write_record
+from s2f.rows.canonical import rows_sha256, write_rows
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from s2f import compiled
+from s2f.common import compiled
 
 # a job that compiles two programs; says how many it took from the cache, and may wait to be killed
 JOB = """

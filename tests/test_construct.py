@@ -4,9 +4,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from s2f import dna
-from s2f.construct import FLANKS, GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, LAYOUTS, Construct
-from s2f.files import InputError, read_table
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table
+from s2f.sequences import dna
+from s2f.sequences.constructs import FLANKS, GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, LAYOUTS, Construct
 
 examples = settings(deadline=None, max_examples=60)  # no deadline: the machine may be busy
 GOSAI_600 = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from s2f import devices
+from s2f.common import devices
 
 COUNT = """
 import json, os, sys

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna
+from s2f.sequences import dna
 
 examples = settings(deadline=None, max_examples=60)  # no deadline: the machine may be busy
 sequences = st.text("ACGTN", max_size=40)

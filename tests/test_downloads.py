@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from s2f import downloads
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.rows import downloads
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

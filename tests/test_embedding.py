@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from test_cache import CONSTRUCT, ROWS, build, encode, expected, fake, of
 
-from s2f import dna, embedding, encoders
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.embeddings import build as embedding
+from s2f.embeddings import encoders
+from s2f.sequences import dna
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 
 def test_both_strands_in_one_pass_have_the_bytes_of_one_by_one(tmp_path):

@@ -7,7 +7,7 @@ import yaml
 from packaging.requirements import Requirement
 from parsed_workflow import environments, normal, parsed_workflow, reached, rules_of
 
-from s2f import provenance
+from s2f.common import provenance
 
 PINNED = ("requirements.txt", "requirements-slurm.txt", "constraints.txt")
 

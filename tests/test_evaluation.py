@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from toy_study import Study
 
-from s2f import evaluation
-from s2f.files import InputError, read_table
-from s2f.metrics import measure
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table
+from s2f.evaluation import evaluator
+from s2f.evaluation.measure import measure
 
 
 def arguments(folder, panels):
     parser = argparse.ArgumentParser()
-    evaluation.add_arguments(parser)
+    evaluator.add_arguments(parser)
     given = {"rows": "rows.parquet", "task": "regression", "model": "m", "threads": 1, "metrics": folder / "m.tsv"}
     given |= {"names": list(panels), "kinds": list(panels.values()), "panels": [folder / f"{p}.tsv" for p in panels]}
     given |= {"predictions": [folder / f"predicted.{p}.tsv" for p in panels]}
@@ -41,7 +42,7 @@ def test_all_panels_are_predicted_and_measured_from_the_files(study):
         return by_row(rows) + (strand == "reverse")
 
     panels = {"id": "rows", "snv": "pairs"}
-    evaluation.evaluate(arguments(folder, panels), study.rows, "mean", predict)
+    evaluator.evaluate(arguments(folder, panels), study.rows, "mean", predict)
     assert asked == [("forward", 20), ("reverse", 20)] * 2
     for name in panels:
         table = read_table(folder / f"predicted.{name}.tsv")
@@ -56,7 +57,7 @@ def test_all_panels_are_predicted_and_measured_from_the_files(study):
 
 def test_one_strand_is_asked_for_by_its_rule(study):
     asked = []
-    evaluation.evaluate(
+    evaluator.evaluate(
         arguments(study.folder, {"id": "rows"}), study.rows, "forward",
         lambda rows, strand: asked.append(strand) or by_row(rows),
     )  # fmt: skip
@@ -65,7 +66,7 @@ def test_one_strand_is_asked_for_by_its_rule(study):
 
 def test_predictions_that_are_not_finite_leave_no_table(study):
     with pytest.raises(InputError, match="prediction for row 'r0' is not finite"):
-        evaluation.evaluate(
+        evaluator.evaluate(
             arguments(study.folder, {"id": "rows"}), study.rows, "forward", lambda rows, strand: by_row(rows) * np.nan
         )
     assert not (study.folder / "predicted.id.tsv").exists() and not (study.folder / "m.tsv").exists()

@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from s2f import files
-from s2f.files import InputError, atomic, numbers, read_json, read_table, write_json, write_table, write_text
+from s2f.common import files
+from s2f.common.errors import InputError
+from s2f.common.files import atomic, read_json, write_json, write_text
+from s2f.common.tables import numbers, read_table, write_table
 
 examples = settings(deadline=None, max_examples=30)  # no deadline: the machine may be busy
 

@@ -4,13 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f.comparison import COLUMNS, Comparison, compare
-from s2f.files import InputError, write_table
-from s2f.metrics import measure
-from s2f.predictions import prediction_table
-from s2f.provenance import derived_seed
-from s2f.rows import canonical, rows_sha256, write_rows
-from s2f.summary import markdown
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import write_table
+from s2f.evaluation.comparison import COLUMNS, compare
+from s2f.evaluation.markdown import markdown
+from s2f.evaluation.measure import measure
+from s2f.evaluation.measured_runs import Comparison
+from s2f.models.predictions import prediction_table
+from s2f.rows.canonical import canonical, rows_sha256, write_rows
 
 FOLDS = ["cv-fold0", "cv-fold1", "cv-fold2"]
 

@@ -9,11 +9,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
-from s2f.files import InputError
-from s2f.folds import deal
-from s2f.rows import canonical
-from s2f.sources import fasta_pairs
-from s2f.splits import check_split, clusters, make_split
+from s2f.common.errors import InputError
+from s2f.rows.canonical import canonical
+from s2f.rows.sources import fasta_pairs
+from s2f.splits.kinds.kfold import deal
+from s2f.splits.linked_rows import clusters
+from s2f.splits.make import make_split
+from s2f.splits.table import check_split
 
 SPEC = {"kind": "kfold", "folds": 3, "by": "cluster", "inner": 0.2, "seed": 0}
 

@@ -12,8 +12,9 @@ import table_s2
 import yaml
 from test_workflow import jobs, snakemake
 
-from s2f import study
-from s2f.files import InputError, read_table
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table
+from s2f.study import validate
 
 TABLE = "DATA-Table_S2__MPRA_dataset.txt"
 ARCHIVE = "DATA-MPRA_Datasets.zip"
@@ -130,7 +131,7 @@ def test_mistakes_are_named_before_anything_is_fetched(path, place, value, messa
     config = copy.deepcopy(yaml.safe_load(path.read_text()))
     config["datasets"]["k562_gosai"][place[0]][place[1]] = value
     with pytest.raises(InputError, match=f"datasets.k562_gosai.*{message}"):
-        study.validated(config)
+        validate.validated(config)
 
 
 @pytest.mark.parametrize(
@@ -146,4 +147,4 @@ def test_mistakes_in_downloads_are_named(path, entry, message):
     config = yaml.safe_load(path.read_text())
     config["downloads"]["x.txt"] = entry
     with pytest.raises(InputError, match=message):
-        study.validated(config)
+        validate.validated(config)

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f import dna, genome
-from s2f.files import InputError
-from s2f.genome import Genome
+from s2f.common.errors import InputError
+from s2f.sequences import dna, genome
+from s2f.sequences.genome import Genome
 
 CHROMOSOMES = {"chr1": "acgtNNNNACGGTCATTAGGCATTUUGRCCA" * 3, "2": "TTGACCA" * 9}
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f import dna
-from s2f.homology import best_scores
-from s2f.rows import canonical
-from s2f.splits import check_split, make_split
+from s2f.rows.canonical import canonical
+from s2f.sequences import dna
+from s2f.splits.homology.groups import best_scores
+from s2f.splits.make import make_split
+from s2f.splits.table import check_split
 
 SPEC = {"kind": "hashfrag", "threshold": 60, "backend": "exact", "val": 0.2, "test": 0.2, "seed": 0}
 needs_blast = pytest.mark.skipif(shutil.which("blastn") is None, reason="needs NCBI BLAST+ (blastn) on PATH")

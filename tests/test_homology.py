@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna
-from s2f.files import InputError
-from s2f.group_draw import draw_groups, units
-from s2f.homology import best_scores, homologous_groups
-from s2f.homology_blast import homologous_groups_blast
-from s2f.local_alignment import LANES, MASK_OF_CODE, PAD, align, workspace
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+from s2f.splits.group_draw import draw_groups, units
+from s2f.splits.homology.alignment import LANES, MASK_OF_CODE, PAD, align, workspace
+from s2f.splits.homology.blast import homologous_groups_blast
+from s2f.splits.homology.groups import best_scores, homologous_groups
 
 
 @numba.njit

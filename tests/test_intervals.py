@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2f.intervals import Disjoint, Intervals, best_of_overlapping, merged
+from s2f.sequences.intervals import Disjoint, Intervals, best_of_overlapping, merged
 
 spans = st.tuples(st.sampled_from("AB"), st.sampled_from("+-"), st.integers(0, 60), st.integers(1, 15))
 

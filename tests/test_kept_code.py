@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from s2f import local_alignment
-from s2f.homology import best_scores, homologous_groups
+from s2f.splits.homology import alignment
+from s2f.splits.homology.groups import best_scores, homologous_groups
 
 # merges two forests and tells what numba found in its cache, and whether the result is right
 PROGRAM = """
@@ -94,7 +94,7 @@ def test_kept_functions_have_one_signature_and_call_no_other_module(root):
     homologous_groups(["ACGT" * 20, "ACGTACGA" * 10], both_strands=False, threads=1)
     homologous_groups(["ACGT" * 200, "ACGTACGA" * 10], threshold=20, word=6)
     best_scores(["ACGT" * 20], ["ACGTACGA" * 10], enough=20, word=7)
-    for function in (local_alignment.index_words, local_alignment.search, local_alignment.merge):
+    for function in (alignment.index_words, alignment.search, alignment.merge):
         assert len(function.signatures) == 1
     tree = ast.parse((root / "workflow" / "scripts" / "s2f" / "local_alignment.py").read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

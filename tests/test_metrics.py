@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from s2f.files import InputError, read_table, write_table
-from s2f.metrics import measure, read_panel, read_predictions, score
-from s2f.predictions import prediction_table
-from s2f.rows import canonical, rows_sha256
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.evaluation.measure import measure, read_panel, read_predictions
+from s2f.evaluation.metrics import score
+from s2f.models.predictions import prediction_table
+from s2f.rows.canonical import canonical, rows_sha256
 
 LABELS = np.array([1.0, 2.0, 3.0, 4.0])
 

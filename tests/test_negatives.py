@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, negatives
-from s2f.genome import Genome
-from s2f.peaks import centred
+from s2f.rows import negatives
+from s2f.rows.peaks import centred
+from s2f.sequences import dna
+from s2f.sequences.genome import Genome
 
 LENGTH = 31
 

@@ -6,11 +6,14 @@ import pytest
 import table_s2
 from test_panels import make_panel
 
-from s2f import panel_files, sources
-from s2f.files import InputError, write_table
-from s2f.metrics import read_panel
-from s2f.rows import canonical
-from s2f.splits import KINDS, check_split, make_split
+from s2f.common.errors import InputError
+from s2f.common.tables import write_table
+from s2f.evaluation.measure import read_panel
+from s2f.rows import sources
+from s2f.rows.canonical import canonical
+from s2f.splits import panel_files
+from s2f.splits.make import KINDS, make_split
+from s2f.splits.table import check_split
 
 CHROMOSOMES = {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
 PAIRS, LOOSE, ROWS = {"kind": "pairs"}, {"kind": "pairs", "match": "variant_key"}, {"kind": "rows"}

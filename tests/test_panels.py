@@ -7,11 +7,12 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from s2f import sources
-from s2f.files import InputError, read_table, write_table
-from s2f.panels import make_panel, panel_rows
-from s2f.rows import canonical, write_rows
-from s2f.splits import make_split
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.rows import sources
+from s2f.rows.canonical import canonical, write_rows
+from s2f.splits.make import make_split
+from s2f.splits.panels import make_panel, panel_rows
 
 PAIRS, ROWS = {"kind": "pairs"}, {"kind": "rows"}
 PUBLISHED = {"kind": "published", "train": ["train", "pool"], "val": ["val"], "test": ["test", "test_snv"]}

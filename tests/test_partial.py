@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from test_cache import CONSTRUCT, ROWS, build, encode, fake, flip, offset_of
 
-from s2f import embedding, partial
-from s2f.files import InputError, read_json, write_json
-from s2f.rows import write_rows
+from s2f.common.errors import InputError
+from s2f.common.files import read_json, write_json
+from s2f.embeddings import build as embedding
+from s2f.embeddings import writer
+from s2f.rows.canonical import write_rows
 
 # 20 unique inserts in chunks of 5: 4 calls of the encoder
 HANGS_IN_CHUNK_3 = """
@@ -140,7 +142,7 @@ def test_a_second_kill_before_the_last_check_costs_no_encoding(after_kill, kille
     with after_kill.with_name(".x.h5.journal").open("ab") as journal:
         journal.write(b'{"chunk": 3, "sha2')
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(partial, "open_cache", kill)
+        patch.setattr(writer, "open_cache", kill)
         build(after_kill)
     assert not after_kill.exists()
     assert build_counting(after_kill) == 0
@@ -182,7 +184,7 @@ def test_a_kill_of_both_strands_encodes_only_what_each_lacks(tmp_path):
     for path in paths.values():
         path.unlink()
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(partial, "open_cache", kill)
+        patch.setattr(writer, "open_cache", kill)
         both(8)
     left = tmp_path / ".forward.h5.partial"
     flip(left, offset_of(left, "embedding")[0] + 5 * 24 + 3)
@@ -192,7 +194,7 @@ def test_a_kill_of_both_strands_encodes_only_what_each_lacks(tmp_path):
 
 def test_a_disk_with_room_for_one_strand_of_two_is_refused(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(partial.shutil, "disk_usage", lambda path: usage._replace(free=20_000_000))
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: usage._replace(free=20_000_000))
     build(tmp_path / "alone" / "x.h5")
     paths = {strand: tmp_path / "both" / f"{strand}.h5" for strand in ("forward", "reverse")}
     with pytest.raises(InputError, match=r"0\.020 GB are free, the caches need 0\.034 GB"):
@@ -218,7 +220,7 @@ def test_a_rebuilt_cache_replaces_the_old_one(tmp_path, killed):
 
 def test_a_small_disk_is_refused_before_work_and_leaves_nothing(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(partial.shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
+    monkeypatch.setattr(writer.shutil, "disk_usage", lambda path: usage._replace(free=1_000_000))
     with pytest.raises(InputError, match=r"0\.001 GB are free, the cache needs 0\.017 GB; free some space"):
         build(tmp_path / "new" / "x.h5", encoder=fake(None))
     assert list((tmp_path / "new").iterdir()) == []
@@ -234,7 +236,7 @@ def test_a_disk_that_fills_up_is_named_and_loses_no_chunk(tmp_path, killed, monk
         return pwrite(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(partial.os, "pwrite", full)
+        patch.setattr(writer.os, "pwrite", full)
         with pytest.raises(InputError, match=rf"x\.h5: {os.strerror(code)}; free some space and run again"):
             build(tmp_path / "x.h5")
     assert not (tmp_path / "x.h5").exists()
@@ -244,7 +246,7 @@ def test_a_disk_that_fills_up_is_named_and_loses_no_chunk(tmp_path, killed, monk
 
 def test_short_writes_are_continued(tmp_path, killed, monkeypatch):
     pwrite = os.pwrite
-    monkeypatch.setattr(partial.os, "pwrite", lambda file, view, place: pwrite(file, view[:7], place))
+    monkeypatch.setattr(writer.os, "pwrite", lambda file, view, place: pwrite(file, view[:7], place))
     build(tmp_path / "x.h5")
     assert (tmp_path / "x.h5").read_bytes() == killed[1]
 
@@ -253,7 +255,7 @@ def test_short_writes_are_continued(tmp_path, killed, monkeypatch):
 
 
 def run(name, *arguments):
-    scripts = Path(partial.__file__).parent.parent
+    scripts = Path(writer.__file__).parent.parent
     env = {**os.environ, "PYTHONPATH": str(scripts)}
     return subprocess.run([sys.executable, "-m", name, *map(str, arguments)], env=env, capture_output=True, text=True)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2f.files import InputError
-from s2f.peaks import centred, read_peaks, tiled
+from s2f.common.errors import InputError
+from s2f.rows.peaks import centred, read_peaks, tiled
 
 NARROW = "chr4\t100\t146\tQKI_K562_IDR\t1000\t-\t4.25\t8.5\t-1\t-1"
 

@@ -7,11 +7,13 @@ from matplotlib.figure import Figure
 
 import plot_comparison
 import plot_split
-from s2f import plots
-from s2f.comparison import COLUMNS
-from s2f.files import InputError, write_table
-from s2f.predictions import prediction_table
-from s2f.rows import canonical, write_rows
+from s2f.common.errors import InputError
+from s2f.common.tables import write_table
+from s2f.evaluation.comparison import COLUMNS
+from s2f.models.predictions import prediction_table
+from s2f.plots import comparison as comparison_picture
+from s2f.plots import predictions as prediction_pictures
+from s2f.rows.canonical import canonical, write_rows
 
 LONG = "alphagenome/none/boda-flatten-512-512"
 
@@ -88,7 +90,7 @@ def test_comparison_names_every_model_and_its_reason(tmp_path, monkeypatch, text
 
 def test_comparison_without_any_value_says_so(tmp_path, texts):
     table = compare_table()
-    plots.comparison(tmp_path / "a.png", table[table["model"] == "flat"], "title")
+    comparison_picture.comparison(tmp_path / "a.png", table[table["model"] == "flat"], "title")
     assert "title\nno model was scored" in texts
 
 
@@ -146,7 +148,9 @@ def test_predictions_need_one_model_a_file(tmp_path, monkeypatch, models):
 
 
 def test_constant_labels_are_drawn_too(tmp_path, texts):
-    plots.predicted_against_measured(tmp_path / "a.png", np.full(5, 2.0), {"flat": np.full(5, 2.0)}, "panel")
+    prediction_pictures.predicted_against_measured(
+        tmp_path / "a.png", np.full(5, 2.0), {"flat": np.full(5, 2.0)}, "panel"
+    )
     assert is_png(tmp_path / "a.png")
     assert "flat\nr undefined: constant labels" in texts
 

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from s2f.files import InputError
-from s2f.predictions import auroc, prediction_table, strands
+from s2f.common.errors import InputError
+from s2f.models.predictions import prediction_table, strands
+from s2f.models.validation import auroc
 
 ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "label": [0.5, -1.0, 2.0]}, index=[7, 8, 9])
 FORWARD, REVERSE = np.array([1.0, 2.0, 3.0], np.float32), np.array([3.0, 2.0, 0.0], np.float32)

@@ -2,8 +2,8 @@ import shutil
 
 import pytest
 
-from s2f import provenance
-from s2f.provenance import code_fingerprint, derived_seed, versions
+from s2f.common import provenance
+from s2f.common.provenance import code_fingerprint, derived_seed, versions
 
 PROGRAM = '''"""What it does."""
 import json

@@ -3,7 +3,7 @@
 import os
 import time
 
-from s2f.run_summary import summary
+from s2f.study.run_summary import summary
 
 HEADER = "s\th:m:s\tmax_rss\n"
 

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from test_splits import CHROMOSOMES, PUBLISHED, examples, random_rows, rows_of, unlinked
 
-from s2f.files import InputError, read_table, write_table
-from s2f.rows import write_rows
-from s2f.splits import check_split, clusters, make_split, parts_and_clusters
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.rows.canonical import write_rows
+from s2f.splits.linked_rows import clusters
+from s2f.splits.make import make_split
+from s2f.splits.table import check_split, parts_and_clusters
 
 
 @examples

@@ -6,10 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, sources
-from s2f.files import InputError, write_table
-from s2f.rows import canonical, read_rows, write_rows
-from s2f.splits import PARTS, canonical_sequences, check_split, clusters, make_split, parts_of
+from s2f.common.errors import InputError
+from s2f.common.tables import write_table
+from s2f.rows import sources
+from s2f.rows.canonical import canonical, read_rows, write_rows
+from s2f.sequences import dna
+from s2f.splits.linked_rows import canonical_sequences, clusters
+from s2f.splits.make import make_split
+from s2f.splits.table import PARTS, check_split, parts_of
 
 examples = settings(deadline=None, max_examples=40)  # no deadline: the machine may be busy
 CHROMOSOMES = {"kind": "chromosome", "val": ["chr2"], "test": ["chr3"]}

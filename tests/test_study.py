@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from s2f import study
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.study import jobs, runs, schema, validate
 
 MINIMAL = {
     "study": "tiny",
@@ -42,7 +42,7 @@ def changed(path, value):
 
 
 def test_defaults_are_filled_in_at_every_depth():
-    checked = study.validated(MINIMAL)
+    checked = validate.validated(MINIMAL)
     assert checked["training"]["epochs"] == 50
     assert checked["datasets"]["simulated_d"]["strand_rule"] == "mean"
     assert checked["datasets"]["simulated_d"]["source"]["rows"] == 3000
@@ -112,21 +112,21 @@ def test_defaults_are_filled_in_at_every_depth():
 )
 def test_each_mistake_names_its_key(path, value, message):
     with pytest.raises(InputError) as caught:
-        study.validated(changed(path, value))
+        validate.validated(changed(path, value))
     assert message in str(caught.value)
 
 
 def test_data_dir_is_put_into_file_names_or_asked_for():
     source = {"kind": "lentimpra", "files": {"rows": "{data_dir}/x.tsv"}}
     with pytest.raises(InputError, match="add --config data_dir=FOLDER"):
-        study.validated(changed(["datasets", "simulated_d", "source"], source))
+        validate.validated(changed(["datasets", "simulated_d", "source"], source))
     config = changed(["datasets", "simulated_d", "source"], source) | {"data_dir": "there"}
-    assert study.validated(config)["datasets"]["simulated_d"]["source"]["files"] == {"rows": "there/x.tsv"}
+    assert validate.validated(config)["datasets"]["simulated_d"]["source"]["files"] == {"rows": "there/x.tsv"}
 
 
 def test_runs_are_the_product_of_the_models_and_seeds():
     config = copy.deepcopy(MINIMAL) | {"seeds": [1, 2], "baselines": {"mean": {"kind": "mean", "seeds": 1}}}
-    folders = [run.folder for run in study.runs(study.validated(config))]
+    folders = [run.folder for run in runs.runs(validate.validated(config))]
     assert folders == [
         "simulated_d/chromosome/mean/seed1",
         "simulated_d/chromosome/onehot/no_shift/boda-mean-512-512/seed1",
@@ -138,22 +138,22 @@ def test_every_study_of_the_project_is_valid(root):
     paths = [root / "config" / "config.yaml", *sorted((root / "config" / "studies").glob("*.yaml"))]
     assert len(paths) >= 2
     for path in paths:
-        study.validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})
+        validate.validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})
 
 
 def test_simulated_rows_must_be_called_so():
     config = copy.deepcopy(MINIMAL)
     config["datasets"]["k562"] = config["datasets"].pop("simulated_d")
     with pytest.raises(InputError, match="put 'simulated' into the dataset's name"):
-        study.validated(config)
+        validate.validated(config)
 
 
 def test_other_weights_at_the_same_path_have_another_id(tmp_path):
     encoder = {"kind": "alphagenome", "weights": {"path": str(tmp_path)}}
     (tmp_path / "manifest.ocdbt").write_bytes(b"one")
-    first = study.weights_id(encoder)
+    first = jobs.weights_id(encoder)
     (tmp_path / "manifest.ocdbt").write_bytes(b"two")
-    assert len({first, study.weights_id(encoder), study.weights_id({"kind": "onehot"})}) == 3
+    assert len({first, jobs.weights_id(encoder), jobs.weights_id({"kind": "onehot"})}) == 3
 
 
 @pytest.mark.parametrize(
@@ -169,30 +169,30 @@ def test_a_mode_that_the_construct_does_not_allow_is_refused(mode, layout, messa
     config["constructs"]["c"]["layout"] = layout
     config["models"][0]["augmentations"] = [mode]
     with pytest.raises(InputError, match=message):
-        study.validated(config)
+        validate.validated(config)
 
 
 def test_jobs_that_train_together_share_all_but_seed_and_last_step():
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16", "boda-sum-32"]
     config["heads"] = {"boda-max-16": {"epochs": 3}}
-    groups = [{(run.head, run.seed) for run in group} for group in study.together(study.validated(config))]
+    groups = [{(run.head, run.seed) for run in group} for group in runs.together(validate.validated(config))]
     assert all({seed for _, seed in group} == {1, 2} for group in groups)
     heads = sorted(tuple(sorted({head for head, _ in group})) for group in groups)
     assert heads == [("boda-center-16",), ("boda-max-16",), ("boda-sum-16",), ("boda-sum-32",)]
     del config["heads"]
-    groups = [{run.head for run in group} for group in study.together(study.validated(config))]
+    groups = [{run.head for run in group} for group in runs.together(validate.validated(config))]
     assert {"boda-sum-16", "boda-max-16"} in groups
 
 
 def test_rules_that_train_together_have_names_of_their_heads_and_know_their_places():
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16"]
-    checked = study.validated(config)
-    rules = study.rules_together(checked)
+    checked = validate.validated(config)
+    rules = runs.rules_together(checked)
     assert set(rules) == {"train_together_boda_max_16_and_boda_sum_16", "train_together_boda_center_16"}
     assert sorted(run.folder for groups in rules.values() for group in groups for run in group) == sorted(
-        run.folder for run in study.runs(checked) if run.head
+        run.folder for run in runs.runs(checked) if run.head
     )
     run = rules["train_together_boda_center_16"][0][0]
     assert run.at(run.views) == run
@@ -211,7 +211,7 @@ def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
     expected = [
         ("encoders.b.weights.path", "gone"), ("baselines.e.weights.path", "lost/x"), ("tapt.f.start.path", "away"),
     ]  # fmt: skip
-    assert study.missing_weights(sections) == expected
+    assert jobs.missing_weights(sections) == expected
 
 
 @pytest.mark.parametrize(
@@ -225,18 +225,18 @@ def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
 def test_a_key_that_occurs_twice_in_a_study_is_named(tmp_path, text, message):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
-        study.refuse_repeated_keys(tmp_path / "s.yaml")
+        schema.refuse_repeated_keys(tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "a: &x {b: 1}\nc: *x\n", "a: {b: 1}\nc: {b: 1}\n", "- a\n- a\n"])
 def test_other_yaml_passes(tmp_path, text):
     (tmp_path / "s.yaml").write_text(text)
-    study.refuse_repeated_keys(tmp_path / "s.yaml")
+    schema.refuse_repeated_keys(tmp_path / "s.yaml")
 
 
 def test_the_studies_of_the_project_name_no_key_twice(root):
     for path in (root / "config").rglob("*.yaml"):
-        study.refuse_repeated_keys(path)
+        schema.refuse_repeated_keys(path)
 
 
 def test_other_weights_of_equal_size_are_other_weights(tmp_path):
@@ -245,7 +245,7 @@ def test_other_weights_of_equal_size_are_other_weights(tmp_path):
     for content in (b"one", b"two"):
         (tmp_path / "model.safetensors").write_bytes(content)
         os.utime(tmp_path / "model.safetensors", ns=(0, len(ids)))
-        ids.add(study.weights_id(encoder))
+        ids.add(jobs.weights_id(encoder))
     assert len(ids) == 2
     os.utime(tmp_path / "model.safetensors", ns=(0, 7))
-    assert study.weights_id(encoder) in ids  # copied or touched, but the same
+    assert jobs.weights_id(encoder) in ids  # copied or touched, but the same

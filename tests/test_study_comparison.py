@@ -5,8 +5,9 @@ import copy
 import pytest
 from test_study import MINIMAL
 
-from s2f import study, study_comparison, summary
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.evaluation import markdown
+from s2f.study import comparison, jobs, runs, schema, validate
 
 
 def with_kfold(**changes):
@@ -17,32 +18,32 @@ def with_kfold(**changes):
 
 
 def test_a_kfold_stands_for_its_folds():
-    checked = study.validated(with_kfold(inner=0.2))
+    checked = validate.validated(with_kfold(inner=0.2))
     folds = ["cv3-fold0", "cv3-fold1", "cv3-fold2"]
     assert list(checked["splits"]) == ["chromosome", *folds]
     assert checked["splits"]["cv3-fold1"] == {
         "kind": "kfold", "folds": 3, "by": "chromosome", "inner": 0.2, "seed": 0, "fold": 1,
     }  # fmt: skip
     assert checked["datasets"]["simulated_d"]["splits"] == [*folds, "chromosome"]
-    assert {run.split for run in study.runs(checked)} == {*folds, "chromosome"}
-    assert study_comparison.families(checked, "simulated_d") == {"cv3": folds}
-    assert study_comparison.families_and_splits(checked, "simulated_d") == ["cv3", "chromosome"]
-    spec = study_comparison.comparison_spec(checked, "results")["datasets"]["simulated_d"]
+    assert {run.split for run in runs.runs(checked)} == {*folds, "chromosome"}
+    assert comparison.families(checked, "simulated_d") == {"cv3": folds}
+    assert comparison.families_and_splits(checked, "simulated_d") == ["cv3", "chromosome"]
+    spec = comparison.comparison_spec(checked, "results")["datasets"]["simulated_d"]
     assert spec["folds"] == {"cv3": folds} and list(spec["panels"]) == [*folds, "chromosome"]
     assert spec["panels"]["cv3-fold2"]["chromosome"]["path"] == "results/simulated_d/panels/cv3-fold2/chromosome.tsv"
-    assert study.modules_of_split(checked, "cv3-fold0") == ["s2f.folds"]
-    assert study.split_seed({**checked, "seed": 7}, "cv3-fold0") == 7
+    assert jobs.modules_of_split(checked, "cv3-fold0") == ["s2f.splits.kinds.kfold"]
+    assert jobs.split_seed({**checked, "seed": 7}, "cv3-fold0") == 7
 
 
 def test_single_folds_have_no_mean():
     config = with_kfold()
     config["datasets"]["simulated_d"]["splits"] = ["cv3-fold1"]
-    checked = study.validated(config)
+    checked = validate.validated(config)
     assert checked["datasets"]["simulated_d"]["splits"] == ["cv3-fold1"]
-    assert study_comparison.families(checked, "simulated_d") == {}
-    assert study_comparison.families_and_splits(checked, "simulated_d") == ["cv3-fold1"]
+    assert comparison.families(checked, "simulated_d") == {}
+    assert comparison.families_and_splits(checked, "simulated_d") == ["cv3-fold1"]
     config["datasets"]["simulated_d"]["splits"] = ["cv3-fold1", "cv3"]
-    assert len(study.validated(config)["datasets"]["simulated_d"]["splits"]) == 3
+    assert len(validate.validated(config)["datasets"]["simulated_d"]["splits"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -60,16 +61,16 @@ def test_bad_folds_are_refused(change, message):
     config = with_kfold()
     change(config)
     with pytest.raises(InputError, match=message):
-        study.validated(config)
+        validate.validated(config)
 
 
 def test_limited_training_rows_are_drawn_with_the_seed_of_the_study():
     config = copy.deepcopy(MINIMAL) | {"seed": 7}
-    assert study.split_seed(study.validated(config), "chromosome") == 0
-    for kind in study.kinds("splits"):
-        assert "train_rows" in study.schema(f"splits/{kind}")["properties"]
+    assert jobs.split_seed(validate.validated(config), "chromosome") == 0
+    for kind in schema.kinds("splits"):
+        assert "train_rows" in schema.schema(f"splits/{kind}")["properties"]
     config["splits"]["chromosome"]["train_rows"] = 100
-    assert study.split_seed(study.validated(config), "chromosome") == 7
+    assert jobs.split_seed(validate.validated(config), "chromosome") == 7
 
 
 def classification(**baselines):
@@ -81,26 +82,26 @@ def classification(**baselines):
 
 
 def test_baselines_are_refused_on_a_task_they_do_not_do():
-    assert study.validated(classification(mean="mean", words="kmer_logistic", gc="gc"))
+    assert validate.validated(classification(mean="mean", words="kmer_logistic", gc="gc"))
     with pytest.raises(
         InputError,
         match=r"baselines\.ridge: kind kmer_ridge does regression only, and dataset 'simulated_d' is a class",
     ):
-        study.validated(classification(ridge="kmer_ridge"))
+        validate.validated(classification(ridge="kmer_ridge"))
     with pytest.raises(InputError, match=r"baselines\.m: kind malinois does regression only"):
-        study.validated(classification(m="malinois"))
+        validate.validated(classification(m="malinois"))
     for kind in ("kmer_logistic", "gc"):
         config = classification(b=kind)
         config["datasets"]["simulated_d"]["task"] = "regression"
         with pytest.raises(InputError, match=f"baselines.b: kind {kind} does classification only, and dataset"):
-            study.validated(config)
+            validate.validated(config)
 
 
 def test_tasks_are_of_kinds_that_exist():
-    assert set(study_comparison.ONE_TASK) <= set(study.kinds("baselines"))
-    assert set(study_comparison.FLOORS) <= set(study.kinds("baselines"))
-    checked = study.validated(classification(mean="mean", words="kmer_logistic", gc="gc"))
-    assert study_comparison.floors(checked) == ["mean", "words", "gc"]
+    assert set(comparison.ONE_TASK) <= set(schema.kinds("baselines"))
+    assert set(comparison.FLOORS) <= set(schema.kinds("baselines"))
+    checked = validate.validated(classification(mean="mean", words="kmer_logistic", gc="gc"))
+    assert comparison.floors(checked) == ["mean", "words", "gc"]
 
 
 def with_series(**second):
@@ -111,13 +112,13 @@ def with_series(**second):
 
 
 def test_a_series_and_its_splits():
-    checked = study.validated(with_series() | {"comparison": {"against": "mean"}})
-    assert study_comparison.series(checked) == {"s": ["simulated_d", "simulated_e"]}
-    assert study_comparison.across_spec(checked)["series"]["s"] == {
+    checked = validate.validated(with_series() | {"comparison": {"against": "mean"}})
+    assert comparison.series(checked) == {"s": ["simulated_d", "simulated_e"]}
+    assert comparison.across_spec(checked)["series"]["s"] == {
         "datasets": ["simulated_d", "simulated_e"], "splits": ["cv3", "chromosome"], "baseline": "mean",
         "simulated": True,
     }  # fmt: skip
-    assert study_comparison.series(study.validated(MINIMAL)) == {}
+    assert comparison.series(validate.validated(MINIMAL)) == {}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_unlike_datasets_are_no_series(second, message):
     config = with_series(**second)
     config["models"] = [{"baselines": ["mean"]}]
     with pytest.raises(InputError, match=message):
-        study.validated(config)
+        validate.validated(config)
 
 
 def eclip(negatives, **changes):
@@ -159,12 +160,12 @@ def of_peaks(datasets):
 def test_a_series_counts_each_protein_once():
     twice = {"a": eclip("flank", series="s"), "b": eclip("dinucleotide_shuffle", series="s")}
     with pytest.raises(InputError, match="'a' and 'b' have the same peaks: a series counts each protein once"):
-        study.validated(of_peaks(twice))
+        validate.validated(of_peaks(twice))
 
 
 def test_negatives_are_told_and_rna_has_one_strand():
-    spec = study_comparison.comparison_spec(study.validated(of_peaks({"a": eclip("dinucleotide_shuffle")})), "results")
+    spec = comparison.comparison_spec(validate.validated(of_peaks({"a": eclip("dinucleotide_shuffle")})), "results")
     assert spec["datasets"]["a"]["negatives"] == "dinucleotide_shuffle"
-    assert "made from the positives" in summary._measured("dinucleotide_shuffle")
+    assert "made from the positives" in markdown._measured("dinucleotide_shuffle")
     with pytest.raises(InputError, match=r"datasets\.a\.strand_rule: expected forward"):
-        study.validated(of_peaks({"a": eclip("flank", strand_rule="mean")}))
+        validate.validated(of_peaks({"a": eclip("flank", strand_rule="mean")}))

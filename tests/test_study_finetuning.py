@@ -5,9 +5,9 @@ import copy
 import pytest
 import yaml
 
-from s2f import study
-from s2f.files import InputError
-from s2f.language_model.finetuning import Settings
+from s2f.baselines._lamar_finetuning import Settings
+from s2f.common.errors import InputError
+from s2f.study import jobs, validate
 
 STUDY = {
     "study": "t",
@@ -31,7 +31,7 @@ def changed(**more):
 
 
 def test_defaults_of_the_schema_are_those_of_the_library():
-    filled = study.options(study.validated(STUDY)["baselines"]["tuned"])
+    filled = jobs.options(validate.validated(STUDY)["baselines"]["tuned"])
     assert Settings.from_spec(filled) == Settings()
     assert set(filled) == set(Settings.__dataclass_fields__)
 
@@ -49,7 +49,7 @@ def test_defaults_of_the_schema_are_those_of_the_library():
 )
 def test_what_is_refused(more, message):
     with pytest.raises(InputError, match=message):
-        study.validated(changed(**more))
+        validate.validated(changed(**more))
 
 
 def test_every_key_has_a_description(root):

@@ -6,8 +6,9 @@ import pytest
 from parsed_workflow import parsed_workflow
 from snakemake.exceptions import WorkflowError
 
-from s2f import study, study_interpretation
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.study import interpretation, runs, validate
+from s2f.study.jobs import options
 
 HEAD = "one/no_shift/boda-mean-8"
 
@@ -33,8 +34,8 @@ def config(*entries, **dataset):
 
 
 def jobs(*entries):
-    checked = study.validated(config(*entries))
-    return study_interpretation.jobs(checked, study.runs(checked))
+    checked = validate.validated(config(*entries))
+    return interpretation.jobs(checked, runs.runs(checked))
 
 
 def test_nothing_is_explained_by_default():
@@ -58,11 +59,11 @@ def test_seed_models_and_panels_can_be_chosen():
 
 
 def test_truth_is_asked_where_it_is_known():
-    checked = study.validated(config({"panel": "id", "models": ["ridge"]}))
-    assert len(study_interpretation.judged(checked, study.runs(checked))) == 1
-    spec = study_interpretation.truth_spec(checked, study.runs(checked), study.options)
+    checked = validate.validated(config({"panel": "id", "models": ["ridge"]}))
+    assert len(interpretation.judged(checked, runs.runs(checked))) == 1
+    spec = interpretation.truth_spec(checked, runs.runs(checked), options)
     assert spec["simulated"]["kind"] == "simulated" and "seed" in spec["simulated"]["spec"]
-    assert study_interpretation.unit_of(checked, "simulated") == "log2FC (RNA/DNA)"
+    assert interpretation.unit_of(checked, "simulated") == "log2FC (RNA/DNA)"
 
 
 @pytest.mark.parametrize(
@@ -87,23 +88,23 @@ def test_truth_is_asked_where_it_is_known():
 )
 def test_mistakes_are_named(entries, message):
     with pytest.raises(InputError, match=message):
-        study.validated(config(*entries))
+        validate.validated(config(*entries))
 
 
 def test_only_what_is_judged_is_told_to_the_judge():
     asked = config({"panel": "id", "datasets": ["simulated_b"], "models": ["ridge"]})
     asked["datasets"]["simulated_b"] = asked["datasets"]["simulated"]
-    checked = study.validated(asked)
-    assert list(study_interpretation.truth_spec(checked, study.runs(checked), study.options)) == ["simulated_b"]
+    checked = validate.validated(asked)
+    assert list(interpretation.truth_spec(checked, runs.runs(checked), options)) == ["simulated_b"]
 
 
 def test_what_no_entry_asks_for_is_named():
-    checked = study.validated(config({"panel": "id", "models": ["ridge"]}))
-    assert study_interpretation.entry_of(checked, "simulated", "id") is checked["interpretation"][0]
+    checked = validate.validated(config({"panel": "id", "models": ["ridge"]}))
+    assert interpretation.entry_of(checked, "simulated", "id") is checked["interpretation"][0]
     with pytest.raises(InputError, match="no entry explains panel 'snv' of 'simulated'; add one to the study"):
-        study_interpretation.entry_of(checked, "simulated", "snv")
+        interpretation.entry_of(checked, "simulated", "snv")
     with pytest.raises(InputError, match=r"the study has no run simulated/s/ridge/seed7; add its model or seed"):
-        study_interpretation.run_of({run.folder: run for run in study.runs(checked)}, "simulated/s/ridge/seed7")
+        interpretation.run_of({run.folder: run for run in runs.runs(checked)}, "simulated/s/ridge/seed7")
 
 
 def test_files_wanted_by_name_end_with_a_message(root):
@@ -120,4 +121,4 @@ def test_files_wanted_by_name_end_with_a_message(root):
 
 def test_a_motif_is_for_a_classification():
     with pytest.raises(InputError, match=r"datasets.simulated.motif: is for a classification"):
-        study.validated(config(motif="ACTAAC"))
+        validate.validated(config(motif="ACTAAC"))

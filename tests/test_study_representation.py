@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
-from s2f import study, study_representation
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.study import representation, runs, validate
 
 STUDY = {
     "study": "t",
@@ -33,35 +33,35 @@ ENTRY = {"encoders": ["lamar.layer04"], "panel": "id"}
 
 def checked(maps=None, **sections):
     own = {"dependency_maps": maps} if maps else {}
-    return study.validated(copy.deepcopy({**STUDY, **own, **sections}))
+    return validate.validated(copy.deepcopy({**STUDY, **own, **sections}))
 
 
 def test_maps_of_every_dataset_and_split_that_has_the_panel():
-    found = study_representation.dependency_maps(checked([ENTRY]))
+    found = representation.dependency_maps(checked([ENTRY]))
     assert sorted(found) == [
         f"simulated_{dataset}/{split}/dependency_maps/lamar.layer04/id"
         for dataset in "ab"
         for split in ("chromosome", "random")
     ]
     assert all(maps.rows == 3 and list(maps.places) == [1, 2, 3] and maps.ids == () for maps in found.values())
-    found = study_representation.dependency_maps(checked([{**ENTRY, "panel": "other", "ids": ["x"]}]))
+    found = representation.dependency_maps(checked([{**ENTRY, "panel": "other", "ids": ["x"]}]))
     assert {maps.dataset for maps in found.values()} == {"simulated_b"}
     assert all(list(maps.places) == [1] and maps.ids == ("x",) for maps in found.values())
-    assert study_representation.dependency_maps(checked()) == {}
+    assert representation.dependency_maps(checked()) == {}
 
 
 def test_maps_that_no_entry_asks_for_are_named():
-    found = study_representation.dependency_maps(checked([ENTRY]))
+    found = representation.dependency_maps(checked([ENTRY]))
     stem = next(iter(found))
-    assert study_representation.maps_of(found, stem) is found[stem]
+    assert representation.maps_of(found, stem) is found[stem]
     with pytest.raises(InputError, match="dependency_maps: no entry asks for a/b; add one to the study"):
-        study_representation.maps_of(found, "a/b")
+        representation.maps_of(found, "a/b")
 
 
 def test_isoscores_of_the_encoders_named_or_of_the_models():
     def of(**sections):
         own = checked(**sections)
-        return study_representation.isoscores(own, study.runs(own))
+        return representation.isoscores(own, runs.runs(own))
 
     assert of() == of(isoscore={}) == {"simulated_a": ["kmer"]}
     every = ["lamar.layer02", "kmer"]

@@ -4,9 +4,9 @@ import copy
 
 import pytest
 
-from s2f import study, study_tapt
-from s2f.files import InputError
+from s2f.common.errors import InputError
 from s2f.language_model import configuration
+from s2f.study import language_model, runs, schema, validate
 
 STUDY = {
     "study": "t",
@@ -41,15 +41,15 @@ def changed(*keys_and_value):
 
 
 def test_a_study_with_adapted_weights_is_valid():
-    valid = study.validated(STUDY)
+    valid = validate.validated(STUDY)
     assert valid["tapt"]["adapted"]["start"] == {"random": 0}
     assert not valid["tapt"]["adapted"]["transductive"]
 
 
 def test_layers_are_those_of_the_configuration():
-    sizes = {size: configuration.SIZES[size]["num_hidden_layers"] for size in study_tapt.LAYERS}
-    assert sizes == study_tapt.LAYERS
-    assert set(study.schema("encoders/lamar")["properties"]["size"]["enum"]) == set(sizes)
+    sizes = {size: configuration.SIZES[size]["num_hidden_layers"] for size in language_model.LAYERS}
+    assert sizes == language_model.LAYERS
+    assert set(schema.schema("encoders/lamar")["properties"]["size"]["enum"]) == set(sizes)
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_layers_are_those_of_the_configuration():
 )
 def test_what_would_leak_or_mislead_is_refused(change, message):
     with pytest.raises(InputError, match=message):
-        study.validated(changed(*change))
+        validate.validated(changed(*change))
 
 
 def test_transductive_use_is_allowed_when_it_is_said():
     other = changed("models", 0, "datasets", ["simulated_b"])
     other["tapt"]["adapted"]["transductive"] = True
-    assert {run.dataset for run in study.runs(study.validated(other))} == {"simulated_b"}
+    assert {run.dataset for run in runs.runs(validate.validated(other))} == {"simulated_b"}
 
 
 def test_no_dataset_may_take_the_place_of_other_results():
@@ -89,4 +89,4 @@ def test_no_dataset_may_take_the_place_of_other_results():
         "source": {"kind": "table", "files": {"rows": "x"}, "columns": {"sequence": "s", "label": "l"}},
     }
     with pytest.raises(InputError, match=r"datasets\.tapt: results/tapt holds other results"):
-        study.validated(reserved)
+        validate.validated(reserved)

@@ -13,16 +13,18 @@ import optax
 import pandas as pd
 import pytest
 
-from s2f import augmentation, checkpoint, examples, heads
-from s2f import epochs as epochs_module
-from s2f.checkpoint import read_record, write_record
-from s2f.epochs import Data, Epochs
-from s2f.examples import Examples
-from s2f.files import InputError
-from s2f.heads.layers import matmul, norm_linear
-from s2f.predictions import Diverged
-from s2f.training import Head, TrainingSpec, predict, train_heads
-from s2f.weights import load_head, save_head
+from s2f.common.errors import InputError
+from s2f.heads import augmentations, examples, networks
+from s2f.heads import epochs as epochs_module
+from s2f.heads.epochs import Data, Epochs
+from s2f.heads.examples import Examples
+from s2f.heads.networks.layers import matmul, norm_linear
+from s2f.heads.trained_head import Head, predict
+from s2f.heads.training import TrainingSpec, train_heads
+from s2f.heads.weights import load_head, save_head
+from s2f.models import checkpoint
+from s2f.models.checkpoint import read_record, write_record
+from s2f.models.validation import Diverged
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -52,11 +54,11 @@ def close(one, other, atol):
 def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
     """The reference knows nothing of plans, scans, donation, padding, or of `norm_linear`."""
     data, dropout = rows(), 0.2
-    parameters, _ = heads.build(slug, dropout).init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
+    parameters, _ = networks.build(slug, dropout).init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
     # a norm that does something, so that a wrong gradient of its scale or offset shows
     parameters["norm"] = {"scale": jnp.linspace(0.5, 2, 8), "offset": jnp.linspace(-1, 1, 8)}
     optimiser = optax.adamw(1e-3, weight_decay=1e-2)
-    epochs = Epochs(heads.build(slug, dropout), optimiser, augmentation.build(NO_SHIFT), 32, views=2)
+    epochs = Epochs(networks.build(slug, dropout), optimiser, augmentations.build(NO_SHIFT), 32, views=2)
     low = jnp.zeros(203, jnp.int32)
     table, index = data.on_device()
     device = Data(jnp.asarray(data.labels), low, low, table, index)
@@ -120,8 +122,8 @@ def plain(slug, parameters, key, x, dropout):
 def test_streamed_epochs_equal_resident_ones(monkeypatch):
     """A limit of a few kilobytes: blocks of two steps, the last one short; validation from the file too."""
     monkeypatch.setattr(examples, "BLOCK_BYTES", 1)
-    monkeypatch.setattr("s2f.epochs.BLOCK_BYTES", 2 * 2 * 32 * 3 * 8 * 4)
-    monkeypatch.setattr("s2f.training.BLOCK_BYTES", 1)
+    monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 2 * 2 * 32 * 3 * 8 * 4)
+    monkeypatch.setattr("s2f.heads.training.BLOCK_BYTES", 1)
     spec = TrainingSpec(batch_size=32, epochs=3)
     for mode in (NO_SHIFT, {"kind": "random_rc"}):
         resident, streamed = (
@@ -250,9 +252,9 @@ def test_constant_validation_predictions_are_an_error():
 
 @pytest.mark.parametrize("n", [1, 7, 1024, 1025])
 def test_prediction_depends_neither_on_the_batch_nor_on_the_place_of_the_table(n, monkeypatch):
-    monkeypatch.setattr("s2f.training.BLOCK_BYTES", 1)
+    monkeypatch.setattr("s2f.heads.training.BLOCK_BYTES", 1)
     data = rows(1100)
-    network = heads.build(SLUG, 0.0)
+    network = networks.build(SLUG, 0.0)
     variables = network.init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
     whole, _ = network.apply(*variables, None, data.tables[0][:n], is_training=False)
     for table in (data.tables[0], jnp.asarray(data.tables[0])):
@@ -271,7 +273,7 @@ ROWS = pd.DataFrame({"row_id": ["a"], "sequence": ["ACGT"], "label": [1.0]})
 
 @pytest.fixture
 def saved(tmp_path):
-    network = heads.build(SLUG, 0.0)
+    network = networks.build(SLUG, 0.0)
     variables = network.init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
     save_head(tmp_path, variables)
     write_record(tmp_path, {"train": ROWS, "val": ROWS}, ("numpy",), **RECORD)
@@ -287,7 +289,7 @@ def test_a_saved_head_comes_back_bit_by_bit(saved):
 
 
 def test_a_head_for_another_number_of_tokens_is_refused(saved, tmp_path):
-    network = heads.build("boda-flatten-16-16", 0.0)
+    network = networks.build("boda-flatten-16-16", 0.0)
     folder = tmp_path / "flat"
     folder.mkdir()
     save_head(folder, network.init(jax.random.key(0), jnp.zeros((1, 128, 8)), is_training=False))

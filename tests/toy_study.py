@@ -5,12 +5,13 @@ import copy
 import numpy as np
 import pandas as pd
 
-from s2f.comparison import Comparison, compare
-from s2f.files import write_table
-from s2f.metrics import measure
-from s2f.predictions import prediction_table
-from s2f.rows import canonical, write_rows
-from s2f.summary import markdown
+from s2f.common.tables import write_table
+from s2f.evaluation.comparison import compare
+from s2f.evaluation.markdown import markdown
+from s2f.evaluation.measure import measure
+from s2f.evaluation.measured_runs import Comparison
+from s2f.models.predictions import prediction_table
+from s2f.rows.canonical import canonical, write_rows
 
 KINDS = {"id": "rows", "snv": "pairs"}
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from s2f import baselines
-from s2f.files import InputError
+from s2f.common.errors import InputError
 
 
 def test_kinds_are_found_and_loaded_by_name():

@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from s2f import baselines, dna
+from s2f import baselines
 from s2f.baselines import gc, kmer_logistic, kmer_ridge
-from s2f.files import InputError
-from s2f.predictions import auroc
+from s2f.common.errors import InputError
+from s2f.models.validation import auroc
+from s2f.sequences import dna
 
 
 def random_rows(count, seed=0, motif="ACTAAC", length=40):

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
-from s2f import dna
 from s2f.baselines import kmer_ridge
-from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.common.errors import InputError
+from s2f.models.validation import pearson
+from s2f.sequences import dna
 
 dna_text = st.text("ACGTN", min_size=1, max_size=30)
 

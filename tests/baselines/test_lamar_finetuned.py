@@ -11,12 +11,14 @@ import safetensors.torch
 import torch
 import transformers
 
-from s2f import dna, rows
 from s2f.baselines import lamar_finetuned, read_details
-from s2f.construct import Construct
-from s2f.files import InputError, write_table
+from s2f.common.errors import InputError
+from s2f.common.tables import write_table
 from s2f.language_model import configuration, folder, loading
-from s2f.predictions import auroc
+from s2f.models.validation import auroc
+from s2f.rows import canonical
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 CONSTRUCT = Construct(24, "", "")
@@ -40,7 +42,7 @@ def random_rows(count, seed=0, length=24):
         for place in (random.integers(0, 8), random.integers(12, 20)):
             codes[row, place : place + 4] = dna.encode("TGAT")
     table = {"row_id": [f"r{i}" for i in range(count)], "sequence": [dna.decode(c) for c in codes], "label": labels}
-    return rows.canonical(pd.DataFrame(table), "synthetic", "classification")
+    return canonical.canonical(pd.DataFrame(table), "synthetic", "classification")
 
 
 def trained(directory, train=None, val=None, seed=3, construct=CONSTRUCT, **more):
@@ -252,7 +254,7 @@ def test_loading_is_strict(tmp_path):
 @pytest.mark.slow
 def test_programs_train_and_predict(tmp_path, root):
     table = random_rows(60)
-    rows.write_rows(tmp_path / "rows.parquet", table)
+    canonical.write_rows(tmp_path / "rows.parquet", table)
     parts = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     write_table(tmp_path / "split.tsv", pd.DataFrame({"row_id": table["row_id"], "split": parts, "reason": ""}))
     panel = pd.DataFrame({"row_id": table["row_id"][50:], "group": table["row_id"][50:]})

@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from s2f import dna
 from s2f.baselines import malinois
 from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length, oriented
-from s2f.construct import Construct
-from s2f.files import InputError
-from s2f.predictions import Diverged, pearson
+from s2f.common.errors import InputError
+from s2f.models.validation import Diverged, pearson
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 CELLS = ("K562", "HepG2", "SKNSH")
 NARROW = {

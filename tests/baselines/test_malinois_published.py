@@ -13,9 +13,9 @@ import torch
 
 from s2f.baselines import malinois, malinois_published
 from s2f.baselines._malinois_network import Malinois
-from s2f.construct import Construct
-from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.common.errors import InputError
+from s2f.models.validation import pearson
+from s2f.sequences.constructs import Construct
 
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
 SETTINGS = malinois.Settings(outputs=malinois_published.OUTPUTS)

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2f import dna, encoders
-from s2f.encoders import _alphagenome_network, alphagenome
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.embeddings.encoders import _alphagenome_network, alphagenome
+from s2f.sequences import dna
 
 SIZES = ["tiny", pytest.param("full", marks=pytest.mark.slow)]
 LENGTHS = [600, 200, *(pytest.param(length, marks=pytest.mark.slow) for length in (256, 512))]

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from s2f import encoders
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
 
 
 def test_kinds_are_the_modules_of_the_package():

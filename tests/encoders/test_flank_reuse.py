@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, encoders
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
-from s2f.encoders import _flank_reuse, alphagenome
+from s2f.embeddings import encoders
+from s2f.embeddings.encoders import _flank_reuse, alphagenome
+from s2f.sequences import dna
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 TINY = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 4}
 STRANDS = ("forward", "reverse")

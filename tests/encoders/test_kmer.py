@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2f import dna, encoders
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.sequences import dna
 
 
 def by_hand(sequence, k):

@@ -7,12 +7,14 @@ import pytest
 import safetensors.torch
 import torch
 
-from s2f import dna, embedding, encoders
-from s2f.cache import open_cache
-from s2f.construct import Construct
-from s2f.encoders import lamar
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.embeddings import build as embedding
+from s2f.embeddings import encoders
+from s2f.embeddings.cache import open_cache
+from s2f.embeddings.encoders import lamar
 from s2f.language_model import configuration, loading, tokenizer
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 TOY = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
 

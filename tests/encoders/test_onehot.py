@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from s2f import dna, encoders
+from s2f.embeddings import encoders
+from s2f.sequences import dna
 
 
 def test_one_hot_of_each_letter():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from s2f import heads
-from s2f.files import InputError
-from s2f.heads import chip_cnn
-from s2f.heads.convolution import MOMENTUM, BatchNorm, convolve
+from s2f.common.errors import InputError
+from s2f.heads import networks
+from s2f.heads.networks import chip_cnn
+from s2f.heads.networks.convolution import MOMENTUM, BatchNorm, convolve
 
 
 def normal(*shape, seed=0):
@@ -18,7 +18,7 @@ def normal(*shape, seed=0):
 
 
 def init(x):
-    network = heads.build("chip-cnn", 0.1)
+    network = networks.build("chip-cnn", 0.1)
     return network, jax.jit(lambda key: network.init(key, x, is_training=False))(jax.random.key(0))
 
 
@@ -34,7 +34,7 @@ def close(one, other, atol=1e-5):
 )  # fmt: skip
 def test_parameter_counts_of_the_reference(tokens, channels, count):
     x = jax.ShapeDtypeStruct((1, tokens, channels), np.float32)
-    init = heads.build("chip-cnn", 0.1).init
+    init = networks.build("chip-cnn", 0.1).init
     parameters, state = jax.eval_shape(lambda key, x: init(key, x, is_training=False), jax.random.key(0), x)
     assert sum(a.size for a in jax.tree.leaves(parameters)) == count
     assert set(state) == {name for name in parameters if name.startswith("norm")}
@@ -136,7 +136,11 @@ def test_pools_drop_the_rest_and_biases_before_a_norm_stay_zero():
 
 
 def test_too_few_tokens_are_refused():
-    assert (heads.min_tokens("chip-cnn"), heads.min_tokens("linear-probe"), heads.min_tokens("boda-sum-8")) == (
+    assert (
+        networks.min_tokens("chip-cnn"),
+        networks.min_tokens("linear-probe"),
+        networks.min_tokens("boda-sum-8"),
+    ) == (
         32,
         1,
         1,

@@ -6,15 +6,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from s2f import heads
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.heads import networks
 
 SLUGS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 
 
 def init(slug, tokens=5, channels=1536, dropout=0.1):
     """(apply(parameters, key, x, is_training) -> (B,), parameters) of a head without state."""
-    network = heads.build(slug, dropout)
+    network = networks.build(slug, dropout)
     parameters, state = network.init(jax.random.key(0), jnp.zeros((1, tokens, channels)), is_training=False)
     assert state == {}
     return lambda parameters, *rest, **keys: network.apply(parameters, {}, *rest, **keys)[0], parameters
@@ -82,10 +82,10 @@ def test_center_ignores_the_other_tokens():
 
 def test_heads_are_float32():
     assert {a.dtype for a in jax.tree.leaves(init("boda-sum-512-512")[1])} == {np.dtype("float32")}
-    assert isinstance(heads.build("boda-sum-512-512", 0.1), hk.TransformedWithState)
+    assert isinstance(networks.build("boda-sum-512-512", 0.1), hk.TransformedWithState)
 
 
 @pytest.mark.parametrize("slug", ["boda-median-512-512", "boda-flatten", "boda-flatten-0", "encoder-dropout", "mlp"])
 def test_unknown_slugs_are_refused(slug):
     with pytest.raises(InputError, match="is unknown; known: boda-"):
-        heads.build(slug, 0.1)
+        networks.build(slug, 0.1)

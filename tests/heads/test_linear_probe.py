@@ -9,13 +9,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from s2f import heads
-from s2f.examples import Examples
-from s2f.training import TrainingSpec, predict, train_heads
+from s2f.heads import networks
+from s2f.heads.examples import Examples
+from s2f.heads.trained_head import predict
+from s2f.heads.training import TrainingSpec, train_heads
 
 
 def test_it_has_a_weight_per_channel_and_begins_at_zero():
-    network = heads.build("linear-probe", 0.1)
+    network = networks.build("linear-probe", 0.1)
     parameters, state = network.init(jax.random.key(0), jnp.zeros((1, 5, 8)), is_training=False)
     assert sum(a.size for a in jax.tree.leaves(parameters)) == 9 and not np.any(parameters["output"]["w"])
     assert set(state) == {"standard"}
@@ -23,7 +24,7 @@ def test_it_has_a_weight_per_channel_and_begins_at_zero():
 
 @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
 def test_statistics_are_those_of_all_rows_in_all_views(dtype, monkeypatch):
-    monkeypatch.setattr("s2f.heads.linear_probe.BLOCK_BYTES", 3 * 4 * 6 * 4)  # blocks of three rows
+    monkeypatch.setattr("s2f.heads.networks.linear_probe.BLOCK_BYTES", 3 * 4 * 6 * 4)  # blocks of three rows
     random = np.random.Generator(np.random.PCG64(0))
     tables = tuple((1000 + random.normal(size=(11, 4, 6))).astype(dtype) for _ in range(2))
     for table in tables:
@@ -31,10 +32,10 @@ def test_statistics_are_those_of_all_rows_in_all_views(dtype, monkeypatch):
     index = np.array([0, 3, 3, 3, 7, 10, 1], np.int32)
     means = np.concatenate([table[index].astype(np.float64).mean(1) for table in tables])
     scaler = StandardScaler().fit(means)
-    found = heads.fit("linear-probe", tables, index)["standard"]
+    found = networks.fit("linear-probe", tables, index)["standard"]
     np.testing.assert_allclose(found["mean"], scaler.mean_, rtol=1e-6)
     np.testing.assert_allclose(found["sd"], np.where(np.arange(6) == 2, 1.0, scaler.scale_), rtol=1e-4)
-    assert heads.fit("boda-sum-8", tables, index) == {}
+    assert networks.fit("boda-sum-8", tables, index) == {}
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -52,7 +53,7 @@ def test_it_comes_near_scikit_learn(task):
     (trained,) = train_heads(
         [("linear-probe", 1)], {"kind": "none"}, train, val, spec, report=lambda line: None, task=task
     )
-    ours = predict(heads.build("linear-probe", 0.0), trained.variables, table, parts[2])
+    ours = predict(networks.build("linear-probe", 0.0), trained.variables, table, parts[2])
     if task == "regression":
         assert np.corrcoef(ours, signal[2000:])[0, 1] > 0.98
         return

@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from s2f import dna, encoders, heads
-from s2f.checkpoint import write_record
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
-from s2f.interpretation.models import Scorer
-from s2f.weights import save_head
+from s2f.embeddings import encoders
+from s2f.heads import networks
+from s2f.heads.weights import save_head
+from s2f.interpretation.scorer import Scorer
+from s2f.models.checkpoint import write_record
+from s2f.sequences import dna
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 WINDOW = Construct(160, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
 BARE = Construct(40, "", "")
@@ -59,7 +61,7 @@ def head_on_disk(folder, spec, construct, slug, rule="mean"):
     encoder, folder = encoders.build(spec), Path(folder)
     tokens = encoder.tokens(construct.length)
     x = jnp.zeros((1, tokens, encoder.channels), jnp.float32)
-    variables = jax.jit(partial(heads.build(slug, 0.0).init, is_training=False))(jax.random.key(1), x)
+    variables = jax.jit(partial(networks.build(slug, 0.0).init, is_training=False))(jax.random.key(1), x)
     folder.mkdir()
     save_head(folder, variables)
     record(
@@ -73,7 +75,7 @@ def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean"):
     """A baseline trained on rows, as a checkpoint; its `predict`."""
     from s2f import baselines
     from s2f.baselines import read_details
-    from s2f.files import read_json
+    from s2f.common.files import read_json
 
     folder = Path(folder)
     folder.mkdir()

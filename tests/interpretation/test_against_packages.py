@@ -6,8 +6,9 @@ import torch
 from explained_models import WINDOW, baseline_on_disk, rows_of, some_inserts
 from test_models import NARROW
 
-from s2f import dna
-from s2f.interpretation import gradients, models, mutagenesis, one_hot_models
+from s2f.interpretation import gradients, mutagenesis, tangents
+from s2f.interpretation import scorer as models
+from s2f.sequences import dna
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -19,8 +20,8 @@ def both(tmp_path, monkeypatch):
     baseline_on_disk(tmp_path / "m", "malinois", WINDOW, NARROW, rows, rows, "forward")
     scorer, kept = models.load(tmp_path / "m"), []
     with monkeypatch.context() as patch:
-        patch.setattr(one_hot_models, "_of_torch", lambda network, device: kept.append(network))
-        one_hot_models.malinois(tmp_path / "m", scorer.record, WINDOW)
+        patch.setattr(tangents, "_of_torch", lambda network, device: kept.append(network))
+        tangents.malinois(tmp_path / "m", scorer.record, WINDOW)
 
     class Module(torch.nn.Module):
         def __init__(self):

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f.files import InputError
-from s2f.interpretation import dependency_map, planted_pairs
+from s2f.common.errors import InputError
 from s2f.language_model import configuration, folder, loading, tapt, tokenizer
-from s2f.sources import simulated_rbp
+from s2f.representation import dependency_map, planted_pairs
+from s2f.rows.sources import simulated_rbp
 
 TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 # as in tests/language_model/golden_lamar.py

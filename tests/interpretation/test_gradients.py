@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from explained_models import HEADS, formula, head_on_disk, linear, rows_of, some_inserts
 
-from s2f import dna
-from s2f.files import InputError
-from s2f.interpretation import attributions, gradients, models
+from s2f.common.errors import InputError
+from s2f.interpretation import attributions, gradients
+from s2f.interpretation import scorer as models
+from s2f.sequences import dna
 
 WEIGHTS = np.random.default_rng(0).normal(size=(12, 4))
 CODES = some_inserts(1, 12)[0]

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from explained_models import HEADS, head_on_disk
 
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
-from s2f.files import write_table
+from s2f.common.tables import write_table
 from s2f.interpretation import attributions
-from s2f.rows import canonical, write_rows
-from s2f.sources import simulated
+from s2f.rows.canonical import canonical, write_rows
+from s2f.rows.sources import simulated
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 pytestmark = pytest.mark.slow
 SPEC = {"rows": 60, "seed": 1}

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 import isoscore as program
 import plot_isoscore
-from s2f import embedding, files
-from s2f.construct import Construct
-from s2f.encoders import Encoder
-from s2f.files import InputError
-from s2f.interpretation import isoscore
+from s2f.common import files, tables
+from s2f.common.errors import InputError
+from s2f.embeddings import build as embedding
+from s2f.embeddings.encoders import Encoder
+from s2f.representation import isoscore
+from s2f.sequences.constructs import Construct
 
 R = np.random.RandomState  # the stream of the golden clouds
 A = R(0).standard_normal((1000, 16))
@@ -243,9 +244,9 @@ def test_programs_write_table_and_picture(tmp_path, monkeypatch):
     monkeypatch.setattr(program, "keep_to_share", lambda threads, gpus: None)
     out, picture = tmp_path / "isoscore.tsv", tmp_path / "isoscore.png"
     call(monkeypatch, program, "--caches", *paths, "--levels", "pooled", "tokens", "--threads", 1, "--out", out)
-    table = files.read_table(out, isoscore.COLUMNS)
+    table = tables.read_table(out, isoscore.COLUMNS)
     assert table["encoder"].tolist() == ["a", "a", "b", "b", "c", "c"]
-    assert files.numbers(table, "isoscore", out).isna().tolist() == [False] * 4 + [True] * 2
+    assert tables.numbers(table, "isoscore", out).isna().tolist() == [False] * 4 + [True] * 2
     call(monkeypatch, plot_isoscore, "--table", out, "--title", "toy", "--out", picture)
     assert matplotlib.image.imread(picture).std() > 0.05
     header = out.read_text().splitlines()[0]

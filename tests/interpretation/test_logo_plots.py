@@ -7,13 +7,14 @@ from explained_models import linear, rows_of, some_inserts
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from s2f import dna, logo_plots
 from s2f.interpretation import attributions, mutagenesis
+from s2f.plots import interpretation
+from s2f.sequences import dna
 
 
 def test_letters_are_as_high_as_their_numbers():
     axes = Figure().subplots()
-    logo_plots.logo(axes, "ACGT", [1.0, -2.0, 0.0, 0.5])
+    interpretation.logo(axes, "ACGT", [1.0, -2.0, 0.0, 0.5])
     boxes = [path.get_extents() for path in axes.collections[0].get_paths()]
     assert len(boxes) == 3  # nothing where the number is 0
     np.testing.assert_allclose([(box.y0, box.y1) for box in boxes], [(0, 1), (-2, 0), (0, 0.5)], atol=1e-6)
@@ -25,7 +26,7 @@ def test_letters_are_as_high_as_their_numbers():
 def test_dots_mark_the_own_bases():
     codes = some_inserts(1, 12)[0]
     axes = Figure().subplots()
-    logo_plots.substitutions(axes, dna.decode(codes), np.ones((12, 4)), 1.0)
+    interpretation.substitutions(axes, dna.decode(codes), np.ones((12, 4)), 1.0)
     assert axes.lines[0].get_ydata().tolist() == codes.tolist()
     assert axes.images[0].get_array().shape == (4, 12)
 
@@ -45,7 +46,7 @@ def test_pictures_of_singles_and_pairs(tmp_path, method):
     attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, method, {}, 0, "log2FC"))
     stored, about = attributions.read(tmp_path / "a.h5")
     for name in ("one.png", "two.png"):
-        logo_plots.explained(tmp_path / name, stored, about, selection, "title")
+        interpretation.explained(tmp_path / name, stored, about, selection, "title")
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     image = imread(tmp_path / "one.png")
     assert image.shape[1] > 600 and image[..., :3].std() > 0.05
@@ -62,9 +63,9 @@ def test_a_picture_has_some_of_each_role(tmp_path, monkeypatch):
     attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, "saliency", {}, 0, "u"))
     drawn = []
     monkeypatch.setattr(
-        logo_plots, "save", lambda path, draw, *size: drawn.append(Figure(figsize=size)) or draw(drawn[0])
+        interpretation, "save", lambda path, draw, *size: drawn.append(Figure(figsize=size)) or draw(drawn[0])
     )
-    logo_plots.explained("x", *attributions.read(tmp_path / "a.h5"), selection, "title", most=2)
+    interpretation.explained("x", *attributions.read(tmp_path / "a.h5"), selection, "title", most=2)
     titles = [axes.get_title(loc="left").split(":")[0] for part in drawn[0].subfigs for axes in part.axes]
     assert titles == ["r0, top", "r1, top", "r6, bottom", "r7, bottom", "r0, ref", "r11, alt"]
     assert "5 of 12 sequences" in drawn[0].get_suptitle()

@@ -13,10 +13,12 @@ import pytest
 
 import measure_dependency_map
 import plot_dependency_map
-from s2f import files, map_plots, rows
-from s2f.files import InputError
-from s2f.interpretation import map_files, planted_pairs
-from s2f.sources import simulated_rbp
+from s2f.common import tables
+from s2f.common.errors import InputError
+from s2f.plots import dependency_map
+from s2f.representation import map_files, planted_pairs
+from s2f.rows import canonical as rows
+from s2f.rows.sources import simulated_rbp
 
 SOURCE = {"rows": 60, "length": 31, "seed": 2}
 
@@ -171,7 +173,7 @@ def test_program_measures_planted_pairs(tmp_path, monkeypatch):
     write(tmp_path / "maps.h5", simulated())
     arguments = ("--maps", tmp_path / "maps.h5", "--source", json.dumps(SOURCE), "--out", tmp_path / "pairs.tsv")
     call(monkeypatch, measure_dependency_map, *arguments)
-    table = files.read_table(tmp_path / "pairs.tsv", planted_pairs.COLUMNS)
+    table = tables.read_table(tmp_path / "pairs.tsv", planted_pairs.COLUMNS)
     assert len(table) == 36 and set(table["auprc"]) == {"1.0"}
 
 
@@ -193,10 +195,12 @@ def test_program_plots_one_map(tmp_path, monkeypatch):
 
 def test_picture_shows_pairs_letters_units_and_n(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(map_plots, "save", lambda path, draw, *size: seen.append((draw, size)))
+    monkeypatch.setattr(dependency_map, "save", lambda path, draw, *size: seen.append((draw, size)))
     for length in (31, 400):
         one = map_files.MappedSequence("r1", "ACGT" * 100, 1.0, painted(length, 4), None)
-        map_plots.dependency_map("x", one.__class__("r1", one.sequence[:length], 1.0, one.map, None), "title", "made")
+        dependency_map.dependency_map(
+            "x", one.__class__("r1", one.sequence[:length], 1.0, one.map, None), "title", "made"
+        )
     from matplotlib.figure import Figure
 
     for (draw, size), length in zip(seen, (31, 400), strict=True):
@@ -219,7 +223,7 @@ def test_program_maps_rows_of_a_panel(root, tmp_path):
     table = simulated()
     sheet = rows.canonical(table[[name for name in rows.COLUMNS if name in table]], "simulated", "classification")
     rows.write_rows(tmp_path / "rows.parquet", sheet)
-    files.write_table(tmp_path / "panel.tsv", sheet[["row_id", "group"]][10:])
+    tables.write_table(tmp_path / "panel.tsv", sheet[["row_id", "group"]][10:])
     spec = {"kind": "lamar", "size": "lamar-mini", "weights": {"random": 3}}
     arguments = {
         "--rows": tmp_path / "rows.parquet", "--task": "classification", "--panel": tmp_path / "panel.tsv",

@@ -20,11 +20,14 @@ from explained_models import (
 )
 from scipy.special import expit, logit
 
-from s2f import dna, encoders, heads
-from s2f.files import InputError
-from s2f.interpretation import models, one_hot_models
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.heads import networks
+from s2f.interpretation import scorer as models
+from s2f.interpretation import tangents
 from s2f.interpretation.methods import WITH_GRADIENT
 from s2f.language_model import configuration
+from s2f.sequences import dna
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -68,7 +71,7 @@ def test_score_is_the_prediction_for_the_whole_construct(tmp_path, name):
     codes = some_inserts(5)
     codes[1, 3] = dna.N_CODE  # an N has no gradient, but a score
     windows = construct.assemble([dna.decode(c) for c in codes])
-    encoder, network, expected = encoders.build(spec), heads.build(slug, 0.0), []
+    encoder, network, expected = encoders.build(spec), networks.build(slug, 0.0), []
     apply = jax.jit(partial(network.apply, is_training=False))
     for strand in (windows, dna.reverse_complement(windows))[: 1 + (rule == "mean")]:
         x = jnp.asarray(encoder.encode(strand), jnp.float32)
@@ -133,8 +136,8 @@ def test_fine_tuned_in_bfloat16_is_scored_as_it_predicts(tmp_path):
 
 
 def test_gradients_are_built_when_they_are_asked_for(tmp_path, monkeypatch):
-    built, own = [], one_hot_models.onehot
-    monkeypatch.setattr(one_hot_models, "onehot", lambda *arguments: built.append(1) or own(*arguments))
+    built, own = [], tangents.onehot
+    monkeypatch.setattr(tangents, "onehot", lambda *arguments: built.append(1) or own(*arguments))
     scorer, *_ = loaded(tmp_path, "onehot")
     scorer.score(some_inserts())
     scorer.needs_gradient()
@@ -146,7 +149,7 @@ def test_gradients_are_built_when_they_are_asked_for(tmp_path, monkeypatch):
 
 def test_every_kind_with_a_gradient_has_one():
     for kinds in WITH_GRADIENT.values():
-        assert all(callable(getattr(one_hot_models, kind)) for kind in kinds)
+        assert all(callable(getattr(tangents, kind)) for kind in kinds)
 
 
 def test_gradient_of_the_mean_over_strands():

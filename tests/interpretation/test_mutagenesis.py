@@ -6,10 +6,11 @@ from explained_models import HEADS, formula, head_on_disk, linear, some_inserts
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2f import dna
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
-from s2f.files import InputError
-from s2f.interpretation import attributions, models, mutagenesis
+from s2f.common.errors import InputError
+from s2f.interpretation import attributions, mutagenesis
+from s2f.interpretation import scorer as models
+from s2f.sequences import dna
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 WEIGHTS = np.random.default_rng(0).normal(size=(12, 4))
 CODES = some_inserts(1, 12)[0]

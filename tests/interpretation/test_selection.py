@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from s2f.files import InputError
+from s2f.common.errors import InputError
 from s2f.interpretation.selection import chosen_rows, select
 
 ROWS = pd.DataFrame(

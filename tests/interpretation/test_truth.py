@@ -5,10 +5,11 @@ import pytest
 from explained_models import WINDOW, baseline_on_disk, linear, some_inserts
 from sklearn.metrics import average_precision_score
 
-from s2f import dna
-from s2f.files import InputError
-from s2f.interpretation import attributions, models, mutagenesis, truth
-from s2f.sources import simulated, simulated_rbp
+from s2f.common.errors import InputError
+from s2f.interpretation import attributions, mutagenesis, truth
+from s2f.interpretation import scorer as models
+from s2f.rows.sources import simulated, simulated_rbp
+from s2f.sequences import dna
 
 RNG = np.random.default_rng(0)
 SPEC = {"rows": 60, "seed": 1}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from s2f import dna
-from s2f.files import InputError
+from s2f.common.errors import InputError
 from s2f.language_model import tokenizer
+from s2f.sequences import dna
 
 PROBES = ["ACGT", "N", "ACGTN", "TTTT", "AAAATTTTAAAA", "GATTACANNNGATTACA", "A" * 510, "ACGTN" * 20]
 

@@ -11,7 +11,7 @@ import torch
 from golden_lamar import SIZE, Golden
 from transformers import EsmConfig, EsmForMaskedLM, EsmModel
 
-from s2f.files import InputError
+from s2f.common.errors import InputError
 from s2f.language_model import configuration, loading
 from s2f.language_model.masking import IGNORED
 from s2f.language_model.tapt import masked_loss

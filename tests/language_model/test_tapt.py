@@ -15,10 +15,13 @@ import safetensors.torch
 import torch
 import transformers
 
-from s2f import encoders, files, rows
-from s2f.files import InputError
-from s2f.language_model import configuration, folder, loading, tapt, tokenizer, windows
+from s2f.common import files, tables
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.language_model import configuration, folder, loading, tapt, tokenizer
 from s2f.language_model.schedule import schedule
+from s2f.rows import canonical
+from s2f.splits import adaptation_windows
 
 TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 SHORT = {"size": "toy", "steps": 6, "batch_size": 8, "micro_batch": 8, "validate_every": 4, "checkpoint_every": 2}
@@ -252,10 +255,10 @@ def test_bad_settings(tmp_path, more, message):
 
 def dataset(tmp_path, name, table, parts):
     """Paths of a rows table and a split table."""
-    frame = rows.canonical(pd.DataFrame(table), name)
-    rows.write_rows(tmp_path / f"{name}.parquet", frame)
+    frame = canonical.canonical(pd.DataFrame(table), name)
+    canonical.write_rows(tmp_path / f"{name}.parquet", frame)
     split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
-    files.write_table(tmp_path / f"{name}.tsv", split)
+    tables.write_table(tmp_path / f"{name}.tsv", split)
     return tmp_path / f"{name}.parquet", tmp_path / f"{name}.tsv"
 
 
@@ -272,7 +275,7 @@ def test_windows_held_out_by_any_dataset_do_not_train(tmp_path):
     # the same locus as a train row of the first is tested here; the same sequence as another's is in val here
     second = located(["GGGGGCCCCC", words[1], "CCCCCTTTTT", "ATATATATAT"], [5, 900, 1000, 1100])
     two = dataset(tmp_path, "two", second, ["test", "val", "train", "excluded"])
-    found = windows.of_datasets([one, two])
+    found = adaptation_windows.of_datasets([one, two])
     assert set(found["train"]["sequence"]) == {words[2], words[3], "CCCCCTTTTT"}
     assert set(found["val"]["sequence"]) == {words[4], words[1]}
 
@@ -281,13 +284,15 @@ def test_only_bound_windows(tmp_path):
     words = ["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA", "ACCCACGTAA"]
     table = located(words, range(0, 600, 100), [1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
     paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "val", "test"])
-    found = windows.of_datasets([paths], positives=True)
+    found = adaptation_windows.of_datasets([paths], positives=True)
     assert {part: set(frame["sequence"]) for part, frame in found.items()} == {
         "train": {words[0], words[2]}, "val": {words[3]}
     }  # fmt: skip
     with pytest.raises(InputError, match="no window is left in part 'val'"):
         table["label"] = [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
-        windows.of_datasets([dataset(tmp_path, "two", table, ["train"] * 3 + ["val", "val", "test"])], positives=True)
+        adaptation_windows.of_datasets(
+            [dataset(tmp_path, "two", table, ["train"] * 3 + ["val", "val", "test"])], positives=True
+        )
 
 
 # the program

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, sources, splits
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.sequences import dna
+from s2f.splits import linked_rows
 
 CHROMOSOMES = {
     name: dna.decode(np.random.Generator(np.random.PCG64(seed)).integers(0, 4, 9000).astype(np.uint8))
@@ -89,7 +91,7 @@ def test_windows_are_the_genome_in_rna_sense(files, kind):
 def test_a_negative_made_for_a_positive_shares_its_group_and_no_split_parts_them(files, kind):
     rows, _ = read(of_kind(files, kind), kind)
     assert (rows.groupby("group")["label"].nunique() == 2).all()
-    labels = splits.clusters(rows)
+    labels = linked_rows.clusters(rows)
     assert (pd.Series(labels).groupby(rows["group"]).nunique() == 1).all()
 
 

@@ -2,8 +2,8 @@ import gzip
 
 import pytest
 
-from s2f import sources
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.rows import sources
 
 POSITIVES = ">chr7:100-104(-)\nACgu\n>gene::chr2:5-9\nGG\nGG\n>free text of any kind\nUUUU\n"
 NEGATIVES = ">1\nTTTTA\n>chr2:5-9(+) more\nCCCC\n"

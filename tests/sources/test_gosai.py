@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import table_s2
 
-from s2f import sources
-from s2f.files import InputError
-from s2f.rows import read_rows, write_rows
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.rows.canonical import read_rows, write_rows
 
 OFF = {"projects": None, "max_stderr": None, "sd_cutoff": None}
 

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from s2f import sources
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.rows import sources
 
 ROWS = pd.DataFrame(
     [

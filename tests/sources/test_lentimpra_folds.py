@@ -5,10 +5,11 @@ import random
 import pandas as pd
 import pytest
 
-from s2f import dna, sources
-from s2f.construct import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM, Construct
-from s2f.files import InputError
-from s2f.splits import make_split
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.sequences import dna
+from s2f.sequences.constructs import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM, Construct
+from s2f.splits.make import make_split
 
 LEFT, RIGHT = LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM[:15]
 PLACED = ["seq_id", "chromosome", "start", "end", "strand", "seq", "expression", "averaged_expression", "fold"]

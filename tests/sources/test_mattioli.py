@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, sources
-from s2f.files import InputError
-from s2f.sources import mattioli
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.rows.sources import mattioli
+from s2f.sequences import dna
 
 COLUMNS = ["unique_id", "oligo_type", "chr_hg19", "start", "end", "strand", "sequence"]
 COLUMNS += ["K562_log2_mean", "K562_log2_sd", "n_reps", "HepG2_log2_mean"]

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2f import dna, sources
-from s2f.files import InputError
-from s2f.sources import simulated
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.rows.sources import simulated
+from s2f.sequences import dna
 
 # perfect sites (odd widths; centre = first base + width // 2) in a background without any
 SITE = {"GATA": "AGATAAGAA", "SP1": "GGGGCGGGG", "AP1": "ATGACTCAT", "ETS": "ACCGGAAGT", "REPRESSOR": "AAAATCACAGC"}

@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f import dna, sources
-from s2f.files import InputError
-from s2f.sources import simulated_rbp
-from s2f.sources.simulated_rbp import ARM, LOOP, SITE
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.rows.sources import simulated_rbp
+from s2f.rows.sources.simulated_rbp import ARM, LOOP, SITE
+from s2f.sequences import dna
 
 
 @pytest.fixture(scope="module")

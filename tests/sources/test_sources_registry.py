@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from s2f import rows, sources
-from s2f.files import InputError, read_table
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table
+from s2f.rows import canonical, sources
 
 PAIRED = pd.DataFrame(
     [["r", "ref", "p"], ["a1", "alt", "p"], ["a2", "alt", "p"], ["lone", "alt", "q"], ["free", "", ""]],
@@ -71,8 +72,8 @@ def test_program_writes_rows_and_stages(tmp_path, root):
         "--spec", json.dumps(spec), "--rows", tmp_path / "rows.parquet", "--stages", tmp_path / "rows.stages.tsv",
     ]  # fmt: skip
     subprocess.run(command, check=True, cwd=root / "workflow" / "scripts", timeout=120)
-    written = rows.read_rows(tmp_path / "rows.parquet")
-    assert list(written.columns) == list(rows.COLUMNS)
+    written = canonical.read_rows(tmp_path / "rows.parquet")
+    assert list(written.columns) == list(canonical.COLUMNS)
     assert written[["row_id", "sequence", "label"]].to_numpy().tolist() == [["a", "ACGT", 1.5]]
     assert np.isnan(written["stderr"][0])
     stages = read_table(tmp_path / "rows.stages.tsv")

@@ -16,16 +16,13 @@ from snakemake.logging import logger
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from s2f import (
-    augmentation,
-    heads,
-    provenance,
-    run_summary,
-    study,
-    study_comparison,
-    study_tapt,
-)
-from s2f.files import InputError
+from s2f.common import provenance
+from s2f.common.files import InputError
+from s2f.heads import augmentations, networks
+from s2f.study import comparison as study_comparison
+from s2f.study import language_model as study_tapt
+from s2f.study import run_summary
+from s2f.study import validate as study
 
 # The graph of a large study is millions of objects that stay to the end: to look among them for cycles to free, after
 # every 700 new ones, takes an eighth of the time of a plan of 1,000 jobs, and more of larger ones.
@@ -176,25 +173,25 @@ def weights_made_here(section):
 
 def caches_of_mode(w, ending):
     """Caches that training with an augmentation reads, as paths with this ending."""
-    views = augmentation.views(STUDY["augmentations"][w.augmentation])
+    views = augmentations.views(STUDY["augmentations"][w.augmentation])
     return caches(w.dataset, w.encoder, views, ending)
 
 
 def encoder_of_mode(w):
     """The encoder's section for a mode that runs it in training, as text (JSON)."""
-    encodes = augmentation.encodes(STUDY["augmentations"][w.augmentation])
+    encodes = augmentations.encodes(STUDY["augmentations"][w.augmentation])
     return as_json(ENCODERS[w.encoder] if encodes else None)
 
 
 def training_code(w):
     """Modules by name on which a trained head depends."""
     mode = STUDY["augmentations"][w.augmentation]
-    encodes = augmentation.encodes(mode)
+    encodes = augmentations.encodes(mode)
     return code_fingerprint(
         "train_head",
-        heads.module_of(w.head),
-        augmentation.module_of(mode),
-        *([f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"] if encodes else []),
+        networks.module_of(w.head),
+        augmentations.module_of(mode),
+        *([f"s2f.embeddings.encoders.{ENCODERS[w.encoder]['kind']}"] if encodes else []),
     )
 
 

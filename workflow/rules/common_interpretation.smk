@@ -1,6 +1,7 @@
 # The few functions by which the rules of representation and interpretation read the study. No rule stands here.
 
-from s2f import study_interpretation, study_representation
+from s2f.study import interpretation as study_interpretation
+from s2f.study import representation as study_representation
 from s2f.interpretation.methods import METHODS
 
 MAPS = study_representation.dependency_maps(STUDY)

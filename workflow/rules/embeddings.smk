@@ -42,7 +42,7 @@ rule embed:
         runtime=growing(240),
     params:
         code=lambda w: code_fingerprint(
-            "embed", f"s2f.encoders.{ENCODERS[w.encoder]['kind']}"
+            "embed", f"s2f.embeddings.encoders.{ENCODERS[w.encoder]['kind']}"
         ),
         encoder=lambda w: as_json(ENCODERS[w.encoder]),
         construct=lambda w: construct_of(w.dataset),

@@ -22,7 +22,7 @@ rule make_rows:
         runtime=growing(30),
     params:
         code=lambda w: code_fingerprint(
-            "make_rows", f"s2f.sources.{DATASETS[w.dataset]['source']['kind']}"
+            "make_rows", f"s2f.rows.sources.{DATASETS[w.dataset]['source']['kind']}"
         ),
         kind=lambda w: DATASETS[w.dataset]["source"]["kind"],
         files=lambda w: as_json(DATASETS[w.dataset]["source"]["files"]),

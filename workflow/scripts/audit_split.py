@@ -3,9 +3,10 @@
 import argparse
 from functools import partial
 
-from s2f.audit import audit, summary
-from s2f.files import read_table, run, write_table
-from s2f.rows import read_rows
+from s2f.common.errors import run
+from s2f.common.tables import read_table, write_table
+from s2f.rows.canonical import read_rows
+from s2f.splits.audit import audit, summary
 
 COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group", "published"]
 

@@ -10,7 +10,7 @@ all alike. Embeddings are random, rows are random.
 
 import argparse
 
-from s2f.devices import keep_to_share, print_report
+from s2f.common.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
@@ -41,7 +41,7 @@ def main():
     keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
     from bench_parts import cache_building, head_training, interpretation, machine, row_reading
-    from s2f import encoders
+    from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
     print_report()

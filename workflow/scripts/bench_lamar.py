@@ -36,8 +36,9 @@ def bench_lamar(sequences, size="lamar-mini", repeats=3, precisions=("float32", 
     import torch
     from transformers import AutoTokenizer
 
-    from s2f import dna, encoders
+    from s2f.embeddings import encoders
     from s2f.language_model import configuration, loading, tokenizer
+    from s2f.sequences import dna
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = loading.from_seed(configuration.make(size, "eager"), 0).to(device)
@@ -77,7 +78,7 @@ def random_windows(count, length=101):
     """Random windows, the same in every run."""
     import numpy as np
 
-    from s2f import dna
+    from s2f.sequences import dna
 
     codes = np.random.Generator(np.random.PCG64(2)).integers(0, 4, (count, length), np.uint8)
     return [dna.decode(row) for row in codes]
@@ -92,10 +93,10 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    from s2f.devices import keep_to_share
+    from s2f.common.devices import keep_to_share
 
     keep_to_share(a.threads, gpus=1)
-    from s2f.files import read_table
+    from s2f.common.tables import read_table
 
     table = read_table(a.table, ["sequence"], separator=",") if a.table else None
     windows = random_windows(a.sequences) if table is None else table["sequence"].tolist()[: a.sequences]

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from s2f.cache import check
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.embeddings.cache import check
 
 
 def main():

@@ -4,9 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
-from s2f.comparison import Comparison, compare, measured_run
-from s2f.files import run, write_table, write_text
-from s2f.summary import markdown
+from s2f.common.errors import run
+from s2f.common.files import write_text
+from s2f.common.tables import write_table
+from s2f.evaluation.comparison import compare
+from s2f.evaluation.markdown import markdown
+from s2f.evaluation.measured_runs import Comparison, measured_run
 
 
 def main():

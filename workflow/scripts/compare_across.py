@@ -3,10 +3,12 @@
 import argparse
 import json
 
-from s2f.across import across, markdown
-from s2f.across_plot import values_by_dataset
-from s2f.comparison import read_compare
-from s2f.files import run, write_table, write_text
+from s2f.common.errors import run
+from s2f.common.files import write_text
+from s2f.common.tables import write_table
+from s2f.evaluation.across_datasets import across, markdown
+from s2f.evaluation.comparison import read_compare
+from s2f.plots.across_datasets import values_by_dataset
 
 
 def main():

@@ -3,10 +3,11 @@
 import argparse
 import json
 
-from s2f.devices import keep_to_share, print_report, report
-from s2f.files import read_table, run
-from s2f.panels import panel_rows
-from s2f.rows import TASKS, read_rows
+from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.errors import run
+from s2f.common.tables import read_table
+from s2f.rows.canonical import TASKS, read_rows
+from s2f.splits.panels import panel_rows
 
 
 def main():
@@ -26,8 +27,8 @@ def main():
     keep_to_share(a.threads, a.gpus)
     from tqdm import tqdm
 
-    from s2f import provenance
-    from s2f.interpretation import dependency_map, map_files  # torch reads the thread count once
+    from s2f.common import provenance
+    from s2f.representation import dependency_map, map_files  # torch reads the thread count once
 
     rows = panel_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.panel))
     rows = map_files.select(rows, a.task, a.first, a.ids)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from s2f import study
-from s2f.files import write_text
+from s2f.common.files import write_text
+from s2f.study import schema as schemas
 
 HEAD = """# Configuration
 
@@ -28,7 +28,7 @@ def main():
 
 def page():
     """The page as text: one table for the study, one per kind of each room."""
-    parts = [HEAD, "## The study", *_tables("", study.schema())]
+    parts = [HEAD, "## The study", *_tables("", schemas.schema())]
     titles = {
         "sources": "`datasets.*.source`",
         "splits": "`splits.*`",
@@ -38,8 +38,8 @@ def page():
     }
     for room in titles:
         parts.append(f"## Kinds of {titles[room]}")
-        for kind in study.kinds(room):
-            schema = study.schema(f"{room}/{kind}")
+        for kind in schemas.kinds(room):
+            schema = schemas.schema(f"{room}/{kind}")
             parts += [f"### {kind}", schema["description"], *_tables("", schema, skip=("kind",))]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from s2f.downloads import fetch
-from s2f.files import InputError, run
+from s2f.common.errors import InputError, run
+from s2f.rows.downloads import fetch
 
 
 def main():

@@ -4,11 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
-from s2f.cache import DTYPES, STRANDS
-from s2f.construct import Construct
-from s2f.devices import keep_to_share, print_report
-from s2f.files import run, write_json
-from s2f.rows import read_rows
+from s2f.common.devices import keep_to_share, print_report
+from s2f.common.errors import run
+from s2f.common.files import write_json
+from s2f.embeddings.cache import DTYPES, STRANDS
+from s2f.rows.canonical import read_rows
+from s2f.sequences.constructs import Construct
 
 
 def main():
@@ -29,7 +30,8 @@ def main():
     if not len(set(a.strands)) == len(a.strands) == len(a.out) == len(a.manifests):
         parser.error("give each strand once, with one cache and one manifest")
     keep_to_share(a.threads, a.gpus)
-    from s2f import embedding, encoders  # an encoder imports JAX or torch, which read the thread count once
+    from s2f.embeddings import build as embedding  # an encoder imports JAX or torch, which read the thread count once
+    from s2f.embeddings import encoders
 
     rows = read_rows(a.rows, columns=["row_id", "sequence"])
     encoder = encoders.build(a.encoder_spec)

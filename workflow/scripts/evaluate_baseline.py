@@ -3,17 +3,18 @@
 import argparse
 from pathlib import Path
 
-from s2f import baselines, evaluation
-from s2f.checkpoint import read_record
-from s2f.devices import keep_to_share, print_report
-from s2f.files import run
-from s2f.rows import read_rows
+from s2f import baselines
+from s2f.common.devices import keep_to_share, print_report
+from s2f.common.errors import run
+from s2f.evaluation import evaluator
+from s2f.models.checkpoint import read_record
+from s2f.rows.canonical import read_rows
 
 
 def main():
     """Predict each strand that the strand rule of the checkpoint needs, write predictions and metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
-    evaluation.add_arguments(parser)
+    evaluator.add_arguments(parser)
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     a = parser.parse_args()
     keep_to_share(a.threads, a.gpus)
@@ -21,7 +22,7 @@ def main():
     kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
     print_report()
     predict = kind.load(Path(a.model), record)
-    evaluation.evaluate(
+    evaluator.evaluate(
         a, read_rows(a.rows), record["strand_rule"], lambda chosen, strand: predict(list(chosen["sequence"]), strand)
     )
 

@@ -2,23 +2,23 @@
 
 import argparse
 
-from s2f import evaluation
-from s2f.checkpoint import check_record, read_record
-from s2f.devices import keep_to_share, print_report
-from s2f.files import run
-from s2f.rows import read_rows, sequences_sha256
+from s2f.common.devices import keep_to_share, print_report
+from s2f.common.errors import run
+from s2f.evaluation import evaluator
+from s2f.models.checkpoint import check_record, read_record
+from s2f.rows.canonical import read_rows, sequences_sha256
 
 
 def main():
     """Check model against caches, predict each strand that the strand rule needs, write predictions and metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
-    evaluation.add_arguments(parser)
+    evaluator.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=0)  # a few products: quicker than the start of a GPU
-    from s2f.examples import open_views
-    from s2f.training import Head
-    from s2f.weights import load_head
+    from s2f.heads.examples import open_views
+    from s2f.heads.trained_head import Head
+    from s2f.heads.weights import load_head
 
     print_report()
     record = read_record(a.model, kind="head")
@@ -30,7 +30,7 @@ def main():
     with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
         head = Head(record, load_head(a.model, Head.template(record)))
         by_strand = {strand: cache for (_, strand), cache in caches.items()}
-        evaluation.evaluate(
+        evaluator.evaluate(
             a, rows, record["strand_rule"], lambda chosen, strand: head.predict(by_strand[strand], chosen["row_id"])
         )
 

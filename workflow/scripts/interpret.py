@@ -4,10 +4,11 @@ import argparse
 import json
 import os
 
-from s2f.devices import keep_to_share, print_report
-from s2f.files import read_table, run
+from s2f.common.devices import keep_to_share, print_report
+from s2f.common.errors import run
+from s2f.common.tables import read_table
 from s2f.interpretation.methods import METHODS
-from s2f.rows import read_rows
+from s2f.rows.canonical import read_rows
 
 
 def main():
@@ -28,7 +29,8 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, a.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
-    from s2f.interpretation import attributions, models, mutagenesis
+    from s2f.interpretation import attributions, mutagenesis
+    from s2f.interpretation import scorer as models
     from s2f.interpretation.selection import chosen_rows
 
     rows = chosen_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.selection))

@@ -5,7 +5,8 @@ import json
 
 import pandas as pd
 
-from s2f.files import run, write_table
+from s2f.common.errors import run
+from s2f.common.tables import write_table
 from s2f.interpretation import attributions, truth
 
 

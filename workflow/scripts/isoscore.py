@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from s2f.devices import keep_to_share, print_report
-from s2f.files import run, write_table
+from s2f.common.devices import keep_to_share, print_report
+from s2f.common.errors import run
+from s2f.common.tables import write_table
 
 
 def main():
@@ -16,7 +17,7 @@ def main():
     parser.add_argument("--out", required=True, help="table to write")
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=0)
-    from s2f.interpretation import isoscore  # NumPy reads the thread count once
+    from s2f.representation import isoscore  # NumPy reads the thread count once
 
     print_report()
     table = isoscore.table(a.caches, a.levels)

@@ -3,9 +3,10 @@
 import argparse
 import json
 
-from s2f.files import read_table, run, write_table
-from s2f.panels import COLUMNS, make_panel
-from s2f.rows import read_rows
+from s2f.common.errors import run
+from s2f.common.tables import read_table, write_table
+from s2f.rows.canonical import read_rows
+from s2f.splits.panels import COLUMNS, make_panel
 
 
 def main():

@@ -4,10 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from s2f import sources
-from s2f.construct import Construct
-from s2f.files import run, write_table
-from s2f.rows import TASKS, write_rows
+from s2f.common.errors import run
+from s2f.common.tables import write_table
+from s2f.rows import sources
+from s2f.rows.canonical import TASKS, write_rows
+from s2f.sequences.constructs import Construct
 
 
 def main():

@@ -3,9 +3,11 @@
 import argparse
 import json
 
-from s2f.files import run, write_table
-from s2f.rows import read_rows
-from s2f.splits import COLUMNS, make_split
+from s2f.common.errors import run
+from s2f.common.tables import write_table
+from s2f.rows.canonical import read_rows
+from s2f.splits.make import make_split
+from s2f.splits.table import COLUMNS
 
 
 def main():

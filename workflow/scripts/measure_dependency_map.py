@@ -3,8 +3,9 @@
 import argparse
 import json
 
-from s2f.files import run, write_table
-from s2f.interpretation import map_files, planted_pairs
+from s2f.common.errors import run
+from s2f.common.tables import write_table
+from s2f.representation import map_files, planted_pairs
 
 
 def main():

@@ -2,8 +2,8 @@
 
 import argparse
 
-from s2f.audit_plot import best_scores, read_audit
-from s2f.files import run
+from s2f.common.errors import run
+from s2f.plots.audit import best_scores, read_audit
 
 
 def main():

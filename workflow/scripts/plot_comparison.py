@@ -2,9 +2,9 @@
 
 import argparse
 
-from s2f import plots
-from s2f.comparison import read_compare
-from s2f.files import InputError, run
+from s2f.common.errors import InputError, run
+from s2f.evaluation.comparison import read_compare
+from s2f.plots import comparison
 
 
 def main():
@@ -23,7 +23,7 @@ def main():
         table = lines(a.compare, table, name, value, place)
     for name, picture in zip(a.names, a.out, strict=True):
         own = lines(a.compare, table, "panel", name, {**place, "panel": name})
-        plots.comparison(picture, own, f"{a.dataset}, split {a.split}, panel {name}", a.baseline, a.floors)
+        comparison.comparison(picture, own, f"{a.dataset}, split {a.split}, panel {name}", a.baseline, a.floors)
 
 
 def lines(path, table, name, value, place):

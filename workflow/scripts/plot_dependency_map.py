@@ -3,9 +3,9 @@
 import argparse
 import json
 
-from s2f import map_plots
-from s2f.files import InputError, run
-from s2f.interpretation import map_files, planted_pairs
+from s2f.common.errors import InputError, run
+from s2f.plots import dependency_map
+from s2f.representation import map_files, planted_pairs
 
 
 def main():
@@ -24,7 +24,7 @@ def main():
     if a.source is not None:
         ((kind, first),) = planted_pairs.hairpins([one], a.source, a.maps)
         pairs = planted_pairs.planted(first) if kind in planted_pairs.PAIRED else ()
-    map_plots.dependency_map(a.out, one, a.title, about["provenance"], pairs)
+    dependency_map.dependency_map(a.out, one, a.title, about["provenance"], pairs)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 import argparse
 
-from s2f import logo_plots
-from s2f.files import read_table, run
+from s2f.common.errors import run
+from s2f.common.tables import read_table
 from s2f.interpretation import attributions
+from s2f.plots import interpretation
 
 
 def main():
@@ -20,7 +21,7 @@ def main():
     a = parser.parse_args()
     for path, selection, most, title, out in zip(a.attributions, a.selections, a.most, a.titles, a.out, strict=True):
         found, about = attributions.read(path)
-        logo_plots.explained(out, found, about, read_table(selection), title, most)
+        interpretation.explained(out, found, about, read_table(selection), title, most)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 import argparse
 
-from s2f import map_plots
-from s2f.files import numbers, read_table, run
+from s2f.common.errors import run
+from s2f.common.tables import numbers, read_table
+from s2f.plots import isoscore
 
 
 def main():
@@ -15,7 +16,7 @@ def main():
     a = parser.parse_args()
     shown = ["isoscore", "isotropic", "n", "d"]
     table = read_table(a.table, ["encoder", "level", "note", "provenance", *shown], "IsoScores")
-    map_plots.isoscores(a.out, table.assign(**{name: numbers(table, name, a.table) for name in shown}), a.title)
+    isoscore.isoscores(a.out, table.assign(**{name: numbers(table, name, a.table) for name in shown}), a.title)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@ path is given for its pictures."""
 
 import argparse
 
-from s2f import plots
-from s2f.files import InputError, numbers, read_table, run
-from s2f.metrics import VIEWS, read_panel, read_predictions
-from s2f.rows import TASKS, read_rows
+from s2f.common.errors import InputError, run
+from s2f.common.tables import numbers, read_table
+from s2f.evaluation.measure import read_panel, read_predictions
+from s2f.evaluation.metrics import VIEWS
+from s2f.plots import predictions, training_curves
+from s2f.rows.canonical import TASKS, read_rows
 
 
 def main():
@@ -19,7 +21,7 @@ def main():
     parser.add_argument("--prediction-pictures", nargs="*", default=[], help="PNG to write, per panel")
     parser.add_argument("--rows", nargs="?", help="rows.parquet of the dataset")
     parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
-    parser.add_argument("--unit", default=plots.UNIT, help="what the labels measure, with unit")
+    parser.add_argument("--unit", default=predictions.UNIT, help="what the labels measure, with unit")
     parser.add_argument("--kinds", nargs="*", choices=list(VIEWS), default=[], help="kind of each panel")
     parser.add_argument("--panels", nargs="*", default=[], help="table of each panel")
     parser.add_argument("--models", nargs="*", default=[], help="models whose predictions are drawn")
@@ -60,10 +62,10 @@ def draw_predictions(a, title):
         }
         heading = f"{title}, panel {name}"
         if a.task == "classification":
-            plots.probability_by_class(picture, measured, models, heading)
+            predictions.probability_by_class(picture, measured, models, heading)
         else:
             unit, items = (f"effect (alt - ref), {a.unit}", "pairs") if view else (a.unit, "rows")
-            plots.predicted_against_measured(picture, measured, models, heading, unit, items)
+            predictions.predicted_against_measured(picture, measured, models, heading, unit, items)
 
 
 def draw_training(a, title):
@@ -79,7 +81,7 @@ def draw_training(a, title):
         shown = ["epoch", "train_loss", *(column for column in table if column.startswith("val_"))]
         table = table.assign(**{column: numbers(table, column, path) for column in shown})
         histories.setdefault(model, {})[seed] = table
-    plots.training_curves(a.training_picture, histories, title)
+    training_curves.training_curves(a.training_picture, histories, title)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 import argparse
 
-from s2f.files import read_table, run, write_table
+from s2f.common.errors import run
+from s2f.common.tables import read_table, write_table
 from s2f.interpretation.selection import select
-from s2f.rows import read_rows
+from s2f.rows.canonical import read_rows
 
 
 def main():

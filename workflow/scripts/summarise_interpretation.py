@@ -4,7 +4,8 @@ import argparse
 
 import pandas as pd
 
-from s2f.files import run, write_table
+from s2f.common.errors import run
+from s2f.common.tables import write_table
 from s2f.interpretation import attributions, summary
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from s2f.devices import keep_to_share, print_report, report
-from s2f.files import atomic, remove, run, write_table
-from s2f.provenance import derived_seed
-from s2f.rows import rows_sha256
+from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.errors import run
+from s2f.common.files import atomic, remove
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import write_table
+from s2f.rows.canonical import rows_sha256
 
 
 def main():
@@ -28,11 +30,12 @@ def main():
     if len(a.rows) != len(a.split):
         parser.error(f"{len(a.rows)} --rows and {len(a.split)} --split, expected one split for each")
     keep_to_share(a.threads, a.gpus)
-    from s2f.language_model import folder, tapt, windows  # torch reads the thread count once
+    from s2f.language_model import folder, tapt
+    from s2f.splits import adaptation_windows  # torch reads the thread count once
 
     print_report()
     settings = tapt.Settings.from_spec(a.spec)
-    parts = windows.of_datasets(list(zip(a.rows, a.split, strict=True)), settings.positives)
+    parts = adaptation_windows.of_datasets(list(zip(a.rows, a.split, strict=True)), settings.positives)
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)
     texts = {part: rows["sequence"].tolist() for part, rows in parts.items()}
     checkpoint = a.out.with_name(f".{a.out.name}.checkpoint")

@@ -6,13 +6,15 @@ import json
 import pandas as pd
 
 from s2f import baselines
-from s2f.checkpoint import write_record
-from s2f.construct import Construct
-from s2f.devices import keep_to_share, print_report, report
-from s2f.files import atomic, run, write_table
-from s2f.provenance import derived_seed
-from s2f.rows import read_rows
-from s2f.splits import parts_of
+from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.errors import run
+from s2f.common.files import atomic
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import write_table
+from s2f.models.checkpoint import write_record
+from s2f.rows.canonical import read_rows
+from s2f.sequences.constructs import Construct
+from s2f.splits.table import parts_of
 
 PACKAGES = ("numpy", "scikit-learn", "torch")
 HISTORY = ("epoch", "train_loss", "seconds", "rows_per_second")  # of a floor, which has no epochs

@@ -4,15 +4,17 @@ import argparse
 import importlib
 import json
 
-from s2f import augmentation
-from s2f.checkpoint import head_name, write_record
-from s2f.construct import Construct
-from s2f.devices import keep_to_share, memory_for_data, print_report, report
-from s2f.files import InputError, atomic, run, write_table
-from s2f.predictions import check_classes
-from s2f.provenance import derived_seed
-from s2f.rows import TASKS, read_rows, sequences_sha256
-from s2f.splits import parts_of
+from s2f.common.devices import keep_to_share, memory_for_data, print_report, report
+from s2f.common.errors import InputError, run
+from s2f.common.files import atomic
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import write_table
+from s2f.heads import augmentations
+from s2f.models.checkpoint import head_name, write_record
+from s2f.models.validation import check_classes
+from s2f.rows.canonical import TASKS, read_rows, sequences_sha256
+from s2f.sequences.constructs import Construct
+from s2f.splits.table import parts_of
 
 
 def main():
@@ -40,9 +42,9 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, a.gpus)
     # these load JAX, which reads the thread count once
-    from s2f.examples import Examples, open_views
-    from s2f.training import PACKAGES, TrainingSpec, train_heads
-    from s2f.weights import save_head
+    from s2f.heads.examples import Examples, open_views
+    from s2f.heads.training import PACKAGES, TrainingSpec, train_heads
+    from s2f.heads.weights import save_head
 
     print_report()
     rows = read_rows(a.rows)
@@ -54,9 +56,9 @@ def main():
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
     }  # fmt: skip
     encoder, stretches = None, None
-    if augmentation.encodes(a.mode):
+    if augmentations.encodes(a.mode):
         # by name: heads on caches do not depend on the code of encoders
-        encoder = importlib.import_module("s2f.encoders").build(a.encoder_spec)
+        encoder = importlib.import_module("s2f.embeddings.encoders").build(a.encoder_spec)
         expected["encoder_fingerprint"] = encoder.fingerprint
         reach = a.mode.get("reach", 0)
         construct.check_inserts(parts["train"], a.rows, (-reach, reach))
@@ -70,12 +72,12 @@ def main():
         derived_seed(a.study_seed, "head", a.dataset, a.split_name, a.encoder, a.augmentation, *head) for head in places
     ]
     with open_views(a.caches, **expected) as caches:
-        train = Examples.of(caches, augmentation.views(a.mode), parts["train"], stretches)
-        val = Examples.of(caches, (augmentation.CANONICAL,), parts["val"])
+        train = Examples.of(caches, augmentations.views(a.mode), parts["train"], stretches)
+        val = Examples.of(caches, (augmentations.CANONICAL,), parts["val"])
         heads = list(zip(a.heads, seeds, strict=True))
         spec, memory = TrainingSpec(**a.training), memory_for_data(a.memory_mb)
         trained = train_heads(heads, a.mode, train, val, spec, encoder, construct.length, memory, task=a.task)
-        cache = caches[augmentation.CANONICAL].manifest
+        cache = caches[augmentations.CANONICAL].manifest
     for (slug, seed), derived, best, model, history in zip(places, seeds, trained, a.models, a.histories, strict=True):
         with atomic(model) as folder:
             folder.mkdir()

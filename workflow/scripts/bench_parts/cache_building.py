@@ -10,9 +10,11 @@ import pandas as pd
 
 from bench_parts.head_training import FULL_ROWS, LENGTH, duration, encoder_flop
 from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
-from s2f import dna, embedding, encoders
-from s2f.construct import Construct
-from s2f.encoders import _alphagenome_network, _flank_reuse
+from s2f.embeddings import build as embedding
+from s2f.embeddings import encoders
+from s2f.embeddings.encoders import _alphagenome_network, _flank_reuse
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 CONSTRUCT = {"flanks": "gosai_episomal", "length": LENGTH}
 INSERT = 200

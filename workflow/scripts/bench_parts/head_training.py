@@ -7,9 +7,9 @@ import numpy as np
 import optax
 
 from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
-from s2f import augmentation, heads
-from s2f.encoders import _alphagenome_network as alphagenome_network
-from s2f.heads import chip_cnn
+from s2f.embeddings.encoders import _alphagenome_network as alphagenome_network
+from s2f.heads import augmentations, networks
+from s2f.heads.networks import chip_cnn
 
 FULL_ROWS, LENGTH = 627_660, 600
 SHAPE = 5, 1536  # T and D of AlphaGenome's embeddings at 600 bp
@@ -23,15 +23,15 @@ OPTIONS = {
 
 
 def start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds=1):
-    """(run, shapes of the parameters): `run()` trains one epoch with `s2f.epochs`, of `seeds` heads in one program; the
-    one place here that knows its interface."""
-    from s2f.epochs import Data, Epochs
+    """(run, shapes of the parameters): `run()` trains one epoch with `s2f.heads.epochs`, of `seeds` heads in one
+    program; the one place here that knows its interface."""
+    from s2f.heads.epochs import Data, Epochs
 
-    encodes = augmentation.encodes(mode)
-    network, optimiser = heads.build(slug, 0.1, precision), optax.adamw(1e-3, weight_decay=1e-6)
+    encodes = augmentations.encodes(mode)
+    network, optimiser = networks.build(slug, 0.1, precision), optax.adamw(1e-3, weight_decay=1e-6)
     views, shape, dtype = len(tables["views"]), tables["views"][0].shape[1:], tables["views"][0].dtype
     epochs = Epochs(
-        network, optimiser, augmentation.build(mode), batch_size, views,
+        network, optimiser, augmentations.build(mode), batch_size, views,
         encoder.apply if encodes else None, LENGTH, dtype, seeds if seeds > 1 else None,
     )  # fmt: skip
     low = jnp.full(rows, -15 if encodes else 0, jnp.int32)
@@ -60,7 +60,7 @@ def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
     """(FLOP per row and step of the head, steps per batch, FLOP per row of encoding in the step).
 
     A gradient step takes three times the forward products, the first layer twice: nothing needs the gradient of its
-    input (see `s2f.heads.layers`).
+    input (see `s2f.heads.networks.layers`).
     """
     if slug == "chip-cnn":
         head = flop_of_chip_cnn(size, tokens, batch_size)
@@ -69,9 +69,9 @@ def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
         products = {module: 2 if module.endswith("hidden_0") else 3 for module in size}
         head = sum(2 * products[m] * np.prod(leaves["w"]) for m, leaves in size.items() if "w" in leaves) * per_token
     key, low = jax.random.key(0), jnp.zeros(1, jnp.int32)
-    draw = jax.eval_shape(augmentation.build(mode), key, low, low)
+    draw = jax.eval_shape(augmentations.build(mode), key, low, low)
     steps = (draw.view if draw.view is not None else draw.shift).shape[0]
-    share = {"hybrid": 0.5}.get(mode["kind"], 1.0) if augmentation.encodes(mode) else 0.0
+    share = {"hybrid": 0.5}.get(mode["kind"], 1.0) if augmentations.encodes(mode) else 0.0
     return head, steps, share * steps * encoder_flop(encoder_size, length)
 
 
@@ -113,9 +113,9 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
     optimiser carries the whole model, `extra_parameters` zeros beside the head, without donating its buffers; the loss
     is fetched after each step. Modes that encode send float one-hot windows and standardise the weights in each step.
     """
-    network, optimiser = heads.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
+    network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
     rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
-    encodes = augmentation.encodes(mode) and mode["kind"] != "hybrid"
+    encodes = augmentations.encodes(mode) and mode["kind"] != "hybrid"
     own, measured = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
     parameters = {"head": own, "rest": jnp.zeros(extra_parameters, jnp.float32)}
     state = [(parameters, optimiser.init(parameters), measured)]
@@ -170,9 +170,9 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
         mode = {"kind": kind, **OPTIONS.get(kind, {})}
         shape = None
         for slug in slugs:
-            tokens, channels = (encoder.tokens(LENGTH), encoder.channels) if augmentation.encodes(mode) else SHAPE
-            if heads.min_tokens(slug) > tokens:
-                if augmentation.encodes(mode):
+            tokens, channels = (encoder.tokens(LENGTH), encoder.channels) if augmentations.encodes(mode) else SHAPE
+            if networks.min_tokens(slug) > tokens:
+                if augmentations.encodes(mode):
                     continue
                 tokens, channels = LANGUAGE_SHAPE
             if shape != (tokens, channels):
@@ -203,7 +203,7 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
 def make_tables(mode, rows, tokens, channels, spec):
     """Random embeddings of each view on the host and, as the trainer holds them, on the device; labels and windows."""
     random = np.random.Generator(np.random.PCG64(0))
-    count = len(augmentation.views(mode))
+    count = len(augmentations.views(mode))
     first = random.standard_normal((rows, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)
     views = [np.roll(first, number, axis=0) for number in range(count)]
     codes = random.integers(0, 4, (rows, LENGTH + 30), np.uint8)
@@ -214,8 +214,8 @@ def make_tables(mode, rows, tokens, channels, spec):
         "stretches": jnp.asarray(codes),
         "host_windows": codes[:, 15 : 15 + LENGTH],
     }
-    if augmentation.encodes(mode):
-        from s2f.encoders import alphagenome
+    if augmentations.encodes(mode):
+        from s2f.embeddings.encoders import alphagenome
 
         tables["weights"] = jax.device_put(alphagenome.random_weights(spec["size"], 0))
     return tables

@@ -5,11 +5,11 @@ import numpy as np
 from bench_parts.cache_building import CONSTRUCT, INSERT, STRANDS
 from bench_parts.head_training import duration
 from bench_parts.machine import ON_CPU, Turns
-from s2f import encoders
-from s2f.construct import Construct
-from s2f.dna import N_CODE
-from s2f.interpretation.models import NARROW_FROM
+from s2f.embeddings import encoders
 from s2f.interpretation.mutagenesis import substitutions
+from s2f.interpretation.scorer import NARROW_FROM
+from s2f.sequences.constructs import Construct
+from s2f.sequences.dna import N_CODE
 
 ALONE = 4  # windows of the plain loop per turn
 

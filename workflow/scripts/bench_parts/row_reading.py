@@ -8,7 +8,7 @@ import pandas as pd
 
 from bench_parts.cache_building import random_inserts
 from bench_parts.machine import Turns, seconds
-from s2f.rows import canonical, read_rows, write_rows
+from s2f.rows.canonical import canonical, read_rows, write_rows
 
 
 def bench(count, repeats):

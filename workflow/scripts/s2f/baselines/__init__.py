@@ -13,7 +13,8 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from s2f.files import InputError, read_json, write_json
+from s2f.common.errors import InputError
+from s2f.common.files import read_json, write_json
 
 STRANDS = ("forward", "reverse")
 

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from s2f.files import InputError
+from s2f.common.errors import InputError
 
 KERNELS = (19, 11, 7)
 POOLS = (3, 4, 4)

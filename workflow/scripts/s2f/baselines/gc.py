@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from s2f import dna
 from s2f.baselines import check_keys, check_strand, read_details, write_details
 from s2f.baselines.kmer_logistic import classes
-from s2f.predictions import auroc
+from s2f.models.validation import auroc
+from s2f.sequences import dna
 
 
 def gc_content(inserts):

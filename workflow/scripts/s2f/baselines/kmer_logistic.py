@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression
 
 from s2f.baselines import check_keys, write_details
 from s2f.baselines.kmer_ridge import counts, features, score, scorer
-from s2f.files import InputError
-from s2f.predictions import auroc
+from s2f.common.errors import InputError
+from s2f.models.validation import auroc
 
 DEFAULTS = {
     "k": (1, 2, 3, 4),

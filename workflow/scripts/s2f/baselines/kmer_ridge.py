@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import scipy.linalg
 
-from s2f import dna
 from s2f.baselines import check_keys, check_strand, write_details
-from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.common.errors import InputError
+from s2f.models.validation import pearson
+from s2f.sequences import dna
 
 DEFAULTS = {
     "k": (3, 5, 6),

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from s2f import dna
-from s2f.baselines import check_strand, read_details, write_details
-from s2f.construct import Construct
-from s2f.files import InputError, sha256_file, write_json
-from s2f.language_model import configuration, finetuning, folder, loading, tokenizer, weights
-from s2f.language_model.finetuning import PLACE, TASKS, Settings
-from s2f.predictions import VALIDATION
-from s2f.provenance import derived_seed
+from s2f.baselines import _lamar_finetuning, check_strand, read_details, write_details
+from s2f.baselines._lamar_finetuning import PLACE, TASKS, Settings
+from s2f.common.errors import InputError
+from s2f.common.files import sha256_file, write_json
+from s2f.common.provenance import derived_seed
+from s2f.language_model import configuration, folder, loading, tokenizer, weights
+from s2f.models.validation import VALIDATION
+from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 PACKAGES = ("numpy", "torch", "transformers", "safetensors")
 
@@ -30,10 +31,11 @@ def train(train, val, construct, spec, seed, directory):
     `finetuning.finetune`.
     """
     settings = Settings.from_spec(spec)
-    finetuning.device_of(settings)
-    if construct.length > finetuning.LONGEST:
+    _lamar_finetuning.device_of(settings)
+    if construct.length > _lamar_finetuning.LONGEST:
         raise InputError(
-            f"{PLACE}: the construct's window is {construct.length} bp, the model takes {finetuning.LONGEST} at most"
+            f"{PLACE}: the construct's window is {construct.length} bp, the model takes "
+            f"{_lamar_finetuning.LONGEST} at most"
         )
     parts = []
     for part, rows in (("training", train), ("validation", val)):
@@ -45,7 +47,7 @@ def train(train, val, construct, spec, seed, directory):
         "classification", derived_seed(seed, "head"),
     )  # fmt: skip
     before = loading.fingerprint(model.esm)
-    tuned = finetuning.finetune(model, *parts, settings, seed)
+    tuned = _lamar_finetuning.finetune(model, *parts, settings, seed)
     after = loading.fingerprint(tuned.model.esm)
     if settings.freeze and after != before:
         raise RuntimeError("the frozen encoder has changed")
@@ -82,7 +84,7 @@ def load(directory, record):
             return np.empty(0)
         codes = construct.assemble(inserts)
         ids = tokenizer.ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
-        return finetuning.predict(model, ids, settings, details["centre"], details["scale"])
+        return _lamar_finetuning.predict(model, ids, settings, details["centre"], details["scale"])
 
     return predict
 
@@ -90,7 +92,7 @@ def load(directory, record):
 def load_model(directory, details, attention=None):
     """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with."""
     settings = Settings.from_spec(details["settings"] | ({"attention": attention} if attention else {}))
-    device = finetuning.device_of(settings)
+    device = _lamar_finetuning.device_of(settings)
     configuration.check_folder(directory, settings.size)
     return loading.from_folder(directory, _configuration(settings), "classification").to(device), settings
 

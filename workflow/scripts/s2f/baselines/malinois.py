@@ -22,11 +22,11 @@ import torch.nn.functional as F
 
 from s2f.baselines import check_keys, check_strand, read_details, write_details
 from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
-from s2f.construct import Construct
-from s2f.devices import torch_device
-from s2f.files import InputError
-from s2f.predictions import Diverged, pearson
-from s2f.provenance import derived_seed
+from s2f.common.devices import torch_device
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.models.validation import Diverged, pearson
+from s2f.sequences.constructs import Construct
 
 
 @dataclass(frozen=True)

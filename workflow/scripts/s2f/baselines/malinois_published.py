@@ -24,9 +24,9 @@ import torch
 
 from s2f.baselines import check_keys, malinois
 from s2f.baselines._malinois_network import Malinois, load_weights
-from s2f.construct import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
-from s2f.files import InputError
-from s2f.predictions import pearson
+from s2f.common.errors import InputError
+from s2f.models.validation import pearson
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
 
 URL = (
     "https://storage.googleapis.com/tewhey-public-data/CODA_resources/"

@@ -7,11 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from s2f import dna, provenance
-from s2f.devices import report as device_report
-from s2f.files import InputError, atomic
+from s2f.common import provenance
+from s2f.common.devices import report as device_report
+from s2f.common.errors import InputError
+from s2f.common.files import atomic
 from s2f.interpretation import gradients, mutagenesis
 from s2f.interpretation.methods import METHODS, NEED_GRADIENT
+from s2f.sequences import dna
 
 UNITS = {
     "ism": "change of score per substitution",

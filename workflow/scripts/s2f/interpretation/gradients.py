@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2f import dna
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.sequences import dna
 
 BASELINES = ("uniform", "zeros")
 

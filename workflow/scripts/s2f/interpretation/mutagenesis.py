@@ -6,9 +6,9 @@ can compute once what none of them changes.
 
 import numpy as np
 
-from s2f import dna
-from s2f.files import InputError
-from s2f.provenance import derived_seed
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.sequences import dna
 
 FILLS = ("shuffle", "N")
 WIDTH = 10  # bp of a window, by default

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from s2f.files import InputError
-from s2f.provenance import derived_seed
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
 
 
 def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):

@@ -9,10 +9,10 @@ rotation would take for true where sites are not spread evenly.
 
 import numpy as np
 
-from s2f import dna
-from s2f.files import InputError
+from s2f.common.errors import InputError
 from s2f.interpretation.mutagenesis import importance_of_substitutions, substitutions
-from s2f.sources import simulated, simulated_rbp
+from s2f.rows.sources import simulated, simulated_rbp
+from s2f.sequences import dna
 
 DRAWS = 10_000
 PLACE = ("dataset", "split", "panel", "model", "method")  # what a line is about, from the file of attributions

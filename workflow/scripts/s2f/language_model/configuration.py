@@ -9,7 +9,8 @@ from pathlib import Path
 
 from transformers import EsmConfig
 
-from s2f.files import InputError, read_json
+from s2f.common.errors import InputError
+from s2f.common.files import read_json
 from s2f.language_model.tokenizer import EOS, MASK, PAD, VOCABULARY
 
 # lamar: the published size; lamar-mini: for CPU studies, 1 % of its parameters

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import safetensors.torch
 
-from s2f import files
-from s2f.files import InputError
+from s2f.common import files
+from s2f.common.errors import InputError
 from s2f.language_model import tokenizer
 
 FORMAT = "s2f-tapt-1"

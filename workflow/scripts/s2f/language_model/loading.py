@@ -17,9 +17,9 @@ import safetensors.torch
 import torch
 from transformers import EsmForMaskedLM, EsmForSequenceClassification, EsmModel
 
-from s2f.files import InputError
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
 from s2f.language_model.tokenizer import PAD
-from s2f.provenance import derived_seed
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 # head -> its class, and the prefix of its own tensors

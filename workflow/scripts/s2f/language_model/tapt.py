@@ -20,13 +20,13 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from s2f import files, provenance
-from s2f.devices import torch_device
-from s2f.files import InputError
+from s2f.common import files, provenance
+from s2f.common.devices import torch_device
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
 from s2f.language_model import configuration, loading, tokenizer, weights
 from s2f.language_model.masking import IGNORED, mask
 from s2f.language_model.schedule import schedule
-from s2f.provenance import derived_seed
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 

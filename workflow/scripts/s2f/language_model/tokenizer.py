@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from s2f import dna
-from s2f.files import InputError, write_json
+from s2f.common.errors import InputError
+from s2f.common.files import write_json
+from s2f.sequences import dna
 
 VOCABULARY = ("<cls>", "<pad>", "<eos>", "<unk>", "<mask>", "A", "T", "C", "G", "N")
 CLS, PAD, EOS, UNK, MASK = range(5)

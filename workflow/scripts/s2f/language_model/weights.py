@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from s2f import files
-from s2f.files import InputError
+from s2f.common import files
+from s2f.common.errors import InputError
 from s2f.language_model import configuration, folder, loading
 
 PUBLISHED_LICENCE = "licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence"

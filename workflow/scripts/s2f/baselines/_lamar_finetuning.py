@@ -1,0 +1,326 @@
+"""Fine-tuning: LAMAR with a small head on `<cls>` learns the labels of a task; the best epoch is kept.
+
+Three ways: everything learns from the start; the encoder stays frozen throughout (`freeze`); or the head alone learns
+for some epochs, then everything with a new optimiser and a new schedule (`warmup_epochs`). While the encoder is frozen
+its output is the same in every epoch, as the model has no dropout: it is computed once, and such epochs cost next to
+nothing.
+
+Defaults are those of LAMAR's fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps, linear decay,
+clip 1; zhw-e8/LAMAR) where they have any. Every draw follows from the seed: on a CPU the same seed and number of
+threads give the same bits.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field, fields
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from s2f.baselines._lamar_last_block import for_cls
+from s2f.common.devices import torch_device
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.language_model import configuration
+from s2f.language_model.schedule import schedule
+from s2f.models.validation import VALIDATION, Diverged, validation_score
+
+# task -> outputs of the model, and what transformers calls it
+TASKS = {"classification": (2, "single_label_classification"), "regression": (1, "regression")}
+DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PLACE = "baseline lamar_finetuned"  # in messages
+EVALUATION_BATCH = 64
+LONGEST = configuration.COMMON["max_position_embeddings"] - 2  # letters
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of a run."""
+
+    labels: str = "classification"  # or regression
+    size: str = "lamar"
+    weights: dict = field(default_factory=lambda: {"random": 0})  # or {"path": FOLDER} or {"tapt": FOLDER}
+    licence: str = ""  # notice of the weights at weights.path
+    freeze: bool = False  # the encoder, throughout
+    warmup_epochs: int = 0  # epochs of the head alone, before everything learns
+    epochs: int = 10  # at most, those of the head alone included
+    patience: int = 3  # epochs without a better validation score
+    min_delta: float = 0.001  # by how much better, to count
+    learning_rate: float = 5e-5
+    encoder_learning_rate: float | None = None  # as learning_rate
+    warmup: float = 0.05  # share of the steps in which the step size rises
+    weight_decay: float = 0.01
+    clip: float = 1.0  # largest norm of the gradient
+    batch_size: int = 16  # rows per step
+    micro_batch: int = 16  # rows per forward pass: less memory, equal result up to rounding
+    checkpoint_activations: bool = False  # compute activations twice instead of keeping them
+    precision: str = "float32"  # or bfloat16, float16: of matrix products
+    attention: str = "sdpa"
+
+    @staticmethod
+    def from_spec(spec):
+        """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
+        known = [item.name for item in fields(Settings)]
+        unknown = sorted(set(spec) - {"kind", *known})
+        if unknown:
+            raise InputError(f"{PLACE}: unknown key {unknown[0]!r}; known: {', '.join(known)}")
+        settings = Settings(**{key: value for key, value in spec.items() if key != "kind"})
+        choices = {"labels": TASKS, "size": configuration.SIZES, "precision": DTYPES}
+        for name, values in {**choices, "attention": configuration.ATTENTION}.items():
+            if getattr(settings, name) not in values:
+                raise InputError(
+                    f"{PLACE}: {name} is {getattr(settings, name)!r}, expected one of: {', '.join(values)}"
+                )
+        for name in ("epochs", "patience", "batch_size", "micro_batch"):
+            if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
+                raise InputError(f"{PLACE}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
+        if not 0 <= settings.warmup < 1:
+            raise InputError(f"{PLACE}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
+        if settings.freeze and settings.warmup_epochs:
+            raise InputError(
+                f"{PLACE}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
+                "encoder as it is throughout, warmup_epochs unfreezes it"
+            )
+        if not 0 <= settings.warmup_epochs < settings.epochs:
+            raise InputError(
+                f"{PLACE}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
+                "which include them"
+            )
+        return settings
+
+    def phases(self):
+        """[(whether the encoder is frozen, how many epochs)]."""
+        head_alone = self.epochs if self.freeze else self.warmup_epochs
+        phases = [(True, head_alone), (False, self.epochs - head_alone)]
+        return [(frozen, epochs) for frozen, epochs in phases if epochs]
+
+
+@dataclass
+class Tuned:
+    """Outcome: the model of the best `epoch` (from 1), on the CPU; its validation score `value`; a dict per epoch.
+
+    A regression predicts `centre` + `scale` x output: it learned labels of mean 0 and standard deviation 1.
+    """
+
+    model: torch.nn.Module
+    epoch: int
+    value: float
+    history: list
+    centre: float
+    scale: float
+
+
+def device_of(settings):
+    """The torch device of a run. Raises `InputError` where it cannot compute as the settings say."""
+    device = torch_device()
+    if settings.precision == "float16" and device.type != "cuda":
+        raise InputError(f"{PLACE}: precision float16 needs a CUDA device; choose bfloat16 or float32")
+    if settings.attention == "flash_attention_2" and (device.type != "cuda" or settings.precision == "float32"):
+        raise InputError(f"{PLACE}: flash_attention_2 needs a CUDA device and precision bfloat16 or float16")
+    return device
+
+
+def finetune(model, train, val, settings, seed, report=print):
+    """Fine-tune a model for sequence classification, which is changed; returns `Tuned`.
+
+    `train` and `val` are pairs of token ids uint8 (N, T), rows of one length, and labels float64 (N,), 0 and 1 in a
+    classification; `report` takes a line of text per epoch. Training of the last phase stops after `patience` epochs
+    whose validation score is not `min_delta` above the last one that counted; the best epoch of all phases is kept.
+    Raises `InputError` for labels from which nothing can be learned, and `Diverged` when a loss is not finite or the
+    validation score is undefined in every epoch: constant predictions, or some that are not finite.
+    """
+    device = device_of(settings)
+    (ids, labels), (val_ids, val_labels) = train, val
+    _check_labels(labels, "training", settings)
+    _check_labels(val_labels, "validation", settings)
+    regression = settings.labels == "regression"
+    centre, scale = (float(labels.mean()), float(labels.std())) if regression else (0.0, 1.0)
+    targets = torch.from_numpy((labels - centre) / scale).to(device, torch.float32 if regression else torch.int64)
+    ids, val_ids = (torch.from_numpy(array).to(device) for array in (ids, val_ids))
+    metric = f"val_{VALIDATION[settings.labels]}"
+    model = for_cls(model).to(device)
+    report(_plan(model, labels, val_labels, settings, device))
+    best, history, reference = None, [], -math.inf
+    for frozen, epochs in settings.phases():
+        began, stale = time.perf_counter(), 0
+        forward, (x, val_x) = _phase(model, frozen, (ids, val_ids), settings)
+        steps = _Steps(model, frozen, epochs * math.ceil(len(labels) / settings.batch_size), settings, device.type)
+        last = len(history) + epochs
+        while len(history) < last:
+            epoch = len(history) + 1
+            order = torch.from_numpy(_order(len(labels), epoch, seed)).to(device)
+            model.train()
+            model.esm.train(not frozen)
+            loss = sum(steps.step(forward, x[rows], targets[rows]) for rows in order.split(settings.batch_size))
+            loss = float(loss) / len(labels)
+            seconds = time.perf_counter() - began
+            if not math.isfinite(loss):
+                raise Diverged(f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}")
+            value = validation_score(
+                settings.labels, val_labels, _values(_outputs(model, forward, val_x, settings), settings)
+            )
+            value = math.nan if value is None else value
+            speed = {"seconds": round(seconds, 4), "rows_per_second": round(len(labels) / seconds, 1)}
+            history.append({"epoch": epoch, "train_loss": loss, metric: value, **speed})
+            report(_line(history[-1], metric, frozen))
+            if value > (best[0] if best else -math.inf):
+                best = value, epoch, {name: t.to("cpu", copy=True) for name, t in model.state_dict().items()}
+            stale = 0 if value > reference + settings.min_delta else stale + 1
+            reference = value if stale == 0 else reference
+            if stale >= settings.patience and last == settings.epochs:
+                break
+            began = time.perf_counter()
+    if best is None:
+        raise Diverged(f"{metric} is undefined in every epoch (constant or non-finite predictions): no model to keep")
+    model.load_state_dict(best[2])
+    return Tuned(model.cpu().eval(), best[1], best[0], history, centre, scale)
+
+
+def predict(model, ids, settings, centre=0.0, scale=1.0):
+    """float64 (N,) for token ids uint8 (N, T): probability of class 1, or values of a regression."""
+    return centre + scale * _values(torch.from_numpy(logits(model, ids, settings)), settings)
+
+
+def logits(model, ids, settings):
+    """float64 (N, outputs) for token ids uint8 (N, T), in the precision and batches of `predict`."""
+    device = next(model.parameters()).device
+    return _outputs(model, partial(_whole, for_cls(model)), torch.from_numpy(ids).to(device), settings).numpy()
+
+
+# the model in its phases
+
+
+def _phase(model, frozen, inputs, settings):
+    """(forward, its inputs) of a phase; `forward` gives logits (B, outputs).
+
+    While the encoder is frozen the inputs are its last hidden states of `<cls>`, float32 (N, D), computed here.
+    """
+    model.esm.requires_grad_(not frozen)
+    model.esm.contact_head.requires_grad_(False)  # never called
+    if not frozen:
+        if settings.checkpoint_activations:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        return partial(_whole, model), inputs
+    model.eval()
+    states = []
+    for ids in inputs:
+        with torch.no_grad(), _autocast(ids.device, settings):
+            parts = [_of_cls(model, part)[:, 0].float() for part in ids.split(EVALUATION_BATCH)]
+        states.append(torch.cat(parts))
+    return (lambda x: _head(model, x[:, None])), states
+
+
+def _of_cls(model, ids):
+    """Last hidden state of `<cls>`, (B, 1, D)."""
+    return model.esm(ids.long()).last_hidden_state
+
+
+def _head(model, states):
+    """Logits (B, outputs) of hidden states (B, 1, D), in float32 also where the encoder is not: else rows would tie."""
+    with torch.autocast(states.device.type, enabled=False):
+        return model.classifier(states.float())
+
+
+def _whole(model, ids):
+    return _head(model, _of_cls(model, ids))
+
+
+def _outputs(model, forward, x, settings):
+    """float64 (N, outputs) for the inputs of a phase, as the model was trained to give them."""
+    model.eval()
+    with torch.inference_mode(), _autocast(x.device, settings):
+        return torch.cat([forward(part).double() for part in x.split(EVALUATION_BATCH)]).cpu()
+
+
+def _values(outputs, settings):
+    """float64 (N,): probability of class 1, or the output of a regression."""
+    return (outputs[:, 0] if settings.labels == "regression" else outputs.softmax(1)[:, 1]).numpy()
+
+
+def _autocast(device, settings):
+    dtype = DTYPES[settings.precision]
+    return torch.autocast(device.type, dtype, enabled=dtype is not None)
+
+
+# steps
+
+
+class _Steps:
+    """Optimiser and schedule of a phase: AdamW, no decay on biases and normalisations, as transformers' trainer."""
+
+    def __init__(self, model, frozen, count, settings, device):
+        rates = {model.classifier: settings.learning_rate}
+        if not frozen:
+            rates[model.esm] = settings.encoder_learning_rate or settings.learning_rate
+        groups = []
+        for module, rate in rates.items():
+            trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+            for matrices, decay in ((True, settings.weight_decay), (False, 0.0)):
+                own = [parameter for parameter in trained if (parameter.ndim > 1) == matrices]
+                groups.append({"params": own, "lr": rate, "highest": rate, "weight_decay": decay})
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
+        self.parameters = [parameter for group in groups for parameter in group["params"]]
+        self.scaler = torch.amp.GradScaler(device, enabled=settings.precision == "float16")
+        self.settings, self.count, self.done = settings, count, 0
+
+    def step(self, forward, x, targets):
+        """One step on a batch, in micro-batches; returns the sum of the losses of its rows, a tensor."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["highest"] * schedule(self.done, self.count, self.settings.warmup)
+        self.optimiser.zero_grad(set_to_none=True)
+        size, total = self.settings.micro_batch, 0.0
+        for part, wanted in zip(x.split(size), targets.split(size), strict=True):
+            with _autocast(x.device, self.settings):
+                logits = forward(part)
+            loss = loss_sum(logits.float(), wanted)
+            self.scaler.scale(loss / len(x)).backward()
+            total = total + loss.detach()
+        self.scaler.unscale_(self.optimiser)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.done += 1
+        return total
+
+
+def loss_sum(logits, targets):
+    """Sum of the losses of a batch: cross-entropy in nats of two logits, or the squared error of one."""
+    if logits.shape[1] == 1:
+        return F.mse_loss(logits[:, 0], targets, reduction="sum")
+    return F.cross_entropy(logits, targets, reduction="sum")
+
+
+def _order(count, epoch, seed):
+    return np.random.Generator(np.random.PCG64(derived_seed(seed, "order", epoch))).permutation(count)
+
+
+# words
+
+
+def _check_labels(labels, part, settings):
+    if settings.labels == "classification" and set(np.unique(labels)) != {0.0, 1.0}:
+        found = ", ".join(f"{label:g}" for label in np.unique(labels)[:3]) or "none"
+        raise InputError(f"{PLACE}: labels of the {part} rows are {found}; a classification needs 0 and 1")
+    if settings.labels == "regression" and not (len(labels) > 1 and np.isfinite(labels).all() and np.ptp(labels) > 0):
+        raise InputError(f"{PLACE}: labels of the {part} rows are constant or not finite")
+
+
+def _plan(model, labels, val_labels, settings, device):
+    """What is going to happen, in a line."""
+    way = "encoder frozen" if settings.freeze else "all weights"
+    way += f" after {settings.warmup_epochs} epochs of the head alone" if settings.warmup_epochs else ""
+    count = sum(parameter.numel() for parameter in model.parameters())
+    rows = f"{len(labels):,} rows to train, {len(val_labels):,} to validate"
+    return (
+        f"{settings.size}, {count:,} parameters, {way}: {rows}, batches of {settings.batch_size}, at most "
+        f"{settings.epochs} epochs, {settings.precision}, on {device.type}"
+    )
+
+
+def _line(entry, metric, frozen):
+    return (
+        f"epoch {entry['epoch']:3d}  train loss {entry['train_loss']:.4f}  {metric} {entry[metric]:.4f}  "
+        f"{entry['rows_per_second']:,.0f} rows/s{'  (head alone)' if frozen else ''}"
+    )

@@ -1,0 +1,15 @@
+"""Errors that a user can mend, and how a program ends with one."""
+
+import sys
+
+
+class InputError(ValueError):
+    """Bad input of the user: the message names the file, the row or key, what is wrong and what is expected."""
+
+
+def run(main):
+    """Call the `main` of a program; bad input ends it with status 1 and the message alone, without a traceback."""
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

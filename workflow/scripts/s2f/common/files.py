@@ -1,0 +1,91 @@
+"""Reading and writing files: a file under its final name is always whole, errors name file, place and mend."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from s2f.common.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic(path):
+    """Yield a temporary path beside `path`; on success flush it to disk and rename it, on any error remove it.
+
+    A job that is killed therefore leaves either the whole file or none under the final name. The temporary name is
+    fixed (``.{name}.tmp``), so that a later run replaces what a kill left behind. Directories work like files. A disk
+    without room raises `InputError`.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    remove(temporary)
+    try:
+        yield temporary
+        _flush(temporary)
+        if path.is_dir():
+            remove(path)
+        temporary.replace(path)
+    except BaseException as error:
+        remove(temporary)
+        if full(error):
+            raise InputError(f"{path}: the disk of {path.parent} is full; make room and run it again") from error
+        raise
+
+
+def full(error):
+    """Whether an exception says that there is no room: by its number, or in words as HDF5 and Orbax do."""
+    number = getattr(error, "errno", None)
+    return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+
+
+def remove(path):
+    """Delete a file or a folder with all it holds; nothing happens where there is none."""
+    path = Path(path)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path):
+    """fsync a file, or every file of a folder, so that a rename never outlives its content in a power cut."""
+    files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_text(path, text):
+    """Write `text` (UTF-8) atomically."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value):
+    """Write `value` as stable, readable JSON: sorted keys, so equal values give equal bytes. NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    """Parse a JSON file; `InputError` names the file and the place where it is broken or that it is missing."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
+
+
+def sha256_file(path):
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

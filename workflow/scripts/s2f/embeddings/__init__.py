@@ -1,0 +1,1 @@
+"""Frozen encoders and the caches that they fill."""

@@ -1,0 +1,249 @@
+"""Embedding: run a frozen encoder over the unique inserts of a dataset and write the cache, chunk by chunk.
+
+The stored dtype may lose precision only within stated bounds, measured on every chunk: float16 once turned 60 % of the
+values of a cache into zeros without a word (ALBench-S2F), and a model's validation correlation fell from .90 to .67.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+from tqdm import tqdm
+
+from s2f.common import provenance
+from s2f.common.errors import InputError
+from s2f.embeddings import encoders
+from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
+from s2f.embeddings.writer import Partial, check_space
+from s2f.rows.canonical import sequences_sha256
+from s2f.sequences import dna
+
+CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; `build_strands` says how many are in memory
+
+# What a stored dtype may cost. float32 -> bfloat16 stays below both bounds: it rounds to within 2^-8 of a value.
+# float32 -> float16 does so where values keep away from float16's subnormal range, below 6e-5.
+TOKEN_ERROR = 2.0**-8  # root mean square error of a token's channels, relative to their root mean square
+VALUE_ERROR = 2.0**-8  # error of one value relative to itself (1 where it becomes zero) ...
+VALUE_SHARE = 1e-3  # ... that this share of the non-zero values of a chunk may exceed
+
+
+class RefusedError(Exception):
+    """An embedding must not be stored: its place in the chunk, and why."""
+
+    def __init__(self, place, why):
+        super().__init__(why)
+        self.place = place
+
+
+def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward", dtype="bfloat16", chunk_rows=None):
+    """`build_strands` for one strand; returns the manifest."""
+    return build_strands({strand: path}, rows, encoder, encoder_name, construct, shift, dtype, chunk_rows)[strand]
+
+
+def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype="bfloat16", chunk_rows=None):
+    """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
+    {strand: manifest} (dicts, for `files.write_json`). A cache has the same bytes whether made alone or with the other.
+
+    Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
+    `row_id` and `sequence`; `encoder` with the attributes of `encoders.Encoder`; `encoder_name` its name in the study;
+    `construct` a `Construct`; `shift` in bp; `dtype` of `cache.DTYPES`; `chunk_rows` embeddings per chunk (default:
+    at most 64 MiB and a fiftieth of all, in whole batches). The encoder sees each unique insert once per strand. A
+    build that was killed continues where it stopped. Raises `InputError` for inserts that do not fit the construct, a
+    disk that is too small, a dtype that loses too much, an embedding that is all zero or not finite, and while another
+    process writes the same file; `ValueError` when the encoder gives another shape or dtype than it promises.
+
+    Windows of the next chunk are assembled, and those of the last one checked and written, while the encoder works. On
+    the host this holds, per strand, four chunks in the encoder's dtype (two in `encoders.stream`, one on its way, one
+    being written) and, where the stored dtype is another, five more in float32 while the loss is measured.
+    """
+    paths = {strand: Path(path) for strand, path in paths.items()}
+    first = next(iter(paths.values()))
+    if dtype not in DTYPES:
+        raise InputError(f"{first}: dtype is {dtype!r}, expected one of: {', '.join(DTYPES)}")
+    for strand, path in paths.items():
+        if strand not in STRANDS:
+            raise InputError(f"{path}: strand is {strand!r}, expected one of: {', '.join(STRANDS)}")
+    _check_fit(first, rows, construct, shift)
+    inserts, row_ids, row_to_embedding = _index(rows)
+    unique, tokens, channels = len(inserts), int(encoder.tokens(construct.length)), int(encoder.channels)
+    batch = int(encoder.batch_size)
+    row_bytes = tokens * channels * DTYPES[dtype].itemsize
+    # small caches get fifty chunks too: a slow encoder should show progress and lose little in a kill
+    chunk_rows = chunk_rows or max(1, min(CHUNK_BYTES // row_bytes, unique // 50) // batch) * batch
+    chunk_rows = min(unique, chunk_rows)
+    settings = {
+        "format": FORMAT, "encoder": encoder_name, "encoder_kind": encoder.kind,
+        "encoder_fingerprint": encoder.fingerprint, "provenance": encoder.provenance, "licence": encoder.licence,
+        "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
+        "construct": construct.spec(), "shift": int(shift),
+        "rows": len(rows), "unique": unique, "tokens": tokens, "channels": channels,
+        "dtype": dtype, "chunk_rows": int(chunk_rows),
+        "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
+        "index_sha256": index_sha256(row_ids, row_to_embedding),
+    }  # fmt: skip
+    print(
+        f"{', '.join(map(str, paths.values()))}: {len(rows):,} rows, {unique:,} unique inserts, {' and '.join(paths)} "
+        f"strand, shift {shift:+d}; T = {tokens}, D = {channels}, {dtype}, {len(paths) * unique * row_bytes / 1e9:.3f} "
+        f"GB; encoder {encoder_name} ({encoder.provenance}), batches of {batch}, {as_json(settings['backend'])}",
+        file=sys.stderr,
+        flush=True,
+    )
+    code = provenance.code_fingerprint(
+        "s2f.embeddings.build", "s2f.sequences.constructs", f"s2f.embeddings.encoders.{encoder.kind}"
+    )
+    with ExitStack() as stack:
+        partials = {
+            strand: stack.enter_context(Partial(path, {**settings, "strand": strand}, code, row_ids, row_to_embedding))
+            for strand, path in paths.items()
+        }
+        check_space(partials.values())
+
+        def windows(chunk):
+            """Codes of one chunk and their template: the work of a background thread."""
+            part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
+            return construct.assemble(part, shift), _template(part, construct, shift)
+
+        def store(strand, chunk, values):
+            """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
+            values = np.asarray(values)
+            count = min(unique - chunk * chunk_rows, chunk_rows)
+            if values.shape != (count, tokens, channels) or values.dtype not in (np.float32, ml_dtypes.bfloat16):
+                raise ValueError(
+                    f"encoder {encoder_name} gave {values.dtype} {values.shape}, expected float32 or bfloat16 "
+                    f"{count, tokens, channels}"
+                )
+            try:
+                stored, errors = convert(values, dtype)
+            except RefusedError as refused:
+                for partial in partials.values():
+                    partial.discard()  # the same encoder would be refused again
+                row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.place).argmax()].decode()
+                raise InputError(f"{paths[strand]}: row {row!r}: {refused}") from None
+            partials[strand].write(chunk, stored.view(f"u{stored.itemsize}"), errors)
+            return count
+
+        lacking = {}  # a kill may have left a chunk of one strand only
+        for chunk in range(-(-unique // chunk_rows)):
+            strands = tuple(strand for strand, partial in partials.items() if chunk not in partial.done)
+            lacking.setdefault(strands, []).append(chunk)
+        lacking.pop((), None)
+        sizes = {chunk: min(unique - chunk * chunk_rows, chunk_rows) for chunks in lacking.values() for chunk in chunks}
+        left = sum(len(strands) * sizes[chunk] for strands, chunks in lacking.items() for chunk in chunks)
+        progress = _Progress(len(paths) * unique, len(paths) * unique - left)
+        with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(len(paths)) as writing:
+            for strands, chunks in lacking.items():
+                encoded = encoders.stream(encoder, _ahead(assembling, windows, chunks), strands)
+                pending = []
+                for chunk, values in zip(chunks, encoded, strict=True):
+                    progress.update(sum(written.result() for written in pending))
+                    pending = [writing.submit(store, strand, chunk, values.pop(0)) for strand in strands]
+                progress.update(sum(written.result() for written in pending))
+        progress.close()
+        manifests = {strand: partial.seal() for strand, partial in partials.items()}
+        for partial in partials.values():
+            partial.publish()
+        return manifests
+
+
+def _ahead(executor, function, items):
+    """Yield `function(item)` for each item, the next one being worked on by the executor meanwhile."""
+    following = None
+    for item in items:
+        current, following = following, executor.submit(function, item)
+        if current:
+            yield current.result()
+    if following:
+        yield following.result()
+
+
+def _template(inserts, construct, shift):
+    """What the windows of `inserts` have in common, uint8 (L,): the flanks where all are of one length, else N."""
+    lengths = sorted({len(insert) for insert in inserts})
+    windows = construct.assemble(["N" * length for length in lengths], shift)
+    return np.where((windows == windows[0]).all(axis=0), windows[0], dna.N_CODE).astype(np.uint8)
+
+
+def _check_fit(path, rows, construct, shift):
+    for length, place in zip(*np.unique(rows["sequence"].str.len(), return_index=True), strict=True):
+        try:
+            construct.flank_lengths(int(length), shift)
+        except InputError as error:
+            raise InputError(f"{path}: row {rows['row_id'].iloc[place]!r}: {error}") from None
+
+
+def _index(rows):
+    """Unique inserts (list), sorted row ids (bytes), and per id the place of its insert (int32).
+
+    Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, so that all their
+    windows have the same flanks.
+    """
+    inserts, place = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
+    by_length = np.argsort([len(insert) for insert in inserts], kind="stable")
+    rank = np.empty(len(inserts), np.int32)
+    rank[by_length] = np.arange(len(inserts))
+    row_ids = id_bytes(rows["row_id"])
+    order = np.argsort(row_ids)
+    return inserts[by_length].tolist(), row_ids[order], rank[place[order]]
+
+
+def convert(values, dtype):
+    """`values` (n, T, D) in the stored dtype, and [worst token error, share of bad values] of the round trip.
+
+    Raises `RefusedError` for an all-zero or non-finite embedding, for overflow, and beyond TOKEN_ERROR and VALUE_SHARE.
+    """
+    values = np.ascontiguousarray(values)
+    found = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")
+    if found:
+        raise RefusedError(found[0], f"the encoder's embedding is {found[1]}; its weights or its code are wrong")
+    with np.errstate(over="ignore"):  # measured below
+        stored = values.astype(DTYPES[dtype], copy=False)
+    if stored.dtype == values.dtype or dtype == "float32":
+        return stored, [0.0, 0.0]
+    return stored, _loss(values.astype(np.float32, copy=False), stored.astype(np.float32), dtype)
+
+
+def _loss(values, back, dtype):
+    size, choose = np.abs(values), "choose bfloat16 or float32"
+    overflow = ~np.isfinite(back)
+    if overflow.any():
+        place = int(overflow.any(axis=(1, 2)).argmax())
+        raise RefusedError(place, f"value {size[place].max():.3g} overflows {dtype}; {choose}")
+    error = np.abs(back - values)
+    norm, lost = (np.sqrt(np.einsum("ntd,ntd->nt", x, x, dtype=np.float64)) for x in (size, error))
+    token = np.divide(lost, norm, out=np.zeros_like(lost), where=norm > 0)
+    bad = error > VALUE_ERROR * size
+    nonzero = np.count_nonzero(size)
+    share = np.count_nonzero(bad) / nonzero
+    if token.max() > TOKEN_ERROR or share > VALUE_SHARE:
+        place = int((token.max(axis=1) if token.max() > TOKEN_ERROR else bad.sum(axis=(1, 2))).argmax())
+        zeros = np.count_nonzero((back == 0) & (size > 0)) / nonzero
+        raise RefusedError(
+            place,
+            f"as {dtype}, {share:.2%} of the values of its chunk are off by more than {VALUE_ERROR:.2%} (allowed: "
+            f"{VALUE_SHARE:.1%} of them), {zeros:.2%} become zero, and the worst token is off by {token.max():.2%} "
+            f"(allowed: {TOKEN_ERROR:.2%}); {choose}",
+        )
+    return [float(token.max()), float(share)]
+
+
+class _Progress:
+    """A bar on a terminal; in a log file one line per tenth, with the rate."""
+
+    def __init__(self, total, done):
+        self.bar = tqdm(total=total, initial=done, unit=" windows", unit_scale=True, disable=None, file=sys.stderr)
+        self.total, self.done, self.first, self.begin = total, done, done, time.monotonic()
+
+    def update(self, count):
+        before, self.done = self.done, self.done + count
+        self.bar.update(count)
+        if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
+            rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
+            print(f"{self.done:,} of {self.total:,} windows, {rate:,.0f} per second", file=sys.stderr, flush=True)
+
+    def close(self):
+        self.bar.close()

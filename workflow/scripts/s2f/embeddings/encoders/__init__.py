@@ -1,0 +1,81 @@
+"""Encoders: frozen sequence -> embedding. One module per family; `build` loads a family only when it is asked for."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """A frozen map from windows of N codes to T tokens of D channels, and what a record must say about it.
+
+    `apply`, `apply_one_hot` and `parameters` exist for encoders that can run inside a compiled JAX step; they are
+    None elsewhere. Both functions are pure, take `parameters` first (pass it as an argument of the jitted function: a
+    captured tree is folded into the program as constants) and return (B, T, D) in the encoder's own dtype.
+    """
+
+    kind: str
+    channels: int  # D
+    tokens: Callable[[int], int]  # window length in bp -> T
+    fingerprint: str  # SHA-256 (hexadecimal) of weights, architecture and precision
+    licence: str  # notice that caches and trained heads must carry
+    provenance: str  # where the weights come from
+    encode: Callable[[np.ndarray], np.ndarray]  # uint8 codes (B, L) -> (B, T, D) float32 or ml_dtypes.bfloat16
+    batch_size: int  # sequences per call on the device; `encode` takes any number
+    backend: Mapping[str, Any]  # name, device, versions
+    stream: Callable | None = field(default=None, repr=False)  # many chunks, without a pause: see `stream` below
+    parameters: Any = field(default=None, repr=False)  # tree of device arrays
+    apply: Callable[[Any, Any], Any] | None = None  # (parameters, uint8 codes (B, L))
+    apply_one_hot: Callable[[Any, Any], Any] | None = None  # (parameters, float one-hot (B, L, 4)); differentiable
+
+
+def kinds():
+    """Names of the encoder families: the modules of this package."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def build(spec):
+    """The encoder that a config section describes; `spec["kind"]` names the module that builds it.
+
+    Raises `InputError` when the kind is missing or unknown, or as the family's own `build`.
+    """
+    if spec.get("kind") not in kinds():
+        raise InputError(f"encoder: kind is {spec.get('kind')!r}, expected one of: {', '.join(kinds())}")
+    return importlib.import_module(f"s2f.embeddings.encoders.{spec['kind']}").build(spec)
+
+
+def stream(encoder, chunks, strands=("forward",)):
+    """Yield, for each chunk, a list with one array (n, T, D) per strand, in the order of `strands`.
+
+    `chunks`: pairs of uint8 codes (n, L), the forward strand, and a template (L,) or None: codes that all windows of
+    the chunk have, N where they may differ, so that an encoder may work on the rest alone. Encoders with a `stream` of
+    their own send each chunk to the device once for both strands; a chunk may be drawn before the one before is
+    yielded.
+    """
+    if encoder.stream:
+        yield from encoder.stream(chunks, strands)
+    else:
+        for codes, _ in chunks:
+            yield [encoder.encode(dna.reverse_complement(codes) if s == "reverse" else codes) for s in strands]
+
+
+def check_keys(spec, allowed):
+    """Raise `InputError` when an encoder section holds a key outside `allowed` (`kind` is always allowed)."""
+    unknown = sorted(set(spec) - {"kind", *allowed})
+    if unknown:
+        raise InputError(f"encoder {spec['kind']}: unknown key {unknown[0]!r}; known: {', '.join(['kind', *allowed])}")
+
+
+def check_codes(codes):
+    """Raise `InputError` unless `codes` is a uint8 array (B, L) of codes 0..4 with L >= 1."""
+    if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] < 1:
+        raise InputError(f"codes are {codes.dtype} {codes.shape}, expected uint8 (sequences, length)")
+    if codes.size and codes.max() > 4:
+        raise InputError(f"codes hold {codes.max()}, expected 0..4 for A, C, G, T, N")

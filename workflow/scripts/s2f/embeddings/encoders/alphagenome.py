@@ -1,0 +1,249 @@
+"""AlphaGenome's sequence encoder: one-hot DNA -> one token of 1536 channels per 128 bp. No attention, no positions.
+
+The network is in `_alphagenome_network`; here are its weights, official or random, and what makes an `Encoder` of them.
+
+Numerics are those of the official code and of the heads published on it: every parameter AND the running mean square
+is cast to the compute dtype before use, so with bfloat16 the weights are standardised in bfloat16. Standardising in
+float32 would be better numerics and a different encoder. What is gained here is time only: the official code
+standardises the weights in every call, `standardise_once` does it once, in the same dtype and order; and flanks that
+all windows share are encoded once (`_flank_reuse`).
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+
+from s2f.common import provenance
+from s2f.common.errors import InputError
+from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline, check_keys
+from s2f.embeddings.encoders._alphagenome_network import (
+    BLOCKS,
+    POOLED,
+    PRECISIONS,
+    PREFIX,
+    SIZES,
+    manifest,
+    network,
+    pool,
+    standardise_once,
+)
+from s2f.sequences.dna import N_CODE
+
+PUBLISHED_LICENCE = (
+    "Non-commercial use only: made with AlphaGenome weights, which are under the AlphaGenome model terms "
+    "(https://deepmind.google.com/science/alphagenome/model-terms); embeddings and heads made with them stay so."
+)
+HOW_TO_GET = (
+    "Get the AlphaGenome weights from Hugging Face (google/alphagenome-all-folds) or Kaggle (google/alphagenome): "
+    "log in, accept the model terms (non-commercial use), download, and set weights to {path: FOLDER}, the folder that "
+    "holds _METADATA"
+)
+
+
+# Weights: each reader returns (params, state), {module: {leaf: float32 array}}, on the host
+
+
+def random_weights(size, seed):
+    """Seeded weights whose embeddings are useful random features; the same bits on every machine.
+
+    Each weight of a convolution is uniform with mean 0 and variance 1 / fan-in (stem: 1 / 15, as one channel of four is
+    on), drawn from the raw PCG64 stream of its own name, which NumPy keeps stable (NEP 19), by correctly rounded
+    operations only: a normal variate needs log and cos, whose last bit depends on the machine. Scales are 1, biases and
+    offsets 0. The running mean square of the k-th normalisation is 1 + k: then each residual branch adds about 0.9 to
+    the mean square of its input (measured on random sequences, tiny and full) and no layer drowns in those before it.
+    """
+    shapes, state_shapes = manifest(size)
+    params = {}
+    for module, leaves in shapes.items():
+        params[module] = {leaf: np.full(shape, leaf == "scale", np.float32) for leaf, shape in leaves.items()}
+        if "w" in leaves:
+            width, inputs, _ = leaves["w"]
+            fan_in = width if module.endswith("/dna_embedder/conv1_d") else width * inputs
+            raw = np.random.PCG64(provenance.derived_seed(seed, module, "w")).random_raw(math.prod(leaves["w"]))
+            uniform = (raw >> np.uint64(11)) * 2.0**-52 - 1  # in [-1, 1), exact
+            params[module]["w"] = (uniform * math.sqrt(3 / fan_in)).astype(np.float32).reshape(leaves["w"])
+    state = {}
+    for k, (module, leaves) in enumerate(sorted(state_shapes.items())):  # alphabetical is the order of the network
+        state[module] = {"var_ema": np.full(leaves["var_ema"], 1 + k, np.float32)}
+    return params, state
+
+
+def read_checkpoint(folder, size):
+    """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read.
+
+    Layout: a pair (params, state) of {module path: {leaf: array}}, the whole path being one key. Raises `InputError`
+    when the folder is no checkpoint or an array of the encoder is missing, unexpected, or of other shape or dtype.
+    """
+    folder = Path(folder).absolute()
+    if not (folder / "_METADATA").is_file():
+        problem = "holds no Orbax checkpoint (no file _METADATA)" if folder.is_dir() else "no such folder"
+        raise InputError(f"{folder}: {problem}. {HOW_TO_GET}")
+    checkpointer = ocp.PyTreeCheckpointer()
+    tree = checkpointer.metadata(folder).item_metadata.tree
+    keys = ("0", "1") if isinstance(tree, Mapping) else (0, 1)
+    try:
+        pair = [tree[key] for key in keys]
+    except (KeyError, IndexError):
+        raise InputError(f"{folder}: expected a checkpoint of the pair (params, state), found {list(tree)}") from None
+    pair = [{module: part[module] for module in part if module.startswith(PREFIX)} for part in pair]
+    _check_arrays(folder, pair, manifest(size))
+    item = dict(zip(keys, pair, strict=True)) if isinstance(tree, Mapping) else pair
+    as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
+    arguments = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy, partial_restore=True)
+    restored = checkpointer.restore(folder, args=arguments)
+    return restored[keys[0]], restored[keys[1]]
+
+
+def _check_arrays(folder, found, expected):
+    """Compare names, shapes and dtype of the arrays in a checkpoint with those of the network."""
+    problems = []
+    for part, there, here in zip(("params", "state"), found, expected, strict=True):
+        there, here = _named(there), _named(here)
+        problems += [f"{part} {name} is missing" for name in sorted(here.keys() - there.keys())]
+        problems += [f"{part} {name} is unexpected" for name in sorted(there.keys() - here.keys())]
+        for name in sorted(here.keys() & there.keys()):
+            shape, dtype = tuple(there[name].shape), np.dtype(there[name].dtype)
+            if (shape, dtype) != (here[name], np.float32):
+                problems.append(f"{part} {name} is {dtype} {shape}, expected float32 {here[name]}")
+    if problems:
+        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise InputError(f"{folder}: does not fit the encoder: {'; '.join(problems[:5])}{more}")
+
+
+def _named(tree):
+    return {f"{module}/{leaf}": value for module, leaves in tree.items() for leaf, value in leaves.items()}
+
+
+def fingerprint(params, state, size, precision):
+    """SHA-256 over architecture, precision and every array's name, shape and float32 bytes, sorted by name."""
+    width, step = SIZES[size]
+    digest = hashlib.sha256(f"alphagenome sequence encoder, width {width}, step {step}, {precision}\n".encode())
+    for name, array in sorted((_named(params) | _named(state)).items()):
+        digest.update(f"{name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array, "<f4"))
+    return digest.hexdigest()
+
+
+# The encoder
+
+
+def build(spec):
+    """Encoder of a config section.
+
+    `{"kind": "alphagenome", "size": "full" | "tiny", "weights": {"random": SEED} | {"path": FOLDER},
+    "precision": "bfloat16" | "float32", "batch_size": 64, "reuse_flanks": True}`; the last three may be left out (as
+    shown). Precision bfloat16 is what the official code computes; float32 is for gradients and checks. `reuse_flanks`
+    False encodes constant flanks with every window. Raises `InputError` for an unknown key or value and as
+    `read_checkpoint`.
+    """
+    check_keys(spec, ("size", "weights", "precision", "batch_size", "reuse_flanks"))
+    size, precision = spec.get("size"), spec.get("precision", "bfloat16")
+    weights, batch_size, reuse_flanks = spec.get("weights"), spec.get("batch_size", 64), spec.get("reuse_flanks", True)
+    for key, value, known in (("size", size, SIZES), ("precision", precision, PRECISIONS)):
+        if value not in known:
+            raise InputError(f"encoder alphagenome: {key} is {value!r}, expected one of: {', '.join(known)}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"encoder alphagenome: batch_size is {batch_size!r}, expected a whole number of at least 1")
+    if not isinstance(reuse_flanks, bool):
+        raise InputError(f"encoder alphagenome: reuse_flanks is {reuse_flanks!r}, expected true or false")
+    match weights:
+        case {"random": int(seed), **rest} if not rest:
+            params, state = random_weights(size, seed)
+            origin, licence = f"random weights, seed {seed}", "none (random weights)"
+        case {"path": str(folder), **rest} if not rest:
+            params, state = read_checkpoint(folder, size)
+            origin, licence = f"google/alphagenome, checkpoint {Path(folder).name}", PUBLISHED_LICENCE
+        case _:
+            expected = "{random: SEED} or {path: FOLDER}"
+            raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
+    return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks)
+
+
+def from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks=True):
+    """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
+    function = network(size, precision, ready=True)
+    dtype, channels = PRECISIONS[precision], SIZES[size][0] + BLOCKS * SIZES[size][1]
+
+    def apply_one_hot(parameters, one_hot, sides=()):
+        (embedding, _), _ = function.apply(*parameters, one_hot, sides)
+        return embedding
+
+    def apply(parameters, codes, sides=()):
+        one_hot = jax.nn.one_hot(codes, 4, dtype=dtype)  # codes above 3 give four zeros
+        return apply_one_hot(parameters, one_hot, sides)
+
+    @partial(jax.jit, static_argnums=2)
+    def sides_of(parameters, codes, plan):
+        (_, stages), _ = function.apply(*parameters, jax.nn.one_hot(codes, 4, dtype=dtype))
+        return plan.sides([pool(stage) for stage in stages.values()])
+
+    compiled = jax.jit(apply)
+    # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
+    parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
+
+    def program(strand, template):
+        """Device codes (batch_size, L) of the forward strand -> tokens of `strand`: for both strands the same code."""
+        plan, sides = None, ()
+        if template is not None and reuse_flanks:
+            whole = _view(template[None], strand)
+            left, right = _flank_reuse.constant_ends(np.asarray(whole[0]) != N_CODE)
+            plan = _flank_reuse.plan(len(template), left, right, BLOCKS + 1)
+        if plan:
+            sides = sides_of(parameters, whole, plan)
+        return lambda codes: compiled(parameters, _view(codes, strand, plan.crop if plan else None), sides)
+
+    def stream(chunks, strands):
+        programs = {}
+
+        def with_programs():
+            for codes, template in chunks:
+                key = None if template is None else template.tobytes()
+                if key and not ((codes == template) | (template == N_CODE)).all():
+                    raise ValueError("codes differ from their template where it is not N")
+                if key not in programs:
+                    programs[key] = [program(strand, template) for strand in strands]
+                yield codes, programs[key]
+
+        return _pipeline.stream(with_programs(), batch_size, lambda length: (tokens(length), channels), dtype)
+
+    device = jax.local_devices()[0]
+    return Encoder(
+        kind="alphagenome",
+        channels=channels,
+        tokens=tokens,
+        fingerprint=fingerprint(params, state, size, precision),
+        licence=licence,
+        provenance=origin,
+        encode=lambda codes: next(stream([(codes, None)], ["forward"]))[0],
+        batch_size=batch_size,
+        backend={
+            "name": "jax",
+            "device": f"{device.platform}: {device.device_kind}",
+            "versions": provenance.versions("jax", "jaxlib", "dm-haiku", "numpy"),
+            "reuse_flanks": reuse_flanks,
+        },
+        stream=stream,
+        parameters=parameters,
+        apply=apply,
+        apply_one_hot=apply_one_hot,
+    )
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _view(codes, strand, crop=None):
+    """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
+    if strand == "reverse":
+        codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
+    return codes[:, slice(*crop)] if crop else codes
+
+
+def tokens(length):
+    """Number of tokens of a window of `length` bp: seven pools, each rounding up."""
+    return -(-length // POOLED)

@@ -1,0 +1,118 @@
+"""Encoder `lamar`: hidden states of one layer of LAMAR, a language model of RNA; a token per letter, or their mean.
+
+Layers are numbered as transformers numbers hidden states: `layer00` are the embeddings, `layer06` is the output of the
+sixth block, and the last (`layer12`, of `lamar-mini` `layer04`) has passed the final normalisation too. Blocks above
+the chosen layer are cut off, so a middle layer costs half. Windows of a call have one length, thus there is no padding
+to compute: `<cls>` and `<eos>` are added, seen by all letters, and left out of the result.
+"""
+
+import hashlib
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from s2f.common import provenance
+from s2f.common.devices import torch_device
+from s2f.common.errors import InputError
+from s2f.embeddings.encoders import Encoder, check_codes, check_keys
+from s2f.language_model import configuration, loading, tokenizer
+from s2f.language_model import weights as named_weights
+
+POOLINGS = ("tokens", "mean")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def build(spec):
+    """Encoder of a config section.
+
+    `{"kind": "lamar", "size": "lamar" | "lamar-mini", "weights": {"path": FOLDER} | {"tapt": FOLDER} |
+    {"random": SEED}, "layer": 12, "pooling": "tokens" | "mean", "precision": "float32" | "bfloat16", "attention":
+    "sdpa" | "eager" | "flash_attention_2", "licence": TEXT, "batch_size": 64}`. Defaults: size lamar, the last layer,
+    tokens, float32, sdpa. bfloat16 multiplies in bfloat16 and keeps weights and normalisations in float32 (autocast).
+    Raises `InputError` for an unknown key or value and for weights that do not fit.
+    """
+    check_keys(spec, ("size", "weights", "layer", "pooling", "precision", "attention", "licence", "batch_size"))
+    size, attention = spec.get("size", "lamar"), spec.get("attention", "sdpa")
+    pooling, precision = spec.get("pooling", "tokens"), spec.get("precision", "float32")
+    batch_size = spec.get("batch_size", 64)
+    for key, value, known in (
+        ("size", size, configuration.SIZES), ("attention", attention, configuration.ATTENTION),
+        ("pooling", pooling, POOLINGS), ("precision", precision, PRECISIONS),
+    ):  # fmt: skip
+        if value not in known:
+            raise InputError(f"encoder lamar: {key} is {value!r}, expected one of: {', '.join(known)}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"encoder lamar: batch_size is {batch_size!r}, expected a whole number of at least 1")
+    layers = configuration.SIZES[size]["num_hidden_layers"]
+    layer = spec.get("layer", layers)
+    if not isinstance(layer, int) or not 0 <= layer <= layers:
+        raise InputError(f"encoder lamar: layer is {layer!r}, {size} has layers 0 to {layers}")
+    device = torch_device()
+    if attention == "flash_attention_2" and (device.type, precision) != ("cuda", "bfloat16"):
+        raise InputError("encoder lamar: flash_attention_2 needs a CUDA device and precision bfloat16")
+    config = configuration.make(size, attention)
+    model, origin, licence = named_weights.load(
+        "encoder lamar", spec.get("weights"), config, size, spec.get("licence", "")
+    )
+    return from_model(truncated(model, layer), pooling, precision, batch_size, device, origin, licence)
+
+
+def layer_name(layer):
+    """How a layer is called in the name of an encoder: `layer06` is `hidden_states[6]`."""
+    return f"layer{layer:02d}"
+
+
+def truncated(model, layer):
+    """The encoder up to `layer`: its last hidden state is `hidden_states[layer]` of the whole; changes `model`."""
+    if layer < len(model.encoder.layer):
+        model.encoder.layer = model.encoder.layer[:layer]
+        model.encoder.emb_layer_norm_after = None  # the final normalisation belongs to the last layer
+    model.contact_head = None
+    return model
+
+
+def from_model(model, pooling, precision, batch_size, device, origin, licence):
+    """Encoder of a `truncated` model on a torch device; `origin` says where its weights are from."""
+    model = model.to(device).eval().requires_grad_(False)
+    channels, layer = model.config.hidden_size, len(model.encoder.layer)
+    half = precision == "bfloat16"
+    text = f"lamar {layer_name(layer)} {pooling} {precision} {loading.fingerprint(model)}"
+
+    def tokens(length):
+        return length if pooling == "tokens" else 1
+
+    def encode(codes):
+        check_codes(codes)
+        ids = tokenizer.ids_of_codes(codes)
+        shape = len(codes), tokens(codes.shape[1]), channels
+        out = np.empty(shape, ml_dtypes.bfloat16 if half else np.float32)
+        for start in range(0, len(ids), batch_size):
+            batch = torch.from_numpy(ids[start : start + batch_size]).to(device, torch.int64)
+            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+                hidden = model(batch).last_hidden_state[:, 1:-1].float()
+            if pooling == "mean":
+                hidden = hidden.mean(1, keepdim=True)
+            if half:  # NumPy knows no bfloat16: hand over its bits
+                bits = hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy()
+                out[start : start + batch_size] = bits.view(ml_dtypes.bfloat16)
+            else:
+                out[start : start + batch_size] = hidden.cpu().numpy()
+        return out
+
+    return Encoder(
+        kind="lamar",
+        channels=channels,
+        tokens=tokens,
+        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        licence=licence,
+        provenance=f"{origin}, {layer_name(layer)}",
+        encode=encode,
+        batch_size=batch_size,
+        backend={
+            "name": "torch",
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "attention": model.config._attn_implementation,
+            "versions": provenance.versions("torch", "transformers", "numpy"),
+        },
+    )

@@ -1,0 +1,233 @@
+"""The unfinished embedding cache: written past HDF5, locked, journaled, so that a kill costs one chunk at most.
+
+``.{name}.partial`` is an HDF5 file whose embeddings have their place but no content yet; chunks are written there by
+position. ``.{name}.journal`` holds one line of JSON per chunk that is done, with its checksum, under a header line that
+says of what. A later run with an equal header checks the named chunks and goes on; any other starts anew.
+"""
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.common.files import remove
+from s2f.embeddings.cache import (
+    DTYPES,
+    LOCKING,
+    as_json,
+    content_sha256,
+    embedding_shape,
+    map_bits,
+    open_cache,
+    to_attribute,
+)
+
+SPARE = 16 << 20  # bytes for HDF5's own structures, on top of row index and embeddings
+LATE = ("round_trip_token_error", "round_trip_bad_share", "content_sha256")  # attributes known at the end only
+
+
+class Partial:
+    """The partial file of the cache `path` under the exclusive lock of its journal; use as a context manager: write all
+    chunks in any order, seal, publish.
+
+    `settings`: the manifest without the keys of `LATE`. `code`: fingerprint of the code that encodes, because chunks of
+    two versions must not meet in one file. `done` maps chunk number -> record of the chunks that are on disk.
+    Entering raises `InputError` when another process holds the lock.
+    """
+
+    def __init__(self, path, settings, code, row_ids, row_to_embedding):
+        self.path = Path(path)
+        self.file = self.path.with_name(f".{self.path.name}.partial")
+        self.journal = self.path.with_name(f".{self.path.name}.journal")
+        self.settings, self.index = settings, (row_ids, row_to_embedding)
+        self.header = {"settings_sha256": hashlib.sha256(as_json(settings).encode()).hexdigest(), "code": code}
+        self.chunk_bytes = settings["chunk_rows"] * math.prod(embedding_shape(settings)[1:])
+        self.chunk_bytes *= DTYPES[settings["dtype"]].itemsize
+
+    def __enter__(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            self.log = _lock(self.journal)
+            stack.callback(os.close, self.log)
+            with _disk_errors(self.path):
+                self.done = self._continue()
+                if self.done is None:
+                    self._start()
+            self.target = os.open(self.file, os.O_RDWR)
+            stack.callback(os.close, self.target)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error):
+        self._stack.close()
+
+    def write(self, chunk, bits, errors):
+        """Write the bits (n, T, D) of one chunk and note it down; `errors` are its two round-trip errors."""
+        view, place = memoryview(bits.reshape(-1)).cast("B"), self.offset + chunk * self.chunk_bytes
+        record = {"chunk": chunk, "sha256": hashlib.sha256(view).hexdigest(), "errors": errors}
+        with _disk_errors(self.path):
+            while view:  # one call writes 2 GB at most
+                written = os.pwrite(self.target, view, place)
+                view, place = view[written:], place + written
+            self._note(record)
+        self.done[chunk] = record
+
+    def discard(self):
+        """Remove what has been written: it is of no use to a later run."""
+        remove(self.file)
+        self.journal.unlink(missing_ok=True)
+
+    def seal(self):
+        """Write checksums and the complete flag, and read everything back; returns the manifest."""
+        records = [self.done[chunk] for chunk in range(len(self.done))]
+        checksums = np.array([list(bytes.fromhex(record["sha256"])) for record in records], np.uint8)
+        token_error, bad_share = np.max([record["errors"] for record in records], axis=0).tolist()
+        manifest = {**self.settings, "round_trip_token_error": token_error, "round_trip_bad_share": bad_share}
+        manifest["content_sha256"] = content_sha256(manifest, checksums)
+        with _disk_errors(self.path):
+            with h5py.File(self.file, "r+", locking=LOCKING) as file:
+                file["chunk_sha256"][:] = checksums
+                for key in LATE:
+                    file.attrs.modify(key, to_attribute(manifest[key]))
+                file.attrs.modify("complete", np.uint8(1))
+            os.fsync(self.target)
+        open_cache(self.file, manifest, verify="full").close()
+        return manifest
+
+    def publish(self):
+        """Give the sealed file its name."""
+        self.file.replace(self.path)
+        self.journal.unlink()
+
+    def lacks(self):
+        """Bytes that are still to be written."""
+        needed = math.prod(embedding_shape(self.settings)) * DTYPES[self.settings["dtype"]].itemsize + SPARE
+        return needed + sum(part.nbytes for part in self.index) - self.file.stat().st_blocks * 512
+
+    def _continue(self):
+        """Records of the chunks of an earlier run that are whole; None when it was another run or left no file."""
+        records, length = _read_journal(self.log)
+        if not records or records[0] != self.header:
+            return None
+        try:
+            self._locate()
+            bits = map_bits(self.file, self.offset, self.settings)
+        except (OSError, KeyError, ValueError) as error:
+            print(f"{self.file}: cannot be continued, starting anew ({error})", file=sys.stderr, flush=True)
+            return None
+        os.ftruncate(self.log, length)
+        size, done = self.settings["chunk_rows"], {}
+        for record in records[1:]:
+            part = bits[record["chunk"] * size :][:size]
+            if hashlib.sha256(part).hexdigest() == record["sha256"]:
+                done[record["chunk"]] = record
+        print(f"{self.file}: continuing, {len(done)} chunks are done", file=sys.stderr, flush=True)
+        return done
+
+    def _start(self):
+        remove(self.file)
+        os.ftruncate(self.log, 0)
+        self._create()
+        self._locate()
+        self._note(self.header)
+        self.done = {}
+
+    def _create(self):
+        """An HDF5 file with all but the embeddings, whose space is laid out, and with room for what comes last."""
+        shape, dtype = embedding_shape(self.settings), DTYPES[self.settings["dtype"]]
+        late = dict(zip(LATE, (0.0, 0.0, "0" * 64), strict=True))
+        # 4096: embeddings start on a page, so that maps and direct reads are aligned
+        with h5py.File(self.file, "w", alignment_threshold=4096, alignment_interval=4096) as file:
+            for key, value in {**self.settings, **late}.items():
+                file.attrs[key] = to_attribute(value)
+            file.attrs["complete"] = np.uint8(0)
+            file["row_id"], file["row_to_embedding"] = self.index
+            file["chunk_sha256"] = np.zeros((-(-shape[0] // self.settings["chunk_rows"]), 32), np.uint8)
+            layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+            layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+            layout.set_obj_track_times(False)  # equal content, equal bytes
+            kind = h5py.h5t.py_create(np.dtype("<u2" if self.settings["dtype"] == "bfloat16" else dtype))
+            h5py.h5d.create(file.id, b"embedding", kind, h5py.h5s.create_simple(shape), layout)
+
+    def _locate(self):
+        with h5py.File(self.file, "r", locking=LOCKING) as file:
+            self.offset = file["embedding"].id.get_offset()
+
+    def _note(self, record):
+        os.write(self.log, as_json(record).encode() + b"\n")
+        os.fsync(self.log)
+
+
+def check_space(partials):
+    """Raise `InputError` when the disk has no room for what `partials`, of one folder, lack together; those in which
+    nothing is done yet are removed."""
+    folder = next(iter(partials)).path.parent
+    needed, free = sum(partial.lacks() for partial in partials), shutil.disk_usage(folder).free
+    if free < needed:
+        for partial in partials:
+            if not partial.done:
+                partial.discard()
+        caches = "cache needs" if len(partials) == 1 else "caches need"
+        raise InputError(
+            f"{folder}: {free / 1e9:.3f} GB are free, the {caches} {needed / 1e9:.3f} GB; free some space and run again"
+        )
+
+
+def _read_journal(log):
+    """The lines of a journal, parsed, up to one that a kill or a power cut broke; and their length in bytes."""
+    records, length = [], 0
+    with open(log, "rb", closefd=False) as stream:
+        for line in stream:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                records.pop()
+                break
+            length += len(line)
+    return records, length
+
+
+def _lock(journal):
+    """Open the journal (a file descriptor) under a lock that ends with the process; `InputError` if it is taken."""
+    while True:
+        log = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(log)
+            raise InputError(f"{journal}: another process is writing this cache; wait for it or end it") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(log)
+                raise
+            print(f"{journal}: no locks on this file system; make sure of one writer", file=sys.stderr, flush=True)
+        # an earlier writer may have finished, and removed the journal, between our open and our lock
+        if journal.exists() and os.path.samestat(os.fstat(log), journal.stat()):
+            return log
+        os.close(log)
+
+
+@contextlib.contextmanager
+def _disk_errors(path):
+    """Turn a full disk or an exceeded quota during the work into an `InputError` that says how to go on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(
+            f"{path}: {error.strerror}; free some space and run again, the chunks written so far are kept"
+        ) from None

@@ -1,0 +1,136 @@
+"""Comparison over the datasets of a series: means, and a test in which each dataset counts once."""
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.evaluation.estimates import RANDOM_WEIGHTS
+from s2f.evaluation.metrics import LOWER_IS_BETTER
+
+COLUMNS = (
+    "series", "split", "panel", "metric", "model", "datasets", "value", "sd", "delta_vs_baseline", "better", "p_value",
+    "of_datasets", "note",
+)  # fmt: skip
+# from so many datasets on, the smallest p value that the test can give is below .1
+ENOUGH = 5
+HEAD = (
+    "A value is the mean over datasets (± standard deviation) of the value in compare.tsv, Δ the mean of the "
+    "differences from the baseline, `better` in how many datasets the model is better than it. p is the two-sided "
+    "Wilcoxon signed-rank test of these differences (exact up to 50 datasets without ties); it is not corrected for "
+    "the number of models. With n datasets it cannot fall below 2^(1-n): .25 for 3, .125 for 4, .0625 for 5. A dataset "
+    "counts once, whatever its size; datasets that share sequences are not independent. A model that lacks a dataset "
+    "is not compared."
+)
+
+
+def across(table, series):
+    """Frame of `COLUMNS`, a line per series, split, panel, metric and model.
+
+    `table` is that of `comparison.read_compare`; `series` {name: {datasets, splits, baseline}}. A model that has no
+    value in one of the datasets is not compared, and the note says where. Differences are paired by dataset; prevalence
+    has none. Raises `InputError` for a dataset that the table lacks.
+    """
+    lines = []
+    for name, spec in series.items():
+        own = table[table["dataset"].isin(spec["datasets"]) & table["split"].isin(spec["splits"])]
+        absent = sorted(set(spec["datasets"]) - set(own["dataset"]))
+        if absent:
+            raise InputError(f"series {name!r}: dataset {absent[0]!r} has no line in the comparison; compare again")
+        for (split, panel, metric), cells in own.groupby(["split", "panel", "metric"], sort=False):
+            values = cells.pivot(index="model", columns="dataset", values="value").reindex(columns=spec["datasets"])
+            baseline = values.loc[spec["baseline"]] if spec["baseline"] in values.index else None
+            for model in dict.fromkeys(cells["model"]):
+                line = {"series": name, "split": split, "panel": panel, "metric": metric, "model": model}
+                line["of_datasets"] = ", ".join(spec["datasets"])
+                line |= _line(values.loc[model], baseline, metric, model == spec["baseline"])
+                said = cells.loc[cells["model"] == model, "provenance"].astype(str)
+                line["note"] = "; ".join(filter(None, [line["note"], *_marks(said)]))
+                lines.append(line)
+    table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
+    numeric = ("value", "sd", "delta_vs_baseline", "p_value")
+    return table.astype(dict.fromkeys(numeric, "float64") | {"datasets": "Int64", "better": "Int64"})
+
+
+def _marks(provenance):
+    """What the provenance of a model (D texts) says that a reader of means must know."""
+    marks = {"transductive": "transductive", "random weights": RANDOM_WEIGHTS}
+    return [mark for mark, pattern in marks.items() if provenance.str.contains(pattern).any()]
+
+
+def _line(values, baseline, metric, is_baseline):
+    """Columns of one model from its values by dataset (D,) and those of the baseline (None: none is configured)."""
+    lacking = list(values.index[values.isna()])
+    line = {"datasets": len(values) - len(lacking)}
+    if lacking:
+        return line | {"note": f"not compared: no value in {', '.join(lacking)}"}
+    line |= {"value": values.mean(), "sd": values.std(ddof=1)}
+    if is_baseline:
+        return line | {"note": "baseline"}
+    if baseline is None or metric == "prevalence":
+        return line | {"note": ""}
+    if baseline.isna().any():
+        lacking = ", ".join(baseline.index[baseline.isna()])
+        return line | {"note": f"no difference: the baseline has no value in {lacking}"}
+    differences = (values - baseline).to_numpy()
+    sign = -1 if metric.startswith(LOWER_IS_BETTER) else 1
+    line |= {"delta_vs_baseline": differences.mean(), "better": int((sign * differences > 0).sum())}
+    p, note = signed_rank(differences)
+    return line | {"p_value": p, "note": note}
+
+
+def signed_rank(differences):
+    """Two-sided p value of the Wilcoxon signed-rank test of (D,) paired differences, and a note on what it can say.
+
+    Differences of zero are left out, as Wilcoxon did. The null distribution is exact, over all 2^n signs of the n other
+    ones, up to 50 of them without ties and 13 with ties (scipy), else approximated.
+    """
+    differences = np.asarray(differences, np.float64)
+    others = differences[np.abs(differences) > 1e-12]
+    count = len(others)
+    zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
+    if count == 0:
+        return np.nan, "no test: no difference in any dataset"
+    from scipy.stats import wilcoxon  # takes a second to load: only where there are pairs
+
+    p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
+    few = f"{count} datasets: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
+    return p, "; ".join(filter(None, [zeros, few]))
+
+
+def markdown(table, study):
+    """Text of across.md: one table per series, split and panel, models from best to worst by the first metric."""
+    parts = [f"# Comparison over datasets: {study['study']}", HEAD]
+    for (name, split, panel), own in table.groupby(["series", "split", "panel"], sort=False):
+        spec = study["series"][name]
+        parts.append(f"## {name}, split {split}, panel {panel}")
+        if spec["simulated"]:
+            parts.append("**Simulated data among the datasets: these numbers say nothing about biology.**")
+        parts.append(f"Datasets: {own['of_datasets'].iloc[0]}. Baseline: {spec['baseline'] or 'none'}.")
+        metrics = [metric for metric in dict.fromkeys(own["metric"]) if metric != "prevalence"]
+        first = own[own["metric"] == metrics[0]].set_index("model")
+        values = own.pivot(index="model", columns="metric", values="value")
+        order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
+        header = ["model", "datasets", *metrics, f"Δ {metrics[0]}", "better", "p"]
+        lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+        for model in order:
+            line = first.loc[model]
+            spread = f" ± {line['sd']:.4f}" if np.isfinite(line["sd"]) else ""
+            cells = [
+                _number(values.loc[model, metric]) + (spread if metric == metrics[0] else "") for metric in metrics
+            ]
+            tested = [_number(line["delta_vs_baseline"], "+.4f"), _number(line["better"], "d")]
+            mark = " (baseline)" if model == spec["baseline"] else ""
+            tested.append(_number(line["p_value"], ".3g"))
+            lines.append([f"`{model}`{mark}", str(line["datasets"]), *cells, *tested])
+        parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
+        notes = first["note"][(first["note"] != "") & (first["note"] != "baseline")]
+        items = [
+            f"- {', '.join(f'`{model}`' for model in models)}: {note}"
+            for note, models in notes.groupby(notes).groups.items()
+        ]
+        parts += ["\n".join(items)] if items else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _number(value, form=".4f"):
+    return "–" if pd.isna(value) else format(int(value) if form == "d" else value, form)

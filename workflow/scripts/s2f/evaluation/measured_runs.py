@@ -1,0 +1,149 @@
+"""What is compared: datasets, runs, and their files."""
+
+import dataclasses
+import functools
+from dataclasses import dataclass, field, replace
+
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table
+from s2f.models.checkpoint import read_record
+from s2f.rows.canonical import TASKS, read_rows
+from s2f.splits.panels import panel_rows
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """A run with its results: paths of its predictions {panel: path} and of its metrics.tsv, and what it is.
+
+    `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one);
+    `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
+    a model trained here (empty: a published one).
+    """
+
+    dataset: str
+    split: str
+    model: str
+    seed: int
+    encoder: str = ""
+    augmentation: str = ""
+    head: str = ""
+    provenance: str = ""
+    note: str = ""
+    excluded: dict = field(default_factory=dict)
+    predictions: dict = field(default_factory=dict)
+    metrics: str = ""
+    trained_on: str = ""
+
+    def __str__(self):
+        return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
+
+
+def measured_run(folder, datasets):
+    """What the run in `folder` says of itself, as keys of `MeasuredRun`; `datasets` are those of the comparison.
+
+    A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows off them,
+    because it may have been trained on these; `use_contaminated_panels` in its settings lifts that, and is noted.
+    Rows without a chromosome whose published part is among its `clean_published` count as clean.
+    """
+    record = read_record(folder / "best_model")
+    panels = datasets[record["dataset"]]["panels"][record["split"]]
+    excluded, note = {}, record.get("note", "")
+    for name, panel in panels.items() if "clean_chromosomes" in record else ():
+        clean = (tuple(record.get(key, ())) for key in ("clean_chromosomes", "clean_published"))
+        seen, total = _unclean(datasets[record["dataset"]]["rows"], panel["path"], *clean)
+        if seen:
+            excluded[name] = (
+                f"{seen:,} of {total:,} rows are not on {', '.join(record['clean_chromosomes'])}: "
+                "the published model may have been trained on them"
+            )
+    if excluded and record["spec"].get("use_contaminated_panels"):
+        note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
+        excluded = {}
+    trained = record["train_rows_sha256"] + record["val_rows_sha256"]
+    return {
+        **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
+        "provenance": record["provenance"], "note": note, "excluded": excluded,
+        "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
+        "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
+    }  # fmt: skip
+
+
+@functools.cache
+def _unclean(rows_path, panel_path, chromosomes, published):
+    """Rows of a panel neither on clean `chromosomes` nor, without one, of clean `published` parts; all its rows."""
+    rows = panel_rows(read_rows(rows_path, ["row_id", "chrom", "published"]), read_table(panel_path))
+    clean = rows["chrom"].isin(chromosomes) | ((rows["chrom"] == "") & rows["published"].isin(published))
+    return int((~clean).sum()), len(rows)
+
+
+@dataclass(frozen=True)
+class ComparedDataset:
+    """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
+
+    Differences refer to the model `baseline` (empty: none); `floors` are models that every other one should beat.
+    `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
+    """
+
+    rows: str
+    task: str
+    panels: dict
+    baseline: str = ""
+    floors: tuple = ()
+    simulated: bool = False
+    negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
+    folds: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is compared: `datasets` {name: ComparedDataset}, `runs` of MeasuredRun, and how intervals are made."""
+
+    study: str
+    datasets: dict
+    runs: tuple
+    description: str = ""
+    resamples: int = 1000
+    confidence: float = 0.95
+    seed: int = 0
+
+    @staticmethod
+    def parse(values, path):
+        """Comparison from parsed JSON of the same keys; `InputError` for an unknown, missing or impossible value."""
+        parsed = _dataclass(Comparison, values, path)
+        datasets = {
+            name: _dataclass(ComparedDataset, value, f"{path}: datasets.{name}")
+            for name, value in parsed.datasets.items()
+        }
+        runs = tuple(_dataclass(MeasuredRun, run, f"{path}: runs[{i}]") for i, run in enumerate(parsed.runs))
+        for name, dataset in datasets.items():
+            if dataset.task not in TASKS:
+                raise InputError(f"{path}: datasets.{name}.task is {dataset.task!r}, expected one of {TASKS}")
+            for folds in dataset.folds.values():
+                for split in folds:
+                    if list(dataset.panels.get(split, {})) != list(dataset.panels.get(folds[0], {"": ""})):
+                        raise InputError(f"{path}: datasets.{name}.folds: {split!r} has not the panels of {folds[0]!r}")
+        for i, run in enumerate(runs):
+            if run.dataset not in datasets or run.split not in datasets[run.dataset].panels:
+                raise InputError(f"{path}: runs[{i}]: {run}: its dataset and split have no panels")
+        if not runs:
+            raise InputError(f"{path}: runs is empty, nothing to compare")
+        if parsed.resamples < 100 or not 0 < parsed.confidence < 1:
+            raise InputError(
+                f"{path}: resamples is {parsed.resamples} and confidence {parsed.confidence}, "
+                "expected at least 100 and a number between 0 and 1"
+            )
+        return replace(parsed, datasets=datasets, runs=runs)
+
+
+def _dataclass(kind, values, place):
+    known = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = [key for key in values if key not in known]
+    if unknown:
+        raise InputError(f"{place}: key {unknown[0]!r} is unknown; known: {', '.join(known)}")
+    # an empty value of an optional key (null in JSON) means the default
+    given = {key: value for key, value in values.items() if value is not None}
+    absent = dataclasses.MISSING
+    missing = [k for k, f in known.items() if f.default is absent and f.default_factory is absent and k not in given]
+    if missing:
+        raise InputError(f"{place}: key {missing[0]!r} is missing")
+    return kind(**given)

@@ -1,0 +1,38 @@
+"""What a mode draws for one batch, and how the drawn windows are cut. Runs inside the compiled training step."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+
+from s2f.sequences.dna import N_CODE
+
+
+class Draw(NamedTuple):
+    """The views of one batch of B rows, V gradient steps. Fields that a mode does not use are None.
+
+    view: int32 (V, B), number of the cache in `augmentation.views`. shift: int32 (V, B) in bp and reverse: bool (V, B),
+    for windows that are encoded in the step. encode: bool (), whether this batch is encoded (None: always).
+    """
+
+    view: Any = None
+    shift: Any = None
+    reverse: Any = None
+    encode: Any = None
+
+
+def cut(codes, low, shift, reverse, length):
+    """Windows uint8 (V, B, length) of the rows' stretches.
+
+    `codes` uint8 (B, stretch) hold each row's windows at all its shifts from `low` (B,) up, `shift` and `reverse`
+    (V, B) are drawn: window s starts s - low bp into the stretch; the reverse complement is that of the whole window.
+    """
+    places = (shift - low)[..., None] + jnp.arange(length)
+    windows = jnp.take_along_axis(jnp.broadcast_to(codes, (*shift.shape, codes.shape[-1])), places, axis=-1)
+    return jnp.where(reverse[..., None], reverse_complement(windows), windows)
+
+
+def reverse_complement(codes):
+    """Reverse complement of uint8 codes (..., L) along the last axis; N stays N."""
+    turned = lax.rev(codes, (codes.ndim - 1,))
+    return jnp.where(turned == N_CODE, turned, 3 - turned)

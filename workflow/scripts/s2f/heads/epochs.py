@@ -1,0 +1,184 @@
+"""One epoch of head training as compiled loops over batches: embeddings on the device, or streamed ahead of the step.
+
+All that is random in an epoch (order, views, dropout) is drawn from its key before the first step, as a `Plan`: both
+ways take the same steps on the same batches, and so does each of several heads that train together (lanes, by vmap).
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.heads.augmentations.draws import cut
+
+# task -> loss of each row, of what the head gives and the label
+LOSSES = {
+    "regression": lambda y, label: (y - label) ** 2,
+    "classification": optax.sigmoid_binary_cross_entropy,
+}
+
+
+class Plan(NamedTuple):
+    """An epoch of S steps over batches of B rows: `rows` int32 (S, B), places of the examples; `weights` (S, B), 0
+    where the last batch is padded; `draws`, a `Draw` with leading axis S; `keys` (S,) for dropout."""
+
+    rows: Any
+    weights: Any
+    draws: Any
+    keys: Any
+
+
+class Data(NamedTuple):
+    """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
+    (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
+    encoder's parameters."""
+
+    labels: Any
+    low: Any
+    high: Any
+    table: Any = None
+    index: Any = None
+    codes: Any = None
+    frozen: Any = None
+
+
+class Epochs:
+    """The compiled epochs of one training.
+
+    `network` of `heads.build`; `optimiser` of optax, which sees the head's parameters alone: nothing of the encoder can
+    receive a gradient or weight decay; `draw` of `augmentation.build`; `views`: number of caches that it draws from;
+    `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to which encoded
+    batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and key, or None for
+    one head without that axis; `task`, key of `LOSSES`. The state (parameters, state of the network, optimiser state)
+    is donated, that is, updated in place.
+    """
+
+    def __init__(
+        self, network, optimiser, draw, batch_size, views=1, encode=None, length=0, dtype=None, lanes=None,
+        task="regression",
+    ):  # fmt: skip
+        self.network, self.optimiser, self.draw = network, optimiser, draw
+        self.batch_size, self.views, self.lanes = batch_size, views, lanes
+        self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task]
+        self.lane = 0 if lanes is None else jnp.arange(lanes)
+
+        def over_lanes(function, axes):
+            return function if lanes is None else jax.vmap(function, axes)
+
+        self._plan = jax.jit(over_lanes(self._planned, (None, 0)))
+        self._resident = jax.jit(over_lanes(self._all_steps, (0, None, 0, 0)), donate_argnums=0)
+        self._block = jax.jit(over_lanes(self._steps, (0, None, 0, 0, 0)), donate_argnums=0)
+
+    def resident(self, state, data, key):
+        """One epoch on embeddings in `data.table`, or on none where the mode encodes all: (state, mean loss)."""
+        return self._resident(state, data, key, self.lane)
+
+    def streamed(self, state, data, key, tables, index):
+        """One epoch on embeddings that stay in `tables`, one (U, T, D) per view, in memory or a map of a file; `index`
+        (N,) points into each: (state, mean loss).
+
+        While the device computes one block of steps, a thread gathers the next: three blocks exist at most.
+        """
+        plan = self._plan(data, key)
+        rows, view = np.asarray(plan.rows), np.asarray(plan.draws.view)
+        places = np.broadcast_to(index[rows][..., None, :], view.shape)
+        axis = 0 if self.lanes is None else 1
+        steps = rows.shape[axis]
+        step_bytes = view.size // steps * int(np.prod(tables[0].shape[1:])) * tables[0].dtype.itemsize
+        size = max(1, min(steps, BLOCK_BYTES // step_bytes))
+
+        def block(start):
+            part = slice(start, start + size) if axis == 0 else (slice(None), slice(start, start + size))
+            x = _gather(tables, view[part], places[part])
+            return jax.tree.map(lambda array: array[part], plan), jax.device_put(x)
+
+        total = before = 0.0
+        with ThreadPoolExecutor(1) as ahead:
+            coming = ahead.submit(block, 0)
+            for start in range(0, steps, size):
+                now = coming.result()
+                jax.block_until_ready(before)  # the block before last: else blocks would queue up in device memory
+                before = total
+                if start + size < steps:
+                    coming = ahead.submit(block, start + size)
+                state, loss = self._block(state, data, *now, self.lane)
+                total = total + loss
+        return state, total / len(index)
+
+    def _planned(self, data, key):
+        order_key, step_key = jax.random.split(key)
+        n = len(data.labels)
+        steps = -(-n // self.batch_size)
+        rows = jnp.pad(jax.random.permutation(order_key, n), (0, steps * self.batch_size - n)).reshape(steps, -1)
+        weights = (jnp.arange(rows.size) < n).astype(jnp.float32).reshape(rows.shape)
+
+        def of_batch(key, rows):
+            view_key, dropout_key = jax.random.split(key)
+            return self.draw(view_key, data.low[rows], data.high[rows]), dropout_key
+
+        return Plan(rows, weights, *jax.vmap(of_batch)(jax.random.split(step_key, steps), rows))
+
+    def _all_steps(self, state, data, key, lane):
+        state, loss = self._steps(state, data, self._planned(data, key), None, lane)
+        return state, loss / len(data.labels)
+
+    def _steps(self, state, data, plan, streamed, lane):
+        """The steps of a plan in order; returns the state and the sum over rows of the loss."""
+
+        def batch(state, now):
+            plan, x = now
+            x = self._views(data, plan, x)
+            losses = []
+            for view in range(len(x)):
+                key = jax.random.fold_in(plan.keys, view)
+                state, loss = self._step(state, key, x[view], data.labels[plan.rows], plan.weights, lane)
+                losses.append(loss)
+            return state, jnp.stack(losses).mean() * plan.weights.sum()
+
+        state, losses = jax.lax.scan(batch, state, (plan, streamed))
+        return state, losses.sum()
+
+    def _views(self, data, plan, streamed):
+        """Embeddings float32 (V, B, T, D) of one batch: gathered, given, or encoded."""
+        draw, rows = plan.draws, plan.rows
+
+        def cached():
+            if streamed is not None:
+                return streamed.astype(jnp.float32)
+            places = draw.view * (len(data.table) // self.views) + data.index[rows]
+            return data.table[places].astype(jnp.float32)
+
+        def encoded():
+            codes = cut(data.codes[rows], data.low[rows], draw.shift, draw.reverse, self.length)
+            x = self.encode(data.frozen, codes.reshape(-1, self.length))
+            return x.astype(self.dtype).astype(jnp.float32).reshape(*codes.shape[:2], *x.shape[1:])
+
+        if draw.shift is None:
+            return cached()
+        return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
+
+    def _step(self, state, key, x, y, weight, lane):
+        """One AdamW step on the mean loss."""
+
+        def loss_of(parameters, measured):
+            out, measured = self.network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
+            return jnp.sum(weight * self.loss(out, y)) / jnp.sum(weight), measured
+
+        parameters, measured, moments = state
+        (loss, measured), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, measured)
+        change, moments = self.optimiser.update(gradient, moments, parameters)
+        return (optax.apply_updates(parameters, change), measured, moments), loss
+
+
+def _gather(tables, view, places):
+    """Rows `places` of the tables numbered in `view`, arrays of one shape: (..., T, D)."""
+    out = np.empty((view.size, *tables[0].shape[1:]), tables[0].dtype)
+    view, flat = view.ravel(), places.ravel()
+    for number, table in enumerate(tables):
+        chosen = np.flatnonzero(view == number)
+        out[chosen] = table[flat[chosen]]
+    return out.reshape(*places.shape, *out.shape[1:])

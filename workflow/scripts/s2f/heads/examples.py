@@ -1,0 +1,91 @@
+"""Examples: the rows of a dataset as the trainer sees them, embeddings joined to labels by row id.
+
+Embeddings stay in the files (memory maps) until the trainer decides: all on the device where they fit, else streamed.
+"""
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.common.files import read_json
+from s2f.embeddings.cache import BLOCK_BYTES, open_cache
+
+
+@contextmanager
+def open_views(paths, **expected):
+    """Open embedding caches as {(shift, strand): Cache}, each checked against the manifest beside it and `expected`.
+
+    The manifest is what the workflow follows, so a file that was put in place of the one it describes is refused. All
+    must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
+    """
+    with ExitStack() as stack:
+        caches = {}
+        for path in paths:
+            cache = stack.enter_context(open_cache(path, {**read_json(Path(path).with_suffix(".json")), **expected}))
+            caches[cache.manifest["shift"], cache.manifest["strand"]] = cache
+            same = ("encoder_fingerprint", "construct", "index_sha256", "sequences_sha256", "dtype")
+            expected = {**expected, **{key: cache.manifest[key] for key in same}}
+        if (0, "forward") not in caches or len(caches) != len(paths):
+            raise InputError(f"{paths[0]}: expected one cache per shift and strand, +00.forward among them")
+        yield caches
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N rows. `tables`: one array (U, T, D) per view, in memory or a map of a file. `index` (N,) int32 into axis 0 of
+    each; `labels` (N,) float32. `stretches`, for modes that encode: codes (N, S) uint8, low (N,), high (N,), see
+    `Construct.stretches`."""
+
+    tables: tuple
+    index: np.ndarray
+    labels: np.ndarray
+    stretches: tuple | None = None
+
+    @staticmethod
+    def of(caches, views, rows, stretches=None):
+        """The `views` (pairs of shift and strand) of rows (`row_id`, `label`) in open caches, nothing read yet.
+
+        Raises `InputError` for a view that no cache holds and a row that is in none.
+        """
+        for shift, strand in views:
+            if (shift, strand) not in caches:
+                raise InputError(f"the cache of shift {shift:+d}, {strand} strand, is not among those given (--caches)")
+        index = caches[views[0]].indices(rows["row_id"])
+        return Examples(
+            tuple(caches[view].embedding for view in views), index, rows["label"].to_numpy(np.float32), stretches
+        )
+
+    @property
+    def row_bytes(self):
+        """Bytes of one row in one view."""
+        return int(np.prod(self.tables[0].shape[1:])) * self.tables[0].dtype.itemsize
+
+    @property
+    def bytes(self):
+        """Bytes of all views of all unique rows."""
+        return len(np.unique(self.index)) * len(self.tables) * self.row_bytes
+
+    def on_device(self):
+        """One table (views * U, T, D) on the device with the used rows of all views, one behind the other, and the
+        index (N,) int32 into the first. Moved in blocks: the host never holds the table."""
+        unique, index = np.unique(self.index, return_inverse=True)
+        count, shape = len(unique), self.tables[0].shape[1:]
+        table = jnp.empty((len(self.tables) * count, *shape), self.tables[0].dtype)
+        step = max(1, BLOCK_BYTES // self.row_bytes)
+        for number, view in enumerate(self.tables):
+            for start in range(0, count, step):
+                block = np.ascontiguousarray(view[unique[start : start + step]])
+                table = _put(table, block, number * count + start)
+        return table, jnp.asarray(index, jnp.int32)
+
+
+def _put_block(table, block, start):
+    return jax.lax.dynamic_update_slice(table, block, (start, 0, 0))
+
+
+_put = jax.jit(_put_block, donate_argnums=0)

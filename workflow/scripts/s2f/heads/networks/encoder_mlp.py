@@ -1,0 +1,24 @@
+"""Head `encoder-{width}-dropout`: LayerNorm, mean over tokens, one hidden layer.
+
+Source: `encoder-1024-dropout` of ALBench-S2F: mean of embeddings, linear 1024, dropout 0.1, ReLU, one output.
+"""
+
+import haiku as hk
+import jax
+
+from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
+
+
+def build(width, dropout, precision):
+    """Haiku functions for `encoder-{width}-dropout` (width as text); see `s2f.heads.networks.build`."""
+
+    def forward(x, is_training, lane=0, weight=None):
+        x, scale, offset = Norm("norm")(x)
+        w, b = Weights(int(width), "hidden_0")(x.shape[-1])
+        # scale and offset are the same for all tokens: they may act on the mean
+        x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
+        if is_training:
+            x = hk.dropout(hk.next_rng_key(), dropout, x)
+        return linear(jax.nn.relu(x), 1, "output", precision)[:, 0]
+
+    return hk.transform_with_state(forward)

@@ -1,0 +1,72 @@
+"""A trained head and what it predicts."""
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.heads import networks
+
+
+@dataclass(frozen=True)
+class Head:
+    """A trained head: the record of its checkpoint and its variables (parameters, state)."""
+
+    record: dict
+    variables: tuple
+
+    @staticmethod
+    def template(record):
+        """Pair (parameters, state) of trees of shaped arrays that the variables of the record's head must fill."""
+        x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
+        network = networks.build(record["head"], 0.0)
+        return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
+
+    @cached_property
+    def network(self):
+        """What `heads.build` gives; kept, as another one would be compiled again."""
+        return networks.build(self.record["head"], 0.0)
+
+    def predict(self, cache, row_ids):
+        """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
+        keep their order, in a classification."""
+        out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
+        if self.record.get("task") != "classification":  # a checkpoint without a task is from before there were two
+            return out
+        from scipy.special import expit  # a sixth of the start of a program, which a regression does not need
+
+        return expit(out, dtype=np.float64)
+
+
+def predict(network, variables, table, index, lanes=None, batch_size=1024):
+    """What a head with `variables` (parameters, state) gives, float32 (N,), dropout off, for rows `index` of `table`
+    (U, T, D), on the device or a map of a file that is read in blocks; (lanes, N) for variables with that leading axis.
+    """
+    n, size = len(index), min(batch_size, max(1, len(index)))
+    padded = np.pad(index, (0, -n % size)).reshape(-1, size)
+    if isinstance(table, jax.Array):
+        return np.asarray(_predict(network.apply, lanes, variables, table, padded))[..., :n]
+    step = max(1, BLOCK_BYTES // (size * int(np.prod(table.shape[1:])) * table.dtype.itemsize))
+    out = []
+    for start in range(0, len(padded), step):
+        rows = padded[start : start + step]
+        block = jnp.asarray(table[rows.ravel()])
+        out.append(_predict(network.apply, lanes, variables, block, np.arange(rows.size).reshape(rows.shape)))
+    return np.concatenate(out, axis=-1)[..., :n]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _predict(apply, lanes, variables, table, batches):
+    def of_batch(rows):
+        x = table[rows].astype(jnp.float32)
+        if lanes is None:
+            return apply(*variables, None, x, is_training=False)[0]
+        return jax.vmap(lambda own, lane: apply(*own, None, x, is_training=False, lane=lane)[0])(
+            variables, jnp.arange(lanes)
+        )
+
+    out = jax.lax.map(of_batch, batches)
+    return out.reshape(-1) if lanes is None else jnp.swapaxes(out, 0, 1).reshape(lanes, -1)

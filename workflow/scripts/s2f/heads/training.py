@@ -1,0 +1,180 @@
+"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept."""
+
+import time
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+
+from s2f.heads import augmentations, networks
+from s2f.heads.epochs import Data, Epochs
+from s2f.heads.trained_head import predict
+from s2f.models.validation import VALIDATION, Diverged, validation_score
+
+PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """Settings of head training; defaults are those of the cached K562 heads of ALBench-S2F.
+
+    `precision` is that of the factors of matrix products in gradient steps (see `heads.layers.matmul`); parameters,
+    optimiser, sums, validation and prediction are float32 always.
+    """
+
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-6
+    batch_size: int = 128
+    epochs: int = 50
+    patience: int = 5
+    dropout: float = 0.1
+    precision: str = "float32"
+
+
+@dataclass
+class Trained:
+    """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1), its validation `score` by `metric`,
+    a table of all epochs."""
+
+    variables: tuple
+    epoch: int
+    metric: str
+    score: float
+    history: pd.DataFrame = None
+
+    @property
+    def parameters(self):
+        """What was trained, {module: {leaf: array}}."""
+        return self.variables[0]
+
+    @property
+    def size(self):
+        """Number of trained values."""
+        return sum(array.size for array in jax.tree.leaves(self.parameters))
+
+
+def train_heads(
+    lanes, mode, train, val, spec, encoder=None, length=0, memory=None, report=print, task="regression"
+):  # fmt: skip
+    """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's variables of its best validation.
+
+    `mode`: section of the augmentation. `train` and `val` are `Examples`; `val` holds the canonical strand alone, on
+    which the published heads were validated too. `encoder` and the window `length` in bp are for modes that encode.
+    `memory`: bytes that embeddings may take on the device; what does not fit is streamed from the files with the same
+    result. Several lanes train in one program, each on its own batches, as they would alone.
+
+    Per batch one AdamW step per view of the mode, in a `task` regression on the mean squared error, in a classification
+    (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
+    short batch is padded with weight 0. A head stops after `spec.patience` epochs without a better Pearson r, or AUROC.
+    Returns one `Trained` per lane. Raises `Diverged` when a loss is not finite or the validation predictions of a head
+    are constant or not finite in every epoch until its patience ends, `InputError` for embeddings too short for it.
+    """
+    slugs, seeds = zip(*lanes, strict=True)
+    networks.check_tokens(slugs[0], train.tables[0].shape[1])
+    count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
+    encodes, reads = augmentations.encodes(mode), mode["kind"] == "hybrid" or not augmentations.encodes(mode)
+    needed = train.bytes * reads + val.bytes
+    fits = memory is None or needed <= memory
+    report(_plan(lanes, mode, train, val, spec, reads, f"{needed / 1e9:.3f} GB", fits))
+    optimiser = optax.adamw(spec.learning_rate, weight_decay=spec.weight_decay)
+    epochs = Epochs(
+        networks.build(slugs, spec.dropout, spec.precision), optimiser, augmentations.build(mode), spec.batch_size,
+        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
+    )  # fmt: skip
+    network = networks.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
+    data = _on_device(train, encoder if encodes else None, fits and reads)
+    val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
+    example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
+    fitted = networks.fit(slugs[0], train.tables, train.index)
+
+    def start(key):
+        parameters, measured = network.init(key, example, is_training=False)
+        return parameters, {**measured, **fitted}, optimiser.init(parameters)
+
+    if count is None:
+        keys, split = jax.random.key(seeds[0]), jax.random.split
+    else:  # (2, lanes), as one key gives (2,)
+        keys, split = jnp.stack([jax.random.key(seed) for seed in seeds]), jax.vmap(jax.random.split, out_axes=1)
+        start = jax.vmap(start)
+    keys, this = split(keys)
+    state = jax.jit(start)(this)  # one program: op by op, each of them would be compiled for itself
+    runs = [_Run(slug, seed, VALIDATION[task]) for slug, seed in lanes]
+    for number in range(1, spec.epochs + 1):
+        began = time.perf_counter()
+        keys, this = split(keys)
+        if fits or not reads:
+            state, losses = epochs.resident(state, data, this)
+        else:
+            state, losses = epochs.streamed(state, data, this, train.tables, train.index)
+        losses = np.atleast_1d(np.asarray(losses, np.float64))
+        seconds = time.perf_counter() - began
+        predicted = np.atleast_2d(predict(network, state[:2], val_table, val_index, count))
+        for lane, run in enumerate(runs):
+            if run.ended:
+                continue
+            own = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
+            score = validation_score(task, val.labels, predicted[lane])
+            run.add(number, losses[lane], score, own, spec, len(train.index), seconds)
+            report(run.line() if count is None else f"{run.name}  {run.line()}")
+        if all(run.ended for run in runs):
+            break
+    return [run.result() for run in runs]
+
+
+def _plan(lanes, mode, train, val, spec, reads, needed, fits):
+    """What is going to happen, in a line."""
+    names = ", ".join(f"{slug} (seed {seed})" for slug, seed in lanes)
+    place = "on the device" if fits else "streamed from the caches"
+    return (
+        f"{names}, {mode}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
+        f"{spec.batch_size}, at most {spec.epochs} epochs, {spec.precision}, on {jax.devices()[0]}; "
+        f"{'' if reads else 'encoder in every step, '}{needed} of embeddings {place}"
+    )
+
+
+class _Run:
+    """One lane in training: its history so far, its best epoch, and whether its patience has ended."""
+
+    def __init__(self, slug, seed, metric):
+        self.name, self.metric, self.history, self.best, self.ended = f"{slug}, seed {seed}", metric, [], None, False
+
+    def add(self, number, loss, score, variables, spec, rows, seconds):
+        """Take in one epoch; raises `Diverged` where its loss is not finite."""
+        if not np.isfinite(loss):
+            raise Diverged(
+                f"{self.name}, epoch {number}: training loss is {loss}; lower the learning rate "
+                f"({spec.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
+            )
+        speed = {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
+        shown = np.nan if score is None else score
+        self.history.append({"epoch": number, "train_loss": loss, f"val_{self.metric}": shown, **speed})
+        if score is not None and (self.best is None or score > self.best.score):
+            self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score)
+        self.ended = number - (self.best.epoch if self.best else 0) >= spec.patience
+
+    def line(self):
+        """The last epoch, for the log."""
+        last = self.history[-1]
+        return (
+            f"epoch {last['epoch']:3d}  train loss {last['train_loss']:.4f}  validation {self.metric} "
+            f"{last[f'val_{self.metric}']:.4f}  {last['rows_per_second']:,.0f} rows/s"
+        )
+
+    def result(self):
+        """The best epoch with the history; raises `Diverged` where there is none."""
+        if self.best is None:
+            raise Diverged(f"{self.name}: validation predictions are constant or not finite in every epoch: no model")
+        self.best.history = pd.DataFrame(self.history)
+        return self.best
+
+
+def _on_device(examples, encoder, cached):
+    """`Data` of examples: with their embeddings if `cached`, with stretches and parameters if an `encoder` runs."""
+    n = len(examples.index)
+    table, index = examples.on_device() if cached else (None, None)
+    codes, low, high = examples.stretches or (None, np.zeros(n, np.int32), np.zeros(n, np.int32))
+    data = Data(*(jnp.asarray(array) for array in (examples.labels, low, high)), table, index)
+    return data if encoder is None else data._replace(codes=jnp.asarray(codes), frozen=encoder.parameters)

@@ -1,0 +1,1 @@
+"""What all trained models share: checkpoints and predictions."""

@@ -1,0 +1,75 @@
+"""Checkpoints: `best_model/` holds the weights and `model.json`, the record of all that prediction must agree with."""
+
+from pathlib import Path
+
+from s2f.common.errors import InputError
+from s2f.common.files import read_json, write_json
+from s2f.common.provenance import versions
+from s2f.rows.canonical import rows_sha256
+
+FORMAT = 1
+REQUIRED = (
+    "format", "name", "kind", "dataset", "split", "model", "encoder", "augmentation", "head", "seed", "strand_rule",
+    "construct", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256", "validation", "parameters",
+    "provenance", "licence", "versions",
+)  # fmt: skip
+
+
+def head_name(cache, slug):
+    """Name of a head in its checkpoint: the published scheme (K562 heads of ALBench-S2F) on published AlphaGenome
+    weights, which a cache's licence tells apart from random ones; else the encoder's name and the slug."""
+    arch = slug.replace("-", "_")
+    published = cache["encoder_kind"] == "alphagenome" and not cache["licence"].startswith("none")
+    return f"alphagenome_k562_head_{arch}_v4" if published else f"{cache['encoder']}_head_{arch}"
+
+
+def write_record(directory, parts, packages, **record):
+    """Write model.json into the folder of a checkpoint.
+
+    `parts` {"train": rows, "val": rows} enter by size and fingerprint, `packages` by installed version; the other keys
+    are `REQUIRED`, more are welcome. Raises `ValueError` when one is missing.
+    """
+    for part in ("train", "val"):
+        record[f"{part}_rows"] = len(parts[part])
+        record[f"{part}_rows_sha256"] = rows_sha256(parts[part])
+    record = {
+        "format": FORMAT,
+        "encoder": "",
+        "augmentation": "",
+        "head": "",
+        "versions": versions(*packages),
+        **record,
+    }
+    missing = [key for key in REQUIRED if key not in record]
+    if missing:
+        raise ValueError(f"model.json lacks {missing}")
+    write_json(Path(directory) / "model.json", record)
+
+
+def check_record(directory, expected, caches):
+    """Refuse a checkpoint that was not trained on these caches, before anybody blames the caches.
+
+    `expected` are values of model.json that the manifest beside each cache must hold too.
+    """
+    for cache in caches:
+        manifest = read_json(Path(cache).with_suffix(".json"))
+        for key, value in expected.items():
+            found = manifest.get(key)
+            if found != value:
+                raise InputError(
+                    f"{Path(directory) / 'model.json'}: {key} is {value!r}, the cache {cache} has {found!r}: "
+                    "this model was trained on other embeddings, or changed since; train it again (--forcerun)"
+                )
+
+
+def read_record(directory, **expected):
+    """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
+    path = Path(directory) / "model.json"
+    record = read_json(path)
+    for key in REQUIRED:
+        if key not in record:
+            raise InputError(f"{path}: key {key!r} is missing: not a complete checkpoint; train this model again")
+    for key, value in {"format": FORMAT, **expected}.items():
+        if record[key] != value:
+            raise InputError(f"{path}: {key} is {record[key]!r}, expected {value!r}; train this model again")
+    return record

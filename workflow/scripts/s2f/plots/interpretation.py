@@ -1,0 +1,120 @@
+"""Pictures of attributions: logos, the effect of every substitution, reference and alternate allele side by side."""
+
+import numpy as np
+from matplotlib.collections import PatchCollection
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.patches import PathPatch
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
+
+from s2f.plots.style import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILLION, YELLOW, save
+from s2f.sequences import dna
+
+COLOURS = {"A": GREEN, "C": BLUE, "G": ORANGE, "T": VERMILLION, "N": GREY}
+NAMES = {
+    "ism": "saturation mutagenesis", "window": "sliding-window mutagenesis",
+    "saliency": "gradient, corrected", "ig": "integrated gradients",
+}  # fmt: skip
+PER_BASE, LEAST, MOST = 0.085, 5.0, 26.0  # inches
+LOGO, MAP = 1.25, 0.75  # inches
+
+
+def _outlines():
+    """Each letter as a path in the unit square, from 0 to 1 in both directions."""
+    out = {}
+    for letter in dna.ALPHABET:
+        path = TextPath((0, 0), letter, size=1, prop={"family": "DejaVu Sans", "weight": "bold"})
+        box = path.get_extents()
+        out[letter] = path.transformed(Affine2D().translate(-box.x0, -box.y0).scale(1 / box.width, 1 / box.height))
+    return out
+
+
+def logo(axes, sequence, heights):
+    """Draw each letter of a sequence as high as its number, (L,) in data units; below the line where that is negative.
+
+    The letter of position i stands between i - .45 and i + .45.
+    """
+    outlines = _outlines()
+    patches, colours = [], []
+    for place, (letter, height) in enumerate(zip(sequence, heights, strict=True)):
+        if height:
+            patches.append(
+                PathPatch(outlines[letter].transformed(Affine2D().scale(0.9, height).translate(place - 0.45, 0)))
+            )
+            colours.append(COLOURS[letter])
+    axes.add_collection(PatchCollection(patches, facecolors=colours, linewidths=0))
+    axes.axhline(0, color=BLACK, linewidth=0.6)
+    axes.set_xlim(-0.5, len(sequence) - 0.5)
+
+
+def substitutions(axes, sequence, changes, limit):
+    """Heat map of changes (L, 4) by substitution, coloured from -limit to limit; dots mark the sequence's own bases."""
+    image = axes.imshow(
+        changes.T, aspect="auto", cmap="RdBu_r", norm=TwoSlopeNorm(0, -limit, limit), interpolation="nearest"
+    )
+    axes.plot(np.arange(len(sequence)), dna.encode(sequence), ".", color=BLACK, markersize=2.5)
+    axes.set_yticks(range(4), list("ACGT"), fontsize=7)
+    axes.tick_params(axis="y", length=0)
+    return image
+
+
+def explained(path, found, about, selection, title, most=6):
+    """One field per chosen sequence, pairs side by side with the base that differs marked; at most `most` of each role.
+
+    `found` and `about` as `attributions.read`, `selection` as `selection.select` (as text). A logo shows how much each
+    base raises the score; method ism has the effect of every substitution below it.
+    """
+    place = {row: i for i, row in enumerate(found["row_id"])}
+    singles = selection[selection["role"] != "pair"].drop_duplicates("row_id").groupby("role", sort=False).head(most)
+    fields = [[(place[line.row_id], line)] for line in singles.itertuples()]
+    pairs = selection[selection["role"] == "pair"].groupby("pair_id", sort=False)
+    fields += [[(place[line.row_id], line) for line in pair.itertuples()] for _, pair in list(pairs)[:most]]
+    columns = max(map(len, fields))
+    longest = max(len(found["sequence"][i]) for field in fields for i, _ in field)
+    with_map = about["method"] == "ism"
+    height = LOGO + MAP * with_map + 0.45
+    width = float(np.clip(PER_BASE * longest * columns, LEAST, MOST)) + 1.4
+
+    def draw(figure):
+        total = len(selection["row_id"].unique())
+        shown = len({line.row_id for field in fields for _, line in field})
+        caption = f"{NAMES[about['method']]}, strands: {about['strand_rule']}, {shown} of {total} sequences"
+        figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=11)
+        parts = figure.subfigures(len(fields), 1, squeeze=False)[:, 0]
+        for part, field in zip(parts, fields, strict=True):
+            _field(part, field, found, with_map, columns, about["score_unit"])
+        figure.supxlabel("position in the insert, bp from 0", fontsize=9)
+
+    save(path, draw, width, 0.9 + height * len(fields))
+
+
+def _field(figure, field, found, with_map, columns, unit):
+    ratios = [LOGO, MAP] if with_map else [LOGO]
+    grid = figure.subplots(
+        len(ratios), len(field), squeeze=False, sharex="col", sharey="row", gridspec_kw={"height_ratios": ratios}
+    )
+    sequences = [found["sequence"][i] for i, _ in field]
+    importances = [found["importance"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
+    changes = [found["attribution"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
+    low, high = min(0, *(x.min() for x in importances)), max(0, *(x.max() for x in importances))
+    margin = 0.06 * (high - low) or 1.0
+    limit = max(np.abs(x).max() for x in changes) or 1.0
+    differ = [k for k, letters in enumerate(zip(*sequences, strict=False)) if len(set(letters)) > 1]
+    for column, (i, line) in enumerate(field):
+        axes = grid[0, column]
+        for k in differ:
+            axes.axvspan(k - 0.5, k + 0.5, color=YELLOW, alpha=0.6, linewidth=0, zorder=0)
+        logo(axes, sequences[column], importances[column])
+        axes.set_ylim(low - margin, high + margin)
+        role = line.allele if line.role == "pair" else line.role
+        text = f"{line.row_id}, {role}: measured {float(line.label):.2f}, score {found['score'][i]:.2f}"
+        axes.set_title(text, loc="left", fontsize=9)
+        axes.tick_params(labelsize=8)
+        if with_map:
+            image = substitutions(grid[1, column], sequences[column], changes[column], limit)
+            grid[1, column].tick_params(axis="x", labelsize=8)
+    grid[0, 0].set_ylabel(f"importance,\n{unit}", fontsize=8)
+    if with_map:
+        bar = figure.colorbar(image, ax=list(grid[1]), aspect=6, pad=0.01)
+        bar.set_label("change", fontsize=8)
+        bar.ax.tick_params(labelsize=7)

@@ -1,0 +1,97 @@
+"""Pictures of predictions."""
+
+import numpy as np
+from matplotlib.colors import LogNorm
+
+from s2f.evaluation.metrics import score
+from s2f.plots.style import BLUE, VERMILLION, save
+
+UNIT = "log2FC (RNA/DNA)"
+
+
+def predicted_against_measured(path, labels, models, title, unit=UNIT, items="rows"):
+    """Density of predicted against measured values with the identity line: one field per model, equal axes and colours.
+
+    `labels` (N,), `models` {name: predictions (N,)}, `unit` of both (activity in log2FC), `items` what is counted.
+    """
+    drawn = np.concatenate([labels, *models.values()])
+    margin = 0.04 * np.ptp(drawn) or 1.0
+    ends = (drawn.min() - margin, drawn.max() + margin)
+    cells = int(np.clip(len(labels) ** 0.5 / 1.2, 20, 80))  # so many that the densest hold several and all are seen
+
+    def draw(figure):
+        fields, densities = _fields(figure, len(models), title, f"n = {len(labels):,} {items}"), []
+        for axes, (name, predictions) in zip(fields, models.items(), strict=True):
+            r, reason = score("pearson", labels, predictions)
+            densities.append(
+                axes.hexbin(labels, predictions, gridsize=cells, mincnt=1, extent=(*ends, *ends), linewidths=0.2)
+            )
+            axes.plot(ends, ends, color=VERMILLION, linewidth=1.2, linestyle="--", label="predicted = measured")
+            axes.set(xlim=ends, ylim=ends, aspect="equal")
+            axes.set_title(
+                _heading(name, f"r = {r:.3f}" if np.isfinite(r) else f"r undefined: {reason}"), loc="left", fontsize=10
+            )
+        scale = LogNorm(1, max(2, *(density.get_array().max() for density in densities)))
+        for density in densities:
+            density.set(norm=scale, cmap="viridis")
+        figure.supxlabel(f"measured {unit}", fontsize=11)
+        figure.supylabel(f"predicted {unit}", fontsize=11)
+        fields[0].legend(loc="upper left", frameon=False, fontsize=9)
+        figure.colorbar(densities[0], ax=fields, label=f"{items} per cell", shrink=0.8)
+
+    save(path, draw, *_size(len(models), 1.3))
+
+
+def probability_by_class(path, labels, models, title):
+    """Distribution of predicted probabilities of positives and negatives: one field per model, AUROC and AUPRC above.
+
+    `labels` (N,) of 0 and 1, `models` {name: predictions (N,)}.
+    """
+    edges = np.linspace(0, 1, 41)
+
+    def draw(figure):
+        caption = f"n = {len(labels):,} rows, prevalence {np.mean(labels):.3f}"
+        fields = _fields(figure, len(models), title, caption, sharey=False)  # one constant model would flatten all
+        for axes, (name, predictions) in zip(fields, models.items(), strict=True):
+            for label, colour, style, of in ((0, BLUE, "--", "negatives"), (1, VERMILLION, "-", "positives")):
+                own = predictions[labels == label]
+                weights = np.full(len(own), 100 / max(len(own), 1))
+                axes.hist(own, edges, weights=weights, histtype="step", linewidth=1.6, color=colour, linestyle=style,
+                          label=f"{of} (n = {len(own):,})")  # fmt: skip
+            auroc, auprc = (score(metric, labels, predictions)[0] for metric in ("auroc", "auprc"))
+            axes.set(xlim=(0, 1))
+            axes.set_title(_heading(name, f"AUROC = {auroc:.3f}, AUPRC = {auprc:.3f}"), loc="left", fontsize=10)
+        figure.supxlabel("predicted probability", fontsize=11)
+        figure.supylabel("share of the class per bin, %", fontsize=11)
+        fields[0].legend(loc="upper center", frameon=False, fontsize=9)
+
+    save(path, draw, *_size(len(models), 0.6))
+
+
+def _heading(name, caption):
+    """Caption of a small field: a long name breaks before its last part, the head."""
+    return (name if len(name) < 30 else "/\n".join(name.rsplit("/", 1))) + "\n" + caption
+
+
+def _fields(figure, count, title, caption, sharey=True):
+    """Axes of `count` small multiples, left to right, below a title; the outer ones carry the ticks."""
+    figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
+    rows, columns = _grid(count)
+    fields = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False).ravel()
+    for axes in fields[count:]:
+        axes.remove()
+    for axes in fields[max(0, count - columns) : count]:  # also above a place that stays empty
+        axes.tick_params(labelbottom=True)
+    return list(fields[:count])
+
+
+def _grid(count):
+    columns = min(4, int(np.ceil(count**0.5)))
+    return -(-count // columns), columns
+
+
+def _size(count, beside):
+    """Width and height in inches; `beside` is the width of what stands beside the fields."""
+    rows, columns = _grid(count)
+    field = 5.0 if count == 1 else 3.0
+    return columns * field + beside, rows * (field + 0.5) + 1.0

@@ -1,0 +1,37 @@
+"""Pictures of results: one message each, axes with units, n in the caption, colours for the colour-blind."""
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from s2f.common.files import atomic
+
+# Okabe and Ito, "Color Universal Design" (2008): distinguishable with every common form of colour blindness
+BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
+    "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
+)  # fmt: skip
+LINES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+GREY = "#666666"
+STYLE = {
+    "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "xtick.labelsize": 10, "ytick.labelsize": 10,
+    "legend.fontsize": 10, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+}  # fmt: skip
+NAMES = {
+    "pearson": "Pearson r", "spearman": "Spearman rho", "mse": "mean squared error", "auroc": "AUROC",
+    "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
+}  # fmt: skip
+VIEWS = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
+# metrics that stand for a panel, where it has them; one column of the picture each
+SHOWN = ("pearson", "pearson_abs", "pearson_delta", "auroc", "auprc")
+
+
+def save(path, draw, width, height):
+    """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it as PNG, atomically.
+
+    The bytes depend only on the picture: the file holds neither date nor version.
+    """
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        draw(figure)
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,0 +1,44 @@
+"""The picture of training."""
+
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.plots.style import LINES, NAMES, save
+
+
+def training_curves(path, histories, title):
+    """Training loss and validation metric per epoch: a row per model, a line per seed, a dot where validation is best.
+
+    `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Losses
+    of two models may be different functions, so each model has its own loss axis; the validation axis is shared.
+    """
+    columns = {c for seeds in histories.values() for table in seeds.values() for c in table if c.startswith("val_")}
+    if len(columns) != 1:
+        raise InputError(f"{title}: validation columns {sorted(columns)}, expected the same one in every history")
+    column = columns.pop()
+    seeds = sorted({seed for own in histories.values() for seed in own})
+    colours = {seed: LINES[place % len(LINES)] for place, seed in enumerate(seeds)}
+
+    def draw(figure):
+        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
+        fields = figure.subplots(len(histories), 2, sharex=True, squeeze=False)
+        for metric in fields[1:, 1]:
+            metric.sharey(fields[0, 1])
+        for (loss, metric), (model, own) in zip(fields, histories.items(), strict=True):
+            for seed, table in own.items():
+                loss.plot(table["epoch"], table["train_loss"], color=colours[seed], linewidth=1.5)
+                metric.plot(table["epoch"], table[column], color=colours[seed], linewidth=1.5, label=f"seed {seed}")
+                if table[column].notna().any():
+                    best = table.loc[table[column].idxmax()]
+                    metric.plot(best["epoch"], best[column], "o", color=colours[seed], markersize=5)
+            loss.set_title(model, loc="left", fontsize=10)
+            loss.set_ylabel("training loss")
+            metric.set_ylabel(NAMES[column.removeprefix("val_")])
+        fields[0, 1].set_title("validation, a dot at the best epoch", loc="left", fontsize=10)
+        most = int(np.argmax([len(own) for own in histories.values()]))
+        fields[most, 1].legend(loc="lower right", frameon=False, fontsize=9)
+        for axes in fields[-1]:
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+
+    save(path, draw, 9.0, 1.2 + 1.9 * len(histories))

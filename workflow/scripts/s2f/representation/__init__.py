@@ -1,0 +1,1 @@
+"""What language models represent: isotropy and dependencies between positions."""

@@ -1,0 +1,152 @@
+"""IsoScore: how evenly a cloud of embeddings spreads over its dimensions, from 0 (one direction) to 1 (a sphere).
+
+Rudman et al., Findings of ACL 2022 (2022.findings-acl.262). Their steps (principal components, variances scaled to
+norm sqrt(d), distance to a vector of ones) reduce to a closed form of the covariance C by its participation ratio PR:
+
+    IsoScore = (PR - 1) / (d - 1),   PR = (trace C)^2 / ||C||_F^2
+
+so nothing is decomposed, and C comes from one pass over embedding caches of any length. The score depends neither on
+shift, nor scale, nor rotation of the cloud. A sample of N points spans N - 1 dimensions at most: even an isotropic
+cloud then scores below 1, about (PR - 1) / (d - 1) with PR = 1 / (1/d + 1/N), which stands beside each score. Compare
+scores of equal sequences only. A low score is no verdict: models are often better for it (Rudman and Eickhoff, ICLR
+2024).
+
+`k90_ratio` is another measure under a name of its own: how many singular values of the centred points make up 90 % of
+the sum of all, as a share of min(N, d). It is coarse and rarely low: .75 for variances that fall as 1/k^2, .94 for a
+sphere of 1,000 points in 16 dimensions. It also counts rounding, by which small singular values grow: of one trained
+lamar-mini it is .023 in float32 and .12 in bfloat16 (tokens: .17), where IsoScore, which squares them, moves by 2 %. So
+a table says in which dtype the embeddings were stored.
+"""
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.files import read_json
+from s2f.embeddings.cache import open_cache
+
+LEVELS = ("pooled", "tokens")
+COLUMNS = (
+    "encoder", "level", "isoscore", "isotropic", "k90_ratio", "n", "d", "dtype", "note", "provenance", "licence",
+    "encoder_fingerprint", "sequences_sha256",
+)  # fmt: skip
+BLOCK_BYTES = 64 << 20  # of a cache, and about that of float64, in memory at a time
+# A cloud whose root mean square distance from its mean is below this share of the mean's length is a point: float32
+# resolves 6e-8
+POINT = 1e-7
+
+
+def moments(blocks):
+    """(N, mean (d,), covariance (d, d)) in float64 of points that come in blocks (n, d), in one pass.
+
+    Blocks are centred by their own mean and joined by the rule of Chan, Golub and LeVeque (1983), so a common shift
+    costs no digits. The covariance divides by N - 1 and is 0 for one point. Raises `InputError` for no points and for
+    values that are not finite.
+    """
+    count, mean, scatter = 0, None, None
+    for block in blocks:
+        block = np.asarray(block, np.float64)
+        if not np.isfinite(block).all():
+            place = count + int((~np.isfinite(block)).any(1).argmax())
+            raise InputError(f"embedding {place} holds a value that is not finite")
+        if not len(block):
+            continue
+        own = block.mean(0)
+        centred = block - own
+        if mean is None:
+            count, mean, scatter = len(block), own, centred.T @ centred
+            continue
+        step, total = own - mean, count + len(block)
+        scatter += centred.T @ centred
+        scatter += np.outer(step, step) * (count * len(block) / total)
+        mean += step * (len(block) / total)
+        count = total
+    if mean is None:
+        raise InputError("no embedding, expected at least 2")
+    return count, mean, scatter / max(1, count - 1)
+
+
+def undefined(count, mean, covariance):
+    """Why a cloud has no score, or ""."""
+    if len(mean) < 2:
+        return "one channel, at least 2 are needed"
+    if count < 2:
+        return "one point, at least 2 are needed"
+    if np.sqrt(np.trace(covariance)) <= POINT * np.linalg.norm(mean):
+        return "constant embeddings: all points are one"
+    return ""
+
+
+def isoscore(covariance):
+    """IsoScore of a cloud from its covariance (d, d), d >= 2 and not all zero."""
+    d = len(covariance)
+    unit = covariance / np.trace(covariance)  # squares of very small or large variances would leave the range
+    return float((1 / np.vdot(unit, unit) - 1) / (d - 1))
+
+
+def isotropic(count, d):
+    """IsoScore that a sample of `count` points of an isotropic cloud in d dimensions has, about."""
+    return (1 / (1 / d + 1 / count) - 1) / (d - 1)
+
+
+def k90_ratio(count, covariance):
+    """Singular values of the centred points that make up 90 % of their sum, as a share of min(N, d)."""
+    singular = np.sqrt(np.clip(np.linalg.eigvalsh(covariance)[::-1], 0, None))
+    most = min(count, len(covariance))
+    running = np.cumsum(singular[:most])
+    return float((np.searchsorted(running, 0.9 * running[-1]) + 1) / most)
+
+
+def measure(blocks):
+    """Dict of isoscore, isotropic, k90_ratio, n, d and note of points in blocks (n, d).
+
+    Where a score is undefined (one channel, one point, constant points) the three are NaN and `note` says why.
+    """
+    count, mean, covariance = moments(blocks)
+    note = undefined(count, mean, covariance)
+    names = ("isoscore", "isotropic", "k90_ratio")
+    values = (np.nan,) * 3 if note else (
+        isoscore(covariance), isotropic(count, len(mean)), k90_ratio(count, covariance)
+    )  # fmt: skip
+    return {**dict(zip(names, values, strict=True)), "n": count, "d": len(mean), "note": note}
+
+
+def blocks(cache, level):
+    """Points of an open cache, each unique sequence once, in blocks (n, D) float64: the mean over the tokens of each
+    embedding (`pooled`), or every token (`tokens`)."""
+    if level not in LEVELS:
+        raise InputError(f"level is {level!r}, expected one of: {', '.join(LEVELS)}")
+    table = cache.embedding
+    step = max(1, BLOCK_BYTES // (8 * table.shape[1] * table.shape[2]))
+    for start in range(0, len(table), step):
+        part = table[start : start + step].astype(np.float64)
+        yield part.mean(1) if level == "pooled" else part.reshape(-1, part.shape[2])
+
+
+def table(paths, levels=("pooled",)):
+    """Scores of encoders on one dataset, from their caches: a data frame of `COLUMNS`, a line per encoder and level.
+
+    `paths` of caches of one shift and strand, with the manifest beside each. Raises `InputError` when a cache is not
+    whole, and when two do not hold the same sequences in the same construct, shift and strand: their scores would not
+    be comparable.
+    """
+    lines, expected = [], {}
+    for path in paths:
+        manifest = read_json(path.with_suffix(".json"))
+        for key, (value, first) in expected.items():
+            if manifest[key] != value:
+                raise InputError(
+                    f"{path}: {key} is {manifest[key]}, that of {first} is {value}; scores compare on equal windows"
+                )
+        same = ("sequences_sha256", "construct", "shift", "strand")
+        expected = expected or {key: (manifest[key], path) for key in same}
+        with open_cache(path, manifest) as cache:
+            for level in levels:
+                about = {
+                    "encoder": manifest["encoder"], "level": level, "provenance": manifest["provenance"],
+                    "licence": manifest["licence"], "dtype": manifest["dtype"],
+                    "encoder_fingerprint": manifest["encoder_fingerprint"],
+                    "sequences_sha256": manifest["sequences_sha256"],
+                }  # fmt: skip
+                lines.append({**about, **measure(blocks(cache, level))})
+    return pd.DataFrame(lines)[list(COLUMNS)]

@@ -1,0 +1,88 @@
+"""Files of dependency maps: which rows are mapped, and the HDF5 that holds their maps. Needs no torch."""
+
+import json
+import math
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from s2f.common import files
+from s2f.common.errors import InputError
+
+FORMAT = "s2f-dependency-maps-1"
+DEFINITION = (
+    "map[s, i, j]: largest |log2 odds ratio| of a letter at j when letter i is substituted (row i, column j, diagonal "
+    "0); influence[s, i, k]: mean over j != i of that of the substitution of i by ACGT[k], 0 for the letter itself"
+)
+
+
+@dataclass(frozen=True)
+class MappedSequence:
+    """A sequence of L letters, its `map` (L, L) and the `influence` of its variants (L, 4), float32, log2 odds."""
+
+    row_id: str
+    sequence: str
+    label: float
+    map: np.ndarray
+    influence: np.ndarray
+
+
+def select(rows, task, count=None, ids=()):
+    """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
+    row_id; of a classification only positives. Rows with N are passed over, except for `ids`, which the model then
+    refuses by name. Raises `InputError` for an id that is not there and for too few rows."""
+    if ids:
+        missing = [row for row in ids if row not in set(rows["row_id"])]
+        if missing:
+            raise InputError(f"ids: row {missing[0]!r} is not in the panel, which has {len(rows)} rows")
+        return rows.set_index("row_id").loc[list(ids)].reset_index()
+    kept = rows[~rows["sequence"].str.contains("N")]
+    kept = kept[kept["label"] == 1] if task == "classification" else kept
+    if len(kept) < count:
+        what = "positive rows" if task == "classification" else "rows"
+        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what} without N")
+    return kept.sort_values(["label", "row_id"], ascending=[False, True]).head(count).reset_index(drop=True)
+
+
+def write(path, rows, results, **about):
+    """Write maps and influences of rows (`row_id`, `sequence`, `label`) to HDF5 as they come from an iterator `results`
+    of pairs.
+
+    Datasets: `row_id`, `sequence` (text), `label`, `length` (n,), `map` (n, L, L) and `influence` (n, L, 4) float32
+    with L the longest; what is beyond a shorter sequence is NaN. Attributes: `format`, `definition`, and `about`, in
+    which dicts become JSON.
+    """
+    lengths = rows["sequence"].str.len().to_numpy(np.int32)
+    longest, text = int(lengths.max()), h5py.string_dtype("utf-8")
+    whole = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fillvalue": math.nan, "dtype": "f4"}
+    with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for name in ("row_id", "sequence"):
+            file[name] = rows[name].to_numpy(object).astype(text)
+        file["label"], file["length"] = rows["label"].to_numpy(np.float64), lengths
+        maps = file.create_dataset("map", (len(rows), longest, longest), chunks=(1, longest, longest), **whole)
+        influences = file.create_dataset("influence", (len(rows), longest, 4), chunks=(1, longest, 4), **whole)
+        for place, ((own, influence), length) in enumerate(zip(results, lengths, strict=True)):
+            maps[place, :length, :length], influences[place, :length] = own, influence
+        file.attrs.update(format=FORMAT, definition=DEFINITION)
+        for key, value in about.items():
+            file.attrs[key] = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
+
+
+def read(path):
+    """(list of `MappedSequence`, attributes) of a file. Raises `InputError` when it is missing or none of `write`."""
+    try:
+        with h5py.File(path, "r") as file:
+            about = dict(file.attrs)
+            if about.get("format") != FORMAT:
+                raise InputError(f"{path}: format is {about.get('format')!r}, expected {FORMAT!r}")
+            names, sequences = file["row_id"].asstr()[:], file["sequence"].asstr()[:]
+            found = []
+            for i, length in enumerate(file["length"][:]):
+                own, influence = file["map"][i, :length, :length], file["influence"][i, :length]
+                found.append(MappedSequence(names[i], sequences[i], float(file["label"][i]), own, influence))
+            return found, about
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; it is made by the rule dependency_map") from None
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: broken, or no file of dependency maps ({error}); delete it and run again") from None

@@ -1,0 +1,73 @@
+"""The truth of dependency maps: in simulated binding sites, are the bases that pair brighter than those that do not?
+
+In the source `simulated_rbp` base i of a hairpin's first arm decides base 2 ARM + loop - 1 - i of it, and nothing else
+depends on anything but the loop. So among all pairs of letters these are the positives. Letters depend on their near
+ones more than on far ones in any model; hence they are compared with the other pairs at the same distances.
+"""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import average_precision_score
+
+from s2f.common.errors import InputError
+from s2f.rows.sources import simulated_rbp
+from s2f.rows.sources.simulated_rbp import ARM, SITE
+
+PAIRED = ("site", "stem")  # kinds of simulated rows whose arms pair
+COLUMNS = ("row_id", "kind", "planted", "others", "auprc", "prevalence", "auprc_all", "prevalence_all")
+
+
+def planted(first):
+    """Places (ARM, 2) of the paired bases of a hairpin whose first base is at `first`, outermost pair first."""
+    i = np.arange(ARM)
+    return np.stack([first + i, first + SITE - 1 - i], axis=1)
+
+
+def hairpins(mapped, source, where):
+    """(kind, first) of each mapped sequence: its kind of row, and where its hairpin begins (-1 where it has none).
+
+    The simulation, whose options are `source`, is run again. Raises `InputError`, which begins with `where`, when a
+    sequence is not that of the simulation.
+    """
+    truth = simulated_rbp.simulate(source).set_index("row_id")
+    for one in mapped:
+        if one.row_id not in truth.index or truth.at[one.row_id, "sequence"] != one.sequence:
+            raise InputError(f"{where}: row {one.row_id!r} is not one of this simulation; make the maps again")
+    return [(truth.at[one.row_id, "kind"], int(truth.at[one.row_id, "first"])) for one in mapped]
+
+
+def measure(dependency, first):
+    """How bright the planted pairs of a map (L, L) are: dict of `COLUMNS` without row_id and kind.
+
+    The brightness of a pair is the mean of both directions. `planted`, `others`: mean over the planted pairs and over
+    the other pairs at the same distances (log2 odds ratio); `auprc`: average precision of the former among both, with
+    the share of the former; `..._all`: among all pairs of letters. A map with values that are not finite is refused.
+    """
+    if not np.isfinite(dependency).all():
+        raise InputError("the map holds values that are not finite")
+    pairs = planted(first)
+    a, b = np.triu_indices(len(dependency), 1)
+    bright = (dependency[a, b] + dependency[b, a]) / 2
+    positive = np.zeros_like(dependency, bool)
+    positive[tuple(pairs.T)] = True
+    positive = positive[a, b]
+    alike = np.isin(b - a, pairs[:, 1] - pairs[:, 0])
+    found = {"planted": bright[positive].mean(), "others": bright[alike & ~positive].mean()}
+    for ending, among in (("", alike), ("_all", np.ones_like(alike))):
+        found[f"auprc{ending}"] = average_precision_score(positive[among], bright[among])
+        found[f"prevalence{ending}"] = positive[among].mean()
+    return {key: float(value) for key, value in found.items()}
+
+
+def table(mapped, source, where):
+    """A line per mapped sequence (`map_files.MappedSequence`) whose arms pair: a data frame of `COLUMNS`.
+
+    Raises `InputError` as `hairpins`, and when there is none.
+    """
+    lines = []
+    for one, (kind, first) in zip(mapped, hairpins(mapped, source, where), strict=True):
+        if kind in PAIRED:
+            lines.append({"row_id": one.row_id, "kind": kind, **measure(one.map, first)})
+    if not lines:
+        raise InputError(f"{where}: none of {len(mapped)} sequences holds a paired hairpin; map positive rows")
+    return pd.DataFrame(lines)[list(COLUMNS)]

@@ -1,0 +1,1 @@
+"""Canonical tables of rows, and where they come from."""

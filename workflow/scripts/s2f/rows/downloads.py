@@ -1,0 +1,234 @@
+"""Fetching published files: resumed when a connection breaks, checked, and whole under their final name or absent.
+
+A download is described by `urls` (tried in order), `sha256`, `md5` and `size` (bytes), the last three where they are
+published. Where no SHA-256 is, that of the first download is recorded beside the file ({name}.sha256, as sha256sum
+writes it) and later ones must agree. What has arrived of a file waits in .{name}.part; .{name}.part.json says of which
+URL and version it is a part, so that nothing else is ever appended to it.
+"""
+
+import hashlib
+import http.client
+import os
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from s2f.common.errors import InputError
+from s2f.common.files import full, read_json, sha256_file, write_json, write_text
+
+CHUNK = 1 << 20
+TIMEOUT = 60.0  # seconds without a byte
+ATTEMPTS = 5  # connections to one URL
+WEB_PAGE = (b"<!doctype html", b"<html")
+
+
+class Failed(Exception):
+    """One source did not give the file; the message says why."""
+
+
+def fetch(name, spec, path, mirror="", pause=5.0, report=print):
+    """Put the file `name` of a download section at `path`, from the mirror or from the first of its URLs that has it.
+
+    `mirror` is a folder or the URL of one (file:// or http): its file of the same name is taken first and checked like
+    any other. `pause` seconds pass between two connections. Raises `InputError` that names every source with the
+    reason of its failure, and what to do by hand.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{name}.part")
+    reasons = []
+    sources = _sources(name, spec, mirror)
+    if mirror and sources == spec["urls"]:
+        report(f"{name}: not in the mirror {mirror}")
+    for url in sources:
+        report(f"{name}: from {url}")
+        try:
+            if url.startswith("file:"):
+                _copy(url, part)
+            else:
+                _receive(url, part, spec.get("size"), pause, report)
+            sha256 = _check(part, spec, path, report)
+        except Failed as reason:
+            if part.exists() and part.stat().st_size == 0:
+                part.unlink()
+            report(f"{name}: {reason}")
+            reasons.append(f"  {url}: {reason}")
+            continue
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+        _forget(part)
+        write_text(_record(path), f"{sha256}  {name}\n")
+        report(f"{name}: {path.stat().st_size:,} bytes, sha256 {sha256}")
+        return
+    raise InputError(
+        f"download {name}: no source gave the file\n" + "\n".join(reasons) + f"\nBy hand: get the file from "
+        f"{spec['urls'][0]} and save it as {path}, or name a folder that holds it with --config mirror=FOLDER"
+    )
+
+
+def _sources(name, spec, mirror):
+    """URLs in the order in which they are tried; a local mirror only where it has the file."""
+    if not mirror:
+        return spec["urls"]
+    if not urllib.parse.urlsplit(mirror).scheme:
+        mirror = Path(mirror).resolve().as_uri()
+    first = f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}"
+    local = first.startswith("file:")
+    return spec["urls"] if local and not _local(first).is_file() else [first, *spec["urls"]]
+
+
+def _local(url):
+    return Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+
+
+def _copy(url, part):
+    _forget(part)
+    part.unlink(missing_ok=True)
+    try:
+        _check_room(part, _local(url).stat().st_size)
+        shutil.copyfile(_local(url), part)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise _disk(error, part) from None
+
+
+def _receive(url, part, size, pause, report):
+    """Complete `part` from `url`, in several connections where one breaks."""
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            time.sleep(pause)
+        try:
+            _connect(url, part, size, report)
+            return
+        except urllib.error.HTTPError as error:
+            if error.code < 500:
+                raise Failed(f"the server answers {error.code} {error.reason}") from None
+            reason = f"the server answers {error.code} {error.reason}"
+        except urllib.error.URLError as error:
+            reason = f"no connection ({error.reason})"
+        except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            reason = f"the connection broke ({error})"
+        except OSError as error:
+            raise _disk(error, part) from None
+        if attempt + 1 < ATTEMPTS:
+            report(f"  {reason}; trying again with {part.stat().st_size if part.exists() else 0:,} bytes in hand")
+    raise Failed(f"{reason}, {ATTEMPTS} times")
+
+
+def _connect(url, part, size, report):
+    """One connection: append to `part` what is missing of it, or begin it anew."""
+    version = _version_of(part, url)
+    have = part.stat().st_size if version else 0
+    headers = {"User-Agent": "s2f-adapters", "Accept-Encoding": "identity"}
+    if have:
+        headers |= {"Range": f"bytes={have}-", "If-Range": version}
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # nothing is missing, or the file has shrunk
+            raise
+        _forget(part)
+        if have == size or error.headers.get("Content-Range") == f"bytes */{have}":
+            return
+        part.unlink()
+        raise ConnectionError("the part does not fit the file any more") from None
+    with response:
+        if response.status != 206:
+            have = 0
+            _forget(part)
+            part.unlink(missing_ok=True)
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
+        _check_answer(response, size, total)
+        _check_room(part, (total or size or 0) - have)
+        version = response.headers.get("ETag", "W/")
+        if version.startswith("W/"):  # a weak one may stand for other bytes
+            version = response.headers.get("Last-Modified")
+        if version:
+            write_json(_notes(part), {"url": url, "version": version})
+        _write(response, part, have, total, report)
+    if total is not None and part.stat().st_size < total:
+        raise ConnectionError(f"after {part.stat().st_size:,} of {total:,} bytes")
+
+
+def _write(response, part, have, total, report):
+    shown = time.monotonic()
+    with part.open("ab") as stream:
+        while chunk := response.read(CHUNK):
+            if stream.tell() == 0 and chunk.lstrip().lower().startswith(WEB_PAGE):
+                raise Failed("the answer is a web page and not the file (a login, a notice or an error)")
+            stream.write(chunk)
+            have += len(chunk)
+            if time.monotonic() > shown + 10:
+                shown = time.monotonic()
+                report(f"  {have / 1e6:,.0f}" + (f" of {total / 1e6:,.0f}" if total else "") + " MB")
+
+
+def _check_answer(response, size, total):
+    if response.headers.get_content_type() == "text/html":
+        raise Failed("the answer is a web page and not the file (a login, a notice or an error)")
+    if size and total and total != size:
+        raise Failed(f"the file has {total:,} bytes, expected {size:,}")
+
+
+def _check_room(part, needed):
+    free = shutil.disk_usage(part.parent).free
+    if needed > free:
+        raise Failed(f"the disk of {part.parent} has {free:,} bytes free, {needed:,} are needed")
+
+
+def _check(part, spec, path, report):
+    """SHA-256 of the complete part, after its size and checksums are compared; a wrong part is removed."""
+    size, sha256 = part.stat().st_size, sha256_file(part)
+    expected, source = spec.get("sha256"), "as the study says"
+    if expected is None and _record(path).exists():
+        expected = _record(path).read_text(encoding="utf-8").split()[0]
+        source = f"recorded at an earlier download; delete {_record(path)} if you trust the new file"
+    wrong = []
+    if spec.get("size") not in (None, size):
+        wrong.append(f"the file has {size:,} bytes, expected {spec['size']:,}")
+    if expected is not None and sha256 != expected.lower():
+        wrong.append(f"sha256 is {sha256}, expected {expected} ({source})")
+    if "md5" in spec:
+        with part.open("rb") as stream:
+            md5 = hashlib.file_digest(stream, "md5").hexdigest()
+        if md5 != spec["md5"].lower():
+            wrong.append(f"md5 is {md5}, expected {spec['md5']}")
+    if wrong:
+        part.unlink()
+        _forget(part)
+        raise Failed("; ".join(wrong))
+    if expected is None:
+        report("  no SHA-256 is known: this one is recorded, and later downloads must agree")
+    return sha256
+
+
+def _record(path):
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _notes(part):
+    return part.with_name(f"{part.name}.json")
+
+
+def _version_of(part, url):
+    """The version of `url` that `part` is a part of, empty when it is none or nobody knows."""
+    try:
+        notes = read_json(_notes(part)) if part.exists() and _notes(part).exists() else {}
+    except InputError:
+        return ""
+    return notes["version"] if notes.get("url") == url else ""
+
+
+def _forget(part):
+    _notes(part).unlink(missing_ok=True)
+
+
+def _disk(error, part):
+    if full(error):
+        return Failed(f"the disk of {part.parent} is full; make room and run again")
+    return Failed(f"{error.strerror or error} ({error.filename or part})")

@@ -1,0 +1,217 @@
+"""Negatives of a binding classification: windows that the protein does not bind, by named kind.
+
+Each function takes the positives, a frame of chrom, start, end, strand, sequence, group, and returns `Negatives`: as
+many windows as positives that are kept. The kind decides what a classifier can learn: against `other_rbp` also what
+sites of CLIP experiments have in common is no help, `flank` keeps gene and composition, `gc_matched` the GC content and
+`dinucleotide_shuffle` the dinucleotides; scores on different kinds cannot be compared.
+
+Genomic negatives lie at least `distance` bases from every peak of the protein, on either strand: a site on the other
+strand may be one of an antisense transcript, and a split would tie overlapping windows together.
+"""
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.provenance import derived_seed
+from s2f.rows.peaks import centred
+from s2f.sequences.intervals import Disjoint, Intervals, best_of_overlapping
+
+COLUMNS = ["chrom", "start", "end", "strand", "sequence", "group"]
+STEP = 10  # bases between the places that are tried for a flank
+CANDIDATES = 40  # drawn per positive to match its GC content
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """`table` of negatives (columns `COLUMNS`); `kept`, places (int, sorted) of the positives that go with them, as
+    many; `counts`, what was left of the candidates at each stage."""
+
+    table: pd.DataFrame
+    kept: np.ndarray
+    counts: list
+
+
+def intervals_of(peaks):
+    """The `Intervals` of a frame with chrom, start and end."""
+    return Intervals(peaks["chrom"], peaks["start"], peaks["end"])
+
+
+def locus(windows):
+    """Names of windows or peaks, `chr7:100-151(+)`, as a list."""
+    return [f"{r.chrom}:{r.start}-{r.end}({r.strand})" for r in windows.itertuples(index=False)]
+
+
+def other_rbp(positives, peaks, others, genome, distance, length, seed):
+    """Windows of `length` bases around the centres of other proteins' peaks (`others`), drawn at random.
+
+    Of overlapping windows on a strand that of the highest signal is a candidate. Where there are fewer candidates than
+    positives, as many positives are drawn.
+    """
+    table = centred(others.assign(group=locus(others)), length)
+    counts = [("other peaks", len(table))]
+    table = table[genome.holds(table)]
+    counts.append(("window in the FASTA", len(table)))
+    table = table[~intervals_of(peaks).near(table["chrom"], table["start"], table["end"], distance)]
+    counts.append((f"{distance} nt from any peak", len(table)))
+    table = table[best_of_overlapping(table, table["signal"])]
+    counts.append(("best of overlapping", len(table)))
+    table = _usable(table.assign(sequence=genome.fetch(table)), positives)
+    counts.append(("new sequence without N", len(table)))
+    count = min(len(table), len(positives))
+    rng = _rng(seed, "other_rbp")
+    drawn = np.sort(rng.permutation(len(table))[:count])
+    kept = np.sort(rng.permutation(len(positives))[:count])
+    return Negatives(table.iloc[drawn][COLUMNS], kept, counts)
+
+
+def flank(positives, peaks, genome, distance, reach, seed):
+    """For each positive the nearest free window of its length and strand, at most `reach` bases away.
+
+    Places are tried every `STEP` bases, upstream or downstream first by lot. Free is a window that is far from all
+    peaks, held by the FASTA and does not overlap an earlier negative on its strand. It shares the group of its
+    positive; positives without one are not kept.
+    """
+    peaks, free = intervals_of(peaks), Disjoint()
+    chrom, strand = positives["chrom"].to_numpy(), positives["strand"].to_numpy()
+    start, end = positives["start"].to_numpy(np.int64), positives["end"].to_numpy(np.int64)
+    first = np.where(_rng(seed, "flank").random(len(positives)) < 0.5, -1, 1)
+    shift, open_ = np.zeros(len(positives), np.int64), np.ones(len(positives), bool)
+    for step in range(STEP, reach + 1, STEP):
+        for side in (first, -first):
+            i = np.flatnonzero(open_)
+            moved = side[i] * step
+            window = pd.DataFrame({"chrom": chrom[i], "start": start[i] + moved, "end": end[i] + moved})
+            good = (window["start"] >= 0).to_numpy() & genome.holds(window)
+            good &= ~peaks.near(*(window[name] for name in ("chrom", "start", "end")), distance)
+            for j, by in zip(i[good], moved[good], strict=True):
+                if free.add(chrom[j], strand[j], start[j] + by, end[j] + by):
+                    shift[j], open_[j] = by, False
+    table = positives.assign(start=start + shift, end=end + shift)[~open_]
+    counts = [("positives with a flank", len(table))]
+    table = _usable(table.assign(sequence=genome.fetch(table), place=np.flatnonzero(~open_)), positives)
+    counts.append(("new sequence without N", len(table)))
+    return Negatives(table[COLUMNS], table["place"].to_numpy(), counts)
+
+
+def gc_matched(positives, peaks, genome, distance, tolerance, seed):
+    """For each positive a window of its length, strand and chromosome and of nearly its GC content, anywhere.
+
+    `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random
+    order, takes that of the nearest GC content which overlaps no earlier negative. Positives without one within
+    `tolerance` (a share of the bases) are not kept. Windows of all positives must be of one length.
+    """
+    length = int((positives["end"] - positives["start"]).iloc[0])
+    drawn = []
+    for chrom, count in positives["chrom"].value_counts(sort=False).sort_index().items():
+        held = genome.records[genome.records["chrom"] == chrom]
+        room = np.maximum(0, (held["end"] - held["start"]).to_numpy(np.int64) - length + 1)
+        if room.sum():
+            rng = _rng(seed, "gc_matched", chrom)
+            at = np.unique(rng.integers(0, room.sum(), CANDIDATES * count))
+            record = np.searchsorted(np.cumsum(room), at, "right")
+            first = held["start"].to_numpy(np.int64)[record] + at - (np.cumsum(room) - room)[record]
+            strand = np.where(rng.random(len(at)) < 0.5, "+", "-")
+            drawn.append(pd.DataFrame({"chrom": chrom, "start": first, "end": first + length, "strand": strand}))
+    table = pd.concat(drawn, ignore_index=True)
+    counts = [("windows drawn", len(table))]
+    table = table[~intervals_of(peaks).near(table["chrom"], table["start"], table["end"], distance)]
+    counts.append((f"{distance} nt from any peak", len(table)))
+    table = _usable(table.assign(sequence=genome.fetch(table), group=locus(table)), positives).reset_index(drop=True)
+    counts.append(("new sequence without N", len(table)))
+
+    waiting = {}  # (chromosome, strand, GC count) -> places of candidates
+    for place, key in enumerate(zip(table["chrom"], table["strand"], _gc(table["sequence"]), strict=True)):
+        waiting.setdefault(key, []).append(place)
+    free, taken = Disjoint(), {}
+    wanted = list(zip(positives["chrom"], positives["strand"], _gc(positives["sequence"]), strict=True))
+    shifts = sorted(range(-int(tolerance * length), int(tolerance * length) + 1), key=abs)
+    starts, ends = table["start"].tolist(), table["end"].tolist()
+    for i in _rng(seed, "gc_matched").permutation(len(positives)):
+        chrom, strand, gc = wanted[i]
+        for shift in shifts:
+            left = waiting.get((chrom, strand, gc + shift), [])
+            while left and i not in taken:
+                place = left.pop()  # one that overlaps an earlier negative is of no use to any other positive
+                if free.add(chrom, "", starts[place], ends[place]):
+                    taken[i] = place
+            if i in taken:
+                break
+    kept = np.array(sorted(taken), int)
+    table = table.iloc[[taken[i] for i in kept]]
+    counts.append(("matched", len(table)))
+    return Negatives(table[COLUMNS], kept, counts)
+
+
+def dinucleotide_shuffle(positives, seed):
+    """For each positive a shuffle of its sequence with the same dinucleotide counts, at its place and in its group.
+
+    A positive of which ten shuffles give nothing but itself or another row, as of one letter, is not kept.
+    """
+    seen = set(positives["sequence"])
+    shuffles, kept = [], []
+    for i, (name, sequence) in enumerate(zip(locus(positives), positives["sequence"], strict=True)):
+        rng = _rng(seed, "dinucleotide_shuffle", name)
+        new = next((s for s in (shuffled(sequence, rng) for _ in range(10)) if s not in seen), None)
+        if new:
+            seen.add(new)
+            shuffles.append(new)
+            kept.append(i)
+    table = positives.iloc[kept].assign(sequence=shuffles)
+    return Negatives(table[COLUMNS], np.array(kept, int), [("shuffles unlike every row", len(kept))])
+
+
+def shuffled(sequence, rng):
+    """A random text with the counts of letters and of neighbouring pairs of letters of `sequence`, and its ends.
+
+    All such texts are equally likely (Altschul and Erickson 1985): pairs are the edges of a graph of letters, the text
+    is an Eulerian path. Of each letter but the last an edge is chosen to be left by at the end, such that these lead
+    to the last letter; the others are used in random order. The edges are chosen by loop-erased random walks (Wilson
+    1996), which never try in vain, however rarely a letter is left.
+    """
+    if len(sequence) < 4:
+        return sequence
+    following = {letter: [] for letter in sequence}
+    for letter, after in itertools.pairwise(sequence):
+        following[letter].append(after)
+    leaving = {letter: [after for after in edges if after != letter] for letter, edges in following.items()}
+    root = sequence[-1]
+    reached, final = {root}, {}
+    for letter in following:
+        at = letter
+        while at not in reached:
+            final[at] = leaving[at][rng.integers(len(leaving[at]))]
+            at = final[at]
+        at = letter
+        while at not in reached:
+            reached.add(at)
+            at = final[at]
+    order = {}
+    for letter, edges in following.items():
+        if letter in final:
+            edges.remove(final[letter])
+        edges = [edges[i] for i in rng.permutation(len(edges))]
+        order[letter] = iter([*edges, final[letter]] if letter in final else edges)
+    out = [sequence[0]]
+    for _ in range(len(sequence) - 1):
+        out.append(next(order[out[-1]]))
+    return "".join(out)
+
+
+def _rng(seed, *names):
+    return np.random.Generator(np.random.PCG64(derived_seed(seed, "negatives", *names)))
+
+
+def _usable(table, positives):
+    """Rows whose sequence has no N, is not that of a positive and not that of an earlier row."""
+    seen, good = set(positives["sequence"]), []
+    for sequence in table["sequence"]:
+        good.append("N" not in sequence and sequence not in seen)
+        seen.add(sequence)
+    return table[np.array(good, bool)]
+
+
+def _gc(sequences):
+    return [sequence.count("G") + sequence.count("C") for sequence in sequences]

@@ -1,0 +1,72 @@
+"""Sources: one module per kind of assay table; `read` gives its rows in canonical form.
+
+A source is a module of this package with ``read(files, spec) -> (table, Stages)``: `files` maps names to paths, `spec`
+is its section of the config, `table` has columns of `rows.COLUMNS`. The module's name is its kind; nothing else has to
+be registered.
+"""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.rows import canonical
+
+
+def known():
+    """Names of all sources, sorted."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def read(kind, files, spec, task="regression"):
+    """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
+
+    Raises `InputError` for an unknown kind and for whatever the source finds wrong in its files or its spec.
+    """
+    if kind not in known():
+        raise InputError(f"source: kind {kind!r} is unknown; known: {', '.join(known())}")
+    table, stages = importlib.import_module(f"s2f.rows.sources.{kind}").read(files, spec)
+    return canonical.canonical(table, files.get("rows", kind), task), stages
+
+
+def file_of(files, name, kind):
+    """Path under `name` in the `files` of a source; `InputError` when the config does not give it."""
+    if name not in files:
+        given = ", ".join(sorted(files)) or "none"
+        raise InputError(f"source {kind}: file {name!r} is missing from 'files'; given: {given}")
+    return files[name]
+
+
+def settings(spec, defaults, kind):
+    """`spec` on top of `defaults` as one dict. Raises `InputError` for a key that `defaults` does not have."""
+    unknown = sorted(set(spec) - set(defaults))
+    if unknown:
+        keys = ", ".join(sorted(defaults)) or "none"
+        raise InputError(f"source {kind}: setting {unknown[0]!r} is unknown; known: {keys}")
+    return {**defaults, **spec}
+
+
+def complete_pairs(table, path):
+    """`table` with `pair_id` emptied where it does not join one ref row with at least one alt row.
+
+    Filters can remove one allele of a pair; what is left is an ordinary row (its `group` still ties it to its locus).
+    Raises `InputError` for a pair with two ref rows or a row of a pair without allele: no delta could be computed.
+    """
+    paired = (table["pair_id"] != "").to_numpy(bool)
+    ref, alt = (paired & (table["allele"] == allele).to_numpy(bool) for allele in ("ref", "alt"))
+    odd = paired & ~ref & ~alt
+    if odd.any():
+        row = table.iloc[int(odd.argmax())]
+        raise InputError(
+            f"{path}: row {row['row_id']!r} has a pair_id, but allele is {row['allele']!r}, expected ref or alt"
+        )
+    pair, names = pd.factorize(table["pair_id"])
+    refs, alts = (np.bincount(pair[chosen], minlength=len(names)) for chosen in (ref, alt))
+    if (refs > 1).any():
+        name = min(names[refs > 1])
+        members = table["row_id"][ref & (table["pair_id"] == name).to_numpy(bool)]
+        raise InputError(f"{path}: pair {name!r} has {len(members)} ref rows, expected one: {', '.join(members[:3])}")
+    whole = paired & ((refs == 1) & (alts >= 1))[pair]
+    return table.assign(pair_id=table["pair_id"].where(whole, ""))

@@ -1,0 +1,70 @@
+"""Sequences of two classes in two FASTA files, as RNA-binding benchmarks publish them.
+
+files: `positives` and `negatives`, FASTA, plain or gzip, DNA or RNA letters in any case. spec: `first_base`, the number
+of a chromosome's first base in headers: 0 (end exclusive, as bedtools getfasta writes) or 1 (end inclusive, as samtools
+faidx writes).
+
+A header `chr7:100-250`, `chr7:100-250(-)` or `name::chr7:100-250(-)` gives coordinates and strand; any other is a name.
+Row ids begin with `positive|` or `negative|`. A sequence that occurs again in its class is left out, one that occurs in
+both classes is left out of both.
+"""
+
+import re
+
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.rows.sources import file_of, settings
+from s2f.rows.stages import Stages
+from s2f.sequences import dna
+from s2f.sequences.genome import records
+
+PLACE = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
+
+
+def read(files, spec):
+    """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
+    first_base = settings(spec, {"first_base": 0}, "fasta_pairs")["first_base"]
+    if first_base not in (0, 1):
+        raise InputError(f"source fasta_pairs: first_base is {first_base!r}, expected 0 or 1")
+    paths = {label: file_of(files, name, "fasta_pairs") for label, name in ((1.0, "positives"), (0.0, "negatives"))}
+    table = pd.concat([_read_class(path, label, first_base) for label, path in paths.items()], ignore_index=True)
+    stages = Stages()
+    stages.keep("read", table)
+    table = stages.keep("once in its class", table, ~table.duplicated(["sequence", "label"]))
+    table = stages.keep("in one class", table, ~table["sequence"].duplicated(keep=False))
+    for label, path in paths.items():
+        if not (table["label"] == label).any():
+            raise InputError(f"{path}: no sequence is left that is not in the other file too, expected another class")
+        stages.part("positives" if label else "negatives", (table["label"] == label).sum())
+    return table, stages
+
+
+def _read_class(path, label, first_base):
+    """Rows of one file."""
+    found, lines = [], {}
+    for header, line, letters in records(path):
+        if not header:
+            raise InputError(f"{path}: line {line}: header is empty, expected a name or chr7:100-250(-)")
+        if header in lines:
+            raise InputError(f"{path}: line {line}: {header!r} is also the header of line {lines[header]}")
+        lines[header] = line
+        try:
+            sequence = dna.clean(letters.decode("latin-1"))
+        except ValueError as error:
+            raise InputError(f"{path}: line {line}: record {header!r}: {error}") from None
+        if not sequence:
+            raise InputError(f"{path}: line {line}: record {header!r} has no sequence")
+        row = {"row_id": f"{'positive' if label else 'negative'}|{header}", "sequence": sequence, "label": label}
+        place = PLACE.fullmatch(header.split()[0])
+        if place:
+            start, end = int(place["start"]) - first_base, int(place["end"])
+            if end - start != len(sequence) or start < 0:
+                mend = len(sequence) == end - int(place["start"]) + 1 - first_base
+                raise InputError(
+                    f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} by its "
+                    f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if mend else "")
+                )
+            row |= {"chrom": place["chrom"], "start": start, "end": end, "strand": place["strand"] or ""}
+        found.append(row)
+    return pd.DataFrame(found)

@@ -1,0 +1,236 @@
+"""Gosai 2024 MPRA in K562, HepG2 and SK-N-SH: Table S2 of the paper (798,064 rows), filtered as Malinois was trained.
+
+files: `rows`, the table (tab-separated, the columns of `COLUMNS`; Zenodo record 10698014); optionally `designed`, the
+measurements of designed sequences, added as rows that are only ever evaluated: the file test_ood_designed_*.tsv of
+ALBench-S2F or the archive DATA-MPRA_Datasets.zip of the same Zenodo record (see `_designed`).
+
+spec: `label`, K562_log2FC (default), HepG2_log2FC or SKNSH_log2FC, and the filters. They are those of boda2 (MPRA data
+module, sjgosai/boda2 @ d74deca7), in its order, always over all three cells whatever the label; null switches one off:
+
+    read      every line
+    complete  drop rows that lack one of three labels, three standard errors, chromosome, project or sequence
+    project   `projects` (UKBB, GTEX, CRE)
+    stderr    the largest of three standard errors is below `max_stderr` (1.0), not equal to it
+    outlier   mean - `sd_cutoff` sd < label < mean + `sd_cutoff` sd + `up_cutoff_move` in every cell (6 sd, 4.0; the
+              published Malinois run moved by 3.0), mean and sd (ddof 1) over the rows kept so far
+    allele    `alleles`: all, or reference: reference alleles and inserts without a variant
+    length    inserts of at least `min_length` bp
+
+`expected` maps a stage, or one of the chromosome parts of the published split that are counted after it, to the count
+it should have; the table of stages shows both. What the table holds and what is decided here:
+
+* IDs are chr:pos:ref:alt:allele:window, allele R or A, pos from 1 in hg19, then in some rows a haplotype tag (Alt_...:
+  a second variant of the insert); CRE rows have chr:pos:NA:NA. `variant` is chr:pos:ref:alt, `pair_id` adds window and
+  haplotype, so that ref and alt are paired within one window of one haplotype; `group` is the locus, chr:pos.
+* One ID can stand in several lines (an oligo measured in several libraries). Such lines, and their partners, are told
+  apart by @ and the column OL, then by .2, .3 ... in the order of the file, in row_id and pair_id.
+* In window wC a single-base variant lies at offset 99 of 200 bp (468 of 468 published pairs), so `start` = pos - 100
+  and `end` = pos + 100; for indels, whose inserts may be shorter, that is the window to within the indel. Where the
+  variant lies in other windows and in CRE rows is not published: they have no start and end, only chromosome and group.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.compute as pc
+
+from s2f.common.errors import InputError
+from s2f.common.tables import MISSING, numbers, read_table, rows_where
+from s2f.rows.canonical import letters_other_than
+from s2f.rows.sources import _designed, complete_pairs, file_of, settings
+from s2f.rows.stages import Stages
+from s2f.sequences.chromosomes import chromosomes
+
+CELLS = ("K562", "HepG2", "SKNSH")
+LABELS = tuple(f"{cell}_log2FC" for cell in CELLS)
+ERRORS = tuple(f"{cell}_lfcSE" for cell in CELLS)
+COLUMNS = ("IDs", "chr", "data_project", "OL", "class", *LABELS, *ERRORS, "sequence")
+DEFAULTS = {
+    "label": LABELS[0], "projects": ["UKBB", "GTEX", "CRE"], "max_stderr": 1.0, "sd_cutoff": 6.0,
+    "up_cutoff_move": 4.0, "alleles": "all", "min_length": None, "expected": {},
+}  # fmt: skip
+# parts of the published chromosome split
+PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
+CENTRE = 100  # a window wC begins CENTRE bases before pos
+STAGES = (
+    "read",
+    "complete",
+    "project",
+    "stderr",
+    "outlier",
+    "allele",
+    "length",
+    *PARTS,
+    "other chromosomes",
+    "designed",
+)
+# four groups, as many as the quick way of RE2 takes; `of_pair` is missing where the insert has no variant
+ID = (
+    r"^(?P<chrom>[^:\s]+):(?P<pos>[0-9]+)(?:-[0-9]+)?:(?P<change>[A-Za-z*.<>-]+:[A-Za-z*.<>-]+)"
+    r"(?::(?P<of_pair>[RA]:[^:\s]+(?::\S+)?))?$"
+)
+
+
+def read(files, spec):
+    """Rows and stages, as the module says.
+
+    Raises `InputError` with file, line and column for a missing or renamed column, a line of another length, a cell
+    that is no number or no sequence, an ID of another form and a chromosome other than that of the ID.
+    """
+    spec = settings(spec, DEFAULTS, "gosai")
+    path = file_of(files, "rows", "gosai")
+    for key, allowed in (("label", LABELS), ("alleles", ("all", "reference"))):
+        if spec[key] not in allowed:
+            raise InputError(f"source gosai: {key} is {spec[key]!r}, expected one of {', '.join(allowed)}")
+    unknown = sorted(set(spec["expected"]) - set(STAGES))
+    if unknown:
+        raise InputError(f"source gosai: expected has no stage {unknown[0]!r}; known: {', '.join(STAGES)}")
+    raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024")
+    if len(raw) != spec["expected"].get("read", len(raw)):
+        raise InputError(
+            f"{path}: {len(raw):,} rows, {spec['expected']['read']:,} are expected: the file is cut off or another "
+            "version; get it again, or correct expected.read in the study"
+        )
+    labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
+    _refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
+    table = _parsed(raw, path)
+    cell = LABELS.index(spec["label"])
+    table["label"], table["stderr"] = labels[:, cell], errors[:, cell]
+
+    stages = Stages(spec["expected"])
+    with Path(path).open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        if stream.read() not in b"\r\n":
+            stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
+    kept = np.zeros(len(table), bool)
+    kept[_kept(spec, stages, raw, table, labels, errors)] = True
+    table = rows_where(table, kept)
+    for part, names in PARTS.items():
+        stages.part(part, table["chrom"].isin(names).sum())
+    stages.part("other chromosomes", (~table["chrom"].isin(sum(PARTS.values(), ()))).sum())
+    table = complete_pairs(table, path)
+    if "designed" in files:
+        added = _designed.read(files["designed"], CELLS[cell])
+        stages.part("designed", len(added))
+        table = pd.concat([table, added], ignore_index=True)
+    return table, stages
+
+
+def _kept(spec, stages, raw, table, labels, errors):
+    """Places of the rows that pass all filters, in order; each filter is counted in `stages`."""
+    places = stages.keep("read", np.arange(len(raw)))
+    complete = ~np.isnan(labels).any(axis=1) & ~np.isnan(errors).any(axis=1)
+    for name in ("chr", "data_project", "sequence"):
+        complete &= ~raw[name].isin(MISSING).to_numpy()
+    places = stages.keep("complete", places, complete)
+    project = spec["projects"] is None or raw["data_project"].isin(spec["projects"]).to_numpy()
+    places = stages.keep("project", places, _where(project, places))
+    precise = spec["max_stderr"] is None or errors.max(axis=1) < spec["max_stderr"]
+    places = stages.keep("stderr", places, _where(precise, places))
+    inside = True
+    if spec["sd_cutoff"] is not None and len(places):
+        mean, spread = labels[places].mean(axis=0), spec["sd_cutoff"] * labels[places].std(axis=0, ddof=1)
+        inside = ((labels < mean + spread + spec["up_cutoff_move"]) & (labels > mean - spread)).all(axis=1)
+    places = stages.keep("outlier", places, _where(inside, places))
+    allele = spec["alleles"] == "all" or (table["allele"] != "alt").to_numpy()
+    places = stages.keep("allele", places, _where(allele, places))
+    long = spec["min_length"] is None or raw["sequence"].str.len().to_numpy() >= spec["min_length"]
+    return stages.keep("length", places, _where(long, places))
+
+
+def _where(passed, places):
+    """The mask `passed` at `places`; True stands for a filter that is off."""
+    return np.ones(len(places), bool) if passed is True else passed[places]
+
+
+def _parsed(raw, path):
+    """Row columns that follow from IDs, chr and sequence, for every line of the file."""
+    parts = _by_chunks(lambda chunk: pc.extract_regex(chunk, ID), raw["IDs"])
+    chrom, pos, change, of_pair = (pc.fill_null(pc.struct_field(parts, i), "") for i in range(4))
+    varies = pc.not_equal(of_pair, "")
+    whole = pc.and_(pc.is_valid(parts), pc.or_(varies, pc.equal(change, "NA:NA")))
+    expected = "chr:pos:ref:alt:allele:window, allele R or A, or chr:pos:NA:NA"
+    _refuse(~whole.to_numpy(), raw, ["IDs"], path, expected)
+    chrom, of_id = (chromosomes(names, lambda row: f"{path}: line {row + 2}") for names in (raw["chr"], _series(chrom)))
+    other = (chrom != of_id) & (chrom != "")
+    _refuse(other.to_numpy(), raw, ["chr"], path, "the chromosome of the ID")
+    if letters_other_than(b"ACGTNacgtn", raw["sequence"]):
+        dna = _by_chunks(lambda chunk: pc.match_substring_regex(chunk, "^[ACGTNacgtn]+$"), raw["sequence"])
+        odd = ~dna.to_numpy() & ~raw["sequence"].isin(MISSING).to_numpy()
+        _refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
+
+    place = pc.utf8_slice_codeunits(of_pair, 2)  # window, then a haplotype tag in some rows
+    group = _joined(pyarrow.array(of_id, pyarrow.string()), pos, ":")
+    variant = _joined(group, change, ":")
+    pair = _joined(variant, place, ":")
+    reference = pc.starts_with(of_pair, "R")
+    key = _series(pc.if_else(varies, pair, pyarrow.array(raw["IDs"], pyarrow.string())))
+    suffix = _libraries(raw, key, reference.to_numpy())
+    centred = pc.or_(pc.equal(place, "wC"), pc.starts_with(place, "wC:")).to_numpy()
+    position = pc.cast(pos, "int64").to_numpy()
+    return pd.DataFrame(
+        {
+            "row_id": raw["IDs"] + suffix,
+            "sequence": raw["sequence"],
+            "chrom": of_id,
+            "start": pd.arrays.IntegerArray(position - CENTRE, ~centred),
+            "end": pd.arrays.IntegerArray(position + CENTRE, ~centred),
+            "allele": _series(pc.if_else(varies, pc.if_else(reference, "ref", "alt"), "")),
+            "variant": _series(pc.if_else(varies, variant, "")),
+            "pair_id": _series(pc.if_else(varies, _joined(pair, pyarrow.array(suffix, pyarrow.string()), ""), "")),
+            "group": _series(group),
+        }
+    )
+
+
+def _by_chunks(function, column):
+    """A function of arrow text on the chunks of a column, on as many threads as arrow itself takes."""
+    texts = pyarrow.array(column, pyarrow.string())
+    chunks = texts.chunks if isinstance(texts, pyarrow.ChunkedArray) else [texts]
+    chunks = chunks or [pyarrow.array([], pyarrow.string())]
+    with ThreadPoolExecutor(pyarrow.cpu_count()) as pool:
+        return pyarrow.chunked_array(list(pool.map(function, chunks)))
+
+
+def _joined(first, second, separator):
+    return pc.binary_join_element_wise(first, second, separator)
+
+
+def _series(texts):
+    """A column of the texts of an arrow array."""
+    return pd.Series(texts.to_pandas(), dtype="str")
+
+
+def _libraries(raw, key, reference):
+    """What tells lines with one ID apart: "@OL", ".2", ...; empty for a `key` whose lines have IDs of their own.
+
+    The mask `reference` tells the alleles of a key apart: only where one of them recurs can an ID recur.
+    """
+    number = 2 * pd.factorize(key)[0] + reference
+    again = np.bincount(number)[number] > 1
+    again[again] = raw["IDs"][again].duplicated(keep=False)
+    told_apart = np.zeros(number.max(initial=0) // 2 + 1, bool)
+    told_apart[number[again] // 2] = True
+    rows = told_apart[number // 2]
+    repeated = raw.loc[rows, ["IDs", "OL"]]
+    count = repeated.groupby(["IDs", "OL"]).cumcount() + 1
+    suffixes = "@" + repeated["OL"] + ("." + count.astype("str")).where(count > 1, "")
+    place = np.zeros(len(raw), np.int64)
+    place[rows] = np.arange(1, len(repeated) + 1)
+    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(place).reset_index(drop=True)
+
+
+def _refuse(bad, raw, columns, path, expected):
+    """Raise `InputError` for the first row of the mask `bad`, with its line and the cells of `columns`."""
+    if bad.any():
+        place = int(bad.argmax())
+        cells = " and ".join(f"{name} is {_short(raw[name].iloc[place])!r}" for name in columns)
+        raise InputError(f"{path}: line {place + 2}: {cells}, expected {expected}")
+
+
+def _short(cell):
+    return cell if len(cell) <= 60 else cell[:60] + "..."

@@ -1,0 +1,58 @@
+"""Gosai 2024 K562 MPRA, cut down to a sample with published splits and ref/alt pairs.
+
+files: `rows`, a TSV with row_id, split, pair_id, allele, insert, K562_log2FC (other columns are ignored; in particular
+`sequence_as_published`, which holds N inside the insert window where an insert is shorter than 200 bp); `pairs`, a TSV
+with pair_id, seq_ref, seq_alt, K562_log2FC_ref, K562_log2FC_alt that must agree with the rows. spec: none.
+
+The published split names (train, pool, val, test, test_snv) are passed on as they are; `group` is the pair. An insert
+of `test` can recur in `test_snv`: the same measurement listed in two test panels, kept in both and never split apart,
+since equal sequences are linked in every split. The file has neither coordinates nor standard errors.
+"""
+
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.common.tables import numbers, read_table
+from s2f.rows.sources import complete_pairs, file_of, settings
+from s2f.rows.stages import Stages
+
+LABEL = "K562_log2FC"
+
+
+def read(files, spec):
+    """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
+    settings(spec, {}, "gosai_sample")
+    path, pairs_path = file_of(files, "rows", "gosai_sample"), file_of(files, "pairs", "gosai_sample")
+    raw = read_table(path, ["row_id", "split", "pair_id", "allele", "insert", LABEL], "Gosai sample")
+    stages = Stages()
+    table = raw[["row_id", "allele", "pair_id"]].assign(
+        sequence=raw["insert"], label=numbers(raw, LABEL, path), group=raw["pair_id"], published=raw["split"]
+    )
+    stages.keep("read", table)
+    _check_pairs(table, path, pairs_path)
+    table = stages.keep("label measured", table, table["label"].notna())
+    return complete_pairs(table, path), stages
+
+
+def _check_pairs(table, path, pairs_path):
+    """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the two files."""
+    columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
+    pairs = read_table(pairs_path, columns, "Gosai pairs")
+    if pairs["pair_id"].duplicated().any():
+        line = int(pairs["pair_id"].duplicated().argmax()) + 2
+        raise InputError(f"{pairs_path}: line {line}: pair {pairs['pair_id'][line - 2]!r} occurs more than once")
+    lone = sorted(set(table["pair_id"]) - set(pairs["pair_id"]) - {""})
+    if lone:
+        raise InputError(f"{path}: pair {lone[0]!r} is not in {pairs_path}")
+    for allele in ("ref", "alt"):
+        rows = table[(table["allele"] == allele) & (table["pair_id"] != "")]
+        joined = pairs.merge(rows, on="pair_id", how="left", validate="one_to_many")
+        label = numbers(joined, f"{LABEL}_{allele}", pairs_path)
+        agree = np.isclose(label, joined["label"], rtol=0, atol=1e-6, equal_nan=True)
+        for wrong, what in (
+            (joined["row_id"].isna(), f"has no {allele} row"),
+            (joined["sequence"] != joined[f"seq_{allele}"], f"has another seq_{allele} than its row"),
+            (~agree, f"has another label for {allele} than its row"),
+        ):
+            if wrong.any():
+                raise InputError(f"{pairs_path}: pair {joined['pair_id'][int(np.argmax(wrong))]!r} {what} in {path}")

@@ -1,0 +1,116 @@
+"""Mattioli 2019 promoter MPRA, K562, 114-bp inserts with hg19 coordinates.
+
+files: `rows`, a TSV with unique_id, oligo_type, chr_hg19, start, end, strand, sequence, the label column and, for a
+label `X_mean` with replicate statistics, `X_sd` and n_reps; `pairs`, a TSV with wt_id, snp_id, seq_ref, seq_alt,
+K562_ref, K562_alt. spec: `label`, the label column (default K562_log2_mean).
+
+What the file holds and what is decided here:
+
+* unique_id is not unique: 7,152 rows have 6,252 ids, because the ten scrambles of each of 100 loci share one. They are
+  different sequences with labels of their own (no two rows of the file have the same sequence), so none is dropped;
+  each gets `.scramble01` ... `.scramble10`, numbered by sequence, so that an id does not depend on the order of rows.
+* FLIPPED rows are measurements of the reverse complement with labels of their own, not copies: they stay.
+* `pair_id` is the unique_id of the reference row, shared by it and its alternate alleles (one to several per locus;
+  SNP_PLUS_HAPLO rows change several bases). A pair that lost an allele because it was not measured is no pair.
+* `group` is the maximal run of overlapping intervals on a chromosome, as chrom:start-end, over all rows of the file
+  whatever their label: ref and alt, both orientations, scrambles (same composition, and the study's matched
+  controls) and neighbouring windows that share sequence lie on one side of a split. RANDOM rows have no place and no
+  group. Intervals are half-open (end - start = length); 15 control rows give one base more than their sequence has.
+* `stderr` is the standard error of the mean over replicates, sd / sqrt(n_reps); missing where n_reps < 2. From 2 to 4
+  replicates it is rough (.001 to 3.4): fit for a filter, no safe weight.
+"""
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.tables import numbers, read_table
+from s2f.rows.sources import complete_pairs, file_of, settings
+from s2f.rows.stages import Stages
+from s2f.sequences.chromosomes import chromosome
+
+PAIRED_LABEL = "K562_log2_mean"  # the label that the pairs file repeats
+
+
+def read(files, spec):
+    """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
+    label = settings(spec, {"label": PAIRED_LABEL}, "mattioli")["label"]
+    path, pairs_path = file_of(files, "rows", "mattioli"), file_of(files, "pairs", "mattioli")
+    columns = ["unique_id", "oligo_type", "chr_hg19", "start", "end", "strand", "sequence", label]
+    raw = read_table(path, columns, "Mattioli MPRA")
+    stages = Stages()
+    stages.keep("read", raw)
+
+    table = pd.DataFrame({"row_id": _row_ids(raw), "sequence": raw["sequence"], "label": numbers(raw, label, path)})
+    again = table["row_id"].duplicated()
+    if again.any():
+        place = int(again.argmax())
+        raise InputError(f"{path}: line {place + 2}: unique_id {table['row_id'][place]!r} occurs again")
+    table["stderr"] = _stderr(raw, label, path)
+    table["chrom"] = raw["chr_hg19"].map(chromosome)
+    for name in ("start", "end"):
+        table[name] = numbers(raw, name, path).astype("Int64")
+    table["strand"] = raw["strand"]
+    table["group"] = loci(table["chrom"], table["start"], table["end"])
+    table["allele"], table["pair_id"] = _pairs(table, label, path, pairs_path)
+
+    table = stages.keep("label measured", table, table["label"].notna())
+    return complete_pairs(table, path), stages
+
+
+def _row_ids(raw):
+    """unique_id, with the number of the scramble (in the order of the sequences) where scrambles share it."""
+    shared = raw["unique_id"].duplicated(keep=False) & (raw["oligo_type"] == "SCRAMBLED")
+    number = raw.sort_values(["unique_id", "sequence"]).groupby("unique_id").cumcount() + 1  # aligns by index
+    return raw["unique_id"].where(~shared, raw["unique_id"] + ".scramble" + number.astype(str).str.zfill(2))
+
+
+def _stderr(raw, label, path):
+    """Standard error of the mean; NaN with fewer than two replicates or for a label without statistics in the file."""
+    deviation = label.removesuffix("_mean") + "_sd"
+    if deviation not in raw or "n_reps" not in raw:
+        return np.nan
+    replicates = numbers(raw, "n_reps", path)
+    return (numbers(raw, deviation, path) / np.sqrt(replicates)).where(replicates >= 2)
+
+
+def loci(chrom, start, end):
+    """Name of the maximal run of overlapping half-open intervals that each row lies in; empty without a place."""
+    names = pd.Series("", index=chrom.index, dtype=object)
+    placed = pd.DataFrame({"chrom": chrom, "start": start, "end": end})[(chrom != "") & start.notna() & end.notna()]
+    for name, table in placed.sort_values(["start", "end"]).groupby("chrom"):
+        starts, ends = table["start"].to_numpy(np.int64), table["end"].to_numpy(np.int64)
+        reached = np.maximum.accumulate(ends)
+        run = np.concatenate([[0], np.cumsum(starts[1:] >= reached[:-1])])  # starts are sorted: a gap begins a new run
+        first, last = np.searchsorted(run, run, "left"), np.searchsorted(run, run, "right") - 1
+        names[table.index] = [f"{name}:{a}-{b}" for a, b in zip(starts[first], reached[last], strict=True)]
+    return names
+
+
+def _pairs(table, label, path, pairs_path):
+    """Allele and pair_id of every row, checked against the pairs file: ids, sequences and, where given, labels."""
+    pairs = read_table(pairs_path, ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"], "Mattioli pairs")
+    rows = table.set_index("row_id")
+    twice = pairs["snp_id"].duplicated()
+    if twice.any():
+        line = int(twice.argmax()) + 2
+        raise InputError(f"{pairs_path}: line {line}: snp_id {pairs['snp_id'][line - 2]!r} belongs to two references")
+    both = sorted(set(pairs["wt_id"]) & set(pairs["snp_id"]))
+    if both:
+        raise InputError(f"{pairs_path}: {both[0]!r} is a wt_id and a snp_id, expected one of them")
+    for column, allele in (("wt_id", "ref"), ("snp_id", "alt")):
+        joined = rows.reindex(pairs[column])
+        value = numbers(pairs, f"K562_{allele}", pairs_path)
+        agree = np.isclose(value, joined["label"], rtol=0, atol=1e-6, equal_nan=True) | (label != PAIRED_LABEL)
+        for wrong, what in (
+            (~pairs[column].isin(rows.index).to_numpy(), "is not"),
+            (joined["sequence"].to_numpy() != pairs[f"seq_{allele}"].to_numpy(), "has another sequence"),
+            (~agree, "has another label"),
+        ):
+            if wrong.any():
+                place = int(wrong.argmax())
+                raise InputError(f"{pairs_path}: line {place + 2}: {column} {pairs[column][place]!r} {what} in {path}")
+    reference = pairs.set_index("snp_id")["wt_id"]
+    is_ref, is_alt = table["row_id"].isin(pairs["wt_id"]), table["row_id"].isin(pairs["snp_id"])
+    allele = np.where(is_ref, "ref", np.where(is_alt, "alt", ""))
+    return allele, table["row_id"].where(is_ref, table["row_id"].map(reference)).fillna("")

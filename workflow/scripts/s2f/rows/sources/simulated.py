@@ -1,0 +1,286 @@
+"""A simulated MPRA with K562-like motifs, of which the activity, the sites and the effect of each variant are known.
+
+files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same with the truth beside.
+
+Sequences. An insert is a first-order Markov chain whose GC content is drawn per sequence (mean .45, sd .08, within
+.25-.70) and in which CpG is four times rarer than GC content implies. Sites of five factors are planted without
+overlap, on either strand: a Poisson number (mean `sites`) of GATA, SP1/KLF, AP-1 and ETS sites, a repressor (GFI1-like)
+in a share `repressed` of the inserts, and in a share `composite` a GATA site with an AP-1 site, half of them at the
+preferred distance and half at any. Motifs are consensus sequences in IUPAC letters: upper case is the core (a base of
+the consensus has probability .94), lower case the flank (.60); the rest is shared by the other bases.
+
+Activity is a function of the insert alone (`activity`), so that planted and chance sites, homologs and variants all
+follow one rule. In log2 units:
+
+    occupancy   o_f(p) = 1 / (1 + exp(-1.5 (bits_f(p) - best_f + 4))), better strand (ETS: minus strand x .6)
+    repression  q(p) = 1 - .85 min(1, sum of the repressor's occupancy within 50 bp of p): short range
+    position    g(p) = 1 - .6 |p - middle| / half: a site counts less near the ends
+    drive       u = sum_f w_f sum_p q g o_f + 4 sum_(p,r) q g o_GATA(p) q g o_AP1(r) exp(-((|p - r| - 14) / 3)^2 / 2)
+    activity    a = -.6 + 2 (GC - .45) + 5 (1 - exp(-u / 1.5)): saturates
+
+with p the centre of a site and distances |p - r| up to 9 bp from the preferred 14. Short-range repression, spacing and
+saturation are what a regression on k-mer counts cannot see. Position and spacing are symmetric under reverse
+complement; only the ETS weight depends on the strand.
+
+Measurement. label = activity + stderr x standard normal noise. A row is measured with 3 + gamma(2, 8) barcodes and its
+stderr is proportional to 1 / sqrt(barcodes); the scale is set from the variance of the activities so that the
+correlation of label and activity is `reliability` (.90 by default), the ceiling of any model on these rows.
+
+Relatives. A share `family_rows` of the rows are homologs, `family_size` to a family: copies of one ancestor with 5-15 %
+of the bases replaced; a share `pair_rows` are ref/alt pairs that differ in one base, in half of the pairs inside a
+planted site (where the locus has one) and in the others outside all. A family or a pair shares `group` and chromosome.
+Chromosomes are drawn by length (hg19), so chr19, 21, X hold about 9 % of the groups and chr7, 13 about 9 %.
+
+Motif sources: JASPAR matrices MA0035 (GATA1), MA0079 (SP1), MA0099 (FOS::JUN), MA0098 (ETS1), MA0038 (GFI1), rounded to
+a consensus. Weights are our choice. Measured with the defaults, seeds 0-4, Pearson correlation with the labels of chr7
+and 13 (245-269 rows): k-mer ridge (3, 5, 6-mers) .54-.66, linear regression on GC and the summed occupancy of each
+factor .76-.80, boosted trees on these with position, spacing and repression .87-.89, the activity itself .89-.90.
+"""
+
+import functools
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+from scipy.ndimage import uniform_filter1d
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.rows.canonical import COLUMNS
+from s2f.rows.sources import settings
+from s2f.rows.stages import Stages
+from s2f.sequences import dna
+
+# factor -> (consensus, weight in the drive, frequency among planted activator sites); odd widths, so that the centre of
+# a site is the same base on both strands
+FACTORS = {
+    "GATA": ("aGATAAgaa", 0.38, 0.35),
+    "SP1": ("gGGGCGGgg", 0.28, 0.25),
+    "AP1": ("aTGASTCAt", 0.45, 0.20),
+    "ETS": ("acCGGAAGt", 0.33, 0.20),
+    "REPRESSOR": ("aaAATCAcwGc", 0.0, 0.0),
+}
+IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "W": "AT", "S": "CG"}
+MINUS_STRAND = {"ETS": 0.6}
+SPACING, SPACING_SD, SYNERGY = 14, 3.0, 4.0
+REPRESSION, REPRESSION_REACH = 0.85, 50
+# lengths of the hg19 chromosomes in Mb
+CHROMOSOMES = dict(
+    zip(
+        [f"chr{i}" for i in range(1, 23)] + ["chrX"],
+        [249, 243, 198, 191, 181, 171, 159, 146, 141, 136, 135, 134, 115, 107, 103, 90, 81, 78, 59, 63, 48, 51, 155],
+        strict=True,
+    )
+)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What `simulate` makes; the fields are the settings of the source."""
+
+    rows: int = 3000  # number of rows in all
+    seed: int = 0
+    length: int = 200  # bp of an insert
+    reliability: float = 0.9  # Pearson correlation of label and activity
+    sites: float = 1.6  # mean number of planted activator sites in an insert
+    composite: float = 0.35  # share of inserts with a GATA-AP1 pair
+    repressed: float = 0.45  # share of inserts with a planted repressor site
+    family_rows: float = 0.2  # share of rows that are homologs
+    family_size: int = 4
+    pair_rows: float = 0.2  # share of rows that are ref/alt pairs
+
+    def check(self):
+        """Raise `InputError` naming the setting that is no number or out of range."""
+        for field in fields(self):
+            value, kinds = getattr(self, field.name), (int,) if field.type is int else (int, float)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                number = "a whole number" if field.type is int else "a number"
+                raise InputError(f"source simulated: {field.name} is {value!r}, expected {number}")
+        for name, good, expected in (
+            ("rows", self.rows >= 50, "at least 50"),
+            ("length", 100 <= self.length <= 2000, "100 to 2000 bp"),
+            ("reliability", 0 < self.reliability < 1, "between 0 and 1, both excluded"),
+            ("sites", 0 <= self.sites <= 5, "0 to 5"),
+            ("composite", 0 <= self.composite <= 1, "a share from 0 to 1"),
+            ("repressed", 0 <= self.repressed <= 1, "a share from 0 to 1"),
+            ("family_rows", self.family_rows >= 0, "a share from 0 to 1"),
+            ("pair_rows", 0 <= self.pair_rows <= 1 - self.family_rows, "with family_rows at most 1"),
+            ("family_size", self.family_size >= 2, "at least 2"),
+        ):
+            if not good:
+                raise InputError(f"source simulated: {name} is {getattr(self, name)!r}, expected {expected}")
+
+
+def read(files, spec):
+    """Canonical rows and stages of a simulation; `files` is empty."""
+    if files:
+        raise InputError(f"source simulated: reads no files, 'files' has {sorted(files)[0]!r}")
+    table = simulate(spec)
+    stages = Stages()
+    return stages.keep("simulated", table[[name for name in COLUMNS if name in table]]), stages
+
+
+def simulate(spec):
+    """A data frame of canonical columns and the truth: `activity` (log2, without noise); `motifs`, planted sites as
+    factor:first base (0-based):strand joined by commas; in alt rows `snv_offset` (0-based) and `snv_in_site`."""
+    simulation = Simulation(**settings(spec, asdict(Simulation()), "simulated"))
+    simulation.check()
+    rng = np.random.Generator(np.random.PCG64(derived_seed("simulated", simulation.seed)))
+    codes, table = _sequences(simulation, rng)
+    table = table.iloc[rng.permutation(len(table))]  # relatives should not be neighbours in the file
+    codes = codes[table.index]
+    table = table.reset_index(drop=True)
+    table.insert(0, "row_id", [f"simulated_{i:06d}" for i in range(len(table))])
+    table.insert(1, "sequence", [dna.decode(row) for row in codes])
+    table["activity"] = activity(codes)
+    precision = 1 / np.sqrt(3 + rng.gamma(2, 8, len(table)))
+    noise_sd = table["activity"].std(ddof=0) * np.sqrt(1 / simulation.reliability**2 - 1)
+    table["stderr"] = precision * noise_sd / np.sqrt(np.mean(precision**2))
+    table["label"] = table["activity"] + table["stderr"] * rng.standard_normal(len(table))
+    return table
+
+
+def activity(codes):
+    """Noise-free activity, float64 (N,) in log2 units, of inserts given as uint8 codes (N, length) without N."""
+    length = codes.shape[1]
+    occupancy = {name: _occupancy(codes, name) for name in FACTORS}
+    window = 2 * REPRESSION_REACH + 1
+    repressor = window * uniform_filter1d(occupancy["REPRESSOR"], window, axis=1, mode="constant")
+    position = 1 - 0.6 * np.abs(np.arange(length) - (length - 1) / 2) / (length / 2)
+    weight = position * (1 - REPRESSION * np.minimum(1, repressor))
+    drive = sum(FACTORS[name][1] * (weight * occupancy[name]).sum(axis=1) for name in FACTORS)
+    gata, ap1 = weight * occupancy["GATA"], weight * occupancy["AP1"]
+    for distance in range(SPACING - 9, SPACING + 10):
+        match = SYNERGY * np.exp(-(((distance - SPACING) / SPACING_SD) ** 2) / 2)
+        for first, second in ((gata, ap1), (ap1, gata)):
+            drive = drive + match * (first[:, :-distance] * second[:, distance:]).sum(axis=1)
+    gc = np.isin(codes, [1, 2]).mean(axis=1)
+    return -0.6 + 2 * (gc - 0.45) + 5 * (1 - np.exp(-drive / 1.5))
+
+
+@functools.cache
+def motif(name):
+    """Base probabilities (length, 4) of a factor's motif, from its consensus."""
+    consensus = FACTORS[name][0]
+    matrix = np.empty((len(consensus), 4))
+    for row, letter in zip(matrix, consensus, strict=True):
+        chosen = [dna.ALPHABET.index(base) for base in IUPAC[letter.upper()]]
+        share = 0.94 if letter.isupper() else 0.6
+        row[:] = (1 - share) / (4 - len(chosen))
+        row[chosen] = share / len(chosen)
+    return matrix
+
+
+def _occupancy(codes, name):
+    """Occupancy (N, length) of a factor's sites at the position of their centre; the better of the two strands."""
+    matrix = motif(name)
+    bits = np.log2(matrix / 0.25)
+    best, width = bits.max(axis=1).sum(), len(bits)
+    out = np.zeros(codes.shape)
+    ends = codes.shape[1] - width + 1
+    # on the minus strand the window is read backwards and complemented (A 0 <-> T 3, C 1 <-> G 2)
+    for table, strength in ((bits, 1.0), (bits[::-1, ::-1], MINUS_STRAND.get(name, 1.0))):
+        score = sum(table[k][codes[:, k : k + ends]] for k in range(width))
+        inside = out[:, width // 2 : width // 2 + ends]
+        np.maximum(inside, strength / (1 + np.exp(-1.5 * (score - best + 4))), out=inside)
+    return out
+
+
+def _sequences(simulation, rng):
+    """Codes (rows, length) and their table: chrom, start, end, strand, allele, pair_id, group, motifs, snv_*."""
+    pairs = int(simulation.rows * simulation.pair_rows / 2)
+    families = int(simulation.rows * simulation.family_rows / simulation.family_size)
+    copies = np.ones(simulation.rows - pairs - families * (simulation.family_size - 1), int)  # one entry per locus
+    copies[:families] = simulation.family_size
+    is_pair = np.zeros(len(copies), bool)
+    is_pair[families : families + pairs] = True
+    ancestors = _background(len(copies), simulation.length, rng)
+    sites = [_plant(row, simulation, rng) for row in ancestors]
+
+    locus = np.repeat(np.arange(len(copies)), copies + is_pair)
+    codes = ancestors[locus]
+    allele = np.full(len(codes), "", object)
+    offset = pd.array([pd.NA] * len(codes), "Int64")
+    in_site = pd.array([pd.NA] * len(codes), "boolean")
+    first = np.searchsorted(locus, np.arange(len(copies)))
+    for i in range(families):
+        members = slice(first[i], first[i] + copies[i])
+        share = rng.uniform(0.05, 0.15, (copies[i], 1))
+        replaced = rng.random((copies[i], simulation.length)) < share
+        codes[members] = (codes[members] + replaced * rng.integers(1, 4, replaced.shape)) % 4
+    for i in np.flatnonzero(is_pair):
+        alt = first[i] + 1
+        inside = np.zeros(simulation.length, bool)
+        for name, start, _ in sites[i]:
+            inside[start : start + len(FACTORS[name][0])] = True
+        wanted = inside if inside.any() and rng.random() < 0.5 else ~inside
+        place = rng.choice(np.flatnonzero(wanted))
+        codes[alt, place] = (codes[alt, place] + rng.integers(1, 4)) % 4
+        allele[first[i]], allele[alt] = "ref", "alt"
+        offset[alt], in_site[alt] = place, bool(inside[place])
+
+    names = np.array([f"locus_{i:06d}" for i in range(len(copies))], object)
+    sizes = np.array(list(CHROMOSOMES.values()), float)
+    chromosome = rng.choice(len(sizes), len(copies), p=sizes / sizes.sum())[locus]
+    # homologs lie apart on their chromosome; the two alleles of a pair share their place
+    place = np.where(is_pair[locus], rng.random(len(copies))[locus], rng.random(len(codes)))
+    start = (place * (sizes[chromosome] - 1) * 1e6).astype(np.int64)
+    table = pd.DataFrame(
+        {
+            "chrom": np.array(list(CHROMOSOMES))[chromosome], "start": start, "strand": "+",
+            "end": start + simulation.length, "allele": allele,
+            "pair_id": np.where(is_pair, names, "")[locus], "group": names[locus],
+            "motifs": [",".join(f"{name}:{place}:{strand}" for name, place, strand in sites[i]) for i in locus],
+            "snv_offset": offset, "snv_in_site": in_site,
+        }
+    )  # fmt: skip
+    return codes, table
+
+
+def _background(count, length, rng):
+    """Codes (count, length) of Markov chains, each with a GC content of its own and few CpG."""
+    gc = np.clip(rng.normal(0.45, 0.08, count), 0.25, 0.70)
+    composition = np.column_stack([1 - gc, gc, gc, 1 - gc]) / 2
+    codes = np.empty((count, length), np.uint8)
+    uniform = rng.random((count, length))
+    for k in range(length):
+        chance = composition.copy()
+        if k:
+            chance[codes[:, k - 1] == 1, 2] *= 0.25
+        border = np.cumsum(chance / chance.sum(axis=1, keepdims=True), axis=1)
+        codes[:, k] = (uniform[:, k, None] > border[:, :3]).sum(axis=1)
+    return codes
+
+
+def _plant(row, simulation, rng):
+    """Write sampled sites into one background (in place); list of (factor, first base, strand)."""
+    activators = [name for name in FACTORS if FACTORS[name][2]]
+    wanted = []
+    if rng.random() < simulation.composite:
+        distance = SPACING if rng.random() < 0.5 else int(rng.integers(9, 80))
+        wanted.append([("GATA", 0), ("AP1", distance)])
+    if rng.random() < simulation.repressed:
+        wanted.append([("REPRESSOR", 0)])
+    chosen = rng.choice(len(activators), rng.poisson(simulation.sites), p=[FACTORS[name][2] for name in activators])
+    wanted += [[(activators[i], 0)] for i in chosen]
+
+    taken, sites = np.zeros(len(row), bool), []
+    for cluster in wanted:
+        name, centre = cluster[-1]
+        span = centre + len(FACTORS[name][0])
+        for _ in range(20):  # an insert that is full after twenty tries does without this site
+            start = int(rng.integers(0, len(row) - span + 1))
+            if not taken[start : start + span].any():
+                break
+        else:
+            continue
+        if rng.random() < 0.5:  # either factor can come first
+            cluster = [(factor, span - at - len(FACTORS[factor][0])) for factor, at in cluster]
+        for factor, at in cluster:
+            border, place = np.cumsum(motif(factor), axis=1), start + at
+            site = (rng.random((len(border), 1)) > border[:, :3]).sum(axis=1).astype(np.uint8)
+            plus = rng.random() < 0.5
+            row[place : place + len(site)] = site if plus else dna.reverse_complement(site)
+            taken[place : place + len(site)] = True
+            sites.append((factor, place, "+" if plus else "-"))
+    return sites

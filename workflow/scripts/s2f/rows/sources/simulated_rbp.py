@@ -1,0 +1,113 @@
+"""Simulated binding sites of an RNA-binding protein that reads a motif in the loop of a hairpin: the truth is known.
+
+files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same with the truth beside.
+
+Half of the rows are sites: a loop drawn from the motif `LOOP`, between two arms of `ARM` bases that pair, each base of
+the first arm drawn evenly and its partner the complement. The other half are of three kinds: a share `decoys` holds the
+loop between arms of which no base pairs, a share `stems` a paired stem around seven other bases, the rest neither. The
+background has a GC content of its own in each row (mean .45, sd .08). So the composition and all short words of sites
+and decoys are alike: counts of k-mers see the loop, and only the dependency between the arms, base i with base
+2 ARM + loop - 1 - i, tells sites from decoys; that dependency is what a map of a language model should show.
+
+A share `label_noise` of the labels is wrong, so that the truth itself has an AUROC of about 1 - label_noise. A row has
+a strand, as RNA has, and a chromosome drawn by length, but no place.
+
+Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content .51-.58, logistic
+regression on counts of 1- to 4-mers .63-.79, the best match of the loop .73-.81, of the loop and paired arms .98-.99,
+the truth .97-.99.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.rows.canonical import COLUMNS
+from s2f.rows.sources import settings
+from s2f.rows.sources.simulated import CHROMOSOMES
+from s2f.rows.stages import Stages
+from s2f.sequences import dna
+
+KIND = "simulated_rbp"
+LOOP, CONSENSUS = "ACTAACA", 0.94  # the site of QKI and one base; chance of the base of the consensus
+ARM = 5
+SITE = 2 * ARM + len(LOOP)
+KINDS = ("site", "decoy", "stem", "background")
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What `simulate` makes; the fields are the settings of the source."""
+
+    rows: int = 2000  # half of them sites
+    seed: int = 0
+    length: int = 101  # nt
+    decoys: float = 0.4  # share of the other half with the loop between unpaired arms
+    stems: float = 0.2  # share of the other half with a stem around another loop
+    label_noise: float = 0.03  # share of wrong labels
+
+    def check(self):
+        """Raise `InputError` naming the setting that is out of range."""
+        for name, good, expected in (
+            ("rows", isinstance(self.rows, int) and self.rows >= 50, "a whole number of at least 50"),
+            ("length", isinstance(self.length, int) and self.length >= SITE, f"a whole number of at least {SITE}"),
+            ("decoys", 0 <= self.decoys <= 1, "a share from 0 to 1"),
+            ("stems", 0 <= self.stems <= 1 - self.decoys, "with decoys a share from 0 to 1"),
+            ("label_noise", 0 <= self.label_noise < 0.5, "a share below .5"),
+        ):
+            if not good:
+                raise InputError(f"source {KIND}: {name} is {getattr(self, name)!r}, expected {expected}")
+
+
+def read(files, spec):
+    """Canonical rows and stages of a simulation; `files` is empty."""
+    if files:
+        raise InputError(f"source {KIND}: reads no files, 'files' has {sorted(files)[0]!r}")
+    table, stages = simulate(spec), Stages()
+    return stages.keep("simulated", table[[name for name in COLUMNS if name in table]]), stages
+
+
+def simulate(spec):
+    """A data frame of canonical columns and the truth: `kind` (of `KINDS`), `bound` (whether it is a site), `first`
+    (0-based place of the first base of the first arm, -1 in background)."""
+    simulation = Simulation(**settings(spec, asdict(Simulation()), KIND))
+    simulation.check()
+    rng = np.random.Generator(np.random.PCG64(derived_seed(KIND, simulation.seed)))
+    count, length = simulation.rows, simulation.length
+    other = count - count // 2
+    sizes = [count // 2, round(simulation.decoys * other), round(simulation.stems * other)]
+    kind = rng.permutation(np.repeat(KINDS, [*sizes, count - sum(sizes)]))
+
+    strong = rng.random((count, length)) < np.clip(rng.normal(0.45, 0.08, count), 0.25, 0.70)[:, None]
+    second = rng.random((count, length)) < 0.5
+    codes = np.where(strong, np.where(second, 2, 1), np.where(second, 3, 0)).astype(np.uint8)
+    first = np.where(kind == "background", -1, rng.integers(0, length - SITE + 1, count))
+    arm = rng.integers(0, 4, (count, ARM))
+    # by 1 to 3 letters off the complement: no base of a decoy's arms pairs, and all are as frequent as in a site
+    partner = 3 - (arm + np.where(kind == "decoy", 1, 0)[:, None] * rng.integers(1, 4, arm.shape)) % 4
+    missed = rng.random((count, len(LOOP))) >= CONSENSUS
+    loop = (dna.encode(LOOP) + missed * rng.integers(1, 4, missed.shape)) % 4
+    for i in np.flatnonzero(first >= 0):
+        site = codes[i, first[i] : first[i] + SITE]
+        site[:ARM], site[-ARM:] = arm[i], partner[i, ::-1]
+        if kind[i] != "stem":
+            site[ARM:-ARM] = loop[i]
+
+    bound = kind == "site"
+    names = [f"{KIND}_{i:06d}" for i in range(count)]
+    weights = np.array(list(CHROMOSOMES.values()))
+    return pd.DataFrame(
+        {
+            "row_id": names,
+            "sequence": [dna.decode(row) for row in codes],
+            "label": np.where(rng.random(count) < simulation.label_noise, ~bound, bound).astype(float),
+            "chrom": rng.choice(list(CHROMOSOMES), count, p=weights / weights.sum()),
+            "strand": "+",
+            "group": names,
+            "kind": kind,
+            "bound": bound,
+            "first": first,
+        }
+    )

@@ -1,0 +1,1 @@
+"""DNA, intervals, genomes and constructs."""

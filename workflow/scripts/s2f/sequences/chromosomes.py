@@ -1,0 +1,43 @@
+"""Names of chromosomes."""
+
+import re
+
+from s2f.common.errors import InputError
+from s2f.common.tables import MISSING, mapped
+
+# what may stand before the name of a chromosome, and what such a name is
+PREFIX = re.compile(r"^chr(?:om(?:osome)?)?[ _:-]*", re.IGNORECASE)
+CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*-]*", re.IGNORECASE)
+NUMBER = re.compile(r"[0-9.]+")
+
+
+def chromosome(name):
+    """Canonical chromosome name: `7`, `chr7`, `Chr7`, `chrom7`, `chromosome 7`, `07` and `7.0` give `chr7`, `x` gives
+    `chrX`, `MT` gives `chrM` (one molecule, two names); missing and `.` stay empty.
+
+    Contigs keep their names (`chrUn_GL000220v1`). Raises `InputError` for what can be neither: nothing or another
+    prefix after the prefix, a space within the name, 0, a number with a fraction.
+    """
+    name = str(name).strip()
+    if name in MISSING or name == ".":
+        return ""
+    bare = PREFIX.sub("", name, count=1)
+    bare = bare[:-2] if bare.endswith(".0") and bare[:-2].isdigit() else bare
+    numeric = NUMBER.fullmatch(bare)
+    if not CONTIG.fullmatch(bare) or PREFIX.match(bare) or (numeric and not bare.lstrip("0").isdecimal()):
+        raise InputError(f"chromosome is {name!r}, expected a name as chr7, 7, chrX or that of a contig")
+    if numeric:
+        return f"chr{int(bare)}"
+    return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
+
+
+def chromosomes(column, place):
+    """A text column of chromosome names in canonical form; `place`, a function of the row's number, begins messages."""
+
+    def canonical_name(name):
+        try:
+            return chromosome(name)
+        except InputError as error:
+            raise InputError(f"{place(int((column == name).to_numpy().argmax()))}: {error}") from None
+
+    return mapped(column, canonical_name)

@@ -1,0 +1,201 @@
+"""Constructs: how an insert and the plasmid around it become the fixed window that an encoder reads.
+
+Sources: plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
+MPRA_DOWNSTREAM; MIT header); lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in
+alphagenome_FT_MPRA (MIT). The compact window follows section 1.7 of the MPRA notes of that field: the window is
+re-cut from real flank, never rolled, and holds no N.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+
+GOSAI_UPSTREAM = (
+    "ACGAAAATGTTGGATGCTCATACTCGTCCTTTTTCAATATTATTGAAGCATTTATCAGGGTTACTAGTACGTCTCTCAAGGATAAGTAAGTAATATTAAG"
+    "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
+    "CATCAAAACAAAACGAAACAAAACAAACTAGCAAAATAGGCTGTCCCCAGTGCAAGTGCAGGTGCCAGAACATTTCTCTGGCCTAACTGGCCGCTTGACG"
+)
+GOSAI_DOWNSTREAM = (
+    "CACTGCGGCTCCTGCGATCTAACTGGCCGGTACCTGAGCTCGCTAGCCTCGAGGATATCAAGATCTGGCCTCGGCGGCCAAGCTTAGACACTAGAGGGTA"
+    "TATAATGGAAGCTCGACTTCCAGCTTGGCAATCCGGTACTGTTGGTAAAGCCACCATGGTGAGCAAGGGCGAGGAGCTGTTCACCGGGGTGGTGCCCATC"
+    "CTGGTCGAGCTGGACGGCGACGTAAACGGCCACAAGTTCAGCGTGTCCGGCGAGGGCGAGGGCGATGCCACCTACGGCAAGCTGACCCTGAAGTTCATCT"
+)
+LENTIMPRA_UPSTREAM = "AGGACCGGATCAACT"
+LENTIMPRA_DOWNSTREAM = "CATTGCGTGAACCGA" + "TCCATTATATACCCTCTAGTGTCGGTTCACGCAATG" + "AGAGACTGAGGCCAC"
+
+FLANKS = {
+    "gosai_episomal": (GOSAI_UPSTREAM, GOSAI_DOWNSTREAM),
+    "lentimpra": (LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM),
+    "none": ("", ""),
+}
+LAYOUTS = ("centered", "compact", "whole")
+
+
+@dataclass(frozen=True)
+class Construct:
+    """Window of `length` bp that holds the whole insert between real flank.
+
+    layout `centered`: the missing bases are split, floor half upstream and ceil half downstream (boda2).
+    layout `compact`: as the compact window: at most min(200, `flank_bp`) bases per side.
+    layout `whole`: all of both flanks; the insert must fill the rest exactly (lentiMPRA: 15 + 200 + 66 = 281).
+    """
+
+    length: int
+    upstream: str
+    downstream: str
+    layout: str = "centered"
+    flank_bp: int = 200
+
+    def __post_init__(self):
+        """Refuse an unknown layout and flanks with another letter than A, C, G, T: an N is no real flank."""
+        if self.layout not in LAYOUTS:
+            raise InputError(f"construct: layout {self.layout!r} is unknown; known: {', '.join(LAYOUTS)}")
+        for side in ("upstream", "downstream"):
+            odd = set(getattr(self, side)) - set("ACGT")
+            if odd:
+                raise InputError(f"construct: {side} holds {min(odd)!r}, expected real flank of A, C, G, T only")
+
+    @staticmethod
+    def from_spec(spec):
+        """Build from a config section: `flanks` (a name of `FLANKS`) or both `upstream` and `downstream`, `length`,
+        `layout`, `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
+        own = [side for side in ("upstream", "downstream") if side in spec]
+        if ("flanks" in spec) == bool(own) or len(own) == 1:
+            raise InputError("construct: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
+        if own:
+            upstream, downstream = (spec[side].upper().replace("U", "T") for side in own)
+        elif spec["flanks"] in FLANKS:
+            upstream, downstream = FLANKS[spec["flanks"]]
+        else:
+            raise InputError(f"construct: flanks {spec['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
+        return Construct(
+            int(spec["length"]), upstream, downstream, spec.get("layout", "centered"), int(spec.get("flank_bp", 200))
+        )
+
+    def spec(self):
+        """A dict that `from_spec` turns into an equal construct: what checkpoints and caches store."""
+        return {
+            "length": self.length, "upstream": self.upstream, "downstream": self.downstream,
+            "layout": self.layout, "flank_bp": self.flank_bp,
+        }  # fmt: skip
+
+    def flank_lengths(self, insert_length, shift=0):
+        """(left, right) flank in bp around an insert when the window is moved `shift` bp downstream.
+
+        Raises `InputError` when the insert does not fit or the flank has too few real bases.
+        """
+        pad = self.length - insert_length
+        if insert_length < 1:
+            raise InputError("insert is empty")
+        if pad < 0:
+            raise InputError(f"insert of {insert_length} bp is longer than the window of {self.length} bp")
+        if self.layout == "compact":
+            cap_up = cap_down = min(200, self.flank_bp)
+            base = min(cap_up, pad // 2)
+        else:
+            cap_up, cap_down = len(self.upstream), len(self.downstream)
+            base = cap_up if self.layout == "whole" else pad // 2
+        if self.layout == "whole" and (shift or pad != cap_up + cap_down):
+            if shift:
+                raise InputError("layout 'whole' shows all of both flanks: it cannot be shifted")
+            expected = self.length - cap_up - cap_down
+            raise InputError(f"insert is {insert_length} bp, layout 'whole' of {self.length} bp expects {expected} bp")
+        left = base - shift
+        right = pad - left
+        cap_up, cap_down = min(cap_up, len(self.upstream)), min(cap_down, len(self.downstream))
+        if not (0 <= left <= cap_up and 0 <= right <= cap_down):
+            raise InputError(
+                f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs "
+                f"{left} + {right} bp of flank; there are {cap_up} + {cap_down} bp"
+            )
+        return left, right
+
+    def check_inserts(self, rows, path, shifts=(0,)):
+        """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
+        `InputError` names `path`, the first such row and how many there are."""
+        lengths = rows["sequence"].str.len()
+        for length in sorted(lengths.unique(), reverse=True):
+            try:
+                for shift in shifts:
+                    self.flank_lengths(int(length), shift)
+            except InputError as error:
+                places = lengths == length
+                raise InputError(
+                    f"{path}: row {rows['row_id'][places].iloc[0]!r}: {error} ({int(places.sum())} such "
+                    "rows; change the dataset's construct or leave them out)"
+                ) from None
+
+    def shift_range(self, insert_length):
+        """Smallest and largest shift that the real flank allows for an insert of this length."""
+        left, right = self.flank_lengths(insert_length)
+        if self.layout == "whole":
+            return 0, 0
+        cap = min(200, self.flank_bp) if self.layout == "compact" else self.length
+        cap_up, cap_down = min(cap, len(self.upstream)), min(cap, len(self.downstream))
+        return -min(cap_up - left, right), min(left, cap_down - right)
+
+    def assemble(self, inserts, shift=0):
+        """Codes (N, length) uint8 of the windows around `inserts`, texts of any mix of lengths.
+
+        `shift` moves the window downstream by re-cutting it from longer flank. Raises `InputError` as
+        `flank_lengths` and for an illegal letter, naming the 0-based place of the insert.
+        """
+        inserts = list(inserts)  # by place: a column of a filtered frame would be looked up by its row labels
+        out = np.empty((len(inserts), self.length), np.uint8)
+        upstream, downstream = dna.encode(self.upstream), dna.encode(self.downstream)
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            try:
+                left, right = self.flank_lengths(int(length), shift)
+            except InputError as error:
+                raise InputError(f"insert {places[0]}: {error}") from None
+            out[places, :left] = upstream[len(upstream) - left :]
+            out[places, left : left + length] = _encode(inserts, places)
+            out[places, left + length :] = downstream[:right]
+        return out
+
+    def stretches(self, inserts, reach=None):
+        """What the windows around `inserts` cover at all shifts: codes (N, S) uint8, low and high int32 (N,).
+
+        Shifts go from -reach to +reach bp, or as far as the real flank allows. The window at `shift` starts
+        shift - low into the row's codes; rows with a smaller range are filled up with N that no window reaches.
+        Raises `InputError` as `flank_lengths`, naming the 0-based place of the insert.
+        """
+        inserts = list(inserts)
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        ranges = np.empty((len(inserts), 2), np.int32)
+        parts = []
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            try:
+                low, high = (-reach, reach) if reach is not None else self.shift_range(int(length))
+                for shift in (low, high):
+                    self.flank_lengths(int(length), shift)
+            except InputError as error:
+                raise InputError(f"insert {places[0]}: {error}") from None
+            ranges[places] = low, high
+            group = [inserts[i] for i in places]
+            # the last window adds high - low bases to the first: both hold the insert, so they overlap
+            more = self.assemble(group, high)[:, self.length - (high - low) :]
+            parts.append((places, np.concatenate([self.assemble(group, low), more], axis=1)))
+        out = np.full((len(inserts), max(part.shape[1] for _, part in parts)), dna.N_CODE, np.uint8)
+        for places, part in parts:
+            out[places, : part.shape[1]] = part
+        return out, ranges[:, 0], ranges[:, 1]
+
+
+def _encode(inserts, places):
+    """Codes (P, length) of the `inserts` at `places`, all of one length."""
+    try:
+        return dna.encode("".join(inserts[i] for i in places)).reshape(len(places), -1)
+    except ValueError:
+        for place in places:
+            try:
+                dna.encode(inserts[place])
+            except ValueError as error:
+                raise InputError(f"insert {place}: {error}") from None
+        raise

@@ -1,0 +1,1 @@
+"""Train, val and test: splits, panels, and how close their rows are."""

@@ -1,0 +1,1 @@
+"""Homologous sequences by local alignment."""

@@ -1,0 +1,74 @@
+"""Homologous groups as hashFrag finds them: NCBI blastn, its hits rescored, connected components.
+
+For comparison with published hashFrag splits; `homology.homologous_groups` is exact and faster. blastn prices a gap of
+k letters 2 + k while it searches, drops alignments early and keeps at most `max_targets` hits per query, so it misses
+some pairs, mostly in repeat families. Settings: de-Boer-Lab/hashFrag 1.0.2.
+"""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+
+SETTINGS = (
+    *("-reward", "1", "-penalty", "-1", "-gapopen", "2", "-gapextend", "1"),
+    *("-xdrop_ungap", "20", "-xdrop_gap", "30", "-xdrop_gap_final", "100"),
+    *("-evalue", "10", "-dust", "no", "-max_hsps", "1", "-strand", "plus"),
+    *("-outfmt", "6 qseqid sseqid positive mismatch gapopen gaps"),
+)
+
+
+def homologous_groups_blast(sequences, threshold=60, word=11, both_strands=True, threads=2, max_targets=500):
+    """Group labels of sequences: int32 array (N,), numbered by first occurrence.
+
+    Every sequence is searched in a database of all sequences and, with `both_strands`, their reverse complements.
+    Needs makeblastdb and blastn (NCBI BLAST+) on PATH. Raises `InputError` when they are missing or fail.
+    """
+    n = len(sequences)
+    reverse = [dna.reverse_complement_text(sequence) for sequence in sequences] if both_strands else []
+    with tempfile.TemporaryDirectory(prefix="homology_blast") as folder:
+        folder = Path(folder)
+        _write_fasta(folder / "queries.fa", sequences)
+        _write_fasta(folder / "database.fa", [*sequences, *reverse])
+        _run("makeblastdb", "-in", folder / "database.fa", "-dbtype", "nucl", "-out", folder / "database")
+        limits = ("-word_size", word, "-max_target_seqs", max_targets, "-num_threads", threads)
+        files = ("-query", folder / "queries.fa", "-db", folder / "database", "-out", folder / "hits.tsv")
+        _run("blastn", *files, *limits, *SETTINGS)
+        query, target = _edges(folder / "hits.tsv", threshold)
+    graph = coo_matrix((np.ones(len(query), np.int8), (query, target % n)), shape=(n, n))
+    return pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int32)
+
+
+def _write_fasta(path, sequences):
+    with path.open("w", encoding="ascii") as stream:
+        stream.writelines(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences))
+
+
+def _edges(path, threshold):
+    """Query and target numbers of the hits whose score with gaps of k letters at 2 + (k - 1) reaches `threshold`."""
+    columns = ["query", "target", "positive", "mismatch", "opens", "gaps"]
+    kept = [np.zeros((2, 0), np.int64)]
+    if not path.stat().st_size:  # no hit at all, which pandas refuses
+        return kept[0]
+    for hits in pd.read_csv(path, sep="\t", names=columns, dtype=np.int64, chunksize=1_000_000):
+        score = hits["positive"] - hits["mismatch"] - 2 * hits["opens"] - (hits["gaps"] - hits["opens"])
+        kept.append(hits.loc[score >= threshold, ["query", "target"]].to_numpy().T)
+    return np.concatenate(kept, axis=1)
+
+
+def _run(program, *arguments):
+    """Run a program of BLAST+ without a shell."""
+    path = shutil.which(program)
+    if path is None:
+        raise InputError(f"{program}: not found on PATH; install NCBI BLAST+ or choose the built-in homology search")
+    done = subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{program}: failed with status {done.returncode}: {done.stderr.strip()[-500:]}")

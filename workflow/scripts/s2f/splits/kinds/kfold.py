@@ -1,0 +1,88 @@
+"""The split `kfold`: every row is test in one of k folds, whole chromosomes or clusters at a time, classes balanced."""
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.splits.table import PARTS, strata
+
+
+def kfold(rows, spec, seed, label):
+    """A kind of split (see `splits.KINDS`): one fold is test, a share of the rest val; `label` (N,) are the clusters.
+
+    `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome` or `cluster`), `inner` (share of the rest that is val),
+    `seed`. By chromosome, a cluster with rows on several goes whole to the fold of the one with most of them, and rows
+    without a chromosome are excluded. The folds of one seed are one deal: each row is test in exactly one of them. Val
+    is dealt from whole groups of the rest, anew for every fold. Raises `InputError` for a fold that does not exist, too
+    few groups, and a part that is empty or, where the rows have the labels 0 and 1, holds one class.
+    """
+    folds, fold = spec["folds"], spec.get("fold")
+    if fold not in range(folds):
+        raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, as there are {folds} folds")
+    where = f"split: fold {fold} of {folds}"
+    groups = _homes(rows["chrom"], label) if spec["by"] == "chromosome" else label
+    used = np.flatnonzero(groups >= 0)
+    classes = strata(rows)
+    random = derived_seed(seed, "split", spec["seed"])
+    count = len(np.unique(groups[used]))
+    if count < folds:
+        raise InputError(f"{where}: the rows lie in {count} {spec['by']}s, expected at least one for each fold")
+    dealt = deal(groups[used], classes[used], folds, random)
+    parts = np.full(len(rows), "excluded", object)
+    parts[used] = np.where(dealt == fold, "test", "train")
+    rest = used[dealt != fold]
+    count = len(np.unique(groups[rest]))
+    if count < 2:
+        raise InputError(f"{where}: the other folds hold {count} {spec['by']}, expected one for train and one for val")
+    inner = min(count, max(2, round(1 / spec["inner"])))
+    random = derived_seed(random, "inner", fold)
+    parts[rest[deal(groups[rest], classes[rest], inner, random) == random % inner]] = "val"
+    for part in PARTS:
+        found = np.unique(rows["label"].to_numpy()[parts == part])
+        if len(found) == 0:
+            raise InputError(f"{where}: part {part!r} is empty; take fewer folds")
+        if classes.any() and len(found) == 1:
+            raise InputError(
+                f"{where}: every label of part {part!r} is {found[0]:g}, expected 0 and 1; take fewer folds"
+            )
+    return pd.Series(parts, index=rows.index), "no chromosome"
+
+
+def deal(groups, classes, folds, seed):
+    """Deal groups to folds so that each holds a like share of every class: int (N,), the fold of each row.
+
+    `groups` and `classes` (N,) are numbers. In an order drawn at random, roughly by their largest share of a class,
+    each group goes to the fold that holds least of the group's classes: the aim of StratifiedGroupKFold in
+    scikit-learn. That one sorts groups by the spread of their class counts, thus not by size where labels are balanced
+    or no classes.
+    """
+    groups, classes = np.unique(groups, return_inverse=True)[1], np.unique(classes, return_inverse=True)[1]
+    width = classes.max() + 1
+    counts = np.bincount(groups * width + classes, minlength=(groups.max() + 1) * width).reshape(-1, width)
+    shares = counts / counts.sum(axis=0)
+    # by share, but shaken: whole chromosomes never have equal shares, and another seed must give other folds
+    shaken = shares.max(axis=1) * np.random.Generator(np.random.PCG64(seed)).uniform(0.8, 1, len(shares))
+    order = np.argsort(-shaken, kind="stable")
+    held, fold_of = np.zeros((folds, width)), np.empty(len(shares), np.int64)
+    for group in order:
+        # of folds that hold equally much of its classes, the one with least of all
+        fold = (held @ (shares[group] + 1e-6)).argmin()
+        held[fold] += shares[group]
+        fold_of[group] = fold
+    return fold_of[groups]
+
+
+def _homes(chrom, label):
+    """Number of the chromosome with most rows of each row's cluster, (N,) int; -1 for rows without a chromosome."""
+    number, names = pd.factorize(chrom.where(chrom != ""))
+    placed = np.flatnonzero(number >= 0)
+    table = pd.DataFrame({"cluster": label[placed], "chrom": number[placed]})
+    most = table.value_counts(sort=False).reset_index().sort_values("count", ascending=False, kind="stable")
+    home = most.drop_duplicates("cluster").set_index("cluster")["chrom"]
+    homes = np.full(len(chrom), -1)
+    homes[placed] = home.reindex(table["cluster"]).to_numpy()
+    moved = int((homes != number).sum())
+    if moved:
+        print(f"split: {moved} rows of {len(names)} chromosomes are dealt with rows on another that they are linked to")
+    return homes

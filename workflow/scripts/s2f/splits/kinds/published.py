@@ -1,0 +1,17 @@
+"""x"""
+
+from s2f.common.errors import InputError
+from s2f.common.tables import mapped
+from s2f.splits.table import PARTS, _one_part_each
+
+
+def published(rows, spec, seed, label):
+    """The split that came with the data: `spec` maps train, val and test to lists of published names."""
+    parts = _one_part_each({part: spec[part] for part in PARTS}, "published part")
+    unknown = sorted(set(rows["published"].unique()) - set(parts) - {""})
+    if unknown:
+        raise InputError(
+            f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; "
+            f"mapped: {', '.join(parts)}"
+        )
+    return mapped(rows["published"], lambda name: parts.get(name, "excluded")), "no published part"

@@ -1,0 +1,98 @@
+"""Rows that a split must keep together."""
+
+import numpy as np
+import pandas as pd
+
+from s2f.rows.canonical import letters_of
+from s2f.sequences import dna
+
+BLOCK = 100_000  # sequences looked at together, so that memory is used again and again
+
+
+def clusters(rows):
+    """Label rows that must not be told apart by a split: int array (N,), numbered by first occurrence.
+
+    Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
+    overlapping coordinates on one chromosome (windows and orientations of one locus).
+    """
+    joined = [_recurring(rows["sequence"]), _loci(rows)]
+    for name in ("pair_id", "group"):
+        linked = np.flatnonzero(rows[name] != "")
+        joined.append((linked, pd.factorize(rows[name])[0][linked]))
+    edges = []  # each row with the first one that has the same key
+    for places, keys in joined:
+        first = np.empty(keys.max(initial=-1) + 1, np.int64)
+        first[keys[::-1]] = places[::-1]
+        edges.append(np.stack([first[keys], places])[:, first[keys] != places])
+    return _components(len(rows), *np.concatenate(edges, axis=1))
+
+
+def canonical_sequences(sequences):
+    """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    ends = np.cumsum(lengths)[::-1]
+    # the reverse complement of all sequences in a row holds those of each, the last one first
+    turned = dna.reverse_complement_text("".join(sequences))
+    starts = (ends[:1] - ends).tolist()[::-1]
+    return [
+        min(sequence, turned[start : start + length])
+        for sequence, start, length in zip(sequences, starts, lengths.tolist(), strict=True)
+    ]
+
+
+def _recurring(sequences):
+    """Places of the sequences that occur again in either orientation, and the number of each such sequence.
+
+    Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
+    """
+    sums = np.empty(len(sequences), np.uint64)
+    factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=8, dtype=np.uint64) | np.uint64(1)
+    for begin in range(0, len(sequences), BLOCK):
+        letters, starts, lengths = letters_of(sequences.iloc[begin : begin + BLOCK])
+        for length in np.unique(lengths):
+            places = np.flatnonzero(lengths == length)
+            width = min(length, 64 - length % 2)
+            middle = np.lib.stride_tricks.sliding_window_view(letters, width)[starts[places] + (length - width) // 2]
+            complement = np.frombuffer(middle.tobytes().translate(dna.COMPLEMENT_BYTE), np.uint8)
+            strands = _words(middle) + _words(np.ascontiguousarray(complement.reshape(middle.shape)[:, ::-1]))
+            sums[begin + places] = strands @ factors[: strands.shape[1]]
+    again = pd.Series(sums).duplicated(keep=False).to_numpy()
+    candidates = canonical_sequences(sequences[again].tolist())
+    return np.flatnonzero(again), pd.factorize(np.array(candidates, object))[0]
+
+
+def _words(letters):
+    """Rows of letters (N, length) as uint64 (N, words), eight letters to a word."""
+    length = letters.shape[1]
+    return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
+
+
+def _loci(rows):
+    """Places of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
+    placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
+    chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)
+    start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))
+    if len(placed):  # lay the chromosomes one behind the other
+        offset = chrom * (end.max() - start.min() + 1)
+        start, end = start + offset, end + offset
+    order = np.lexsort((end, start))
+    reached = np.maximum.accumulate(end[order])
+    run = np.concatenate([[0], np.cumsum(start[order][1:] >= reached[:-1])])[: len(placed)]
+    return placed[order], run
+
+
+def _components(count, first, second):
+    """Connected components of `count` nodes, int (N,), numbered by first occurrence; edge i is first[i], second[i].
+
+    Every node points to one of its component with a number not above its own. The greater end of each edge is bent to
+    the smaller, then all arrows are followed to their end, until no edge lies between two ends.
+    """
+    target = np.arange(count)
+    while len(first):
+        np.minimum.at(target, np.maximum(first, second), np.minimum(first, second))
+        while not np.array_equal(further := target[target], target):
+            target = further
+        first, second = target[first], target[second]
+        apart = first != second
+        first, second = first[apart], second[apart]
+    return (np.cumsum(target == np.arange(count)) - 1)[target]

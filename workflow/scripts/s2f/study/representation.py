@@ -1,0 +1,108 @@
+"""What a study says of dependency maps and IsoScores.
+
+Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
+"""
+
+from dataclasses import dataclass
+
+from s2f.common.errors import InputError
+from s2f.study.interpretation import datasets_of
+from s2f.study.language_model import LAYERS
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Maps of rows of one panel by one language model: the first `rows` by label, or those of `ids`."""
+
+    dataset: str
+    split: str
+    encoder: str
+    panel: str
+    rows: int
+    ids: tuple
+
+    @property
+    def stem(self):
+        """Path below the results folder, without ending."""
+        return f"{self.dataset}/{self.split}/dependency_maps/{self.encoder}/{self.panel}"
+
+    @property
+    def places(self):
+        """Numbers of the sequences in the file, from 1."""
+        return range(1, 1 + (len(self.ids) or self.rows))
+
+
+def dependency_maps(study):
+    """{stem: `Maps`} of all files that the study asks for. Raises `InputError` when two entries want one file."""
+    found = {}
+    for place, entry in enumerate(study["dependency_maps"]):
+        for dataset in datasets_of(study, entry):
+            for split in study["datasets"][dataset]["splits"]:
+                for encoder in entry["encoders"]:
+                    ids = tuple(entry.get("ids", ()))
+                    maps = Maps(dataset, split, encoder, entry["panel"], entry["rows"], ids)
+                    if maps.stem in found:
+                        raise InputError(
+                            f"dependency_maps.{place}: {encoder!r} maps panel {entry['panel']!r} of {dataset!r} in "
+                            "another entry already; put all rows into one"
+                        )
+                    found[maps.stem] = maps
+    return found
+
+
+def maps_of(maps, stem):
+    """The `Maps` of a file. Raises `InputError` where no entry asks for it."""
+    if stem not in maps:
+        raise InputError(f"dependency_maps: no entry asks for {stem}; add one to the study")
+    return maps[stem]
+
+
+def isoscores(study, runs):
+    """{dataset: encoders whose embeddings are measured}: those of the section, else those of the dataset's models."""
+    section = study.get("isoscore", {})
+    encoders_of = {}
+    for run in runs:
+        if run.encoder:
+            encoders_of.setdefault(run.dataset, set()).add(run.encoder)
+    found = {}
+    for dataset in section.get("datasets", list(study["datasets"])):
+        encoders = section.get("encoders", sorted(encoders_of.get(dataset, ())))
+        if encoders:
+            found[dataset] = encoders
+    return found
+
+
+def check(study, runs, nearest):
+    """Raise `InputError` for names that no section defines, encoders without a language-model head, a layer below the
+    last, and entries that want one file. `nearest(name, known)` gives the end of a message."""
+
+    def known(names, section, where):
+        for name in names:
+            if name not in section:
+                raise InputError(f"{where}: {name!r} is unknown{nearest(name, section)}")
+
+    for place, entry in enumerate(study["dependency_maps"]):
+        where = f"dependency_maps.{place}"
+        known(entry.get("datasets", []), study["datasets"], f"{where}.datasets")
+        known(entry["encoders"], study["encoders"], f"{where}.encoders")
+        if not datasets_of(study, entry):
+            raise InputError(f"{where}.panel: no dataset has a panel {entry['panel']!r}")
+        for dataset in datasets_of(study, entry):
+            known([entry["panel"]], study["datasets"][dataset]["panels"], f"{where}.panel (of {dataset})")
+        for name in entry["encoders"]:
+            spec = study["encoders"][name]
+            if spec["kind"] != "lamar":
+                raise InputError(
+                    f"{where}.encoders: {name!r} is of kind {spec['kind']}, expected lamar: a map needs a "
+                    "language-model head"
+                )
+            last = LAYERS[spec["size"]]
+            if spec.get("layer", last) != last:
+                raise InputError(f"{where}.encoders: {name!r} reads layer {spec['layer']}, a map the last, {last}")
+    dependency_maps(study)
+    section = study.get("isoscore")
+    if section is not None:
+        known(section.get("datasets", []), study["datasets"], "isoscore.datasets")
+        known(section.get("encoders", []), study["encoders"], "isoscore.encoders")
+        if not isoscores(study, runs):
+            raise InputError("isoscore: no dataset has an encoder; name encoders")
