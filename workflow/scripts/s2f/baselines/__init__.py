@@ -6,47 +6,33 @@ row frames, a `Construct` and the baseline's config section, and writes its weig
 `validation` is {"metric", "value" (None where undefined), "epoch" (0 where there are none)}.
 ``load(directory, record) -> predict`` returns ``predict(inserts, strand="forward") -> float32 (N,)``; `record` is the
 checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most names those
-whose versions belong into the record in `PACKAGES`.
+whose versions belong into the record in `PACKAGES`; one that predicts probabilities has ``logits(directory, record)``,
+as `load`, of logits computed anew: a probability near 0 or 1 has lost its digits.
 """
 
-import importlib
-import pkgutil
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
 
 STRANDS = ("forward", "reverse")
 
 
-def kinds():
-    """Names of the baselines: the modules of this package, but for those whose name begins with an underscore."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def get(kind):
+def get(kind: str) -> ModuleType:
     """The module of a baseline, with `train` and `load`. Raises `InputError` for an unknown kind."""
-    if kind not in kinds():
-        raise InputError(f"baseline: kind is {kind!r}, expected one of: {', '.join(kinds())}")
-    return importlib.import_module(f"s2f.baselines.{kind}")
+    return kinds.module("baselines", kind)
 
 
-def check_keys(spec, allowed):
-    """Raise `InputError` when a baseline's section holds a key outside `allowed` (`kind` is always allowed)."""
-    unknown = sorted(set(spec) - {"kind", *allowed})
-    if unknown:
-        raise InputError(
-            f"baseline {spec.get('kind', '')}: unknown key {unknown[0]!r}; known: {', '.join(['kind', *allowed])}"
-        )
-
-
-def check_strand(strand):
+def check_strand(strand: str) -> None:
     """Raise `InputError` unless `strand` is forward or reverse."""
     if strand not in STRANDS:
         raise InputError(f"strand is {strand!r}, expected one of: {', '.join(STRANDS)}")
 
 
-def write_details(directory, **details):
+def write_details(directory: str | Path, **details: Any) -> None:
     """Write `details.json`: what a baseline needs to be loaded and what its record must say.
 
     Every baseline gives `parameters` (int: numbers fitted), `provenance` and `licence` (text).
@@ -57,6 +43,6 @@ def write_details(directory, **details):
     write_json(Path(directory) / "details.json", details)
 
 
-def read_details(directory):
+def read_details(directory: str | Path) -> dict[str, Any]:
     """Parse the `details.json` of a baseline. Raises `InputError` as `files.read_json`."""
     return read_json(Path(directory) / "details.json")

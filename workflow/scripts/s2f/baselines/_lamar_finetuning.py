@@ -12,85 +12,84 @@ threads give the same bits.
 
 import math
 import time
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from s2f.baselines._lamar_last_block import for_cls
+from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.language_model import configuration
 from s2f.language_model.schedule import schedule
-from s2f.models.validation import VALIDATION, Diverged, validation_score
+from s2f.models.validation import VALIDATION, DivergedError, validation_score
 
 # task -> outputs of the model, and what transformers calls it
 TASKS = {"classification": (2, "single_label_classification"), "regression": (1, "regression")}
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-PLACE = "baseline lamar_finetuned"  # in messages
+WHERE = "baseline lamar_finetuned"  # in messages
 EVALUATION_BATCH = 64
 LONGEST = configuration.COMMON["max_position_embeddings"] - 2  # letters
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run."""
+    """Settings of a run; their meaning and defaults stand in `lamar_finetuned.yaml`."""
 
-    labels: str = "classification"  # or regression
-    size: str = "lamar"
-    weights: dict = field(default_factory=lambda: {"random": 0})  # or {"path": FOLDER} or {"tapt": FOLDER}
-    licence: str = ""  # notice of the weights at weights.path
-    freeze: bool = False  # the encoder, throughout
-    warmup_epochs: int = 0  # epochs of the head alone, before everything learns
-    epochs: int = 10  # at most, those of the head alone included
-    patience: int = 3  # epochs without a better validation score
-    min_delta: float = 0.001  # by how much better, to count
-    learning_rate: float = 5e-5
-    encoder_learning_rate: float | None = None  # as learning_rate
-    warmup: float = 0.05  # share of the steps in which the step size rises
-    weight_decay: float = 0.01
-    clip: float = 1.0  # largest norm of the gradient
-    batch_size: int = 16  # rows per step
-    micro_batch: int = 16  # rows per forward pass: less memory, equal result up to rounding
-    checkpoint_activations: bool = False  # compute activations twice instead of keeping them
-    precision: str = "float32"  # or bfloat16, float16: of matrix products
-    attention: str = "sdpa"
+    labels: str
+    size: str
+    weights: dict[str, Any] | None
+    licence: str
+    freeze: bool
+    warmup_epochs: int
+    epochs: int
+    patience: int
+    min_delta: float
+    learning_rate: float
+    encoder_learning_rate: float | None
+    warmup: float
+    weight_decay: float
+    clip: float
+    batch_size: int
+    micro_batch: int
+    checkpoint_activations: bool
+    precision: str
+    attention: str
 
     @staticmethod
-    def from_spec(spec):
+    def from_spec(options: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
-        known = [item.name for item in fields(Settings)]
-        unknown = sorted(set(spec) - {"kind", *known})
-        if unknown:
-            raise InputError(f"{PLACE}: unknown key {unknown[0]!r}; known: {', '.join(known)}")
-        settings = Settings(**{key: value for key, value in spec.items() if key != "kind"})
-        choices = {"labels": TASKS, "size": configuration.SIZES, "precision": DTYPES}
+        settings = Settings(**{"weights": None} | kinds.settings("baselines", "lamar_finetuned", options))
+        choices: dict[str, Collection[str]] = {"labels": TASKS, "size": configuration.SIZES, "precision": DTYPES}
         for name, values in {**choices, "attention": configuration.ATTENTION}.items():
             if getattr(settings, name) not in values:
                 raise InputError(
-                    f"{PLACE}: {name} is {getattr(settings, name)!r}, expected one of: {', '.join(values)}"
+                    f"{WHERE}: {name} is {getattr(settings, name)!r}, expected one of: {', '.join(values)}"
                 )
         for name in ("epochs", "patience", "batch_size", "micro_batch"):
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
-                raise InputError(f"{PLACE}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
+                raise InputError(f"{WHERE}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
         if not 0 <= settings.warmup < 1:
-            raise InputError(f"{PLACE}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
+            raise InputError(f"{WHERE}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
         if settings.freeze and settings.warmup_epochs:
             raise InputError(
-                f"{PLACE}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
+                f"{WHERE}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
                 "encoder as it is throughout, warmup_epochs unfreezes it"
             )
         if not 0 <= settings.warmup_epochs < settings.epochs:
             raise InputError(
-                f"{PLACE}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
+                f"{WHERE}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
                 "which include them"
             )
         return settings
 
-    def phases(self):
+    def phases(self) -> list[tuple[bool, int]]:
         """[(whether the encoder is frozen, how many epochs)]."""
         head_alone = self.epochs if self.freeze else self.warmup_epochs
         phases = [(True, head_alone), (False, self.epochs - head_alone)]
@@ -107,29 +106,36 @@ class Tuned:
     model: torch.nn.Module
     epoch: int
     value: float
-    history: list
+    history: list[dict[str, Any]]
     centre: float
     scale: float
 
 
-def device_of(settings):
+def device_of(settings: Settings) -> torch.device:
     """The torch device of a run. Raises `InputError` where it cannot compute as the settings say."""
     device = torch_device()
     if settings.precision == "float16" and device.type != "cuda":
-        raise InputError(f"{PLACE}: precision float16 needs a CUDA device; choose bfloat16 or float32")
+        raise InputError(f"{WHERE}: precision float16 needs a CUDA device; choose bfloat16 or float32")
     if settings.attention == "flash_attention_2" and (device.type != "cuda" or settings.precision == "float32"):
-        raise InputError(f"{PLACE}: flash_attention_2 needs a CUDA device and precision bfloat16 or float16")
+        raise InputError(f"{WHERE}: flash_attention_2 needs a CUDA device and precision bfloat16 or float16")
     return device
 
 
-def finetune(model, train, val, settings, seed, report=print):
+def finetune(
+    model: torch.nn.Module,
+    train: tuple[np.ndarray, np.ndarray],
+    val: tuple[np.ndarray, np.ndarray],
+    settings: Settings,
+    seed: int,
+    report: Callable[[str], None] = print,
+) -> Tuned:
     """Fine-tune a model for sequence classification, which is changed; returns `Tuned`.
 
     `train` and `val` are pairs of token ids uint8 (N, T), rows of one length, and labels float64 (N,), 0 and 1 in a
     classification; `report` takes a line of text per epoch. Training of the last phase stops after `patience` epochs
     whose validation score is not `min_delta` above the last one that counted; the best epoch of all phases is kept.
-    Raises `InputError` for labels from which nothing can be learned, and `Diverged` when a loss is not finite or the
-    validation score is undefined in every epoch: constant predictions, or some that are not finite.
+    Raises `InputError` for labels from which nothing can be learned, and `DivergedError` when a loss is not finite
+    or the validation score is undefined in every epoch: constant predictions, or some that are not finite.
     """
     device = device_of(settings)
     (ids, labels), (val_ids, val_labels) = train, val
@@ -142,7 +148,9 @@ def finetune(model, train, val, settings, seed, report=print):
     metric = f"val_{VALIDATION[settings.labels]}"
     model = for_cls(model).to(device)
     report(_plan(model, labels, val_labels, settings, device))
-    best, history, reference = None, [], -math.inf
+    best: tuple[float, int, dict[str, torch.Tensor]] | None = None
+    history: list[dict[str, Any]] = []
+    reference = -math.inf
     for frozen, epochs in settings.phases():
         began, stale = time.perf_counter(), 0
         forward, (x, val_x) = _phase(model, frozen, (ids, val_ids), settings)
@@ -157,7 +165,9 @@ def finetune(model, train, val, settings, seed, report=print):
             loss = float(loss) / len(labels)
             seconds = time.perf_counter() - began
             if not math.isfinite(loss):
-                raise Diverged(f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}")
+                raise DivergedError(
+                    f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}"
+                )
             value = validation_score(
                 settings.labels, val_labels, _values(_outputs(model, forward, val_x, settings), settings)
             )
@@ -173,17 +183,21 @@ def finetune(model, train, val, settings, seed, report=print):
                 break
             began = time.perf_counter()
     if best is None:
-        raise Diverged(f"{metric} is undefined in every epoch (constant or non-finite predictions): no model to keep")
+        raise DivergedError(
+            f"{metric} is undefined in every epoch (constant or non-finite predictions): no model to keep"
+        )
     model.load_state_dict(best[2])
     return Tuned(model.cpu().eval(), best[1], best[0], history, centre, scale)
 
 
-def predict(model, ids, settings, centre=0.0, scale=1.0):
+def predict(
+    model: torch.nn.Module, ids: np.ndarray, settings: Settings, centre: float = 0.0, scale: float = 1.0
+) -> np.ndarray:
     """float64 (N,) for token ids uint8 (N, T): probability of class 1, or values of a regression."""
     return centre + scale * _values(torch.from_numpy(logits(model, ids, settings)), settings)
 
 
-def logits(model, ids, settings):
+def logits(model: torch.nn.Module, ids: np.ndarray, settings: Settings) -> np.ndarray:
     """float64 (N, outputs) for token ids uint8 (N, T), in the precision and batches of `predict`."""
     device = next(model.parameters()).device
     return _outputs(model, partial(_whole, for_cls(model)), torch.from_numpy(ids).to(device), settings).numpy()
@@ -192,7 +206,9 @@ def logits(model, ids, settings):
 # the model in its phases
 
 
-def _phase(model, frozen, inputs, settings):
+def _phase(
+    model: torch.nn.Module, frozen: bool, inputs: Sequence[torch.Tensor], settings: Settings
+) -> tuple[Callable[[torch.Tensor], torch.Tensor], Sequence[torch.Tensor]]:
     """(forward, its inputs) of a phase; `forward` gives logits (B, outputs).
 
     While the encoder is frozen the inputs are its last hidden states of `<cls>`, float32 (N, D), computed here.
@@ -212,34 +228,36 @@ def _phase(model, frozen, inputs, settings):
     return (lambda x: _head(model, x[:, None])), states
 
 
-def _of_cls(model, ids):
+def _of_cls(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     """Last hidden state of `<cls>`, (B, 1, D)."""
     return model.esm(ids.long()).last_hidden_state
 
 
-def _head(model, states):
+def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
     """Logits (B, outputs) of hidden states (B, 1, D), in float32 also where the encoder is not: else rows would tie."""
     with torch.autocast(states.device.type, enabled=False):
         return model.classifier(states.float())
 
 
-def _whole(model, ids):
+def _whole(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
     return _head(model, _of_cls(model, ids))
 
 
-def _outputs(model, forward, x, settings):
+def _outputs(
+    model: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings
+) -> torch.Tensor:
     """float64 (N, outputs) for the inputs of a phase, as the model was trained to give them."""
     model.eval()
     with torch.inference_mode(), _autocast(x.device, settings):
         return torch.cat([forward(part).double() for part in x.split(EVALUATION_BATCH)]).cpu()
 
 
-def _values(outputs, settings):
+def _values(outputs: torch.Tensor, settings: Settings) -> np.ndarray:
     """float64 (N,): probability of class 1, or the output of a regression."""
     return (outputs[:, 0] if settings.labels == "regression" else outputs.softmax(1)[:, 1]).numpy()
 
 
-def _autocast(device, settings):
+def _autocast(device: torch.device, settings: Settings) -> torch.autocast:
     dtype = DTYPES[settings.precision]
     return torch.autocast(device.type, dtype, enabled=dtype is not None)
 
@@ -250,22 +268,24 @@ def _autocast(device, settings):
 class _Steps:
     """Optimiser and schedule of a phase: AdamW, no decay on biases and normalisations, as transformers' trainer."""
 
-    def __init__(self, model, frozen, count, settings, device):
+    def __init__(self, model: torch.nn.Module, frozen: bool, count: int, settings: Settings, device: str) -> None:
         rates = {model.classifier: settings.learning_rate}
         if not frozen:
             rates[model.esm] = settings.encoder_learning_rate or settings.learning_rate
-        groups = []
+        groups: list[dict[str, Any]] = []
         for module, rate in rates.items():
             trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
             for matrices, decay in ((True, settings.weight_decay), (False, 0.0)):
-                own = [parameter for parameter in trained if (parameter.ndim > 1) == matrices]
-                groups.append({"params": own, "lr": rate, "highest": rate, "weight_decay": decay})
+                parameters = [parameter for parameter in trained if (parameter.ndim > 1) == matrices]
+                groups.append({"params": parameters, "lr": rate, "highest": rate, "weight_decay": decay})
         self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
         self.parameters = [parameter for group in groups for parameter in group["params"]]
         self.scaler = torch.amp.GradScaler(device, enabled=settings.precision == "float16")
         self.settings, self.count, self.done = settings, count, 0
 
-    def step(self, forward, x, targets):
+    def step(
+        self, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
         """One step on a batch, in micro-batches; returns the sum of the losses of its rows, a tensor."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["highest"] * schedule(self.done, self.count, self.settings.warmup)
@@ -285,29 +305,31 @@ class _Steps:
         return total
 
 
-def loss_sum(logits, targets):
+def loss_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Sum of the losses of a batch: cross-entropy in nats of two logits, or the squared error of one."""
     if logits.shape[1] == 1:
         return F.mse_loss(logits[:, 0], targets, reduction="sum")
     return F.cross_entropy(logits, targets, reduction="sum")
 
 
-def _order(count, epoch, seed):
+def _order(count: int, epoch: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(derived_seed(seed, "order", epoch))).permutation(count)
 
 
 # words
 
 
-def _check_labels(labels, part, settings):
+def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
     if settings.labels == "classification" and set(np.unique(labels)) != {0.0, 1.0}:
         found = ", ".join(f"{label:g}" for label in np.unique(labels)[:3]) or "none"
-        raise InputError(f"{PLACE}: labels of the {part} rows are {found}; a classification needs 0 and 1")
+        raise InputError(f"{WHERE}: labels of the {part} rows are {found}; a classification needs 0 and 1")
     if settings.labels == "regression" and not (len(labels) > 1 and np.isfinite(labels).all() and np.ptp(labels) > 0):
-        raise InputError(f"{PLACE}: labels of the {part} rows are constant or not finite")
+        raise InputError(f"{WHERE}: labels of the {part} rows are constant or not finite")
 
 
-def _plan(model, labels, val_labels, settings, device):
+def _plan(
+    model: torch.nn.Module, labels: np.ndarray, val_labels: np.ndarray, settings: Settings, device: torch.device
+) -> str:
     """What is going to happen, in a line."""
     way = "encoder frozen" if settings.freeze else "all weights"
     way += f" after {settings.warmup_epochs} epochs of the head alone" if settings.warmup_epochs else ""
@@ -319,7 +341,7 @@ def _plan(model, labels, val_labels, settings, device):
     )
 
 
-def _line(entry, metric, frozen):
+def _line(entry: dict[str, Any], metric: str, frozen: bool) -> str:
     return (
         f"epoch {entry['epoch']:3d}  train loss {entry['train_loss']:.4f}  {metric} {entry[metric]:.4f}  "
         f"{entry['rows_per_second']:,.0f} rows/s{'  (head alone)' if frozen else ''}"

@@ -4,6 +4,8 @@ They enter as keys and values; their queries, attention and feed-forward part wo
 block up to rounding (1e-7); with four layers a training step takes four fifths of the CPU time.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from transformers.models.esm.modeling_esm import EsmLayer, rotate_half
@@ -12,27 +14,33 @@ from transformers.models.esm.modeling_esm import EsmLayer, rotate_half
 class LastBlock(torch.nn.Module):
     """A block with the weights of a stock one, under the same names; for rows without padding."""
 
-    def __init__(self, block):
+    def __init__(self, block: torch.nn.Module) -> None:
         super().__init__()
         self.attention, self.intermediate = block.attention, block.intermediate
         self.output, self.LayerNorm = block.output, block.LayerNorm
 
-    def forward(self, hidden, *unused, position_embeddings, **rest):
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        *unused: Any,
+        position_embeddings: tuple[torch.Tensor, torch.Tensor],
+        **rest: Any,
+    ) -> torch.Tensor:
         """(B, 1, D), the state of the first token, from (B, T, D)."""
-        own = self.attention.self
+        attention = self.attention.self
         x = self.attention.LayerNorm(hidden)
         query, key, value = (
-            layer(part).unflatten(-1, (-1, own.attention_head_size)).transpose(1, 2)
-            for layer, part in ((own.query, x[:, :1]), (own.key, x), (own.value, x))
+            layer(part).unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
+            for layer, part in ((attention.query, x[:, :1]), (attention.key, x), (attention.value, x))
         )
-        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # of place 0: 1 and 0, the query stays
+        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # of position 0: 1 and 0, the query stays
         key = (key.float() * cos + rotate_half(key.float()) * sin).to(query.dtype)
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         attended = self.attention.output(seen, hidden[:, :1])
         return self.output(self.intermediate(self.LayerNorm(attended)), attended)
 
 
-def for_cls(model):
+def for_cls(model: torch.nn.Module) -> torch.nn.Module:
     """The model with its last block so; changes `model`, whose `state_dict` keeps its names."""
     layers = model.base_model.encoder.layer
     if isinstance(layers[-1], EsmLayer):

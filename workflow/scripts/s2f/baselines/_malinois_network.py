@@ -11,7 +11,10 @@ first linear layer multiply in bfloat16 and accumulate in float32; parameters, s
 """
 
 import math
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -29,7 +32,7 @@ EVALUATION_BATCH = 512
 class Normed(nn.Module):
     """A layer and its batch normalisation, under the names that boda2 gives them."""
 
-    def __init__(self, name, layer, norm):
+    def __init__(self, name: str, layer: nn.Module, norm: nn.Module) -> None:
         super().__init__()
         self.add_module(name, layer)
         self.bn_layer = norm
@@ -41,14 +44,14 @@ class GroupedLinear(nn.Module):
     Initialised as in boda2, whose fan-in is `in x out` (that of a 3-D weight) and not `in`.
     """
 
-    def __init__(self, size, out, groups):
+    def __init__(self, size: int, out: int, groups: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(groups, size, out))
         self.bias = nn.Parameter(torch.empty(groups, 1, out))
         nn.init.uniform_(self.weight, -math.sqrt(1.5 / (size * out)), math.sqrt(1.5 / (size * out)))
         nn.init.uniform_(self.bias, -1 / math.sqrt(size * out), 1 / math.sqrt(size * out))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply each branch to its own features."""
         return torch.baddbmm(self.bias, x, self.weight)
 
@@ -56,7 +59,7 @@ class GroupedLinear(nn.Module):
 class Malinois(nn.Module):
     """uint8 codes (B, length) -> activities (B, outputs) float32."""
 
-    def __init__(self, length, settings):
+    def __init__(self, length: int, settings: Any) -> None:
         super().__init__()
         self.length, self.dtype = length, DTYPES[settings.precision]
         s, groups = settings, len(settings.outputs)
@@ -73,7 +76,7 @@ class Malinois(nn.Module):
         self.output = GroupedLinear(s.branched_channels, 1, groups)
         self.linear_dropout, self.branched_dropout = nn.Dropout(s.linear_dropout), nn.Dropout(s.branched_dropout)
 
-    def forward(self, codes):
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """Activities of sequences; in training mode with dropout and batch statistics."""
         x = self._first_stage(codes)
         x = self._stage(x, self.conv2, POOLS[1], padding=0)
@@ -87,7 +90,7 @@ class Malinois(nn.Module):
         x = self.branched["branched_layer_3"](x)  # no activation here, as published
         return self.output(x).squeeze(2).T
 
-    def _first_stage(self, codes):
+    def _first_stage(self, codes: torch.Tensor) -> torch.Tensor:
         """Convolution, batch normalisation, pooling and ReLU of one-hot input: (B, channels, 1, length // 3)."""
         kernel, half = KERNELS[0], KERNELS[0] // 2
         x = torch.zeros(len(codes), self.length + 2 * half, 4, dtype=self.dtype, device=codes.device)
@@ -111,14 +114,14 @@ class Malinois(nn.Module):
         pooled = ConvolutionMax.apply(x, weight * scale, POOLS[0])
         return (pooled + shift.to(self.dtype)).relu_().unsqueeze(1).permute(0, 3, 1, 2)
 
-    def _stage(self, x, layer, pool, padding):
+    def _stage(self, x: torch.Tensor, layer: Normed, pool: int, padding: int) -> torch.Tensor:
         """Convolution, batch normalisation, pooling and ReLU; ReLU after pooling gives the same values sooner."""
         weight = layer.conv.weight.unsqueeze(2).to(self.dtype, memory_format=torch.channels_last)
         x = F.conv2d(x, weight, layer.conv.bias.to(self.dtype), padding=(0, weight.shape[3] // 2))
         return F.relu(F.max_pool2d(layer.bn_layer(x), (1, pool), padding=(0, padding)))
 
 
-def flatten_length(length):
+def flatten_length(length: int) -> int:
     """Positions left after the three pooling steps: 13 for 600 bp. Raises `InputError` where none is left."""
     left = (length // POOLS[0] // POOLS[1] + 2) // POOLS[2]
     if left < 1:
@@ -126,19 +129,19 @@ def flatten_length(length):
     return left
 
 
-def windows(x, kernel, start, step, count):
+def windows(x: torch.Tensor, kernel: int, start: int, step: int, count: int) -> torch.Tensor:
     """(B * count, 4 * kernel): the windows of `kernel` positions at start, start + step ... of one-hot (B, P, 4)."""
     shape, strides = (len(x), count, 4 * kernel), (x.stride(0), 4 * step, 1)
     return x.as_strided(shape, strides, x.storage_offset() + 4 * start).reshape(-1, 4 * kernel)
 
 
-def blocks(x, bytes_per_row):
+def blocks(x: torch.Tensor, bytes_per_row: int) -> list[slice]:
     """Slices of rows: so many that a block stays in cache on a CPU, all rows at once elsewhere."""
     size = max(1, BLOCK_BYTES // bytes_per_row) if x.device.type == "cpu" else len(x)
     return [slice(start, start + size) for start in range(0, len(x), size)]
 
 
-def co_occurrence(x, kernel, length):
+def co_occurrence(x: torch.Tensor, kernel: int, length: int) -> torch.Tensor:
     """float32 (4 * kernel, 4 * kernel): how often base a at offset i and base b at offset j share a window.
 
     Counts are whole numbers, so the sums are exact up to 2**24 windows.
@@ -158,7 +161,7 @@ class ConvolutionMax(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, weight, pool):
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, pool: int) -> torch.Tensor:
         """Block by block, one matrix product for each of the neighbours."""
         ctx.save_for_backward(x, weight)
         ctx.pool, kernel = pool, len(weight) // 4
@@ -173,7 +176,7 @@ class ConvolutionMax(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor, None]:
         """The gradient of a pooled value reaches the weights through the window that won."""
         x, weight = ctx.saved_tensors
         kernel, low, total = len(weight) // 4, weight.to(x.dtype), torch.zeros_like(weight)
@@ -194,13 +197,13 @@ class ConvolutionMax(torch.autograd.Function):
         return None, total, None
 
 
-def oriented(codes, reverse):
+def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
     """Codes (B, L) with the rows of `reverse` (B,) as their reverse complement."""
     complement = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8, device=codes.device)
     return torch.where(reverse[:, None], complement[codes.flip(1).int()], codes)
 
 
-def predict_strand(network, codes, strand):
+def predict_strand(network: Malinois, codes: torch.Tensor, strand: str) -> np.ndarray:
     """Activities (N, outputs) float32 of one strand of the whole construct, dropout off."""
     network.eval()
     out = []
@@ -211,7 +214,7 @@ def predict_strand(network, codes, strand):
     return torch.cat(out).numpy()
 
 
-def load_weights(network, state, path):
+def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
     """Put `state` into a network. Raises `InputError` naming a missing, unexpected, misshapen or non-finite array."""
     wanted = network.state_dict()
     for name in sorted(set(state) ^ set(wanted)):

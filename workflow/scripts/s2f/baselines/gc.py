@@ -4,17 +4,23 @@ What it scores is what a model gets for composition: the share of G and C tells 
 The prediction is monotone in the GC content; its direction is learned.
 """
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from s2f.baselines import check_keys, check_strand, read_details, write_details
+from s2f.baselines import check_strand, read_details, write_details
 from s2f.baselines.kmer_logistic import classes
+from s2f.common import kinds
 from s2f.models.validation import auroc
 from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 
-def gc_content(inserts):
+def gc_content(inserts: Sequence[str]) -> np.ndarray:
     """Share of G and C among A, C, G, T of each insert: float64 (N,), NaN where there is none of these."""
     codes = dna.encode("".join(inserts))
     owner = np.repeat(np.arange(len(inserts)), [len(insert) for insert in inserts])
@@ -24,9 +30,11 @@ def gc_content(inserts):
     return np.divide(strong, known, out=np.full(len(inserts), np.nan), where=known > 0)
 
 
-def train(train, val, construct, spec, seed, directory):
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train` and write the two numbers; `val` is only scored. Nothing is random; `seed` is not used."""
-    check_keys(spec, ())
+    kinds.settings("baselines", "gc", spec)  # has no options
     labels = classes(train, "gc")
     content = gc_content(list(train["sequence"]))
     centre, scale = float(np.nanmean(content)), float(np.nanstd(content)) or 1.0
@@ -43,19 +51,19 @@ def train(train, val, construct, spec, seed, directory):
     return [], {"metric": "auroc", "value": value, "epoch": 0}
 
 
-def load(directory, record):
+def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
     """``predict(inserts, strand="forward") -> float64 (N,)``, the same for both strands."""
-    logits = scorer(directory)
-    return lambda inserts, strand="forward": expit(logits(inserts, strand))
+    of = logits(directory, record)
+    return lambda inserts, strand="forward": expit(of(inserts, strand))
 
 
-def scorer(directory):
+def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
     """``logits(inserts, strand) -> float64 (N,)`` of the fit in a folder."""
     details = read_details(directory)
 
-    def logits(inserts, strand):
+    def of(inserts: Sequence[str], strand: str) -> np.ndarray:
         check_strand(strand)
         content = np.nan_to_num(gc_content(inserts), nan=details["centre"])
         return details["slope"] * content + details["intercept"]
 
-    return logits
+    return of

@@ -7,28 +7,26 @@ Predictions are probabilities.
 """
 
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from s2f.baselines import check_keys, write_details
+from s2f.baselines import write_details
 from s2f.baselines.kmer_ridge import counts, features, score, scorer
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import auroc
+from s2f.sequences.constructs import Construct
 
-DEFAULTS = {
-    "k": (1, 2, 3, 4),
-    "C": (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0),
-    "scaling": "count",
-    "reverse_complement": False,
-}
 ITERATIONS = 200
 
 
-def classes(rows, kind):
+def classes(rows: Any, kind: str) -> np.ndarray:
     """Labels of training rows, int (N,); `InputError` unless they are 0 and 1, both of them."""
     labels = rows["label"].to_numpy(np.float64)
     other = labels[~np.isin(labels, (0, 1))]
@@ -39,14 +37,15 @@ def classes(rows, kind):
     return labels.astype(np.int64)
 
 
-def train(train, val, construct, spec, seed, directory):
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train`, choose C on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
     Raises `InputError` for unknown keys or values, one class of training rows, and validation rows of fewer than two
     classes where there is a C to choose.
     """
-    check_keys(spec, DEFAULTS)
-    settings = {**DEFAULTS, **{key: value for key, value in spec.items() if key != "kind"}}
+    settings = kinds.settings("baselines", "kmer_logistic", spec)
     sizes, strengths = [int(k) for k in settings["k"]], sorted(float(c) for c in settings["C"])
     if not sizes or min(sizes) < 1 or max(sizes) > 6:
         raise InputError(f"baseline kmer_logistic: k is {sizes}, expected one or more sizes from 1 to 6")
@@ -79,7 +78,8 @@ def train(train, val, construct, spec, seed, directory):
         weights = model.coef_[0] / scale
         fitted.append((weights[feature], model.intercept_[0] - weights @ centre))
         scores.append(auroc(val["label"], score(list(val["sequence"]), sizes, *fitted[-1])))
-    best = max(range(len(strengths)), key=lambda i: -np.inf if scores[i] is None else scores[i])
+    comparable = [-np.inf if value is None else value for value in scores]
+    best = max(range(len(strengths)), key=lambda index: comparable[index])
     if len(strengths) > 1 and best in (0, len(strengths) - 1):
         print(f"C {strengths[best]:g} is best and at the end of the list: widen it")
     shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
@@ -94,7 +94,12 @@ def train(train, val, construct, spec, seed, directory):
     return [], {"metric": "auroc", "value": scores[best], "epoch": 0}
 
 
-def load(directory, record):
+def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
     """``predict(inserts, strand="forward") -> float64 (N,)``, see `kmer_ridge.scorer`; float32 would tie near 1."""
-    scores = scorer(directory)
-    return lambda inserts, strand="forward": expit(scores(inserts, strand))
+    of = logits(directory, record)
+    return lambda inserts, strand="forward": expit(of(inserts, strand))
+
+
+def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
+    """``logits(inserts, strand) -> float64 (N,)`` of the fit in a folder."""
+    return scorer(directory)

@@ -11,26 +11,24 @@ rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product 
 MB. Prediction sums one weight per window and never makes the feature matrix.
 """
 
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.linalg
 
-from s2f.baselines import check_keys, check_strand, write_details
+from s2f.baselines import check_strand, write_details
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import pearson
 from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
-DEFAULTS = {
-    "k": (3, 5, 6),
-    "alphas": (1e2, 2e2, 5e2, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5),
-    "scaling": "standard",
-    "reverse_complement": True,
-}
 BLOCK = 4096  # rows per dense block: 85 MB of float32 at 5,184 features
 
 
-def windows(inserts, sizes):
+def windows(inserts: Sequence[str], sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """(row, column) int64 arrays, one entry per k-mer window without N of every insert.
 
     `sizes` are the k in order; column numbers the k-mers of the first k, then those of the next; within one k they
@@ -41,17 +39,17 @@ def windows(inserts, sizes):
     unknown = np.concatenate([[0], np.cumsum(codes == dna.N_CODE)])
     rows, columns, offset = [], [], 0
     for k in sizes:
-        places = np.flatnonzero(unknown[k:] == unknown[:-k]) if len(codes) >= k else np.empty(0, np.int64)
-        column = np.zeros(len(places), np.int64)
+        starts = np.flatnonzero(unknown[k:] == unknown[:-k]) if len(codes) >= k else np.empty(0, np.int64)
+        column = np.zeros(len(starts), np.int64)
         for step in range(k):
-            column = 4 * column + codes[places + step]
-        rows.append(owner[places])
+            column = 4 * column + codes[starts + step]
+        rows.append(owner[starts])
         columns.append(column + offset)
         offset += 4**k
     return np.concatenate(rows), np.concatenate(columns)
 
 
-def counts(inserts, sizes, feature):
+def counts(inserts: Sequence[str], sizes: Sequence[int], feature: np.ndarray) -> np.ndarray:
     """Counts (N, p) float32 of the k-mers of each insert; `feature` (as `features`) names the p of each column."""
     width = int(feature.max()) + 1
     rows, columns = windows(inserts, sizes)
@@ -59,14 +57,14 @@ def counts(inserts, sizes, feature):
     return flat.reshape(len(inserts), width).astype(np.float32)
 
 
-def features(sizes, reverse_complement):
+def features(sizes: Sequence[int], reverse_complement: bool) -> np.ndarray:
     """int64 array: the feature of each column of `windows`, shared with its reverse complement where that is asked."""
-    own = np.arange(sum(4**k for k in sizes))
-    first = np.minimum(own, reverse_columns(sizes)) if reverse_complement else own
+    columns = np.arange(sum(4**k for k in sizes))
+    first = np.minimum(columns, reverse_columns(sizes)) if reverse_complement else columns
     return np.unique(first, return_inverse=True)[1]
 
 
-def reverse_columns(sizes):
+def reverse_columns(sizes: Sequence[int]) -> np.ndarray:
     """int64 array: column of the reverse complement of each column's k-mer."""
     out, offset = [], 0
     for k in sizes:
@@ -76,7 +74,14 @@ def reverse_columns(sizes):
     return np.concatenate(out)
 
 
-def fit(inserts, labels, sizes, feature, alphas, scaling):
+def fit(
+    inserts: Sequence[str],
+    labels: np.ndarray,
+    sizes: Sequence[int],
+    feature: np.ndarray,
+    alphas: Sequence[float],
+    scaling: str,
+) -> tuple[np.ndarray, np.ndarray]:
     """Ridge solutions for every penalty: (weights (A, p) per count, intercepts (A,)), float64.
 
     Minimises ``|y - b - X w|^2 + alpha |w|^2`` with X the (standardised) counts and b not penalised, as scikit-learn's
@@ -84,6 +89,7 @@ def fit(inserts, labels, sizes, feature, alphas, scaling):
     """
     n, p = len(inserts), int(feature.max()) + 1
     mean = labels.mean()
+    solved: Iterable[np.ndarray]
     if n < p:
         x = counts(inserts, sizes, feature).astype(np.float64)
         centre, scale = x.mean(0), _scale(x.var(0), scaling)
@@ -104,12 +110,12 @@ def fit(inserts, labels, sizes, feature, alphas, scaling):
     return weights, mean - weights @ centre
 
 
-def _scale(variance, scaling):
+def _scale(variance: np.ndarray, scaling: str) -> np.ndarray:
     """Divisor of each feature; a k-mer whose count never varies keeps weight 0 whatever it is."""
     return np.sqrt(np.where(variance > 1e-12, variance, 1)) if scaling == "standard" else np.ones_like(variance)
 
 
-def _solve(gram, target, alphas):
+def _solve(gram: np.ndarray, target: np.ndarray, alphas: Sequence[float]) -> Iterator[np.ndarray]:
     """Solutions z of (gram + alpha I) z = target, one per penalty."""
     for alpha in alphas:
         shifted = gram.copy()
@@ -117,13 +123,14 @@ def _solve(gram, target, alphas):
         yield scipy.linalg.cho_solve(scipy.linalg.cho_factor(shifted, overwrite_a=True, check_finite=False), target)
 
 
-def train(train, val, construct, spec, seed, directory):
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train`, choose the penalty on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
     Raises `InputError` for unknown keys or values, and without validation rows where there is a penalty to choose.
     """
-    check_keys(spec, DEFAULTS)
-    settings = {**DEFAULTS, **{key: value for key, value in spec.items() if key != "kind"}}
+    settings = kinds.settings("baselines", "kmer_ridge", spec)
     sizes, alphas = [int(k) for k in settings["k"]], sorted(float(alpha) for alpha in settings["alphas"])
     if not sizes or min(sizes) < 1 or max(sizes) > 8:
         raise InputError(f"baseline kmer_ridge: k is {sizes}, expected one or more sizes from 1 to 8")
@@ -139,10 +146,11 @@ def train(train, val, construct, spec, seed, directory):
     weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, settings["scaling"])
     parameters, weights = weights.shape[1] + 1, weights[:, feature]
     scores = [
-        pearson(score(list(val["sequence"]), sizes, *one), val["label"])
-        for one in zip(weights, intercepts, strict=True)
+        pearson(score(list(val["sequence"]), sizes, *solution), val["label"])
+        for solution in zip(weights, intercepts, strict=True)
     ]
-    best = max(range(len(alphas)), key=lambda i: -np.inf if scores[i] is None else scores[i])
+    comparable = [-np.inf if value is None else value for value in scores]
+    best = max(range(len(alphas)), key=lambda index: comparable[index])
     if len(alphas) > 1 and best in (0, len(alphas) - 1):
         print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
     shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
@@ -156,19 +164,19 @@ def train(train, val, construct, spec, seed, directory):
     return [], {"metric": "pearson", "value": scores[best], "epoch": 0}
 
 
-def score(inserts, sizes, weights, intercept):
+def score(inserts: Sequence[str], sizes: Sequence[int], weights: np.ndarray, intercept: float) -> np.ndarray:
     """Predictions (N,) float64: the intercept and one weight for each window of an insert, strand as given."""
     rows, columns = windows(inserts, sizes)
     return np.bincount(rows, weights=weights[columns], minlength=len(inserts)) + intercept
 
 
-def load(directory, record):
+def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
     """``predict(inserts, strand="forward") -> float32 (N,)``, see `scorer`."""
     scores = scorer(directory)
     return lambda inserts, strand="forward": scores(inserts, strand).astype(np.float32)
 
 
-def scorer(directory):
+def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
     """``scores(inserts, strand) -> float64 (N,)`` of the weights in a folder; `reverse` counts the reverse complement.
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
@@ -183,7 +191,7 @@ def scorer(directory):
         raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
     of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
 
-    def scores(inserts, strand):
+    def scores(inserts: Sequence[str], strand: str) -> np.ndarray:
         check_strand(strand)
         blocks = (inserts[start : start + BLOCK] for start in range(0, len(inserts), BLOCK))
         return np.concatenate([[], *(score(block, sizes, of_strand[strand], intercept) for block in blocks)])

@@ -13,55 +13,57 @@ columns in `outputs` to train the published form.
 import math
 import pickle
 import time
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from s2f.baselines import check_keys, check_strand, read_details, write_details
+from s2f.baselines import check_strand, read_details, write_details
 from s2f.baselines._malinois_network import DTYPES, WIDTHS, Malinois, load_weights, oriented, predict_strand
+from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.models.validation import Diverged, pearson
+from s2f.models.validation import DivergedError, pearson
 from s2f.sequences.constructs import Construct
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the network and its training; the defaults are the published ones, except for one output."""
+    """Settings of the network and its training: meaning and defaults, the published ones, stand in `malinois.yaml`."""
 
-    outputs: tuple = ("label",)  # label columns of the rows, one output each
-    output: str = ""  # the output that is predicted and scored; default the first
-    conv1_channels: int = 300
-    conv2_channels: int = 200
-    conv3_channels: int = 200
-    linear_channels: int = 1000
-    branched_channels: int = 140
-    linear_dropout: float = 0.11625456877954289
-    branched_dropout: float = 0.5757068086404574
-    learning_rate: float = 0.0032658700881052086
-    beta1: float = 0.8661062881299633
-    beta2: float = 0.879223105336538
-    weight_decay: float = 0.0003438210249762151
-    restart_steps: int = 4096
-    batch_size: int = 1076
-    epochs: int = 200
-    min_epochs: int = 60
-    patience: int = 30
-    duplication_cutoff: float | None = 0.5
-    reverse_complement: bool = True
-    validation_strand: str = "forward"  # or mean
-    precision: str = "float32"  # or bfloat16
+    outputs: tuple[str, ...]
+    output: str
+    conv1_channels: int
+    conv2_channels: int
+    conv3_channels: int
+    linear_channels: int
+    branched_channels: int
+    linear_dropout: float
+    branched_dropout: float
+    learning_rate: float
+    beta1: float
+    beta2: float
+    weight_decay: float
+    restart_steps: int
+    batch_size: int
+    epochs: int
+    min_epochs: int
+    patience: int
+    duplication_cutoff: float | None
+    reverse_complement: bool
+    validation_strand: str
+    precision: str
 
     @staticmethod
-    def from_spec(spec):
+    def from_spec(options: dict[str, Any]) -> "Settings":
         """Settings from a config section. Raises `InputError` for an unknown key or an impossible value."""
-        check_keys(spec, [field.name for field in fields(Settings)])
-        given = {key: tuple(value) if key == "outputs" else value for key, value in spec.items() if key != "kind"}
-        settings = Settings(**given)
+        options = kinds.settings("baselines", "malinois", options)
+        settings = Settings(**options | {"outputs": tuple(options["outputs"])})
         if not settings.outputs or (settings.output and settings.output not in settings.outputs):
             raise InputError(f"baseline malinois: output is {settings.output!r}, expected one of {settings.outputs}")
         for key, known in {"validation_strand": ("forward", "mean"), "precision": tuple(DTYPES)}.items():
@@ -69,16 +71,17 @@ class Settings:
                 raise InputError(f"baseline malinois: {key} is {getattr(settings, key)!r}, expected one of {known}")
         return settings
 
-    def narrow(self):
+    def narrow(self) -> bool:
         """True where a width differs from the published network."""
-        return any(getattr(self, key) != getattr(Settings, key) for key in WIDTHS)
+        published = kinds.settings("baselines", "malinois", {})
+        return any(getattr(self, key) != published[key] for key in WIDTHS)
 
-    def place(self):
+    def output_index(self) -> int:
         """Index of the output that is predicted."""
         return self.outputs.index(self.output) if self.output else 0
 
 
-def mixed_loss(predicted, labels, alpha=1.0, beta=5.0):
+def mixed_loss(predicted: torch.Tensor, labels: torch.Tensor, alpha: float = 1.0, beta: float = 5.0) -> torch.Tensor:
     """Training loss of (B, outputs): (alpha L1 + beta KL) / (alpha + beta); plain L1 where there is one output.
 
     KL is the divergence between the softmax over outputs of the labels and of the predictions, averaged over all
@@ -92,11 +95,11 @@ def mixed_loss(predicted, labels, alpha=1.0, beta=5.0):
     return (alpha * distance + beta * divergence) / (alpha + beta)
 
 
-def entropy_spearman(predicted, labels):
+def entropy_spearman(predicted: np.ndarray, labels: np.ndarray) -> float | None:
     """Rank correlation between the Shannon entropies of the softmax over outputs of predictions and of labels.
 
     The score by which the published model was selected: does it know which sequences are specific to a cell. Ranks
-    are places in the sorted order, ties are broken by order (boda2). None where undefined.
+    are positions in the sorted order, ties are broken by order (boda2). None where undefined.
     """
     if not np.isfinite(predicted).all():
         return None
@@ -108,7 +111,7 @@ def entropy_spearman(predicted, labels):
     return pearson(*ranks)
 
 
-def virtual_rows(labels, cutoff, reverse_complement):
+def virtual_rows(labels: np.ndarray, cutoff: float | None, reverse_complement: bool) -> tuple[np.ndarray, np.ndarray]:
     """(row, reversed) of each training example of an epoch, before shuffling: int64 and bool arrays.
 
     Rows in the order of their largest label, descending (stable), are visited once, those at or above `cutoff` (None:
@@ -124,13 +127,15 @@ def virtual_rows(labels, cutoff, reverse_complement):
     return np.repeat(rows, 2), np.tile([False, True], len(rows))
 
 
-def train(train, val, construct, spec, seed, directory):
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Train from scratch, keep the weights of the best validation score, write `weights.pt` and `details.json`.
 
-    Rows need the label columns of `outputs`. One line is printed per epoch; `rows_per_second` counts examples (copies
-    and reverse complements included) over the time of the updates alone. The same seed, number of threads and machine
-    give the same weights on a CPU. Raises `InputError` for bad settings or missing labels, `Diverged` when the loss is
-    not finite or the score is never defined: no weights are written then.
+    Rows need the label columns of `outputs`. One line is printed per epoch; `rows_per_second` counts examples
+    (copies and reverse complements included) over the time of the updates alone. The same seed, number of threads
+    and machine give the same weights on a CPU. Raises `InputError` for bad settings or missing labels,
+    `DivergedError` when the loss is not finite or the score is never defined: no weights are written then.
     """
     settings = Settings.from_spec(spec)
     if len(train) < 2 or len(val) < 2:
@@ -154,7 +159,8 @@ def train(train, val, construct, spec, seed, directory):
             weight_decay=settings.weight_decay, amsgrad=True, fused=True,
         )  # fmt: skip
         schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, settings.restart_steps)
-        best, history = None, []
+        best: tuple[float, int, dict[str, torch.Tensor]] | None = None
+        history: list[dict[str, Any]] = []
         for epoch in range(1, settings.epochs + 1):
             began, losses = time.perf_counter(), []
             network.train()
@@ -170,11 +176,13 @@ def train(train, val, construct, spec, seed, directory):
             loss = float(torch.stack(losses).sum()) / len(rows)
             seconds = time.perf_counter() - began
             if not math.isfinite(loss):
-                raise Diverged(f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}")
+                raise DivergedError(
+                    f"epoch {epoch}: training loss is {loss}; lower learning_rate {settings.learning_rate}"
+                )
             predicted = predict_strand(network, val_codes, "forward")
             if settings.validation_strand == "mean":
                 predicted = (predicted + predict_strand(network, val_codes, "reverse")) / 2
-            r = pearson(predicted[:, settings.place()], val_labels[:, settings.place()])
+            r = pearson(predicted[:, settings.output_index()], val_labels[:, settings.output_index()])
             score = r if metric == "pearson" else entropy_spearman(predicted, val_labels)
             history.append(
                 {
@@ -190,7 +198,7 @@ def train(train, val, construct, spec, seed, directory):
             if epoch >= settings.min_epochs and epoch - (best[1] if best else 0) >= settings.patience:
                 break
     if best is None:
-        raise Diverged(f"validation {metric} is undefined in every epoch (constant predictions): no model to keep")
+        raise DivergedError(f"validation {metric} is undefined in every epoch (constant predictions): no model to keep")
     torch.save(best[2], Path(directory) / "weights.pt")
     write_network(
         directory, construct.length, settings,
@@ -199,7 +207,7 @@ def train(train, val, construct, spec, seed, directory):
     return history, {"metric": metric, "value": best[0], "epoch": best[1]}
 
 
-def _labels(table, columns):
+def _labels(table: Any, columns: Sequence[str]) -> np.ndarray:
     missing = [name for name in columns if name not in table]
     if missing:
         raise InputError(f"baseline malinois: the rows have no label column {missing[0]!r}")
@@ -210,18 +218,18 @@ def _labels(table, columns):
     return labels
 
 
-def write_network(directory, length, settings, **more):
+def write_network(directory: str | Path, length: int, settings: Settings, **more: Any) -> None:
     """Write `details.json` of a network: its shape, size, precision, and whether it is narrower than the published."""
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in Malinois(length, settings).parameters())
     write_details(
-        directory, length=length, outputs=list(settings.outputs), output=settings.outputs[settings.place()],
+        directory, length=length, outputs=list(settings.outputs), output=settings.outputs[settings.output_index()],
         widths={key: getattr(settings, key) for key in WIDTHS}, precision=settings.precision,
         narrow=settings.narrow(), parameters=parameters, **more,
     )  # fmt: skip
 
 
-def load(directory, record):
+def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
     """``predict(inserts, strand="forward") -> float32 (N,)``: the chosen output for one strand of the construct.
 
     The construct is that of `record`. Raises `InputError` when it has another length than the network, or when the
@@ -231,17 +239,19 @@ def load(directory, record):
     network, settings = load_network(directory, construct)
     device = network.output.weight.device
 
-    def predict(inserts, strand="forward"):
+    def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
         check_strand(strand)
         if not len(inserts):
             return np.empty(0, np.float32)
         codes = torch.from_numpy(construct.assemble(inserts)).to(device)
-        return predict_strand(network, codes, strand)[:, settings.place()]
+        return predict_strand(network, codes, strand)[:, settings.output_index()]
 
     return predict
 
 
-def load_network(directory, construct, precision=None):
+def load_network(
+    directory: str | Path, construct: Construct, precision: str | None = None
+) -> tuple[Malinois, Settings]:
     """(network on its device, `Settings`) of a checkpoint, by default in the precision it was trained in.
 
     Raises `InputError` as `load`.
@@ -249,10 +259,12 @@ def load_network(directory, construct, precision=None):
     details, path = read_details(directory), Path(directory) / "weights.pt"
     if construct.length != details["length"]:
         raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
-    settings = Settings(
-        outputs=tuple(details["outputs"]), output=details["output"], precision=precision or details["precision"],
-        **details["widths"],
-    )  # fmt: skip
+    chosen = {
+        "outputs": details["outputs"],
+        "output": details["output"],
+        "precision": precision or details["precision"],
+    }
+    settings = Settings.from_spec(chosen | details["widths"])
     network = Malinois(construct.length, settings)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -18,12 +18,14 @@ import pickle
 import re
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from s2f.baselines import check_keys, malinois
+from s2f.baselines import malinois
 from s2f.baselines._malinois_network import Malinois, load_weights
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import pearson
 from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
@@ -58,7 +60,9 @@ SAFE = [
 ]
 
 
-def train(train, val, construct, spec, seed, directory):
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained, no rows are used
     but for the validation score.
 
@@ -66,10 +70,10 @@ def train(train, val, construct, spec, seed, directory):
     precision (float32 or bfloat16); use_contaminated_panels is for the caller. Raises `InputError` for another
     construct, checksum, network or content.
     """
-    check_keys(spec, ("path", "output", "sha256", "url", "precision", "use_contaminated_panels"))
-    if spec.get("output") not in OUTPUTS:
-        raise InputError(f"baseline malinois_published: output is {spec.get('output')!r}, expected one of {OUTPUTS}")
-    if "path" not in spec:
+    options = kinds.settings("baselines", "malinois_published", spec)
+    if options.get("output") not in OUTPUTS:
+        raise InputError(f"baseline malinois_published: output is {options.get('output')!r}, expected one of {OUTPUTS}")
+    if "path" not in options:
         raise InputError(f"baseline malinois_published: path is missing, expected a local copy of {URL}")
     if any(
         getattr(construct, key) != getattr(CONSTRUCT, key) for key in ("length", "upstream", "downstream", "layout")
@@ -78,16 +82,18 @@ def train(train, val, construct, spec, seed, directory):
             "baseline malinois_published: reads 600 bp of the Gosai plasmid, centred (flanks gosai_episomal); the "
             f"construct of this dataset has {construct.length} bp, layout {construct.layout}"
         )
-    path = Path(spec["path"])
-    content, sha256 = read_checkpoint(path, spec.get("sha256"))
-    settings = malinois.Settings(outputs=OUTPUTS, output=spec["output"], precision=spec.get("precision", "float32"))
+    path = Path(options["path"])
+    content, sha256 = read_checkpoint(path, options.get("sha256"))
+    settings = malinois.Settings.from_spec(
+        {"outputs": OUTPUTS, "output": options["output"], "precision": options["precision"]}
+    )
     network = Malinois(CONSTRUCT.length, settings)
     load_weights(network, state_dict(unpickle(content, path), path), path)
     torch.save(network.state_dict(), Path(directory) / "weights.pt")
     malinois.write_network(
         directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)",
         clean_chromosomes=CLEAN_CHROMOSOMES, clean_published=CLEAN_DESIGNED,
-        provenance=f"published: {spec.get('url', URL)}, sha256 {sha256}",
+        provenance=f"published: {options.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
     predicted = malinois.load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
     value = pearson(predicted, val["label"])
@@ -97,7 +103,7 @@ def train(train, val, construct, spec, seed, directory):
 load = malinois.load
 
 
-def read_checkpoint(path, expected=None):
+def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str]:
     """(bytes of torch_checkpoint.pt, SHA-256 of the file): from the file itself or from the archive around it.
 
     An archive's member is read into memory, nothing is unpacked to disk. Raises `InputError` when the file is missing,
@@ -120,12 +126,14 @@ def read_checkpoint(path, expected=None):
                 raise InputError(f"{path}: has no file {MEMBER}; it holds: {', '.join(sorted(members)[:5])}")
             if member.size > LARGEST:
                 raise InputError(f"{path}: {MEMBER} has {member.size} bytes, expected at most {LARGEST}")
-            return archive.extractfile(member).read(), sha256
+            file = archive.extractfile(member)
+            assert file is not None  # it is a regular file
+            return file.read(), sha256
     except (tarfile.TarError, EOFError, OSError) as error:
         raise InputError(f"{path}: broken archive ({error})") from None
 
 
-def unpickle(content, path):
+def unpickle(content: bytes, path: str | Path) -> dict[str, Any]:
     """The dictionary of a checkpoint, built by the restricted unpickler. Raises `InputError` for anything else."""
     try:
         with torch.serialization.safe_globals(SAFE):
@@ -141,7 +149,7 @@ def unpickle(content, path):
     return checkpoint
 
 
-def state_dict(checkpoint, path):
+def state_dict(checkpoint: dict[str, Any], path: str | Path) -> dict[str, torch.Tensor]:
     """The float32 state dict of a checkpoint after its settings are compared with the published network.
 
     Raises `InputError` naming the key that is missing or has another value.

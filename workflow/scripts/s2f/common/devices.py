@@ -4,12 +4,13 @@ import json
 import os
 import platform
 import sys
+from typing import Any
 
 from s2f.common.compiled import keep_compiled
 from s2f.common.errors import InputError
 
 
-def keep_to_share(threads, gpus):
+def keep_to_share(threads: int, gpus: int) -> None:
     """Limit this process to `threads` computing threads, to the CPU if it has no GPU of its own (`gpus` 0), and else to
     the GPU memory that it needs where the card may be another's too; let it reuse what other jobs of the study compiled
     (see `compiled`). Call it before JAX or torch is imported.
@@ -38,20 +39,20 @@ def keep_to_share(threads, gpus):
     keep_compiled(threads)
 
 
-def has_own_gpu():
+def has_own_gpu() -> bool:
     """Whether SLURM gave this job whole GPUs, not shards of one nor a share through MPS (`man sbatch`, `man srun`)."""
     given = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS"} & set(os.environ)
     shared = {"SLURM_SHARDS_ON_NODE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"} & set(os.environ)
     return bool(given) and not shared
 
 
-def torch_device():
+def torch_device() -> Any:
     """The GPU where this process may use one, else the CPU: JAX_PLATFORMS=cpu speaks for torch, too."""
     torch = sys.modules["torch"]
     return torch.device("cuda" if os.environ.get("JAX_PLATFORMS") != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def print_report():
+def print_report() -> None:
     """Print `report()` as the first line of a log; at once, as a job that is killed does not empty its buffer.
 
     Raises `InputError` for a job that SLURM gave a GPU which the installed libraries cannot use: it would compute on
@@ -68,13 +69,13 @@ def print_report():
         )
 
 
-def report():
-    """What this process computes with: a dict of device, memory in bytes, versions; fit for JSON.
+def report() -> dict[str, Any]:
+    """What this process computes with: device, memory in bytes, versions; fit for JSON.
 
     Looks only at libraries that are imported already: JAX before torch, else plain CPU. Reads CUDA_VISIBLE_DEVICES, as
     the scheduler set it, and never sets it.
     """
-    out = {
+    out: dict[str, Any] = {
         "python": platform.python_version(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": os.environ.get("NPROC"),
@@ -98,7 +99,7 @@ def report():
     return out
 
 
-def memory_for_data(job_mb):
+def memory_for_data(job_mb: float) -> float:
     """Bytes that tables of a JAX program may take on its device: four fifths of what the device or the job has.
 
     On a GPU that is the memory that JAX may use (`bytes_limit`), on a CPU the `job_mb` MB that the scheduler gave, or
@@ -110,6 +111,6 @@ def memory_for_data(job_mb):
     return 0.8 * device.memory_stats()["bytes_limit"]
 
 
-def machine_memory():
+def machine_memory() -> int:
     """Bytes of the machine's memory."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

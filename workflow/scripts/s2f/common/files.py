@@ -6,13 +6,15 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from s2f.common.errors import InputError
 
 
 @contextlib.contextmanager
-def atomic(path):
+def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it, on any error remove it.
 
     A job that is killed therefore leaves either the whole file or none under the final name. The temporary name is
@@ -31,18 +33,18 @@ def atomic(path):
         temporary.replace(path)
     except BaseException as error:
         remove(temporary)
-        if full(error):
+        if is_disk_full(error):
             raise InputError(f"{path}: the disk of {path.parent} is full; make room and run it again") from error
         raise
 
 
-def full(error):
+def is_disk_full(error: BaseException) -> bool:
     """Whether an exception says that there is no room: by its number, or in words as HDF5 and Orbax do."""
     number = getattr(error, "errno", None)
     return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
-def remove(path):
+def remove(path: str | Path) -> None:
     """Delete a file or a folder with all it holds; nothing happens where there is none."""
     path = Path(path)
     if path.is_dir() and not path.is_symlink():
@@ -51,7 +53,7 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
-def _flush(path):
+def _flush(path: Path) -> None:
     """fsync a file, or every file of a folder, so that a rename never outlives its content in a power cut."""
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     for file in files:
@@ -62,18 +64,18 @@ def _flush(path):
             os.close(descriptor)
 
 
-def write_text(path, text):
+def write_text(path: str | Path, text: str) -> None:
     """Write `text` (UTF-8) atomically."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as stable, readable JSON: sorted keys, so equal values give equal bytes. NaN is refused."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_json(path):
+def read_json(path: str | Path) -> Any:
     """Parse a JSON file; `InputError` names the file and the place where it is broken or that it is missing."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -85,7 +87,7 @@ def read_json(path):
         raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
 
 
-def sha256_file(path):
+def sha256_file(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

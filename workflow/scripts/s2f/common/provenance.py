@@ -9,11 +9,11 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parents[2]
 
 
-def code_fingerprint(program, *modules):
+def code_fingerprint(program: str, *modules: str) -> str:
     """Hash of the behaviour of a program: its syntax tree and those of the s2f modules it imports, transitively.
 
-    Comments, docstrings and layout do not count, so only a change of behaviour changes the value. Modules that a
-    registry loads by name cannot be seen in the imports: the caller names them in `modules`
+    Comments, docstrings, type hints and layout do not count, so only a change of behaviour changes the value. Modules
+    that are loaded by name cannot be seen in the imports: the caller names them in `modules`
     (``code_fingerprint("train_head", "s2f.heads.networks.boda")``). Values of different Python versions cannot be
     compared, as their syntax trees differ. Raises `ModuleNotFoundError` for a program or module that is not there (not
     `FileNotFoundError`, which Snakemake takes in `params` for "not known yet").
@@ -21,7 +21,14 @@ def code_fingerprint(program, *modules):
     for name in (program, *modules):
         if _source(name) is None:
             raise ModuleNotFoundError(f"no program or module {name!r} in {SCRIPTS}")
-    seen = {}
+    trees = behaviour_of(program, *modules)
+    text = "\n".join(f"{name} {trees[name]}" for name in sorted(trees))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def behaviour_of(program: str, *modules: str) -> dict[str, str]:
+    """{module: its syntax tree as text} of all that `code_fingerprint` is the hash of."""
+    seen: dict[str, str] = {}
     waiting = [program, *modules]
     while waiting:
         name = waiting.pop()
@@ -31,18 +38,20 @@ def code_fingerprint(program, *modules):
         status = path.stat()
         seen[name], imports = _parsed(path, name, status.st_mtime_ns, status.st_size)
         waiting += imports
-    text = "\n".join(f"{name} {seen[name]}" for name in sorted(seen))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return seen
 
 
 @functools.cache
-def _parsed(path, name, *state):
+def _parsed(path: Path, name: str, *state: int) -> tuple[str, list[str]]:
     """Syntax tree of a module as text, and the modules it imports: once per `state` of the file, as jobs share most."""
-    tree = _without_docstrings(ast.parse(path.read_text(encoding="utf-8")))
-    return ast.dump(tree), _imports(tree, name, path.name == "__init__.py")
+    is_package = path.name == "__init__.py"
+    tree = _without_hints(_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+    if not is_package:  # a package may import names for others
+        tree = _without_unused_imports(tree)
+    return ast.dump(tree), _imports(tree, name, is_package)
 
 
-def _source(name):
+def _source(name: str) -> Path | None:
     base = SCRIPTS.joinpath(*name.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
@@ -50,7 +59,7 @@ def _source(name):
     return None
 
 
-def _without_docstrings(tree):
+def _without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
             first = node.body[0]
@@ -63,7 +72,41 @@ def _without_docstrings(tree):
     return tree
 
 
-def _imports(tree, name, is_package):
+def _without_hints(tree: ast.Module) -> ast.Module:
+    """Of annotations only that they are there: a dataclass has a field for each."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.returns = None
+        elif isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+    return tree
+
+
+def _without_unused_imports(tree: ast.Module) -> ast.Module:
+    """Without the imports whose names were in hints only."""
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            statements = getattr(node, field, None)
+            if isinstance(statements, list):
+                kept = [_narrowed(statement, used) for statement in statements]
+                setattr(node, field, [statement for statement in kept if statement is not None])
+    return tree
+
+
+def _narrowed(statement: ast.stmt, used: set[str]) -> ast.stmt | None:
+    """A statement, an import without names that are not used; None where nothing is left of it."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        statement.names = [
+            alias for alias in statement.names if (alias.asname or alias.name).split(".")[0] in {*used, "*"}
+        ]
+        return statement if statement.names else None
+    return statement
+
+
+def _imports(tree: ast.Module, name: str, is_package: bool) -> list[str]:
     """Names of all modules that could be meant by the import statements of `tree`, wherever they stand in it."""
     found = []
     for node in ast.walk(tree):
@@ -77,7 +120,7 @@ def _imports(tree, name, is_package):
     return [".".join(full.split(".")[: depth + 1]) for full in found for depth in range(full.count(".") + 1)]
 
 
-def derived_seed(*names):
+def derived_seed(*names: object) -> int:
     """A seed in [0, 2**32) from names and numbers: the same on every machine and Python, unlike `hash`.
 
     ``derived_seed(study_seed, "head", dataset, split, model, seed)`` gives each job and purpose its own stream.
@@ -86,6 +129,6 @@ def derived_seed(*names):
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
 
 
-def versions(*packages):
+def versions(*packages: str) -> dict[str, str]:
     """Installed version of each package, for the records that are stored with results."""
     return {name: importlib.metadata.version(name) for name in packages}

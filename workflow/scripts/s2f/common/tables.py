@@ -1,5 +1,10 @@
 """Tables of text: written whole, read with checks."""
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
@@ -8,14 +13,14 @@ from s2f.common.files import atomic
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
 
 
-def write_table(path, table):
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
     """Write a data frame as TSV, atomically; floats keep their shortest exact form, missing values are empty."""
     with atomic(path) as temporary:
         if not _write_plain(temporary, table):
             table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
 
 
-def _write_plain(path, table):
+def _write_plain(path: Path, table: pd.DataFrame) -> bool:
     """Write a table of text and whole numbers that needs no quotes: the bytes of pandas in a tenth of its time.
 
     False, and nothing worth keeping at `path`, for any other table.
@@ -34,7 +39,7 @@ def _write_plain(path, table):
         return False
 
 
-def read_table(path, columns=(), text=(), separator="\t"):
+def read_table(path: str | Path, columns: Iterable[str] = (), text: str = "", separator: str = "\t") -> pd.DataFrame:
     """Read a delimited text file with header into a data frame of strings.
 
     Every cell comes back as the text it is (empty where missing), so `7`, `007` and `X` of a chromosome column
@@ -44,22 +49,21 @@ def read_table(path, columns=(), text=(), separator="\t"):
     file or a column is missing, a column name occurs twice, a line is blank (at the end of the file it is ignored) or
     has another number of cells than the header.
     """
-    # here, because the Snakefile needs this module and must load without them. Not pandas.read_csv: it fills short
+    # here, because the Snakefile needs this module and must load without it. Not pandas.read_csv: it fills short
     # lines, takes the first column of a file with longer lines for an index and skips blank lines, without a word
-    import numpy as np
     import pyarrow
     from pyarrow import csv
 
-    odd = []
+    odd: list[str] = []
 
-    def on_odd_line(line):
+    def on_odd_line(line: Any) -> str:
         """Keep what is wrong with the first line of another length than the header, and stop there."""
         odd.append(
             f"line {line.number}: {line.actual_columns} cell(s), expected {line.expected_columns} as in the header"
         )
         return "error"
 
-    def read(handler, threads):
+    def read(handler: Callable[[Any], str] | None, threads: bool) -> tuple[list[str], Any]:
         options = {
             "read_options": csv.ReadOptions(use_threads=threads),
             "parse_options": csv.ParseOptions(
@@ -93,14 +97,12 @@ def read_table(path, columns=(), text=(), separator="\t"):
     return table[:end]
 
 
-def numbers(table, column, path):
+def numbers(table: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
     """Convert a text column of `read_table` to float64; cells of `MISSING` become NaN.
 
     Raises `InputError` naming file, line (row label + 2: the header is line 1) and cell when a cell is neither a
     number nor missing, or is infinite.
     """
-    import numpy as np
-    import pandas as pd
     import pyarrow
     from pyarrow import compute
 
@@ -119,17 +121,19 @@ def numbers(table, column, path):
     values = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce")
     bad = (values.isna() & ~cells.isin(MISSING)) | values.isin([float("inf"), float("-inf")])
     if bad.any():
-        place = int(bad.to_numpy().argmax())
-        raise InputError(f"{path}: line {cells.index[place] + 2}: {column} is {cells.iloc[place]!r}, expected a number")
+        position = int(bad.to_numpy().argmax())
+        raise InputError(
+            f"{path}: line {cells.index[position] + 2}: {column} is {cells.iloc[position]!r}, expected a number"
+        )
     return values.astype("float64")
 
 
-def mapped(column, function):
+def mapped(column: pd.Series, function: Callable[[str], str]) -> pd.Series:
     """A text column with `function` applied to each of its texts, once to those that recur."""
     codes, texts = pd.factorize(column, use_na_sentinel=False)
     return pd.Series(pd.array([function(text) for text in texts.tolist()], "str").take(codes), index=column.index)
 
 
-def rows_where(table, mask):
+def rows_where(table: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
     """The rows of `table` at which `mask`, bool (N,), is true: `table[mask]` in a third of its time."""
     return pd.DataFrame({name: column[mask] for name, column in table.items()})

@@ -7,9 +7,11 @@ values of a cache into zeros without a word (ALBench-S2F), and a model's validat
 import json
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -22,6 +24,7 @@ from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_byt
 from s2f.embeddings.writer import Partial, check_space
 from s2f.rows.canonical import sequences_sha256
 from s2f.sequences import dna
+from s2f.sequences.constructs import Construct
 
 CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; `build_strands` says how many are in memory
 
@@ -33,29 +36,48 @@ VALUE_SHARE = 1e-3  # ... that this share of the non-zero values of a chunk may 
 
 
 class RefusedError(Exception):
-    """An embedding must not be stored: its place in the chunk, and why."""
+    """An embedding must not be stored: its index in the chunk, and why."""
 
-    def __init__(self, place, why):
+    def __init__(self, index: int, why: str) -> None:
         super().__init__(why)
-        self.place = place
+        self.index = index
 
 
-def build(path, rows, encoder, encoder_name, construct, shift=0, strand="forward", dtype="bfloat16", chunk_rows=None):
+def build(
+    path: str | Path,
+    rows: Any,
+    encoder: encoders.Encoder,
+    encoder_name: str,
+    construct: Construct,
+    shift: int = 0,
+    strand: str = "forward",
+    dtype: str = "bfloat16",
+    chunk_rows: int | None = None,
+) -> dict[str, Any]:
     """`build_strands` for one strand; returns the manifest."""
     return build_strands({strand: path}, rows, encoder, encoder_name, construct, shift, dtype, chunk_rows)[strand]
 
 
-def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype="bfloat16", chunk_rows=None):
+def build_strands(
+    paths: Mapping[str, str | Path],
+    rows: Any,
+    encoder: encoders.Encoder,
+    encoder_name: str,
+    construct: Construct,
+    shift: int = 0,
+    dtype: str = "bfloat16",
+    chunk_rows: int | None = None,
+) -> dict[str, dict[str, Any]]:
     """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
-    {strand: manifest} (dicts, for `files.write_json`). A cache has the same bytes whether made alone or with the other.
+    {strand: manifest}, for `files.write_json`. A cache has the same bytes whether made alone or with the other.
 
     Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
-    `row_id` and `sequence`; `encoder` with the attributes of `encoders.Encoder`; `encoder_name` its name in the study;
-    `construct` a `Construct`; `shift` in bp; `dtype` of `cache.DTYPES`; `chunk_rows` embeddings per chunk (default:
-    at most 64 MiB and a fiftieth of all, in whole batches). The encoder sees each unique insert once per strand. A
-    build that was killed continues where it stopped. Raises `InputError` for inserts that do not fit the construct, a
-    disk that is too small, a dtype that loses too much, an embedding that is all zero or not finite, and while another
-    process writes the same file; `ValueError` when the encoder gives another shape or dtype than it promises.
+    `row_id` and `sequence`; `encoder_name` its name in the study; `shift` in bp; `dtype` of `cache.DTYPES`;
+    `chunk_rows` embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole batches). The encoder
+    sees each unique insert once per strand. A build that was killed continues where it stopped. Raises `InputError` for
+    inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an embedding that is
+    all zero or not finite, and while another process writes the same file; `ValueError` when the encoder gives another
+    shape or dtype than it promises.
 
     Windows of the next chunk are assembled, and those of the last one checked and written, while the encoder works. On
     the host this holds, per strand, four chunks in the encoder's dtype (two in `encoders.stream`, one on its way, one
@@ -103,12 +125,12 @@ def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype=
         }
         check_space(partials.values())
 
-        def windows(chunk):
+        def windows(chunk: int) -> tuple[np.ndarray, np.ndarray]:
             """Codes of one chunk and their template: the work of a background thread."""
             part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
             return construct.assemble(part, shift), _template(part, construct, shift)
 
-        def store(strand, chunk, values):
+        def store(strand: str, chunk: int, values: np.ndarray) -> int:
             """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
             values = np.asarray(values)
             count = min(unique - chunk * chunk_rows, chunk_rows)
@@ -122,12 +144,12 @@ def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype=
             except RefusedError as refused:
                 for partial in partials.values():
                     partial.discard()  # the same encoder would be refused again
-                row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.place).argmax()].decode()
+                row = row_ids[(row_to_embedding == chunk * chunk_rows + refused.index).argmax()].decode()
                 raise InputError(f"{paths[strand]}: row {row!r}: {refused}") from None
             partials[strand].write(chunk, stored.view(f"u{stored.itemsize}"), errors)
             return count
 
-        lacking = {}  # a kill may have left a chunk of one strand only
+        lacking: dict[tuple[str, ...], list[int]] = {}  # a kill may have left a chunk of one strand only
         for chunk in range(-(-unique // chunk_rows)):
             strands = tuple(strand for strand, partial in partials.items() if chunk not in partial.done)
             lacking.setdefault(strands, []).append(chunk)
@@ -138,7 +160,7 @@ def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype=
         with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(len(paths)) as writing:
             for strands, chunks in lacking.items():
                 encoded = encoders.stream(encoder, _ahead(assembling, windows, chunks), strands)
-                pending = []
+                pending: list[Future[int]] = []
                 for chunk, values in zip(chunks, encoded, strict=True):
                     progress.update(sum(written.result() for written in pending))
                     pending = [writing.submit(store, strand, chunk, values.pop(0)) for strand in strands]
@@ -150,7 +172,7 @@ def build_strands(paths, rows, encoder, encoder_name, construct, shift=0, dtype=
         return manifests
 
 
-def _ahead(executor, function, items):
+def _ahead(executor: Executor, function: Callable, items: Iterable) -> Iterator:
     """Yield `function(item)` for each item, the next one being worked on by the executor meanwhile."""
     following = None
     for item in items:
@@ -161,45 +183,45 @@ def _ahead(executor, function, items):
         yield following.result()
 
 
-def _template(inserts, construct, shift):
+def _template(inserts: Sequence[str], construct: Construct, shift: int) -> np.ndarray:
     """What the windows of `inserts` have in common, uint8 (L,): the flanks where all are of one length, else N."""
     lengths = sorted({len(insert) for insert in inserts})
     windows = construct.assemble(["N" * length for length in lengths], shift)
     return np.where((windows == windows[0]).all(axis=0), windows[0], dna.N_CODE).astype(np.uint8)
 
 
-def _check_fit(path, rows, construct, shift):
-    for length, place in zip(*np.unique(rows["sequence"].str.len(), return_index=True), strict=True):
+def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) -> None:
+    for length, index in zip(*np.unique(rows["sequence"].str.len(), return_index=True), strict=True):
         try:
             construct.flank_lengths(int(length), shift)
         except InputError as error:
-            raise InputError(f"{path}: row {rows['row_id'].iloc[place]!r}: {error}") from None
+            raise InputError(f"{path}: row {rows['row_id'].iloc[index]!r}: {error}") from None
 
 
-def _index(rows):
-    """Unique inserts (list), sorted row ids (bytes), and per id the place of its insert (int32).
+def _index(rows: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Unique inserts, sorted row ids (bytes), and per id the index of its insert (int32).
 
     Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, so that all their
     windows have the same flanks.
     """
-    inserts, place = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
+    inserts, insert_of_row = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
     by_length = np.argsort([len(insert) for insert in inserts], kind="stable")
     rank = np.empty(len(inserts), np.int32)
     rank[by_length] = np.arange(len(inserts))
     row_ids = id_bytes(rows["row_id"])
     order = np.argsort(row_ids)
-    return inserts[by_length].tolist(), row_ids[order], rank[place[order]]
+    return inserts[by_length].tolist(), row_ids[order], rank[insert_of_row[order]]
 
 
-def convert(values, dtype):
+def convert(values: np.ndarray, dtype: str) -> tuple[np.ndarray, list[float]]:
     """`values` (n, T, D) in the stored dtype, and [worst token error, share of bad values] of the round trip.
 
     Raises `RefusedError` for an all-zero or non-finite embedding, for overflow, and beyond TOKEN_ERROR and VALUE_SHARE.
     """
     values = np.ascontiguousarray(values)
-    found = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")
-    if found:
-        raise RefusedError(found[0], f"the encoder's embedding is {found[1]}; its weights or its code are wrong")
+    faulty = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")
+    if faulty:
+        raise RefusedError(faulty[0], f"the encoder's embedding is {faulty[1]}; its weights or its code are wrong")
     with np.errstate(over="ignore"):  # measured below
         stored = values.astype(DTYPES[dtype], copy=False)
     if stored.dtype == values.dtype or dtype == "float32":
@@ -207,12 +229,12 @@ def convert(values, dtype):
     return stored, _loss(values.astype(np.float32, copy=False), stored.astype(np.float32), dtype)
 
 
-def _loss(values, back, dtype):
+def _loss(values: np.ndarray, back: np.ndarray, dtype: str) -> list[float]:
     size, choose = np.abs(values), "choose bfloat16 or float32"
     overflow = ~np.isfinite(back)
     if overflow.any():
-        place = int(overflow.any(axis=(1, 2)).argmax())
-        raise RefusedError(place, f"value {size[place].max():.3g} overflows {dtype}; {choose}")
+        index = int(overflow.any(axis=(1, 2)).argmax())
+        raise RefusedError(index, f"value {size[index].max():.3g} overflows {dtype}; {choose}")
     error = np.abs(back - values)
     norm, lost = (np.sqrt(np.einsum("ntd,ntd->nt", x, x, dtype=np.float64)) for x in (size, error))
     token = np.divide(lost, norm, out=np.zeros_like(lost), where=norm > 0)
@@ -220,10 +242,10 @@ def _loss(values, back, dtype):
     nonzero = np.count_nonzero(size)
     share = np.count_nonzero(bad) / nonzero
     if token.max() > TOKEN_ERROR or share > VALUE_SHARE:
-        place = int((token.max(axis=1) if token.max() > TOKEN_ERROR else bad.sum(axis=(1, 2))).argmax())
+        index = int((token.max(axis=1) if token.max() > TOKEN_ERROR else bad.sum(axis=(1, 2))).argmax())
         zeros = np.count_nonzero((back == 0) & (size > 0)) / nonzero
         raise RefusedError(
-            place,
+            index,
             f"as {dtype}, {share:.2%} of the values of its chunk are off by more than {VALUE_ERROR:.2%} (allowed: "
             f"{VALUE_SHARE:.1%} of them), {zeros:.2%} become zero, and the worst token is off by {token.max():.2%} "
             f"(allowed: {TOKEN_ERROR:.2%}); {choose}",
@@ -234,16 +256,16 @@ def _loss(values, back, dtype):
 class _Progress:
     """A bar on a terminal; in a log file one line per tenth, with the rate."""
 
-    def __init__(self, total, done):
+    def __init__(self, total: int, done: int) -> None:
         self.bar = tqdm(total=total, initial=done, unit=" windows", unit_scale=True, disable=None, file=sys.stderr)
         self.total, self.done, self.first, self.begin = total, done, done, time.monotonic()
 
-    def update(self, count):
+    def update(self, count: int) -> None:
         before, self.done = self.done, self.done + count
         self.bar.update(count)
         if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
             rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
             print(f"{self.done:,} of {self.total:,} windows, {rate:,.0f} per second", file=sys.stderr, flush=True)
 
-    def close(self):
+    def close(self) -> None:
         self.bar.close()

@@ -12,9 +12,11 @@ whose modification time says nothing of its content. `s2f.embeddings.build` make
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import h5py
 import ml_dtypes
@@ -42,43 +44,43 @@ class Cache:
     """
 
     path: Path
-    manifest: dict
+    manifest: dict[str, Any]
     row_ids: np.ndarray
     row_to_embedding: np.ndarray
-    embedding: np.ndarray | None
+    embedding: np.ndarray
 
-    def indices(self, row_ids):
+    def indices(self, row_ids: Iterable[object]) -> np.ndarray:
         """Where the embeddings of rows are: int32 (n,) into axis 0 of `embedding`, in the order of `row_ids`.
 
         Rows are joined by id, never by position. Raises `InputError` naming the first id that the file lacks.
         """
         wanted = id_bytes(row_ids)
-        places = np.minimum(np.searchsorted(self.row_ids, wanted), len(self.row_ids) - 1)
-        missing = self.row_ids[places] != wanted
+        positions = np.minimum(np.searchsorted(self.row_ids, wanted), len(self.row_ids) - 1)
+        missing = self.row_ids[positions] != wanted
         if missing.any():
             raise InputError(
                 f"{self.path}: row_id {wanted[missing.argmax()].decode()!r} is not among its {len(self.row_ids):,} "
                 f"rows ({missing.sum():,} of {len(wanted):,} are missing); made from other rows: {AGAIN}"
             )
-        return self.row_to_embedding[places]
+        return self.row_to_embedding[positions]
 
-    def row_of(self, embedding):
-        """A row_id whose embedding is at this place, for messages."""
+    def row_of(self, embedding: int) -> str:
+        """A row_id whose embedding has this index, for messages."""
         return self.row_ids[(self.row_to_embedding == embedding).argmax()].decode()
 
-    def close(self):
+    def close(self) -> None:
         """Let go of the map of the file."""
-        self.embedding = None
+        self.embedding = None  # type: ignore[assignment]  # a closed cache is not used again
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
-def open_cache(path, expect=None, verify="fast"):
-    """Open a cache after checking it; returns a `Cache`.
+def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify: str = "fast") -> Cache:
+    """Open a cache after checking it.
 
     `expect`: values of manifest keys that must hold, such as `encoder_fingerprint`, `construct` (the dict of
     `Construct.spec`), `shift`, `strand`, `sequences_sha256`; a whole manifest is welcome. `verify`: "fast" checks
@@ -107,7 +109,7 @@ def open_cache(path, expect=None, verify="fast"):
     return cache
 
 
-def check(path):
+def check(path: str | Path) -> dict[str, Any]:
     """Verify a cache in full and compare it with its manifest; returns the latter. Raises as `open_cache`."""
     beside = Path(path).with_suffix(".json")
     manifest = read_json(beside)
@@ -118,8 +120,8 @@ def check(path):
     return manifest
 
 
-def _read(path):
-    """Manifest, row ids, row_to_embedding, chunk checksums, place of the embeddings; `InputError` when broken."""
+def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, int]:
+    """Manifest, row ids, row_to_embedding, chunk checksums, offset of the embeddings; `InputError` when broken."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; it is made by the rule embed")
     try:
@@ -140,21 +142,21 @@ def _read(path):
         raise InputError(f"{path}: the file is truncated or not a cache ({error}); {AGAIN}") from None
 
 
-def _verify_chunks(cache, bits, checksums):
+def _verify_chunks(cache: Cache, bits: np.ndarray, checksums: np.ndarray) -> None:
     size = cache.manifest["chunk_rows"]
 
-    def verify(chunk):
+    def verify(chunk: int) -> None:
         part = bits[chunk * size : (chunk + 1) * size]
-        if hashlib.sha256(part).digest() != checksums[chunk].tobytes():
+        if hashlib.sha256(part.data).digest() != checksums[chunk].tobytes():
             last = chunk * size + len(part) - 1
             raise InputError(
                 f"{cache.path}: chunk {chunk} (embeddings {chunk * size} to {last}) does not have its checksum, the "
                 f"file is damaged; {AGAIN}"
             )
-        found = fault(part, cache.manifest["dtype"])
-        if found:
-            row = cache.row_of(chunk * size + found[0])
-            raise InputError(f"{cache.path}: row {row!r}: the embedding is {found[1]}; {AGAIN}")
+        faulty = fault(part, cache.manifest["dtype"])
+        if faulty:
+            row = cache.row_of(chunk * size + faulty[0])
+            raise InputError(f"{cache.path}: row {row!r}: the embedding is {faulty[1]}; {AGAIN}")
 
     # hashing and numpy let go of the interpreter lock; one thread does about 1 GB/s
     with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as pool:
@@ -165,48 +167,48 @@ def _verify_chunks(cache, bits, checksums):
 # what writer and reader must agree on
 
 
-def embedding_shape(settings):
+def embedding_shape(settings: Mapping[str, Any]) -> tuple[int, int, int]:
     """(U, T, D)."""
     return settings["unique"], settings["tokens"], settings["channels"]
 
 
-def map_bits(path, offset, settings):
+def map_bits(path: Path, offset: int, settings: Mapping[str, Any]) -> np.ndarray:
     """The embeddings of a file as a read-only map of unsigned integers (U, T, D)."""
     return np.memmap(path, f"<u{DTYPES[settings['dtype']].itemsize}", "r", offset, embedding_shape(settings))
 
 
-def fault(bits, dtype):
-    """(place, what) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass, 5 GB/s."""
+def fault(bits: np.ndarray, dtype: str) -> tuple[int, str] | None:
+    """(index, what) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass, 5 GB/s."""
     largest = (bits.reshape(len(bits), -1) << 1).max(axis=1)
     bad = (largest == 0) | (largest >= INFINITY[dtype])
     if not bad.any():
         return None
-    place = int(bad.argmax())
-    return place, "all zero" if largest[place] == 0 else "not finite"
+    index = int(bad.argmax())
+    return index, "all zero" if largest[index] == 0 else "not finite"
 
 
-def id_bytes(row_ids):
+def id_bytes(row_ids: Iterable[object]) -> np.ndarray:
     """Row ids as a fixed-width bytes array (n,), UTF-8."""
     return np.array([str(row).encode() for row in row_ids], dtype=np.bytes_)
 
 
-def index_sha256(row_ids, row_to_embedding):
+def index_sha256(row_ids: np.ndarray, row_to_embedding: np.ndarray) -> str:
     """Hash of the row index."""
     return hashlib.sha256(row_ids.tobytes() + np.asarray(row_to_embedding, "<i4").tobytes()).hexdigest()
 
 
-def content_sha256(manifest, checksums):
+def content_sha256(manifest: Mapping[str, Any], checksums: np.ndarray) -> str:
     """Hash of all settings and, through the checksums uint8 (chunks, 32), of every byte of the embeddings."""
     settings = {key: value for key, value in manifest.items() if key != "content_sha256"}
     return hashlib.sha256(as_json(settings).encode() + checksums.tobytes()).hexdigest()
 
 
-def as_json(value):
+def as_json(value: Any) -> str:
     """One line of JSON, equal for equal values."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
-def to_attribute(value):
+def to_attribute(value: Any) -> int | float | np.ndarray:
     """Value of a manifest key as HDF5 attribute: text of fixed length, because HDF5 puts other text anywhere."""
     if isinstance(value, (int, float)):
         return value
@@ -214,7 +216,7 @@ def to_attribute(value):
     return np.array(raw, h5py.string_dtype("utf-8", max(1, len(raw))))
 
 
-def from_attribute(key, value):
+def from_attribute(key: str, value: Any) -> Any:
     """Inverse of `to_attribute`."""
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
@@ -222,6 +224,6 @@ def from_attribute(key, value):
     return json.loads(text) if key in ("construct", "backend") else text
 
 
-def _short(value):
+def _short(value: Any) -> str:
     text = as_json(value)
     return text if len(text) <= 200 else f"{text[:200]}..."

@@ -1,6 +1,6 @@
 """The unfinished embedding cache: written past HDF5, locked, journaled, so that a kill costs one chunk at most.
 
-``.{name}.partial`` is an HDF5 file whose embeddings have their place but no content yet; chunks are written there by
+``.{name}.partial`` is an HDF5 file whose embeddings have their space but no content yet; chunks are written there by
 position. ``.{name}.journal`` holds one line of JSON per chunk that is done, with its checksum, under a header line that
 says of what. A later run with an equal header checks the named chunks and goes on; any other starts anew.
 """
@@ -14,7 +14,9 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -45,7 +47,14 @@ class Partial:
     Entering raises `InputError` when another process holds the lock.
     """
 
-    def __init__(self, path, settings, code, row_ids, row_to_embedding):
+    def __init__(
+        self,
+        path: str | Path,
+        settings: dict[str, Any],
+        code: str,
+        row_ids: np.ndarray,
+        row_to_embedding: np.ndarray,
+    ) -> None:
         self.path = Path(path)
         self.file = self.path.with_name(f".{self.path.name}.partial")
         self.journal = self.path.with_name(f".{self.path.name}.journal")
@@ -54,40 +63,41 @@ class Partial:
         self.chunk_bytes = settings["chunk_rows"] * math.prod(embedding_shape(settings)[1:])
         self.chunk_bytes *= DTYPES[settings["dtype"]].itemsize
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             self.log = _lock(self.journal)
             stack.callback(os.close, self.log)
             with _disk_errors(self.path):
-                self.done = self._continue()
-                if self.done is None:
+                done = self._continue()
+                if done is None:
                     self._start()
+                self.done = done or {}
             self.target = os.open(self.file, os.O_RDWR)
             stack.callback(os.close, self.target)
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def write(self, chunk, bits, errors):
+    def write(self, chunk: int, bits: np.ndarray, errors: list[float]) -> None:
         """Write the bits (n, T, D) of one chunk and note it down; `errors` are its two round-trip errors."""
-        view, place = memoryview(bits.reshape(-1)).cast("B"), self.offset + chunk * self.chunk_bytes
-        record = {"chunk": chunk, "sha256": hashlib.sha256(view).hexdigest(), "errors": errors}
+        unwritten, position = bits.reshape(-1).data.cast("B"), self.offset + chunk * self.chunk_bytes
+        record = {"chunk": chunk, "sha256": hashlib.sha256(unwritten).hexdigest(), "errors": errors}
         with _disk_errors(self.path):
-            while view:  # one call writes 2 GB at most
-                written = os.pwrite(self.target, view, place)
-                view, place = view[written:], place + written
+            while unwritten:  # one call writes 2 GB at most
+                written = os.pwrite(self.target, unwritten, position)
+                unwritten, position = unwritten[written:], position + written
             self._note(record)
         self.done[chunk] = record
 
-    def discard(self):
+    def discard(self) -> None:
         """Remove what has been written: it is of no use to a later run."""
         remove(self.file)
         self.journal.unlink(missing_ok=True)
 
-    def seal(self):
+    def seal(self) -> dict[str, Any]:
         """Write checksums and the complete flag, and read everything back; returns the manifest."""
         records = [self.done[chunk] for chunk in range(len(self.done))]
         checksums = np.array([list(bytes.fromhex(record["sha256"])) for record in records], np.uint8)
@@ -104,17 +114,17 @@ class Partial:
         open_cache(self.file, manifest, verify="full").close()
         return manifest
 
-    def publish(self):
+    def publish(self) -> None:
         """Give the sealed file its name."""
         self.file.replace(self.path)
         self.journal.unlink()
 
-    def lacks(self):
+    def lacks(self) -> int:
         """Bytes that are still to be written."""
         needed = math.prod(embedding_shape(self.settings)) * DTYPES[self.settings["dtype"]].itemsize + SPARE
         return needed + sum(part.nbytes for part in self.index) - self.file.stat().st_blocks * 512
 
-    def _continue(self):
+    def _continue(self) -> dict[int, dict[str, Any]] | None:
         """Records of the chunks of an earlier run that are whole; None when it was another run or left no file."""
         records, length = _read_journal(self.log)
         if not records or records[0] != self.header:
@@ -129,20 +139,19 @@ class Partial:
         size, done = self.settings["chunk_rows"], {}
         for record in records[1:]:
             part = bits[record["chunk"] * size :][:size]
-            if hashlib.sha256(part).hexdigest() == record["sha256"]:
+            if hashlib.sha256(part.data).hexdigest() == record["sha256"]:
                 done[record["chunk"]] = record
         print(f"{self.file}: continuing, {len(done)} chunks are done", file=sys.stderr, flush=True)
         return done
 
-    def _start(self):
+    def _start(self) -> None:
         remove(self.file)
         os.ftruncate(self.log, 0)
         self._create()
         self._locate()
         self._note(self.header)
-        self.done = {}
 
-    def _create(self):
+    def _create(self) -> None:
         """An HDF5 file with all but the embeddings, whose space is laid out, and with room for what comes last."""
         shape, dtype = embedding_shape(self.settings), DTYPES[self.settings["dtype"]]
         late = dict(zip(LATE, (0.0, 0.0, "0" * 64), strict=True))
@@ -160,16 +169,16 @@ class Partial:
             kind = h5py.h5t.py_create(np.dtype("<u2" if self.settings["dtype"] == "bfloat16" else dtype))
             h5py.h5d.create(file.id, b"embedding", kind, h5py.h5s.create_simple(shape), layout)
 
-    def _locate(self):
+    def _locate(self) -> None:
         with h5py.File(self.file, "r", locking=LOCKING) as file:
             self.offset = file["embedding"].id.get_offset()
 
-    def _note(self, record):
+    def _note(self, record: Mapping[str, Any]) -> None:
         os.write(self.log, as_json(record).encode() + b"\n")
         os.fsync(self.log)
 
 
-def check_space(partials):
+def check_space(partials: Collection[Partial]) -> None:
     """Raise `InputError` when the disk has no room for what `partials`, of one folder, lack together; those in which
     nothing is done yet are removed."""
     folder = next(iter(partials)).path.parent
@@ -184,7 +193,7 @@ def check_space(partials):
         )
 
 
-def _read_journal(log):
+def _read_journal(log: int) -> tuple[list[dict[str, Any]], int]:
     """The lines of a journal, parsed, up to one that a kill or a power cut broke; and their length in bytes."""
     records, length = [], 0
     with open(log, "rb", closefd=False) as stream:
@@ -200,7 +209,7 @@ def _read_journal(log):
     return records, length
 
 
-def _lock(journal):
+def _lock(journal: Path) -> int:
     """Open the journal (a file descriptor) under a lock that ends with the process; `InputError` if it is taken."""
     while True:
         log = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -221,7 +230,7 @@ def _lock(journal):
 
 
 @contextlib.contextmanager
-def _disk_errors(path):
+def _disk_errors(path: Path) -> Iterator[None]:
     """Turn a full disk or an exceeded quota during the work into an `InputError` that says how to go on."""
     try:
         yield

@@ -1,5 +1,8 @@
 """Comparison over the datasets of a series: means, and a test in which each dataset counts once."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +10,7 @@ from s2f.common.errors import InputError
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.evaluation.metrics import LOWER_IS_BETTER
 
-COLUMNS = (
+ACROSS_COLUMNS = (
     "series", "split", "panel", "metric", "model", "datasets", "value", "sd", "delta_vs_baseline", "better", "p_value",
     "of_datasets", "note",
 )  # fmt: skip
@@ -23,44 +26,44 @@ HEAD = (
 )
 
 
-def across(table, series):
-    """Frame of `COLUMNS`, a line per series, split, panel, metric and model.
+def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
+    """Frame of `ACROSS_COLUMNS`, a line per series, split, panel, metric and model.
 
     `table` is that of `comparison.read_compare`; `series` {name: {datasets, splits, baseline}}. A model that has no
     value in one of the datasets is not compared, and the note says where. Differences are paired by dataset; prevalence
     has none. Raises `InputError` for a dataset that the table lacks.
     """
     lines = []
-    for name, spec in series.items():
-        own = table[table["dataset"].isin(spec["datasets"]) & table["split"].isin(spec["splits"])]
-        absent = sorted(set(spec["datasets"]) - set(own["dataset"]))
+    for name, options in series.items():
+        of_series = table[table["dataset"].isin(options["datasets"]) & table["split"].isin(options["splits"])]
+        absent = sorted(set(options["datasets"]) - set(of_series["dataset"]))
         if absent:
             raise InputError(f"series {name!r}: dataset {absent[0]!r} has no line in the comparison; compare again")
-        for (split, panel, metric), cells in own.groupby(["split", "panel", "metric"], sort=False):
-            values = cells.pivot(index="model", columns="dataset", values="value").reindex(columns=spec["datasets"])
-            baseline = values.loc[spec["baseline"]] if spec["baseline"] in values.index else None
+        for (split, panel, metric), cells in of_series.groupby(["split", "panel", "metric"], sort=False):
+            values = cells.pivot(index="model", columns="dataset", values="value").reindex(columns=options["datasets"])
+            baseline = values.loc[options["baseline"]] if options["baseline"] in values.index else None
             for model in dict.fromkeys(cells["model"]):
                 line = {"series": name, "split": split, "panel": panel, "metric": metric, "model": model}
-                line["of_datasets"] = ", ".join(spec["datasets"])
-                line |= _line(values.loc[model], baseline, metric, model == spec["baseline"])
-                said = cells.loc[cells["model"] == model, "provenance"].astype(str)
-                line["note"] = "; ".join(filter(None, [line["note"], *_marks(said)]))
+                line["of_datasets"] = ", ".join(options["datasets"])
+                line |= _line(values.loc[model], baseline, metric, model == options["baseline"])
+                provenance = cells.loc[cells["model"] == model, "provenance"].astype(str)
+                line["note"] = "; ".join(filter(None, [line["note"], *_marks(provenance)]))
                 lines.append(line)
-    table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
+    table = pd.DataFrame(lines).reindex(columns=list(ACROSS_COLUMNS))
     numeric = ("value", "sd", "delta_vs_baseline", "p_value")
     return table.astype(dict.fromkeys(numeric, "float64") | {"datasets": "Int64", "better": "Int64"})
 
 
-def _marks(provenance):
+def _marks(provenance: pd.Series) -> list[str]:
     """What the provenance of a model (D texts) says that a reader of means must know."""
     marks = {"transductive": "transductive", "random weights": RANDOM_WEIGHTS}
     return [mark for mark, pattern in marks.items() if provenance.str.contains(pattern).any()]
 
 
-def _line(values, baseline, metric, is_baseline):
+def _line(values: pd.Series, baseline: pd.Series | None, metric: str, is_baseline: bool) -> dict[str, Any]:
     """Columns of one model from its values by dataset (D,) and those of the baseline (None: none is configured)."""
     lacking = list(values.index[values.isna()])
-    line = {"datasets": len(values) - len(lacking)}
+    line: dict[str, Any] = {"datasets": len(values) - len(lacking)}
     if lacking:
         return line | {"note": f"not compared: no value in {', '.join(lacking)}"}
     line |= {"value": values.mean(), "sd": values.std(ddof=1)}
@@ -69,8 +72,8 @@ def _line(values, baseline, metric, is_baseline):
     if baseline is None or metric == "prevalence":
         return line | {"note": ""}
     if baseline.isna().any():
-        lacking = ", ".join(baseline.index[baseline.isna()])
-        return line | {"note": f"no difference: the baseline has no value in {lacking}"}
+        lacking = baseline.index[baseline.isna()]
+        return line | {"note": f"no difference: the baseline has no value in {', '.join(lacking)}"}
     differences = (values - baseline).to_numpy()
     sign = -1 if metric.startswith(LOWER_IS_BETTER) else 1
     line |= {"delta_vs_baseline": differences.mean(), "better": int((sign * differences > 0).sum())}
@@ -78,7 +81,7 @@ def _line(values, baseline, metric, is_baseline):
     return line | {"p_value": p, "note": note}
 
 
-def signed_rank(differences):
+def signed_rank(differences: np.ndarray) -> tuple[float, str]:
     """Two-sided p value of the Wilcoxon signed-rank test of (D,) paired differences, and a note on what it can say.
 
     Differences of zero are left out, as Wilcoxon did. The null distribution is exact, over all 2^n signs of the n other
@@ -97,18 +100,18 @@ def signed_rank(differences):
     return p, "; ".join(filter(None, [zeros, few]))
 
 
-def markdown(table, study):
+def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
     """Text of across.md: one table per series, split and panel, models from best to worst by the first metric."""
     parts = [f"# Comparison over datasets: {study['study']}", HEAD]
-    for (name, split, panel), own in table.groupby(["series", "split", "panel"], sort=False):
-        spec = study["series"][name]
+    for (name, split, panel), of_panel in table.groupby(["series", "split", "panel"], sort=False):
+        options = study["series"][name]
         parts.append(f"## {name}, split {split}, panel {panel}")
-        if spec["simulated"]:
+        if options["simulated"]:
             parts.append("**Simulated data among the datasets: these numbers say nothing about biology.**")
-        parts.append(f"Datasets: {own['of_datasets'].iloc[0]}. Baseline: {spec['baseline'] or 'none'}.")
-        metrics = [metric for metric in dict.fromkeys(own["metric"]) if metric != "prevalence"]
-        first = own[own["metric"] == metrics[0]].set_index("model")
-        values = own.pivot(index="model", columns="metric", values="value")
+        parts.append(f"Datasets: {of_panel['of_datasets'].iloc[0]}. Baseline: {options['baseline'] or 'none'}.")
+        metrics = [metric for metric in dict.fromkeys(of_panel["metric"]) if metric != "prevalence"]
+        first = of_panel[of_panel["metric"] == metrics[0]].set_index("model")
+        values = of_panel.pivot(index="model", columns="metric", values="value")
         order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
         header = ["model", "datasets", *metrics, f"Δ {metrics[0]}", "better", "p"]
         lines = [header, ["---", *["---:"] * (len(header) - 1)]]
@@ -119,7 +122,7 @@ def markdown(table, study):
                 _number(values.loc[model, metric]) + (spread if metric == metrics[0] else "") for metric in metrics
             ]
             tested = [_number(line["delta_vs_baseline"], "+.4f"), _number(line["better"], "d")]
-            mark = " (baseline)" if model == spec["baseline"] else ""
+            mark = " (baseline)" if model == options["baseline"] else ""
             tested.append(_number(line["p_value"], ".3g"))
             lines.append([f"`{model}`{mark}", str(line["datasets"]), *cells, *tested])
         parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
@@ -132,5 +135,5 @@ def markdown(table, study):
     return "\n\n".join(parts) + "\n"
 
 
-def _number(value, form=".4f"):
+def _number(value: float, form: str = ".4f") -> str:
     return "–" if pd.isna(value) else format(int(value) if form == "d" else value, form)

@@ -1,14 +1,16 @@
 """Estimates of models on a panel: means over seeds and over folds, bootstrap intervals, differences, table lines."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
 
-COLUMNS = (
+COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
     "strand_rule", "provenance", "note",
@@ -27,14 +29,16 @@ class Estimate:
     sd: float
     resamples: np.ndarray
     strand_rule: str
-    notes: list
+    notes: list[str]
 
     @staticmethod
-    def over(values, resamples, strand_rule, notes):
+    def over(
+        values: Sequence[float], resamples: Sequence[np.ndarray] | np.ndarray, strand_rule: str, notes: list[str]
+    ) -> "Estimate":
         """Estimate from V values and their resamples (V, B)."""
-        values = np.asarray(values, np.float64)
-        sd = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-        return Estimate(float(values.mean()), sd, np.mean(resamples, axis=0), strand_rule, notes)
+        array = np.asarray(values, np.float64)
+        sd = float(array.std(ddof=1)) if len(array) > 1 else np.nan
+        return Estimate(float(array.mean()), sd, np.mean(resamples, axis=0), strand_rule, notes)
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,19 @@ class PanelResult:
     dataset: str
     split: str
     panel: str
-    metrics: list
+    metrics: list[str]
     n: int
     clusters: int
     rows_sha256: str
     row_ids: np.ndarray
-    about: dict
-    estimates: dict
-    excluded: dict = field(default_factory=dict)
-    notes: dict = field(default_factory=dict)
+    about: dict[str, dict[str, Any]]
+    estimates: dict[str, dict[str, Estimate]]
+    excluded: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
     no_interval: str = ""
 
-    def lines(self, baseline, confidence):
-        """Frame of `COLUMNS`, by metric and then by model; differences refer to the model `baseline` (empty: none)."""
+    def lines(self, baseline: str, confidence: float) -> pd.DataFrame:
+        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none)."""
         lines = []
         for metric in self.metrics:
             for model, about in self.about.items():
@@ -83,12 +87,12 @@ class PanelResult:
                             notes.append(self.no_interval if difference and self.no_interval else reason)
                 notes += self.notes.get(model, [])
                 lines.append(line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))})
-        table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
-        numeric = COLUMNS[COLUMNS.index("value") : COLUMNS.index("n")]
+        table = pd.DataFrame(lines).reindex(columns=list(COMPARISON_COLUMNS))
+        numeric = COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n")]
         return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
 
 
-def mean_over_folds(name, results, sha256_of):
+def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callable[[np.ndarray], str]) -> PanelResult:
     """The `PanelResult` of a k-fold split `name` from those of its folds; `sha256_of(row_ids)` fingerprints rows.
 
     Metrics are averaged over folds and never computed on pooled predictions: those of different models have different
@@ -103,40 +107,45 @@ def mean_over_folds(name, results, sha256_of):
                 f"{first.dataset}: model {model!r} was run in split {has.split!r}, but not in {lacks.split!r}; a mean "
                 f"over the folds of {name!r} needs all"
             )
-    ids = np.concatenate([one.row_ids for one in results])
+    ids = np.concatenate([result.row_ids for result in results])
     union = np.unique(ids)
     shared = len(union) < len(ids)
-    excluded, estimates, about, notes = {}, {}, {}, {}
+    estimates: dict[str, dict[str, Estimate]] = {}
+    excluded, about, notes = {}, {}, {}
     for model in first.about:
-        reasons = [f"{one.split}: {one.excluded[model]}" for one in results if model in one.excluded]
-        provenance = list(dict.fromkeys(one.about[model]["provenance"] for one in results))
+        reasons = [f"{result.split}: {result.excluded[model]}" for result in results if model in result.excluded]
+        provenance = list(dict.fromkeys(result.about[model]["provenance"] for result in results))
         text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
         about[model] = {**first.about[model], "provenance": text}
         notes[model] = [f"mean over {count} folds, sd over folds"]
-        notes[model] += [note for one in results for note in one.notes.get(model, [])]
+        notes[model] += [note for result in results for note in result.notes.get(model, [])]
         if reasons:
             excluded[model] = "; ".join(reasons)
             continue
         estimates[model] = {}
         for metric in first.metrics:
-            own = [one.estimates[model][metric] for one in results]
+            of_folds = [result.estimates[model][metric] for result in results]
             estimates[model][metric] = Estimate.over(
-                [one.value for one in own],
-                [np.full_like(one.resamples, np.nan) if shared else one.resamples for one in own],
-                own[0].strand_rule,
-                [f"{of.split}: {note}" for of, one in zip(results, own, strict=True) for note in one.notes],
+                [fold.value for fold in of_folds],
+                [np.full_like(fold.resamples, np.nan) if shared else fold.resamples for fold in of_folds],
+                of_folds[0].strand_rule,
+                [
+                    f"{result.split}: {note}"
+                    for result, fold in zip(results, of_folds, strict=True)
+                    for note in fold.notes
+                ],
             )
     return PanelResult(
         first.dataset, name, first.panel, first.metrics,
-        n=max(one.n for one in results) if shared else sum(one.n for one in results),
-        clusters=max(one.clusters for one in results) if shared else sum(one.clusters for one in results),
+        n=max(result.n for result in results) if shared else sum(result.n for result in results),
+        clusters=max(result.clusters for result in results) if shared else sum(result.clusters for result in results),
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
         no_interval="no interval: rows are evaluated in several folds" if shared
-        else next((one.no_interval for one in results if one.no_interval), ""),
+        else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip
 
 
-def _difference(estimate, baseline, confidence):
+def _difference(estimate: Estimate, baseline: Estimate | None, confidence: float) -> tuple[dict[str, float], str]:
     """Columns of the difference from the baseline's estimate (None: not scored), and the reason for missing ones."""
     if baseline is None:
         return {}, "no difference: the baseline is not comparable here"
@@ -152,7 +161,7 @@ def _difference(estimate, baseline, confidence):
     }, reason
 
 
-def interval(resamples, confidence):
+def interval(resamples: np.ndarray, confidence: float) -> tuple[float, float, str]:
     """Percentile interval of a statistic's resamples (B,): (low, high, ""), or NaN, NaN and why there is none."""
     undefined = int((~np.isfinite(resamples)).sum())
     if undefined > MOST_UNDEFINED * len(resamples):
@@ -162,7 +171,7 @@ def interval(resamples, confidence):
     return float(low), float(high), ""
 
 
-def p_value(differences):
+def p_value(differences: np.ndarray) -> float:
     """Two-sided bootstrap p value of a difference from its resamples (B,): the formula is at `comparison.compare`."""
     defined = differences[np.isfinite(differences)]
     fewer = min((defined <= 0).sum(), (defined >= 0).sum())

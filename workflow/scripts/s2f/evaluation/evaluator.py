@@ -3,6 +3,10 @@
 Programs of heads and of baselines share it. A run is evaluated by one job: a start costs more than a panel.
 """
 
+import argparse
+from collections.abc import Callable
+from typing import Any
+
 from s2f.common.tables import read_table, write_table
 from s2f.evaluation.measure import measure
 from s2f.models.predictions import prediction_table, strands
@@ -10,7 +14,7 @@ from s2f.rows.canonical import TASKS
 from s2f.splits.panels import panel_rows
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what both programs ask for: the model, the panels, and the files to write."""
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
@@ -23,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--metrics", required=True, help="table of metrics to write")
 
 
-def evaluate(arguments, rows, strand_rule, predict):
+def evaluate(arguments: argparse.Namespace, rows: Any, strand_rule: str, predict: Callable[[Any, str], Any]) -> None:
     """Write the predictions for each panel and, computed from these files, the metrics of all.
 
     `rows` are those of the dataset; ``predict(rows, strand)`` gives the values (N,) of the rows of a panel on one

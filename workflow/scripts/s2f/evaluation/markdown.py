@@ -1,11 +1,15 @@
 """The comparison for people: compare.md, written from the table compare.tsv alone."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
+from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import LOWER_IS_BETTER
 
-VIEWS = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
+WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown and none is best
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
@@ -15,7 +19,7 @@ FOLDS = (
 )
 
 
-def markdown(table, clusters, comparison):
+def markdown(table: Any, clusters: Mapping[tuple[str, str, str], int], comparison: Comparison) -> str:
     """Text of compare.md from `compare`'s table and cluster counts and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel (two for pairs: values and effects), models from best
@@ -24,31 +28,31 @@ def markdown(table, clusters, comparison):
     """
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
     parts = [part for part in parts if part]
-    for (dataset, split), own in table.groupby(["dataset", "split"], sort=False):
-        spec = comparison.datasets[dataset]
-        if split in [fold for folds in spec.folds.values() for fold in folds]:
+    for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
+        compared = comparison.datasets[dataset]
+        if split in [fold for folds in compared.folds.values() for fold in folds]:
             continue
-        folds = spec.folds.get(split, [split])
+        folds = compared.folds.get(split, [split])
         parts.append(f"## {dataset}, split {split}")
-        parts.append(SIMULATED if spec.simulated else _measured(spec.negatives))
-        parts += [FOLDS.format(len(folds))] if split in spec.folds else []
-        for panel, lines in own.groupby("panel", sort=False):
-            lines = lines.assign(view=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
-            for view, lines_of_view in lines.groupby("view", sort=False):
-                parts += _panel(panel, view, lines_of_view, clusters[dataset, split, panel], spec)
+        parts.append(SIMULATED if compared.simulated else _measured(compared.negatives))
+        parts += [FOLDS.format(len(folds))] if split in compared.folds else []
+        for panel, lines in of_split.groupby("panel", sort=False):
+            lines = lines.assign(suffix=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
+            for suffix, lines_of_suffix in lines.groupby("suffix", sort=False):
+                parts += _panel(panel, suffix, lines_of_suffix, clusters[dataset, split, panel], compared)
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
-        parts += ["### Models", _models(runs, spec)]
+        parts += ["### Models", _models(runs, compared)]
     return "\n\n".join(parts) + "\n"
 
 
-def _measured(negatives):
+def _measured(negatives: str) -> str:
     if not negatives:
         return "Measured data."
     made = ", made from the positives: GC content is equal by construction" if "shuffle" in negatives else ""
     return f"Measured positives; negatives of kind {negatives}{made}."
 
 
-def _method(comparison):
+def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
     return (
         f"A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation "
@@ -60,15 +64,15 @@ def _method(comparison):
     )
 
 
-def _panel(panel, view, lines, clusters, spec):
-    """Heading, table and footnotes of one view of one panel."""
+def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: ComparedDataset) -> list[str]:
+    """Heading, table and footnotes of one panel, of pairs for one suffix of its metrics."""
     scored = lines[lines["n"].notna()]
-    title = f"### Panel {panel}" + (f": {VIEWS[view]}" if view else "")
+    title = f"### Panel {panel}" + (f": {WORDS_OF_SUFFIX[suffix]}" if suffix else "")
     if scored.empty:
         return [title, *_missing(lines)]
     n = int(scored["n"].iloc[0])
     facts = [
-        f"n = {n:,} {'pairs' if view else 'rows'} in {clusters:,} clusters",
+        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} clusters",
         f"strand rule {scored['strand_rule'].iloc[0]}",
         f"rows {scored['rows_sha256'].iloc[0][:12]}",
     ]
@@ -80,21 +84,21 @@ def _panel(panel, view, lines, clusters, spec):
     best = {metric: () if metric in PLAIN else _best(metric, cells[metric]["value"]) for metric in metrics}
     first = cells[metrics[0]]
     order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
-    compared = bool(spec.baseline) and lines["delta_vs_baseline"].notna().any()
-    header = ["model", "seeds", *(metric.removesuffix(view) for metric in metrics)]
-    header += [f"Δ {metrics[0].removesuffix(view)}", "p"] if compared else []
+    with_difference = bool(compared.baseline) and lines["delta_vs_baseline"].notna().any()
+    header = ["model", "seeds", *(metric.removesuffix(suffix) for metric in metrics)]
+    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p"] if with_difference else []
     body = []
     for model in order:
-        row = [_name(model, first.loc[model, "provenance"], spec), str(first.loc[model, "seeds"])]
+        row = [_name(model, first.loc[model, "provenance"], compared), str(first.loc[model, "seeds"])]
         row += [
             _cell(cells[metric].loc[model], bold=model in best[metric], plain=metric in PLAIN) for metric in metrics
         ]
-        row += _difference(first.loc[model]) if compared else []
+        row += _difference(first.loc[model]) if with_difference else []
         body.append(row)
     return [title, "; ".join(facts) + ".", _table(header, body), *_missing(lines)]
 
 
-def _best(metric, values):
+def _best(metric: str, values: Any) -> tuple[str, ...]:
     """Models with the best defined value; one alone is not the best of anything."""
     values = values.dropna()
     if len(values) < 2:
@@ -103,14 +107,14 @@ def _best(metric, values):
     return tuple(values.index[values == best])
 
 
-def _name(model, provenance, spec):
-    marks = ["baseline"] if model == spec.baseline else []
-    marks += ["floor"] if model in spec.floors else []
+def _name(model: str, provenance: str, compared: ComparedDataset) -> str:
+    marks = ["baseline"] if model == compared.baseline else []
+    marks += ["floor"] if model in compared.floors else []
     marks += ["random weights"] if RANDOM_WEIGHTS.search(provenance) else []
     return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "")
 
 
-def _cell(line, bold, plain):
+def _cell(line: Any, bold: bool, plain: bool) -> str:
     if not np.isfinite(line["value"]) or plain:
         return _number(line["value"]) if np.isfinite(line["value"]) else "–"
     value = f"**{_number(line['value'])}**" if bold else _number(line["value"])
@@ -118,32 +122,32 @@ def _cell(line, bold, plain):
     return value + _interval(line["ci_low"], line["ci_high"])
 
 
-def _difference(line):
+def _difference(line: Any) -> list[str]:
     if not np.isfinite(line["delta_vs_baseline"]):
         return ["–", "–"]
     difference = f"{line['delta_vs_baseline']:+.4f}" + _interval(line["delta_ci_low"], line["delta_ci_high"], "+")
     return [difference, f"{line['p_value']:.3g}" if np.isfinite(line["p_value"]) else "–"]
 
 
-def _interval(low, high, sign=""):
+def _interval(low: float, high: float, sign: str = "") -> str:
     return f" [{low:{sign}.4f}, {high:{sign}.4f}]" if np.isfinite(low) else ""
 
 
-def _number(value):
+def _number(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _table(header, body):
+def _table(header: list[str], body: Iterable[list[str]]) -> str:
     align = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, align, *body])
 
 
-def _missing(lines):
+def _missing(lines: Any) -> list[str]:
     """Why a value or its interval is missing: one item per model and reason."""
     absent = lines[lines["ci_low"].isna()]
     if absent.empty:
         return []
-    items = {}
+    items: dict[tuple[str, str], list[str]] = {}
     for metric, model, note in zip(absent["metric"], absent["model"], absent["note"], strict=True):
         items.setdefault((model, note), []).append(metric)
     return [
@@ -152,16 +156,16 @@ def _missing(lines):
     ]
 
 
-def _models(runs, spec):
+def _models(runs: Sequence[MeasuredRun], compared: ComparedDataset) -> str:
     """What each model is and where its weights come from."""
-    models = {}
+    models: dict[str, list[MeasuredRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)
     body = []
-    for name, own in models.items():
-        notes = "; ".join(dict.fromkeys(run.note for run in own if run.note))
-        cells = [own[0].encoder, own[0].augmentation, own[0].head, own[0].provenance, notes]
-        seeds = ", ".join(str(run.seed) for run in own)
-        body.append([_name(name, own[0].provenance, spec), seeds, *(cell or "–" for cell in cells)])
+    for name, of_model in models.items():
+        notes = "; ".join(dict.fromkeys(run.note for run in of_model if run.note))
+        cells = [of_model[0].encoder, of_model[0].augmentation, of_model[0].head, of_model[0].provenance, notes]
+        seeds = ", ".join(str(run.seed) for run in of_model)
+        body.append([_name(name, of_model[0].provenance, compared), seeds, *(cell or "–" for cell in cells)])
     header = ["model", "seeds", "encoder", "augmentation", "head", "provenance", "note"]
     return _table(header, body).replace("---:", "---")

@@ -1,13 +1,16 @@
 """Panels and predictions read and measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.metrics import METRICS, SAME, VIEWS, score
+from s2f.evaluation.metrics import METRICS, SAME, SUFFIXES, score
 from s2f.models.predictions import RULES
 from s2f.rows import canonical as row_tables
 
@@ -33,7 +36,7 @@ class Panel:
     clusters: np.ndarray
     rows_sha256: str
 
-    def views(self, values):
+    def by_suffix(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """Suffix of the metric -> the (N,) values it is computed from, given one value per row of `rows`.
 
         Reference alleles enter only the difference: counted among the absolute values they would contaminate them.
@@ -42,19 +45,19 @@ class Panel:
             return {"": values[self.scored]}
         return {"_abs": values[self.scored], "_delta": values[self.scored] - values[self.reference]}
 
-    def metrics(self, task):
+    def metrics(self, task: str) -> list[str]:
         """Names of the metrics of this panel, in the order of tables."""
-        return [metric + suffix for suffix in VIEWS[self.kind] for metric in METRICS[task]]
+        return [metric + suffix for suffix in SUFFIXES[self.kind] for metric in METRICS[task]]
 
 
-def read_panel(name, kind, path, rows, task="regression"):
+def read_panel(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> Panel:
     """Read a panel file and join it with canonical rows (row_id, sequence, label, allele) of its dataset.
 
     Raises `InputError` for a row the dataset lacks, a row or alternate allele that occurs twice, an empty group, a
     pair whose alleles are not ref and alt, and pairs in a classification.
     """
-    if kind not in VIEWS:
-        raise InputError(f"{path}: kind of panel is {kind!r}, expected one of {', '.join(VIEWS)}")
+    if kind not in SUFFIXES:
+        raise InputError(f"{path}: kind of panel is {kind!r}, expected one of {', '.join(SUFFIXES)}")
     if kind == "pairs" and task != "regression":
         raise InputError(f"{path}: a panel of pairs needs a regression, the task is {task}")
     scored = "row_id" if kind == "rows" else "alt_row_id"
@@ -68,30 +71,32 @@ def read_panel(name, kind, path, rows, task="regression"):
         raise InputError(f"{path}: {scored} {table[scored][table[scored].duplicated()].iloc[0]!r} occurs twice")
 
     position = pd.Series(np.arange(len(rows)), index=rows["row_id"])
-    found = {column: position.reindex(table[column]) for column in [scored, *references]}
-    for column, places in found.items():
-        if places.isna().any():
-            row = places.index[places.isna()][0]
+    positions_of = {column: position.reindex(table[column]) for column in [scored, *references]}
+    for column, positions in positions_of.items():
+        if positions.isna().any():
+            row = positions.index[positions.isna()][0]
             raise InputError(f"{path}: {column} {row!r} is no row of the dataset; make the panel again")
-    needed = np.unique(np.concatenate([places.to_numpy(np.int64) for places in found.values()]))
-    where = {column: np.searchsorted(needed, places.to_numpy(np.int64)) for column, places in found.items()}
-    own = rows.iloc[needed].reset_index(drop=True)
+    needed = np.unique(np.concatenate([positions.to_numpy(np.int64) for positions in positions_of.values()]))
+    in_needed = {
+        column: np.searchsorted(needed, positions.to_numpy(np.int64)) for column, positions in positions_of.items()
+    }
+    needed_rows = rows.iloc[needed].reset_index(drop=True)
     if kind == "pairs":
         for column, allele in ((scored, "alt"), ("ref_row_id", "ref")):
-            wrong = own["allele"].to_numpy()[where[column]] != allele
+            wrong = needed_rows["allele"].to_numpy()[in_needed[column]] != allele
             if wrong.any():
                 raise InputError(f"{path}: {column} {table[column][wrong].iloc[0]!r} is not the {allele} allele")
     # the order of the panel file has no meaning: items follow the rows, so that equal sets give equal numbers
-    order = np.argsort(where[scored], kind="stable")
-    where = {column: places[order] for column, places in where.items()}
+    order = np.argsort(in_needed[scored], kind="stable")
+    in_needed = {column: positions[order] for column, positions in in_needed.items()}
     return Panel(
-        name=name, kind=kind, rows=own[["row_id", "label"]],
-        scored=where[scored], reference=where.get("ref_row_id"),
-        clusters=pd.factorize(table["group"], sort=True)[0][order], rows_sha256=row_tables.rows_sha256(own),
+        name=name, kind=kind, rows=needed_rows[["row_id", "label"]],
+        scored=in_needed[scored], reference=in_needed.get("ref_row_id"),
+        clusters=pd.factorize(table["group"], sort=True)[0][order], rows_sha256=row_tables.rows_sha256(needed_rows),
     )  # fmt: skip
 
 
-def read_predictions(path, panel):
+def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str]:
     """Predictions of one model for a panel in the order of `panel.rows`, float64 (R,), and their strand rule.
 
     Raises `InputError`, naming a row, when the file lacks a row of the panel, holds another or one twice, when a
@@ -138,11 +143,11 @@ def read_predictions(path, panel):
     return values["prediction"], rule
 
 
-def _same(values, expected):
+def _same(values: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.abs(values - expected) <= SAME * np.maximum(1.0, np.abs(expected))
 
 
-def measure(rows, panels, task):
+def measure(rows: pd.DataFrame, panels: Mapping[str, Mapping[str, Any]], task: str) -> pd.DataFrame:
     """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric.
 
     `rows` are the canonical rows of the dataset; `panels` maps name -> {kind, panel, predictions}, the last two being
@@ -150,21 +155,21 @@ def measure(rows, panels, task):
     `read_predictions` and `score` do.
     """
     lines = []
-    for name, spec in panels.items():
-        panel = read_panel(name, spec["kind"], spec["panel"], rows, task)
-        predictions, rule = read_predictions(spec["predictions"], panel)
-        for metric, (value, note) in scores(panel, predictions, task, spec["predictions"]).items():
+    for name, files in panels.items():
+        panel = read_panel(name, files["kind"], files["panel"], rows, task)
+        predictions, rule = read_predictions(files["predictions"], panel)
+        for metric, (value, note) in scores(panel, predictions, task, files["predictions"]).items():
             lines.append((name, metric, value, len(panel.clusters), panel.rows_sha256, rule, note))
     return pd.DataFrame(lines, columns=list(METRIC_COLUMNS))
 
 
-def scores(panel, predictions, task, path):
+def scores(panel: Panel, predictions: np.ndarray, task: str, path: str | Path) -> dict[str, tuple[float, str]]:
     """Name of the metric -> (value, reason) for the predictions (R,) of one model; `path` names them in messages."""
-    labels, predicted = panel.views(panel.rows["label"].to_numpy()), panel.views(predictions)
+    labels, predicted = panel.by_suffix(panel.rows["label"].to_numpy()), panel.by_suffix(predictions)
     try:
         return {
-            metric + view: score(metric, labels[view], predicted[view])
-            for view in VIEWS[panel.kind]
+            metric + suffix: score(metric, labels[suffix], predicted[suffix])
+            for suffix in SUFFIXES[panel.kind]
             for metric in METRICS[task]
         }
     except InputError as error:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
@@ -29,16 +32,16 @@ class MeasuredRun:
     head: str = ""
     provenance: str = ""
     note: str = ""
-    excluded: dict = field(default_factory=dict)
-    predictions: dict = field(default_factory=dict)
+    excluded: dict[str, str] = field(default_factory=dict)
+    predictions: dict[str, str] = field(default_factory=dict)
     metrics: str = ""
     trained_on: str = ""
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
 
 
-def measured_run(folder, datasets):
+def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     """What the run in `folder` says of itself, as keys of `MeasuredRun`; `datasets` are those of the comparison.
 
     A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows off them,
@@ -69,7 +72,9 @@ def measured_run(folder, datasets):
 
 
 @functools.cache
-def _unclean(rows_path, panel_path, chromosomes, published):
+def _unclean(
+    rows_path: str, panel_path: str, chromosomes: tuple[str, ...], published: tuple[str, ...]
+) -> tuple[int, int]:
     """Rows of a panel neither on clean `chromosomes` nor, without one, of clean `published` parts; all its rows."""
     rows = panel_rows(read_rows(rows_path, ["row_id", "chrom", "published"]), read_table(panel_path))
     clean = rows["chrom"].isin(chromosomes) | ((rows["chrom"] == "") & rows["published"].isin(published))
@@ -86,35 +91,35 @@ class ComparedDataset:
 
     rows: str
     task: str
-    panels: dict
+    panels: dict[str, dict[str, dict[str, str]]]
     baseline: str = ""
-    floors: tuple = ()
+    floors: Sequence[str] = ()
     simulated: bool = False
     negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
-    folds: dict = field(default_factory=dict)
+    folds: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that is compared: `datasets` {name: ComparedDataset}, `runs` of MeasuredRun, and how intervals are made."""
+    """All that is compared: `datasets` by name, `runs`, and how intervals are made."""
 
     study: str
-    datasets: dict
-    runs: tuple
+    datasets: dict[str, ComparedDataset]
+    runs: tuple[MeasuredRun, ...]
     description: str = ""
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0
 
     @staticmethod
-    def parse(values, path):
+    def parse(values: Mapping[str, Any], path: str | Path) -> "Comparison":
         """Comparison from parsed JSON of the same keys; `InputError` for an unknown, missing or impossible value."""
         parsed = _dataclass(Comparison, values, path)
         datasets = {
             name: _dataclass(ComparedDataset, value, f"{path}: datasets.{name}")
             for name, value in parsed.datasets.items()
         }
-        runs = tuple(_dataclass(MeasuredRun, run, f"{path}: runs[{i}]") for i, run in enumerate(parsed.runs))
+        runs = tuple(_dataclass(MeasuredRun, run, f"{path}: runs[{index}]") for index, run in enumerate(parsed.runs))
         for name, dataset in datasets.items():
             if dataset.task not in TASKS:
                 raise InputError(f"{path}: datasets.{name}.task is {dataset.task!r}, expected one of {TASKS}")
@@ -122,9 +127,9 @@ class Comparison:
                 for split in folds:
                     if list(dataset.panels.get(split, {})) != list(dataset.panels.get(folds[0], {"": ""})):
                         raise InputError(f"{path}: datasets.{name}.folds: {split!r} has not the panels of {folds[0]!r}")
-        for i, run in enumerate(runs):
+        for index, run in enumerate(runs):
             if run.dataset not in datasets or run.split not in datasets[run.dataset].panels:
-                raise InputError(f"{path}: runs[{i}]: {run}: its dataset and split have no panels")
+                raise InputError(f"{path}: runs[{index}]: {run}: its dataset and split have no panels")
         if not runs:
             raise InputError(f"{path}: runs is empty, nothing to compare")
         if parsed.resamples < 100 or not 0 < parsed.confidence < 1:
@@ -135,15 +140,15 @@ class Comparison:
         return replace(parsed, datasets=datasets, runs=runs)
 
 
-def _dataclass(kind, values, place):
+def _dataclass(kind: type, values: Mapping[str, Any], where: str | Path) -> Any:
     known = {f.name: f for f in dataclasses.fields(kind)}
     unknown = [key for key in values if key not in known]
     if unknown:
-        raise InputError(f"{place}: key {unknown[0]!r} is unknown; known: {', '.join(known)}")
+        raise InputError(f"{where}: key {unknown[0]!r} is unknown; known: {', '.join(known)}")
     # an empty value of an optional key (null in JSON) means the default
     given = {key: value for key, value in values.items() if value is not None}
     absent = dataclasses.MISSING
     missing = [k for k, f in known.items() if f.default is absent and f.default_factory is absent and k not in given]
     if missing:
-        raise InputError(f"{place}: key {missing[0]!r} is missing")
+        raise InputError(f"{where}: key {missing[0]!r} is missing")
     return kind(**given)

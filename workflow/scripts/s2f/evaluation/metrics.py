@@ -12,13 +12,13 @@ METRICS = {
 }
 LOWER_IS_BETTER = ("mse",)
 TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")  # undefined with one
-# kind of panel -> suffix of the metrics of each view of it
-VIEWS = {"rows": ("",), "pairs": ("_abs", "_delta")}
+# kind of panel -> suffixes of its metrics
+SUFFIXES = {"rows": ("",), "pairs": ("_abs", "_delta")}
 # two float32 numbers closer than this share of their size are one number; float32 itself resolves 6e-8
 SAME = 1e-6
 
 
-def score(metric, labels, predictions):
+def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, str]:
     """One metric over whole arrays in float64: (value, reason), where reason says why the value is NaN, else "".
 
     `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input
@@ -30,8 +30,8 @@ def score(metric, labels, predictions):
     """
     labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
     if not np.isfinite(predictions).all():
-        place = int(np.argmin(np.isfinite(predictions)))
-        raise InputError(f"prediction {place + 1} of {len(predictions)} is {predictions[place]}, expected a number")
+        index = int(np.argmin(np.isfinite(predictions)))
+        raise InputError(f"prediction {index + 1} of {len(predictions)} is {predictions[index]}, expected a number")
     if metric in METRICS["classification"]:
         _check_probabilities(labels, predictions)
     if len(labels) < 3:
@@ -61,12 +61,12 @@ def score(metric, labels, predictions):
     return float(compute[metric]()), ""
 
 
-def _pearson(x, y):
+def _pearson(x: np.ndarray, y: np.ndarray) -> float:
     x, y = x - x.mean(), y - y.mean()
     return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1.0, 1.0))
 
 
-def _check_probabilities(labels, predictions):
+def _check_probabilities(labels: np.ndarray, predictions: np.ndarray) -> None:
     if not np.isin(labels, (0.0, 1.0)).all():
         raise InputError(f"label {labels[~np.isin(labels, (0, 1))][0]:g}: a classification expects labels 0 and 1")
     outside = (predictions < 0) | (predictions > 1)

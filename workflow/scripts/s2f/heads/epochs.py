@@ -4,6 +4,7 @@ All that is random in an epoch (order, views, dropout) is drawn from its key bef
 ways take the same steps on the same batches, and so does each of several heads that train together (lanes, by vmap).
 """
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import optax
 
 from s2f.embeddings.cache import BLOCK_BYTES
-from s2f.heads.augmentations.draws import cut
+from s2f.heads.augmentations.draws import Draw, cut
 
 # task -> loss of each row, of what the head gives and the label
 LOSSES = {
@@ -23,13 +24,13 @@ LOSSES = {
 
 
 class Plan(NamedTuple):
-    """An epoch of S steps over batches of B rows: `rows` int32 (S, B), places of the examples; `weights` (S, B), 0
-    where the last batch is padded; `draws`, a `Draw` with leading axis S; `keys` (S,) for dropout."""
+    """An epoch of S steps over batches of B rows: `rows` int32 (S, B), indices of the examples; `weights` (S, B), 0
+    where the last batch is padded; `draws` with leading axis S; `keys` (S,) for dropout."""
 
-    rows: Any
-    weights: Any
-    draws: Any
-    keys: Any
+    rows: jax.Array
+    weights: jax.Array
+    draws: Draw
+    keys: jax.Array
 
 
 class Data(NamedTuple):
@@ -37,9 +38,9 @@ class Data(NamedTuple):
     (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
     encoder's parameters."""
 
-    labels: Any
-    low: Any
-    high: Any
+    labels: jax.Array
+    low: jax.Array
+    high: jax.Array
     table: Any = None
     index: Any = None
     codes: Any = None
@@ -49,7 +50,7 @@ class Data(NamedTuple):
 class Epochs:
     """The compiled epochs of one training.
 
-    `network` of `heads.build`; `optimiser` of optax, which sees the head's parameters alone: nothing of the encoder can
+    `network` of `networks.build`; `optimiser` sees the head's parameters alone: nothing of the encoder can
     receive a gradient or weight decay; `draw` of `augmentation.build`; `views`: number of caches that it draws from;
     `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to which encoded
     batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and key, or None for
@@ -58,9 +59,18 @@ class Epochs:
     """
 
     def __init__(
-        self, network, optimiser, draw, batch_size, views=1, encode=None, length=0, dtype=None, lanes=None,
-        task="regression",
-    ):  # fmt: skip
+        self,
+        network: Any,
+        optimiser: optax.GradientTransformation,
+        draw: Callable,
+        batch_size: int,
+        views: int = 1,
+        encode: Callable | None = None,
+        length: int = 0,
+        dtype: Any = None,
+        lanes: int | None = None,
+        task: str = "regression",
+    ) -> None:
         self.network, self.optimiser, self.draw = network, optimiser, draw
         self.batch_size, self.views, self.lanes = batch_size, views, lanes
         self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task]
@@ -73,11 +83,13 @@ class Epochs:
         self._resident = jax.jit(over_lanes(self._all_steps, (0, None, 0, 0)), donate_argnums=0)
         self._block = jax.jit(over_lanes(self._steps, (0, None, 0, 0, 0)), donate_argnums=0)
 
-    def resident(self, state, data, key):
+    def resident(self, state: Any, data: Data, key: jax.Array) -> tuple[Any, jax.Array]:
         """One epoch on embeddings in `data.table`, or on none where the mode encodes all: (state, mean loss)."""
         return self._resident(state, data, key, self.lane)
 
-    def streamed(self, state, data, key, tables, index):
+    def streamed(
+        self, state: Any, data: Data, key: jax.Array, tables: Sequence[np.ndarray], index: np.ndarray
+    ) -> tuple[Any, jax.Array]:
         """One epoch on embeddings that stay in `tables`, one (U, T, D) per view, in memory or a map of a file; `index`
         (N,) points into each: (state, mean loss).
 
@@ -85,7 +97,7 @@ class Epochs:
         """
         plan = self._plan(data, key)
         rows, view = np.asarray(plan.rows), np.asarray(plan.draws.view)
-        places = np.broadcast_to(index[rows][..., None, :], view.shape)
+        positions = np.broadcast_to(index[rows][..., None, :], view.shape)
         axis = 0 if self.lanes is None else 1
         steps = rows.shape[axis]
         step_bytes = view.size // steps * int(np.prod(tables[0].shape[1:])) * tables[0].dtype.itemsize
@@ -93,7 +105,7 @@ class Epochs:
 
         def block(start):
             part = slice(start, start + size) if axis == 0 else (slice(None), slice(start, start + size))
-            x = _gather(tables, view[part], places[part])
+            x = _gather(tables, view[part], positions[part])
             return jax.tree.map(lambda array: array[part], plan), jax.device_put(x)
 
         total = before = 0.0
@@ -149,10 +161,11 @@ class Epochs:
         def cached():
             if streamed is not None:
                 return streamed.astype(jnp.float32)
-            places = draw.view * (len(data.table) // self.views) + data.index[rows]
-            return data.table[places].astype(jnp.float32)
+            positions = draw.view * (len(data.table) // self.views) + data.index[rows]
+            return data.table[positions].astype(jnp.float32)
 
         def encoded():
+            assert self.encode is not None, "a mode that draws shifts encodes"
             codes = cut(data.codes[rows], data.low[rows], draw.shift, draw.reverse, self.length)
             x = self.encode(data.frozen, codes.reshape(-1, self.length))
             return x.astype(self.dtype).astype(jnp.float32).reshape(*codes.shape[:2], *x.shape[1:])
@@ -174,11 +187,11 @@ class Epochs:
         return (optax.apply_updates(parameters, change), measured, moments), loss
 
 
-def _gather(tables, view, places):
-    """Rows `places` of the tables numbered in `view`, arrays of one shape: (..., T, D)."""
+def _gather(tables: Sequence[np.ndarray], view: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Rows `positions` of the tables numbered in `view`, arrays of one shape: (..., T, D)."""
     out = np.empty((view.size, *tables[0].shape[1:]), tables[0].dtype)
-    view, flat = view.ravel(), places.ravel()
+    view, flat = view.ravel(), positions.ravel()
     for number, table in enumerate(tables):
         chosen = np.flatnonzero(view == number)
         out[chosen] = table[flat[chosen]]
-    return out.reshape(*places.shape, *out.shape[1:])
+    return out.reshape(*positions.shape, *out.shape[1:])

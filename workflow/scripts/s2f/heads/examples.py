@@ -3,9 +3,11 @@
 Embeddings stay in the files (memory maps) until the trainer decides: all on the device where they fit, else streamed.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,18 +15,18 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
-from s2f.embeddings.cache import BLOCK_BYTES, open_cache
+from s2f.embeddings.cache import BLOCK_BYTES, Cache, open_cache
 
 
 @contextmanager
-def open_views(paths, **expected):
-    """Open embedding caches as {(shift, strand): Cache}, each checked against the manifest beside it and `expected`.
+def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tuple[int, str], Cache]]:
+    """Open embedding caches by (shift, strand), each checked against the manifest beside it and `expected`.
 
     The manifest is what the workflow follows, so a file that was put in place of the one it describes is refused. All
     must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
     """
     with ExitStack() as stack:
-        caches = {}
+        caches: dict[tuple[int, str], Cache] = {}
         for path in paths:
             cache = stack.enter_context(open_cache(path, {**read_json(Path(path).with_suffix(".json")), **expected}))
             caches[cache.manifest["shift"], cache.manifest["strand"]] = cache
@@ -41,13 +43,18 @@ class Examples:
     each; `labels` (N,) float32. `stretches`, for modes that encode: codes (N, S) uint8, low (N,), high (N,), see
     `Construct.stretches`."""
 
-    tables: tuple
+    tables: tuple[np.ndarray, ...]
     index: np.ndarray
     labels: np.ndarray
-    stretches: tuple | None = None
+    stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @staticmethod
-    def of(caches, views, rows, stretches=None):
+    def of(
+        caches: Mapping[tuple[int, str], Cache],
+        views: Sequence[tuple[int, str]],
+        rows: Any,
+        stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+    ) -> "Examples":
         """The `views` (pairs of shift and strand) of rows (`row_id`, `label`) in open caches, nothing read yet.
 
         Raises `InputError` for a view that no cache holds and a row that is in none.
@@ -61,16 +68,16 @@ class Examples:
         )
 
     @property
-    def row_bytes(self):
+    def row_bytes(self) -> int:
         """Bytes of one row in one view."""
         return int(np.prod(self.tables[0].shape[1:])) * self.tables[0].dtype.itemsize
 
     @property
-    def bytes(self):
+    def bytes(self) -> int:
         """Bytes of all views of all unique rows."""
         return len(np.unique(self.index)) * len(self.tables) * self.row_bytes
 
-    def on_device(self):
+    def on_device(self) -> tuple[jax.Array, jax.Array]:
         """One table (views * U, T, D) on the device with the used rows of all views, one behind the other, and the
         index (N,) int32 into the first. Moved in blocks: the host never holds the table."""
         unique, index = np.unique(self.index, return_inverse=True)

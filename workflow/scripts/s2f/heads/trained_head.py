@@ -1,13 +1,15 @@
 """A trained head and what it predicts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.embeddings.cache import BLOCK_BYTES, Cache
 from s2f.heads import networks
 
 
@@ -15,22 +17,22 @@ from s2f.heads import networks
 class Head:
     """A trained head: the record of its checkpoint and its variables (parameters, state)."""
 
-    record: dict
-    variables: tuple
+    record: dict[str, Any]
+    variables: tuple[Any, Any]
 
     @staticmethod
-    def template(record):
+    def template(record: dict[str, Any]) -> tuple[Any, Any]:
         """Pair (parameters, state) of trees of shaped arrays that the variables of the record's head must fill."""
         x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
         network = networks.build(record["head"], 0.0)
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
     @cached_property
-    def network(self):
-        """What `heads.build` gives; kept, as another one would be compiled again."""
+    def network(self) -> Any:
+        """What `networks.build` gives; kept, as another one would be compiled again."""
         return networks.build(self.record["head"], 0.0)
 
-    def predict(self, cache, row_ids):
+    def predict(self, cache: Cache, row_ids: Iterable[object]) -> np.ndarray:
         """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
         keep their order, in a classification."""
         out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
@@ -41,7 +43,14 @@ class Head:
         return expit(out, dtype=np.float64)
 
 
-def predict(network, variables, table, index, lanes=None, batch_size=1024):
+def predict(
+    network: Any,
+    variables: tuple[Any, Any],
+    table: np.ndarray | jax.Array,
+    index: np.ndarray,
+    lanes: int | None = None,
+    batch_size: int = 1024,
+) -> np.ndarray:
     """What a head with `variables` (parameters, state) gives, float32 (N,), dropout off, for rows `index` of `table`
     (U, T, D), on the device or a map of a file that is read in blocks; (lanes, N) for variables with that leading axis.
     """
@@ -64,7 +73,7 @@ def _predict(apply, lanes, variables, table, batches):
         x = table[rows].astype(jnp.float32)
         if lanes is None:
             return apply(*variables, None, x, is_training=False)[0]
-        return jax.vmap(lambda own, lane: apply(*own, None, x, is_training=False, lane=lane)[0])(
+        return jax.vmap(lambda pair, lane: apply(*pair, None, x, is_training=False, lane=lane)[0])(
             variables, jnp.arange(lanes)
         )
 

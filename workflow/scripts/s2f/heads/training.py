@@ -1,7 +1,9 @@
 """Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,80 +11,95 @@ import numpy as np
 import optax
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.heads import augmentations, networks
 from s2f.heads.epochs import Data, Epochs
+from s2f.heads.examples import Examples
 from s2f.heads.trained_head import predict
-from s2f.models.validation import VALIDATION, Diverged, validation_score
+from s2f.models.validation import VALIDATION, DivergedError, validation_score
 
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
 
 @dataclass(frozen=True)
-class TrainingSpec:
-    """Settings of head training; defaults are those of the cached K562 heads of ALBench-S2F.
+class TrainingSettings:
+    """Settings of head training; meaning and defaults (of the K562 heads of ALBench-S2F) stand in `training.yaml`."""
 
-    `precision` is that of the factors of matrix products in gradient steps (see `heads.layers.matmul`); parameters,
-    optimiser, sums, validation and prediction are float32 always.
-    """
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    patience: int
+    dropout: float
+    precision: str
 
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-6
-    batch_size: int = 128
-    epochs: int = 50
-    patience: int = 5
-    dropout: float = 0.1
-    precision: str = "float32"
+    @staticmethod
+    def from_spec(spec: dict[str, Any]) -> "TrainingSettings":
+        """Settings of a config section. Raises `InputError` for an unknown key."""
+        return TrainingSettings(**kinds.section_settings("heads/training", spec))
 
 
 @dataclass
 class Trained:
     """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1), its validation `score` by `metric`,
-    a table of all epochs."""
+    a table of all epochs once training has ended."""
 
-    variables: tuple
+    variables: tuple[Any, Any]
     epoch: int
     metric: str
     score: float
-    history: pd.DataFrame = None
+    history: pd.DataFrame | None = None
 
     @property
-    def parameters(self):
+    def parameters(self) -> dict[str, dict[str, Any]]:
         """What was trained, {module: {leaf: array}}."""
         return self.variables[0]
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of trained values."""
         return sum(array.size for array in jax.tree.leaves(self.parameters))
 
 
 def train_heads(
-    lanes, mode, train, val, spec, encoder=None, length=0, memory=None, report=print, task="regression"
-):  # fmt: skip
+    lanes: Sequence[tuple[str, int]],
+    mode: Mapping[str, Any],
+    train: Examples,
+    val: Examples,
+    settings: TrainingSettings,
+    encoder: Any = None,
+    length: int = 0,
+    memory: int | None = None,
+    report: Callable[[str], object] = print,
+    task: str = "regression",
+) -> list[Trained]:
     """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's variables of its best validation.
 
-    `mode`: section of the augmentation. `train` and `val` are `Examples`; `val` holds the canonical strand alone, on
+    `mode`: section of the augmentation. `val` holds the canonical strand alone, on
     which the published heads were validated too. `encoder` and the window `length` in bp are for modes that encode.
     `memory`: bytes that embeddings may take on the device; what does not fit is streamed from the files with the same
     result. Several lanes train in one program, each on its own batches, as they would alone.
 
     Per batch one AdamW step per view of the mode, in a `task` regression on the mean squared error, in a classification
     (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
-    short batch is padded with weight 0. A head stops after `spec.patience` epochs without a better Pearson r, or AUROC.
-    Returns one `Trained` per lane. Raises `Diverged` when a loss is not finite or the validation predictions of a head
-    are constant or not finite in every epoch until its patience ends, `InputError` for embeddings too short for it.
+    short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r, or
+    AUROC. Returns one `Trained` per lane. Raises `DivergedError` when a loss is not finite or the validation
+    predictions of a head are constant or not finite in every epoch until its patience ends, `InputError` for embeddings
+    too short for it.
     """
     slugs, seeds = zip(*lanes, strict=True)
     networks.check_tokens(slugs[0], train.tables[0].shape[1])
     count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
-    encodes, reads = augmentations.encodes(mode), mode["kind"] == "hybrid" or not augmentations.encodes(mode)
+    facts = kinds.facts("augmentations", mode["kind"])
+    encodes, reads = facts["encodes"], facts["reads_caches"]
     needed = train.bytes * reads + val.bytes
     fits = memory is None or needed <= memory
-    report(_plan(lanes, mode, train, val, spec, reads, f"{needed / 1e9:.3f} GB", fits))
-    optimiser = optax.adamw(spec.learning_rate, weight_decay=spec.weight_decay)
+    report(_plan(lanes, mode, train, val, settings, reads, f"{needed / 1e9:.3f} GB", fits))
+    optimiser = optax.adamw(settings.learning_rate, weight_decay=settings.weight_decay)
     epochs = Epochs(
-        networks.build(slugs, spec.dropout, spec.precision), optimiser, augmentations.build(mode), spec.batch_size,
-        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
+        networks.build(slugs, settings.dropout, settings.precision), optimiser, augmentations.build(mode),
+        settings.batch_size, len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype,
+        count, task,
     )  # fmt: skip
     network = networks.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
     data = _on_device(train, encoder if encodes else None, fits and reads)
@@ -102,7 +119,7 @@ def train_heads(
     keys, this = split(keys)
     state = jax.jit(start)(this)  # one program: op by op, each of them would be compiled for itself
     runs = [_Run(slug, seed, VALIDATION[task]) for slug, seed in lanes]
-    for number in range(1, spec.epochs + 1):
+    for number in range(1, settings.epochs + 1):
         began = time.perf_counter()
         keys, this = split(keys)
         if fits or not reads:
@@ -115,47 +132,67 @@ def train_heads(
         for lane, run in enumerate(runs):
             if run.ended:
                 continue
-            own = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
+            variables = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
             score = validation_score(task, val.labels, predicted[lane])
-            run.add(number, losses[lane], score, own, spec, len(train.index), seconds)
+            run.add(number, losses[lane], score, variables, settings, len(train.index), seconds)
             report(run.line() if count is None else f"{run.name}  {run.line()}")
         if all(run.ended for run in runs):
             break
     return [run.result() for run in runs]
 
 
-def _plan(lanes, mode, train, val, spec, reads, needed, fits):
+def _plan(
+    lanes: Sequence[tuple[str, int]],
+    mode: Mapping[str, Any],
+    train: Examples,
+    val: Examples,
+    settings: TrainingSettings,
+    reads: bool,
+    needed: str,
+    fits: bool,
+) -> str:
     """What is going to happen, in a line."""
     names = ", ".join(f"{slug} (seed {seed})" for slug, seed in lanes)
-    place = "on the device" if fits else "streamed from the caches"
+    where = "on the device" if fits else "streamed from the caches"
     return (
         f"{names}, {mode}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
-        f"{spec.batch_size}, at most {spec.epochs} epochs, {spec.precision}, on {jax.devices()[0]}; "
-        f"{'' if reads else 'encoder in every step, '}{needed} of embeddings {place}"
+        f"{settings.batch_size}, at most {settings.epochs} epochs, {settings.precision}, on {jax.devices()[0]}; "
+        f"{'' if reads else 'encoder in every step, '}{needed} of embeddings {where}"
     )
 
 
 class _Run:
     """One lane in training: its history so far, its best epoch, and whether its patience has ended."""
 
-    def __init__(self, slug, seed, metric):
-        self.name, self.metric, self.history, self.best, self.ended = f"{slug}, seed {seed}", metric, [], None, False
+    def __init__(self, slug: str, seed: int, metric: str) -> None:
+        self.name, self.metric, self.ended = f"{slug}, seed {seed}", metric, False
+        self.history: list[dict[str, Any]] = []
+        self.best: Trained | None = None
 
-    def add(self, number, loss, score, variables, spec, rows, seconds):
-        """Take in one epoch; raises `Diverged` where its loss is not finite."""
+    def add(
+        self,
+        number: int,
+        loss: float,
+        score: float | None,
+        variables: tuple[Any, Any],
+        settings: TrainingSettings,
+        rows: int,
+        seconds: float,
+    ) -> None:
+        """Take in one epoch; raises `DivergedError` where its loss is not finite."""
         if not np.isfinite(loss):
-            raise Diverged(
+            raise DivergedError(
                 f"{self.name}, epoch {number}: training loss is {loss}; lower the learning rate "
-                f"({spec.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
+                f"({settings.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
             )
         speed = {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
         shown = np.nan if score is None else score
         self.history.append({"epoch": number, "train_loss": loss, f"val_{self.metric}": shown, **speed})
         if score is not None and (self.best is None or score > self.best.score):
             self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score)
-        self.ended = number - (self.best.epoch if self.best else 0) >= spec.patience
+        self.ended = number - (self.best.epoch if self.best else 0) >= settings.patience
 
-    def line(self):
+    def line(self) -> str:
         """The last epoch, for the log."""
         last = self.history[-1]
         return (
@@ -163,18 +200,20 @@ class _Run:
             f"{last[f'val_{self.metric}']:.4f}  {last['rows_per_second']:,.0f} rows/s"
         )
 
-    def result(self):
-        """The best epoch with the history; raises `Diverged` where there is none."""
+    def result(self) -> Trained:
+        """The best epoch with the history; raises `DivergedError` where there is none."""
         if self.best is None:
-            raise Diverged(f"{self.name}: validation predictions are constant or not finite in every epoch: no model")
+            raise DivergedError(
+                f"{self.name}: validation predictions are constant or not finite in every epoch: no model"
+            )
         self.best.history = pd.DataFrame(self.history)
         return self.best
 
 
-def _on_device(examples, encoder, cached):
+def _on_device(examples: Examples, encoder: Any, cached: bool) -> Data:
     """`Data` of examples: with their embeddings if `cached`, with stretches and parameters if an `encoder` runs."""
     n = len(examples.index)
     table, index = examples.on_device() if cached else (None, None)
     codes, low, high = examples.stretches or (None, np.zeros(n, np.int32), np.zeros(n, np.int32))
-    data = Data(*(jnp.asarray(array) for array in (examples.labels, low, high)), table, index)
+    data = Data(jnp.asarray(examples.labels), jnp.asarray(low), jnp.asarray(high), table, index)
     return data if encoder is None else data._replace(codes=jnp.asarray(codes), frozen=encoder.parameters)

@@ -4,22 +4,25 @@ The tree {module: {leaf: array}} holds parameters and state alike; a module's le
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orbax.checkpoint as ocp
 
 from s2f.common.errors import InputError
 
+Tree = dict[str, dict[str, Any]]  # {module: {leaf: array}}
 
-def save_head(directory, variables):
-    """Save `variables` of a head, the pair (parameters, state) of `heads.build`, with Orbax under `checkpoint/`."""
+
+def save_head(directory: str | Path, variables: tuple[Tree, Tree]) -> None:
+    """Save `variables` of a head, the pair (parameters, state) of `networks.build`, with Orbax under `checkpoint/`."""
     parameters, state = variables
     tree = {name: {**parameters.get(name, {}), **state.get(name, {})} for name in {**parameters, **state}}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save((Path(directory) / "checkpoint").resolve(), tree)
 
 
-def load_head(directory, template):
+def load_head(directory: str | Path, template: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
     """Restore a head's (parameters, state) and compare every key and shape with `template`, such a pair of shaped
     arrays.
 
@@ -34,18 +37,19 @@ def load_head(directory, template):
             restored = checkpointer.restore(path)
     except (ValueError, OSError, KeyError) as error:
         raise InputError(f"{path}: broken checkpoint ({error}); train this model again") from None
-    found = {f"{module}/{leaf}": np.asarray(a) for module, leaves in restored.items() for leaf, a in leaves.items()}
+    stored = {f"{module}/{leaf}": np.asarray(a) for module, leaves in restored.items() for leaf, a in leaves.items()}
     modules = [item for tree in template for item in tree.items()]
     wanted = {f"{module}/{leaf}": a.shape for module, leaves in modules for leaf, a in leaves.items()}
-    for name in sorted(set(found) ^ set(wanted)):
+    for name in sorted(set(stored) ^ set(wanted)):
         fault = "missing" if name in wanted else "unexpected"
         raise InputError(f"{path}: array {name} is {fault}: this is the checkpoint of another head")
-    for name, array in found.items():
+    for name, array in stored.items():
         if array.shape != wanted[name]:
             raise InputError(f"{path}: {name} has shape {array.shape}, this head on this encoder has {wanted[name]}")
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds values that are not finite; train this model again")
-    return tuple(
+    parameters, state = (
         {module: {leaf: restored[module][leaf] for leaf in leaves} for module, leaves in tree.items()}
         for tree in template
     )
+    return parameters, state

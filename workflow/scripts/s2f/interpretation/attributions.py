@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -23,7 +25,7 @@ UNITS = {
 }
 
 
-def attribute(scorer, method, codes, settings, seed=0):
+def attribute(scorer: Any, method: str, codes: np.ndarray, settings: dict[str, Any], seed: int = 0) -> dict[str, Any]:
     """{name: array} of one sequence, uint8 codes (L,) without N: what `METHODS` hold in common, and more.
 
     `attribution` (L, 4): ism, change of the score by each substitution, 0 at the sequence's own base; saliency, the
@@ -32,54 +34,66 @@ def attribute(scorer, method, codes, settings, seed=0):
     """
     if method in NEED_GRADIENT:
         scorer.needs_gradient()
+    values: dict[str, Any]
     if method == "ism":
         changes, score = mutagenesis.saturation(scorer, codes, **settings)
-        found = {"importance": mutagenesis.importance_of_substitutions(changes), "attribution": changes}
+        values = {"importance": mutagenesis.importance_of_substitutions(changes), "attribution": changes}
     elif method == "window":
         importance, starts, effects, score = mutagenesis.sliding(scorer, codes, **settings, seed=seed)
-        found = {"importance": importance, "attribution": importance[:, None] * dna.one_hot(codes)}
-        found |= {"window_start": starts, "window_effect": effects}
+        values = {"importance": importance, "attribution": importance[:, None] * dna.one_hot(codes)}
+        values |= {"window_start": starts, "window_effect": effects}
     elif method == "saliency":
         gradient, scores = gradients.saliency(scorer, codes[None], **settings)
-        right, score = gradients.corrected(gradient[0]), scores[0]
-        found = {"importance": gradients.on_observed(right, codes), "attribution": right, "gradient": gradient[0]}
-        found["input_x_gradient"] = gradients.on_observed(gradient[0], codes)
+        corrected, score = gradients.corrected(gradient[0]), scores[0]
+        values = {
+            "importance": gradients.on_observed(corrected, codes),
+            "attribution": corrected,
+            "gradient": gradient[0],
+        }
+        values["input_x_gradient"] = gradients.on_observed(gradient[0], codes)
     elif method == "ig":
         result = gradients.integrated(scorer, codes, **settings)
         score = result.score
-        found = {"importance": result.attribution.sum(axis=1), "attribution": result.attribution}
-        found |= {"difference": result.difference, "gap": result.gap, "steps": result.steps}
-        found["complete"] = result.relative_gap <= settings.get("tolerance", 0.01)
+        values = {"importance": result.attribution.sum(axis=1), "attribution": result.attribution}
+        values |= {"difference": result.difference, "gap": result.gap, "steps": result.steps}
+        values["complete"] = result.relative_gap <= settings.get("tolerance", 0.01)
     else:
         raise InputError(f"method is {method!r}, expected one of: {', '.join(METHODS)}")
-    return found | {"score": score}
+    return values | {"score": score}
 
 
-def attribute_all(scorer, method, rows, settings, seed=0, report=print):
+def attribute_all(
+    scorer: Any,
+    method: str,
+    rows: Any,
+    settings: dict[str, Any],
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> list[dict[str, Any]]:
     """A list of `attribute` for rows (`row_id`, `sequence`), with a line of progress per sequence.
 
     Each has its `seconds` too, those of the first with compilation. Integrated gradients whose gap is above the
     tolerance are named in a warning; raises `InputError` for a result that is not finite.
     """
-    began, out = time.perf_counter(), []
+    began, results = time.perf_counter(), []
     report(f"{method} of {scorer.name}: {len(rows)} sequences, {settings or 'no settings'}, strands {scorer.strands}")
     for number, (row, sequence) in enumerate(zip(rows["row_id"], rows["sequence"], strict=True), 1):
         start = time.perf_counter()
-        found = attribute(scorer, method, dna.encode(sequence), settings, seed)
-        found["seconds"] = time.perf_counter() - start
-        if not np.isfinite(found["attribution"]).all():
+        values = attribute(scorer, method, dna.encode(sequence), settings, seed)
+        values["seconds"] = time.perf_counter() - start
+        if not np.isfinite(values["attribution"]).all():
             raise InputError(f"row {row!r}: {method} of model {scorer.name} is not finite")
-        if not found.get("complete", True):
+        if not values.get("complete", True):
             report(
-                f"warning: row {row!r}: integrated gradients miss the score difference {found['difference']:.4g} by "
-                f"{found['gap']:.2g} after {found['steps']} steps: more than {settings.get('tolerance', 0.01):.1%}"
+                f"warning: row {row!r}: integrated gradients miss the score difference {values['difference']:.4g} by "
+                f"{values['gap']:.2g} after {values['steps']} steps: more than {settings.get('tolerance', 0.01):.1%}"
             )
-        out.append(found)
-        report(f"{number} of {len(rows)}  {row}  score {found['score']:.4f}  {time.perf_counter() - began:.1f} s")
-    return out
+        results.append(values)
+        report(f"{number} of {len(rows)}  {row}  score {values['score']:.4f}  {time.perf_counter() - began:.1f} s")
+    return results
 
 
-def write(path, rows, found, **attributes):
+def write(path: str | Path, rows: Any, results: Sequence[Mapping[str, Any]], **attributes: Any) -> None:
     """Write attributions of rows (`row_id`, `sequence`, `label`) atomically.
 
     Arrays per position are filled up with NaN behind shorter sequences; numbers per sequence stand in (n,).
@@ -89,21 +103,21 @@ def write(path, rows, found, **attributes):
         for name in ("row_id", "sequence"):
             file.create_dataset(name, data=rows[name].to_list(), dtype=h5py.string_dtype())
         file["label"] = rows["label"].to_numpy(np.float64)
-        for name in found[0]:
-            arrays = [np.asarray(one[name]) for one in found]
+        for name in results[0]:
+            arrays = [np.asarray(result[name]) for result in results]
             if arrays[0].ndim == 0:
                 file[name] = np.stack(arrays)
                 continue
             most = longest if name != "window_start" and name != "window_effect" else max(map(len, arrays))
             table = np.full((len(arrays), most, *arrays[0].shape[1:]), np.nan, np.float32)
-            for place, array in enumerate(arrays):
-                table[place, : len(array)] = array
+            for index, array in enumerate(arrays):
+                table[index, : len(array)] = array
             file[name] = table
         for name, value in attributes.items():
             file.attrs[name] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def describe(scorer, method, settings, seed, unit):
+def describe(scorer: Any, method: str, settings: dict[str, Any], seed: int, unit: str) -> dict[str, Any]:
     """Attributes of a file: where its numbers come from and what they are."""
     return {
         "model": scorer.name, "model_fingerprint": scorer.fingerprint, "seed": scorer.record["seed"],
@@ -115,15 +129,15 @@ def describe(scorer, method, settings, seed, unit):
     }  # fmt: skip
 
 
-def read(path):
+def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """{name: array or list of texts} and {attribute: value} of a file of `write`. Raises `InputError` otherwise."""
     try:
         with h5py.File(Path(path), "r") as file:
-            found = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}
+            arrays = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}
             attributes = dict(file.attrs)
     except OSError as error:
         raise InputError(f"{path}: not a readable file of attributions ({error})") from None
     for name in ("row_id", "sequence", "label", "attribution", "importance", "score", "seconds"):
-        if name not in found:
+        if name not in arrays:
             raise InputError(f"{path}: holds no {name}: not a file of attributions")
-    return found, attributes
+    return arrays, attributes

@@ -5,6 +5,7 @@ taking the mean over A, C, G, T off removes it (Majdandzic et al. 2023, Genome B
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,17 +15,17 @@ from s2f.sequences import dna
 BASELINES = ("uniform", "zeros")
 
 
-def corrected(gradient):
+def corrected(gradient: np.ndarray) -> np.ndarray:
     """Gradient (..., L, 4) minus its mean over A, C, G, T."""
     return gradient - gradient.mean(axis=-1, keepdims=True)
 
 
-def on_observed(values, codes):
+def on_observed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Values (..., L, 4) at the bases of a sequence, codes (..., L): (..., L)."""
     return np.take_along_axis(values, codes[..., None].astype(np.int64), axis=-1)[..., 0]
 
 
-def saliency(scorer, codes):
+def saliency(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(gradient float32 (N, L, 4), scores (N,)) at sequences, uint8 codes (N, L). Input x gradient is `on_observed` of
     it; with `corrected` before, of the gradient-corrected form."""
     scores, gradient = scorer.gradient(dna.one_hot(codes))
@@ -43,14 +44,21 @@ class Integrated:
     steps: int
 
     @property
-    def relative_gap(self):
+    def relative_gap(self) -> float:
         """|gap| in units of |difference|; infinite where the difference is 0 and the gap is not."""
         if self.difference == 0:
             return 0.0 if self.gap == 0 else float("inf")
         return abs(self.gap / self.difference)
 
 
-def integrated(scorer, codes, steps=64, most_steps=1024, tolerance=0.01, baseline="uniform"):
+def integrated(
+    scorer: Any,
+    codes: np.ndarray,
+    steps: int = 64,
+    most_steps: int = 1024,
+    tolerance: float = 0.01,
+    baseline: str = "uniform",
+) -> Integrated:
     """`Integrated` gradients (Sundararajan et al. 2017) of a sequence, uint8 codes (L,), by the midpoint rule.
 
     `baseline` uniform: every position .25, .25, .25, .25, so that the sequence minus the baseline sums to 0 at every
@@ -69,7 +77,7 @@ def integrated(scorer, codes, steps=64, most_steps=1024, tolerance=0.01, baselin
         way = ((np.arange(steps) + 0.5) / steps).astype(np.float32)[:, None, None]
         gradient = scorer.gradient(start + way * (x - start))[1].mean(axis=0, dtype=np.float64)
         attribution = gradient * (x - start)
-        found = Integrated(attribution, score, score - low, attribution.sum() - (score - low), steps)
-        if found.relative_gap <= tolerance or 2 * steps > most_steps:
-            return found
+        result = Integrated(attribution, score, score - low, attribution.sum() - (score - low), steps)
+        if result.relative_gap <= tolerance or 2 * steps > most_steps:
+            return result
         steps *= 2

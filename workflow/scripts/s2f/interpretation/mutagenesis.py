@@ -4,6 +4,9 @@ Every variant is scored in one batch with the sequence itself, next to variants 
 can compute once what none of them changes.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from s2f.common.errors import InputError
@@ -14,51 +17,53 @@ FILLS = ("shuffle", "N")
 WIDTH = 10  # bp of a window, by default
 
 
-def differences(scorer, codes, variants, spans):
-    """(float64 (M,), float): score of each variant minus that of the sequence, and the latter.
+def differences(
+    scorer: Any, codes: np.ndarray, variants: np.ndarray, spans: np.ndarray | Sequence[tuple[int, int]]
+) -> tuple[np.ndarray, float]:
+    """float64 (M,): score of each variant minus that of the sequence, and the latter.
 
     `codes` uint8 (L,); `variants` uint8 (M, L), of which the i-th differs from `codes` within `spans[i]` (first, end)
     only, in ascending order for speed.
     """
     spans, size = np.asarray(spans), max(1, scorer.batch_size - 1)
-    out, reference = np.empty(len(variants)), None
+    out, reference = np.empty(len(variants)), np.nan
     for start in range(0, len(variants), size):
         part = slice(start, start + size)
         span = int(spans[part, 0].min()), int(spans[part, 1].max())
         scores = scorer.score(np.concatenate([codes[None], variants[part]]), span)
         out[part] = scores[1:] - scores[0]
-        reference = float(scores[0]) if reference is None else reference
+        reference = float(scores[0]) if start == 0 else reference
     return out, reference
 
 
-def substitutions(codes):
+def substitutions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All single substitutions of a sequence, uint8 (3 L, L), by position and then in the order of codes after its own;
     their positions int64 (3 L,) and new codes uint8 (3 L,)."""
-    places = np.repeat(np.arange(len(codes)), 3)
+    positions = np.repeat(np.arange(len(codes)), 3)
     bases = ((codes[:, None] + np.arange(1, 4, dtype=np.uint8)) % 4).ravel()
-    variants = np.repeat(codes[None], len(places), axis=0)
-    variants[np.arange(len(places)), places] = bases
-    return variants, places, bases
+    variants = np.repeat(codes[None], len(positions), axis=0)
+    variants[np.arange(len(positions)), positions] = bases
+    return variants, positions, bases
 
 
-def saturation(scorer, codes):
+def saturation(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, float]:
     """In-silico saturation mutagenesis: (L, 4) score differences float64, 0 at the sequence's own base, and its score.
 
     `codes` uint8 (L,) without N.
     """
-    variants, places, bases = substitutions(codes)
-    found, score = differences(scorer, codes, variants, np.column_stack([places, places + 1]))
+    variants, positions, bases = substitutions(codes)
+    changes, score = differences(scorer, codes, variants, np.column_stack([positions, positions + 1]))
     out = np.zeros((len(codes), 4))
-    out[places, bases] = found
+    out[positions, bases] = changes
     return out, score
 
 
-def importance_of_substitutions(changes):
+def importance_of_substitutions(changes: np.ndarray) -> np.ndarray:
     """(L,) how much the sequence's own base raises the score over the mean of its three substitutions."""
     return -changes.sum(axis=1) / 3
 
 
-def window_starts(length, width, step):
+def window_starts(length: int, width: int, step: int) -> np.ndarray:
     """First positions int64 of windows that cover a sequence; the last one ends where the sequence does."""
     if not 1 <= width <= length:
         raise InputError(f"window of {width} bp: expected 1 to {length} bp, the length of the sequence")
@@ -67,7 +72,15 @@ def window_starts(length, width, step):
     return np.unique(np.append(np.arange(0, length - width, step), length - width))
 
 
-def sliding(scorer, codes, width=WIDTH, step=5, fill="shuffle", draws=8, seed=0):
+def sliding(
+    scorer: Any,
+    codes: np.ndarray,
+    width: int = WIDTH,
+    step: int = 5,
+    fill: str = "shuffle",
+    draws: int = 8,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Sliding-window mutagenesis: (importance (L,), starts (W,), effects (W,), score).
 
     An effect is the score of the sequence minus the mean score with that window spoiled: its bases shuffled in `draws`
@@ -77,9 +90,9 @@ def sliding(scorer, codes, width=WIDTH, step=5, fill="shuffle", draws=8, seed=0)
     if fill not in FILLS:
         raise InputError(f"fill is {fill!r}, expected one of: {', '.join(FILLS)}")
     starts = window_starts(len(codes), width, step)
-    places = starts[:, None] + np.arange(width)
+    positions = starts[:, None] + np.arange(width)
     draws = draws if fill == "shuffle" else 1
-    letters = np.repeat(codes[places], draws, axis=0)
+    letters = np.repeat(codes[positions], draws, axis=0)
     if fill == "shuffle":
         rng = np.random.Generator(np.random.PCG64(derived_seed(seed, "window", dna.decode(codes))))
         letters = rng.permuted(letters, axis=1)
@@ -87,10 +100,10 @@ def sliding(scorer, codes, width=WIDTH, step=5, fill="shuffle", draws=8, seed=0)
         letters[:] = dna.N_CODE
     first = np.repeat(starts, draws)
     variants = np.repeat(codes[None], len(first), axis=0)
-    variants[np.arange(len(first))[:, None], np.repeat(places, draws, axis=0)] = letters
-    found, score = differences(scorer, codes, variants, np.column_stack([first, first + width]))
-    effects = -found.reshape(len(starts), draws).mean(axis=1)
+    variants[np.arange(len(first))[:, None], np.repeat(positions, draws, axis=0)] = letters
+    changes, score = differences(scorer, codes, variants, np.column_stack([first, first + width]))
+    effects = -changes.reshape(len(starts), draws).mean(axis=1)
     total, covered = np.zeros(len(codes)), np.zeros(len(codes))
-    np.add.at(total, places, effects[:, None])
-    np.add.at(covered, places, 1)
+    np.add.at(total, positions, effects[:, None])
+    np.add.at(covered, positions, 1)
     return total / covered, starts, effects, score

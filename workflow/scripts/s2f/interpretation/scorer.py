@@ -11,19 +11,21 @@ rounds to bfloat16, whose derivatives are noise.
 
 import functools
 import hashlib
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from s2f import baselines
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.embeddings.encoders import build as build_encoder
 from s2f.embeddings.encoders import check_codes
 from s2f.embeddings.encoders import stream as encode_stream
-from s2f.interpretation import logits
-from s2f.interpretation.methods import WITH_GRADIENT
+from s2f.interpretation.tangents import Tangent
 from s2f.models.checkpoint import read_record
 from s2f.models.predictions import strands
 from s2f.sequences import dna
@@ -37,6 +39,7 @@ HEAD_BATCH = 256
 NARROW_CHANNELS, NARROW_FROM = 512, 8
 GRADIENT_BATCH = 32  # activations of a gradient are kept: about 60 MB per window of AlphaGenome's full size
 BASELINE_BATCH = 256
+Forward = Callable[[np.ndarray, Sequence[str], tuple[int, int]], list[np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,19 +48,19 @@ class Scorer:
     (B, W, 4))` values (B,) and their gradient, of the windows as given, or is None where a model has no gradient."""
 
     name: str
-    record: dict
+    record: dict[str, Any]
     construct: Construct
     fingerprint: str  # SHA-256 over record and weights
     batch_size: int  # sequences per call on the device
-    forward: Callable
-    tangent: Callable | None = None
+    forward: Forward
+    tangent: Tangent | None = None
 
     @property
-    def strands(self):
+    def strands(self) -> tuple[str, ...]:
         """Strands of the construct that a score is the mean of."""
         return strands(self.record["strand_rule"])
 
-    def score(self, inserts, span=None):
+    def score(self, inserts: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
         """Scores float64 (N,) of inserts, uint8 codes (N, L) that may hold N.
 
         `span` (first, end): outside of it all inserts are equal, so that an encoder may compute that part once. Exact
@@ -67,15 +70,17 @@ class Scorer:
         """
         check_codes(inserts)
         span = span or (0, inserts.shape[1])
-        found = [self.forward(inserts[i : i + CHUNK], self.strands, span) for i in range(0, len(inserts), CHUNK)]
-        return np.mean([np.concatenate(parts) for parts in zip(*found, strict=True)], axis=0, dtype=np.float64)
+        chunks = [self.forward(inserts[i : i + CHUNK], self.strands, span) for i in range(0, len(inserts), CHUNK)]
+        by_strand = np.array([np.concatenate(parts) for parts in zip(*chunks, strict=True)])
+        return by_strand.mean(axis=0, dtype=np.float64)
 
-    def gradient(self, one_hot):
+    def gradient(self, one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores float64 (N,) and their gradient float32 (N, L, 4) at inserts, float32 (N, L, 4): one-hot or between.
 
         Raises `InputError` for a model without gradients.
         """
         self.needs_gradient()
+        assert self.tangent is not None
         count, length = one_hot.shape[:2]
         left, _ = self.construct.flank_lengths(length)
         window = dna.one_hot(self.construct.assemble(["N" * length])[0])
@@ -92,27 +97,27 @@ class Scorer:
                 gradients[start : start + size] += gradient[flip][: len(part), left : left + length]
         return values / len(self.strands), gradients / len(self.strands)
 
-    def needs_gradient(self):
+    def needs_gradient(self) -> None:
         """Raise `InputError` for a model without gradients."""
         if self.tangent is None:
             raise InputError(f"model {self.name} has no gradient; use mutagenesis (methods ism and window)")
 
-    def check(self, rows, path, shortest=1):
+    def check(self, rows: Any, path: str | Path, shortest: int = 1) -> None:
         """Refuse rows (`row_id`, `sequence`) that the model cannot be asked about, before any work is done.
 
-        Raises `InputError` naming `path`, row and place: an insert that does not fit the construct, that has fewer than
-        `shortest` bp, or that holds N, which has no base to be substituted.
+        Raises `InputError` naming `path`, row and position: an insert that does not fit the construct, that has fewer
+        than `shortest` bp, or that holds N, which has no base to be substituted.
         """
         self.construct.check_inserts(rows, path)
         for row, sequence in zip(rows["row_id"], rows["sequence"], strict=True):
             if "N" in sequence:
-                place = sequence.index("N")
-                raise InputError(f"{path}: row {row!r}: N at position {place}; only A, C, G and T can be explained")
+                position = sequence.index("N")
+                raise InputError(f"{path}: row {row!r}: N at position {position}; only A, C, G and T can be explained")
             if len(sequence) < shortest:
                 raise InputError(f"{path}: row {row!r}: {len(sequence)} bp, expected at least {shortest}, one window")
 
 
-def load(directory, encoder_spec=None, sequences=1):
+def load(directory: str | Path, encoder_options: dict[str, Any] | None = None, sequences: int = 1) -> Scorer:
     """The `Scorer` of a checkpoint `best_model/`, for so many sequences. Heads need the section of their encoder.
 
     Raises `InputError` for a broken checkpoint and for an encoder that is not the one the head was trained on.
@@ -122,13 +127,13 @@ def load(directory, encoder_spec=None, sequences=1):
     construct = Construct.from_spec(record["construct"])
     common = record["model"], record, construct, fingerprint(directory)
     if record["kind"] == "head":
-        return Scorer(*common, *_head(directory, record, construct, encoder_spec, sequences))
-    if record["kind"] in logits.KINDS:
-        predict = logits.of(record["kind"], directory, record)
-    else:
-        predict = baselines.get(record["kind"]).load(directory, record)
+        return Scorer(*common, *_head(directory, record, construct, encoder_options, sequences))
+    baseline = baselines.get(record["kind"])
+    predict = baseline.load(directory, record)  # checks what it reads, also for logits
+    if hasattr(baseline, "logits"):
+        predict = baseline.logits(directory, record)
 
-    def forward(inserts, strands, span):
+    def forward(inserts: np.ndarray, strands: Sequence[str], span: tuple[int, int]) -> list[np.ndarray]:
         texts = [dna.decode(row) for row in inserts]
         return [predict(texts, strand) for strand in strands]
 
@@ -136,7 +141,7 @@ def load(directory, encoder_spec=None, sequences=1):
     return Scorer(*common, BASELINE_BATCH, forward, tangent)
 
 
-def fingerprint(directory):
+def fingerprint(directory: str | Path) -> str:
     """SHA-256 (hexadecimal) over names and bytes of all files of a checkpoint."""
     digest = hashlib.sha256()
     for path in sorted(file for file in Path(directory).rglob("*") if file.is_file()):
@@ -145,7 +150,7 @@ def fingerprint(directory):
     return digest.hexdigest()
 
 
-def head_function(directory, record):
+def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:
     """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit."""
     from s2f.heads import networks
     from s2f.heads.trained_head import Head
@@ -153,17 +158,19 @@ def head_function(directory, record):
 
     network = networks.build(record["head"], 0.0)
     variables = load_head(directory, Head.template(record))
-    return variables, lambda own, x: network.apply(*own, None, x, is_training=False)[0]
+    return variables, lambda trained, x: network.apply(*trained, None, x, is_training=False)[0]
 
 
-def _head(directory, record, construct, spec, sequences):
+def _head(
+    directory: Path, record: dict[str, Any], construct: Construct, options: dict[str, Any] | None, sequences: int
+) -> tuple[int, Forward, Tangent | None]:
     """batch size, forward and tangent of a head on its encoder."""
     import jax
     import jax.numpy as jnp
 
-    if not spec:
+    if not options:
         raise InputError(f"{directory}: a head needs the section of its encoder {record['encoder']!r}")
-    encoder = build_encoder(spec)
+    encoder = build_encoder(options)
     if encoder.fingerprint != record["encoder_fingerprint"]:
         raise InputError(
             f"{directory / 'model.json'}: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
@@ -171,18 +178,18 @@ def _head(directory, record, construct, spec, sequences):
         )
     parameters, head = head_function(directory, record)
     parameters, compiled = jax.device_put(parameters), jax.jit(head)
-    exact = spec.get("precision", "bfloat16") == "float32"
+    exact = options.get("precision", "bfloat16") == "float32"
     narrow = (
         exact and sequences >= NARROW_FROM and encoder.channels >= NARROW_CHANNELS and jax.default_backend() == "cpu"
     )
 
-    def of_embeddings(x):
+    def of_embeddings(x: np.ndarray) -> np.ndarray:
         size = min(HEAD_BATCH, encoder.batch_size)
         padded = np.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)))
         parts = [compiled(parameters, jnp.asarray(padded[i : i + size], jnp.float32)) for i in range(0, len(x), size)]
         return np.concatenate(parts)[: len(x)]
 
-    def forward(inserts, strands, span):
+    def forward(inserts: np.ndarray, strands: Sequence[str], span: tuple[int, int]) -> list[np.ndarray]:
         length = inserts.shape[1]
         left, _ = construct.flank_lengths(length)
         template = construct.assemble(["N" * length])[0]
@@ -192,21 +199,20 @@ def _head(directory, record, construct, spec, sequences):
             varies = slice(left + span[0], left + span[1])
             template = windows[0].copy()
             template[varies] = dna.N_CODE
-        (found,) = encode_stream(encoder, [(windows, template if exact else None)], strands)
-        return [of_embeddings(x) for x in found]
+        (embeddings,) = encode_stream(encoder, [(windows, template if exact else None)], strands)
+        return [of_embeddings(x) for x in embeddings]
 
-    return encoder.batch_size, forward, _tangent("encoders", spec["kind"], spec, parameters, head)
+    return encoder.batch_size, forward, _tangent("encoders", options["kind"], options, parameters, head)
 
 
-def _tangent(section, kind, *arguments):
+def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:
     """The tangent of a kind of model, built when it is first asked for; None where it has none."""
-    if kind not in WITH_GRADIENT[section]:
+    name = kinds.facts(section, kind)["gradient"]
+    if not name:
         return None
 
     @functools.cache
-    def built():
-        from s2f.interpretation import tangents
-
-        return getattr(tangents, kind)(*arguments)
+    def built() -> Tangent:
+        return importlib.import_module(f"s2f.interpretation.tangents.{name}").tangent(*arguments)
 
     return lambda one_hot: built()(one_hot)

@@ -1,5 +1,7 @@
 """Which sequences are explained: chosen once per panel by what was measured, so that all models explain the same."""
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -7,7 +9,15 @@ from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 
 
-def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
+def select(
+    rows: pd.DataFrame,
+    panel: pd.DataFrame,
+    top: int = 0,
+    bottom: int = 0,
+    pairs: int = 0,
+    ids: Sequence[str] = (),
+    seed: int = 0,
+) -> pd.DataFrame:
     """Table row_id, role (top | bottom | pair | id), pair_id, allele, label: a line per use of a row.
 
     Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
@@ -33,8 +43,8 @@ def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
         table = panel[panel[["ref_row_id", "alt_row_id"]].apply(lambda column: column.map(clean)).all(axis=1)]
         effect = (table["alt_row_id"].map(known["label"]) - table["ref_row_id"].map(known["label"])).abs()
         order = _ordered(effect.to_numpy(), table["pair_id"], seed)[: _enough(pairs, len(table), "pairs")]
-        for place in order:
-            pair = table.iloc[place]
+        for position in order:
+            pair = table.iloc[position]
             for allele in ("ref", "alt"):
                 row = pair[f"{allele}_row_id"]
                 out.append((row, "pair", pair["pair_id"], allele, known.loc[row, "label"]))
@@ -43,24 +53,24 @@ def select(rows, panel, top=0, bottom=0, pairs=0, ids=(), seed=0):
     members = known.loc[members][clean.loc[members]]
     labels = members["label"].to_numpy()
     for role, count, values in (("top", top, labels), ("bottom", bottom, -labels)):
-        for place in _ordered(values, members.index, seed)[: _enough(count, len(members), "rows")]:
-            out.append((members.index[place], role, "", members["allele"].iloc[place], labels[place]))
+        for position in _ordered(values, members.index, seed)[: _enough(count, len(members), "rows")]:
+            out.append((members.index[position], role, "", members["allele"].iloc[position], labels[position]))
     return pd.DataFrame(out, columns=["row_id", "role", "pair_id", "allele", "label"])
 
 
-def _ordered(values, names, seed):
-    """Places by descending value, of equal ones by a number drawn from `seed` and the name."""
-    drawn = [derived_seed(seed, "explained", name) for name in names]
+def _ordered(values: np.ndarray, names: Iterable[str], seed: int) -> np.ndarray:
+    """Positions by descending value, of equal ones by a number drawn from `seed` and the name."""
+    drawn = np.array([derived_seed(seed, "explained", name) for name in names])
     return np.lexsort((drawn, -values))
 
 
-def _enough(count, there, what):
+def _enough(count: int, there: int, what: str) -> int:
     if count > there:
         raise InputError(f"{count} {what} are asked for, the panel has {there} without N")
     return count
 
 
-def chosen_rows(rows, table):
+def chosen_rows(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of a selection, each once, in the order of their first use. Raises `InputError` for one that is lost."""
     names = pd.unique(table["row_id"])
     lost = set(names) - set(rows["row_id"])

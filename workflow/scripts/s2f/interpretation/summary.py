@@ -1,6 +1,8 @@
 """What was explained: a line per file of attributions, with its cost and whether its numbers add up."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,22 +12,22 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def line(found, about):
-    """Dict of `COLUMNS` of one file, `found` and `about` as `attributions.read`.
+def line(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Dict of `COLUMNS` of one file, `arrays` and `about` as `attributions.read`.
 
     largest_gap: of integrated gradients the largest |gap| as a share of |score difference|, not a number for other
     methods; complete: whether all gaps are within the tolerance (yes | no), - for other methods. Seconds include
     compilation, which the first sequence pays.
     """
     gap = np.nan
-    if "gap" in found:
+    if "gap" in arrays:
         with np.errstate(divide="ignore", invalid="ignore"):
-            gaps = np.abs(found["gap"] / found["difference"])
-        gap = float(np.where(found["gap"] == 0, 0, gaps).max())
-    own = {
-        "seed": int(about["seed"]), "sequences": len(found["row_id"]), "mean_score": float(found["score"].mean()),
-        "largest_gap": gap, "complete": ("yes" if found["complete"].all() else "no") if "complete" in found else "-",
-        "seconds_per_sequence": round(float(found["seconds"].mean()), 4),
+            gaps = np.abs(arrays["gap"] / arrays["difference"])
+        gap = float(np.where(arrays["gap"] == 0, 0, gaps).max())
+    values = {
+        "seed": int(about["seed"]), "sequences": len(arrays["row_id"]), "mean_score": float(arrays["score"].mean()),
+        "largest_gap": gap, "complete": ("yes" if arrays["complete"].all() else "no") if "complete" in arrays else "-",
+        "seconds_per_sequence": round(float(arrays["seconds"].mean()), 4),
         "device": json.loads(about["device"])["device"],
     }  # fmt: skip
-    return {name: own.get(name, about.get(name)) for name in COLUMNS}
+    return {name: values.get(name, about.get(name)) for name in COLUMNS}

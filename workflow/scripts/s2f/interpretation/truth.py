@@ -7,17 +7,20 @@ at its own place: what is found is more than a model gives that looks at the sam
 rotation would take for true where sites are not spread evenly.
 """
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.interpretation.mutagenesis import importance_of_substitutions, substitutions
-from s2f.rows.sources import simulated, simulated_rbp
 from s2f.sequences import dna
 
 DRAWS = 10_000
-PLACE = ("dataset", "split", "panel", "model", "method")  # what a line is about, from the file of attributions
+SUBJECT = ("dataset", "split", "panel", "model", "method")  # what a line is about, from the file of attributions
 COLUMNS = (
-    *PLACE, "seed", "measure", "value", "random", "random_low", "random_high", "p_value", "n", "prevalence", "note",
+    *SUBJECT, "seed", "measure", "value", "random", "random_low", "random_high", "p_value", "n", "prevalence", "note",
 )  # fmt: skip
 IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
@@ -25,48 +28,41 @@ IUPAC = {
 }  # fmt: skip
 
 
-def planted(kind, spec, row_ids, sequences):
-    """Planted positions, bool (n, L), of rows of a simulation made anew from its spec.
+def planted(kind: str, options: dict[str, Any], row_ids: Collection[str], sequences: Iterable[str]) -> np.ndarray:
+    """Planted positions, bool (n, L), of rows of a simulation made anew from its options.
 
-    `simulated`: the sites of the planted motifs; `simulated_rbp`: both arms and the loop of what is bound, nothing in
-    rows that are not. Raises `InputError` for a kind without truth and a row that it does not make, or not with this
-    sequence.
+    The module of the source says which they are, in `planted`. Raises `InputError` for a kind without truth and a row
+    that it does not make, or not with this sequence.
     """
-    sources = {"simulated": simulated, "simulated_rbp": simulated_rbp}
-    if kind not in sources:
-        raise InputError(f"source {kind!r} has no truth; known: {', '.join(sources)}")
-    table = sources[kind].simulate(spec).set_index("row_id")
+    if not kinds.facts("sources", kind)["simulated"]:
+        known = kinds.having("sources", "simulated")
+        raise InputError(f"source {kind!r} has no truth; known: {', '.join(known)}")
+    source = kinds.module("sources", kind)
+    table = source.simulate(options).set_index("row_id")
     lost = [row for row in row_ids if row not in table.index]
     if lost:
         raise InputError(f"row {lost[0]!r} is not made by this simulation; make the rows again")
     table = table.loc[list(row_ids)]
-    for row, own, sequence in zip(row_ids, table["sequence"], sequences, strict=True):
-        if own != sequence:
+    for row, simulated, sequence in zip(row_ids, table["sequence"], sequences, strict=True):
+        if simulated != sequence:
             raise InputError(f"row {row!r} has another sequence in this simulation; explain the rows again")
-    out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
-    if kind == "simulated":
-        for row, sites in zip(out, table["motifs"], strict=True):
-            for factor, first, _ in (site.split(":") for site in sites.split(",") if site):
-                row[int(first) : int(first) + len(simulated.FACTORS[factor][0])] = True
-    else:
-        for row, bound, first in zip(out, table["bound"], table["first"], strict=True):
-            row[first : first + simulated_rbp.SITE] = bound
-    return out
+    return source.planted(table)
 
 
-def oracle(kind, sequences):
+def oracle(kind: str, sequences: Iterable[str]) -> np.ndarray | None:
     """Importance (n, L) by mutagenesis of the simulated activity itself, the most that a model can know; None where the
     simulation has no such function."""
-    if kind != "simulated":
+    activity = getattr(kinds.module("sources", kind), "activity", None)
+    if activity is None:
         return None
     out = []
     for codes in map(dna.encode, sequences):
-        changes = simulated.activity(substitutions(codes)[0]) - simulated.activity(codes[None])
+        changes = activity(substitutions(codes)[0]) - activity(codes[None])
         out.append(importance_of_substitutions(changes.reshape(-1, 3)))
     return np.array(out)
 
 
-def average_precision(importance, positives):
+def average_precision(importance: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """Average precision of |importance| (L,) for each of M sets of positions, bool (M, L): (M,).
 
     Positions of equal value enter together, as in scikit-learn; sets must not be empty.
@@ -79,7 +75,7 @@ def average_precision(importance, positives):
     return (gained * hits / (ends + 1)).sum(axis=1) / hits[:, -1]
 
 
-def against_planted(importances, positives, seed=0):
+def against_planted(importances: np.ndarray, positives: np.ndarray, seed: int = 0) -> dict[str, Any]:
     """How well |importance| finds planted positions: mean average precision over sequences, and by chance.
 
     `importances` (n, L), `positives` bool (n, L). Dict: value, random (mean over all rotations), random_low and
@@ -93,25 +89,25 @@ def against_planted(importances, positives, seed=0):
     length = positives.shape[1]
     shifts = (np.arange(length)[:, None] + np.arange(length)) % length
     rotated = np.array([average_precision(importances[i], positives[i][shifts]) for i in counted])
-    found = _outcome(rotated, seed)
+    outcome = _outcome(rotated, seed)
     across = [average_precision(importances[i], positives[counted]) for i in counted]
-    found["p_value"] = max(found["p_value"], _exchanged(across, seed))
-    return found | {"prevalence": float(positives[counted].mean())}
+    outcome["p_value"] = max(outcome["p_value"], _exchanged(across, seed))
+    return outcome | {"prevalence": float(positives[counted].mean())}
 
 
-def judged(positives):
+def judged(positives: np.ndarray) -> np.ndarray:
     """Which sequences can be judged, bool (n,): those with planted positions and others."""
-    return positives.any(axis=1) & ~positives.all(axis=1)
+    return np.logical_and(positives.any(axis=1), ~positives.all(axis=1))
 
 
-def _exchanged(values, seed):
-    """p value of the mean over sequences by chance that keeps places: `values` (n, n) are of profile k at the truth of
-    sequence i, and each truth draws the profile of any sequence."""
+def _exchanged(values: np.ndarray | Sequence[np.ndarray], seed: int) -> float:
+    """p value of the mean over sequences by chance that keeps positions: `values` (n, n) are of profile k at the truth
+    of sequence i, and each truth draws the profile of any sequence."""
     own_first = np.array([np.roll(row, -k) for k, row in enumerate(np.asarray(values).T)])
     return _outcome(own_first, seed)["p_value"]
 
 
-def _outcome(values, seed):
+def _outcome(values: np.ndarray, seed: int) -> dict[str, Any]:
     """Statistics of `values` (n, choices): column 0 is what was found, any column what chance gives."""
     rng = np.random.Generator(np.random.PCG64(seed))
     choices = rng.integers(0, values.shape[1], (DRAWS, len(values)))
@@ -124,7 +120,7 @@ def _outcome(values, seed):
     }  # fmt: skip
 
 
-def occurrences(sequence, motif):
+def occurrences(sequence: str, motif: str) -> np.ndarray:
     """Whether the motif, IUPAC letters, begins at each position of a sequence: bool (L - k + 1,)."""
     strange = set(motif) - set(IUPAC)
     if not motif or strange:
@@ -137,7 +133,7 @@ def occurrences(sequence, motif):
     return np.all([row[codes[k : k + starts]] for k, row in enumerate(allowed)], axis=0)
 
 
-def against_motif(importances, sequences, motif, seed=0):
+def against_motif(importances: np.ndarray, sequences: Iterable[str], motif: str, seed: int = 0) -> dict[str, Any]:
     """How often the window of highest summed importance of a sequence is the motif, and how often a random window is.
 
     A window of the motif's length k is one that begins at most k / 4 positions from an occurrence. Dict as
@@ -150,39 +146,43 @@ def against_motif(importances, sequences, motif, seed=0):
         best.append(int(np.convolve(importance[: len(sequence)], np.ones(len(motif)), "valid").argmax()))
     if len(set(map(len, hits))) > 1:
         raise InputError("sequences of several lengths: a motif is sought in windows of one length")
-    hits = np.array(hits, float)
-    holding = int(hits.any(axis=1).sum())
-    found = _outcome(np.array([np.roll(hit, -place) for hit, place in zip(hits, best, strict=True)]), seed)
-    found["p_value"] = max(found["p_value"], _exchanged(hits[:, best].T, seed))
+    windows = np.array(hits, float)
+    holding = int(windows.any(axis=1).sum())
+    outcome = _outcome(np.array([np.roll(hit, -start) for hit, start in zip(windows, best, strict=True)]), seed)
+    outcome["p_value"] = max(outcome["p_value"], _exchanged(windows[:, best].T, seed))
     note = f"{holding} of {len(hits)} sequences hold the motif: {holding / len(hits):.3f} is the highest value possible"
-    return found | {"prevalence": found["random"], "note": note}
+    return outcome | {"prevalence": outcome["random"], "note": note}
 
 
-def judge(found, about, dataset, seed=0):
-    """Lines of the table of truth, dicts of `COLUMNS`, for one file of attributions: `found` and `about` as
+def judge(
+    arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], dataset: Mapping[str, Any], study_seed: int = 0
+) -> list[dict[str, Any]]:
+    """Lines of the table of truth, dicts of `COLUMNS`, for one file of attributions: `arrays` and `about` as
     `attributions.read`.
 
     `dataset`: {kind, spec} of its source where that is a simulation, {motif} where the rows of label 1 should hold it.
     Where no sequence of the file can be judged, a line with n 0 and a note says so.
     """
     lines = []
-    place = {key: about[key] for key in PLACE} | {"seed": int(about["seed"]), "note": ""}
+    subject = {key: about[key] for key in SUBJECT} | {"seed": int(about["seed"]), "note": ""}
     if dataset.get("kind"):
-        positives = planted(dataset["kind"], dataset["spec"], found["row_id"], found["sequence"])
-        own = place | {"measure": "auprc"}
+        positives = planted(dataset["kind"], dataset["spec"], arrays["row_id"], arrays["sequence"])
+        line = subject | {"measure": "auprc"}
         if judged(positives).any():
-            best = oracle(dataset["kind"], found["sequence"])
+            best = oracle(dataset["kind"], arrays["sequence"])
             if best is not None:
                 activity = {"model": "(the simulated activity itself)", "method": "ism", "seed": 0}
-                lines.append(own | activity | against_planted(best, positives, seed))
-            lines.append(own | against_planted(found["importance"], positives, seed))
+                lines.append(line | activity | against_planted(best, positives, study_seed))
+            lines.append(line | against_planted(arrays["importance"], positives, study_seed))
         else:
-            lines.append(own | {"n": 0, "note": "no sequence has planted positions"})
+            lines.append(line | {"n": 0, "note": "no sequence has planted positions"})
     if dataset.get("motif"):
-        own, bound = place | {"measure": f"motif {dataset['motif']}"}, found["label"] == 1
+        line, bound = subject | {"measure": f"motif {dataset['motif']}"}, arrays["label"] == 1
         if bound.any():
-            outcome = against_motif(found["importance"][bound], found["sequence"][bound], dataset["motif"], seed)
-            lines.append(own | outcome)
+            outcome = against_motif(
+                arrays["importance"][bound], arrays["sequence"][bound], dataset["motif"], study_seed
+            )
+            lines.append(line | outcome)
         else:
-            lines.append(own | {"n": 0, "note": "no sequence is of label 1"})
+            lines.append(line | {"n": 0, "note": "no sequence is of label 1"})
     return [{name: line.get(name, np.nan) for name in COLUMNS} for line in lines]

@@ -6,6 +6,7 @@ layer, which LAMAR never does: loading its weights would overwrite the former wi
 """
 
 from pathlib import Path
+from typing import Any
 
 from transformers import EsmConfig
 
@@ -19,7 +20,7 @@ SIZES = {
     "lamar-mini": {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512},
 }
 # of every size; dropouts are 0 in the published model, in training too
-COMMON = {
+COMMON: dict[str, Any] = {
     "vocab_size": len(VOCABULARY), "pad_token_id": PAD, "mask_token_id": MASK, "eos_token_id": EOS,
     "position_embedding_type": "rotary", "rope_theta": 10000.0, "max_position_embeddings": 1026,
     "layer_norm_eps": 1e-5, "emb_layer_norm_before": False, "token_dropout": False, "hidden_dropout_prob": 0.0,
@@ -28,7 +29,7 @@ COMMON = {
 ATTENTION = ("sdpa", "eager", "flash_attention_2")
 
 
-def make(size, attention="sdpa", **more):
+def make(size: str, attention: str = "sdpa", **more: Any) -> EsmConfig:
     """Configuration of a size. `more`: other keys of `EsmConfig`, such as `num_labels`.
 
     Raises `InputError` for an unknown size, attention or key, and for a key that would make it another model.
@@ -45,25 +46,25 @@ def make(size, attention="sdpa", **more):
     return config
 
 
-def check_size(size):
+def check_size(size: str) -> None:
     """Raise `InputError` unless the size is known."""
     if size not in SIZES:
         raise InputError(f"size is {size!r}, expected one of: {', '.join(SIZES)}")
 
 
-def check(config, size, place):
-    """Raise `InputError`, naming `place`, key and both values, unless a configuration describes LAMAR of this size."""
+def check(config: EsmConfig, size: str, where: str | Path) -> None:
+    """Raise `InputError`, naming `where`, key and both values, unless a configuration describes LAMAR of this size."""
     for key, value in {**COMMON, **SIZES[size]}.items():
         found = getattr(config, key)
         if found != value:
-            raise InputError(f"{place}: {key} is {found!r}, LAMAR of size {size} has {value!r}")
+            raise InputError(f"{where}: {key} is {found!r}, LAMAR of size {size} has {value!r}")
 
 
-def check_folder(folder, size):
+def check_folder(folder: str | Path, size: str) -> None:
     """Check the `config.json` of a folder of weights, where it has one; the published checkpoints have none."""
     path = Path(folder) / "config.json"
     if path.is_file():
-        found = read_json(path)
-        if found.get("model_type", "esm") != "esm":
-            raise InputError(f"{path}: model_type is {found['model_type']!r}, expected 'esm'")
-        check(EsmConfig(**found), size, path)
+        stored = read_json(path)
+        if stored.get("model_type", "esm") != "esm":
+            raise InputError(f"{path}: model_type is {stored['model_type']!r}, expected 'esm'")
+        check(EsmConfig(**stored), size, path)

@@ -1,6 +1,7 @@
 """The folder of a trained language model: what transformers reads, and `model.json`, the record of how it was made."""
 
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 
@@ -12,13 +13,13 @@ FORMAT = "s2f-tapt-1"
 WEIGHTS = "model.safetensors"
 
 
-def save(folder, model, record):
-    """Write what `save_model` does and `model.json`: the dict `record`, the format and the hash of the weights."""
+def save(folder: str | Path, model: Any, record: dict[str, Any]) -> None:
+    """Write what `save_model` does and `model.json`: `record`, the format and the hash of the weights."""
     more = {"format": FORMAT, "model_sha256": save_model(folder, model)}
     files.write_json(Path(folder) / "model.json", {**record, **more})
 
 
-def save_model(folder, model):
+def save_model(folder: str | Path, model: Any) -> str:
     """Write `config.json`, `model.safetensors` and the files of the tokenizer, which `Auto...from_pretrained` of
     transformers reads; returns the SHA-256 of the weights."""
     folder = Path(folder)
@@ -32,7 +33,7 @@ def save_model(folder, model):
     return files.sha256_file(folder / WEIGHTS)
 
 
-def read_record(folder, size):
+def read_record(folder: str | Path, size: str) -> dict[str, Any]:
     """The record of a folder made by task-adaptive training. Raises `InputError` when there is none, when it is of
     another size, or when its weights are not those that were written with it."""
     path = Path(folder) / "model.json"

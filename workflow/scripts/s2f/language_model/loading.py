@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from transformers import EsmForMaskedLM, EsmForSequenceClassification, EsmModel
+from transformers import EsmConfig, EsmForMaskedLM, EsmForSequenceClassification, EsmModel, PreTrainedModel
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
@@ -37,7 +37,7 @@ MAY_LACK = (INV_FREQ, "esm.contact_head.")
 OLD_INV_FREQ = re.compile(r"esm\.encoder\.layer\.\d+\.attention\.self\.rotary_embeddings\.inv_freq")
 
 
-def from_seed(config, seed, head="none"):
+def from_seed(config: EsmConfig, seed: int, head: str = "none") -> PreTrainedModel:
     """A model of untrained weights, in evaluation mode on the CPU: N(0, 0.02), biases 0, norms 1, row of `<pad>` 0.
 
     Each tensor has its own stream, named by `seed` and its name, so the encoder is the same under every head.
@@ -47,7 +47,7 @@ def from_seed(config, seed, head="none"):
     return _filled(model, state)
 
 
-def from_folder(folder, config, head="none", seed=None):
+def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed: int | None = None) -> PreTrainedModel:
     """A model with the weights of a folder (`FILES`), in evaluation mode on the CPU, float32.
 
     A checkpoint without a classification head gets one drawn from `seed`, where that is given; a language-model head
@@ -60,8 +60,8 @@ def from_folder(folder, config, head="none", seed=None):
     if UNUSED[0] in state and INV_FREQ not in state:
         raise InputError(f"{path}: has {UNUSED[0]} and no rotary frequencies: a model of absolute positions, not LAMAR")
     model = _model(config, head)
-    expected, own = _expected(model), HEADS[head][1]
-    others = tuple(prefix for _, prefix in HEADS.values() if prefix and prefix != own)
+    expected, kept = _expected(model), HEADS[head][1]
+    others = tuple(prefix for _, prefix in HEADS.values() if prefix and prefix != kept)
     state = {name: tensor for name, tensor in state.items() if name not in UNUSED and not name.startswith(others)}
     may_lack = (*MAY_LACK, "classifier.") if head == "classification" and seed is not None else MAY_LACK
     problems = [f"{n} is missing" for n in expected if n not in state and not n.startswith(may_lack)]
@@ -82,8 +82,8 @@ def from_folder(folder, config, head="none", seed=None):
     return _filled(model, state)
 
 
-def read_state(folder):
-    """(path, {name: tensor}) of the weights in a folder. Raises `InputError` where there are none, or broken ones."""
+def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
+    """Path and named tensors of the weights in a folder. Raises `InputError` where there are none, or broken ones."""
     folder = Path(folder)
     path = next((folder / name for name in FILES if (folder / name).is_file()), None)
     if path is None:
@@ -104,7 +104,7 @@ def read_state(folder):
     return path, state
 
 
-def _current_names(state, path):
+def _current_names(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
     """A state under today's names: of bare encoders, of LAMAR's classification head, of one `inv_freq` per layer."""
     if not any(name.startswith("esm.") for name in state):
         heads = tuple(prefix for _, prefix in HEADS.values() if prefix)
@@ -126,16 +126,16 @@ class Intermediate(torch.nn.Module):
     of the CPU time.
     """
 
-    def __init__(self, dense):
+    def __init__(self, dense: torch.nn.Module) -> None:
         super().__init__()
         self.dense = dense
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, T, D) -> (B, T, feed-forward width)."""
         return torch.nn.functional.gelu(self.dense(x))
 
 
-def _model(config, head):
+def _model(config: EsmConfig, head: str) -> PreTrainedModel:
     if head not in HEADS:
         raise ValueError(f"head is {head!r}, expected one of: {', '.join(HEADS)}")
     try:  # the pooler of a bare encoder is part of no checkpoint
@@ -147,13 +147,13 @@ def _model(config, head):
     return model
 
 
-def _expected(model):
-    """{name under the prefix `esm.`: tensor} of a model."""
+def _expected(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    """Tensors of a model by their names under the prefix `esm.`."""
     prefix = "esm." if isinstance(model, EsmModel) else ""
     return {prefix + name: tensor for name, tensor in model.state_dict().items()}
 
 
-def _drawn(name, tensor, seed):
+def _drawn(name: str, tensor: torch.Tensor, seed: int) -> torch.Tensor:
     """One tensor of `from_seed`."""
     if name.endswith("bias"):
         return torch.zeros(tensor.shape)
@@ -167,20 +167,19 @@ def _drawn(name, tensor, seed):
     return values
 
 
-def _filled(model, state):
+def _filled(model: PreTrainedModel, state: dict[str, torch.Tensor]) -> PreTrainedModel:
     """The model with every tensor of `state`, which lacks `inv_freq` at most."""
-    wanted = _expected(model)
-    state = {INV_FREQ: wanted[INV_FREQ], **state}
+    state = {INV_FREQ: _expected(model)[INV_FREQ], **state}
     if isinstance(model, EsmModel):
         state = {name.removeprefix("esm."): tensor for name, tensor in state.items()}
     model.load_state_dict(state, strict=True)
     return model.float().eval()
 
 
-def fingerprint(model):
+def fingerprint(model: torch.nn.Module) -> str:
     """SHA-256 over name, shape and float32 bytes of every tensor of a model, sorted by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy(), "<f4"))
+        digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy(), "<f4").data)
     return digest.hexdigest()

@@ -11,10 +11,10 @@ from s2f.language_model.tokenizer import BASES, MASK
 IGNORED = -100  # label of what is no target, as torch's cross-entropy expects it
 
 
-def mask(ids, share, generator):
+def mask(ids: np.ndarray, share: float, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """(inputs uint8, labels int64), both (B, T), from token ids uint8 (B, T).
 
-    Each base is a target with probability `share`, drawn from the NumPy `generator`; labels are the ids at targets and
+    Each base is a target with probability `share`, drawn from the `generator`; labels are the ids at targets and
     `IGNORED` elsewhere.
     """
     bases = (ids >= BASES.start) & (ids < BASES.stop)

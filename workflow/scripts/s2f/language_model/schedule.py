@@ -1,7 +1,7 @@
 """Step size of transformers in training, of adaptation and of fine-tuning alike."""
 
 
-def schedule(step, steps, warmup):
+def schedule(step: int, steps: int, warmup: float) -> float:
     """Step size of a step (from 0) as a share of the highest: linear warm-up over a share `warmup` of the steps, then
     linear to 0 after the last."""
     warm = max(1, round(warmup * steps))

@@ -10,9 +10,11 @@ its atomic additions).
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -20,7 +22,7 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 
-from s2f.common import files, provenance
+from s2f.common import files, kinds, provenance
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
@@ -29,40 +31,37 @@ from s2f.language_model.masking import IGNORED, mask
 from s2f.language_model.schedule import schedule
 
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, inputs, labels, each (B, T)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run."""
+    """Settings of a run; their meaning and defaults stand in `tapt.yaml`."""
 
-    size: str = "lamar"
-    start: dict = field(
-        default_factory=lambda: {"random": 0}
-    )  # or {"path": FOLDER}, weights with a language-model head
-    licence: str = ""  # notice of the weights at start.path
-    positives: bool = False  # only windows with label 1
-    transductive: bool = False  # models may use it where it saw, unlabelled, what is evaluated: said in the provenance
-    steps: int = 1000
-    batch_size: int = 64  # windows per step
-    micro_batch: int = 32  # windows per forward pass: less memory, equal result up to rounding
-    learning_rate: float = 1e-4
-    warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.01
-    clip: float = 1.0  # largest norm of the gradient
-    mask_share: float = 0.15
-    precision: str = "float32"  # or bfloat16
-    validation_windows: int = 1024  # at most
-    validate_every: int = 100  # steps; a row of the history each
-    checkpoint_every: int = 100  # steps; what a kill costs
+    size: str
+    start: dict[str, Any]
+    licence: str
+    positives: bool
+    transductive: bool
+    steps: int
+    batch_size: int
+    micro_batch: int
+    learning_rate: float
+    warmup: float
+    weight_decay: float
+    clip: float
+    mask_share: float
+    precision: str
+    validation_windows: int
+    validate_every: int
+    checkpoint_every: int
 
     @staticmethod
-    def from_spec(spec):
+    def from_spec(spec: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
-        known = {item.name: item for item in fields(Settings)}
-        unknown = sorted(set(spec) - set(known))
-        if unknown:
-            raise InputError(f"tapt: unknown key {unknown[0]!r}; known: {', '.join(known)}")
-        settings = Settings(**spec)
+        options = kinds.section_settings("language_model/tapt", spec)
+        options.pop("datasets", None)  # for the workflow
+        settings = Settings(**options)
         configuration.check_size(settings.size)
         for name in ("steps", "batch_size", "micro_batch", "validation_windows", "validate_every", "checkpoint_every"):
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
@@ -76,14 +75,14 @@ class Settings:
 
 @dataclass
 class Trained:
-    """Outcome: the model after the last step, its history (a dict per validation), and its record `model.json`."""
+    """Outcome: the model after the last step, its history (an entry per validation), and its record `model.json`."""
 
     model: torch.nn.Module
-    history: list
-    record: dict
+    history: list[dict[str, Any]]
+    record: dict[str, Any]
 
 
-def start(settings):
+def start(settings: Settings) -> tuple[torch.nn.Module, str, str]:
     """(model with a language-model head, where its weights are from, their licence)."""
     config = configuration.make(settings.size)
     match settings.start:
@@ -93,15 +92,22 @@ def start(settings):
         case {"path": str(folder), **rest} if not rest:
             configuration.check_folder(folder, settings.size)
             model = loading.from_folder(folder, config, "masked_lm")
-            origin, licence = weights.told_by(folder, settings.licence)
+            origin, licence = weights.origin_and_licence(folder, settings.licence)
             return model, origin, licence or "licence of the starting weights unknown to this workflow"
     raise InputError(f"tapt: start is {settings.start!r}, expected {{random: SEED}} or {{path: FOLDER}}")
 
 
-def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
-    """Train on texts `train_windows`, follow the loss on `val_windows`; returns `Trained`.
+def train(
+    train_windows: Sequence[str],
+    val_windows: Sequence[str],
+    settings: Settings,
+    seed: int,
+    checkpoint: str | Path,
+    report: Callable[[str], object] = print,
+) -> Trained:
+    """Train on `train_windows`, follow the loss on `val_windows`.
 
-    `checkpoint`: path of the file that is written every `checkpoint_every` steps and continued from where it is of the
+    `checkpoint`: the file that is written every `checkpoint_every` steps and continued from where it is of the
     same run (settings, seed, windows, code); of another, it is ignored. The caller deletes it when the result is safe.
     `report` takes a line of text per validation. Raises `InputError` for settings that do not fit and for a loss that
     is not finite.
@@ -153,7 +159,7 @@ def train(train_windows, val_windows, settings, seed, checkpoint, report=print):
     return Trained(model.eval(), history, record)
 
 
-def letters_loss(train_windows, labels):
+def letters_loss(train_windows: Sequence[str], labels: np.ndarray) -> float:
     """Mean loss (nats) at the targets of `labels` of a model that knows the frequencies of letters alone."""
     text = "".join(train_windows).upper().replace("U", "T")
     bases = list(tokenizer.BASES)
@@ -165,31 +171,33 @@ def letters_loss(train_windows, labels):
 # one step
 
 
-def _batch(windows, step, settings, seed):
+def _batch(windows: np.ndarray, step: int, settings: Settings, seed: int) -> Batch:
     """(ids, inputs, labels) of a step, sorted by length so that micro-batches need little padding."""
-    places = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size)
-    chosen = [windows[_order(len(windows), p // len(windows), seed)[p % len(windows)]] for p in places.tolist()]
+    positions = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size)
+    chosen = [windows[_order(len(windows), p // len(windows), seed)[p % len(windows)]] for p in positions.tolist()]
     ids = tokenizer.tokenize(sorted(chosen, key=len))
     return ids, *mask(ids, settings.mask_share, _generator(seed, "mask", step))
 
 
 @lru_cache(2)
-def _order(count, epoch, seed):
+def _order(count: int, epoch: int, seed: int) -> np.ndarray:
     return _generator(seed, "order", epoch).permutation(count)
 
 
-def _generator(*names):
+def _generator(*names: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(derived_seed("tapt", *names)))
 
 
-def _validation(windows, settings, seed):
+def _validation(windows: Sequence[str], settings: Settings, seed: int) -> Batch:
     """(ids, inputs, labels) of the validation windows, at most so many, masked once and for all."""
     order = _generator(seed, "validation").permutation(len(windows))[: settings.validation_windows]
     ids = tokenizer.tokenize(sorted((windows[i] for i in order), key=len))
     return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"))
 
 
-def masked_loss(model, ids, inputs, labels, precision="float32"):
+def masked_loss(
+    model: torch.nn.Module, ids: np.ndarray, inputs: np.ndarray, labels: np.ndarray, precision: str = "float32"
+) -> torch.Tensor:
     """Sum of the cross-entropy (nats) over the targets of a batch; all three (B, T), the head sees targets only."""
     longest = int((ids != tokenizer.PAD).sum(1).max())
     device = model.lm_head.bias.device
@@ -201,7 +209,9 @@ def masked_loss(model, ids, inputs, labels, precision="float32"):
     return F.cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum")
 
 
-def _update(model, optimiser, batch, settings, step):
+def _update(
+    model: torch.nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, settings: Settings, step: int
+) -> float:
     """One step of the optimiser; returns the mean loss per target."""
     targets = max(1, int((batch[2] != IGNORED).sum()))
     optimiser.zero_grad(set_to_none=True)
@@ -217,12 +227,14 @@ def _update(model, optimiser, batch, settings, step):
     return float(total)
 
 
-def _micro(batch, settings):
-    for place in range(0, len(batch[0]), settings.micro_batch):
-        yield [array[place : place + settings.micro_batch] for array in batch]
+def _micro(batch: Batch, settings: Settings) -> Iterator[Batch]:
+    ids, inputs, labels = batch
+    for start in range(0, len(ids), settings.micro_batch):
+        part = slice(start, start + settings.micro_batch)
+        yield ids[part], inputs[part], labels[part]
 
 
-def _loss_of(model, batch, settings):
+def _loss_of(model: torch.nn.Module, batch: Batch, settings: Settings) -> float:
     """Mean loss per target of the validation windows."""
     model.eval()
     with torch.inference_mode():
@@ -231,7 +243,7 @@ def _loss_of(model, batch, settings):
     return total / max(1, int((batch[2] != IGNORED).sum()))
 
 
-def _optimiser(model, settings):
+def _optimiser(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """AdamW; no decay on biases and normalisations, as transformers' trainer does it."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": settings.weight_decay},
@@ -241,7 +253,7 @@ def _optimiser(model, settings):
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
 
 
-def _line(entry, settings):
+def _line(entry: dict[str, Any], settings: Settings) -> str:
     rest = "" if entry["train_loss"] is None else f", training loss {entry['train_loss']:.4f}"
     return f"step {entry['step']} of {settings.steps}: validation loss {entry['val_loss']:.4f} nats{rest}"
 
@@ -249,15 +261,23 @@ def _line(entry, settings):
 # checkpoints
 
 
-def _identity(train_windows, val_windows, settings, seed, weights):
+def _identity(
+    train_windows: Sequence[str], val_windows: Sequence[str], settings: Settings, seed: int, weights_sha256: str
+) -> str:
     """What must be equal for a checkpoint to be continued, as text."""
     windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
     code = provenance.code_fingerprint("s2f.language_model.tapt")
-    parts = [asdict(settings), seed, weights, windows, code, torch.__version__]
+    parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__]
     return json.dumps(parts, sort_keys=True)
 
 
-def _save_checkpoint(path, identity, progress, model, optimiser):
+def _save_checkpoint(
+    path: str | Path,
+    identity: str,
+    progress: dict[str, Any],
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+) -> None:
     tensors = {f"model {name}": tensor.detach() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for moment, tensor in optimiser.state.get(parameter, {}).items():
@@ -267,7 +287,9 @@ def _save_checkpoint(path, identity, progress, model, optimiser):
         safetensors.torch.save_file({name: t.cpu().contiguous() for name, t in tensors.items()}, temporary, notes)
 
 
-def _resume(path, identity, model, optimiser):
+def _resume(
+    path: str | Path, identity: str, model: torch.nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[int, list[dict[str, Any]], list[float]]:
     """(steps done, history, losses) of a checkpoint of the same run, which enters model and optimiser; else nothing."""
     if not Path(path).is_file():
         return 0, [], []

@@ -5,6 +5,7 @@ latter merges a run of letters that it does not know, which U and lower case are
 that positions no longer fit. Here U is read as T, case is ignored, and any other letter is an error.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +20,17 @@ BASES = range(5, 9)  # A, T, C, G; N is not among them
 _ID_OF_CODE = np.array([VOCABULARY.index(letter) for letter in dna.ALPHABET], np.uint8)
 
 
-def ids_of_codes(codes):
+def ids_of_codes(codes: np.ndarray) -> np.ndarray:
     """Token ids uint8 (B, L + 2) of windows of one length, uint8 codes (B, L) of `dna.encode`."""
     ids = np.empty((codes.shape[0], codes.shape[1] + 2), np.uint8)
     ids[:, 0], ids[:, 1:-1], ids[:, -1] = CLS, _ID_OF_CODE[codes], EOS
     return ids
 
 
-def tokenize(sequences):
-    """Token ids uint8 (B, longest + 2) of texts of any lengths; what is behind `<eos>` is `<pad>`.
+def tokenize(sequences: Sequence[str]) -> np.ndarray:
+    """Token ids uint8 (B, longest + 2) of sequences of any lengths; what is behind `<eos>` is `<pad>`.
 
-    Raises `InputError` naming the 0-based place of a sequence with a letter outside ACGTUN.
+    Raises `InputError` naming the 0-based index of a sequence with a letter outside ACGTUN.
     """
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     ids = np.full((len(sequences), lengths.max(initial=0) + 2), PAD, np.uint8)
@@ -43,7 +44,7 @@ def tokenize(sequences):
     return ids
 
 
-def save(folder, longest=1024):
+def save(folder: str | Path, longest: int = 1024) -> None:
     """Write the files from which `AutoTokenizer.from_pretrained` makes transformers' tokenizer with the same ids.
 
     That one expects upper-case letters with T for U. `longest`: letters beyond which it warns.

@@ -1,6 +1,8 @@
 """Weights that a section of a study names: a folder, task-adaptive training, or a seed; one reader for all users."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from s2f.common import files
 from s2f.common.errors import InputError
@@ -14,7 +16,15 @@ HOW_TO_GET = (
 )
 
 
-def load(where, weights, config, size, licence="", head="none", head_seed=None):
+def load(
+    where: str,
+    weights: Mapping[str, Any] | None,
+    config: Any,
+    size: str,
+    licence: str = "",
+    head: str = "none",
+    head_seed: int | None = None,
+) -> tuple[Any, str, str]:
     """(model on the CPU in evaluation mode, where its weights are from, their licence).
 
     `weights` is {"path": FOLDER}, {"tapt": FOLDER} or {"random": SEED}; `licence` the notice of those at a path. A
@@ -26,12 +36,12 @@ def load(where, weights, config, size, licence="", head="none", head_seed=None):
         case {"random": int(seed), **rest} if not rest:
             model = loading.from_seed(config, seed, head)
             if head_seed is not None:
-                own = loading.from_seed(config, head_seed, head).classifier
-                model.classifier.load_state_dict(own.state_dict())
+                classifier = loading.from_seed(config, head_seed, head).classifier
+                model.classifier.load_state_dict(classifier.state_dict())
             return model, f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(path), **rest} if not rest:
             configuration.check_folder(path, size)
-            origin, licence = told_by(path, licence)
+            origin, licence = origin_and_licence(path, licence)
             return loading.from_folder(path, config, head, head_seed), origin, licence or PUBLISHED_LICENCE
         case {"tapt": str(path), **rest} if not rest:
             record = folder.read_record(path, size)
@@ -40,7 +50,7 @@ def load(where, weights, config, size, licence="", head="none", head_seed=None):
     raise InputError(f"{where}: weights is {weights!r}, {HOW_TO_GET}")
 
 
-def told_by(path, licence):
+def origin_and_licence(path: str | Path, licence: str) -> tuple[str, str]:
     """(where weights at a path are from, their licence, which may be empty): by the record beside them, where a
     workflow as this one made them, and by the name of the folder elsewhere."""
     record = Path(path) / "model.json"

@@ -1,6 +1,8 @@
 """Checkpoints: `best_model/` holds the weights and `model.json`, the record of all that prediction must agree with."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
@@ -15,15 +17,15 @@ REQUIRED = (
 )  # fmt: skip
 
 
-def head_name(cache, slug):
+def head_name(manifest: Mapping[str, Any], slug: str) -> str:
     """Name of a head in its checkpoint: the published scheme (K562 heads of ALBench-S2F) on published AlphaGenome
-    weights, which a cache's licence tells apart from random ones; else the encoder's name and the slug."""
+    weights, which the licence in the manifest of a cache tells apart from random ones; else encoder's name and slug."""
     arch = slug.replace("-", "_")
-    published = cache["encoder_kind"] == "alphagenome" and not cache["licence"].startswith("none")
-    return f"alphagenome_k562_head_{arch}_v4" if published else f"{cache['encoder']}_head_{arch}"
+    published = manifest["encoder_kind"] == "alphagenome" and not manifest["licence"].startswith("none")
+    return f"alphagenome_k562_head_{arch}_v4" if published else f"{manifest['encoder']}_head_{arch}"
 
 
-def write_record(directory, parts, packages, **record):
+def write_record(directory: str | Path, parts: Mapping[str, Any], packages: Iterable[str], **record: Any) -> None:
     """Write model.json into the folder of a checkpoint.
 
     `parts` {"train": rows, "val": rows} enter by size and fingerprint, `packages` by installed version; the other keys
@@ -46,7 +48,7 @@ def write_record(directory, parts, packages, **record):
     write_json(Path(directory) / "model.json", record)
 
 
-def check_record(directory, expected, caches):
+def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Iterable[str | Path]) -> None:
     """Refuse a checkpoint that was not trained on these caches, before anybody blames the caches.
 
     `expected` are values of model.json that the manifest beside each cache must hold too.
@@ -62,7 +64,7 @@ def check_record(directory, expected, caches):
                 )
 
 
-def read_record(directory, **expected):
+def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
     """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
     path = Path(directory) / "model.json"
     record = read_json(path)

@@ -1,5 +1,7 @@
 """Predictions: the one table from which every metric of every model is computed."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -8,15 +10,15 @@ from s2f.common.errors import InputError
 RULES = ("mean", "forward")
 
 
-def strands(rule):
+def strands(rule: str) -> tuple[str, ...]:
     """Strands of the construct that a strand rule needs: both for `mean`, the given one for `forward`."""
     if rule not in RULES:
         raise InputError(f"strand rule {rule!r} is unknown; known: {', '.join(RULES)}")
     return {"mean": ("forward", "reverse"), "forward": ("forward",)}[rule]
 
 
-def prediction_table(rows, by_strand, rule):
-    """Data frame row_id, label, prediction, forward, reverse, strand_rule for `rows`.
+def prediction_table(rows: pd.DataFrame, by_strand: Mapping[str, np.ndarray], rule: str) -> pd.DataFrame:
+    """Columns row_id, label, prediction, forward, reverse, strand_rule for `rows`.
 
     `by_strand` maps each strand to predictions (N,) in the order of `rows`; under the rule `mean` the prediction is
     the mean of both strands. Raises `InputError` for an unknown rule, a strand that is missing or has another number

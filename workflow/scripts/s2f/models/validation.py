@@ -1,17 +1,22 @@
 """Scores by which training chooses an epoch."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from s2f.common.errors import InputError
 
 VALIDATION = {"regression": "pearson", "classification": "auroc"}  # task -> the metric by which training keeps the best
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """Training produced a loss or predictions from which no model may be kept."""
 
 
-def pearson(x, y):
+def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
     """Pearson r of two vectors (N,) in float64. None where undefined: fewer than two values, a vector that is constant
     up to the rounding of float32, or a value that is not finite."""
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -22,7 +27,7 @@ def pearson(x, y):
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def auroc(labels, scores):
+def auroc(labels: ArrayLike, scores: ArrayLike) -> float | None:
     """Area under the ROC curve of (N,) labels 0 and 1 and scores: the share of pairs of a positive and a negative in
     which the positive has the higher score, ties counting half. None where undefined: one class, scores that are
     constant up to the rounding of float32, or not finite."""
@@ -30,17 +35,17 @@ def auroc(labels, scores):
     count = int(positive.sum())
     if count in (0, len(positive)) or not np.isfinite(scores).all() or np.ptp(scores) <= 1e-6 * np.abs(scores).max():
         return None
-    _, place, times = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(times) - (times - 1) / 2)[place]
+    _, inverse, times = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(times) - (times - 1) / 2)[inverse]
     return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * (len(positive) - count)))
 
 
-def validation_score(task, labels, predictions):
+def validation_score(task: str, labels: ArrayLike, predictions: ArrayLike) -> float | None:
     """The metric `VALIDATION` of a task, None where it is undefined; in a classification logits or probabilities."""
     return pearson(predictions, labels) if task == "regression" else auroc(labels, predictions)
 
 
-def check_classes(parts, path):
+def check_classes(parts: Mapping[str, Any], path: str | Path) -> None:
     """Refuse a classification whose train or val part has one class; `parts` {part: rows} of the split at `path`."""
     for part in ("train", "val"):
         labels = parts[part]["label"]

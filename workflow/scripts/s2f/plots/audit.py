@@ -1,5 +1,8 @@
 """The picture of a leak audit: how close evaluated rows come to the rows that were learned from."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from s2f.common.errors import InputError
@@ -11,7 +14,7 @@ BIN = 5  # points of score
 SHOWN = {"test": (VERMILLION, "-", 2.0), "val": (BLUE, "--", 1.5), "designed": (GREEN, "-.", 1.5)}
 
 
-def read_audit(path):
+def read_audit(path: str | Path) -> Any:
     """The table of `audit_split` with numbers where they are needed here; `InputError` names what is wrong."""
     columns = ["part", "against", "length", "best_score"]
     table = read_table(path, columns, "leak audit")
@@ -22,7 +25,7 @@ def read_audit(path):
     return table
 
 
-def best_scores(path, table, threshold, title):
+def best_scores(path: str | Path, table: Any, threshold: float, title: str) -> None:
     """Distribution of the best alignment score with train rows, of test and of val rows, threshold marked.
 
     `table` as of `read_audit`. The share of rows has a logarithmic axis, because few leaking rows matter already. The

@@ -1,6 +1,9 @@
 """Pictures of dependency maps and of IsoScores, in the style of `plots`."""
 
 import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
@@ -12,11 +15,13 @@ from s2f.plots.style import BLACK, save
 LETTERS = 130  # of the longest sequence whose letters can be read
 
 
-def dependency_map(path, mapped, title, made_with, pairs=()):
+def dependency_map(
+    path: str | Path, mapped: Any, title: str, made_with: str, pairs: np.ndarray | Sequence[tuple[int, int]] = ()
+) -> None:
     """One map as a picture: the sequence on both axes, row substituted, column looked at, log2 odds ratios as colours.
 
-    `mapped`: a `map_files.MappedSequence`; `made_with`: where the weights are from; `pairs` (n, 2): places of letters
-    that are known to depend on each other, which get a ring.
+    `mapped`: a `map_files.MappedSequence`; `made_with`: where the weights are from; `pairs` (n, 2): positions of
+    letters that are known to depend on each other, which get a ring.
     """
     length = len(mapped.sequence)
     rings = "; rings: planted pairs" if len(pairs) else ""
@@ -45,6 +50,6 @@ def dependency_map(path, mapped, title, made_with, pairs=()):
     save(path, draw, side + 1.6, side + 0.5 + 0.17 * (1 + caption.count("\n")))
 
 
-def _untrained(provenance):
+def _untrained(provenance: str) -> bool:
     """Whether weights are as drawn; those that were trained from a random start tell that at the end."""
     return bool(RANDOM_WEIGHTS.search(provenance))

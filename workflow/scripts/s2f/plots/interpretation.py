@@ -1,8 +1,15 @@
 """Pictures of attributions: logos, the effect of every substitution, reference and alternate allele side by side."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import TwoSlopeNorm
+from matplotlib.font_manager import FontProperties
+from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
@@ -19,27 +26,27 @@ PER_BASE, LEAST, MOST = 0.085, 5.0, 26.0  # inches
 LOGO, MAP = 1.25, 0.75  # inches
 
 
-def _outlines():
+def _outlines() -> dict[str, Any]:
     """Each letter as a path in the unit square, from 0 to 1 in both directions."""
-    out = {}
+    out, font = {}, FontProperties(family="DejaVu Sans", weight="bold")
     for letter in dna.ALPHABET:
-        path = TextPath((0, 0), letter, size=1, prop={"family": "DejaVu Sans", "weight": "bold"})
+        path = TextPath((0, 0), letter, size=1, prop=font)
         box = path.get_extents()
         out[letter] = path.transformed(Affine2D().translate(-box.x0, -box.y0).scale(1 / box.width, 1 / box.height))
     return out
 
 
-def logo(axes, sequence, heights):
+def logo(axes: Axes, sequence: str, heights: Sequence[float] | np.ndarray) -> None:
     """Draw each letter of a sequence as high as its number, (L,) in data units; below the line where that is negative.
 
     The letter of position i stands between i - .45 and i + .45.
     """
     outlines = _outlines()
     patches, colours = [], []
-    for place, (letter, height) in enumerate(zip(sequence, heights, strict=True)):
+    for position, (letter, height) in enumerate(zip(sequence, heights, strict=True)):
         if height:
             patches.append(
-                PathPatch(outlines[letter].transformed(Affine2D().scale(0.9, height).translate(place - 0.45, 0)))
+                PathPatch(outlines[letter].transformed(Affine2D().scale(0.9, height).translate(position - 0.45, 0)))
             )
             colours.append(COLOURS[letter])
     axes.add_collection(PatchCollection(patches, facecolors=colours, linewidths=0))
@@ -47,7 +54,7 @@ def logo(axes, sequence, heights):
     axes.set_xlim(-0.5, len(sequence) - 0.5)
 
 
-def substitutions(axes, sequence, changes, limit):
+def substitutions(axes: Axes, sequence: str, changes: np.ndarray, limit: float) -> AxesImage:
     """Heat map of changes (L, 4) by substitution, coloured from -limit to limit; dots mark the sequence's own bases."""
     image = axes.imshow(
         changes.T, aspect="auto", cmap="RdBu_r", norm=TwoSlopeNorm(0, -limit, limit), interpolation="nearest"
@@ -58,19 +65,26 @@ def substitutions(axes, sequence, changes, limit):
     return image
 
 
-def explained(path, found, about, selection, title, most=6):
+def explained(
+    path: str | Path,
+    arrays: Mapping[str, np.ndarray],
+    about: Mapping[str, Any],
+    selection: Any,
+    title: str,
+    most: int = 6,
+) -> None:
     """One field per chosen sequence, pairs side by side with the base that differs marked; at most `most` of each role.
 
-    `found` and `about` as `attributions.read`, `selection` as `selection.select` (as text). A logo shows how much each
+    `arrays` and `about` as `attributions.read`, `selection` as `selection.select` (as text). A logo shows how much each
     base raises the score; method ism has the effect of every substitution below it.
     """
-    place = {row: i for i, row in enumerate(found["row_id"])}
+    index_of = {row: index for index, row in enumerate(arrays["row_id"])}
     singles = selection[selection["role"] != "pair"].drop_duplicates("row_id").groupby("role", sort=False).head(most)
-    fields = [[(place[line.row_id], line)] for line in singles.itertuples()]
+    fields = [[(index_of[line.row_id], line)] for line in singles.itertuples()]
     pairs = selection[selection["role"] == "pair"].groupby("pair_id", sort=False)
-    fields += [[(place[line.row_id], line) for line in pair.itertuples()] for _, pair in list(pairs)[:most]]
+    fields += [[(index_of[line.row_id], line) for line in pair.itertuples()] for _, pair in list(pairs)[:most]]
     columns = max(map(len, fields))
-    longest = max(len(found["sequence"][i]) for field in fields for i, _ in field)
+    longest = max(len(arrays["sequence"][i]) for field in fields for i, _ in field)
     with_map = about["method"] == "ism"
     height = LOGO + MAP * with_map + 0.45
     width = float(np.clip(PER_BASE * longest * columns, LEAST, MOST)) + 1.4
@@ -82,20 +96,27 @@ def explained(path, found, about, selection, title, most=6):
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=11)
         parts = figure.subfigures(len(fields), 1, squeeze=False)[:, 0]
         for part, field in zip(parts, fields, strict=True):
-            _field(part, field, found, with_map, columns, about["score_unit"])
+            _field(part, field, arrays, with_map, columns, about["score_unit"])
         figure.supxlabel("position in the insert, bp from 0", fontsize=9)
 
     save(path, draw, width, 0.9 + height * len(fields))
 
 
-def _field(figure, field, found, with_map, columns, unit):
+def _field(
+    figure: Any,
+    field: Sequence[tuple[int, Any]],
+    arrays: Mapping[str, np.ndarray],
+    with_map: bool,
+    columns: int,
+    unit: str,
+) -> None:
     ratios = [LOGO, MAP] if with_map else [LOGO]
     grid = figure.subplots(
         len(ratios), len(field), squeeze=False, sharex="col", sharey="row", gridspec_kw={"height_ratios": ratios}
     )
-    sequences = [found["sequence"][i] for i, _ in field]
-    importances = [found["importance"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
-    changes = [found["attribution"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
+    sequences = [arrays["sequence"][i] for i, _ in field]
+    importances = [arrays["importance"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
+    changes = [arrays["attribution"][i][: len(s)] for (i, _), s in zip(field, sequences, strict=True)]
     low, high = min(0, *(x.min() for x in importances)), max(0, *(x.max() for x in importances))
     margin = 0.06 * (high - low) or 1.0
     limit = max(np.abs(x).max() for x in changes) or 1.0
@@ -107,7 +128,7 @@ def _field(figure, field, found, with_map, columns, unit):
         logo(axes, sequences[column], importances[column])
         axes.set_ylim(low - margin, high + margin)
         role = line.allele if line.role == "pair" else line.role
-        text = f"{line.row_id}, {role}: measured {float(line.label):.2f}, score {found['score'][i]:.2f}"
+        text = f"{line.row_id}, {role}: measured {float(line.label):.2f}, score {arrays['score'][i]:.2f}"
         axes.set_title(text, loc="left", fontsize=9)
         axes.tick_params(labelsize=8)
         if with_map:

@@ -1,5 +1,8 @@
 """The picture of IsoScores."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from s2f.common.errors import InputError
@@ -7,7 +10,7 @@ from s2f.plots.dependency_map import _untrained
 from s2f.plots.style import BLACK, BLUE, GREY, save
 
 
-def isoscores(path, table, title):
+def isoscores(path: str | Path, table: Any, title: str) -> None:
     """IsoScore of each encoder, most even on top, and the score of an isotropic cloud of its size, on a log axis.
 
     `table`: columns encoder, level, isoscore, isotropic, n, d, note, provenance as `isoscore.table` gives them, one
@@ -23,17 +26,17 @@ def isoscores(path, table, title):
 
     def draw(figure):
         axes = figure.subplots()
-        for place, line in enumerate(table.itertuples()):
+        for index, line in enumerate(table.itertuples()):
             beside = {"transform": axes.get_yaxis_transform(), "va": "center"}
             if not np.isfinite(line.isoscore):
-                axes.text(0.02, place, line.note, color=GREY, fontsize=9, style="italic", **beside)
+                axes.text(0.02, index, line.note, color=GREY, fontsize=9, style="italic", **beside)
                 continue
             shown = max(line.isoscore, lowest)
             hollow = _untrained(line.provenance)
-            axes.plot([shown, line.isotropic], [place, place], color="#dddddd", linewidth=1.5, zorder=0)
-            axes.plot(line.isotropic, place, "|", color=BLACK, markersize=14, markeredgewidth=1.5)
-            axes.plot(shown, place, "o", color=BLUE, markersize=7, markerfacecolor="white" if hollow else BLUE)
-            axes.text(1.02, place, f"{line.isoscore:.3g}", fontsize=10, **beside)
+            axes.plot([shown, line.isotropic], [index, index], color="#dddddd", linewidth=1.5, zorder=0)
+            axes.plot(line.isotropic, index, "|", color=BLACK, markersize=14, markeredgewidth=1.5)
+            axes.plot(shown, index, "o", color=BLUE, markersize=7, markerfacecolor="white" if hollow else BLUE)
+            axes.text(1.02, index, f"{line.isoscore:.3g}", fontsize=10, **beside)
         axes.set_xscale("log")
         axes.set(xlim=(lowest / 1.5, 1.3), ylim=(-0.7, len(table) - 0.3), xlabel="IsoScore (1: a sphere)")
         axes.set_yticks(range(len(table)), names)

@@ -1,5 +1,9 @@
 """Pictures of predictions."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import LogNorm
 
@@ -9,7 +13,14 @@ from s2f.plots.style import BLUE, VERMILLION, save
 UNIT = "log2FC (RNA/DNA)"
 
 
-def predicted_against_measured(path, labels, models, title, unit=UNIT, items="rows"):
+def predicted_against_measured(
+    path: str | Path,
+    labels: np.ndarray,
+    models: Mapping[str, np.ndarray],
+    title: str,
+    unit: str = UNIT,
+    items: str = "rows",
+) -> None:
     """Density of predicted against measured values with the identity line: one field per model, equal axes and colours.
 
     `labels` (N,), `models` {name: predictions (N,)}, `unit` of both (activity in log2FC), `items` what is counted.
@@ -42,7 +53,7 @@ def predicted_against_measured(path, labels, models, title, unit=UNIT, items="ro
     save(path, draw, *_size(len(models), 1.3))
 
 
-def probability_by_class(path, labels, models, title):
+def probability_by_class(path: str | Path, labels: np.ndarray, models: Mapping[str, np.ndarray], title: str) -> None:
     """Distribution of predicted probabilities of positives and negatives: one field per model, AUROC and AUPRC above.
 
     `labels` (N,) of 0 and 1, `models` {name: predictions (N,)}.
@@ -53,11 +64,13 @@ def probability_by_class(path, labels, models, title):
         caption = f"n = {len(labels):,} rows, prevalence {np.mean(labels):.3f}"
         fields = _fields(figure, len(models), title, caption, sharey=False)  # one constant model would flatten all
         for axes, (name, predictions) in zip(fields, models.items(), strict=True):
-            for label, colour, style, of in ((0, BLUE, "--", "negatives"), (1, VERMILLION, "-", "positives")):
-                own = predictions[labels == label]
-                weights = np.full(len(own), 100 / max(len(own), 1))
-                axes.hist(own, edges, weights=weights, histtype="step", linewidth=1.6, color=colour, linestyle=style,
-                          label=f"{of} (n = {len(own):,})")  # fmt: skip
+            for label, colour, style, class_name in ((0, BLUE, "--", "negatives"), (1, VERMILLION, "-", "positives")):
+                of_class = predictions[labels == label]
+                weights = np.full(len(of_class), 100 / max(len(of_class), 1))
+                axes.hist(
+                    of_class, edges, weights=weights, histtype="step", linewidth=1.6, color=colour, linestyle=style,
+                    label=f"{class_name} (n = {len(of_class):,})",
+                )  # fmt: skip
             auroc, auprc = (score(metric, labels, predictions)[0] for metric in ("auroc", "auprc"))
             axes.set(xlim=(0, 1))
             axes.set_title(_heading(name, f"AUROC = {auroc:.3f}, AUPRC = {auprc:.3f}"), loc="left", fontsize=10)
@@ -68,29 +81,29 @@ def probability_by_class(path, labels, models, title):
     save(path, draw, *_size(len(models), 0.6))
 
 
-def _heading(name, caption):
+def _heading(name: str, caption: str) -> str:
     """Caption of a small field: a long name breaks before its last part, the head."""
     return (name if len(name) < 30 else "/\n".join(name.rsplit("/", 1))) + "\n" + caption
 
 
-def _fields(figure, count, title, caption, sharey=True):
+def _fields(figure: Any, count: int, title: str, caption: str, sharey: bool = True) -> list[Any]:
     """Axes of `count` small multiples, left to right, below a title; the outer ones carry the ticks."""
     figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
     rows, columns = _grid(count)
     fields = figure.subplots(rows, columns, sharex=True, sharey=sharey, squeeze=False).ravel()
     for axes in fields[count:]:
         axes.remove()
-    for axes in fields[max(0, count - columns) : count]:  # also above a place that stays empty
+    for axes in fields[max(0, count - columns) : count]:  # also above a field that stays empty
         axes.tick_params(labelbottom=True)
     return list(fields[:count])
 
 
-def _grid(count):
+def _grid(count: int) -> tuple[int, int]:
     columns = min(4, int(np.ceil(count**0.5)))
     return -(-count // columns), columns
 
 
-def _size(count, beside):
+def _size(count: int, beside: float) -> tuple[float, float]:
     """Width and height in inches; `beside` is the width of what stands beside the fields."""
     rows, columns = _grid(count)
     field = 5.0 if count == 1 else 3.0

@@ -1,5 +1,8 @@
 """Pictures of results: one message each, axes with units, n in the caption, colours for the colour-blind."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
@@ -20,12 +23,12 @@ NAMES = {
     "pearson": "Pearson r", "spearman": "Spearman rho", "mse": "mean squared error", "auroc": "AUROC",
     "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
 }  # fmt: skip
-VIEWS = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
+WORDS_OF_SUFFIX = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
 # metrics that stand for a panel, where it has them; one column of the picture each
 SHOWN = ("pearson", "pearson_abs", "pearson_delta", "auroc", "auprc")
 
 
-def save(path, draw, width, height):
+def save(path: str | Path, draw: Callable[[Figure], None], width: float, height: float) -> None:
     """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it as PNG, atomically.
 
     The bytes depend only on the picture: the file holds neither date nor version.

@@ -1,12 +1,16 @@
 """The picture of training."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.plots.style import LINES, NAMES, save
 
 
-def training_curves(path, histories, title):
+def training_curves(path: str | Path, histories: Mapping[str, Mapping[Any, Any]], title: str) -> None:
     """Training loss and validation metric per epoch: a row per model, a line per seed, a dot where validation is best.
 
     `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Losses
@@ -16,16 +20,16 @@ def training_curves(path, histories, title):
     if len(columns) != 1:
         raise InputError(f"{title}: validation columns {sorted(columns)}, expected the same one in every history")
     column = columns.pop()
-    seeds = sorted({seed for own in histories.values() for seed in own})
-    colours = {seed: LINES[place % len(LINES)] for place, seed in enumerate(seeds)}
+    seeds = sorted({seed for tables in histories.values() for seed in tables})
+    colours = {seed: LINES[index % len(LINES)] for index, seed in enumerate(seeds)}
 
     def draw(figure):
         figure.suptitle(title, x=0.01, ha="left", fontsize=12)
         fields = figure.subplots(len(histories), 2, sharex=True, squeeze=False)
         for metric in fields[1:, 1]:
             metric.sharey(fields[0, 1])
-        for (loss, metric), (model, own) in zip(fields, histories.items(), strict=True):
-            for seed, table in own.items():
+        for (loss, metric), (model, tables) in zip(fields, histories.items(), strict=True):
+            for seed, table in tables.items():
                 loss.plot(table["epoch"], table["train_loss"], color=colours[seed], linewidth=1.5)
                 metric.plot(table["epoch"], table[column], color=colours[seed], linewidth=1.5, label=f"seed {seed}")
                 if table[column].notna().any():
@@ -35,7 +39,7 @@ def training_curves(path, histories, title):
             loss.set_ylabel("training loss")
             metric.set_ylabel(NAMES[column.removeprefix("val_")])
         fields[0, 1].set_title("validation, a dot at the best epoch", loc="left", fontsize=10)
-        most = int(np.argmax([len(own) for own in histories.values()]))
+        most = int(np.argmax([len(tables) for tables in histories.values()]))
         fields[most, 1].legend(loc="lower right", frameon=False, fontsize=9)
         for axes in fields[-1]:
             axes.set_xlabel("epoch")

@@ -15,11 +15,14 @@ A sequence of L letters costs 3 L + 1 forward passes, batched. `map_files` write
 """
 
 import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
+from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.language_model import configuration, loading, tokenizer, weights
@@ -30,7 +33,7 @@ PSEUDO = 1e-10  # added to the four probabilities, as the authors do
 # Tokens of a forward pass by default. On a CPU a sequence of 101 nt takes lamar-mini .85 s in batches of 16 or 32, 1.0
 # to 1.4 s in larger ones, 1.5 s in one pass per substitution
 TOKENS = {"cpu": 1 << 11, "cuda": 1 << 16}
-COLUMNS = [tokenizer.VOCABULARY.index(letter) for letter in dna.ALPHABET[:4]]
+LETTER_TOKENS = [tokenizer.VOCABULARY.index(letter) for letter in dna.ALPHABET[:4]]
 
 
 @dataclass(frozen=True)
@@ -44,37 +47,43 @@ class LanguageModel:
     provenance: str
 
     @property
-    def longest(self):
+    def longest(self) -> int:
         """Letters of the longest sequence it was made for."""
         return self.model.config.max_position_embeddings - 2
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Where it computes."""
         return self.model.lm_head.bias.device
 
 
-def build(spec):
+def build(options: dict[str, Any]) -> LanguageModel:
     """`LanguageModel` of an encoder section of kind lamar: its weights with their language-model head, all layers.
 
     `{random: SEED}` draws the head too. Raises `InputError` for another kind, a layer below the last, and weights that
     do not fit or have no such head.
     """
-    if spec.get("kind") != "lamar":
-        raise InputError(f"dependency map: encoder of kind {spec.get('kind')!r} is no language model, expected lamar")
-    size = spec.get("size", "lamar")
+    kind = options.get("kind", "")
+    if kind not in (able := kinds.having("encoders", "masked_language_model")):
+        raise InputError(f"dependency map: encoder of kind {kind!r} is no language model, expected {' or '.join(able)}")
+    options = kinds.settings("encoders", kind, options)
+    size = options["size"]
     configuration.check_size(size)
     layers = configuration.SIZES[size]["num_hidden_layers"]
-    if spec.get("layer", layers) != layers:
-        raise InputError(f"dependency map: layer is {spec['layer']}, expected {layers}: the head reads the last layer")
-    config = configuration.make(size, spec.get("attention", "sdpa"))
-    licence = spec.get("licence", "")
-    model, origin, licence = weights.load("dependency map", spec.get("weights"), config, size, licence, "masked_lm")
+    if options.get("layer", layers) != layers:
+        raise InputError(
+            f"dependency map: layer is {options['layer']}, expected {layers}: the head reads the last layer"
+        )
+    config = configuration.make(size, options["attention"])
+    licence = options.get("licence", "")
+    model, origin, licence = weights.load("dependency map", options.get("weights"), config, size, licence, "masked_lm")
     device = torch_device()
-    return from_model(model.to(device), spec.get("precision", "float32"), origin, licence)
+    return from_model(model.to(device), options["precision"], origin, licence)
 
 
-def from_model(model, precision="float32", origin="", licence=""):
+def from_model(
+    model: torch.nn.Module, precision: str = "float32", origin: str = "", licence: str = ""
+) -> LanguageModel:
     """`LanguageModel` of an `EsmForMaskedLM`, frozen and in evaluation mode from here on."""
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}, expected one of: {', '.join(PRECISIONS)}")
@@ -83,10 +92,10 @@ def from_model(model, precision="float32", origin="", licence=""):
     return LanguageModel(model.eval().requires_grad_(False), precision, fingerprint, licence, origin)
 
 
-def check(sequences, longest, names=None):
+def check(sequences: Sequence[str], longest: int, names: Sequence[str] | None = None) -> None:
     """Raise `InputError` naming the first sequence that is empty, too long or holds another letter than A, C, G, T."""
-    for place, sequence in enumerate(sequences):
-        name = repr(names[place]) if names is not None else str(place)
+    for index, sequence in enumerate(sequences):
+        name = repr(names[index]) if names is not None else str(index)
         if not 2 <= len(sequence) <= longest:
             raise InputError(f"sequence {name}: {len(sequence)} letters, expected 2 to {longest}, the model's window")
         others = sequence.upper().replace("U", "T").translate(dict.fromkeys(map(ord, "ACGT")))
@@ -94,7 +103,12 @@ def check(sequences, longest, names=None):
             raise InputError(f"sequence {name}: letter {others[0]!r}, a dependency map expects A, C, G and T (or U)")
 
 
-def maps(language_model, sequences, names=None, batch_size=None):
+def maps(
+    language_model: LanguageModel,
+    sequences: Sequence[str],
+    names: Sequence[str] | None = None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, per sequence and in order, its map (L, L) and the influence of its variants (L, 4), both float32.
 
     `names` of the sequences for messages; `batch_size` sequences of a forward pass (default: so many that it holds
@@ -113,32 +127,32 @@ def maps(language_model, sequences, names=None, batch_size=None):
         codes = np.stack([dna.encode(sequence) for sequence in sequences[start:stop]])
         effects = _effects(language_model, codes, size)
         if not np.isfinite(effects).all():
-            place = start + int((~np.isfinite(effects)).any((1, 2, 3)).argmax())
-            name = repr(names[place]) if names is not None else place
+            index = start + int((~np.isfinite(effects)).any((1, 2, 3)).argmax())
+            name = repr(names[index]) if names is not None else index
             raise InputError(f"sequence {name}: the model's odds are not finite")
-        for own, sequence in zip(effects, codes, strict=True):
-            yield _summary(own, sequence)
+        for effects_of_sequence, codes_of_sequence in zip(effects, codes, strict=True):
+            yield _summary(effects_of_sequence, codes_of_sequence)
         start = stop
 
 
-def _effects(language_model, codes, size):
+def _effects(language_model: LanguageModel, codes: np.ndarray, size: int) -> np.ndarray:
     """e(i, alt, j) of sequences uint8 (G, L): float32 (G, L, 3, L), alternatives in the order of ACGT."""
     count, length = codes.shape
     reference = torch.cat([_log_odds(language_model, codes[s : s + size]) for s in range(0, count, size)])
-    place, alternative = np.divmod(np.arange(3 * length), 3)
+    position, alternative = np.divmod(np.arange(3 * length), 3)
     effects = np.empty((count * 3 * length, length), np.float32)
     for start in range(0, len(effects), size):
-        of, number = np.divmod(np.arange(start, min(start + size, len(effects))), 3 * length)
-        variants = codes[of]
-        column, own = place[number], codes[of, place[number]]
+        sequence, number = np.divmod(np.arange(start, min(start + size, len(effects))), 3 * length)
+        variants = codes[sequence]
+        column, original = position[number], codes[sequence, position[number]]
         letter = alternative[number]
-        variants[np.arange(len(of)), column] = letter + (letter >= own)  # of ACGT without the letter itself
-        change = _log_odds(language_model, variants) - reference[torch.from_numpy(of).to(reference.device)]
-        effects[start : start + len(of)] = change.abs().amax(-1).cpu().numpy()
+        variants[np.arange(len(sequence)), column] = letter + (letter >= original)  # of ACGT without the letter itself
+        change = _log_odds(language_model, variants) - reference[torch.from_numpy(sequence).to(reference.device)]
+        effects[start : start + len(sequence)] = change.abs().amax(-1).cpu().numpy()
     return effects.reshape(count, length, 3, length)
 
 
-def _log_odds(language_model, codes):
+def _log_odds(language_model: LanguageModel, codes: np.ndarray) -> torch.Tensor:
     """log2 odds of A, C, G, T at every letter: float64 (B, L, 4) on the model's device."""
     device = language_model.device
     ids = torch.from_numpy(tokenizer.ids_of_codes(codes)).to(device, torch.int64)
@@ -148,12 +162,12 @@ def _log_odds(language_model, codes):
             hidden = language_model.model.esm(ids).last_hidden_state[:, 1:-1]
             logits = language_model.model.lm_head(hidden)
         # float64: in float32, 1 - p has no digits left where the model is sure
-        four = logits.double().softmax(-1)[..., COLUMNS] + PSEUDO
+        four = logits.double().softmax(-1)[..., LETTER_TOKENS] + PSEUDO
         p = four / four.sum(-1, keepdim=True)
         return torch.log2(p / (1 - p))
 
 
-def _summary(effects, codes):
+def _summary(effects: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Map and influence of one sequence, from effects (L, 3, L)."""
     length = len(codes)
     dependency = effects.max(1)

@@ -18,12 +18,16 @@ lamar-mini it is .023 in float32 and .12 in bfloat16 (tokens: .17), where IsoSco
 a table says in which dtype the embeddings were stored.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
-from s2f.embeddings.cache import open_cache
+from s2f.embeddings.cache import Cache, open_cache
 
 LEVELS = ("pooled", "tokens")
 COLUMNS = (
@@ -36,37 +40,37 @@ BLOCK_BYTES = 64 << 20  # of a cache, and about that of float64, in memory at a 
 POINT = 1e-7
 
 
-def moments(blocks):
+def moments(blocks: Iterable[np.ndarray]) -> tuple[int, np.ndarray, np.ndarray]:
     """(N, mean (d,), covariance (d, d)) in float64 of points that come in blocks (n, d), in one pass.
 
     Blocks are centred by their own mean and joined by the rule of Chan, Golub and LeVeque (1983), so a common shift
     costs no digits. The covariance divides by N - 1 and is 0 for one point. Raises `InputError` for no points and for
     values that are not finite.
     """
-    count, mean, scatter = 0, None, None
+    count, mean, scatter = 0, np.empty(0), np.empty((0, 0))
     for block in blocks:
         block = np.asarray(block, np.float64)
         if not np.isfinite(block).all():
-            place = count + int((~np.isfinite(block)).any(1).argmax())
-            raise InputError(f"embedding {place} holds a value that is not finite")
+            index = count + int((~np.isfinite(block)).any(1).argmax())
+            raise InputError(f"embedding {index} holds a value that is not finite")
         if not len(block):
             continue
-        own = block.mean(0)
-        centred = block - own
-        if mean is None:
-            count, mean, scatter = len(block), own, centred.T @ centred
+        own_mean = block.mean(0)
+        centred = block - own_mean
+        if not count:
+            count, mean, scatter = len(block), own_mean, centred.T @ centred
             continue
-        step, total = own - mean, count + len(block)
+        step, total = own_mean - mean, count + len(block)
         scatter += centred.T @ centred
         scatter += np.outer(step, step) * (count * len(block) / total)
         mean += step * (len(block) / total)
         count = total
-    if mean is None:
+    if not count:
         raise InputError("no embedding, expected at least 2")
     return count, mean, scatter / max(1, count - 1)
 
 
-def undefined(count, mean, covariance):
+def undefined(count: int, mean: np.ndarray, covariance: np.ndarray) -> str:
     """Why a cloud has no score, or ""."""
     if len(mean) < 2:
         return "one channel, at least 2 are needed"
@@ -77,19 +81,19 @@ def undefined(count, mean, covariance):
     return ""
 
 
-def isoscore(covariance):
+def isoscore(covariance: np.ndarray) -> float:
     """IsoScore of a cloud from its covariance (d, d), d >= 2 and not all zero."""
     d = len(covariance)
     unit = covariance / np.trace(covariance)  # squares of very small or large variances would leave the range
     return float((1 / np.vdot(unit, unit) - 1) / (d - 1))
 
 
-def isotropic(count, d):
+def isotropic(count: int, d: int) -> float:
     """IsoScore that a sample of `count` points of an isotropic cloud in d dimensions has, about."""
     return (1 / (1 / d + 1 / count) - 1) / (d - 1)
 
 
-def k90_ratio(count, covariance):
+def k90_ratio(count: int, covariance: np.ndarray) -> float:
     """Singular values of the centred points that make up 90 % of their sum, as a share of min(N, d)."""
     singular = np.sqrt(np.clip(np.linalg.eigvalsh(covariance)[::-1], 0, None))
     most = min(count, len(covariance))
@@ -97,7 +101,7 @@ def k90_ratio(count, covariance):
     return float((np.searchsorted(running, 0.9 * running[-1]) + 1) / most)
 
 
-def measure(blocks):
+def measure(blocks: Iterable[np.ndarray]) -> dict[str, Any]:
     """Dict of isoscore, isotropic, k90_ratio, n, d and note of points in blocks (n, d).
 
     Where a score is undefined (one channel, one point, constant points) the three are NaN and `note` says why.
@@ -111,7 +115,7 @@ def measure(blocks):
     return {**dict(zip(names, values, strict=True)), "n": count, "d": len(mean), "note": note}
 
 
-def blocks(cache, level):
+def blocks(cache: Cache, level: str) -> Iterator[np.ndarray]:
     """Points of an open cache, each unique sequence once, in blocks (n, D) float64: the mean over the tokens of each
     embedding (`pooled`), or every token (`tokens`)."""
     if level not in LEVELS:
@@ -123,14 +127,15 @@ def blocks(cache, level):
         yield part.mean(1) if level == "pooled" else part.reshape(-1, part.shape[2])
 
 
-def table(paths, levels=("pooled",)):
+def table(paths: Iterable[Path], levels: Sequence[str] = ("pooled",)) -> pd.DataFrame:
     """Scores of encoders on one dataset, from their caches: a data frame of `COLUMNS`, a line per encoder and level.
 
     `paths` of caches of one shift and strand, with the manifest beside each. Raises `InputError` when a cache is not
     whole, and when two do not hold the same sequences in the same construct, shift and strand: their scores would not
     be comparable.
     """
-    lines, expected = [], {}
+    lines = []
+    expected: dict[str, tuple[Any, Path]] = {}
     for path in paths:
         manifest = read_json(path.with_suffix(".json"))
         for key, (value, first) in expected.items():

@@ -2,7 +2,10 @@
 
 import json
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -28,7 +31,7 @@ class MappedSequence:
     influence: np.ndarray
 
 
-def select(rows, task, count=None, ids=()):
+def select(rows: Any, task: str, count: int, ids: Sequence[str] = ()) -> Any:
     """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
     row_id; of a classification only positives. Rows with N are passed over, except for `ids`, which the model then
     refuses by name. Raises `InputError` for an id that is not there and for too few rows."""
@@ -45,7 +48,7 @@ def select(rows, task, count=None, ids=()):
     return kept.sort_values(["label", "row_id"], ascending=[False, True]).head(count).reset_index(drop=True)
 
 
-def write(path, rows, results, **about):
+def write(path: str | Path, rows: Any, results: Iterable[tuple[np.ndarray, np.ndarray]], **about: Any) -> None:
     """Write maps and influences of rows (`row_id`, `sequence`, `label`) to HDF5 as they come from an iterator `results`
     of pairs.
 
@@ -62,26 +65,28 @@ def write(path, rows, results, **about):
         file["label"], file["length"] = rows["label"].to_numpy(np.float64), lengths
         maps = file.create_dataset("map", (len(rows), longest, longest), chunks=(1, longest, longest), **whole)
         influences = file.create_dataset("influence", (len(rows), longest, 4), chunks=(1, longest, 4), **whole)
-        for place, ((own, influence), length) in enumerate(zip(results, lengths, strict=True)):
-            maps[place, :length, :length], influences[place, :length] = own, influence
+        for index, ((dependency, influence), length) in enumerate(zip(results, lengths, strict=True)):
+            maps[index, :length, :length], influences[index, :length] = dependency, influence
         file.attrs.update(format=FORMAT, definition=DEFINITION)
         for key, value in about.items():
             file.attrs[key] = json.dumps(value, sort_keys=True) if isinstance(value, dict) else value
 
 
-def read(path):
-    """(list of `MappedSequence`, attributes) of a file. Raises `InputError` when it is missing or none of `write`."""
+def read(path: str | Path) -> tuple[list[MappedSequence], dict[str, Any]]:
+    """The mapped sequences and attributes of a file. Raises `InputError` when it is missing or none of `write`."""
     try:
         with h5py.File(path, "r") as file:
             about = dict(file.attrs)
             if about.get("format") != FORMAT:
                 raise InputError(f"{path}: format is {about.get('format')!r}, expected {FORMAT!r}")
             names, sequences = file["row_id"].asstr()[:], file["sequence"].asstr()[:]
-            found = []
-            for i, length in enumerate(file["length"][:]):
-                own, influence = file["map"][i, :length, :length], file["influence"][i, :length]
-                found.append(MappedSequence(names[i], sequences[i], float(file["label"][i]), own, influence))
-            return found, about
+            mapped = []
+            for index, length in enumerate(file["length"][:]):
+                dependency, influence = file["map"][index, :length, :length], file["influence"][index, :length]
+                mapped.append(
+                    MappedSequence(names[index], sequences[index], float(file["label"][index]), dependency, influence)
+                )
+            return mapped, about
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it is made by the rule dependency_map") from None
     except (OSError, KeyError) as error:

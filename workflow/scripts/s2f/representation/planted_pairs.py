@@ -5,11 +5,15 @@ depends on anything but the loop. So among all pairs of letters these are the po
 ones more than on far ones in any model; hence they are compared with the other pairs at the same distances.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import average_precision_score
 
 from s2f.common.errors import InputError
+from s2f.representation.map_files import MappedSequence
 from s2f.rows.sources import simulated_rbp
 from s2f.rows.sources.simulated_rbp import ARM, SITE
 
@@ -17,26 +21,26 @@ PAIRED = ("site", "stem")  # kinds of simulated rows whose arms pair
 COLUMNS = ("row_id", "kind", "planted", "others", "auprc", "prevalence", "auprc_all", "prevalence_all")
 
 
-def planted(first):
-    """Places (ARM, 2) of the paired bases of a hairpin whose first base is at `first`, outermost pair first."""
+def planted(first: int) -> np.ndarray:
+    """Positions (ARM, 2) of the paired bases of a hairpin whose first base is at `first`, outermost pair first."""
     i = np.arange(ARM)
     return np.stack([first + i, first + SITE - 1 - i], axis=1)
 
 
-def hairpins(mapped, source, where):
+def hairpins(mapped: Sequence[MappedSequence], source: dict[str, Any], where: str) -> list[tuple[str, int]]:
     """(kind, first) of each mapped sequence: its kind of row, and where its hairpin begins (-1 where it has none).
 
     The simulation, whose options are `source`, is run again. Raises `InputError`, which begins with `where`, when a
     sequence is not that of the simulation.
     """
     truth = simulated_rbp.simulate(source).set_index("row_id")
-    for one in mapped:
-        if one.row_id not in truth.index or truth.at[one.row_id, "sequence"] != one.sequence:
-            raise InputError(f"{where}: row {one.row_id!r} is not one of this simulation; make the maps again")
-    return [(truth.at[one.row_id, "kind"], int(truth.at[one.row_id, "first"])) for one in mapped]
+    for row in mapped:
+        if row.row_id not in truth.index or truth.at[row.row_id, "sequence"] != row.sequence:
+            raise InputError(f"{where}: row {row.row_id!r} is not one of this simulation; make the maps again")
+    return [(truth.at[row.row_id, "kind"], int(truth.at[row.row_id, "first"])) for row in mapped]
 
 
-def measure(dependency, first):
+def measure(dependency: np.ndarray, first: int) -> dict[str, float]:
     """How bright the planted pairs of a map (L, L) are: dict of `COLUMNS` without row_id and kind.
 
     The brightness of a pair is the mean of both directions. `planted`, `others`: mean over the planted pairs and over
@@ -52,22 +56,22 @@ def measure(dependency, first):
     positive[tuple(pairs.T)] = True
     positive = positive[a, b]
     alike = np.isin(b - a, pairs[:, 1] - pairs[:, 0])
-    found = {"planted": bright[positive].mean(), "others": bright[alike & ~positive].mean()}
+    values = {"planted": bright[positive].mean(), "others": bright[alike & ~positive].mean()}
     for ending, among in (("", alike), ("_all", np.ones_like(alike))):
-        found[f"auprc{ending}"] = average_precision_score(positive[among], bright[among])
-        found[f"prevalence{ending}"] = positive[among].mean()
-    return {key: float(value) for key, value in found.items()}
+        values[f"auprc{ending}"] = average_precision_score(positive[among], bright[among])
+        values[f"prevalence{ending}"] = positive[among].mean()
+    return {key: float(value) for key, value in values.items()}
 
 
-def table(mapped, source, where):
-    """A line per mapped sequence (`map_files.MappedSequence`) whose arms pair: a data frame of `COLUMNS`.
+def table(mapped: Sequence[MappedSequence], source: dict[str, Any], where: str) -> pd.DataFrame:
+    """A line per mapped sequence whose arms pair: a data frame of `COLUMNS`.
 
     Raises `InputError` as `hairpins`, and when there is none.
     """
     lines = []
-    for one, (kind, first) in zip(mapped, hairpins(mapped, source, where), strict=True):
+    for row, (kind, first) in zip(mapped, hairpins(mapped, source, where), strict=True):
         if kind in PAIRED:
-            lines.append({"row_id": one.row_id, "kind": kind, **measure(one.map, first)})
+            lines.append({"row_id": row.row_id, "kind": kind, **measure(row.map, first)})
     if not lines:
         raise InputError(f"{where}: none of {len(mapped)} sequences holds a paired hairpin; map positive rows")
     return pd.DataFrame(lines)[list(COLUMNS)]

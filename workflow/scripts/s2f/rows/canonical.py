@@ -1,10 +1,14 @@
 """Rows: the canonical form of an assay table, its checks, its fingerprint and its file."""
 
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
@@ -24,7 +28,7 @@ TASKS = ("regression", "classification")
 EVALUATED_ONLY = "ood:"
 
 
-def canonical(table, path, task="regression"):
+def canonical(table: pd.DataFrame, path: str | Path, task: str = "regression") -> pd.DataFrame:
     """Check a table and return it in canonical form.
 
     `table` needs `row_id`, `sequence`, `label`; other columns of `COLUMNS` are filled with missing values and unknown
@@ -56,7 +60,7 @@ def canonical(table, path, task="regression"):
         out["sequence"] = [_clean(s, row, path) for s, row in zip(sequences, ids, strict=True)]
     out["chrom"] = chromosomes(out["chrom"], lambda row: f"{path}: row {ids.iloc[row]!r}")
 
-    def refuse(bad, column, expected):
+    def refuse(bad: Any, column: str, expected: str) -> None:
         """Name the first row of the mask `bad`, its value in `column` and what is expected there."""
         if bad.any():
             row = out.iloc[int(np.argmax(bad))]
@@ -75,7 +79,7 @@ def canonical(table, path, task="regression"):
     return out
 
 
-def _column(table, name, dtype):
+def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series:
     """One column of the canonical form in its dtype, filled with missing values where the table has none."""
     if name in table:
         column = table[name].astype(dtype)
@@ -84,28 +88,28 @@ def _column(table, name, dtype):
     return pd.Series(missing, index=table.index, dtype=dtype)
 
 
-def letters_of(column):
-    """The bytes of all texts of a column in a row, uint8, and where each of the N begins and how long it is, int64."""
+def letters_of(column: pd.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """The bytes of all texts of a column in a row, and where each of the N begins and how long it is."""
     texts = pa.array(column, pa.large_string())
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
     return _letters(texts), ends[:-1] - ends[0], np.diff(ends)
 
 
-def letters_other_than(known, column):
+def letters_other_than(known: bytes, column: pd.Series) -> bool:
     """Whether a text of a column holds a byte that is not among the bytes `known`."""
     texts = pa.array(column, pa.large_string())
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     return any(_letters(chunk).tobytes().translate(None, known) for chunk in chunks)
 
 
-def _letters(texts):
-    """The bytes of all texts of an arrow array in a row, uint8."""
+def _letters(texts: pa.Array) -> NDArray[np.uint8]:
+    """The bytes of all texts of an arrow array in a row."""
     ends = np.frombuffer(texts.buffers()[1], np.int64)
     return np.frombuffer(texts.buffers()[2] or b"", np.uint8)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
 
-def _clean(sequence, row, path):
+def _clean(sequence: str, row: str, path: str | Path) -> str:
     try:
         if not sequence:
             raise ValueError("sequence is empty")
@@ -114,7 +118,7 @@ def _clean(sequence, row, path):
         raise InputError(f"{path}: row {row!r}: {error}") from None
 
 
-def rows_sha256(table):
+def rows_sha256(table: pd.DataFrame) -> str:
     """SHA-256 over the sorted (row_id, sequence, label) of rows: the fingerprint every result table carries.
 
     Labels enter as the shortest text that gives the same float64 (Python repr), so the value does not depend on
@@ -124,18 +128,18 @@ def rows_sha256(table):
     return _sha256([f"{row}\t{sequence}\t{label!r}\n" for row, sequence, label in zip(*columns, strict=True)])
 
 
-def sequences_sha256(row_ids, sequences):
+def sequences_sha256(row_ids: Sequence[str], sequences: Sequence[str]) -> str:
     """SHA-256 over the sorted (row_id, sequence): what an embedding cache was made from, whatever the label."""
     columns = (np.asarray(row_ids, object), np.asarray(sequences, object))
     return _sha256([f"{row}\t{sequence}\n" for row, sequence in zip(*columns, strict=True)])
 
 
-def _sha256(lines):
+def _sha256(lines: list[str]) -> str:
     lines.sort()
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def write_rows(path, table):
+def write_rows(path: str | Path, table: pd.DataFrame) -> None:
     """Write canonical rows as parquet, atomically."""
     with atomic(path) as temporary:
         # lz4 is read in half the time of snappy and 12 % larger; a dictionary pays only where texts recur
@@ -143,7 +147,7 @@ def write_rows(path, table):
         table.to_parquet(temporary, index=False, compression="lz4", use_dictionary=recurring)
 
 
-def read_rows(path, columns=None):
+def read_rows(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
     """Read rows written by `write_rows`; `columns` limits what is read. Raises `InputError` when the file is broken."""
     try:
         return pd.read_parquet(path, columns=columns)

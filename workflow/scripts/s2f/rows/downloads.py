@@ -14,10 +14,12 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from s2f.common.errors import InputError
-from s2f.common.files import full, read_json, sha256_file, write_json, write_text
+from s2f.common.files import is_disk_full, read_json, sha256_file, write_json, write_text
 
 CHUNK = 1 << 20
 TIMEOUT = 60.0  # seconds without a byte
@@ -25,11 +27,18 @@ ATTEMPTS = 5  # connections to one URL
 WEB_PAGE = (b"<!doctype html", b"<html")
 
 
-class Failed(Exception):
+class DownloadError(Exception):
     """One source did not give the file; the message says why."""
 
 
-def fetch(name, spec, path, mirror="", pause=5.0, report=print):
+def fetch(
+    name: str,
+    download: dict[str, Any],
+    path: str | Path,
+    mirror: str = "",
+    pause: float = 5.0,
+    report: Callable[[str], object] = print,
+) -> None:
     """Put the file `name` of a download section at `path`, from the mirror or from the first of its URLs that has it.
 
     `mirror` is a folder or the URL of one (file:// or http): its file of the same name is taken first and checked like
@@ -40,8 +49,8 @@ def fetch(name, spec, path, mirror="", pause=5.0, report=print):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{name}.part")
     reasons = []
-    sources = _sources(name, spec, mirror)
-    if mirror and sources == spec["urls"]:
+    sources = _sources(name, download, mirror)
+    if mirror and sources == download["urls"]:
         report(f"{name}: not in the mirror {mirror}")
     for url in sources:
         report(f"{name}: from {url}")
@@ -49,9 +58,9 @@ def fetch(name, spec, path, mirror="", pause=5.0, report=print):
             if url.startswith("file:"):
                 _copy(url, part)
             else:
-                _receive(url, part, spec.get("size"), pause, report)
-            sha256 = _check(part, spec, path, report)
-        except Failed as reason:
+                _receive(url, part, download.get("size"), pause, report)
+            sha256 = _check(part, download, path, report)
+        except DownloadError as reason:
             if part.exists() and part.stat().st_size == 0:
                 part.unlink()
             report(f"{name}: {reason}")
@@ -66,26 +75,26 @@ def fetch(name, spec, path, mirror="", pause=5.0, report=print):
         return
     raise InputError(
         f"download {name}: no source gave the file\n" + "\n".join(reasons) + f"\nBy hand: get the file from "
-        f"{spec['urls'][0]} and save it as {path}, or name a folder that holds it with --config mirror=FOLDER"
+        f"{download['urls'][0]} and save it as {path}, or name a folder that holds it with --config mirror=FOLDER"
     )
 
 
-def _sources(name, spec, mirror):
+def _sources(name: str, download: dict[str, Any], mirror: str) -> list[str]:
     """URLs in the order in which they are tried; a local mirror only where it has the file."""
     if not mirror:
-        return spec["urls"]
+        return download["urls"]
     if not urllib.parse.urlsplit(mirror).scheme:
         mirror = Path(mirror).resolve().as_uri()
     first = f"{mirror.rstrip('/')}/{urllib.parse.quote(name)}"
     local = first.startswith("file:")
-    return spec["urls"] if local and not _local(first).is_file() else [first, *spec["urls"]]
+    return download["urls"] if local and not _local(first).is_file() else [first, *download["urls"]]
 
 
-def _local(url):
+def _local(url: str) -> Path:
     return Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
 
 
-def _copy(url, part):
+def _copy(url: str, part: Path) -> None:
     _forget(part)
     part.unlink(missing_ok=True)
     try:
@@ -96,7 +105,7 @@ def _copy(url, part):
         raise _disk(error, part) from None
 
 
-def _receive(url, part, size, pause, report):
+def _receive(url: str, part: Path, size: int | None, pause: float, report: Callable[[str], object]) -> None:
     """Complete `part` from `url`, in several connections where one breaks."""
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -106,7 +115,7 @@ def _receive(url, part, size, pause, report):
             return
         except urllib.error.HTTPError as error:
             if error.code < 500:
-                raise Failed(f"the server answers {error.code} {error.reason}") from None
+                raise DownloadError(f"the server answers {error.code} {error.reason}") from None
             reason = f"the server answers {error.code} {error.reason}"
         except urllib.error.URLError as error:
             reason = f"no connection ({error.reason})"
@@ -116,10 +125,10 @@ def _receive(url, part, size, pause, report):
             raise _disk(error, part) from None
         if attempt + 1 < ATTEMPTS:
             report(f"  {reason}; trying again with {part.stat().st_size if part.exists() else 0:,} bytes in hand")
-    raise Failed(f"{reason}, {ATTEMPTS} times")
+    raise DownloadError(f"{reason}, {ATTEMPTS} times")
 
 
-def _connect(url, part, size, report):
+def _connect(url: str, part: Path, size: int | None, report: Callable[[str], object]) -> None:
     """One connection: append to `part` what is missing of it, or begin it anew."""
     version = _version_of(part, url)
     have = part.stat().st_size if version else 0
@@ -155,12 +164,12 @@ def _connect(url, part, size, report):
         raise ConnectionError(f"after {part.stat().st_size:,} of {total:,} bytes")
 
 
-def _write(response, part, have, total, report):
+def _write(response: Any, part: Path, have: int, total: int | None, report: Callable[[str], object]) -> None:
     shown = time.monotonic()
     with part.open("ab") as stream:
         while chunk := response.read(CHUNK):
             if stream.tell() == 0 and chunk.lstrip().lower().startswith(WEB_PAGE):
-                raise Failed("the answer is a web page and not the file (a login, a notice or an error)")
+                raise DownloadError("the answer is a web page and not the file (a login, a notice or an error)")
             stream.write(chunk)
             have += len(chunk)
             if time.monotonic() > shown + 10:
@@ -168,54 +177,54 @@ def _write(response, part, have, total, report):
                 report(f"  {have / 1e6:,.0f}" + (f" of {total / 1e6:,.0f}" if total else "") + " MB")
 
 
-def _check_answer(response, size, total):
+def _check_answer(response: Any, size: int | None, total: int | None) -> None:
     if response.headers.get_content_type() == "text/html":
-        raise Failed("the answer is a web page and not the file (a login, a notice or an error)")
+        raise DownloadError("the answer is a web page and not the file (a login, a notice or an error)")
     if size and total and total != size:
-        raise Failed(f"the file has {total:,} bytes, expected {size:,}")
+        raise DownloadError(f"the file has {total:,} bytes, expected {size:,}")
 
 
-def _check_room(part, needed):
+def _check_room(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise Failed(f"the disk of {part.parent} has {free:,} bytes free, {needed:,} are needed")
+        raise DownloadError(f"the disk of {part.parent} has {free:,} bytes free, {needed:,} are needed")
 
 
-def _check(part, spec, path, report):
+def _check(part: Path, download: dict[str, Any], path: Path, report: Callable[[str], object]) -> str:
     """SHA-256 of the complete part, after its size and checksums are compared; a wrong part is removed."""
     size, sha256 = part.stat().st_size, sha256_file(part)
-    expected, source = spec.get("sha256"), "as the study says"
+    expected, source = download.get("sha256"), "as the study says"
     if expected is None and _record(path).exists():
         expected = _record(path).read_text(encoding="utf-8").split()[0]
         source = f"recorded at an earlier download; delete {_record(path)} if you trust the new file"
     wrong = []
-    if spec.get("size") not in (None, size):
-        wrong.append(f"the file has {size:,} bytes, expected {spec['size']:,}")
+    if download.get("size") not in (None, size):
+        wrong.append(f"the file has {size:,} bytes, expected {download['size']:,}")
     if expected is not None and sha256 != expected.lower():
         wrong.append(f"sha256 is {sha256}, expected {expected} ({source})")
-    if "md5" in spec:
+    if "md5" in download:
         with part.open("rb") as stream:
             md5 = hashlib.file_digest(stream, "md5").hexdigest()
-        if md5 != spec["md5"].lower():
-            wrong.append(f"md5 is {md5}, expected {spec['md5']}")
+        if md5 != download["md5"].lower():
+            wrong.append(f"md5 is {md5}, expected {download['md5']}")
     if wrong:
         part.unlink()
         _forget(part)
-        raise Failed("; ".join(wrong))
+        raise DownloadError("; ".join(wrong))
     if expected is None:
         report("  no SHA-256 is known: this one is recorded, and later downloads must agree")
     return sha256
 
 
-def _record(path):
+def _record(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 
 
-def _notes(part):
+def _notes(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _version_of(part, url):
+def _version_of(part: Path, url: str) -> str:
     """The version of `url` that `part` is a part of, empty when it is none or nobody knows."""
     try:
         notes = read_json(_notes(part)) if part.exists() and _notes(part).exists() else {}
@@ -224,11 +233,11 @@ def _version_of(part, url):
     return notes["version"] if notes.get("url") == url else ""
 
 
-def _forget(part):
+def _forget(part: Path) -> None:
     _notes(part).unlink(missing_ok=True)
 
 
-def _disk(error, part):
-    if full(error):
-        return Failed(f"the disk of {part.parent} is full; make room and run again")
-    return Failed(f"{error.strerror or error} ({error.filename or part})")
+def _disk(error: OSError, part: Path) -> DownloadError:
+    if is_disk_full(error):
+        return DownloadError(f"the disk of {part.parent} is full; make room and run again")
+    return DownloadError(f"{error.strerror or error} ({error.filename or part})")

@@ -10,6 +10,7 @@ strand may be one of an antisense transcript, and a split would tie overlapping 
 """
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,34 +18,43 @@ import pandas as pd
 
 from s2f.common.provenance import derived_seed
 from s2f.rows.peaks import centred
+from s2f.sequences.genome import Genome
 from s2f.sequences.intervals import Disjoint, Intervals, best_of_overlapping
 
 COLUMNS = ["chrom", "start", "end", "strand", "sequence", "group"]
-STEP = 10  # bases between the places that are tried for a flank
+STEP = 10  # bases between the positions that are tried for a flank
 CANDIDATES = 40  # drawn per positive to match its GC content
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """`table` of negatives (columns `COLUMNS`); `kept`, places (int, sorted) of the positives that go with them, as
+    """`table` of negatives (columns `COLUMNS`); `kept`, indices (sorted) of the positives that go with them, as
     many; `counts`, what was left of the candidates at each stage."""
 
     table: pd.DataFrame
     kept: np.ndarray
-    counts: list
+    counts: list[tuple[str, int]]
 
 
-def intervals_of(peaks):
+def intervals_of(peaks: pd.DataFrame) -> Intervals:
     """The `Intervals` of a frame with chrom, start and end."""
     return Intervals(peaks["chrom"], peaks["start"], peaks["end"])
 
 
-def locus(windows):
-    """Names of windows or peaks, `chr7:100-151(+)`, as a list."""
+def locus(windows: pd.DataFrame) -> list[str]:
+    """Names of windows or peaks, `chr7:100-151(+)`."""
     return [f"{r.chrom}:{r.start}-{r.end}({r.strand})" for r in windows.itertuples(index=False)]
 
 
-def other_rbp(positives, peaks, others, genome, distance, length, seed):
+def other_rbp(
+    positives: pd.DataFrame,
+    peaks: pd.DataFrame,
+    others: pd.DataFrame,
+    genome: Genome,
+    distance: int,
+    length: int,
+    seed: int,
+) -> Negatives:
     """Windows of `length` bases around the centres of other proteins' peaks (`others`), drawn at random.
 
     Of overlapping windows on a strand that of the highest signal is a candidate. Where there are fewer candidates than
@@ -67,10 +77,12 @@ def other_rbp(positives, peaks, others, genome, distance, length, seed):
     return Negatives(table.iloc[drawn][COLUMNS], kept, counts)
 
 
-def flank(positives, peaks, genome, distance, reach, seed):
+def flank(
+    positives: pd.DataFrame, peaks: pd.DataFrame, genome: Genome, distance: int, reach: int, seed: int
+) -> Negatives:
     """For each positive the nearest free window of its length and strand, at most `reach` bases away.
 
-    Places are tried every `STEP` bases, upstream or downstream first by lot. Free is a window that is far from all
+    Positions are tried every `STEP` bases, upstream or downstream first by lot. Free is a window that is far from all
     peaks, held by the FASTA and does not overlap an earlier negative on its strand. It shares the group of its
     positive; positives without one are not kept.
     """
@@ -91,12 +103,14 @@ def flank(positives, peaks, genome, distance, reach, seed):
                     shift[j], open_[j] = by, False
     table = positives.assign(start=start + shift, end=end + shift)[~open_]
     counts = [("positives with a flank", len(table))]
-    table = _usable(table.assign(sequence=genome.fetch(table), place=np.flatnonzero(~open_)), positives)
+    table = _usable(table.assign(sequence=genome.fetch(table), positive=np.flatnonzero(~open_)), positives)
     counts.append(("new sequence without N", len(table)))
-    return Negatives(table[COLUMNS], table["place"].to_numpy(), counts)
+    return Negatives(table[COLUMNS], table["positive"].to_numpy(), counts)
 
 
-def gc_matched(positives, peaks, genome, distance, tolerance, seed):
+def gc_matched(
+    positives: pd.DataFrame, peaks: pd.DataFrame, genome: Genome, distance: int, tolerance: float, seed: int
+) -> Negatives:
     """For each positive a window of its length, strand and chromosome and of nearly its GC content, anywhere.
 
     `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random
@@ -122,9 +136,9 @@ def gc_matched(positives, peaks, genome, distance, tolerance, seed):
     table = _usable(table.assign(sequence=genome.fetch(table), group=locus(table)), positives).reset_index(drop=True)
     counts.append(("new sequence without N", len(table)))
 
-    waiting = {}  # (chromosome, strand, GC count) -> places of candidates
-    for place, key in enumerate(zip(table["chrom"], table["strand"], _gc(table["sequence"]), strict=True)):
-        waiting.setdefault(key, []).append(place)
+    waiting: dict[tuple[str, str, int], list[int]] = {}  # (chromosome, strand, GC count) -> indices of candidates
+    for index, key in enumerate(zip(table["chrom"], table["strand"], _gc(table["sequence"]), strict=True)):
+        waiting.setdefault(key, []).append(index)
     free, taken = Disjoint(), {}
     wanted = list(zip(positives["chrom"], positives["strand"], _gc(positives["sequence"]), strict=True))
     shifts = sorted(range(-int(tolerance * length), int(tolerance * length) + 1), key=abs)
@@ -134,9 +148,9 @@ def gc_matched(positives, peaks, genome, distance, tolerance, seed):
         for shift in shifts:
             left = waiting.get((chrom, strand, gc + shift), [])
             while left and i not in taken:
-                place = left.pop()  # one that overlaps an earlier negative is of no use to any other positive
-                if free.add(chrom, "", starts[place], ends[place]):
-                    taken[i] = place
+                index = left.pop()  # one that overlaps an earlier negative is of no use to any other positive
+                if free.add(chrom, "", starts[index], ends[index]):
+                    taken[i] = index
             if i in taken:
                 break
     kept = np.array(sorted(taken), int)
@@ -145,7 +159,7 @@ def gc_matched(positives, peaks, genome, distance, tolerance, seed):
     return Negatives(table[COLUMNS], kept, counts)
 
 
-def dinucleotide_shuffle(positives, seed):
+def dinucleotide_shuffle(positives: pd.DataFrame, seed: int) -> Negatives:
     """For each positive a shuffle of its sequence with the same dinucleotide counts, at its place and in its group.
 
     A positive of which ten shuffles give nothing but itself or another row, as of one letter, is not kept.
@@ -163,7 +177,7 @@ def dinucleotide_shuffle(positives, seed):
     return Negatives(table[COLUMNS], np.array(kept, int), [("shuffles unlike every row", len(kept))])
 
 
-def shuffled(sequence, rng):
+def shuffled(sequence: str, rng: np.random.Generator) -> str:
     """A random text with the counts of letters and of neighbouring pairs of letters of `sequence`, and its ends.
 
     All such texts are equally likely (Altschul and Erickson 1985): pairs are the edges of a graph of letters, the text
@@ -173,7 +187,7 @@ def shuffled(sequence, rng):
     """
     if len(sequence) < 4:
         return sequence
-    following = {letter: [] for letter in sequence}
+    following: dict[str, list[str]] = {letter: [] for letter in sequence}
     for letter, after in itertools.pairwise(sequence):
         following[letter].append(after)
     leaving = {letter: [after for after in edges if after != letter] for letter, edges in following.items()}
@@ -200,11 +214,11 @@ def shuffled(sequence, rng):
     return "".join(out)
 
 
-def _rng(seed, *names):
+def _rng(seed: int, *names: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(derived_seed(seed, "negatives", *names)))
 
 
-def _usable(table, positives):
+def _usable(table: pd.DataFrame, positives: pd.DataFrame) -> pd.DataFrame:
     """Rows whose sequence has no N, is not that of a positive and not that of an earlier row."""
     seen, good = set(positives["sequence"]), []
     for sequence in table["sequence"]:
@@ -213,5 +227,5 @@ def _usable(table, positives):
     return table[np.array(good, bool)]
 
 
-def _gc(sequences):
+def _gc(sequences: Iterable[str]) -> list[int]:
     return [sequence.count("G") + sequence.count("C") for sequence in sequences]

@@ -1,5 +1,7 @@
 """Peaks of CLIP experiments: their files, and the windows that are cut from them."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -12,8 +14,8 @@ STANDARD_CHROMOSOMES = tuple(f"chr{name}" for name in [*range(1, 23), "X", "Y", 
 NARROW_PEAK = 10  # columns
 
 
-def read_peaks(path):
-    """A data frame of chrom, start, end (0-based, half-open), name, strand, signal, line, from narrowPeak or BED6.
+def read_peaks(path: str | Path) -> pd.DataFrame:
+    """Peaks of a narrowPeak or BED6: chrom, start, end (0-based, half-open), name, strand, signal, line.
 
     `signal` is signalValue (column 7) of a narrowPeak, which has 10 columns (ENCODE eCLIP: log2 fold enrichment over
     the size-matched input), and the score (column 5, missing where it is `.`) of a BED with 6 or more columns.
@@ -21,32 +23,32 @@ def read_peaks(path):
     columns, lines of different numbers of columns, coordinates that are no whole numbers, an end not after its start,
     a strand other than + and -, a signal that is no number, and a file without peaks.
     """
-    found, width = [], 0
+    peaks, width = [], 0
     with opened(path) as stream:
-        for line, text in enumerate(stream, 1):
-            text = text.decode("latin-1").rstrip("\r\n")
+        for line, raw in enumerate(stream, 1):
+            text = raw.decode("latin-1").rstrip("\r\n")
             if not text.strip() or text.startswith(("#", "track", "browser")):
                 continue
             cells = text.split("\t")
-            place = f"{path}: line {line}:"
+            where = f"{path}: line {line}:"
             if len(cells) < 6:
                 raise InputError(
-                    f"{place} {len(cells)} columns separated by tabs, expected at least 6 (BED6: chrom, start, end, "
+                    f"{where} {len(cells)} columns separated by tabs, expected at least 6 (BED6: chrom, start, end, "
                     "name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
                 )
             width = width or len(cells)
             if len(cells) != width:
-                raise InputError(f"{place} {len(cells)} columns, expected {width} as in the lines before")
+                raise InputError(f"{where} {len(cells)} columns, expected {width} as in the lines before")
             chrom, start, end, name, score, strand = cells[:6]
             for what, cell in (("start", start), ("end", end)):
                 if not (cell.isascii() and cell.isdigit()):
-                    raise InputError(f"{place} {what} is {cell!r}, expected a whole number of at least 0")
+                    raise InputError(f"{where} {what} is {cell!r}, expected a whole number of at least 0")
             if int(start) >= int(end):
-                raise InputError(f"{place} end is {end}, expected a number above start, {start}")
+                raise InputError(f"{where} end is {end}, expected a number above start, {start}")
             if strand not in ("+", "-"):
-                raise InputError(f"{place} strand is {strand!r}, expected + or -: RNA has one")
+                raise InputError(f"{where} strand is {strand!r}, expected + or -: RNA has one")
             if not chromosome(chrom):
-                raise InputError(f"{place} chromosome is {chrom!r}, expected a name such as chr7")
+                raise InputError(f"{where} chromosome is {chrom!r}, expected a name such as chr7")
             cell = cells[6] if width == NARROW_PEAK else score
             try:
                 signal = np.nan if cell == "." and width != NARROW_PEAK else float(cell)
@@ -54,14 +56,14 @@ def read_peaks(path):
                 signal = np.inf
             if np.isinf(signal) or (np.isnan(signal) and cell != "."):
                 what = "signalValue (column 7)" if width == NARROW_PEAK else "score (column 5)"
-                raise InputError(f"{place} {what} is {cell!r}, expected a number")
-            found.append((chromosome(chrom), int(start), int(end), name, strand, signal, line))
-    if not found:
+                raise InputError(f"{where} {what} is {cell!r}, expected a number")
+            peaks.append((chromosome(chrom), int(start), int(end), name, strand, signal, line))
+    if not peaks:
         raise InputError(f"{path}: no peaks, expected lines of BED6 or narrowPeak")
-    return pd.DataFrame(found, columns=["chrom", "start", "end", "name", "strand", "signal", "line"])
+    return pd.DataFrame(peaks, columns=["chrom", "start", "end", "name", "strand", "signal", "line"])
 
 
-def centred(regions, length):
+def centred(regions: pd.DataFrame, length: int) -> pd.DataFrame:
     """`regions` with start and end of the window of `length` bases around the centre of each.
 
     The centre is the base at (start + end) // 2 and has length // 2 bases before it in the genome, on both strands, as
@@ -71,14 +73,14 @@ def centred(regions, length):
     return regions.assign(start=start, end=start + length)
 
 
-def tiled(regions, length, seed):
+def tiled(regions: pd.DataFrame, length: int, seed: int) -> pd.DataFrame:
     """Windows of at most `length` bases that cover regions (chrom, start, end, strand and others, which are passed on).
 
     A region that is not longer is one window, whole; up to 4 times as long it is cut into windows that begin every
     length // 2 bases from its 5' end, the last at its 3' end; of a longer one round(sqrt(region / length)) windows are
     drawn at random. The draw depends on `seed` and the region alone.
     """
-    places, starts, ends = [], [], []
+    indices, starts, ends = [], [], []
     for i, row in enumerate(regions[["chrom", "start", "end", "strand"]].itertuples(index=False)):
         bases = row.end - row.start
         width = min(length, bases)
@@ -88,7 +90,7 @@ def tiled(regions, length, seed):
             rng = np.random.Generator(np.random.PCG64(derived_seed(seed, "windows", *row)))
             offsets = np.unique(rng.integers(0, bases - width + 1, round(np.sqrt(bases / length))))
         first = row.start + offsets if row.strand == "+" else row.end - width - offsets
-        places += [i] * len(first)
+        indices += [i] * len(first)
         starts += first.tolist()
         ends += (first + width).tolist()
-    return regions.iloc[places].assign(start=starts, end=ends).reset_index(drop=True)
+    return regions.iloc[indices].assign(start=starts, end=ends).reset_index(drop=True)

@@ -1,33 +1,38 @@
 """How many rows each filter of a source keeps."""
 
+from typing import Any, TypeVar
+
+import numpy as np
 import pandas as pd
+
+Rows = TypeVar("Rows", pd.DataFrame, np.ndarray)
 
 
 class Stages:
     """Counts how many rows each filter keeps: the table `rows.stages.tsv`.
 
-    `expected` {stage: count} are known counts; they stand beside ours and `warnings` names those that differ, after
+    `expected` are known counts of stages; they stand beside ours and `warnings` names those that differ, after
     the `notes`, sentences of the source about what is odd.
     """
 
-    def __init__(self, expected=None):
+    def __init__(self, expected: dict[str, int] | None = None) -> None:
         self.expected = expected or {}
-        self.counts = []
-        self.parts = []
-        self.notes = []
+        self.counts: list[tuple[str, int]] = []
+        self.parts: list[tuple[str, int]] = []
+        self.notes: list[str] = []
 
-    def keep(self, stage, table, mask=None):
+    def keep(self, stage: str, table: Rows, mask: Any = None) -> Rows:
         """Record `stage` after keeping the rows of `mask` (all when None) and return them."""
         table = table if mask is None else table[mask]
         self.counts.append((stage, len(table)))
         return table
 
-    def part(self, stage, count):
+    def part(self, stage: str, count: int) -> None:
         """Record the count of a part of the rows, which filters nothing."""
         self.parts.append((stage, int(count)))
 
-    def table(self):
-        """Data frame with columns stage, rows, removed (missing for parts) and, where counts are known, expected."""
+    def table(self) -> pd.DataFrame:
+        """Columns stage, rows, removed (missing for parts) and, where counts are known, expected."""
         out = pd.DataFrame(self.counts, columns=["stage", "rows"])
         out["removed"] = (-out["rows"].diff()).fillna(0).astype(int)
         if self.parts:
@@ -36,11 +41,11 @@ class Stages:
             out["expected"] = out["stage"].map(self.expected).astype("Int64")
         return out.reset_index(drop=True)
 
-    def warnings(self):
+    def warnings(self) -> list[str]:
         """The notes, and a sentence for every stage whose count is not the expected one, or that was not reached."""
-        found = dict([*self.counts, *self.parts])
+        counts = dict([*self.counts, *self.parts])
         return self.notes + [
-            f"stage {stage!r} has {found.get(stage, 'no')} rows, {count} are expected"
+            f"stage {stage!r} has {counts.get(stage, 'no')} rows, {count} are expected"
             for stage, count in self.expected.items()
-            if found.get(stage) != count
+            if counts.get(stage) != count
         ]

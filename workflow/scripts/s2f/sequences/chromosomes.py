@@ -1,6 +1,8 @@
 """Names of chromosomes."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, mapped
@@ -11,7 +13,7 @@ CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*-]*", re.IGNORECA
 NUMBER = re.compile(r"[0-9.]+")
 
 
-def chromosome(name):
+def chromosome(name: object) -> str:
     """Canonical chromosome name: `7`, `chr7`, `Chr7`, `chrom7`, `chromosome 7`, `07` and `7.0` give `chr7`, `x` gives
     `chrX`, `MT` gives `chrM` (one molecule, two names); missing and `.` stay empty.
 
@@ -31,13 +33,13 @@ def chromosome(name):
     return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
 
 
-def chromosomes(column, place):
-    """A text column of chromosome names in canonical form; `place`, a function of the row's number, begins messages."""
+def chromosomes(column: Any, where: Callable[[int], str]) -> Any:
+    """A text column (pandas) of chromosome names in canonical form; `where` of a row's number begins messages."""
 
-    def canonical_name(name):
+    def canonical_name(name: str) -> str:
         try:
             return chromosome(name)
         except InputError as error:
-            raise InputError(f"{place(int((column == name).to_numpy().argmax()))}: {error}") from None
+            raise InputError(f"{where(int((column == name).to_numpy().argmax()))}: {error}") from None
 
     return mapped(column, canonical_name)

@@ -6,10 +6,15 @@ alphagenome_FT_MPRA (MIT). The compact window follows section 1.7 of the MPRA no
 re-cut from real flank, never rolled, and holds no N.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 
@@ -34,6 +39,9 @@ FLANKS = {
 LAYOUTS = ("centered", "compact", "whole")
 
 
+DEFAULTS = kinds.section_settings("sequences/constructs", {})
+
+
 @dataclass(frozen=True)
 class Construct:
     """Window of `length` bp that holds the whole insert between real flank.
@@ -46,10 +54,10 @@ class Construct:
     length: int
     upstream: str
     downstream: str
-    layout: str = "centered"
-    flank_bp: int = 200
+    layout: str = DEFAULTS["layout"]
+    flank_bp: int = DEFAULTS["flank_bp"]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse an unknown layout and flanks with another letter than A, C, G, T: an N is no real flank."""
         if self.layout not in LAYOUTS:
             raise InputError(f"construct: layout {self.layout!r} is unknown; known: {', '.join(LAYOUTS)}")
@@ -59,30 +67,29 @@ class Construct:
                 raise InputError(f"construct: {side} holds {min(odd)!r}, expected real flank of A, C, G, T only")
 
     @staticmethod
-    def from_spec(spec):
+    def from_spec(spec: dict[str, Any]) -> "Construct":
         """Build from a config section: `flanks` (a name of `FLANKS`) or both `upstream` and `downstream`, `length`,
         `layout`, `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
-        own = [side for side in ("upstream", "downstream") if side in spec]
-        if ("flanks" in spec) == bool(own) or len(own) == 1:
+        options = kinds.section_settings("sequences/constructs", spec)
+        sides = [side for side in ("upstream", "downstream") if side in options]
+        if ("flanks" in options) == bool(sides) or len(sides) == 1:
             raise InputError("construct: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
-        if own:
-            upstream, downstream = (spec[side].upper().replace("U", "T") for side in own)
-        elif spec["flanks"] in FLANKS:
-            upstream, downstream = FLANKS[spec["flanks"]]
+        if sides:
+            upstream, downstream = (options[side].upper().replace("U", "T") for side in sides)
+        elif options["flanks"] in FLANKS:
+            upstream, downstream = FLANKS[options["flanks"]]
         else:
-            raise InputError(f"construct: flanks {spec['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
-        return Construct(
-            int(spec["length"]), upstream, downstream, spec.get("layout", "centered"), int(spec.get("flank_bp", 200))
-        )
+            raise InputError(f"construct: flanks {options['flanks']!r} is unknown; known: {', '.join(FLANKS)}")
+        return Construct(int(options["length"]), upstream, downstream, options["layout"], int(options["flank_bp"]))
 
-    def spec(self):
-        """A dict that `from_spec` turns into an equal construct: what checkpoints and caches store."""
+    def spec(self) -> dict[str, Any]:
+        """What `from_spec` turns into an equal construct: what checkpoints and caches store."""
         return {
             "length": self.length, "upstream": self.upstream, "downstream": self.downstream,
             "layout": self.layout, "flank_bp": self.flank_bp,
         }  # fmt: skip
 
-    def flank_lengths(self, insert_length, shift=0):
+    def flank_lengths(self, insert_length: int, shift: int = 0) -> tuple[int, int]:
         """(left, right) flank in bp around an insert when the window is moved `shift` bp downstream.
 
         Raises `InputError` when the insert does not fit or the flank has too few real bases.
@@ -113,7 +120,7 @@ class Construct:
             )
         return left, right
 
-    def check_inserts(self, rows, path, shifts=(0,)):
+    def check_inserts(self, rows: Any, path: str | Path, shifts: Sequence[int] = (0,)) -> None:
         """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
         `InputError` names `path`, the first such row and how many there are."""
         lengths = rows["sequence"].str.len()
@@ -122,13 +129,13 @@ class Construct:
                 for shift in shifts:
                     self.flank_lengths(int(length), shift)
             except InputError as error:
-                places = lengths == length
+                such = lengths == length
                 raise InputError(
-                    f"{path}: row {rows['row_id'][places].iloc[0]!r}: {error} ({int(places.sum())} such "
+                    f"{path}: row {rows['row_id'][such].iloc[0]!r}: {error} ({int(such.sum())} such "
                     "rows; change the dataset's construct or leave them out)"
                 ) from None
 
-    def shift_range(self, insert_length):
+    def shift_range(self, insert_length: int) -> tuple[int, int]:
         """Smallest and largest shift that the real flank allows for an insert of this length."""
         left, right = self.flank_lengths(insert_length)
         if self.layout == "whole":
@@ -137,65 +144,65 @@ class Construct:
         cap_up, cap_down = min(cap, len(self.upstream)), min(cap, len(self.downstream))
         return -min(cap_up - left, right), min(left, cap_down - right)
 
-    def assemble(self, inserts, shift=0):
+    def assemble(self, inserts: Iterable[str], shift: int = 0) -> NDArray[np.uint8]:
         """Codes (N, length) uint8 of the windows around `inserts`, texts of any mix of lengths.
 
         `shift` moves the window downstream by re-cutting it from longer flank. Raises `InputError` as
-        `flank_lengths` and for an illegal letter, naming the 0-based place of the insert.
+        `flank_lengths` and for an illegal letter, naming the 0-based position of the insert.
         """
-        inserts = list(inserts)  # by place: a column of a filtered frame would be looked up by its row labels
+        inserts = list(inserts)  # by position: a column of a filtered frame would be looked up by its row labels
         out = np.empty((len(inserts), self.length), np.uint8)
         upstream, downstream = dna.encode(self.upstream), dna.encode(self.downstream)
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
         for length in np.unique(lengths):
-            places = np.flatnonzero(lengths == length)
+            positions = np.flatnonzero(lengths == length)
             try:
                 left, right = self.flank_lengths(int(length), shift)
             except InputError as error:
-                raise InputError(f"insert {places[0]}: {error}") from None
-            out[places, :left] = upstream[len(upstream) - left :]
-            out[places, left : left + length] = _encode(inserts, places)
-            out[places, left + length :] = downstream[:right]
+                raise InputError(f"insert {positions[0]}: {error}") from None
+            out[positions, :left] = upstream[len(upstream) - left :]
+            out[positions, left : left + length] = _encode(inserts, positions)
+            out[positions, left + length :] = downstream[:right]
         return out
 
-    def stretches(self, inserts, reach=None):
+    def stretches(self, inserts: Iterable[str], reach: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the windows around `inserts` cover at all shifts: codes (N, S) uint8, low and high int32 (N,).
 
         Shifts go from -reach to +reach bp, or as far as the real flank allows. The window at `shift` starts
         shift - low into the row's codes; rows with a smaller range are filled up with N that no window reaches.
-        Raises `InputError` as `flank_lengths`, naming the 0-based place of the insert.
+        Raises `InputError` as `flank_lengths`, naming the 0-based position of the insert.
         """
         inserts = list(inserts)
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
         ranges = np.empty((len(inserts), 2), np.int32)
         parts = []
         for length in np.unique(lengths):
-            places = np.flatnonzero(lengths == length)
+            positions = np.flatnonzero(lengths == length)
             try:
                 low, high = (-reach, reach) if reach is not None else self.shift_range(int(length))
                 for shift in (low, high):
                     self.flank_lengths(int(length), shift)
             except InputError as error:
-                raise InputError(f"insert {places[0]}: {error}") from None
-            ranges[places] = low, high
-            group = [inserts[i] for i in places]
+                raise InputError(f"insert {positions[0]}: {error}") from None
+            ranges[positions] = low, high
+            group = [inserts[i] for i in positions]
             # the last window adds high - low bases to the first: both hold the insert, so they overlap
             more = self.assemble(group, high)[:, self.length - (high - low) :]
-            parts.append((places, np.concatenate([self.assemble(group, low), more], axis=1)))
+            parts.append((positions, np.concatenate([self.assemble(group, low), more], axis=1)))
         out = np.full((len(inserts), max(part.shape[1] for _, part in parts)), dna.N_CODE, np.uint8)
-        for places, part in parts:
-            out[places, : part.shape[1]] = part
+        for positions, part in parts:
+            out[positions, : part.shape[1]] = part
         return out, ranges[:, 0], ranges[:, 1]
 
 
-def _encode(inserts, places):
-    """Codes (P, length) of the `inserts` at `places`, all of one length."""
+def _encode(inserts: list[str], positions: np.ndarray) -> NDArray[np.uint8]:
+    """Codes (P, length) of the `inserts` at `positions`, all of one length."""
     try:
-        return dna.encode("".join(inserts[i] for i in places)).reshape(len(places), -1)
+        return dna.encode("".join(inserts[i] for i in positions)).reshape(len(positions), -1)
     except ValueError:
-        for place in places:
+        for position in positions:
             try:
-                dna.encode(inserts[place])
+                dna.encode(inserts[position])
             except ValueError as error:
-                raise InputError(f"insert {place}: {error}") from None
+                raise InputError(f"insert {position}: {error}") from None
         raise

@@ -1,6 +1,7 @@
 """Nucleotide sequences as text and as integer codes: A 0, C 1, G 2, T 3, N 4."""
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
 ALPHABET = "ACGTN"
 N_CODE = 4
@@ -16,45 +17,45 @@ _CLEAN_BYTE = bytes.maketrans(b"acgtnuU", b"ACGTNTT")
 COMPLEMENT_BYTE = bytes.maketrans(b"ACGT", b"TGCA")
 
 
-def encode(sequence):
-    """Codes of one sequence: uint8 array (length,). Case is ignored and U read as T.
+def encode(sequence: str) -> NDArray[np.uint8]:
+    """Codes (length,) of one sequence. Case is ignored and U read as T.
 
     Raises `ValueError` naming the first letter outside ACGTUN and its 0-based position.
     """
     codes = _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
     if (codes == 255).any():
-        place = int((codes == 255).argmax())
-        raise ValueError(f"letter {sequence[place]!r} at position {place} is not one of A, C, G, T, U, N")
+        position = int((codes == 255).argmax())
+        raise ValueError(f"letter {sequence[position]!r} at position {position} is not one of A, C, G, T, U, N")
     return codes
 
 
-def decode(codes):
-    """Text of a uint8 code array (length,)."""
+def decode(codes: NDArray[np.uint8]) -> str:
+    """Text of codes (length,)."""
     return _BYTE_OF_CODE[codes].tobytes().decode()
 
 
-def clean(sequence):
+def clean(sequence: str) -> str:
     """The sequence in canonical form: upper case, U as T. Raises `ValueError` like `encode`."""
     return _clean_bytes(sequence).decode()
 
 
-def reverse_complement(codes):
-    """Reverse complement along the last axis of a uint8 code array (..., length); N stays N."""
+def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Reverse complement along the last axis of codes (..., length); N stays N."""
     return _COMPLEMENT[codes[..., ::-1]]
 
 
-def reverse_complement_text(sequence):
+def reverse_complement_text(sequence: str) -> str:
     """Reverse complement of a sequence given as text, in canonical form. Raises `ValueError` like `encode`."""
     return _clean_bytes(sequence).translate(COMPLEMENT_BYTE)[::-1].decode()
 
 
-def _clean_bytes(sequence):
+def _clean_bytes(sequence: str) -> bytes:
     letters = sequence.encode("latin-1", "replace").translate(_CLEAN_BYTE)
     if letters.translate(None, b"ACGTN"):
-        encode(sequence)  # raises, naming letter and place
+        encode(sequence)  # raises, naming letter and position
     return letters
 
 
-def one_hot(codes, dtype=np.float32):
+def one_hot(codes: NDArray[np.uint8], dtype: DTypeLike = np.float32) -> np.ndarray:
     """One-hot (..., length, 4) of codes (..., length) in the order A, C, G, T; N is four zeros."""
     return np.eye(5, 4, dtype=dtype)[codes]

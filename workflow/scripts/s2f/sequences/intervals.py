@@ -4,6 +4,7 @@ import bisect
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 _CHROMOSOME = 2**40  # chromosomes are laid one behind the other, farther apart than any is long
 
@@ -11,10 +12,10 @@ _CHROMOSOME = 2**40  # chromosomes are laid one behind the other, farther apart 
 class Intervals:
     """A set of intervals to be asked about others: N intervals as `chrom` (text), `start` and `end` (integers).
 
-    They may overlap. Questions are answered in the order of N log N steps, all places at once.
+    They may overlap. Questions are answered in the order of N log N steps, all at once.
     """
 
-    def __init__(self, chrom, start, end):
+    def __init__(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> None:
         self.names = pd.Index(pd.unique(pd.Series(chrom, dtype=object)))
         start, end = self._placed(chrom, start), self._placed(chrom, end)
         self.order = np.lexsort((end, start))
@@ -23,45 +24,45 @@ class Intervals:
         # which of those up to here ends last
         self.farthest = np.maximum.accumulate(np.where(self.ends == self.reach, np.arange(len(self.ends)), 0))
 
-    def _placed(self, chrom, position):
-        """Positions int64 (N,) in the row of chromosomes; those on an unknown chromosome lie before all."""
+    def _placed(self, chrom: ArrayLike, position: ArrayLike) -> NDArray[np.int64]:
+        """Positions (N,) in the row of chromosomes; those on an unknown chromosome lie before all."""
         return self.names.get_indexer(chrom).astype(np.int64) * _CHROMOSOME + np.asarray(position, np.int64)
 
-    def near(self, chrom, start, end, distance=0):
-        """Whether each interval asked for overlaps one of the set, or fewer than `distance` bases lie between: bool."""
+    def near(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike, distance: int = 0) -> NDArray[np.bool_]:
+        """Whether each interval asked for overlaps one of the set, or fewer than `distance` bases lie between."""
         started = np.searchsorted(self.starts, self._placed(chrom, end) + distance, "left")
         reached = np.concatenate([[-(2**62)], self.reach])[started]
         return reached > self._placed(chrom, start) - distance
 
-    def holding(self, chrom, start, end):
-        """Place (in the order given) of an interval of the set that holds the one asked for, -1 for none: int (N,)."""
+    def holding(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> NDArray[np.int64]:
+        """Index (in the order given) of an interval of the set that holds the one asked for, -1 for none: (N,)."""
         last = np.searchsorted(self.starts, self._placed(chrom, start), "right") - 1
-        found = self.farthest[np.maximum(last, 0)]
-        held = (last >= 0) & (self.ends[found] >= self._placed(chrom, end))
-        return np.where(held, self.order[found], -1)
+        candidate = self.farthest[np.maximum(last, 0)]
+        held = (last >= 0) & (self.ends[candidate] >= self._placed(chrom, end))
+        return np.where(held, self.order[candidate], -1)
 
 
 class Disjoint:
     """Intervals on strands, of which none may overlap another: `add` takes one where it is free."""
 
-    def __init__(self):
-        self.taken = {}
+    def __init__(self) -> None:
+        self.taken: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 
-    def add(self, chrom, strand, start, end):
+    def add(self, chrom: str, strand: str, start: int, end: int) -> bool:
         """Take the interval and say True, or leave it and say False where it overlaps one already taken."""
         starts, ends = self.taken.setdefault((chrom, strand), ([], []))
-        place = bisect.bisect_left(starts, end)  # those before it start within reach; the last of them ends last
-        if place and ends[place - 1] > start:
+        index = bisect.bisect_left(starts, end)  # those before it start within reach; the last of them ends last
+        if index and ends[index - 1] > start:
             return False
-        starts.insert(place, start)
-        ends.insert(place, end)
+        starts.insert(index, start)
+        ends.insert(index, end)
         return True
 
 
-def best_of_overlapping(table, priority):
+def best_of_overlapping(table: pd.DataFrame, priority: ArrayLike) -> NDArray[np.bool_]:
     """Mask (N,) of rows (chrom, strand, start, end) of which no two on a strand overlap, taken greedily.
 
-    Rows of higher `priority` (float (N,), NaN last) come first, equal ones in the order of coordinates.
+    Rows of higher `priority` ((N,), NaN last) come first, equal ones in the order of coordinates.
     """
     columns = [table[name].to_numpy() for name in ("chrom", "strand", "start", "end")]
     order = np.lexsort((columns[1].astype(str), columns[3], columns[2], columns[0].astype(str), -np.asarray(priority)))
@@ -71,7 +72,7 @@ def best_of_overlapping(table, priority):
     return kept
 
 
-def merged(table):
+def merged(table: pd.DataFrame) -> pd.DataFrame:
     """Runs of overlapping rows (chrom, strand, start, end) of one strand, joined: a frame of the same columns and
     `signal`, the highest of the run."""
     table = table.sort_values(["chrom", "strand", "start", "end"])

@@ -1,5 +1,8 @@
 """Windows for task-adaptive training: the training rows of datasets, without what any of their splits holds out."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +13,7 @@ from s2f.splits.linked_rows import clusters
 from s2f.splits.table import PARTS, check_split
 
 
-def of_datasets(pairs, positives=False):
+def of_datasets(pairs: Sequence[tuple[str | Path, str | Path]], positives: bool = False) -> dict[str, pd.DataFrame]:
     """{"train": rows, "val": rows} of several datasets, each a pair of paths (rows.parquet, table of its split).
 
     A row counts for the part that protects the evaluation most among all rows it is linked with (equal sequence in
@@ -36,10 +39,10 @@ def of_datasets(pairs, positives=False):
             "told; adapt to them apart"
         )
     rows = pd.concat(frames, ignore_index=True)
-    label = clusters(rows)
-    highest = np.full(label.max() + 1, -1)
-    np.maximum.at(highest, label, rows["rank"].to_numpy())
-    usable = (rows["rank"] == highest[label]) & (rows["rank"] >= 0)
+    cluster = clusters(rows)
+    highest = np.full(cluster.max() + 1, -1)
+    np.maximum.at(highest, cluster, rows["rank"].to_numpy())
+    usable = (rows["rank"] == highest[cluster]) & (rows["rank"] >= 0)
     if positives:
         usable &= rows["label"] == 1
     found = {}

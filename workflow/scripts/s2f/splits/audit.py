@@ -1,13 +1,17 @@
 """Leak audit of a split: how close the rows that are evaluated come to the rows that were learned from.
 
-Every kind of split is measured alike: the best local alignment (`homology`, both strands), the 31-mers in common, and
-the rows that `splits.clusters` links, such as alleles and overlapping windows. Nothing is refused here.
+Every kind of split is measured alike: the best local alignment (`homology.groups`, both strands), the 31-mers in
+common, and the rows that `linked_rows.clusters` links, such as alleles and overlapping windows. Nothing is refused
+here.
 """
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.sequences import dna
@@ -18,7 +22,7 @@ from s2f.splits.table import PARTS, parts_checked
 # part whose rows may leak -> parts that are scored; val counts for test because it chooses epochs and settings
 COMPARED = {"train": ("test", "val"), "val": ("test",)}
 # Seeds of the alignment, finer than those of the split `hashfrag`: most pairs that the split missed show here.
-SEEDS = {"word": 7, "seed_score": 14}
+SEEDS: dict[str, Any] = {"word": 7, "seed_score": 14}
 # Score that is a leak by any account. A row that reaches it is looked at no further: repeats have thousands of
 # relatives in train, whose alignments took two thirds of the time, to tell 120 from 130.
 ENOUGH = 100
@@ -26,7 +30,13 @@ KMER = 31
 AT_ONCE = 1 << 16  # rows whose k-mers are in memory
 
 
-def audit(rows, table, threads=1, report=print, threshold=60):
+def audit(
+    rows: pd.DataFrame,
+    table: pd.DataFrame,
+    threads: int = 1,
+    report: Callable[[str], object] = print,
+    threshold: int = 60,
+) -> pd.DataFrame:
     """One line per evaluated row and part it is compared with: what they share.
 
     `rows` are canonical, `table` is their split. Compared are test with train, val with train and test with val;
@@ -34,27 +44,27 @@ def audit(rows, table, threads=1, report=print, threshold=60):
         part, against, row_id, length
         best_score         highest local alignment score with a row of `against`, see below; at most `highest_score`
         shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
-        same_locus_rows    rows of `against` in the same cluster of `splits.clusters`; 0 in every split made here
+        same_locus_rows    rows of `against` in the same cluster of `linked_rows.clusters`; 0 in every split made here
 
     A score is exact (match 1, mismatch -1, gap of k letters 2 + (k - 1)), but only pairs with a seed in common are
-    aligned (see `homology`): 0 where there is none. Against the alignment of all pairs of two real samples (722 rows
-    of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50 nine in
-    87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
+    aligned (see `homology.groups`): 0 where there is none. Against the alignment of all pairs of two real samples
+    (722 rows of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50
+    nine in 87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
 
     `threshold` is the score from which rows count as homologous. `report(text)` is called with the plan and, where it
     takes long, with how far it is. Raises `InputError` where rows and table do not name the same rows, for an unknown
-    or empty part, and for what `homology.best_scores` refuses.
+    or empty part, and for what `best_scores` refuses.
     """
-    label = clusters(rows)
+    cluster = clusters(rows)
     # linked rows in two parts are to be counted, not refused: every row is its own cluster for the check
     parts = parts_checked(rows, table, np.arange(len(rows)))
-    places = {part: np.flatnonzero(parts == part) for part in PARTS}
+    indices = {part: np.flatnonzero(parts == part) for part in PARTS}
     sequences = rows["sequence"].to_numpy(object)
     designed = rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     out = []
     for against, evaluated in COMPARED.items():
-        targets = places[against]
-        queries = np.concatenate([places[part] for part in evaluated])
+        targets = indices[against]
+        queries = np.concatenate([indices[part] for part in evaluated])
         names = " and ".join(evaluated)
         report(f"aligning {len(queries):,} rows of {names} with {len(targets):,} of {against} on {threads} thread(s)")
         scores = best_scores(
@@ -68,22 +78,22 @@ def audit(rows, table, threads=1, report=print, threshold=60):
             "length": [len(sequence) for sequence in sequences[queries]],
             "best_score": scores,
             f"shared_{KMER}mers": shared_kmers(sequences[queries], sequences[targets]),
-            "same_locus_rows": np.bincount(label[targets], minlength=len(rows))[label[queries]],
+            "same_locus_rows": np.bincount(cluster[targets], minlength=len(rows))[cluster[queries]],
         }
         out.append(pd.DataFrame(columns))
     return pd.concat(out, ignore_index=True)
 
 
-def highest_score(threshold):
+def highest_score(threshold: int) -> int:
     """Score at which the search for a better one ends: `ENOUGH`, or the threshold where that is higher."""
     return max(ENOUGH, threshold)
 
 
-def _now_and_then(report, seconds=30):
+def _now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callable[[int, int], None]:
     """A progress function that reports how far it is, once in so many seconds."""
     last = time.monotonic()
 
-    def progress(done, total):
+    def progress(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last > seconds:
             last = time.monotonic()
@@ -92,50 +102,54 @@ def _now_and_then(report, seconds=30):
     return progress
 
 
-def summary(table, threshold):
+def summary(table: pd.DataFrame, threshold: int) -> pd.DataFrame:
     """What `audit` found, a line per part and what it is compared with; shares are fractions of the rows."""
     lines = []
-    for (part, against), own in table.groupby(["part", "against"], sort=False):
-        score = own["best_score"]
+    for (part, against), compared in table.groupby(["part", "against"], sort=False):
+        score = compared["best_score"]
         lines.append(
             {
                 "part": part,
                 "against": against,
-                "rows": len(own),
+                "rows": len(compared),
                 "median": score.median(),
                 "p95": score.quantile(0.95),
                 "max": score.max(),
                 f"share>={threshold}": (score >= threshold).mean(),
-                f"share_with_{KMER}mer": (own[f"shared_{KMER}mers"] > 0).mean(),
-                "rows_of_same_locus": (own["same_locus_rows"] > 0).sum(),
+                f"share_with_{KMER}mer": (compared[f"shared_{KMER}mers"] > 0).mean(),
+                "rows_of_same_locus": (compared["same_locus_rows"] > 0).sum(),
             }
         )
     return pd.DataFrame(lines)
 
 
-def shared_kmers(queries, targets, k=KMER):
-    """How many distinct `k`-mers of each query occur in any target, in either orientation: int64 (len(queries),).
+def shared_kmers(
+    queries: Sequence[str] | np.ndarray, targets: Sequence[str] | np.ndarray, k: int = KMER
+) -> NDArray[np.int64]:
+    """How many distinct `k`-mers of each query occur in any target, in either orientation: (len(queries),).
 
     A k-mer and its reverse complement count as one; those with N do not count. `k` is odd and at most 31, so that a
     k-mer fits into 64 bits and none is its own reverse complement. Memory: 80 bytes per letter of the queries.
     """
     found = list(_kmers(queries, k))
-    of_row, kmers = (np.concatenate([part[side] for part in found]) for side in (0, 1)) if found else ([], [])
+    if not found:
+        return np.zeros(len(queries), np.int64)
+    of_row, kmers = (np.concatenate([part[side] for part in found]) for side in (0, 1))
     if len(kmers) == 0:
         return np.zeros(len(queries), np.int64)
-    known, place = np.unique(kmers, return_inverse=True)
+    known, index = np.unique(kmers, return_inverse=True)
     occurs = np.zeros(len(known), bool)
     for _, other in _kmers(targets, k):
-        other = np.sort(other)  # neighbours in order look up neighbouring places
-        where = np.searchsorted(known, other).clip(max=len(known) - 1)
-        occurs[where[known[where] == other]] = True
-    hits = np.flatnonzero(occurs[place])
-    distinct = np.unique(of_row[hits] * len(known) + place[hits])
+        other = np.sort(other)  # neighbours in order look up neighbouring positions
+        position = np.searchsorted(known, other).clip(max=len(known) - 1)
+        occurs[position[known[position] == other]] = True
+    hits = np.flatnonzero(occurs[index])
+    distinct = np.unique(of_row[hits] * len(known) + index[hits])
     return np.bincount(distinct // len(known), minlength=len(queries))
 
 
-def _kmers(sequences, k):
-    """Yield for `AT_ONCE` sequences at a time the number of the sequence (int64) and the code (uint64) of each k-mer.
+def _kmers(sequences: Sequence[str] | np.ndarray, k: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
+    """Yield for `AT_ONCE` sequences at a time the number of the sequence and the code of each k-mer.
 
     The code has two bits per letter, and is the lower one of the k-mer and its reverse complement.
     """
@@ -151,21 +165,23 @@ def _kmers(sequences, k):
         yield start + np.searchsorted(ends, whole, side="right"), np.minimum(forward, reverse)[whole]
 
 
-def _codes(letters, k):
-    """Codes of all words of `k` letters and of their reverse complements: two uint64 arrays (len(letters) - k + 1,).
+def _codes(letters: NDArray[np.uint8], k: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Codes of all words of `k` letters and of their reverse complements: two arrays (len(letters) - k + 1,).
 
     A word is put together from two shorter ones, by the binary digits of `k`: a dozen passes instead of 2 k.
     """
-    one = (letters & 3).astype(np.uint64), (3 - (letters & 3)).astype(np.uint64)
-    word, length = one, 1
+    letter = (letters & 3).astype(np.uint64), (3 - (letters & 3)).astype(np.uint64)
+    word, length = letter, 1
     for digit in f"{k:b}"[1:]:
         word, length = _joined(word, length, word, length), 2 * length
         if digit == "1":
-            word, length = _joined(word, length, one, 1), length + 1
+            word, length = _joined(word, length, letter, 1), length + 1
     return word
 
 
-def _joined(left, left_length, right, right_length):
+def _joined(
+    left: tuple[np.ndarray, np.ndarray], left_length: int, right: tuple[np.ndarray, np.ndarray], right_length: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Codes of the words made of a left word and the right word that follows it."""
     n = len(right[0]) - left_length
     forward = left[0][:n] << np.uint64(2 * right_length) | right[0][left_length:]

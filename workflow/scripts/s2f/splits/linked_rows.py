@@ -1,7 +1,10 @@
 """Rows that a split must keep together."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.rows.canonical import letters_of
 from s2f.sequences import dna
@@ -9,8 +12,8 @@ from s2f.sequences import dna
 BLOCK = 100_000  # sequences looked at together, so that memory is used again and again
 
 
-def clusters(rows):
-    """Label rows that must not be told apart by a split: int array (N,), numbered by first occurrence.
+def clusters(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Label rows that must not be told apart by a split: (N,), numbered by first occurrence.
 
     Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
     overlapping coordinates on one chromosome (windows and orientations of one locus).
@@ -20,14 +23,14 @@ def clusters(rows):
         linked = np.flatnonzero(rows[name] != "")
         joined.append((linked, pd.factorize(rows[name])[0][linked]))
     edges = []  # each row with the first one that has the same key
-    for places, keys in joined:
+    for indices, keys in joined:
         first = np.empty(keys.max(initial=-1) + 1, np.int64)
-        first[keys[::-1]] = places[::-1]
-        edges.append(np.stack([first[keys], places])[:, first[keys] != places])
+        first[keys[::-1]] = indices[::-1]
+        edges.append(np.stack([first[keys], indices])[:, first[keys] != indices])
     return _components(len(rows), *np.concatenate(edges, axis=1))
 
 
-def canonical_sequences(sequences):
+def canonical_sequences(sequences: Sequence[str]) -> list[str]:
     """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     ends = np.cumsum(lengths)[::-1]
@@ -40,8 +43,8 @@ def canonical_sequences(sequences):
     ]
 
 
-def _recurring(sequences):
-    """Places of the sequences that occur again in either orientation, and the number of each such sequence.
+def _recurring(sequences: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the sequences that occur again in either orientation, and the number of each such sequence.
 
     Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
     """
@@ -50,25 +53,25 @@ def _recurring(sequences):
     for begin in range(0, len(sequences), BLOCK):
         letters, starts, lengths = letters_of(sequences.iloc[begin : begin + BLOCK])
         for length in np.unique(lengths):
-            places = np.flatnonzero(lengths == length)
+            indices = np.flatnonzero(lengths == length)
             width = min(length, 64 - length % 2)
-            middle = np.lib.stride_tricks.sliding_window_view(letters, width)[starts[places] + (length - width) // 2]
+            middle = np.lib.stride_tricks.sliding_window_view(letters, width)[starts[indices] + (length - width) // 2]
             complement = np.frombuffer(middle.tobytes().translate(dna.COMPLEMENT_BYTE), np.uint8)
             strands = _words(middle) + _words(np.ascontiguousarray(complement.reshape(middle.shape)[:, ::-1]))
-            sums[begin + places] = strands @ factors[: strands.shape[1]]
+            sums[begin + indices] = strands @ factors[: strands.shape[1]]
     again = pd.Series(sums).duplicated(keep=False).to_numpy()
     candidates = canonical_sequences(sequences[again].tolist())
     return np.flatnonzero(again), pd.factorize(np.array(candidates, object))[0]
 
 
-def _words(letters):
+def _words(letters: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Rows of letters (N, length) as uint64 (N, words), eight letters to a word."""
     length = letters.shape[1]
     return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
 
 
-def _loci(rows):
-    """Places of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
+def _loci(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
     placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
     chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)
     start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))
@@ -81,8 +84,8 @@ def _loci(rows):
     return placed[order], run
 
 
-def _components(count, first, second):
-    """Connected components of `count` nodes, int (N,), numbered by first occurrence; edge i is first[i], second[i].
+def _components(count: int, first: np.ndarray, second: np.ndarray) -> NDArray[np.int64]:
+    """Connected components of `count` nodes, (N,), numbered by first occurrence; edge i is first[i], second[i].
 
     Every node points to one of its component with a number not above its own. The greater end of each edge is bent to
     the smaller, then all arrows are followed to their end, until no edge lies between two ends.

@@ -9,8 +9,11 @@ Three forms, told apart by their columns (trchristensen-99/ALBench-S2F; other co
 where {label} is K562_log2FC, HepG2_log2FC or SKNSH_log2FC.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
@@ -18,7 +21,7 @@ from s2f.common.tables import numbers, read_table
 IDS = ("IDs", "ID")
 
 
-def read(path, label):
+def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
     """(kind, frames) of a panel file: frames of row_id, sequence, label, one for `rows`, ref and alt for `pairs`.
 
     Raises `InputError` when the columns are of neither form, a number is none or a line (its alternate allele) occurs
@@ -33,38 +36,38 @@ def read(path, label):
         raise InputError(f"{path}: neither IDs nor ID nor IDs_ref and IDs_alt among its columns: {', '.join(raw)}")
     frames = []
     for name, ending in forms:
-        for column in (f"sequence{ending}", f"{label}{ending}"):
+        for column in (f"sequence{ending}", f"{label_column}{ending}"):
             if column not in raw:
                 raise InputError(f"{path}: column {column!r} is missing; the file has: {', '.join(raw)}")
-        values = numbers(raw, f"{label}{ending}", path)
+        values = numbers(raw, f"{label_column}{ending}", path)
         frames.append(pd.DataFrame({"row_id": raw[name], "sequence": raw[f"sequence{ending}"], "label": values}))
     again = frames[-1].duplicated()
     if again.any():
-        place = int(again.argmax())
-        raise InputError(f"{path}: line {place + 2}: {frames[-1]['row_id'][place]!r} occurs a second time")
+        index = int(again.argmax())
+        raise InputError(f"{path}: line {index + 2}: {frames[-1]['row_id'][index]!r} occurs a second time")
     return kind, frames
 
 
-def find(rows, listed, path):
-    """Places in canonical `rows` of the `listed` rows of a frame by `read`, -1 where the dataset lacks one: int (N,).
+def find(rows: pd.DataFrame, listed: pd.DataFrame, path: str | Path) -> NDArray[np.int64]:
+    """Indices in canonical `rows` of the `listed` rows of a frame by `read`, -1 where the dataset lacks one: (N,).
 
     A row is the listed one when its row_id is (or is up to an @, which a source adds to tell repeated IDs apart) and
     its sequence and label are the listed ones. Raises `InputError` for a listed row whose ID is there with another
     sequence or label: another version of the table.
     """
     names = rows["row_id"].where(rows["row_id"].isin(set(listed["row_id"])), rows["row_id"].str.split("@").str[0])
-    own = pd.DataFrame({"name": names.to_numpy(), "place": np.arange(len(rows))})
-    joined = listed.assign(number=np.arange(len(listed))).merge(own, left_on="row_id", right_on="name")
-    place = joined["place"].to_numpy()
+    present = pd.DataFrame({"name": names.to_numpy(), "position": np.arange(len(rows))})
+    joined = listed.assign(number=np.arange(len(listed))).merge(present, left_on="row_id", right_on="name")
+    index = joined["position"].to_numpy()
     for column, same in (
-        ("sequence", joined["sequence"].to_numpy() == rows["sequence"].to_numpy()[place]),
-        ("label", np.isclose(joined["label"], rows["label"].to_numpy()[place], rtol=1e-6, atol=1e-6)),
+        ("sequence", joined["sequence"].to_numpy() == rows["sequence"].to_numpy()[index]),
+        ("label", np.isclose(joined["label"], rows["label"].to_numpy()[index], rtol=1e-6, atol=1e-6)),
     ):
         lost = set(joined["number"]) - set(joined["number"][same])
         if lost:
             name = listed["row_id"].iloc[min(lost)]
             raise InputError(f"{path}: row {name!r} has another {column} than in the dataset")
-        joined, place = joined[same], place[same]
+        joined, index = joined[same], index[same]
     found = np.full(len(listed), -1)
-    found[joined["number"].to_numpy()[::-1]] = place[::-1]  # the first of several
+    found[joined["number"].to_numpy()[::-1]] = index[::-1]  # the first of several
     return found

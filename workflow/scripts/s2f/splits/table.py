@@ -1,22 +1,26 @@
 """The table of a split."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table, rows_where
 from s2f.splits.linked_rows import clusters
 
 # of the rows, what splits are made from
-COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
-
+ROW_COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
 
 PARTS = ("train", "val", "test")
 
 
-def _one_part_each(names, what):
+def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, str]:
     """Turn {part: names} round into {name: part}; `InputError` for a name in two parts."""
-    parts = {}
+    parts: dict[str, str] = {}
     for part, members in names.items():
         for name in members:
             if parts.setdefault(name, part) != part:
@@ -24,19 +28,19 @@ def _one_part_each(names, what):
     return parts
 
 
-def strata(rows):
-    """Class of every row, int (N,): its label where all labels are 0 or 1, else 0."""
+def strata(rows: pd.DataFrame) -> NDArray[np.int64]:
+    """Class of every row, (N,): its label where all labels are 0 or 1, else 0."""
     labels = rows["label"].to_numpy(np.float64)
     return labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else np.zeros(len(rows), np.int64)
 
 
-def parts_of(rows, path):
+def parts_of(rows: pd.DataFrame, path: str | Path) -> dict[str, pd.DataFrame]:
     """Rows of each part {train, val, test} by the split table at `path`, after `check_split`."""
     parts = check_split(rows, read_table(path, ["row_id", "split"], "split"))
     return {part: rows[parts == part] for part in PARTS}
 
 
-def check_split(rows, table):
+def check_split(rows: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     """The part of every row, (N,) text in the order of `rows`, by a split table.
 
     Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts.
@@ -44,30 +48,30 @@ def check_split(rows, table):
     return parts_checked(rows, table, clusters(rows))
 
 
-def parts_checked(rows, table, label):
-    """As `check_split`, where the `clusters` of the rows are known: `label` (N,)."""
-    return _parts_checked(rows, table["split"].to_numpy(object)[_places(rows, table)], label)
+def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, cluster: np.ndarray) -> np.ndarray:
+    """As `check_split`, where the `clusters` of the rows are known: `cluster` (N,)."""
+    return _parts_checked(rows, table["split"].to_numpy(object)[_positions(rows, table)], cluster)
 
 
-def _parts_checked(rows, parts, label):
+def _parts_checked(rows: pd.DataFrame, parts: Any, cluster: np.ndarray) -> Any:
     rank = _ranks(parts)
     for number, part in enumerate(PARTS):
         if not (rank == number).any():
             found = ", ".join(f"{name} {count}" for name, count in pd.Series(parts).value_counts().items())
             raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
     used = np.flatnonzero(rank >= 0)
-    first = np.full(label.max() + 1, -1)
-    first[label[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
-    leaks = np.flatnonzero(rank[used] != first[label[used]])
+    first = np.full(cluster.max() + 1, -1)
+    first[cluster[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
+    leaks = np.flatnonzero(rank[used] != first[cluster[used]])
     if len(leaks):
-        members = used[label[used] == label[used[leaks[0]]]]
+        members = used[cluster[used] == cluster[used[leaks[0]]]]
         named = ", ".join(f"{rows['row_id'].iloc[i]} ({parts[i]})" for i in members[:4])
         raise InputError(f"split: linked rows lie in different parts: {named}")
     return parts
 
 
-def parts_and_clusters(rows, table):
-    """The part, (N,) text, and the cluster, (N,) int, of every row, in the order of `rows`, by a split table.
+def parts_and_clusters(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[np.ndarray, NDArray[np.int64]]:
+    """The part, (N,) text, and the cluster, (N,), of every row, in the order of `rows`, by a split table.
 
     The clusters are those that `make_split` wrote down, which must lie in one part each. Those of the test rows are
     computed again, so that a table of other rows, or one that was edited, does not pass: no link between test rows may
@@ -76,50 +80,50 @@ def parts_and_clusters(rows, table):
     checked in full. Raises `InputError` as `check_split`.
     """
     if "cluster" not in table:
-        label = clusters(rows)
-        return parts_checked(rows, table, label), label
-    places = _places(rows, table)
+        cluster = clusters(rows)
+        return parts_checked(rows, table, cluster), cluster
+    positions = _positions(rows, table)
     try:
-        label = table["cluster"].to_numpy(np.int64)[places]
+        cluster = table["cluster"].to_numpy(np.int64)[positions]
     except (ValueError, OverflowError) as error:
         raise InputError(
             f"split: a cell of column cluster is no whole number ({error}); make the split again"
         ) from None
-    if label.min() < 0 or label.max() >= len(rows):
+    if cluster.min() < 0 or cluster.max() >= len(rows):
         raise InputError(
-            f"split: clusters are {label.min()} to {label.max()}, expected numbers from 0 to {len(rows) - 1}"
+            f"split: clusters are {cluster.min()} to {cluster.max()}, expected numbers from 0 to {len(rows) - 1}"
         )
-    parts = _parts_checked(rows, table["split"].to_numpy(object)[places], label)
+    parts = _parts_checked(rows, table["split"].to_numpy(object)[positions], cluster)
     in_test = parts == "test"
-    found, stated = clusters(rows_where(rows, in_test)), label[in_test]
+    found, stated = clusters(rows_where(rows, in_test)), cluster[in_test]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = stated[::-1]
-    joined = np.bincount(first, minlength=label.max() + 1)  # clusters found in each stated one
-    bridged = np.zeros(label.max() + 1, bool)
-    bridged[label[parts == "excluded"]] = True
+    joined = np.bincount(first, minlength=cluster.max() + 1)  # clusters found in each stated one
+    bridged = np.zeros(cluster.max() + 1, bool)
+    bridged[cluster[parts == "excluded"]] = True
     wrong = (first[found] != stated) | ((joined > 1) & ~bridged)[stated]
     if wrong.any():
         row = rows["row_id"][in_test].iloc[int(wrong.argmax())]
         raise InputError(f"split: test row {row!r} has another cluster than its links give; make the split again")
-    return parts, label
+    return parts, cluster
 
 
-def _places(rows, table):
-    """Where in a split table each of the rows stands, (N,) int; refuses another set of rows and repeated ones."""
+def _positions(rows: pd.DataFrame, table: pd.DataFrame) -> NDArray[np.int64]:
+    """Where in a split table each of the rows stands, (N,); refuses another set of rows and repeated ones."""
     if table["row_id"].reset_index(drop=True).equals(rows["row_id"].reset_index(drop=True)):
         return np.arange(len(rows))  # as `make_split` writes it; row_id of rows are unique
     ids = pd.Index(table["row_id"])
     if ids.has_duplicates:
         raise InputError(f"split: row {ids[ids.duplicated()][0]!r} is assigned twice")
-    places = ids.get_indexer(rows["row_id"])
-    if (places < 0).any() or len(ids) != len(rows):
+    positions = ids.get_indexer(rows["row_id"])
+    if (positions < 0).any() or len(ids) != len(rows):
         odd = sorted(set(ids) ^ set(rows["row_id"]))[0]
         raise InputError(f"split: row {odd!r} is in the rows or in the split, but not in both; make the split again")
-    return places
+    return positions
 
 
-def _ranks(parts):
-    """The place in `PARTS` of each of the `parts`, int (N,), -1 for excluded; refuses an unknown one."""
+def _ranks(parts: Any) -> NDArray[np.int64]:
+    """The index in `PARTS` of each of the `parts`, (N,), -1 for excluded; refuses an unknown one."""
     codes, names = pd.factorize(parts, use_na_sentinel=False)
     for name in sorted({str(name) for name in names} - {*PARTS, "excluded"}):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")

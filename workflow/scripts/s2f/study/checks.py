@@ -1,54 +1,72 @@
 """Checks of a study that no schema can make."""
 
+import fnmatch
+from typing import Any
+
+from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.heads import augmentations as augmentation
-from s2f.heads import networks
+from s2f.common.kinds import nearest
+from s2f.heads import augmentations, networks
 from s2f.study import comparison
 from s2f.study.comparison import baseline_of
-from s2f.study.runs import runs
-from s2f.study.schema import _nearest, kinds
+from s2f.study.runs import Run, runs
 
-IN_TRAINING = ("alphagenome", "kmer")  # kinds of encoders that can run inside a training step
-TOKEN_BP = {"onehot": 1, "lamar": 1, "kmer": 128}  # kinds of encoders whose tokens are of so many bp
-RNA = ("encode_eclip", "simulated_rbp")  # kinds of sources of windows in RNA sense
 PARTS = ("train", "val", "test")
-RESERVED = ("plots", "tapt")  # folders of results that belong to no dataset
+# section -> patterns of names that it may not hold, as other files or folders of the results are called so
+RESERVED = {
+    "datasets": (
+        "plots", "tapt", "scores", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
+        "calibration.tsv", "interpretation.tsv", "interpretation_truth.tsv",
+    ),
+    "splits": (
+        "splits", "panels", "embeddings", "interpretation", "rows.parquet", "rows.stages.tsv", "units.tsv",
+        "isoscore.tsv", "isoscore.png", "*.audit",
+    ),
+    "encoders": ("dependency_maps", "interpretation"),
+    "baselines": ("dependency_maps", "interpretation"),
+    "downloads": ("*.sha256",),
+}  # fmt: skip
 
 
-def _check_names(study):
-    def known(name, section, where):
+def check_names(study: dict[str, Any]) -> None:
+    """Raise `InputError` for a name that no section defines, and for entries of a study that contradict each other."""
+
+    def known(name: str, section: str, where: str) -> None:
         if name not in study[section]:
-            raise InputError(f"{where}: {name!r} is not in the section {section!r}{_nearest(name, study[section])}")
+            raise InputError(f"{where}: {name!r} is not in the section {section!r}{nearest(name, study[section])}")
 
+    for section, patterns in RESERVED.items():
+        for name in study[section]:
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+                raise InputError(f"{section}.{name}: other results are called {name!r}, choose another name")
     for name, dataset in study["datasets"].items():
         where = f"datasets.{name}"
-        if name in RESERVED:
-            raise InputError(f"{where}: results/{name} holds other results, choose another name")
-        if dataset["source"]["kind"].startswith("simulated") and "simulated" not in name:
+        source = kinds.facts("sources", dataset["source"]["kind"])
+        if source["simulated"] and "simulated" not in name:
             raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
-        if dataset["source"]["kind"] in RNA and dataset["strand_rule"] != "forward":
+        if source["rna"] and dataset["strand_rule"] != "forward":
             raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")
-        for panel, spec in dataset["panels"].items():
+        for panel, options in dataset["panels"].items():
             if panel in ("train", "val", "test"):
                 raise InputError(f"{where}.panels: {panel!r} is the name of a part of the split, choose another")
-            if spec["match"] == "variant_key" and (spec["kind"] != "pairs" or "variant_key" not in panel):
+            if options.get("match") == "variant_key" and "variant_key" not in panel:
                 raise InputError(
-                    f"{where}.panels.{panel}: match variant_key is for pairs that mix windows and haplotypes; tables "
+                    f"{where}.panels.{panel}: match variant_key makes pairs that mix windows and haplotypes; tables "
                     "must show that: the panel's name must hold variant_key"
                 )
-    for place, entry in enumerate(study["models"]):
-        where = f"models.{place}"
+    for index, entry in enumerate(study["models"]):
+        where = f"models.{index}"
         for name in entry.get("datasets", []):
             known(name, "datasets", f"{where}.datasets")
         for encoder in entry["encoders"]:
             known(encoder, "encoders", f"{where}.encoders")
         for mode in entry["augmentations"]:
             if mode not in study["augmentations"]:
-                names = {*study["augmentations"], *kinds("augmentations")}
-                raise InputError(f"{where}: augmentation {mode!r} is unknown{_nearest(mode, names)}")
+                names = {*study["augmentations"], *kinds.names("augmentations")}
+                raise InputError(f"{where}: augmentation {mode!r} is unknown{nearest(mode, names)}")
         for head in entry["heads"]:
             networks.module_of(head)
         for baseline in entry["baselines"]:
@@ -59,7 +77,7 @@ def _check_names(study):
     for name, split in study["splits"].items():
         lists = [set(split[part]) for part in PARTS if isinstance(split.get(part), list)]
         twice = sorted(set.union(*lists)) if lists else []
-        twice = [value for value in twice if sum(value in one for one in lists) > 1]
+        twice = [value for value in twice if sum(value in listed for listed in lists) > 1]
         if twice:
             raise InputError(f"splits.{name}: {twice[0]!r} is listed in two parts")
     clash = set(study["encoders"]) & set(study["baselines"])
@@ -76,11 +94,11 @@ def _check_names(study):
         networks.module_of(slug)
         if slug not in {run.head for run in planned}:
             raise InputError(
-                f"heads.{slug}: no entry of models uses this head{_nearest(slug, {r.head for r in planned})}"
+                f"heads.{slug}: no entry of models uses this head{nearest(slug, {r.head for r in planned})}"
             )
     if not planned:
         raise InputError("models: no model is asked for")
-    models_of = {}
+    models_of: dict[str, set[str]] = {}
     for run in planned:
         models_of.setdefault(run.dataset, set()).add(run.model)
     for dataset in study["datasets"]:
@@ -89,42 +107,44 @@ def _check_names(study):
         if against and against not in models:
             raise InputError(
                 f"comparison.against: {against!r} is not among the models of dataset {dataset!r}"
-                + _nearest(against, models)
+                + nearest(against, models)
             )
 
 
-def _check_mode(study, run):
+def _check_mode(study: dict[str, Any], run: Run) -> None:
     """Refuse an augmentation that a dataset's construct, its strand rule or the encoder does not allow."""
     mode, dataset = study["augmentations"][run.augmentation], study["datasets"][run.dataset]
     layout = study["constructs"][dataset["construct"]]["layout"]
     where = f"augmentation {run.augmentation!r} (kind {mode['kind']}) of dataset {run.dataset!r}"
-    encoder = study["encoders"][run.encoder]["kind"]
-    views = augmentation.views(mode)
-    if dataset["strand_rule"] == "forward" and (mode["kind"] != "none"):
+    encoder, facts = study["encoders"][run.encoder]["kind"], kinds.facts("augmentations", mode["kind"])
+    views = augmentations.views(mode)
+    if dataset["strand_rule"] == "forward" and facts["strands"] != "given":
         raise InputError(f"{where}: its strand_rule is forward, the reverse complement is no view of it; use 'none'")
-    if dataset["strand_rule"] == "mean" and mode["kind"] == "none":
+    if dataset["strand_rule"] == "mean" and facts["strands"] == "given":
         raise InputError(
             f"{where}: it trains on one strand, and its strand_rule mean predicts on both; use 'no_shift', or "
             "strand_rule: forward"
         )
-    if augmentation.encodes(mode) and encoder not in IN_TRAINING:
+    if facts["encodes"] and not kinds.facts("encoders", encoder)["in_training"]:
+        able = kinds.having("encoders", "in_training")
         raise InputError(
             f"{where}: it runs the encoder in training, which encoder {run.encoder!r} (kind {encoder}) cannot; kinds "
-            f"that can: {', '.join(IN_TRAINING)}"
+            f"that can: {', '.join(able)}"
         )
-    if mode["kind"] == "compact" and layout != "compact":
-        raise InputError(f"{where}: its construct has layout {layout}, expected compact")
-    if layout == "whole" and (augmentation.encodes(mode) or any(shift for shift, _ in views)):
+    if facts["layout"] not in ("", layout):
+        raise InputError(f"{where}: its construct has layout {layout}, expected {facts['layout']}")
+    if layout == "whole" and (facts["encodes"] or any(shift for shift, _ in views)):
         raise InputError(f"{where}: its construct has layout whole, whose window cannot be shifted")
 
 
-def _check_tokens(study, run):
+def _check_tokens(study: dict[str, Any], run: Run) -> None:
     """Refuse a head that needs more tokens than an encoder with a token per base, or one for all, gives."""
     encoder = study["encoders"][run.encoder]
-    if encoder["kind"] not in TOKEN_BP:
+    token_bp = kinds.facts("encoders", encoder["kind"])["token_bp"]
+    if not token_bp:
         return
     length = study["constructs"][study["datasets"][run.dataset]["construct"]]["length"]
-    tokens = 1 if encoder.get("pooling") == "mean" else -(-length // TOKEN_BP[encoder["kind"]])
+    tokens = 1 if encoder.get("pooling") == "mean" else -(-length // token_bp)
     try:
         networks.check_tokens(run.head, tokens)
     except InputError as error:

@@ -3,78 +3,76 @@
 Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
 
+from typing import Any
+
+from s2f.common import kinds
 from s2f.common.errors import InputError
-
-# kinds of baselines that every other model should beat; they train without epochs
-FLOORS = ("mean", "kmer_ridge", "kmer_logistic", "gc")
-# kinds of baselines that do one task only
-ONE_TASK = {
-    "kmer_ridge": "regression", "malinois": "regression", "malinois_published": "regression",
-    "kmer_logistic": "classification", "gc": "classification",
-}  # fmt: skip
+from s2f.study.runs import Run
 
 
-def check_task(study, run):
+def check_task(study: dict[str, Any], run: Run) -> None:
     """Refuse a baseline of a kind that does not do the task of a dataset."""
     kind, task = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["task"]
-    if ONE_TASK.get(kind, task) != task:
+    only = kinds.facts("baselines", kind)["task"]
+    if only not in ("", task):
         raise InputError(
-            f"baselines.{run.model}: kind {kind} does {ONE_TASK[kind]} only, and dataset {run.dataset!r} is a {task}; "
+            f"baselines.{run.model}: kind {kind} does {only} only, and dataset {run.dataset!r} is a {task}; "
             "name the datasets of its entry of models"
         )
 
 
-def with_folds(study):
-    """Put the splits `NAME-fold0`, `NAME-fold1` ... in the place of each split of kind kfold, also in the datasets.
+def with_folds(study: dict[str, Any]) -> None:
+    """Put the splits `NAME-fold0`, `NAME-fold1` ... in the place of each split that has folds, also in the datasets.
 
     A dataset may list the name, for all folds, or single folds. Raises `InputError` where a fold's name is taken.
     """
-    families, splits = {}, {}
+    folds_of: dict[str, dict[str, Any]] = {}
+    splits: dict[str, Any] = {}
     for name, split in study["splits"].items():
-        if split["kind"] == "kfold":
-            families[name] = {f"{name}-fold{fold}": {**split, "fold": fold} for fold in range(split["folds"])}
-        for part, entry in families.get(name, {name: split}).items():
-            if part in splits or (part != name and part in study["splits"]):
-                raise InputError(f"splits.{name}: its fold {part!r} is also the name of a split, choose another")
-            splits[part] = entry
+        if kinds.facts("splits", split["kind"])["folds"]:
+            folds_of[name] = {f"{name}-fold{fold}": {**split, "fold": fold} for fold in range(split["folds"])}
+        for member, entry in folds_of.get(name, {name: split}).items():
+            if member in splits or (member != name and member in study["splits"]):
+                raise InputError(f"splits.{name}: its fold {member!r} is also the name of a split, choose another")
+            splits[member] = entry
     study["splits"] = splits
     for dataset in study["datasets"].values():
-        listed = [part for name in dataset["splits"] for part in families.get(name, [name])]
+        listed = [member for name in dataset["splits"] for member in folds_of.get(name, [name])]
         dataset["splits"] = list(dict.fromkeys(listed))
 
 
-def families(study, dataset):
+def families(study: dict[str, Any], dataset: str) -> dict[str, list[str]]:
     """{k-fold split: its folds} of a dataset that evaluates all of them; the comparison takes their mean."""
-    found = {}
+    folds_of: dict[str, list[str]] = {}
     for name in study["datasets"][dataset]["splits"]:
-        if study["splits"][name]["kind"] == "kfold":
-            found.setdefault(name.rpartition("-fold")[0], []).append(name)
-    return {name: folds for name, folds in found.items() if len(folds) == study["splits"][folds[0]]["folds"]}
+        if kinds.facts("splits", study["splits"][name]["kind"])["folds"]:
+            folds_of.setdefault(name.rpartition("-fold")[0], []).append(name)
+    return {name: folds for name, folds in folds_of.items() if len(folds) == study["splits"][folds[0]]["folds"]}
 
 
-def families_and_splits(study, dataset):
+def families_and_splits(study: dict[str, Any], dataset: str) -> list[str]:
     """Splits of a dataset as they are reported: folds that have a mean stand together under the name of the k-fold."""
-    found = families(study, dataset)
-    in_family = {fold: name for name, folds in found.items() for fold in folds}
+    folds_of = families(study, dataset)
+    in_family = {fold: name for name, folds in folds_of.items() for fold in folds}
     return list(dict.fromkeys(in_family.get(split, split) for split in study["datasets"][dataset]["splits"]))
 
 
-def series(study):
+def series(study: dict[str, Any]) -> dict[str, list[str]]:
     """{series: names of its datasets}, in the order of the study."""
-    found = {}
+    datasets_of: dict[str, list[str]] = {}
     for name, dataset in study["datasets"].items():
         if dataset.get("series"):
-            found.setdefault(dataset["series"], []).append(name)
-    return found
+            datasets_of.setdefault(dataset["series"], []).append(name)
+    return datasets_of
 
 
-def check_series(study):
+def check_series(study: dict[str, Any]) -> None:
     """Refuse a series of one dataset, and of datasets that differ in task, strand rule or baseline."""
     for name, datasets in series(study).items():
         where = f"datasets.{datasets[0]}.series"
         if len(datasets) < 2:
             raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare over")
-        proteins = {}
+        proteins: dict[tuple[str, str], str] = {}
         for dataset in datasets:
             source = study["datasets"][dataset]["source"]
             protein = (source["files"].get("peaks", dataset), source.get("label", ""))
@@ -83,30 +81,40 @@ def check_series(study):
                     f"{where}: {proteins[protein]!r} and {dataset!r} have the same peaks: a series counts each protein "
                     "once; make a series of each kind of negatives"
                 )
-        for key, of in (
+        for key, value_of in (
             ("task", lambda dataset: study["datasets"][dataset]["task"]),
             ("strand_rule", lambda dataset: study["datasets"][dataset]["strand_rule"]),
             ("baseline (against)", lambda dataset: baseline_of(study, dataset)),
         ):
             for other in datasets[1:]:
-                if of(other) != of(datasets[0]):
+                if value_of(other) != value_of(datasets[0]):
                     raise InputError(
-                        f"{where}: the {key} of {datasets[0]!r} is {of(datasets[0])!r}, that of {other!r} is "
-                        f"{of(other)!r}, expected one for all datasets of series {name!r}"
+                        f"{where}: the {key} of {datasets[0]!r} is {value_of(datasets[0])!r}, that of {other!r} is "
+                        f"{value_of(other)!r}, expected one for all datasets of series {name!r}"
                     )
 
 
-def baseline_of(study, dataset):
+def baseline_of(study: dict[str, Any], dataset: str) -> str:
     """Name of the model that the dataset's differences refer to (empty: none)."""
     return study["datasets"][dataset].get("against", study["comparison"]["against"])
 
 
-def floors(study):
+def floors(study: dict[str, Any]) -> list[str]:
     """Names of the baselines that are floors."""
-    return [name for name, baseline in study["baselines"].items() if baseline["kind"] in FLOORS]
+    return [name for name, entry in study["baselines"].items() if kinds.facts("baselines", entry["kind"])["floor"]]
 
 
-def comparison_spec(study, results):
+def simulated(dataset: dict[str, Any]) -> bool:
+    """Whether the rows of a dataset are simulated."""
+    return kinds.facts("sources", dataset["source"]["kind"])["simulated"]
+
+
+def items_of(panel: dict[str, Any]) -> str:
+    """What a panel lists, rows or pairs, by its section."""
+    return kinds.facts("panels", panel["kind"])["items"]
+
+
+def comparison_spec(study: dict[str, Any], results: str) -> dict[str, Any]:
     """What the program `compare` needs to know of the study; paths of rows and panels lie below folder `results`."""
     datasets = {}
     for name, dataset in study["datasets"].items():
@@ -115,15 +123,15 @@ def comparison_spec(study, results):
             "task": dataset["task"],
             "panels": {
                 split: {
-                    panel: {"kind": spec["kind"], "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
-                    for panel, spec in dataset["panels"].items()
+                    panel: {"kind": items_of(options), "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
+                    for panel, options in dataset["panels"].items()
                 }
                 for split in dataset["splits"]
             },
             "folds": families(study, name),
             "baseline": baseline_of(study, name),
             "floors": floors(study),
-            "simulated": dataset["source"]["kind"].startswith("simulated"),
+            "simulated": simulated(dataset),
             "negatives": (dataset["source"].get("negatives") or {}).get("kind", ""),
         }
     return {
@@ -133,16 +141,18 @@ def comparison_spec(study, results):
     }  # fmt: skip
 
 
-def across_spec(study):
+def across_spec(study: dict[str, Any]) -> dict[str, Any]:
     """What the program `compare_across` needs to know: per series its datasets, splits and baseline."""
     return {
         "study": study["study"],
         "series": {
             name: {
                 "datasets": datasets,
-                "splits": list(dict.fromkeys(s for dataset in datasets for s in families_and_splits(study, dataset))),
+                "splits": list(
+                    dict.fromkeys(split for dataset in datasets for split in families_and_splits(study, dataset))
+                ),
                 "baseline": baseline_of(study, datasets[0]),
-                "simulated": any(study["datasets"][d]["source"]["kind"].startswith("simulated") for d in datasets),
+                "simulated": any(simulated(study["datasets"][name]) for name in datasets),
             }
             for name, datasets in series(study).items()
         },

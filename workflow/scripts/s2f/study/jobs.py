@@ -3,28 +3,28 @@
 import functools
 import hashlib
 from pathlib import Path
+from typing import Any
 
+from s2f.common import kinds
 from s2f.common.files import sha256_file
-from s2f.study import language_model
 
-WITHOUT_WEIGHTS = ("kmer", "onehot")  # kinds of encoders that compute next to nothing
 # files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
 # folder manifest.ocdbt names the content of the rest
 NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin")
 
 
-def options(entry):
+def options(entry: dict[str, Any]) -> dict[str, Any]:
     """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
-    return {key: value for key, value in entry.items() if key not in ("kind", "files", "seeds")}
+    return {key: value for key, value in entry.items() if key not in kinds.OF_WORKFLOW}
 
 
 @functools.cache
-def _content(path, *state):
+def _content(path: Path, *state: int) -> str:
     """SHA-256 of a file, once per `state` of it, as many jobs share it."""
     return sha256_file(path)
 
 
-def weights_id(encoder):
+def weights_id(encoder: dict[str, Any]) -> str:
     """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
 
     Names and sizes of all files, and the content of those `NAMED`.
@@ -41,38 +41,27 @@ def weights_id(encoder):
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def uses_gpu(encoder):
-    """Whether embedding with an encoder asks for a GPU."""
-    return encoder["kind"] not in WITHOUT_WEIGHTS and language_model.needs_gpu(encoder)
+def uses_gpu(section: str, entry: dict[str, Any]) -> bool:
+    """Whether jobs of an encoder or a baseline (`section`, its `entry` in the study) ask for a GPU."""
+    facts = kinds.facts(section, entry["kind"])
+    return facts["gpu"] and entry.get("size") not in facts["sizes_without_gpu"]
 
 
-def split_seed(study, split):
+def environment(section: str, entry: dict[str, Any]) -> str:
+    """Family of conda environments that an encoder or a baseline runs in."""
+    return kinds.facts(section, entry["kind"])["environment"]
+
+
+def split_seed(study: dict[str, Any], split: str) -> int:
     """Seed of a split: the study's where rows are drawn, 0 where nothing is."""
-    drawn = study["splits"][split]["kind"] not in ("published", "chromosome") or "train_rows" in study["splits"][split]
-    return study["seed"] if drawn else 0
+    entry = study["splits"][split]
+    return study["seed"] if "train_rows" in entry or kinds.facts("splits", entry["kind"])["drawn"] else 0
 
 
-def split_threads(study, split):
-    """CPU threads of a split: homology search has work for four."""
-    return 4 if study["splits"][split]["kind"] == "hashfrag" else 1
-
-
-def split_minutes(study, split):
-    """Time limit of a split in minutes: a search of 800,000 inserts for homology takes 45 minutes of CPU."""
-    return 480 if study["splits"][split]["kind"] == "hashfrag" else 30
-
-
-def modules_of_split(study, split):
-    """Modules that a split loads by name."""
-    return {"hashfrag": ["s2f.splits.kinds.hashfrag"], "kfold": ["s2f.splits.kinds.kfold"]}.get(
-        study["splits"][split]["kind"], []
-    )
-
-
-def missing_weights(study):
+def missing_weights(study: dict[str, Any]) -> list[tuple[str, str]]:
     """(key, path) of weights that the study takes from a path where nothing is, seen from the working folder."""
-    sections = {f"{part}.{name}.weights": spec.get("weights") for part in ("encoders", "baselines")
-                for name, spec in study[part].items()}  # fmt: skip
-    sections |= {f"tapt.{name}.start": spec.get("start") for name, spec in study["tapt"].items()}
-    paths = {f"{key}.path": spec["path"] for key, spec in sections.items() if spec and "path" in spec}
+    sections = {f"{section}.{name}.weights": options.get("weights") for section in ("encoders", "baselines")
+                for name, options in study[section].items()}  # fmt: skip
+    sections |= {f"tapt.{name}.start": options.get("start") for name, options in study["tapt"].items()}
+    paths = {f"{key}.path": weights["path"] for key, weights in sections.items() if weights and "path" in weights}
     return [(key, path) for key, path in paths.items() if not Path(path).exists()]

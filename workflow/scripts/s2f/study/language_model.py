@@ -4,18 +4,20 @@ Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
 """
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.study.runs import Run
 
-LAYERS = {"lamar": 12, "lamar-mini": 4}  # as `language_model.configuration.SIZES`
-SMALL = ("lamar-mini",)  # sizes that need no GPU
 
-
-def check(study, runs, nearest):
-    """Raise `InputError` for an encoder whose name tells another layer, and for a use of adapted weights on rows that
-    their training did not hold out. `runs` of the study; `nearest(name, known)` gives the end of a message."""
-    for name, spec in study["tapt"].items():
-        for dataset, splits in spec["datasets"].items():
+def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
+    """Raise `InputError` for an encoder whose name tells another layer than it reads, and for a use of adapted weights
+    on rows that their training did not hold out."""
+    for name, options in study["tapt"].items():
+        for dataset, splits in options["datasets"].items():
             where = f"tapt.{name}.datasets"
             if dataset not in study["datasets"]:
                 raise InputError(
@@ -25,16 +27,16 @@ def check(study, runs, nearest):
             for split in splits:
                 if split not in known:
                     raise InputError(f"{where}.{dataset}: {split!r} is no split of this dataset{nearest(split, known)}")
-    users = [*((f"encoders.{name}", spec) for name, spec in study["encoders"].items() if spec["kind"] == "lamar")]
-    users += [(f"baselines.{n}", spec) for n, spec in study["baselines"].items() if spec["kind"] == "lamar_finetuned"]
-    for where, spec in users:
-        _check_weights(where, spec, study["tapt"], nearest)
-        if where.startswith("encoders."):
-            _check_layer(where, spec)
+    for section in ("encoders", "baselines"):
+        for name, options in study[section].items():
+            where = f"{section}.{name}"
+            _check_weights(where, options, study["tapt"])
+            if section == "encoders":
+                _check_layer(where, options)
     _check_finetuned(study, runs)
     for run in runs:
-        spec = study["encoders"].get(run.encoder) or study["baselines"].get(run.model)
-        adapted = spec.get("weights", {}).get("tapt") if isinstance(spec.get("weights"), dict) else None
+        options = study["encoders"].get(run.encoder) or study["baselines"].get(run.model)
+        adapted = options.get("weights", {}).get("tapt") if isinstance(options.get("weights"), dict) else None
         if adapted is None or study["tapt"][adapted]["transductive"]:
             continue
         held_out = study["tapt"][adapted]["datasets"].get(run.dataset, [])
@@ -46,45 +48,49 @@ def check(study, runs, nearest):
             )
 
 
-def _check_weights(where, spec, trained, nearest):
+def _check_weights(where: str, options: dict[str, Any], trained: dict[str, Any]) -> None:
     """Refuse adapted weights that no section defines, or of another size."""
-    name = spec["weights"].get("tapt")
+    name = (options.get("weights") or {}).get("tapt")
     if name is None:
         return
     if name not in trained:
         raise InputError(f"{where}.weights.tapt: {name!r} is not in the section 'tapt'{nearest(name, trained)}")
-    if trained[name]["size"] != spec["size"]:
-        raise InputError(f"{where}: size is {spec['size']}, tapt.{name} is {trained[name]['size']}")
+    if trained[name]["size"] != options["size"]:
+        raise InputError(f"{where}: size is {options['size']}, tapt.{name} is {trained[name]['size']}")
 
 
-def _check_layer(where, spec):
+def _check_layer(where: str, options: dict[str, Any]) -> None:
     """The layer is part of an encoder's name: hidden states are easily taken one off."""
-    layer = spec.get("layer", LAYERS[spec["size"]])
+    layers = kinds.facts("encoders", options["kind"])["layers"]
+    if not layers:
+        return
+    last = layers[options["size"]]
+    layer = options.get("layer", last)
     told = re.search(r"\.layer(\d+)$", where)
-    if layer > LAYERS[spec["size"]]:
-        raise InputError(f"{where}: layer is {layer}, {spec['size']} has layers 0 to {LAYERS[spec['size']]}")
+    if layer > last:
+        raise InputError(f"{where}: layer is {layer}, {options['size']} has layers 0 to {last}")
     if told is None or told[1] != f"{layer:02d}":
         raise InputError(f"{where}: the name must end in .layer{layer:02d}, the layer that it reads")
 
 
-def _check_finetuned(study, planned):
+def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
     """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
-    finetuned = {name: spec for name, spec in study["baselines"].items() if spec["kind"] == "lamar_finetuned"}
-    for name, spec in finetuned.items():
-        where, warmup = f"baselines.{name}", spec["warmup_epochs"]
-        if spec["freeze"] and warmup:
+    finetuned = {name: options for name, options in study["baselines"].items() if "warmup_epochs" in options}
+    for name, options in finetuned.items():
+        where, warmup = f"baselines.{name}", options["warmup_epochs"]
+        if options["freeze"] and warmup:
             raise InputError(
                 f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
                 "throughout, warmup_epochs unfreezes it"
             )
-        if warmup >= spec["epochs"]:
-            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {spec['epochs']}")
+        if warmup >= options["epochs"]:
+            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {options['epochs']}")
     for run in planned:
         labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
         if labels not in (None, task):
             raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
 
 
-def needs_gpu(spec):
-    """Whether a section (encoder, baseline or tapt) with `size` is for a GPU."""
-    return spec.get("size") not in SMALL
+def tapt_uses_gpu(options: dict[str, Any]) -> bool:
+    """Whether an adaptation asks for a GPU: as the encoder that it adapts."""
+    return options["size"] not in kinds.facts("encoders", "lamar")["sizes_without_gpu"]

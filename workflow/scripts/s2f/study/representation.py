@@ -3,11 +3,15 @@
 Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
 from s2f.study.interpretation import datasets_of
-from s2f.study.language_model import LAYERS
+from s2f.study.runs import Run
 
 
 @dataclass(frozen=True)
@@ -19,70 +23,70 @@ class Maps:
     encoder: str
     panel: str
     rows: int
-    ids: tuple
+    ids: tuple[str, ...]
 
     @property
-    def stem(self):
+    def stem(self) -> str:
         """Path below the results folder, without ending."""
         return f"{self.dataset}/{self.split}/dependency_maps/{self.encoder}/{self.panel}"
 
     @property
-    def places(self):
+    def numbers(self) -> range:
         """Numbers of the sequences in the file, from 1."""
         return range(1, 1 + (len(self.ids) or self.rows))
 
 
-def dependency_maps(study):
+def dependency_maps(study: dict[str, Any]) -> dict[str, Maps]:
     """{stem: `Maps`} of all files that the study asks for. Raises `InputError` when two entries want one file."""
-    found = {}
-    for place, entry in enumerate(study["dependency_maps"]):
+    maps_of_stem: dict[str, Maps] = {}
+    for index, entry in enumerate(study["dependency_maps"]):
         for dataset in datasets_of(study, entry):
             for split in study["datasets"][dataset]["splits"]:
                 for encoder in entry["encoders"]:
                     ids = tuple(entry.get("ids", ()))
                     maps = Maps(dataset, split, encoder, entry["panel"], entry["rows"], ids)
-                    if maps.stem in found:
+                    if maps.stem in maps_of_stem:
                         raise InputError(
-                            f"dependency_maps.{place}: {encoder!r} maps panel {entry['panel']!r} of {dataset!r} in "
+                            f"dependency_maps.{index}: {encoder!r} maps panel {entry['panel']!r} of {dataset!r} in "
                             "another entry already; put all rows into one"
                         )
-                    found[maps.stem] = maps
-    return found
+                    maps_of_stem[maps.stem] = maps
+    return maps_of_stem
 
 
-def maps_of(maps, stem):
+def maps_of(maps: Mapping[str, Maps], stem: str) -> Maps:
     """The `Maps` of a file. Raises `InputError` where no entry asks for it."""
     if stem not in maps:
         raise InputError(f"dependency_maps: no entry asks for {stem}; add one to the study")
     return maps[stem]
 
 
-def isoscores(study, runs):
+def isoscores(study: dict[str, Any], runs: Sequence[Run]) -> dict[str, list[str]]:
     """{dataset: encoders whose embeddings are measured}: those of the section, else those of the dataset's models."""
     section = study.get("isoscore", {})
-    encoders_of = {}
+    encoders_of: dict[str, set[str]] = {}
     for run in runs:
         if run.encoder:
             encoders_of.setdefault(run.dataset, set()).add(run.encoder)
-    found = {}
+    measured = {}
     for dataset in section.get("datasets", list(study["datasets"])):
         encoders = section.get("encoders", sorted(encoders_of.get(dataset, ())))
         if encoders:
-            found[dataset] = encoders
-    return found
+            measured[dataset] = encoders
+    return measured
 
 
-def check(study, runs, nearest):
+def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
     """Raise `InputError` for names that no section defines, encoders without a language-model head, a layer below the
-    last, and entries that want one file. `nearest(name, known)` gives the end of a message."""
+    last, and entries that want one file."""
 
-    def known(names, section, where):
+    def known(names: Sequence[str], section: Collection[str], where: str) -> None:
         for name in names:
             if name not in section:
                 raise InputError(f"{where}: {name!r} is unknown{nearest(name, section)}")
 
-    for place, entry in enumerate(study["dependency_maps"]):
-        where = f"dependency_maps.{place}"
+    for index, entry in enumerate(study["dependency_maps"]):
+        where = f"dependency_maps.{index}"
         known(entry.get("datasets", []), study["datasets"], f"{where}.datasets")
         known(entry["encoders"], study["encoders"], f"{where}.encoders")
         if not datasets_of(study, entry):
@@ -90,15 +94,17 @@ def check(study, runs, nearest):
         for dataset in datasets_of(study, entry):
             known([entry["panel"]], study["datasets"][dataset]["panels"], f"{where}.panel (of {dataset})")
         for name in entry["encoders"]:
-            spec = study["encoders"][name]
-            if spec["kind"] != "lamar":
+            options = study["encoders"][name]
+            facts = kinds.facts("encoders", options["kind"])
+            if not facts["masked_language_model"]:
+                able = kinds.having("encoders", "masked_language_model")
                 raise InputError(
-                    f"{where}.encoders: {name!r} is of kind {spec['kind']}, expected lamar: a map needs a "
-                    "language-model head"
+                    f"{where}.encoders: {name!r} is of kind {options['kind']}, expected {' or '.join(able)}: a map "
+                    "needs a language-model head"
                 )
-            last = LAYERS[spec["size"]]
-            if spec.get("layer", last) != last:
-                raise InputError(f"{where}.encoders: {name!r} reads layer {spec['layer']}, a map the last, {last}")
+            last = facts["layers"][options["size"]]
+            if options.get("layer", last) != last:
+                raise InputError(f"{where}.encoders: {name!r} reads layer {options['layer']}, a map the last, {last}")
     dependency_maps(study)
     section = study.get("isoscore")
     if section is not None:

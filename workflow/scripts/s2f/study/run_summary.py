@@ -4,10 +4,17 @@ Loaded by the Snakefile: standard library only.
 """
 
 import csv
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
-def summary(benchmarks, since, wall, tables, plots):
+def summary(
+    benchmarks: Mapping[str, Iterable[str | Path]],
+    since: float,
+    wall: float,
+    tables: Iterable[str | Path],
+    plots: Path,
+) -> list[str]:
     """The lines that end a run, none if it ran no job.
 
     `benchmarks` {rule: paths of benchmark files of its jobs}, of which those written after `since` (seconds, as
@@ -24,8 +31,8 @@ def summary(benchmarks, since, wall, tables, plots):
     width = max(len(line[0]) for line in lines)
     total = sum(line[2] for line in lines)
     out = [f"{sum(line[1] for line in lines)} jobs in {_clock(wall)}. By rule, seconds summed over its jobs:"]
-    for rule, jobs, seconds in sorted(lines, key=lambda line: -line[2]):
-        out.append(f"  {rule:{width}s} {jobs:5d} jobs {seconds:9.1f} s  {100 * seconds / max(total, 1e-9):3.0f} %")
+    for rule, jobs, spent in sorted(lines, key=lambda line: -line[2]):
+        out.append(f"  {rule:{width}s} {jobs:5d} jobs {spent:9.1f} s  {100 * spent / max(total, 1e-9):3.0f} %")
     table, text = map(Path, tables)
     if table.is_file() and table.stat().st_mtime >= since:
         with table.open(newline="") as file:
@@ -37,7 +44,7 @@ def summary(benchmarks, since, wall, tables, plots):
     return out
 
 
-def _seconds(path):
+def _seconds(path: Path) -> float:
     """Wall seconds of the last run of a job; 0 if it was too short to be measured."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
@@ -47,5 +54,5 @@ def _seconds(path):
         return 0.0
 
 
-def _clock(seconds):
+def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60} s" if seconds >= 60 else f"{seconds:.0f} s"

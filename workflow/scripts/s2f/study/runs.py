@@ -1,9 +1,10 @@
 """The runs of a study."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from s2f.common import kinds
 from s2f.heads import networks
-from s2f.study.comparison import FLOORS
 
 
 @dataclass(frozen=True)
@@ -19,29 +20,19 @@ class Run:
     head: str = ""
 
     @property
-    def folder(self):
+    def folder(self) -> str:
         """Path of the run below the results folder."""
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
 
-    @property
-    def views(self):
-        """Dataset, split, encoder and augmentation of the run of a head, as in its path: what its training reads."""
-        return f"{self.dataset}/{self.split}/{self.encoder}/{self.augmentation}"
 
-    def at(self, views):
-        """The run of the same head and seed in another place."""
-        dataset, split, encoder, mode = views.split("/")
-        return Run(dataset, split, f"{encoder}/{mode}/{self.head}", self.seed, encoder, mode, self.head)
-
-
-def training_of(study, head):
+def training_of(study: dict[str, Any], head: str) -> dict[str, Any]:
     """Training settings of a head: the section `training`, overridden by the head's own section."""
     return {**study["training"], **study["heads"].get(head, {})}
 
 
-def runs(study):
+def runs(study: dict[str, Any]) -> list[Run]:
     """All runs of the study, sorted by path, each once."""
-    out = set()
+    planned = set()
     for entry in study["models"]:
         for dataset in entry.get("datasets", list(study["datasets"])):
             for split in study["datasets"][dataset]["splits"]:
@@ -50,16 +41,16 @@ def runs(study):
                         for mode in entry["augmentations"]:
                             for head in entry["heads"]:
                                 model = f"{encoder}/{mode}/{head}"
-                                out.add(Run(dataset, split, model, seed, encoder, mode, head))
+                                planned.add(Run(dataset, split, model, seed, encoder, mode, head))
                 for baseline in entry["baselines"]:
                     for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
-                        out.add(Run(dataset, split, baseline, seed))
-    return sorted(out, key=lambda run: run.folder)
+                        planned.add(Run(dataset, split, baseline, seed))
+    return sorted(planned, key=lambda run: run.folder)
 
 
-def together(study):
+def together(study: dict[str, Any]) -> list[list[Run]]:
     """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head."""
-    groups = {}
+    groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs(study):
         if run.head:
             settings = str(training_of(study, run.head))
@@ -68,16 +59,16 @@ def together(study):
     return list(groups.values())
 
 
-def rules_together(study):
+def rules_together(study: dict[str, Any]) -> dict[str, list[list[Run]]]:
     """Groups of `together` by the name of the rule that trains them: the same heads and seeds, in all their places."""
-    found = {}
+    groups_of_rule: dict[str, list[list[Run]]] = {}
     for group in together(study):
         slugs = "_and_".join(dict.fromkeys(run.head for run in group))
-        found.setdefault(f"train_together_{slugs}".replace("-", "_"), []).append(group)
-    return found
+        groups_of_rule.setdefault(f"train_together_{slugs}".replace("-", "_"), []).append(group)
+    return groups_of_rule
 
 
-def trains(study, model):
+def trains(study: dict[str, Any], model: str) -> bool:
     """Whether a model is trained here in epochs, so that it has a training curve."""
-    kind = study["baselines"].get(model, {}).get("kind")
-    return kind is None or (kind not in FLOORS and not kind.endswith("_published"))
+    baseline = study["baselines"].get(model)
+    return baseline is None or kinds.facts("baselines", baseline["kind"])["epochs"]

@@ -1,25 +1,25 @@
-"""Schemas of the study file."""
+"""The schema of the study file, and checks against it."""
 
-import difflib
 import functools
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import yaml
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
 
-SCHEMAS = Path(__file__).resolve().parents[4] / "config" / "schemas"
 
-
-def refuse_repeated_keys(path):
+def refuse_repeated_keys(path: str | Path) -> None:
     """Raise `InputError` where a mapping of a YAML file names a key twice: parsers keep the last without a word.
 
     Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
     """
-    seen = set()
+    seen: set[int] = set()
 
-    def check(node):
+    def check(node: Any) -> None:
         if id(node) in seen:  # an alias
             return
         seen.add(id(node))
@@ -27,7 +27,7 @@ def refuse_repeated_keys(path):
             for item in node.value:
                 check(item)
         elif isinstance(node, yaml.MappingNode):
-            lines = {}
+            lines: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + 1
                 first = lines.setdefault(key.value, line) if isinstance(key, yaml.ScalarNode) else line
@@ -43,22 +43,23 @@ def refuse_repeated_keys(path):
     check(root)
 
 
-@functools.cache  # a study of hundreds of datasets asks for the schema of their sources hundreds of times
-def schema(name="study"):
-    """Parsed JSON schema `config/schemas/{name}.yaml`."""
-    return yaml.safe_load((SCHEMAS / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
 @functools.cache
-def kinds(room):
-    """Kinds that exist in a room (`sources`, `splits`, `encoders`, `baselines`): one schema file each."""
-    return sorted(path.stem for path in (SCHEMAS / room).glob("*.yaml"))
+def schema() -> dict[str, Any]:
+    """The schema of a study, with those of its sections that stand beside the modules that they are for."""
+    rules = kinds.read_yaml("study", "study")
+    sections, training = rules["properties"], kinds.section_schema("heads/training")
+    sections["training"] |= training
+    without = {key: {k: v for k, v in rule.items() if k != "default"} for key, rule in training["properties"].items()}
+    sections["heads"]["additionalProperties"] = training | {"properties": without}
+    sections["tapt"]["additionalProperties"] = kinds.section_schema("language_model/tapt")
+    sections["constructs"]["additionalProperties"] = kinds.section_schema("sequences/constructs")
+    return rules
 
 
-def _with_data_dir(value, data_dir, where):
+def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
     """`value` with `{data_dir}` replaced in every text, at every depth."""
     if isinstance(value, dict):
-        return {key: _with_data_dir(item, data_dir, f"{where}.{key}") for key, item in value.items()}
+        return {key: with_data_dir(item, data_dir, f"{where}.{key}") for key, item in value.items()}
     if isinstance(value, str) and "{data_dir}" in value:
         if not data_dir:
             raise InputError(f"{where}: {value!r} needs the folder of the data: add --config data_dir=FOLDER")
@@ -66,48 +67,32 @@ def _with_data_dir(value, data_dir, where):
     return value
 
 
-def _checked_kind(entry, room, where):
-    if entry.get("kind") not in kinds(room):
-        raise InputError(f"{where}.kind: {entry.get('kind')!r} is unknown{_nearest(entry.get('kind'), kinds(room))}")
-    return _checked(entry, schema(f"{room}/{entry['kind']}"), where)
+def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, Any]:
+    """As `checked`, by the schema of the kind that the entry names."""
+    kind, known = entry.get("kind"), kinds.names(section)
+    if kind not in known:
+        raise InputError(f"{where}.kind: {kind!r} is unknown{nearest(kind, known)}")
+    return checked(entry, kinds.schema(section, kind), where)
 
 
-def _checked(value, rules, where):
+def checked(value: Any, rules: dict[str, Any], where: str) -> Any:
+    """`value` with the defaults of the schema `rules`. Raises `InputError`, which begins with `where`, if it does not
+    follow them."""
     errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
     if errors:
         raise InputError(_message(jsonschema.exceptions.best_match(errors), where))
-    return _filled(value, rules)
+    return kinds.filled(value, rules)
 
 
-def _message(error, where):
+def _message(error: Any, where: str) -> str:
     path = ".".join([where, *map(str, error.absolute_path)]).strip(".") or "the study"
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         key = next(key for key in error.instance if key not in known)
-        return f"{path}: key {key!r} is unknown{_nearest(key, known)}"
+        return f"{path}: key {key!r} is unknown{nearest(key, known)}"
     if error.validator == "required":
         key = next(key for key in error.validator_value if key not in error.instance)
         text = error.schema.get("properties", {}).get(key, {}).get("description", "")
         return f"{path}: key {key!r} is missing ({text})"
     expected = error.schema.get("description", "")
     return f"{path}: {error.message}" + (f" (expected: {expected})" if expected else "")
-
-
-def _nearest(name, known):
-    near = difflib.get_close_matches(str(name), known, 1)
-    return (f"; did you mean {near[0]!r}?" if near else ";") + f" known: {', '.join(sorted(known))}"
-
-
-def _filled(value, rules):
-    """A copy of `value` with the defaults of the schema, at every depth."""
-    if isinstance(value, dict):
-        properties = rules.get("properties", {})
-        out = {key: rule["default"] for key, rule in properties.items() if "default" in rule and key not in value}
-        other = rules.get("additionalProperties")
-        for key, item in {**out, **value}.items():
-            rule = properties.get(key, other if isinstance(other, dict) else {})
-            out[key] = _filled(item, rule)
-        return out
-    if isinstance(value, list):
-        return [_filled(item, rules.get("items", {})) for item in value]
-    return value

@@ -1,13 +1,12 @@
 """Encoders: frozen sequence -> embedding. One module per family; `build` loads a family only when it is asked for."""
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 
@@ -36,22 +35,18 @@ class Encoder:
     apply_one_hot: Callable[[Any, Any], Any] | None = None  # (parameters, float one-hot (B, L, 4)); differentiable
 
 
-def kinds():
-    """Names of the encoder families: the modules of this package."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def build(spec):
+def build(spec: dict[str, Any]) -> Encoder:
     """The encoder that a config section describes; `spec["kind"]` names the module that builds it.
 
     Raises `InputError` when the kind is missing or unknown, or as the family's own `build`.
     """
-    if spec.get("kind") not in kinds():
-        raise InputError(f"encoder: kind is {spec.get('kind')!r}, expected one of: {', '.join(kinds())}")
-    return importlib.import_module(f"s2f.embeddings.encoders.{spec['kind']}").build(spec)
+    kind: Any = spec.get("kind")  # None is refused as unknown
+    return kinds.module("encoders", kind).build(spec)
 
 
-def stream(encoder, chunks, strands=("forward",)):
+def stream(
+    encoder: Encoder, chunks: Iterable[tuple[np.ndarray, np.ndarray | None]], strands: Sequence[str] = ("forward",)
+) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, T, D) per strand, in the order of `strands`.
 
     `chunks`: pairs of uint8 codes (n, L), the forward strand, and a template (L,) or None: codes that all windows of
@@ -66,14 +61,7 @@ def stream(encoder, chunks, strands=("forward",)):
             yield [encoder.encode(dna.reverse_complement(codes) if s == "reverse" else codes) for s in strands]
 
 
-def check_keys(spec, allowed):
-    """Raise `InputError` when an encoder section holds a key outside `allowed` (`kind` is always allowed)."""
-    unknown = sorted(set(spec) - {"kind", *allowed})
-    if unknown:
-        raise InputError(f"encoder {spec['kind']}: unknown key {unknown[0]!r}; known: {', '.join(['kind', *allowed])}")
-
-
-def check_codes(codes):
+def check_codes(codes: np.ndarray) -> None:
     """Raise `InputError` unless `codes` is a uint8 array (B, L) of codes 0..4 with L >= 1."""
     if codes.dtype != np.uint8 or codes.ndim != 2 or codes.shape[1] < 1:
         raise InputError(f"codes are {codes.dtype} {codes.shape}, expected uint8 (sequences, length)")

@@ -5,6 +5,8 @@ Reimplemented after google-deepmind/alphagenome_research (Apache-2.0, commit 3f7
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import haiku as hk
 import jax
@@ -23,7 +25,7 @@ NWC = ("NWC", "WIO", "NWC")  # axes of activations, weights and results: batch, 
 class RMSBatchNorm(hk.Module):
     """Scale by the running mean square per channel, no mean subtracted; x (B, L, C)."""
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """(B, L, C) -> (B, L, C)."""
         shape = (1, 1, x.shape[-1])
         scale = hk.get_parameter("scale", shape, init=jnp.ones)
@@ -32,7 +34,7 @@ class RMSBatchNorm(hk.Module):
         return x * (scale * jax.lax.rsqrt(mean_square + 1e-5)) + offset
 
 
-def standardised(w, scale):
+def standardised(w: jax.Array, scale: jax.Array) -> jax.Array:
     """Weights (width, Cin, Cout) with zero mean and variance `scale`^2 / fan-in per output channel (Brock 2021, NFNet).
 
     The order matters in bfloat16 and is the official one: the variance is that of the weights as centred and rounded.
@@ -49,11 +51,11 @@ class StandardizedConv1D(hk.Module):
     `padding`: "SAME", zeros beside the window; "VALID", none: the result lacks two positions at either end.
     """
 
-    def __init__(self, channels, ready, padding="SAME", name=None):
+    def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
         super().__init__(name)
         self.channels, self.ready, self.padding = channels, ready, padding
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """(B, L, Cin) -> (B, L, channels)."""
         w = hk.get_parameter("w", (5, x.shape[-1], self.channels), init=jnp.ones)
         bias = hk.get_parameter("bias", (self.channels,), init=jnp.zeros)
@@ -65,11 +67,11 @@ class StandardizedConv1D(hk.Module):
 class ConvBlock(hk.Module):
     """Normalise, activate, convolve."""
 
-    def __init__(self, channels, ready, padding="SAME", name=None):
+    def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
         super().__init__(name)
         self.settings = channels, ready, padding
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """(B, L, Cin) -> (B, L, channels)."""
         x = RMSBatchNorm()(x)
         x = x * jax.nn.sigmoid(1.702 * x)  # the GELU of this model: neither erf nor tanh
@@ -79,11 +81,11 @@ class ConvBlock(hk.Module):
 class DnaEmbedder(hk.Module):
     """The stem. Padding "VALID" takes seven and two positions off either end."""
 
-    def __init__(self, channels, ready, padding="SAME", name=None):
+    def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
         super().__init__(name)
         self.channels, self.ready, self.padding = channels, ready, padding
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """One-hot (B, L, 4) -> (B, L, channels)."""
         x = hk.Conv1D(self.channels, 15, padding=self.padding)(x)
         return trimmed(x, self.padding) + ConvBlock(self.channels, self.ready, self.padding)(x)
@@ -95,23 +97,23 @@ class DownresBlock(hk.Module):
     Padding "VALID" takes two and two positions off either end.
     """
 
-    def __init__(self, channels, ready, padding="SAME", name=None):
+    def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
         super().__init__(name)
         self.channels, self.ready, self.padding = channels, ready, padding
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """(B, L, Cin) -> (B, L, channels)."""
         widened = jnp.pad(x, ((0, 0), (0, 0), (0, self.channels - x.shape[-1])))
         x = ConvBlock(self.channels, self.ready, self.padding)(x) + trimmed(widened, self.padding)
         return trimmed(x, self.padding) + ConvBlock(self.channels, self.ready, self.padding)(x)
 
 
-def trimmed(x, padding):
+def trimmed(x: jax.Array, padding: str) -> jax.Array:
     """What stands beside the result of a convolution of width 5 with this padding: x (B, L, C) or its inner part."""
     return x if padding == "SAME" else x[:, 2:-2]
 
 
-def pool(x):
+def pool(x: jax.Array) -> jax.Array:
     """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone.
 
     The start value must be a Python scalar: with an array XLA's reduce_window has no derivative.
@@ -126,11 +128,13 @@ class SequenceEncoder(hk.Module):
     activations (1, l, C) and (1, r, C), and those before the last of them are computed in their middle alone.
     """
 
-    def __init__(self, width, step, ready, name=None):
+    def __init__(self, width: int, step: int, ready: bool, name: str | None = None) -> None:
         super().__init__(name)
         self.width, self.step, self.ready = width, step, ready
 
-    def __call__(self, x, sides=()):
+    def __call__(
+        self, x: jax.Array, sides: Sequence[tuple[jax.Array, jax.Array]] = ()
+    ) -> tuple[jax.Array, dict[int, jax.Array]]:
         """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), width + 6 step) and {bin size: stage before its pool}."""
         padding = ["VALID"] * len(sides) + ["SAME"] * (BLOCKS + 1 - len(sides))
         x = DnaEmbedder(self.width, self.ready, padding[0])(x)
@@ -142,7 +146,7 @@ class SequenceEncoder(hk.Module):
         return spliced(pool(x), sides[BLOCKS:]), stages
 
 
-def spliced(x, sides):
+def spliced(x: jax.Array, sides: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array:
     """x (B, L, C) between the one pair of `sides`, the same for every row; x itself where there is none."""
     for left, right in sides:
         left, right = (jnp.broadcast_to(side, (len(x), *side.shape[1:])) for side in (left, right))
@@ -150,7 +154,7 @@ def spliced(x, sides):
     return x
 
 
-def network(size, precision, ready=False):
+def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:
     """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=())`, the latter
     returning ((tokens, stages), state).
 
@@ -170,7 +174,7 @@ def network(size, precision, ready=False):
     return hk.without_apply_rng(hk.transform_with_state(forward))
 
 
-def standardise_once(params, precision):
+def standardise_once(params: dict[str, dict[str, Any]], precision: str) -> dict[str, dict[str, Any]]:
     """Parameters for `network(..., ready=True)`: all in `precision`, weights standardised, `scale` of them dropped.
 
     Must equal what the definition does in each call, so nothing here may be done in a better dtype.
@@ -185,7 +189,7 @@ def standardise_once(params, precision):
     return ready
 
 
-def manifest(size):
+def manifest(size: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Shapes of the official tree: (params, state), each {module: {leaf: shape}}."""
     key, one_hot = jax.random.key(0), jax.ShapeDtypeStruct((1, POOLED, 4), np.float32)
     return jax.tree.map(lambda leaf: leaf.shape, jax.eval_shape(network(size, "float32").init, key, one_hot))

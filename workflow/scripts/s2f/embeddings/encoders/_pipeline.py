@@ -1,6 +1,8 @@
 """Feeding a device: batches of one shape, sent once, with the next ones queued while results come back."""
 
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,7 +15,12 @@ QUEUED = {"cpu": 1}
 QUEUED_ELSEWHERE = 2
 
 
-def stream(chunks, batch_size, shape, dtype):
+def stream(
+    chunks: Iterable[tuple[np.ndarray, Sequence[Callable]]],
+    batch_size: int,
+    shape: Callable[[int], tuple[int, ...]],
+    dtype: Any,
+) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, *shape(L)) of `dtype` per program.
 
     `chunks`: pairs of uint8 codes (n, L) and programs, functions from device codes (batch_size, L) to device results
@@ -26,9 +33,9 @@ def stream(chunks, batch_size, shape, dtype):
     the arrays of two chunks.
     """
     queued = QUEUED.get(jax.default_backend(), QUEUED_ELSEWHERE)
-    waiting = deque()
+    waiting: deque[tuple[list[np.ndarray], int, list[Any]]] = deque()
 
-    def fetch():
+    def fetch() -> list[np.ndarray] | None:
         """Wait for the oldest batch; the arrays of its chunk if it was the last of them, else None."""
         arrays, start, results = waiting.popleft()
         for array, result in zip(arrays, results, strict=True):

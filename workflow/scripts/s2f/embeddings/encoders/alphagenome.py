@@ -14,15 +14,16 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from s2f.common import provenance
+from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
-from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline, check_keys
+from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline
 from s2f.embeddings.encoders._alphagenome_network import (
     BLOCKS,
     POOLED,
@@ -47,10 +48,12 @@ HOW_TO_GET = (
 )
 
 
-# Weights: each reader returns (params, state), {module: {leaf: float32 array}}, on the host
+Tree = dict[str, dict[str, Any]]  # {module: {leaf: array}}
+
+# Weights: each reader returns (params, state), arrays float32 on the host
 
 
-def random_weights(size, seed):
+def random_weights(size: str, seed: int) -> tuple[Tree, Tree]:
     """Seeded weights whose embeddings are useful random features; the same bits on every machine.
 
     Each weight of a convolution is uniform with mean 0 and variance 1 / fan-in (stem: 1 / 15, as one channel of four is
@@ -60,7 +63,7 @@ def random_weights(size, seed):
     the mean square of its input (measured on random sequences, tiny and full) and no layer drowns in those before it.
     """
     shapes, state_shapes = manifest(size)
-    params = {}
+    params: Tree = {}
     for module, leaves in shapes.items():
         params[module] = {leaf: np.full(shape, leaf == "scale", np.float32) for leaf, shape in leaves.items()}
         if "w" in leaves:
@@ -69,13 +72,13 @@ def random_weights(size, seed):
             raw = np.random.PCG64(provenance.derived_seed(seed, module, "w")).random_raw(math.prod(leaves["w"]))
             uniform = (raw >> np.uint64(11)) * 2.0**-52 - 1  # in [-1, 1), exact
             params[module]["w"] = (uniform * math.sqrt(3 / fan_in)).astype(np.float32).reshape(leaves["w"])
-    state = {}
+    state: Tree = {}
     for k, (module, leaves) in enumerate(sorted(state_shapes.items())):  # alphabetical is the order of the network
         state[module] = {"var_ema": np.full(leaves["var_ema"], 1 + k, np.float32)}
     return params, state
 
 
-def read_checkpoint(folder, size):
+def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
     """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read.
 
     Layout: a pair (params, state) of {module path: {leaf: array}}, the whole path being one key. Raises `InputError`
@@ -101,51 +104,49 @@ def read_checkpoint(folder, size):
     return restored[keys[0]], restored[keys[1]]
 
 
-def _check_arrays(folder, found, expected):
+def _check_arrays(folder: Path, stored: list[Tree], expected: tuple[Tree, Tree]) -> None:
     """Compare names, shapes and dtype of the arrays in a checkpoint with those of the network."""
     problems = []
-    for part, there, here in zip(("params", "state"), found, expected, strict=True):
-        there, here = _named(there), _named(here)
-        problems += [f"{part} {name} is missing" for name in sorted(here.keys() - there.keys())]
-        problems += [f"{part} {name} is unexpected" for name in sorted(there.keys() - here.keys())]
-        for name in sorted(here.keys() & there.keys()):
-            shape, dtype = tuple(there[name].shape), np.dtype(there[name].dtype)
-            if (shape, dtype) != (here[name], np.float32):
-                problems.append(f"{part} {name} is {dtype} {shape}, expected float32 {here[name]}")
+    for part, stored_tree, expected_tree in zip(("params", "state"), stored, expected, strict=True):
+        found, wanted = _named(stored_tree), _named(expected_tree)
+        problems += [f"{part} {name} is missing" for name in sorted(wanted.keys() - found.keys())]
+        problems += [f"{part} {name} is unexpected" for name in sorted(found.keys() - wanted.keys())]
+        for name in sorted(wanted.keys() & found.keys()):
+            shape, dtype = tuple(found[name].shape), np.dtype(found[name].dtype)
+            if (shape, dtype) != (wanted[name], np.float32):
+                problems.append(f"{part} {name} is {dtype} {shape}, expected float32 {wanted[name]}")
     if problems:
         more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise InputError(f"{folder}: does not fit the encoder: {'; '.join(problems[:5])}{more}")
 
 
-def _named(tree):
+def _named(tree: Tree) -> dict[str, Any]:
     return {f"{module}/{leaf}": value for module, leaves in tree.items() for leaf, value in leaves.items()}
 
 
-def fingerprint(params, state, size, precision):
+def fingerprint(params: Tree, state: Tree, size: str, precision: str) -> str:
     """SHA-256 over architecture, precision and every array's name, shape and float32 bytes, sorted by name."""
     width, step = SIZES[size]
     digest = hashlib.sha256(f"alphagenome sequence encoder, width {width}, step {step}, {precision}\n".encode())
     for name, array in sorted((_named(params) | _named(state)).items()):
         digest.update(f"{name} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array, "<f4"))
+        digest.update(np.ascontiguousarray(array, "<f4").data)
     return digest.hexdigest()
 
 
 # The encoder
 
 
-def build(spec):
+def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    `{"kind": "alphagenome", "size": "full" | "tiny", "weights": {"random": SEED} | {"path": FOLDER},
-    "precision": "bfloat16" | "float32", "batch_size": 64, "reuse_flanks": True}`; the last three may be left out (as
-    shown). Precision bfloat16 is what the official code computes; float32 is for gradients and checks. `reuse_flanks`
-    False encodes constant flanks with every window. Raises `InputError` for an unknown key or value and as
-    `read_checkpoint`.
+    For options see `alphagenome.yaml`. Precision bfloat16 is what the official code computes; float32 is for gradients
+    and checks. `reuse_flanks` False encodes constant flanks with every window. Raises `InputError` for an unknown key
+    or value and as `read_checkpoint`.
     """
-    check_keys(spec, ("size", "weights", "precision", "batch_size", "reuse_flanks"))
-    size, precision = spec.get("size"), spec.get("precision", "bfloat16")
-    weights, batch_size, reuse_flanks = spec.get("weights"), spec.get("batch_size", 64), spec.get("reuse_flanks", True)
+    options = kinds.settings("encoders", "alphagenome", spec)
+    size, precision, weights = options["size"], options["precision"], options.get("weights")
+    batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
     for key, value, known in (("size", size, SIZES), ("precision", precision, PRECISIONS)):
         if value not in known:
             raise InputError(f"encoder alphagenome: {key} is {value!r}, expected one of: {', '.join(known)}")
@@ -166,7 +167,16 @@ def build(spec):
     return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks)
 
 
-def from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks=True):
+def from_weights(
+    params: Tree,
+    state: Tree,
+    size: str,
+    precision: str,
+    batch_size: int,
+    origin: str,
+    licence: str,
+    reuse_flanks: bool = True,
+) -> Encoder:
     """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
     function = network(size, precision, ready=True)
     dtype, channels = PRECISIONS[precision], SIZES[size][0] + BLOCKS * SIZES[size][1]
@@ -237,13 +247,13 @@ def from_weights(params, state, size, precision, batch_size, origin, licence, re
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _view(codes, strand, crop=None):
+def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) -> jax.Array:
     """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
     if strand == "reverse":
         codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
     return codes[:, slice(*crop)] if crop else codes
 
 
-def tokens(length):
+def tokens(length: int) -> int:
     """Number of tokens of a window of `length` bp: seven pools, each rounding up."""
     return -(-length // POOLED)

@@ -5,20 +5,22 @@ what heads on a foundation model have to beat. Tokens cover the window as AlphaG
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.embeddings.encoders import Encoder, check_codes, check_keys
+from s2f.embeddings.encoders import Encoder, check_codes
 from s2f.sequences.dna import N_CODE
 
 TOKEN_BP = 128
 
 
-def build(spec):
-    """Encoder of a config section with `k` (default 4; D = 4^k channels in the order AAAA, AAAC, …, TTTT)."""
-    check_keys(spec, ("k", "batch_size"))
-    k = spec.get("k", 4)
+def build(spec: dict[str, Any]) -> Encoder:
+    """Encoder of a config section (D = 4^k channels in the order AAAA, AAAC, …, TTTT)."""
+    options = kinds.settings("encoders", "kmer", spec)
+    k = options["k"]
     if not 1 <= k <= 6:
         raise InputError(f"encoder kmer: k is {k}, expected 1 to 6")
     return Encoder(
@@ -29,18 +31,18 @@ def build(spec):
         licence="none (no weights)",
         provenance=f"no weights: counts of {k}-mers per {TOKEN_BP} bp",
         encode=lambda codes: counts(codes, k),
-        batch_size=spec.get("batch_size", 1024),
+        batch_size=options["batch_size"],
         backend={"name": "numpy", "device": "cpu"},
         apply=lambda parameters, codes: counts_on_device(codes, k),
     )
 
 
-def tokens(length):
+def tokens(length: int) -> int:
     """Number of tokens of a window of `length` bp."""
     return -(-length // TOKEN_BP)
 
 
-def counts(codes, k):
+def counts(codes: np.ndarray, k: int) -> np.ndarray:
     """Counts float32 (B, T, 4^k) of the k-mers of uint8 codes (B, L) by the token where they start; N breaks them."""
     check_codes(codes)
     rows, length = codes.shape
@@ -53,7 +55,7 @@ def counts(codes, k):
     return flat.reshape(rows, tokens(length), 4**k).astype(np.float32)
 
 
-def counts_on_device(codes, k):
+def counts_on_device(codes: Any, k: int) -> Any:
     """As `counts`, inside a compiled JAX step."""
     import jax.numpy as jnp
 
@@ -65,9 +67,10 @@ def counts_on_device(codes, k):
     return empty.at[jnp.arange(rows)[:, None], token, jnp.where(broken, 0, word)].add(1.0 - broken)
 
 
-def _words(codes, starts, k):
-    """Number of the k-mer that starts at each place (B, starts), and whether it holds an N."""
-    word, broken = 0, False
+def _words(codes: Any, starts: int, k: int) -> tuple[Any, Any]:
+    """Number of the k-mer that starts at each position (B, starts), and whether it holds an N."""
+    word: Any = 0
+    broken: Any = False
     for step in range(k):
         letters = codes[:, step : step + starts]
         word = 4 * word + letters

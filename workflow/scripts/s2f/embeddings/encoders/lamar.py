@@ -7,15 +7,16 @@ to compute: `<cls>` and `<eos>` are added, seen by all letters, and left out of 
 """
 
 import hashlib
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import torch
 
-from s2f.common import provenance
+from s2f.common import kinds, provenance
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
-from s2f.embeddings.encoders import Encoder, check_codes, check_keys
+from s2f.embeddings.encoders import Encoder, check_codes
 from s2f.language_model import configuration, loading, tokenizer
 from s2f.language_model import weights as named_weights
 
@@ -23,19 +24,16 @@ POOLINGS = ("tokens", "mean")
 PRECISIONS = ("float32", "bfloat16")
 
 
-def build(spec):
+def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    `{"kind": "lamar", "size": "lamar" | "lamar-mini", "weights": {"path": FOLDER} | {"tapt": FOLDER} |
-    {"random": SEED}, "layer": 12, "pooling": "tokens" | "mean", "precision": "float32" | "bfloat16", "attention":
-    "sdpa" | "eager" | "flash_attention_2", "licence": TEXT, "batch_size": 64}`. Defaults: size lamar, the last layer,
-    tokens, float32, sdpa. bfloat16 multiplies in bfloat16 and keeps weights and normalisations in float32 (autocast).
-    Raises `InputError` for an unknown key or value and for weights that do not fit.
+    For options see `lamar.yaml`; without `layer` the last. bfloat16 multiplies in bfloat16 and keeps weights and
+    normalisations in float32 (autocast). Raises `InputError` for an unknown key or value and for weights that do not
+    fit.
     """
-    check_keys(spec, ("size", "weights", "layer", "pooling", "precision", "attention", "licence", "batch_size"))
-    size, attention = spec.get("size", "lamar"), spec.get("attention", "sdpa")
-    pooling, precision = spec.get("pooling", "tokens"), spec.get("precision", "float32")
-    batch_size = spec.get("batch_size", 64)
+    options = kinds.settings("encoders", "lamar", spec)
+    size, attention, pooling = options["size"], options["attention"], options["pooling"]
+    precision, batch_size = options["precision"], options["batch_size"]
     for key, value, known in (
         ("size", size, configuration.SIZES), ("attention", attention, configuration.ATTENTION),
         ("pooling", pooling, POOLINGS), ("precision", precision, PRECISIONS),
@@ -45,7 +43,7 @@ def build(spec):
     if not isinstance(batch_size, int) or batch_size < 1:
         raise InputError(f"encoder lamar: batch_size is {batch_size!r}, expected a whole number of at least 1")
     layers = configuration.SIZES[size]["num_hidden_layers"]
-    layer = spec.get("layer", layers)
+    layer = options.get("layer", layers)
     if not isinstance(layer, int) or not 0 <= layer <= layers:
         raise InputError(f"encoder lamar: layer is {layer!r}, {size} has layers 0 to {layers}")
     device = torch_device()
@@ -53,17 +51,17 @@ def build(spec):
         raise InputError("encoder lamar: flash_attention_2 needs a CUDA device and precision bfloat16")
     config = configuration.make(size, attention)
     model, origin, licence = named_weights.load(
-        "encoder lamar", spec.get("weights"), config, size, spec.get("licence", "")
+        "encoder lamar", options.get("weights"), config, size, options.get("licence", "")
     )
     return from_model(truncated(model, layer), pooling, precision, batch_size, device, origin, licence)
 
 
-def layer_name(layer):
+def layer_name(layer: int) -> str:
     """How a layer is called in the name of an encoder: `layer06` is `hidden_states[6]`."""
     return f"layer{layer:02d}"
 
 
-def truncated(model, layer):
+def truncated(model: torch.nn.Module, layer: int) -> torch.nn.Module:
     """The encoder up to `layer`: its last hidden state is `hidden_states[layer]` of the whole; changes `model`."""
     if layer < len(model.encoder.layer):
         model.encoder.layer = model.encoder.layer[:layer]
@@ -72,17 +70,25 @@ def truncated(model, layer):
     return model
 
 
-def from_model(model, pooling, precision, batch_size, device, origin, licence):
-    """Encoder of a `truncated` model on a torch device; `origin` says where its weights are from."""
+def from_model(
+    model: torch.nn.Module,
+    pooling: str,
+    precision: str,
+    batch_size: int,
+    device: torch.device,
+    origin: str,
+    licence: str,
+) -> Encoder:
+    """Encoder of a `truncated` model; `origin` says where its weights are from."""
     model = model.to(device).eval().requires_grad_(False)
     channels, layer = model.config.hidden_size, len(model.encoder.layer)
     half = precision == "bfloat16"
     text = f"lamar {layer_name(layer)} {pooling} {precision} {loading.fingerprint(model)}"
 
-    def tokens(length):
+    def tokens(length: int) -> int:
         return length if pooling == "tokens" else 1
 
-    def encode(codes):
+    def encode(codes: np.ndarray) -> np.ndarray:
         check_codes(codes)
         ids = tokenizer.ids_of_codes(codes)
         shape = len(codes), tokens(codes.shape[1]), channels

@@ -1,17 +1,18 @@
 """One-hot in place of an embedding: T = window length, D = 4, N as zeros. For models that are trained from scratch."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
-from s2f.common import provenance
-from s2f.embeddings.encoders import Encoder, check_codes, check_keys
+from s2f.common import kinds, provenance
+from s2f.embeddings.encoders import Encoder, check_codes
 from s2f.sequences import dna
 
 
-def build(spec):
-    """One-hot encoder of `{"kind": "onehot", "batch_size": 1024}`; `batch_size` is optional. NumPy only."""
-    check_keys(spec, ("batch_size",))
+def build(spec: dict[str, Any]) -> Encoder:
+    """One-hot encoder of a config section, for options see `onehot.yaml`. NumPy only."""
+    options = kinds.settings("encoders", "onehot", spec)
     return Encoder(
         kind="onehot",
         channels=4,
@@ -20,11 +21,11 @@ def build(spec):
         licence="none (no weights)",
         provenance="one-hot, no weights",
         encode=_encode,
-        batch_size=spec.get("batch_size", 1024),
+        batch_size=options["batch_size"],
         backend={"name": "numpy", "device": "cpu", "versions": provenance.versions("numpy")},
     )
 
 
-def _encode(codes):
+def _encode(codes: np.ndarray) -> np.ndarray:
     check_codes(codes)
     return dna.one_hot(codes, np.float32)

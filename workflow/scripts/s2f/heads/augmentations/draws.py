@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 
 from s2f.sequences.dna import N_CODE
 
@@ -21,18 +21,18 @@ class Draw(NamedTuple):
     encode: Any = None
 
 
-def cut(codes, low, shift, reverse, length):
+def cut(codes: Array, low: Array, shift: Array, reverse: Array, length: int) -> Array:
     """Windows uint8 (V, B, length) of the rows' stretches.
 
     `codes` uint8 (B, stretch) hold each row's windows at all its shifts from `low` (B,) up, `shift` and `reverse`
     (V, B) are drawn: window s starts s - low bp into the stretch; the reverse complement is that of the whole window.
     """
-    places = (shift - low)[..., None] + jnp.arange(length)
-    windows = jnp.take_along_axis(jnp.broadcast_to(codes, (*shift.shape, codes.shape[-1])), places, axis=-1)
+    positions = (shift - low)[..., None] + jnp.arange(length)
+    windows = jnp.take_along_axis(jnp.broadcast_to(codes, (*shift.shape, codes.shape[-1])), positions, axis=-1)
     return jnp.where(reverse[..., None], reverse_complement(windows), windows)
 
 
-def reverse_complement(codes):
+def reverse_complement(codes: Array) -> Array:
     """Reverse complement of uint8 codes (..., L) along the last axis; N stays N."""
     turned = lax.rev(codes, (codes.ndim - 1,))
     return jnp.where(turned == N_CODE, turned, 3 - turned)

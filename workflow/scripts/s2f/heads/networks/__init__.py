@@ -1,40 +1,35 @@
 """Heads: small trainable networks on frozen embeddings (B, T, D), named by slug. JAX is loaded only by `build`."""
 
-import importlib
+import functools
 import re
+from collections.abc import Sequence
+from typing import Any
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 
-# module of this package -> pattern of the slugs it builds
-SLUGS = {
-    "boda": re.compile(r"boda-(?P<reduction>flatten|sum|mean|max|center)-(?P<widths>[1-9]\d*(-[1-9]\d*)*)"),
-    "encoder_mlp": re.compile(r"encoder-(?P<width>[1-9]\d*)-dropout"),
-    "chip_cnn": re.compile(r"chip-cnn"),
-    "linear_probe": re.compile(r"linear-probe"),
-}
-MIN_TOKENS = {"chip_cnn": 32}  # of modules that need more than one: pools of 4, 4 and 2 tokens
 
-
-def module_of(slug):
+def module_of(slug: str) -> str:
     """Dotted name of the module that defines head `slug`. Raises `InputError` for an unknown slug."""
-    return f"s2f.heads.networks.{_match(slug)[0]}"
+    return kinds.module_name("heads", _match(slug)[0])
 
 
-def family(slug):
+def family(slug: str) -> str:
     """Heads of one family have the same parameters and differ in the last step only: they may train in one program.
 
     Those are the sum, mean and max of one network per token; any other head is a family of its own.
     """
-    _, match = _match(slug)
-    return re.sub(r"^boda-(sum|mean|max)-", "boda-pooled-", match[0])
+    kind, _ = _match(slug)
+    match = re.fullmatch(kinds.facts("heads", kind)["family"] or "(?!)", slug)
+    return f"{kind}: {'-'.join(match.groups())}" if match else slug
 
 
-def min_tokens(slug):
+def min_tokens(slug: str) -> int:
     """Fewest tokens T per window that head `slug` can read."""
-    return MIN_TOKENS.get(_match(slug)[0], 1)
+    return kinds.facts("heads", _match(slug)[0])["min_tokens"]
 
 
-def check_tokens(slug, tokens):
+def check_tokens(slug: str, tokens: int) -> None:
     """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
     if tokens >= min_tokens(slug):
         return
@@ -42,21 +37,21 @@ def check_tokens(slug, tokens):
     raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}{pooled}")
 
 
-def fit(slug, tables, index):
+def fit(slug: str, tables: Sequence[Any], index: Any) -> dict[str, dict[str, Any]]:
     """The part of a head's state that the training rows determine before the first step: {module: {leaf: array}},
     empty for most heads. `tables`, one (U, T, D) per view, and `index` (N,) into each as in `examples.Examples`."""
-    module = importlib.import_module(module_of(slug))
+    module = kinds.module("heads", _match(slug)[0])
     return module.fit(tables, index) if hasattr(module, "fit") else {}
 
 
-def build(slugs, dropout, precision="float32"):
+def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32") -> Any:
     """The head as a pair of pure functions (`haiku.TransformedWithState`).
 
     ``init(key, x, is_training=False) -> (parameters, state)``, both {module: {leaf: array}}, together the head's
     *variables*; ``apply(parameters, state, key, x, is_training, lane=0, weight=None) -> (y, state)`` with x float32
     (B, T, D) and y float32 (B,), a logit in a classification. The state holds what is measured and not trained, such
     as running statistics; most heads have none. `weight` (B,), needed in training, is 0 for rows that fill up a batch.
-    `slugs` is one slug, or several of one `family`, of which `lane`, their place, is computed. `dropout` is the drop
+    `slugs` is one slug, or several of one `family`, of which the one at index `lane` is computed. `dropout` is the drop
     probability of hidden layers, active only in training (chip-cnn has rates of its own, linear-probe none);
     `precision` that of the factors of matrix products (see `layers.matmul`). Raises `InputError` for a slug that no
     family knows.
@@ -65,20 +60,16 @@ def build(slugs, dropout, precision="float32"):
     slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
     if len({family(slug) for slug in slugs}) > 1:
         raise InputError(f"heads {', '.join(slugs)} are not of one family: they cannot be one network")
-    module, match = _match(slugs[0])
-    parts = match.groupdict()
-    if "reduction" in parts:
-        del parts["reduction"]
-        parts["reductions"] = tuple(_match(slug)[1]["reduction"] for slug in slugs)
-    return importlib.import_module(f"s2f.heads.networks.{module}").build(dropout=dropout, precision=precision, **parts)
+    parts = [_match(slug)[1] for slug in slugs]
+    return kinds.module("heads", _match(slugs[0])[0]).build(parts, dropout, precision)
 
 
-def _match(slug):
-    for module, pattern in SLUGS.items():
-        match = pattern.fullmatch(slug)
+@functools.cache
+def _match(slug: str) -> tuple[str, dict[str, str]]:
+    """(kind, the named parts of the slug) of a head."""
+    for kind in kinds.names("heads"):
+        match = re.fullmatch(kinds.facts("heads", kind)["slug"], slug)
         if match:
-            return module, match
-    raise InputError(
-        f"head {slug!r} is unknown; known: boda-(flatten|sum|mean|max|center)-WIDTHS such as boda-flatten-512-512, "
-        "encoder-WIDTH-dropout such as encoder-1024-dropout, chip-cnn, linear-probe"
-    )
+            return kind, match.groupdict()
+    known = ", ".join(kinds.facts("heads", kind)["names"] for kind in kinds.names("heads"))
+    raise InputError(f"head {slug!r} is unknown; known: {known}")

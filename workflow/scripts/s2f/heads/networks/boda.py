@@ -5,6 +5,8 @@ operations as there: LayerNorm over channels per token; per hidden layer linear,
 reduce the T scalar outputs, not the embeddings.
 """
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -14,12 +16,13 @@ from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
 POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 
 
-def build(reductions, widths, dropout, precision):
-    """Haiku functions for `boda-{reduction}-{widths}` (widths as text, `512-512`); see `s2f.heads.networks.build`.
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
+    """Haiku functions for `boda-{reduction}-{widths}`; see `s2f.heads.networks.build`.
 
-    Several `reductions` of `POOLED` make one network whose `lane` picks one. Parameters at D = 1536: 1,053,185 for the
-    token heads, 4,198,913 for flatten at T = 5 (512-512).
+    Several reductions of `POOLED`, one in each of `parts`, make one network whose `lane` picks one. Parameters
+    at D = 1536: 1,053,185 for the token heads, 4,198,913 for flatten at T = 5 (512-512).
     """
+    widths, reductions = parts[0]["widths"], tuple(part["reduction"] for part in parts)
 
     def forward(x, is_training, lane=0, weight=None):
         if reductions == ("center",):  # other tokens cannot reach the output: slicing first is exact, T times cheaper
@@ -42,5 +45,5 @@ def build(reductions, widths, dropout, precision):
     return hk.transform_with_state(forward)
 
 
-def _active(x, dropout, is_training):
+def _active(x: jax.Array, dropout: float, is_training: bool) -> jax.Array:
     return jax.nn.relu(hk.dropout(hk.next_rng_key(), dropout, x) if is_training else x)

@@ -6,6 +6,8 @@ them and the convolution behind them. Weights He-uniform, biases zero, batch nor
 the head's own, as published: `training.dropout` does not reach it.
 """
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -25,12 +27,12 @@ HE_UNIFORM = hk.initializers.VarianceScaling(2.0, "fan_in", "uniform")
 class Kernel(hk.Module):
     """Weights w of a shape, He-uniform, and bias b of its last axis."""
 
-    def __call__(self, *shape):
+    def __call__(self, *shape: int) -> tuple[jax.Array, jax.Array]:
         """Both arrays."""
         return hk.get_parameter("w", shape, init=HE_UNIFORM), hk.get_parameter("b", shape[-1:], init=jnp.zeros)
 
 
-def build(dropout, precision):
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
     """Haiku functions for `chip-cnn`; see `s2f.heads.networks.build`.
 
     Parameters: 1,242,977 at 512 x 768, 620,129 at 512 x 4.
@@ -61,13 +63,17 @@ def build(dropout, precision):
     return hk.transform_with_state(forward)
 
 
-def plain_convolution(precision, x, name, taps, width, is_training, weight):
+def plain_convolution(
+    precision: str, x: jax.Array, name: str, taps: int, width: int, is_training: bool, weight: jax.Array | None
+) -> jax.Array:
     """x (B, T, C) -> (B, T, width), a convolution with bias."""
     w, b = Kernel(name)(taps, x.shape[-1], width)
     return convolve(precision, x, w) + inert(b)
 
 
-def reduced_convolution(precision, x, name, taps, width, is_training, weight):
+def reduced_convolution(
+    precision: str, x: jax.Array, name: str, taps: int, width: int, is_training: bool, weight: jax.Array | None
+) -> jax.Array:
     """Batch norm, 1x1 convolution to `REDUCED` channels and convolution, x (B, T, C) -> (B, T, width), as one.
 
     All three are linear, so their weights are multiplied in each step (C x 512 x K width products) instead of every
@@ -83,17 +89,17 @@ def reduced_convolution(precision, x, name, taps, width, is_training, weight):
     return convolve(precision, x, merged) + matmul("float32", within(x.shape[1], taps), added) + inert(b)
 
 
-def pooled(x, size):
+def pooled(x: jax.Array, size: int) -> jax.Array:
     """Largest of each `size` tokens, a rest is dropped: (B, T, C) -> (B, T // size, C)."""
     rows, tokens, channels = x.shape
     x = x[:, : tokens // size * size].reshape(rows, tokens // size, size, channels)
     out = x[:, :, 0]
-    for place in range(1, size):
-        out = jnp.maximum(out, x[:, :, place])
+    for offset in range(1, size):
+        out = jnp.maximum(out, x[:, :, offset])
     return out
 
 
-def inert(bias):
+def inert(bias: jax.Array) -> jax.Array:
     """A bias in front of batch norm: the mean takes it out again, so its gradient is 0 but for rounding, which AdamW
     would blow up to full steps."""
     return lax.stop_gradient(bias)

@@ -17,7 +17,7 @@ MOMENTUM, EPSILON = 0.99, 1e-3  # Keras's defaults, those of the networks that u
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def convolve(precision, x, w):
+def convolve(precision: str, x: jax.Array, w: jax.Array) -> jax.Array:
     """x (B, T, C) with w (K, C, H), zeros beyond both ends: float32 (B, T, H), one product whatever K is (odd).
 
     y[t] = sum_k x[t + k - (K-1)/2] w[k]. The K neighbours of a token are laid side by side where C is the smaller
@@ -50,12 +50,12 @@ def _backward(precision, saved, g):
 convolve.defvjp(_forward, _backward)
 
 
-def _shifted(x, by):
+def _shifted(x: jax.Array, by: int) -> jax.Array:
     """x (B, T, C) at t + by, zeros beyond the ends."""
     return lax.pad(x, jnp.zeros((), x.dtype), ((0, 0, 0), (-by, by, 0), (0, 0, 0)))
 
 
-def _beside(x, taps, sign):
+def _beside(x: jax.Array, taps: int, sign: int) -> jax.Array:
     """(B, T, C) -> (B * T, K * C): the tokens at t + sign (k - (K-1)/2) side by side."""
     half = taps // 2
     beside = jnp.concatenate([_shifted(x, sign * (k - half)) for k in range(taps)], axis=-1)
@@ -68,10 +68,10 @@ def _sum_of(products, shape, sign):
     return sum(_shifted(products[:, :, k], sign * (k - half)) for k in range(shape[2]))
 
 
-def within(tokens, taps):
+def within(tokens: int, taps: int) -> np.ndarray:
     """float32 (T, K): 1 where the token at t + k - (K-1)/2 exists."""
-    places = np.arange(tokens)[:, None] + np.arange(taps) - taps // 2
-    return ((places >= 0) & (places < tokens)).astype(np.float32)
+    neighbours = np.arange(tokens)[:, None] + np.arange(taps) - taps // 2
+    return ((neighbours >= 0) & (neighbours < tokens)).astype(np.float32)
 
 
 class BatchNorm(hk.Module):
@@ -82,7 +82,7 @@ class BatchNorm(hk.Module):
     live in the state: they get no gradient and no weight decay.
     """
 
-    def __call__(self, x, is_training, weight):
+    def __call__(self, x: jax.Array, is_training: bool, weight: jax.Array | None) -> tuple[jax.Array, jax.Array]:
         """x (B, ..., C), weight (B,) or None where no training -> factor (C,), term (C,): x * factor + term."""
         width = x.shape[-1:]
         scale = hk.get_parameter("scale", width, init=jnp.ones)
@@ -101,7 +101,7 @@ class BatchNorm(hk.Module):
         return factor, offset - mean * factor
 
 
-def moments(x, weight):
+def moments(x: jax.Array, weight: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and variance (C,) of x (B, ..., C) over all axes but the last, rows weighted by `weight` (B,)."""
     x = x.reshape(len(x), -1, x.shape[-1])
     share = (weight / (weight.sum() * x.shape[1]))[:, None, None]

@@ -3,18 +3,20 @@
 Source: `encoder-1024-dropout` of ALBench-S2F: mean of embeddings, linear 1024, dropout 0.1, ReLU, one output.
 """
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax
 
 from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
 
 
-def build(width, dropout, precision):
-    """Haiku functions for `encoder-{width}-dropout` (width as text); see `s2f.heads.networks.build`."""
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
+    """Haiku functions for `encoder-{width}-dropout`; see `s2f.heads.networks.build`."""
 
     def forward(x, is_training, lane=0, weight=None):
         x, scale, offset = Norm("norm")(x)
-        w, b = Weights(int(width), "hidden_0")(x.shape[-1])
+        w, b = Weights(int(parts[0]["width"]), "hidden_0")(x.shape[-1])
         # scale and offset are the same for all tokens: they may act on the mean
         x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
         if is_training:

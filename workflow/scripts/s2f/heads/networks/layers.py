@@ -6,6 +6,7 @@ from the weights and their gradient (see `norm_linear`), so that product is left
 cores, an epoch of boda-flatten-512-512 takes three quarters of the time.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import haiku as hk
@@ -19,7 +20,7 @@ PRECISIONS = ("float32", "bfloat16")
 class Norm(hk.Module):
     """LayerNorm over channels without its last step: `x` normalised, and the scale and offset still to be applied."""
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """(..., D) -> (..., D) of mean 0 and variance 1 (epsilon 1e-5), scale (D,), offset (D,)."""
         scale = hk.get_parameter("scale", x.shape[-1:], init=jnp.ones)
         offset = hk.get_parameter("offset", x.shape[-1:], init=jnp.zeros)
@@ -30,24 +31,24 @@ class Norm(hk.Module):
 class Weights(hk.Module):
     """Weights w (inputs, width) and bias b (width,) of a linear map, as `hk.Linear` makes and names them."""
 
-    def __init__(self, width, name, init=None):
+    def __init__(self, width: int, name: str, init: Callable | None = None) -> None:
         super().__init__(name)
         self.width, self.init = width, init
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: int) -> tuple[jax.Array, jax.Array]:
         """Both arrays; w from `init`, else a normal distribution cut at two sd, of sd 1 / sqrt(inputs)."""
         init = self.init or hk.initializers.TruncatedNormal(1 / np.sqrt(inputs))
         w = hk.get_parameter("w", (inputs, self.width), init=init)
         return w, hk.get_parameter("b", (self.width,), init=jnp.zeros)
 
 
-def linear(x, width, name, precision, init=None):
+def linear(x: jax.Array, width: int, name: str, precision: str, init: Callable | None = None) -> jax.Array:
     """x (B, K) -> (B, width) float32: `matmul` with the weights of module `name`, plus bias."""
     w, b = Weights(width, name, init)(x.shape[-1])
     return matmul(precision, x, w) + b
 
 
-def product(precision, a, b):
+def product(precision: str, a: jax.Array, b: jax.Array) -> jax.Array:
     """a (M, K) times b (K, N), float32: both rounded to bfloat16 first if so asked, the sums always in float32."""
     if precision == "bfloat16":
         a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
@@ -59,7 +60,7 @@ def product(precision, a, b):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def matmul(precision, x, w):
+def matmul(precision: str, x: jax.Array, w: jax.Array) -> jax.Array:
     """x (B, K) times w (K, H), float32 (B, H); precision `bfloat16` rounds the factors of all three products of
     training (value and both gradients) to bfloat16 and sums in float32, which is what a GPU does fastest."""
     return product(precision, x, w)
@@ -78,7 +79,7 @@ matmul.defvjp(_matmul_forward, _matmul_backward)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def norm_linear(precision, x, scale, offset, w):
+def norm_linear(precision: str, x: jax.Array, scale: jax.Array, offset: jax.Array, w: jax.Array) -> jax.Array:
     """Apply the norm's scale and offset (D,) to normalised x (B, T, D), then w (T * D, H): float32 (B, H).
 
     The gradients are those of the formula, in float32 to rounding (with bfloat16, P is a product of rounded factors).

@@ -5,6 +5,8 @@ What a frozen representation holds in linear reach, as a logistic or linear regr
 weights begin at zero and there is no dropout.
 """
 
+from collections.abc import Sequence
+
 import haiku as hk
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,7 @@ from s2f.embeddings.cache import BLOCK_BYTES
 from s2f.heads.networks.layers import linear
 
 
-def build(dropout, precision):
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
     """Haiku functions for `linear-probe`; see `s2f.heads.networks.build`. D + 1 parameters; `dropout` is not used."""
 
     def forward(x, is_training, lane=0, weight=None):
@@ -26,22 +28,22 @@ def build(dropout, precision):
 class Standard(hk.Module):
     """(x - mean) / sd per channel, both in the state, where `fit` puts them."""
 
-    def __call__(self, x):
+    def __call__(self, x: jnp.ndarray) -> jnp.ndarray:
         """(B, D) -> (B, D)."""
         mean = hk.get_state("mean", x.shape[-1:], init=jnp.zeros)
         return (x - mean) / hk.get_state("sd", x.shape[-1:], init=jnp.ones)
 
 
-def fit(tables, index):
+def fit(tables: Sequence[np.ndarray], index: np.ndarray) -> dict[str, dict[str, jnp.ndarray]]:
     """The state: mean and sd float32 (D,) of the token means of rows `index` (N,) of all `tables` (U, T, D), a channel
     that is constant with sd 1. In float64, block by block; the tables may be maps of files."""
-    places, counts = np.unique(index, return_counts=True)
+    unique, counts = np.unique(index, return_counts=True)
     step = max(1, BLOCK_BYTES // (int(np.prod(tables[0].shape[1:])) * 4))
-    origin = np.asarray(tables[0][places[0]], np.float64).mean(0)  # sums around it lose no digits
+    origin = np.asarray(tables[0][unique[0]], np.float64).mean(0)  # sums around it lose no digits
     sums = np.zeros((2, len(origin)))
     for table in tables:
-        for start in range(0, len(places), step):
-            block = np.asarray(table[places[start : start + step]], np.float32).mean(1, dtype=np.float64) - origin
+        for start in range(0, len(unique), step):
+            block = np.asarray(table[unique[start : start + step]], np.float32).mean(1, dtype=np.float64) - origin
             sums += counts[start : start + step] @ block, counts[start : start + step] @ block**2
     mean, square = sums / (counts.sum() * len(tables))
     sd = np.sqrt(np.maximum(square - mean**2, 0))

@@ -1,37 +1,34 @@
 """Sources: one module per kind of assay table; `read` gives its rows in canonical form.
 
 A source is a module of this package with ``read(files, spec) -> (table, Stages)``: `files` maps names to paths, `spec`
-is its section of the config, `table` has columns of `rows.COLUMNS`. The module's name is its kind; nothing else has to
-be registered.
+is its section of the config, `table` has columns of `canonical.COLUMNS`. The module's name is its kind; nothing else
+has to be registered.
 """
 
-import importlib
-import pkgutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.rows import canonical
+from s2f.rows.stages import Stages
 
 
-def known():
-    """Names of all sources, sorted."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def read(kind, files, spec, task="regression"):
+def read(
+    kind: str, files: dict[str, str], spec: dict[str, Any], task: str = "regression"
+) -> tuple[pd.DataFrame, Stages]:
     """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
 
-    Raises `InputError` for an unknown kind and for whatever the source finds wrong in its files or its spec.
+    Raises `InputError` for an unknown kind and for whatever the source finds wrong in its files or options.
     """
-    if kind not in known():
-        raise InputError(f"source: kind {kind!r} is unknown; known: {', '.join(known())}")
-    table, stages = importlib.import_module(f"s2f.rows.sources.{kind}").read(files, spec)
+    table, stages = kinds.module("sources", kind).read(files, spec)
     return canonical.canonical(table, files.get("rows", kind), task), stages
 
 
-def file_of(files, name, kind):
+def file_of(files: dict[str, str], name: str, kind: str) -> str:
     """Path under `name` in the `files` of a source; `InputError` when the config does not give it."""
     if name not in files:
         given = ", ".join(sorted(files)) or "none"
@@ -39,16 +36,7 @@ def file_of(files, name, kind):
     return files[name]
 
 
-def settings(spec, defaults, kind):
-    """`spec` on top of `defaults` as one dict. Raises `InputError` for a key that `defaults` does not have."""
-    unknown = sorted(set(spec) - set(defaults))
-    if unknown:
-        keys = ", ".join(sorted(defaults)) or "none"
-        raise InputError(f"source {kind}: setting {unknown[0]!r} is unknown; known: {keys}")
-    return {**defaults, **spec}
-
-
-def complete_pairs(table, path):
+def complete_pairs(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
     """`table` with `pair_id` emptied where it does not join one ref row with at least one alt row.
 
     Filters can remove one allele of a pair; what is left is an ordinary row (its `group` still ties it to its locus).

@@ -27,8 +27,8 @@ MEMBERS = ("Validation/OL46.attributes", "Validation/OL46_{cell}_20220720.out", 
 LENGTH = 200  # bp of a designed sequence
 
 
-def read(path, cell):
-    """Rows designed for and measured in `cell` (K562, HepG2, SKNSH), a frame with some columns of `rows.COLUMNS`.
+def read(path: str | Path, cell: str) -> pd.DataFrame:
+    """Rows designed for and measured in `cell` (K562, HepG2, SKNSH), a frame with some columns of `canonical.COLUMNS`.
 
     Raises `InputError` for a file of neither form, a missing member or column, a cell that is no number and an ID that
     occurs twice.
@@ -40,7 +40,7 @@ def read(path, cell):
     return _rows(table, numbers(table, label, path), numbers(table, error, path), path)
 
 
-def _rows(table, label, error, path):
+def _rows(table: pd.DataFrame, label: pd.Series, error: pd.Series, path: str | Path) -> pd.DataFrame:
     again = table["ID"].duplicated()
     if again.any():
         raise InputError(f"{path}: ID {table['ID'][again].iloc[0]!r} occurs more than once")
@@ -58,13 +58,14 @@ def _rows(table, label, error, path):
     )[measured].reset_index(drop=True)
 
 
-def _archive(path, cell):
+def _archive(path: str | Path, cell: str) -> pd.DataFrame:
     names = [member.format(cell=cell) for member in MEMBERS]
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        absent = [name for name in names if _member(archive, name) is None]
+        members = {name: _member(archive, name) for name in names}
+        absent = [name for name, member in members.items() if member is None]
         if absent:
             raise InputError(f"{path}: has no member {absent[0]}; designed sequences need {', '.join(names)}")
-        attributes, measured, fasta = (Path(archive.extract(_member(archive, name), folder)) for name in names)
+        attributes, measured, fasta = (Path(archive.extract(member, folder)) for member in members.values() if member)
         try:
             designs = read_table(attributes, ["ID", "project"], "attributes of OL46")
             designs["method"] = designs["project"].map({f"BODA:{key}:{cell.lower()}": m for key, m in METHODS.items()})
@@ -80,12 +81,12 @@ def _archive(path, cell):
     return _rows(table, table["label"], table["error"], path)
 
 
-def _member(archive, name):
+def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo | None:
     """The member of a zip archive that is `name` in whatever folder; None where there is none."""
     return next((info for info in archive.infolist() if f"/{info.filename}".endswith(f"/{name}")), None)
 
 
-def _sequences(path):
+def _sequences(path: Path) -> dict[str, str]:
     """{ID: sequence} of a gzipped FASTA file; the ID is the whole header line."""
     records = gzip.decompress(path.read_bytes()).decode().split(">")[1:]
     return {head: "".join(lines) for head, *lines in (record.split("\n") for record in records)}

@@ -2,7 +2,7 @@
 
 files: `peaks`, narrowPeak or BED6; `genome`, FASTA of whole chromosomes or of pieces (see `s2f.sequences.genome`); all
 others are peaks of other proteins, by name, for negatives of kind other_rbp (one list may serve several proteins: the
-entry of the protein itself is passed over where it is the same file). spec: the keys of `DEFAULTS`.
+entry of the protein itself is passed over where it is the same file). spec: options as in `encode_eclip.yaml`.
 
 * `rbp`, `cell`: what the peaks are of; a name QKI_K562_IDR in column 4 must agree, `.` and others are passed over.
 * `windows`: `centre`, one of `length` nt around the middle of each peak, of overlapping ones on a strand the one of
@@ -11,7 +11,7 @@ entry of the protein itself is passed over where it is the same file). spec: the
 * `chromosomes`: null for 1-22, X, Y, M. `min_signal`: peaks of at least this signalValue (score of a BED6), also of
   those of other proteins.
 * `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives.
-* `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings in `NEGATIVES`. `distance` holds towards
+* `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` holds towards
   all peaks of the file, also those below `min_signal`.
 * `incomplete_genome`: leave out peaks whose window no piece of the FASTA holds instead of refusing the file.
 
@@ -19,71 +19,69 @@ Windows of one peak share `group`, and so do a positive and the flank or shuffle
 """
 
 import re
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.rows import negatives as kinds
+from s2f.rows import negatives as make_negatives
 from s2f.rows.peaks import STANDARD_CHROMOSOMES, centred, read_peaks, tiled
-from s2f.rows.sources import file_of, settings
+from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.genome import Genome
 from s2f.sequences.intervals import best_of_overlapping, merged
 
 KIND = "encode_eclip"
-DEFAULTS = {
-    "rbp": "", "cell": "", "length": 101, "windows": "centre", "extend": 0, "chromosomes": None, "min_signal": None,
-    "label": "bound", "negatives": None, "incomplete_genome": False, "seed": 0,
-}  # fmt: skip
-NEGATIVES = {"kind": "", "distance": 100, "reach": 1000, "gc_tolerance": 0.02}
 # those made for each positive have its length; windows of others could be told apart by their length alone
 OF_ANY_LENGTH = ("flank", "dinucleotide_shuffle")
-KINDS = ("other_rbp", "flank", "dinucleotide_shuffle", "gc_matched")
+NEGATIVES = ("other_rbp", "flank", "dinucleotide_shuffle", "gc_matched")
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
-    spec = settings(spec, DEFAULTS, KIND)
-    if files.get("peaks") and files.get(spec["rbp"]) == files["peaks"]:
-        files = {name: path for name, path in files.items() if name != spec["rbp"]}
-    _check_spec(files, spec)
+    options = kinds.settings("sources", KIND, spec)
+    if files.get("peaks") and files.get(options["rbp"]) == files["peaks"]:
+        files = {name: path for name, path in files.items() if name != options["rbp"]}
+    _check_options(files, options)
     path, stages = file_of(files, "peaks", KIND), Stages()
     genome = Genome.open(file_of(files, "genome", KIND))
     peaks = read_peaks(path)
-    _check_names(peaks, spec, path)
-    table = _positives(peaks, genome, spec, path, stages)
-    if spec["label"] == "signal":
+    _check_names(peaks, options, path)
+    table = _positives(peaks, genome, options, path, stages)
+    if options["label"] == "signal":
         table = table.assign(label=table["signal"])
     else:
         others = {name: file for name, file in files.items() if name not in ("peaks", "genome")}
-        table = _with_negatives(table, peaks, others, genome, spec, path, stages)
-    source = "_".join(text for text in (spec["rbp"], spec["cell"]) if text)
+        table = _with_negatives(table, peaks, others, genome, options, path, stages)
+    source = "_".join(text for text in (options["rbp"], options["cell"]) if text)
     table["row_id"] = [f"{source}|{name}" for name in table["row_id"]]
     return table[["row_id", "sequence", "label", "chrom", "start", "end", "strand", "group"]], stages
 
 
-def _check_spec(files, spec):
+def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
     """Refuse settings that contradict each other."""
-    own = spec["negatives"]
-    if spec["windows"] not in ("centre", "tile") or spec["label"] not in ("bound", "signal"):
+    negatives = options["negatives"]
+    if options["windows"] not in ("centre", "tile") or options["label"] not in ("bound", "signal"):
         raise InputError(
-            f"source {KIND}: windows is {spec['windows']!r}, expected centre or tile; label is {spec['label']!r}, "
-            "expected bound or signal"
+            f"source {KIND}: windows is {options['windows']!r}, expected centre or tile; label is "
+            f"{options['label']!r}, expected bound or signal"
         )
-    if spec["extend"] and spec["windows"] != "tile":
+    if options["extend"] and options["windows"] != "tile":
         raise InputError(f"source {KIND}: extend goes with windows tile; a window around the centre has its length")
-    if not spec["rbp"]:
+    if not options.get("rbp"):
         raise InputError(f"source {KIND}: rbp is missing: name the protein, files often do not")
-    if (own is None) == (spec["label"] == "bound"):
+    if (negatives is None) == (options["label"] == "bound"):
         raise InputError(
-            f"source {KIND}: label bound needs negatives, and label signal has none (label is {spec['label']!r}, "
-            f"negatives {own!r})"
+            f"source {KIND}: label bound needs negatives, and label signal has none (label is {options['label']!r}, "
+            f"negatives {negatives!r})"
         )
-    kind = settings(own or {}, NEGATIVES, f"{KIND}: negatives")["kind"]
-    if own is not None and kind not in KINDS:
-        raise InputError(f"source {KIND}: negatives: kind {kind!r} is unknown; known: {', '.join(KINDS)}")
-    if spec["windows"] == "tile" and own is not None and kind not in OF_ANY_LENGTH:
+    kind = (negatives or {}).get("kind", "")
+    if negatives is not None and kind not in NEGATIVES:
+        raise InputError(f"source {KIND}: negatives: kind {kind!r} is unknown; known: {', '.join(NEGATIVES)}")
+    if options["windows"] == "tile" and negatives is not None and kind not in OF_ANY_LENGTH:
         raise InputError(
             f"source {KIND}: windows tile are of several lengths, by which negatives of kind {kind} could be told; "
             f"expected {' or '.join(OF_ANY_LENGTH)}"
@@ -96,52 +94,54 @@ def _check_spec(files, spec):
             if others
             else f"source {KIND}: negatives of kind other_rbp need peaks of other proteins in 'files', by name"
         )
-    if spec["rbp"] in others:
-        raise InputError(f"source {KIND}: files: {spec['rbp']!r} is the protein itself, expected others")
+    if options["rbp"] in others:
+        raise InputError(f"source {KIND}: files: {options['rbp']!r} is the protein itself, expected others")
 
 
-def _check_names(peaks, spec, path):
+def _check_names(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> None:
     """Refuse a file whose names, as ENCODE's QKI_K562_IDR, say another protein or cell."""
     for name, line in zip(peaks["name"], peaks["line"], strict=True):
         told = re.fullmatch(r"(.+)_(.+)_IDR", name)
-        if told and (told[1] != spec["rbp"] or (spec["cell"] and told[2] != spec["cell"])):
+        if told and (told[1] != options["rbp"] or (options["cell"] and told[2] != options["cell"])):
             raise InputError(
-                f"{path}: line {line}: peaks are of {name!r}, expected {spec['rbp']} {spec['cell']} as in the study"
+                f"{path}: line {line}: peaks are of {name!r}, expected {options['rbp']} {options['cell']} as in "
+                "the study"
             )
 
 
-def _chosen(peaks, spec):
+def _chosen(peaks: pd.DataFrame, options: dict[str, Any]) -> pd.Series:
     """Mask of the peaks on the chromosomes of the study."""
-    return peaks["chrom"].isin(map(chromosome, spec["chromosomes"] or STANDARD_CHROMOSOMES))
+    return peaks["chrom"].isin(map(chromosome, options["chromosomes"] or STANDARD_CHROMOSOMES))
 
 
-def _strong(peaks, spec, path):
+def _strong(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> pd.DataFrame:
     """Peaks of at least the signal that the study asks for."""
-    if spec["min_signal"] is None and spec["label"] != "signal":
+    if options["min_signal"] is None and options["label"] != "signal":
         return peaks
     unknown = peaks["signal"].isna()
     if unknown.any():
         raise InputError(f"{path}: line {peaks['line'][unknown].iloc[0]}: signal is missing, expected a number")
-    return peaks[peaks["signal"] >= (spec["min_signal"] if spec["min_signal"] is not None else -float("inf"))]
+    return peaks[peaks["signal"] >= (options["min_signal"] if options["min_signal"] is not None else -float("inf"))]
 
 
-def _others(path, genome, spec):
+def _others(path: str, genome: Genome, options: dict[str, Any]) -> pd.DataFrame:
     """Peaks of another protein, chosen as those of the protein itself."""
     peaks = read_peaks(path)
-    own = peaks["name"].str.fullmatch(re.escape(spec["rbp"]) + "_.+_IDR")
-    if own.any():
+    same_protein = peaks["name"].str.fullmatch(re.escape(options["rbp"]) + "_.+_IDR")
+    if same_protein.any():
         raise InputError(
-            f"{path}: line {peaks['line'][own].iloc[0]}: peaks are of {spec['rbp']}, expected another protein"
+            f"{path}: line {peaks['line'][same_protein].iloc[0]}: peaks are of {options['rbp']}, expected another "
+            "protein"
         )
-    peaks = peaks[_chosen(peaks, spec)]
+    peaks = peaks[_chosen(peaks, options)]
     genome.check(peaks, path)
-    return _strong(peaks, spec, path)
+    return _strong(peaks, options, path)
 
 
-def _positives(peaks, genome, spec, path, stages):
+def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], path: str, stages: Stages) -> pd.DataFrame:
     """Windows of the peaks, with sequence, signal and group."""
 
-    def keep(stage, table, mask=None):
+    def keep(stage: str, table: pd.DataFrame, mask: Any = None) -> pd.DataFrame:
         table = stages.keep(stage, table, mask)
         if not len(table):
             before = ", ".join(f"{name} {count}" for name, count in stages.counts)
@@ -149,59 +149,74 @@ def _positives(peaks, genome, spec, path, stages):
         return table
 
     table = keep("read", peaks)
-    table = keep("standard chromosomes" if spec["chromosomes"] is None else "chromosomes", table, _chosen(table, spec))
+    table = keep(
+        "standard chromosomes" if options["chromosomes"] is None else "chromosomes", table, _chosen(table, options)
+    )
     genome.check(table, path)
-    if spec["min_signal"] is not None or spec["label"] == "signal":
-        stage = "signal measured" if spec["min_signal"] is None else f"signal at least {spec['min_signal']}"
-        table = keep(stage, _strong(table, spec, path))
-    table = table.assign(start=(table["start"] - spec["extend"]).clip(lower=0), end=table["end"] + spec["extend"])
-    if spec["windows"] == "tile":
+    if options["min_signal"] is not None or options["label"] == "signal":
+        stage = "signal measured" if options["min_signal"] is None else f"signal at least {options['min_signal']}"
+        table = keep(stage, _strong(table, options, path))
+    table = table.assign(start=(table["start"] - options["extend"]).clip(lower=0), end=table["end"] + options["extend"])
+    if options["windows"] == "tile":
         table = keep("joined where overlapping", merged(table))
-        table = keep("windows", tiled(table.assign(group=kinds.locus(table)), spec["length"], spec["seed"]))
+        table = keep(
+            "windows", tiled(table.assign(group=make_negatives.locus(table)), options["length"], options["seed"])
+        )
     else:
-        table = centred(table.assign(group=kinds.locus(table)), spec["length"])
-    table = keep("window in the FASTA", table, _held(table, genome, spec, path))
-    if spec["windows"] == "centre":
+        table = centred(table.assign(group=make_negatives.locus(table)), options["length"])
+    table = keep("window in the FASTA", table, _held(table, genome, options, path))
+    if options["windows"] == "centre":
         table = keep("best of overlapping", table, best_of_overlapping(table, table["signal"]))
     table = table.sort_values(["chrom", "start", "end", "strand"], ignore_index=True)
     table["sequence"] = genome.fetch(table)
     table = keep("without N", table, ~table["sequence"].str.contains("N", regex=False))
     best = table.sort_values("signal", ascending=False, kind="stable").drop_duplicates("sequence").index
     table = keep("best of equal sequences", table, table.index.isin(best))
-    return table.assign(row_id=kinds.locus(table), label=1.0).reset_index(drop=True)
+    return table.assign(row_id=make_negatives.locus(table), label=1.0).reset_index(drop=True)
 
 
-def _held(table, genome, spec, path):
+def _held(table: pd.DataFrame, genome: Genome, options: dict[str, Any], path: str) -> np.ndarray:
     """Mask of the windows that the FASTA holds; one beyond the end of a chromosome is left out, one that reaches out
     of a piece refused unless the study says so."""
     held = genome.holds(table)
-    if spec["incomplete_genome"] or held.all():
+    if options["incomplete_genome"] or held.all():
         return held
     whole = table["chrom"].isin(set(genome.records.loc[genome.records["whole"], "chrom"])).to_numpy()
     odd = ~held & ~whole
     if odd.any():
         row = table[odd].iloc[0]
         raise InputError(
-            f"{path}: line {row['line']}: no piece in {genome.path} holds {kinds.locus(table[odd][:1])[0]}, the window "
+            f"{path}: line {row['line']}: no piece in {genome.path} holds "
+            f"{make_negatives.locus(table[odd][:1])[0]}, the window "
             f"of {row['end'] - row['start']} nt ({odd.sum()} such windows); expected whole chromosomes, shorter "
             "windows, or incomplete_genome: true to leave them out"
         )
     return held
 
 
-def _with_negatives(positives, peaks, others, genome, spec, path, stages):
+def _with_negatives(
+    positives: pd.DataFrame,
+    peaks: pd.DataFrame,
+    others: dict[str, str],
+    genome: Genome,
+    options: dict[str, Any],
+    path: str,
+    stages: Stages,
+) -> pd.DataFrame:
     """The positives that have a negative, and these."""
-    own = {**NEGATIVES, **spec["negatives"]}
-    kind, distance, seed = own["kind"], own["distance"], spec["seed"]
+    chosen = options["negatives"]
+    kind, distance, seed = chosen["kind"], chosen["distance"], options["seed"]
     if kind == "other_rbp":
-        others = [_others(file, genome, spec) for file in others.values()]
-        made = kinds.other_rbp(positives, peaks, pd.concat(others), genome, distance, spec["length"], seed)
+        other_peaks = [_others(file, genome, options) for file in others.values()]
+        made = make_negatives.other_rbp(
+            positives, peaks, pd.concat(other_peaks), genome, distance, options["length"], seed
+        )
     elif kind == "flank":
-        made = kinds.flank(positives, peaks, genome, distance, own["reach"], seed)
+        made = make_negatives.flank(positives, peaks, genome, distance, chosen["reach"], seed)
     elif kind == "gc_matched":
-        made = kinds.gc_matched(positives, peaks, genome, distance, own["gc_tolerance"], seed)
+        made = make_negatives.gc_matched(positives, peaks, genome, distance, chosen["gc_tolerance"], seed)
     else:
-        made = kinds.dinucleotide_shuffle(positives, seed)
+        made = make_negatives.dinucleotide_shuffle(positives, seed)
     for stage, count in made.counts:
         stages.part(f"{kind}: {stage}", count)
     if not len(made.table):
@@ -212,5 +227,5 @@ def _with_negatives(positives, peaks, others, genome, spec, path, stages):
     kept = stages.keep("with a negative", positives.iloc[made.kept])
     stages.part("negatives", len(made.table))
     ending = "|shuffled" if kind == "dinucleotide_shuffle" else ""
-    negatives = made.table.assign(row_id=[name + ending for name in kinds.locus(made.table)], label=0.0)
+    negatives = made.table.assign(row_id=[name + ending for name in make_negatives.locus(made.table)], label=0.0)
     return pd.concat([kept, negatives], ignore_index=True)

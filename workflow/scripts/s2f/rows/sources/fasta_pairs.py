@@ -10,21 +10,23 @@ both classes is left out of both.
 """
 
 import re
+from typing import Any
 
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.rows.sources import file_of, settings
+from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
 from s2f.sequences.genome import records
 
-PLACE = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
+COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
-    first_base = settings(spec, {"first_base": 0}, "fasta_pairs")["first_base"]
+    first_base = kinds.settings("sources", "fasta_pairs", spec)["first_base"]
     if first_base not in (0, 1):
         raise InputError(f"source fasta_pairs: first_base is {first_base!r}, expected 0 or 1")
     paths = {label: file_of(files, name, "fasta_pairs") for label, name in ((1.0, "positives"), (0.0, "negatives"))}
@@ -40,9 +42,10 @@ def read(files, spec):
     return table, stages
 
 
-def _read_class(path, label, first_base):
+def _read_class(path: str, label: float, first_base: int) -> pd.DataFrame:
     """Rows of one file."""
-    found, lines = [], {}
+    rows: list[dict[str, Any]] = []
+    lines: dict[str, int] = {}
     for header, line, letters in records(path):
         if not header:
             raise InputError(f"{path}: line {line}: header is empty, expected a name or chr7:100-250(-)")
@@ -56,15 +59,15 @@ def _read_class(path, label, first_base):
         if not sequence:
             raise InputError(f"{path}: line {line}: record {header!r} has no sequence")
         row = {"row_id": f"{'positive' if label else 'negative'}|{header}", "sequence": sequence, "label": label}
-        place = PLACE.fullmatch(header.split()[0])
-        if place:
-            start, end = int(place["start"]) - first_base, int(place["end"])
+        coordinates = COORDINATES.fullmatch(header.split()[0])
+        if coordinates:
+            start, end = int(coordinates["start"]) - first_base, int(coordinates["end"])
             if end - start != len(sequence) or start < 0:
-                mend = len(sequence) == end - int(place["start"]) + 1 - first_base
+                mend = len(sequence) == end - int(coordinates["start"]) + 1 - first_base
                 raise InputError(
                     f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} by its "
                     f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if mend else "")
                 )
-            row |= {"chrom": place["chrom"], "start": start, "end": end, "strand": place["strand"] or ""}
-        found.append(row)
-    return pd.DataFrame(found)
+            row |= {"chrom": coordinates["chrom"], "start": start, "end": end, "strand": coordinates["strand"] or ""}
+        rows.append(row)
+    return pd.DataFrame(rows)

@@ -30,18 +30,21 @@ it should have; the table of stages shows both. What the table holds and what is
 """
 
 import os
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.compute as pc
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, numbers, read_table, rows_where
 from s2f.rows.canonical import letters_other_than
-from s2f.rows.sources import _designed, complete_pairs, file_of, settings
+from s2f.rows.sources import _designed, complete_pairs, file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.chromosomes import chromosomes
 
@@ -49,12 +52,8 @@ CELLS = ("K562", "HepG2", "SKNSH")
 LABELS = tuple(f"{cell}_log2FC" for cell in CELLS)
 ERRORS = tuple(f"{cell}_lfcSE" for cell in CELLS)
 COLUMNS = ("IDs", "chr", "data_project", "OL", "class", *LABELS, *ERRORS, "sequence")
-DEFAULTS = {
-    "label": LABELS[0], "projects": ["UKBB", "GTEX", "CRE"], "max_stderr": 1.0, "sd_cutoff": 6.0,
-    "up_cutoff_move": 4.0, "alleles": "all", "min_length": None, "expected": {},
-}  # fmt: skip
 # parts of the published chromosome split
-PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
+PUBLISHED_PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
 CENTRE = 100  # a window wC begins CENTRE bases before pos
 STAGES = (
     "read",
@@ -64,7 +63,7 @@ STAGES = (
     "outlier",
     "allele",
     "length",
-    *PARTS,
+    *PUBLISHED_PARTS,
     "other chromosomes",
     "designed",
 )
@@ -75,43 +74,43 @@ ID = (
 )
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says.
 
     Raises `InputError` with file, line and column for a missing or renamed column, a line of another length, a cell
     that is no number or no sequence, an ID of another form and a chromosome other than that of the ID.
     """
-    spec = settings(spec, DEFAULTS, "gosai")
+    options = kinds.settings("sources", "gosai", spec)
     path = file_of(files, "rows", "gosai")
     for key, allowed in (("label", LABELS), ("alleles", ("all", "reference"))):
-        if spec[key] not in allowed:
-            raise InputError(f"source gosai: {key} is {spec[key]!r}, expected one of {', '.join(allowed)}")
-    unknown = sorted(set(spec["expected"]) - set(STAGES))
+        if options[key] not in allowed:
+            raise InputError(f"source gosai: {key} is {options[key]!r}, expected one of {', '.join(allowed)}")
+    unknown = sorted(set(options["expected"]) - set(STAGES))
     if unknown:
         raise InputError(f"source gosai: expected has no stage {unknown[0]!r}; known: {', '.join(STAGES)}")
     raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024")
-    if len(raw) != spec["expected"].get("read", len(raw)):
+    if len(raw) != options["expected"].get("read", len(raw)):
         raise InputError(
-            f"{path}: {len(raw):,} rows, {spec['expected']['read']:,} are expected: the file is cut off or another "
+            f"{path}: {len(raw):,} rows, {options['expected']['read']:,} are expected: the file is cut off or another "
             "version; get it again, or correct expected.read in the study"
         )
     labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
     _refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
     table = _parsed(raw, path)
-    cell = LABELS.index(spec["label"])
+    cell = LABELS.index(options["label"])
     table["label"], table["stderr"] = labels[:, cell], errors[:, cell]
 
-    stages = Stages(spec["expected"])
+    stages = Stages(options["expected"])
     with Path(path).open("rb") as stream:
         stream.seek(-1, os.SEEK_END)
         if stream.read() not in b"\r\n":
             stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
     kept = np.zeros(len(table), bool)
-    kept[_kept(spec, stages, raw, table, labels, errors)] = True
+    kept[_kept(options, stages, raw, table, labels, errors)] = True
     table = rows_where(table, kept)
-    for part, names in PARTS.items():
+    for part, names in PUBLISHED_PARTS.items():
         stages.part(part, table["chrom"].isin(names).sum())
-    stages.part("other chromosomes", (~table["chrom"].isin(sum(PARTS.values(), ()))).sum())
+    stages.part("other chromosomes", (~table["chrom"].isin(sum(PUBLISHED_PARTS.values(), ()))).sum())
     table = complete_pairs(table, path)
     if "designed" in files:
         added = _designed.read(files["designed"], CELLS[cell])
@@ -120,34 +119,41 @@ def read(files, spec):
     return table, stages
 
 
-def _kept(spec, stages, raw, table, labels, errors):
-    """Places of the rows that pass all filters, in order; each filter is counted in `stages`."""
-    places = stages.keep("read", np.arange(len(raw)))
+def _kept(
+    options: dict[str, Any],
+    stages: Stages,
+    raw: pd.DataFrame,
+    table: pd.DataFrame,
+    labels: np.ndarray,
+    errors: np.ndarray,
+) -> np.ndarray:
+    """Indices of the rows that pass all filters, in order; each filter is counted in `stages`."""
+    indices = stages.keep("read", np.arange(len(raw)))
     complete = ~np.isnan(labels).any(axis=1) & ~np.isnan(errors).any(axis=1)
     for name in ("chr", "data_project", "sequence"):
         complete &= ~raw[name].isin(MISSING).to_numpy()
-    places = stages.keep("complete", places, complete)
-    project = spec["projects"] is None or raw["data_project"].isin(spec["projects"]).to_numpy()
-    places = stages.keep("project", places, _where(project, places))
-    precise = spec["max_stderr"] is None or errors.max(axis=1) < spec["max_stderr"]
-    places = stages.keep("stderr", places, _where(precise, places))
+    indices = stages.keep("complete", indices, complete)
+    project = options["projects"] is None or raw["data_project"].isin(options["projects"]).to_numpy()
+    indices = stages.keep("project", indices, _where(project, indices))
+    precise = options["max_stderr"] is None or errors.max(axis=1) < options["max_stderr"]
+    indices = stages.keep("stderr", indices, _where(precise, indices))
     inside = True
-    if spec["sd_cutoff"] is not None and len(places):
-        mean, spread = labels[places].mean(axis=0), spec["sd_cutoff"] * labels[places].std(axis=0, ddof=1)
-        inside = ((labels < mean + spread + spec["up_cutoff_move"]) & (labels > mean - spread)).all(axis=1)
-    places = stages.keep("outlier", places, _where(inside, places))
-    allele = spec["alleles"] == "all" or (table["allele"] != "alt").to_numpy()
-    places = stages.keep("allele", places, _where(allele, places))
-    long = spec["min_length"] is None or raw["sequence"].str.len().to_numpy() >= spec["min_length"]
-    return stages.keep("length", places, _where(long, places))
+    if options["sd_cutoff"] is not None and len(indices):
+        mean, spread = labels[indices].mean(axis=0), options["sd_cutoff"] * labels[indices].std(axis=0, ddof=1)
+        inside = ((labels < mean + spread + options["up_cutoff_move"]) & (labels > mean - spread)).all(axis=1)
+    indices = stages.keep("outlier", indices, _where(inside, indices))
+    allele = options["alleles"] == "all" or (table["allele"] != "alt").to_numpy()
+    indices = stages.keep("allele", indices, _where(allele, indices))
+    long = options["min_length"] is None or raw["sequence"].str.len().to_numpy() >= options["min_length"]
+    return stages.keep("length", indices, _where(long, indices))
 
 
-def _where(passed, places):
-    """The mask `passed` at `places`; True stands for a filter that is off."""
-    return np.ones(len(places), bool) if passed is True else passed[places]
+def _where(passed: Any, indices: np.ndarray) -> np.ndarray:
+    """The mask `passed` at `indices`; True stands for a filter that is off."""
+    return np.ones(len(indices), bool) if passed is True else passed[indices]
 
 
-def _parsed(raw, path):
+def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
     """Row columns that follow from IDs, chr and sequence, for every line of the file."""
     parts = _by_chunks(lambda chunk: pc.extract_regex(chunk, ID), raw["IDs"])
     chrom, pos, change, of_pair = (pc.fill_null(pc.struct_field(parts, i), "") for i in range(4))
@@ -163,14 +169,14 @@ def _parsed(raw, path):
         odd = ~dna.to_numpy() & ~raw["sequence"].isin(MISSING).to_numpy()
         _refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
 
-    place = pc.utf8_slice_codeunits(of_pair, 2)  # window, then a haplotype tag in some rows
+    window = pc.utf8_slice_codeunits(of_pair, 2)  # its name, then a haplotype tag in some rows
     group = _joined(pyarrow.array(of_id, pyarrow.string()), pos, ":")
     variant = _joined(group, change, ":")
-    pair = _joined(variant, place, ":")
+    pair = _joined(variant, window, ":")
     reference = pc.starts_with(of_pair, "R")
     key = _series(pc.if_else(varies, pair, pyarrow.array(raw["IDs"], pyarrow.string())))
     suffix = _libraries(raw, key, reference.to_numpy())
-    centred = pc.or_(pc.equal(place, "wC"), pc.starts_with(place, "wC:")).to_numpy()
+    centred = pc.or_(pc.equal(window, "wC"), pc.starts_with(window, "wC:")).to_numpy()
     position = pc.cast(pos, "int64").to_numpy()
     return pd.DataFrame(
         {
@@ -187,7 +193,7 @@ def _parsed(raw, path):
     )
 
 
-def _by_chunks(function, column):
+def _by_chunks(function: Callable[[Any], Any], column: pd.Series) -> pyarrow.ChunkedArray:
     """A function of arrow text on the chunks of a column, on as many threads as arrow itself takes."""
     texts = pyarrow.array(column, pyarrow.string())
     chunks = texts.chunks if isinstance(texts, pyarrow.ChunkedArray) else [texts]
@@ -196,16 +202,16 @@ def _by_chunks(function, column):
         return pyarrow.chunked_array(list(pool.map(function, chunks)))
 
 
-def _joined(first, second, separator):
+def _joined(first: Any, second: Any, separator: str) -> Any:
     return pc.binary_join_element_wise(first, second, separator)
 
 
-def _series(texts):
+def _series(texts: Any) -> pd.Series:
     """A column of the texts of an arrow array."""
     return pd.Series(texts.to_pandas(), dtype="str")
 
 
-def _libraries(raw, key, reference):
+def _libraries(raw: pd.DataFrame, key: pd.Series, reference: np.ndarray) -> pd.Series:
     """What tells lines with one ID apart: "@OL", ".2", ...; empty for a `key` whose lines have IDs of their own.
 
     The mask `reference` tells the alleles of a key apart: only where one of them recurs can an ID recur.
@@ -219,18 +225,18 @@ def _libraries(raw, key, reference):
     repeated = raw.loc[rows, ["IDs", "OL"]]
     count = repeated.groupby(["IDs", "OL"]).cumcount() + 1
     suffixes = "@" + repeated["OL"] + ("." + count.astype("str")).where(count > 1, "")
-    place = np.zeros(len(raw), np.int64)
-    place[rows] = np.arange(1, len(repeated) + 1)
-    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(place).reset_index(drop=True)
+    suffix_of = np.zeros(len(raw), np.int64)
+    suffix_of[rows] = np.arange(1, len(repeated) + 1)
+    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(suffix_of).reset_index(drop=True)
 
 
-def _refuse(bad, raw, columns, path, expected):
+def _refuse(bad: Any, raw: pd.DataFrame, columns: Iterable[str], path: str, expected: str) -> None:
     """Raise `InputError` for the first row of the mask `bad`, with its line and the cells of `columns`."""
     if bad.any():
-        place = int(bad.argmax())
-        cells = " and ".join(f"{name} is {_short(raw[name].iloc[place])!r}" for name in columns)
-        raise InputError(f"{path}: line {place + 2}: {cells}, expected {expected}")
+        index = int(bad.argmax())
+        cells = " and ".join(f"{name} is {_short(raw[name].iloc[index])!r}" for name in columns)
+        raise InputError(f"{path}: line {index + 2}: {cells}, expected {expected}")
 
 
-def _short(cell):
+def _short(cell: str) -> str:
     return cell if len(cell) <= 60 else cell[:60] + "..."

@@ -9,19 +9,22 @@ of `test` can recur in `test_snv`: the same measurement listed in two test panel
 since equal sequences are linked in every split. The file has neither coordinates nor standard errors.
 """
 
+from typing import Any
+
 import numpy as np
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
-from s2f.rows.sources import complete_pairs, file_of, settings
+from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
 
 LABEL = "K562_log2FC"
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
-    settings(spec, {}, "gosai_sample")
+    kinds.settings("sources", "gosai_sample", spec)  # has no options
     path, pairs_path = file_of(files, "rows", "gosai_sample"), file_of(files, "pairs", "gosai_sample")
     raw = read_table(path, ["row_id", "split", "pair_id", "allele", "insert", LABEL], "Gosai sample")
     stages = Stages()
@@ -34,7 +37,7 @@ def read(files, spec):
     return complete_pairs(table, path), stages
 
 
-def _check_pairs(table, path, pairs_path):
+def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
     """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the two files."""
     columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
     pairs = read_table(pairs_path, columns, "Gosai pairs")

@@ -7,14 +7,17 @@ The table has no coordinates and no standard errors. An element measured in both
 _F and _R: `group` is the name without that ending, so the orientations never lie on two sides of a split.
 """
 
+from typing import Any
+
+from s2f.common import kinds
 from s2f.common.tables import numbers, read_table
-from s2f.rows.sources import file_of, settings
+from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     """Rows and stages, as the module says."""
-    label = settings(spec, {"label": "K562_log2"}, "lentimpra")["label"]
+    label = kinds.settings("sources", "lentimpra", spec)["label"]
     path = file_of(files, "rows", "lentimpra")
     raw = read_table(path, ["name", "insert_200", label], "lentiMPRA joint library")
     table = raw[["name", "insert_200"]].set_axis(["row_id", "sequence"], axis=1)

@@ -16,11 +16,14 @@ names, one or both of which end in _F, _R or _Reversed...: `group` is the name w
 never lie on two sides of a split.
 """
 
+from typing import Any
+
 import numpy as np
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, numbers, read_table
-from s2f.rows.sources import file_of, settings
+from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.constructs import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
 
@@ -32,13 +35,13 @@ LABELS = {"expression": PLACED, "averaged_expression": PLACED, "mean_value": LEG
 ORIENTATION = r"_(?:F|R|Reversed.*)$"
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     """Rows and stages, as the module says.
 
     Raises `InputError` with file, line and column for a table of neither form, a label of the other form, a cell that
     is no number, a fold other than 1 to 10 and a sequence without its adapters.
     """
-    label = settings(spec, {"label": None}, "lentimpra_folds")["label"]
+    label = kinds.settings("sources", "lentimpra_folds", spec)["label"]
     path = file_of(files, "rows", "lentimpra_folds")
     raw = read_table(path, ["seq_id", "seq", "fold"], "lentiMPRA table with folds")
     form = next((form for form in (PLACED, LEGNET) if set(form) <= set(raw)), None)
@@ -70,15 +73,15 @@ def read(files, spec):
     else:
         table["chrom"] = raw["chromosome"]
         for name in ("start", "end"):
-            place = numbers(raw, name, path)
-            _refuse(place.notna() & (place % 1 != 0), raw, name, path, "a whole number")
-            table[name] = place.astype("Int64")
+            coordinate = numbers(raw, name, path)
+            _refuse(coordinate.notna() & (coordinate % 1 != 0), raw, name, path, "a whole number")
+            table[name] = coordinate.astype("Int64")
         table["strand"] = raw["strand"].mask(raw["strand"].isin([*MISSING, "."]), "")
     return stages.keep("label measured", table, table["label"].notna()), stages
 
 
-def _refuse(bad, raw, column, path, expected):
+def _refuse(bad: Any, raw: Any, column: str, path: str, expected: str) -> None:
     """Raise `InputError` for the first row of the mask `bad`, with its line and its cell in `column`."""
     if bad.any():
-        place = int(np.argmax(bad))
-        raise InputError(f"{path}: line {place + 2}: {column} is {raw[column].iloc[place]!r}, expected {expected}")
+        index = int(np.argmax(bad))
+        raise InputError(f"{path}: line {index + 2}: {column} is {raw[column].iloc[index]!r}, expected {expected}")

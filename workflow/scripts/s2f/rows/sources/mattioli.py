@@ -20,21 +20,24 @@ What the file holds and what is decided here:
   replicates it is rough (.001 to 3.4): fit for a filter, no safe weight.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
-from s2f.rows.sources import complete_pairs, file_of, settings
+from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.chromosomes import chromosome
 
 PAIRED_LABEL = "K562_log2_mean"  # the label that the pairs file repeats
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
-    label = settings(spec, {"label": PAIRED_LABEL}, "mattioli")["label"]
+    label = kinds.settings("sources", "mattioli", spec)["label"]
     path, pairs_path = file_of(files, "rows", "mattioli"), file_of(files, "pairs", "mattioli")
     columns = ["unique_id", "oligo_type", "chr_hg19", "start", "end", "strand", "sequence", label]
     raw = read_table(path, columns, "Mattioli MPRA")
@@ -44,8 +47,8 @@ def read(files, spec):
     table = pd.DataFrame({"row_id": _row_ids(raw), "sequence": raw["sequence"], "label": numbers(raw, label, path)})
     again = table["row_id"].duplicated()
     if again.any():
-        place = int(again.argmax())
-        raise InputError(f"{path}: line {place + 2}: unique_id {table['row_id'][place]!r} occurs again")
+        index = int(again.argmax())
+        raise InputError(f"{path}: line {index + 2}: unique_id {table['row_id'][index]!r} occurs again")
     table["stderr"] = _stderr(raw, label, path)
     table["chrom"] = raw["chr_hg19"].map(chromosome)
     for name in ("start", "end"):
@@ -58,14 +61,14 @@ def read(files, spec):
     return complete_pairs(table, path), stages
 
 
-def _row_ids(raw):
+def _row_ids(raw: pd.DataFrame) -> pd.Series:
     """unique_id, with the number of the scramble (in the order of the sequences) where scrambles share it."""
     shared = raw["unique_id"].duplicated(keep=False) & (raw["oligo_type"] == "SCRAMBLED")
     number = raw.sort_values(["unique_id", "sequence"]).groupby("unique_id").cumcount() + 1  # aligns by index
     return raw["unique_id"].where(~shared, raw["unique_id"] + ".scramble" + number.astype(str).str.zfill(2))
 
 
-def _stderr(raw, label, path):
+def _stderr(raw: pd.DataFrame, label: str, path: str) -> pd.Series | float:
     """Standard error of the mean; NaN with fewer than two replicates or for a label without statistics in the file."""
     deviation = label.removesuffix("_mean") + "_sd"
     if deviation not in raw or "n_reps" not in raw:
@@ -74,7 +77,7 @@ def _stderr(raw, label, path):
     return (numbers(raw, deviation, path) / np.sqrt(replicates)).where(replicates >= 2)
 
 
-def loci(chrom, start, end):
+def loci(chrom: pd.Series, start: pd.Series, end: pd.Series) -> pd.Series:
     """Name of the maximal run of overlapping half-open intervals that each row lies in; empty without a place."""
     names = pd.Series("", index=chrom.index, dtype=object)
     placed = pd.DataFrame({"chrom": chrom, "start": start, "end": end})[(chrom != "") & start.notna() & end.notna()]
@@ -87,7 +90,7 @@ def loci(chrom, start, end):
     return names
 
 
-def _pairs(table, label, path, pairs_path):
+def _pairs(table: pd.DataFrame, label: str, path: str, pairs_path: str) -> tuple[np.ndarray, pd.Series]:
     """Allele and pair_id of every row, checked against the pairs file: ids, sequences and, where given, labels."""
     pairs = read_table(pairs_path, ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"], "Mattioli pairs")
     rows = table.set_index("row_id")
@@ -108,9 +111,9 @@ def _pairs(table, label, path, pairs_path):
             (~agree, "has another label"),
         ):
             if wrong.any():
-                place = int(wrong.argmax())
-                raise InputError(f"{pairs_path}: line {place + 2}: {column} {pairs[column][place]!r} {what} in {path}")
+                index = int(wrong.argmax())
+                raise InputError(f"{pairs_path}: line {index + 2}: {column} {pairs[column][index]!r} {what} in {path}")
     reference = pairs.set_index("snp_id")["wt_id"]
     is_ref, is_alt = table["row_id"].isin(pairs["wt_id"]), table["row_id"].isin(pairs["snp_id"])
-    allele = np.where(is_ref, "ref", np.where(is_alt, "alt", ""))
-    return allele, table["row_id"].where(is_ref, table["row_id"].map(reference)).fillna("")
+    alleles = np.where(is_ref, "ref", np.where(is_alt, "alt", ""))
+    return alleles, table["row_id"].where(is_ref, table["row_id"].map(reference)).fillna("")

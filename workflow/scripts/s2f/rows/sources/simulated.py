@@ -38,16 +38,18 @@ factor .76-.80, boosted trees on these with position, spacing and repression .87
 """
 
 import functools
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import COLUMNS
-from s2f.rows.sources import settings
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
 
@@ -76,24 +78,24 @@ CHROMOSOMES = dict(
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `simulate` makes; the fields are the settings of the source."""
+    """What `simulate` makes; the fields are the settings of the source, with defaults in its YAML."""
 
-    rows: int = 3000  # number of rows in all
-    seed: int = 0
-    length: int = 200  # bp of an insert
-    reliability: float = 0.9  # Pearson correlation of label and activity
-    sites: float = 1.6  # mean number of planted activator sites in an insert
-    composite: float = 0.35  # share of inserts with a GATA-AP1 pair
-    repressed: float = 0.45  # share of inserts with a planted repressor site
-    family_rows: float = 0.2  # share of rows that are homologs
-    family_size: int = 4
-    pair_rows: float = 0.2  # share of rows that are ref/alt pairs
+    rows: int  # number of rows in all
+    seed: int
+    length: int  # bp of an insert
+    reliability: float  # Pearson correlation of label and activity
+    sites: float  # mean number of planted activator sites in an insert
+    composite: float  # share of inserts with a GATA-AP1 pair
+    repressed: float  # share of inserts with a planted repressor site
+    family_rows: float  # share of rows that are homologs
+    family_size: int
+    pair_rows: float  # share of rows that are ref/alt pairs
 
-    def check(self):
+    def check(self) -> None:
         """Raise `InputError` naming the setting that is no number or out of range."""
         for field in fields(self):
-            value, kinds = getattr(self, field.name), (int,) if field.type is int else (int, float)
-            if not isinstance(value, kinds) or isinstance(value, bool):
+            value, types = getattr(self, field.name), (int,) if field.type is int else (int, float)
+            if not isinstance(value, types) or isinstance(value, bool):
                 number = "a whole number" if field.type is int else "a number"
                 raise InputError(f"source simulated: {field.name} is {value!r}, expected {number}")
         for name, good, expected in (
@@ -111,7 +113,7 @@ class Simulation:
                 raise InputError(f"source simulated: {name} is {getattr(self, name)!r}, expected {expected}")
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Canonical rows and stages of a simulation; `files` is empty."""
     if files:
         raise InputError(f"source simulated: reads no files, 'files' has {sorted(files)[0]!r}")
@@ -120,10 +122,10 @@ def read(files, spec):
     return stages.keep("simulated", table[[name for name in COLUMNS if name in table]]), stages
 
 
-def simulate(spec):
-    """A data frame of canonical columns and the truth: `activity` (log2, without noise); `motifs`, planted sites as
+def simulate(spec: dict[str, Any]) -> pd.DataFrame:
+    """Canonical columns and the truth: `activity` (log2, without noise); `motifs`, planted sites as
     factor:first base (0-based):strand joined by commas; in alt rows `snv_offset` (0-based) and `snv_in_site`."""
-    simulation = Simulation(**settings(spec, asdict(Simulation()), "simulated"))
+    simulation = Simulation(**kinds.settings("sources", "simulated", spec))
     simulation.check()
     rng = np.random.Generator(np.random.PCG64(derived_seed("simulated", simulation.seed)))
     codes, table = _sequences(simulation, rng)
@@ -140,8 +142,8 @@ def simulate(spec):
     return table
 
 
-def activity(codes):
-    """Noise-free activity, float64 (N,) in log2 units, of inserts given as uint8 codes (N, length) without N."""
+def activity(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Noise-free activity (N,) in log2 units, of inserts given as codes (N, length) without N."""
     length = codes.shape[1]
     occupancy = {name: _occupancy(codes, name) for name in FACTORS}
     window = 2 * REPRESSION_REACH + 1
@@ -159,7 +161,7 @@ def activity(codes):
 
 
 @functools.cache
-def motif(name):
+def motif(name: str) -> NDArray[np.float64]:
     """Base probabilities (length, 4) of a factor's motif, from its consensus."""
     consensus = FACTORS[name][0]
     matrix = np.empty((len(consensus), 4))
@@ -171,7 +173,7 @@ def motif(name):
     return matrix
 
 
-def _occupancy(codes, name):
+def _occupancy(codes: NDArray[np.uint8], name: str) -> NDArray[np.float64]:
     """Occupancy (N, length) of a factor's sites at the position of their centre; the better of the two strands."""
     matrix = motif(name)
     bits = np.log2(matrix / 0.25)
@@ -186,7 +188,7 @@ def _occupancy(codes, name):
     return out
 
 
-def _sequences(simulation, rng):
+def _sequences(simulation: Simulation, rng: np.random.Generator) -> tuple[NDArray[np.uint8], pd.DataFrame]:
     """Codes (rows, length) and their table: chrom, start, end, strand, allele, pair_id, group, motifs, snv_*."""
     pairs = int(simulation.rows * simulation.pair_rows / 2)
     families = int(simulation.rows * simulation.family_rows / simulation.family_size)
@@ -203,10 +205,10 @@ def _sequences(simulation, rng):
     offset = pd.array([pd.NA] * len(codes), "Int64")
     in_site = pd.array([pd.NA] * len(codes), "boolean")
     first = np.searchsorted(locus, np.arange(len(copies)))
-    for i in range(families):
-        members = slice(first[i], first[i] + copies[i])
-        share = rng.uniform(0.05, 0.15, (copies[i], 1))
-        replaced = rng.random((copies[i], simulation.length)) < share
+    for family in range(families):
+        members = slice(first[family], first[family] + copies[family])
+        share = rng.uniform(0.05, 0.15, (copies[family], 1))
+        replaced = rng.random((copies[family], simulation.length)) < share
         codes[members] = (codes[members] + replaced * rng.integers(1, 4, replaced.shape)) % 4
     for i in np.flatnonzero(is_pair):
         alt = first[i] + 1
@@ -214,30 +216,30 @@ def _sequences(simulation, rng):
         for name, start, _ in sites[i]:
             inside[start : start + len(FACTORS[name][0])] = True
         wanted = inside if inside.any() and rng.random() < 0.5 else ~inside
-        place = rng.choice(np.flatnonzero(wanted))
-        codes[alt, place] = (codes[alt, place] + rng.integers(1, 4)) % 4
+        position = rng.choice(np.flatnonzero(wanted))
+        codes[alt, position] = (codes[alt, position] + rng.integers(1, 4)) % 4
         allele[first[i]], allele[alt] = "ref", "alt"
-        offset[alt], in_site[alt] = place, bool(inside[place])
+        offset[alt], in_site[alt] = position, bool(inside[position])
 
     names = np.array([f"locus_{i:06d}" for i in range(len(copies))], object)
     sizes = np.array(list(CHROMOSOMES.values()), float)
     chromosome = rng.choice(len(sizes), len(copies), p=sizes / sizes.sum())[locus]
-    # homologs lie apart on their chromosome; the two alleles of a pair share their place
-    place = np.where(is_pair[locus], rng.random(len(copies))[locus], rng.random(len(codes)))
-    start = (place * (sizes[chromosome] - 1) * 1e6).astype(np.int64)
+    # homologs lie apart on their chromosome; the two alleles of a pair share their position
+    share = np.where(is_pair[locus], rng.random(len(copies))[locus], rng.random(len(codes)))
+    start = (share * (sizes[chromosome] - 1) * 1e6).astype(np.int64)
     table = pd.DataFrame(
         {
             "chrom": np.array(list(CHROMOSOMES))[chromosome], "start": start, "strand": "+",
             "end": start + simulation.length, "allele": allele,
             "pair_id": np.where(is_pair, names, "")[locus], "group": names[locus],
-            "motifs": [",".join(f"{name}:{place}:{strand}" for name, place, strand in sites[i]) for i in locus],
+            "motifs": [",".join(f"{name}:{begin}:{strand}" for name, begin, strand in sites[i]) for i in locus],
             "snv_offset": offset, "snv_in_site": in_site,
         }
     )  # fmt: skip
     return codes, table
 
 
-def _background(count, length, rng):
+def _background(count: int, length: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Codes (count, length) of Markov chains, each with a GC content of its own and few CpG."""
     gc = np.clip(rng.normal(0.45, 0.08, count), 0.25, 0.70)
     composition = np.column_stack([1 - gc, gc, gc, 1 - gc]) / 2
@@ -252,7 +254,7 @@ def _background(count, length, rng):
     return codes
 
 
-def _plant(row, simulation, rng):
+def _plant(row: NDArray[np.uint8], simulation: Simulation, rng: np.random.Generator) -> list[tuple[str, int, str]]:
     """Write sampled sites into one background (in place); list of (factor, first base, strand)."""
     activators = [name for name in FACTORS if FACTORS[name][2]]
     wanted = []
@@ -277,10 +279,19 @@ def _plant(row, simulation, rng):
         if rng.random() < 0.5:  # either factor can come first
             cluster = [(factor, span - at - len(FACTORS[factor][0])) for factor, at in cluster]
         for factor, at in cluster:
-            border, place = np.cumsum(motif(factor), axis=1), start + at
+            border, first = np.cumsum(motif(factor), axis=1), start + at
             site = (rng.random((len(border), 1)) > border[:, :3]).sum(axis=1).astype(np.uint8)
             plus = rng.random() < 0.5
-            row[place : place + len(site)] = site if plus else dna.reverse_complement(site)
-            taken[place : place + len(site)] = True
-            sites.append((factor, place, "+" if plus else "-"))
+            row[first : first + len(site)] = site if plus else dna.reverse_complement(site)
+            taken[first : first + len(site)] = True
+            sites.append((factor, first, "+" if plus else "-"))
     return sites
+
+
+def planted(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Positions of the planted motifs, (n, L), in rows made by `simulate`."""
+    out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
+    for row, sites in zip(out, table["motifs"], strict=True):
+        for factor, first, _ in (site.split(":") for site in sites.split(",") if site):
+            row[int(first) : int(first) + len(FACTORS[factor][0])] = True
+    return out

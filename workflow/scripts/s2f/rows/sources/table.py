@@ -11,28 +11,30 @@ files: `rows`; or one file for each part of a published split, by the names of t
 * `drop_missing_label`: drop rows without a label (default) or refuse them.
 """
 
+from typing import Any
+
 import pandas as pd
 
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, numbers, read_table
 from s2f.rows.canonical import COLUMNS
-from s2f.rows.sources import complete_pairs, file_of, settings
+from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
 
 NEEDED = ("sequence", "label")
-DEFAULTS = {"columns": {}, "separator": "\t", "max_stderr": None, "drop_missing_label": True}
 
 
-def read(files, spec):
+def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line or column, and what is expected."""
-    spec = settings(spec, DEFAULTS, "table")
-    columns = _check_spec(spec)
+    options = kinds.settings("sources", "table", spec)
+    columns = _check_options(options)
     if not files:
         file_of(files, "rows", "table")  # says which name is missing
     parts = []
     for name, path in files.items():
-        part = _read_file(path, columns, spec)
+        part = _read_file(path, columns, options)
         if "row_id" not in columns:
             part["row_id"] = [f"{name}:{line}" for line in part.index + 2]
         if "published" not in columns and len(files) > 1:
@@ -43,14 +45,14 @@ def read(files, spec):
     stages = Stages()
     table = stages.keep("read", table)
     table = stages.keep("label measured", table, table["label"].notna())
-    if spec["max_stderr"] is not None:
-        table = stages.keep(f"stderr below {spec['max_stderr']}", table, table["stderr"] < spec["max_stderr"])
+    if options["max_stderr"] is not None:
+        table = stages.keep(f"stderr below {options['max_stderr']}", table, table["stderr"] < options["max_stderr"])
     return (complete_pairs(table, path) if "pair_id" in table else table), stages
 
 
-def _read_file(path, columns, spec):
+def _read_file(path: str, columns: dict[str, str], options: dict[str, Any]) -> pd.DataFrame:
     """All rows of one file under our names, numbers as numbers; row i is line i + 2."""
-    raw = read_table(path, list(columns.values()), separator=spec["separator"])
+    raw = read_table(path, list(columns.values()), separator=options["separator"])
     table = pd.DataFrame({ours: raw[theirs].str.strip() for ours, theirs in columns.items()})
 
     if "row_id" in table:
@@ -74,31 +76,31 @@ def _read_file(path, columns, spec):
             _refuse(~table[name].isin(allowed), raw, columns[name], path, f"{', '.join(allowed[:-1])} or nothing")
     if "strand" in table:
         table["strand"] = table["strand"].replace(".", "")
-    if not spec["drop_missing_label"]:
+    if not options["drop_missing_label"]:
         _refuse(table["label"].isna(), raw, columns["label"], path, "a number (or set drop_missing_label: true)")
     return table
 
 
-def _check_spec(spec):
+def _check_options(options: dict[str, Any]) -> dict[str, str]:
     """The map of columns, with every mistake refused that can be seen without the file."""
-    columns = spec["columns"]
+    columns = options.get("columns", {})
     for name in columns:
         if name not in COLUMNS:
             raise InputError(f"source table: 'columns' has no {name!r}; known: {', '.join(COLUMNS)}")
     for name in NEEDED:
         if name not in columns:
             raise InputError(f"source table: 'columns' lacks {name!r}: say which column of the file holds it")
-    if len(spec["separator"]) != 1:
-        raise InputError(f"source table: separator is {spec['separator']!r}, expected one character")
+    if len(options["separator"]) != 1:
+        raise InputError(f"source table: separator is {options['separator']!r}, expected one character")
     for key, needs in (("start", "chrom"), ("end", "chrom"), ("pair_id", "allele")):
         if key in columns and needs not in columns:
             raise InputError(f"source table: 'columns' has {key!r} but lacks {needs!r}, which it needs")
-    if spec["max_stderr"] is not None and "stderr" not in columns:
+    if options["max_stderr"] is not None and "stderr" not in columns:
         raise InputError("source table: max_stderr is set, but 'columns' lacks 'stderr'")
     return columns
 
 
-def _is_dna(sequence):
+def _is_dna(sequence: str) -> bool:
     """Whether a cell is a sequence; `NA` and `NaN` are missing values, though they could be read as bases."""
     try:
         return sequence not in MISSING and len(dna.encode(sequence)) > 0
@@ -106,10 +108,10 @@ def _is_dna(sequence):
         return False
 
 
-def _refuse(bad, raw, column, path, expected):
+def _refuse(bad: pd.Series, raw: pd.DataFrame, column: str, path: str, expected: str) -> None:
     """Raise `InputError` for the first row of the mask `bad`, with its line in the file and the cell as it stands."""
     if bad.any():
-        place = bad.index[bad.to_numpy().argmax()]
-        cell = raw[column][place]
+        index = bad.index[bad.to_numpy().argmax()]
+        cell = raw[column][index]
         cell = cell if len(cell) <= 40 else cell[:40] + "..."
-        raise InputError(f"{path}: line {place + 2}: {column} is {cell!r}, expected {expected}")
+        raise InputError(f"{path}: line {index + 2}: {column} is {cell!r}, expected {expected}")

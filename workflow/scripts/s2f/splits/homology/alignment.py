@@ -1,7 +1,7 @@
 """The compiled half of the search for homologous sequences: words in common, extension, alignment, joining.
 
 `align` gives Smith-Waterman scores as hashFrag counts them (de-Boer-Lab/hashFrag): match 1, mismatch -1, a gap of k
-letters -(2 + (k - 1)). `search` finds the pairs that `homology` describes and aligns those that can still change the
+letters -(2 + (k - 1)). `search` finds the pairs that `groups` describes and aligns those that can still change the
 result. The inner loops are written in LLVM vector code, one pair per lane, because loops in Python that numba compiles
 reach a third of its speed, and no fixed share of it.
 
@@ -12,7 +12,9 @@ at least `PAD` zeros from the end of one to the start of the next, and `LANES` b
 import hashlib
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import llvmlite.binding
@@ -38,7 +40,7 @@ _DIGIT[MASK_OF_CODE] = np.arange(5)
 SLOTS = 9  # a table by letter has the places 1, 2, 4 and 8, and 0 for what equals nothing
 
 
-def _folder_of_code():
+def _folder_of_code() -> Path | None:
     """Folder for compiled code, or None where nothing can be written (then every process compiles).
 
     It lies in `__pycache__` beside this file, or in NUMBA_CACHE_DIR. numba writes the index of a function before its
@@ -63,7 +65,7 @@ def _folder_of_code():
 FOLDER_OF_CODE = _folder_of_code()
 
 
-def _kept(function):
+def _kept(function: Callable[..., Any]) -> Any:
     """Decorator: compile the function when it is first called, and keep its code for the next process."""
     if FOLDER_OF_CODE is None:
         return numba.njit(nogil=True)(function)
@@ -77,38 +79,38 @@ def _kept(function):
 class _Vectors:
     """Instructions on all lanes, for numbers of `width` bits."""
 
-    def __init__(self, builder, width):
+    def __init__(self, builder: ir.IRBuilder, width: int) -> None:
         self.builder = builder
         self.element = ir.IntType(width)
         self.type = ir.VectorType(self.element, LANES)
         self.function = ir.FunctionType(self.type, [self.type, self.type])
         self.suffix = f"v{LANES}i{width}"
 
-    def constant(self, value):
+    def constant(self, value: int) -> ir.Constant:
         return ir.Constant(self.type, [value] * LANES)
 
-    def call(self, name, first, second):
+    def call(self, name: str, first: ir.Value, second: ir.Value) -> ir.Value:
         """An instruction of LLVM with two arguments: smax, umax, usub.sat ..."""
         name = f"llvm.{name}.{self.suffix}"
         function = self.builder.module.globals.get(name) or ir.Function(self.builder.module, self.function, name)
         return self.builder.call(function, [first, second])
 
-    def equal_letters(self, a, b):
+    def equal_letters(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return self.builder.icmp_unsigned("!=", self.builder.and_(a, b), self.constant(0))
 
-    def shuffle(self, a, b, order):
+    def shuffle(self, a: ir.Value, b: ir.Value, order: list[int]) -> ir.Value:
         return self.builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), order))
 
     def _address(self, data, index):
         start = self.builder.bitcast(data, self.element.as_pointer())
         return self.builder.bitcast(self.builder.gep(start, [index]), self.type.as_pointer())
 
-    def load(self, data, index):
+    def load(self, data: ir.Value, index: ir.Value) -> ir.Value:
         value = self.builder.load(self._address(data, index))
         value.align = 1
         return value
 
-    def store(self, value, data, index):
+    def store(self, value: ir.Value, data: ir.Value, index: ir.Value) -> None:
         self.builder.store(value, self._address(data, index)).align = 1
 
 
@@ -117,21 +119,21 @@ def _data(context, builder, signature, arguments, which):
     return [context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in which]
 
 
-def _integer(value):
+def _integer(value: int) -> ir.Constant:
     return ir.Constant(ir.IntType(64), value)
 
 
 @intrinsic
-def _transpose(typing, letters, places, columns):
+def _transpose(typing, letters, offsets, columns):
     """Letters in a row become letters in a lane: `columns` (LANES, LANES) uint8 from `LANES` letters of each lane.
 
-    Lane k reads the flat text `letters` from `places[k]` on. Bits other than `BASES` are cleared.
+    Lane k reads the flat text `letters` from `offsets[k]` on. Bits other than `BASES` are cleared.
     """
 
     def codegen(context, builder, signature, arguments):
         lanes = _Vectors(builder, 8)
-        letters, places, columns = _data(context, builder, signature, arguments, range(3))
-        rows = [lanes.load(letters, builder.load(builder.gep(places, [_integer(k)]))) for k in range(LANES)]
+        letters, offsets, columns = _data(context, builder, signature, arguments, range(3))
+        rows = [lanes.load(letters, builder.load(builder.gep(offsets, [_integer(k)]))) for k in range(LANES)]
         # each round turns the 12 bits of (row, column) by one, so that six exchange the two
         halves = [[k // 2 + start + LANES * (k % 2) for k in range(LANES)] for start in (0, LANES // 2)]
         for _ in range(LANES.bit_length() - 1):
@@ -140,7 +142,7 @@ def _transpose(typing, letters, places, columns):
             lanes.store(builder.and_(row, lanes.constant(int(BASES))), columns, _integer(k * LANES))
         return context.get_dummy_value()
 
-    return numba.types.void(letters, places, columns), codegen
+    return numba.types.void(letters, offsets, columns), codegen
 
 
 @intrinsic
@@ -173,9 +175,9 @@ def _rows(typing, query, target, score, gap, best, columns):
         column = builder.phi(ir.IntType(64))
         best_now = builder.phi(lanes.type)
         corner, left = ([builder.phi(lanes.type) for _ in rows] for _ in range(2))
-        place = builder.mul(column, _integer(LANES))
-        letter = bytes_.load(target, place)
-        above, down = lanes.load(score, place), lanes.load(gap, place)
+        offset = builder.mul(column, _integer(LANES))
+        letter = bytes_.load(target, offset)
+        above, down = lanes.load(score, offset), lanes.load(gap, offset)
         best_next, corner_next, left_next = best_now, [above], []
         for row in rows:
             equal = bytes_.equal_letters(letters[row], letter)
@@ -187,8 +189,8 @@ def _rows(typing, query, target, score, gap, best, columns):
             down = builder.sub(lanes.call("umax", above, gapped), one)
             corner_next.append(above)
             left_next.append(down)
-        lanes.store(above, score, place)
-        lanes.store(down, gap, place)
+        lanes.store(above, score, offset)
+        lanes.store(down, gap, offset)
         column_next = builder.add(column, _integer(1))
         starts = [(column, _integer(0), column_next), (best_now, best_before, best_next)]
         starts += [
@@ -218,7 +220,7 @@ def _lanes(rows, size):
 
 
 @numba.njit(nogil=True)
-def workspace(longest):
+def workspace(longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scratch memory of `align` for sequences up to `longest` letters: numbers of 8 bits up to `NARROW`, else of 16."""
     rows = (longest // LANES + 1) * LANES
     narrow = longest <= NARROW
@@ -230,7 +232,16 @@ def workspace(longest):
 
 
 @numba.njit(nogil=True)
-def align(text, lengths, first, second, count, margin, work, scores):
+def align(
+    text: np.ndarray,
+    lengths: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    count: int,
+    margin: int,
+    work: tuple[np.ndarray, np.ndarray, np.ndarray],
+    scores: np.ndarray,
+) -> None:
     """Best local scores of `count` <= LANES pairs into `scores` (LANES,) int64; no sequence may be empty.
 
     `lengths` (rows,) are the letters of each row of `text`; `first` and `second` (LANES,) the rows of each pair; `work`
@@ -244,12 +255,12 @@ def align(text, lengths, first, second, count, margin, work, scores):
         rows = max(rows, lengths[first[lane]])
         columns = max(columns, lengths[second[lane]])
     rows, columns = max(rows - margin, 1), max(columns - margin, 1)
-    places = np.empty(LANES, np.int64)
-    for side, own, letters_used in ((0, first, rows), (1, second, columns)):
+    offsets = np.empty(LANES, np.int64)
+    for side, row_of_lane, letters_used in ((0, first, rows), (1, second, columns)):
         for start in range(0, letters_used, LANES):
             for lane in range(LANES):
-                places[lane] = own[lane if lane < count else 0] * stride + PAD + start
-            _transpose(flat, places, letters[side, start : start + LANES])
+                offsets[lane] = row_of_lane[lane if lane < count else 0] * stride + PAD + start
+            _transpose(flat, offsets, letters[side, start : start + LANES])
     if narrow.shape[1]:
         _fill(letters, rows, columns, narrow, count, scores)
     else:
@@ -283,8 +294,8 @@ def _surroundings(typing, letters, before, after, windows, which):
         row = builder.mul(arguments[4], _integer(LANES))
         for side, start in enumerate(arguments[1:3]):
             bases = builder.and_(lanes.load(letters, start), lanes.constant(int(BASES)))
-            place = builder.add(row, _integer(side * PAD))
-            lanes.store(builder.shl(bases, lanes.constant(3)), windows, place)
+            offset = builder.add(row, _integer(side * PAD))
+            lanes.store(builder.shl(bases, lanes.constant(3)), windows, offset)
         return context.get_dummy_value()
 
     return numba.types.void(letters, before, after, windows, which), codegen
@@ -311,8 +322,8 @@ def _extend(typing, table, windows, which, scores, least):
             score = best = lanes.constant(0)
             for k in order:
                 letter = builder.zext(builder.load(builder.gep(letters, [_integer(k)])), ir.IntType(64))
-                place = builder.add(builder.mul(letter, _integer(LANES // 8)), _integer(k * SLOTS * LANES))
-                gain = lanes.load(table, place)
+                offset = builder.add(builder.mul(letter, _integer(LANES // 8)), _integer(k * SLOTS * LANES))
+                gain = lanes.load(table, offset)
                 longer = longer or builder.icmp_signed(">", gain, lanes.constant(0))
                 score = builder.add(score, gain)
                 best = lanes.call("smax", best, score)
@@ -339,7 +350,9 @@ def _lowest_bit(typing, mask):
 
 
 @_kept
-def index_words(text, lengths, word, row_of, column_of):
+def index_words(
+    text: np.ndarray, lengths: np.ndarray, word: int, row_of: np.ndarray, column_of: np.ndarray
+) -> np.ndarray:
     """Fill in the places of all words of the first sequences: row and column of the text where a word begins.
 
     `row_of` (W,) uint32 and `column_of` (W,) uint16 have an entry for each word without N of each sequence at least;
@@ -367,21 +380,21 @@ def index_words(text, lengths, word, row_of, column_of):
 
 @_kept
 def search(
-    text,
-    lengths,
-    starts,
-    row_of,
-    column_of,
-    word,
-    first,
-    last,
-    strands,
-    border,
-    threshold,
-    extra,
-    parents,
-    bests,
-):
+    text: np.ndarray,
+    lengths: np.ndarray,
+    starts: np.ndarray,
+    row_of: np.ndarray,
+    column_of: np.ndarray,
+    word: int,
+    first: int,
+    last: int,
+    strands: int,
+    border: int,
+    threshold: int,
+    extra: int,
+    parents: np.ndarray,
+    bests: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Find the candidates among the places of the words [first, last) and align them: new `parents` and `bests`.
 
     The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches `threshold`; pairs within
@@ -397,7 +410,7 @@ def search(
     table = _lanes(2 * PAD * SLOTS, 1).view(np.int8).reshape(2 * PAD, SLOTS, LANES)
     table[:] = -1
     columns, windows = _lanes(LANES, 1), _lanes(BLOCK + 1, 1)
-    places, queries, below = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
+    offsets, queries, below = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     scores = _lanes(1, 1)[0].view(np.int8)
     keys, waiting = np.empty(WAITING + LANES, np.int64), 0
     for number in range(first, last):
@@ -405,8 +418,8 @@ def search(
         if border:
             end = begin + np.searchsorted(row_of[begin:end], border)
         for turned in range(strands):
-            own = _mirror(number, word) if turned else number
-            first_query, last_query = starts[own], starts[own + 1]
+            facing = _mirror(number, word) if turned else number
+            first_query, last_query = starts[facing], starts[facing + 1]
             if border:
                 first_query += np.searchsorted(row_of[first_query:last_query], border)
             reached = begin
@@ -419,9 +432,9 @@ def search(
                     below[k], queries[k] = reached, row
                     if turned:
                         row, column = n + row, 2 * PAD + lengths[row] - word - column
-                    places[k] = row * stride + column
+                    offsets[k] = row * stride + column
                 for k in range(count):  # a loop of its own, so that many of these places are on the way from memory
-                    _surroundings(flat, places[k] - PAD, places[k] + word, windows, k)
+                    _surroundings(flat, offsets[k] - PAD, offsets[k] + word, windows, k)
                 later = 0
                 for chunk in range(begin, below[count - 1], LANES):
                     lanes = min(LANES, end - chunk)
@@ -442,8 +455,8 @@ def search(
                             if _root(parent, other) == _root(parent, query):
                                 continue
                             if scores[lane] >= PAD:
-                                place = other * stride + column_of[chunk + lane]
-                                if _ungapped(flat, places[k], place, word) >= threshold:
+                                offset = other * stride + column_of[chunk + lane]
+                                if _ungapped(flat, offsets[k], offset, word) >= threshold:
                                     _join(parent, other, query)
                                     continue
                             keys[waiting] = query << 33 | turned << 32 | other
@@ -468,12 +481,12 @@ def _mirror(number, word):
 @numba.njit(nogil=True)
 def _tabulate(flat, stride, row_of, column_of, chunk, count, word, columns, table):
     """Make the table of `_extend` for the sequences around the places from `chunk` on, one in each of `count` lanes."""
-    places = np.empty(LANES, np.int64)
+    offsets = np.empty(LANES, np.int64)
     for side, step in ((0, -PAD), (PAD, word)):
         for lane in range(LANES):
-            place = chunk + min(lane, count - 1)
-            places[lane] = np.int64(row_of[place]) * stride + column_of[place] + step
-        _transpose(flat, places, columns)
+            index = chunk + min(lane, count - 1)
+            offsets[lane] = np.int64(row_of[index]) * stride + column_of[index] + step
+        _transpose(flat, offsets, columns)
         for k in range(PAD):
             for letter in (np.uint8(1), np.uint8(2), np.uint8(4), np.uint8(8)):
                 for lane in range(LANES):
@@ -484,15 +497,15 @@ def _tabulate(flat, stride, row_of, column_of, chunk, count, word, columns, tabl
 def _one_tree(parent, row_of, chunk, count):
     """Root of the tree in which all the rows lie, or -1."""
     first = _root(parent, np.int64(row_of[chunk]))
-    for place in range(chunk + 1, chunk + count):
-        if _root(parent, np.int64(row_of[place])) != first:
+    for index in range(chunk + 1, chunk + count):
+        if _root(parent, np.int64(row_of[index])) != first:
             return -1
     return first
 
 
 @numba.njit(nogil=True)
 def _ungapped(letters, i, j, word):
-    """Best score of an alignment without gaps through the equal words at places i and j, up to the ends."""
+    """Best score of an alignment without gaps through the equal words at offsets i and j, up to the ends."""
     total = word
     for x, y, step in ((i + word, j + word, 1), (i - 1, j - 1, -1)):
         score = best = 0
@@ -558,7 +571,7 @@ def _join(parent, a, b):
 
 
 @_kept
-def merge(parent, found):
+def merge(parent: np.ndarray, found: np.ndarray) -> None:
     """Join in `parent` what is joined in `found`, and make every node point to its root."""
     for node in range(len(parent)):
         if found[node] != node:

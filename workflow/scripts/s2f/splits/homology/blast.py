@@ -1,6 +1,6 @@
 """Homologous groups as hashFrag finds them: NCBI blastn, its hits rescored, connected components.
 
-For comparison with published hashFrag splits; `homology.homologous_groups` is exact and faster. blastn prices a gap of
+For comparison with published hashFrag splits; `groups.homologous_groups` is exact and faster. blastn prices a gap of
 k letters 2 + k while it searches, drops alignments early and keeps at most `max_targets` hits per query, so it misses
 some pairs, mostly in repeat families. Settings: de-Boer-Lab/hashFrag 1.0.2.
 """
@@ -8,10 +8,12 @@ some pairs, mostly in repeat families. Settings: de-Boer-Lab/hashFrag 1.0.2.
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -26,16 +28,23 @@ SETTINGS = (
 )
 
 
-def homologous_groups_blast(sequences, threshold=60, word=11, both_strands=True, threads=2, max_targets=500):
-    """Group labels of sequences: int32 array (N,), numbered by first occurrence.
+def homologous_groups_blast(
+    sequences: Sequence[str],
+    threshold: int = 60,
+    word: int = 11,
+    both_strands: bool = True,
+    threads: int = 2,
+    max_targets: int = 500,
+) -> NDArray[np.int32]:
+    """Group of each sequence: (N,), numbered by first occurrence.
 
     Every sequence is searched in a database of all sequences and, with `both_strands`, their reverse complements.
     Needs makeblastdb and blastn (NCBI BLAST+) on PATH. Raises `InputError` when they are missing or fail.
     """
     n = len(sequences)
     reverse = [dna.reverse_complement_text(sequence) for sequence in sequences] if both_strands else []
-    with tempfile.TemporaryDirectory(prefix="homology_blast") as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="homology_blast") as temporary:
+        folder = Path(temporary)
         _write_fasta(folder / "queries.fa", sequences)
         _write_fasta(folder / "database.fa", [*sequences, *reverse])
         _run("makeblastdb", "-in", folder / "database.fa", "-dbtype", "nucl", "-out", folder / "database")
@@ -47,12 +56,12 @@ def homologous_groups_blast(sequences, threshold=60, word=11, both_strands=True,
     return pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int32)
 
 
-def _write_fasta(path, sequences):
+def _write_fasta(path: Path, sequences: Iterable[str]) -> None:
     with path.open("w", encoding="ascii") as stream:
         stream.writelines(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences))
 
 
-def _edges(path, threshold):
+def _edges(path: Path, threshold: int) -> np.ndarray:
     """Query and target numbers of the hits whose score with gaps of k letters at 2 + (k - 1) reaches `threshold`."""
     columns = ["query", "target", "positive", "mismatch", "opens", "gaps"]
     kept = [np.zeros((2, 0), np.int64)]
@@ -64,7 +73,7 @@ def _edges(path, threshold):
     return np.concatenate(kept, axis=1)
 
 
-def _run(program, *arguments):
+def _run(program: str, *arguments: object) -> None:
     """Run a program of BLAST+ without a shell."""
     path = shutil.which(program)
     if path is None:

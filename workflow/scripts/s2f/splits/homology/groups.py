@@ -22,14 +22,17 @@ Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits o
 which are extended 64 at a time; some in 1,000 become candidates and are aligned, first without so many of their last
 letters as the score that is asked for allows. Pairs that are connected already are skipped, and an ungapped score of
 `threshold` connects without alignment, so that a family of F repeats costs about F alignments and not F^2.
-All that is compiled is in `local_alignment`.
+All that is compiled is in `alignment`.
 """
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.sequences import dna
@@ -39,8 +42,16 @@ LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 
-def homologous_groups(sequences, threshold=60, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
-    """Group labels of sequences: int32 array (N,), numbered by first occurrence.
+def homologous_groups(
+    sequences: Sequence[str],
+    threshold: int = 60,
+    word: int = 8,
+    both_strands: bool = True,
+    threads: int = 2,
+    seed_score: int = 14,
+    progress: Callable[[int, int], object] | None = None,
+) -> NDArray[np.int32]:
+    """Group of each sequence: (N,), numbered by first occurrence.
 
     `sequences` are texts over ACGTUN of at least one letter; N matches nothing. Equal sequences (or reverse
     complements, with `both_strands`) share a group whatever their length; a sequence shorter than `word` is otherwise
@@ -54,8 +65,17 @@ def homologous_groups(sequences, threshold=60, word=8, both_strands=True, thread
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
-def best_scores(queries, targets, enough=None, word=8, both_strands=True, threads=2, seed_score=14, progress=None):
-    """Highest local alignment score of each query with any candidate target: int64 array (len(queries),).
+def best_scores(
+    queries: Sequence[str] | np.ndarray,
+    targets: Sequence[str] | np.ndarray,
+    enough: int | None = None,
+    word: int = 8,
+    both_strands: bool = True,
+    threads: int = 2,
+    seed_score: int = 14,
+    progress: Callable[[int, int], object] | None = None,
+) -> NDArray[np.int64]:
+    """Highest local alignment score of each query with any candidate target: (len(queries),).
 
     0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
     threshold of the groups. A query that reaches `enough` gets that score and is not looked at further, which saves
@@ -75,8 +95,18 @@ def best_scores(queries, targets, enough=None, word=8, both_strands=True, thread
     return np.where(parent[border:] == 0, most, best.astype(np.int64))
 
 
-def _search(sequences, border, parent, threshold, word, both_strands, threads, seed_score, progress):
-    """Run `local_alignment.search` over all words: the forest and the best scores, which see there."""
+def _search(
+    sequences: Sequence[str],
+    border: int,
+    parent: np.ndarray,
+    threshold: int,
+    word: int,
+    both_strands: bool,
+    threads: int,
+    seed_score: int,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run `alignment.search` over all words: the forest and the best scores, which see there."""
     limits = (("threshold", threshold, 1, 2**15 - 1), ("word", word, 4, 12), ("threads", threads, 1, 1024))
     for name, value, low, high in limits:
         if not low <= value <= high:
@@ -104,14 +134,14 @@ def _search(sequences, border, parent, threshold, word, both_strands, threads, s
     return parent, best
 
 
-def _check_sequences(sequences, what):
+def _check_sequences(sequences: Sequence[str] | np.ndarray, what: str) -> None:
     for number, sequence in enumerate(sequences):
         if not 1 <= len(sequence) <= LONGEST:
             where = f"{what} {number} (counted from 0)"
             raise InputError(f"homology: {where} has {len(sequence)} letters, expected 1 to {LONGEST}")
     try:
         dna.encode("".join(sequences))
-    except ValueError:  # the place in the whole says little: look for the sequence
+    except ValueError:  # the position in the whole says little: look for the sequence
         for number, sequence in enumerate(sequences):
             try:
                 dna.encode(sequence)
@@ -119,9 +149,11 @@ def _check_sequences(sequences, what):
                 raise InputError(f"homology: {what} {number} (counted from 0): {error}") from None
 
 
-def _in_order(pool, function, items, threads):
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any], threads: int
+) -> Iterator[Any]:
     """Results of `function` over `items`, in their order, with few of them under way at a time."""
-    running = deque()
+    running: deque[Future[Any]] = deque()
     for item in items:
         running.append(pool.submit(function, item))
         if len(running) > threads:
@@ -130,20 +162,20 @@ def _in_order(pool, function, items, threads):
         yield running.popleft().result()
 
 
-def _distinct(sequences, both_strands):
-    """Sequences in canonical form, each kept once (in either orientation), sorted, and the place of every sequence."""
+def _distinct(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], NDArray[np.int64]]:
+    """Sequences in canonical form, each kept once (in either orientation), sorted, and the index of every sequence."""
     keys = [sequence.upper().replace("U", "T") for sequence in sequences]
     if both_strands:
         keys = [min(key, key.translate(_OPPOSITE)[::-1]) for key in keys]
     rows = sorted(set(keys))
-    places = {key: place for place, key in enumerate(rows)}
-    return rows, np.array([places[key] for key in keys], np.int64)
+    indices = {key: index for index, key in enumerate(rows)}
+    return rows, np.array([indices[key] for key in keys], np.int64)
 
 
-def _pack(sequences, both_strands):
-    """The text of `local_alignment` and lengths (rows,) int64: all sequences, then all reverse complements.
+def _pack(sequences: Sequence[str], both_strands: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The text of `alignment` and lengths (rows,): all sequences, then all reverse complements.
 
-    The stride is a power of two, so that row and column of a place are a shift and a mask.
+    The stride is a power of two, so that row and column of a letter are a shift and a mask.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     codes = dna.encode("".join(sequences))
@@ -159,7 +191,7 @@ def _pack(sequences, both_strands):
     return text, lengths
 
 
-def _spans(starts, word, both_strands):
+def _spans(starts: np.ndarray, word: int, both_strands: bool) -> tuple[list[tuple[int, int]], np.ndarray]:
     """Ranges of word numbers of about equal work, and the hits looked at up to the end of each."""
     counts = np.diff(starts).astype(np.float64)
     hits = np.cumsum(counts * (counts - 1) / 2 + both_strands * counts * counts / 2)

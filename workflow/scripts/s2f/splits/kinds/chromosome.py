@@ -1,18 +1,20 @@
-"""x"""
+"""The split `chromosome`: whole chromosomes are val and test."""
+
+from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
 from s2f.sequences.chromosomes import chromosome as chromosome_name
-from s2f.splits.table import _one_part_each
+from s2f.splits.table import one_part_each
 
 
-def chromosome(rows, spec, seed, label):
+def assign(rows: Any, spec: dict[str, Any], seed: int, cluster: Any) -> tuple[Any, str]:
     """Whole chromosomes: `spec` lists `val` and `test`; `without_chromosome` says what happens to rows without one."""
-    parts = _one_part_each({part: map(chromosome_name, spec[part]) for part in ("val", "test")}, "chromosome")
+    parts = one_part_each({part: map(chromosome_name, spec[part]) for part in ("val", "test")}, "chromosome")
     absent = sorted(set(parts) - set(rows["chrom"].unique()))
     if absent == sorted(parts):
         raise InputError(f"split: none of the chromosomes {', '.join(parts)} occurs in the rows")
     if absent:
         print(f"split: no row lies on {', '.join(absent)}, which the split names")
-    parts[""] = spec.get("without_chromosome", "excluded")
+    parts[""] = spec["without_chromosome"]
     return mapped(rows["chrom"], lambda name: parts.get(name, "train")), "no chromosome"

@@ -1,13 +1,15 @@
-"""x"""
+"""The split `file`: the rows that panel files list are test."""
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from s2f.splits import panel_files
-from s2f.splits.kinds.random import random
+from s2f.splits.kinds import random
 
 
-def file(rows, spec, seed, label):
+def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, cluster: np.ndarray) -> tuple[pd.Series, str]:
     """The rows that panel files list are test, whole clusters of the others are drawn into val, the rest trains.
 
     `spec`: `files` {name: path} (see `panel_files`), `label` in their columns, fraction `val` of the other rows.
@@ -15,9 +17,11 @@ def file(rows, spec, seed, label):
     test = np.zeros(len(rows), bool)
     for path in spec["files"].values():
         for frame in panel_files.read(path, spec["label"])[1]:
-            places = panel_files.find(rows, frame, path)
-            test[places[places >= 0]] = True
-    free = ~np.isin(label, label[test])
+            listed = panel_files.find(rows, frame, path)
+            test[listed[listed >= 0]] = True
+    free = ~np.isin(cluster, cluster[test])
     assigned = pd.Series(np.where(test, "test", "train"), index=rows.index, dtype=object)
-    assigned[free], _ = random(rows[free], {"val": spec["val"], "test": 0, "seed": spec["seed"]}, seed, label[free])
+    assigned[free], _ = random.assign(
+        rows[free], {"val": spec["val"], "test": 0, "seed": spec["seed"]}, seed, cluster[free]
+    )
     return assigned, ""

@@ -1,15 +1,18 @@
 """The split `kfold`: every row is test in one of k folds, whole chromosomes or clusters at a time, classes balanced."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.splits.table import PARTS, strata
 
 
-def kfold(rows, spec, seed, label):
-    """A kind of split (see `splits.KINDS`): one fold is test, a share of the rest val; `label` (N,) are the clusters.
+def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, cluster: np.ndarray) -> tuple[pd.Series, str]:
+    """One fold is test, a share of the rest val.
 
     `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome` or `cluster`), `inner` (share of the rest that is val),
     `seed`. By chromosome, a cluster with rows on several goes whole to the fold of the one with most of them, and rows
@@ -21,14 +24,14 @@ def kfold(rows, spec, seed, label):
     if fold not in range(folds):
         raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, as there are {folds} folds")
     where = f"split: fold {fold} of {folds}"
-    groups = _homes(rows["chrom"], label) if spec["by"] == "chromosome" else label
+    groups = _homes(rows["chrom"], cluster) if spec["by"] == "chromosome" else cluster
     used = np.flatnonzero(groups >= 0)
     classes = strata(rows)
-    random = derived_seed(seed, "split", spec["seed"])
+    split_seed = derived_seed(seed, "split", spec["seed"])
     count = len(np.unique(groups[used]))
     if count < folds:
         raise InputError(f"{where}: the rows lie in {count} {spec['by']}s, expected at least one for each fold")
-    dealt = deal(groups[used], classes[used], folds, random)
+    dealt = deal(groups[used], classes[used], folds, split_seed)
     parts = np.full(len(rows), "excluded", object)
     parts[used] = np.where(dealt == fold, "test", "train")
     rest = used[dealt != fold]
@@ -36,8 +39,8 @@ def kfold(rows, spec, seed, label):
     if count < 2:
         raise InputError(f"{where}: the other folds hold {count} {spec['by']}, expected one for train and one for val")
     inner = min(count, max(2, round(1 / spec["inner"])))
-    random = derived_seed(random, "inner", fold)
-    parts[rest[deal(groups[rest], classes[rest], inner, random) == random % inner]] = "val"
+    inner_seed = derived_seed(split_seed, "inner", fold)
+    parts[rest[deal(groups[rest], classes[rest], inner, inner_seed) == inner_seed % inner]] = "val"
     for part in PARTS:
         found = np.unique(rows["label"].to_numpy()[parts == part])
         if len(found) == 0:
@@ -49,8 +52,8 @@ def kfold(rows, spec, seed, label):
     return pd.Series(parts, index=rows.index), "no chromosome"
 
 
-def deal(groups, classes, folds, seed):
-    """Deal groups to folds so that each holds a like share of every class: int (N,), the fold of each row.
+def deal(groups: np.ndarray, classes: np.ndarray, folds: int, seed: int) -> NDArray[np.int64]:
+    """Deal groups to folds so that each holds a like share of every class: (N,), the fold of each row.
 
     `groups` and `classes` (N,) are numbers. In an order drawn at random, roughly by their largest share of a class,
     each group goes to the fold that holds least of the group's classes: the aim of StratifiedGroupKFold in
@@ -73,11 +76,11 @@ def deal(groups, classes, folds, seed):
     return fold_of[groups]
 
 
-def _homes(chrom, label):
-    """Number of the chromosome with most rows of each row's cluster, (N,) int; -1 for rows without a chromosome."""
+def _homes(chrom: pd.Series, cluster: np.ndarray) -> NDArray[np.int64]:
+    """Number of the chromosome with most rows of each row's cluster, (N,); -1 for rows without a chromosome."""
     number, names = pd.factorize(chrom.where(chrom != ""))
     placed = np.flatnonzero(number >= 0)
-    table = pd.DataFrame({"cluster": label[placed], "chrom": number[placed]})
+    table = pd.DataFrame({"cluster": cluster[placed], "chrom": number[placed]})
     most = table.value_counts(sort=False).reset_index().sort_values("count", ascending=False, kind="stable")
     home = most.drop_duplicates("cluster").set_index("cluster")["chrom"]
     homes = np.full(len(chrom), -1)

@@ -1,13 +1,15 @@
-"""x"""
+"""The split `published`: the one that came with the data."""
+
+from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
-from s2f.splits.table import PARTS, _one_part_each
+from s2f.splits.table import PARTS, one_part_each
 
 
-def published(rows, spec, seed, label):
+def assign(rows: Any, spec: dict[str, Any], seed: int, cluster: Any) -> tuple[Any, str]:
     """The split that came with the data: `spec` maps train, val and test to lists of published names."""
-    parts = _one_part_each({part: spec[part] for part in PARTS}, "published part")
+    parts = one_part_each({part: spec[part] for part in PARTS}, "published part")
     unknown = sorted(set(rows["published"].unique()) - set(parts) - {""})
     if unknown:
         raise InputError(

@@ -1,0 +1,51 @@
+"""The command line of a program: its command is the first line of its log, and options of JSON also take a file."""
+
+import argparse
+import json
+import re
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from s2f.common.errors import InputError
+from s2f.common.files import read_json
+
+WITH_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a URL: what stands before @ is no matter of logs
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that first prints the command, so that a step can be run by hand from its log."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(**{"prog": f"python -m {Path(sys.argv[0]).stem}"} | settings)
+
+    def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
+        """As of `argparse`; the help of an option of JSON says that it takes a file."""
+        if settings.get("type") is json_option:
+            settings.setdefault("metavar", "JSON|@FILE")
+        return super().add_argument(*names, **settings)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
+        """The options, as of `argparse`; the command is printed unless it asks for help."""
+        words = sys.argv[1:] if args is None else list(args)
+        if not {"-h", "--help"} & set(words):
+            print(self.prog, WITH_PASSWORD.sub(r"\1***@", shlex.join(words)), flush=True)
+        return super().parse_args(args, namespace)
+
+
+def json_option(text: str) -> Any:
+    """Type of an option that takes JSON, or @FILE for a file that holds it. Errors name the option and the place."""
+    try:
+        if text.startswith("@"):
+            return read_json(text[1:])
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        near = text[max(0, error.pos - 20) : error.pos + 20]
+        raise argparse.ArgumentTypeError(
+            f"not JSON ({error.msg} at character {error.pos + 1}, near {near!r}); expected JSON, or @FILE for a file "
+            "that holds it"
+        ) from None
+    except (InputError, OSError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,36 @@
+"""Tangents of functions of JAX and of torch."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+
+from s2f.interpretation.tangents import Tangent
+
+
+def of_jax(function: Callable[..., Any], parameters: Any) -> Tangent:
+    @jax.jit
+    def values_and_gradient(parameters, one_hot):
+        values, pull = jax.vjp(lambda x: function(parameters, x), one_hot)
+        return values, pull(jnp.ones_like(values))[0]
+
+    def tangent(one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values, gradient = values_and_gradient(parameters, one_hot)
+        return np.asarray(values), np.asarray(gradient)
+
+    return tangent
+
+
+def of_torch(network: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> Tangent:
+    """Tangent of a torch function of (B, W, 4)."""
+
+    def tangent(one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x = torch.from_numpy(one_hot).to(device).requires_grad_()
+        values = network(x)
+        values.sum().backward()
+        return values.detach().cpu().numpy(), x.grad.cpu().numpy()
+
+    return tangent

@@ -1,0 +1,23 @@
+"""Tangent of a head on AlphaGenome."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+
+from s2f.embeddings import encoders
+from s2f.interpretation.tangents import Tangent
+from s2f.interpretation.tangents._frameworks import of_jax
+
+
+def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) -> Tangent:
+    """Tangent of a head on AlphaGenome's encoder, in float32."""
+    encoder = encoders.build({**options, "precision": "float32"})
+    embed = encoder.apply_one_hot
+    assert embed is not None  # alphagenome has it
+
+    def function(both: Any, one_hot: Any) -> Any:
+        frozen, trained = both
+        return head(trained, embed(frozen, one_hot).astype(jnp.float32))
+
+    return of_jax(function, (encoder.parameters, parameters))

@@ -1,0 +1,55 @@
+"""Tangent of a head on LAMAR."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from s2f.common import kinds
+from s2f.common.devices import torch_device
+from s2f.interpretation.tangents import Tangent
+from s2f.interpretation.tangents._frameworks import of_jax
+
+
+def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) -> Tangent:
+    """Tangent of a head on LAMAR: torch computes the hidden states, JAX the head; the gradient of the head with respect
+    to the hidden states is what torch propagates back. Always in float32."""
+    from s2f.embeddings.encoders import lamar as family
+    from s2f.language_model import configuration, weights
+
+    options = kinds.settings("encoders", "lamar", options)
+    size = options["size"]
+    config = configuration.make(size, attention_in_float32(options["attention"]))
+    model, *_ = weights.load("encoder lamar", options.get("weights"), config, size, options.get("licence", ""))
+    layer = options.get("layer", configuration.SIZES[size]["num_hidden_layers"])
+    device = torch_device()
+    model = family.truncated(model, layer).to(device).eval().requires_grad_(False)
+    of_hidden = of_jax(head, parameters)
+
+    def derived(one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        x = torch.from_numpy(one_hot).to(device).requires_grad_()
+        hidden = model(inputs_embeds=letters_embedded(model, x)).last_hidden_state[:, 1:-1]
+        if options["pooling"] == "mean":
+            hidden = hidden.mean(1, keepdim=True)
+        values, cotangent = of_hidden(hidden.detach().cpu().numpy())
+        hidden.backward(torch.tensor(cotangent, device=device))
+        return values, x.grad.cpu().numpy()
+
+    return derived
+
+
+def attention_in_float32(attention: str) -> str:
+    """Flash attention knows no float32."""
+    return attention.replace("flash_attention_2", "sdpa")
+
+
+def letters_embedded(model: torch.nn.Module, one_hot: torch.Tensor) -> torch.Tensor:
+    """Input embeddings (B, L + 2, D) of letters (B, L, 4) in the order A, C, G, T; between `<cls>` and
+    `<eos>`. Four zeros are a vector of zeros, not the letter N."""
+    from s2f.language_model.tokenizer import CLS, EOS, ids_of_codes
+
+    table = model.get_input_embeddings().weight
+    letters = one_hot @ table[torch.from_numpy(ids_of_codes(np.arange(4, dtype=np.uint8)[None])[0, 1:-1]).long()]
+    ends = [table[name].expand(len(one_hot), 1, -1) for name in (CLS, EOS)]
+    return torch.cat([ends[0], letters, ends[1]], dim=1)

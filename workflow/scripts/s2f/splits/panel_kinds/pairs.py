@@ -1,0 +1,115 @@
+"""Panel `pairs`: SNVs, every alternate allele with the reference of its locus.
+
+Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base, group. Only pairs whose inserts have one
+length and differ in exactly one base, the one of their `variant` where both its position and the insert's are known,
+are SNVs; the others are counted and left out. `match: variant_key` pairs the first reference with the first alternate
+row of each `variant`, whatever their windows, haplotypes and lengths, as published comparisons did; the name of such a
+panel says so.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from s2f.common.errors import InputError
+from s2f.common.tables import mapped
+
+
+def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
+    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference."""
+    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name)
+
+
+def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
+    """The listed pairs, also those that are not one base."""
+    reference, alternate = (rows.reset_index(drop=True) for rows in lists)
+    joined = pd.concat([reference.add_suffix("_ref"), alternate.add_suffix("_alt")], axis=1)
+    return _pair_table(joined, reference["row_id"])
+
+
+def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+    paired = test[test["pair_id"] != ""]
+    reference, alternate = (paired[paired["allele"] == allele] for allele in ("ref", "alt"))
+    twice = reference["pair_id"].duplicated()
+    if twice.any():
+        raise InputError(f"panel {name}: locus {reference['pair_id'][twice].iloc[0]!r} has more than one reference row")
+    joined = alternate.merge(reference, on="pair_id", suffixes=("_alt", "_ref"), validate="many_to_one")
+    table = _pair_table(joined, joined["pair_id"])
+    one_base = table["offset"].notna()
+    table, snvs = table[one_base].astype({"offset": "int64"}), joined[one_base]
+    report = f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
+    varies = snvs["variant_alt"] != ""
+    if varies.any():
+        designed = _as_designed(table, snvs)
+        position = mapped(snvs["variant_alt"], lambda variant: variant.rsplit(":", 2)[0]).where(varies)
+        several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
+        report += f", {(~designed).sum()} differ elsewhere than their variant says"
+        report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
+        table = table[designed]
+    print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
+    several = table["pair_id"].duplicated(keep=False)
+    table["pair_id"] = table["pair_id"].where(~several, table["pair_id"] + "|" + table["alt_row_id"])
+    return table.reset_index(drop=True)
+
+
+def _as_designed(table: pd.DataFrame, joined: pd.DataFrame) -> pd.Series:
+    """Whether each SNV of `table` is that of its variant, (N,); True where nothing is known.
+
+    A variant is chrom:pos:ref:alt with pos from 1: at offset pos - 1 - start of an insert that begins at `start`.
+    """
+    fields = [[*variant.split(":"), "", "", ""][:4] for variant in joined["variant_alt"].tolist()]
+    parts = pd.DataFrame(fields, joined.index, range(4), "str")
+    known = joined["start_ref"].notna() & (parts[2].str.len() == 1) & (parts[3].str.len() == 1)
+    offset = pd.to_numeric(parts[1], errors="coerce") - 1 - joined["start_ref"].astype("float64")
+    return ~known | ((table["offset"] == offset) & (table["ref_base"] == parts[2]) & (table["alt_base"] == parts[3]))
+
+
+def _loose_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+    varies = test[test["variant"] != ""]
+    reference, alternate = (varies[varies["allele"] == allele].drop_duplicates("variant") for allele in ("ref", "alt"))
+    joined = reference.merge(alternate, on="variant", suffixes=("_ref", "_alt"), validate="one_to_one")
+    table = _pair_table(joined, joined["variant"])
+    mixed = (joined["pair_id_ref"] != joined["pair_id_alt"]) | (joined["pair_id_ref"] == "")
+    print(
+        f"panel {name}: {len(table)} loose pairs of one variant; {mixed.sum()} of them join different windows or "
+        f"haplotypes, {table['offset'].isna().sum()} are not one base"
+    )
+    return table
+
+
+def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
+    """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset of what is no SNV is missing."""
+    sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
+    one_base, position = _one_base(*sequences)
+    offset = pd.array([pd.NA] * len(joined), "Int64")
+    offset[one_base] = position
+    bases = np.full((2, len(joined)), "", object)
+    for base, column in zip(bases, sequences, strict=True):
+        base[one_base] = [s[i] for s, i in zip(column[one_base], position, strict=True)]
+    return pd.DataFrame(
+        {
+            "pair_id": pair_id.to_numpy(),
+            "ref_row_id": joined["row_id_ref"],
+            "alt_row_id": joined["row_id_alt"],
+            "offset": offset,
+            "ref_base": bases[0],
+            "alt_base": bases[1],
+            "group": joined["cluster_alt"],
+        }
+    )
+
+
+def _one_base(first: np.ndarray, second: np.ndarray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which of N pairs of texts have one length and differ in exactly one base: (N,), and where those differ."""
+    length = np.fromiter(map(len, first), np.int64, len(first))
+    kept = length == np.fromiter(map(len, second), np.int64, len(second))
+    width = max(1, length[kept].max(initial=0))
+    letters = [
+        np.array(column[kept], f"S{width}").view(np.uint8).reshape(kept.sum(), width) for column in (first, second)
+    ]
+    differs = letters[0] != letters[1]
+    single = differs.sum(axis=1) == 1
+    kept[kept] = single
+    return kept, differs[single].argmax(axis=1)

@@ -1,0 +1,16 @@
+"""Panel `rows`: every test row. Columns row_id and group."""
+
+from typing import Any
+
+import pandas as pd
+
+
+def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
+    """All of the test rows."""
+    return of_lists([test])
+
+
+def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
+    """All of the listed rows."""
+    (test,) = lists
+    return pd.DataFrame({"row_id": test["row_id"], "group": test["cluster"]}).reset_index(drop=True)
