@@ -1,8 +1,9 @@
 # make         set up and run the embedded default study
-# make setup   make .venv with pinned requirements
+# make setup   make .venv with pinned requirements and the library s2f
 # make test    all tests            make test-fast   those of a few seconds
 # make lint    formatters and linters
 # make bench   speed, as ratios and fractions of this machine's limits
+# make clean   delete all results
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -19,11 +20,12 @@ all: setup
 
 setup: .venv/.ready
 
-.venv/.ready: requirements.txt requirements-slurm.txt constraints.txt
+.venv/.ready: requirements.txt requirements-slurm.txt constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --requirement requirements.txt --requirement requirements-slurm.txt \
 		--constraint constraints.txt
+	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # three workers on two cores, as a fifth of the time is spent waiting; the order of files is that of tests/conftest.py
@@ -38,18 +40,22 @@ test-fast: setup
 lint: setup
 	ruff format --check .
 	ruff check .
-	snakefmt --check workflow
+	snakefmt --check Snakefile workflow
+	mypy
 	snakemake --lint
 
 format: setup
 	ruff format .
 	ruff check --fix .
-	snakefmt workflow
+	snakefmt Snakefile workflow
 
 bench: setup
 	PYTHONPATH=workflow/scripts python -m bench
-	PYTHONPATH=workflow/scripts python -m bench_lamar
-	python tests/bench_table_s2.py
+	PYTHONPATH=workflow/scripts python -m bench.language_model
+	python tests/programs/bench_table_s2.py
 
+# the slash: results may be a link to a larger disk
 clean:
-	rm -rf results logs benchmarks .snakemake
+	rm -rf logs benchmarks .snakemake
+	mkdir -p results
+	find results/ -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +

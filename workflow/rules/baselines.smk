@@ -4,11 +4,12 @@
 
 
 rule train_baseline:
+    """Train one baseline with one seed on the rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
-        artifact=lambda w: BASELINES[w.baseline].get("path", []),
-        weights=lambda w: weights_made_here(BASELINES[w.baseline]),
+        artifact=file_of(baseline_section, "path"),
+        weights=adapted_weights_of(baseline_section),
     output:
         model=directory("results/{dataset}/{split}/{baseline}/seed{seed}/best_model"),
         history="results/{dataset}/{split}/{baseline}/seed{seed}/history.tsv",
@@ -18,35 +19,46 @@ rule train_baseline:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        lambda w: environment_of_baseline(w.baseline)
+        environment_of_baseline
     threads: 2
     resources:
-        gpu=lambda w: gpus_of(w.baseline),
-        mem_mb=growing(16000),
-        runtime=growing(720),
+        gpu=gpus_of_baseline,
+        mem_mb=times_attempt(16000),
+        runtime=times_attempt(720),
     params:
-        code=lambda w: code_fingerprint(
-            "train_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
-        ),
-        kind=lambda w: BASELINES[w.baseline]["kind"],
-        spec=lambda w: as_json(study.options(BASELINES[w.baseline])),
-        weights=lambda w: weights_id(BASELINES[w.baseline]),
-        construct=lambda w: construct_of(w.dataset),
-        strand_rule=lambda w: DATASETS[w.dataset]["strand_rule"],
+        code=code_of_kind("train_baseline", "baselines", baseline_section),
+        kind=value_of(baseline_section, "kind"),
+        spec=options_of(baseline_section),
+        weights=weights_id_of(baseline_section),
+        construct=json_of(construct_section),
+        strand_rule=dataset_of("strand_rule"),
         seed=STUDY["seed"],
     message:
         "Training baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m train_baseline --rows {input.rows:q} --split {input.split:q} --construct {params.construct:q} "
-        "--dataset {wildcards.dataset} --split-name {wildcards.split} --baseline {wildcards.baseline} "
-        "--kind {params.kind} --seed {wildcards.seed} --study-seed {params.seed} --spec {params.spec:q} "
-        "--strand-rule {params.strand_rule} --threads {threads} --gpus {resources.gpu} --model {output.model:q} --history {output.history:q} "
+        "python -m train_baseline "
+        "--rows {input.rows:q} "
+        "--split {input.split:q} "
+        "--construct {params.construct:q} "
+        "--dataset {wildcards.dataset} "
+        "--split-name {wildcards.split} "
+        "--baseline {wildcards.baseline} "
+        "--kind {params.kind} "
+        "--seed {wildcards.seed} "
+        "--study-seed {params.seed} "
+        "--spec {params.spec:q} "
+        "--strand-rule {params.strand_rule} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--model {output.model:q} "
+        "--history {output.history:q} "
         "> {log:q} 2>&1"
 
 
 for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
 
     rule:
+        """Predict the rows of every panel with a trained baseline, and measure the predictions."""
         name:
             numbered("evaluate_baseline", number)
         input:
@@ -63,25 +75,31 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         benchmark:
             "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/evaluate.tsv"
         wildcard_constraints:
-            dataset=one_of(datasets),
+            dataset=any_of(datasets),
         conda:
-            lambda w: environment_of_baseline(w.baseline)
+            environment_of_baseline
         threads: 2
         resources:
-            gpu=lambda w: gpus_of(w.baseline),
-            mem_mb=growing(8000),
-            runtime=growing(120),
+            gpu=gpus_of_baseline,
+            mem_mb=times_attempt(8000),
+            runtime=times_attempt(120),
         params:
-            code=lambda w: code_fingerprint(
-                "evaluate_baseline", f"s2f.baselines.{BASELINES[w.baseline]['kind']}"
-            ),
-            task=lambda w: DATASETS[w.dataset]["task"],
+            code=code_of_kind("evaluate_baseline", "baselines", baseline_section),
+            task=dataset_of("task"),
             names=panels,
-            kinds=lambda w: kinds_of_panels(w.dataset),
+            kinds=items_of_panels,
         message:
             "Evaluating baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m evaluate_baseline --rows {input.rows:q} --task {params.task} --model {input.model:q} "
-            "--names {params.names} --kinds {params.kinds} --panels {input.panels:q} "
-            "--threads {threads} --gpus {resources.gpu} --predictions {output.predictions:q} "
-            "--metrics {output.metrics:q} > {log:q} 2>&1"
+            "python -m evaluate_baseline "
+            "--rows {input.rows:q} "
+            "--task {params.task} "
+            "--model {input.model:q} "
+            "--names {params.names} "
+            "--kinds {params.kinds} "
+            "--panels {input.panels:q} "
+            "--threads {threads} "
+            "--gpus {resources.gpu} "
+            "--predictions {output.predictions:q} "
+            "--metrics {output.metrics:q} "
+            "> {log:q} 2>&1"

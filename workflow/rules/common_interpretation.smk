@@ -1,85 +1,133 @@
-# The few functions by which the rules of representation and interpretation read the study. No rule stands here.
+# The functions by which the rules of representation and interpretation read the study. No rule is defined here.
 
+from s2f.interpretation.methods import METHODS
 from s2f.study import interpretation as study_interpretation
 from s2f.study import representation as study_representation
-from s2f.interpretation.methods import METHODS
-
-MAPS = study_representation.dependency_maps(STUDY)
-# datasets whose truth is known
-HAIRPINS = [
-    name
-    for name, dataset in DATASETS.items()
-    if dataset["source"]["kind"] == "simulated_rbp"
-]
-ISOSCORES = study_representation.isoscores(STUDY, RUNS)
 
 
-def asked_for(look_up, *place):
-    """What the study says of a file; one that it does not ask for, wanted by name, ends with a message."""
+def lookup_or_fail(look_up, *place):
+    """`look_up(*place)`; a message instead of a traceback for a file that was asked for by name, but not by the study."""
     try:
         return look_up(*place)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
-def maps_of(w):
+# --- Representation
+
+MAPS = study_representation.dependency_maps(STUDY)
+# datasets whose base pairs are known
+WITH_HAIRPINS = [
+    name
+    for name, dataset in DATASETS.items()
+    if kinds.facts("sources", dataset["source"]["kind"])["planted_pairs"]
+]
+ISOSCORES = study_representation.isoscores(STUDY, RUNS)
+
+
+def maps_of(wildcards):
     """What the study says of one file of dependency maps."""
-    stem = f"{w.dataset}/{w.split}/dependency_maps/{w.encoder}/{w.panel}"
-    return asked_for(study_representation.maps_of, MAPS, stem)
+    folder = f"{wildcards.dataset}/{wildcards.split}/dependency_maps"
+    stem = f"{folder}/{wildcards.encoder}/{wildcards.panel}"
+    return lookup_or_fail(study_representation.maps_of, MAPS, stem)
 
 
-def caches_of_isoscore(w, ending):
-    """Files of the forward strand of every encoder that is measured on a dataset."""
-    return [
+def rows_to_map(wildcards):
+    """How many rows of a panel are mapped."""
+    return maps_of(wildcards).rows
+
+
+def ids_to_map(wildcards):
+    """Ids of the rows that are mapped instead."""
+    return list(maps_of(wildcards).ids)
+
+
+def source_of_hairpins(wildcards):
+    """Options of the source that plants base pairs, as text; null for another source."""
+    known = wildcards.dataset in WITH_HAIRPINS
+    return as_json(study_jobs.options(source_section(wildcards)) if known else None)
+
+
+def caches_of_isoscore(ending):
+    """Caches (`h5`) of the forward strand of every encoder that is measured on a dataset, or manifests (`json`)."""
+    return lambda wildcards: [
         path
-        for encoder in ISOSCORES[w.dataset]
-        for path in caches(w.dataset, encoder, [(0, "forward")], ending)
+        for encoder in ISOSCORES[wildcards.dataset]
+        for path in cache_paths(wildcards.dataset, encoder, [(0, "forward")], ending)
     ]
 
 
 def representation_targets():
-    """All that the study asks for of this room."""
+    """All that the study asks for of dependency maps and IsoScores."""
     found = [
-        f"results/plots/{stem}.{place}.png"
+        f"results/plots/{stem}.{number}.png"
         for stem, maps in MAPS.items()
-        for place in maps.places
+        for number in maps.numbers
     ]
     found += [
         f"results/{stem}.pairs.tsv"
         for stem, maps in MAPS.items()
-        if maps.dataset in HAIRPINS
+        if maps.dataset in WITH_HAIRPINS
     ]
     if "isoscore" in STUDY:
         found += [f"results/plots/{dataset}/isoscore.png" for dataset in ISOSCORES]
     return found
 
 
+# --- Interpretation
+
 RUN_OF = {run.folder: run for run in RUNS}
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
-EXPLAINED_IN = study.by_split(EXPLAINED, lambda job: job.run)
-JUDGED = study_interpretation.judged(STUDY, RUNS)
+EXPLAINED_IN = by_split(EXPLAINED, lambda job: job.run)
+WITH_KNOWN_TRUTH = study_interpretation.judged(STUDY, RUNS)
+TRUTH = study_interpretation.truth_spec(STUDY, RUNS, study_jobs.options)
 
 
-def interpretation_targets():
-    """All that the study asks for of this room."""
-    pictures = [f"results/plots/{job.picture}" for job in EXPLAINED]
-    tables = ["results/interpretation.tsv"] if EXPLAINED else []
-    return pictures + tables + (["results/interpretation_truth.tsv"] if JUDGED else [])
-
-
-def attributions_to_judge(w):
-    """Attributions of sequences whose truth is known."""
-    if not JUDGED:
-        raise WorkflowError(
-            "results/interpretation_truth.tsv: no sequence whose truth is known is explained; give the study a section "
-            "interpretation, and datasets that are simulated or have a motif (datasets.*.motif)"
-        )
-    return [f"results/{job.path}" for job in JUDGED]
-
-
-def entry_of(w):
+def entry_of(wildcards):
     """What the study says of the sequences of one panel."""
-    return asked_for(study_interpretation.entry_of, STUDY, w.dataset, w.panel)
+    return lookup_or_fail(
+        study_interpretation.entry_of, STUDY, wildcards.dataset, wildcards.panel
+    )
+
+
+def run_of(wildcards):
+    """The run of a path."""
+    place = f"{wildcards.dataset}/{wildcards.split}"
+    folder = f"{place}/{wildcards.model}/seed{wildcards.seed}"
+    return lookup_or_fail(study_interpretation.run_of, RUN_OF, folder)
+
+
+def encoder_of_run(wildcards):
+    """The section of the encoder that a run's head reads; empty for a baseline."""
+    run = run_of(wildcards)
+    return ENCODERS[run.encoder] if run.head else {}
+
+
+def settings_of_method(wildcards):
+    """The settings of a method for one panel, as text."""
+    return as_json(entry_of(wildcards).get(wildcards.method, {}))
+
+
+def unit_of_score(wildcards):
+    """Unit of the scores that are explained."""
+    return study_interpretation.unit_of(STUDY, wildcards.dataset)
+
+
+def code_of_interpretation(wildcards):
+    """Fingerprint of the program that explains a run, with the modules that it loads by name."""
+    run = run_of(wildcards)
+    return code_fingerprint(
+        "interpret",
+        *study_interpretation.modules_of(STUDY, run),
+        *([networks.module_of(run.head)] if run.head else []),
+    )
+
+
+def gpus_of_interpretation(wildcards):
+    """GPUs to explain a run: as to embed with its encoder, or to train its baseline."""
+    run = run_of(wildcards)
+    section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
+    return int(study_jobs.uses_gpu(section, STUDY[section][name]))
 
 
 def places_by_explanations():
@@ -91,29 +139,52 @@ def places_by_explanations():
     return found
 
 
-def run_of(w):
-    """The run of a path."""
-    folder = f"{w.dataset}/{w.split}/{w.model}/seed{w.seed}"
-    return asked_for(study_interpretation.run_of, RUN_OF, folder)
+def explained(wildcards):
+    """What is explained in one dataset and split."""
+    return EXPLAINED_IN[wildcards.dataset, wildcards.split]
 
 
-def encoder_of_run(w):
-    """The section of the encoder that a run's head reads; empty for a baseline."""
-    return ENCODERS[run_of(w).encoder] if run_of(w).head else {}
+def attributions_to_plot(wildcards):
+    """Attributions of one dataset and split."""
+    return [f"results/{job.path}" for job in explained(wildcards)]
 
 
-def code_of_interpretation(w):
-    """Modules by name on which attributions depend."""
-    run = run_of(w)
+def most_pictures(wildcards):
+    """Most sequences in each of the pictures, in the order of `attributions_to_plot`."""
+    return [
+        STUDY["interpretation"][job.entry]["pictures"] for job in explained(wildcards)
+    ]
+
+
+def titles_of_pictures(wildcards):
+    """Title of each of the pictures, in the order of `attributions_to_plot`."""
+    place = f"{wildcards.dataset}, split {wildcards.split}"
+    return [f"{place}, {job.run.model}" for job in explained(wildcards)]
+
+
+def attributions_with_known_truth(wildcards):
+    """Attributions of sequences whose truth is known."""
+    if not WITH_KNOWN_TRUTH:
+        raise WorkflowError(
+            "results/interpretation_truth.tsv: no sequence whose truth is known is explained; give the study a section "
+            "interpretation, and datasets that are simulated or have a motif (datasets.*.motif)"
+        )
+    return [f"results/{job.path}" for job in WITH_KNOWN_TRUTH]
+
+
+def code_of_truth():
+    """Fingerprint of the program that judges attributions, with the sources whose rows it simulates again."""
+    sources = {dataset["kind"] for dataset in TRUTH.values() if "kind" in dataset}
     return code_fingerprint(
-        "interpret",
-        *study_interpretation.modules_of(STUDY, run),
-        *([heads.module_of(run.head)] if run.head else []),
+        "interpretation_truth",
+        *(kinds.module_name("sources", kind) for kind in sorted(sources)),
     )
 
 
-def gpus_of_interpretation(w):
-    """GPUs to explain a run: as to embed with its encoder, or to train its baseline."""
-    if run_of(w).head:
-        return int(study.uses_gpu(encoder_of_run(w)))
-    return gpus_of(w.model)
+def interpretation_targets():
+    """All that the study asks for of interpretation."""
+    pictures = [f"results/plots/{job.picture}" for job in EXPLAINED]
+    tables = ["results/interpretation.tsv"] if EXPLAINED else []
+    if WITH_KNOWN_TRUTH:
+        tables.append("results/interpretation_truth.tsv")
+    return pictures + tables

@@ -14,6 +14,7 @@ os.environ.update(S2F_DOWNLOADS=as_json(STUDY["downloads"]), S2F_MIRROR=STUDY["m
 
 
 rule download:
+    """Fetch a published file, resume where it stopped, and compare its checksum."""
     output:
         "resources/{file}",
     log:
@@ -21,7 +22,7 @@ rule download:
     benchmark:
         "benchmarks/downloads/{file}.tsv"
     wildcard_constraints:
-        file=one_of(STUDY["downloads"]),
+        file=any_of(STUDY["downloads"]),
     localrule: True
     conda:
         "../../envs/tables.yaml"
@@ -32,5 +33,9 @@ rule download:
     message:
         "Fetching {wildcards.file}"
     shell:
-        'python -m download --name {wildcards.file:q} --downloads "$S2F_DOWNLOADS" --mirror="$S2F_MIRROR" '
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m download "
+        "--name {wildcards.file:q} "
+        '--downloads "$S2F_DOWNLOADS" '
+        '--mirror="$S2F_MIRROR" '
+        "--out {output:q} "
+        "> {log:q} 2>&1"

@@ -4,7 +4,7 @@
 
 
 # datasets whose two strands one job makes: where the study wants it so and evaluation needs both
-TOGETHER = [
+BOTH_STRANDS_IN_ONE_JOB = [
     name
     for name, dataset in DATASETS.items()
     if (STUDY["cache"]["strands"], dataset["strand_rule"]) == ("together", "mean")
@@ -13,9 +13,10 @@ TOGETHER = [
 
 # Jobs that read a cache follow its manifest, which is compared by content: a touched or copied cache retrains nothing.
 rule embed:
+    """Encode the rows of a dataset at one shift into an embedding cache per strand, both in one job."""
     input:
         rows="results/{dataset}/rows.parquet",
-        weights=lambda w: weights_made_here(ENCODERS[w.encoder]),
+        weights=adapted_weights_of(encoder_section),
     output:
         caches=expand(
             "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.h5",
@@ -30,35 +31,43 @@ rule embed:
     benchmark:
         "benchmarks/{dataset}/embeddings/{encoder}/{shift}.tsv"
     wildcard_constraints:
-        dataset=one_of(TOGETHER),
+        dataset=any_of(BOTH_STRANDS_IN_ONE_JOB),
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        lambda w: environment_of_encoder(w.encoder)
-    # small encoders spend more time on their start than on sequences: two side by side are faster than one on two cores
-    threads: lambda w: 2 if study.uses_gpu(ENCODERS[w.encoder]) else 1
+        environment_of_encoder
+    threads: threads_of_encoder
     resources:
-        gpu=lambda w: int(study.uses_gpu(ENCODERS[w.encoder])),
-        mem_mb=growing(16000),
-        runtime=growing(240),
+        gpu=gpus_of_encoder,
+        mem_mb=times_attempt(16000),
+        runtime=times_attempt(240),
     params:
-        code=lambda w: code_fingerprint(
-            "embed", f"s2f.embeddings.encoders.{ENCODERS[w.encoder]['kind']}"
-        ),
-        encoder=lambda w: as_json(ENCODERS[w.encoder]),
-        construct=lambda w: construct_of(w.dataset),
-        weights=lambda w: weights_id(ENCODERS[w.encoder]),
+        code=code_of_kind("embed", "encoders", encoder_section),
+        encoder=json_of(encoder_section),
+        construct=json_of(construct_section),
+        weights=weights_id_of(encoder_section),
         dtype=STUDY["cache"]["dtype"],
         strands="forward reverse",
     message:
         "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {params.strands}"
     shell:
-        "python -m embed --rows {input.rows:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
-        "--construct {params.construct:q} --shift {wildcards.shift} --strands {params.strands} --dtype {params.dtype} "
-        "--threads {threads} --gpus {resources.gpu} --out {output.caches:q} --manifests {output.manifests:q} > {log:q} 2>&1"
+        "python -m embed "
+        "--rows {input.rows:q} "
+        "--encoder {wildcards.encoder} "
+        "--encoder-spec {params.encoder:q} "
+        "--construct {params.construct:q} "
+        "--shift {wildcards.shift} "
+        "--strands {params.strands} "
+        "--dtype {params.dtype} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--out {output.caches:q} "
+        "--manifests {output.manifests:q} "
+        "> {log:q} 2>&1"
 
 
-# One strand per job: for strand-specific datasets, and where two GPUs shall share the work.
+# for strand-specific datasets, and where two GPUs shall share the work
 use rule embed as embed_strand with:
+    """Encode the rows of a dataset at one shift into an embedding cache of one strand."""
     output:
         caches="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5",
         manifests="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json",
@@ -67,6 +76,6 @@ use rule embed as embed_strand with:
     benchmark:
         "benchmarks/{dataset}/embeddings/{encoder}/{shift}.{strand}.tsv"
     wildcard_constraints:
-        dataset=one_of(set(DATASETS) - set(TOGETHER)),
+        dataset=any_of(set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB)),
     params:
-        strands=lambda w: w.strand,
+        strands="{strand}",

@@ -6,14 +6,11 @@
 
 
 rule compare:
+    """Compare all models of the study on their panels: a table, and its text for people."""
     input:
         rows=expand("results/{dataset}/rows.parquet", dataset=DATASETS),
-        panels=[path for dataset, split in SPLITS for path in panels_of(dataset, split)],
-        predictions=[
-            path
-            for run in RUNS
-            for path in predictions_of(run.dataset, f"results/{run.folder}")
-        ],
+        panels=panels_of_study(),
+        predictions=predictions_of_study(),
         models=[f"results/{run.folder}/best_model" for run in RUNS],
         metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
     output:
@@ -31,19 +28,24 @@ rule compare:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(8000),
-        runtime=growing(120),
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
     params:
         code=code_fingerprint("compare"),
         study=as_json(study_comparison.comparison_spec(STUDY, "results")),
     message:
         "Comparing all models"
     shell:
-        "python -m compare --study {params.study:q} --metrics {input.metrics:q} "
-        "--out {output.table:q} --text {output.text:q} > {log:q} 2>&1"
+        "python -m compare "
+        "--study {params.study:q} "
+        "--metrics {input.metrics:q} "
+        "--out {output.table:q} "
+        "--text {output.text:q} "
+        "> {log:q} 2>&1"
 
 
 rule compare_across:
+    """Compare all models over the datasets of each series: a table, its text for people, and a picture."""
     input:
         "results/compare.tsv",
     output:
@@ -67,19 +69,25 @@ rule compare_across:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("compare_across"),
         study=as_json(study_comparison.across_spec(STUDY)),
     message:
         "Comparing all models over the datasets of a series"
     shell:
-        "python -m compare_across --compare {input:q} --study {params.study:q} --out {output.table:q} "
-        "--text {output.text:q} --plot {output.picture:q} > {log:q} 2>&1"
+        "python -m compare_across "
+        "--compare {input:q} "
+        "--study {params.study:q} "
+        "--out {output.table:q} "
+        "--text {output.text:q} "
+        "--plot {output.picture:q} "
+        "> {log:q} 2>&1"
 
 
 rule plot_audit:
+    """Draw the leak audit of a split."""
     input:
         "results/{dataset}/splits/{split}.audit.tsv",
     output:
@@ -94,36 +102,35 @@ rule plot_audit:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("plot_audit"),
-        threshold=lambda w: audit_threshold(w.split),
+        threshold=audit_threshold,
     message:
         "Drawing the leak audit of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m plot_audit --dataset {wildcards.dataset} --split {wildcards.split} --audit {input:q} "
-        "--threshold {params.threshold} --out {output:q} > {log:q} 2>&1"
+        "python -m plot_audit "
+        "--dataset {wildcards.dataset} "
+        "--split {wildcards.split} "
+        "--audit {input:q} "
+        "--threshold {params.threshold} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
-# Which pictures there are depends on the dataset and split, so that each set of them is a rule.
+# Which pictures there are depends on the dataset and split, so each set of them has a rule of its own.
 for number, ((panels, trained), places) in enumerate(places_with_pictures().items(), 1):
 
     rule:
+        """Draw the runs of one dataset and split: predicted against measured on each panel, and training curves."""
         name:
             numbered("plot_split", number)
         input:
             rows="results/{dataset}/rows.parquet",
             panels=panel_paths("results/{dataset}/panels/{split}", panels),
-            predictions=lambda w: [
-                f"results/{run.folder}/predictions/{panel}.tsv"
-                for panel in sorted(DATASETS[w.dataset]["panels"])
-                for run in runs_of(w.dataset, w.split, first_seed=True)
-            ],
-            histories=lambda w: [
-                f"results/{run.folder}/history.tsv"
-                for run in runs_of(w.dataset, w.split, trained=True)
-            ],
+            predictions=predictions_to_plot,
+            histories=histories_to_plot,
         output:
             predictions=pictures_of_panels(panels, "predictions"),
             training=picture("training", "Training", "training") if trained else [],
@@ -137,38 +144,44 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             "../../envs/evaluation.yaml"
         threads: 1
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(30),
+            mem_mb=times_attempt(4000),
+            runtime=times_attempt(30),
         params:
             code=code_fingerprint("plot_split"),
             names=panels,
-            task=lambda w: DATASETS[w.dataset]["task"],
-            kinds=lambda w: kinds_of_panels(w.dataset),
-            unit=lambda w: DATASETS[w.dataset]["measured"],
-            models=lambda w: [
-                run.model for run in runs_of(w.dataset, w.split, first_seed=True)
-            ],
-            history_models=lambda w: [
-                run.model for run in runs_of(w.dataset, w.split, trained=True)
-            ],
-            history_seeds=lambda w: [
-                run.seed for run in runs_of(w.dataset, w.split, trained=True)
-            ],
+            task=dataset_of("task"),
+            kinds=items_of_panels,
+            unit=dataset_of("measured"),
+            models=runs_of(first_seeds, "model"),
+            history_models=runs_of(trained_runs, "model"),
+            history_seeds=runs_of(trained_runs, "seed"),
         message:
             "Drawing predictions and training of {wildcards.dataset}, {wildcards.split}"
         shell:
             # the same for all: Snakemake evaluates a command when the job runs, when the loop is at its end
-            "python -m plot_split --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
-            "--rows {input.rows:q} --task {params.task} --unit {params.unit:q} --kinds {params.kinds} "
-            "--panels {input.panels:q} --models {params.models:q} --predictions {input.predictions:q} "
-            "--prediction-pictures {output.predictions:q} --training-picture {output.training:q} "
-            "--histories {input.histories:q} --history-models {params.history_models:q} "
-            "--history-seeds {params.history_seeds} > {log:q} 2>&1"
+            "python -m plot_split "
+            "--dataset {wildcards.dataset} "
+            "--split {wildcards.split} "
+            "--names {params.names} "
+            "--rows {input.rows:q} "
+            "--task {params.task} "
+            "--unit {params.unit:q} "
+            "--kinds {params.kinds} "
+            "--panels {input.panels:q} "
+            "--models {params.models:q} "
+            "--predictions {input.predictions:q} "
+            "--prediction-pictures {output.predictions:q} "
+            "--training-picture {output.training:q} "
+            "--histories {input.histories:q} "
+            "--history-models {params.history_models:q} "
+            "--history-seeds {params.history_seeds} "
+            "> {log:q} 2>&1"
 
 
 for number, (panels, places) in enumerate(places_compared().items(), 1):
 
     rule:
+        """Draw the comparison of all models on each panel of a dataset and split."""
         name:
             numbered("plot_comparison", number)
         input:
@@ -185,15 +198,22 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             "../../envs/evaluation.yaml"
         threads: 1
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(15),
+            mem_mb=times_attempt(2000),
+            runtime=times_attempt(15),
         params:
             code=code_fingerprint("plot_comparison"),
             names=panels,
-            baseline=lambda w: study_comparison.baseline_of(STUDY, w.dataset),
+            baseline=baseline_to_plot,
             floors=study_comparison.floors(STUDY),
         message:
             "Drawing the comparison of models on {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m plot_comparison --dataset {wildcards.dataset} --split {wildcards.split} --names {params.names} "
-            "--compare {input:q} --baseline {params.baseline:q} --floors {params.floors:q} --out {output:q} > {log:q} 2>&1"
+            "python -m plot_comparison "
+            "--dataset {wildcards.dataset} "
+            "--split {wildcards.split} "
+            "--names {params.names} "
+            "--compare {input:q} "
+            "--baseline {params.baseline:q} "
+            "--floors {params.floors:q} "
+            "--out {output:q} "
+            "> {log:q} 2>&1"

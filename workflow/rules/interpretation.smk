@@ -7,6 +7,7 @@
 
 
 rule select_sequences:
+    """Choose the sequences of a panel that models are asked to explain."""
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -20,29 +21,37 @@ rule select_sequences:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(15),
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("select_sequences"),
-        top=lambda w: entry_of(w)["top"],
-        bottom=lambda w: entry_of(w)["bottom"],
-        pairs=lambda w: entry_of(w)["pairs"],
-        ids=lambda w: entry_of(w)["ids"],
+        top=value_of(entry_of, "top"),
+        bottom=value_of(entry_of, "bottom"),
+        pairs=value_of(entry_of, "pairs"),
+        ids=value_of(entry_of, "ids"),
         seed=STUDY["seed"],
     message:
         "Choosing sequences of {wildcards.panel} to explain: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m select_sequences --rows {input.rows:q} --panel {input.panel:q} --top {params.top} "
-        "--bottom {params.bottom} --pairs {params.pairs} --ids {params.ids:q} --study-seed {params.seed} "
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m select_sequences "
+        "--rows {input.rows:q} "
+        "--panel {input.panel:q} "
+        "--top {params.top} "
+        "--bottom {params.bottom} "
+        "--pairs {params.pairs} "
+        "--ids {params.ids:q} "
+        "--study-seed {params.seed} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule interpret:
+    """Explain the predictions of one model on chosen sequences by one method."""
     input:
         rows="results/{dataset}/rows.parquet",
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=lambda w: weights_made_here(encoder_of_run(w)),
+        weights=adapted_weights_of(encoder_of_run),
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
     log:
@@ -50,39 +59,48 @@ rule interpret:
     benchmark:
         "benchmarks/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.tsv"
     wildcard_constraints:
-        method=one_of(METHODS),
+        method=any_of(METHODS),
     conda:
         environment("interpretation")
     threads: 2
     resources:
         gpu=gpus_of_interpretation,
-        mem_mb=growing(16000),
-        runtime=growing(240),
+        mem_mb=times_attempt(16000),
+        runtime=times_attempt(240),
     params:
         code=code_of_interpretation,
-        encoder=lambda w: as_json(encoder_of_run(w)),
-        weights=lambda w: weights_id(encoder_of_run(w)),
-        settings=lambda w: as_json(entry_of(w).get(w.method, {})),
-        unit=lambda w: study_interpretation.unit_of(STUDY, w.dataset),
+        encoder=json_of(encoder_of_run),
+        weights=weights_id_of(encoder_of_run),
+        settings=settings_of_method,
+        unit=unit_of_score,
         seed=STUDY["seed"],
     message:
         "Explaining {wildcards.model}, seed {wildcards.seed}, by {wildcards.method}, {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m interpret --rows {input.rows:q} --selection {input.selection:q} --panel {wildcards.panel} "
-        "--model {input.model:q} --encoder-spec {params.encoder:q} --method {wildcards.method} "
-        "--settings {params.settings:q} --unit {params.unit:q} --study-seed {params.seed} --threads {threads} --gpus {resources.gpu} "
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m interpret "
+        "--rows {input.rows:q} "
+        "--selection {input.selection:q} "
+        "--panel {wildcards.panel} "
+        "--model {input.model:q} "
+        "--encoder-spec {params.encoder:q} "
+        "--method {wildcards.method} "
+        "--settings {params.settings:q} "
+        "--unit {params.unit:q} "
+        "--study-seed {params.seed} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 for number, (pictures, places) in enumerate(places_by_explanations().items(), 1):
 
     rule:
+        """Draw what was explained in one dataset and split: logos, and for mutagenesis what each substitution does."""
         name:
             numbered("plot_interpretation", number)
         input:
-            attributions=lambda w: [
-                f"results/{job.path}" for job in EXPLAINED_IN[w.dataset, w.split]
-            ],
+            attributions=attributions_to_plot,
             selections=[
                 f"results/{{dataset}}/interpretation/{{split}}/{panel}.tsv"
                 for _, _, panel in pictures
@@ -113,26 +131,26 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
             "../../envs/evaluation.yaml"
         threads: 1
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(60),
+            mem_mb=times_attempt(2000),
+            runtime=times_attempt(60),
         params:
             code=code_fingerprint("plot_interpretation"),
-            most=lambda w: [
-                STUDY["interpretation"][job.entry]["pictures"]
-                for job in EXPLAINED_IN[w.dataset, w.split]
-            ],
-            titles=lambda w: [
-                f"{w.dataset}, split {w.split}, {job.run.model}"
-                for job in EXPLAINED_IN[w.dataset, w.split]
-            ],
+            most=most_pictures,
+            titles=titles_of_pictures,
         message:
             "Drawing the interpretation of the models of {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m plot_interpretation --attributions {input.attributions:q} --selections {input.selections:q} "
-            "--most {params.most} --titles {params.titles:q} --out {output:q} > {log:q} 2>&1"
+            "python -m plot_interpretation "
+            "--attributions {input.attributions:q} "
+            "--selections {input.selections:q} "
+            "--most {params.most} "
+            "--titles {params.titles:q} "
+            "--out {output:q} "
+            "> {log:q} 2>&1"
 
 
 rule summarise_interpretation:
+    """Write one table of all that was explained: models, methods, sequences, completeness, cost and provenance."""
     input:
         [f"results/{job.path}" for job in EXPLAINED],
     output:
@@ -145,19 +163,23 @@ rule summarise_interpretation:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("summarise_interpretation"),
     message:
         "Summarising what was explained"
     shell:
-        "python -m summarise_interpretation --attributions {input:q} --out {output:q} > {log:q} 2>&1"
+        "python -m summarise_interpretation "
+        "--attributions {input:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule interpretation_truth:
+    """Judge attributions against what is known: planted positions of simulated rows, motifs of proteins."""
     input:
-        attributions_to_judge,
+        attributions_with_known_truth,
     output:
         "results/interpretation_truth.tsv",
     log:
@@ -168,14 +190,18 @@ rule interpretation_truth:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(60),
     params:
-        code=code_fingerprint("interpretation_truth"),
-        datasets=as_json(study_interpretation.truth_spec(STUDY, RUNS, study.options)),
+        code=code_of_truth(),
+        datasets=as_json(TRUTH),
         seed=STUDY["seed"],
     message:
         "Judging attributions against planted positions and known motifs"
     shell:
-        "python -m interpretation_truth --datasets {params.datasets:q} --attributions {input:q} "
-        "--study-seed {params.seed} --out {output:q} > {log:q} 2>&1"
+        "python -m interpretation_truth "
+        "--datasets {params.datasets:q} "
+        "--attributions {input:q} "
+        "--study-seed {params.seed} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"

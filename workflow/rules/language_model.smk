@@ -5,9 +5,10 @@
 
 # A job that was killed continues from its checkpoint, a hidden file beside the folder.
 rule tapt:
+    """Adapt a language model to the training windows of datasets, without labels."""
     input:
-        rows=lambda w: windows_of_tapt(w, "rows.parquet"),
-        splits=lambda w: windows_of_tapt(w, "splits/{split}.tsv"),
+        rows=rows_of_tapt,
+        splits=splits_of_tapt,
     output:
         folder=directory("results/tapt/{tapt}"),
         history="results/tapt/{tapt}.history.tsv",
@@ -16,25 +17,31 @@ rule tapt:
     benchmark:
         "benchmarks/tapt/{tapt}.tsv"
     wildcard_constraints:
-        tapt=one_of(STUDY["tapt"]),
+        tapt=any_of(STUDY["tapt"]),
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         environment("language-model")
     threads: 2
     resources:
-        gpu=lambda w: int(study_tapt.needs_gpu(STUDY["tapt"][w.tapt])),
-        mem_mb=growing(16000),
-        runtime=growing(720),
+        gpu=gpus_of_tapt,
+        mem_mb=times_attempt(16000),
+        runtime=times_attempt(720),
     params:
         code=code_fingerprint("tapt"),
-        spec=lambda w: as_json(
-            {k: v for k, v in STUDY["tapt"][w.tapt].items() if k != "datasets"}
-        ),
-        start=lambda w: weights_id({"weights": STUDY["tapt"][w.tapt]["start"]}),
+        spec=settings_of_tapt,
+        start=start_of_tapt,
         seed=STUDY["seed"],
     message:
         "Adapting a language model to the windows of {input.rows}: {wildcards.tapt}"
     shell:
-        "python -m tapt --rows {input.rows:q} --split {input.splits:q} --name {wildcards.tapt} --spec {params.spec:q} "
-        "--study-seed {params.seed} --threads {threads} --gpus {resources.gpu} --out {output.folder:q} --history {output.history:q} "
+        "python -m tapt "
+        "--rows {input.rows:q} "
+        "--split {input.splits:q} "
+        "--name {wildcards.tapt} "
+        "--spec {params.spec:q} "
+        "--study-seed {params.seed} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--out {output.folder:q} "
+        "--history {output.history:q} "
         "> {log:q} 2>&1"

@@ -6,10 +6,11 @@
 
 
 rule dependency_map:
+    """Map which letters of sequences a language model reads to predict which others."""
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
-        weights=lambda w: weights_made_here(ENCODERS[w.encoder]),
+        weights=adapted_weights_of(encoder_section),
     output:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     log:
@@ -17,30 +18,40 @@ rule dependency_map:
     benchmark:
         "benchmarks/{dataset}/{split}/dependency_maps/{encoder}/{panel}.tsv"
     wildcard_constraints:
-        encoder=one_of(maps.encoder for maps in MAPS.values()),
+        encoder=any_of(maps.encoder for maps in MAPS.values()),
     conda:
         environment("language-model")
     threads: 2
     resources:
-        gpu=lambda w: int(study.uses_gpu(ENCODERS[w.encoder])),
-        mem_mb=growing(8000),
-        runtime=growing(120),
+        gpu=gpus_of_encoder,
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
     params:
         code=code_fingerprint("dependency_map"),
-        task=lambda w: DATASETS[w.dataset]["task"],
-        first=lambda w: maps_of(w).rows,
-        ids=lambda w: list(maps_of(w).ids),
-        encoder=lambda w: as_json(ENCODERS[w.encoder]),
-        weights=lambda w: weights_id(ENCODERS[w.encoder]),
+        task=dataset_of("task"),
+        first=rows_to_map,
+        ids=ids_to_map,
+        encoder=json_of(encoder_section),
+        weights=weights_id_of(encoder_section),
     message:
         "Mapping dependencies in {wildcards.dataset}, {wildcards.split}, {wildcards.panel} with {wildcards.encoder}"
     shell:
-        "python -m dependency_map --rows {input.rows:q} --task {params.task} --panel {input.panel:q} "
-        "--first {params.first} --ids {params.ids:q} --encoder {wildcards.encoder} --encoder-spec {params.encoder:q} "
-        "--threads {threads} --gpus {resources.gpu} --out {output:q} > {log:q} 2>&1"
+        "python -m dependency_map "
+        "--rows {input.rows:q} "
+        "--task {params.task} "
+        "--panel {input.panel:q} "
+        "--first {params.first} "
+        "--ids {params.ids:q} "
+        "--encoder {wildcards.encoder} "
+        "--encoder-spec {params.encoder:q} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule measure_dependency_map:
+    """Measure how bright the planted base pairs of simulated binding sites are in dependency maps."""
     input:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     output:
@@ -50,23 +61,28 @@ rule measure_dependency_map:
     benchmark:
         "benchmarks/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv"
     wildcard_constraints:
-        dataset=one_of(HAIRPINS),
+        dataset=any_of(WITH_HAIRPINS),
     conda:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("measure_dependency_map"),
-        source=lambda w: as_json(study.options(DATASETS[w.dataset]["source"])),
+        source=options_of(source_section),
     message:
         "Measuring planted pairs in the maps of {wildcards.dataset}, {wildcards.split}: {wildcards.encoder}"
     shell:
-        "python -m measure_dependency_map --maps {input:q} --source {params.source:q} --out {output:q} > {log:q} 2>&1"
+        "python -m measure_dependency_map "
+        "--maps {input:q} "
+        "--source {params.source:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule plot_dependency_map:
+    """Draw one dependency map, with planted base pairs if they are known."""
     input:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     output:
@@ -91,26 +107,28 @@ rule plot_dependency_map:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("plot_dependency_map"),
-        source=lambda w: as_json(
-            study.options(DATASETS[w.dataset]["source"])
-            if w.dataset in HAIRPINS
-            else None
-        ),
+        source=source_of_hairpins,
     message:
         "Plotting dependency map {wildcards.place} of {wildcards.panel}: {wildcards.dataset}, {wildcards.encoder}"
     shell:
-        "python -m plot_dependency_map --maps {input:q} --place {wildcards.place} --source {params.source:q} "
-        "--title '{wildcards.dataset}, split {wildcards.split}, {wildcards.encoder}' --out {output:q} > {log:q} 2>&1"
+        "python -m plot_dependency_map "
+        "--maps {input:q} "
+        "--place {wildcards.place} "
+        "--source {params.source:q} "
+        "--title '{wildcards.dataset}, split {wildcards.split}, {wildcards.encoder}' "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule isoscore:
+    """Measure how evenly the embeddings of each encoder spread over their dimensions (IsoScore)."""
     input:
-        manifests=lambda w: caches_of_isoscore(w, "json"),
-        caches=lambda w: ancient(caches_of_isoscore(w, "h5")),
+        manifests=caches_of_isoscore("json"),
+        caches=ancient(caches_of_isoscore("h5")),
     output:
         "results/{dataset}/isoscore.tsv",
     log:
@@ -118,24 +136,29 @@ rule isoscore:
     benchmark:
         "benchmarks/{dataset}/isoscore.tsv"
     wildcard_constraints:
-        dataset=one_of(ISOSCORES),
+        dataset=any_of(ISOSCORES),
     conda:
         "../../envs/evaluation.yaml"
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(60),
     params:
         code=code_fingerprint("isoscore"),
         levels=STUDY.get("isoscore", {}).get("levels", ["pooled"]),
     message:
         "Measuring how evenly the embeddings of {wildcards.dataset} spread"
     shell:
-        "python -m isoscore --caches {input.caches:q} --levels {params.levels} --threads {threads} --out {output:q} "
+        "python -m isoscore "
+        "--caches {input.caches:q} "
+        "--levels {params.levels} "
+        "--threads {threads} "
+        "--out {output:q} "
         "> {log:q} 2>&1"
 
 
 rule plot_isoscore:
+    """Draw the IsoScore of every encoder of a dataset beside that of an isotropic cloud."""
     input:
         "results/{dataset}/isoscore.tsv",
     output:
@@ -153,12 +176,15 @@ rule plot_isoscore:
         "../../envs/evaluation.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(15),
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
     params:
         code=code_fingerprint("plot_isoscore"),
     message:
         "Plotting IsoScores: {wildcards.dataset}"
     shell:
-        "python -m plot_isoscore --table {input:q} --title '{wildcards.dataset}, embeddings' --out {output:q} "
+        "python -m plot_isoscore "
+        "--table {input:q} "
+        "--title '{wildcards.dataset}, embeddings' "
+        "--out {output:q} "
         "> {log:q} 2>&1"

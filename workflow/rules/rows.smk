@@ -4,8 +4,9 @@
 
 
 rule make_rows:
+    """Read an assay table, or simulate one, into rows in canonical form, and count what each filter keeps."""
     input:
-        lambda w: list(DATASETS[w.dataset]["source"]["files"].values()),
+        files_of(source_section),
     output:
         rows="results/{dataset}/rows.parquet",
         stages="results/{dataset}/rows.stages.tsv",
@@ -18,20 +19,24 @@ rule make_rows:
         "../../envs/tables.yaml"
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(30),
     params:
-        code=lambda w: code_fingerprint(
-            "make_rows", f"s2f.rows.sources.{DATASETS[w.dataset]['source']['kind']}"
-        ),
-        kind=lambda w: DATASETS[w.dataset]["source"]["kind"],
-        files=lambda w: as_json(DATASETS[w.dataset]["source"]["files"]),
-        spec=lambda w: as_json(study.options(DATASETS[w.dataset]["source"])),
-        construct=lambda w: construct_of(w.dataset),
-        task=lambda w: DATASETS[w.dataset]["task"],
+        code=code_of_kind("make_rows", "sources", source_section),
+        kind=value_of(source_section, "kind"),
+        files=json_of(value_of(source_section, "files")),
+        spec=options_of(source_section),
+        construct=json_of(construct_section),
+        task=dataset_of("task"),
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:
-        "python -m make_rows --kind {params.kind} --files {params.files:q} --spec {params.spec:q} --task {params.task} "
+        "python -m make_rows "
+        "--kind {params.kind} "
+        "--files {params.files:q} "
+        "--spec {params.spec:q} "
+        "--task {params.task} "
         "--construct {params.construct:q} "
-        "--rows {output.rows:q} --stages {output.stages:q} > {log:q} 2>&1"
+        "--rows {output.rows:q} "
+        "--stages {output.stages:q} "
+        "> {log:q} 2>&1"

@@ -5,9 +5,10 @@
 
 
 rule make_split:
+    """Assign the rows of a dataset to train, val and test."""
     input:
         rows="results/{dataset}/rows.parquet",
-        files=lambda w: list(STUDY["splits"][w.split].get("files", {}).values()),
+        files=files_of(split_section),
     output:
         "results/{dataset}/splits/{split}.tsv",
     log:
@@ -17,29 +18,32 @@ rule make_split:
     priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
-    threads: lambda w: study.split_threads(STUDY, w.split)
+    threads: threads_of_split
     resources:
-        mem_mb=growing(8000),
-        runtime=lambda w, attempt: attempt * study.split_minutes(STUDY, w.split),
+        mem_mb=times_attempt(8000),
+        runtime=minutes_of_split,
     params:
-        code=lambda w: code_fingerprint(
-            "make_split", *study.modules_of_split(STUDY, w.split)
-        ),
-        spec=lambda w: as_json(STUDY["splits"][w.split]),
-        seed=lambda w: study.split_seed(STUDY, w.split),
+        code=code_of_kind("make_split", "splits", split_section),
+        spec=json_of(split_section),
+        seed=seed_of_split,
     message:
         "Splitting {wildcards.dataset}: {wildcards.split}"
     shell:
-        "python -m make_split --rows {input.rows:q} --spec {params.spec:q} --seed {params.seed} "
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m make_split "
+        "--rows {input.rows:q} "
+        "--spec {params.spec:q} "
+        "--seed {params.seed} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 # one job for each: a new panel leaves the others alone, and with them all that was made from their sequences
 rule make_panel:
+    """Make one evaluation panel of the test rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
-        file=lambda w: DATASETS[w.dataset]["panels"][w.panel].get("file", []),
+        file=file_of(panel_section, "file"),
     output:
         "results/{dataset}/panels/{split}/{panel}.tsv",
     log:
@@ -60,20 +64,26 @@ rule make_panel:
         "../../envs/tables.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(30),
     params:
-        code=code_fingerprint("make_panel"),
-        spec=lambda w: as_json(DATASETS[w.dataset]["panels"][w.panel]),
+        code=code_of_kind("make_panel", "panels", panel_section),
+        spec=json_of(panel_section),
     message:
         "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
     shell:
-        "python -m make_panel --rows {input.rows:q} --split {input.split:q} --name {wildcards.panel} --spec {params.spec:q} "
-        "--out {output:q} > {log:q} 2>&1"
+        "python -m make_panel "
+        "--rows {input.rows:q} "
+        "--split {input.split:q} "
+        "--name {wildcards.panel} "
+        "--spec {params.spec:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 # any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about a quarter of an hour
 rule audit_split:
+    """Measure how close the test and val rows of a split come to its train rows."""
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
@@ -87,13 +97,18 @@ rule audit_split:
         "../../envs/tables.yaml"
     threads: 2
     resources:
-        mem_mb=growing(8000),
-        runtime=growing(360),
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(360),
     params:
         code=code_fingerprint("audit_split"),
-        threshold=lambda w: audit_threshold(w.split),
+        threshold=audit_threshold,
     message:
         "Auditing {wildcards.dataset} for leaks: {wildcards.split}"
     shell:
-        "python -m audit_split --rows {input.rows:q} --split {input.split:q} --threshold {params.threshold} "
-        "--threads {threads} --out {output:q} > {log:q} 2>&1"
+        "python -m audit_split "
+        "--rows {input.rows:q} "
+        "--split {input.split:q} "
+        "--threshold {params.threshold} "
+        "--threads {threads} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"

@@ -1,8 +1,8 @@
 """Measure how close the test and val rows of a split come to its train rows."""
 
-import argparse
 from functools import partial
 
+from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
@@ -13,7 +13,7 @@ COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group", "p
 
 def main():
     """Read rows and split, align the evaluated rows with the others, write one line per row, print a summary."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
     parser.add_argument("--threshold", type=int, default=60, help="score from which rows count as homologous")

@@ -1,8 +1,6 @@
 """Compare all models over the datasets of each series: across.tsv for programs, across.md for people, and a picture."""
 
-import argparse
-import json
-
+from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.files import write_text
 from s2f.common.tables import write_table
@@ -13,18 +11,20 @@ from s2f.plots.across_datasets import values_by_dataset
 
 def main():
     """Read compare.tsv, write the table over datasets, its text and its picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--compare", required=True, help="compare.tsv")
-    parser.add_argument("--study", required=True, type=json.loads, help="series with datasets, splits, baseline (JSON)")
+    parser.add_argument(
+        "--study", required=True, type=json_option, help="series with datasets, splits, baseline (JSON)"
+    )
     parser.add_argument("--out", required=True, help="table to write (TSV)")
     parser.add_argument("--text", required=True, help="the same for people (Markdown)")
     parser.add_argument("--plot", required=True, help="picture to write (PNG)")
-    a = parser.parse_args()
-    compared = read_compare(a.compare)
-    table = across(compared, a.study["series"])
-    write_table(a.out, table)
-    write_text(a.text, markdown(table, a.study))
-    values_by_dataset(a.plot, compared, table, a.study["series"])
+    arguments = parser.parse_args()
+    compared = read_compare(arguments.compare)
+    table = across(compared, arguments.study["series"])
+    write_table(arguments.out, table)
+    write_text(arguments.text, markdown(table, arguments.study))
+    values_by_dataset(arguments.plot, compared, table, arguments.study["series"])
 
 
 if __name__ == "__main__":

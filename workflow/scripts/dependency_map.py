@@ -1,8 +1,6 @@
 """Map which letters of sequences a language model reads to predict which others (nucleotide dependency maps)."""
 
-import argparse
-import json
-
+from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
 from s2f.common.tables import read_table
@@ -12,34 +10,34 @@ from s2f.splits.panels import panel_rows
 
 def main():
     """Choose rows of the panel, map them, write the maps and the influence of every variant."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--panel", required=True, help="table of the panel")
     parser.add_argument("--first", type=int, default=3, help="first rows by label to map; positives")
     parser.add_argument("--ids", nargs="*", default=[], help="rows to map instead")
     parser.add_argument("--encoder", required=True, help="name in the study")
-    parser.add_argument("--encoder-spec", required=True, type=json.loads, help="encoder section of the study (JSON)")
+    parser.add_argument("--encoder-spec", required=True, type=json_option, help="encoder section of the study (JSON)")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
-    a = parser.parse_args()
-    keep_to_share(a.threads, a.gpus)
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, arguments.gpus)
     from tqdm import tqdm
 
     from s2f.common import provenance
     from s2f.representation import dependency_map, map_files  # torch reads the thread count once
 
-    rows = panel_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.panel))
-    rows = map_files.select(rows, a.task, a.first, a.ids)
-    model = dependency_map.build(a.encoder_spec)
+    rows = panel_rows(read_rows(arguments.rows, ["row_id", "sequence", "label"]), read_table(arguments.panel))
+    rows = map_files.select(rows, arguments.task, arguments.first, arguments.ids)
+    model = dependency_map.build(arguments.encoder_spec)
     print_report()
     forwards = int((3 * rows["sequence"].str.len() + 1).sum())
-    print(f"{len(rows)} sequences, {forwards:,} forward passes; {a.encoder} ({model.provenance})", flush=True)
+    print(f"{len(rows)} sequences, {forwards:,} forward passes; {arguments.encoder} ({model.provenance})", flush=True)
     maps = dependency_map.maps(model, rows["sequence"].tolist(), rows["row_id"].tolist())
     map_files.write(
-        a.out, rows, tqdm(maps, total=len(rows), unit="sequence", mininterval=5),
-        encoder=a.encoder, fingerprint=model.fingerprint, licence=model.licence, provenance=model.provenance,
+        arguments.out, rows, tqdm(maps, total=len(rows), unit="sequence", mininterval=5),
+        encoder=arguments.encoder, fingerprint=model.fingerprint, licence=model.licence, provenance=model.provenance,
         precision=model.precision, device=report(), versions=provenance.versions("torch", "transformers", "numpy"),
     )  # fmt: skip
 

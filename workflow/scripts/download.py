@@ -1,17 +1,15 @@
 """Fetch one published file that the study names, with resume and checks."""
 
-import argparse
-import json
-
+from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import InputError, run
 from s2f.rows.downloads import fetch
 
 
 def main():
     """Fetch the file `--name` of the section `downloads`."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--name", required=True, help="name of the file in the section")
-    parser.add_argument("--downloads", required=True, type=json.loads, help="section downloads of the study (JSON)")
+    parser.add_argument("--downloads", required=True, type=json_option, help="section downloads of the study (JSON)")
     parser.add_argument("--mirror", default="", help="folder or URL of a folder that may hold the file")
     parser.add_argument("--out", required=True, help="file to write")
     arguments = parser.parse_args()

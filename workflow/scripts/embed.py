@@ -1,9 +1,8 @@
 """Encode the rows of a dataset with a frozen encoder, at one shift, into an embedding cache per strand."""
 
-import argparse
-import json
 from pathlib import Path
 
+from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.common.files import write_json
@@ -14,11 +13,11 @@ from s2f.sequences.constructs import Construct
 
 def main():
     """Write the caches, then their manifests."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--encoder", required=True, help="name in the study")
-    parser.add_argument("--encoder-spec", required=True, type=json.loads, help="encoder section of the study (JSON)")
-    parser.add_argument("--construct", required=True, type=json.loads, help="construct section of the study (JSON)")
+    parser.add_argument("--encoder-spec", required=True, type=json_option, help="encoder section of the study (JSON)")
+    parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
     parser.add_argument("--shift", type=int, default=0, help="bp by which the window moves downstream")
     parser.add_argument("--strands", choices=STRANDS, nargs="+", default=["forward"], help="of the whole construct")
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="how embeddings are stored")
@@ -26,20 +25,20 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, nargs="+", type=Path, help="caches to write (HDF5), one per strand")
     parser.add_argument("--manifests", required=True, nargs="+", type=Path, help="manifests to write (JSON), likewise")
-    a = parser.parse_args()
-    if not len(set(a.strands)) == len(a.strands) == len(a.out) == len(a.manifests):
+    arguments = parser.parse_args()
+    if not len(set(arguments.strands)) == len(arguments.strands) == len(arguments.out) == len(arguments.manifests):
         parser.error("give each strand once, with one cache and one manifest")
-    keep_to_share(a.threads, a.gpus)
+    keep_to_share(arguments.threads, arguments.gpus)
     from s2f.embeddings import build as embedding  # an encoder imports JAX or torch, which read the thread count once
     from s2f.embeddings import encoders
 
-    rows = read_rows(a.rows, columns=["row_id", "sequence"])
-    encoder = encoders.build(a.encoder_spec)
+    rows = read_rows(arguments.rows, columns=["row_id", "sequence"])
+    encoder = encoders.build(arguments.encoder_spec)
     print_report()
-    construct = Construct.from_spec(a.construct)
-    paths = dict(zip(a.strands, a.out, strict=True))
-    made = embedding.build_strands(paths, rows, encoder, a.encoder, construct, a.shift, a.dtype)
-    for strand, manifest in zip(a.strands, a.manifests, strict=True):
+    construct = Construct.from_spec(arguments.construct)
+    paths = dict(zip(arguments.strands, arguments.out, strict=True))
+    made = embedding.build_strands(paths, rows, encoder, arguments.encoder, construct, arguments.shift, arguments.dtype)
+    for strand, manifest in zip(arguments.strands, arguments.manifests, strict=True):
         write_json(manifest, made[strand])
 
 

@@ -1,9 +1,9 @@
 """Predict the rows of every panel with a trained baseline, and measure them."""
 
-import argparse
 from pathlib import Path
 
 from s2f import baselines
+from s2f.common.arguments import Parser
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.evaluation import evaluator
@@ -13,17 +13,17 @@ from s2f.rows.canonical import read_rows
 
 def main():
     """Predict each strand that the strand rule of the checkpoint needs, write predictions and metrics."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     evaluator.add_arguments(parser)
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
-    a = parser.parse_args()
-    keep_to_share(a.threads, a.gpus)
-    record = read_record(a.model)
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, arguments.gpus)
+    record = read_record(arguments.model)
     kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
     print_report()
-    predict = kind.load(Path(a.model), record)
+    rows, predict = read_rows(arguments.rows), kind.load(Path(arguments.model), record)
     evaluator.evaluate(
-        a, read_rows(a.rows), record["strand_rule"], lambda chosen, strand: predict(list(chosen["sequence"]), strand)
+        arguments, rows, record["strand_rule"], lambda chosen, strand: predict(list(chosen["sequence"]), strand)
     )
 
 

@@ -1,7 +1,6 @@
 """Predict the rows of every panel with a trained head, from the caches its checkpoint asks for, and measure them."""
 
-import argparse
-
+from s2f.common.arguments import Parser
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.evaluation import evaluator
@@ -11,28 +10,30 @@ from s2f.rows.canonical import read_rows, sequences_sha256
 
 def main():
     """Check model against caches, predict each strand that the strand rule needs, write predictions and metrics."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     evaluator.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
-    a = parser.parse_args()
-    keep_to_share(a.threads, gpus=0)  # a few products: quicker than the start of a GPU
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, gpus=0)  # a few products: quicker than the start of a GPU
     from s2f.heads.examples import open_views
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head
 
     print_report()
-    record = read_record(a.model, kind="head")
-    rows = read_rows(a.rows)
+    record = read_record(arguments.model, kind="head")
+    rows = read_rows(arguments.rows)
     keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
     expected = {key: record[key] for key in keys}
-    check_record(a.model, expected, a.caches)
+    check_record(arguments.model, expected, arguments.caches)
     sequences = sequences_sha256(rows["row_id"], rows["sequence"])
-    with open_views(a.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
-        head = Head(record, load_head(a.model, Head.template(record)))
+    with open_views(arguments.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
+        head = Head(record, load_head(arguments.model, Head.template(record)))
         by_strand = {strand: cache for (_, strand), cache in caches.items()}
-        evaluator.evaluate(
-            a, rows, record["strand_rule"], lambda chosen, strand: head.predict(by_strand[strand], chosen["row_id"])
-        )
+
+        def predict(chosen, strand):
+            return head.predict(by_strand[strand], chosen["row_id"])
+
+        evaluator.evaluate(arguments, rows, record["strand_rule"], predict)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Explain the predictions of one model on chosen sequences by one method."""
 
-import argparse
-import json
 import os
 
+from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.common.tables import read_table
@@ -13,33 +12,34 @@ from s2f.rows.canonical import read_rows
 
 def main():
     """Check the sequences against the model, explain each, write one file of attributions."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--selection", required=True, help="table of the chosen rows")
     parser.add_argument("--panel", required=True, help="name of the panel they were chosen from")
     parser.add_argument("--model", required=True, help="folder best_model")
-    parser.add_argument("--encoder-spec", type=json.loads, help="encoder section of the study (JSON), for heads")
+    parser.add_argument("--encoder-spec", type=json_option, help="encoder section of the study (JSON), for heads")
     parser.add_argument("--method", required=True, choices=METHODS, help="how to explain")
-    parser.add_argument("--settings", type=json.loads, default={}, help="settings of the method (JSON)")
+    parser.add_argument("--settings", type=json_option, default={}, help="settings of the method (JSON)")
     parser.add_argument("--unit", required=True, help="unit of the score")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
-    a = parser.parse_args()
-    keep_to_share(a.threads, a.gpus)
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions, mutagenesis
     from s2f.interpretation import scorer as models
     from s2f.interpretation.selection import chosen_rows
 
-    rows = chosen_rows(read_rows(a.rows, ["row_id", "sequence", "label"]), read_table(a.selection))
-    scorer = models.load(a.model, a.encoder_spec, len(rows))  # imports JAX or torch
+    rows = chosen_rows(read_rows(arguments.rows, ["row_id", "sequence", "label"]), read_table(arguments.selection))
+    scorer = models.load(arguments.model, arguments.encoder_spec, len(rows))  # imports JAX or torch
     print_report()
-    scorer.check(rows, a.rows, a.settings.get("width", mutagenesis.WIDTH) if a.method == "window" else 1)
-    found = attributions.attribute_all(scorer, a.method, rows, a.settings, a.study_seed)
-    about = attributions.describe(scorer, a.method, a.settings, a.study_seed, a.unit)
-    attributions.write(a.out, rows, found, panel=a.panel, **about)
+    width = arguments.settings.get("width", mutagenesis.WIDTH) if arguments.method == "window" else 1
+    scorer.check(rows, arguments.rows, width)
+    found = attributions.attribute_all(scorer, arguments.method, rows, arguments.settings, arguments.study_seed)
+    about = attributions.describe(scorer, arguments.method, arguments.settings, arguments.study_seed, arguments.unit)
+    attributions.write(arguments.out, rows, found, panel=arguments.panel, **about)
 
 
 if __name__ == "__main__":

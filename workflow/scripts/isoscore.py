@@ -1,8 +1,8 @@
 """Measure how evenly the embeddings of each encoder spread over their dimensions (IsoScore)."""
 
-import argparse
 from pathlib import Path
 
+from s2f.common.arguments import Parser
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.common.tables import write_table
@@ -10,19 +10,19 @@ from s2f.common.tables import write_table
 
 def main():
     """Read the caches of a dataset, write a line per encoder and level."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--caches", required=True, nargs="+", type=Path, help="embedding caches of one dataset (HDF5)")
     parser.add_argument("--levels", nargs="+", default=["pooled"], help="pooled (mean of the tokens), tokens (each)")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
-    a = parser.parse_args()
-    keep_to_share(a.threads, gpus=0)
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, gpus=0)
     from s2f.representation import isoscore  # NumPy reads the thread count once
 
     print_report()
-    table = isoscore.table(a.caches, a.levels)
+    table = isoscore.table(arguments.caches, arguments.levels)
     print(table[["encoder", "level", "isoscore", "isotropic", "n", "d", "note"]].to_string(index=False), flush=True)
-    write_table(a.out, table)
+    write_table(arguments.out, table)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,23 @@
 """Make one evaluation panel of a dataset from the test rows of a split."""
 
-import argparse
-import json
-
+from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
-from s2f.splits.panels import COLUMNS, make_panel
+from s2f.splits.panels import ROW_COLUMNS, make_panel
 
 
 def main():
     """Read rows and split, write the panel."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
     parser.add_argument("--name", required=True, help="name in the study")
-    parser.add_argument("--spec", required=True, type=json.loads, help="section of the study (JSON)")
+    parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
-    panel = make_panel(read_rows(arguments.rows, COLUMNS), split, arguments.spec, arguments.name)
+    panel = make_panel(read_rows(arguments.rows, ROW_COLUMNS), split, arguments.spec, arguments.name)
     print(f"panel {arguments.name}: {len(panel)} {arguments.spec['kind']}")
     write_table(arguments.out, panel)
 

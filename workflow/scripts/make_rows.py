@@ -1,9 +1,9 @@
 """Read one assay table into canonical rows and count what each filter keeps."""
 
-import argparse
-import json
 from pathlib import Path
 
+from s2f.common import kinds
+from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.rows import sources
@@ -12,22 +12,22 @@ from s2f.sequences.constructs import Construct
 
 
 def main():
-    """Command line: python -m make_rows --kind table --files '{"rows": "x.tsv"}' --spec '{...}' --rows R --stages S."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kind", required=True, help=f"one of: {', '.join(sources.known())}")
-    parser.add_argument("--files", type=json.loads, default={}, help="JSON object, name of a file -> path")
-    parser.add_argument("--spec", type=json.loads, default={}, help="JSON object, settings of the source")
-    parser.add_argument("--construct", type=json.loads, required=True, help="construct section of the study (JSON)")
-    parser.add_argument("--task", choices=TASKS, default="regression")
+    """Read the source, check its inserts against the construct, write rows and counts, and print warnings."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--kind", required=True, help=f"one of: {', '.join(kinds.names('sources'))}")
+    parser.add_argument("--files", type=json_option, default={}, help="name of a file -> path (JSON)")
+    parser.add_argument("--spec", type=json_option, default={}, help="settings of the source (JSON)")
+    parser.add_argument("--construct", type=json_option, required=True, help="construct section of the study (JSON)")
+    parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
     parser.add_argument("--rows", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--stages", type=Path, required=True, help="TSV to write: rows kept by each filter")
-    args = parser.parse_args()
+    arguments = parser.parse_args()
 
-    files = {name: Path(path) for name, path in args.files.items()}
-    table, stages = sources.read(args.kind, files, args.spec, args.task)
-    Construct.from_spec(args.construct).check_inserts(table, files.get("rows", args.kind))
-    write_rows(args.rows, table)
-    write_table(args.stages, stages.table())
+    files = {name: Path(path) for name, path in arguments.files.items()}
+    table, stages = sources.read(arguments.kind, files, arguments.spec, arguments.task)
+    Construct.from_spec(arguments.construct).check_inserts(table, files.get("rows", arguments.kind))
+    write_rows(arguments.rows, table)
+    write_table(arguments.stages, stages.table())
     print(stages.table().to_string(index=False))
     for warning in stages.warnings():
         print(f"warning: {warning}")

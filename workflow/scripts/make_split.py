@@ -1,24 +1,22 @@
 """Assign the rows of a dataset to train, val and test."""
 
-import argparse
-import json
-
+from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.rows.canonical import read_rows
 from s2f.splits.make import make_split
-from s2f.splits.table import COLUMNS
+from s2f.splits.table import ROW_COLUMNS
 
 
 def main():
     """Read rows, split them as the spec says, write row_id, split, reason."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
-    parser.add_argument("--spec", required=True, type=json.loads, help="split section of the study (JSON)")
+    parser.add_argument("--spec", required=True, type=json_option, help="split section of the study (JSON)")
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    table = make_split(read_rows(arguments.rows, COLUMNS), arguments.spec, arguments.seed)
+    table = make_split(read_rows(arguments.rows, ROW_COLUMNS), arguments.spec, arguments.seed)
     print(table.groupby(["split", "reason"]).size().to_string())
     write_table(arguments.out, table)
 

@@ -1,21 +1,21 @@
 """Draw the leak audit of a split."""
 
-import argparse
-
+from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.plots.audit import best_scores, read_audit
 
 
 def main():
     """Read the table of `audit_split`, write the picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--audit", required=True, help="table of audit_split")
     parser.add_argument("--threshold", type=int, required=True, help="score to mark")
     parser.add_argument("--out", required=True, help="PNG to write")
-    a = parser.parse_args()
-    best_scores(a.out, read_audit(a.audit), a.threshold, f"{a.dataset}, split {a.split}")
+    arguments = parser.parse_args()
+    title = f"{arguments.dataset}, split {arguments.split}"
+    best_scores(arguments.out, read_audit(arguments.audit), arguments.threshold, title)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Draw the comparison of all models on each panel of a dataset and split."""
 
-import argparse
-
+from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run
 from s2f.evaluation.comparison import read_compare
 from s2f.plots import comparison
@@ -9,7 +8,7 @@ from s2f.plots import comparison
 
 def main():
     """Read compare.tsv, write a picture for each panel: all models with their intervals."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
@@ -17,13 +16,14 @@ def main():
     parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
     parser.add_argument("--out", required=True, nargs="+", help="PNG to write, per panel")
-    a = parser.parse_args()
-    place, table = {"dataset": a.dataset, "split": a.split}, read_compare(a.compare)
+    arguments = parser.parse_args()
+    place, table = {"dataset": arguments.dataset, "split": arguments.split}, read_compare(arguments.compare)
     for name, value in place.items():
-        table = lines(a.compare, table, name, value, place)
-    for name, picture in zip(a.names, a.out, strict=True):
-        own = lines(a.compare, table, "panel", name, {**place, "panel": name})
-        comparison.comparison(picture, own, f"{a.dataset}, split {a.split}, panel {name}", a.baseline, a.floors)
+        table = lines(arguments.compare, table, name, value, place)
+    for name, picture in zip(arguments.names, arguments.out, strict=True):
+        own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
+        title = f"{arguments.dataset}, split {arguments.split}, panel {name}"
+        comparison.comparison(picture, own, title, arguments.baseline, arguments.floors)
 
 
 def lines(path, table, name, value, place):

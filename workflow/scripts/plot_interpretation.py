@@ -1,7 +1,6 @@
 """Draw attributions of models by methods: logos, and for mutagenesis what each substitution does."""
 
-import argparse
-
+from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.common.tables import read_table
 from s2f.interpretation import attributions
@@ -10,7 +9,7 @@ from s2f.plots import interpretation
 
 def main():
     """Read attributions and the selections they were made for, write one picture for each file of attributions."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
     parser.add_argument("--selections", required=True, nargs="+", help="table of the chosen rows of each")
     parser.add_argument(
@@ -18,8 +17,10 @@ def main():
     )
     parser.add_argument("--titles", required=True, nargs="+", help="title of each picture")
     parser.add_argument("--out", required=True, nargs="+", help="pictures to write (PNG)")
-    a = parser.parse_args()
-    for path, selection, most, title, out in zip(a.attributions, a.selections, a.most, a.titles, a.out, strict=True):
+    arguments = parser.parse_args()
+    for path, selection, most, title, out in zip(
+        arguments.attributions, arguments.selections, arguments.most, arguments.titles, arguments.out, strict=True
+    ):
         found, about = attributions.read(path)
         interpretation.explained(out, found, about, read_table(selection), title, most)
 

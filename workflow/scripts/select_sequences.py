@@ -1,7 +1,6 @@
 """Choose the sequences of a panel that models are asked to explain."""
 
-import argparse
-
+from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.interpretation.selection import select
@@ -10,7 +9,7 @@ from s2f.rows.canonical import read_rows
 
 def main():
     """Read rows and panel, write the table of chosen rows."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--panel", required=True, help="table of the panel")
     parser.add_argument("--top", type=int, default=0, help="rows of the highest labels")
@@ -19,11 +18,19 @@ def main():
     parser.add_argument("--ids", nargs="*", default=[], help="row ids")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
-    a = parser.parse_args()
-    rows = read_rows(a.rows, ["row_id", "sequence", "label", "allele"])
-    table = select(rows, read_table(a.panel), a.top, a.bottom, a.pairs, a.ids, a.study_seed)
+    arguments = parser.parse_args()
+    rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
+    table = select(
+        rows,
+        read_table(arguments.panel),
+        arguments.top,
+        arguments.bottom,
+        arguments.pairs,
+        arguments.ids,
+        arguments.study_seed,
+    )
     print(table.to_string(index=False))
-    write_table(a.out, table)
+    write_table(arguments.out, table)
 
 
 if __name__ == "__main__":

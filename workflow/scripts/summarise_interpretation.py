@@ -1,9 +1,8 @@
 """Write one table of all that was explained: models, methods, sequences, completeness, cost and provenance."""
 
-import argparse
-
 import pandas as pd
 
+from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.interpretation import attributions, summary
@@ -11,14 +10,14 @@ from s2f.interpretation import attributions, summary
 
 def main():
     """Read all attributions, write a line per file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
     parser.add_argument("--out", required=True, help="table to write")
-    a = parser.parse_args()
-    lines = [summary.line(*attributions.read(path)) for path in a.attributions]
+    arguments = parser.parse_args()
+    lines = [summary.line(*attributions.read(path)) for path in arguments.attributions]
     table = pd.DataFrame(lines, columns=summary.COLUMNS)
     print(table.to_string(index=False))
-    write_table(a.out, table)
+    write_table(arguments.out, table)
 
 
 if __name__ == "__main__":

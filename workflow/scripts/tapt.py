@@ -1,11 +1,10 @@
 """Train LAMAR on the windows of datasets with the masked-language-model loss (task-adaptive training)."""
 
-import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 
+from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
 from s2f.common.files import atomic, remove
@@ -16,37 +15,37 @@ from s2f.rows.canonical import rows_sha256
 
 def main():
     """Write the folder of weights and the table of losses; a run that was killed continues from its checkpoint."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, nargs="+", help="rows.parquet of each dataset")
     parser.add_argument("--split", required=True, nargs="+", help="table of the split of each dataset, in that order")
     parser.add_argument("--name", required=True, help="name in the study")
-    parser.add_argument("--spec", required=True, type=json.loads, help="section of the study (JSON)")
+    parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
-    a = parser.parse_args()
-    if len(a.rows) != len(a.split):
-        parser.error(f"{len(a.rows)} --rows and {len(a.split)} --split, expected one split for each")
-    keep_to_share(a.threads, a.gpus)
+    arguments = parser.parse_args()
+    if len(arguments.rows) != len(arguments.split):
+        parser.error(f"{len(arguments.rows)} --rows and {len(arguments.split)} --split, expected one split for each")
+    keep_to_share(arguments.threads, arguments.gpus)
     from s2f.language_model import folder, tapt
     from s2f.splits import adaptation_windows  # torch reads the thread count once
 
     print_report()
-    settings = tapt.Settings.from_spec(a.spec)
-    parts = adaptation_windows.of_datasets(list(zip(a.rows, a.split, strict=True)), settings.positives)
+    settings = tapt.Settings.from_spec(arguments.spec)
+    parts = adaptation_windows.of_datasets(list(zip(arguments.rows, arguments.split, strict=True)), settings.positives)
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)
     texts = {part: rows["sequence"].tolist() for part, rows in parts.items()}
-    checkpoint = a.out.with_name(f".{a.out.name}.checkpoint")
-    trained = tapt.train(
-        texts["train"], texts["val"], settings, derived_seed(a.study_seed, "tapt", a.name), checkpoint, _print
-    )
+    checkpoint = arguments.out.with_name(f".{arguments.out.name}.checkpoint")
+    seed = derived_seed(arguments.study_seed, "tapt", arguments.name)
+    trained = tapt.train(texts["train"], texts["val"], settings, seed, checkpoint, _print)
     fingerprints = {f"{part}_rows_sha256": rows_sha256(rows) for part, rows in parts.items()}
-    record = {**trained.record, **fingerprints, "name": a.name, "study_seed": a.study_seed, "device": report()}
-    with atomic(a.out) as temporary:
+    about = {"name": arguments.name, "study_seed": arguments.study_seed, "device": report()}
+    record = {**trained.record, **fingerprints, **about}
+    with atomic(arguments.out) as temporary:
         folder.save(temporary, trained.model, record)
-    write_table(a.history, pd.DataFrame(trained.history))
+    write_table(arguments.history, pd.DataFrame(trained.history))
     remove(checkpoint)
 
 

@@ -1,11 +1,9 @@
 """Train one baseline with one seed on the rows of a split."""
 
-import argparse
-import json
-
 import pandas as pd
 
 from s2f import baselines
+from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
 from s2f.common.files import atomic
@@ -22,38 +20,40 @@ HISTORY = ("epoch", "train_loss", "seconds", "rows_per_second")  # of a floor, w
 
 def main():
     """Train; write best_model/ and history.tsv."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
-    parser.add_argument("--construct", required=True, type=json.loads, help="construct section of the study (JSON)")
+    parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
     for name in ("dataset", "split-name", "baseline", "kind"):
         parser.add_argument(f"--{name}", required=True, help="name in the study")
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
-    parser.add_argument("--spec", required=True, type=json.loads, help="baseline section of the study (JSON)")
+    parser.add_argument("--spec", required=True, type=json_option, help="baseline section of the study (JSON)")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
-    a = parser.parse_args()
-    keep_to_share(a.threads, a.gpus)
-    kind = baselines.get(a.kind)  # may import torch, which reads the thread count once
+    arguments = parser.parse_args()
+    keep_to_share(arguments.threads, arguments.gpus)
+    kind = baselines.get(arguments.kind)  # may import torch, which reads the thread count once
     print_report()
-    parts = parts_of(read_rows(a.rows), a.split)
-    construct = Construct.from_spec(a.construct)
+    parts = parts_of(read_rows(arguments.rows), arguments.split)
+    construct = Construct.from_spec(arguments.construct)
     # by kind, not by name: variants of a kind differ in their settings alone
-    seed = derived_seed(a.study_seed, "baseline", a.dataset, a.split_name, a.kind, a.seed)
-    with atomic(a.model) as folder:
+    names = (arguments.dataset, arguments.split_name, arguments.kind)
+    seed = derived_seed(arguments.study_seed, "baseline", *names, arguments.seed)
+    with atomic(arguments.model) as folder:
         folder.mkdir()
-        history, validation = kind.train(parts["train"], parts["val"], construct, a.spec, seed, folder)
+        history, validation = kind.train(parts["train"], parts["val"], construct, arguments.spec, seed, folder)
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
-            folder, parts, packages, **baselines.read_details(folder), name=a.baseline, kind=a.kind,
-            dataset=a.dataset, split=a.split_name, model=a.baseline, seed=a.seed, derived_seed=seed,
-            strand_rule=a.strand_rule, construct=construct.spec(), spec=a.spec, validation=validation, device=report(),
+            folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
+            dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline, seed=arguments.seed,
+            derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=arguments.spec,
+            validation=validation, device=report(),
         )  # fmt: skip
-    write_table(a.history, pd.DataFrame(history, columns=HISTORY if not history else None))
+    write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 
 
 if __name__ == "__main__":

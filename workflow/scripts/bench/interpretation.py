@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bench_parts.cache_building import CONSTRUCT, INSERT, STRANDS
-from bench_parts.head_training import duration
-from bench_parts.machine import ON_CPU, Turns
+from bench.cache_building import CONSTRUCT, INSERT, STRANDS
+from bench.head_training import duration
+from bench.machine import ON_CPU, Turns
 from s2f.embeddings import encoders
 from s2f.interpretation.mutagenesis import substitutions
 from s2f.interpretation.scorer import NARROW_FROM

@@ -6,7 +6,8 @@ import ml_dtypes
 import numpy as np
 import optax
 
-from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
+from bench.machine import Turns, header, peak_gb, reset_peak, shares
+from s2f.common import kinds
 from s2f.embeddings.encoders import _alphagenome_network as alphagenome_network
 from s2f.heads import augmentations, networks
 from s2f.heads.networks import chip_cnn
@@ -71,7 +72,8 @@ def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
     key, low = jax.random.key(0), jnp.zeros(1, jnp.int32)
     draw = jax.eval_shape(augmentations.build(mode), key, low, low)
     steps = (draw.view if draw.view is not None else draw.shift).shape[0]
-    share = {"hybrid": 0.5}.get(mode["kind"], 1.0) if augmentations.encodes(mode) else 0.0
+    facts = kinds.facts("augmentations", mode["kind"])
+    share = (0.5 if facts["reads_caches"] else 1.0) if facts["encodes"] else 0.0
     return head, steps, share * steps * encoder_flop(encoder_size, length)
 
 
@@ -115,7 +117,7 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
     """
     network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
     rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
-    encodes = augmentations.encodes(mode) and mode["kind"] != "hybrid"
+    encodes = not kinds.facts("augmentations", mode["kind"])["reads_caches"]
     own, measured = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
     parameters = {"head": own, "rest": jnp.zeros(extra_parameters, jnp.float32)}
     state = [(parameters, optimiser.init(parameters), measured)]

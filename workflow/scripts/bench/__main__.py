@@ -40,7 +40,7 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
-    from bench_parts import cache_building, head_training, interpretation, machine, row_reading
+    from bench import cache_building, head_training, interpretation, machine, row_reading
     from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench_parts.cache_building import random_inserts
-from bench_parts.machine import Turns, seconds
+from bench.cache_building import random_inserts
+from bench.machine import Turns, seconds
 from s2f.rows.canonical import canonical, read_rows, write_rows
 
 

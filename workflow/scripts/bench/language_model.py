@@ -1,6 +1,6 @@
 """Measure the embedding throughput of LAMAR against a plain loop, on this machine.
 
-    PYTHONPATH=workflow/scripts python -m bench_lamar [--size lamar-mini] [--sequences 128] [--table FILE.csv]
+    PYTHONPATH=workflow/scripts python -m bench.language_model [--size lamar-mini] [--sequences 128] [--table FILE.csv]
 
 The plain loop is how such embeddings are usually made: batches of 32 through transformers' tokenizer, padded to 512
 tokens, eager attention, all hidden states. Both compute the same layer, and the difference of their results is shown.

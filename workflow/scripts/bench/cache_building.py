@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bench_parts.head_training import FULL_ROWS, LENGTH, duration, encoder_flop
-from bench_parts.machine import Turns, header, peak_gb, reset_peak, shares
+from bench.head_training import FULL_ROWS, LENGTH, duration, encoder_flop
+from bench.machine import Turns, header, peak_gb, reset_peak, shares
 from s2f.embeddings import build as embedding
 from s2f.embeddings import encoders
 from s2f.embeddings.encoders import _alphagenome_network, _flank_reuse

@@ -1,0 +1,133 @@
+# The functions by which the rules of evaluation read the study. No rule is defined here.
+
+
+def panels_of_study():
+    """Paths of all panels of the study."""
+    return [
+        path
+        for dataset, split in SPLITS
+        for path in panel_paths(
+            f"results/{dataset}/panels/{split}", DATASETS[dataset]["panels"]
+        )
+    ]
+
+
+def predictions_of_study():
+    """Paths of the predictions of all runs."""
+    return [
+        path
+        for run in RUNS
+        for path in panel_paths(
+            f"results/{run.folder}/predictions", DATASETS[run.dataset]["panels"]
+        )
+    ]
+
+
+def trained_runs(dataset, split):
+    """Runs of one dataset and split that train in epochs."""
+    runs = RUNS_OF.get((dataset, split), [])
+    return [run for run in runs if study_runs.trains(STUDY, run.model)]
+
+
+def first_seeds(dataset, split):
+    """Runs of one dataset and split, of each model the first seed."""
+    found = {}
+    for run in RUNS_OF.get((dataset, split), []):
+        found.setdefault(run.model, run)
+    return list(found.values())
+
+
+def runs_of(choice, attribute):
+    """An attribute of the runs of one dataset and split that `choice` takes: `trained_runs` or `first_seeds`."""
+    return lambda wildcards: [
+        getattr(run, attribute) for run in choice(wildcards.dataset, wildcards.split)
+    ]
+
+
+def predictions_to_plot(wildcards):
+    """Predictions of the first seed of each model, all of a panel together."""
+    return [
+        f"results/{run.folder}/predictions/{panel}.tsv"
+        for panel in sorted(DATASETS[wildcards.dataset]["panels"])
+        for run in first_seeds(wildcards.dataset, wildcards.split)
+    ]
+
+
+def histories_to_plot(wildcards):
+    """Tables of epochs of all runs that train in epochs."""
+    return [
+        f"results/{run.folder}/history.tsv"
+        for run in trained_runs(wildcards.dataset, wildcards.split)
+    ]
+
+
+def baseline_to_plot(wildcards):
+    """The model that differences in a dataset refer to."""
+    return study_comparison.baseline_of(STUDY, wildcards.dataset)
+
+
+def places_with_pictures():
+    """{(names of panels, whether runs train in epochs): pairs (dataset, split)} of all splits that are made."""
+    found = {}
+    for dataset, split in SPLITS:
+        trained = bool(trained_runs(dataset, split))
+        drawn = tuple(sorted(DATASETS[dataset]["panels"])), trained
+        found.setdefault(drawn, []).append((dataset, split))
+    return found
+
+
+def places_compared():
+    """{names of panels: pairs (dataset, split)} of all splits in compare.tsv, where the folds of a k-fold are one."""
+    return {
+        panels: [
+            (dataset, split)
+            for dataset in datasets
+            for split in study_comparison.families_and_splits(STUDY, dataset)
+        ]
+        for panels, datasets in datasets_by_panels().items()
+    }
+
+
+def picture(name, category, caption, panel="all"):
+    """Path of one picture of a dataset and split, with its place in the report."""
+    return report(
+        f"results/plots/{{dataset}}/{{split}}/{name}.png",
+        category=category,
+        labels={"dataset": "{dataset}", "split": "{split}", "panel": panel},
+        caption=f"../report/{caption}.rst",
+    )
+
+
+def pictures_of_panels(panels, name):
+    """A picture of each panel: predictions or the comparison."""
+    return [picture(f"{panel}.{name}", name.title(), name, panel) for panel in panels]
+
+
+def comparison_plots():
+    """All pictures of the study's datasets and splits."""
+    names = {}
+    for (panels, trained), places in places_with_pictures().items():
+        for place in places:
+            names[place] = [f"{panel}.predictions" for panel in panels]
+            names[place] += ["audit", *(["training"] if trained else [])]
+    for panels, places in places_compared().items():
+        for place in places:
+            names.setdefault(place, []).extend(
+                f"{panel}.comparison" for panel in panels
+            )
+    return [
+        f"results/plots/{dataset}/{split}/{name}.png"
+        for (dataset, split), own in names.items()
+        for name in own
+    ]
+
+
+def across_results():
+    """The comparison over datasets, if the study has a series of them."""
+    names = ("across.tsv", "across.md", "plots/across.png")
+    return [f"results/{name}" for name in names if study_comparison.series(STUDY)]
+
+
+def audits():
+    """Leak audits of all splits."""
+    return [f"results/{dataset}/splits/{split}.audit.tsv" for dataset, split in SPLITS]

@@ -1,0 +1,114 @@
+# The functions by which the rules of heads read the study. No rule is defined here.
+
+from typing import NamedTuple
+
+
+def caches_to_train_of(ending):
+    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`)."""
+    return lambda wildcards: cache_paths(
+        wildcards.dataset,
+        wildcards.encoder,
+        augmentations.views(augmentation_section(wildcards)),
+        ending,
+    )
+
+
+def caches_to_predict_of(ending):
+    """Caches (`h5`) that evaluation reads, or their manifests (`json`): both strands if predictions are their mean."""
+
+    def caches(wildcards):
+        both = DATASETS[wildcards.dataset]["strand_rule"] == "mean"
+        views = [
+            (0, strand) for strand in (["forward", "reverse"] if both else ["forward"])
+        ]
+        return cache_paths(wildcards.dataset, wildcards.encoder, views, ending)
+
+    return caches
+
+
+class TrainingRule(NamedTuple):
+    """A rule that trains heads. `heads`, `seeds` and `runs` (paths) list what one job trains, which may be wildcards."""
+
+    name: str
+    title: str  # what one job trains, for its message
+    heads: list
+    seeds: list
+    runs: list
+    datasets: str  # pattern of the wildcard
+
+
+def training_rules():
+    """The rules that train heads: one for all, of which each job trains one head; with `train_together` one for each set
+    of heads that one compiled training can hold, with the same results."""
+    folder = "{dataset}/{split}/{encoder}/{augmentation}"
+    if not STUDY["train_together"]:
+        return [
+            TrainingRule(
+                name="train_head",
+                title="{wildcards.head}, seed {wildcards.seed},",
+                heads=["{head}"],
+                seeds=["{seed}"],
+                runs=[f"{folder}/{{head}}/seed{{seed}}"],
+                datasets=any_of(DATASETS),
+            )
+        ]
+    return [
+        TrainingRule(
+            name=name,
+            title=", ".join(dict.fromkeys(run.head for run in runs)),
+            heads=[run.head for run in runs],
+            seeds=[run.seed for run in runs],
+            runs=[f"{folder}/{run.head}/seed{run.seed}" for run in runs],
+            datasets=dataset_before(
+                (run.dataset, f"{run.split}/{run.encoder}/{run.augmentation}")
+                for run, *_ in groups
+            ),
+        )
+        for name, groups in study_runs.rules_together(STUDY).items()
+        for runs in groups[:1]  # the others are the same heads and seeds elsewhere
+    ]
+
+
+def first_head(heads, wildcards):
+    """The first head of a job; its module and settings are those of all heads of the job."""
+    return wildcards.get("head", heads[0])
+
+
+def code_of_training(heads):
+    """Fingerprint of the program that trains heads, with the modules that it loads by name."""
+
+    def code(wildcards):
+        mode = augmentation_section(wildcards)
+        modules = [
+            networks.module_of(first_head(heads, wildcards)),
+            augmentations.module_of(mode),
+        ]
+        if augmentations.encodes(mode):
+            kind = encoder_section(wildcards)["kind"]
+            modules.append(kinds.module_name("encoders", kind))
+        return code_fingerprint("train_head", *modules)
+
+    return code
+
+
+def settings_of_training(heads):
+    """Training settings of the heads of a job, as text."""
+    return lambda wildcards: as_json(
+        study_runs.training_of(STUDY, first_head(heads, wildcards))
+    )
+
+
+def encoder_in_training(wildcards):
+    """The encoder's section if the augmentation runs the encoder in training, else nothing."""
+    encodes = augmentations.encodes(augmentation_section(wildcards))
+    return encoder_section(wildcards) if encodes else None
+
+
+def code_of_head(wildcards):
+    """Fingerprint of the program that evaluates a head, with the module of the head."""
+    return code_fingerprint("evaluate_head", networks.module_of(wildcards.head))
+
+
+def first_seed_first(wildcards):
+    """Priority of a job that trains one head: 1 for the first seed of the study, else 0."""
+    return int(wildcards.get("seed") == str(STUDY["seeds"][0]))
