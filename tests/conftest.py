@@ -72,3 +72,27 @@ def one_torch_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def texts(monkeypatch):
+    """All texts of the last figure that was saved."""
+    from matplotlib.figure import Figure
+
+    found, savefig = [], Figure.savefig
+
+    def spy(figure, *arguments, **keys):
+        found[:] = [text.get_text() for text in figure.findobj(lambda a: hasattr(a, "get_text")) if text.get_text()]
+        return savefig(figure, *arguments, **keys)
+
+    monkeypatch.setattr(Figure, "savefig", spy)
+    return found
+
+
+@pytest.fixture
+def toy_lamar(monkeypatch, one_torch_thread):
+    """The size `toy` of LAMAR."""
+    from helpers.toy_lamar import TOY
+    from s2f.language_model import configuration
+
+    monkeypatch.setitem(configuration.SIZES, "toy", TOY)

@@ -5,17 +5,19 @@ import pandas as pd
 import pytest
 
 from s2f import baselines
+from s2f.common import kinds
 from s2f.common.errors import InputError
 
 
 def test_kinds_are_found_and_loaded_by_name():
-    assert {"mean", "kmer_ridge", "malinois", "malinois_published"} <= set(baselines.kinds())
-    assert not [kind for kind in baselines.kinds() if kind.startswith("_")]
+    known = kinds.names("baselines")
+    assert {"mean", "kmer_ridge", "malinois", "malinois_published"} <= set(known)
+    assert not [kind for kind in known if kind.startswith("_")]
     assert baselines.get("mean").__name__ == "s2f.baselines.mean"
 
 
 def test_unknown_kind_names_the_known():
-    with pytest.raises(InputError, match=r"kind is 'cnn9', expected one of: .*kmer_ridge, .*malinois"):
+    with pytest.raises(InputError, match=r"baselines: kind 'cnn9' is unknown.* known: .*kmer_ridge, .*malinois"):
         baselines.get("cnn9")
 
 

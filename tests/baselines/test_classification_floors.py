@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from s2f import baselines
 from s2f.baselines import gc, kmer_logistic, kmer_ridge
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import auroc
 from s2f.sequences import dna
@@ -51,7 +51,7 @@ def test_c_is_the_best_on_validation_rows(tmp_path):
     train, val = random_rows(400), random_rows(200, 1)
     _, validation = fitted(kmer_logistic, tmp_path, train, val)
     details = json.loads((tmp_path / "details.json").read_text())
-    assert details["C_tried"] == sorted(kmer_logistic.DEFAULTS["C"])
+    assert details["C_tried"] == sorted(kinds.settings("baselines", "kmer_logistic", {})["C"])
     assert (
         details["val_auroc"][details["C_tried"].index(details["C"])] == max(details["val_auroc"]) == validation["value"]
     )
@@ -113,7 +113,7 @@ def test_gc_of_one_content_predicts_the_prevalence(tmp_path):
         (gc, {"label": 1.0}, {}, "baseline gc: 20 training rows of one class, expected labels 0 and 1"),
         (kmer_logistic, {"label": 0.0}, {"C": [1]}, "baseline kmer_logistic: .* one class"),
         (gc, {"label": 0.5}, {}, "baseline gc: a training row has label 0.5, expected 0 or 1"),
-        (gc, {}, {"k": [1]}, "baseline : unknown key 'k'"),
+        (gc, {}, {"k": [1]}, "baseline gc: unknown key 'k'"),
         (kmer_logistic, {}, {"k": []}, r"k is \[\], expected one or more sizes from 1 to 6"),
         (kmer_logistic, {}, {"k": [7]}, r"k is \[7\]"),
         (kmer_logistic, {}, {"C": [0]}, r"C is \[0.0\], expected positive numbers"),
@@ -143,7 +143,7 @@ def test_broken_weights_are_refused(tmp_path):
 
 
 def test_both_are_registered():
-    assert {"gc", "kmer_logistic"} <= set(baselines.kinds())
+    assert {"gc", "kmer_logistic"} <= set(kinds.names("baselines"))
 
 
 def test_known_figures_on_published_sets(shared, tmp_path):

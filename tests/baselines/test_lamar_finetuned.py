@@ -20,17 +20,13 @@ from s2f.rows import canonical
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
-TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+pytestmark = pytest.mark.usefixtures("toy_lamar")
+
 CONSTRUCT = Construct(24, "", "")
 SHORT = {
     "kind": "lamar_finetuned", "size": "toy", "weights": {"random": 0}, "epochs": 2, "learning_rate": 1e-3,
     "batch_size": 8,
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch, one_torch_thread):
-    monkeypatch.setitem(configuration.SIZES, "toy", TOY)
 
 
 def random_rows(count, seed=0, length=24):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from s2f.baselines import malinois
 from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length, oriented
 from s2f.common.errors import InputError
-from s2f.models.validation import Diverged, pearson
+from s2f.models.validation import DivergedError, pearson
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
@@ -67,12 +67,12 @@ def textbook(network, codes, training):
 @pytest.mark.parametrize(("outputs", "parameters"), [(3, 4_107_183), (2, 3_927_422), (1, 3_747_661)])
 def test_parameter_counts(outputs, parameters):
     with torch.device("meta"):
-        assert count(Malinois(600, malinois.Settings(outputs=CELLS[:outputs]))) == parameters
+        assert count(Malinois(600, malinois.Settings.from_spec(dict(outputs=CELLS[:outputs])))) == parameters
 
 
 def test_keys_and_shapes_are_those_of_the_published_network():
     with torch.device("meta"):
-        state = Malinois(600, malinois.Settings(outputs=CELLS)).state_dict()
+        state = Malinois(600, malinois.Settings.from_spec(dict(outputs=CELLS))).state_dict()
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     keys = [f"conv{i}.conv.{leaf}" for i in (1, 2, 3) for leaf in ("weight", "bias")]
     keys += [f"{layer}.bn_layer.{leaf}" for layer in ("conv1", "conv2", "conv3", "linear1") for leaf in norm]
@@ -95,7 +95,7 @@ def test_flatten_length():
 
 def test_branches_start_as_in_boda2():
     torch.manual_seed(0)
-    weight = Malinois(600, malinois.Settings()).branched["branched_layer_1"].weight
+    weight = Malinois(600, malinois.Settings.from_spec({})).branched["branched_layer_1"].weight
     bound = math.sqrt(6 / ((1 + 3) * 1000 * 140))  # kaiming uniform, a = sqrt(3), fan-in of a 3-D weight
     assert 0.99 * bound < weight.abs().max() <= bound
 
@@ -104,7 +104,7 @@ def test_branches_start_as_in_boda2():
 @pytest.mark.parametrize("training", [True, False])
 def test_network_and_gradient_equal_standard_layers(length, training):
     torch.manual_seed(1)
-    network = Malinois(length, malinois.Settings(outputs=CELLS[:2], **UNDROPPED)).train(training)
+    network = Malinois(length, malinois.Settings.from_spec({**UNDROPPED, "outputs": CELLS[:2]})).train(training)
     for layer in (network.conv1, network.conv2, network.conv3):  # negative scales turn the order of neighbours
         torch.nn.init.uniform_(layer.bn_layer.weight, -1, 1)
         torch.nn.init.uniform_(layer.bn_layer.running_mean, -0.1, 0.1)
@@ -121,7 +121,7 @@ def test_network_and_gradient_equal_standard_layers(length, training):
 
 
 def test_running_statistics_equal_those_of_batch_norm():
-    network = Malinois(60, malinois.Settings(**UNDROPPED)).train()
+    network = Malinois(60, malinois.Settings.from_spec(UNDROPPED)).train()
     codes = torch.randint(0, 4, (32, 60), dtype=torch.uint8)
     reference = torch.nn.BatchNorm1d(24)
     x = torch.eye(5, 4)[codes.long()].permute(0, 2, 1)
@@ -148,8 +148,8 @@ def test_first_layer_does_not_depend_on_the_size_of_its_blocks(monkeypatch):
 
 def test_bfloat16_agrees_with_float32():
     torch.manual_seed(0)
-    full = Malinois(60, malinois.Settings(**UNDROPPED)).eval()
-    low = Malinois(60, malinois.Settings(precision="bfloat16", **UNDROPPED)).eval()
+    full = Malinois(60, malinois.Settings.from_spec(UNDROPPED)).eval()
+    low = Malinois(60, malinois.Settings.from_spec({**UNDROPPED, "precision": "bfloat16"})).eval()
     torch.nn.init.normal_(full.branched["branched_layer_1"].weight)
     low.load_state_dict(full.state_dict())
     codes = torch.randint(0, 4, (64, 60), dtype=torch.uint8)
@@ -225,7 +225,7 @@ def test_schedule_and_optimiser_use_the_published_constants(monkeypatch, tmp_pat
         "weight_decay": 0.0003438210249762151,
     }  # fmt: skip
     assert {key: seen["groups"][key] for key in published} == published
-    defaults = malinois.Settings()
+    defaults = malinois.Settings.from_spec({})
     assert (defaults.batch_size, defaults.epochs, defaults.patience, defaults.restart_steps) == (1076, 200, 30, 4096)
     assert (defaults.linear_dropout, defaults.branched_dropout) == (0.11625456877954289, 0.5757068086404574)
 
@@ -248,7 +248,9 @@ def test_learns_a_motif_and_predicts_both_strands(tmp_path):
     np.testing.assert_allclose(reverse, predict(turned), atol=1e-6)
     assert predict([]).shape == (0,)
     details = json.loads((tmp_path / "details.json").read_text())
-    assert details["narrow"] is True and details["parameters"] == count(Malinois(60, malinois.Settings(**UNDROPPED)))
+    assert details["narrow"] is True and details["parameters"] == count(
+        Malinois(60, malinois.Settings.from_spec(UNDROPPED))
+    )
 
 
 def test_same_seed_same_weights(tmp_path):
@@ -285,10 +287,10 @@ def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkey
 
 def test_divergence_keeps_no_weights(tmp_path):
     rows = random_rows(20)
-    with pytest.raises(Diverged, match=r"training loss is (nan|inf); lower learning_rate"):
+    with pytest.raises(DivergedError, match=r"training loss is (nan|inf); lower learning_rate"):
         malinois.train(rows, rows, CONSTRUCT, QUICK | {"learning_rate": 1e38, "epochs": 5}, 0, tmp_path)
     constant = rows.assign(label=1.0)
-    with pytest.raises(Diverged, match="undefined in every epoch"):
+    with pytest.raises(DivergedError, match="undefined in every epoch"):
         malinois.train(rows, constant, CONSTRUCT, QUICK | {"epochs": 1}, 0, tmp_path)
     assert list(tmp_path.iterdir()) == []
 

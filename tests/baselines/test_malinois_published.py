@@ -18,7 +18,7 @@ from s2f.models.validation import pearson
 from s2f.sequences.constructs import Construct
 
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
-SETTINGS = malinois.Settings(outputs=malinois_published.OUTPUTS)
+SETTINGS = malinois.Settings.from_spec(dict(outputs=malinois_published.OUTPUTS))
 ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "sequence": ["ACGT" * 50, "GATTACA" * 20, "TTTT" * 50]})
 ROWS["label"] = [0.0, 1.0, 2.0]
 

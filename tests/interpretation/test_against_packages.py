@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from explained_models import WINDOW, baseline_on_disk, rows_of, some_inserts
-from test_models import NARROW
 
-from s2f.interpretation import gradients, mutagenesis, tangents
+from helpers.explained_models import NARROW, WINDOW, baseline_on_disk, rows_of, some_inserts
+from s2f.interpretation import gradients, mutagenesis
 from s2f.interpretation import scorer as models
+from s2f.interpretation.tangents import malinois
 from s2f.sequences import dna
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -20,8 +20,8 @@ def both(tmp_path, monkeypatch):
     baseline_on_disk(tmp_path / "m", "malinois", WINDOW, NARROW, rows, rows, "forward")
     scorer, kept = models.load(tmp_path / "m"), []
     with monkeypatch.context() as patch:
-        patch.setattr(tangents, "_of_torch", lambda network, device: kept.append(network))
-        tangents.malinois(tmp_path / "m", scorer.record, WINDOW)
+        patch.setattr(malinois, "of_torch", lambda network, device: kept.append(network))
+        malinois.tangent(tmp_path / "m", scorer.record, WINDOW)
 
     class Module(torch.nn.Module):
         def __init__(self):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from explained_models import HEADS, formula, head_on_disk, linear, rows_of, some_inserts
 
+from helpers.explained_models import HEADS, formula, head_on_disk, linear, rows_of, some_inserts
 from s2f.common.errors import InputError
 from s2f.interpretation import attributions, gradients
 from s2f.interpretation import scorer as models

@@ -8,8 +8,8 @@ import sys
 
 import pandas as pd
 import pytest
-from explained_models import HEADS, head_on_disk
 
+from helpers.explained_models import HEADS, head_on_disk
 from s2f.common.tables import write_table
 from s2f.interpretation import attributions
 from s2f.rows.canonical import canonical, write_rows

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from explained_models import HEADS, formula, head_on_disk, linear, some_inserts
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.explained_models import HEADS, formula, head_on_disk, linear, some_inserts
 from s2f.common.errors import InputError
 from s2f.interpretation import attributions, mutagenesis
 from s2f.interpretation import scorer as models

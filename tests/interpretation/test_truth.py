@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from explained_models import WINDOW, baseline_on_disk, linear, some_inserts
 from sklearn.metrics import average_precision_score
 
+from helpers.explained_models import WINDOW, baseline_on_disk, linear, some_inserts
 from s2f.common.errors import InputError
 from s2f.interpretation import attributions, mutagenesis, truth
 from s2f.interpretation import scorer as models

@@ -8,15 +8,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from golden_lamar import SIZE, Golden
 from transformers import EsmConfig, EsmForMaskedLM, EsmModel
 
+from helpers.golden_lamar import SIZE, Golden
+from helpers.toy_lamar import TOY
 from s2f.common.errors import InputError
 from s2f.language_model import configuration, loading
 from s2f.language_model.masking import IGNORED
 from s2f.language_model.tapt import masked_loss
-
-TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
 @pytest.fixture(autouse=True)

@@ -21,15 +21,10 @@ from s2f.embeddings import encoders
 from s2f.language_model import configuration, folder, loading, tapt, tokenizer
 from s2f.language_model.schedule import schedule
 from s2f.rows import canonical
-from s2f.splits import adaptation_windows
 
-TOY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+pytestmark = pytest.mark.usefixtures("toy_lamar")
+
 SHORT = {"size": "toy", "steps": 6, "batch_size": 8, "micro_batch": 8, "validate_every": 4, "checkpoint_every": 2}
-
-
-@pytest.fixture(autouse=True)
-def toy(monkeypatch, one_torch_thread):
-    monkeypatch.setitem(configuration.SIZES, "toy", TOY)
 
 
 def settings(**more):
@@ -260,39 +255,6 @@ def dataset(tmp_path, name, table, parts):
     split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
     tables.write_table(tmp_path / f"{name}.tsv", split)
     return tmp_path / f"{name}.parquet", tmp_path / f"{name}.tsv"
-
-
-def located(letters, starts, label=1.0):
-    return {
-        "row_id": [f"r{i}" for i in range(len(starts))], "sequence": letters, "label": label,
-        "chrom": "chr1", "start": starts, "end": [start + 10 for start in starts], "strand": "+",
-    }  # fmt: skip
-
-
-def test_windows_held_out_by_any_dataset_do_not_train(tmp_path):
-    words = ["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA", "ACCCACGTAA"]
-    one = dataset(tmp_path, "one", located(words, [0, 100, 200, 300, 400, 500]), ["train"] * 4 + ["val", "test"])
-    # the same locus as a train row of the first is tested here; the same sequence as another's is in val here
-    second = located(["GGGGGCCCCC", words[1], "CCCCCTTTTT", "ATATATATAT"], [5, 900, 1000, 1100])
-    two = dataset(tmp_path, "two", second, ["test", "val", "train", "excluded"])
-    found = adaptation_windows.of_datasets([one, two])
-    assert set(found["train"]["sequence"]) == {words[2], words[3], "CCCCCTTTTT"}
-    assert set(found["val"]["sequence"]) == {words[4], words[1]}
-
-
-def test_only_bound_windows(tmp_path):
-    words = ["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA", "ACCCACGTAA"]
-    table = located(words, range(0, 600, 100), [1.0, 0.0, 1.0, 1.0, 0.0, 1.0])
-    paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "val", "test"])
-    found = adaptation_windows.of_datasets([paths], positives=True)
-    assert {part: set(frame["sequence"]) for part, frame in found.items()} == {
-        "train": {words[0], words[2]}, "val": {words[3]}
-    }  # fmt: skip
-    with pytest.raises(InputError, match="no window is left in part 'val'"):
-        table["label"] = [1.0, 1.0, 1.0, 0.0, 0.0, 1.0]
-        adaptation_windows.of_datasets(
-            [dataset(tmp_path, "two", table, ["train"] * 3 + ["val", "val", "test"])], positives=True
-        )
 
 
 # the program

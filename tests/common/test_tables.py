@@ -1,0 +1,172 @@
+"""Tables: every cell as the text it is, faults by file and line, numbers to the last bit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from s2f.common import tables
+from s2f.common.errors import InputError
+from s2f.common.tables import numbers, read_table, write_table
+
+examples = settings(deadline=None, max_examples=30)  # no deadline: the machine may be busy
+
+
+# --- files
+
+
+def test_every_cell_comes_back_as_the_text_it_is(saved):
+    table = read_table(saved("chr\tid\tlabel\n7\t007\t1e5\nX\tNA\t\nnan\tTrue\t 1 \n"))
+    assert table.to_dict("list") == {
+        "chr": ["7", "X", "nan"], "id": ["007", "NA", "True"], "label": ["1e5", "", " 1 "],
+    }  # fmt: skip
+
+
+def test_column_names_that_look_like_numbers_are_text_too(saved):
+    assert read_table(saved("1\t2\n007\t0.50\n")).to_dict("list") == {"1": ["007"], "2": ["0.50"]}
+
+
+@pytest.mark.parametrize("content", ["a\tb\r\n1\t2\r\n", "\ufeffa\tb\n1\t2\n", "a\tb\n1\t2", "a\tb\n1\t2\n\n\n"])
+def test_line_ends_byte_order_mark_and_blank_lines_at_the_end_do_not_matter(saved, content):
+    assert read_table(saved(content), ["a", "b"]).to_dict("list") == {"a": ["1"], "b": ["2"]}
+
+
+def test_separators_and_quotes(saved):
+    assert read_table(saved('a,b\n"1,5","6"" tall"\n'), separator=",").to_dict("list") == {
+        "a": ["1,5"],
+        "b": ['6" tall'],
+    }
+    assert read_table(saved('a\tb\n6" tall\t2\n')).to_dict("list") == {"a": ['6" tall'], "b": ["2"]}
+
+
+def test_a_header_alone_is_a_table_without_rows(saved):
+    table = read_table(saved("a\tb\n"), ["a"])
+    assert len(table) == 0 and list(table) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("", "not a table separated by '\\\\t': Empty CSV file"),
+        ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
+        ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
+        ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column
+        ("a\tb\n1\t2\n\n3\t4\n", "line 3 is blank"),
+        ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
+        ('a\tb\n"1\t2\n3\t4\n', "line 2: 1 cell"),  # a quote that never ends
+        ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
+        ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
+        ("a,b\n1,2\n", "column 'a' is missing; the file has: 'a,b'"),  # another separator
+        (b"a\tb\n1\t\xff\n", "invalid UTF8 data"),
+    ],
+)
+def test_faults_are_named_with_file_and_line(saved, content, message):
+    with pytest.raises(InputError, match=rf"table\.tsv: .*{message}"):
+        read_table(saved(content), ["a"])
+
+
+def test_a_missing_file_is_named_with_what_it_should_be(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.tsv: no such file \(Gosai sample\)"):
+        read_table(tmp_path / "absent.tsv", text="Gosai sample")
+    with pytest.raises(InputError, match="is a directory"):
+        read_table(tmp_path)
+
+
+def test_a_short_line_far_down_is_found(saved):
+    with pytest.raises(InputError, match="line 200002: 1 cell"):
+        read_table(saved("a\tb\n" + "123456\t654321\n" * 200_000 + "1\n"))
+
+
+cells = st.text(st.characters(exclude_categories=["C"]), max_size=8)
+
+
+@examples
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=6))
+def test_a_written_table_is_read_back_cell_by_cell(tmp_path_factory, content):
+    table = pd.DataFrame(content, columns=["a", "b"], dtype="str").assign(row=[f"r{i}" for i in range(len(content))])
+    path = tmp_path_factory.mktemp("tables") / "t.tsv"
+    write_table(path, table)
+    assert_frame_equal(read_table(path), table)
+
+
+@examples
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=6))
+def test_numbers_survive_a_file_bit_by_bit(tmp_path_factory, values):
+    path = tmp_path_factory.mktemp("tables") / "t.tsv"
+    write_table(path, pd.DataFrame({"x": values, "y": "."}))
+    np.testing.assert_array_equal(
+        numbers(read_table(path), "x", path).to_numpy().view(np.int64), np.array(values).view(np.int64)
+    )
+
+
+def test_missing_values_are_written_empty(tmp_path):
+    write_table(
+        tmp_path / "t.tsv", pd.DataFrame({"a": ["x", None], "b": [np.nan, 0.1], "c": pd.array([1, None], "Int64")})
+    )
+    assert (tmp_path / "t.tsv").read_text() == "a\tb\tc\nx\t\t1\n\t0.1\t\n"
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=4)
+
+
+@examples
+@given(st.lists(st.tuples(TEXT, st.integers(-9, 9) | st.none(), TEXT | st.none()), max_size=5), st.booleans())
+def test_tables_of_text_and_whole_numbers_are_written_as_pandas_does(tmp_path_factory, content, one_column):
+    """Quotes where they are needed, missing cells, awkward letters: the quick way must give the same bytes."""
+    table = pd.DataFrame(content, columns=["a", "n", 'odd "name"'])
+    table = table.assign(n=table["n"].astype("Int64"), a=table["a"].astype("str"))
+    table = table[["a"]] if one_column else table
+    path = tmp_path_factory.mktemp("tables") / "t.tsv"
+    write_table(path, table)
+    table.to_csv(path.with_name("pandas.tsv"), sep="\t", index=False, lineterminator="\n")
+    assert path.read_bytes() == path.with_name("pandas.tsv").read_bytes()
+    table = table.iloc[:, :2]
+    write_table(path, table)
+    table.to_csv(path.with_name("pandas.tsv"), sep="\t", index=False, lineterminator="\n")
+    assert path.read_bytes() == path.with_name("pandas.tsv").read_bytes()
+
+
+# --- numbers
+
+
+def test_numbers_and_missing_cells(saved):
+    table = read_table(saved("x\n1\n -2.5 \n1e-3\n+.5\nNA\nnan\nNaN\nNone\nnull\n"))
+    values = numbers(table, "x", "t.tsv")
+    assert values.dtype == np.float64 and values[:4].tolist() == [1, -2.5, 1e-3, 0.5] and values[4:].isna().all()
+    empty = read_table(saved("x\ty\n\t1\n\t2\n"))
+    assert numbers(empty, "x", "t.tsv").isna().all() and numbers(empty[:0], "y", "t.tsv").dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "cell", ["abc", "1,5", "1 2", "1_000", "0x10", "True", "inf", "-Infinity", "1e999", "--1", "N/A"]
+)
+def test_a_cell_that_is_no_number_is_named_with_its_line(saved, cell):
+    table = read_table(saved(f"id\tx\na\t1\nb\tNA\nc\t{cell}\nd\tworse\n"))
+    with pytest.raises(InputError) as error:
+        numbers(table, "x", "t.tsv")
+    assert str(error.value) == f"t.tsv: line 4: x is {cell!r}, expected a number"
+
+
+def test_the_line_is_that_of_the_file_in_a_filtered_table_too(saved):
+    table = read_table(saved("id\tx\na\t1\nb\t2\nc\tabc\n"))
+    with pytest.raises(InputError, match="line 4: x is 'abc'"):
+        numbers(table[table["id"] != "a"], "x", "t.tsv")
+
+
+# --- columns in memory
+
+
+def test_a_function_is_applied_once_to_each_text():
+    column, seen = pd.Series(["a", "b", "a", ""], index=[3, 1, 4, 9], dtype="str"), []
+    found = tables.mapped(column, lambda text: seen.append(text) or f"{text}.")
+    assert_frame_equal(found.to_frame("x"), (column + ".").to_frame("x"))
+    assert seen == ["a", "b", ""]
+    assert tables.mapped(column[:0], str).tolist() == []
+
+
+def test_rows_are_kept_with_their_index():
+    given = pd.DataFrame({"row_id": list("abc"), "label": [0.0, 1.0, 0.5], "start": pd.array([1, None, 3], "Int64")})
+    mask = np.array([True, False, True])
+    assert_frame_equal(tables.rows_where(given, mask), given[mask])

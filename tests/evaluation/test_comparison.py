@@ -1,0 +1,381 @@
+"""The comparison: a table by hand, paired intervals, refusals, the text for people, and the programs."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import compare as compare_program
+from helpers.programs import call
+from helpers.toy_study import Study
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import read_table, write_table
+from s2f.evaluation.comparison import COMPARISON_COLUMNS, read_compare
+from s2f.evaluation.estimates import interval, p_value
+from s2f.evaluation.measured_runs import measured_run
+from s2f.models.checkpoint import write_record
+from s2f.rows.canonical import rows_sha256, write_rows
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """Labels 1 2 3 4; A (baseline) is perfect, B has r .6 and .8 with two seeds, `flat` is constant."""
+    study = Study(tmp_path, [1, 2, 3, 4])
+    del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
+    study.add("A", 0, [1, 2, 3, 4])
+    study.add("B", 1, [1, 2, 4, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
+    study.add("B", 0, [2, 1, 4, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
+    study.add("flat", 0, [2, 2, 2, 2], note="a floor")
+    study.spec["datasets"]["toy"]["floors"] = ["flat"]
+    return study
+
+
+def line(table, model, metric, panel="id"):
+    return table[(table["model"] == model) & (table["metric"] == metric) & (table["panel"] == panel)].iloc[0]
+
+
+def test_table_by_hand(toy):
+    table, _ = toy.compare()
+    assert tuple(table.columns) == COMPARISON_COLUMNS
+    assert len(table) == 3 * 3
+    a, b = line(table, "A", "pearson"), line(table, "B", "pearson")
+    assert (a["value"], a["seeds"], a["n"]) == (pytest.approx(1), 1, 4)
+    assert a[["sd", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value"]].isna().all()
+    assert a["note"] == "baseline"
+    assert b["value"] == pytest.approx(0.7)
+    assert b["sd"] == pytest.approx(0.2 / np.sqrt(2))
+    assert b["delta_vs_baseline"] == pytest.approx(-0.3)
+    assert b["ci_low"] <= b["value"] <= b["ci_high"] <= 1
+    assert (b["encoder"], b["head"]) == ("e", "h")
+    assert b["rows_sha256"] == rows_sha256(toy.rows)
+    assert b["strand_rule"] == "mean"
+    mse = line(table, "B", "mse")
+    assert (mse["value"], mse["delta_vs_baseline"]) == (pytest.approx(0.75), pytest.approx(0.75))
+    flat = line(table, "flat", "pearson")
+    assert flat[["value", "ci_low", "delta_vs_baseline", "p_value"]].isna().all()
+    assert flat["note"] == "seed 0: constant predictions; a floor"
+    assert line(table, "flat", "mse")["value"] == pytest.approx((1 + 0 + 1 + 4) / 4)
+
+
+def test_intervals_are_percentiles_of_the_mean_over_seeds_in_shared_resamples(tmp_path):
+    """Recomputed here with copied rows, numpy and the formula of the p value."""
+    rng = np.random.default_rng(0)
+    labels = rng.normal(size=40)
+    groups = [f"g{i // 4}" for i in range(40)]
+    study = Study(tmp_path, labels, groups=groups)
+    predictions = {(m, s): labels + rng.normal(size=40) for m in "AB" for s in range(2)}
+    for (model, seed), values in predictions.items():
+        study.add(model, seed, values)
+    table, _ = study.compare(resamples=300, confidence=0.9)
+    generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", "chrom", "id"))
+    statistics = {"A": [], "B": []}
+    for _ in range(300):
+        rows = np.concatenate([np.arange(4 * g, 4 * g + 4) for g in generator.integers(10, size=10)])
+        for model, values in statistics.items():
+            own = [np.corrcoef(labels[rows], predictions[model, seed][rows])[0, 1] for seed in range(2)]
+            values.append(np.mean(own))
+    found = line(table, "B", "pearson")
+    low, high = np.quantile(statistics["B"], [0.05, 0.95])
+    assert (found["ci_low"], found["ci_high"]) == (pytest.approx(low), pytest.approx(high))
+    differences = np.array(statistics["B"]) - statistics["A"]
+    low, high = np.quantile(differences, [0.05, 0.95])
+    assert (found["delta_ci_low"], found["delta_ci_high"]) == (pytest.approx(low), pytest.approx(high))
+    p = 2 * (1 + min((differences <= 0).sum(), (differences >= 0).sum())) / 301
+    assert found["p_value"] == pytest.approx(min(1, p))
+
+
+def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
+    labels = np.array([0, 1, 0, 2, 0, 4.0])
+    study = Study(tmp_path, labels)
+    study.add("A", 0, labels)
+    study.add("B", 0, [99, 1, -7, 2, 5, 4])  # alternates perfect, references wild
+    table, text = study.compare()
+    assert line(table, "B", "pearson_abs", "snv")["value"] == pytest.approx(1)
+    assert line(table, "B", "mse_abs", "snv")["value"] == 0
+    effects = np.corrcoef([1, 2, 4], [1 - 99, 2 + 7, 4 - 5])[0, 1]
+    assert line(table, "B", "pearson_delta", "snv")["value"] == pytest.approx(effects)
+    assert line(table, "B", "pearson_delta", "snv")["n"] == 3
+    assert "### Panel snv: effects, alternate minus reference" in text
+    assert "n = 3 pairs in 3 clusters" in text
+
+
+def test_equal_models_do_not_differ(toy):
+    toy.add("twin", 0, [1, 2, 3, 4])
+    twin = line(toy.compare()[0], "twin", "mse")
+    assert twin[["delta_vs_baseline", "delta_ci_low", "delta_ci_high"]].tolist() == [0, 0, 0]
+    assert twin["p_value"] == 1
+
+
+def test_p_value_counts_the_sample():
+    assert p_value(np.full(99, 0.5)) == pytest.approx(2 / 100)
+    assert p_value(np.array([-1.0] * 10 + [1.0] * 89)) == pytest.approx(2 * 11 / 100)
+    assert p_value(np.zeros(99)) == 1
+
+
+def test_no_interval_where_many_resamples_are_undefined():
+    low, high, reason = interval(np.array([np.nan] * 6 + [1.0] * 94), 0.95)
+    assert np.isnan([low, high]).all()
+    assert reason == "no interval: undefined in 6 of 100 resamples"
+    assert interval(np.array([np.nan] * 5 + [1.0] * 95), 0.95) == (1, 1, "")
+
+
+def test_one_cluster_gives_values_without_intervals(tmp_path):
+    study = Study(tmp_path, [1, 2, 3, 4], groups=["g"] * 4)
+    del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
+    study.add("A", 0, [1, 2, 3, 4])
+    study.add("B", 0, [2, 1, 4, 3])
+    found = line(study.compare()[0], "B", "pearson")
+    assert found["value"] == pytest.approx(0.6)
+    assert found[["ci_low", "delta_ci_low", "p_value"]].isna().all()
+    assert "one cluster: nothing to resample" in found["note"]
+
+
+def test_without_a_baseline_there_are_no_differences(toy):
+    toy.spec["datasets"]["toy"]["baseline"] = None
+    table, text = toy.compare()
+    assert table["delta_vs_baseline"].isna().all()
+    assert table["ci_low"].notna().any()
+    assert "Δ pearson" not in text
+
+
+def test_excluded_panels_are_empty_with_the_reason(tmp_path):
+    labels = np.array([0, 1, 0, 2, 0, 4.0])
+    study = Study(tmp_path, labels)
+    study.add("A", 0, [0, 2, 0, 2, 0, 4])
+    study.add("B", 0, [0, 1, 0, 2, 1, 4], panels=["id"], excluded={"snv": "trained on its rows"})
+    table, text = study.compare()
+    missing = line(table, "B", "pearson_delta", "snv")
+    assert missing[["value", "ci_low", "n", "rows_sha256", "strand_rule"]].isna().all()
+    assert missing["note"] == "not comparable: trained on its rows"
+    assert line(table, "B", "pearson")["value"] > 0
+    assert "- `B`, pearson_delta, spearman_delta, mse_delta: not comparable: trained on its rows" in text
+    study.spec["datasets"]["toy"]["baseline"] = "B"
+    against_excluded = line(study.compare()[0], "A", "pearson_delta", "snv")
+    assert np.isnan(against_excluded["delta_vs_baseline"])
+    assert against_excluded["note"].endswith("no difference: the baseline is not comparable here")
+    study.spec["runs"][0].update(predictions={"id": study.spec["runs"][0]["predictions"]["id"]}, excluded={"snv": "x"})
+    assert "not comparable: x" in study.compare()[1]
+
+
+def test_an_undefined_seed_leaves_the_mean_undefined(toy):
+    toy.add("B", 2, [3, 3, 3, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
+    found = line(toy.compare()[0], "B", "pearson")
+    assert np.isnan(found["value"])
+    assert found["seeds"] == 3
+    assert found["note"] == "seed 2: constant predictions"
+
+
+def test_text_marks_best_baseline_floor_and_random_weights(toy):
+    toy.spec["datasets"]["toy"]["simulated"] = True
+    _, text = toy.compare()
+    rows = [row for row in text.splitlines() if row.startswith("| `") and "[" in row]
+    assert [row.split(" | ")[0] for row in rows] == [
+        "| `A` (baseline)", "| `B` (random weights)", "| `flat` (floor)",
+    ]  # fmt: skip
+    assert "**1.0000**" in rows[0]
+    assert "**0.0000**" in rows[0]  # of MSE the least is best
+    assert rows[0].count("**") == 6
+    assert not any("**" in row for row in rows[1:])
+    assert "0.7000 ± 0.1414 [" in rows[1]
+    for words in ("# Comparison: by hand", "Simulated data", "n = 4 rows in 4 clusters", "200 bootstrap resamples",
+                  "95 % percentile intervals", "- `flat`, pearson, spearman: seed 0: constant predictions",
+                  "random weights, seed 0"):  # fmt: skip
+        assert words in text
+    toy.spec["datasets"]["toy"]["simulated"] = False
+    assert "Measured data." in toy.compare()[1]
+
+
+def test_classification(tmp_path):
+    labels = np.tile([0.0, 1, 0, 0], 10)
+    study = Study(tmp_path, labels, "classification")
+    study.add("A", 0, 0.2 + 0.5 * labels)
+    study.add("B", 0, np.linspace(0, 1, 40))
+    table, text = study.compare()
+    assert line(table, "A", "auroc")["value"] == 1
+    assert line(table, "B", "prevalence")["value"] == 0.25
+    assert np.isnan(line(table, "B", "prevalence")["delta_vs_baseline"])
+    assert line(table, "B", "auroc")["delta_ci_high"] < 0
+    assert "prevalence 0.2500 (the AUPRC of a random guess)" in text
+    header = next(row for row in text.splitlines() if row.startswith("| model") and "auroc" in row)
+    assert header.startswith("| model | seeds | auroc | auprc | accuracy | f1 | precision | recall |")
+    of_b = next(row for row in text.splitlines() if row.startswith("| `B`") and "[" in row).split(" | ")
+    assert "[" in of_b[5] and "[" not in of_b[6] and "**" not in of_b[6] + of_b[7]  # the last two without intervals
+
+
+def test_same_study_same_numbers(tmp_path):
+    rng = np.random.default_rng(0)
+    study = Study(tmp_path, rng.normal(size=30))
+    for model in "AB":
+        study.add(model, 0, study.rows["label"] + rng.normal(size=30))
+    first, second, other = study.compare(), study.compare(), study.compare(seed=6)
+    pd.testing.assert_frame_equal(first[0], second[0])
+    assert first[1] == second[1]
+    assert not first[0]["ci_low"].equals(other[0]["ci_low"])
+    assert first[0]["value"].equals(other[0]["value"])
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------
+
+
+def test_another_strand_rule_is_refused(toy):
+    toy.add("fwd", 0, [1, 2, 3, 4], rule="forward")
+    message = (
+        "toy/chrom/fwd/seed0 and toy/chrom/A/seed0 are not comparable on panel 'id': strand_rule is forward and mean"
+    )
+    with pytest.raises(InputError, match=message):
+        toy.compare()
+
+
+def test_other_rows_are_refused(toy):
+    edit(toy.folder / "B.1.metrics.tsv", "rows_sha256", "0" * 64)
+    message = f"toy/chrom/B/seed1 and toy/chrom/A/seed0 .* rows_sha256 is {'0' * 64} and {rows_sha256(toy.rows)}"
+    with pytest.raises(InputError, match=message):
+        toy.compare()
+
+
+def test_a_split_without_its_baseline_is_refused(toy):
+    panels = toy.spec["datasets"]["toy"]["panels"]
+    panels["random"] = panels["chrom"]
+    toy.spec["runs"].append({**toy.spec["runs"][1], "split": "random"})
+    message = "toy/random/B/seed1 has split 'random', but its baseline 'A' not: toy/chrom/A/seed0 has split 'chrom'"
+    with pytest.raises(InputError, match=message):
+        toy.compare()
+    toy.spec["datasets"]["toy"]["baseline"] = "Z"
+    with pytest.raises(InputError, match="its baseline 'Z' not: no run of it is listed"):
+        toy.compare()
+
+
+def edit(path, column, value):
+    table = read_table(path)
+    table[column] = value
+    write_table(path, table)
+
+
+def test_stale_metrics_are_refused(toy):
+    toy.rows["label"] = [1.0, 2, 3, 5]
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    with pytest.raises(InputError, match="the predictions are older than the rows"):
+        toy.compare()
+    for run in toy.spec["runs"]:
+        edit(run["predictions"]["id"], "label", [1, 2, 3, 5])
+    with pytest.raises(InputError, match=r"A\.0\.metrics\.tsv: panel 'id': pearson was .* measure the run again"):
+        toy.compare()
+
+
+def test_metrics_of_other_predictions_are_refused(toy):
+    write_table(toy.folder / "B.0.metrics.tsv", read_table(toy.folder / "B.1.metrics.tsv"))
+    with pytest.raises(InputError, match=r"B\.0\.metrics\.tsv.* pearson was 0\.8.* give 0\.6"):
+        toy.compare()
+
+
+def test_metrics_that_lack_a_panel_are_refused(toy):
+    write_table(toy.folder / "B.0.metrics.tsv", read_table(toy.folder / "B.1.metrics.tsv").iloc[:2])
+    with pytest.raises(InputError, match="has the metrics pearson, spearman, expected pearson, spearman, mse"):
+        toy.compare()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s["runs"][1].update(predictions={}), "'id' has neither predictions nor a reason"),
+        (lambda s: s["runs"][0].update(excluded={"id": "x"}), "'id' has both predictions and a reason"),
+        (lambda s: s["runs"][1]["predictions"].update(ood="x"), "panel 'ood' is not one of id"),
+        (lambda s: s["runs"].append(s["runs"][1]), "toy/chrom/B/seed1: listed twice"),
+        (lambda s: s["runs"][1].update(provenance="other"), "provenance is .* expected one value for all seeds of B"),
+        (lambda s: s["runs"][1].update(dataset="other"), r"runs\[1\]: other/chrom/B/seed1: its dataset and split"),
+        (lambda s: s["runs"][1].update(colour="red"), r"spec.json: runs\[1\]: key 'colour' is unknown"),
+        (lambda s: s["runs"][1].pop("model"), r"runs\[1\]: key 'model' is missing"),
+        (lambda s: s["datasets"]["toy"].update(task="ranking"), "datasets.toy.task is 'ranking'"),
+        (lambda s: s.update(resamples=10), "resamples is 10"),
+        (lambda s: s.update(confidence=95), "confidence 95"),
+        (lambda s: s.update(runs=[]), "runs is empty"),
+    ],
+)
+def test_bad_lists_of_runs_are_refused(toy, change, message):
+    change(toy.spec)
+    with pytest.raises(InputError, match=message):
+        toy.compare()
+
+
+def test_models_trained_on_other_rows_of_one_split_are_refused(toy):
+    toy.spec["runs"][0]["trained_on"] = "x"
+    for run in toy.spec["runs"][1:3]:
+        run["trained_on"] = "y"
+    with pytest.raises(InputError, match="toy/chrom/B/seed0 and toy/chrom/A/seed0 were trained on different rows"):
+        toy.compare()
+
+
+# --- programs ---------------------------------------------------------------------------------------------------
+
+
+def finish(toy, run, **record):
+    """Lay out a run as the workflow does: metrics.tsv, predictions/{panel}.tsv and best_model/model.json."""
+    folder = toy.folder / "results" / f"{run['model']}.{run['seed']}"
+    for name, path in run["predictions"].items():
+        write_table(folder / "predictions" / f"{name}.tsv", read_table(path))
+    write_table(folder / "metrics.tsv", read_table(run["metrics"]))
+    about = {key: run.get(key, "") for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")}
+    about |= {"provenance": run.get("provenance", ""), "note": run.get("note", ""), "name": "n", "kind": "head"}
+    about |= {"strand_rule": "mean", "construct": {}, "spec": {}, "validation": {}, "parameters": 1, "licence": ""}
+    write_record(folder / "best_model", {"train": toy.rows, "val": toy.rows}, ["numpy"], **{**about, **record})
+    return folder
+
+
+def test_program_compare(toy, monkeypatch):
+    folders = [finish(toy, run) for run in toy.spec["runs"]]
+    study = {key: value for key, value in toy.spec.items() if key != "runs"}
+    for name in "ab":
+        out = ["--out", str(toy.folder / f"{name}.tsv"), "--text", str(toy.folder / f"{name}.md")]
+        paths = [str(folder / "metrics.tsv") for folder in folders]
+        call(monkeypatch, compare_program, "--study", json.dumps(study), "--metrics", *paths, *out)
+    assert (toy.folder / "a.tsv").read_bytes() == (toy.folder / "b.tsv").read_bytes()
+    table, text = toy.compare()
+    assert (toy.folder / "a.md").read_text() == text
+    found = read_compare(toy.folder / "a.tsv")
+    for column in COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n") + 1]:
+        assert np.allclose(found[column], table[column].astype(float), rtol=1e-14, equal_nan=True)
+    flat = dict(zip(COMPARISON_COLUMNS, (toy.folder / "a.tsv").read_text().splitlines()[3].split("\t"), strict=True))
+    assert (flat["value"], flat["ci_low"], flat["n"]) == ("", "", "4")
+    assert flat["note"] == "seed 0: constant predictions; a floor"
+
+
+def test_published_weights_are_kept_off_rows_they_may_know(toy):
+    toy.rows["chrom"] = ["chr7", "chr13", "chr7", "chr1"]
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    datasets = toy.spec["datasets"]
+    clean = ["chr7", "chr13"]
+    published = measured_run(finish(toy, toy.spec["runs"][1], clean_chromosomes=clean), datasets)
+    assert published["predictions"] == {}
+    assert published["excluded"]["id"].startswith("1 of 4 rows are not on chr7, chr13")
+    assert measured_run(finish(toy, toy.spec["runs"][2]), datasets)["excluded"] == {}
+    everywhere = measured_run(finish(toy, toy.spec["runs"][1], clean_chromosomes=[*clean, "chr1"]), datasets)
+    assert (everywhere["excluded"], list(everywhere["predictions"])) == ({}, ["id"])
+
+
+@pytest.mark.parametrize(
+    ("chrom", "published", "seen"),
+    [
+        ("", ["ood:AdaLead"] * 4, 0),  # designed: on no chromosome, and of a part that the record calls clean
+        ("", ["ood:CRE", "ood:AdaLead", "ood:CRE", "ood:CRE"], 3),  # only evaluated here, but natural: maybe seen there
+        ("", ["ood:AdaLead", "", "test", "ood:AdaLead"], 2),  # rows without a chromosome that nobody designed
+        ("chr1", ["ood:AdaLead"] * 4, 4),  # a sequence with a place in the genome
+    ],
+)
+def test_published_weights_are_scored_on_designed_sequences(toy, chrom, published, seen):
+    toy.rows["chrom"], toy.rows["published"] = chrom, published
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    clean = {"clean_chromosomes": ["chr7", "chr13"], "clean_published": ["ood:AdaLead"]}
+    run = measured_run(finish(toy, toy.spec["runs"][1], **clean), toy.spec["datasets"])
+    assert list(run["predictions"]) == ([] if seen else ["id"])
+    assert [reason.split(" are ")[0] for reason in run["excluded"].values()] == [f"{seen} of 4 rows"] * bool(seen)
+
+
+def test_a_study_can_ask_for_contaminated_panels_and_the_table_says_so(toy):
+    toy.rows["chrom"] = ["chr7", "chr13", "chr7", "chr1"]
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    asked = {"clean_chromosomes": ["chr7", "chr13"], "spec": {"use_contaminated_panels": True}}
+    run = measured_run(finish(toy, toy.spec["runs"][1], **asked), toy.spec["datasets"])
+    assert (list(run["predictions"]), run["excluded"], run["trained_on"]) == (["id"], {}, "")
+    assert "panel id: 1 of 4 rows are not on chr7, chr13" in run["note"]

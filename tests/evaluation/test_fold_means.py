@@ -1,0 +1,174 @@
+"""Means over the folds of a k-fold split: values and intervals by hand, what cannot be averaged, the text."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import write_table
+from s2f.evaluation.comparison import COMPARISON_COLUMNS, compare
+from s2f.evaluation.markdown import markdown
+from s2f.evaluation.measure import measure
+from s2f.evaluation.measured_runs import Comparison
+from s2f.models.predictions import prediction_table
+from s2f.rows.canonical import canonical, rows_sha256, write_rows
+
+FOLDS = ["cv-fold0", "cv-fold1", "cv-fold2"]
+
+
+class Folds:
+    """Sixty rows of two classes, each test in one of three folds, and models predicted on every fold."""
+
+    def __init__(self, folder, shared_rows=0):
+        self.folder = folder
+        labels = np.arange(60) % 2.0
+        table = {"row_id": [f"r{i}" for i in range(60)], "sequence": ["ACGT"] * 60, "label": labels}
+        self.rows = canonical(pd.DataFrame(table), "test", "classification")
+        write_rows(folder / "rows.parquet", self.rows)
+        self.places = {split: np.arange(20 * i, 20 * i + 20) for i, split in enumerate(FOLDS)}
+        if shared_rows:
+            self.places = dict.fromkeys(FOLDS, np.arange(shared_rows))
+        panels = {}
+        for split, places in self.places.items():
+            path = folder / f"{split}.panel.tsv"
+            ids = self.rows["row_id"].iloc[places]
+            write_table(path, pd.DataFrame({"row_id": ids, "group": [f"g{i // 2}" for i in places]}))
+            panels[split] = {"all": {"kind": "rows", "path": str(path)}}
+        dataset = {
+            "rows": str(folder / "rows.parquet"), "task": "classification", "panels": panels, "baseline": "A",
+            "folds": {"cv": FOLDS},
+        }  # fmt: skip
+        self.spec = {"study": "folds", "datasets": {"toy": dataset}, "runs": [], "resamples": 200, "seed": 5}
+        self.predicted = {}
+
+    def add(self, model, seed, split, values, **keys):
+        rows = self.rows.iloc[self.places[split]]
+        stem = str(self.folder / f"{model}.{seed}.{split}")
+        write_table(f"{stem}.tsv", prediction_table(rows, {"forward": values}, "forward"))
+        spec = self.spec["datasets"]["toy"]["panels"][split]["all"]
+        panels = {"all": {"kind": "rows", "panel": spec["path"], "predictions": f"{stem}.tsv"}}
+        write_table(f"{stem}.metrics.tsv", measure(self.rows, panels, "classification"))
+        run = {"dataset": "toy", "split": split, "model": model, "seed": seed, "metrics": f"{stem}.metrics.tsv"}
+        run |= {"predictions": {"all": f"{stem}.tsv"}, "provenance": f"trained on {split}"}
+        self.spec["runs"].append({**run, **keys})
+        self.predicted[model, seed, split] = values
+
+    def fill(self, seeds=(0, 1)):
+        rng = np.random.default_rng(0)
+        for scale, split in enumerate(FOLDS):  # each fold predicts on a scale of its own
+            labels = self.rows["label"].to_numpy()[self.places[split]]
+            for model, noise in (("A", 0.6), ("B", 0.9)):
+                for seed in seeds if model == "B" else (0,):
+                    raw = np.clip(0.5 + 0.2 * (labels - 0.5) + 0.1 * noise * rng.normal(size=len(labels)), 0, 1)
+                    self.add(model, seed, split, raw / (1 + scale))
+        return self
+
+    def compare(self):
+        comparison = Comparison.parse(self.spec, "spec.json")
+        table, clusters = compare(comparison)
+        return table, markdown(table, clusters, comparison)
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return Folds(tmp_path).fill()
+
+
+def line(table, split, model, metric="auroc"):
+    return table[(table["split"] == split) & (table["model"] == model) & (table["metric"] == metric)].iloc[0]
+
+
+def test_the_mean_is_over_folds_of_the_mean_over_seeds_and_never_pooled(toy):
+    table, _ = toy.compare()
+    assert tuple(table.columns) == COMPARISON_COLUMNS
+    assert list(dict.fromkeys(table["split"])) == [*FOLDS, "cv"]
+    for metric in ("auroc", "auprc", "accuracy", "precision", "prevalence"):
+        of_folds = [line(table, split, "B", metric)["value"] for split in FOLDS]
+        mean = line(table, "cv", "B", metric)
+        assert mean["value"] == pytest.approx(np.mean(of_folds))
+        assert mean["sd"] == pytest.approx(np.std(of_folds, ddof=1))
+    mean = line(table, "cv", "B")
+    assert (mean["seeds"], mean["n"], mean["strand_rule"]) == (2, 60, "forward")
+    assert mean["rows_sha256"] == rows_sha256(toy.rows)
+    assert mean["delta_vs_baseline"] == pytest.approx(mean["value"] - line(table, "cv", "A")["value"])
+    assert mean["note"] == "mean over 3 folds, sd over folds"
+    assert mean["provenance"] == "trained on cv-fold0 (and alike in the other 2 folds)"
+    assert line(table, "cv", "A")["note"] == "baseline; mean over 3 folds, sd over folds"
+    pooled = np.concatenate([toy.predicted["A", 0, split] for split in FOLDS])
+    order = pooled[toy.rows["label"] == 1][:, None] - pooled[toy.rows["label"] == 0][None]
+    assert abs((order > 0).mean() - line(table, "cv", "A")["value"]) > 0.05  # what pooling would have said
+
+
+def test_intervals_draw_clusters_within_each_fold(toy):
+    """Recomputed with copied rows."""
+    table, _ = toy.compare()
+    means = {"A": np.zeros(200), "B": np.zeros(200)}
+    for split in FOLDS:
+        generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", split, "all"))
+        labels = toy.rows["label"].to_numpy()[toy.places[split]]
+        for b in range(200):
+            rows = np.concatenate([[2 * g, 2 * g + 1] for g in generator.integers(10, size=10)])
+            for model, seeds in (("A", (0,)), ("B", (0, 1))):
+                for seed in seeds:
+                    values, truth = toy.predicted[model, seed, split][rows], labels[rows]
+                    pairs = values[truth == 1][:, None] - values[truth == 0][None]
+                    means[model][b] += ((pairs > 0) + 0.5 * (pairs == 0)).mean() / len(seeds) / 3
+    found = line(table, "cv", "B")
+    assert [found["ci_low"], found["ci_high"]] == pytest.approx(np.quantile(means["B"], [0.025, 0.975]))
+    difference = means["B"] - means["A"]
+    assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx(np.quantile(difference, [0.025, 0.975]))
+    least = min((difference <= 0).sum(), (difference >= 0).sum())
+    assert found["p_value"] == pytest.approx(min(1, 2 * (1 + least) / 201), abs=0.02)  # zeros are rounding
+
+
+def test_the_text_has_one_section_for_all_folds(toy):
+    _, text = toy.compare()
+    assert "## toy, split cv\n" in text and "split cv-fold0" not in text
+    assert "Values are means over 3 folds" in text and "n = 60 rows in 30 clusters" in text
+    assert text.count("### Models") == 1
+
+
+def test_rows_that_every_fold_evaluates_have_no_interval(tmp_path):
+    table, _ = Folds(tmp_path, shared_rows=20).fill().compare()
+    mean = line(table, "cv", "B")
+    assert np.isfinite(mean["value"]) and mean["n"] == 20
+    assert mean[["ci_low", "ci_high", "delta_ci_low", "p_value"]].isna().all()
+    assert "no interval: rows are evaluated in several folds" in mean["note"]
+    assert np.isfinite(line(table, "cv-fold1", "B")["ci_low"])
+
+
+def test_a_model_excluded_from_one_fold_has_no_mean(toy):
+    for run in toy.spec["runs"]:
+        if run["model"] == "B" and run["split"] == "cv-fold1":
+            run.update(predictions={}, excluded={"all": "3 rows were trained on"})
+    table, _ = toy.compare()
+    mean = line(table, "cv", "B")
+    assert np.isnan(mean["value"])
+    assert mean["note"].startswith("not comparable: cv-fold1: 3 rows were trained on")
+    assert np.isfinite(line(table, "cv-fold0", "B")["value"])
+
+
+def test_an_undefined_fold_leaves_the_mean_undefined_and_is_named(toy):
+    panel = toy.spec["datasets"]["toy"]["panels"]["cv-fold1"]["all"]
+    toy.places["cv-fold1"] = np.array([21, 23, 25, 27])  # positives only
+    ids = toy.rows["row_id"].iloc[toy.places["cv-fold1"]]
+    write_table(panel["path"], pd.DataFrame({"row_id": ids, "group": ids}))
+    toy.spec["runs"] = [run for run in toy.spec["runs"] if run["split"] != "cv-fold1"]
+    for model in "AB":
+        toy.add(model, 0, "cv-fold1", np.linspace(0.1, 0.4, 4))
+    table, _ = toy.compare()
+    assert np.isnan(line(table, "cv", "A")["value"])
+    assert "cv-fold1: seed 0: one class: every label is 1" in line(table, "cv", "A")["note"]
+
+
+def test_a_mean_needs_the_same_models_in_every_fold(toy):
+    toy.spec["runs"] = [run for run in toy.spec["runs"] if (run["model"], run["split"]) != ("B", "cv-fold2")]
+    with pytest.raises(InputError, match="model 'B' was run in split 'cv-fold0', but not in 'cv-fold2'; a mean over"):
+        toy.compare()
+    toy.spec["runs"] = [run for run in toy.spec["runs"] if run["split"] != "cv-fold1"]
+    with pytest.raises(InputError, match="toy: split 'cv' lacks the runs of its fold 'cv-fold1'"):
+        toy.compare()
+    toy.spec["datasets"]["toy"]["folds"] = {"cv": ["cv-fold9"]}
+    with pytest.raises(InputError, match=r"datasets\.toy\.folds: 'cv-fold9' has not the panels of"):
+        toy.compare()

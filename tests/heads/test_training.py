@@ -1,0 +1,263 @@
+"""The trainer: equal to a plain loop, the same from device or file, alone or together; honest about failure."""
+
+import dataclasses
+import weakref
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import optax
+import pytest
+
+from s2f.common.errors import InputError
+from s2f.heads import augmentations, examples, networks
+from s2f.heads import epochs as epochs_module
+from s2f.heads.epochs import Data, Epochs
+from s2f.heads.examples import Examples
+from s2f.heads.networks.layers import matmul, norm_linear
+from s2f.heads.trained_head import predict
+from s2f.heads.training import TrainingSettings, train_heads
+from s2f.models.validation import DivergedError
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
+SLUG = "boda-mean-16-16"
+NO_SHIFT = {"kind": "no_shift"}
+
+
+def rows(n=203, tokens=3, channels=8, seed=0):
+    """Rows with two strands and labels that a head can learn."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    tables = tuple(random.normal(size=(n, tokens, channels)).astype(np.float32) for _ in range(2))
+    labels = np.tanh(tables[0].mean(1) @ np.linspace(-1, 1, channels))
+    return Examples(tables, np.arange(n, dtype=np.int32), labels.astype(np.float32))
+
+
+def train(lanes, data, val, spec, mode=NO_SHIFT, **keys):
+    val = dataclasses.replace(val, tables=val.tables[:1])
+    return train_heads(lanes, mode, data, val, spec, report=lambda line: None, **keys)
+
+
+def close(one, other, atol):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, atol=atol)
+
+
+@pytest.mark.parametrize("slug", [SLUG, "boda-flatten-16-16", "boda-center-16", "encoder-16-dropout"])
+def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
+    """The reference knows nothing of plans, scans, donation, padding, or of `norm_linear`."""
+    data, dropout = rows(), 0.2
+    parameters, _ = networks.build(slug, dropout).init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
+    # a norm that does something, so that a wrong gradient of its scale or offset shows
+    parameters["norm"] = {"scale": jnp.linspace(0.5, 2, 8), "offset": jnp.linspace(-1, 1, 8)}
+    optimiser = optax.adamw(1e-3, weight_decay=1e-2)
+    epochs = Epochs(networks.build(slug, dropout), optimiser, augmentations.build(NO_SHIFT), 32, views=2)
+    low = jnp.zeros(203, jnp.int32)
+    table, index = data.on_device()
+    device = Data(jnp.asarray(data.labels), low, low, table, index)
+    state = (jax.tree.map(jnp.array, parameters), {}, optimiser.init(parameters))
+    moments = optimiser.init(parameters)
+
+    @jax.jit
+    def step(parameters, moments, key, x, y, real):
+        def loss_of(parameters):
+            out = plain(slug, parameters, key, x, dropout)
+            return jnp.where(jnp.arange(32) < real, (out - y) ** 2, 0).sum() / real
+
+        loss, gradient = jax.value_and_grad(loss_of)(parameters)
+        change, moments = optimiser.update(gradient, moments, parameters)
+        return optax.apply_updates(parameters, change), moments, loss
+
+    for key in jax.random.split(jax.random.key(5), 3):
+        state, mean_loss = epochs.resident(state, device, key)
+
+        order_key, step_key = jax.random.split(key)
+        order = np.asarray(jax.random.permutation(order_key, 203))
+        losses = []
+        for place, batch_key in enumerate(jax.random.split(step_key, -(-len(order) // 32))):
+            chosen = order[32 * place : 32 * place + 32]
+            padded = np.concatenate([chosen, np.zeros(32 - len(chosen), int)])  # masks are drawn for whole batches
+            dropout_key = jax.random.split(batch_key)[1]
+            for view in (0, 1):
+                key = jax.random.fold_in(dropout_key, view)
+                now = data.tables[view][padded], data.labels[padded], len(chosen)
+                parameters, moments, loss = step(parameters, moments, key, *now)
+                losses.append((float(loss), len(chosen)))
+        values, sizes = zip(*losses, strict=True)
+        assert float(mean_loss) == pytest.approx(np.average(values, weights=sizes), rel=1e-4)
+    close(state[0], parameters, 1e-5)
+
+
+def plain(slug, parameters, key, x, dropout):
+    """A head in training, written down again with what JAX differentiates by itself."""
+    import haiku as hk
+
+    def linear(name, x):
+        return x @ parameters[name]["w"] + parameters[name]["b"]
+
+    if "center" in slug:
+        x = x[:, 1:2]
+    centred = x - x.mean(-1, keepdims=True)
+    x = centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
+    x = x * parameters["norm"]["scale"] + parameters["norm"]["offset"]
+    if "encoder" in slug:
+        x = x.mean(1)
+    n, tokens = len(x), x.size // len(x) // 8
+    x = x.reshape(n, -1) if "flatten" in slug else x.reshape(-1, 8)
+    keys = hk.PRNGSequence(key)
+    for name in sorted(name for name in parameters if name.startswith("hidden")):
+        x = jax.nn.relu(hk.dropout(next(keys), dropout, linear(name, x)))
+    x = linear("output", x)[:, 0]
+    return x.reshape(n, tokens).mean(1) if "mean" in slug else x
+
+
+@pytest.mark.slow
+def test_streamed_epochs_equal_resident_ones(monkeypatch):
+    """A limit of a few kilobytes: blocks of two steps, the last one short; validation from the file too."""
+    monkeypatch.setattr(examples, "BLOCK_BYTES", 1)
+    monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 2 * 2 * 32 * 3 * 8 * 4)
+    monkeypatch.setattr("s2f.heads.trained_head.BLOCK_BYTES", 1)
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=3))
+    for mode in (NO_SHIFT, {"kind": "random_rc"}):
+        resident, streamed = (
+            train([(SLUG, 7)], rows(), rows(50, seed=1), spec, mode, memory=memory)[0] for memory in (None, 1000)
+        )
+        close(resident.parameters, streamed.parameters, 1e-6)
+        np.testing.assert_allclose(resident.history["train_loss"], streamed.history["train_loss"], rtol=1e-5)
+        np.testing.assert_allclose(resident.history["val_pearson"], streamed.history["val_pearson"], atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", [None, 1000])
+def test_heads_trained_together_equal_heads_trained_alone(memory):
+    lanes = [("boda-sum-16", 1), ("boda-mean-16", 2), ("boda-max-16", 1)]
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=12, patience=2))
+    together = train(lanes, rows(), rows(50, seed=1), spec, memory=memory)
+    stops = set()
+    for lane, ours in zip(lanes, together, strict=True):
+        alone = train([lane], rows(), rows(50, seed=1), spec)[0]
+        assert (ours.epoch, len(ours.history)) == (alone.epoch, len(alone.history))
+        assert ours.score == pytest.approx(alone.score, abs=1e-5)
+        close(ours.parameters, alone.parameters, 1e-5)
+        stops.add(len(ours.history))
+    assert len(stops) > 1  # some stopped while others went on, so stopping alone was put to the test
+
+
+@pytest.mark.slow
+def test_seeds_of_any_head_train_together():
+    spec = TrainingSettings.from_spec(dict(batch_size=64, epochs=2))
+    lanes = [("boda-flatten-16", 1), ("boda-flatten-16", 2)]
+    for lane, ours in zip(lanes, train(lanes, rows(), rows(50, seed=1), spec), strict=True):
+        close(ours.parameters, train([lane], rows(), rows(50, seed=1), spec)[0].parameters, 1e-5)
+
+
+def test_streaming_holds_three_blocks_at_most(monkeypatch):
+    """Blocks are counted while they are alive, on a device that is slower than the gathering thread."""
+    blocks, most, gather = [], [0], epochs_module._gather
+
+    def counting(*arguments):
+        block = gather(*arguments)
+        blocks.append(weakref.ref(block))
+        most[0] = max(most[0], sum(ref() is not None for ref in blocks))
+        return block
+
+    monkeypatch.setattr(epochs_module, "_gather", counting)
+    monkeypatch.setattr(epochs_module, "BLOCK_BYTES", 1)  # a block per step
+    train(
+        [("boda-flatten-256", 1)],
+        rows(400),
+        rows(50, seed=1),
+        TrainingSettings.from_spec(dict(batch_size=8, epochs=2)),
+        memory=0,
+    )
+    assert 1 <= most[0] <= 3
+
+
+def test_heads_of_two_families_do_not_train_together():
+    with pytest.raises(InputError, match="are not of one family"):
+        train([(SLUG, 1), ("boda-center-16-16", 1)], rows(), rows(50), TrainingSettings.from_spec(dict(epochs=1)))
+
+
+def test_training_learns_stops_early_and_keeps_the_best_epoch():
+    (trained,) = train([(SLUG, 1)], rows(400), rows(100, seed=1), TrainingSettings.from_spec(dict(epochs=60)))
+    best = trained.history["val_pearson"].max()
+    assert trained.score == best > 0.8 and trained.metric == "pearson"
+    assert trained.history["epoch"].iloc[-1] - trained.epoch in (5, 60 - trained.epoch)
+    assert list(trained.history) == ["epoch", "train_loss", "val_pearson", "seconds", "rows_per_second"]
+
+
+def test_bfloat16_products_learn_as_well_with_float32_parameters():
+    runs = [
+        train([(SLUG, 1)], rows(400), rows(100, seed=1), TrainingSettings.from_spec(dict(epochs=20, precision=p)))[0]
+        for p in ("float32", "bfloat16")
+    ]
+    exact, rounded = (run.history["train_loss"].to_numpy()[:10] for run in runs)
+    assert not np.array_equal(exact, rounded)
+    np.testing.assert_allclose(exact, rounded, rtol=0.05)
+    assert abs(runs[0].score - runs[1].score) < 0.02
+    assert {leaf.dtype for leaf in jax.tree.leaves(runs[1].parameters)} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_and_gradients_of_the_shared_layers(precision):
+    """Against numpy: the value with factors rounded as asked, and every gradient, that of the input too."""
+    random = np.random.Generator(np.random.PCG64(0))
+    x, w, g = (random.normal(size=shape).astype(np.float32) for shape in ((6, 3, 8), (24, 5), (6, 5)))
+    scale, offset = random.normal(size=(2, 8)).astype(np.float32)
+
+    def rounded(a):
+        return a.astype(ml_dtypes.bfloat16 if precision == "bfloat16" else np.float32).astype(np.float64)
+
+    value, pull = jax.vjp(jax.jit(partial(norm_linear, precision)), x, scale, offset, w)
+    applied = (x * scale + offset).reshape(6, -1)
+    np.testing.assert_allclose(value, rounded(applied) @ rounded(w), atol=1e-5)
+    dx, dscale, doffset, dw = pull(g)
+    products = (rounded(x.reshape(6, -1)).T @ rounded(g)).reshape(3, 8, 5)
+    by_token = w.reshape(3, 8, 5)
+    np.testing.assert_allclose(dx, (rounded(g) @ rounded(w).T).reshape(x.shape) * scale, atol=1e-4)
+    np.testing.assert_allclose(dscale, (by_token * products).sum((0, 2)), atol=1e-4)
+    np.testing.assert_allclose(doffset, (by_token * g.sum(0)).sum((0, 2)), atol=1e-4)
+    want = scale[:, None] * products + offset[:, None] * g.sum(0)
+    np.testing.assert_allclose(dw, want.reshape(24, 5), atol=1e-4)
+    flat = x.reshape(6, -1)
+    value, pull = jax.vjp(jax.jit(partial(matmul, precision)), flat, w)
+    np.testing.assert_allclose(value, rounded(flat) @ rounded(w), atol=1e-5)
+    for found, want in zip(pull(g), (rounded(g) @ rounded(w).T, rounded(flat).T @ rounded(g)), strict=True):
+        np.testing.assert_allclose(found, want, atol=1e-4)
+
+
+def test_same_seed_same_parameters_other_seed_others():
+    first, again, other = (
+        train([(SLUG, seed)], rows(), rows(50, seed=1), TrainingSettings.from_spec(dict(batch_size=32, epochs=2)))[0]
+        for seed in (3, 3, 4)
+    )
+    for a, b in zip(jax.tree.leaves(first.parameters), jax.tree.leaves(again.parameters), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert first.score == again.score != other.score
+
+
+def test_a_diverged_run_is_an_error():
+    bad = rows()
+    bad.labels[3] = np.inf
+    with pytest.raises(DivergedError, match="boda-mean-16-16, seed 0, epoch 1: training loss is"):
+        train([(SLUG, 0)], bad, rows(50), TrainingSettings.from_spec(dict(batch_size=32, epochs=2)))
+
+
+def test_constant_validation_predictions_are_an_error():
+    flat = rows(50)
+    flat.tables[0][:] = flat.tables[0][0]
+    with pytest.raises(DivergedError, match="constant"):
+        train([(SLUG, 0)], rows(), flat, TrainingSettings.from_spec(dict(batch_size=32, epochs=9, patience=2)))
+
+
+@pytest.mark.parametrize("n", [1, 7, 1024, 1025])
+def test_prediction_depends_neither_on_the_batch_nor_on_the_place_of_the_table(n, monkeypatch):
+    monkeypatch.setattr("s2f.heads.trained_head.BLOCK_BYTES", 1)
+    data = rows(1100)
+    network = networks.build(SLUG, 0.0)
+    variables = network.init(jax.random.key(0), jnp.zeros((1, 3, 8)), is_training=False)
+    whole, _ = network.apply(*variables, None, data.tables[0][:n], is_training=False)
+    for table in (data.tables[0], jnp.asarray(data.tables[0])):
+        np.testing.assert_allclose(predict(network, variables, table, np.arange(n)), whole, atol=1e-6)

@@ -1,0 +1,1 @@
+"""What several tests need: small studies, models and caches, oracles, and Snakemake as a function."""

@@ -1,0 +1,121 @@
+"""Small trained models on disk, and models of a formula, for the tests of interpretation."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from s2f.embeddings import encoders
+from s2f.heads import networks
+from s2f.heads.weights import save_head
+from s2f.interpretation.scorer import Scorer
+from s2f.models.checkpoint import write_record
+from s2f.sequences import dna
+from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+
+WINDOW = Construct(160, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
+BARE = Construct(40, "", "")
+TINY = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 16}
+NARROW = {  # settings of Malinois
+    "conv1_channels": 8, "conv2_channels": 6, "conv3_channels": 6, "linear_channels": 8, "branched_channels": 4,
+    "epochs": 1, "min_epochs": 0, "batch_size": 16,
+}  # fmt: skip
+# encoder, construct, head, rule
+HEADS = {
+    "alphagenome": (TINY, WINDOW, "boda-flatten-16-16", "mean"),
+    "onehot": ({"kind": "onehot"}, WINDOW, "boda-flatten-16-16", "mean"),
+    "chip-cnn": ({"kind": "onehot"}, WINDOW, "chip-cnn", "mean"),
+    "kmer": ({"kind": "kmer", "k": 3}, WINDOW, "encoder-16-dropout", "mean"),
+    "lamar": ({"kind": "lamar", "size": "toy", "weights": {"random": 0}}, BARE, "boda-flatten-16-16", "forward"),
+    "lamar pooled": (
+        {"kind": "lamar", "size": "toy", "weights": {"random": 0}, "layer": 1, "pooling": "mean"}, BARE,
+        "encoder-16-dropout", "mean",
+    ),
+}  # fmt: skip
+
+
+def some_inserts(count=3, length=40, seed=0):
+    """Random inserts, uint8 codes (count, length) without N."""
+    return np.random.Generator(np.random.PCG64(seed)).integers(0, 4, (count, length), np.uint8)
+
+
+def rows_of(codes):
+    """Rows of inserts given as codes; labels fall."""
+    names = [f"r{i}" for i in range(len(codes))]
+    return pd.DataFrame({"row_id": names, "sequence": [dna.decode(c) for c in codes], "label": -np.arange(len(codes))})
+
+
+def record(folder, construct, rule="mean", **more):
+    """A model.json with what every record must hold."""
+    parts = {part: rows_of(some_inserts(2)).assign(label=0.0) for part in ("train", "val")}
+    known = {
+        "name": "n", "kind": "head", "dataset": "d", "split": "s", "model": "m", "seed": 1, "strand_rule": rule,
+        "construct": construct.spec(), "spec": {}, "validation": {}, "parameters": 1, "provenance": "",
+        "licence": "none",
+    }  # fmt: skip
+    write_record(folder, parts, ("numpy",), **{**known, **more})
+
+
+def head_on_disk(folder, spec, construct, slug, rule="mean"):
+    """An untrained head as a checkpoint; its parameters and state."""
+    encoder, folder = encoders.build(spec), Path(folder)
+    tokens = encoder.tokens(construct.length)
+    x = jnp.zeros((1, tokens, encoder.channels), jnp.float32)
+    variables = jax.jit(partial(networks.build(slug, 0.0).init, is_training=False))(jax.random.key(1), x)
+    folder.mkdir()
+    save_head(folder, variables)
+    record(
+        folder, construct, rule, model=f"e/none/{slug}", head=slug, encoder="e", tokens=tokens,
+        channels=encoder.channels, encoder_fingerprint=encoder.fingerprint,
+    )  # fmt: skip
+    return variables
+
+
+def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean"):
+    """A baseline trained on rows, as a checkpoint; its `predict`."""
+    from s2f import baselines
+    from s2f.baselines import read_details
+    from s2f.common.files import read_json
+
+    folder = Path(folder)
+    folder.mkdir()
+    baselines.get(kind).train(train, val, construct, spec, 0, folder)
+    record(folder, construct, rule, kind=kind, model=kind, **{"licence": read_details(folder)["licence"]})
+    return baselines.get(kind).load(folder, read_json(folder / "model.json"))
+
+
+def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
+    """A `Scorer` of functions of one-hot inserts: `values` (N, L, 4) -> (N,), and their `gradient` (N, L, 4).
+
+    Its attribute `spans` lists the spans it was asked with.
+    """
+    spans = []
+
+    def forward(inserts, strands, span):
+        spans.append((span, len(inserts)))
+        outside = np.ones(inserts.shape[1], bool)
+        outside[slice(*span)] = False
+        assert (inserts[:, outside] == inserts[0, outside]).all(), "variants differ outside of their span"
+        views = {"forward": inserts, "reverse": dna.reverse_complement(inserts)}
+        return [values(dna.one_hot(views[strand], np.float64)) for strand in strands]
+
+    def tangent(one_hot):
+        return values(one_hot), gradient(one_hot).astype(np.float32)
+
+    about = {"strand_rule": rule, "dataset": "d", "split": "s", "seed": 1, "licence": "none", "versions": {}}
+    about["provenance"] = "a formula"
+    scorer = Scorer(
+        "formula", about, Construct(length, "", ""), "f", batch_size, forward, tangent if gradient else None
+    )
+    object.__setattr__(scorer, "spans", spans)
+    return scorer
+
+
+def linear(weights, **more):
+    """A `Scorer` that sums the weights (L, 4) of the bases."""
+    return formula(
+        lambda x: (x * weights).sum((1, 2)), lambda x: np.repeat(weights[None], len(x), 0), len(weights), **more
+    )

@@ -1,0 +1,54 @@
+"""Snakemake in a process that has loaded it already: its start takes longer than most plans that tests ask for."""
+
+import multiprocessing
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+# programs run as `python -m …`: the interpreter of these tests must be the first on the path
+ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["snakemake.cli"])
+
+
+def snakemake(root, folder, *arguments, check=True):
+    """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed."""
+    places = ["--snakefile", root / "workflow" / "Snakefile", "--directory", folder]
+    profile = ["--workflow-profile", root / "profiles" / "default"]
+    code, output = run([*places, *profile, *arguments], folder, ENVIRONMENT, timeout=600)
+    assert not check or code == 0, output
+    return output
+
+
+def jobs(output):
+    """Job counts of a dry run: {rule: number}, without the target rule."""
+    table = re.search(r"^job +count\n[- ]+\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
+    lines = [line.split() for line in table[1].splitlines()] if table else []
+    return {rule: int(count) for rule, count in lines if rule not in ("total", "all")}
+
+
+def run(arguments, folder, environment, timeout):
+    """(exit code, output) of ``snakemake ARGUMENTS`` in a folder; raises `TimeoutError` after so many seconds."""
+    with tempfile.NamedTemporaryFile() as output:
+        process = _SERVER.Process(target=_main, args=(list(map(str, arguments)), str(folder), environment, output.name))
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            raise TimeoutError(f"snakemake {arguments} took more than {timeout} s")
+        return process.exitcode, Path(output.name).read_text()
+
+
+def _main(arguments, folder, environment, output):
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    with Path(output).open("wb", buffering=0) as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    sys.argv = ["snakemake", *arguments]
+    from snakemake.cli import main
+
+    main(arguments)

@@ -1,0 +1,66 @@
+"""Print what the jobs of a study ask a cluster for, as a table for docs/cluster.md.
+
+    python tests/helpers/jobs_of_study.py config/studies/k562_full.yaml
+
+The jobs are those of a dry run in an empty folder: Snakemake's own graph, nothing is run. Each rule names its threads,
+memory, time and GPUs, so that no default of profiles/slurm takes part; a site's `set-resources` would.
+"""
+
+import argparse
+import collections
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ("gpu", "threads", "mem_mb", "runtime")
+
+
+def jobs(study):
+    """Counter of (rule, gpu, threads, mem_mb, runtime) over all jobs of a study file, the target rule left out."""
+    with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        weights = Path(folder, "resources", "alphagenome")  # of a published encoder: made available by the user
+        weights.mkdir(parents=True)
+        workflow = api.workflow(
+            ResourceSettings(cores=1000),
+            snakefile=ROOT / "workflow" / "Snakefile",
+            config_settings=ConfigSettings(configfiles=[study.resolve()]),
+            workdir=Path(folder),
+        )
+        workflow.dag(DAGSettings())
+        graph = workflow._workflow
+        with contextlib.redirect_stdout(io.StringIO()):
+            graph.summary()
+        found = collections.Counter(
+            (
+                job.rule.name,
+                *(int(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES),
+            )
+            for job in graph.dag.jobs
+        )
+    os.chdir(ROOT)
+    return collections.Counter({key: count for key, count in found.items() if key[0] != "all"})
+
+
+def table(found):
+    """The jobs as Markdown."""
+    lines = ["| rule | jobs | GPUs | threads | memory, GB | time, h |", "|---|---|---|---|---|---|"]
+    for (rule, gpu, threads, memory, runtime), count in sorted(found.items()):
+        lines.append(f"| {rule} | {count} | {gpu} | {threads} | {memory / 1000:g} | {runtime / 60:g} |")
+    return "\n".join(lines)
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path, help="study file")
+    print(table(jobs(parser.parse_args().study)))
+
+
+if __name__ == "__main__":
+    main()

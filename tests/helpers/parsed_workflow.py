@@ -1,0 +1,96 @@
+"""The workflow as Snakemake parses it, and what its programs import, for tests of rules, environments and profiles."""
+
+import ast
+import re
+import sys
+from types import SimpleNamespace
+
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+
+from s2f.common import kinds, provenance
+
+# name in an import -> name of the package on the Python index
+MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml"}
+# program -> sections of a study (`kinds.FOLDERS`) of which it loads the modules of kinds by their names
+KINDS_OF = {
+    "make_rows": ["sources"],
+    "make_split": ["splits"],
+    "make_panel": ["panels"],
+    "embed": ["encoders"],
+    "train_head": ["heads", "augmentations"],
+    "evaluate_head": ["heads"],
+    "train_baseline": ["baselines"],
+    "evaluate_baseline": ["baselines"],
+    "interpret": ["encoders", "heads", "baselines"],
+}
+# program -> (section, fact): kinds of which the fact holds, as above
+KINDS_WITH = {"train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated")}
+
+
+def parsed_rules(root, **config):
+    """{name: rule} of the workflow in the checkout `root`, of the embedded study with single keys changed."""
+    return {rule.name: rule for rule in parsed_workflow(root, **config).rules if rule.name != "all"}
+
+
+def parsed_workflow(root, **config):
+    """Snakemake's workflow object, with `rules` and the `globals` of the Snakefile."""
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            ResourceSettings(cores=1),
+            snakefile=root / "workflow" / "Snakefile",
+            config_settings=ConfigSettings(config=config),
+        )
+        return workflow._workflow
+
+
+def normal(name):
+    """A package's name as both indexes compare names."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def reached(program, *modules):
+    """What a program and the modules it loads by name import, at any depth: (our modules, packages of others)."""
+    ours, others, waiting = set(), set(), [program, *modules]
+    while waiting:
+        name = waiting.pop()
+        path = provenance._source(name)
+        if name in ours or path is None:
+            continue
+        ours.add(name)
+        names = provenance._imports(ast.parse(path.read_text()), name, path.name == "__init__.py")
+        waiting += names
+        tops = {n.split(".")[0] for n in names if n}
+        others |= {top for top in tops if provenance._source(top) is None and top not in sys.stdlib_module_names}
+    return ours, {normal(MODULES.get(name, name)) for name in others}
+
+
+def rules_of(workflow):
+    return {rule.name: rule for rule in workflow.rules if rule.name != "all"}
+
+
+def loaded_by_name(program):
+    """{module that a program may load by a name in the study: kind}."""
+    found = [(section, kind) for section in KINDS_OF.get(program, []) for kind in kinds.names(section)]
+    if program in KINDS_WITH:
+        section, fact = KINDS_WITH[program]
+        found += [(section, kind) for kind in kinds.having(section, fact)]
+    modules = {kinds.module_name(section, kind): kind for section, kind in found}
+    if program == "interpret":
+        gradients = {kinds.facts(section, kind).get("gradient") for section, kind in found} - {None, ""}
+        modules |= {f"s2f.interpretation.tangents.{name}": name for name in gradients}
+    return modules
+
+
+def environments(workflow):
+    """Of every rule: (its name, its program, its environment file, the modules that its program may load by name)."""
+    for name, rule in rules_of(workflow).items():
+        program = re.search(r"python -m (\w+)", rule.shellcmd)[1]
+        modules = loaded_by_name(program)
+        if not callable(rule.conda_env):
+            yield name, program, rule.conda_env, sorted(modules)
+            continue
+        for module, kind in modules.items():  # each kind of encoder or baseline has an environment of its own choice
+            for section in ("ENCODERS", "BASELINES"):
+                workflow.globals[section][kind] = {"kind": kind}
+            yield name, program, rule.conda_env(SimpleNamespace(encoder=kind, baseline=kind)), [module]

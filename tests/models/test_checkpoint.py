@@ -1,0 +1,52 @@
+"""The record of a checkpoint: what it must hold, and who is blamed where it disagrees."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from s2f.common.errors import InputError
+from s2f.models import checkpoint
+from s2f.models.checkpoint import read_record, write_record
+
+RECORD = dict(
+    name="x", kind="head", dataset="d", split="s", model="e/no_shift/boda-mean-16-16", encoder="e",
+    augmentation="no_shift", head="boda-mean-16-16", seed=1, strand_rule="mean", construct={}, spec={}, tokens=3,
+    channels=8, validation={}, parameters=1, provenance="trained here", licence="none",
+)  # fmt: skip
+ROWS = pd.DataFrame({"row_id": ["a"], "sequence": ["ACGT"], "label": [1.0]})
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Folder of a checkpoint that holds its record alone."""
+    write_record(tmp_path, {"train": ROWS, "val": ROWS}, ("numpy",), **RECORD)
+    return tmp_path
+
+
+def test_a_record_of_another_encoder_or_format_is_refused(saved):
+    with pytest.raises(InputError, match="encoder is 'e', expected 'f'; train this model again"):
+        read_record(saved, encoder="f")
+    path = saved / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": checkpoint.FORMAT + 1}))
+    with pytest.raises(InputError, match="format is"):
+        read_record(saved)
+
+
+def test_a_partial_record_is_refused(saved):
+    path = saved / "model.json"
+    record = json.loads(path.read_text())
+    del record["construct"]
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="key 'construct' is missing: not a complete checkpoint"):
+        read_record(saved)
+
+
+def test_a_changed_record_is_blamed_and_not_the_cache(saved, tmp_path):
+    cache = tmp_path / "+00.forward.h5"
+    cache.with_suffix(".json").write_text(json.dumps({"tokens": 5}))
+    with pytest.raises(
+        InputError, match=r"model.json: tokens is 7, the cache .* has 5: this model was trained on other"
+    ):
+        checkpoint.check_record(saved, {"tokens": 7}, [cache])
+    checkpoint.check_record(saved, {"tokens": 5}, [cache])

@@ -1,0 +1,49 @@
+"""Tables of predictions: the rule for strands, and what is no prediction."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from s2f.common.errors import InputError
+from s2f.models.predictions import prediction_table, strands
+
+ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "label": [0.5, -1.0, 2.0]}, index=[7, 8, 9])
+FORWARD, REVERSE = np.array([1.0, 2.0, 3.0], np.float32), np.array([3.0, 2.0, 0.0], np.float32)
+COLUMNS = ["row_id", "label", "prediction", "forward", "reverse", "strand_rule"]
+
+
+def test_mean_is_the_mean_of_both_strands():
+    table = prediction_table(ROWS, {"forward": FORWARD, "reverse": REVERSE}, "mean")
+    assert list(table) == COLUMNS
+    assert table["row_id"].tolist() == ["a", "b", "c"] and table["label"].tolist() == [0.5, -1.0, 2.0]
+    assert table["prediction"].tolist() == [2.0, 2.0, 1.5]
+    assert table["forward"].tolist() == [1, 2, 3] and table["reverse"].tolist() == [3, 2, 0]
+    assert set(table["strand_rule"]) == {"mean"} and table["prediction"].dtype == np.float64
+
+
+def test_forward_leaves_the_reverse_strand_empty_even_when_given():
+    table = prediction_table(ROWS, {"forward": FORWARD, "reverse": REVERSE}, "forward")
+    assert table["prediction"].tolist() == [1, 2, 3] and table["reverse"].isna().all()
+    assert set(table["strand_rule"]) == {"forward"}
+
+
+def test_strands_of_each_rule():
+    assert strands("mean") == ("forward", "reverse") and strands("forward") == ("forward",)
+
+
+@pytest.mark.parametrize(
+    "by_strand, rule, message",
+    [
+        ({"forward": FORWARD}, "mean", "strand rule 'mean' needs predictions of the reverse strand"),
+        ({"reverse": FORWARD}, "forward", "strand rule 'forward' needs predictions of the forward strand"),
+        ({"forward": FORWARD}, "max", "strand rule 'max' is unknown; known: mean, forward"),
+        ({"forward": [1, np.nan, 2]}, "forward", "prediction for row 'b' is not finite"),
+        ({"forward": FORWARD, "reverse": [1, 2, -np.inf]}, "mean", "prediction for row 'c' is not finite"),
+        ({"forward": FORWARD[:2]}, "forward", r"forward strand are \(2,\), expected \(3,\)"),
+        ({"forward": FORWARD[:, None]}, "forward", r"forward strand are \(3, 1\), expected \(3,\)"),
+        ({"forward": 0.5}, "forward", r"forward strand are \(\), expected \(3,\)"),
+    ],
+)
+def test_refusals(by_strand, rule, message):
+    with pytest.raises(InputError, match=message):
+        prediction_table(ROWS, by_strand, rule)

@@ -1,0 +1,72 @@
+"""Check the RBP sample study against known floors.
+
+python tests/programs/outcome_of_rbp_sample.py results/compare.tsv
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+CNN = "onehot/none/chip-cnn"
+# published sets: test AUROC of GC content, logistic regression on 1- to 4-mers and a one-hot CNN, one run each
+KNOWN = {
+    "qki_k562.published": {"gc": 0.674, "kmer-logistic": 0.959, CNN: 0.948},
+    "gtf2f1_k562.published": {"gc": 0.890, "kmer-logistic": 0.956, CNN: 0.970},
+    "ptbp1_hepg2.published": {"gc": 0.550, "kmer-logistic": 0.977, CNN: 0.988},
+}
+MARGIN = 0.015
+# goals on the set of QKI
+GOALS = {CNN: 0.94, "kmer-logistic": 0.95}
+NEGATIVES = ("other_rbp", "flank")
+PEAKS = ("qki_k562", "ptbp1_k562", "tardbp_k562", "pum2_k562")
+
+
+def main(path):
+    """Print each check; exit 1 when one fails."""
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    auroc = table[table["metric"] == "auroc"].set_index(["dataset", "model"])["value"]
+    failed = []
+
+    def check(what, good):
+        print(("ok    " if good else "FAIL  ") + what)
+        failed.extend([] if good else [what])
+
+    for dataset, known in KNOWN.items():
+        for model, value in known.items():
+            found = auroc[dataset, model]
+            check(f"{dataset}: {model} AUROC {found:.3f}, known {value} - {MARGIN}", found >= value - MARGIN)
+    for model, goal in GOALS.items():
+        check(f"qki_k562.published: {model} AUROC {auroc['qki_k562.published', model]:.3f} >= {goal}",
+              auroc["qki_k562.published", model] >= goal)  # fmt: skip
+    for rbp in PEAKS:
+        for kind in NEGATIVES:
+            own = auroc[f"{rbp}.{kind}"]
+            best = own.drop("gc").max()
+            check(f"{rbp}.{kind}: best AUROC {best:.3f} > GC content {own['gc']:.3f}", best > own["gc"])
+    probes = [
+        (dataset, auroc[dataset, f"{tapt}/none/linear-probe"], auroc[dataset, "lamar-random.layer04/none/linear-probe"])
+        for dataset, tapt in [
+            *((f"{rbp}.{kind}", "lamar-tapt.layer04") for rbp in PEAKS for kind in NEGATIVES),
+            ("qki_k562.published", "lamar-tapt-published.layer04"),
+        ]
+    ]
+    for dataset, adapted, untrained in probes:
+        print(f"      {dataset}: linear probe, adapted {adapted:.3f}, untrained {untrained:.3f}")
+    better = sum(adapted > untrained for _, adapted, untrained in probes)
+    check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
+    records = sorted(Path(path).parent.glob("tapt/*/model.json"))
+    check("two encoders were adapted here", len(records) == 2)
+    for record in records:
+        adapted = json.loads(record.read_text())
+        letters, losses = adapted["letters_loss"], [step["val_loss"] for step in adapted["history"]]
+        what = f"tapt {record.parent.name}: validation loss {losses[-1]:.3f} < {letters:.3f} of letters alone - 0.03"
+        check(what, losses[-1] < letters - 0.03 < losses[0])
+    rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
+    check("one set of rows for all models of a panel", (rows == 1).all())
+    sys.exit(f"{len(failed)} checks failed" if failed else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

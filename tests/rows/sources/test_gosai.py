@@ -1,0 +1,382 @@
+"""Table S2: the ten published rows, made-up tables with planted anomalies, deviations named by line and column."""
+
+import gzip
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import table_s2
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.rows.canonical import read_rows, write_rows
+
+OFF = {"projects": None, "max_stderr": None, "sd_cutoff": None}
+
+
+def read(path, designed=None, **spec):
+    return sources.read("gosai", {"rows": path} | ({"designed": designed} if designed else {}), spec)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """(frame, truth, path) of a table of 2,000 rows."""
+    path = tmp_path_factory.mktemp("s2") / "table.txt"
+    table, truth = table_s2.generate(2000)
+    table_s2.write(path, table)
+    return table, truth, path
+
+
+def ids(rows):
+    """IDs of rows, without what tells repeated ones apart."""
+    return rows["row_id"].str.split("@").str[0]
+
+
+# --- the published rows
+
+
+def test_ten_published_rows(shared):
+    rows, stages = read(shared / "data" / "mpra" / "table_s2_excerpt.txt")
+    assert stages.counts == [
+        (stage, 10) for stage in ("read", "complete", "project", "stderr", "outlier", "allele", "length")
+    ]
+    assert dict(stages.parts) == {"chr7+chr13": 1, "chr19+chr21+chrX": 0, "other chromosomes": 9}
+    by_id = rows.set_index("row_id")
+    lone, deleted = by_id.loc["7:70038969:G:T:A:wC"], by_id.loc["15:89574440:GT:G:A:wC"]
+    assert lone[["chrom", "start", "end", "allele", "variant", "pair_id", "group", "published"]].tolist() == [
+        "chr7", 70038869, 70039069, "alt", "chr7:70038969:G:T", "", "chr7:70038969", "",
+    ]  # fmt: skip
+    assert (lone["label"], lone["stderr"]) == (0.0607792388454394, 0.0987954468253551)
+    assert (deleted["pair_id"], len(deleted["sequence"])) == ("chr15:89574440:GT:G:wC", 199)
+    pairs = rows[rows["pair_id"] != ""].groupby("pair_id")["allele"].apply(set).to_dict()
+    assert set(pairs) == {"chr15:89574440:GT:G:wC", "chr12:63513920:G:A:wC", "chr2:145626403:A:C:wC"}
+    assert all(alleles == {"ref", "alt"} for alleles in pairs.values())
+    snvs = rows[rows["sequence"].str.len() == 200]
+    snvs = snvs[snvs["variant"].str.fullmatch(".*:[ACGT]:[ACGT]")]
+    for row in snvs.itertuples():  # the window: the base of the allele lies at pos, counted from `start`
+        place, ref, alt = row.variant.split(":")[1:]
+        assert row.sequence[int(place) - 1 - row.start] == (alt if row.allele == "alt" else ref)
+    assert len(snvs) == 8
+
+
+def test_each_cell_has_its_label_and_error(shared):
+    path = shared / "data" / "mpra" / "table_s2_excerpt.txt"
+    last = {cell: read(path, label=f"{cell}_log2FC")[0].iloc[-1] for cell in table_s2.CELLS}
+    assert {cell: (row["label"], row["stderr"]) for cell, row in last.items()} == {
+        "K562": (3.12116318599416, 0.300046196674663), "HepG2": (2.0318973879052, 0.7110451151725841),
+        "SKNSH": (1.98634514476049, 0.313657562286244),
+    }  # fmt: skip
+
+
+# --- made-up tables
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_stage_keeps_what_it_must(tmp_path, seed):
+    table, truth = table_s2.generate(2000, seed)
+    table_s2.write(tmp_path / "t.txt", table)
+    rows, stages = read(tmp_path / "t.txt")
+    kept = {stage: int(mask.sum()) for stage, mask in truth.kept.items()}
+    assert len(set(kept.values())) == 5  # every filter has something to do
+    assert dict(stages.counts) == {**kept, "allele": kept["outlier"], "length": kept["outlier"]}
+    assert ids(rows).tolist() == table["IDs"][truth.kept["outlier"]].tolist()
+    assert rows["chrom"].tolist() == truth.chrom[truth.kept["outlier"]].tolist()
+    assert dict(stages.parts)["chr7+chr13"] == rows["chrom"].isin(["chr7", "chr13"]).sum() > 0
+    assert sum(count for _, count in stages.parts) == len(rows)
+
+
+def test_filters_look_at_all_three_cells_whatever_the_label(made):
+    counts = {cell: read(made[2], label=f"{cell}_log2FC")[1].counts for cell in table_s2.CELLS}
+    assert counts["HepG2"] == counts["K562"] == counts["SKNSH"]
+
+
+def test_the_move_of_the_upper_limit(made):
+    table, truth, path = made
+    lost = set(ids(read(path, up_cutoff_move=4.0)[0])) - set(ids(read(path, up_cutoff_move=3.0)[0]))
+    assert lost == set(table["IDs"][truth.anomaly == "kept by a move of 4, not of 3"]) != set()
+
+
+def test_errors_at_the_threshold_are_dropped_and_just_below_kept(made):
+    table, truth, path = made
+    kept = set(ids(read(path, **OFF | {"max_stderr": 1.0})[0]))
+    assert not kept & set(table["IDs"][truth.anomaly == "stderr at or above the threshold"])
+    assert kept >= set(table["IDs"][truth.anomaly == "stderr just below the threshold"]) != set()
+
+
+def test_filters_can_be_switched_off(made):
+    _, truth, path = made
+    assert len(read(path, **OFF)[0]) == truth.kept["complete"].sum()
+    assert len(read(path, **OFF | {"projects": ["CRE"]})[0]) == (truth.kept["complete"] & (truth.role == "cre")).sum()
+
+
+def test_reference_alleles_and_long_inserts(made):
+    table, truth, path = made
+    rows, stages = read(path, alleles="reference", min_length=198)
+    kept = truth.kept["outlier"] & ~table["IDs"].str.contains(":A:w").to_numpy()
+    assert dict(stages.counts)["allele"] == kept.sum()
+    kept &= (table["sequence"].str.len() >= 198).to_numpy()
+    assert dict(stages.counts)["length"] == len(rows) == kept.sum()
+    assert set(rows["allele"]) == {"ref", ""} and (rows["pair_id"] == "").all()
+
+
+def test_pairs_are_of_one_window_haplotype_and_library(made):
+    table, truth, path = made
+    rows = read(path)[0]
+    assert (ids(rows) == table["IDs"][truth.kept["outlier"]].to_numpy()).all()
+    rows["pair"], rows["role"] = truth.pair[truth.kept["outlier"]], truth.role[truth.kept["outlier"]]
+    whole = rows[rows["pair"] >= 0].groupby("pair").filter(lambda pair: len(pair) == 2)
+    assert rows.index[rows["pair_id"] != ""].tolist() == whole.index.tolist()
+    assert (
+        whole.groupby("pair")["pair_id"].nunique().eq(1).all()
+        and whole.groupby("pair_id")["pair"].nunique().eq(1).all()
+    )
+    for role in table_s2.SLOTS.values():
+        assert (whole["role"] == role).any()
+    assert whole[whole["role"] == "haplotype"]["pair_id"].str.contains(":wC:Alt_").all()
+
+
+def test_repeated_ids_are_told_apart_by_library(made):
+    table, truth, path = made
+    rows = read(path)[0]
+    kept = truth.kept["outlier"]
+    again = table["IDs"].duplicated(keep=False).to_numpy()[kept]
+    assert rows["row_id"][again].tolist() == (table["IDs"] + "@" + table["OL"])[kept][again].tolist()
+    assert rows["row_id"][~again].tolist() == table["IDs"][kept][~again].tolist()
+    assert again.sum() > 80
+
+
+def test_lines_repeated_within_a_library_are_numbered_in_order(tmp_path, made):
+    table = made[0]
+    pair = table[table["IDs"].str.contains(":wL")][:1]["IDs"].iloc[0].replace(":A:w", ":R:w").rsplit(":R:", 1)[0]
+    lines = table[table["IDs"].str.startswith(f"{pair}:") & table["IDs"].str.endswith("wL")]
+    table_s2.write(tmp_path / "t.txt", pd.concat([table, lines, lines]))
+    rows = read(tmp_path / "t.txt", **OFF)[0]
+    added = rows[ids(rows).isin(lines["IDs"])]
+    library = lines["OL"].iloc[0]
+    assert sorted(added["pair_id"].str.split("@").str[1]) == sorted([library, f"{library}.2", f"{library}.3"] * 2)
+    assert added.groupby("pair_id")["allele"].apply(set).tolist() == [{"ref", "alt"}] * 3
+
+
+def test_a_locus_is_one_group(made):
+    _, truth, path = made
+    rows = read(path, **OFF)[0]
+    block = truth.pair // table_s2.BLOCK
+    slot = truth.pair % table_s2.BLOCK
+    kept = truth.kept["complete"]
+    for slots in ((0, 1, 2), (3, 4), (5, 6), (9, 10)):
+        chosen = np.isin(slot, slots) & (truth.pair >= 0)
+        groups = rows["group"][chosen[kept]].groupby(block[kept][chosen[kept]])
+        assert groups.nunique().eq(1).all() and len(groups) > 20
+    assert rows["group"].ne("").all()
+
+
+def test_only_the_centred_window_has_a_place(made):
+    rows = read(made[2], **OFF)[0]
+    centred = rows["row_id"].str.contains(":wC")
+    assert (rows["start"].notna() == centred).all() and (rows["end"] - rows["start"])[centred].eq(200).all()
+    snvs = rows[centred & rows["variant"].str.fullmatch(".*:[ACGT]:[ACGT]")]
+    parts = snvs["variant"].str.split(":", expand=True)
+    assert (parts[1].astype(int) - 1 - snvs["start"] == 99).all()
+    base = parts[3].where(snvs["allele"] == "alt", parts[2])
+    assert (snvs["sequence"].str[99] == base).all() and len(snvs) > 500
+
+
+def test_the_order_of_lines_changes_nothing_but_the_order(tmp_path, made):
+    table = made[0]
+    unrepeated = ~table["IDs"].duplicated(keep=False)
+    table_s2.write(tmp_path / "t.txt", table[unrepeated])
+    table_s2.write(tmp_path / "reversed.txt", table[unrepeated][::-1])
+    first, second = (read(tmp_path / name)[0].sort_values("row_id") for name in ("t.txt", "reversed.txt"))
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), second.reset_index(drop=True))
+
+
+def test_expected_counts_stand_beside_ours(made, tmp_path):
+    with pytest.raises(InputError, match="2,000 rows, 798,064 are expected: the file is cut off or another version"):
+        read(made[2], expected={"read": 798064})
+    stages = read(made[2], expected={"read": 2000, "chr7+chr13": 62582})[1]
+    table = stages.table().set_index("stage")
+    assert table["expected"].dropna().to_dict() == {"read": 2000, "chr7+chr13": 62582}
+    assert table["removed"].isna().tolist() == [False] * 7 + [True] * 3
+    assert stages.warnings() == [f"stage 'chr7+chr13' has {table['rows']['chr7+chr13']} rows, 62582 are expected"]
+    assert "expected" not in read(made[2])[1].table()
+
+
+def test_rows_survive_their_file(made, tmp_path):
+    rows = read(made[2])[0]
+    write_rows(tmp_path / "rows.parquet", rows)
+    pd.testing.assert_frame_equal(read_rows(tmp_path / "rows.parquet"), rows)
+
+
+# --- deviations
+
+
+def broken(folder, made, line, column, cell):
+    """Path of the made-up table with one cell changed; `line` as an editor counts."""
+    table = made[0].copy()
+    table.loc[line - 2, column] = cell
+    table_s2.write(folder / "bad.txt", table)
+    return folder / "bad.txt"
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("K562_log2FC", "1,5", r"bad.txt: line 7: K562_log2FC is '1,5', expected a number"),
+        ("SKNSH_lfcSE", "inf", r"line 7: SKNSH_lfcSE is 'inf', expected a number"),
+        ("HepG2_lfcSE", "-0.5", r"line 7: .*HepG2_lfcSE is '-0.5'.*, expected a number of at least 0"),
+        ("sequence", "ACGX", r"line 7: sequence is 'ACGX', expected letters A, C, G, T, N"),
+        ("chr", "99", r"line 7: chr is '99', expected the chromosome of the ID"),
+        ("chr", "chrchr7", r"bad.txt: line 7: chromosome is 'chrchr7', expected a name as chr7, 7, chrX"),
+        *[
+            ("IDs", cell, rf"bad.txt: line 7: IDs is '{cell}', expected chr:pos:ref:alt:allele:window, allele R or A")
+            for cell in (
+                "", "1:5", "1:5:A:C:R", "1:5:A:C:B:wC", "1:x:A:C:R:wC", ":5:A:C:R:wC", "1:5::C:R:wC", "1:5:A:C:R:wC:",
+                "1:5:A:C", "1:5:NA:C",
+            )
+        ],
+    ],
+)  # fmt: skip
+def test_a_bad_cell_is_named(tmp_path, made, column, cell, message):
+    with pytest.raises(InputError, match=message):
+        read(broken(tmp_path, made, 7, column, cell))
+
+
+@pytest.mark.parametrize("column", table_s2.COLUMNS)
+def test_a_renamed_column_is_named(tmp_path, made, column):
+    table_s2.write(tmp_path / "bad.txt", made[0].rename(columns={column: "renamed"}))
+    with pytest.raises(InputError, match=rf"bad.txt: column '{column}' is missing; the file has: .*'renamed'"):
+        read(tmp_path / "bad.txt")
+
+
+@pytest.mark.parametrize(("change", "cells"), [(lambda line: line + "\tmore", 13), (lambda line: line[:20], "[1-9]")])
+def test_a_line_of_another_length_is_named(tmp_path, made, change, cells):
+    lines = made[2].read_text().splitlines()
+    lines[8] = change(lines[8])
+    (tmp_path / "bad.txt").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=rf"bad.txt: line 9: {cells} cell\(s\), expected 12"):
+        read(tmp_path / "bad.txt")
+
+
+def test_a_space_separated_table_is_refused(tmp_path, made):
+    (tmp_path / "bad.txt").write_text(made[2].read_text().replace("\t", " "))
+    with pytest.raises(InputError, match=r"bad.txt: column 'IDs' is missing"):
+        read(tmp_path / "bad.txt")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"label": "A549_log2FC"}, "source gosai: label is 'A549_log2FC', expected one of K562_log2FC"),
+        ({"alleles": "alternate"}, "alleles is 'alternate', expected one of all, reference"),
+        ({"expected": {"raw": 1}}, "expected has no stage 'raw'; known: read, complete"),
+        ({"stderr": 1}, "unknown key 'stderr'; did you mean 'max_stderr'"),
+        ({"projects": ["GWAS"]}, "no rows are left"),
+    ],
+)
+def test_a_bad_setting_is_named(made, spec, message):
+    with pytest.raises(InputError, match=message):
+        read(made[2], **spec)
+
+
+# --- designed sequences
+
+DESIGNED = pd.DataFrame(
+    [
+        ["d1", "A" * 200, "FastSeqProp", "k562", "4.5", "0.2"],
+        ["d2", "C" * 200, "AdaLead", "k562", "3.5", ""],
+        ["d3", "G" * 200, "AdaLead", "k562", "NA", "0.2"],
+    ],
+    columns=["ID", "sequence", "method", "target_cell", "K562_log2FC", "K562_lfcSE"],
+)
+
+
+def test_designed_sequences_are_added_after_the_filters(made, tmp_path):
+    DESIGNED.to_csv(tmp_path / "designed.tsv", sep="\t", index=False)
+    rows, stages = read(made[2], designed=tmp_path / "designed.tsv", alleles="reference")
+    added = rows[rows["published"] != ""]
+    assert added[["row_id", "published", "label"]].to_numpy().tolist() == [
+        ["d1", "ood:FastSeqProp", 4.5],
+        ["d2", "ood:AdaLead", 3.5],
+    ]
+    assert (added[["chrom", "group", "variant", "pair_id", "allele"]] == "").all(axis=None)
+    assert dict(stages.parts)["designed"] == 2 and len(rows) == dict(stages.counts)["length"] + 2
+    assert np.isnan(added["stderr"].iloc[1])
+
+
+def archive(path, without=(), **members):
+    """A made-up DATA-MPRA_Datasets.zip."""
+    attributes = [("d1", "BODA:fsp:k562"), ("d2", "BODA:sa:k562"), ("d3", "BODA:al:hepg2"), ("d4", "UKBB"),
+                  ("d5", "BODA:al:k562"), ("d6", "BODA:al:k562"), ("d7", "BODA:al:k562")]  # fmt: skip
+    measured = [
+        ("d1", 1.5, 0.1),
+        ("d2", 2.5, 0.2),
+        ("d3", 3.5, 0.3),
+        ("d4", 4.5, 0.4),
+        ("d6", "NA", "NA"),
+        ("d7", 7.5, 0.7),
+    ]
+    fasta = "".join(f">d{i}\n{'ACGT' * 30}\n{'ACGT' * (20 - (i == 7))}\n" for i in range(1, 8))
+    content = {
+        "Validation/OL46.attributes": "ID\tSNP\tproject\n" + "".join(f"{a}\t\t{b}\n" for a, b in attributes),
+        "Validation/OL46_K562_20220720.out": "ID\tctrl_mean\tlog2FoldChange\tlfcSE\n"
+        + "".join(f"{a}\t1\t{b}\t{c}\n" for a, b, c in measured),
+        "Fastas/OL46_reference.fasta.gz": gzip.compress(fasta.encode()),
+    } | members
+    with zipfile.ZipFile(path, "w") as file:
+        for name, data in content.items():
+            if name not in without:
+                file.writestr(f"MPRA_Datasets/{name}", data)
+    return path
+
+
+def test_designed_sequences_are_read_from_the_archive(made, tmp_path):
+    rows = read(made[2], designed=archive(tmp_path / "a.zip"))[0]
+    # not of another cell, not measured (d5 absent, d6 missing), not of 200 bp
+    assert rows[rows["published"] != ""][["row_id", "published", "label", "stderr"]].to_numpy().tolist() == [
+        ["d1", "ood:FastSeqProp", 1.5, 0.1],
+        ["d2", "ood:Simulated_Annealing", 2.5, 0.2],
+    ]
+    assert rows["sequence"].iloc[-1] == "ACGT" * 50
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: archive(p, without=["Validation/OL46.attributes"]), "a.bin: has no member Validation/OL46"),
+        (
+            lambda p: archive(p, **{"Validation/OL46.attributes": "ID\tmethod\nd1\tx\n"}),
+            r"a.bin/MPRA_Datasets/Validation/OL46.attributes: column 'project' is missing",
+        ),
+        (lambda p: archive(p, **{"Validation/OL46.attributes": "ID\tproject\nd1\tx\n"}), "a.bin: no designed sequence"),
+        (lambda p: DESIGNED.iloc[[0, 0]].to_csv(p, sep="\t"), "a.bin: ID 'd1' occurs more than once"),
+        (lambda p: DESIGNED.drop(columns="method").to_csv(p, sep="\t"), "a.bin: column 'method' is missing"),
+        (lambda p: DESIGNED.assign(K562_log2FC="x").to_csv(p, sep="\t"), "line 2: K562_log2FC is 'x', expected a"),
+    ],
+)  # fmt: skip
+def test_bad_files_of_designed_sequences_are_named(made, tmp_path, make, message):
+    make(tmp_path / "a.bin")
+    with pytest.raises(InputError, match=message):
+        read(made[2], designed=tmp_path / "a.bin")
+
+
+def test_a_table_that_is_cut_off_is_named(made, tmp_path):
+    whole = tmp_path / "whole.txt"
+    table_s2.write(whole, made[0])
+    assert read(whole)[1].warnings() == []
+    content = whole.read_bytes()
+    (tmp_path / "cut.txt").write_bytes(content[:-5])  # within the last sequence: its cells are all there
+    assert read(tmp_path / "cut.txt")[1].warnings() == [
+        f"{tmp_path / 'cut.txt'}: line {len(made[0]) + 1} has no line break at its end: the file may be cut off"
+    ]
+    (tmp_path / "cut.txt").write_bytes(content[:-250])  # within a line
+    with pytest.raises(
+        InputError, match=rf"cut.txt: line {len(made[0]) + 1}: \d+ cell\(s\), expected 12 as in the header"
+    ):
+        read(tmp_path / "cut.txt")
+
+
+def test_a_table_without_rows_is_refused(made, tmp_path):
+    table_s2.write(tmp_path / "empty.txt", made[0][:0])
+    with pytest.raises(InputError, match=r"empty.txt: no rows are left; check the filters and the label column"):
+        read(tmp_path / "empty.txt")

@@ -1,0 +1,139 @@
+import pandas as pd
+import pytest
+
+from s2f.common.errors import InputError
+from s2f.rows import sources
+
+TABLE = pd.DataFrame(
+    [
+        ["a", "acgt", "1.5", "0.1", "7", "10", "14", "+", "ref", "v", "p", "g1", "train"],
+        ["b", "ACGA", "-1e0", "0.5", "chr7", "10", "14", ".", "alt", "v", "p", "g1", "train"],
+        ["c", "UUUU", "NA", "0.2", "X", "", "", "", "", "", "", "", "test"],
+        ["d", "GGGN", "2", "", "", "", "", "-", "", "", "", "g2", ""],
+    ],
+    columns=["name", "seq", "y", "se", "chr", "from", "to", "dir", "al", "var", "snp", "fam", "fold"],
+)
+COLUMNS = {
+    "row_id": "name", "sequence": "seq", "label": "y", "stderr": "se", "chrom": "chr", "start": "from", "end": "to",
+    "strand": "dir", "allele": "al", "variant": "var", "pair_id": "snp", "group": "fam", "published": "fold",
+}  # fmt: skip
+
+
+def read(folder, table=TABLE, **spec):
+    separator = spec.get("separator", "\t")
+    table.to_csv(folder / "mine.txt", sep=separator, index=False)
+    return sources.read("table", {"rows": folder / "mine.txt"}, {"columns": COLUMNS, **spec})
+
+
+def changed(line, column, value):
+    table = TABLE.copy()
+    table.loc[line, column] = value
+    return table
+
+
+@pytest.mark.parametrize("separator", ["\t", ","])
+def test_every_column_is_mapped(tmp_path, separator):
+    rows, stages = read(tmp_path, separator=separator)
+    assert stages.counts == [("read", 4), ("label measured", 3)]
+    first = rows.iloc[0].to_dict()
+    assert first == {
+        "row_id": "a", "sequence": "ACGT", "label": 1.5, "stderr": 0.1, "chrom": "chr7", "start": 10, "end": 14,
+        "strand": "+", "allele": "ref", "variant": "v", "pair_id": "p", "group": "g1", "published": "train",
+    }  # fmt: skip
+    assert list(rows["strand"]) == ["+", "", "-"]
+    assert list(rows["sequence"]) == ["ACGT", "ACGA", "GGGN"]
+    assert pd.isna(rows["start"][2])
+
+
+def test_three_columns_are_enough(tmp_path):
+    columns = {name: COLUMNS[name] for name in ("row_id", "sequence", "label")}
+    rows, _ = read(tmp_path, columns=columns)
+    assert list(rows["row_id"]) == ["a", "b", "d"]
+    assert (rows["chrom"] == "").all()
+
+
+def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_path):
+    rows, stages = read(tmp_path, max_stderr=0.5)
+    assert stages.counts == [("read", 4), ("label measured", 3), ("stderr below 0.5", 1)]
+    assert list(rows["row_id"]) == ["a"]
+    assert rows["pair_id"][0] == ""
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (changed(1, "name", ""), r"mine.txt: line 3: name is '', expected a name"),
+        (changed(2, "name", "a"), "line 4: name is 'a', expected a name that no earlier row has"),
+        (changed(1, "seq", "ACXT"), "line 3: seq is 'ACXT', expected letters A, C, G, T, U, N"),
+        (changed(1, "seq", ""), "line 3: seq is '', expected letters"),
+        (changed(1, "seq", "NA"), "line 3: seq is 'NA', expected letters"),
+        (changed(1, "y", "high"), "line 3: y is 'high', expected a number"),
+        (changed(1, "y", "inf"), "line 3: y is 'inf', expected a number"),
+        (changed(3, "se", "-0.1"), "line 5: se is '-0.1', expected a number of at least 0"),
+        (changed(0, "from", "10.5"), "line 2: from is '10.5', expected a whole number"),
+        (changed(0, "to", "10"), "line 2: to is '10', expected an end after the start"),
+        (changed(0, "dir", "forward"), r"line 2: dir is 'forward', expected \+, -, \. or nothing"),
+        (changed(0, "al", "R"), "line 2: al is 'R', expected ref, alt or nothing"),
+        (changed(1, "al", "ref"), "pair 'p' has 2 ref rows, expected one: a, b"),
+        (changed(1, "al", ""), "row 'b' has a pair_id, but allele is '', expected ref or alt"),
+        (TABLE.drop(columns="se"), "column 'se' is missing; the file has: 'name', 'seq'"),
+        (TABLE.assign(y=""), "no rows are left; check the filters and the label column"),
+    ],
+)
+def test_mistakes_in_the_file_name_line_and_mend(tmp_path, table, message):
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, table)
+
+
+def without(*names):
+    return {name: column for name, column in COLUMNS.items() if name not in names}
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"columns": without("label")}, "'columns' lacks 'label': say which column"),
+        ({"columns": {**COLUMNS, "labels": "y"}}, "'columns' has no 'labels'; known: row_id, sequence, label"),
+        ({"columns": without("allele")}, "has 'pair_id' but lacks 'allele', which it needs"),
+        ({"columns": without("chrom")}, "has 'start' but lacks 'chrom', which it needs"),
+        ({"columns": without("stderr"), "max_stderr": 1}, "max_stderr is set, but 'columns' lacks 'stderr'"),
+        ({"separator": ""}, "separator is '', expected one character"),
+        ({"drop_missing_label": False}, r"line 4: y is 'NA', expected a number \(or set drop_missing_label: true\)"),
+        ({"seperator": ","}, "unknown key 'seperator'; did you mean 'separator'"),
+    ],
+)
+def test_mistakes_in_the_spec_are_named(tmp_path, spec, message):
+    TABLE.to_csv(tmp_path / "mine.txt", sep="\t", index=False)
+    with pytest.raises(InputError, match=message):
+        sources.read("table", {"rows": tmp_path / "mine.txt"}, {"columns": COLUMNS, **spec})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"none.tsv: no such file"):
+        sources.read("table", {"rows": tmp_path / "none.tsv"}, {"columns": COLUMNS})
+
+
+def test_files_of_a_published_split_name_rows_and_parts(tmp_path):
+    files = {name: tmp_path / f"{name}.csv" for name in ("train", "test")}
+    files["train"].write_text("sequence,label\nACGU,1\nggta,0\n")
+    files["test"].write_text("sequence,label\nTTTT,1\n")
+    spec = {"columns": {"sequence": "sequence", "label": "label"}, "separator": ","}
+    rows, stages = sources.read("table", files, spec, "classification")
+    assert rows[["row_id", "sequence", "label", "published"]].to_numpy().tolist() == [
+        ["train:2", "ACGT", 1.0, "train"], ["train:3", "GGTA", 0.0, "train"], ["test:2", "TTTT", 1.0, "test"],
+    ]  # fmt: skip
+    assert stages.counts == [("read", 3), ("label measured", 3)]
+    alone, _ = sources.read("table", {"rows": files["train"]}, spec, "classification")
+    assert alone[["row_id", "published"]].to_numpy().tolist() == [["rows:2", ""], ["rows:3", ""]]
+    files["test"].write_text("sequence,label\nTT-T,1\n")
+    with pytest.raises(InputError, match=r"test.csv: line 2: sequence is 'TT-T', expected letters"):
+        sources.read("table", files, spec, "classification")
+
+
+def test_real_published_sets(shared):
+    folder = shared / "data" / "eclip" / "csv_101nt" / "QKI_K562_IDR"
+    files = {name: folder / f"{name}.csv" for name in ("train", "dev", "test")}
+    spec = {"columns": {"sequence": "sequence", "label": "label"}, "separator": ","}
+    rows, _ = sources.read("table", files, spec, "classification")
+    assert rows["published"].value_counts().to_dict() == {"train": 2822, "dev": 605, "test": 605}
+    assert (rows["sequence"].str.len() == 101).all()

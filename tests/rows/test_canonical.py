@@ -1,0 +1,222 @@
+"""Canonical rows: their form, what is refused, fingerprints, and the file."""
+
+import hashlib
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from s2f.common.errors import InputError
+from s2f.rows import canonical
+from s2f.sequences import dna
+
+examples = settings(deadline=None, max_examples=30)  # no deadline: the machine may be busy
+
+
+def table(**columns):
+    """Three good rows; `columns` are added or replace what is there."""
+    return pd.DataFrame(
+        {"row_id": ["a", "b", "c"], "sequence": ["ACGT", "GGN", "TT"], "label": [0.0, 1.0, 0.5], **columns}
+    )
+
+
+# --- canonical form
+
+
+def test_missing_columns_are_filled_and_columns_stand_in_order():
+    out = canonical.canonical(table(), "x.tsv")
+    assert list(out) == list(canonical.COLUMNS) and out.index.tolist() == [0, 1, 2]
+    assert {name: str(dtype) for name, dtype in out.dtypes.items()} == canonical.COLUMNS
+    assert (out[["chrom", "strand", "allele", "pair_id", "group", "published"]] == "").all(axis=None)
+    assert out[["stderr", "start", "end"]].isna().all(axis=None)
+
+
+def test_sequences_become_upper_case_dna():
+    assert canonical.canonical(table(sequence=["acgu", "ACGN", "uU"]), "x")["sequence"].tolist() == [
+        "ACGT",
+        "ACGN",
+        "TT",
+    ]
+
+
+@examples
+@given(st.lists(st.text("ACGTUNacgtun", min_size=1, max_size=12), min_size=1, max_size=12))
+def test_every_legal_sequence_is_cleaned_as_dna_does(sequences):
+    frame = pd.DataFrame({"row_id": [f"r{i}" for i in range(len(sequences))], "sequence": sequences, "label": 0.0})
+    assert canonical.canonical(frame, "x")["sequence"].tolist() == [dna.clean(sequence) for sequence in sequences]
+
+
+def test_text_columns_become_text_and_missing_cells_empty():
+    given = table(
+        row_id=[1, 2, 3], chrom=[7, None, 13.0], group=["g", np.nan, 4], pair_id=pd.array([5, pd.NA, 5], "Int64")
+    )
+    out = canonical.canonical(given, "x")
+    assert out["row_id"].tolist() == ["1", "2", "3"]
+    assert out["chrom"].tolist() == ["chr7", "", "chr13"]
+    assert out["group"].tolist() == ["g", "", "4"] and out["pair_id"].tolist() == ["5", "", "5"]
+
+
+def test_the_index_of_a_filtered_table_does_not_matter():
+    given = table()[[False, True, True]]
+    assert_frame_equal(canonical.canonical(given, "x"), canonical.canonical(given.reset_index(drop=True), "x"))
+
+
+def test_canonical_is_a_fixed_point():
+    once = canonical.canonical(
+        table(chrom=["7", "chrx", ""], start=[1, 5, None], end=[9, 6, None], stderr=[0.1, None, 0]), "x"
+    )
+    assert_frame_equal(canonical.canonical(once, "x"), once)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize("name", ["chr", "chrchr7", "chr chrom7", "7 8", "chr7 p12", "0", "chr0", "7.5", "-7", "*"])
+def test_a_row_with_what_is_no_chromosome_is_named(name):
+    given = table(chrom=["7", "7", name], start=[1, 2, 3], end=[2, 3, 4])
+    with pytest.raises(InputError, match=f"x.tsv: row 'c': chromosome is {re.escape(repr(name))}"):
+        canonical.canonical(given, "x.tsv")
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        ({"row_id": ["a", "b", "a"]}, "row_id 'a' occurs more than once"),
+        ({"row_id": ["a", "", ""]}, "row 2: row_id is empty"),
+        ({"row_id": ["a", "b\tc", "d"]}, r"row_id 'b\\tc' holds a tab or a line break"),
+        ({"row_id": ["a", "b\n", "d"]}, r"row_id 'b\\n' holds a tab or a line break"),
+        ({"sequence": ["A", "ACRT", "X"]}, "row 'b': letter 'R' at position 2 is not one of A, C, G, T, U, N"),
+        ({"sequence": ["A", "ACGT", ""]}, "row 'c': sequence is empty"),
+        ({"sequence": ["A", None, "A"]}, "row 'b': sequence is empty"),
+        ({"label": [0.0, np.nan, np.inf]}, "row 'b': label is nan, missing or not finite"),
+        ({"label": [0.0, 1.0, -np.inf]}, "row 'c': label is -inf, missing or not finite"),
+        ({"stderr": [0.0, None, -0.5]}, "row 'c': stderr is -0.5, expected a number of at least 0"),
+        ({"stderr": [0.0, np.inf, 1.0]}, "row 'b': stderr is inf, expected a number of at least 0"),
+        (
+            {"start": [1, 2, None], "end": [5, None, None]},
+            "row 'b': end is <NA>, expected both start and end, or neither",
+        ),
+        ({"start": [1, 2, None], "end": [5, 3, 4]}, "row 'c': end is 4, expected both start and end, or neither"),
+        ({"start": [1, 2, 3], "end": [5, 2, 9]}, "row 'b': end is 2, expected a number above start"),
+        ({"strand": ["+", "-", "*"]}, r"row 'c': strand is '\*', expected \+, - or empty"),
+        ({"allele": ["ref", "alt", "R"]}, "row 'c': allele is 'R', expected ref, alt or empty"),
+    ],
+)
+def test_refusals_name_source_and_row(columns, message):
+    with pytest.raises(InputError, match=f"^x.tsv: {message}"):
+        canonical.canonical(table(**columns), "x.tsv")
+
+
+def test_a_classification_takes_0_and_1_only():
+    with pytest.raises(InputError, match=r"x.tsv: row 'c': label is 0.5, a classification expects 0 or 1"):
+        canonical.canonical(table(), "x.tsv", "classification")
+    assert canonical.canonical(table(label=[0, 1, 1]), "x.tsv", "classification")["label"].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_an_empty_table_is_refused():
+    with pytest.raises(InputError, match=r"x.tsv: no rows are left; check the filters"):
+        canonical.canonical(table()[:0], "x.tsv")
+
+
+def test_an_unknown_column_is_a_mistake_of_the_program():
+    with pytest.raises(ValueError, match="unknown row columns \\['colour'\\]"):
+        canonical.canonical(table(colour="red"), "x.tsv")
+
+
+# --- columns of text
+
+
+def test_letters_are_looked_at_in_every_part_of_a_column_and_in_no_other():
+    column = pd.concat([pd.Series(["ACX", "AC", "GT"], dtype="str"), pd.Series(["", "TT", "AN"], dtype="str")])
+    assert canonical.letters_other_than(b"ACGTN", column) and not canonical.letters_other_than(b"ACGTNX", column)
+    assert not canonical.letters_other_than(b"ACGTN", column[1:]) and canonical.letters_other_than(b"ACGT", column[1:])
+    assert not canonical.letters_other_than(b"ACGT", column[1:-1]) and not canonical.letters_other_than(b"", column[:0])
+    assert canonical.letters_other_than(b"ACGT", pd.Series(["AC", "\u00c4"], dtype="str"))
+
+
+# --- fingerprints
+
+
+def test_rows_sha256_is_the_hash_of_its_sorted_lines():
+    given = table(row_id=["b", "a", "c"], label=[0.1, -0.0, 1e22])
+    lines = "a\tGGN\t-0.0\nb\tACGT\t0.1\nc\tTT\t1e+22\n"
+    assert canonical.rows_sha256(given) == hashlib.sha256(lines.encode()).hexdigest()
+
+
+def test_sequences_sha256_is_the_hash_of_its_sorted_lines():
+    lines = "a\tGGN\nb\tACGT\n"
+    assert canonical.sequences_sha256(["b", "a"], ["ACGT", "GGN"]) == hashlib.sha256(lines.encode()).hexdigest()
+    with pytest.raises(ValueError):
+        canonical.sequences_sha256(["b", "a"], ["ACGT"])
+
+
+@examples
+@given(st.permutations(range(6)))
+def test_fingerprints_do_not_depend_on_the_order(order):
+    frame = canonical.canonical(
+        pd.DataFrame({"row_id": list("abcdef"), "sequence": list("ACGTAC"), "label": [0.1, 0.1, 2, 3, 4, 1e-9]}), "x"
+    )
+    shuffled = frame.iloc[list(order)]
+    assert canonical.rows_sha256(shuffled) == canonical.rows_sha256(frame)
+    expected = canonical.sequences_sha256(frame["row_id"], frame["sequence"])
+    assert canonical.sequences_sha256(shuffled["row_id"], shuffled["sequence"].tolist()) == expected
+
+
+@pytest.mark.parametrize("column, value", [("row_id", "d"), ("sequence", "ACGA"), ("label", np.nextafter(0.0, 1))])
+def test_rows_sha256_feels_each_of_its_columns(column, value):
+    given = canonical.canonical(table(), "x")
+    changed = given.copy()
+    changed.loc[0, column] = value
+    assert canonical.rows_sha256(changed) != canonical.rows_sha256(given)
+    sequences = [canonical.sequences_sha256(frame["row_id"], frame["sequence"]) for frame in (given, changed)]
+    assert (sequences[0] == sequences[1]) == (column == "label")
+
+
+def test_rows_sha256_feels_a_swap_of_two_labels_and_no_other_column():
+    given = canonical.canonical(table(), "x")
+    swapped = given.assign(label=given["label"].to_numpy()[[1, 0, 2]])
+    assert canonical.rows_sha256(swapped) != canonical.rows_sha256(given)
+    assert canonical.rows_sha256(given.assign(stderr=9.0, group="g")) == canonical.rows_sha256(given)
+
+
+# --- file
+
+
+def test_rows_survive_their_file(tmp_path):
+    frame = canonical.canonical(
+        table(
+            chrom=["7", "X", ""], start=[0, 2**40, None], end=[4, 2**40 + 3, None], stderr=[0.1, None, 2], strand="+",
+            allele=["ref", "alt", ""], pair_id=["p", "p", ""], label=[0.1 + 0.2, 1e-300, -0.0],
+        ),
+        "x",
+    )  # fmt: skip
+    canonical.write_rows(tmp_path / "rows.parquet", frame)
+    back = canonical.read_rows(tmp_path / "rows.parquet")
+    assert_frame_equal(back, frame, check_exact=True)
+    assert canonical.rows_sha256(back) == canonical.rows_sha256(frame)
+    assert [file.name for file in tmp_path.iterdir()] == ["rows.parquet"]
+
+
+def test_only_the_wanted_columns_are_read(tmp_path):
+    canonical.write_rows(tmp_path / "rows.parquet", canonical.canonical(table(), "x"))
+    assert list(canonical.read_rows(tmp_path / "rows.parquet", ["row_id", "label"])) == ["row_id", "label"]
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(InputError, match=r"rows.parquet: no such file; it is made by the rule make_rows"):
+        canonical.read_rows(path)
+    canonical.write_rows(path, canonical.canonical(table(), "x"))
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(InputError, match=r"rows.parquet: not a readable table of rows"):
+        canonical.read_rows(path)
+
+
+def test_a_column_that_the_file_lacks_is_refused(tmp_path):
+    canonical.write_rows(tmp_path / "rows.parquet", canonical.canonical(table(), "x"))
+    with pytest.raises(InputError, match=r"rows.parquet: not a readable table of rows: .*nothing"):
+        canonical.read_rows(tmp_path / "rows.parquet", ["nothing"])

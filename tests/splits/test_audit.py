@@ -1,0 +1,288 @@
+"""Leak audit: planted leaks are found and measured, counts equal those by hand, and the picture shows them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import audit_split
+import plot_audit
+from helpers.homologs import candidate_score, score
+from helpers.programs import PNG, call
+from s2f.common.errors import InputError
+from s2f.common.tables import read_table, write_table
+from s2f.rows import sources
+from s2f.rows.canonical import canonical, write_rows
+from s2f.sequences import dna
+from s2f.splits import audit
+from s2f.splits.make import make_split
+
+LETTERS = np.array(list("ACGT"))
+
+
+def text(random, length=200):
+    return "".join(random.choice(LETTERS, length))
+
+
+def changed(random, sequence, share):
+    return "".join(random.choice(LETTERS) if random.random() < share else letter for letter in sequence)
+
+
+def planted():
+    """Rows and split: 30 unrelated rows, and test rows that are made of train row t0 or stand beside it."""
+    random = np.random.Generator(np.random.PCG64(1))
+    train = [text(random) for _ in range(20)]
+    first, unrelated = train[0], [text(random) for _ in range(10)]
+    leaks = {
+        "same": first,
+        "turned": dna.reverse_complement_text(first),
+        "mutated": changed(random, first, 0.1),
+        "shifted": first[50:] + text(random, 50),
+        "turned shifted": text(random, 50) + dna.reverse_complement_text(first[50:]),
+        # 31 letters of t0 between others of its own: a word of 30 to the left of the N, 31 to its right
+        "one word": text(random, 80) + first[40:70] + "N" + first[71:102] + text(random, 58),
+        "no word": text(random, 80) + first[40:70] + "N" + first[71:101] + text(random, 59),
+        "place": text(random),
+        "pair": text(random),
+        "none": text(random),
+    }
+    names = [f"t{k}" for k in range(20)] + [f"v{k}" for k in range(10)] + list(leaks)
+    rows = pd.DataFrame({"row_id": names, "sequence": [*train, *unrelated, *leaks.values()], "label": 0.5})
+    for name, where in (("t0", 1000), ("t1", 1100), ("place", 1290), ("none", 1490)):
+        rows.loc[rows["row_id"] == name, ["chrom", "start", "end"]] = ["chr1", where, where + 200]
+    rows["pair_id"] = np.where(rows["row_id"].isin(["t5", "pair"]), "p", "")
+    parts = ["train"] * 20 + ["val"] * 10 + ["test"] * len(leaks)
+    return canonical(rows, "planted"), pd.DataFrame({"row_id": names, "split": parts})
+
+
+@pytest.fixture(scope="module")
+def found():
+    rows, split = planted()
+    table = audit.audit(rows, split, report=lambda text: None, threshold=200)  # so that all scores are exact
+    return rows, table, table[table["against"] == "train"].set_index("row_id")
+
+
+def test_every_evaluated_row_has_one_line_per_comparison(found):
+    rows, table, _ = found
+    assert list(table) == ["part", "against", "row_id", "length", "best_score", "shared_31mers", "same_locus_rows"]
+    lines = table.groupby(["part", "against"], sort=False)["row_id"].agg(list).to_dict()
+    val, test = rows["row_id"].tolist()[20:30], rows["row_id"].tolist()[30:]
+    assert lines == {("test", "train"): test, ("val", "train"): val, ("test", "val"): test}
+    assert (table["length"] == 200).all()
+
+
+def test_copies_have_their_whole_score_in_either_orientation(found):
+    leak = found[2]
+    assert leak["best_score"].loc[["same", "turned"]].tolist() == [200, 200]
+    assert leak["shared_31mers"].loc[["same", "turned"]].tolist() == [170, 170]
+    assert leak["shared_31mers"].loc[["shifted", "turned shifted"]].tolist() == [120, 120]
+    assert (leak["best_score"].loc[["shifted", "turned shifted"]].between(150, 155)).all()
+
+
+def test_a_mutated_copy_has_the_textbook_score(found):
+    rows, _, leak = found
+    sequences = rows.set_index("row_id")["sequence"]
+    assert leak["best_score"]["mutated"] == score(sequences["t0"], sequences["mutated"]) > 100
+    assert leak["best_score"][["place", "pair", "none"]].max() < 40
+
+
+def test_words_over_an_n_do_not_count(found):
+    leak = found[2]
+    assert leak["shared_31mers"].loc[["one word", "no word", "none"]].tolist() == [1, 0, 0]
+    assert leak["best_score"]["no word"] >= 59  # 30 + 30 equal letters and the N between them
+
+
+def test_rows_of_one_locus_are_counted(found):
+    # t0 and t1 overlap, so what overlaps t1, or equals t0, lies at the locus of both; `none` only touches `place`
+    loci = found[2]["same_locus_rows"]
+    assert loci.loc[["same", "turned", "place", "pair"]].tolist() == [2, 2, 2, 1]
+    assert loci.loc[["mutated", "shifted", "none", "v3"]].tolist() == [0, 0, 0, 0]
+
+
+def test_val_is_compared_with_train_and_test_with_val():
+    rows, split = planted()
+    split["split"] = split["split"].replace({"train": "val", "val": "train"})
+    table = audit.audit(rows, split, report=lambda text: None, threshold=200)
+    table = table.set_index(["part", "against", "row_id"])
+    assert table.loc[("test", "val", "turned"), "best_score"] == 200
+    assert table.loc[("test", "train", "turned"), "best_score"] < 40
+
+
+def test_excluded_rows_do_not_leak():
+    rows, split = planted()
+    split.loc[split["row_id"] == "t0", "split"] = "excluded"
+    table = audit.audit(rows, split, report=lambda text: None)
+    assert table["best_score"].max() < 60 and table["shared_31mers"].max() == 0
+    assert "t0" not in set(table["row_id"])
+
+
+def test_result_does_not_depend_on_the_order_of_the_split_or_threads(found):
+    rows, split = planted()
+    again = audit.audit(rows, split.sample(frac=1, random_state=0), threads=2, report=lambda text: None, threshold=200)
+    pd.testing.assert_frame_equal(again, found[1])
+
+
+def test_rows_that_reach_the_highest_score_are_looked_at_no_further(found):
+    rows, split = planted()
+    quick = audit.audit(rows, split, report=lambda text: None)
+    assert (found[1]["best_score"] > audit.highest_score(60)).any()
+    pd.testing.assert_frame_equal(quick, found[1].assign(best_score=found[1]["best_score"].clip(upper=100)))
+    assert audit.highest_score(60) == 100 and audit.highest_score(130) == 130
+
+
+def test_the_summary_counts_by_hand(found):
+    table = audit.summary(found[1], 60).set_index(["part", "against"])
+    line = table.loc[("test", "train")]
+    own = found[2][found[2]["part"] == "test"]
+    assert line["rows"] == 10 and line["max"] == 200
+    assert line["share>=60"] == np.mean([score >= 60 for score in own["best_score"]]) >= 0.5
+    assert line["share_with_31mer"] == np.mean([number > 0 for number in own["shared_31mers"]]) >= 0.5
+    assert line["rows_of_same_locus"] == sum(own["same_locus_rows"] > 0) >= 4
+    assert table.loc[("val", "train"), "share>=60"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda split: split[1:], "row 't0' is in the rows or in the split, but not in both"),
+        (lambda split: split.replace({"row_id": {"t3": "x"}}), "row 't3' is in the rows or in the split"),
+        (lambda split: split.replace({"split": {"val": "train"}}), "part 'val' is empty"),
+        (lambda split: split.replace({"split": {"val": "dev"}}), "part 'dev' is unknown"),
+        (lambda split: pd.concat([split, split[:1]]), "row 't0' is assigned twice"),
+    ],
+)
+def test_a_split_of_other_rows_or_without_a_part_is_refused(change, message):
+    rows, split = planted()
+    with pytest.raises(InputError, match=message):
+        audit.audit(rows, change(split))
+
+
+def canonical_words(sequence, k):
+    words = {sequence[i : i + k] for i in range(len(sequence) - k + 1)}
+    return {min(word, dna.reverse_complement_text(word)) for word in words if "N" not in word}
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text("ACGTN", min_size=1, max_size=25), max_size=6),
+    st.lists(st.text("ACGTN", min_size=1, max_size=25), max_size=6),
+    st.sampled_from([1, 3, 5, 7]),
+)
+def test_shared_words_equal_sets_of_words(queries, targets, k):
+    known = set().union(*[canonical_words(target, k) for target in targets])
+    expected = [len(canonical_words(query, k) & known) for query in queries]
+    assert audit.shared_kmers(queries, targets, k).tolist() == expected
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_shared_31mers_in_pieces(monkeypatch, at_once):
+    monkeypatch.setattr(audit, "AT_ONCE", at_once)
+    random = np.random.Generator(np.random.PCG64(at_once))
+    targets = [text(random, size) for size in random.integers(20, 120, 30)]
+    queries = [changed(random, targets[k], 0.03) for k in random.integers(0, 30, 10)]
+    queries += [dna.reverse_complement_text(query) for query in queries] + [text(random, 20)]
+    known = set().union(*[canonical_words(target, 31) for target in targets])
+    expected = [len(canonical_words(query, 31) & known) for query in queries]
+    assert audit.shared_kmers(queries, targets).tolist() == expected and max(expected) > 10
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_scores_and_loci_equal_comparison_of_all_pairs(seed):
+    random = np.random.Generator(np.random.PCG64(seed))
+    founders = [text(random, 70) for _ in range(4)]
+    sequences = [changed(random, founders[k % 4], 0.25)[: 40 + k] for k in range(24)]
+    sequences = [dna.reverse_complement_text(s) if random.random() < 0.5 else s for s in sequences]
+    start = random.integers(0, 2000, 24)
+    table = {"row_id": [f"r{k}" for k in range(24)], "sequence": sequences, "label": 0.0}
+    table |= {"chrom": random.choice(["chr1", "chr2"], 24), "start": start, "end": start + 70}
+    rows = canonical(pd.DataFrame(table), "random")
+    parts = np.array(["train", "val", "test"], object)[np.arange(24) % 3]
+    found = audit.audit(rows, pd.DataFrame({"row_id": rows["row_id"], "split": parts}), report=lambda text: None)
+    for line in found.itertuples():
+        own = int(line.row_id[1:])
+        others = np.flatnonzero(parts == line.against)
+        assert line.best_score == max(candidate_score(sequences[k], sequences[own], **renamed()) for k in others)
+        assert line.same_locus_rows == len(set(others) & reached(rows, own))
+
+
+def renamed():
+    return {"word": audit.SEEDS["word"], "seed": audit.SEEDS["seed_score"]}
+
+
+def reached(rows, place):
+    """Rows that can be reached from one over overlaps, itself among them."""
+    chrom, start, end = (rows[name].to_numpy() for name in ("chrom", "start", "end"))
+    known, waiting = {place}, [place]
+    while waiting:
+        k = waiting.pop()
+        near = np.flatnonzero((chrom == chrom[k]) & (start < end[k]) & (end > start[k]))
+        waiting += [n for n in near if n not in known]
+        known |= set(near)
+    return known
+
+
+def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys, texts, found):
+    rows, split = planted()
+    write_rows(tmp_path / "rows.parquet", rows)
+    write_table(tmp_path / "split.tsv", split)
+    files = ["--rows", tmp_path / "rows.parquet", "--split", tmp_path / "split.tsv"]
+    call(monkeypatch, audit_split, *files, "--threads", 2, "--out", tmp_path / "audit.tsv")
+    written = read_table(tmp_path / "audit.tsv")
+    assert written.equals(found[1].assign(best_score=found[1]["best_score"].clip(upper=100)).astype("str"))
+    said = capsys.readouterr().out
+    assert "aligning 20 rows of test and val with 20 of train on 2 thread(s)" in said
+    assert "share>=60" in said and "rows_of_same_locus" in said
+    for name in ("a.png", "b.png"):
+        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv", "--threshold", 60]
+        call(monkeypatch, plot_audit, *arguments, "--out", tmp_path / name)
+    assert (tmp_path / "a.png").read_bytes().startswith(PNG)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    highest = found[2].loc["v0":"v9", "best_score"].max()
+    assert {"toy, split hand", "homologous from 60", f"val: n = 10, 0 % reach 60, highest {highest}"} <= set(texts)
+    share = 10 * (found[2].loc["same":, "best_score"] >= 60).sum()
+    assert f"test: n = 10, {share} % reach 60, highest 100" in texts
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t[t["part"] != "val"], "the audit has no line for val against train"),
+        (lambda t: t.assign(best_score="high"), "line 2: best_score is 'high', expected a number"),
+        (lambda t: t.assign(length=""), "line 2: length is missing"),
+        (lambda t: t.drop(columns="part"), "column 'part' is missing"),
+    ],
+)
+def test_a_picture_of_another_table_is_refused(tmp_path, monkeypatch, found, change, message):
+    write_table(tmp_path / "audit.tsv", change(found[1]))
+    with pytest.raises(InputError, match=message):
+        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv"]
+        call(monkeypatch, plot_audit, *arguments, "--threshold", 60, "--out", tmp_path / "a.png")
+    assert not (tmp_path / "a.png").exists()
+
+
+SPLITS = {
+    "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"],
+                   "without_chromosome": "train"},
+    "published": {"kind": "published", "train": ["train", "pool"], "val": ["val"], "test": ["test", "test_snv"]},
+    "hashfrag": {"kind": "hashfrag", "threshold": 60, "backend": "exact", "val": 0.1, "test": 0.1, "seed": 0},
+}  # fmt: skip
+FILES = {
+    "mattioli": {"rows": "mattioli_pool1_pMPRA1_K562.tsv", "pairs": "mattioli_snp_pairs.tsv"},
+    "gosai_sample": {"rows": "gosai_sample.tsv", "pairs": "gosai_snv_pairs.tsv"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dataset", "kind"), [("mattioli", "chromosome"), ("gosai_sample", "published")])
+def test_only_a_hashfrag_split_of_real_rows_is_free_of_homologues(shared, dataset, kind):
+    files = {name: shared / "data" / "mpra" / file for name, file in FILES[dataset].items()}
+    rows = sources.read(dataset, files, {})[0]
+    tables = {name: audit.audit(rows, make_split(rows, SPLITS[name], 1), threads=2) for name in (kind, "hashfrag")}
+    assert tables["hashfrag"]["best_score"].max() < 60
+    leaks = tables[kind]["best_score"] >= 60
+    assert 0.01 < leaks.mean() < 0.3 and (tables[kind]["shared_31mers"] > 0).any()
+    for table in tables.values():
+        assert (table["same_locus_rows"] == 0).all()
+        assert (table["best_score"] <= table["length"]).all()

@@ -1,0 +1,103 @@
+"""Splits of any kind: no linked rows apart, what protects whom, and what is refused."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers.linked_rows import CHROMOSOMES, PUBLISHED, RANDOM, examples, linked, random_rows, unlinked
+from s2f.common.errors import InputError
+from s2f.splits.make import make_split
+
+
+def by_id(split):
+    return dict(zip(split["row_id"], split["split"], strict=True))
+
+
+# --- no leak, whatever the rows
+
+
+@examples
+@given(random_rows, st.integers(0, 3))
+def test_made_splits_never_leak(rows, seed):
+    pairs = [(i, j) for (i, a), (j, b) in itertools.combinations(enumerate(rows.itertuples()), 2) if linked(a, b)]
+    for spec in (CHROMOSOMES, PUBLISHED, {**RANDOM, "val": 0.3, "test": 0.3}):
+        try:
+            split = make_split(rows, spec, seed)
+        except InputError as error:  # one big cluster can leave no room for another part
+            assert spec["kind"] == "random" and "is empty" in str(error)
+            continue
+        parts, reasons = split["split"].tolist(), split["reason"].tolist()
+        assert split["row_id"].tolist() == rows["row_id"].tolist()
+        assert not [(i, j) for i, j in pairs if "excluded" not in (parts[i], parts[j]) and parts[i] != parts[j]]
+        assert [part == "excluded" for part in parts] == [reason != "" for reason in reasons]
+
+
+# --- what protects whom
+
+
+def test_a_linked_row_stays_in_test_before_val_before_train():
+    rows = unlinked(
+        9,
+        published=["train", "val", "test", "train", "val", "train", "val", "test", ""],
+        group=["abc", "abc", "abc", "ab", "ab", "", "", "", "abc"],
+    )
+    split = make_split(rows, PUBLISHED, 0)
+    assert split[["split", "reason"]].to_numpy().tolist() == [
+        ["excluded", "linked to a test row"],
+        ["excluded", "linked to a test row"],
+        ["test", ""],
+        ["excluded", "linked to a val row"],
+        ["val", ""],
+        ["train", ""],
+        ["val", ""],
+        ["test", ""],
+        ["excluded", "no published part"],
+    ]
+
+
+def test_a_window_over_a_chain_of_loci_is_kept_together():
+    rows = unlinked(
+        7,
+        published=["train", "train", "test", "train", "val", "train", "test"],
+        chrom=["chr1"] * 4 + ["chr2"] * 3,
+        start=[0, 150, 300, 600, 0, 300, 600],
+        end=[200, 350, 500, 800, 200, 500, 800],
+    )
+    split = by_id(make_split(rows, PUBLISHED, 0))
+    assert split == {
+        "r0": "excluded", "r1": "excluded", "r2": "test", "r3": "train", "r4": "val", "r5": "train", "r6": "test",
+    }  # fmt: skip
+
+
+def test_a_part_emptied_by_exclusion_is_an_error():
+    rows = unlinked(4, published=["train", "val", "test", "train"], group=["g", "", "g", "g"])
+    with pytest.raises(InputError, match=r"part 'train' is empty \(rows per part: .*excluded 2"):
+        make_split(rows, PUBLISHED, 0)
+
+
+# --- refusals
+
+
+@pytest.mark.parametrize(
+    "spec, message",
+    [
+        ({"kind": "stratified"}, "splits: kind 'stratified' is unknown; known: .*chromosome"),
+        (
+            {**CHROMOSOMES, "val": ["chr8"], "test": ["chr9", "chr10"]},
+            "none of the chromosomes chr8, chr9, chr10 occurs",
+        ),
+        ({**CHROMOSOMES, "val": ["chr8"]}, r"part 'val' is empty \(rows per part: train 2, test 1\)"),
+        ({**CHROMOSOMES, "val": ["3"]}, "chromosome 'chr3' is listed under val and under test"),
+        ({**PUBLISHED, "test": ["test"]}, "published part 'test_snv' of the rows is not mapped to train, val or test"),
+        ({**PUBLISHED, "val": ["val", "pool"]}, "published part 'pool' is listed under train and under val"),
+        ({**RANDOM, "test": 0.1}, "part 'test' is empty"),
+    ],
+)
+def test_bad_specs_are_refused(spec, message):
+    rows = unlinked(4, chrom=["1", "2", "3", "1"], published=["train", "val", "test_snv", "pool"])
+    if spec["kind"] == "chromosome" and spec["val"] == ["chr8"] and spec["test"] == ["chr3"]:
+        rows = rows[:3].assign(chrom=["chr1", "chr2", "chr3"])
+    with pytest.raises(InputError, match=message):
+        make_split(rows, spec, 0)

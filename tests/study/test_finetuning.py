@@ -1,0 +1,57 @@
+"""Fine-tuning in a study: contradictions and another task than the dataset's are refused at the door."""
+
+import copy
+
+import pytest
+
+from s2f.baselines._lamar_finetuning import Settings
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.study import jobs, validate
+
+STUDY = {
+    "study": "t",
+    "datasets": {
+        "simulated": {
+            "source": {"kind": "simulated_rbp"}, "task": "classification", "strand_rule": "forward", "construct": "w",
+            "splits": ["random"], "panels": {"id": {"kind": "rows"}},
+        },
+    },
+    "constructs": {"w": {"flanks": "none", "length": 101}},
+    "splits": {"random": {"kind": "random"}},
+    "baselines": {"tuned": {"kind": "lamar_finetuned", "weights": {"random": 0}}},
+    "models": [{"baselines": ["tuned"]}],
+}  # fmt: skip
+
+
+def changed(**more):
+    out = copy.deepcopy(STUDY)
+    out["baselines"]["tuned"] |= more
+    return out
+
+
+def test_options_of_the_schema_are_the_settings_of_the_library():
+    filled = jobs.options(validate.validated(STUDY)["baselines"]["tuned"])
+    assert set(filled) == set(Settings.__dataclass_fields__)
+    assert Settings.from_spec(filled) == Settings(**filled) == Settings.from_spec({"weights": {"random": 0}})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"freeze": True, "warmup_epochs": 2}, r"baselines.tuned: freeze and warmup_epochs \(2\) exclude each other"),
+        ({"warmup_epochs": 10}, "baselines.tuned: warmup_epochs is 10, expected fewer than epochs, 10"),
+        ({"labels": "regression"}, "baselines.tuned: labels is regression, dataset 'simulated' is a classification"),
+        ({"weights": {"random": 0, "path": "x"}}, r"baselines.tuned.weights: .*exactly one of path"),
+        ({"precision": "half"}, "baselines.tuned.precision: 'half'"),
+        ({"epoch": 3}, "key 'epoch' is unknown; did you mean 'epochs'"),
+    ],
+)
+def test_what_is_refused(more, message):
+    with pytest.raises(InputError, match=message):
+        validate.validated(changed(**more))
+
+
+def test_every_key_has_a_description():
+    properties = kinds.schema("baselines", "lamar_finetuned")["properties"]
+    assert all("description" in rule for name, rule in properties.items() if name != "kind")

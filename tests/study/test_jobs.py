@@ -1,0 +1,40 @@
+"""Jobs of a study: other weights are another job, and weights that are not there yet are named."""
+
+import os
+from pathlib import Path
+
+from s2f.study import jobs
+
+
+def test_other_weights_at_the_same_path_have_another_id(tmp_path):
+    encoder = {"kind": "alphagenome", "weights": {"path": str(tmp_path)}}
+    (tmp_path / "manifest.ocdbt").write_bytes(b"one")
+    first = jobs.weights_id(encoder)
+    (tmp_path / "manifest.ocdbt").write_bytes(b"two")
+    assert len({first, jobs.weights_id(encoder), jobs.weights_id({"kind": "onehot"})}) == 3
+
+
+def test_other_weights_of_equal_size_are_other_weights(tmp_path):
+    encoder = {"kind": "lamar", "weights": {"path": str(tmp_path)}}
+    ids = set()
+    for content in (b"one", b"two"):
+        (tmp_path / "model.safetensors").write_bytes(content)
+        os.utime(tmp_path / "model.safetensors", ns=(0, len(ids)))
+        ids.add(jobs.weights_id(encoder))
+    assert len(ids) == 2
+    os.utime(tmp_path / "model.safetensors", ns=(0, 7))
+    assert jobs.weights_id(encoder) in ids  # copied or touched, but the same
+
+
+def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sections = {
+        "encoders": {"a": {"weights": {"path": "here"}}, "b": {"weights": {"path": "gone"}}, "c": {}},
+        "baselines": {"d": {"weights": {"random": 0}}, "e": {"weights": {"path": "lost/x"}}},
+        "tapt": {"f": {"start": {"path": "away"}}, "g": {"start": {"random": 0}}},
+    }
+    Path("here").mkdir()
+    expected = [
+        ("encoders.b.weights.path", "gone"), ("baselines.e.weights.path", "lost/x"), ("tapt.f.start.path", "away"),
+    ]  # fmt: skip
+    assert jobs.missing_weights(sections) == expected

@@ -1,0 +1,154 @@
+"""The study: defaults at every depth, and every mistake caught at the door with the name of its key."""
+
+import copy
+import re
+
+import pytest
+import yaml
+
+from helpers.minimal_study import MINIMAL, changed
+from s2f.common.errors import InputError
+from s2f.study import validate
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    checked = validate.validated(MINIMAL)
+    assert checked["training"]["epochs"] == 50
+    assert checked["datasets"]["simulated_d"]["strand_rule"] == "mean"
+    assert checked["datasets"]["simulated_d"]["source"]["rows"] == 3000
+    assert checked["splits"]["chromosome"]["test"] == ["chr7", "chr13"]
+    assert "training" not in MINIMAL  # the given config is not changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["studdy"], "x", "key 'studdy' is unknown; did you mean 'study'?"),
+        (["study"], None, "key 'study' is missing"),
+        (["training"], {"epoch": 3}, "training: key 'epoch' is unknown; did you mean 'epochs'?"),
+        (["training"], {"epochs": 0}, "training.epochs: 0 is less than the minimum of 1"),
+        (["training"], {"epochs": "many"}, "training.epochs: 'many' is not of type 'integer'"),
+        (
+            ["datasets", "simulated_d", "construct"],
+            "nope",
+            "datasets.simulated_d.construct: 'nope' is not in the section 'constructs'",
+        ),
+        (["datasets", "simulated_d", "splits"], ["chromosom"], "did you mean 'chromosome'?"),
+        (
+            ["datasets", "simulated_d", "source"],
+            {"kind": "simulatd"},
+            "datasets.simulated_d.source.kind: 'simulatd' is unknown",
+        ),
+        (
+            ["datasets", "simulated_d", "source"],
+            {"kind": "simulated", "row": 9},
+            "datasets.simulated_d.source: key 'row' is unknown",
+        ),
+        (["augmentations"], {"m": {"kind": "multi_shift", "shift": 3}}, "augmentations.m: key 'shift' is unknown"),
+        (
+            ["augmentations"],
+            {"m": {"kind": "multi_shift", "shifts": 4}},
+            "augmentations.m: augmentation multi_shift: 4",
+        ),
+        (
+            ["augmentations"],
+            {"full": {"kind": "random_rc"}},
+            "its kind is random_rc, and 'full' is the name of another",
+        ),
+        (["models", 0, "augmentations"], ["full"], "which encoder 'onehot' (kind onehot) cannot"),
+        (["datasets", "simulated_d", "strand_rule"], "forward", "its strand_rule is forward"),
+        (["encoders", "onehot"], {"kind": "onehott"}, "encoders.onehot.kind: 'onehott' is unknown"),
+        (["encoders", "x"], {"kind": "alphagenome"}, "encoders.x: key 'weights' is missing"),
+        (["models", 0, "heads"], ["boda-flatn-512"], "head 'boda-flatn-512' is unknown"),
+        (["models", 0, "encoders"], ["onehop"], "models.0.encoders: 'onehop' is not in the section 'encoders'"),
+        (["models", 0, "heads"], [], "encoders and heads go together"),
+        (["models", 1, "baselines"], ["meen"], "models.1.baselines: 'meen' is not in the section 'baselines'"),
+        (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
+        (["models"], [{}], "no model is asked for"),
+        (
+            ["models", 0, "augmentations"],
+            ["no_shfit"],
+            "augmentation 'no_shfit' is unknown; did you mean 'no_shift'? known: compact, full",
+        ),
+        (
+            ["splits", "chromosome"],
+            {"kind": "chromosome", "val": ["chr7"]},
+            "splits.chromosome: 'chr7' is listed in two",
+        ),
+        (["heads"], {"boda-flaten-512-512": {"epochs": 1}}, "head 'boda-flaten-512-512' is unknown"),
+        (["heads"], {"boda-max-512-512": {"epochs": 1}}, "heads.boda-max-512-512: no entry of models uses this head"),
+        (["baselines", "onehot"], {"kind": "mean"}, "an encoder has the same name"),
+        (
+            ["datasets", "simulated_d", "panels", "snv"],
+            {"kind": "pairs", "match": "window"},
+            "datasets.simulated_d.panels.snv.match: 'window' is not one of ['pair_id', 'variant_key']",
+        ),
+    ],
+)
+def test_each_mistake_names_its_key(path, value, message):
+    with pytest.raises(InputError) as caught:
+        validate.validated(changed(path, value))
+    assert message in str(caught.value)
+
+
+def test_data_dir_is_put_into_file_names_or_asked_for():
+    source = {"kind": "lentimpra", "files": {"rows": "{data_dir}/x.tsv"}}
+    with pytest.raises(InputError, match="add --config data_dir=FOLDER"):
+        validate.validated(changed(["datasets", "simulated_d", "source"], source))
+    config = changed(["datasets", "simulated_d", "source"], source) | {"data_dir": "there"}
+    assert validate.validated(config)["datasets"]["simulated_d"]["source"]["files"] == {"rows": "there/x.tsv"}
+
+
+def test_every_study_of_the_project_is_valid(root):
+    paths = [root / "config" / "config.yaml", *sorted((root / "config" / "studies").glob("*.yaml"))]
+    assert len(paths) >= 2
+    for path in paths:
+        validate.validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})
+
+
+def test_simulated_rows_must_be_called_so():
+    config = copy.deepcopy(MINIMAL)
+    config["datasets"]["k562"] = config["datasets"].pop("simulated_d")
+    with pytest.raises(InputError, match="put 'simulated' into the dataset's name"):
+        validate.validated(config)
+
+
+@pytest.mark.parametrize(
+    ("mode", "layout", "message"),
+    [
+        ("compact", "centered", "its construct has layout centered, expected compact"),
+        ("full", "whole", "layout whole, whose window cannot be shifted"),
+        ("multi_shift", "whole", "layout whole, whose window cannot be shifted"),
+    ],
+)
+def test_a_mode_that_the_construct_does_not_allow_is_refused(mode, layout, message):
+    config = changed(["encoders", "onehot"], {"kind": "kmer"})
+    config["constructs"]["c"]["layout"] = layout
+    config["models"][0]["augmentations"] = [mode]
+    with pytest.raises(InputError, match=message):
+        validate.validated(config)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "-x", "_x", "a b", "a/b", "simulated\n", ""])
+def test_names_begin_with_a_letter_or_digit_and_end_with_no_line_break(name):
+    for section, entry in (("datasets", MINIMAL["datasets"]["simulated_d"]), ("encoders", {"kind": "onehot"})):
+        with pytest.raises(InputError, match=f"{section}: .* does not match .* begins with a letter or digit"):
+            validate.validated(changed([section, name], entry))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "entry"),
+    [
+        ("datasets", "compare.tsv", MINIMAL["datasets"]["simulated_d"]),
+        ("splits", "rows.parquet", {"kind": "chromosome"}),
+        ("splits", "chromosome.audit", {"kind": "chromosome"}),
+        ("encoders", "interpretation", {"kind": "onehot"}),
+        ("baselines", "dependency_maps", {"kind": "mean"}),
+        ("downloads", "rows.tsv.sha256", {"urls": ["https://example.org/x"]}),
+    ],
+)
+def test_names_of_other_results_are_refused(section, name, entry):
+    config = copy.deepcopy(MINIMAL)
+    config.setdefault(section, {})[name] = entry
+    with pytest.raises(InputError, match=rf"{section}\.{re.escape(name)}: other results are called"):
+        validate.validated(config)

@@ -1,0 +1,64 @@
+"""Fingerprints follow the stages: a change of which packages may make the jobs of a program run again."""
+
+import re
+
+import pytest
+
+from helpers.parsed_workflow import loaded_by_name, parsed_workflow, rules_of
+from s2f.common import provenance
+
+# program -> packages whose code its fingerprint may contain: each that it does not need is work made again for nothing
+PACKAGES = {
+    "audit_split": "common rows sequences splits",
+    "compare": "common evaluation models rows sequences splits",
+    "compare_across": "common evaluation models plots rows sequences",
+    "dependency_map": "common language_model representation rows sequences splits",
+    "download": "common rows",
+    "embed": "common embeddings language_model rows sequences",
+    "evaluate_baseline": "baselines common evaluation language_model models rows sequences splits",
+    "evaluate_head": "common embeddings evaluation heads models rows sequences splits",
+    "interpret": "baselines common embeddings heads interpretation language_model models rows sequences",
+    "interpretation_truth": "common interpretation rows sequences",
+    "isoscore": "common embeddings representation",
+    "make_panel": "common rows sequences splits",
+    "make_rows": "common rows sequences",
+    "make_split": "common rows sequences splits",
+    "measure_dependency_map": "common representation rows sequences",
+    "plot_audit": "common plots",
+    "plot_comparison": "common evaluation models plots rows sequences",
+    "plot_dependency_map": "common evaluation plots representation rows sequences",
+    "plot_interpretation": "common interpretation plots sequences",
+    "plot_isoscore": "common evaluation plots sequences",
+    "plot_split": "common evaluation models plots rows sequences",
+    "select_sequences": "common interpretation rows sequences",
+    "summarise_interpretation": "common interpretation sequences",
+    "tapt": "common language_model rows sequences splits",
+    "train_baseline": "baselines common language_model models rows sequences splits",
+    "train_head": "common embeddings heads models rows sequences splits",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def behaviour(root):
+    """{program: the modules in its fingerprint}, of every rule and of all kinds that it may load by name."""
+    programs = {re.search(r"python -m (\w+)", rule.shellcmd)[1] for rule in rules_of(parsed_workflow(root)).values()}
+    return {program: provenance.behaviour_of(program, *loaded_by_name(program)) for program in programs}
+
+
+def test_each_program_depends_on_the_packages_of_its_stage_alone(behaviour):
+    found = {
+        program: " ".join(sorted({name.split(".")[1] for name in modules if name.startswith("s2f.")}))
+        for program, modules in behaviour.items()
+    }
+    assert found == PACKAGES
+
+
+@pytest.mark.parametrize("module", ["s2f.splits.panels", "s2f.splits.panel_files", "s2f.models.predictions"])
+def test_a_mend_in_what_evaluation_reads_trains_no_head(behaviour, module):
+    assert module not in behaviour["train_head"]
+    assert module in {*behaviour["evaluate_head"], *behaviour["make_panel"]}
+
+
+def test_a_mend_of_a_gradient_or_a_picture_makes_no_embedding_and_trains_nothing(behaviour):
+    for program in ("embed", "train_head", "train_baseline", "evaluate_head", "evaluate_baseline"):
+        assert not {name for name in behaviour[program] if re.match(r"s2f\.(interpretation|plots|study)", name)}

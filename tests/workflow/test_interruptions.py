@@ -1,0 +1,96 @@
+"""Runs side by side and runs that are stopped, through Snakemake itself: what docs/cluster.md says of one machine."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.forked_snakemake import ENVIRONMENT, snakemake
+from helpers.tiny_study import TINY
+
+pytestmark = pytest.mark.slow
+CACHE = "results/simulated_k562/embeddings/alphagenome-tiny/+00.forward.h5"
+LOG = "logs/simulated_k562/embeddings/alphagenome-tiny/+00.log"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Path of a study whose embedding takes some seconds."""
+    path = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@contextmanager
+def running(root, folder, study):
+    """A run in `folder` that is embedding; killed at the end, with what it started, where it still lives."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile"), CACHE]
+    command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2"]
+    run = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder,
+        start_new_session=True,
+        # a shell that runs the tests in the background would have it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 300
+        while not (folder / LOG).exists():
+            assert run.poll() is None and time.monotonic() < end, run.communicate()[0]
+            time.sleep(0.05)
+        yield run
+    finally:
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            run.communicate()
+
+
+def finish(run):
+    """(exit code, output) of a run that ends by itself."""
+    output = run.communicate(timeout=300)[0]
+    return run.returncode, output
+
+
+def again(root, folder, study, check=True):
+    return snakemake(root, folder, CACHE, "--configfile", str(study), "--rerun-incomplete", check=check)
+
+
+def test_a_second_run_in_one_folder_is_refused_and_the_first_goes_on(root, study, tmp_path):
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    shared.mkdir()
+    own.mkdir()
+    with running(root, shared, study) as first:
+        os.killpg(first.pid, signal.SIGSTOP)  # else it could be over before the second has started
+        assert "LockException" in again(root, shared, study, check=False)
+        os.killpg(first.pid, signal.SIGCONT)
+        again(root, own, study)  # another folder, the same checkout, at the same time
+        code, output = finish(first)
+    assert code == 0, output
+    assert (shared / CACHE).read_bytes() == (own / CACHE).read_bytes()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_leaves_no_lock_and_goes_on(root, study, tmp_path, stop):
+    with running(root, tmp_path, study) as run:
+        run.send_signal(stop)
+        code, output = finish(run)
+    # SIGTERM waits for the job that runs: it may have been the last one
+    assert code != 0 or (stop == signal.SIGTERM and (tmp_path / CACHE).exists()), output
+    again(root, tmp_path, study)
+    assert (tmp_path / CACHE).exists()
+
+
+def test_after_a_crash_of_snakemake_the_lock_stays_until_it_is_lifted(root, study, tmp_path):
+    with running(root, tmp_path, study) as run:
+        os.killpg(run.pid, signal.SIGKILL)  # as a machine that goes down: programs too
+        run.communicate()
+    assert "LockException" in again(root, tmp_path, study, check=False)
+    snakemake(root, tmp_path, "--unlock", "--configfile", str(study))
+    again(root, tmp_path, study)
+    assert (tmp_path / CACHE).exists()
+    assert not [path for path in Path(tmp_path / "results").rglob(".*") if path.name != ".snakemake_timestamp"]

@@ -1,0 +1,297 @@
+"""The workflow as a user meets it: dry runs, targeted reruns, the linter, and what a change of code reruns."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from helpers.forked_snakemake import ENVIRONMENT, jobs, snakemake
+from helpers.tiny_study import HEAD, TINY
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Path of a tiny study file."""
+    path = tmp_path_factory.mktemp("study") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(TINY))
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(root, study, tmp_path_factory):
+    """Folder with the finished tiny study, made with a copy of the checkout that a test may change."""
+    folder = tmp_path_factory.mktemp("finished")
+    copy = folder / "checkout"
+    ignored = shutil.ignore_patterns(".git", ".venv", "results", "logs", "benchmarks", ".snakemake", "__pycache__")
+    shutil.copytree(root, copy, ignore=ignored, symlinks=True)
+    work = folder / "work"
+    work.mkdir()
+    snakemake(copy, work, "--configfile", str(study))
+    return copy, work
+
+
+def copy_of(work, folder, *without):
+    """Put a copy of a finished study into `folder`, without logs and without files and folders of the names `without`.
+
+    Snakemake's records are copied too, so what is there is not made again, and what is missing is.
+    """
+    ignored = shutil.ignore_patterns("logs", "benchmarks", *without)
+    return shutil.copytree(work, folder, ignore=ignored, dirs_exist_ok=True)
+
+
+def test_default_study_plans_every_kind_of_job(root, tmp_path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+    assert set(planned) == {
+        "make_rows", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
+        "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
+        "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
+        "dependency_map", "measure_dependency_map",
+        "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
+        "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
+    }  # fmt: skip
+    assert planned["embed"] == 2 and planned["train_head"] == 20
+
+
+def test_one_head_is_planned_by_its_path(root, tmp_path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
+    assert planned == {"make_rows": 1, "make_split": 1, "embed": 1, "train_head": 1}
+
+
+def test_literal_slurm_profile(root, tmp_path):
+    # --forceall: the embedded study may have been run in this checkout
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv", "--forceall"]
+    done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=ENVIRONMENT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "train_head" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_dry_run_warns_of_what_is_not_there(root, tmp_path):
+    study = root / "config" / "studies" / "k562_full.yaml"
+    asked = ["--dry-run", "--configfile", str(study), "--set-resources", "train_haed:mem_mb=9", "embed:mem_mb=9"]
+    output = snakemake(root, tmp_path, *asked, "--", "results/k562_gosai/rows.parquet")
+    assert "encoders.alphagenome.weights.path: resources/alphagenome is not there yet" in output
+    assert "this study has no rule 'train_haed'" in output and "no rule 'embed'" not in output
+
+
+@pytest.mark.slow
+def test_lint_is_clean(root):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], text=True, capture_output=True, cwd=root, env=ENVIRONMENT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, study):
+    config = yaml.safe_load(study.read_text()) | {"trainning": {"epochs": 1}}
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(yaml.safe_dump(config))
+    output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
+    assert "the study is not valid: the study: key 'trainning' is unknown; did you mean 'training'?" in output
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_study_has_nothing_to_do(finished, study):
+    copy, work = finished
+    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+    table = (work / "results" / "compare.tsv").read_text().splitlines()
+    assert len(table) == 1 + 4 * (3 + 6)  # four models; three metrics on rows, six on pairs
+
+
+@pytest.mark.slow
+def test_forced_rerun_of_one_head_trains_one_head(finished, study):
+    copy, work = finished
+    planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run", "--forcerun", f"{HEAD}/best_model"))
+    assert planned["train_head"] == 1
+    assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
+    assert "train_baseline" not in planned and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_changed_settings_of_one_head_train_that_head_only(finished, study, tmp_path):
+    copy, work = finished
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(TINY | {"heads": {"boda-sum-512-512": {"epochs": 3}}}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned["train_head"] == 1 and planned["compare"] == 1 and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_path):
+    copy, work = finished
+    dataset = TINY["datasets"]["simulated_k562"]
+    more = {
+        **TINY,
+        "datasets": {"simulated_k562": {**dataset, "panels": {**dataset["panels"], "all": {"kind": "rows"}}}},
+    }
+    changed = tmp_path / "more.yaml"
+    changed.write_text(yaml.safe_dump(more))
+    wanted = f"{HEAD}/predictions/all.tsv"
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run", "--", wanted))
+    assert planned == {"make_panel": 1, "evaluate_head": 1}
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned == {
+        "make_panel": 1,
+        "evaluate_head": 2,
+        "evaluate_baseline": 2,
+        "compare": 1,
+        "plot_split": 1,
+        "plot_comparison": 1,
+    }
+
+
+@pytest.mark.slow
+def test_code_changes_rerun_what_they_touch(finished, study):
+    copy, work = finished
+    module = copy / "workflow" / "scripts" / "s2f" / "heads" / "networks" / "boda.py"
+    original = module.read_text()
+    try:
+        module.write_text(
+            original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda")
+        )
+        assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+        module.write_text(original.replace("jax.nn.relu(", "jax.nn.gelu("))
+        planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
+        assert planned["train_head"] == 1  # the other head lives in another module
+        assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
+        assert "embed" not in planned and "train_baseline" not in planned
+    finally:
+        module.write_text(original)
+
+
+@pytest.mark.slow
+def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path):
+    """A mode's options are settings of its runs; one job for all seeds gives what one job per seed gave."""
+    copy, work = finished
+    models = [TINY["models"][0] | {"augmentations": ["no_shift", "shifted"]}, TINY["models"][1]]
+    changed = tmp_path / "changed.yaml"
+    for reach, embeds in ((9, 2), (0, 0)):
+        mode = {"kind": "multi_shift", "reach": reach} if reach else {"kind": "random_rc"}
+        changed.write_text(yaml.safe_dump(TINY | {"augmentations": {"shifted": mode}, "models": models}))
+        planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+        assert planned["train_head"] == 2 and planned.get("embed", 0) == embeds and planned["compare"] == 1
+
+    together = tmp_path / "together.yaml"
+    together.write_text(yaml.safe_dump(TINY | {"seeds": [1, 2], "train_together": True}))
+    history, mine = f"{HEAD}/history.tsv", copy_of(work, tmp_path / "mine", "no_shift")  # without heads
+    output = snakemake(copy, mine, history, "--configfile", str(together))
+    assert jobs(output) == {"train_together_boda_sum_512_512": 1}
+    assert (mine / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
+    alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
+                   for folder in (work, mine))  # fmt: skip
+    assert len(alone) == 2
+    assert [float(x) for line in ours for x in line] == pytest.approx(
+        [float(x) for line in alone for x in line], abs=1e-3
+    )
+
+
+@pytest.mark.slow
+def test_a_touched_or_copied_cache_retrains_nothing(finished, study):
+    copy, work = finished
+    for cache in (work / "results" / "simulated_k562" / "embeddings").rglob("*.h5"):
+        os.utime(cache)
+    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+
+
+@pytest.mark.slow
+def test_a_new_head_trains_one_head(finished, study, tmp_path):
+    copy, work = finished
+    models = [TINY["models"][0] | {"heads": [*TINY["models"][0]["heads"], "boda-max-64-64"]}, TINY["models"][1]]
+    changed = tmp_path / "more.yaml"
+    changed.write_text(yaml.safe_dump(TINY | {"models": models}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert planned["train_head"] == 1 and "embed" not in planned and "train_baseline" not in planned
+
+
+def kill_program(root, folder, study, program, where, sign):
+    """Start the study and kill `program` with SIGKILL as soon as a file at `where` in `folder` holds `sign`."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile")]
+    command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2", "--rerun-incomplete"]
+    command += ["--", "results/compare.tsv"]
+    started = subprocess.Popen(
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder
+    )
+    killed = False
+    while not killed and started.poll() is None:
+        if not any(sign in file.read_text(errors="replace") for file in folder.glob(where) if file.is_file()):
+            time.sleep(0.02)
+            continue
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if words[1:3] == [b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
+                    os.kill(int(process.name), signal.SIGKILL)
+                    killed = True
+                    break
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        time.sleep(0.02)
+    output = started.communicate(timeout=600)[0]
+    assert killed and started.returncode != 0, output
+    return output
+
+
+@pytest.mark.slow
+def test_killed_jobs_run_again_to_the_same_table(finished, study, tmp_path):
+    copy, work = finished
+    copy_of(work, tmp_path, "alphagenome-tiny", "compare.*")  # without caches, heads and table
+    # signs of being in the middle: some chunks are noted down, the first epoch is over, resampling has begun
+    kill_program(copy, tmp_path, study, "embed", "results/*/embeddings/*/.*.journal", '"chunk": 2')
+    kill_program(copy, tmp_path, study, "train_head", "logs/*/*/*/*/*/seed1/train.log", "epoch   1")
+    kill_program(copy, tmp_path, study, "compare", "logs/compare.log", "resamples")
+    snakemake(copy, tmp_path, "--configfile", str(study), "--", "results/compare.tsv")
+    again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, work))
+    assert again == first
+    hidden = {path.name for path in (tmp_path / "results").rglob(".*")}
+    assert hidden <= {".snakemake_timestamp"}  # no temporary or partial file is left
+
+
+@pytest.mark.slow
+def test_a_changed_augmentation_trains_again(finished, study):
+    copy, work = finished
+    module = copy / "workflow" / "scripts" / "s2f" / "heads" / "augmentations" / "no_shift.py"
+    original = module.read_text()
+    try:
+        module.write_text(original.replace("jnp.arange(2, dtype=jnp.int32)", "jnp.zeros(2, dtype=jnp.int32)"))
+        assert jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))["train_head"] == 2
+    finally:
+        module.write_text(original)
+
+
+@pytest.mark.slow
+def test_a_foreign_cache_is_refused(finished, study, tmp_path):
+    copy, work = finished
+    copy_of(work, tmp_path)
+    folder = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny"
+    # whole and sound, but not what its manifest says
+    (folder / "+00.forward.h5").write_bytes((folder / "+00.reverse.h5").read_bytes())
+    arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+    output = snakemake(copy, tmp_path, *arguments, check=False)
+    assert "+00.forward.h5: " in output and "made from other rows, weights or settings" in output
+
+
+def test_a_study_without_its_name_is_not_mixed_with_the_embedded_one(root, tmp_path):
+    nameless = tmp_path / "nameless.yaml"
+    nameless.write_text(yaml.safe_dump({key: value for key, value in TINY.items() if key != "study"}))
+    output = snakemake(root, tmp_path, "--dry-run", "--configfile", str(nameless), check=False)
+    assert "the study: key 'study' is missing" in output
+
+
+@pytest.mark.slow
+def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study, tmp_path):
+    copy, work = finished
+    copy_of(work, tmp_path)
+    cache = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny" / "+00.forward.h5"
+    content = cache.read_bytes()
+    cache.write_bytes(content[: len(content) // 2])
+    arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
+    output = snakemake(copy, tmp_path, *arguments, check=False)
+    assert "+00.forward.h5" in output and "delete it and run again" in output
+    assert "Traceback" not in output
