@@ -46,3 +46,17 @@ def test_what_is_no_json_is_named_with_its_option(parser, capsys, text, message)
     with pytest.raises(SystemExit):
         parser.parse_args(["--spec", text])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:secret@example.org/a.gz", "https://***@example.org/a.gz"),
+        ("https://example.org/a.gz?token=secret", "https://example.org/a.gz?***"),
+        ("https://example.org/a.gz", "https://example.org/a.gz"),
+    ],
+)
+def test_credentials_stay_out_of_logs(parser, capsys, url, shown):
+    parser.parse_args(["--name", url])
+    out = capsys.readouterr().out
+    assert shown in out and "secret" not in out

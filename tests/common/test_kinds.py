@@ -45,3 +45,24 @@ def test_mistakes_are_named_with_what_is_near():
         InputError, match=r"baselines: kind 'kmer_rigde' is unknown; did you mean 'kmer_ridge'\? known: "
     ):
         kinds.module("baselines", "kmer_rigde")
+
+
+def test_an_unknown_key_is_refused_at_any_depth():
+    entry = {"negatives": {"kind": "flank", "distanse": 3}}
+    with pytest.raises(InputError, match=r"source encode_eclip: negatives: unknown key 'distanse'; did you mean 'dist"):
+        kinds.settings("sources", "encode_eclip", entry)
+
+
+def test_what_the_workflow_reads_itself_is_no_option_of_another_section():
+    for section, kind in KINDS:
+        options = kinds.schema(section, kind).get("properties", {})
+        for key in {"kind", "seeds", "fold"} - set(kinds.SECTIONS[section]["of_workflow"]):
+            assert key not in options, (section, kind, key)
+
+
+def test_facts_that_programs_read_are_known_by_the_name_of_the_module():
+    assert kinds.behaviour("s2f.heads.augmentations.hybrid") == {"encodes": True, "reads_caches": True}
+    assert kinds.behaviour("s2f.heads.networks.chip_cnn")["min_tokens"] == 32
+    assert kinds.behaviour("train_head") == kinds.behaviour("s2f.heads.training") == {}
+    every = {fact for facts in kinds.FACTS.values() for fact in facts}
+    assert set(kinds.READ_BY_PROGRAMS) <= every

@@ -174,3 +174,25 @@ def test_versions_of_installed_packages():
     import numpy
 
     assert versions("numpy") == {"numpy": numpy.__version__}
+
+
+@pytest.mark.parametrize(
+    ("plain", "hinted"),
+    [
+        ("x = 1\n", "x: int = 1\n"),
+        ("def f():\n    y = 1\n    return y\n", "def f() -> int:\n    y: int\n    y = 1\n    return y\n"),
+        ("def f(x):\n    return x\n", "from typing import Any\n\n\ndef f(x: Any) -> Any:\n    return x\n"),
+    ],
+)
+@pytest.mark.parametrize("file", ["program.py", "s2f/__init__.py"])
+def test_hints_of_variables_and_in_packages_do_not_count(scripts, file, plain, hinted):
+    (scripts / file).write_text(plain)
+    before = code_fingerprint("program", "s2f")
+    (scripts / file).write_text(hinted)
+    assert code_fingerprint("program", "s2f") == before
+
+
+def test_a_name_that_a_package_imports_for_others_counts(scripts):
+    before = code_fingerprint("program")
+    (scripts / "s2f" / "__init__.py").write_text('"""Library."""\nfrom s2f.far import away\n')
+    assert code_fingerprint("program") != before

@@ -12,7 +12,8 @@ from s2f.common.tables import read_table, write_table
 from s2f.rows import sources
 from s2f.rows.canonical import canonical, write_rows
 from s2f.splits.make import make_split
-from s2f.splits.panels import make_panel, panel_rows
+from s2f.splits.panels import make_panel
+from s2f.splits.table import panel_rows
 
 PAIRS, ROWS = {"kind": "pairs"}, {"kind": "rows"}
 PUBLISHED = {"kind": "published", "train": ["train", "pool"], "val": ["val"], "test": ["test", "test_snv"]}
@@ -201,3 +202,8 @@ def test_panels_of_the_gosai_sample(shared):
     assert sequence[panel["ref_row_id"]].tolist() == published["seq_ref"].tolist()
     assert panel["group"].nunique() == 468
     assert len(panel_rows(rows, panel)) == 936
+
+
+def test_an_unknown_match_is_refused():
+    with pytest.raises(InputError, match="panel loose: match is 'variant', expected pair_id or variant_key"):
+        panel_of(library(), {"kind": "pairs", "match": "variant"}, "loose")

@@ -31,7 +31,7 @@ def changed(**more):
 
 
 def test_options_of_the_schema_are_the_settings_of_the_library():
-    filled = jobs.options(validate.validated(STUDY)["baselines"]["tuned"])
+    filled = jobs.options("baselines", validate.validated(STUDY)["baselines"]["tuned"])
     assert set(filled) == set(Settings.__dataclass_fields__)
     assert Settings.from_spec(filled) == Settings(**filled) == Settings.from_spec({"weights": {"random": 0}})
 

@@ -1,5 +1,6 @@
 """The section `interpretation`: what is explained, and what is refused at the door."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -61,7 +62,7 @@ def test_seed_models_and_panels_can_be_chosen():
 def test_truth_is_asked_where_it_is_known():
     checked = validate.validated(config({"panel": "id", "models": ["ridge"]}))
     assert len(interpretation.judged(checked, runs.runs(checked))) == 1
-    spec = interpretation.truth_spec(checked, runs.runs(checked), options)
+    spec = interpretation.truth_spec(checked, runs.runs(checked), partial(options, "sources"))
     assert spec["simulated"]["kind"] == "simulated" and "seed" in spec["simulated"]["spec"]
     assert interpretation.unit_of(checked, "simulated") == "log2FC (RNA/DNA)"
 
@@ -95,7 +96,7 @@ def test_only_what_is_judged_is_told_to_the_judge():
     asked = config({"panel": "id", "datasets": ["simulated_b"], "models": ["ridge"]})
     asked["datasets"]["simulated_b"] = asked["datasets"]["simulated"]
     checked = validate.validated(asked)
-    assert list(interpretation.truth_spec(checked, runs.runs(checked), options)) == ["simulated_b"]
+    assert list(interpretation.truth_spec(checked, runs.runs(checked), partial(options, "sources"))) == ["simulated_b"]
 
 
 def test_what_no_entry_asks_for_is_named():

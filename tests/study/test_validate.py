@@ -109,7 +109,7 @@ def test_every_study_of_the_project_is_valid(root):
 def test_simulated_rows_must_be_called_so():
     config = copy.deepcopy(MINIMAL)
     config["datasets"]["k562"] = config["datasets"].pop("simulated_d")
-    with pytest.raises(InputError, match="put 'simulated' into the dataset's name"):
+    with pytest.raises(InputError, match="the name of the dataset must say so"):
         validate.validated(config)
 
 

@@ -57,6 +57,8 @@ def test_each_program_depends_on_the_packages_of_its_stage_alone(behaviour):
 def test_a_mend_in_what_evaluation_reads_trains_no_head(behaviour, module):
     assert module not in behaviour["train_head"]
     assert module in {*behaviour["evaluate_head"], *behaviour["make_panel"]}
+    if module.startswith("s2f.splits"):
+        assert module not in behaviour["evaluate_head"]
 
 
 def test_a_mend_of_a_gradient_or_a_picture_makes_no_embedding_and_trains_nothing(behaviour):

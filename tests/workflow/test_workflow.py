@@ -58,6 +58,16 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert planned["embed"] == 2 and planned["train_head"] == 20
 
 
+def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
+    planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+    module = f'module s2f:\n    snakefile: "{root}/workflow/Snakefile"\n\nuse rule * from s2f\n'
+    (tmp_path / "Snakefile").write_text(module)
+    for snakefile in (root / "Snakefile", tmp_path / "Snakefile"):
+        again = jobs(snakemake(root, tmp_path, "--dry-run", "--snakefile", snakefile))
+        assert again.pop("default", None) == (1 if snakefile.parent == root else None)
+        assert again == planned, snakefile
+
+
 def test_one_head_is_planned_by_its_path(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
     assert planned == {"make_rows": 1, "make_split": 1, "embed": 1, "train_head": 1}

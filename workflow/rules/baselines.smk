@@ -28,7 +28,7 @@ rule train_baseline:
     params:
         code=code_of_kind("train_baseline", "baselines", baseline_section),
         kind=value_of(baseline_section, "kind"),
-        spec=options_of(baseline_section),
+        spec=options_of("baselines", baseline_section),
         weights=weights_id_of(baseline_section),
         construct=json_of(construct_section),
         strand_rule=dataset_of("strand_rule"),

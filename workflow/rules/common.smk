@@ -166,9 +166,9 @@ def json_of(section):
     return lambda wildcards: as_json(section(wildcards))
 
 
-def options_of(section):
-    """The options that a section gives its kind, as text."""
-    return lambda wildcards: as_json(study_jobs.options(section(wildcards)))
+def options_of(family, section):
+    """The options that a section gives its kind, as text; `family` as in `kinds.FOLDERS`."""
+    return lambda wildcards: as_json(study_jobs.options(family, section(wildcards)))
 
 
 def value_of(section, key):
@@ -198,8 +198,11 @@ def moment():
 
 
 def code_fingerprint(*modules):
-    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`."""
-    return _code_fingerprint(moment(), *modules)
+    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`, and the facts of kinds that
+    programs read."""
+    facts = {name: kinds.behaviour(name) for name in modules}
+    stated = as_json({name: of_kind for name, of_kind in facts.items() if of_kind})
+    return f"{_code_fingerprint(moment(), *modules)} {stated}".removesuffix(" {}")
 
 
 def code_of_kind(program, family, section):
@@ -238,7 +241,9 @@ def items_of_panels(wildcards):
 
 def audit_threshold(wildcards):
     """Score from which two inserts count as homologous: that of the split, or hashFrag's."""
-    return split_section(wildcards).get("threshold", 60)
+    return split_section(wildcards).get(
+        "threshold", kinds.settings("splits", "hashfrag", {})["threshold"]
+    )
 
 
 # --- What the kind of a split, encoder or baseline asks of its jobs

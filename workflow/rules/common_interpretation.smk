@@ -45,7 +45,9 @@ def ids_to_map(wildcards):
 def source_of_hairpins(wildcards):
     """Options of the source that plants base pairs, as text; null for another source."""
     known = wildcards.dataset in WITH_HAIRPINS
-    return as_json(study_jobs.options(source_section(wildcards)) if known else None)
+    return as_json(
+        study_jobs.options("sources", source_section(wildcards)) if known else None
+    )
 
 
 def caches_of_isoscore(ending):
@@ -80,7 +82,9 @@ RUN_OF = {run.folder: run for run in RUNS}
 EXPLAINED = study_interpretation.jobs(STUDY, RUNS)
 EXPLAINED_IN = by_split(EXPLAINED, lambda job: job.run)
 WITH_KNOWN_TRUTH = study_interpretation.judged(STUDY, RUNS)
-TRUTH = study_interpretation.truth_spec(STUDY, RUNS, study_jobs.options)
+TRUTH = study_interpretation.truth_spec(
+    STUDY, RUNS, functools.partial(study_jobs.options, "sources")
+)
 
 
 def entry_of(wildcards):

@@ -70,7 +70,7 @@ rule measure_dependency_map:
         runtime=times_attempt(15),
     params:
         code=code_fingerprint("measure_dependency_map"),
-        source=options_of(source_section),
+        source=options_of("sources", source_section),
     message:
         "Measuring planted pairs in the maps of {wildcards.dataset}, {wildcards.split}: {wildcards.encoder}"
     shell:

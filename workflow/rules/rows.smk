@@ -25,7 +25,7 @@ rule make_rows:
         code=code_of_kind("make_rows", "sources", source_section),
         kind=value_of(source_section, "kind"),
         files=json_of(value_of(source_section, "files")),
-        spec=options_of(source_section),
+        spec=options_of("sources", source_section),
         construct=json_of(construct_section),
         task=dataset_of("task"),
     message:

@@ -5,7 +5,7 @@ from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
 from s2f.common.tables import read_table
 from s2f.rows.canonical import TASKS, read_rows
-from s2f.splits.panels import panel_rows
+from s2f.splits.table import panel_rows
 
 
 def main():

@@ -29,11 +29,11 @@ def main():
     keep_to_share(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions, mutagenesis
-    from s2f.interpretation import scorer as models
+    from s2f.interpretation.scorer import load
     from s2f.interpretation.selection import chosen_rows
 
     rows = chosen_rows(read_rows(arguments.rows, ["row_id", "sequence", "label"]), read_table(arguments.selection))
-    scorer = models.load(arguments.model, arguments.encoder_spec, len(rows))  # imports JAX or torch
+    scorer = load(arguments.model, arguments.encoder_spec, len(rows))  # imports JAX or torch
     print_report()
     width = arguments.settings.get("width", mutagenesis.WIDTH) if arguments.method == "window" else 1
     scorer.check(rows, arguments.rows, width)

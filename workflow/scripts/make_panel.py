@@ -1,5 +1,6 @@
 """Make one evaluation panel of a dataset from the test rows of a split."""
 
+from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
@@ -18,7 +19,7 @@ def main():
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
     panel = make_panel(read_rows(arguments.rows, ROW_COLUMNS), split, arguments.spec, arguments.name)
-    print(f"panel {arguments.name}: {len(panel)} {arguments.spec['kind']}")
+    print(f"panel {arguments.name}: {len(panel)} {kinds.facts('panels', arguments.spec['kind'])['items']}")
     write_table(arguments.out, panel)
 
 

@@ -1,4 +1,4 @@
-"""Sequence-to-function library: one module per noun, imported in the order rows -> encoder -> head -> comparison."""
+"""Sequence-to-function library: one package per stage, each built on those below it."""
 
 import os
 

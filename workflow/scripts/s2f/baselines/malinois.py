@@ -6,8 +6,8 @@ convolutions from which the published run started are not used.
 The published network has three outputs (K562, HepG2, SK-N-SH). A dataset of one cell gives the one-output variant: its
 loss is plain L1, because the other term of the published loss compares how activity is shared among cells (a softmax
 over one output is always 1, its divergence 0), its rows are duplicated by their own label, and it is selected by
-validation Pearson r instead of the rank correlation of entropies, which needs several outputs too. Name several label
-columns in `outputs` to train the published form.
+validation Pearson r instead of the rank correlation of entropies, which needs several outputs too. Several label
+columns in `outputs` train the published form; the rows of a study have one.
 """
 
 import math

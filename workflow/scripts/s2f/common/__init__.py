@@ -1,1 +1,1 @@
-"""What every package needs: errors, files, provenance, devices."""
+"""What every package needs: errors, files, tables, kinds, provenance, devices, command lines."""

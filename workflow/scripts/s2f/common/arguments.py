@@ -12,7 +12,8 @@ from typing import Any
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 
-WITH_PASSWORD = re.compile(r"(\w://)[^/@\s]+@")  # of a URL: what stands before @ is no matter of logs
+# of a URL: a name and password before the host, and what follows a question mark, which can hold a token
+SECRETS = ((re.compile(r"(\w://)[^/@\s]+@"), r"\1***@"), (re.compile(r"(\w://[^\s'\"?]+\?)[^\s'\"]+"), r"\1***"))
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +32,7 @@ class Parser(argparse.ArgumentParser):
         """The options, as of `argparse`; the command is printed unless it asks for help."""
         words = sys.argv[1:] if args is None else list(args)
         if not {"-h", "--help"} & set(words):
-            print(self.prog, WITH_PASSWORD.sub(r"\1***@", shlex.join(words)), flush=True)
+            print(self.prog, _without_secrets(shlex.join(words)), flush=True)
         return super().parse_args(args, namespace)
 
 
@@ -49,3 +50,9 @@ def json_option(text: str) -> Any:
         ) from None
     except (InputError, OSError) as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _without_secrets(command: str) -> str:
+    for pattern, instead in SECRETS:
+        command = pattern.sub(instead, command)
+    return command

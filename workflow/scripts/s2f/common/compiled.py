@@ -29,7 +29,7 @@ def keep_compiled(threads: int) -> None:
 
     Does nothing unless the environment names a folder (`VARIABLE`), and where the user has chosen a cache of JAX's
     (JAX_COMPILATION_CACHE_DIR). A program is reused on the same kind of processor by jobs with as many `threads`: both
-    are compiled into it, and JAX's job_folder key names neither.
+    are compiled into it, and JAX's own key names neither.
     """
     shared = os.environ.get(VARIABLE)
     if not shared or "JAX_COMPILATION_CACHE_DIR" in os.environ:

@@ -53,7 +53,7 @@ def torch_device() -> Any:
 
 
 def print_report() -> None:
-    """Print `report()` as the first line of a log; at once, as a job that is killed does not empty its buffer.
+    """Print `report()`, the second line of a log; at once, as a job that is killed does not empty its buffer.
 
     Raises `InputError` for a job that SLURM gave a GPU which the installed libraries cannot use: it would compute on
     the CPU for hours, and hold the card.

@@ -2,13 +2,13 @@
 
 A kind is a module and, beside it, a YAML file of the same name. The YAML is the JSON schema of the kind's options with
 their defaults, which stand nowhere else; its key `x-kind` holds what the rest of the code must know of the kind, see
-`FACTS`. Reading it imports no module of a kind, so the Snakefile loads neither JAX nor torch.
+`kinds.yaml`. Reading it imports no module of a kind, so the Snakefile loads neither JAX nor torch.
 """
 
 import difflib
 import functools
 import importlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,63 +18,19 @@ import yaml
 from s2f.common.errors import InputError
 
 LIBRARY = Path(__file__).resolve().parents[1]
-# section of a study -> folder of its kinds
-FOLDERS = {
-    "sources": "rows/sources", "splits": "splits/kinds", "panels": "splits/panel_kinds",
-    "encoders": "embeddings/encoders", "augmentations": "heads/augmentations", "heads": "heads/networks",
-    "baselines": "baselines",
-}  # fmt: skip
-# section -> facts that its kinds may state under `x-kind`, with what holds where one does not
-FACTS: dict[str, dict[str, Any]] = {
-    "sources": {
-        "rna": False,  # windows in RNA sense: one strand
-        "simulated": False,  # simulated rows, whose truth is known
-        "planted_pairs": False,  # whose truth is base pairs too, for dependency maps
-    },
-    "splits": {
-        "drawn": True,  # depends on the study's seed
-        "folds": False,  # stands for one split per fold
-        "threads": 1,
-        "minutes": 30,  # time limit on a cluster
-    },
-    "panels": {
-        "items": "rows",  # what a panel lists, thus how it is measured: rows, or pairs
-    },
-    "encoders": {
-        "environment": "jax",  # family of conda environments
-        "gpu": True,  # computes with a GPU,
-        "sizes_without_gpu": [],  # but for models of these sizes
-        "in_training": False,  # can run inside a compiled training step
-        "token_bp": 0,  # bp per token, where windows of any length have that many; else 0
-        "layers": {},  # size -> number of layers, where an encoder reads one of them, which its name must tell
-        "masked_language_model": False,  # predicts masked letters, as dependency maps need
-        "gradient": "",  # module of interpretation/tangents that derives its models by their input
-    },
-    "augmentations": {
-        "encodes": False,  # runs the encoder in training
-        "reads_caches": True,  # takes gradient steps on cached embeddings
-        "strands": "both",  # trains on both strands, or on the `given` one
-        "layout": "",  # of the construct that it needs
-    },
-    "heads": {
-        "slug": "",  # pattern of the names of its heads
-        "names": "",  # these names, for people
-        "family": "",  # pattern of names that train in one program where its groups are equal
-        "min_tokens": 1,  # fewest tokens per window that it can read
-    },
-    "baselines": {
-        "environment": "torch",
-        "gpu": True,
-        "sizes_without_gpu": [],
-        "task": "",  # regression or classification, where it does one only
-        "floor": False,  # what every other model should beat
-        "epochs": True,  # trained here in epochs, so that it has a training curve
-        "constant": False,  # predicts a constant: there is nothing to explain
-        "gradient": "",
-    },
-}
-# keys of an entry that the workflow itself reads; all others are options of the kind
-OF_WORKFLOW = ("kind", "files", "seeds", "fold")
+# facts that programs read, so that another value of one is another behaviour: see `behaviour`
+READ_BY_PROGRAMS = ("encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient")
+
+
+def read_yaml(folder: str, name: str) -> dict[str, Any]:
+    """A YAML file of the library, parsed."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+    return yaml.load((LIBRARY / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+
+
+SECTIONS = read_yaml("common", "kinds")  # not in this module: a new fact of baselines must embed nothing again
+FOLDERS: dict[str, str] = {section: entry["folder"] for section, entry in SECTIONS.items()}
+FACTS: dict[str, dict[str, Any]] = {section: entry["facts"] for section, entry in SECTIONS.items()}
 
 
 @functools.cache
@@ -101,6 +57,15 @@ def facts(section: str, kind: str) -> dict[str, Any]:
     return {**FACTS[section], **stated}
 
 
+def behaviour(module: str) -> dict[str, Any]:
+    """The facts that programs read of the kind with this module (dotted name); nothing for other modules."""
+    folder, _, kind = module.removeprefix("s2f.").rpartition(".")
+    for section, of_kinds in FOLDERS.items():
+        if of_kinds == folder.replace(".", "/") and kind in names(section):
+            return {name: value for name, value in facts(section, kind).items() if name in READ_BY_PROGRAMS}
+    return {}
+
+
 def having(section: str, fact: str) -> list[str]:
     """The kinds of a section of which a fact holds, sorted."""
     return [kind for kind in names(section) if facts(section, kind)[fact]]
@@ -118,11 +83,12 @@ def module(section: str, kind: str) -> ModuleType:
 
 
 def settings(section: str, kind: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The options in an entry of a study, with the defaults of the kind; nothing of what `OF_WORKFLOW` names.
+    """The options in an entry of a study, with the defaults of the kind; nothing of what the workflow reads itself.
 
     Raises `InputError` for an option that the kind does not have. Types and ranges are checked with the study.
     """
-    return _options(schema(section, kind), entry, f"{section.removesuffix('s')} {kind}")
+    where = f"{section.removesuffix('s')} {kind}"
+    return _options(schema(section, kind), entry, where, SECTIONS[section]["of_workflow"])
 
 
 def section_settings(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -136,19 +102,24 @@ def section_schema(name: str) -> dict[str, Any]:
     return read_yaml(*name.rsplit("/", 1))
 
 
-def read_yaml(folder: str, name: str) -> dict[str, Any]:
-    """A YAML file of the library, parsed."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-    return yaml.load((LIBRARY / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+def _options(
+    rules: dict[str, Any], entry: dict[str, Any], where: str, of_workflow: Sequence[str] = ()
+) -> dict[str, Any]:
+    known = {key: rule for key, rule in rules["properties"].items() if key not in of_workflow}
+    given = {key: value for key, value in entry.items() if key not in of_workflow}
+    rules = {"properties": known, "additionalProperties": False}
+    _refuse_unknown(given, rules, where)
+    return filled(given, rules)
 
 
-def _options(rules: dict[str, Any], entry: dict[str, Any], where: str) -> dict[str, Any]:
-    known = {key: rule for key, rule in rules["properties"].items() if key not in OF_WORKFLOW}
-    given = {key: value for key, value in entry.items() if key not in OF_WORKFLOW}
-    for key in given:
-        if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}{nearest(key, known)}")
-    return filled(given, {"properties": known})
+def _refuse_unknown(value: Any, rules: Any, where: str) -> None:
+    """Raise `InputError` for a key that a schema does not have, at any depth."""
+    if isinstance(value, dict) and isinstance(rules, dict):
+        known, other = rules.get("properties", {}), rules.get("additionalProperties", True)
+        for key, item in value.items():
+            if key not in known and other is False:
+                raise InputError(f"{where}: unknown key {key!r}{nearest(key, known)}")
+            _refuse_unknown(item, known.get(key, other), f"{where}: {key}")
 
 
 def filled(value: Any, rules: dict[str, Any]) -> Any:

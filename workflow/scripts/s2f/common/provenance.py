@@ -4,9 +4,12 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
+# what a package imports for its hints; other names it may import for those that use it
+OF_HINTS = ("typing", "collections.abc")
 
 
 def code_fingerprint(program: str, *modules: str) -> str:
@@ -45,9 +48,8 @@ def behaviour_of(program: str, *modules: str) -> dict[str, str]:
 def _parsed(path: Path, name: str, *state: int) -> tuple[str, list[str]]:
     """Syntax tree of a module as text, and the modules it imports: once per `state` of the file, as jobs share most."""
     is_package = path.name == "__init__.py"
-    tree = _without_hints(_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
-    if not is_package:  # a package may import names for others
-        tree = _without_unused_imports(tree)
+    tree = _HintsAway().visit(_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
+    tree = _without_unused_imports(tree, OF_HINTS if is_package else None)
     return ast.dump(tree), _imports(tree, name, is_package)
 
 
@@ -72,33 +74,60 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _without_hints(tree: ast.Module) -> ast.Module:
-    """Of annotations only that they are there: a dataclass has a field for each."""
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            node.returns = None
-        elif isinstance(node, ast.arg):
-            node.annotation = None
-        elif isinstance(node, ast.AnnAssign):
-            node.annotation = ast.Constant(None)
-    return tree
+class _HintsAway(ast.NodeTransformer):
+    """Drops type hints. A class keeps that a name is annotated, which makes it a field of a dataclass."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Without the hints of the signature, and those inside."""
+        node.returns = None
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """As of a function."""
+        node.returns = None
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """Without the hint of an argument."""
+        node.annotation = None
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        """Fields stay, without what their hints say."""
+        fields = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)]
+        for field in fields:
+            field.annotation = ast.Constant(None)
+        node.body = [statement if statement in fields else self.visit(statement) for statement in node.body]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        """An assignment without its hint; nothing where it only declares."""
+        if node.value is None:
+            return None
+        return ast.Assign(targets=[node.target], value=self.visit(node.value), lineno=node.lineno)
 
 
-def _without_unused_imports(tree: ast.Module) -> ast.Module:
-    """Without the imports whose names were in hints only."""
+def _without_unused_imports(tree: ast.Module, modules: Sequence[str] | None) -> ast.Module:
+    """Without the imports whose names were in hints only; of these `modules` alone, if given."""
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     for node in ast.walk(tree):
         for field in ("body", "orelse", "finalbody"):
             statements = getattr(node, field, None)
             if isinstance(statements, list):
-                kept = [_narrowed(statement, used) for statement in statements]
+                kept = [_narrowed(statement, used, modules) for statement in statements]
                 setattr(node, field, [statement for statement in kept if statement is not None])
     return tree
 
 
-def _narrowed(statement: ast.stmt, used: set[str]) -> ast.stmt | None:
+def _narrowed(statement: ast.stmt, used: set[str], modules: Sequence[str] | None) -> ast.stmt | None:
     """A statement, an import without names that are not used; None where nothing is left of it."""
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        if modules is not None and getattr(statement, "module", None) not in modules:
+            return statement
         statement.names = [
             alias for alias in statement.names if (alias.asname or alias.name).split(".")[0] in {*used, "*"}
         ]

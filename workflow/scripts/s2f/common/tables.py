@@ -45,12 +45,11 @@ def read_table(path: str | Path, columns: Iterable[str] = (), text: str = "", se
     Every cell comes back as the text it is (empty where missing), so `7`, `007` and `X` of a chromosome column
     survive; `numbers` converts. Parameters: `columns` that must exist; `text` is the human name of the table for
     messages; `separator` one character. Row i of the frame is line i + 2 of the file, as long as no quoted cell holds
-    a line break. Raises `InputError` when the
-    file or a column is missing, a column name occurs twice, a line is blank (at the end of the file it is ignored) or
-    has another number of cells than the header.
+    a line break. Raises `InputError` when the file or a column is missing, a column name occurs twice, a line is blank
+    (at the end of the file it is ignored) or has another number of cells than the header.
     """
-    # here, because the Snakefile needs this module and must load without it. Not pandas.read_csv: it fills short
-    # lines, takes the first column of a file with longer lines for an index and skips blank lines, without a word
+    # not pandas.read_csv: it fills short lines, takes the first column of a file with longer lines for an index and
+    # skips blank lines, without a word
     import pyarrow
     from pyarrow import csv
 

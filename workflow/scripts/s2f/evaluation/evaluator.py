@@ -11,7 +11,7 @@ from s2f.common.tables import read_table, write_table
 from s2f.evaluation.measure import measure
 from s2f.models.predictions import prediction_table, strands
 from s2f.rows.canonical import TASKS
-from s2f.splits.panels import panel_rows
+from s2f.splits.table import panel_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,7 @@ def evaluate(arguments: argparse.Namespace, rows: Any, strand_rule: str, predict
     """Write the predictions for each panel and, computed from these files, the metrics of all.
 
     `rows` are those of the dataset; ``predict(rows, strand)`` gives the values (N,) of the rows of a panel on one
-    strand, and is called for each strand that `strand_rule` needs. Raises `InputError` as `panels.panel_rows`,
+    strand, and is called for each strand that `strand_rule` needs. Raises `InputError` as `panel_rows`,
     `predictions.prediction_table` and `metrics.measure` do.
     """
     panels = {}

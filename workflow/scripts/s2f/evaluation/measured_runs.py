@@ -11,7 +11,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
 from s2f.rows.canonical import TASKS, read_rows
-from s2f.splits.panels import panel_rows
+from s2f.splits.table import panel_rows
 
 
 @dataclass(frozen=True)

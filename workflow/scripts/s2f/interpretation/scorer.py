@@ -178,7 +178,7 @@ def _head(
         )
     parameters, head = head_function(directory, record)
     parameters, compiled = jax.device_put(parameters), jax.jit(head)
-    exact = options.get("precision", "bfloat16") == "float32"
+    exact = kinds.settings("encoders", options["kind"], options).get("precision") == "float32"
     narrow = (
         exact and sequences >= NARROW_FROM and encoder.channels >= NARROW_CHANNELS and jax.default_backend() == "cpu"
     )

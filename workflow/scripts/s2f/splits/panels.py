@@ -37,9 +37,8 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str) -> Any
         in_test = parts == "test"
         panel, considered = _of_test(_with_cluster(rows_where(rows, in_test), cluster[in_test]), options, name)
     if len(panel) < 3:
-        raise InputError(
-            f"panel {name}: {len(panel)} {options['kind']} are left of {considered} test rows, 3 are needed"
-        )
+        items = kinds.facts("panels", options["kind"])["items"]
+        raise InputError(f"panel {name}: {len(panel)} {items} are left of {considered} test rows, 3 are needed")
     return panel
 
 
@@ -86,14 +85,3 @@ def _listed(rows: Any, cluster: np.ndarray, parts: np.ndarray, options: dict[str
         )
     lists = [_with_cluster(rows.iloc[p], cluster[p]) for p in indices]
     return kinds.module("panels", options["kind"]).of_lists(lists)
-
-
-def panel_rows(rows: Any, panel: Any) -> Any:
-    """The rows that a panel needs predictions for, each once, in the order of `rows`."""
-    columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
-    wanted = set().union(*(panel[column] for column in columns))
-    found = rows[rows["row_id"].isin(wanted)]
-    if len(found) < len(wanted):
-        odd = sorted(wanted - set(found["row_id"]))[0]
-        raise InputError(f"panel: row {odd!r} is not among the rows; make the panel again")
-    return found.reset_index(drop=True)

@@ -128,3 +128,14 @@ def _ranks(parts: Any) -> NDArray[np.int64]:
     for name in sorted({str(name) for name in names} - {*PARTS, "excluded"}):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
     return np.array([PARTS.index(name) if name in PARTS else -1 for name in names], np.int64)[codes]
+
+
+def panel_rows(rows: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """The rows that a panel needs predictions for, each once, in the order of `rows`."""
+    columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
+    wanted = set().union(*(panel[column] for column in columns))
+    found = rows[rows["row_id"].isin(wanted)]
+    if len(found) < len(wanted):
+        odd = sorted(wanted - set(found["row_id"]))[0]
+        raise InputError(f"panel: row {odd!r} is not among the rows; make the panel again")
+    return found.reset_index(drop=True)

@@ -43,7 +43,9 @@ def check_names(study: dict[str, Any]) -> None:
         where = f"datasets.{name}"
         source = kinds.facts("sources", dataset["source"]["kind"])
         if source["simulated"] and "simulated" not in name:
-            raise InputError(f"{where}: simulated rows must be called so: put 'simulated' into the dataset's name")
+            raise InputError(
+                f"{where}: the rows are simulated: the name of the dataset must say so, with 'simulated' in it"
+            )
         if source["rna"] and dataset["strand_rule"] != "forward":
             raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand")
         known(dataset["construct"], "constructs", f"{where}.construct")

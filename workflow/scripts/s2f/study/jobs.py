@@ -13,9 +13,9 @@ from s2f.common.files import sha256_file
 NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin")
 
 
-def options(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of a room without what the workflow itself reads of it: the settings of its kind."""
-    return {key: value for key, value in entry.items() if key not in kinds.OF_WORKFLOW}
+def options(section: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a section without what the workflow itself reads of it: the options of its kind."""
+    return {key: value for key, value in entry.items() if key not in kinds.SECTIONS[section]["of_workflow"]}
 
 
 @functools.cache

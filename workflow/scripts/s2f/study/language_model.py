@@ -75,7 +75,11 @@ def _check_layer(where: str, options: dict[str, Any]) -> None:
 
 def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
     """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
-    finetuned = {name: options for name, options in study["baselines"].items() if "warmup_epochs" in options}
+    finetuned = {
+        name: options
+        for name, options in study["baselines"].items()
+        if {"warmup_epochs", "freeze", "epochs"} <= set(options)
+    }
     for name, options in finetuned.items():
         where, warmup = f"baselines.{name}", options["warmup_epochs"]
         if options["freeze"] and warmup:

@@ -102,7 +102,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     f"{where}.encoders: {name!r} is of kind {options['kind']}, expected {' or '.join(able)}: a map "
                     "needs a language-model head"
                 )
-            last = facts["layers"][options["size"]]
+            last = facts["layers"].get(options.get("size"))
             if options.get("layer", last) != last:
                 raise InputError(f"{where}.encoders: {name!r} reads layer {options['layer']}, a map the last, {last}")
     dependency_maps(study)

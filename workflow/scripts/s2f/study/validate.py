@@ -1,4 +1,4 @@
-"""The study: its configuration, checked once at the door, and the list of runs that it asks for.
+"""The study: its configuration, checked once before anything runs, and the list of runs that it asks for.
 
 Needs only PyYAML and jsonschema, both part of Snakemake's own environment: the Snakefile loads this module.
 """
@@ -39,7 +39,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         if name in kinds.names("augmentations") and name != mode["kind"]:
             raise InputError(
                 f"augmentations.{name}: its kind is {mode['kind']}, and {name!r} is the name of another kind: paths "
-                "and tables would tell a lie; choose another name"
+                "and tables would mislead; choose another name"
             )
         try:
             augmentations.views(mode)

@@ -1,8 +1,8 @@
 """Sources: one module per kind of assay table; `read` gives its rows in canonical form.
 
 A source is a module of this package with ``read(files, spec) -> (table, Stages)``: `files` maps names to paths, `spec`
-is its section of the config, `table` has columns of `canonical.COLUMNS`. The module's name is its kind; nothing else
-has to be registered.
+is its section of the config, `table` has columns of `canonical.COLUMNS`. The module's name is its kind; its
+options and facts stand in the YAML beside it (see `common.kinds`).
 """
 
 from pathlib import Path

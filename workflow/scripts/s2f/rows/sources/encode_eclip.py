@@ -42,7 +42,7 @@ NEGATIVES = ("other_rbp", "flank", "dinucleotide_shuffle", "gc_matched")
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
-    options = kinds.settings("sources", KIND, spec)
+    options = {"rbp": ""} | kinds.settings("sources", KIND, spec)
     if files.get("peaks") and files.get(options["rbp"]) == files["peaks"]:
         files = {name: path for name, path in files.items() if name != options["rbp"]}
     _check_options(files, options)
@@ -71,7 +71,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
         )
     if options["extend"] and options["windows"] != "tile":
         raise InputError(f"source {KIND}: extend goes with windows tile; a window around the centre has its length")
-    if not options.get("rbp"):
+    if not options["rbp"]:
         raise InputError(f"source {KIND}: rbp is missing: name the protein, files often do not")
     if (negatives is None) == (options["label"] == "bound"):
         raise InputError(

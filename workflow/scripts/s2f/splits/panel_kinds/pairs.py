@@ -18,7 +18,9 @@ from s2f.common.tables import mapped
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
-    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference."""
+    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference and an unknown match."""
+    if options["match"] not in ("pair_id", "variant_key"):
+        raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
     return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name)
 
 
