@@ -211,7 +211,7 @@ def test_inserts_of_several_lengths_between_real_flanks(tmp_path):
 def test_bad_settings_and_weights(tmp_path):
     for more, message in (
         ({"freeze": True, "warmup_epochs": 1}, r"freeze and warmup_epochs \(1\) exclude each other"),
-        ({"weights": {"seed": 0}}, "lamar_finetuned: weights is {'seed': 0}, expected one of {path: FOLDER}"),
+        ({"weights": {"seed": 0}}, "lamar_finetuned: weights: unknown key 'seed'; known: path, random, tapt"),
         ({"weights": {"path": str(tmp_path / "none")}}, "none: no such folder"),
         ({"weights": adapted(tmp_path / "lm"), "size": "lamar-mini"}, "size is 'toy', expected 'lamar-mini'"),
     ):

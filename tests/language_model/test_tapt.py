@@ -236,7 +236,7 @@ def test_weights_without_a_language_model_head_are_no_start(tmp_path):
         ({"steps": 0}, "steps is 0, expected a whole number above 0"),
         ({"mask_share": 1.0}, "mask_share must lie between 0 and 1"),
         ({"precision": "half"}, "precision is 'half'"),
-        ({"start": {"seed": 0}}, r"start is {'seed': 0}, expected {random: SEED} or {path: FOLDER}"),
+        ({"start": {"seed": 0}}, r"start: unknown key 'seed'; known: path, random"),
         ({"learning_rate": 1e30, "clip": 1e30}, "is not finite; lower learning_rate"),
     ],
 )

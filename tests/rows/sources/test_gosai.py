@@ -269,7 +269,7 @@ def test_a_space_separated_table_is_refused(tmp_path, made):
     [
         ({"label": "A549_log2FC"}, "source gosai: label is 'A549_log2FC', expected one of K562_log2FC"),
         ({"alleles": "alternate"}, "alleles is 'alternate', expected one of all, reference"),
-        ({"expected": {"raw": 1}}, "expected has no stage 'raw'; known: read, complete"),
+        ({"expected": {"raw": 1}}, "expected: unknown key 'raw'; known: allele, chr19"),
         ({"stderr": 1}, "unknown key 'stderr'; did you mean 'max_stderr'"),
         ({"projects": ["GWAS"]}, "no rows are left"),
     ],

@@ -93,7 +93,7 @@ def without(*names):
     ("spec", "message"),
     [
         ({"columns": without("label")}, "'columns' lacks 'label': say which column"),
-        ({"columns": {**COLUMNS, "labels": "y"}}, "'columns' has no 'labels'; known: row_id, sequence, label"),
+        ({"columns": {**COLUMNS, "labels": "y"}}, "columns: unknown key 'labels'; did you mean 'label'"),
         ({"columns": without("allele")}, "has 'pair_id' but lacks 'allele', which it needs"),
         ({"columns": without("chrom")}, "has 'start' but lacks 'chrom', which it needs"),
         ({"columns": without("stderr"), "max_stderr": 1}, "max_stderr is set, but 'columns' lacks 'stderr'"),
