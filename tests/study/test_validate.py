@@ -152,3 +152,16 @@ def test_names_of_other_results_are_refused(section, name, entry):
     config.setdefault(section, {})[name] = entry
     with pytest.raises(InputError, match=rf"{section}\.{re.escape(name)}: other results are called"):
         validate.validated(config)
+
+
+@pytest.mark.parametrize("section", ["datasets", "constructs", "splits", "encoders", "baselines", "heads", "training"])
+def test_a_name_that_yaml_does_not_read_as_text_is_named(section):
+    config = copy.deepcopy(MINIMAL)
+    config.setdefault(section, {})[5] = {}
+    with pytest.raises(InputError, match=f"{section}: the name 5 is no text to YAML; write it in quotes"):
+        validate.validated(config)
+
+
+def test_a_baseline_of_one_dataset_is_named_by_its_key():
+    with pytest.raises(InputError, match=r"datasets\.simulated_d\.against: 'meen' is not among .* did you mean 'mean'"):
+        validate.validated(changed(["datasets", "simulated_d", "against"], "meen"))

@@ -96,7 +96,7 @@ def check_names(study: dict[str, Any]) -> None:
         networks.module_of(slug)
         if slug not in {run.head for run in planned}:
             raise InputError(
-                f"heads.{slug}: no entry of models uses this head{nearest(slug, {r.head for r in planned})}"
+                f"heads.{slug}: no entry of models uses this head{nearest(slug, {r.head for r in planned if r.head})}"
             )
     if not planned:
         raise InputError("models: no model is asked for")
@@ -106,10 +106,10 @@ def check_names(study: dict[str, Any]) -> None:
     for dataset in study["datasets"]:
         models = models_of.get(dataset, set())
         against = baseline_of(study, dataset)
+        where = f"datasets.{dataset}.against" if "against" in study["datasets"][dataset] else "comparison.against"
         if against and against not in models:
             raise InputError(
-                f"comparison.against: {against!r} is not among the models of dataset {dataset!r}"
-                + nearest(against, models)
+                f"{where}: {against!r} is not among the models of dataset {dataset!r}" + nearest(against, models)
             )
 
 

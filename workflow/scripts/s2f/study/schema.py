@@ -67,6 +67,18 @@ def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
     return value
 
 
+def refuse_other_names(value: Any, where: str) -> None:
+    """Raise `InputError` for a key that YAML does not read as text, such as 5 or yes, at any depth."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"{where or 'the study'}: the name {key!r} is no text to YAML; write it in quotes")
+            refuse_other_names(item, f"{where}.{key}".strip("."))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            refuse_other_names(item, f"{where}.{position}")
+
+
 def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, Any]:
     """As `checked`, by the schema of the kind that the entry names."""
     kind, known = entry.get("kind"), kinds.names(section)

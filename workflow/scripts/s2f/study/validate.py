@@ -12,7 +12,7 @@ from s2f.heads import augmentations
 from s2f.study import comparison, interpretation, language_model, representation
 from s2f.study.checks import check_names
 from s2f.study.runs import Run, runs
-from s2f.study.schema import checked, checked_kind, schema, with_data_dir
+from s2f.study.schema import checked, checked_kind, refuse_other_names, schema, with_data_dir
 
 
 def validated(config: dict[str, Any]) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     Raises `InputError` that names the key path, what is wrong and what is expected: unknown keys (with the nearest
     known one), wrong types and values, and names that no section defines.
     """
+    refuse_other_names(config, "")
     study = checked(config, schema(), "")
     for entry in study["models"]:  # a mode without options is named by its kind
         for mode in entry["augmentations"]:
