@@ -64,3 +64,12 @@ def test_a_mend_in_what_evaluation_reads_trains_no_head(behaviour, module):
 def test_a_mend_of_a_gradient_or_a_picture_makes_no_embedding_and_trains_nothing(behaviour):
     for program in ("embed", "train_head", "train_baseline", "evaluate_head", "evaluate_baseline"):
         assert not {name for name in behaviour[program] if re.match(r"s2f\.(interpretation|plots|study)", name)}
+
+
+def test_facts_that_programs_read_count_and_others_do_not(root):
+    fingerprint = parsed_workflow(root).globals["code_fingerprint"]
+    full = "s2f.heads.augmentations.full"
+    found = fingerprint("train_head", full)
+    assert found.startswith(provenance.code_fingerprint("train_head", full))
+    assert '"reads_caches": false' in found and "strands" not in found
+    assert fingerprint("compare") == provenance.code_fingerprint("compare")

@@ -166,12 +166,3 @@ def test_a_toy_of_every_section_takes_two_files_and_runs(checkout, tmp_path):
     assert table["value"]["all", "line"] == pytest.approx(1)
     assert table["value"]["all", "counts/toy/toy-8"] > 0.2
     assert 3 <= table["n"]["begins", "line"] < table["n"]["all", "line"]
-
-
-def test_facts_of_all_kinds_are_known():
-    for section, facts in kinds.FACTS.items():
-        for kind in kinds.names(section):
-            found = kinds.facts(section, kind)
-            assert set(found) == set(facts)
-            assert all(type(found[name]) is type(facts[name]) for name in facts), (section, kind)
-            assert kinds.LIBRARY.joinpath(kinds.FOLDERS[section], f"{kind}.py").is_file(), (section, kind)

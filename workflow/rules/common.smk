@@ -183,7 +183,9 @@ def dataset_of(key):
 
 @functools.cache
 def _code_fingerprint(moment, *modules):
-    return provenance.code_fingerprint(*modules)
+    stated = {name: kinds.behaviour(name) for name in modules if kinds.behaviour(name)}
+    code = provenance.code_fingerprint(*modules)
+    return f"{code} {as_json(stated)}" if stated else code
 
 
 @functools.cache
@@ -200,9 +202,7 @@ def moment():
 def code_fingerprint(*modules):
     """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`, and the facts of kinds that
     programs read."""
-    facts = {name: kinds.behaviour(name) for name in modules}
-    stated = as_json({name: of_kind for name, of_kind in facts.items() if of_kind})
-    return f"{_code_fingerprint(moment(), *modules)} {stated}".removesuffix(" {}")
+    return _code_fingerprint(moment(), *modules)
 
 
 def code_of_kind(program, family, section):

@@ -17,7 +17,7 @@ import yaml
 
 from s2f.common.errors import InputError
 
-LIBRARY = Path(__file__).resolve().parents[1]
+S2F = Path(__file__).resolve().parents[1]
 # facts that programs read, so that another value of one is another behaviour: see `behaviour`
 READ_BY_PROGRAMS = ("encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient")
 
@@ -25,7 +25,7 @@ READ_BY_PROGRAMS = ("encodes", "reads_caches", "slug", "family", "min_tokens", "
 def read_yaml(folder: str, name: str) -> dict[str, Any]:
     """A YAML file of the library, parsed."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-    return yaml.load((LIBRARY / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+    return yaml.load((S2F / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
 
 
 SECTIONS = read_yaml("common", "kinds")  # not in this module: a new fact of baselines must embed nothing again
@@ -36,7 +36,7 @@ FACTS: dict[str, dict[str, Any]] = {section: entry["facts"] for section, entry i
 @functools.cache
 def names(section: str) -> list[str]:
     """The kinds of a section, sorted."""
-    return sorted(path.stem for path in (LIBRARY / FOLDERS[section]).glob("*.yaml"))
+    return sorted(path.stem for path in (S2F / FOLDERS[section]).glob("*.yaml"))
 
 
 @functools.cache  # a study of hundreds of datasets asks for the schema of their sources hundreds of times
@@ -57,6 +57,7 @@ def facts(section: str, kind: str) -> dict[str, Any]:
     return {**FACTS[section], **stated}
 
 
+@functools.cache
 def behaviour(module: str) -> dict[str, Any]:
     """The facts that programs read of the kind with this module (dotted name); nothing for other modules."""
     folder, _, kind = module.removeprefix("s2f.").rpartition(".")

@@ -48,8 +48,8 @@ def read_table(path: str | Path, columns: Iterable[str] = (), text: str = "", se
     a line break. Raises `InputError` when the file or a column is missing, a column name occurs twice, a line is blank
     (at the end of the file it is ignored) or has another number of cells than the header.
     """
-    # not pandas.read_csv: it fills short lines, takes the first column of a file with longer lines for an index and
-    # skips blank lines, without a word
+    # not pandas.read_csv: it silently fills short lines, takes the first column of a file with longer lines for an
+    # index and skips blank lines
     import pyarrow
     from pyarrow import csv
 

@@ -13,7 +13,7 @@ from s2f.common.kinds import nearest
 
 
 def refuse_repeated_keys(path: str | Path) -> None:
-    """Raise `InputError` where a mapping of a YAML file names a key twice: parsers keep the last without a word.
+    """Raise `InputError` where a mapping of a YAML file names a key twice: parsers silently keep the last.
 
     Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
     """
