@@ -15,15 +15,16 @@ from helpers.forked_snakemake import ENVIRONMENT, snakemake
 from helpers.tiny_study import TINY
 
 pytestmark = pytest.mark.slow
-CACHE = "results/simulated_k562/embeddings/alphagenome-tiny/+00.forward.h5"
-LOG = "logs/simulated_k562/embeddings/alphagenome-tiny/+00.log"
+CACHE = "results/simulated_k562/embeddings/kmer5/+00.forward.h5"
+LOG = "logs/simulated_k562/embeddings/kmer5/+00.log"
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Path of a study whose embedding takes some seconds."""
+    """Path of a study with an encoder that compiles nothing: to start takes long enough to be stopped meanwhile."""
     path = tmp_path_factory.mktemp("study") / "tiny.yaml"
-    path.write_text(yaml.safe_dump(TINY))
+    models = [{"encoders": ["kmer5"], "heads": ["boda-sum-512-512"]}, {"baselines": ["kmer-ridge"]}]
+    path.write_text(yaml.safe_dump(TINY | {"encoders": {"kmer5": {"kind": "kmer", "k": 5}}, "models": models}))
     return path
 
 

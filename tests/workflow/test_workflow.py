@@ -25,14 +25,18 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(root, study, tmp_path_factory):
-    """Folder with the finished tiny study, made with a copy of the checkout that a test may change."""
+    """A copy of the checkout that a test may change, and the folder of the finished tiny study.
+
+    The study was made with the checkout itself, whose compiled homology search other tests use too: results name their
+    code by its content, so they are those of the copy as well.
+    """
     folder = tmp_path_factory.mktemp("finished")
     copy = folder / "checkout"
     ignored = shutil.ignore_patterns(".git", ".venv", "results", "logs", "benchmarks", ".snakemake", "__pycache__")
     shutil.copytree(root, copy, ignore=ignored, symlinks=True)
     work = folder / "work"
     work.mkdir()
-    snakemake(copy, work, "--configfile", str(study))
+    snakemake(root, work, "--configfile", str(study))
     return copy, work
 
 

@@ -139,9 +139,16 @@ def test_bfloat16_equals_official(golden, size, length):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", ["tiny", "full"])
-def test_bfloat16_op_by_op_equals_official(golden, size):
-    tokens = official(size, "bfloat16")(*golden_weights(size), sequences(golden, 600))
-    assert relative_rms(tokens, expected(golden, size, 600, "bf16_nojit")) <= 0.03
+def test_bfloat16_rounded_after_every_operation_equals_official(golden, size):
+    """The official code run op by op; one program that keeps no excess precision rounds alike and compiles sooner.
+
+    Equal to the last bit with two threads; one thread sums in another order, which makes 0.8 % at full size, and what
+    XLA does without being asked, to keep excess precision, makes 1.3 %.
+    """
+    arguments = *golden_weights(size), sequences(golden, 600)
+    program = jax.jit(official(size, "bfloat16")).lower(*arguments)
+    tokens = program.compile(compiler_options={"xla_allow_excess_precision": False})(*arguments)
+    assert relative_rms(tokens, expected(golden, size, 600, "bf16_nojit")) <= 0.01
 
 
 @pytest.mark.parametrize("size", SIZES)
