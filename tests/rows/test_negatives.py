@@ -98,12 +98,13 @@ def gap(row, peak):
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 1000), st.integers(3, 40))
 @pytest.mark.parametrize("kind", ["other_rbp", "flank", "gc_matched"])
-def test_no_genomic_negative_lies_near_a_peak(genome, kind, seed, count):
+def test_no_genomic_negative_lies_near_a_peak_or_a_positive(genome, kind, seed, count):
     own = peaks(seed, count)
     positives = positives_of(own.iloc[: count // 2 + 1], genome)  # the other half is below the threshold
     made = make(kind, positives, own, genome, seed)
     table = made.table
-    assert all(gap(row, peak) >= 60 for row in table.itertuples() for peak in own.itertuples())
+    for occupied in (own, positives):
+        assert all(gap(row, other) >= 60 for row in table.itertuples() for other in occupied.itertuples())
     assert len(table) == len(made.kept) <= len(positives)
     assert ((table["end"] - table["start"]) == LENGTH).all()
     assert genome.fetch(table) == table["sequence"].tolist()
@@ -129,6 +130,11 @@ def test_a_flank_is_the_nearest_free_window_and_shares_group_and_strand(genome):
     made = make("flank", positives_of(own, genome), own, genome, distance=100)
     row = made.table.iloc[0]
     assert gap(row, own.iloc[0]) in range(100, 100 + negatives.STEP)
+    assert made.counts[:3] == [
+        ("positions tried", 27),
+        ("100 nt from any peak", 1),
+        ("100 nt from any positive window", 1),
+    ]
     assert row["strand"] == own["strand"].iloc[0]
     assert row["group"] == negatives.locus(own)[0]
 

@@ -130,6 +130,32 @@ def test_no_negative_lies_within_100_nt_of_a_peak_of_any_signal(tmp_path_factory
             assert chrom != row.chrom or row.start - end >= 100 or start - row.end >= 100
 
 
+@pytest.mark.parametrize("length", [101, 301, 501])
+@pytest.mark.parametrize("kind", ["flank", "other_rbp", "gc_matched"])
+def test_no_negative_shares_bases_with_a_positive_however_long_the_windows(tmp_path, kind, length):
+    """Peaks of 60 nt: a window of 301 nt around one reaches beyond the 100 nt that negatives keep from peaks."""
+    draw = np.random.Generator(np.random.PCG64(0))
+    genome = {name: dna.decode(draw.integers(0, 4, 60000).astype(np.uint8)) for name in ("chr1", "chr2", "chr3")}
+    places = [(name, start, "+" if start % 2000 else "-") for name in genome for start in range(3000, 57000, 3000)]
+    peaks = [(name, start, start + 60, strand) for name, start, strand in places]
+    # sites of another protein: 41 nt between its window and the positive's, and far off
+    others = [
+        (name, start + by, start + by + 60, strand, 5.0, ".")
+        for name, start, strand in places
+        for by in (length + 40, 1400)
+    ]
+    files = write(tmp_path, peaks, genome, {"PUM2": others} if kind == "other_rbp" else {})
+    rows, stages = read(files, kind, length=length)
+    bound, unbound = rows[rows["label"] == 1], rows[rows["label"] == 0]
+    assert len(bound) == len(unbound) > 20
+    for row in unbound.itertuples():
+        same = bound[bound["chrom"] == row.chrom]
+        assert (np.maximum(same["start"] - row.end, row.start - same["end"]) >= 100).all()
+    parts = dict(stages.parts)
+    near = parts[f"{kind}: 100 nt from any peak"] - parts[f"{kind}: 100 nt from any positive window"]
+    assert (near > 0) == (length > 101 or kind != "other_rbp")
+
+
 def test_shuffles_keep_dinucleotides(files):
     rows, _ = read(of_kind(files, ""), "dinucleotide_shuffle")
     pairs = rows["sequence"].map(lambda s: tuple(sorted(collections.Counter(itertools.pairwise(s)).items())))
@@ -231,8 +257,10 @@ def test_an_empty_class_of_negatives_says_where_they_went(tmp_path):
         InputError, match=r"no negative of kind other_rbp is left: other peaks 1, .* 100 nt from any peak 0"
     ):
         read(files, "other_rbp")
-    with pytest.raises(InputError, match="no negative of kind flank is left: positives with a flank 0"):
-        read(of_kind(files, ""), negatives={"kind": "flank", "reach": 20})
+    full = write(tmp_path, [("chr1", 130, 181)], {"chr1": CHROMOSOMES["chr1"][:310]})
+    message = r"no negative of kind flank is left: positions tried \d+, 100 nt from any peak 0, .* with a flank 0"
+    with pytest.raises(InputError, match=message):
+        read(full, "flank")
 
 
 def test_mistakes_in_the_peaks_of_others_name_their_file(tmp_path):
@@ -265,6 +293,10 @@ def test_a_window_longer_than_its_piece_is_refused_or_left_out(tmp_path):
         ({"label": "signal"}, "label signal has none"),
         ({"negatives": {"kind": "random"}}, "negatives: kind 'random' is unknown; known: other_rbp, flank, dinucl"),
         ({"negatives": {"kind": "other_rbp"}}, "other_rbp need peaks of other proteins in 'files', by name"),
+        (
+            {"length": 101, "negatives": {"kind": "flank", "reach": 205}},
+            "reach is 205, expected at least 210: windows of",
+        ),
         ({"windows": "tile", "negatives": {"kind": "gc_matched"}}, "several lengths, by which negatives of kind gc_m"),
     ],
 )
@@ -317,6 +349,21 @@ def test_real_peaks_give_the_published_windows_in_the_sense_of_the_rna(
     assert all(published[name] == own[name] for name in both)
     # of overlapping windows theirs keeps the first, ours the one of the highest signal
     assert len(both) == identical >= 0.985 * len(published)
+
+
+def test_flanks_of_real_peaks_keep_their_distance_from_windows_longer_than_their_peak(shared):
+    folder = shared / "data" / "eclip"
+    files = {"peaks": folder / "narrowPeak" / f"{PEAKS['QKI']}.bed.gz", "genome": folder / "genome_pieces.hg38.fa.gz"}
+    rows, _ = read(files, "flank", length=101, min_signal=4.0, incomplete_genome=True)
+    bound, unbound = rows[rows["label"] == 1], rows[rows["label"] == 0]
+    assert len(unbound) > 20
+    for chrom, same in unbound.groupby("chrom"):
+        other = bound[bound["chrom"] == chrom]
+        apart = np.maximum(
+            other["start"].to_numpy()[:, None] - same["end"].to_numpy(),
+            same["start"].to_numpy() - other["end"].to_numpy()[:, None],
+        )
+        assert apart.size == 0 or apart.min() >= 100
 
 
 def test_the_pieces_are_read_from_gzip_as_from_text(shared, tmp_path):

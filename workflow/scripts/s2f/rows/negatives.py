@@ -5,8 +5,9 @@ many windows as positives that are kept. The kind decides what a classifier can 
 sites of CLIP experiments have in common is no help, `flank` keeps gene and composition, `gc_matched` the GC content and
 `dinucleotide_shuffle` the dinucleotides; scores on different kinds cannot be compared.
 
-Genomic negatives lie at least `distance` bases from every peak of the protein, on either strand: a site on the other
-strand may be one of an antisense transcript, and a split would tie overlapping windows together.
+Genomic negatives lie at least `distance` bases from every peak of the protein and from every positive window, which
+may reach far beyond its peak: bases of a positive must not recur in a negative. Both hold on either strand: a site on
+the other strand may be one of an antisense transcript, and a split would tie overlapping windows together.
 """
 
 import itertools
@@ -64,8 +65,7 @@ def other_rbp(
     counts = [("other peaks", len(table))]
     table = table[genome.holds(table)]
     counts.append(("window in the FASTA", len(table)))
-    table = table[~intervals_of(peaks).near(table["chrom"], table["start"], table["end"], distance)]
-    counts.append((f"{distance} nt from any peak", len(table)))
+    table = _distant(table, positives, peaks, distance, counts)
     table = table[best_of_overlapping(table, table["signal"])]
     counts.append(("best of overlapping", len(table)))
     table = _usable(table.assign(sequence=genome.fetch(table)), positives)
@@ -83,10 +83,11 @@ def flank(
     """For each positive the nearest free window of its length and strand, at most `reach` bases away.
 
     Positions are tried every `STEP` bases, upstream or downstream first by lot. Free is a window that is far from all
-    peaks, held by the FASTA and does not overlap an earlier negative on its strand. It shares the group of its
-    positive; positives without one are not kept.
+    peaks and positives, held by the FASTA and does not overlap an earlier negative on its strand. It shares the group
+    of its positive; positives without one are not kept. Counts start with the positions tried.
     """
-    peaks, free = intervals_of(peaks), Disjoint()
+    occupied, free = (intervals_of(peaks), intervals_of(positives)), Disjoint()
+    counted = np.zeros(3, int)
     chrom, strand = positives["chrom"].to_numpy(), positives["strand"].to_numpy()
     start, end = positives["start"].to_numpy(np.int64), positives["end"].to_numpy(np.int64)
     first = np.where(_rng(seed, "flank").random(len(positives)) < 0.5, -1, 1)
@@ -97,15 +98,24 @@ def flank(
             moved = side[i] * step
             window = pd.DataFrame({"chrom": chrom[i], "start": start[i] + moved, "end": end[i] + moved})
             good = (window["start"] >= 0).to_numpy() & genome.holds(window)
-            good &= ~peaks.near(*(window[name] for name in ("chrom", "start", "end")), distance)
+            counted[0] += good.sum()
+            for number, intervals in enumerate(occupied, 1):
+                good &= ~intervals.near(window["chrom"], window["start"], window["end"], distance)
+                counted[number] += good.sum()
             for j, by in zip(i[good], moved[good], strict=True):
                 if free.add(chrom[j], strand[j], start[j] + by, end[j] + by):
                     shift[j], open_[j] = by, False
     table = positives.assign(start=start + shift, end=end + shift)[~open_]
-    counts = [("positives with a flank", len(table))]
+    counts = list(zip(("positions tried", *_distances(distance)), counted.tolist(), strict=True))
+    counts.append(("positives with a flank", len(table)))
     table = _usable(table.assign(sequence=genome.fetch(table), positive=np.flatnonzero(~open_)), positives)
     counts.append(("new sequence without N", len(table)))
     return Negatives(table[COLUMNS], table["positive"].to_numpy(), counts)
+
+
+def nearest_flank(length: int, distance: int) -> int:
+    """Bases by which a window of `length` is moved at least to be `distance` bases from where it was."""
+    return -(-(length + distance) // STEP) * STEP
 
 
 def gc_matched(
@@ -131,8 +141,7 @@ def gc_matched(
             drawn.append(pd.DataFrame({"chrom": chrom, "start": first, "end": first + length, "strand": strand}))
     table = pd.concat(drawn, ignore_index=True)
     counts = [("windows drawn", len(table))]
-    table = table[~intervals_of(peaks).near(table["chrom"], table["start"], table["end"], distance)]
-    counts.append((f"{distance} nt from any peak", len(table)))
+    table = _distant(table, positives, peaks, distance, counts)
     table = _usable(table.assign(sequence=genome.fetch(table), group=locus(table)), positives).reset_index(drop=True)
     counts.append(("new sequence without N", len(table)))
 
@@ -212,6 +221,21 @@ def shuffled(sequence: str, rng: np.random.Generator) -> str:
     for _ in range(len(sequence) - 1):
         out.append(next(order[out[-1]]))
     return "".join(out)
+
+
+def _distances(distance: int) -> tuple[str, str]:
+    """Names of the two stages of distance."""
+    return f"{distance} nt from any peak", f"{distance} nt from any positive window"
+
+
+def _distant(
+    table: pd.DataFrame, positives: pd.DataFrame, peaks: pd.DataFrame, distance: int, counts: list[tuple[str, int]]
+) -> pd.DataFrame:
+    """Windows at least `distance` bases from every peak and every positive; both stages are added to `counts`."""
+    for stage, occupied in zip(_distances(distance), (peaks, positives), strict=True):
+        table = table[~intervals_of(occupied).near(table["chrom"], table["start"], table["end"], distance)]
+        counts.append((stage, len(table)))
+    return table
 
 
 def _rng(seed: int, *names: object) -> np.random.Generator:

@@ -12,7 +12,7 @@ entry of the protein itself is passed over where it is the same file). `encode_e
   those of other proteins.
 * `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives.
 * `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` holds towards
-  all peaks of the file, also those below `min_signal`.
+  all windows of positives and all peaks of the file, also those below `min_signal`.
 * `incomplete_genome`: leave out peaks whose window no piece of the FASTA holds instead of refusing the file.
 
 Windows of one peak share `group`, and so do a positive and the flank or shuffle made for it.
@@ -86,6 +86,13 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
             f"source {KIND}: windows tile are of several lengths, by which negatives of kind {kind} could be told; "
             f"expected {' or '.join(OF_ANY_LENGTH)}"
         )
+    if kind == "flank" and options["windows"] == "centre":
+        nearest = make_negatives.nearest_flank(options["length"], negatives["distance"])
+        if negatives["reach"] < nearest:
+            raise InputError(
+                f"source {KIND}: negatives: reach is {negatives['reach']}, expected at least {nearest}: windows of "
+                f"{options['length']} nt that keep {negatives['distance']} nt apart are moved by that much or more"
+            )
     others = [name for name in files if name not in ("peaks", "genome")]
     if bool(others) != (kind == "other_rbp"):
         raise InputError(
