@@ -9,6 +9,8 @@ from packaging.requirements import Requirement
 from helpers.parsed_workflow import environments, normal, parsed_workflow, reached, rules_of
 from s2f.common import provenance
 
+# CUDA of the wheels on the Python index, by their metadata: a new pin of torch needs a look at what its wheel asks for
+CUDA_OF_TORCH = {"2.13.0": 13}
 PINNED = ("requirements.txt", "requirements-slurm.txt", "constraints.txt")
 
 
@@ -68,7 +70,45 @@ def test_variants_for_cuda_differ_in_cuda_only(root):
     for path in variants:
         plain = path.with_stem(path.stem.removesuffix("-cuda"))
         assert environment(root, path) == environment(root, plain)
-    assert "jax[cuda12]==" in variants[1].read_text() and "cuda12" not in (root / "envs" / "jax.yaml").read_text()
+    assert "jax[cuda13]==" in variants[1].read_text() and "cuda1" not in (root / "envs" / "jax.yaml").read_text()
+
+
+def cuda_majors(text):
+    """The CUDA of every package that `text` installs and that brings one: {package: major}."""
+    found = {f"jax {extra}": int(major) for extra, major in re.findall(r"\bjax\[(cuda(\d\d)[a-z-]*)\]", text)}
+    found |= {name: int(major) for name, major in re.findall(r"\b(nvidia-[a-z-]+-cu(\d\d))\b", text)}
+    found |= {name: int(major) for name, major in re.findall(r"\b(jax-cuda(\d\d)-\w+)\b", text)}
+    for version, local in re.findall(r"\btorch==([\d.]+)(?:\+(\w+))?", text):
+        if local != "cpu":
+            found[f"torch {version}"] = int(local.removeprefix("cu")[:2]) if local else CUDA_OF_TORCH[version]
+    return found
+
+
+def test_one_environment_holds_the_libraries_of_one_cuda(root):
+    pinned = (root / "requirements.txt").read_text()
+    installed = {path.name: path.read_text() for path in (root / "envs").glob("*-cuda.yaml")}
+    installed |= {"Containerfile": pinned + (root / "Containerfile").read_text()}
+    assert all("580" in (root / name).read_text() for name in ("README.md", "docs/cluster.md", "Containerfile"))
+    # what a reader of the documents adds to what `make setup` installed; the way for older drivers is a pair of its own
+    for name in ("README.md", "docs/cluster.md"):
+        commands = re.findall(r'`pip install "[^`]+', (root / name).read_text())
+        assert commands, name
+        installed[name] = pinned + "".join(commands)
+    for name, text in installed.items():
+        assert set(cuda_majors(text).values()) == {13}, f"{name}: {cuda_majors(text)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "majors"),
+    [
+        ("- torch==2.13.0\n- jax[cuda12]==0.10.2", {12, 13}),
+        ("- torch==2.13.0+cu126\n- jax[cuda12]==0.10.2", {12}),
+        ("- jax[cuda13]==0.10.2\n- nvidia-cudnn-cu12==9.8.0.87", {12, 13}),
+        ("- jax==0.10.2\n- jax-cuda13-plugin==0.10.2\n- torch==2.13.0+cpu", {13}),
+    ],
+)
+def test_libraries_of_two_cudas_are_noticed(text, majors):
+    assert set(cuda_majors(text).values()) == majors
 
 
 def test_names_that_differ_are_used_and_differ(root):
