@@ -1,5 +1,20 @@
-"""The machine a program runs on: keep to a share of it, say what it has. Imports neither JAX nor torch by itself."""
+"""The machine a program runs on: keep to a share of it, compute alike each time, say what it has. Imports neither JAX
+nor torch by itself.
 
+What a GPU must be told for float32 to be float32 and for two runs to give the same bits, with what each costs:
+
+* XLA: DETERMINISTIC_XLA takes sums in a fixed order and kernels by rule, not by which was faster when it was compiled.
+* cuBLAS: CUBLAS_WORKSPACE_CONFIG fixes its workspaces, which decide the order of sums; 24 MiB per stream.
+* torch: `use_deterministic_algorithms` and the flags of cuDNN. An operation that has no deterministic form is computed
+  all the same, with a warning in the log.
+* TF32, to which torch rounds the factors of convolutions on a GPU by default, is off. JAX is asked for the highest
+  precision where it multiplies in float32 (see encoders and heads).
+
+None of this was measured on a GPU, neither its effect nor its cost. What was set stands in the report of the device,
+and so in `model.json`; what a user's own XLA_FLAGS or CUBLAS_WORKSPACE_CONFIG say is kept. On a CPU nothing is set.
+"""
+
+import ctypes
 import json
 import os
 import platform
@@ -8,6 +23,8 @@ from typing import Any
 
 from s2f.common.compiled import keep_compiled
 from s2f.common.errors import InputError
+
+DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 
 def keep_to_share(threads: int, gpus: int) -> None:
@@ -34,8 +51,13 @@ def keep_to_share(threads: int, gpus: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not gpus:
         os.environ["JAX_PLATFORMS"] = "cpu"
-    elif not has_own_gpu():
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    else:
+        if not has_own_gpu():
+            os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        flags = os.environ.get("XLA_FLAGS", "")
+        if "xla_gpu_deterministic_ops" not in flags and "xla_gpu_exclude_nondeterministic_ops" not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} {DETERMINISTIC_XLA}".strip()
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_compiled(threads)
 
 
@@ -47,9 +69,19 @@ def has_own_gpu() -> bool:
 
 
 def torch_device() -> Any:
-    """The GPU where this process may use one, else the CPU: JAX_PLATFORMS=cpu speaks for torch, too."""
+    """The GPU where this process may use one, else the CPU: JAX_PLATFORMS=cpu speaks for torch, too.
+
+    On a GPU torch computes float32 in float32, and alike each time, from here on.
+    """
     torch = sys.modules["torch"]
-    return torch.device("cuda" if os.environ.get("JAX_PLATFORMS") != "cpu" and torch.cuda.is_available() else "cpu")
+    if os.environ.get("JAX_PLATFORMS") == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging; it would write every new array twice
+    return torch.device("cuda")
 
 
 def print_report() -> None:
@@ -70,7 +102,8 @@ def print_report() -> None:
 
 
 def report() -> dict[str, Any]:
-    """What this process computes with: device, memory in bytes, versions; fit for JSON.
+    """What this process computes with: device, memory in bytes, versions; on a GPU `numerics`, what it was told so
+    that runs are alike; fit for JSON.
 
     Looks only at libraries that are imported already: JAX before torch, else plain CPU. Reads CUDA_VISIBLE_DEVICES, as
     the scheduler set it, and never sets it.
@@ -90,25 +123,69 @@ def report() -> dict[str, Any]:
         out["jax"], out["jaxlib"] = jax.__version__, jax.lib.__version__
         if device.platform != "cpu":
             out["device"], out["memory"] = device.device_kind, (device.memory_stats() or {}).get("bytes_limit")
+            out["numerics"] = {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
     elif "torch" in sys.modules:
         torch = sys.modules["torch"]
         out["torch"] = torch.__version__
         if torch_device().type == "cuda":
             properties = torch.cuda.get_device_properties(0)
             out["device"], out["memory"] = properties.name, properties.total_memory
+            out["numerics"] = {
+                "deterministic_algorithms": "or a warning" if torch.are_deterministic_algorithms_enabled() else "no",
+                "cudnn.deterministic": torch.backends.cudnn.deterministic,
+                "tf32": torch.backends.cudnn.allow_tf32 or torch.backends.cuda.matmul.allow_tf32,
+            }
+    if "numerics" in out:
+        out["numerics"]["CUBLAS_WORKSPACE_CONFIG"] = os.environ.get("CUBLAS_WORKSPACE_CONFIG", "")
     return out
 
 
 def memory_for_data(job_mb: float) -> float:
-    """Bytes that tables of a JAX program may take on its device: four fifths of what the device or the job has.
+    """Bytes that tables of a JAX program may take on its device: four fifths of what the device or the job has left.
 
-    On a GPU that is the memory that JAX may use (`bytes_limit`), on a CPU the `job_mb` MB that the scheduler gave, or
-    the machine's where that is less.
+    On a CPU that is the `job_mb` MB that the scheduler gave, or the machine's memory where that is less; on a GPU what
+    JAX may still take (`bytes_limit` less `bytes_in_use`). Where it has not taken its share of the card at the start
+    (XLA_PYTHON_CLIENT_PREALLOCATE=false, or XLA_PYTHON_CLIENT_ALLOCATOR=platform, which has no limit) it is no more
+    than the card has free: others may hold the rest. Where neither is known, 0 with a note: tables are then streamed.
     """
     device = sys.modules["jax"].devices()[0]
     if device.platform == "cpu":
         return 0.8 * min(job_mb * 1e6, machine_memory())
-    return 0.8 * device.memory_stats()["bytes_limit"]
+    stats = device.memory_stats() or {}
+    left = [stats["bytes_limit"] - stats.get("bytes_in_use", 0)] if "bytes_limit" in stats else []
+    if not left or os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "").lower() in ("false", "0"):
+        free = free_on_card(device.local_hardware_id)
+        left += [] if free is None else [free]
+    if not left:
+        print("note: neither JAX nor the driver says how much memory the GPU has left: tables are streamed", flush=True)
+    return 0.8 * max(0, min(left, default=0))
+
+
+def free_on_card(ordinal: int) -> int | None:
+    """Bytes of memory that nobody holds on this process's CUDA device `ordinal`; None where no CUDA driver tells.
+
+    Asks the driver, which counts devices as JAX does (CUDA_VISIBLE_DEVICES, their order, MIG), in the context that JAX
+    uses too.
+    """
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, context, free, total = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_size_t(), ctypes.c_size_t()
+    if (
+        cuda.cuInit(0)
+        or cuda.cuDeviceGet(ctypes.byref(device), ordinal)
+        or cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), device)
+    ):
+        return None
+    try:
+        if cuda.cuCtxPushCurrent_v2(context):
+            return None
+        failed = cuda.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+        cuda.cuCtxPopCurrent_v2(ctypes.byref(context))
+        return None if failed else free.value
+    finally:
+        cuda.cuDevicePrimaryCtxRelease_v2(device)
 
 
 def machine_memory() -> int:
