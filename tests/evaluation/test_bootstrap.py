@@ -95,7 +95,7 @@ def test_clusters_are_drawn_whole(seed, copies):
 
 
 def test_counts_are_multinomial_and_do_not_depend_on_chunks():
-    small, large = (np.concatenate(list(resampled_counts(50, 4000, 3, width))) for width in (1, 2**17))
+    small, large = (np.concatenate(list(resampled_counts(50, 4000, 3, size))) for size in (1, 2**17))
     assert np.array_equal(small, large)
     assert small.shape == (4000, 50)
     assert (small.sum(axis=1) == 50).all()

@@ -1,10 +1,11 @@
 """Cluster bootstrap of metrics: exact, without copying a row, the same resamples for every model of a panel."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from s2f.common.errors import InputError
 from s2f.evaluation.metrics import METRICS
 
 
@@ -17,49 +18,55 @@ def bootstrap(
     clusters as there are, with replacement, and takes all items of a cluster each time. All models meet the same
     resamples, and so do all calls with equal seed and number of clusters: differences between models are paired.
     Every value equals, up to rounding, the metric of the explicitly resampled arrays, ties included; it is NaN where
-    that metric is undefined. A resample is a weight per item: moments are sums over clusters, ranks come from
-    cumulative weights in sorted order.
+    that metric is undefined. A resample is a weight per item: moments are products of a matrix of counts (C, K) with
+    sums over clusters, ranks come from cumulative weights in sorted order (`_resampled_ranks`, compiled). Of both the
+    ranks take most of the time: B x M x N x 2 to 3 ns. Memory: the counts of some resamples (32 MB) and three numbers
+    per item and model.
     """
     labels, predictions = np.asarray(labels, np.float64), np.atleast_2d(np.asarray(predictions, np.float64))
     weighted = (_regression if task == "regression" else _classification)(labels, predictions, clusters)
-    chunks = resampled_counts(int(np.max(clusters)) + 1, resamples, seed, len(labels))
+    chunks = resampled_counts(int(np.max(clusters)) + 1, resamples, seed)
     parts = [weighted(counts) for counts in chunks]
     return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
 
 
-def resampled_counts(clusters: int, resamples: int, seed: int, width: int = 1) -> Iterator[np.ndarray]:
+def resampled_counts(clusters: int, resamples: int, seed: int, size: int = 2**22) -> Iterator[np.ndarray]:
     """Yield float64 (C, clusters): how often each of `clusters` clusters was drawn in each of the next C resamples.
 
-    The draws are multinomial with equal chances. C keeps an array (C, width) near 4 MB, that is in the processor's
-    cache, and does not change the draws.
+    The draws are multinomial with equal chances. An array has `size` numbers or fewer, unless one resample has more;
+    that does not change the draws.
     """
     generator = np.random.Generator(np.random.PCG64(seed))
-    size = max(1, 2**19 // max(width, clusters))
-    for start in range(0, resamples, size):
-        rows = min(size, resamples - start)
-        drawn = generator.integers(clusters, size=(rows, clusters)) + clusters * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * clusters).reshape(rows, clusters).astype(np.float64)
+    at_once = max(1, size // clusters)
+    for start in range(0, resamples, at_once):
+        counts = np.empty((min(at_once, resamples - start), clusters))
+        for one in counts:  # one at a time stays in the processor's cache
+            one[:] = np.bincount(generator.integers(clusters, size=clusters), minlength=clusters)
+        yield counts
 
 
 def _regression(
     labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Function of counts (C, clusters) -> {metric: (C, M)}; work that no resample changes is done here, once."""
+    from s2f.evaluation import _resampled_ranks  # compiles: only where something is resampled
+
     y, p = labels - labels.mean(), predictions - predictions.mean(axis=1, keepdims=True)
-    ones = _cluster_sums([np.ones_like(y), y, y * y], clusters)
-    models = [_cluster_sums(list(values), clusters) for values in (p, p * p, p * y, (predictions - labels) ** 2)]
-    label_order, orders = _Order.of(labels), [_Order.of(values) for values in predictions]
+    sums = _cluster_sums([np.ones_like(y), y, y * y, *p, *p * p, *p * y, *(predictions - labels) ** 2], clusters)
+    orders = _Orders.of(np.vstack([labels, predictions]))
 
     def weighted(counts: np.ndarray) -> dict[str, np.ndarray]:
-        n, sum_y, sum_yy = (counts @ ones).T[:, :, None]  # each (C, 1)
-        sum_p, sum_pp, sum_py, squares = (counts @ sums for sums in models)  # each (C, M)
+        resampled = counts @ sums
+        n, sum_y, sum_yy = np.split(resampled[:, :3], 3, axis=1)  # each (C, 1)
+        sum_p, sum_pp, sum_py, squares = np.split(resampled[:, 3:], 4, axis=1)  # each (C, M)
         pearson = _correlation(sum_py - sum_p * sum_y / n, _spread(sum_pp, sum_p, n), _spread(sum_yy, sum_y, n))
-        weight = counts[:, clusters]
-        ranks, spread_y = label_order.ranks(weight)
-        about_mean = weight * (ranks - (n + 1) / 2)
-        products = [order.rank_product(weight, about_mean) for order in orders]
-        covariance, spread_p = (np.stack(values, axis=1) for values in zip(*products, strict=True))
-        spearman = _correlation(covariance, spread_p, spread_y[:, None])
+        if counts.max() * n.max() >= 2**31:  # the most that a weighted rank can be
+            raise InputError(
+                f"{len(labels):,} items are too many to resample their ranks, expected 80 million or fewer"
+            )
+        covariance, spreads = _resampled_ranks.spearman(counts, clusters, *orders)
+        spreads = np.where(spreads > 1e-12 * n**3, spreads, np.nan)  # a resample of one value has no ranks
+        spearman = _correlation(covariance, spreads[:, 1:], spreads[:, :1])
         return {"pearson": pearson, "spearman": spearman, "mse": squares / n}
 
     return weighted
@@ -69,18 +76,17 @@ def _classification(
     labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """As `_regression`, for labels 0 and 1 and probabilities."""
+    from s2f.evaluation import _resampled_ranks
+
     hard = (predictions >= 0.5).astype(np.float64)
-    ones = _cluster_sums([np.ones_like(labels), labels], clusters)
-    models = [_cluster_sums(list(values), clusters) for values in (hard, hard * labels, hard == labels)]
-    orders = [_Order.of(values) for values in predictions]
+    sums = _cluster_sums([np.ones_like(labels), labels, *hard, *hard * labels, *(hard == labels)], clusters)
+    orders = _Orders.of(predictions)
 
     def weighted(counts: np.ndarray) -> dict[str, np.ndarray]:
-        n, positive = (counts @ ones).T[:, :, None]
-        called, true_positive, correct = (counts @ sums for sums in models)
-        weight = counts[:, clusters]
-        weighted_labels = weight * labels
-        ranked = [order.ranking(weight, weighted_labels) for order in orders]
-        rank_sums, precision = (np.stack(values, axis=1) for values in zip(*ranked, strict=True))
+        resampled = counts @ sums
+        n, positive = np.split(resampled[:, :2], 2, axis=1)  # each (C, 1)
+        called, true_positive, correct = np.split(resampled[:, 2:], 3, axis=1)  # each (C, M)
+        rank_sums, precision = _resampled_ranks.ranking(counts, clusters, labels > 0, *orders)
         one_class = (positive == 0) | (positive == n)
         pairs = np.where(one_class, np.nan, positive * (n - positive))
         # AUROC is the U statistic of Mann and Whitney (1947) per pair of a positive and a negative
@@ -112,65 +118,19 @@ def _correlation(covariance: np.ndarray, spread_x: np.ndarray, spread_y: np.ndar
     return np.clip(covariance / np.sqrt(spread_x * spread_y), -1.0, 1.0)
 
 
-@dataclass(frozen=True)
-class _Order:
-    """Sorted order of N values with its G runs of equal values; `group` (N,) is the run of each item.
-
-    `starts` (G,) is the first index of each run, or None where no two values are equal.
-    """
+class _Orders(NamedTuple):
+    """Sorted orders (M, N) of M arrays of N values, and their runs of equal values as in `_resampled_ranks`."""
 
     order: np.ndarray
-    starts: np.ndarray | None
-    group: np.ndarray
+    runs: np.ndarray
+    first: np.ndarray
 
     @staticmethod
-    def of(values: np.ndarray) -> "_Order":
-        order = np.argsort(values, kind="stable")
-        new = np.concatenate([[True], np.diff(values[order]) != 0])
-        group = np.empty(len(values), np.int64)
-        group[order] = np.cumsum(new) - 1
-        return _Order(order, None if new.all() else np.flatnonzero(new), group)
-
-    def sums(self, weight: np.ndarray) -> np.ndarray:
-        """Sums over each run of the weights (C, N) of items: (C, G), in ascending order of value."""
-        ordered = np.take(weight, self.order, axis=1)
-        return ordered if self.starts is None else np.add.reduceat(ordered, self.starts, axis=1)
-
-    def ranks(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Average rank (C, N) of every item where each counts `weight` times, and the ranks' sum of squares (C,)."""
-        size = self.sums(weight)
-        ranks = np.cumsum(size, axis=1) - (size - 1) / 2
-        return np.take(ranks, self.group, axis=1), _rank_spread(size)
-
-    def rank_product(self, weight: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sum over items of average rank times `other` (C, N), and the ranks' sum of squares about their mean: (C,).
-
-        The rank of a run is (items up to its end) - (its size - 1) / 2.
-        """
-        size, other = self.sums(weight), self.sums(other)
-        upto = np.cumsum(size, axis=1)
-        product = np.einsum("ij,ij->i", other, upto) - (np.einsum("ij,ij->i", other, size) - other.sum(axis=1)) / 2
-        return product, _rank_spread(size)
-
-    def ranking(self, weight: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of the positives' average ranks, and average precision (0 without positives): both (C,).
-
-        `positive` (C, N) are the weights of the positives. Average precision is the mean over positives of the
-        precision among all items that score at least as high.
-        """
-        size, hits = self.sums(weight), self.sums(positive)
-        upto, hits_upto = np.cumsum(size, axis=1), np.cumsum(hits, axis=1)
-        rank_sum = np.einsum("ij,ij->i", hits, upto) - (np.einsum("ij,ij->i", hits, size) - hits_upto[:, -1]) / 2
-        above, hits_above = upto[:, -1:] - upto + size, hits_upto[:, -1:] - hits_upto + hits
-        precision = np.divide(hits_above, above, out=np.zeros_like(above), where=above > 0)
-        return rank_sum, np.einsum("ij,ij->i", hits, precision) / np.maximum(hits_upto[:, -1], 1)
-
-
-def _rank_spread(size: np.ndarray) -> np.ndarray:
-    """Sum of squares of average ranks about their mean, (C,), from the sizes (C, G) of runs of equal values.
-
-    (n^3 - n) / 12 less (t^3 - t) / 12 for each run of t (Kendall, Rank Correlation Methods, 1948); NaN when constant.
-    """
-    n = size.sum(axis=1)
-    spread = (n**3 - np.einsum("ij,ij,ij->i", size, size, size)) / 12  # the linear terms cancel
-    return np.where(spread > 1e-12 * n**3, spread, np.nan)
+    def of(values: np.ndarray) -> "_Orders":
+        order = np.argsort(values, axis=1, kind="stable").astype(np.int32)
+        runs = []
+        for one, places in zip(values, order, strict=True):
+            starts = np.flatnonzero(np.concatenate([[True], np.diff(one[places]) != 0]))
+            stops = np.append(starts[1:], len(one))
+            runs.append(np.stack([starts, stops], axis=1)[stops - starts > 1])
+        return _Orders(order, np.concatenate(runs), np.cumsum([0, *map(len, runs)]))
