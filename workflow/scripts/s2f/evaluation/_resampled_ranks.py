@@ -15,7 +15,7 @@ import numpy as np
 
 
 @numba.njit(nogil=True)
-def _doubled_ranks(order, runs, weight, ranks):  # type: ignore[no-untyped-def]
+def _doubled_ranks(order, runs, weight, ranks):
     """Fill `ranks` (N,) with twice the average rank of each item, and return the ranks' sum of squares about the mean.
 
     That sum is (n^3 - n) / 12 less (t^3 - t) / 12 for each run of t (Kendall, Rank Correlation Methods, 1948).
@@ -40,7 +40,7 @@ def _doubled_ranks(order, runs, weight, ranks):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def _with_ranks(order, runs, weight):  # type: ignore[no-untyped-def]
+def _with_ranks(order, runs, weight):
     """Sum over items of average rank times the second column of `weight` (N, 2), and the ranks' sum of squares.
 
     The second column must sum to 0, so that ranks need not be taken about their mean.
@@ -65,7 +65,9 @@ def _with_ranks(order, runs, weight):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def spearman(counts, clusters, orders, runs, first):  # type: ignore[no-untyped-def]
+def spearman(
+    counts: np.ndarray, clusters: np.ndarray, orders: np.ndarray, runs: np.ndarray, first: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Covariance sums (C, M) of the ranks of labels and predictions, and sums of squares (C, M + 1) of all ranks.
 
     `counts` (C, K) of each cluster in each resample, `clusters` (N,) of the items, `orders` (M + 1, N): first that of
@@ -89,7 +91,7 @@ def spearman(counts, clusters, orders, runs, first):  # type: ignore[no-untyped-
 
 
 @numba.njit(nogil=True)
-def _ranking(order, runs, weight):  # type: ignore[no-untyped-def]
+def _ranking(order, runs, weight):
     """Sum of the positives' average ranks and average precision (0 without positives); `weight` (N, 2): all, positives.
 
     Items are met from the highest prediction down, the way in which precision is counted.
@@ -118,7 +120,14 @@ def _ranking(order, runs, weight):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True)
-def ranking(counts, clusters, positive, orders, runs, first):  # type: ignore[no-untyped-def]
+def ranking(
+    counts: np.ndarray,
+    clusters: np.ndarray,
+    positive: np.ndarray,
+    orders: np.ndarray,
+    runs: np.ndarray,
+    first: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
     """Sums of the positives' average ranks, and average precisions: both (C, M); `positive` (N,) marks the positives.
 
     The other arguments are those of `spearman`, `orders` (M, N) those of the models.
