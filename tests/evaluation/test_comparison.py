@@ -162,9 +162,9 @@ def test_excluded_panels_are_empty_with_the_reason(tmp_path):
 def test_an_undefined_seed_leaves_the_mean_undefined(toy):
     toy.add("B", 2, [3, 3, 3, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
     found = line(toy.compare()[0], "B", "pearson")
-    assert np.isnan(found["value"])
+    assert found[["value", "sd", "ci_low", "delta_vs_baseline", "p_value"]].isna().all()
     assert found["seeds"] == 3
-    assert found["note"] == "seed 2: constant predictions"
+    assert found["note"] == "seed 2 is collapsed: constant predictions on the forward strand"
 
 
 def test_text_marks_best_baseline_floor_and_random_weights(toy):

@@ -116,9 +116,9 @@ def test_forward_only_predictions_have_no_reverse(study):
     table = prediction_table(rows, {"forward": np.arange(6.0)}, "forward")
     write_table(folder / "forward.tsv", table)
     panel = read_panel("id", "rows", folder / "id.tsv", rows)
-    predictions, rule = read_predictions(folder / "forward.tsv", panel)
+    predictions, rule, by_strand = read_predictions(folder / "forward.tsv", panel)
     assert predictions.tolist() == [0, 1, 2, 3, 4, 5]
-    assert rule == "forward"
+    assert rule == "forward" and list(by_strand) == ["forward"]
 
 
 @pytest.mark.parametrize(

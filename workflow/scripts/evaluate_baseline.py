@@ -22,9 +22,7 @@ def main():
     kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
     print_report()
     rows, predict = read_rows(arguments.rows), kind.load(Path(arguments.model), record)
-    evaluator.evaluate(
-        arguments, rows, record["strand_rule"], lambda chosen, strand: predict(list(chosen["sequence"]), strand)
-    )
+    evaluator.evaluate(arguments, rows, record, lambda chosen, strand: predict(list(chosen["sequence"]), strand))
 
 
 if __name__ == "__main__":

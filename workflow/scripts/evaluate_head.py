@@ -33,7 +33,7 @@ def main():
         def predict(chosen, strand):
             return head.predict(by_strand[strand], chosen["row_id"])
 
-        evaluator.evaluate(arguments, rows, record["strand_rule"], predict)
+        evaluator.evaluate(arguments, rows, record, predict)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ from s2f.common.errors import InputError
 
 S2F = Path(__file__).resolve().parents[1]
 # facts that programs read, so that another value of one is another behaviour: see `behaviour`
-READ_BY_PROGRAMS = ("encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient")
+READ_BY_PROGRAMS = (
+    "encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient", "floor",
+)  # fmt: skip
 
 
 def read_yaml(folder: str, name: str) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
 from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
 from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panel, read_predictions, scores
-from s2f.evaluation.measured_runs import Comparison, MeasuredRun
+from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS, SUFFIXES
 from s2f.rows.canonical import read_rows, rows_sha256
 
@@ -28,7 +29,8 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
     clusters. `delta_vs_baseline` is value minus the baseline's value, its interval the percentiles of the difference
     within each resample, and `p_value` = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (B + 1)) over these differences d
     (Davison and Hinkley, Bootstrap Methods and their Application, 1997, chapter 4: the +1 counts the sample itself).
-    A missing number is NaN and the note says why. Of a k-fold split there are the lines of its folds and of their mean
+    A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see `collapse`),
+    and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their mean
     (see `estimates.mean_over_folds`), which stands under its name. Raises `InputError` when a run's split, panel,
     strand rule or rows are not those of its baseline (of the first model where no baseline is configured), and for
     stale files.
@@ -151,18 +153,40 @@ def _panel_result(
             )
             for metric in panel.metrics(compared.task)
         }
+    collapsed = _collapsed(runs, read, panel, compared)
+    for name, reasons in collapsed.items():  # prevalence is one of the labels, not of the model
+        estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
     keys = ("model", "encoder", "augmentation", "head", "provenance")
     return PanelResult(
         dataset, split, panel.name, panel.metrics(compared.task), n=len(panel.clusters),
         clusters=int(panel.clusters.max()) + 1, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
-            name: {key: getattr(runs[0], key) for key in keys} | {"seeds": len(runs)} for name, runs in models.items()
+            name: {key: getattr(runs[0], key) for key in keys}
+            | {"seeds": len(runs), "collapsed": ", ".join(map(str, collapsed.get(name, ())))}
+            for name, runs in models.items()
         },
         excluded={name: runs[0].excluded[panel.name] for name, runs in models.items() if name not in scored},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         no_interval="one cluster: nothing to resample" if panel.clusters.max() == 0 else "",
     )  # fmt: skip
+
+
+def _collapsed(
+    runs: Sequence[MeasuredRun], read: Sequence["_Scored"], panel: Panel, compared: ComparedDataset
+) -> dict[str, dict[int, str]]:
+    """{model: {seed: why its run is collapsed}} of the models that have such a run: by itself, or beside its others."""
+    labels = panel.of_rows(panel.rows["label"].to_numpy())
+    first = panel.metrics(compared.task)[0]
+    found: dict[str, dict[int, str]] = {}
+    for model in dict.fromkeys(run.model for run in runs if run.model not in compared.floors):
+        own = [(run, item) for run, item in zip(runs, read, strict=True) if run.model == model]
+        odd = odd_seeds(compared.task, [item.values[first][0] for _, item in own], labels, panel.units)
+        for (run, item), beside_others in zip(own, odd, strict=True):
+            why = item.stated["collapsed"][first] or beside_others
+            if why:
+                found.setdefault(model, {})[run.seed] = why
+    return found
 
 
 @dataclass(frozen=True)
@@ -185,7 +209,7 @@ class _Scored:
                 f"{', '.join(panel.metrics(task))}; measure the run again"
             )
         path = run.predictions[panel.name]
-        predictions, rule = read_predictions(path, panel)
+        predictions, rule, _ = read_predictions(path, panel)
         return _Scored(predictions, scores(panel, predictions, task, path), rule, stated)
 
 

@@ -1,8 +1,8 @@
 """Estimates of models on a panel: means over seeds and over folds, bootstrap intervals, differences, table lines."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from s2f.common.errors import InputError
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
-    "strand_rule", "provenance", "note",
+    "strand_rule", "provenance", "collapsed", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
@@ -39,6 +39,12 @@ class Estimate:
         array = np.asarray(values, np.float64)
         sd = float(array.std(ddof=1)) if len(array) > 1 else np.nan
         return Estimate(float(array.mean()), sd, np.mean(resamples, axis=0), strand_rule, notes)
+
+    def collapsed(self, reasons: Mapping[int, str]) -> "Estimate":
+        """The estimate without its numbers, of a model whose runs with these seeds {seed: reason} are collapsed."""
+        notes = [f"seed {seed} is collapsed: {why}" for seed, why in reasons.items()]
+        nothing = np.full_like(self.resamples, np.nan)
+        return replace(self, value=np.nan, sd=np.nan, resamples=nothing, notes=notes)
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         provenance = list(dict.fromkeys(result.about[model]["provenance"] for result in results))
         text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
         about[model] = {**first.about[model], "provenance": text}
+        seeds = [(result.split, result.about[model]["collapsed"]) for result in results]
+        about[model]["collapsed"] = "; ".join(f"{split}: {named}" for split, named in seeds if named)
         notes[model] = [f"mean over {count} folds, sd over folds"]
         notes[model] += [note for result in results for note in result.notes.get(model, [])]
         if reasons:

@@ -4,10 +4,12 @@ Programs of heads and of baselines share it. A run is evaluated by one job: a st
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from s2f.common import kinds
 from s2f.common.tables import read_table, write_table
+from s2f.evaluation.collapse import learned
 from s2f.evaluation.measure import measure
 from s2f.models.predictions import prediction_table, strands
 from s2f.rows.canonical import TASKS
@@ -27,21 +29,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metrics", required=True, help="table of metrics to write")
 
 
-def evaluate(arguments: argparse.Namespace, rows: Any, strand_rule: str, predict: Callable[[Any, str], Any]) -> None:
+def evaluate(
+    arguments: argparse.Namespace, rows: Any, record: Mapping[str, Any], predict: Callable[[Any, str], Any]
+) -> None:
     """Write the predictions for each panel and, computed from these files, the metrics of all.
 
-    `rows` are those of the dataset; ``predict(rows, strand)`` gives the values (N,) of the rows of a panel on one
-    strand, and is called for each strand that `strand_rule` needs. Raises `InputError` as `panel_rows`,
-    `predictions.prediction_table` and `metrics.measure` do.
+    `rows` are those of the dataset, `record` is the run's model.json; ``predict(rows, strand)`` gives the values (N,)
+    of the rows of a panel on one strand, and is called for each strand that the strand rule of the record needs. Raises
+    `InputError` as `panel_rows`, `predictions.prediction_table` and `measure.measure` do.
     """
-    panels = {}
+    panels, rule = {}, record["strand_rule"]
     for name, kind, path, out in zip(
         arguments.names, arguments.kinds, arguments.panels, arguments.predictions, strict=True
     ):
         chosen = panel_rows(rows, read_table(path))
-        by_strand = {strand: predict(chosen, strand) for strand in strands(strand_rule)}
-        write_table(out, prediction_table(chosen, by_strand, strand_rule))
+        by_strand = {strand: predict(chosen, strand) for strand in strands(rule)}
+        write_table(out, prediction_table(chosen, by_strand, rule))
         panels[name] = {"kind": kind, "panel": path, "predictions": out}
-    table = measure(rows, panels, arguments.task)
+    is_baseline = record["kind"] in kinds.names("baselines")
+    floor = is_baseline and kinds.facts("baselines", record["kind"])["floor"]
+    has_learned = learned(arguments.task, record["validation"], record["val_rows"])
+    table = measure(rows, panels, arguments.task, floor, has_learned)
     print(table[["panel", "metric", "value", "n", "note"]].to_string(index=False))
+    for panel, why in table.loc[table["collapsed"] != "", ["panel", "collapsed"]].drop_duplicates().to_numpy():
+        print(f"panel {panel}: the run is collapsed: {why}")
     write_table(arguments.metrics, table)

@@ -10,12 +10,13 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
+from s2f.evaluation.collapse import collapsed
 from s2f.evaluation.metrics import METRICS, SAME, SUFFIXES, score
-from s2f.models.predictions import RULES
+from s2f.models.predictions import RULES, strands
 from s2f.rows import canonical as row_tables
 
 PREDICTION_COLUMNS = ("row_id", "label", "prediction", "forward", "reverse", "strand_rule")
-METRIC_COLUMNS = ("panel", "metric", "value", "n", "rows_sha256", "strand_rule", "note")
+METRIC_COLUMNS = ("panel", "metric", "value", "n", "rows_sha256", "strand_rule", "note", "collapsed")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Panel:
         if self.kind == "rows":
             return {"": values[self.scored]}
         return {"_abs": values[self.scored], "_delta": values[self.scored] - values[self.reference]}
+
+    @property
+    def units(self) -> int:
+        """Number of clusters: of independent items."""
+        return int(self.clusters.max()) + 1
+
+    def of_rows(self, values: np.ndarray) -> np.ndarray:
+        """The (N,) values of the items as rows, never as differences, given one value per row of `rows`."""
+        return self.by_suffix(values)[SUFFIXES[self.kind][0]]
 
     def metrics(self, task: str) -> list[str]:
         """Names of the metrics of this panel, in the order of tables."""
@@ -96,8 +106,9 @@ def read_panel(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task:
     )  # fmt: skip
 
 
-def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str]:
-    """Predictions of one model for a panel in the order of `panel.rows`, float64 (R,), and their strand rule.
+def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str, dict[str, np.ndarray]]:
+    """Predictions of one model for a panel in the order of `panel.rows`, float64 (R,), their strand rule, and the
+    predictions (R,) of each strand that the rule needs.
 
     Raises `InputError`, naming a row, when the file lacks a row of the panel, holds another or one twice, when a
     prediction is missing or not finite, when its label is not the label of the dataset (the file is older than the
@@ -127,12 +138,13 @@ def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str]:
             f"{path}: row {row['row_id']!r}: label is {values['label'][stale][0]}, the dataset has {row['label']}; "
             "the predictions are older than the rows: predict the panel again"
         )
-    for column in ("prediction", "forward", *(["reverse"] if rule == "mean" else [])):
+    for column in ("prediction", *strands(rule)):
         bad = ~np.isfinite(values[column])
         if bad.any():
             row = panel.rows["row_id"][bad].iloc[0]
             raise InputError(f"{path}: row {row!r}: {column} is {values[column][bad][0]}, expected a number")
-    expected = (values["forward"] + values["reverse"]) / 2 if rule == "mean" else values["forward"]
+    by_strand = {strand: values[strand] for strand in strands(rule)}
+    expected = np.mean(list(by_strand.values()), axis=0)
     wrong = ~_same(values["prediction"], expected)
     if wrong.any():
         row = panel.rows["row_id"][wrong].iloc[0]
@@ -140,26 +152,37 @@ def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str]:
             f"{path}: row {row!r}: prediction is {values['prediction'][wrong][0]}, "
             f"strand rule {rule} gives {expected[wrong][0]}"
         )
-    return values["prediction"], rule
+    return values["prediction"], rule, by_strand
 
 
 def _same(values: np.ndarray, expected: np.ndarray) -> np.ndarray:
     return np.abs(values - expected) <= SAME * np.maximum(1.0, np.abs(expected))
 
 
-def measure(rows: pd.DataFrame, panels: Mapping[str, Mapping[str, Any]], task: str) -> pd.DataFrame:
+def measure(
+    rows: pd.DataFrame,
+    panels: Mapping[str, Mapping[str, Any]],
+    task: str,
+    floor: bool = False,
+    has_learned: bool = False,
+) -> pd.DataFrame:
     """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric.
 
     `rows` are the canonical rows of the dataset; `panels` maps name -> {kind, panel, predictions}, the last two being
-    paths. An undefined metric has the value NaN and its reason as note. Raises `InputError` as `read_panel`,
-    `read_predictions` and `score` do.
+    paths. An undefined metric has the value NaN and its reason as note. Where the run is collapsed on a panel, all of
+    the panel's lines say why (see `collapse`; `has_learned` is what `collapse.learned` says of its training); a `floor`
+    may be as flat as it is made. Raises `InputError` as `read_panel`, `read_predictions` and `score` do.
     """
     lines = []
     for name, files in panels.items():
         panel = read_panel(name, files["kind"], files["panel"], rows, task)
-        predictions, rule = read_predictions(files["predictions"], panel)
-        for metric, (value, note) in scores(panel, predictions, task, files["predictions"]).items():
-            lines.append((name, metric, value, len(panel.clusters), panel.rows_sha256, rule, note))
+        predictions, rule, by_strand = read_predictions(files["predictions"], panel)
+        found = scores(panel, predictions, task, files["predictions"])
+        labels = panel.of_rows(panel.rows["label"].to_numpy())
+        by_strand = {strand: panel.of_rows(values) for strand, values in by_strand.items()}
+        why = "" if floor else collapsed(task, labels, by_strand, panel.units, has_learned)
+        for metric, (value, note) in found.items():
+            lines.append((name, metric, value, len(panel.clusters), panel.rows_sha256, rule, note, why))
     return pd.DataFrame(lines, columns=list(METRIC_COLUMNS))
 
 

@@ -1,0 +1,105 @@
+"""Collapsed runs: trainings that failed, whose predictions hardly depend on the sequence. Their metrics are no numbers
+of the model, and a mean over seeds that holds one describes no run at all.
+
+A weak model is not a collapsed one, and flat predictions alone do not tell them apart: the best that least squares can
+do with a correlation r to the labels is a spread of r times theirs. So `collapsed` asks of flat predictions whether
+the run has learned anything, on the panel or, if the panel is hard, in validation. Differences between alleles are
+never asked. What no single run can show, its other seeds do: see `odd_seeds`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from s2f.evaluation.metrics import METRICS, SAME, score
+from s2f.models.validation import VALIDATION
+
+# Shares of the standard deviation of the labels; in a classification, whose labels have no log odds, the standard
+# deviation of the predicted log odds itself: odds that vary by a hundredth, by a tenth.
+CONSTANT = 0.01  # below it, predictions are constant whatever they correlate with: a ten-thousandth of the variance
+FLAT = 0.1  # below it, they cannot explain one per cent of the variance, and must show that they rank rows
+# What shows that: a correlation (2 AUROC - 1) that explains one per cent, and stands above 0 by so many of its own
+# standard errors. With 60,000 rows a correlation of 0.01 is above 0 too, and is nothing.
+LEAST = 0.1
+ERRORS = 2.0
+# Standard errors of a difference by which a seed that is not above chance must lie below the best one. Seeds share the
+# rows of a panel, so their true error is smaller, and weak models do not come so far apart by chance.
+FAR = 3.0
+
+
+def errors_above_chance(task: str, value: float, units: int, prevalence: float = 0.5) -> float:
+    """By how many standard errors under chance a Pearson r lies above 0, an AUROC above 0.5; 0 where it is undefined.
+
+    `units` are the independent rows. Pearson: Fisher's z = artanh(r) has the error 1 / sqrt(units - 3) (Fisher 1921).
+    AUROC: Mann and Whitney (1947); `prevalence` is the share of positives, and an equal one gives the least error.
+    """
+    if not np.isfinite(value):
+        return 0.0
+    if task == "regression":
+        return float(np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12)) * np.sqrt(max(units - 3, 0)))
+    return float((value - 0.5) * np.sqrt(12 * units**2 * prevalence * (1 - prevalence) / (units + 1)))
+
+
+def ranks(task: str, value: float, units: int, prevalence: float = 0.5) -> bool:
+    """Whether a Pearson r or an AUROC shows that predictions rank rows: `LEAST` and `ERRORS`."""
+    correlation = value if task == "regression" else 2 * value - 1
+    return correlation >= LEAST and errors_above_chance(task, value, units, prevalence) >= ERRORS
+
+
+def learned(task: str, validation: Mapping[str, Any], rows: int) -> bool:
+    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value."""
+    known = validation["metric"] == VALIDATION[task] and validation["value"] is not None
+    return known and ranks(task, validation["value"], rows)
+
+
+def collapsed(task: str, labels: np.ndarray, by_strand: Mapping[str, np.ndarray], units: int, has_learned: bool) -> str:
+    """Why a run is collapsed on a panel, or "".
+
+    `labels` (N,) of rows in so many independent `units`, `by_strand` {strand: predictions (N,)} each strand that is
+    predicted: the mean of both would hide that one is constant. `has_learned` says what `learned` says of the run.
+    Labels that are constant, or in a classification of one class, judge nothing.
+    """
+    if len(labels) < 3 or np.ptp(labels) == 0:
+        return ""
+    found = []
+    for strand, predictions in by_strand.items():
+        spread, (value, _) = _spread(task, labels, predictions), score(METRICS[task][0], labels, predictions)
+        blind = not ranks(task, value, units, _prevalence(task, labels))
+        if spread < CONSTANT or (spread < FLAT and blind and not has_learned):
+            found.append((spread, _reason(task, strand, spread, value)))
+    return min(found)[1] if found else ""
+
+
+def odd_seeds(task: str, values: Sequence[float], labels: np.ndarray, units: int) -> list[str]:
+    """For each seed of a model why it is collapsed beside the others, or "".
+
+    `values` (S,) are Pearson r or AUROC of the seeds on one panel with `labels` (N,). A seed is odd if its value is not
+    above chance while another one's is so far above it that they cannot be trainings of the same quality.
+    """
+    above = np.array([errors_above_chance(task, value, units, _prevalence(task, labels)) for value in values])
+    odd = (above < ERRORS) & (above.max() - above > FAR * np.sqrt(2))
+    best = values[int(above.argmax())]
+    reason = f"{METRICS[task][0]} {{:.3f}} is not above chance by its own error, another seed has {best:.3f}"
+    return [reason.format(value) if is_odd else "" for value, is_odd in zip(values, odd, strict=True)]
+
+
+def _spread(task: str, labels: np.ndarray, predictions: np.ndarray) -> float:
+    if np.ptp(predictions) <= SAME * np.abs(predictions).max():
+        return 0.0
+    if task == "regression":
+        return float(np.std(predictions) / np.std(labels))
+    probabilities = np.clip(predictions, 1e-9, 1 - 1e-9)
+    return float(np.std(np.log(probabilities / (1 - probabilities))))
+
+
+def _prevalence(task: str, labels: np.ndarray) -> float:
+    return float(np.mean(labels)) if task == "classification" else 0.5
+
+
+def _reason(task: str, strand: str, spread: float, value: float) -> str:
+    if spread == 0:
+        return f"constant predictions on the {strand} strand"
+    of_what = "of that of the labels" if task == "regression" else "in log odds"
+    found = f", {METRICS[task][0]} {value:.3f}" if np.isfinite(value) else ""
+    return f"nearly constant predictions on the {strand} strand: standard deviation {spread:.2g} {of_what}{found}"
