@@ -31,7 +31,7 @@ def test_mean_predicts_the_training_mean(tmp_path):
     mean = baselines.get("mean")
     rows = pd.DataFrame({"sequence": ["ACGT", "AA", "C"], "label": [1.0, 2.0, 6.0]})
     history, validation = mean.train(rows, rows, None, {"kind": "mean"}, 0, tmp_path)
-    assert (history, validation) == ([], {"metric": "pearson", "value": None, "epoch": 0})
+    assert (history, validation) == ([], {"metric": "pearson", "value": None, "epoch": 0, "ended": "solved"})
     assert mean.load(tmp_path, {})(["A", "C"], "reverse").tolist() == [3.0, 3.0]
     with pytest.raises(InputError, match="unknown key 'alpha'"):
         mean.train(rows, rows, None, {"kind": "mean", "alpha": 1}, 0, tmp_path)

@@ -44,6 +44,7 @@ def test_weights_are_those_of_scikit_learn(tmp_path):
         "metric": "auroc",
         "value": pytest.approx(auroc(val["label"], expected), abs=1e-9),
         "epoch": 0,
+        "ended": "solved",
     }
 
 

@@ -106,8 +106,10 @@ def test_patience_counts_gains_above_min_delta_and_the_best_epoch_is_kept(monkey
     monkeypatch.setattr(_lamar_finetuning, "validation_score", lambda *_: next(scores))
     found = tune(epochs=6, patience=2)
     assert len(found.history) == 5 and (found.epoch, found.value) == (4, 0.6009)
+    assert found.ended == "patience"
     scores = iter([0.5, 0.5005, 0.501, 0.5015, 0.502])  # small steps add up
-    assert len(tune(epochs=5, patience=3).history) == 5
+    found = tune(epochs=5, patience=3)
+    assert len(found.history) == 5 and found.ended == "limit"
 
 
 # the same results

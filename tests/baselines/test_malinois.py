@@ -282,7 +282,17 @@ def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkey
     rows = random_rows(20)
     spec = QUICK | {"epochs": 6, "patience": 2, "min_epochs": 4}
     history, validation = malinois.train(rows, rows, CONSTRUCT, spec, 0, tmp_path)
-    assert len(history) == 4 and validation == {"metric": "pearson", "value": 0.5, "epoch": 1}
+    assert len(history) == 4 and validation == {"metric": "pearson", "value": 0.5, "epoch": 1, "ended": "patience"}
+
+
+def test_a_training_whose_epochs_run_out_says_so(tmp_path, monkeypatch):
+    scores = iter([0.1, 0.2, 0.3, 0.2])
+    monkeypatch.setattr(malinois, "pearson", lambda *_: next(scores))
+    rows = random_rows(20)
+    _, validation = malinois.train(
+        rows, rows, CONSTRUCT, QUICK | {"epochs": 4, "patience": 2, "min_epochs": 0}, 0, tmp_path
+    )
+    assert (validation["epoch"], validation["ended"]) == (3, "limit")
 
 
 def test_divergence_keeps_no_weights(tmp_path):

@@ -98,7 +98,8 @@ class Settings:
 
 @dataclass
 class Tuned:
-    """Outcome: the model of the best `epoch` (from 1), on the CPU; its validation score `value`; a dict per epoch.
+    """Outcome: the model of the best `epoch` (from 1), on the CPU; its validation score `value`; a dict per epoch; how
+    training `ended`: by `patience`, or at the `limit` of epochs.
 
     A regression predicts `centre` + `scale` x output: it learned labels of mean 0 and standard deviation 1.
     """
@@ -109,6 +110,7 @@ class Tuned:
     history: list[dict[str, Any]]
     centre: float
     scale: float
+    ended: str
 
 
 def device_of(settings: Settings) -> torch.device:
@@ -150,7 +152,7 @@ def finetune(
     report(_plan(model, labels, val_labels, settings, device))
     best: tuple[float, int, dict[str, torch.Tensor]] | None = None
     history: list[dict[str, Any]] = []
-    reference = -math.inf
+    reference, ended = -math.inf, "limit"
     for frozen, epochs in settings.phases():
         began, stale = time.perf_counter(), 0
         forward, (x, val_x) = _phase(model, frozen, (ids, val_ids), settings)
@@ -180,6 +182,7 @@ def finetune(
             stale = 0 if value > reference + settings.min_delta else stale + 1
             reference = value if stale == 0 else reference
             if stale >= settings.patience and last == settings.epochs:
+                ended = "patience"
                 break
             began = time.perf_counter()
     if best is None:
@@ -187,7 +190,7 @@ def finetune(
             f"{metric} is undefined in every epoch (constant or non-finite predictions): no model to keep"
         )
     model.load_state_dict(best[2])
-    return Tuned(model.cpu().eval(), best[1], best[0], history, centre, scale)
+    return Tuned(model.cpu().eval(), best[1], best[0], history, centre, scale, ended)
 
 
 def predict(

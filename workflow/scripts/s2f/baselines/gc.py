@@ -48,7 +48,7 @@ def train(
         directory, slope=slope, intercept=intercept, centre=centre, parameters=2,
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
-    return [], {"metric": "auroc", "value": value, "epoch": 0}
+    return [], {"metric": "auroc", "value": value, "epoch": 0, "ended": "solved"}
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:

@@ -55,7 +55,9 @@ def train(
     after = loading.fingerprint(tuned.model.esm)
     if settings.freeze and after != before:
         raise RuntimeError("the frozen encoder has changed")
-    validation = {"metric": VALIDATION[settings.labels], "value": tuned.value, "epoch": tuned.epoch}
+    validation = {
+        "metric": VALIDATION[settings.labels], "value": tuned.value, "epoch": tuned.epoch, "ended": tuned.ended,
+    }  # fmt: skip
     write_json(Path(directory) / "training_args.json", {**asdict(settings), "seed": seed})
     readable = [{key: None if value != value else value for key, value in entry.items()} for entry in tuned.history]
     write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})

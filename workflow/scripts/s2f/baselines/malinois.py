@@ -132,6 +132,7 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Train from scratch, keep the weights of the best validation score, write `weights.pt` and `details.json`.
 
+    The validation record says how training `ended`: by `patience`, or at the `limit` of epochs, perhaps too early.
     Rows need the label columns of `outputs`. One line is printed per epoch; `rows_per_second` counts examples
     (copies and reverse complements included) over the time of the updates alone. The same seed, number of threads
     and machine give the same weights on a CPU. Raises `InputError` for bad settings or missing labels,
@@ -161,6 +162,7 @@ def train(
         schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, settings.restart_steps)
         best: tuple[float, int, dict[str, torch.Tensor]] | None = None
         history: list[dict[str, Any]] = []
+        ended = "limit"
         for epoch in range(1, settings.epochs + 1):
             began, losses = time.perf_counter(), []
             network.train()
@@ -196,6 +198,7 @@ def train(
             if score is not None and (best is None or score > best[0]):
                 best = (score, epoch, {key: value.to("cpu", copy=True) for key, value in network.state_dict().items()})
             if epoch >= settings.min_epochs and epoch - (best[1] if best else 0) >= settings.patience:
+                ended = "patience"
                 break
     if best is None:
         raise DivergedError(f"validation {metric} is undefined in every epoch (constant predictions): no model to keep")
@@ -204,7 +207,7 @@ def train(
         directory, construct.length, settings,
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
-    return history, {"metric": metric, "value": best[0], "epoch": best[1]}
+    return history, {"metric": metric, "value": best[0], "epoch": best[1], "ended": ended}
 
 
 def _labels(table: Any, columns: Sequence[str]) -> np.ndarray:

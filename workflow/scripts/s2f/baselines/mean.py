@@ -20,7 +20,7 @@ def train(
         directory, mean=float(train["label"].mean()), parameters=1,
         provenance=f"mean label of {len(train)} training rows", licence="none: made from the labels alone",
     )  # fmt: skip
-    return [], {"metric": "pearson", "value": None, "epoch": 0}
+    return [], {"metric": "pearson", "value": None, "epoch": 0, "ended": "solved"}
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
