@@ -10,7 +10,8 @@ from helpers.cache_builds import CONSTRUCT, ROWS, build, encode, expected, fake,
 from s2f.embeddings import build as embedding
 from s2f.embeddings import encoders
 from s2f.sequences import dna
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 
 def test_both_strands_in_one_pass_have_the_bytes_of_one_by_one(tmp_path):

@@ -14,7 +14,8 @@ from s2f.heads.weights import save_head
 from s2f.interpretation.scorer import Scorer
 from s2f.models.checkpoint import write_record
 from s2f.sequences import dna
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 WINDOW = Construct(160, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
 BARE = Construct(40, "", "")

@@ -14,7 +14,8 @@ from s2f.common.tables import write_table
 from s2f.interpretation import attributions
 from s2f.rows.canonical import canonical, write_rows
 from s2f.rows.sources import simulated
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 pytestmark = pytest.mark.slow
 SPEC = {"rows": 60, "seed": 1}

@@ -10,7 +10,8 @@ from s2f.common.errors import InputError
 from s2f.interpretation import attributions, mutagenesis
 from s2f.interpretation import scorer as models
 from s2f.sequences import dna
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 WEIGHTS = np.random.default_rng(0).normal(size=(12, 4))
 CODES = some_inserts(1, 12)[0]

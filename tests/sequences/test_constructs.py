@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 from s2f.sequences import dna
-from s2f.sequences.constructs import FLANKS, GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, LAYOUTS, Construct
+from s2f.sequences.constructs import LAYOUTS, Construct
+from s2f.sequences.flanks import FLANKS, GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 examples = settings(deadline=None, max_examples=60)  # no deadline: the machine may be busy
 GOSAI_600 = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)

@@ -27,6 +27,7 @@ from s2f.study import jobs as study_jobs
 from s2f.study import language_model as study_language_model
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
+from s2f.study.checks import hidden_inserts
 from s2f.study.schema import refuse_repeated_keys
 from s2f.study.validate import by_split, validated
 
@@ -42,6 +43,8 @@ except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
     logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
+for line in hidden_inserts(STUDY):
+    logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 for section in [*ENCODERS.values(), *BASELINES.values()]:
     if "tapt" in section.get("weights", {}):  # from here on a folder

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from s2f.embeddings import encoders
 from s2f.embeddings.encoders import _flank_reuse, alphagenome
 from s2f.sequences import dna
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 TINY = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "precision": "float32", "batch_size": 4}
 STRANDS = ("forward", "reverse")

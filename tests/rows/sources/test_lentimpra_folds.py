@@ -8,7 +8,8 @@ import pytest
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.sequences import dna
-from s2f.sequences.constructs import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
 from s2f.splits.make import make_split
 
 LEFT, RIGHT = LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM[:15]

@@ -28,7 +28,8 @@ from s2f.baselines._malinois_network import Malinois, load_weights
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import pearson
-from s2f.sequences.constructs import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, Construct
+from s2f.sequences.constructs import Construct
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 URL = (
     "https://storage.googleapis.com/tewhey-public-data/CODA_resources/"

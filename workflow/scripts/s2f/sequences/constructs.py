@@ -1,9 +1,7 @@
 """Constructs: how an insert and the plasmid around it become the fixed window that an encoder reads.
 
-Sources: plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
-MPRA_DOWNSTREAM; MIT header); lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in
-alphagenome_FT_MPRA (MIT). The compact window follows section 1.7 of the MPRA notes of that field: the window is
-re-cut from real flank, never rolled, and holds no N.
+The compact window follows section 1.7 of the MPRA notes of that field: the window is re-cut from real flank, never
+rolled, and holds no N.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,25 +15,8 @@ from numpy.typing import NDArray
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.sequences import dna
+from s2f.sequences.flanks import FLANKS, left_flank
 
-GOSAI_UPSTREAM = (
-    "ACGAAAATGTTGGATGCTCATACTCGTCCTTTTTCAATATTATTGAAGCATTTATCAGGGTTACTAGTACGTCTCTCAAGGATAAGTAAGTAATATTAAG"
-    "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
-    "CATCAAAACAAAACGAAACAAAACAAACTAGCAAAATAGGCTGTCCCCAGTGCAAGTGCAGGTGCCAGAACATTTCTCTGGCCTAACTGGCCGCTTGACG"
-)
-GOSAI_DOWNSTREAM = (
-    "CACTGCGGCTCCTGCGATCTAACTGGCCGGTACCTGAGCTCGCTAGCCTCGAGGATATCAAGATCTGGCCTCGGCGGCCAAGCTTAGACACTAGAGGGTA"
-    "TATAATGGAAGCTCGACTTCCAGCTTGGCAATCCGGTACTGTTGGTAAAGCCACCATGGTGAGCAAGGGCGAGGAGCTGTTCACCGGGGTGGTGCCCATC"
-    "CTGGTCGAGCTGGACGGCGACGTAAACGGCCACAAGTTCAGCGTGTCCGGCGAGGGCGAGGGCGATGCCACCTACGGCAAGCTGACCCTGAAGTTCATCT"
-)
-LENTIMPRA_UPSTREAM = "AGGACCGGATCAACT"
-LENTIMPRA_DOWNSTREAM = "CATTGCGTGAACCGA" + "TCCATTATATACCCTCTAGTGTCGGTTCACGCAATG" + "AGAGACTGAGGCCAC"
-
-FLANKS = {
-    "gosai_episomal": (GOSAI_UPSTREAM, GOSAI_DOWNSTREAM),
-    "lentimpra": (LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM),
-    "none": ("", ""),
-}
 LAYOUTS = ("centered", "compact", "whole")
 
 
@@ -99,12 +80,10 @@ class Construct:
             raise InputError("insert is empty")
         if pad < 0:
             raise InputError(f"insert of {insert_length} bp is longer than the window of {self.length} bp")
+        cap_up, cap_down = len(self.upstream), len(self.downstream)
         if self.layout == "compact":
             cap_up = cap_down = min(200, self.flank_bp)
-            base = min(cap_up, pad // 2)
-        else:
-            cap_up, cap_down = len(self.upstream), len(self.downstream)
-            base = cap_up if self.layout == "whole" else pad // 2
+        base = left_flank(self.layout, pad, cap_up, self.flank_bp)
         if self.layout == "whole" and (shift or pad != cap_up + cap_down):
             if shift:
                 raise InputError("layout 'whole' shows all of both flanks: it cannot be shifted")

@@ -7,6 +7,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import augmentations, networks
+from s2f.sequences import flanks
 from s2f.study import comparison
 from s2f.study.comparison import baseline_of
 from s2f.study.runs import Run, runs
@@ -151,3 +152,47 @@ def _check_tokens(study: dict[str, Any], run: Run) -> None:
         networks.check_tokens(run.head, tokens)
     except InputError as error:
         raise InputError(f"model {run.model!r} of dataset {run.dataset!r}: {error}") from None
+
+
+def hidden_inserts(study: dict[str, Any]) -> list[str]:
+    """A warning for each head that may not see the inserts of a dataset, because of the tokens of its encoder.
+
+    Only encoders whose tokens see no more than the letters that they cover are asked, at the unshifted window, and only
+    where the length of the inserts is known.
+    """
+    found = []
+    for name, encoder, head in dict.fromkeys((run.dataset, run.encoder, run.head) for run in runs(study) if run.head):
+        facts, dataset = kinds.facts("encoders", study["encoders"][encoder]["kind"]), study["datasets"][name]
+        construct, insert = study["constructs"][dataset["construct"]], _insert_bp(study, name)
+        if not facts["local_tokens"] or not insert:
+            continue
+        length, token_bp = construct["length"], facts["token_bp"]
+        upstream, _ = flanks.lengths(construct)
+        left = flanks.left_flank(construct["layout"], length - insert, upstream, construct["flank_bp"])
+        ends = {"forward": left} | ({"reverse": length - insert - left} if dataset["strand_rule"] == "mean" else {})
+        of_flank = {strand: flanks.tokens_of_flank(length, end, insert, token_bp) for strand, end in ends.items()}
+        where, count = f"{head} on encoder {encoder!r}, dataset {name!r}", -(-length // token_bp)
+        blind = [strand for strand, tokens in of_flank.items() if count // 2 in tokens]
+        if networks.has(head, "middle_token") and blind:
+            found.append(
+                f"{where}: its middle token holds no base of the insert on the {' and '.join(blind)} strand, and reads "
+                "nothing there; choose another head, or a construct with shorter flanks"
+            )
+        elif networks.has(head, "largest_token") and any(of_flank.values()):
+            most = max(map(len, of_flank.values()))
+            found.append(
+                f"{where}: {most} of {count} tokens hold flank alone, the same for every row; if one of them has the "
+                "largest output the head predicts a constant and learns nothing (the tables mark such a run as "
+                "collapsed); a lower learning rate or a construct with shorter flanks makes that rarer"
+            )
+    return found
+
+
+def _insert_bp(study: dict[str, Any], name: str) -> int:
+    """bp of the longest insert of a dataset, at most the window; 0 where that is not known before there are rows."""
+    dataset = study["datasets"][name]
+    construct, source = study["constructs"][dataset["construct"]], dataset["source"]
+    if construct["layout"] == "whole":
+        return construct["length"] - sum(flanks.lengths(construct))
+    known = source.get("length") or kinds.facts("sources", source["kind"])["insert_bp"]
+    return min(known, construct["length"])

@@ -29,6 +29,11 @@ def min_tokens(slug: str) -> int:
     return kinds.facts("heads", _match(slug)[0])["min_tokens"]
 
 
+def has(slug: str, fact: str) -> bool:
+    """Whether head `slug` has a name of the pattern that a fact of its kind states, such as `largest_token`."""
+    return re.fullmatch(kinds.facts("heads", _match(slug)[0])[fact] or "(?!)", slug) is not None
+
+
 def check_tokens(slug: str, tokens: int) -> None:
     """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
     if tokens >= min_tokens(slug):

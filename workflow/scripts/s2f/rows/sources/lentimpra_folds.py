@@ -25,7 +25,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, numbers, read_table
 from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
-from s2f.sequences.constructs import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
+from s2f.sequences.flanks import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
 
 FOLDS = 10
 ADAPTERS = LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM[:15]
