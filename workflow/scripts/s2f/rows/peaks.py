@@ -7,8 +7,7 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.sequences.chromosomes import chromosome
-from s2f.sequences.genome import opened
+from s2f.sequences.bed import read_bed
 
 STANDARD_CHROMOSOMES = tuple(f"chr{name}" for name in [*range(1, 23), "X", "Y", "M"])
 NARROW_PEAK = 10  # columns
@@ -23,41 +22,24 @@ def read_peaks(path: str | Path) -> pd.DataFrame:
     columns, lines of different numbers of columns, coordinates that are no whole numbers, an end not after its start,
     a strand other than + and -, a signal that is no number, and a file without peaks.
     """
-    peaks, width = [], 0
-    with opened(path) as stream:
-        for line, raw in enumerate(stream, 1):
-            text = raw.decode("latin-1").rstrip("\r\n")
-            if not text.strip() or text.startswith(("#", "track", "browser")):
-                continue
-            cells = text.split("\t")
-            where = f"{path}: line {line}:"
-            if len(cells) < 6:
-                raise InputError(
-                    f"{where} {len(cells)} columns separated by tabs, expected at least 6 (BED6: chrom, start, end, "
-                    "name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
-                )
-            width = width or len(cells)
-            if len(cells) != width:
-                raise InputError(f"{where} {len(cells)} columns, expected {width} as in the lines before")
-            chrom, start, end, name, score, strand = cells[:6]
-            for what, cell in (("start", start), ("end", end)):
-                if not (cell.isascii() and cell.isdigit()):
-                    raise InputError(f"{where} {what} is {cell!r}, expected a whole number of at least 0")
-            if int(start) >= int(end):
-                raise InputError(f"{where} end is {end}, expected a number above start, {start}")
-            if strand not in ("+", "-"):
-                raise InputError(f"{where} strand is {strand!r}, expected + or -: RNA has one")
-            if not chromosome(chrom):
-                raise InputError(f"{where} chromosome is {chrom!r}, expected a name such as chr7")
-            cell = cells[6] if width == NARROW_PEAK else score
-            try:
-                signal = np.nan if cell == "." and width != NARROW_PEAK else float(cell)
-            except ValueError:
-                signal = np.inf
-            if np.isinf(signal) or (np.isnan(signal) and cell != "."):
-                what = "signalValue (column 7)" if width == NARROW_PEAK else "score (column 5)"
-                raise InputError(f"{where} {what} is {cell!r}, expected a number")
-            peaks.append((chromosome(chrom), int(start), int(end), name, strand, signal, line))
+    peaks = []
+    columns = (
+        "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
+    )
+    for line, chrom, start, end, cells in read_bed(path, 6, columns):
+        where, narrow = f"{path}: line {line}:", len(cells) == NARROW_PEAK
+        name, score, strand = cells[3:6]
+        if strand not in ("+", "-"):
+            raise InputError(f"{where} strand is {strand!r}, expected + or -: RNA has one")
+        cell = cells[6] if narrow else score
+        try:
+            signal = np.nan if cell == "." and not narrow else float(cell)
+        except ValueError:
+            signal = np.inf
+        if np.isinf(signal) or (np.isnan(signal) and cell != "."):
+            what = "signalValue (column 7)" if narrow else "score (column 5)"
+            raise InputError(f"{where} {what} is {cell!r}, expected a number")
+        peaks.append((chrom, start, end, name, strand, signal, line))
     if not peaks:
         raise InputError(f"{path}: no peaks, expected lines of BED6 or narrowPeak")
     return pd.DataFrame(peaks, columns=["chrom", "start", "end", "name", "strand", "signal", "line"])
