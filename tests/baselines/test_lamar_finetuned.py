@@ -277,6 +277,7 @@ def test_programs_train_and_predict(tmp_path, root):
     assert list(history) == ["epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"] and len(history) == 1
     record = json.loads((tmp_path / "best_model" / "model.json").read_text())
     assert record["kind"] == "lamar_finetuned" and set(record["versions"]) == set(lamar_finetuned.PACKAGES)
+    assert record["seen"] == "train rows" and record["seen_before"]["text"] == "nothing"
     predicted = pd.read_csv(tmp_path / "p.tsv", sep="\t")
     assert len(predicted) == 10 and predicted["prediction"].between(0, 1).all()
     assert (predicted["strand_rule"] == "forward").all()

@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 
 from helpers.cache_builds import CONSTRUCT, ROWS, build, encode, expected, fake, of
+from s2f.common.seen import Seen
 from s2f.embeddings import build as embedding
 from s2f.embeddings import encoders
+from s2f.embeddings.cache import open_cache
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
@@ -21,6 +23,14 @@ def test_both_strands_in_one_pass_have_the_bytes_of_one_by_one(tmp_path):
         assert made[strand] == build(tmp_path / "alone.h5", strand=strand)
         assert path.read_bytes() == (tmp_path / "alone.h5").read_bytes()
         np.testing.assert_array_equal(of(ROWS, path), expected(ROWS, strand=strand))
+
+
+def test_what_an_encoder_has_seen_stays_with_its_embeddings(tmp_path):
+    fold_3 = Seen.of_value({"except": {"file": "folds.bed", "names": ["fold7"]}})
+    made = build(tmp_path / "a.h5", seen=fold_3)
+    with open_cache(tmp_path / "a.h5", made, verify="full") as cache:
+        assert Seen.of_record(cache.manifest["seen"]) == fold_3
+    assert Seen.of_record(build(tmp_path / "b.h5")["seen"]).text == "unknown"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

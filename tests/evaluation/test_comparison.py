@@ -11,6 +11,7 @@ from helpers.programs import call
 from helpers.toy_study import Study
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
+from s2f.common.seen import Seen
 from s2f.common.tables import read_table, write_table
 from s2f.evaluation.comparison import COMPARISON_COLUMNS, read_compare
 from s2f.evaluation.estimates import interval, p_value
@@ -379,3 +380,52 @@ def test_a_study_can_ask_for_contaminated_panels_and_the_table_says_so(toy):
     run = measured_run(finish(toy, toy.spec["runs"][1], **asked), toy.spec["datasets"])
     assert (list(run["predictions"]), run["excluded"], run["trained_on"]) == (["id"], {}, "")
     assert "panel id: 1 of 4 rows are not on chr7, chr13" in run["note"]
+
+
+def test_what_a_model_has_seen_stands_in_its_line_and_beside_it(toy):
+    toy.rows["chrom"] = ["chr7", "chr13", "chr7", "chr1"]
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    stated = {
+        "A": {"seen": "train rows", "seen_before": Seen.of_value("nothing").record()},
+        "B": {"seen": "train rows; encoder: all chromosomes", "seen_before": Seen.of_value("all").record()},
+        "flat": {"seen": "all chromosomes but chr7", "seen_before": Seen.of_value({"except": ["chr7"]}).record()},
+    }
+    for run in toy.spec["runs"]:
+        run["seen"] = measured_run(finish(toy, run, **stated[run["model"]]), toy.spec["datasets"])["seen"]
+    table, text = toy.compare()
+    words = {
+        "A": "train rows",
+        "B": "train rows; encoder: all chromosomes (these rows included)",
+        "flat": "all chromosomes but chr7 (2 of these 4 rows included)",
+    }
+    for model, expected in words.items():
+        assert set(table.loc[table["model"] == model, "seen"]) == {expected}
+        assert (f"- `{model}`: {expected}" in text) == (model != "A")
+    assert "Has seen more than the training rows:" in text
+
+
+def test_a_panel_within_what_an_encoder_has_not_seen_says_so(toy):
+    held_out = {"file": "folds.bed", "names": ["fold7"]}
+    seen = Seen.of_value({"except": {"names": ["fold7"]}})
+    panels = toy.spec["datasets"]["toy"]["panels"]["chrom"]
+    toy.rows["chrom"] = "chr7"
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    record = {"seen": "train rows; encoder: all but fold7", "seen_before": seen.record()}
+    folder = finish(toy, toy.spec["runs"][1], **record)
+    words = "these rows included where they lie elsewhere"
+    assert measured_run(folder, toy.spec["datasets"])["seen"] == {"id": f"{record['seen']} ({words})"}
+    panels["id"]["within"] = held_out
+    assert measured_run(folder, toy.spec["datasets"])["seen"] == {"id": f"{record['seen']} (none of these rows)"}
+
+
+def test_designed_sequences_are_new_to_published_weights(toy):
+    toy.rows["chrom"], toy.rows["published"] = "", "ood:AdaLead"
+    write_rows(toy.folder / "rows.parquet", toy.rows)
+    stated = {"seen": "all but chr7", "seen_before": Seen.of_value({"except": ["chr7"]}).record()}
+    clean = {"clean_chromosomes": ["chr7"], "clean_published": ["ood:AdaLead"]}
+    run = measured_run(finish(toy, toy.spec["runs"][1], **clean, **stated), toy.spec["datasets"])
+    assert run["seen"] == {"id": "all but chr7 (none of these rows)"}
+
+
+def test_a_study_without_pretrained_weights_has_no_list_of_what_was_seen(toy):
+    assert "Has seen more" not in toy.compare()[1]

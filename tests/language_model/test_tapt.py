@@ -269,8 +269,9 @@ def test_program_survives_a_kill(tmp_path, root):
     spec = {"size": "lamar-mini", "steps": 24, "batch_size": 16, "validate_every": 8, "checkpoint_every": 5}
 
     def start(name):
-        command = [sys.executable, "-m", "tapt", "--rows", table, "--split", split, "--name", "toy", "--spec"]
-        command += [json.dumps(spec), "--study-seed", "1", "--threads", "1", "--out", tmp_path / name]
+        command = [sys.executable, "-m", "tapt", "--rows", table, "--split", split, "--datasets", "one"]
+        command += ["--name", "toy", "--spec", json.dumps(spec), "--study-seed", "1", "--threads", "1"]
+        command += ["--out", tmp_path / name]
         environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
         return subprocess.Popen([*map(str, command), "--history", str(tmp_path / f"{name}.tsv")], env=environment)
 
@@ -289,3 +290,4 @@ def test_program_survives_a_kill(tmp_path, root):
     assert (tmp_path / "whole.tsv").read_text() == (tmp_path / "killed.tsv").read_text()
     record = json.loads((tmp_path / "killed" / "model.json").read_text())
     assert record["train_windows"] == 200 and record["seed"] and record["train_rows_sha256"]
+    assert record["seen"]["text"] == "windows of one (not those evaluated)" and record["seen"]["clean"]

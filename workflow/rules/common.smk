@@ -27,6 +27,7 @@ from s2f.study import jobs as study_jobs
 from s2f.study import language_model as study_language_model
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
+from s2f.study import seen as study_seen
 from s2f.study.checks import hidden_inserts
 from s2f.study.schema import refuse_repeated_keys
 from s2f.study.validate import by_split, validated
@@ -43,13 +44,13 @@ except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
     logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
-for line in hidden_inserts(STUDY):
+RUNS = study_runs.runs(STUDY)
+for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
     logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 for section in [*ENCODERS.values(), *BASELINES.values()]:
     if "tapt" in section.get("weights", {}):  # from here on a folder
         section["weights"] = {"tapt": f"results/tapt/{section['weights']['tapt']}"}
-RUNS = study_runs.runs(STUDY)
 RUNS_OF = by_split(RUNS)
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
@@ -353,6 +354,12 @@ def rows_of_tapt(wildcards):
         for dataset, splits in held_out.items()
         for _ in splits
     ]
+
+
+def datasets_of_tapt(wildcards):
+    """Names of the datasets that an adaptation trains on, in the order of `rows_of_tapt`."""
+    held_out = tapt_section(wildcards)["datasets"]
+    return [dataset for dataset, splits in held_out.items() for _ in splits]
 
 
 def splits_of_tapt(wildcards):

@@ -28,6 +28,7 @@ rule tapt:
         runtime=times_attempt(720),
     params:
         code=code_fingerprint("tapt"),
+        datasets=datasets_of_tapt,
         spec=settings_of_tapt,
         start=start_of_tapt,
         seed=STUDY["seed"],
@@ -37,6 +38,7 @@ rule tapt:
         "python -m tapt "
         "--rows {input.rows:q} "
         "--split {input.splits:q} "
+        "--datasets {params.datasets} "
         "--name {wildcards.tapt} "
         "--spec {params.spec:q} "
         "--study-seed {params.seed} "

@@ -6,6 +6,7 @@ from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report
 from s2f.common.errors import run
 from s2f.common.files import write_json
+from s2f.common.seen import of_model
 from s2f.embeddings.cache import DTYPES, STRANDS
 from s2f.rows.canonical import read_rows
 from s2f.sequences.constructs import Construct
@@ -37,7 +38,10 @@ def main():
     print_report()
     construct = Construct.from_spec(arguments.construct)
     paths = dict(zip(arguments.strands, arguments.out, strict=True))
-    made = embedding.build_strands(paths, rows, encoder, arguments.encoder, construct, arguments.shift, arguments.dtype)
+    made = embedding.build_strands(
+        paths, rows, encoder, arguments.encoder, construct, arguments.shift, arguments.dtype,
+        seen=of_model("encoders", arguments.encoder_spec),
+    )  # fmt: skip
     for strand, manifest in zip(arguments.strands, arguments.manifests, strict=True):
         write_json(manifest, made[strand])
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from s2f.common import kinds, seen
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
@@ -18,6 +19,7 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, nargs="+", help="rows.parquet of each dataset")
     parser.add_argument("--split", required=True, nargs="+", help="table of the split of each dataset, in that order")
+    parser.add_argument("--datasets", required=True, nargs="+", help="name in the study of the dataset of each --rows")
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
@@ -26,8 +28,9 @@ def main():
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
     arguments = parser.parse_args()
-    if len(arguments.rows) != len(arguments.split):
-        parser.error(f"{len(arguments.rows)} --rows and {len(arguments.split)} --split, expected one split for each")
+    if not len(arguments.rows) == len(arguments.split) == len(arguments.datasets):
+        counts = [len(given) for given in (arguments.rows, arguments.split, arguments.datasets)]
+        parser.error("{} --rows, {} --split and {} --datasets, expected one of each for each".format(*counts))
     keep_to_share(arguments.threads, arguments.gpus)
     from s2f.language_model import folder, tapt
     from s2f.splits import adaptation_windows  # torch reads the thread count once
@@ -42,6 +45,8 @@ def main():
     trained = tapt.train(texts["train"], texts["val"], settings, seed, checkpoint, _print)
     fingerprints = {f"{part}_rows_sha256": rows_sha256(rows) for part, rows in parts.items()}
     about = {"name": arguments.name, "study_seed": arguments.study_seed, "device": report()}
+    spec = kinds.section_settings("language_model/tapt", {**arguments.spec, "datasets": arguments.datasets})
+    about["seen"] = seen.of_adaptation(spec).record()
     record = {**trained.record, **fingerprints, **about}
     with atomic(arguments.out) as temporary:
         folder.save(temporary, trained.model, record)

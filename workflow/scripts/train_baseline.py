@@ -3,11 +3,13 @@
 import pandas as pd
 
 from s2f import baselines
+from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
 from s2f.common.files import atomic
 from s2f.common.provenance import derived_seed
+from s2f.common.seen import of_model
 from s2f.common.tables import write_table
 from s2f.models.checkpoint import write_record
 from s2f.rows.canonical import read_rows
@@ -43,6 +45,8 @@ def main():
     # by kind, not by name: variants of a kind differ in their settings alone
     names = (arguments.dataset, arguments.split_name, arguments.kind)
     seed = derived_seed(arguments.study_seed, "baseline", *names, arguments.seed)
+    before = of_model("baselines", {**arguments.spec, "kind": arguments.kind})
+    published = bool(kinds.facts("baselines", arguments.kind)["unseen"])  # loaded, not trained here
     with atomic(arguments.model) as folder:
         folder.mkdir()
         history, validation = kind.train(parts["train"], parts["val"], construct, arguments.spec, seed, folder)
@@ -51,7 +55,8 @@ def main():
             folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
             dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline, seed=arguments.seed,
             derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=arguments.spec,
-            validation=validation, device=report(),
+            validation=validation, device=report(), seen_before=before.record(),
+            seen=before.text if published else before.with_training("weights"),
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

@@ -7,6 +7,7 @@ from s2f.common.devices import keep_to_share, memory_for_data, print_report, rep
 from s2f.common.errors import InputError, run
 from s2f.common.files import atomic
 from s2f.common.provenance import derived_seed
+from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations
 from s2f.models.checkpoint import head_name, write_record
@@ -93,6 +94,7 @@ def main():
                 construct=cache["construct"], spec=arguments.training, tokens=cache["tokens"],
                 channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
                 provenance=f"head trained here; encoder {cache['provenance']}",
+                seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),
                 validation={"metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch},
             )  # fmt: skip

@@ -65,7 +65,9 @@ class Settings:
     @staticmethod
     def from_spec(options: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
-        settings = Settings(**{"weights": None} | kinds.settings("baselines", "lamar_finetuned", options))
+        options = {"weights": None} | kinds.settings("baselines", "lamar_finetuned", options)
+        options.pop("seen", None)  # for records, see `common.seen`
+        settings = Settings(**options)
         choices: dict[str, Collection[str]] = {"labels": TASKS, "size": configuration.SIZES, "precision": DTYPES}
         for name, values in {**choices, "attention": configuration.ATTENTION}.items():
             if getattr(settings, name) not in values:

@@ -39,7 +39,7 @@ MEMBER = "artifacts/torch_checkpoint.pt"
 LARGEST = 2**28  # bytes of a member or file; the real one has 16 MB
 OUTPUTS = ("K562", "HepG2", "SKNSH")
 CONSTRUCT = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
-CLEAN_CHROMOSOMES = ("chr7", "chr13")
+CLEAN_CHROMOSOMES = tuple(kinds.facts("baselines", "malinois_published")["unseen"])
 CLEAN_DESIGNED = ("ood:FastSeqProp", "ood:Simulated_Annealing", "ood:AdaLead")
 
 # settings that must be these where the artifact states them; the older dialect has no input_len, which is then 600

@@ -20,14 +20,20 @@ from s2f.common.errors import InputError
 S2F = Path(__file__).resolve().parents[1]
 # facts that programs read, so that another value of one is another behaviour: see `behaviour`
 READ_BY_PROGRAMS = (
-    "encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient", "floor",
+    "encodes", "reads_caches", "slug", "family", "min_tokens", "items", "simulated", "gradient", "floor", "weightless",
+    "checkpoints", "weights_of", "unseen",
 )  # fmt: skip
 
 
 def read_yaml(folder: str, name: str) -> dict[str, Any]:
-    """A YAML file of the library, parsed."""
+    """A YAML file of the library, parsed; a property `{$ref: FOLDER/NAME}` is the schema there, which kinds share."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-    return yaml.load((S2F / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+    parsed = yaml.load((S2F / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+    for key, rule in parsed.get("properties", {}).items():
+        reference = rule.get("$ref", "#") if isinstance(rule, dict) else "#"
+        if not reference.startswith("#"):  # such are within the file
+            parsed["properties"][key] = read_yaml(*reference.rsplit("/", 1))
+    return parsed
 
 
 SECTIONS = read_yaml("common", "kinds")  # not in this module: a new fact of baselines must embed nothing again

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from s2f.common import provenance
 from s2f.common.errors import InputError
+from s2f.common.seen import Seen
 from s2f.embeddings import encoders
 from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
 from s2f.embeddings.writer import Partial, check_space
@@ -26,6 +27,7 @@ from s2f.rows.canonical import sequences_sha256
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
+UNKNOWN = Seen.of_value("unknown")
 CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; `build_strands` says how many are in memory
 
 # What a stored dtype may cost. float32 -> bfloat16 stays below both bounds: it rounds to within 2^-8 of a value.
@@ -53,9 +55,10 @@ def build(
     strand: str = "forward",
     dtype: str = "bfloat16",
     chunk_rows: int | None = None,
+    seen: Seen = UNKNOWN,
 ) -> dict[str, Any]:
     """`build_strands` for one strand; returns the manifest."""
-    return build_strands({strand: path}, rows, encoder, encoder_name, construct, shift, dtype, chunk_rows)[strand]
+    return build_strands({strand: path}, rows, encoder, encoder_name, construct, shift, dtype, chunk_rows, seen)[strand]
 
 
 def build_strands(
@@ -67,13 +70,15 @@ def build_strands(
     shift: int = 0,
     dtype: str = "bfloat16",
     chunk_rows: int | None = None,
+    seen: Seen = UNKNOWN,
 ) -> dict[str, dict[str, Any]]:
     """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
     {strand: manifest}, for `files.write_json`. A cache has the same bytes whether made alone or with the other.
 
     Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
     `row_id` and `sequence`; `encoder_name` its name in the study; `shift` in bp; `dtype` of `cache.DTYPES`;
-    `chunk_rows` embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole batches). The encoder
+    `chunk_rows` embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole batches); `seen` what
+    the encoder's weights have seen, for the record. The encoder
     sees each unique insert once per strand. A build that was killed continues where it stopped. Raises `InputError` for
     inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an embedding that is
     all zero or not finite, and while another process writes the same file; `ValueError` when the encoder gives another
@@ -101,7 +106,7 @@ def build_strands(
     settings = {
         "format": FORMAT, "encoder": encoder_name, "encoder_kind": encoder.kind,
         "encoder_fingerprint": encoder.fingerprint, "provenance": encoder.provenance, "licence": encoder.licence,
-        "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
+        "seen": seen.record(), "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
         "construct": construct.spec(), "shift": int(shift),
         "rows": len(rows), "unique": unique, "tokens": tokens, "channels": channels,
         "dtype": dtype, "chunk_rows": int(chunk_rows),

@@ -25,7 +25,7 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 
-FORMAT = "s2f-embeddings-1"
+FORMAT = "s2f-embeddings-2"
 STRANDS = ("forward", "reverse")
 DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
 # bits of infinity, shifted left by one to lose the sign: what is not smaller is infinite or not a number
@@ -221,7 +221,7 @@ def from_attribute(key: str, value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
     text = value.decode() if isinstance(value, bytes) else str(value)
-    return json.loads(text) if key in ("construct", "backend") else text
+    return json.loads(text) if key in ("construct", "backend", "seen") else text
 
 
 def _short(value: Any) -> str:

@@ -164,6 +164,7 @@ def _panel_result(
         about={
             name: {key: getattr(runs[0], key) for key in keys}
             | {"seeds": len(runs), "collapsed": ", ".join(map(str, collapsed.get(name, ())))}
+            | {"seen": runs[0].seen.get(panel.name, "")}
             for name, runs in models.items()
         },
         excluded={name: runs[0].excluded[panel.name] for name, runs in models.items() if name not in scored},

@@ -13,7 +13,7 @@ from s2f.common.errors import InputError
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
-    "strand_rule", "provenance", "collapsed", "note",
+    "strand_rule", "seen", "provenance", "collapsed", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from s2f.common.seen import TRAIN_ROWS
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import LOWER_IS_BETTER
@@ -95,7 +96,7 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         ]
         row += _difference(first.loc[model]) if with_difference else []
         body.append(row)
-    return [title, "; ".join(facts) + ".", _table(header, body), *_missing(lines)]
+    return [title, "; ".join(facts) + ".", _table(header, body), *_missing(lines), *_seen(first.loc[order])]
 
 
 def _best(metric: str, values: Any) -> tuple[str, ...]:
@@ -154,6 +155,19 @@ def _missing(lines: Any) -> list[str]:
         "Without a value or without an interval:",
         "\n".join(f"- `{model}`, {', '.join(metrics)}: {note}" for (model, note), metrics in items.items()),
     ]
+
+
+def _seen(lines: Any) -> list[str]:
+    """What models that began with trained weights had seen, and whether rows of the panel were among it; `lines` by
+    model."""
+    models_of: dict[str, list[str]] = {}
+    for model, text in zip(lines.index, lines["seen"], strict=True):
+        models_of.setdefault(text, []).append(f"`{model}`")
+    models_of = {text: models for text, models in models_of.items() if text not in ("", TRAIN_ROWS)}
+    if not models_of:
+        return []
+    items = [f"- {', '.join(models)}: {text}" for text, models in models_of.items()]
+    return ["Has seen more than the training rows:", "\n".join(items)]
 
 
 def _models(runs: Sequence[MeasuredRun], compared: ComparedDataset) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from s2f.common.errors import InputError
+from s2f.common.seen import Seen
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
 from s2f.rows.canonical import TASKS, read_rows
@@ -18,7 +19,8 @@ from s2f.splits.table import panel_rows
 class MeasuredRun:
     """A run with its results: paths of its predictions {panel: path} and of its metrics.tsv, and what it is.
 
-    `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one);
+    `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one); `seen`
+    {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one).
     """
@@ -36,6 +38,7 @@ class MeasuredRun:
     predictions: dict[str, str] = field(default_factory=dict)
     metrics: str = ""
     trained_on: str = ""
+    seen: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
@@ -68,17 +71,37 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
+        "seen": {
+            name: _seen(record, datasets[record["dataset"]]["rows"], panel)
+            for name, panel in panels.items() if "seen" in record
+        },
     }  # fmt: skip
 
 
-@functools.cache
+def _seen(record: Mapping[str, Any], rows_path: str, panel: Mapping[str, Any]) -> str:
+    """What a model has seen by its `record`; where it began with trained weights, with words about a panel's rows."""
+    before = Seen.of_record(record["seen_before"])
+    if before.text == "nothing":
+        return record["seen"]
+    rows = _panel_rows(rows_path, panel["path"])
+    designed = (rows["chrom"] == "") & rows["published"].isin(record.get("clean_published", ()))
+    rows_on = rows.loc[~designed, "chrom"].value_counts().to_dict()
+    return f"{record['seen']} ({before.of_rows(rows_on, panel.get('within'), int(designed.sum()))})"
+
+
 def _unclean(
     rows_path: str, panel_path: str, chromosomes: tuple[str, ...], published: tuple[str, ...]
 ) -> tuple[int, int]:
     """Rows of a panel neither on clean `chromosomes` nor, without one, of clean `published` parts; all its rows."""
-    rows = panel_rows(read_rows(rows_path, ["row_id", "chrom", "published"]), read_table(panel_path))
+    rows = _panel_rows(rows_path, panel_path)
     clean = rows["chrom"].isin(chromosomes) | ((rows["chrom"] == "") & rows["published"].isin(published))
     return int((~clean).sum()), len(rows)
+
+
+@functools.cache
+def _panel_rows(rows_path: str, panel_path: str) -> Any:
+    """The rows of a panel, columns row_id, chrom and published."""
+    return panel_rows(read_rows(rows_path, ["row_id", "chrom", "published"]), read_table(panel_path))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class Settings:
     def from_spec(spec: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
         options = kinds.section_settings("language_model/tapt", spec)
-        options.pop("datasets", None)  # for the workflow
+        for key in ("datasets", "seen"):  # for the workflow, and for records
+            options.pop(key, None)
         settings = Settings(**options)
         configuration.check_size(settings.size)
         for name in ("steps", "batch_size", "micro_batch", "validation_windows", "validate_every", "checkpoint_every"):

@@ -124,6 +124,7 @@ def comparison_spec(study: dict[str, Any], results: str) -> dict[str, Any]:
             "panels": {
                 split: {
                     panel: {"kind": items_of(options), "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
+                    | {key: options[key] for key in ("within",) if key in options}
                     for panel, options in dataset["panels"].items()
                 }
                 for split in dataset["splits"]

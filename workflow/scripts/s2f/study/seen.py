@@ -1,0 +1,82 @@
+"""What the models of a study have seen: statements that weights contradict are refused, tested rows among it warned of.
+
+Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from s2f.common import kinds, seen
+from s2f.common.errors import InputError
+from s2f.common.seen import Seen
+from s2f.study.runs import Run
+
+MOST_PLACES = 3  # that a warning names
+
+
+def check(study: dict[str, Any]) -> None:
+    """Raise `InputError` for a statement `seen` of weights that say it themselves, and another one."""
+    stated = [
+        (f"{section}.{name}.seen", entry, seen.encoder_of(section, entry), entry.get("weights") or {})
+        for section in ("encoders", "baselines")
+        for name, entry in study[section].items()
+    ]
+    stated += [(f"tapt.{name}.seen", entry, "lamar", entry["start"]) for name, entry in study["tapt"].items()]
+    for where, entry, encoder, weights in stated:
+        if "seen" not in entry:
+            continue
+        if "random" in weights and entry["seen"] != "nothing":
+            raise InputError(f"{where}: random weights have seen nothing; leave it out")
+        if "tapt" in weights:
+            raise InputError(f"{where}: the section tapt says what adapted weights have seen; leave it out here")
+        named = seen.of_checkpoint(encoder, weights["path"]) if "path" in weights else None
+        if named and not _at_most(Seen.of_value(entry["seen"]), named):
+            raise InputError(
+                f"{where}: the checkpoint's name, {weights['path']}, says that it has seen {named.text}; state no "
+                "less, or leave it out"
+            )
+
+
+def _at_most(stated: Seen, named: Seen) -> bool:
+    """Whether a statement holds no more for unseen than what the name of a checkpoint says of it."""
+    if not (stated.clean or stated.only or stated.but or stated.outside):
+        return True
+    unseen = stated.outside and named.outside and set(stated.outside["names"]) <= set(named.outside["names"])
+    return bool(unseen and stated.outside and stated.outside["names"])
+
+
+def warnings(study: dict[str, Any], runs: Sequence[Run]) -> list[str]:
+    """A line for each encoder and baseline that has seen, or may have, rows that the study tests: those of a split by
+    chromosomes and of a panel limited to regions, which claim that a model sees them for the first time."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        section, name = ("encoders", run.encoder) if run.encoder else ("baselines", run.model)
+        entry = study[section][name]
+        if kinds.facts(section, entry["kind"]).get("unseen") and not entry.get("use_contaminated_panels"):
+            continue  # a comparison leaves out the panels that published weights may have been trained on
+        had = seen.of_model(section, entry, study["tapt"])
+        split = study["splits"][run.split]
+        by_chromosome = kinds.facts("splits", split["kind"])["chromosomes"]
+        panels = [
+            panel
+            for panel, options in study["datasets"][run.dataset]["panels"].items()
+            if (by_chromosome or "within" in options)
+            and not had.misses(split["test"] if by_chromosome else [], options.get("within"))
+        ]
+        if panels:
+            place = f"{run.dataset}, split {run.split} ({', '.join(panels)})"
+            places = found.setdefault((f"{section}.{name}", had.text), [])
+            places += [place] if place not in places else []
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (key, text), places in found.items():
+        alike.setdefault((text, tuple(places)), []).append(key)
+    return [
+        f"{', '.join(keys)}: the weights have seen: {text}; rows that they are tested on may be among it: "
+        f"{_some(places)}. The column `seen` of the tables says so; docs/seen.md says what can be done"
+        for (text, places), keys in alike.items()
+    ]
+
+
+def _some(places: Sequence[str]) -> str:
+    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
+    return "; ".join(places[:MOST_PLACES]) + more
