@@ -341,6 +341,11 @@ def file_of(section, key):
     return lambda wildcards: section(wildcards).get(key, [])
 
 
+def regions_of(section):
+    """Files of the regions that a section is limited to: the BED file, and the chain file if there is one."""
+    return lambda wildcards: study_jobs.region_files(section(wildcards))
+
+
 def adapted_weights_of(section):
     """Folder of the weights of a section that rule tapt makes, if it names such weights."""
     return lambda wildcards: section(wildcards).get("weights", {}).get("tapt", [])

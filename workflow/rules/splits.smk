@@ -44,6 +44,7 @@ rule make_panel:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
         file=file_of(panel_section, "file"),
+        regions=regions_of(panel_section),
     output:
         "results/{dataset}/panels/{split}/{panel}.tsv",
     log:

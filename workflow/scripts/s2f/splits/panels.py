@@ -8,7 +8,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import rows_where
 from s2f.rows.canonical import EVALUATED_ONLY
-from s2f.splits import panel_files
+from s2f.splits import panel_files, regions
 from s2f.splits.table import parts_and_clusters
 
 # of the rows, what panels are made from
@@ -23,7 +23,8 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str) -> Any
     A panel is made of the test rows, limited to the published parts in its `published` where given; rows that are
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
-    refusing it. What is made of them is up to the kind. `group` is the cluster that a bootstrap draws as a whole.
+    refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
+    the cluster that a bootstrap draws as a whole.
 
     Raises `InputError` for a split that is not one of these rows (`parts_and_clusters`), a panel of fewer than 3
     items, a locus with more than one reference and a file that lists rows that are not in test.
@@ -36,6 +37,8 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str) -> Any
     else:
         in_test = parts == "test"
         panel, considered = _of_test(_with_cluster(rows_where(rows, in_test), cluster[in_test]), options, name)
+    if "within" in options:
+        panel = regions.limited(panel, rows, options["within"], name)
     if len(panel) < 3:
         items = kinds.facts("panels", options["kind"])["items"]
         raise InputError(f"panel {name}: {len(panel)} {items} are left of {considered} test rows, 3 are needed")

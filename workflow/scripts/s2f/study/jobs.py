@@ -41,6 +41,12 @@ def weights_id(encoder: dict[str, Any]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def region_files(panel: dict[str, Any]) -> list[str]:
+    """The BED file that a panel is limited to, and the chain file to its genome build, where the study names them."""
+    within = panel.get("within", [])
+    return [within] if isinstance(within, str) else [within[key] for key in ("file", "chain") if key in within]
+
+
 def uses_gpu(section: str, entry: dict[str, Any]) -> bool:
     """Whether jobs of an encoder or a baseline (`section`, its `entry` in the study) ask for a GPU."""
     facts = kinds.facts(section, entry["kind"])

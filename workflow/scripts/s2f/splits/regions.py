@@ -1,0 +1,124 @@
+"""Panels limited to regions of the genome: what an encoder has not seen, for one.
+
+An item is in a region by the midpoint of its row, base (start + end) // 2 counted from 0, as in published comparisons
+on held-out folds; of a pair both rows are asked. Where rows and regions are of two genome builds, midpoints are lifted
+over to that of the regions by a UCSC chain file (package `liftover`): exact, while a lifted region may have holes.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.seen import regions_of
+from s2f.sequences.bed import read_bed
+from s2f.sequences.chromosomes import chromosome
+from s2f.sequences.intervals import Intervals
+
+ROW_OF_ITEM = ("row_id", "ref_row_id", "alt_row_id")  # columns of panels that name rows
+# where a midpoint is, as counted in messages
+INSIDE, ELSEWHERE, NOWHERE, LOST, SEVERAL = (
+    "inside", "elsewhere", "without coordinates", "not lifted over", "lifted to several places",
+)  # fmt: skip
+
+
+def limited(panel: pd.DataFrame, rows: pd.DataFrame, within: str | Mapping[str, Any], name: str) -> pd.DataFrame:
+    """The items of a panel whose rows all lie in the regions `within`, in their order.
+
+    `rows` have row_id, chrom, start and end; `within` is that of the panel `name` in a study: a path or {file, names,
+    chain}. Prints what was left out. Raises `InputError` when no item is left, for a file that is no BED, for names
+    that no region has, and for a chain file that is none or leads to another build than the BED file's name tells.
+    """
+    options = {"chain": ""} | regions_of(within) | ({} if isinstance(within, str) else dict(within))
+    regions, where = read_regions(options["file"], options["names"]), f"panel {name}: within {options['file']}"
+    columns = [column for column in ROW_OF_ITEM if column in panel]
+    asked = rows[rows["row_id"].isin(set().union(*(panel[column] for column in columns)))]
+    place = dict(zip(asked["row_id"], places(asked, regions, options), strict=True))
+    of_items = [[place[row] for row in ids] for ids in zip(*(panel[column] for column in columns), strict=True)]
+    # of an item that is left out, the first reason
+    found = [next((one for one in of_item if one != INSIDE), INSIDE) for of_item in of_items]
+    counts = Counter(found)
+    left_out = ", ".join(
+        f"{counts[reason]:,} {reason}" for reason in (ELSEWHERE, NOWHERE, LOST, SEVERAL) if counts[reason]
+    )
+    report = f"{where}: {counts[INSIDE]:,} of {len(panel):,} items are kept" + (f"; {left_out}" if left_out else "")
+    if not counts[INSIDE]:
+        raise InputError(f"{report}. Are rows and regions of one genome build, or is there a chain file between them?")
+    print(report)
+    return panel[[one == INSIDE for one in found]].reset_index(drop=True)
+
+
+def read_regions(path: str | Path, names: Sequence[str] = ()) -> Intervals:
+    """The regions of a BED file, those of the given `names` (column 4) where there are any; they may overlap.
+
+    Raises `InputError` as `read_bed`, for a name that no region has, and for a file without regions.
+    """
+    lines = list(read_bed(path, 4, "4 (chrom, start, end, name)") if names else read_bed(path))
+    if not lines:
+        raise InputError(f"{path}: no regions, expected lines of BED")
+    if names:
+        there = sorted({line.cells[3] for line in lines})
+        for name in names:
+            if name not in there:
+                more = " …" if len(there) > 10 else ""
+                raise InputError(f"{path}: no region is called {name!r}; there are: {', '.join(there[:10])}{more}")
+        lines = [line for line in lines if line.cells[3] in names]
+    chrom, start, end = zip(*((line.chrom, line.start, line.end) for line in lines), strict=True)
+    return Intervals(chrom, start, end)
+
+
+def places(rows: pd.DataFrame, regions: Intervals, options: Mapping[str, Any]) -> list[str]:
+    """Where the midpoint of each of N rows is: INSIDE a region, ELSEWHERE, NOWHERE …; options `file` and `chain`."""
+    known = (rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna()
+    placed = rows[known]
+    chrom = placed["chrom"].to_numpy(object)
+    middle = (placed["start"].to_numpy(np.int64) + placed["end"].to_numpy(np.int64)) // 2
+    found = np.full(len(placed), ELSEWHERE, object)
+    if options["chain"]:
+        check_direction(options["chain"], options["file"])
+        chrom, middle, found = lifted(chrom, middle, options["chain"])
+    lies = (regions.holding(chrom, middle, middle + 1) >= 0) & (found == ELSEWHERE)
+    found[lies] = INSIDE
+    out = np.full(len(rows), NOWHERE, object)
+    out[known.to_numpy()] = found
+    return out.tolist()
+
+
+def lifted(chrom: np.ndarray, position: np.ndarray, chain: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bases (N,), counted from 0, in the build that a chain file leads to: chromosomes, positions, and ELSEWHERE for
+    those that lift to one place, LOST or SEVERAL for others, whose place is then empty."""
+    from liftover import ChainFile
+
+    try:
+        chains = ChainFile(str(chain))
+    except ValueError as error:
+        text = str(error).removeprefix(f"{chain}: ")
+        raise InputError(f"{chain}: not a chain file of UCSC that can be read ({text})") from None
+    if not len(chains):
+        raise InputError(f"{chain}: holds no chain")
+    out_chrom, out = np.full(len(chrom), "", object), np.zeros(len(chrom), np.int64)
+    found = np.full(len(chrom), LOST, object)
+    for index, (name, base) in enumerate(zip(chrom.tolist(), position.tolist(), strict=True)):
+        hits = chains.query(name, base)
+        if len(hits) == 1:
+            out_chrom[index], out[index], found[index] = chromosome(hits[0][0]), hits[0][1], ELSEWHERE
+        elif hits:
+            found[index] = SEVERAL
+    return out_chrom, out, found
+
+
+def check_direction(chain: str | Path, regions: str | Path) -> None:
+    """Refuse a chain file that does not lead to the genome build of the regions, where the names of both files tell one
+    (hg19ToHg38.over.chain.gz, folds.hg38.bed): the wrong direction lifts most bases too, to wrong places."""
+    leads = re.search(r"To([A-Za-z]+\d+)\.", Path(chain).name)
+    builds = {build.lower() for build in re.findall(r"(?<![A-Za-z])(?:hg|mm|hs)\d+", Path(regions).name, re.IGNORECASE)}
+    if leads and builds and leads[1].lower() not in builds:
+        raise InputError(
+            f"{chain}: leads to {leads[1]}, and the regions of {regions} are {', '.join(sorted(builds))}: expected the "
+            "chain file from the build of the rows to that of the regions"
+        )
