@@ -3,6 +3,7 @@
 import collections
 import copy
 import gzip
+import hashlib
 import zipfile
 
 import numpy as np
@@ -13,11 +14,14 @@ from helpers import jobs_of_study, table_s2
 from helpers.forked_snakemake import jobs, snakemake
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
+from s2f.rows.canonical import read_rows
 from s2f.study import validate
 
 TABLE = "DATA-Table_S2__MPRA_dataset.txt"
 ARCHIVE = "DATA-MPRA_Datasets.zip"
-PANELS = ("id", "snv", "snv_variant_key", "ood")
+PANELS = ("id", "leak_free", "leak_free_snv", "snv", "snv_variant_key", "ood")
+FOLDS = "sequences_human.bed.gz"
+CHAIN = "hg19ToHg38.over.chain.gz"
 
 
 @pytest.fixture
@@ -33,7 +37,7 @@ def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(r
     for (rule, *_), count in planned.items():
         by_rule[rule] += count
     assert by_rule == {
-        "download": 3, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panel": 8, "embed": 1,
+        "download": 5, "make_rows": 1, "make_split": 2, "audit_split": 2, "make_panel": 12, "embed": 1,
         "train_head": 36, "evaluate_head": 36, "train_baseline": 12, "evaluate_baseline": 12, "compare": 1,
         "plot_split": 2, "plot_audit": 2, "plot_comparison": 2, "select_sequences": 2, "interpret": 8,
         "plot_interpretation": 2, "summarise_interpretation": 1,
@@ -62,7 +66,7 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     asked = [*wanted, "--configfile", str(path), "--config", f"mirror={mirror}"]
     assert "2,000 rows, 798,064 are expected" in snakemake(root, work, *asked, check=False)
     small = tmp_path / "small.yaml"
-    small.write_text(path.read_text().replace("read: 798064", "read: 2000"))
+    small.write_text(with_small_folds(path.read_text().replace("read: 798064", "read: 2000"), mirror))
     asked[asked.index(str(path))] = str(small)
     snakemake(root, work, *asked)
     assert (work / "resources" / TABLE).read_bytes() == (mirror / TABLE).read_bytes()
@@ -73,12 +77,34 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     for split in ("chromosome", "hashfrag"):  # designed sequences are evaluated, and only in their own panel
         panels = {name: read_table(work / f"results/k562_gosai/panels/{split}/{name}.tsv") for name in ("id", "ood")}
         assert len(panels["ood"]) == 40 and not set(panels["id"]["row_id"]) & set(panels["ood"]["row_id"])
+    folder = work / "results" / "k562_gosai" / "panels" / "chromosome"
+    rows = read_rows(work / "results" / "k562_gosai" / "rows.parquet").set_index("row_id")
+    test = rows.loc[read_table(folder / "id.tsv")["row_id"]]
+    held_out = test[(test["chrom"] == "chr7") & test["start"].notna()]  # as the small folds have it
+    assert 0 < len(held_out) < len(test)
+    assert sorted(read_table(folder / "leak_free.tsv")["row_id"]) == sorted(held_out.index)
+    snvs = read_table(folder / "snv.tsv")
+    on_7 = snvs["ref_row_id"].isin(held_out.index) & snvs["alt_row_id"].isin(held_out.index)
+    assert read_table(folder / "leak_free_snv.tsv")["pair_id"].tolist() == snvs["pair_id"][on_7].tolist() != []
     # another mirror or address is no reason to do anything again
     config = yaml.safe_load(small.read_text())
     config["downloads"][TABLE]["urls"].append("https://example.org/copy.txt")
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(config))
     again = ["--dry-run", "--configfile", str(tmp_path / "other.yaml"), "--config", "mirror=elsewhere"]
     assert "Nothing to be done" in snakemake(root, work, *wanted, *again)
+
+
+def with_small_folds(text, mirror):
+    """The text of the study with the checksums of small files that stand in the mirror for folds and chain: fold7 is
+    chromosome 7, moved by a thousand bases."""
+    chain = "".join(f"chain 1 {c} 2000000000 + 0 1000000000 {c} 2000000000 + 1000 1000001000 {n}\n1000000000\n\n"
+                    for n, c in enumerate(["chr7", "chr13"]))  # fmt: skip
+    contents = {FOLDS: "chr7\t1000\t1000001000\tfold7\nchr13\t0\t1000001000\tfold6\n", CHAIN: chain}
+    known = yaml.safe_load(text)["downloads"]
+    for name, content in contents.items():
+        (mirror / name).write_bytes(gzip.compress(content.encode()))
+        text = text.replace(known[name]["md5"], hashlib.md5((mirror / name).read_bytes()).hexdigest())
+    return text
 
 
 def write_archive(path):
