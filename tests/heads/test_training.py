@@ -19,12 +19,14 @@ from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import matmul, norm_linear
 from s2f.heads.trained_head import predict
 from s2f.heads.training import TrainingSettings, train_heads
+from s2f.language_model.schedule import schedule
 from s2f.models.validation import DivergedError
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 SLUG = "boda-mean-16-16"
 NO_SHIFT = {"kind": "no_shift"}
+OTHERWISE = {"schedule": "cosine", "warmup": 0.1, "standardise_labels": True}  # than by default
 
 
 def rows(n=203, tokens=3, channels=8, seed=0):
@@ -119,7 +121,7 @@ def test_streamed_epochs_equal_resident_ones(monkeypatch):
     monkeypatch.setattr(examples, "BLOCK_BYTES", 1)
     monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 2 * 2 * 32 * 3 * 8 * 4)
     monkeypatch.setattr("s2f.heads.trained_head.BLOCK_BYTES", 1)
-    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=3))
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=3, **OTHERWISE))
     for mode in (NO_SHIFT, {"kind": "random_rc"}):
         resident, streamed = (
             train([(SLUG, 7)], rows(), rows(50, seed=1), spec, mode, memory=memory)[0] for memory in (None, 1000)
@@ -133,7 +135,7 @@ def test_streamed_epochs_equal_resident_ones(monkeypatch):
 @pytest.mark.parametrize("memory", [None, 1000])
 def test_heads_trained_together_equal_heads_trained_alone(memory):
     lanes = [("boda-sum-16", 1), ("boda-mean-16", 2), ("boda-max-16", 1)]
-    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=12, patience=2))
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=12, patience=2, **OTHERWISE))
     together = train(lanes, rows(), rows(50, seed=1), spec, memory=memory)
     stops = set()
     for lane, ours in zip(lanes, together, strict=True):
@@ -185,7 +187,67 @@ def test_training_learns_stops_early_and_keeps_the_best_epoch():
     best = trained.history["val_pearson"].max()
     assert trained.score == best > 0.8 and trained.metric == "pearson"
     assert trained.history["epoch"].iloc[-1] - trained.epoch in (5, 60 - trained.epoch)
+    assert trained.ended == ("limit" if trained.history["epoch"].iloc[-1] == 60 else "patience")
     assert list(trained.history) == ["epoch", "train_loss", "val_pearson", "seconds", "rows_per_second"]
+
+
+@pytest.mark.parametrize(("settings", "ended"), [({"epochs": 2}, "limit"), ({"epochs": 30, "patience": 1}, "patience")])
+def test_a_run_says_whether_its_patience_or_its_epochs_ended(settings, ended):
+    val = rows(50, seed=1)
+    val = dataclasses.replace(val, labels=np.random.Generator(np.random.PCG64(2)).normal(size=50).astype(np.float32))
+    (trained,) = train([(SLUG, 1)], rows(), val, TrainingSettings.from_spec(settings))
+    assert trained.ended == ended and (len(trained.history) == settings["epochs"]) == (ended == "limit")
+
+
+@pytest.mark.parametrize("warmup", [0, 0.01, 0.25])
+@pytest.mark.parametrize("name", ["constant", "cosine"])
+def test_step_sizes_are_those_of_optax(name, warmup):
+    steps, warm = 80, round(80 * warmup)
+    settings = TrainingSettings.from_spec(dict(learning_rate=0.02, schedule=name, warmup=warmup))
+    found = settings.step_size(steps)
+    if name == "constant" and not warm:
+        assert found == 0.02  # a number, and so the same bits as without schedules
+        return
+    found = [float(found(step)) for step in range(steps)]
+    np.testing.assert_allclose(found[:warm], [0.02 * schedule(step, steps, warmup) for step in range(warm)], rtol=1e-6)
+    theirs = optax.warmup_cosine_decay_schedule(0.0, 0.02, warm, steps) if name == "cosine" else lambda step: 0.02
+    np.testing.assert_allclose(found[warm:], [float(theirs(step)) for step in range(warm, steps)], rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize(("mode", "per_batch"), [("no_shift", 2), ("random_rc", 1)])
+def test_a_schedule_ends_with_the_last_step_of_the_last_epoch(mode, per_batch, monkeypatch):
+    horizons = []
+    monkeypatch.setattr(
+        TrainingSettings, "step_size", lambda self, steps: horizons.append(steps) or optax.constant_schedule(0.0)
+    )
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=3, patience=3))
+    train([(SLUG, 1)], rows(), rows(50, seed=1), spec, {"kind": mode})
+    assert horizons == [3 * 7 * per_batch]  # 203 rows are 7 batches
+
+
+@pytest.mark.parametrize(
+    "lanes", [["boda-sum-8", "boda-mean-8", "boda-max-8"], ["boda-flatten-8"], ["encoder-8-dropout"]]
+)
+def test_predictions_of_standardised_labels_are_in_the_unit_of_the_labels(lanes):
+    """Labels in another unit give the predictions in that unit, of heads that add up tokens too."""
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=4, standardise_labels=True, learning_rate=0.01))
+    lanes, val = [(slug, 1) for slug in lanes], rows(50, seed=1)
+    trained = train(lanes, rows(), val, spec)
+    larger = dataclasses.replace(rows(), labels=10 * rows().labels + 50)
+    for (slug, _), one, other in zip(lanes, trained, train(lanes, larger, val, spec), strict=True):
+        ours, scaled = (predict(networks.build(slug, 0.0), t.variables, val.tables[0], val.index) for t in (one, other))
+        np.testing.assert_allclose(scaled, 10 * ours + 50, atol=2e-3)
+        np.testing.assert_allclose(other.history["train_loss"], 100 * one.history["train_loss"], rtol=1e-3)
+        assert np.mean((ours - val.labels) ** 2) < np.var(val.labels)
+        assert one.score == pytest.approx(np.corrcoef(ours, val.labels)[0, 1], abs=1e-4)
+
+
+def test_constant_labels_have_no_scale():
+    flat = dataclasses.replace(rows(), labels=np.full(203, 3.0, np.float32))
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=1, standardise_labels=True))
+    (trained,) = train([(SLUG, 1)], flat, rows(50, seed=1), spec)
+    found = predict(networks.build(SLUG, 0.0), trained.variables, flat.tables[0], flat.index)
+    assert abs(found.mean() - 3) < 1
 
 
 def test_bfloat16_products_learn_as_well_with_float32_parameters():

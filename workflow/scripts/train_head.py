@@ -3,7 +3,7 @@
 import importlib
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, memory_for_data, print_report, report
+from s2f.common.devices import keep_to_share, memory_for_data, memory_of_job, print_report, report
 from s2f.common.errors import InputError, run
 from s2f.common.files import atomic
 from s2f.common.provenance import derived_seed
@@ -32,18 +32,18 @@ def main():
     parser.add_argument("--heads", required=True, nargs="+", help="slugs of one family")
     parser.add_argument("--seeds", required=True, nargs="+", type=int, help="number of the replicate run, per head")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
-    parser.add_argument("--training", required=True, type=json_option, help="training settings (JSON)")
+    parser.add_argument("--training", required=True, type=json_option, help="settings of the heads (JSON)")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--memory-mb", required=True, type=int, help="memory of the job in MB")
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
-    parser.add_argument("--histories", required=True, nargs="+", help="table of epochs to write, per head")
+    parser.add_argument("--histories", required=True, nargs="+", help="table of epochs or penalties, per head")
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
     from s2f.heads.examples import Examples, open_views
-    from s2f.heads.training import PACKAGES, TrainingSettings, train_heads
+    from s2f.heads.training import PACKAGES, train_or_solve
     from s2f.heads.weights import save_head
 
     print_report()
@@ -75,10 +75,11 @@ def main():
         train = Examples.of(caches, augmentations.views(arguments.mode), parts["train"], stretches)
         val = Examples.of(caches, (augmentations.CANONICAL,), parts["val"])
         heads = list(zip(arguments.heads, seeds, strict=True))
-        spec, memory = TrainingSettings.from_spec(arguments.training), memory_for_data(arguments.memory_mb)
-        trained = train_heads(
-            heads, arguments.mode, train, val, spec, encoder, construct.length, memory, task=arguments.task
-        )
+        memory, host_memory = memory_for_data(arguments.memory_mb), memory_of_job(arguments.memory_mb)
+        trained = train_or_solve(
+            heads, arguments.mode, train, val, arguments.training, encoder, construct.length, memory, host_memory,
+            task=arguments.task,
+        )  # fmt: skip
         cache = caches[augmentations.CANONICAL].manifest
     for (slug, seed), derived, best, model, history in zip(
         places, seeds, trained, arguments.models, arguments.histories, strict=True
@@ -96,7 +97,10 @@ def main():
                 provenance=f"head trained here; encoder {cache['provenance']}",
                 seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),
-                validation={"metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch},
+                validation={
+                    "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
+                    "ended": best.ended,
+                },
             )  # fmt: skip
         write_table(history, best.history)
 

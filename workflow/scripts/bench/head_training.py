@@ -10,6 +10,7 @@ from bench.machine import Turns, header, peak_gb, reset_peak, shares
 from s2f.common import kinds
 from s2f.embeddings.encoders import _alphagenome_network as alphagenome_network
 from s2f.heads import augmentations, networks
+from s2f.heads.augmentations.draws import steps_per_batch
 from s2f.heads.networks import chip_cnn
 
 FULL_ROWS, LENGTH = 627_660, 600
@@ -69,9 +70,7 @@ def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
         per_token = tokens if any(f"-{reduction}-" in slug for reduction in ("sum", "mean", "max")) else 1
         products = {module: 2 if module.endswith("hidden_0") else 3 for module in size}
         head = sum(2 * products[m] * np.prod(leaves["w"]) for m, leaves in size.items() if "w" in leaves) * per_token
-    key, low = jax.random.key(0), jnp.zeros(1, jnp.int32)
-    draw = jax.eval_shape(augmentations.build(mode), key, low, low)
-    steps = (draw.view if draw.view is not None else draw.shift).shape[0]
+    steps = steps_per_batch(augmentations.build(mode))
     facts = kinds.facts("augmentations", mode["kind"])
     share = (0.5 if facts["reads_caches"] else 1.0) if facts["encodes"] else 0.0
     return head, steps, share * steps * encoder_flop(encoder_size, length)

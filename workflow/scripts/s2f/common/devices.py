@@ -150,7 +150,7 @@ def memory_for_data(job_mb: float) -> float:
     """
     device = sys.modules["jax"].devices()[0]
     if device.platform == "cpu":
-        return 0.8 * min(job_mb * 1e6, machine_memory())
+        return memory_of_job(job_mb)
     stats = device.memory_stats() or {}
     left = [stats["bytes_limit"] - stats.get("bytes_in_use", 0)] if "bytes_limit" in stats else []
     if not left or os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "").lower() in ("false", "0"):
@@ -186,6 +186,12 @@ def free_on_card(ordinal: int) -> int | None:
         return None if failed else free.value
     finally:
         cuda.cuDevicePrimaryCtxRelease_v2(device)
+
+
+def memory_of_job(job_mb: float) -> float:
+    """Bytes that tables of a program may take in main memory: four fifths of the `job_mb` MB that the scheduler gave,
+    or of the machine's where that is less."""
+    return 0.8 * min(job_mb * 1e6, machine_memory())
 
 
 def machine_memory() -> int:

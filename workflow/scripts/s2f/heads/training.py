@@ -1,5 +1,7 @@
-"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept."""
+"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept; or
+solving them, where their kind has a solution."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ import optax
 import pandas as pd
 
 from s2f.common import kinds
+from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
+from s2f.heads.augmentations.draws import steps_per_batch
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import predict
@@ -32,23 +36,45 @@ class TrainingSettings:
     patience: int
     dropout: float
     precision: str
+    schedule: str
+    warmup: float
+    standardise_labels: bool
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> "TrainingSettings":
         """Settings of a config section. Raises `InputError` for an unknown key."""
         return TrainingSettings(**kinds.section_settings("heads/training", spec))
 
+    def step_size(self, steps: int) -> float | optax.Schedule:
+        """Step size of AdamW: a number, or a function of the step (from 0) where it changes over all `steps`.
+
+        It rises over a share `warmup` of the steps, as in `language_model.schedule`, and then stays or falls to 0 along
+        half a cosine (Loshchilov and Hutter 2017, without restarts).
+        """
+        warm = round(self.warmup * steps)
+        if self.schedule == "constant" and not warm:
+            return self.learning_rate
+        rise = optax.linear_schedule(self.learning_rate / max(1, warm), self.learning_rate, max(1, warm - 1))
+        after = (
+            optax.constant_schedule(self.learning_rate)
+            if self.schedule == "constant"
+            else optax.cosine_decay_schedule(self.learning_rate, max(1, steps - warm))
+        )
+        return optax.join_schedules([rise, after], [warm])
+
 
 @dataclass
 class Trained:
-    """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1), its validation `score` by `metric`,
-    a table of all epochs once training has ended."""
+    """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1; 0 of a head that is solved), its
+    validation `score` by `metric`; once training has ended a table of all epochs, or of all penalties, and why it
+    `ended`: by "patience", at the "limit" of epochs, or "solved"."""
 
     variables: tuple[Any, Any]
     epoch: int
     metric: str
     score: float
     history: pd.DataFrame | None = None
+    ended: str = ""
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -59,6 +85,39 @@ class Trained:
     def size(self) -> int:
         """Number of trained values."""
         return sum(array.size for array in jax.tree.leaves(self.parameters))
+
+
+def train_or_solve(
+    lanes: Sequence[tuple[str, int]],
+    mode: Mapping[str, Any],
+    train: Examples,
+    val: Examples,
+    options: Mapping[str, Any],
+    encoder: Any = None,
+    length: int = 0,
+    memory: int | None = None,
+    host_memory: int | None = None,
+    report: Callable[[str], object] = print,
+    task: str = "regression",
+) -> list[Trained]:
+    """`train_heads` with the settings `options`; or, where the kind of the head has a solution, that one with these
+    options for every lane, as no seed changes it.
+
+    `host_memory`: bytes that a solution, which is computed on the CPU, may take for rows. Raises also `InputError` for
+    a mode that runs the encoder in training, and for an option that does not belong to the kind.
+    """
+    slug = lanes[0][0]
+    if networks.facts(slug)["epochs"]:
+        settings = TrainingSettings.from_spec(dict(options))
+        return train_heads(lanes, mode, train, val, settings, encoder, length, memory, report, task)
+    if kinds.facts("augmentations", mode["kind"])["encodes"]:
+        raise InputError(f"{slug} is solved on cached views, and augmentation {mode['kind']} encodes in training")
+    networks.check_tokens(slug, train.tables[0].shape[1])
+    chosen = networks.options(slug, options)
+    variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
+    if score is None:
+        raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
+    return [Trained(variables, 0, VALIDATION[task], score, history, "solved") for _ in lanes]
 
 
 def train_heads(
@@ -83,9 +142,10 @@ def train_heads(
     Per batch one AdamW step per view of the mode, in a `task` regression on the mean squared error, in a classification
     (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
     short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r, or
-    AUROC. Returns one `Trained` per lane. Raises `DivergedError` when a loss is not finite or the validation
-    predictions of a head are constant or not finite in every epoch until its patience ends, `InputError` for embeddings
-    too short for it.
+    AUROC. With `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and predictions are
+    in the unit of the labels all the same. Returns one `Trained` per lane. Raises `DivergedError` when a loss is not
+    finite or the validation predictions of a head are constant or not finite in every epoch until its patience ends,
+    `InputError` for embeddings too short for it.
     """
     slugs, seeds = zip(*lanes, strict=True)
     networks.check_tokens(slugs[0], train.tables[0].shape[1])
@@ -95,21 +155,24 @@ def train_heads(
     needed = train.bytes * reads + val.bytes
     fits = memory is None or needed <= memory
     report(_plan(lanes, mode, train, val, settings, reads, f"{needed / 1e9:.3f} GB", fits))
-    optimiser = optax.adamw(settings.learning_rate, weight_decay=settings.weight_decay)
+    centre, spread = _label_scale(train.labels) if settings.standardise_labels and task == "regression" else (0.0, 1.0)
+    if (centre, spread) != (0.0, 1.0):
+        train = dataclasses.replace(train, labels=((train.labels - centre) / spread).astype(np.float32))
+    draw = augmentations.build(mode)
+    steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(draw)
+    optimiser = optax.adamw(settings.step_size(steps), weight_decay=settings.weight_decay)
     epochs = Epochs(
-        networks.build(slugs, settings.dropout, settings.precision), optimiser, augmentations.build(mode),
-        settings.batch_size, len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype,
-        count, task,
+        networks.build(slugs, settings.dropout, settings.precision), optimiser, draw, settings.batch_size,
+        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
     )  # fmt: skip
     network = networks.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
     data = _on_device(train, encoder if encodes else None, fits and reads)
     val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
     example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
-    fitted = networks.fit(slugs[0], train.tables, train.index)
 
     def start(key):
         parameters, measured = network.init(key, example, is_training=False)
-        return parameters, {**measured, **fitted}, optimiser.init(parameters)
+        return parameters, measured, optimiser.init(parameters)
 
     if count is None:
         keys, split = jax.random.key(seeds[0]), jax.random.split
@@ -126,7 +189,7 @@ def train_heads(
             state, losses = epochs.resident(state, data, this)
         else:
             state, losses = epochs.streamed(state, data, this, train.tables, train.index)
-        losses = np.atleast_1d(np.asarray(losses, np.float64))
+        losses = np.atleast_1d(np.asarray(losses, np.float64)) * spread**2
         seconds = time.perf_counter() - began
         predicted = np.atleast_2d(predict(network, state[:2], val_table, val_index, count))
         for lane, run in enumerate(runs):
@@ -138,7 +201,17 @@ def train_heads(
             report(run.line() if count is None else f"{run.name}  {run.line()}")
         if all(run.ended for run in runs):
             break
-    return [run.result() for run in runs]
+    trained = [run.result() for run in runs]
+    if (centre, spread) != (0.0, 1.0):
+        for slug, one in zip(slugs, trained, strict=True):
+            one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
+    return trained
+
+
+def _label_scale(labels: np.ndarray) -> tuple[float, float]:
+    """Mean and sd of labels (N,); sd 1 where all are equal."""
+    labels = labels.astype(np.float64)
+    return float(labels.mean()), float(labels.std()) or 1.0
 
 
 def _plan(
@@ -207,6 +280,7 @@ class _Run:
                 f"{self.name}: validation predictions are constant or not finite in every epoch: no model"
             )
         self.best.history = pd.DataFrame(self.history)
+        self.best.ended = "patience" if self.ended else "limit"
         return self.best
 
 

@@ -1,6 +1,7 @@
 """Checks of a study that no schema can make."""
 
 import fnmatch
+from collections.abc import Sequence
 from typing import Any
 
 from s2f.common import kinds
@@ -114,6 +115,34 @@ def check_names(study: dict[str, Any]) -> None:
             )
 
 
+def check_heads(study: dict[str, Any], config: dict[str, Any]) -> None:
+    """Raise `InputError` for settings of heads in `config`, as it was written, that no run of the study can use."""
+    planned = [run for run in runs(study) if run.head]
+    trained = [run for run in planned if networks.facts(run.head)["epochs"]]
+    if planned and not trained and config.get("training"):
+        key, heads = next(iter(config["training"])), ", ".join(sorted({run.head for run in planned}))
+        raise InputError(
+            f"training.{key}: no head of this study is trained in epochs ({heads} is solved): leave it out"
+        )
+    training = kinds.section_schema("heads/training")
+    _check_tasks(study, trained, config.get("training", {}), training, "training")
+    for head in sorted({run.head for run in planned}):
+        rules = training if networks.facts(head)["epochs"] else networks.schema(head)
+        of_head = [run for run in planned if run.head == head]
+        _check_tasks(study, of_head, config.get("heads", {}).get(head, {}), rules, f"heads.{head}")
+
+
+def _check_tasks(
+    study: dict[str, Any], of: Sequence[Run], entry: dict[str, Any], rules: dict[str, Any], where: str
+) -> None:
+    """Refuse a key of an entry that its schema says is for another task (`x-task`) than the runs have."""
+    tasks = {study["datasets"][run.dataset]["task"] for run in of}
+    for key, value in entry.items():
+        task = rules["properties"][key].get("x-task")
+        if value and task and tasks and task not in tasks:
+            raise InputError(f"{where}.{key}: is for a {task}, and no dataset with such a head is one: leave it out")
+
+
 def _check_mode(study: dict[str, Any], run: Run) -> None:
     """Refuse an augmentation that a dataset's construct, its strand rule or the encoder does not allow."""
     mode, dataset = study["augmentations"][run.augmentation], study["datasets"][run.dataset]
@@ -134,6 +163,8 @@ def _check_mode(study: dict[str, Any], run: Run) -> None:
             f"{where}: it runs the encoder in training, which encoder {run.encoder!r} (kind {encoder}) cannot; kinds "
             f"that can: {', '.join(able)}"
         )
+    if facts["encodes"] and not networks.facts(run.head)["epochs"]:
+        raise InputError(f"{where}: it encodes in training, and head {run.head!r} is solved on cached views")
     if facts["layout"] not in ("", layout):
         raise InputError(f"{where}: its construct has layout {layout}, expected {facts['layout']}")
     if layout == "whole" and (facts["encodes"] or any(shift for shift, _ in views)):

@@ -26,8 +26,15 @@ class Run:
 
 
 def training_of(study: dict[str, Any], head: str) -> dict[str, Any]:
-    """Training settings of a head: the section `training`, overridden by the head's own section."""
-    return {**study["training"], **study["heads"].get(head, {})}
+    """Settings of a head: the section `training`, overridden by the head's own entry; of a head that is solved the
+    options of its kind."""
+    entry = study["heads"].get(head, {})
+    return {**study["training"], **entry} if networks.facts(head)["epochs"] else networks.options(head, entry)
+
+
+def seeds_of(study: dict[str, Any], head: str) -> list[int]:
+    """Seeds with which a head is trained: the first one alone where another would give the same model."""
+    return study["seeds"] if networks.facts(head)["stochastic"] else study["seeds"][:1]
 
 
 def runs(study: dict[str, Any]) -> list[Run]:
@@ -36,11 +43,11 @@ def runs(study: dict[str, Any]) -> list[Run]:
     for entry in study["models"]:
         for dataset in entry.get("datasets", list(study["datasets"])):
             for split in study["datasets"][dataset]["splits"]:
-                for seed in study["seeds"]:
-                    for encoder in entry["encoders"]:
-                        for mode in entry["augmentations"]:
-                            for head in entry["heads"]:
-                                model = f"{encoder}/{mode}/{head}"
+                for encoder in entry["encoders"]:
+                    for mode in entry["augmentations"]:
+                        for head in entry["heads"]:
+                            model = f"{encoder}/{mode}/{head}"
+                            for seed in seeds_of(study, head):
                                 planned.add(Run(dataset, split, model, seed, encoder, mode, head))
                 for baseline in entry["baselines"]:
                     for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
@@ -70,5 +77,6 @@ def rules_together(study: dict[str, Any]) -> dict[str, list[list[Run]]]:
 
 def trains(study: dict[str, Any], model: str) -> bool:
     """Whether a model is trained here in epochs, so that it has a training curve."""
-    baseline = study["baselines"].get(model)
-    return baseline is None or kinds.facts("baselines", baseline["kind"])["epochs"]
+    if model in study["baselines"]:
+        return kinds.facts("baselines", study["baselines"][model]["kind"])["epochs"]
+    return networks.facts(model.rpartition("/")[2])["epochs"]

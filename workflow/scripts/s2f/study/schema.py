@@ -10,6 +10,7 @@ import yaml
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
+from s2f.heads import networks
 
 
 def refuse_repeated_keys(path: str | Path) -> None:
@@ -47,13 +48,28 @@ def refuse_repeated_keys(path: str | Path) -> None:
 def schema() -> dict[str, Any]:
     """The schema of a study, with those of its sections that stand beside the modules that they are for."""
     rules = kinds.read_yaml("study", "study")
-    sections, training = rules["properties"], kinds.section_schema("heads/training")
-    sections["training"] |= training
-    without = {key: {k: v for k, v in rule.items() if k != "default"} for key, rule in training["properties"].items()}
-    sections["heads"]["additionalProperties"] = training | {"properties": without}
+    sections = rules["properties"]
+    sections["training"] |= kinds.section_schema("heads/training")
     sections["tapt"]["additionalProperties"] = kinds.section_schema("language_model/tapt")
     sections["constructs"]["additionalProperties"] = kinds.section_schema("sequences/constructs")
     return rules
+
+
+def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """As `checked`, for the entry of a head: by the schema of `training`, without its defaults, or, where the head is
+    solved, by that of its kind."""
+    where, training = f"heads.{slug}", kinds.section_schema("heads/training")
+    if not networks.facts(slug)["epochs"]:
+        rules = networks.schema(slug)
+        for key in entry:
+            if key in training["properties"] and key not in rules["properties"]:
+                raise InputError(
+                    f"{where}: key {key!r} means nothing, as this head is solved, not trained in epochs; "
+                    f"known: {', '.join(rules['properties'])}"
+                )
+        return checked(entry, rules, where)
+    without = {key: {k: v for k, v in rule.items() if k != "default"} for key, rule in training["properties"].items()}
+    return checked(entry, training | {"properties": without}, where)
 
 
 def with_data_dir(value: Any, data_dir: str, where: str) -> Any:

@@ -10,9 +10,9 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.heads import augmentations
 from s2f.study import comparison, interpretation, language_model, representation, seen
-from s2f.study.checks import check_names
+from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
-from s2f.study.schema import checked, checked_kind, refuse_other_names, schema, with_data_dir
+from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_names, schema, with_data_dir
 
 
 def validated(config: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +30,8 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     for section in ("splits", "encoders", "augmentations", "baselines"):
         for name, entry in study[section].items():
             study[section][name] = checked_kind(entry, section, f"{section}.{name}")
+    for slug, entry in study["heads"].items():
+        study["heads"][slug] = checked_head(slug, entry)
     for name, dataset in study["datasets"].items():
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
@@ -48,6 +50,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"augmentations.{name}: {error}") from None
     comparison.with_folds(study)
     check_names(study)
+    check_heads(study, config)
     comparison.check_series(study)
     planned = runs(study)
     language_model.check(study, planned)

@@ -1,7 +1,9 @@
 """What a mode draws for one batch, and how the drawn windows are cut. Runs inside the compiled training step."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
@@ -19,6 +21,13 @@ class Draw(NamedTuple):
     shift: Any = None
     reverse: Any = None
     encode: Any = None
+
+
+def steps_per_batch(draw: Callable) -> int:
+    """V, the number of gradient steps on a batch by the draw of a mode, which is not run."""
+    low = jax.ShapeDtypeStruct((1,), jnp.int32)
+    drawn = jax.eval_shape(draw, jax.eval_shape(lambda: jax.random.key(0)), low, low)
+    return (drawn.shift if drawn.view is None else drawn.view).shape[0]
 
 
 def cut(codes: Array, low: Array, shift: Array, reverse: Array, length: int) -> Array:

@@ -1,8 +1,13 @@
-"""Heads: small trainable networks on frozen embeddings (B, T, D), named by slug. JAX is loaded only by `build`."""
+"""Heads: small trainable networks on frozen embeddings (B, T, D), named by slug. JAX is loaded by `build` and `solve`.
+
+Most are trained in epochs (`s2f.heads.training`). The module of a kind whose fact `epochs` is false has a function
+``solve(train, val, task, options, memory, report) -> (variables, validation score or None, table of what was tried)``
+instead, of `examples.Examples` and the options of the kind.
+"""
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from s2f.common import kinds
@@ -14,19 +19,34 @@ def module_of(slug: str) -> str:
     return kinds.module_name("heads", _match(slug)[0])
 
 
+def facts(slug: str) -> dict[str, Any]:
+    """The facts of the kind of head `slug`. Raises `InputError` for an unknown slug."""
+    return kinds.facts("heads", _match(slug)[0])
+
+
+def options(slug: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a head that is solved, from its entry of a study, with the defaults of its kind. Raises
+    `InputError` for a key that it does not have."""
+    return kinds.settings("heads", _match(slug)[0], dict(entry))
+
+
+def schema(slug: str) -> dict[str, Any]:
+    """The schema of the kind of head `slug`."""
+    return kinds.schema("heads", _match(slug)[0])
+
+
 def family(slug: str) -> str:
     """Heads of one family have the same parameters and differ in the last step only: they may train in one program.
 
     Those are the sum, mean and max of one network per token; any other head is a family of its own.
     """
-    kind, _ = _match(slug)
-    match = re.fullmatch(kinds.facts("heads", kind)["family"] or "(?!)", slug)
-    return f"{kind}: {'-'.join(match.groups())}" if match else slug
+    match = re.fullmatch(facts(slug)["family"] or "(?!)", slug)
+    return f"{_match(slug)[0]}: {'-'.join(match.groups())}" if match else slug
 
 
 def min_tokens(slug: str) -> int:
     """Fewest tokens T per window that head `slug` can read."""
-    return kinds.facts("heads", _match(slug)[0])["min_tokens"]
+    return facts(slug)["min_tokens"]
 
 
 def has(slug: str, fact: str) -> bool:
@@ -42,11 +62,9 @@ def check_tokens(slug: str, tokens: int) -> None:
     raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}{pooled}")
 
 
-def fit(slug: str, tables: Sequence[Any], index: Any) -> dict[str, dict[str, Any]]:
-    """The part of a head's state that the training rows determine before the first step: {module: {leaf: array}},
-    empty for most heads. `tables`, one (U, T, D) per view, and `index` (N,) into each as in `examples.Examples`."""
-    module = kinds.module("heads", _match(slug)[0])
-    return module.fit(tables, index) if hasattr(module, "fit") else {}
+def solve(slug: str, *arguments: Any) -> tuple[tuple[Any, Any], float | None, Any]:
+    """What `solve` of the module of a head that is solved gives."""
+    return kinds.module("heads", _match(slug)[0]).solve(*arguments)
 
 
 def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32") -> Any:
@@ -67,6 +85,22 @@ def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32"
         raise InputError(f"heads {', '.join(slugs)} are not of one family: they cannot be one network")
     parts = [_match(slug)[1] for slug in slugs]
     return kinds.module("heads", _match(slugs[0])[0]).build(parts, dropout, precision)
+
+
+def rescaled(slug: str, variables: tuple[Any, Any], shape: Sequence[int], factor: float, term: float) -> Any:
+    """The variables of the head that predicts what `variables` do times `factor` > 0 plus `term`, on embeddings of
+    `shape` (T, D).
+
+    Every head ends in a linear map, module `output`, whose bias some add up over tokens: by how much a prediction
+    follows the bias is what the head gives for weights 0 and bias 1.
+    """
+    import jax.numpy as jnp
+
+    parameters, state = variables
+    w, b = parameters["output"]["w"], parameters["output"]["b"]
+    unit = {**parameters, "output": {"w": jnp.zeros_like(w), "b": jnp.ones_like(b)}}
+    follows, _ = build(slug, 0.0).apply(unit, state, None, jnp.zeros((1, *shape)), is_training=False)
+    return {**parameters, "output": {"w": w * factor, "b": b * factor + term / follows[0]}}, state
 
 
 @functools.cache

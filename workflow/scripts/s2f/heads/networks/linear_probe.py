@@ -1,18 +1,27 @@
 """Head `linear-probe`: mean over tokens, each channel standardised by the training rows, one linear map.
 
 What a frozen representation holds in linear reach, as a logistic or linear regression on pooled embeddings measures it
-(Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes"). The problem is convex, so
-weights begin at zero and there is no dropout.
+(Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes"). It is not trained in
+epochs but solved to its optimum, see `solve`: channels of pooled embeddings are nearly collinear, and steps of a
+gradient that are stopped early never leave the first few directions.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import haiku as hk
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
+from s2f.common.errors import InputError
 from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import linear
+from s2f.models.validation import VALIDATION, validation_score
+
+PASS_BYTES = 32 << 20  # of pooled rows in float64, computed with at a time
 
 
 def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
@@ -26,7 +35,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk
 
 
 class Standard(hk.Module):
-    """(x - mean) / sd per channel, both in the state, where `fit` puts them."""
+    """(x - mean) / sd per channel, both in the state, where `solve` puts them."""
 
     def __call__(self, x: jnp.ndarray) -> jnp.ndarray:
         """(B, D) -> (B, D)."""
@@ -34,19 +43,103 @@ class Standard(hk.Module):
         return (x - mean) / hk.get_state("sd", x.shape[-1:], init=jnp.ones)
 
 
-def fit(tables: Sequence[np.ndarray], index: np.ndarray) -> dict[str, dict[str, jnp.ndarray]]:
-    """The state: mean and sd float32 (D,) of the token means of rows `index` (N,) of all `tables` (U, T, D), a channel
-    that is constant with sd 1. In float64, block by block; the tables may be maps of files."""
-    unique, counts = np.unique(index, return_counts=True)
-    step = max(1, BLOCK_BYTES // (int(np.prod(tables[0].shape[1:])) * 4))
-    origin = np.asarray(tables[0][unique[0]], np.float64).mean(0)  # sums around it lose no digits
-    sums = np.zeros((2, len(origin)))
-    for table in tables:
-        for start in range(0, len(unique), step):
-            block = np.asarray(table[unique[start : start + step]], np.float32).mean(1, dtype=np.float64) - origin
-            sums += counts[start : start + step] @ block, counts[start : start + step] @ block**2
-    mean, square = sums / (counts.sum() * len(tables))
-    sd = np.sqrt(np.maximum(square - mean**2, 0))
-    mean += origin
-    sd[sd <= 1e-6 * np.abs(mean)] = 1.0  # constant up to rounding of float32
-    return {"standard": {"mean": jnp.asarray(mean, jnp.float32), "sd": jnp.asarray(sd, jnp.float32)}}
+def solve(
+    train: Examples,
+    val: Examples,
+    task: str,
+    options: Mapping[str, Any],
+    memory: int | None = None,
+    report: Callable[[str], object] = print,
+) -> tuple[tuple[Any, Any], float | None, pd.DataFrame]:
+    """(variables, validation score, table of the penalties tried) of the best penalty by the validation rows `val`.
+
+    Rows are those of all views of `train`. In a `task` regression the ridge regression for every penalty of `alphas`,
+    from the normal equations: one pass over the caches, nothing but matrices D x D in memory. In a classification the
+    logistic regression for every inverse penalty of `C`, by L-BFGS: some tens of passes over the pooled rows, which are
+    kept where they fit into `memory` bytes (rows x views x D float32), else pooled again from the caches in every pass
+    with the same result. See `linear_models`. Nothing is random. The score is None, and the first penalty taken, where
+    it is undefined for all. Raises `InputError` for labels of a classification that are not 0 and 1.
+    """
+    from s2f.heads import linear_models  # loads scipy, which a prediction does not need
+
+    began = time.perf_counter()
+    name, penalties = {
+        "regression": ("alpha", sorted(map(float, options["alphas"]))),
+        "classification": ("C", sorted(map(float, options["C"]))),
+    }[task]
+    rows, channels = len(train.index) * len(train.tables), train.tables[0].shape[2]
+    needed = rows * channels * 4
+    kept = task == "classification" and (memory is None or needed <= memory)
+    passing = "kept in memory" if kept else "one pass" if task == "regression" else "pooled again in every pass"
+    tried = ", ".join(f"{value:g}" for value in penalties)
+    report(
+        f"linear-probe: {len(train.index):,} rows in {len(train.tables)} views, {channels:,} channels "
+        f"({needed / 1e9:.3f} GB pooled, {passing}), on the CPU; {name} {tried}"
+    )
+    pass_over = _kept(train) if kept else lambda: _pooled(train)
+    statistics = linear_models.moments(pass_over)
+    if task == "regression":
+        weights, intercepts, losses = linear_models.ridge(statistics, penalties)
+    else:
+        if not set(np.unique(train.labels)) <= {0, 1}:
+            raise InputError("linear-probe: a training row has a label other than 0 and 1 (a classification)")
+        weights, intercepts, losses = linear_models.logistic(pass_over, statistics, penalties)
+    direct = weights / statistics.sd  # of channels as they are
+    shift = intercepts - direct @ statistics.mean
+    predicted = np.concatenate([x @ direct.T + shift for x, _ in _pooled(val)])
+    labels = val.labels[_order(val)]
+    scores = [validation_score(task, labels, predicted[:, number]) for number in range(len(penalties))]
+    comparable = [-np.inf if score is None else score for score in scores]
+    best = int(np.argmax(comparable))
+    history = pd.DataFrame(
+        {
+            name: penalties,
+            "train_loss": losses,
+            f"val_{VALIDATION[task]}": [np.nan if score is None else score for score in scores],
+            "seconds": round(time.perf_counter() - began, 4),
+        }
+    )
+    for line in history.itertuples(index=False):
+        report(f"{name} {line[0]:g}  train loss {line[1]:.4f}  validation {VALIDATION[task]} {line[2]:.4f}")
+    if len(penalties) > 1 and best in (0, len(penalties) - 1):
+        report(f"{name} {penalties[best]:g} is best and at the end of the list: widen it")
+    variables = _variables(statistics.mean, statistics.sd, direct[best], shift[best])
+    return variables, scores[best], history
+
+
+def _variables(mean: np.ndarray, sd: np.ndarray, direct: np.ndarray, shift: float) -> tuple[Any, Any]:
+    """(parameters, state) of the network, float32, for weights `direct` (D,) of the channels as they are.
+
+    Each array is computed from those that are rounded before it, so that roundings do not add up.
+    """
+    mean, sd = mean.astype(np.float32), sd.astype(np.float32)
+    weights = (direct * sd.astype(np.float64)).astype(np.float32)
+    bias = shift + mean.astype(np.float64) @ (weights.astype(np.float64) / sd)
+    parameters = {"output": {"w": weights[:, None], "b": np.array([bias], np.float32)}}
+    return parameters, {"standard": {"mean": mean, "sd": sd}}
+
+
+def _order(examples: Examples) -> np.ndarray:
+    """The rows in the order of their tables, which are read from the first to the last embedding then."""
+    return np.argsort(examples.index, kind="stable")
+
+
+def _pooled(examples: Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A pass: means over tokens (B, D) float32 and labels (B,), of all rows in one view after the other."""
+    order = _order(examples)
+    step = max(1, BLOCK_BYTES // (int(np.prod(examples.tables[0].shape[1:])) * 4))
+    for table in examples.tables:
+        for start in range(0, len(order), step):
+            rows = order[start : start + step]
+            yield np.asarray(table[examples.index[rows]], np.float32).mean(1), examples.labels[rows]
+
+
+def _kept(examples: Examples) -> Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]:
+    """The rows of `_pooled`, kept in memory in float32."""
+    rows = len(examples.index) * len(examples.tables)
+    x, labels, end = np.empty((rows, examples.tables[0].shape[2]), np.float32), np.empty(rows, np.float32), 0
+    for block, of_block in _pooled(examples):
+        x[end : end + len(block)], labels[end : end + len(block)] = block, of_block
+        end += len(block)
+    step = max(1, PASS_BYTES // (8 * x.shape[1]))
+    return lambda: ((x[start : start + step], labels[start : start + step]) for start in range(0, rows, step))
