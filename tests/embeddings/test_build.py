@@ -58,20 +58,40 @@ def unlike(count, length):
     return [dna.decode(row) for row in random.integers(0, 4, (count, length), np.uint8)]
 
 
-def test_inserts_of_one_length_share_chunks_and_the_template_holds_their_flanks(tmp_path):
-    templates = []
+def test_inserts_of_one_length_share_chunks_and_the_encoder_learns_where_each_is(tmp_path):
+    drawn = []
 
     def stream(chunks, strands):
-        for codes, template in chunks:
-            templates.append(template)
+        for codes, inserts in chunks:
+            drawn.append((codes, inserts))
             yield [encode(codes) for _ in strands]
 
     rows = pd.DataFrame({"row_id": list("abcdefg"), "sequence": [*unlike(4, 12), *unlike(2, 8), "A" * 10]})
     build(tmp_path / "x.h5", rows, fake(stream=stream), chunk_rows=2)
-    one_length, mixed = templates[0], templates[1]
-    assert dna.decode(one_length) == CONSTRUCT.upstream[-8:] + "N" * 8 + CONSTRUCT.downstream[:8]
-    assert np.flatnonzero(mixed == dna.N_CODE)[0] < 8 or np.flatnonzero(mixed == dna.N_CODE)[-1] > 15
+    assert [inserts.tolist() for _, inserts in drawn] == [[[8, 16]] * 2, [[7, 17], [6, 18]], [[6, 18]] * 2, [[6, 18]]]
+    for codes, inserts in drawn:
+        for window, (first, end) in zip(codes, inserts, strict=True):
+            assert dna.decode(window[first:end]) in rows["sequence"].tolist()
     np.testing.assert_array_equal(of(rows, tmp_path / "x.h5"), expected(rows))
+
+
+def test_an_embedding_in_a_cache_does_not_depend_on_the_other_rows(tmp_path):
+    """A row alone, in all chunk sizes and orders, beside inserts of other lengths: the same bits, in bfloat16."""
+    construct = Construct(150, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
+    spec = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}, "batch_size": 4}
+    encoder = encoders.build(spec)
+    rows = pd.DataFrame(
+        {"row_id": [f"r{i}" for i in range(9)], "sequence": [*unlike(3, 40), *unlike(3, 39), *unlike(3, 60)]}
+    )
+    build(tmp_path / "all.h5", rows, encoder, construct, 2, dtype="float32")
+    wanted = of(rows, tmp_path / "all.h5")
+    for number in (0, 4, 8):
+        alone = rows.iloc[[number]]
+        build(tmp_path / f"{number}.h5", alone, encoder, construct, 5, dtype="float32")
+        np.testing.assert_array_equal(of(alone, tmp_path / f"{number}.h5"), wanted[[number]])
+    shuffled = rows.sample(frac=1, random_state=1)
+    build(tmp_path / "shuffled.h5", shuffled, encoder, construct, 9, dtype="float32")
+    np.testing.assert_array_equal(of(rows, tmp_path / "shuffled.h5"), wanted)
 
 
 def test_memory_of_a_build_does_not_grow_with_its_rows(tmp_path):

@@ -44,7 +44,7 @@ def test_saturation_equals_scoring_the_mutated_sequences_one_by_one(tmp_path, mo
 
 
 def test_in_bfloat16_the_same_bits_as_one_by_one(tmp_path, monkeypatch):
-    """Shared activations are rounded elsewhere than whole windows: they are not shared."""
+    """Activations shared by a neighbourhood would be rounded elsewhere: flanks alone are shared, as in a cache."""
     monkeypatch.setattr(models, "NARROW_CHANNELS", 0)
     spec, _, slug, rule = HEADS["alphagenome"]
     spec = {**spec, "precision": "bfloat16", "batch_size": 8}
@@ -55,7 +55,7 @@ def test_in_bfloat16_the_same_bits_as_one_by_one(tmp_path, monkeypatch):
     scorer = models.load(tmp_path / "head", spec, models.NARROW_FROM)
     changes, score = mutagenesis.differences(scorer, codes, some, spans)
     # of the same batch size: programs of two sizes round in different places too
-    scorer = models.load(tmp_path / "head", {**spec, "reuse_flanks": False})
+    scorer = models.load(tmp_path / "head", spec)
     alone = np.array([scorer.score(one[None])[0] for one in (codes, *some)])
     assert np.array_equal(changes, alone[1:] - alone[0]) and score == alone[0]
     assert np.abs(changes).max() > 1e-3

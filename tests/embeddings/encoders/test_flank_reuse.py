@@ -37,14 +37,16 @@ def tiny():
 
 
 def windows(length, insert, shift=0, count=5):
+    """Codes of random windows and where their inserts are."""
     construct = Construct(length, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
     random = np.random.default_rng(insert)
     codes = construct.assemble([dna.decode(row) for row in random.integers(0, 5, (count, insert), np.uint8)], shift)
-    return codes, construct.assemble(["N" * insert], shift)[0]
+    first, _ = construct.flank_lengths(insert, shift)
+    return codes, np.tile([first, first + insert], (count, 1))
 
 
-def both(encoder, codes, template):
-    return next(encoders.stream(encoder, [(codes, template)], STRANDS))
+def both(encoder, codes, inserts):
+    return next(encoders.stream(encoder, [(codes, inserts)], STRANDS))
 
 
 def error(found, wanted):
@@ -61,8 +63,8 @@ SLOW = [(600, 199, 0), (600, 145, 1), (597, 200, 0), (384, 200, 0), (500, 74, 0)
     + [pytest.param(*case, marks=pytest.mark.slow) for case in SLOW],
 )
 def test_both_strands_equal_the_plain_path(tiny, length, insert, shift):
-    codes, template = windows(length, insert, shift)
-    found, wanted = (both(tiny["float32", reuse], codes, template) for reuse in (True, False))
+    codes, inserts = windows(length, insert, shift)
+    found, wanted = (both(tiny["float32", reuse], codes, inserts) for reuse in (True, False))
     for strand in range(2):
         assert found[strand].shape == wanted[strand].shape
         assert error(found[strand], wanted[strand]) <= 1e-5
@@ -72,8 +74,8 @@ def test_both_strands_equal_the_plain_path(tiny, length, insert, shift):
 
 
 def test_bfloat16_differs_no_more_than_by_rounding(tiny):
-    codes, template = windows(600, 200)
-    found, wanted = (both(tiny["bfloat16", reuse], codes, template) for reuse in (True, False))
+    codes, inserts = windows(600, 200)
+    found, wanted = (both(tiny["bfloat16", reuse], codes, inserts) for reuse in (True, False))
     for one, two in zip(found, wanted, strict=True):
         assert one.dtype == ml_dtypes.bfloat16
         one, two = one.astype(np.float32), two.astype(np.float32)
@@ -83,8 +85,8 @@ def test_bfloat16_differs_no_more_than_by_rounding(tiny):
 @pytest.mark.slow
 def test_full_size_equals_the_plain_path():
     encoder = encoders.build({**TINY, "size": "full"})
-    codes, template = windows(600, 200, count=2)
-    found, wanted = both(encoder, codes, template), both(encoder, codes, None)
+    codes, inserts = windows(600, 200, count=2)
+    found, wanted = both(encoder, codes, inserts), both(encoder, codes, None)
     assert max(error(one, two) for one, two in zip(found, wanted, strict=True)) <= 1e-5
 
 
@@ -126,31 +128,74 @@ def test_short_or_overlapping_flanks_give_no_plan(left, right):
     assert _flank_reuse.plan(600, left, right, 7) is None
 
 
-@pytest.mark.parametrize("template", [[0, 1, 2], [0, 4, 2], [4, 4, 4], [4, 1, 4]])
-def test_ends(template):
-    found = _flank_reuse.constant_ends(np.array(template) != 4)
-    assert found == {3: (3, 0), 2: (1, 1), 0: (0, 0), 1: (0, 0)}[sum(code != 4 for code in template)]
-
-
-def test_codes_that_differ_from_their_template_are_refused(tiny):
-    codes, template = windows(600, 200)
+def test_windows_whose_flanks_are_not_of_their_insert_are_refused(tiny):
+    codes, inserts = windows(600, 200)
     codes[3, 5] = (codes[3, 5] + 1) % 4
-    with pytest.raises(ValueError, match="codes differ from their template"):
-        both(tiny["float32", True], codes, template)
+    with pytest.raises(ValueError, match="at the same position have different flanks"):
+        both(tiny["float32", True], codes, inserts)
+
+
+# a window in any company
+
+COMPANY = [(200, 0), (199, 0), (193, 0), (150, 0), (600, 0), (560, 0)]  # insert, shift
+
+
+@pytest.fixture(scope="module")
+def company():
+    """Windows of inserts of several lengths, and one of several shifts."""
+    several = [windows(600, *case, count=1) for case in COMPANY] * 2
+    return np.concatenate([codes for codes, _ in several]), np.concatenate([inserts for _, inserts in several])
+
+
+@pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bfloat16"])
+def test_a_window_has_the_same_bits_alone_in_any_chunk_and_in_any_order(tiny, company, precision):
+    """In bfloat16 a window was rounded otherwise in a chunk that held inserts of another length."""
+    encoder, (codes, inserts) = tiny[precision, True], company
+    alone = [both(encoder, codes[i : i + 1], inserts[i : i + 1]) for i in range(len(codes))]
+    random = np.random.default_rng(5)
+    for size in (5, len(codes)):
+        order = random.permutation(len(codes))
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
+        streamed = encoders.stream(encoder, [(codes[chunk], inserts[chunk]) for chunk in chunks], STRANDS)
+        for chunk, arrays in zip(chunks, streamed, strict=True):
+            for strand, array in enumerate(arrays):
+                wanted = np.concatenate([alone[i][strand] for i in chunk])
+                np.testing.assert_array_equal(array.view(np.uint8), wanted.view(np.uint8))
+
+
+def test_inserts_of_similar_lengths_share_a_plan_and_each_has_its_own_flanks(company):
+    codes, inserts = company
+    parts = _flank_reuse.parts(codes, inserts, 7)
+    lengths = [sorted({COMPANY[row % len(COMPANY)] for row in part.rows}) for part in parts]
+    assert lengths == [[(560, 0), (600, 0)], [(193, 0), (199, 0), (200, 0)], [(150, 0)]]
+    assert parts[0].plans == {"forward": None, "reverse": None}
+    assert parts[1].plans == dict.fromkeys(STRANDS, _flank_reuse.plan(600, 200, 200, 7))
+    (moved,) = _flank_reuse.parts(*windows(600, 200, 3), 7)  # the flanks are 197 and 203 bp long
+    assert moved.plans["forward"] == _flank_reuse.plan(600, 192, 200, 7) != moved.plans["reverse"]
+    (short,) = _flank_reuse.parts(*windows(600, 73), 7)
+    assert short.plans["forward"] == _flank_reuse.plan(600, 263, 264, 7)
+    for part in parts:
+        for row, kind in zip(part.rows, part.template_of, strict=True):
+            first, end = inserts[row]
+            template = part.templates[kind]
+            np.testing.assert_array_equal(
+                np.delete(template, range(first, end)), np.delete(codes[row], range(first, end))
+            )
+            assert (template[first:end] == dna.N_CODE).all()
 
 
 # the stream
 
 
-def test_chunks_of_any_size_and_template_in_one_stream(tiny):
+def test_chunks_of_any_size_and_insert_in_one_stream(tiny):
     encoder = tiny["float32", True]
     chunks = [windows(600, insert, count=count) for insert, count in ((200, 9), (150, 1), (200, 4))]
     chunks.append((windows(600, 180, count=3)[0], None))
     streamed = list(encoders.stream(encoder, iter(chunks), STRANDS))
     assert [len(forward) for forward, _ in streamed] == [9, 1, 4, 3]
-    for (codes, template), (forward, reverse) in zip(chunks, streamed, strict=True):
+    for (codes, inserts), (forward, reverse) in zip(chunks, streamed, strict=True):
         for strand, found in (("forward", forward), ("reverse", reverse)):
-            alone = next(encoders.stream(encoder, [(codes, template)], [strand]))[0]
+            alone = next(encoders.stream(encoder, [(codes, inserts)], [strand]))[0]
             np.testing.assert_array_equal(found, alone)  # together or alone: the same bits
 
 

@@ -9,7 +9,6 @@ from s2f.embeddings import encoders
 from s2f.interpretation.mutagenesis import substitutions
 from s2f.interpretation.scorer import NARROW_FROM
 from s2f.sequences.constructs import Construct
-from s2f.sequences.dna import N_CODE
 
 ALONE = 4  # windows of the plain loop per turn
 
@@ -28,11 +27,11 @@ def bench(repeats, spec):
     flanks = construct.assemble(["N" * INSERT])[0]
     windows = np.repeat(flanks[None], size, axis=0)[: len(variants[some])]
     windows[:, left : left + INSERT] = variants[some]
-    near = windows[0].copy()
-    near[left + places[some].min() : left + places[some].max() + 1] = N_CODE
+    whole = np.tile([left, left + INSERT], (len(windows), 1))
+    near = np.tile([left + places[some].min(), left + places[some].max() + 1], (len(windows), 1))
 
-    def through(own, codes, template):
-        return lambda: [None for _ in encoders.stream(own, [(codes, template)], STRANDS)]
+    def through(own, codes, varies):
+        return lambda: [None for _ in encoders.stream(own, [(codes, varies)], STRANDS)]
 
     ways = {
         "one by one, whole windows": (
@@ -40,7 +39,7 @@ def bench(repeats, spec):
             ALONE,
         ),
         "batched, whole windows": (through(encoder, windows, None), len(windows)),
-        "batched, flanks encoded once": (through(encoder, windows, flanks), len(windows)),
+        "batched, flanks encoded once": (through(encoder, windows, whole), len(windows)),
         "batched, all but neighbours encoded once": (through(encoder, windows, near), len(windows)),
     }
     # shared activations are exact in float32 only

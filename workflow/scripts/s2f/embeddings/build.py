@@ -24,7 +24,6 @@ from s2f.embeddings import encoders
 from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
 from s2f.embeddings.writer import Partial, check_space
 from s2f.rows.canonical import sequences_sha256
-from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
 UNKNOWN = Seen.of_value("unknown")
@@ -131,9 +130,9 @@ def build_strands(
         check_space(partials.values())
 
         def windows(chunk: int) -> tuple[np.ndarray, np.ndarray]:
-            """Codes of one chunk and their template: the work of a background thread."""
+            """Codes of one chunk and where their inserts are: the work of a background thread."""
             part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
-            return construct.assemble(part, shift), _template(part, construct, shift)
+            return construct.assemble(part, shift), _positions(part, construct, shift)
 
         def store(strand: str, chunk: int, values: np.ndarray) -> int:
             """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
@@ -188,11 +187,12 @@ def _ahead(executor: Executor, function: Callable, items: Iterable) -> Iterator:
         yield following.result()
 
 
-def _template(inserts: Sequence[str], construct: Construct, shift: int) -> np.ndarray:
-    """What the windows of `inserts` have in common, uint8 (L,): the flanks where all are of one length, else N."""
-    lengths = sorted({len(insert) for insert in inserts})
-    windows = construct.assemble(["N" * length for length in lengths], shift)
-    return np.where((windows == windows[0]).all(axis=0), windows[0], dna.N_CODE).astype(np.uint8)
+def _positions(inserts: Sequence[str], construct: Construct, shift: int) -> np.ndarray:
+    """First position of each of the `inserts` in its window and the one behind it, (n, 2)."""
+    lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+    known, which = np.unique(lengths, return_inverse=True)
+    first = np.array([construct.flank_lengths(int(length), shift)[0] for length in known])[which]
+    return np.stack([first, first + lengths], axis=1)
 
 
 def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) -> None:
@@ -206,8 +206,8 @@ def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) ->
 def _index(rows: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Unique inserts, sorted row ids (bytes), and per id the index of its insert (int32).
 
-    Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, so that all their
-    windows have the same flanks.
+    Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, and an encoder that
+    takes those of similar lengths together has few batches to fill up.
     """
     inserts, insert_of_row = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
     by_length = np.argsort([len(insert) for insert in inserts], kind="stable")

@@ -49,10 +49,11 @@ def stream(
 ) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, T, D) per strand, in the order of `strands`.
 
-    `chunks`: pairs of uint8 codes (n, L), the forward strand, and a template (L,) or None: codes that all windows of
-    the chunk have, N where they may differ, so that an encoder may work on the rest alone. Encoders with a `stream` of
-    their own send each chunk to the device once for both strands; a chunk may be drawn before the one before is
-    yielded.
+    `chunks`: pairs of uint8 codes (n, L), the forward strand, and `inserts`, integers (n, 2), or None: of each window
+    the first position of its insert and the one behind it. Windows with the same insert position must have the same
+    codes elsewhere, so that an encoder may work on the insert alone. Encoders with a `stream` of their own send each
+    chunk to the device once for both strands; a chunk may be drawn before the one before is yielded. An embedding
+    depends on its own window and insert position alone, not on the rest of its chunk.
     """
     if encoder.stream:
         yield from encoder.stream(chunks, strands)

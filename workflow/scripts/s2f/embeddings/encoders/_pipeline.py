@@ -15,44 +15,50 @@ QUEUED = {"cpu": 1}
 QUEUED_ELSEWHERE = 2
 
 
+# Rows of a chunk, by index, and the programs that encode them, one per array that is asked for: functions from device
+# codes (batch_size, L) and the place of the batch in the part to device results (batch_size, *shape(L)).
+Part = tuple[np.ndarray, Sequence[Callable[[jax.Array, slice], jax.Array]]]
+
+
 def stream(
-    chunks: Iterable[tuple[np.ndarray, Sequence[Callable]]],
+    chunks: Iterable[tuple[np.ndarray, Sequence[Part]]],
     batch_size: int,
     shape: Callable[[int], tuple[int, ...]],
     dtype: Any,
 ) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, *shape(L)) of `dtype` per program.
 
-    `chunks`: pairs of uint8 codes (n, L) and programs, functions from device codes (batch_size, L) to device results
-    (batch_size, *shape(L)). Codes are sent once for all programs, as codes; a short batch is filled up, so that no
-    program is compiled twice. Calls return before the device has done its work: results are copied back, in `dtype`,
-    while it does the next batch, also across chunks: a chunk is drawn before the last results of the one before are
-    awaited. Raises `InputError` for codes that are none.
+    `chunks`: pairs of uint8 codes (n, L) and the parts, one at least, in which the chunk is encoded. Codes are sent
+    once for all programs, as codes; a short batch is filled up, so that no program is compiled twice. Calls return
+    before the device has done its work: results are copied back, in `dtype`, while it does the next batch, also across
+    chunks: a chunk is drawn before the last results of the one before are awaited. Raises `InputError` for codes that
+    are none.
 
     Memory: on the device QUEUED + 1 batches of codes and results at most, beside what the programs need; on the host
     the arrays of two chunks.
     """
     queued = QUEUED.get(jax.default_backend(), QUEUED_ELSEWHERE)
-    waiting: deque[tuple[list[np.ndarray], int, list[Any]]] = deque()
+    waiting: deque[tuple[list[np.ndarray], np.ndarray, list[Any], bool]] = deque()
 
     def fetch() -> list[np.ndarray] | None:
         """Wait for the oldest batch; the arrays of its chunk if it was the last of them, else None."""
-        arrays, start, results = waiting.popleft()
+        arrays, rows, results, last = waiting.popleft()
         for array, result in zip(arrays, results, strict=True):
-            rows = array[start : start + batch_size]
-            rows[:] = np.asarray(result)[: len(rows)]
-        return arrays if start + batch_size >= len(arrays[0]) else None
+            array[rows] = np.asarray(result)[: len(rows)]
+        return arrays if last else None
 
-    for codes, programs in chunks:
+    for codes, parts in chunks:
         check_codes(codes)
-        arrays = [np.empty((len(codes), *shape(codes.shape[1])), dtype) for _ in programs]
-        for start in range(0, len(codes), batch_size) or [0]:
-            batch = codes[start : start + batch_size]
+        arrays = [np.empty((len(codes), *shape(codes.shape[1])), dtype) for _ in parts[0][1]]
+        batches = [(part, start) for part in parts for start in range(0, len(part[0]), batch_size) or [0]]
+        for number, ((rows, programs), start) in enumerate(batches, 1):
+            place = slice(start, start + batch_size)
+            batch = codes[rows[place]]
             filled = jax.device_put(np.pad(batch, ((0, batch_size - len(batch)), (0, 0))))
-            results = [program(filled) for program in programs]
+            results = [program(filled, place) for program in programs]
             for result in results:
                 result.copy_to_host_async()
-            waiting.append((arrays, start, results))
+            waiting.append((arrays, rows[place], results, number == len(batches)))
             if len(waiting) > queued and (done := fetch()):
                 yield done
     while waiting:

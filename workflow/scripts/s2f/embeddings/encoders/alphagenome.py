@@ -198,30 +198,37 @@ def from_weights(
     # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
     parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
 
-    def program(strand, template):
-        """Device codes (batch_size, L) of the forward strand -> tokens of `strand`: for both strands the same code."""
-        plan, sides = None, ()
-        if template is not None and reuse_flanks:
-            whole = _view(template[None], strand)
-            left, right = _flank_reuse.constant_ends(np.asarray(whole[0]) != N_CODE)
-            plan = _flank_reuse.plan(len(template), left, right, BLOCKS + 1)
+    def program(strand, plan, templates):
+        """(which of the `templates` each window of a part has (n,), device codes (batch_size, L) of the forward strand,
+        their place in the part) -> tokens of `strand`: for both strands the same code."""
+        sides: Any = ()
         if plan:
-            sides = sides_of(parameters, whole, plan)
-        return lambda codes: compiled(parameters, _view(codes, strand, plan.crop if plan else None), sides)
+            sides = [sides_of(parameters, _view(template[None], strand), plan) for template in templates]
+            sides = jax.tree.map(lambda *each: jnp.concatenate(each), *sides)
+
+        def encoded(template_of, codes, place):
+            which = np.resize(template_of[place], batch_size)  # as many; those that fill a short batch do not count
+            return compiled(parameters, _view(codes, strand, plan.crop if plan else None), _rows_of(sides, which))
+
+        return encoded
 
     def stream(chunks, strands):
-        programs = {}
+        programs = {}  # a chunk with the flanks of the one before has its programs
 
-        def with_programs():
-            for codes, template in chunks:
-                key = None if template is None else template.tobytes()
-                if key and not ((codes == template) | (template == N_CODE)).all():
-                    raise ValueError("codes differ from their template where it is not N")
+        def parts(codes, inserts):
+            if inserts is None or not reuse_flanks:
+                inserts = np.tile([0, codes.shape[1]], (len(codes), 1))  # no flanks, no plan
+            for part in _flank_reuse.parts(codes, inserts, BLOCKS + 1):
+                key = *part.plans.values(), part.templates.tobytes()
                 if key not in programs:
-                    programs[key] = [program(strand, template) for strand in strands]
-                yield codes, programs[key]
+                    programs[key] = [program(strand, part.plans[strand], part.templates) for strand in strands]
+                yield part.rows, [partial(encoded, part.template_of) for encoded in programs[key]]
 
-        return _pipeline.stream(with_programs(), batch_size, lambda length: (tokens(length), channels), dtype)
+        def with_parts():
+            for codes, inserts in chunks:
+                yield codes, list(parts(codes, inserts))
+
+        return _pipeline.stream(with_parts(), batch_size, lambda length: (tokens(length), channels), dtype)
 
     device = jax.local_devices()[0]
     return Encoder(
@@ -252,6 +259,12 @@ def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) ->
     if strand == "reverse":
         codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
     return codes[:, slice(*crop)] if crop else codes
+
+
+@jax.jit
+def _rows_of(sides: Any, which: jax.Array) -> Any:
+    """Of each array in `sides` the rows `which`."""
+    return jax.tree.map(lambda side: side[which], sides)
 
 
 def tokens(length: int) -> int:
