@@ -21,7 +21,12 @@ from s2f.evaluation.estimates import COMPARISON_COLUMNS
 from s2f.plots.across_datasets import values_by_dataset
 
 DATASETS = ["d1", "d2", "d3", "d4"]
-SERIES = {"flank": {"datasets": DATASETS, "splits": ["chromosome"], "baseline": "gc", "simulated": False}}
+SERIES = {
+    "flank": {
+        "datasets": DATASETS, "proteins": {name: name for name in DATASETS}, "splits": ["chromosome"],
+        "baseline": "gc", "simulated": False,
+    }
+}  # fmt: skip
 
 
 def compared(values, metric="auroc", **columns):
@@ -75,8 +80,25 @@ def test_zeros_are_left_out_and_said():
     p, note = signed_rank([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
     assert p == pytest.approx(2 / 32) and note == "1 differences of zero left out"
     p, note = signed_rank([0.0, 0.0])
-    assert np.isnan(p) and note == "no test: no difference in any dataset"
+    assert np.isnan(p) and note == "no test: no difference in any of 2 datasets"
     assert signed_rank([0.1, 0.2, 0.3]) == (pytest.approx(0.25), "3 datasets: p is 0.25 at least")
+
+
+def test_datasets_of_one_protein_count_once(table):
+    """PTBP1 in two cells: their mean takes their place, in means, in the count and in the test."""
+    proteins = {"d1": "QKI", "d2": "PTBP1", "d3": "PUM2", "d4": "PTBP1"}
+    series = {"flank": {**SERIES["flank"], "proteins": proteins}}
+    found = across(table, series)
+    kmer, cnn = line(found, "kmer"), line(found, "cnn")
+    assert (kmer["datasets"], kmer["proteins"], kmer["better"]) == (4, 3, 3)
+    assert kmer["value"] == pytest.approx(np.mean([0.6, 0.85, 0.9]))
+    assert kmer["sd"] == pytest.approx(np.std([0.6, 0.85, 0.9], ddof=1))
+    assert kmer["delta_vs_baseline"] == pytest.approx(np.mean([0.1, 0.15, 0.2]))
+    assert (kmer["p_value"], kmer["note"]) == (0.25, "3 proteins: p is 0.25 at least")
+    assert cnn["better"] == 2  # of PTBP1 worse by .1 and better by .1: no difference, left out
+    assert cnn["note"] == "1 differences of zero left out; 2 proteins: p is 0.5 at least"
+    text = markdown(found, {"study": "rbp", "series": series})
+    assert "n = 3 proteins in 4 datasets, counted once: PTBP1 (d2, d4): d1, d2, d3, d4." in text
 
 
 def test_less_is_better_for_errors():
@@ -119,8 +141,8 @@ def test_text(table):
     text = markdown(across(table, SERIES), {"study": "rbp", "series": SERIES})
     rows = [row for row in text.splitlines() if row.startswith("| `")]
     assert [row.split(" | ")[0] for row in rows] == ["| `kmer`", "| `cnn`", "| `gc` (baseline)"]
-    assert rows[0] == "| `kmer` | 4 | 0.8000 ± 0.1414 | +0.1500 | 4 | 0.125 |"
-    assert "## flank, split chromosome, panel all" in text and "Datasets: d1, d2, d3, d4. Baseline: gc." in text
+    assert rows[0] == "| `kmer` | 4 | 4 | 0.8000 ± 0.1414 | +0.1500 | 4 | 0.125 |"
+    assert "## flank, split chromosome, panel all" in text and "n = 4 datasets: d1, d2, d3, d4. Baseline: gc." in text
     assert "- `kmer`, `cnn`: 4 datasets: p is 0.125 at least" in text
     simulated = {"flank": {**SERIES["flank"], "simulated": True}}
     assert "Simulated data" in markdown(across(table, simulated), {"study": "rbp", "series": simulated})
@@ -150,7 +172,9 @@ def test_program_writes_table_text_and_picture(table, tmp_path, monkeypatch):
 def test_two_series_of_two_tasks_in_one_picture(table, tmp_path, monkeypatch):
     other = compared({"mean": [0.1] * 4, "ridge": [0.3, 0.4, 0.5, 0.6]}, metric="pearson")
     other["dataset"] = "r" + other["dataset"]
-    series = {**SERIES, "mpra": {**SERIES["flank"], "datasets": [f"r{name}" for name in DATASETS], "baseline": "mean"}}
+    datasets = [f"r{name}" for name in DATASETS]
+    mpra = {"datasets": datasets, "proteins": dict(zip(datasets, datasets, strict=True)), "baseline": "mean"}
+    series = {**SERIES, "mpra": SERIES["flank"] | mpra}
     both = pd.concat([table, other])
     drawn = []
     monkeypatch.setattr(Figure, "savefig", lambda f, *a, **k: drawn.append(f) or Path(a[0]).touch())

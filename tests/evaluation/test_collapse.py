@@ -172,7 +172,7 @@ def test_a_mean_over_seeds_that_holds_a_collapsed_run_is_no_value(study):
     assert of_two["note"].str.startswith("seed 2 is collapsed: nearly constant predictions on the forward").all()
     weak = table[(table["model"] == "weak") & (table["metric"] == "pearson")].iloc[0]
     assert weak["value"] == pytest.approx(0.06) and weak["collapsed"] == ""
-    assert np.isfinite(weak["p_value"])
+    assert np.isfinite(weak["delta_ci_low"])
     floor = table[(table["model"] == "mean") & (table["panel"] == "id")].set_index("metric")
     assert (floor["collapsed"] == "").all() and floor["note"]["pearson"] == "seed 1: constant predictions"
     assert np.isfinite(floor["value"]["mse"])

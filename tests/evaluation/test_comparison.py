@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import compare as compare_program
 from helpers.programs import call
@@ -14,7 +15,6 @@ from s2f.common.provenance import derived_seed
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table, write_table
 from s2f.evaluation.comparison import COMPARISON_COLUMNS, read_compare
-from s2f.evaluation.estimates import interval, p_value
 from s2f.evaluation.measured_runs import measured_run
 from s2f.models.checkpoint import write_record
 from s2f.rows.canonical import rows_sha256, write_rows
@@ -25,7 +25,7 @@ def toy(tmp_path):
     """Labels 1 2 3 4; A (baseline) is perfect, B has r .6 and .8 with two seeds, `flat` is constant."""
     study = Study(tmp_path, [1, 2, 3, 4])
     del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
-    study.add("A", 0, [1, 2, 3, 4])
+    study.add("A", 0, [1, 2, 3, 4], stochastic=False, val_value=0.9)
     study.add("B", 1, [1, 2, 4, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
     study.add("B", 0, [2, 1, 4, 3], encoder="e", augmentation="none", head="h", provenance="random weights, seed 0")
     study.add("flat", 0, [2, 2, 2, 2], note="a floor")
@@ -44,7 +44,10 @@ def test_table_by_hand(toy):
     a, b = line(table, "A", "pearson"), line(table, "B", "pearson")
     assert (a["value"], a["seeds"], a["n"]) == (pytest.approx(1), 1, 4)
     assert a[["sd", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value"]].isna().all()
-    assert a["note"] == "baseline"
+    assert a[["ci_low", "ci_high"]].isna().all()  # of four rows on a line nobody can say how certain that is
+    assert a["note"] == ("baseline; no interval: every resample gives 1; deterministic: its training adds no variance")
+    assert (a["val_value"], a["inference"]) == (0.9, "procedures")
+    assert (a["cell"], a["seen"], a["collapsed"], a["ended"]) == ("", "", "", "")
     assert b["value"] == pytest.approx(0.7)
     assert b["sd"] == pytest.approx(0.2 / np.sqrt(2))
     assert b["delta_vs_baseline"] == pytest.approx(-0.3)
@@ -57,34 +60,122 @@ def test_table_by_hand(toy):
     flat = line(table, "flat", "pearson")
     assert flat[["value", "ci_low", "delta_vs_baseline", "p_value"]].isna().all()
     assert flat["note"] == "seed 0: constant predictions; a floor"
+    assert flat["inference"] == ""
+    assert np.isnan(b["val_value"])
     assert line(table, "flat", "mse")["value"] == pytest.approx((1 + 0 + 1 + 4) / 4)
 
 
-def test_intervals_are_percentiles_of_the_mean_over_seeds_in_shared_resamples(tmp_path):
-    """Recomputed here with copied rows, numpy and the formula of the p value."""
+def noisy(folder, seeds, size=40, group=4, spread=0.3, **keys):
+    """A study of A and B, whose seeds are the labels with noise, of which half is that of all seeds."""
     rng = np.random.default_rng(0)
-    labels = rng.normal(size=40)
-    groups = [f"g{i // 4}" for i in range(40)]
-    study = Study(tmp_path, labels, groups=groups)
-    predictions = {(m, s): labels + rng.normal(size=40) for m in "AB" for s in range(2)}
-    for (model, seed), values in predictions.items():
-        study.add(model, seed, values)
+    labels = rng.normal(size=size)
+    study = Study(folder, labels, groups=[f"g{i // group:02d}" for i in range(size)])
+    predictions = {}
+    for model, count in zip("AB", seeds, strict=True):
+        common = labels + rng.normal(size=size)
+        for seed in range(count):
+            predictions[model, seed] = common + spread * rng.normal(size=size)
+            study.add(model, seed, predictions[model, seed], **keys.get(model, {}))
+    return study, labels, predictions
+
+
+def test_errors_are_those_of_rows_and_seeds(tmp_path):
+    """Recomputed here with copied rows, numpy and scipy, of three seeds against four."""
+    study, labels, predictions = noisy(tmp_path, (4, 3))
     table, _ = study.compare(resamples=300, confidence=0.9)
     generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", "chrom", "id"))
-    statistics = {"A": [], "B": []}
-    for _ in range(300):
+    resampled = {key: np.empty(300) for key in predictions}
+    for b in range(300):
         rows = np.concatenate([np.arange(4 * g, 4 * g + 4) for g in generator.integers(10, size=10)])
-        for model, values in statistics.items():
-            own = [np.corrcoef(labels[rows], predictions[model, seed][rows])[0, 1] for seed in range(2)]
-            values.append(np.mean(own))
+        for key, values in resampled.items():
+            values[b] = np.corrcoef(labels[rows], predictions[key][rows])[0, 1]
+    sides = {}
+    for model in "AB":
+        values = np.array([np.corrcoef(labels, p)[0, 1] for key, p in predictions.items() if key[0] == model])
+        draws = np.array([of_run for key, of_run in resampled.items() if key[0] == model])
+        k = len(values)
+        alone = (draws - draws.mean(axis=0)).var(axis=1, ddof=1).sum() / (k - 1) / k
+        sides[model] = values.mean(), draws.mean(axis=0), values.var(ddof=1) / k, k - 1, alone
+    (value, draws, variance, df, alone), (other, of_other, *second) = sides["B"], sides["A"]
+
+    def error(statistic, *parts):
+        rows = max(0, statistic.var(ddof=1) - sum(part[2] for part in parts)) * 10 / 9
+        parts = [(rows, 9), *(part[:2] for part in parts)]
+        total = sum(part[0] for part in parts)
+        return np.sqrt(total), total**2 / sum(v**2 / f for v, f in parts)
+
     found = line(table, "B", "pearson")
-    low, high = np.quantile(statistics["B"], [0.05, 0.95])
-    assert (found["ci_low"], found["ci_high"]) == (pytest.approx(low), pytest.approx(high))
-    differences = np.array(statistics["B"]) - statistics["A"]
-    low, high = np.quantile(differences, [0.05, 0.95])
-    assert (found["delta_ci_low"], found["delta_ci_high"]) == (pytest.approx(low), pytest.approx(high))
-    p = 2 * (1 + min((differences <= 0).sum(), (differences >= 0).sum())) / 301
-    assert found["p_value"] == pytest.approx(min(1, p))
+    se, free = error(draws, (variance, df, alone))
+    half = stats.t.ppf(0.95, free) * se / (1 - value**2)
+    assert np.arctanh([found["ci_low"], found["ci_high"]]) == pytest.approx(np.arctanh(value) + np.array([-half, half]))
+    se, free = error(draws - of_other, (variance, df, alone), second)
+    half = stats.t.ppf(0.95, free) * se
+    assert found["delta_vs_baseline"] == pytest.approx(value - other)
+    assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx(
+        [value - other - half, value - other + half]
+    )
+    assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(value - other) / se, free))
+    assert (found["inference"], found["note"]) == ("procedures", "")
+    assert found["sd"] == pytest.approx(np.sqrt(variance * 3))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "keys", "note"),
+    [
+        ((3, 2), {}, "2 replicates, 3 are needed: holds for these trained networks"),
+        ((1, 3), {}, "no p value: baseline: 1 replicate, 3 are needed: holds for these trained networks"),
+        (
+            (3, 3),
+            {"B": {"one_draw": "random weights"}},
+            "one draw of random weights: holds for this draw",
+        ),
+    ],
+)
+def test_without_replicates_there_is_no_p_value(tmp_path, seeds, keys, note):
+    study, _, _ = noisy(tmp_path, seeds, **keys)
+    table, text = study.compare()
+    found = line(table, "B", "pearson")
+    assert (found["inference"], found["note"]) == ("trained networks", note)
+    assert found[["delta_ci_low", "delta_ci_high", "ci_low"]].notna().all()
+    assert found[["p_value", "p_holm"]].isna().all()
+    assert "| `B` † |" in text and ("| `A` (baseline) † |" in text) == (seeds[0] == 1)
+
+
+def test_a_deterministic_training_needs_one_run(tmp_path):
+    keys = {model: {"stochastic": False} for model in "AB"}
+    found = line(noisy(tmp_path, (1, 1), **keys)[0].compare()[0], "B", "pearson")
+    assert 0 < found["p_value"] <= 1
+    assert (found["inference"], found["note"]) == ("procedures", "deterministic: its training adds no variance")
+
+
+def test_trainings_that_differ_widen_what_is_said_of_procedures(tmp_path):
+    """The same rows; the interval of networks as they are is that of rows alone."""
+    widths = {}
+    for name, count, spread in (("close", 3, 0.01), ("apart", 3, 1.5), ("networks", 2, 1.5)):
+        (tmp_path / name).mkdir()
+        found = line(noisy(tmp_path / name, (count, count), spread=spread)[0].compare()[0], "B", "mse")
+        widths[name] = found["delta_ci_high"] - found["delta_ci_low"]
+    assert widths["apart"] > 1.5 * widths["networks"] and widths["apart"] > 1.5 * widths["close"]
+
+
+def test_p_values_are_corrected_for_the_models_of_a_panel(tmp_path):
+    """Holm over the models with a p value, of the first metric alone; pairs have two families."""
+    rng = np.random.default_rng(3)
+    labels = rng.normal(size=60)
+    study = Study(tmp_path, labels)
+    for model, noise in (("A", 1), ("B", 0.5), ("C", 0.9), ("D", 2)):
+        study.add(model, 0, labels + noise * rng.normal(size=60), stochastic=False)
+    study.add("E", 0, labels)  # one replicate
+    table, text = study.compare()
+    for panel, metric in (("id", "pearson"), ("snv", "pearson_abs"), ("snv", "pearson_delta")):
+        family = table[(table["panel"] == panel) & (table["metric"] == metric)].set_index("model")
+        p = family["p_value"].dropna().sort_values()
+        assert sorted(p.index) == ["B", "C", "D"]
+        expected = np.minimum(1, np.maximum.accumulate(p * [3, 2, 1]))
+        pd.testing.assert_series_equal(family["p_holm"].dropna().loc[p.index], expected, check_names=False)
+    others = table[~table["metric"].str.startswith("pearson")]
+    assert others["p_holm"].isna().all() and others["p_value"].notna().any()
+    assert "| Δ pearson | p | p (Holm) |" in text
 
 
 def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
@@ -103,23 +194,10 @@ def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
 
 
 def test_equal_models_do_not_differ(toy):
-    toy.add("twin", 0, [1, 2, 3, 4])
+    toy.add("twin", 0, [1, 2, 3, 4], stochastic=False)
     twin = line(toy.compare()[0], "twin", "mse")
     assert twin[["delta_vs_baseline", "delta_ci_low", "delta_ci_high"]].tolist() == [0, 0, 0]
     assert twin["p_value"] == 1
-
-
-def test_p_value_counts_the_sample():
-    assert p_value(np.full(99, 0.5)) == pytest.approx(2 / 100)
-    assert p_value(np.array([-1.0] * 10 + [1.0] * 89)) == pytest.approx(2 * 11 / 100)
-    assert p_value(np.zeros(99)) == 1
-
-
-def test_no_interval_where_many_resamples_are_undefined():
-    low, high, reason = interval(np.array([np.nan] * 6 + [1.0] * 94), 0.95)
-    assert np.isnan([low, high]).all()
-    assert reason == "no interval: undefined in 6 of 100 resamples"
-    assert interval(np.array([np.nan] * 5 + [1.0] * 95), 0.95) == (1, 1, "")
 
 
 def test_one_cluster_gives_values_without_intervals(tmp_path):
@@ -171,9 +249,10 @@ def test_an_undefined_seed_leaves_the_mean_undefined(toy):
 def test_text_marks_best_baseline_floor_and_random_weights(toy):
     toy.spec["datasets"]["toy"]["simulated"] = True
     _, text = toy.compare()
-    rows = [row for row in text.splitlines() if row.startswith("| `") and "[" in row]
+    rows = text.split("### Models")[0].splitlines()
+    rows = [row for row in rows if row.startswith("| `")]
     assert [row.split(" | ")[0] for row in rows] == [
-        "| `A` (baseline)", "| `B` (random weights)", "| `flat` (floor)",
+        "| `A` (baseline)", "| `B` (random weights) †", "| `flat` (floor)",
     ]  # fmt: skip
     assert "**1.0000**" in rows[0]
     assert "**0.0000**" in rows[0]  # of MSE the least is best
@@ -181,7 +260,7 @@ def test_text_marks_best_baseline_floor_and_random_weights(toy):
     assert not any("**" in row for row in rows[1:])
     assert "0.7000 ± 0.1414 [" in rows[1]
     for words in ("# Comparison: by hand", "Simulated data", "n = 4 rows in 4 clusters", "200 bootstrap resamples",
-                  "95 % percentile intervals", "- `flat`, pearson, spearman: seed 0: constant predictions",
+                  "95 % intervals", "- `flat`, pearson, spearman: seed 0: constant predictions",
                   "random weights, seed 0"):  # fmt: skip
         assert words in text
     toy.spec["datasets"]["toy"]["simulated"] = False
@@ -318,8 +397,16 @@ def finish(toy, run, **record):
         write_table(folder / "predictions" / f"{name}.tsv", read_table(path))
     write_table(folder / "metrics.tsv", read_table(run["metrics"]))
     about = {key: run.get(key, "") for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")}
+    about |= {key: run[key] for key in ("stochastic", "one_draw") if key in run}
     about |= {"provenance": run.get("provenance", ""), "note": run.get("note", ""), "name": "n", "kind": "head"}
-    about |= {"strand_rule": "mean", "construct": {}, "spec": {}, "validation": {}, "parameters": 1, "licence": ""}
+    about |= {
+        "strand_rule": "mean",
+        "construct": {},
+        "spec": {},
+        "validation": {"value": run.get("val_value")},
+        "parameters": 1,
+        "licence": "",
+    }
     write_record(folder / "best_model", {"train": toy.rows, "val": toy.rows}, ["numpy"], **{**about, **record})
     return folder
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
@@ -54,12 +55,12 @@ class Folds:
         self.spec["runs"].append({**run, **keys})
         self.predicted[model, seed, split] = values
 
-    def fill(self, seeds=(0, 1)):
+    def fill(self, seeds=(0, 1), baseline_seeds=(0,)):
         rng = np.random.default_rng(0)
         for scale, split in enumerate(FOLDS):  # each fold predicts on a scale of its own
             labels = self.rows["label"].to_numpy()[self.places[split]]
             for model, noise in (("A", 0.6), ("B", 0.9)):
-                for seed in seeds if model == "B" else (0,):
+                for seed in seeds if model == "B" else baseline_seeds:
                     raw = np.clip(0.5 + 0.2 * (labels - 0.5) + 0.1 * noise * rng.normal(size=len(labels)), 0, 1)
                     self.add(model, seed, split, raw / (1 + scale))
         return self
@@ -87,23 +88,30 @@ def test_the_mean_is_over_folds_of_the_mean_over_seeds_and_never_pooled(toy):
         of_folds = [line(table, split, "B", metric)["value"] for split in FOLDS]
         mean = line(table, "cv", "B", metric)
         assert mean["value"] == pytest.approx(np.mean(of_folds))
-        assert mean["sd"] == pytest.approx(np.std(of_folds, ddof=1))
+        spreads = [line(table, split, "B", metric)["sd"] for split in FOLDS]
+        assert mean["sd"] == pytest.approx(np.sqrt(np.sum(np.square(spreads))) / 3)  # of seeds, not of folds
     mean = line(table, "cv", "B")
     assert (mean["seeds"], mean["n"], mean["strand_rule"]) == (2, 60, "forward")
     assert mean["rows_sha256"] == rows_sha256(toy.rows)
     assert mean["delta_vs_baseline"] == pytest.approx(mean["value"] - line(table, "cv", "A")["value"])
-    assert mean["note"] == "mean over 3 folds, sd over folds"
+    assert mean["note"].endswith("networks; mean over 3 folds, sd over seeds of that mean")
     assert mean["provenance"] == "trained on cv-fold0 (and alike in the other 2 folds)"
-    assert line(table, "cv", "A")["note"] == "baseline; mean over 3 folds, sd over folds"
+    assert line(table, "cv", "A")["note"] == (
+        "baseline; 1 replicate, 3 are needed: holds for these trained networks; "
+        "mean over 3 folds, sd over seeds of that mean"
+    )
     pooled = np.concatenate([toy.predicted["A", 0, split] for split in FOLDS])
     order = pooled[toy.rows["label"] == 1][:, None] - pooled[toy.rows["label"] == 0][None]
     assert abs((order > 0).mean() - line(table, "cv", "A")["value"]) > 0.05  # what pooling would have said
 
 
 def test_intervals_draw_clusters_within_each_fold(toy):
-    """Recomputed with copied rows."""
+    """Recomputed with copied rows: two seeds in three folds have three degrees of freedom, the one of A has none.
+
+    Each fold of ten clusters of both classes has five disjoint pairs of them.
+    """
     table, _ = toy.compare()
-    means = {"A": np.zeros(200), "B": np.zeros(200)}
+    resampled = {key: np.zeros(200) for key in toy.predicted}
     for split in FOLDS:
         generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", split, "all"))
         labels = toy.rows["label"].to_numpy()[toy.places[split]]
@@ -113,13 +121,33 @@ def test_intervals_draw_clusters_within_each_fold(toy):
                 for seed in seeds:
                     values, truth = toy.predicted[model, seed, split][rows], labels[rows]
                     pairs = values[truth == 1][:, None] - values[truth == 0][None]
-                    means[model][b] += ((pairs > 0) + 0.5 * (pairs == 0)).mean() / len(seeds) / 3
+                    resampled[model, seed, split][b] = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    means = {model: np.mean([draws for key, draws in resampled.items() if key[0] == model], axis=0) for model in "AB"}
     found = line(table, "cv", "B")
-    assert [found["ci_low"], found["ci_high"]] == pytest.approx(np.quantile(means["B"], [0.025, 0.975]))
-    difference = means["B"] - means["A"]
-    assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx(np.quantile(difference, [0.025, 0.975]))
-    least = min((difference <= 0).sum(), (difference >= 0).sum())
-    assert found["p_value"] == pytest.approx(min(1, 2 * (1 + least) / 201), abs=0.02)  # zeros are rounding
+    alone = between = 0
+    for split in FOLDS:
+        draws = np.array([resampled["B", seed, split] for seed in (0, 1)])
+        alone += (draws - draws.mean(axis=0)).var(axis=1, ddof=1).mean() / 9
+        between += line(table, split, "B")["sd"] ** 2 / 2 / 9
+    parts = [(max(0, means["B"].var(ddof=1) - alone) * 15 / 14, 14), (between, 3)]
+    total = sum(v for v, _ in parts)
+    half = stats.t.ppf(0.975, total**2 / sum(v**2 / f for v, f in parts)) * np.sqrt(total)
+    value = found["value"]
+    logits = np.log([found[end] / (1 - found[end]) for end in ("ci_low", "ci_high")])
+    half = half / value / (1 - value)
+    assert logits == pytest.approx(np.log(value / (1 - value)) + np.array([-half, half]))
+    difference = means["B"] - means["A"]  # of the networks as they are, as A has one
+    half = stats.t.ppf(0.975, 14) * difference.std(ddof=1) * np.sqrt(15 / 14)
+    delta = found["delta_vs_baseline"]
+    assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx([delta - half, delta + half])
+    assert (found["inference"], np.isnan(found["p_value"])) == ("trained networks", True)
+
+
+def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_path):
+    table, _ = Folds(tmp_path).fill(seeds=(0, 1), baseline_seeds=(0, 1)).compare()
+    mean, of_fold = line(table, "cv", "B"), line(table, FOLDS[0], "B")
+    assert (mean["inference"], of_fold["inference"]) == ("procedures", "trained networks")
+    assert 0 < mean["p_value"] <= 1 and mean["p_holm"] == mean["p_value"] and np.isnan(of_fold["p_value"])
 
 
 def test_the_text_has_one_section_for_all_folds(toy):

@@ -113,8 +113,9 @@ def test_a_series_and_its_splits():
     checked = validate.validated(with_series() | {"comparison": {"against": "mean"}})
     assert comparison.series(checked) == {"s": ["simulated_d", "simulated_e"]}
     assert comparison.across_spec(checked)["series"]["s"] == {
-        "datasets": ["simulated_d", "simulated_e"], "splits": ["cv3", "chromosome"], "baseline": "mean",
-        "simulated": True,
+        "datasets": ["simulated_d", "simulated_e"],
+        "proteins": {"simulated_d": "simulated_d", "simulated_e": "simulated_e"},
+        "splits": ["cv3", "chromosome"], "baseline": "mean", "simulated": True,
     }  # fmt: skip
     assert comparison.series(validate.validated(MINIMAL)) == {}
 
@@ -156,8 +157,20 @@ def of_peaks(datasets):
 
 
 def test_a_series_counts_each_protein_once():
+    """The protein is that of the source, unless the dataset names one."""
+    source = {"kind": "encode_eclip", "rbp": "PTBP1", "files": {"peaks": "b.bed", "genome": "hg38.fa"}}
+    source["negatives"] = {"kind": "flank"}
+    datasets = {"k562": eclip("flank", series="s", protein="PTBP1"), "hepg2": eclip("flank", series="s", source=source)}
+    checked = validate.validated(of_peaks(datasets))
+    assert comparison.across_spec(checked)["series"]["s"]["proteins"] == {"k562": "PTBP1", "hepg2": "PTBP1"}
+    del datasets["k562"]["protein"]
+    checked = validate.validated(of_peaks(datasets))
+    assert comparison.across_spec(checked)["series"]["s"]["proteins"] == {"k562": "QKI", "hepg2": "PTBP1"}
+
+
+def test_the_same_peaks_are_no_second_experiment():
     twice = {"a": eclip("flank", series="s"), "b": eclip("dinucleotide_shuffle", series="s")}
-    with pytest.raises(InputError, match="'a' and 'b' have the same peaks: a series counts each protein once"):
+    with pytest.raises(InputError, match="'a' and 'b' have the same peaks: a series counts each experiment once"):
         validate.validated(of_peaks(twice))
 
 

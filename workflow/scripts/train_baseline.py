@@ -57,6 +57,7 @@ def main():
             derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=arguments.spec,
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
+            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"],
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

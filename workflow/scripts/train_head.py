@@ -9,7 +9,7 @@ from s2f.common.files import atomic
 from s2f.common.provenance import derived_seed
 from s2f.common.seen import Seen
 from s2f.common.tables import write_table
-from s2f.heads import augmentations
+from s2f.heads import augmentations, networks
 from s2f.models.checkpoint import head_name, write_record
 from s2f.models.validation import check_classes
 from s2f.rows.canonical import TASKS, read_rows, sequences_sha256
@@ -92,8 +92,8 @@ def main():
                 dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
                 model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
                 mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                construct=cache["construct"], spec=arguments.training, tokens=cache["tokens"],
-                channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
+                stochastic=networks.facts(slug)["stochastic"], construct=cache["construct"], spec=arguments.training,
+                tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
                 provenance=f"head trained here; encoder {cache['provenance']}",
                 seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),

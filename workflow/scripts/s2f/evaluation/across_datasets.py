@@ -1,4 +1,4 @@
-"""Comparison over the datasets of a series: means, and a test in which each dataset counts once."""
+"""Comparison over the datasets of a series: means, and a test in which each protein counts once."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,27 +11,31 @@ from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.evaluation.metrics import LOWER_IS_BETTER
 
 ACROSS_COLUMNS = (
-    "series", "split", "panel", "metric", "model", "datasets", "value", "sd", "delta_vs_baseline", "better", "p_value",
-    "of_datasets", "note",
+    "series", "split", "panel", "metric", "model", "datasets", "proteins", "value", "sd", "delta_vs_baseline",
+    "better", "p_value", "of_datasets", "note",
 )  # fmt: skip
-# from so many datasets on, the smallest p value that the test can give is below .1
+# from so many proteins on, the smallest p value that the test can give is below .1
 ENOUGH = 5
 HEAD = (
-    "A value is the mean over datasets (± standard deviation) of the value in compare.tsv, Δ the mean of the "
-    "differences from the baseline, `better` in how many datasets the model is better than it. p is the two-sided "
-    "Wilcoxon signed-rank test of these differences (exact up to 50 datasets without ties); it is not corrected for "
-    "the number of models. With n datasets it cannot fall below 2^(1-n): .25 for 3, .125 for 4, .0625 for 5. A dataset "
-    "counts once, whatever its size; datasets that share sequences are not independent. A model that lacks a dataset "
-    "is not compared."
+    "A protein counts once: where several datasets of a series are of one protein, their mean takes their place, and a "
+    "dataset without a protein counts by itself. A value is the mean over these (± standard deviation) of the value in "
+    "compare.tsv, Δ the mean of the differences from the baseline, `better` for how many the model is better than the "
+    "baseline. p is the two-sided Wilcoxon signed-rank test of these differences (exact up to 50 without ties); it is "
+    "not corrected for the number of models, and holds for other proteins, not for other trainings on these: the value "
+    "of each dataset is taken as it is. With n differences it cannot fall below 2^(1-n): 0.25 for 3, 0.125 for 4, "
+    "0.0625 for 5. Size does not count. The test takes proteins as independent. Datasets that share sequences are not, "
+    "as those whose negatives are peaks of the other proteins; their p is too small. A model that lacks a dataset is "
+    "not compared."
 )
 
 
 def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
     """Frame of `ACROSS_COLUMNS`, a line per series, split, panel, metric and model.
 
-    `table` is that of `comparison.read_compare`; `series` {name: {datasets, splits, baseline}}. A model that has no
-    value in one of the datasets is not compared, and the note says where. Differences are paired by dataset; prevalence
-    has none. Raises `InputError` for a dataset that the table lacks.
+    `table` is that of `comparison.read_compare`; `series` {name: {datasets, proteins, splits, baseline}}, of which
+    `proteins` {dataset: protein} says which datasets count as one. A model that has no value in one of the datasets is
+    not compared, and the note says where. Differences are paired by protein; prevalence has none. Raises `InputError`
+    for a dataset that the table lacks.
     """
     lines = []
     for name, options in series.items():
@@ -45,13 +49,14 @@ def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.Data
             for model in dict.fromkeys(cells["model"]):
                 line = {"series": name, "split": split, "panel": panel, "metric": metric, "model": model}
                 line["of_datasets"] = ", ".join(options["datasets"])
-                line |= _line(values.loc[model], baseline, metric, model == options["baseline"])
+                proteins = options["proteins"]
+                line |= _line(values.loc[model], baseline, proteins, metric, model == options["baseline"])
                 provenance = cells.loc[cells["model"] == model, "provenance"].astype(str)
                 line["note"] = "; ".join(filter(None, [line["note"], *_marks(provenance)]))
                 lines.append(line)
     table = pd.DataFrame(lines).reindex(columns=list(ACROSS_COLUMNS))
     numeric = ("value", "sd", "delta_vs_baseline", "p_value")
-    return table.astype(dict.fromkeys(numeric, "float64") | {"datasets": "Int64", "better": "Int64"})
+    return table.astype(dict.fromkeys(numeric, "float64") | dict.fromkeys(("datasets", "proteins", "better"), "Int64"))
 
 
 def _marks(provenance: pd.Series) -> list[str]:
@@ -60,13 +65,17 @@ def _marks(provenance: pd.Series) -> list[str]:
     return [mark for mark, pattern in marks.items() if provenance.str.contains(pattern).any()]
 
 
-def _line(values: pd.Series, baseline: pd.Series | None, metric: str, is_baseline: bool) -> dict[str, Any]:
+def _line(
+    values: pd.Series, baseline: pd.Series | None, proteins: Mapping[str, str], metric: str, is_baseline: bool
+) -> dict[str, Any]:
     """Columns of one model from its values by dataset (D,) and those of the baseline (None: none is configured)."""
     lacking = list(values.index[values.isna()])
     line: dict[str, Any] = {"datasets": len(values) - len(lacking)}
+    line["proteins"] = values.dropna().index.map(proteins).nunique()
     if lacking:
         return line | {"note": f"not compared: no value in {', '.join(lacking)}"}
-    line |= {"value": values.mean(), "sd": values.std(ddof=1)}
+    of_proteins = values.groupby(proteins, sort=False).mean()
+    line |= {"value": of_proteins.mean(), "sd": of_proteins.std(ddof=1)}
     if is_baseline:
         return line | {"note": "baseline"}
     if baseline is None or metric == "prevalence":
@@ -74,15 +83,17 @@ def _line(values: pd.Series, baseline: pd.Series | None, metric: str, is_baselin
     if baseline.isna().any():
         lacking = baseline.index[baseline.isna()]
         return line | {"note": f"no difference: the baseline has no value in {', '.join(lacking)}"}
-    differences = (values - baseline).to_numpy()
+    differences = (values - baseline).groupby(proteins, sort=False).mean().to_numpy()
     sign = -1 if metric.startswith(LOWER_IS_BETTER) else 1
     line |= {"delta_vs_baseline": differences.mean(), "better": int((sign * differences > 0).sum())}
-    p, note = signed_rank(differences)
+    p, note = signed_rank(differences, "proteins" if of_proteins.index.difference(values.index).size else "datasets")
     return line | {"p_value": p, "note": note}
 
 
-def signed_rank(differences: np.ndarray) -> tuple[float, str]:
+def signed_rank(differences: np.ndarray, of: str = "datasets") -> tuple[float, str]:
     """Two-sided p value of the Wilcoxon signed-rank test of (D,) paired differences, and a note on what it can say.
+
+    `of` names what has the differences.
 
     Differences of zero are left out, as Wilcoxon did. The null distribution is exact, over all 2^n signs of the n other
     ones, up to 50 of them without ties and 13 with ties (scipy), else approximated.
@@ -92,11 +103,11 @@ def signed_rank(differences: np.ndarray) -> tuple[float, str]:
     count = len(others)
     zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
     if count == 0:
-        return np.nan, "no test: no difference in any dataset"
+        return np.nan, f"no test: no difference in any of {len(differences)} {of}"
     from scipy.stats import wilcoxon  # takes a second to load: only where there are pairs
 
     p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
-    few = f"{count} datasets: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
+    few = f"{count} {of}: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
     return p, "; ".join(filter(None, [zeros, few]))
 
 
@@ -108,12 +119,14 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
         parts.append(f"## {name}, split {split}, panel {panel}")
         if options["simulated"]:
             parts.append("**Simulated data among the datasets: these numbers say nothing about biology.**")
-        parts.append(f"Datasets: {of_panel['of_datasets'].iloc[0]}. Baseline: {options['baseline'] or 'none'}.")
+        parts.append(
+            f"{_counted(options)}: {of_panel['of_datasets'].iloc[0]}. Baseline: {options['baseline'] or 'none'}."
+        )
         metrics = [metric for metric in dict.fromkeys(of_panel["metric"]) if metric != "prevalence"]
         first = of_panel[of_panel["metric"] == metrics[0]].set_index("model")
         values = of_panel.pivot(index="model", columns="metric", values="value")
         order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
-        header = ["model", "datasets", *metrics, f"Δ {metrics[0]}", "better", "p"]
+        header = ["model", "datasets", "proteins", *metrics, f"Δ {metrics[0]}", "better", "p"]
         lines = [header, ["---", *["---:"] * (len(header) - 1)]]
         for model in order:
             line = first.loc[model]
@@ -124,7 +137,8 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
             tested = [_number(line["delta_vs_baseline"], "+.4f"), _number(line["better"], "d")]
             mark = " (baseline)" if model == options["baseline"] else ""
             tested.append(_number(line["p_value"], ".3g"))
-            lines.append([f"`{model}`{mark}", str(line["datasets"]), *cells, *tested])
+            counts = [str(line["datasets"]), str(line["proteins"])]
+            lines.append([f"`{model}`{mark}", *counts, *cells, *tested])
         parts.append("\n".join("| " + " | ".join(line) + " |" for line in lines))
         notes = first["note"][(first["note"] != "") & (first["note"] != "baseline")]
         items = [
@@ -133,6 +147,20 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
         ]
         parts += ["\n".join(items)] if items else []
     return "\n\n".join(parts) + "\n"
+
+
+def _counted(options: Mapping[str, Any]) -> str:
+    """How many datasets a series has, of how many proteins."""
+    datasets, proteins = len(options["datasets"]), options["proteins"]
+    if set(proteins) == set(proteins.values()):
+        return f"n = {datasets} datasets"
+    text = f"n = {len(set(proteins.values()))} proteins in {datasets} datasets"
+    twice = [
+        f"{protein} ({', '.join(dataset for dataset in proteins if proteins[dataset] == protein)})"
+        for protein in dict.fromkeys(proteins.values())
+        if list(proteins.values()).count(protein) > 1
+    ]
+    return text + (f", counted once: {'; '.join(twice)}" if twice else "")
 
 
 def _number(value: float, form: str = ".4f") -> str:

@@ -15,6 +15,7 @@ from s2f.common.tables import numbers, read_table
 from s2f.evaluation.bootstrap import bootstrap
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
+from s2f.evaluation.inference import independent_units
 from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panel, read_predictions, scores
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS, SUFFIXES
@@ -25,10 +26,10 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
     """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel): number of clusters}.
 
     Per dataset, split, panel and metric: `value` is the mean over seeds of the metric of each seed, `sd` their
-    standard deviation (ddof 1). `ci_low`, `ci_high` are percentiles of the same mean over B resamples of the panel's
-    clusters. `delta_vs_baseline` is value minus the baseline's value, its interval the percentiles of the difference
-    within each resample, and `p_value` = min(1, 2 (1 + min(#{d <= 0}, #{d >= 0})) / (B + 1)) over these differences d
-    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, chapter 4: the +1 counts the sample itself).
+    standard deviation (ddof 1), `val_value` the mean over seeds of the score on the validation rows. `ci_low` and
+    `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value` are those of
+    `inference`: from B resamples of the panel's clusters and from the spread over seeds. `p_holm` corrects the p values
+    of the first metric for the number of models that are compared with the baseline on this panel.
     A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see `collapse`),
     and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their mean
     (see `estimates.mean_over_folds`), which stands under its name. Raises `InputError` when a run's split, panel,
@@ -88,7 +89,7 @@ def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
         for first, other in itertools.pairwise(of_model):
             if first.seed == other.seed:
                 raise InputError(f"{first}: listed twice")
-            for key in ("encoder", "augmentation", "head", "provenance", "excluded"):
+            for key in ("encoder", "augmentation", "head", "provenance", "excluded", "stochastic", "one_draw"):
                 if getattr(first, key) != getattr(other, key):
                     raise InputError(
                         f"{first} and {other}: {key} is {getattr(first, key)!r} and {getattr(other, key)!r}, "
@@ -137,19 +138,22 @@ def _panel_result(
         flush=True,
     )
     resampled = _resample(comparison, dataset, split, panel, [item.predictions for item in read])
+    labels = panel.rows["label"].to_numpy()[panel.scored]
     estimates = {}
     for name in scored:
         indices = [index for index, run in enumerate(runs) if run.model == name]
         estimates[name] = {
-            metric: Estimate.over(
+            metric: Estimate.over_seeds(
                 [read[index].values[metric][0] for index in indices],
                 resampled[metric][indices],
+                independent_units(labels, panel.clusters, metric),
                 read[indices[0]].strand_rule,
                 [
                     f"seed {runs[index].seed}: {read[index].values[metric][1]}"
                     for index in indices
                     if read[index].values[metric][1]
                 ],
+                runs[indices[0]].stochastic,
             )
             for metric in panel.metrics(compared.task)
         }
@@ -163,12 +167,13 @@ def _panel_result(
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
             name: {key: getattr(runs[0], key) for key in keys}
-            | {"seeds": len(runs), "collapsed": ", ".join(map(str, collapsed.get(name, ())))}
-            | {"seen": runs[0].seen.get(panel.name, "")}
+            | {"seeds": len(runs), "val_value": float(np.mean([run.val_value for run in runs]))}
+            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
             for name, runs in models.items()
         },
         excluded={name: runs[0].excluded[panel.name] for name, runs in models.items() if name not in scored},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
+        one_draw={name: runs[0].one_draw for name, runs in models.items()},
         no_interval="one cluster: nothing to resample" if panel.clusters.max() == 0 else "",
     )  # fmt: skip
 

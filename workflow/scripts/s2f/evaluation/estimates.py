@@ -1,4 +1,4 @@
-"""Estimates of models on a panel: means over seeds and over folds, bootstrap intervals, differences, table lines."""
+"""Estimates of models on a panel: means over seeds and over folds, their errors, differences, table lines."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,50 +9,84 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
+from s2f.evaluation import inference
+from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Replicates
 
 COMPARISON_COLUMNS = (
-    "dataset", "split", "panel", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
-    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "n", "rows_sha256",
-    "strand_rule", "seen", "provenance", "collapsed", "note",
+    "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
+    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "val_value", "n",
+    "inference", "rows_sha256", "strand_rule", "seen", "provenance", "collapsed", "ended", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
-# resamples in which a metric may be undefined before its interval is left out
-MOST_UNDEFINED = 0.05
+DETERMINISTIC = "deterministic: its training adds no variance"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of a model: mean and standard deviation over seeds (or folds), and the mean in each resample (B,)."""
+    """A metric of a model: mean over seeds (or over folds of that), its resamples (B,), and what the seeds say of it.
+
+    `units` units of rows determine the metric (see `inference.independent_units`).
+    """
 
     value: float
-    sd: float
     resamples: np.ndarray
+    replicates: Replicates
+    units: int
     strand_rule: str
     notes: list[str]
 
     @staticmethod
-    def over(
-        values: Sequence[float], resamples: Sequence[np.ndarray] | np.ndarray, strand_rule: str, notes: list[str]
+    def over_seeds(
+        values: Sequence[float],
+        resamples: np.ndarray,
+        units: int,
+        strand_rule: str,
+        notes: list[str],
+        stochastic: bool = True,
     ) -> "Estimate":
-        """Estimate from V values and their resamples (V, B)."""
+        """Estimate from the values of V seeds and their resamples (V, B)."""
         array = np.asarray(values, np.float64)
-        sd = float(array.std(ddof=1)) if len(array) > 1 else np.nan
-        return Estimate(float(array.mean()), sd, np.mean(resamples, axis=0), strand_rule, notes)
+        replicates = Replicates.of(array, resamples, stochastic)
+        return Estimate(float(array.mean()), np.mean(resamples, axis=0), replicates, units, strand_rule, notes)
+
+    @staticmethod
+    def over_folds(folds: Sequence["Estimate"], shared: bool, notes: list[str]) -> "Estimate":
+        """Mean over folds; nothing can be resampled where they are tested on `shared` rows."""
+        resamples = np.mean([fold.resamples for fold in folds], axis=0)
+        return Estimate(
+            float(np.mean([fold.value for fold in folds])),
+            np.full_like(resamples, np.nan) if shared else resamples,
+            Replicates.mean_over_folds([fold.replicates for fold in folds]),
+            sum(fold.units for fold in folds),
+            folds[0].strand_rule,
+            notes,
+        )
+
+    @property
+    def error(self) -> Error:
+        """Standard error of the value: of the procedure where its replicates are enough, else of these networks."""
+        return inference.standard_error(self.resamples, self.units, [self.replicates] * self.replicates.enough)
+
+    def boundary_error(self, metric: str) -> float:
+        """What a value of 0 or 1 adds to the error of a difference, as no resample spreads."""
+        return inference.boundary_error(self.value, metric, self.units)
 
     def collapsed(self, reasons: Mapping[int, str]) -> "Estimate":
         """The estimate without its numbers, of a model whose runs with these seeds {seed: reason} are collapsed."""
         notes = [f"seed {seed} is collapsed: {why}" for seed, why in reasons.items()]
         nothing = np.full_like(self.resamples, np.nan)
-        return replace(self, value=np.nan, sd=np.nan, resamples=nothing, notes=notes)
+        replicates = replace(self.replicates, variance=np.nan)
+        return replace(self, value=np.nan, replicates=replicates, resamples=nothing, notes=notes)
 
 
 @dataclass(frozen=True)
 class PanelResult:
     """All models on one panel: `estimates` {model: {metric: Estimate}}, or the reason in `excluded` {model: reason}.
 
-    `about` {model: its columns of the table}, `notes` {model: texts}; `n` items in `clusters` clusters, `row_ids` (R,)
-    of the rows needed; `no_interval` says why nothing can be resampled.
+    `about` {model: its columns of the table}, `notes` {model: texts}, `one_draw` {model: what random thing all its
+    seeds share}; `n` items in `clusters` clusters, `row_ids` (R,) of the rows needed; `no_interval` says why nothing
+    can be resampled; `cell` is that of the labels, in a dataset with several.
     """
 
     dataset: str
@@ -67,35 +101,87 @@ class PanelResult:
     estimates: dict[str, dict[str, Estimate]]
     excluded: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    one_draw: dict[str, str] = field(default_factory=dict)
     no_interval: str = ""
+    cell: str = ""
 
     def lines(self, baseline: str, confidence: float) -> pd.DataFrame:
-        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none)."""
+        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none).
+
+        `inference` is "procedures" where value and difference hold for new trainings too, and only then there is a p
+        value; `p_holm` corrects those of the first metric for the number of models compared with the baseline.
+        """
         lines = []
         for metric in self.metrics:
-            for model, about in self.about.items():
-                line = {**about, "dataset": self.dataset, "split": self.split, "panel": self.panel, "metric": metric}
-                notes = ["baseline" if model == baseline else ""]
-                if model in self.excluded:
-                    notes.append(f"not comparable: {self.excluded[model]}")
-                else:
-                    estimate = self.estimates[model][metric]
-                    line |= {"n": self.n, "rows_sha256": self.rows_sha256, "strand_rule": estimate.strand_rule}
-                    line |= {"value": estimate.value, "sd": estimate.sd}
-                    notes += estimate.notes
-                    if np.isfinite(estimate.value):
-                        line["ci_low"], line["ci_high"], reason = interval(estimate.resamples, confidence)
-                        notes.append(self.no_interval if reason and self.no_interval else reason)
-                        if baseline and model != baseline and metric != "prevalence":
-                            other = self.estimates.get(baseline, {}).get(metric)
-                            difference, reason = _difference(estimate, other, confidence)
-                            line |= difference
-                            notes.append(self.no_interval if difference and self.no_interval else reason)
-                notes += self.notes.get(model, [])
-                lines.append(line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))})
+            of_metric = [self._line(model, metric, baseline, confidence) for model in self.about]
+            if metric.split("_")[0] == self.metrics[0].split("_")[0]:
+                adjusted = inference.holm(np.array([line.get("p_value", np.nan) for line in of_metric]))
+                of_metric = [line | {"p_holm": p} for line, p in zip(of_metric, adjusted, strict=True)]
+            lines += of_metric
         table = pd.DataFrame(lines).reindex(columns=list(COMPARISON_COLUMNS))
         numeric = COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n")]
         return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
+
+    def _line(self, model: str, metric: str, baseline: str, confidence: float) -> dict[str, Any]:
+        """The line of one model and metric."""
+        line = dict.fromkeys(["inference", "seen", "collapsed", "ended"], "") | self.about[model]
+        line |= {"dataset": self.dataset, "split": self.split, "panel": self.panel, "cell": self.cell, "metric": metric}
+        notes = ["baseline" if model == baseline else ""]
+        if model in self.excluded:
+            notes.append(f"not comparable: {self.excluded[model]}")
+        else:
+            estimate = self.estimates[model][metric]
+            line |= {"n": self.n, "rows_sha256": self.rows_sha256, "strand_rule": estimate.strand_rule}
+            line |= {"value": estimate.value, "sd": estimate.replicates.sd}
+            notes += estimate.notes
+            if np.isfinite(estimate.value):
+                low, high, reason = inference.interval(
+                    estimate.value, estimate.error, metric, estimate.units, confidence
+                )
+                networks = self._networks(model, metric)
+                line |= {"ci_low": low, "ci_high": high, "inference": NETWORKS if networks else PROCEDURES}
+                notes.append(self.no_interval if reason and self.no_interval else reason)
+                notes.append(networks or (DETERMINISTIC if np.isinf(estimate.replicates.df) else ""))
+                if baseline and model != baseline and metric != "prevalence":
+                    difference, reasons = self._difference(model, baseline, metric, confidence)
+                    line |= difference
+                    notes += [self.no_interval] if difference and self.no_interval else reasons
+        notes += self.notes.get(model, [])
+        return line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))}
+
+    def _networks(self, model: str, metric: str) -> str:
+        """Why the numbers of a model hold for its trained networks only; empty where they hold for the procedure."""
+        replicates = self.estimates[model][metric].replicates
+        if self.one_draw.get(model):
+            return f"one draw of {self.one_draw[model]}: holds for this draw"
+        if not replicates.enough:
+            count = f"{replicates.count} replicate" + ("s" if replicates.count > 1 else "")
+            return f"{count}, {ENOUGH} are needed: holds for these trained networks"
+        return ""
+
+    def _difference(
+        self, model: str, baseline: str, metric: str, confidence: float
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Columns of the difference from the baseline, and the reasons for missing ones."""
+        estimate, other = self.estimates[model][metric], self.estimates.get(baseline, {}).get(metric)
+        if other is None:
+            return {}, ["no difference: the baseline is not comparable here"]
+        if not np.isfinite(other.value):
+            return {}, ["no difference: the baseline is undefined here"]
+        sides = [estimate, other]
+        enough = all(side.replicates.enough for side in sides)
+        error = inference.standard_error(
+            estimate.resamples - other.resamples, estimate.units, [side.replicates for side in sides] if enough else []
+        )
+        of_baseline = self._networks(baseline, metric)
+        networks = self._networks(model, metric) or of_baseline
+        delta = estimate.value - other.value
+        low, high, p, reason = inference.difference(
+            delta, error, confidence, not networks, [side.boundary_error(metric) for side in sides]
+        )
+        columns = {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
+        columns["inference"] = NETWORKS if networks else PROCEDURES
+        return columns, [reason, f"no p value: baseline: {of_baseline}" if of_baseline else ""]
 
 
 def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callable[[np.ndarray], str]) -> PanelResult:
@@ -103,7 +189,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
 
     Metrics are averaged over folds and never computed on pooled predictions: those of different models have different
     scales. The mean of the folds' resamples is a resample of the mean, as no row is test in two folds: clusters are
-    drawn within each fold. Where rows are (designed ones, only ever evaluated), there is no interval.
+    drawn within each fold. Where rows are (designed ones, only ever evaluated), there is no interval. The spread over
+    seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their rows, seeds do not.
     """
     first, count = results[0], len(results)
     for other in results[1:]:
@@ -122,65 +209,28 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         reasons = [f"{result.split}: {result.excluded[model]}" for result in results if model in result.excluded]
         provenance = list(dict.fromkeys(result.about[model]["provenance"] for result in results))
         text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
-        about[model] = {**first.about[model], "provenance": text}
+        validation = float(np.mean([result.about[model]["val_value"] for result in results]))
+        about[model] = {**first.about[model], "provenance": text, "val_value": validation}
         seeds = [(result.split, result.about[model]["collapsed"]) for result in results]
         about[model]["collapsed"] = "; ".join(f"{split}: {named}" for split, named in seeds if named)
-        notes[model] = [f"mean over {count} folds, sd over folds"]
+        notes[model] = [f"mean over {count} folds, sd over seeds of that mean"]
         notes[model] += [note for result in results for note in result.notes.get(model, [])]
         if reasons:
             excluded[model] = "; ".join(reasons)
             continue
         estimates[model] = {}
         for metric in first.metrics:
-            of_folds = [result.estimates[model][metric] for result in results]
-            estimates[model][metric] = Estimate.over(
-                [fold.value for fold in of_folds],
-                [np.full_like(fold.resamples, np.nan) if shared else fold.resamples for fold in of_folds],
-                of_folds[0].strand_rule,
-                [
-                    f"{result.split}: {note}"
-                    for result, fold in zip(results, of_folds, strict=True)
-                    for note in fold.notes
-                ],
+            estimates[model][metric] = Estimate.over_folds(
+                [result.estimates[model][metric] for result in results],
+                shared,
+                [f"{result.split}: {note}" for result in results for note in result.estimates[model][metric].notes],
             )
     return PanelResult(
-        first.dataset, name, first.panel, first.metrics,
+        first.dataset, name, first.panel, first.metrics, cell=first.cell,
         n=max(result.n for result in results) if shared else sum(result.n for result in results),
         clusters=max(result.clusters for result in results) if shared else sum(result.clusters for result in results),
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
+        one_draw=first.one_draw,
         no_interval="no interval: rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip
-
-
-def _difference(estimate: Estimate, baseline: Estimate | None, confidence: float) -> tuple[dict[str, float], str]:
-    """Columns of the difference from the baseline's estimate (None: not scored), and the reason for missing ones."""
-    if baseline is None:
-        return {}, "no difference: the baseline is not comparable here"
-    if not np.isfinite(baseline.value):
-        return {}, "no difference: the baseline is undefined here"
-    differences = estimate.resamples - baseline.resamples
-    low, high, reason = interval(differences, confidence)
-    return {
-        "delta_vs_baseline": estimate.value - baseline.value,
-        "delta_ci_low": low,
-        "delta_ci_high": high,
-        "p_value": np.nan if reason else p_value(differences),
-    }, reason
-
-
-def interval(resamples: np.ndarray, confidence: float) -> tuple[float, float, str]:
-    """Percentile interval of a statistic's resamples (B,): (low, high, ""), or NaN, NaN and why there is none."""
-    undefined = int((~np.isfinite(resamples)).sum())
-    if undefined > MOST_UNDEFINED * len(resamples):
-        return np.nan, np.nan, f"no interval: undefined in {undefined} of {len(resamples)} resamples"
-    defined = resamples[np.isfinite(resamples)]
-    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high), ""
-
-
-def p_value(differences: np.ndarray) -> float:
-    """Two-sided bootstrap p value of a difference from its resamples (B,): the formula is at `comparison.compare`."""
-    defined = differences[np.isfinite(differences)]
-    fewer = min((defined <= 0).sum(), (defined >= 0).sum())
-    return float(min(1.0, 2 * (1 + fewer) / (len(defined) + 1)))

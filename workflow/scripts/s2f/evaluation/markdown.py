@@ -7,6 +7,7 @@ import numpy as np
 
 from s2f.common.seen import TRAIN_ROWS
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
+from s2f.evaluation.inference import ENOUGH, EXPLAINED, NETWORKS
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import LOWER_IS_BETTER
 
@@ -15,8 +16,8 @@ PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is 
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
-    "over folds; intervals are those of the mean over folds, clusters being drawn within each fold. The single folds "
-    "are in compare.tsv. Provenance below is that of the first fold."
+    "over seeds of the mean over folds; intervals are those of the mean over folds, clusters being drawn and seeds "
+    "compared within each fold. The single folds are in compare.tsv. Provenance below is that of the first fold."
 )
 
 
@@ -55,14 +56,8 @@ def _measured(negatives: str) -> str:
 
 def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
-    return (
-        f"A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation "
-        f"over seeds. Brackets are {share} percentile intervals of that mean over {comparison.resamples:,} bootstrap "
-        f"resamples of the panel's clusters (rows that must stay together are drawn together); they hold for new "
-        f"sequences, not for new trainings. Δ is the difference from the baseline within the same resamples, "
-        f"p = min(1, 2 (1 + min(#Δ ≤ 0, #Δ ≥ 0)) / (resamples + 1)), not corrected for the number of models. "
-        f"Bold is the best of a column. All numbers were computed by this study."
-    )
+    method = EXPLAINED.format(share=share, resamples=comparison.resamples, enough=ENOUGH)
+    return f"{method} Bold is the best of a column. All numbers were computed by this study."
 
 
 def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: ComparedDataset) -> list[str]:
@@ -87,10 +82,11 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
     order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
     with_difference = bool(compared.baseline) and lines["delta_vs_baseline"].notna().any()
     header = ["model", "seeds", *(metric.removesuffix(suffix) for metric in metrics)]
-    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p"] if with_difference else []
+    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p", "p (Holm)"] if with_difference else []
     body = []
     for model in order:
-        row = [_name(model, first.loc[model, "provenance"], compared), str(first.loc[model, "seeds"])]
+        mark = " †" if first.loc[model, "inference"] == NETWORKS else ""
+        row = [_name(model, first.loc[model, "provenance"], compared) + mark, str(first.loc[model, "seeds"])]
         row += [
             _cell(cells[metric].loc[model], bold=model in best[metric], plain=metric in PLAIN) for metric in metrics
         ]
@@ -125,9 +121,9 @@ def _cell(line: Any, bold: bool, plain: bool) -> str:
 
 def _difference(line: Any) -> list[str]:
     if not np.isfinite(line["delta_vs_baseline"]):
-        return ["–", "–"]
+        return ["–", "–", "–"]
     difference = f"{line['delta_vs_baseline']:+.4f}" + _interval(line["delta_ci_low"], line["delta_ci_high"], "+")
-    return [difference, f"{line['p_value']:.3g}" if np.isfinite(line["p_value"]) else "–"]
+    return [difference, *(f"{line[p]:.3g}" if np.isfinite(line[p]) else "–" for p in ("p_value", "p_holm"))]
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +23,9 @@ class MeasuredRun:
     `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one); `seen`
     {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
-    a model trained here (empty: a published one).
+    a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
+    `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
+    `val_value` is the score on the validation rows (NaN: none).
     """
 
     dataset: str
@@ -39,6 +42,9 @@ class MeasuredRun:
     metrics: str = ""
     trained_on: str = ""
     seen: dict[str, str] = field(default_factory=dict)
+    stochastic: bool = True
+    one_draw: str = ""
+    val_value: float = math.nan
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
@@ -70,6 +76,8 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
+        "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
+        "val_value": record["validation"].get("value"),
         "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
         "seen": {
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
@@ -130,7 +138,7 @@ class Comparison:
     datasets: dict[str, ComparedDataset]
     runs: tuple[MeasuredRun, ...]
     description: str = ""
-    resamples: int = 1000
+    resamples: int = 10000
     confidence: float = 0.95
     seed: int = 0
 

@@ -67,19 +67,22 @@ def series(study: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def check_series(study: dict[str, Any]) -> None:
-    """Refuse a series of one dataset, and of datasets that differ in task, strand rule or baseline."""
+    """Refuse a series of one dataset, of the same peaks twice, and of datasets unlike in task, strand rule or baseline.
+
+    Two experiments on one protein are welcome (see `protein_of`); the same peaks with other negatives are no other one.
+    """
     for name, datasets in series(study).items():
         where = f"datasets.{datasets[0]}.series"
         if len(datasets) < 2:
             raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare over")
-        proteins: dict[tuple[str, str], str] = {}
+        peaks: dict[tuple[str, str], str] = {}
         for dataset in datasets:
             source = study["datasets"][dataset]["source"]
-            protein = (source["files"].get("peaks", dataset), source.get("label", ""))
-            if proteins.setdefault(protein, dataset) != dataset:
+            of_source = (source["files"].get("peaks", dataset), source.get("label", ""))
+            if peaks.setdefault(of_source, dataset) != dataset:
                 raise InputError(
-                    f"{where}: {proteins[protein]!r} and {dataset!r} have the same peaks: a series counts each protein "
-                    "once; make a series of each kind of negatives"
+                    f"{where}: {peaks[of_source]!r} and {dataset!r} have the same peaks: a series counts each "
+                    "experiment once; make a series of each kind of negatives"
                 )
         for key, value_of in (
             ("task", lambda dataset: study["datasets"][dataset]["task"]),
@@ -92,6 +95,12 @@ def check_series(study: dict[str, Any]) -> None:
                         f"{where}: the {key} of {datasets[0]!r} is {value_of(datasets[0])!r}, that of {other!r} is "
                         f"{value_of(other)!r}, expected one for all datasets of series {name!r}"
                     )
+
+
+def protein_of(study: dict[str, Any], dataset: str) -> str:
+    """Protein that a dataset is an experiment on; where none is known, the name of the dataset."""
+    entry = study["datasets"][dataset]
+    return str(entry.get("protein") or entry["source"].get("rbp") or dataset)
 
 
 def baseline_of(study: dict[str, Any], dataset: str) -> str:
@@ -143,12 +152,13 @@ def comparison_spec(study: dict[str, Any], results: str) -> dict[str, Any]:
 
 
 def across_spec(study: dict[str, Any]) -> dict[str, Any]:
-    """What the program `compare_across` needs to know: per series its datasets, splits and baseline."""
+    """What the program `compare_across` needs to know: per series its datasets, proteins, splits and baseline."""
     return {
         "study": study["study"],
         "series": {
             name: {
                 "datasets": datasets,
+                "proteins": {dataset: protein_of(study, dataset) for dataset in datasets},
                 "splits": list(
                     dict.fromkeys(split for dataset in datasets for split in families_and_splits(study, dataset))
                 ),

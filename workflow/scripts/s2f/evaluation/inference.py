@@ -1,0 +1,246 @@
+"""Inference over procedures: intervals and p values from two levels, the units of rows and the replicates.
+
+What is compared is a procedure (architecture, encoder, training), and a run is one draw of it. Write the metric of
+replicate i of a procedure as m + a_i + r + e_i: a_i is how good this network happens to be, r what the sample of rows
+does to all networks of the procedure alike, e_i what it does to this one alone. The mean over k replicates then has the
+variance (Var a + Var e) / k + Var r, and
+
+* the variance s^2 over replicates of the measured metric estimates Var a + Var e: its share s^2 / k needs no bootstrap,
+  has k - 1 degrees of freedom, and is exact for few of them (Student, Welch);
+* the bootstrap over units of the mean, which holds the networks fixed, estimates Var r + Var e / k.
+
+Their plain sum SE_boot^2 + s^2 / k counts Var e twice: of two trainings of one procedure, which have r in common, it
+calls none different at all. So the part e of the bootstrap is taken out again; it is seen in how the replicates part
+from their mean in each resample:
+
+    SE^2 = max(0, SE_boot^2 - e_a / k_a - e_b / k_b) + s_a^2 / k_a + s_b^2 / k_b
+
+with t of the degrees of freedom of Satterthwaite (1946) and Welch (1947). The first term is what the rows do to the
+difference of the procedures, common to all their replicates; it vanishes for equal procedures, and what is left is
+Welch's t test over trainings. A two-level bootstrap, which also draws replicates with replacement, was the other
+choice: with 3 replicates it has 2 / 3 of their variance, ten distinct draws, and no t to make up for either.
+
+A deterministic procedure (k-mer ridge, published weights) has no second term. Where a side is stochastic and has fewer
+than three replicates, its s^2 says next to nothing: the interval is that of the rows alone, holds for these trained
+networks only, and there is no p value.
+
+Intervals are of t on a scale on which a metric is nearly normal with a steady variance: Fisher's z for correlations,
+log for the mean squared error, logit for shares and areas, whose standard error is SE times the slope of the scale.
+Unlike percentiles of the bootstrap these keep their coverage for an AUROC or AUPRC of 120 rows (Newcombe, Statistics in
+Medicine 25:559, 2006, on AUROC). Differences are of t as they are.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2f.evaluation.metrics import METRICS
+
+PROCEDURES, NETWORKS = "procedures", "trained networks"  # what an interval holds for
+ENOUGH = 3  # replicates of a stochastic procedure from which on there is a p value
+MOST_UNDEFINED = 0.05  # of resamples, in which a metric may be undefined before its interval is left out
+BOUNDED = METRICS["classification"]  # between 0 and 1
+TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")
+# a spread below this share of a value is rounding
+ROUNDING = 1e-10
+EXPLAINED = (
+    "A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
+    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be other "
+    "with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, with "
+    "Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the panel's "
+    "clusters (rows that must stay together are drawn together), less what they do to each training by itself, which "
+    "is in s² already; s² is the variance over k seeds, and 0 where training is deterministic. With fewer than "
+    "{enough} seeds, or one draw of something random that all seeds share, a model has no p value, its intervals hold "
+    "for these trained networks only, and are marked †. Intervals of values are made on the scale of Fisher's z "
+    "(correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of Clopper and "
+    "Pearson. p (Holm) is corrected for the number of models that are compared with the baseline on the panel."
+)
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """What `count` replicates of a procedure (per fold, of a mean over folds) say of the variance of their mean.
+
+    `variance` is s^2 / k with its degrees of freedom `df`, 0 for a deterministic procedure and NaN for one replicate;
+    `of_rows` is the part of it that comes from rows, e / k above, so that it is also in the bootstrap of the mean.
+    """
+
+    count: int
+    variance: float
+    df: float
+    of_rows: float
+
+    @staticmethod
+    def of(values: np.ndarray, resamples: np.ndarray, stochastic: bool = True) -> "Replicates":
+        """From the metric of V replicates (V,) and their resamples (V, B)."""
+        count = len(values)
+        if not stochastic and np.ptp(values) <= ROUNDING * np.abs(values).max():
+            return Replicates(count, 0.0, np.inf, 0.0)
+        if count == 1:
+            return Replicates(1, np.nan, 0.0, 0.0)
+        apart = resamples - resamples.mean(axis=0)
+        apart = apart[:, np.isfinite(apart).all(axis=0)]
+        # the deviations of k replicates from their own mean have (k - 1) / k of the variance
+        of_rows = apart.var(axis=1, ddof=1).mean() / (count - 1) if apart.shape[1] > 1 else 0.0
+        return Replicates(count, float(np.var(values, ddof=1)) / count, count - 1.0, float(of_rows))
+
+    @staticmethod
+    def mean_over_folds(folds: Sequence["Replicates"]) -> "Replicates":
+        """Of the mean over F folds, each of which has replicates of its own: their variances add up, divided by F^2.
+
+        So do their degrees of freedom: the seeds of a procedure are taken to spread alike in all folds.
+        """
+        square = len(folds) ** 2
+        return Replicates(
+            min(fold.count for fold in folds),
+            sum(fold.variance for fold in folds) / square,
+            sum(fold.df for fold in folds),
+            sum(fold.of_rows for fold in folds) / square,
+        )
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation over replicates of the metric (of its mean over folds); NaN for one."""
+        return float(np.sqrt(self.variance * self.count)) if self.count > 1 else np.nan
+
+    @property
+    def enough(self) -> bool:
+        """Whether their spread is known: from `ENOUGH` replicates, or as many degrees of freedom over folds."""
+        return self.df >= ENOUGH - 1
+
+
+@dataclass(frozen=True)
+class Error:
+    """Standard error of a mean or of a difference, with its degrees of freedom; NaN and why there is none."""
+
+    se: float
+    df: float
+    reason: str = ""
+
+
+def standard_error(resamples: np.ndarray, units: int, replicates: Sequence[Replicates] = ()) -> Error:
+    """Error of a statistic from its resamples (B,) over `units` units, and the replicates of the sides it is made of.
+
+    Without `replicates` it is that of the trained networks as they are. The bootstrap of n units has (n - 1) / n of the
+    variance, and is taken to have n - 1 degrees of freedom.
+    """
+    undefined = int((~np.isfinite(resamples)).sum())
+    if undefined > MOST_UNDEFINED * len(resamples):
+        return Error(np.nan, np.nan, f"no interval: undefined in {undefined:,} of {len(resamples):,} resamples")
+    if units < 2:
+        return Error(np.nan, np.nan, f"no interval: {units} unit of rows, at least 2 are needed")
+    of_rows = float(resamples[np.isfinite(resamples)].var(ddof=1)) - sum(side.of_rows for side in replicates)
+    parts = [(max(0.0, of_rows) * units / (units - 1), units - 1.0)]
+    parts += [(side.variance, side.df) for side in replicates]
+    return Error(float(np.sqrt(sum(variance for variance, _ in parts))), satterthwaite(parts))
+
+
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Degrees of freedom of a sum of independent variances (Satterthwaite, Biometrics Bulletin 2:110, 1946).
+
+    `parts` are (variance, degrees of freedom); parts of variance 0 do not count. Without any variance it is the sum.
+    """
+    total = sum(variance for variance, _ in parts)
+    if total == 0:
+        return float(sum(df for _, df in parts))
+    return float(total**2 / sum(variance**2 / df for variance, df in parts if variance > 0))
+
+
+def interval(value: float, error: Error, metric: str, units: int, confidence: float) -> tuple[float, float, str]:
+    """Interval of a metric's value on its own scale: (low, high, ""), or NaN, NaN and why there is none.
+
+    Where all rows are told apart perfectly, no resample has a spread. A share or area of 1 then goes down to
+    `boundary`, one of 0 up to its mirror image; a perfect correlation or no error at all has no interval. A value
+    without spread that is none of these is exact, as the AUROC of a constant.
+    """
+    if error.reason:
+        return np.nan, np.nan, error.reason
+    name = metric.split("_")[0]
+    if at_boundary(value, metric):
+        low = boundary(units, confidence)
+        return (low, 1.0, "") if value > 0.5 else (0.0, 1 - low, "")
+    if error.se <= ROUNDING * abs(value):
+        if name in BOUNDED:
+            return value, value, ""
+        return np.nan, np.nan, f"no interval: every resample gives {value:.6g}"
+    half = quantile(confidence, error.df) * error.se
+    if name == "mse":
+        with np.errstate(over="ignore"):  # infinite, where the error is many times the value
+            return float(value * np.exp(-half / value)), float(value * np.exp(half / value)), ""
+    if name in BOUNDED:
+        centre, half = np.log(value / (1 - value)), half / (value * (1 - value))
+        low, high = (1 / (1 + np.exp(-limit)) for limit in (centre - half, centre + half))
+    else:
+        centre, half = np.arctanh(value), half / (1 - value**2)
+        low, high = np.tanh(centre - half), np.tanh(centre + half)
+    return float(low), float(high), ""
+
+
+def at_boundary(value: float, metric: str) -> bool:
+    """Whether a share or area is 0 or 1."""
+    return metric in BOUNDED and min(abs(value), abs(1 - value)) <= ROUNDING
+
+
+def boundary(units: int, confidence: float) -> float:
+    """Lower limit of a share or area that was 1 on a sample, from `units` independent units (see `independent_units`).
+
+    For a share it is the exact limit of Clopper and Pearson (1934). For AUROC it is safe: a perfect sample orders each
+    of its disjoint pairs of a positive and a negative rightly, which with m of them happens with probability AUROC^m.
+    """
+    return float(((1 - confidence) / 2) ** (1 / units))
+
+
+def boundary_error(value: float, metric: str, units: int) -> float:
+    """Standard error that stands for `boundary` in differences; 0 for values that are not at the boundary."""
+    return (1 - boundary(units, 0.95)) / quantile(0.95, np.inf) if at_boundary(value, metric) else 0.0
+
+
+def difference(
+    value: float, error: Error, confidence: float, p_value: bool, boundary_errors: Sequence[float] = ()
+) -> tuple[float, float, float, str]:
+    """Interval of a difference, its two-sided p value where it is asked for, and why there is none.
+
+    `boundary_errors` are those of the two sides. Equal models, which differ in no resample, have [0, 0] and p = 1.
+    """
+    from scipy.special import stdtr
+
+    if error.reason:
+        return np.nan, np.nan, np.nan, error.reason
+    se = float(np.sqrt(error.se**2 + sum(one**2 for one in boundary_errors)))
+    half = quantile(confidence, error.df) * se
+    if se > 0:
+        p = 2 * float(stdtr(error.df, -abs(value) / se))
+    else:
+        p = 1.0 if value == 0 else np.nan
+    return value - half, value + half, p if p_value else np.nan, ""
+
+
+def quantile(confidence: float, df: float) -> float:
+    """Two-sided quantile of Student's t."""
+    from scipy.special import stdtrit  # takes a third of a second to load
+
+    return float(stdtrit(df, (1 + confidence) / 2))
+
+
+def independent_units(labels: np.ndarray, clusters: np.ndarray, metric: str) -> int:
+    """Units of rows that a metric rests on, from labels (N,) and clusters (N,) numbered from 0.
+
+    All clusters; of a metric of two classes the most disjoint pairs of clusters, one with a positive and one with a
+    negative: that is the number of clusters of the rarer class, unless they are the same.
+    """
+    total = int(clusters.max()) + 1
+    if metric.split("_")[0] not in TWO_CLASSES:
+        return total
+    positive, negative = (len(np.unique(clusters[labels == label])) for label in (1, 0))
+    return min(positive, negative, max(1, total // 2))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """P values (M,) adjusted for their number (Holm, Scandinavian Journal of Statistics 6:65, 1979); NaN stays NaN."""
+    adjusted = np.full(len(p), np.nan)
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(steps))
+    return adjusted
