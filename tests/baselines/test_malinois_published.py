@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from s2f.baselines import malinois, malinois_published
+from s2f.baselines import malinois_published
 from s2f.baselines._malinois_network import Malinois
+from s2f.baselines._malinois_training import Settings
 from s2f.common.errors import InputError
 from s2f.models.validation import pearson
 from s2f.sequences.constructs import Construct
 
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
-SETTINGS = malinois.Settings.from_spec(dict(outputs=malinois_published.OUTPUTS))
 ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "sequence": ["ACGT" * 50, "GATTACA" * 20, "TTTT" * 50]})
 ROWS["label"] = [0.0, 1.0, 2.0]
 
@@ -39,7 +39,7 @@ DIALECTS = {
 def network():
     """Random weights in the shape of the published network, with branches large enough to tell sequences apart."""
     torch.manual_seed(0)
-    network = Malinois(600, SETTINGS)
+    network = Malinois(600, Settings.from_spec({}), 3)
     for parameter in (*network.branched.parameters(), *network.output.parameters()):
         torch.nn.init.normal_(parameter, std=0.1)
     return network.eval()
@@ -88,8 +88,26 @@ def test_round_trip_of_both_dialects(network, dialect, packed, tmp_path):
     assert history == [] and validation == {"metric": "pearson", "value": value, "epoch": 0}
     details = json.loads((folder / "details.json").read_text())
     assert details["provenance"] == f"published: {malinois_published.URL}, sha256 {sha256}"
-    assert details["parameters"] == 4_107_183 and details["narrow"] is False and details["output"] == "HepG2"
+    assert details["parameters"] == 4_107_183 and details["narrow"] is False and details["predicted"] == ["HepG2"]
     assert all(isinstance(a, torch.Tensor) for a in torch.load(folder / "weights.pt", weights_only=True).values())
+
+
+def test_of_rows_with_cells_it_predicts_these_in_their_order(network, tmp_path):
+    path = tmp_path / "torch_checkpoint.pt"
+    torch.save(checkpoint(network), path)
+    labels = {"label.SKNSH": [0.0, 1.0, 2.0], "label.K562": [1.0, np.nan, 0.0]}
+    rows = ROWS.assign(**labels)
+    spec = {"path": str(path)}
+    _, validation = malinois_published.train(rows[:0], rows, CONSTRUCT, spec, 0, tmp_path)
+    predict = malinois_published.load(tmp_path, {"construct": CONSTRUCT.spec()})
+    expected = network(torch.from_numpy(CONSTRUCT.assemble(list(ROWS["sequence"])))).detach().numpy()[:, [2, 0]]
+    np.testing.assert_allclose(predict(list(ROWS["sequence"])), expected, rtol=1e-5)
+    mean = (pearson(expected[:, 0], [0, 1, 2]) + pearson(expected[[0, 2], 1], [1, 0])) / 2
+    assert validation["value"] == pytest.approx(mean, abs=1e-5)
+    with pytest.raises(
+        InputError, match=r"a cell of the dataset is 'HeLa', expected one of \('K562', 'HepG2', 'SKNSH'\)"
+    ):
+        malinois_published.train(rows, ROWS.assign(**{"label.HeLa": 0.0}), CONSTRUCT, spec, 0, tmp_path)
 
 
 def test_numbers_of_older_numpy_are_read(network, tmp_path):

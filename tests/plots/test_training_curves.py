@@ -45,3 +45,21 @@ def test_training_curves_need_a_name_a_file_and_one_validation_column(tmp_path, 
     with pytest.raises(InputError, match=r"validation columns \['val_loss', 'val_pearson'\]"):
         names = ["--history-models", "A", "A", "A", "--history-seeds", 0, 1, 2]
         run(monkeypatch, "--histories", *histories(tmp_path, val_loss=1.0), *names, *rest)
+
+
+def test_a_model_with_a_score_of_its_own_has_its_dot_there(tmp_path, monkeypatch):
+    from matplotlib.axes import Axes
+
+    dots, plot = [], Axes.plot
+
+    def spy(axes, x, y, *rest, **keys):
+        dots.extend([(x, y)] if rest == ("o",) else [])
+        return plot(axes, x, y, *rest, **keys)
+
+    monkeypatch.setattr(Axes, "plot", spy)
+    plain = histories(tmp_path)[0]
+    (tmp_path / "cells").mkdir()
+    chosen = histories(tmp_path / "cells", val_entropy_spearman=[0.1, 0.9, 0.2, 0.3, 0.1])[0]
+    names = ["--history-models", "A", "B", "--history-seeds", 0, 0]
+    run(monkeypatch, "--histories", plain, chosen, *names, "--training-picture", tmp_path / "a.png")
+    assert dots == [(3, 0.7), (2, 0.5)]

@@ -17,7 +17,7 @@ from s2f.rows.sources.simulated import simulate
 STUDY = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 SHARE = 0.4  # of the variance of the noise-free activity, by a head on 5-mer counts
 # mutagenesis: average precision for planted positions above that of rotated attributions, and the largest p value
-MARGINS = {"malinois-narrow": (0.15, 1e-3), "onehot/none/chip-cnn": (0.1, 1e-2)}
+MARGINS = {"malinois-1cell-narrow": (0.15, 1e-3), "onehot/none/chip-cnn": (0.1, 1e-2)}
 
 
 def main(results):

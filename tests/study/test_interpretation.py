@@ -25,10 +25,14 @@ def config(*entries, **dataset):
         "constructs": {"c": {"flanks": "gosai_episomal", "length": 600}},
         "splits": {"s": {"kind": "chromosome"}},
         "encoders": {"one": {"kind": "onehot"}, "kmer": {"kind": "kmer"}},
-        "baselines": {"mean": {"kind": "mean"}, "ridge": {"kind": "kmer_ridge"}, "malinois": {"kind": "malinois"}},
+        "baselines": {
+            "mean": {"kind": "mean"},
+            "ridge": {"kind": "kmer_ridge"},
+            "malinois-1cell": {"kind": "malinois_1cell"},
+        },
         "models": [
             {"encoders": ["one", "kmer"], "augmentations": ["no_shift"], "heads": ["boda-mean-8"]},
-            {"baselines": ["mean", "ridge", "malinois"]},
+            {"baselines": ["mean", "ridge", "malinois-1cell"]},
         ],
         "interpretation": list(entries),
     }
@@ -46,8 +50,8 @@ def test_nothing_is_explained_by_default():
 def test_every_model_has_the_methods_that_it_allows():
     found = jobs({"panel": "id", "methods": ["ism", "ig"]})
     assert {(job.run.model, job.method) for job in found} == {
-        (HEAD, "ism"), (HEAD, "ig"), ("kmer/no_shift/boda-mean-8", "ism"), ("ridge", "ism"), ("malinois", "ism"),
-        ("malinois", "ig"),
+        (HEAD, "ism"), (HEAD, "ig"), ("kmer/no_shift/boda-mean-8", "ism"), ("ridge", "ism"), ("malinois-1cell", "ism"),
+        ("malinois-1cell", "ig"),
     }  # fmt: skip
     assert {job.run.seed for job in found} == {2}  # the first of the study
     assert found[-1].path == "simulated/s/ridge/seed2/interpretation/ism/id.h5"
@@ -55,8 +59,13 @@ def test_every_model_has_the_methods_that_it_allows():
 
 
 def test_seed_models_and_panels_can_be_chosen():
-    found = jobs({"panel": "id", "seed": 1, "models": ["malinois"]}, {"panel": "snv", "pairs": 2, "models": [HEAD]})
-    assert [(job.run.model, job.run.seed, job.panel) for job in found] == [("malinois", 1, "id"), (HEAD, 2, "snv")]
+    found = jobs(
+        {"panel": "id", "seed": 1, "models": ["malinois-1cell"]}, {"panel": "snv", "pairs": 2, "models": [HEAD]}
+    )
+    assert [(job.run.model, job.run.seed, job.panel) for job in found] == [
+        ("malinois-1cell", 1, "id"),
+        (HEAD, 2, "snv"),
+    ]
 
 
 def test_truth_is_asked_where_it_is_known():

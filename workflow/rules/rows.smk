@@ -28,6 +28,7 @@ rule make_rows:
         spec=options_of("sources", source_section),
         construct=json_of(construct_section),
         task=dataset_of("task"),
+        cells=dataset_of("cells"),
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:
@@ -36,6 +37,7 @@ rule make_rows:
         "--files {params.files:q} "
         "--spec {params.spec:q} "
         "--task {params.task} "
+        "--cells {params.cells} "
         "--construct {params.construct:q} "
         "--rows {output.rows:q} "
         "--stages {output.stages:q} "

@@ -19,12 +19,15 @@ def main():
     parser.add_argument("--spec", type=json_option, default={}, help="settings of the source (JSON)")
     parser.add_argument("--construct", type=json_option, required=True, help="construct section of the study (JSON)")
     parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
+    parser.add_argument(
+        "--cells", nargs="*", default=[], help="cells of which rows have a label each; none for one label"
+    )
     parser.add_argument("--rows", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--stages", type=Path, required=True, help="TSV to write: rows kept by each filter")
     arguments = parser.parse_args()
 
     files = {name: Path(path) for name, path in arguments.files.items()}
-    table, stages = sources.read(arguments.kind, files, arguments.spec, arguments.task)
+    table, stages = sources.read(arguments.kind, files, arguments.spec, arguments.task, arguments.cells)
     Construct.from_spec(arguments.construct).check_inserts(table, files.get("rows", arguments.kind))
     write_rows(arguments.rows, table)
     write_table(arguments.stages, stages.table())

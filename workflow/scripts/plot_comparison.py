@@ -22,7 +22,9 @@ def main():
         table = lines(arguments.compare, table, name, value, place)
     for name, picture in zip(arguments.names, arguments.out, strict=True):
         own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
-        title = f"{arguments.dataset}, split {arguments.split}, panel {name}"
+        cell = own["cell"].iloc[0]  # of a dataset with cells the first; the others are in the tables
+        own = own[own["cell"] == cell]
+        title = f"{arguments.dataset}, split {arguments.split}, panel {name}" + (f", cell {cell}" if cell else "")
         comparison.comparison(picture, own, title, arguments.baseline, arguments.floors)
 
 

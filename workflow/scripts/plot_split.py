@@ -4,7 +4,7 @@ path is given for its pictures."""
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.measure import read_panel, read_predictions
+from s2f.evaluation.measure import predicted_cells, read_panels, read_predictions
 from s2f.evaluation.metrics import SUFFIXES
 from s2f.plots import predictions, training_curves
 from s2f.rows.canonical import TASKS, read_rows
@@ -51,15 +51,16 @@ def draw_predictions(arguments, title):
     rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
     panels = zip(names, arguments.kinds, arguments.panels, arguments.prediction_pictures, strict=True)
     for place, (name, kind, path, picture) in enumerate(panels):
-        panel = read_panel(name, kind, path, rows, arguments.task)
+        panel = read_panels(name, kind, path, rows, arguments.task)[0]  # of a dataset with cells that of the first
         suffix = SUFFIXES[panel.kind][-1]
         measured = panel.by_suffix(panel.rows["label"].to_numpy())[suffix]
         files = arguments.predictions[place * count : (place + 1) * count]
         models = {
             model: panel.by_suffix(read_predictions(file, panel)[0])[suffix]
             for model, file in zip(arguments.models, files, strict=True)
+            if not panel.view or panel.cell in predicted_cells(file)
         }
-        heading = f"{title}, panel {name}"
+        heading = f"{title}, panel {name}" + (f", cell {panel.cell}" if panel.cell else "")
         if arguments.task == "classification":
             predictions.probability_by_class(picture, measured, models, heading)
         else:

@@ -12,7 +12,8 @@ from s2f.common.provenance import derived_seed
 from s2f.common.seen import of_model
 from s2f.common.tables import write_table
 from s2f.models.checkpoint import write_record
-from s2f.rows.canonical import read_rows
+from s2f.models.validation import check_cells
+from s2f.rows.canonical import cells_of, of_first_cell, read_rows
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
 
@@ -40,7 +41,12 @@ def main():
     keep_to_share(arguments.threads, arguments.gpus)
     kind = baselines.get(arguments.kind)  # may import torch, which reads the thread count once
     print_report()
-    parts = parts_of(read_rows(arguments.rows), arguments.split)
+    rows = read_rows(arguments.rows)
+    parts = parts_of(rows, arguments.split)
+    labelled, cells = parts, cells_of(rows)
+    if kinds.facts("baselines", arguments.kind)["first_cell"]:
+        labelled, cells = {part: of_first_cell(own) for part, own in parts.items()}, cells[:1]
+    check_cells(labelled, arguments.split)
     construct = Construct.from_spec(arguments.construct)
     # by kind, not by name: variants of a kind differ in their settings alone
     names = (arguments.dataset, arguments.split_name, arguments.kind)
@@ -49,7 +55,7 @@ def main():
     published = bool(kinds.facts("baselines", arguments.kind)["unseen"])  # loaded, not trained here
     with atomic(arguments.model) as folder:
         folder.mkdir()
-        history, validation = kind.train(parts["train"], parts["val"], construct, arguments.spec, seed, folder)
+        history, validation = kind.train(labelled["train"], labelled["val"], construct, arguments.spec, seed, folder)
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
             folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
@@ -58,6 +64,7 @@ def main():
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
             stochastic=kinds.facts("baselines", arguments.kind)["stochastic"],
+            **({"cells": cells} if cells else {}),
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

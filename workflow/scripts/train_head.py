@@ -11,8 +11,8 @@ from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations, networks
 from s2f.models.checkpoint import head_name, write_record
-from s2f.models.validation import check_classes
-from s2f.rows.canonical import TASKS, read_rows, sequences_sha256
+from s2f.models.validation import check_cells, check_classes
+from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows, sequences_sha256
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
 
@@ -51,6 +51,10 @@ def main():
     parts, construct = parts_of(rows, arguments.split), Construct.from_spec(arguments.construct)
     if arguments.task == "classification":
         check_classes(parts, arguments.split)
+    labelled, cells = parts, cells_of(rows)
+    if arguments.training.get("outputs") == "first":
+        labelled, cells = {part: of_first_cell(own) for part, own in parts.items()}, cells[:1]
+    check_cells(labelled, arguments.split)
     expected = {
         "encoder": arguments.encoder, "construct": construct.spec(),
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
@@ -61,8 +65,8 @@ def main():
         encoder = importlib.import_module("s2f.embeddings.encoders").build(arguments.encoder_spec)
         expected["encoder_fingerprint"] = encoder.fingerprint
         reach = arguments.mode.get("reach", 0)
-        construct.check_inserts(parts["train"], arguments.rows, (-reach, reach))
-        stretches = construct.stretches(parts["train"]["sequence"], arguments.mode.get("reach"))
+        construct.check_inserts(labelled["train"], arguments.rows, (-reach, reach))
+        stretches = construct.stretches(labelled["train"]["sequence"], arguments.mode.get("reach"))
         low, high = stretches[1].min(), stretches[2].max()
         print(f"windows are cut at shifts from {low:+d} to {high:+d} bp")
         if low == high:
@@ -72,8 +76,8 @@ def main():
     names = (arguments.dataset, arguments.split_name, arguments.encoder, arguments.augmentation)
     seeds = [derived_seed(arguments.study_seed, "head", *names, *head) for head in places]
     with open_views(arguments.caches, **expected) as caches:
-        train = Examples.of(caches, augmentations.views(arguments.mode), parts["train"], stretches)
-        val = Examples.of(caches, (augmentations.CANONICAL,), parts["val"])
+        train = Examples.of(caches, augmentations.views(arguments.mode), labelled["train"], stretches)
+        val = Examples.of(caches, (augmentations.CANONICAL,), labelled["val"])
         heads = list(zip(arguments.heads, seeds, strict=True))
         memory, host_memory = memory_for_data(arguments.memory_mb), memory_of_job(arguments.memory_mb)
         trained = train_or_solve(
@@ -101,6 +105,7 @@ def main():
                     "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
                     "ended": best.ended,
                 },
+                **({"cells": cells} if cells else {}),
             )  # fmt: skip
         write_table(history, best.history)
 

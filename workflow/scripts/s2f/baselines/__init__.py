@@ -9,6 +9,9 @@ here: by `patience`, at the `limit` of epochs, or `solved`, without any)}.
 checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most names those
 whose versions belong into the record in `PACKAGES`; one that predicts probabilities has ``logits(directory, record)``,
 as `load`, of logits computed anew: a probability near 0 or 1 has lost its digits.
+
+A kind with the fact `cells` may be given rows with several labels (`canonical.labels_of`, NaN where one is missing). It
+then predicts float32 (N, C), and its validation value is the mean over cells where the metric is one of each cell.
 """
 
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The network of the baselines `malinois` and `malinois_published`: architecture, strands, checked weights.
+"""The network of the baselines `malinois`, `malinois_1cell` and `malinois_published`: architecture, strands, checked
+weights.
 
 Layer names, shapes and initialisation are those of boda2 (sjgosai/boda2, `BassetBranched` with the published settings;
 Gosai et al. 2024, Nature 634, 1211), so state dictionaries are exchangeable with it.
@@ -59,10 +60,10 @@ class GroupedLinear(nn.Module):
 class Malinois(nn.Module):
     """uint8 codes (B, length) -> activities (B, outputs) float32."""
 
-    def __init__(self, length: int, settings: Any) -> None:
+    def __init__(self, length: int, settings: Any, outputs: int = 1) -> None:
         super().__init__()
         self.length, self.dtype = length, DTYPES[settings.precision]
-        s, groups = settings, len(settings.outputs)
+        s, groups = settings, outputs
         channels = (4, s.conv1_channels, s.conv2_channels, s.conv3_channels)
         for i, kernel in enumerate(KERNELS):
             convolution = nn.Conv1d(channels[i], channels[i + 1], kernel)

@@ -4,7 +4,7 @@ Features are counts of overlapping k-mers (windows with N are skipped), by defau
 deviation 1 over the training rows (`scaling: standard`), else as they are (`scaling: count`). With
 `reverse_complement` (the default; false for RNA) a k-mer and its reverse complement are one feature, so both strands
 of a sequence get one prediction: 2,624 features instead of 5,184. The penalty is chosen from `alphas` by the Pearson r
-of the validation rows.
+of the validation rows. Rows with several cells give a solution for each, from the rows with a label there.
 
 Size: p features, n rows. With n < p the n x n dual is solved; else the p x p normal equations, gathered over blocks of
 rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a few hundred
@@ -12,6 +12,7 @@ MB. Prediction sums one weight per window and never makes the feature matrix.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from s2f.baselines import check_strand, write_details
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import pearson
+from s2f.rows.canonical import cells_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
@@ -141,27 +143,76 @@ def train(
     if len(val) == 0 and len(alphas) > 1:
         raise InputError("baseline kmer_ridge: no validation rows to choose alpha from; give one alpha")
 
-    labels = train["label"].to_numpy(np.float64)
     feature = features(sizes, settings["reverse_complement"])
-    weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, settings["scaling"])
-    parameters, weights = weights.shape[1] + 1, weights[:, feature]
+    cells = cells_of(train)
+    solutions = []
+    for cell in cells or [""]:
+        solution = _of_label(
+            train, val, f"label.{cell}" if cell else "label", sizes, feature, alphas, settings["scaling"]
+        )
+        if len(alphas) > 1 and solution.best in (0, len(alphas) - 1):
+            print(f"alpha {alphas[solution.best]:g} is best and at the end of the list: widen it")
+        value = solution.scores[solution.best]
+        shown = "undefined" if value is None else f"{value:.4f}"
+        print(
+            f"{f'{cell}: ' if cell else ''}{solution.rows} rows, {feature.max() + 1} k-mers, "
+            f"alpha {alphas[solution.best]:g}: validation r {shown}"
+        )
+        solutions.append(solution)
+
+    def of_all(values: list[Any]) -> Any:
+        """One value for each cell, the value itself of rows with one label."""
+        return values if cells else values[0]
+
+    np.savez(
+        Path(directory) / "weights.npz", k=sizes, weights=of_all([solution.weights for solution in solutions]),
+        intercept=of_all([solution.intercept for solution in solutions]),
+    )  # fmt: skip
+    write_details(
+        directory, alpha=of_all([alphas[solution.best] for solution in solutions]), alphas=alphas,
+        val_pearson=of_all([solution.scores for solution in solutions]), scaling=settings["scaling"],
+        reverse_complement=settings["reverse_complement"],
+        parameters=(int(feature.max()) + 2) * len(solutions),
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    values = [solution.scores[solution.best] for solution in solutions]
+    value = None if None in values else float(np.mean([v for v in values if v is not None]))
+    return [], {"metric": "pearson", "value": value, "epoch": 0, "ended": "solved"}
+
+
+@dataclass(frozen=True)
+class _Solution:
+    """The solution for one label: the validation `scores` by penalty, the `best` penalty's index, and its weights, one
+    per column of `windows`; `rows` that had the label in training."""
+
+    rows: int
+    scores: list[float | None]
+    best: int
+    weights: np.ndarray
+    intercept: float
+
+
+def _of_label(
+    train: Any,
+    val: Any,
+    label: str,
+    sizes: Sequence[int],
+    feature: np.ndarray,
+    alphas: Sequence[float],
+    scaling: str,
+) -> _Solution:
+    """Fit on the rows of `train` with a label in column `label`, the penalty chosen on those of `val`."""
+    train, val = (rows[rows[label].notna()] for rows in (train, val))
+    labels = train[label].to_numpy(np.float64)
+    weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, scaling)
+    weights = weights[:, feature]
     scores = [
-        pearson(score(list(val["sequence"]), sizes, *solution), val["label"])
+        pearson(score(list(val["sequence"]), sizes, *solution), val[label])
         for solution in zip(weights, intercepts, strict=True)
     ]
     comparable = [-np.inf if value is None else value for value in scores]
     best = max(range(len(alphas)), key=lambda index: comparable[index])
-    if len(alphas) > 1 and best in (0, len(alphas) - 1):
-        print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
-    shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
-    print(f"{len(train)} rows, {parameters - 1} k-mers, alpha {alphas[best]:g}: validation r {shown}")
-    np.savez(Path(directory) / "weights.npz", k=sizes, weights=weights[best], intercept=intercepts[best])
-    write_details(
-        directory, alpha=alphas[best], alphas=alphas, val_pearson=scores, scaling=settings["scaling"],
-        reverse_complement=settings["reverse_complement"], parameters=parameters,
-        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
-    )  # fmt: skip
-    return [], {"metric": "pearson", "value": scores[best], "epoch": 0, "ended": "solved"}
+    return _Solution(len(train), scores, best, weights[best], intercepts[best])
 
 
 def score(inserts: Sequence[str], sizes: Sequence[int], weights: np.ndarray, intercept: float) -> np.ndarray:
@@ -171,29 +222,37 @@ def score(inserts: Sequence[str], sizes: Sequence[int], weights: np.ndarray, int
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, see `scorer`."""
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, see `scorer`."""
     scores = scorer(directory)
     return lambda inserts, strand="forward": scores(inserts, strand).astype(np.float32)
 
 
 def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
     """``scores(inserts, strand) -> float64 (N,)`` of the weights in a folder; `reverse` counts the reverse complement.
+    Weights of C cells give (N, C).
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
     """
     path = Path(directory) / "weights.npz"
     try:
         with np.load(path, allow_pickle=False) as saved:
-            sizes, weights, intercept = saved["k"].tolist(), saved["weights"], float(saved["intercept"])
+            sizes, weights, intercept = saved["k"].tolist(), saved["weights"], saved["intercept"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
-    if weights.shape != (sum(4**k for k in sizes),) or not np.isfinite([*weights, intercept]).all():
+    shape = (*intercept.shape, sum(4**k for k in sizes))
+    if weights.shape != shape or not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
         raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
-    of_strand = {"forward": weights, "reverse": weights[reverse_columns(sizes)]}
+    of_strand = {"forward": weights, "reverse": weights[..., reverse_columns(sizes)]}
+
+    def of_output(inserts: Sequence[str], weights: np.ndarray, intercept: float) -> np.ndarray:
+        blocks = (inserts[start : start + BLOCK] for start in range(0, len(inserts), BLOCK))
+        return np.concatenate([[], *(score(block, sizes, weights, intercept) for block in blocks)])
 
     def scores(inserts: Sequence[str], strand: str) -> np.ndarray:
         check_strand(strand)
-        blocks = (inserts[start : start + BLOCK] for start in range(0, len(inserts), BLOCK))
-        return np.concatenate([[], *(score(block, sizes, of_strand[strand], intercept) for block in blocks)])
+        if not intercept.ndim:
+            return of_output(inserts, of_strand[strand], float(intercept))
+        outputs = zip(of_strand[strand], intercept, strict=True)
+        return np.stack([of_output(inserts, of_cell, float(constant)) for of_cell, constant in outputs], axis=1)
 
     return scores

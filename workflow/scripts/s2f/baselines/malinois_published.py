@@ -23,14 +23,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from s2f.baselines import malinois
 from s2f.baselines._malinois_network import Malinois, load_weights
+from s2f.baselines._malinois_training import Settings, load, write_network
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.models.validation import pearson
+from s2f.models.validation import validation_score
+from s2f.rows.canonical import cells_of, labels_of
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
+__all__ = ["load", "train"]
 URL = (
     "https://storage.googleapis.com/tewhey-public-data/CODA_resources/"
     "malinois_artifacts__20211113_021200__287348.tar.gz"
@@ -67,13 +69,17 @@ def train(
     """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained, no rows are used
     but for the validation score.
 
-    `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH), optional sha256 of the file, url for the record and
-    precision (float32 or bfloat16); use_contaminated_panels is for the caller. Raises `InputError` for another
-    construct, checksum, network or content.
+    `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH) for rows of one label, optional sha256 of the file,
+    url for the record and precision (float32 or bfloat16); use_contaminated_panels is for the caller. Of rows with
+    several cells it predicts these. Raises `InputError` for another construct, checksum, network or content, and for a
+    cell that it does not predict.
     """
     options = kinds.settings("baselines", "malinois_published", spec)
-    if options.get("output") not in OUTPUTS:
-        raise InputError(f"baseline malinois_published: output is {options.get('output')!r}, expected one of {OUTPUTS}")
+    predicted: list[Any] = cells_of(val) or [options.get("output")]
+    for cell in predicted:
+        if cell not in OUTPUTS:
+            what = "a cell of the dataset" if cells_of(val) else "output"
+            raise InputError(f"baseline malinois_published: {what} is {cell!r}, expected one of {OUTPUTS}")
     if "path" not in options:
         raise InputError(f"baseline malinois_published: path is missing, expected a local copy of {URL}")
     if any(
@@ -85,23 +91,17 @@ def train(
         )
     path = Path(options["path"])
     content, sha256 = read_checkpoint(path, options.get("sha256"))
-    settings = malinois.Settings.from_spec(
-        {"outputs": OUTPUTS, "output": options["output"], "precision": options["precision"]}
-    )
-    network = Malinois(CONSTRUCT.length, settings)
+    settings = Settings.from_spec({"precision": options["precision"]})
+    network = Malinois(CONSTRUCT.length, settings, len(OUTPUTS))
     load_weights(network, state_dict(unpickle(content, path), path), path)
     torch.save(network.state_dict(), Path(directory) / "weights.pt")
-    malinois.write_network(
-        directory, CONSTRUCT.length, settings, sha256=sha256, licence="MIT (boda2)",
+    write_network(
+        directory, CONSTRUCT.length, settings, OUTPUTS, predicted, sha256=sha256, licence="MIT (boda2)",
         clean_chromosomes=CLEAN_CHROMOSOMES, clean_published=CLEAN_DESIGNED,
         provenance=f"published: {options.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
-    predicted = malinois.load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
-    value = pearson(predicted, val["label"])
-    return [], {"metric": "pearson", "value": value, "epoch": 0}
-
-
-load = malinois.load
+    values = load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
+    return [], {"metric": "pearson", "value": validation_score("regression", labels_of(val), values), "epoch": 0}
 
 
 def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str]:

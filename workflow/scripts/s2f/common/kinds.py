@@ -2,7 +2,8 @@
 
 A kind is a module and, beside it, a YAML file of the same name. The YAML is the JSON schema of the kind's options with
 their defaults, which stand nowhere else; its key `x-kind` holds what the rest of the code must know of the kind, see
-`kinds.yaml`. Reading it imports no module of a kind, so the Snakefile loads neither JAX nor torch.
+`kinds.yaml`. A variant of another kind takes over the options of that one with `x-options-of`. Reading it imports no
+module of a kind, so the Snakefile loads neither JAX nor torch.
 """
 
 import difflib
@@ -21,7 +22,7 @@ S2F = Path(__file__).resolve().parents[1]
 # facts that programs read, so that another value of one is another behaviour: see `behaviour`
 READ_BY_PROGRAMS = (
     "encodes", "reads_caches", "slug", "family", "min_tokens", "epochs", "items", "simulated", "gradient", "floor",
-    "weightless", "checkpoints", "weights_of", "unseen", "stochastic",
+    "weightless", "checkpoints", "weights_of", "unseen", "stochastic", "cells", "first_cell",
 )  # fmt: skip
 
 
@@ -52,7 +53,10 @@ def schema(section: str, kind: str) -> dict[str, Any]:
     """The parsed YAML of a kind. Raises `InputError` for a kind that does not exist, naming the nearest."""
     if kind not in names(section):
         raise InputError(f"{section}: kind {kind!r} is unknown{nearest(kind, names(section))}")
-    return read_yaml(FOLDERS[section], kind)
+    rules = read_yaml(FOLDERS[section], kind)
+    if "x-options-of" in rules:
+        rules["properties"] = schema(section, rules["x-options-of"])["properties"] | rules["properties"]
+    return rules
 
 
 @functools.cache

@@ -48,9 +48,11 @@ def ranks(task: str, value: float, units: int, prevalence: float = 0.5) -> bool:
 
 
 def learned(task: str, validation: Mapping[str, Any], rows: int) -> bool:
-    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value."""
-    known = validation["metric"] == VALIDATION[task] and validation["value"] is not None
-    return known and ranks(task, validation["value"], rows)
+    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value, and one
+    that chooses its epoch by another metric may state that of its task beside it."""
+    metric = VALIDATION[task]
+    value = validation["value"] if validation["metric"] == metric else validation.get(metric)
+    return value is not None and ranks(task, value, rows)
 
 
 def collapsed(task: str, labels: np.ndarray, by_strand: Mapping[str, np.ndarray], units: int, has_learned: bool) -> str:

@@ -1,5 +1,6 @@
 """Comparison of models: the tidy table compare.tsv, its intervals and tests, and the refusal to join unlike numbers."""
 
+import functools
 import itertools
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,20 +14,22 @@ from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
 from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
 from s2f.evaluation.inference import independent_units
-from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panel, read_predictions, scores
+from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panels, read_predictions, scores
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS, SUFFIXES
 from s2f.rows.canonical import read_rows, rows_sha256
 
 
-def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, str], int]]:
-    """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel): number of clusters}.
+def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], int]]:
+    """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel, cell): clusters}.
 
-    Per dataset, split, panel and metric: `value` is the mean over seeds of the metric of each seed, `sd` their
-    standard deviation (ddof 1), `val_value` the mean over seeds of the score on the validation rows. `ci_low` and
+    Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
+    metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the score on the
+    validation rows. `ci_low` and
     `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value` are those of
     `inference`: from B resamples of the panel's clusters and from the spread over seeds. `p_holm` corrects the p values
     of the first metric for the number of models that are compared with the baseline on this panel.
@@ -36,7 +39,7 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
     strand rule or rows are not those of its baseline (of the first model where no baseline is configured), and for
     stale files.
     """
-    results: dict[tuple[str, str, str], PanelResult] = {}
+    results: dict[tuple[str, str, str, str], PanelResult] = {}
     frames, rows, done = [], {}, set()
     for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
         compared = comparison.datasets[dataset]
@@ -46,14 +49,14 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
             rows[dataset] = read_rows(compared.rows, ["row_id", "sequence", "label", "allele"])
         new = []
         for name, panel_file in compared.panels[split].items():
-            panel = read_panel(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task)
-            new.append(_panel_result(comparison, dataset, split, panel, models))
-        results |= {(dataset, split, result.panel): result for result in new}
+            for panel in read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task):
+                new.append(_panel_result(comparison, dataset, split, panel, models))
+        results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
         for family, folds in compared.folds.items():
             if split in folds and all((dataset, fold) in done for fold in folds):
                 new += _means(family, folds, dataset, results, rows[dataset])
-        results |= {(dataset, result.split, result.panel): result for result in new}
+        results |= {(dataset, result.split, result.panel, result.cell): result for result in new}
         frames += [result.lines(compared.baseline, comparison.confidence) for result in new]
     for dataset in rows:
         for family, folds in comparison.datasets[dataset].folds.items():
@@ -68,15 +71,24 @@ def _means(
     family: str,
     folds: Sequence[str],
     dataset: str,
-    results: Mapping[tuple[str, str, str], PanelResult],
+    results: Mapping[tuple[str, str, str, str], PanelResult],
     rows: pd.DataFrame,
 ) -> list[PanelResult]:
     """The means over the folds of a k-fold split, a `PanelResult` per panel."""
     means = []
-    for panel in [panel for name, split, panel in results if (name, split) == (dataset, folds[0])]:
-        of_folds = [results[dataset, split, panel] for split in folds]
-        means.append(mean_over_folds(family, of_folds, lambda ids: rows_sha256(rows[rows["row_id"].isin(ids)])))
+    of_cell = {view.name: view for view in views_of(rows)}
+    for panel, cell in [places for name, split, *places in results if (name, split) == (dataset, folds[0])]:
+        of_folds = [results[dataset, split, panel, cell] for split in folds if (dataset, split, panel, cell) in results]
+        if len(of_folds) < len(folds):  # a cell with too few labels in a fold
+            continue
+        own = labelled(rows, of_cell[cell]) if cell else rows
+        means.append(mean_over_folds(family, of_folds, functools.partial(_sha256_of, own)))
     return means
+
+
+def _sha256_of(rows: pd.DataFrame, ids: np.ndarray) -> str:
+    """Fingerprint of the rows with these `ids` (R,)."""
+    return rows_sha256(rows[rows["row_id"].isin(ids)])
 
 
 def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
@@ -126,14 +138,16 @@ def _panel_result(
 ) -> PanelResult:
     """The `PanelResult` of one panel."""
     compared = comparison.datasets[dataset]
-    scored = {name: runs for name, runs in models.items() if panel.name not in runs[0].excluded}
+    cells = panel.view.cells if panel.view else ()
+    against = {name: runs[0].reason_against(panel.name, cells) for name, runs in models.items()}
+    scored = {name: runs for name, runs in models.items() if not against[name]}
     runs = [run for of_model in scored.values() for run in of_model]
     read = [_Scored.read(run, panel, compared.task) for run in runs]
     if runs:
         _check_comparable(runs, read, scored.get(compared.baseline, runs)[0], panel)
     print(
-        f"{dataset} {split} {panel.name}: {len(scored)} models, {len(runs)} runs, {len(panel.clusters):,} items in "
-        f"{panel.clusters.max() + 1:,} clusters, {comparison.resamples:,} resamples",
+        f"{' '.join(filter(None, (dataset, split, panel.name, panel.cell)))}: {len(scored)} models, {len(runs)} runs, "
+        f"{len(panel.clusters):,} items in {panel.clusters.max() + 1:,} clusters, {comparison.resamples:,} resamples",
         file=sys.stderr,
         flush=True,
     )
@@ -162,7 +176,7 @@ def _panel_result(
         estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
     keys = ("model", "encoder", "augmentation", "head", "provenance")
     return PanelResult(
-        dataset, split, panel.name, panel.metrics(compared.task), n=len(panel.clusters),
+        dataset, split, panel.name, panel.metrics(compared.task), cell=panel.cell, n=len(panel.clusters),
         clusters=int(panel.clusters.max()) + 1, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
@@ -171,7 +185,7 @@ def _panel_result(
             | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
             for name, runs in models.items()
         },
-        excluded={name: runs[0].excluded[panel.name] for name, runs in models.items() if name not in scored},
+        excluded={name: reason for name, reason in against.items() if reason},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
         no_interval="one cluster: nothing to resample" if panel.clusters.max() == 0 else "",
@@ -208,7 +222,7 @@ class _Scored:
     def read(run: MeasuredRun, panel: Panel, task: str) -> "_Scored":
         stated = read_table(run.metrics, METRIC_COLUMNS, "metrics")
         stated = stated.assign(value=numbers(stated, "value", run.metrics))
-        stated = stated[stated["panel"] == panel.name].set_index("metric")
+        stated = stated[(stated["panel"] == panel.name) & (stated.get("cell", "") == panel.cell)].set_index("metric")
         if list(stated.index) != panel.metrics(task):
             raise InputError(
                 f"{run.metrics}: panel {panel.name!r} has the metrics {', '.join(stated.index) or 'none'}, expected "

@@ -11,6 +11,7 @@ from s2f.common import kinds
 from s2f.common.tables import read_table, write_table
 from s2f.evaluation.collapse import learned
 from s2f.evaluation.measure import measure
+from s2f.models.checkpoint import predicted_cells
 from s2f.models.predictions import prediction_table, strands
 from s2f.rows.canonical import TASKS
 from s2f.splits.table import panel_rows
@@ -34,23 +35,25 @@ def evaluate(
 ) -> None:
     """Write the predictions for each panel and, computed from these files, the metrics of all.
 
-    `rows` are those of the dataset, `record` is the run's model.json; ``predict(rows, strand)`` gives the values (N,)
-    of the rows of a panel on one strand, and is called for each strand that the strand rule of the record needs. Raises
-    `InputError` as `panel_rows`, `predictions.prediction_table` and `measure.measure` do.
+    `rows` are those of the dataset, `record` is the run's model.json; ``predict(rows, strand)`` gives the values (N,),
+    or (N, C) of C cells, of the rows of a panel on one strand, and is called for each strand that the strand rule of
+    the record needs. Raises `InputError` as `panel_rows`, `checkpoint.predicted_cells`, `predictions.prediction_table`
+    and `measure.measure` do.
     """
-    panels, rule = {}, record["strand_rule"]
+    panels, rule, cells = {}, record["strand_rule"], predicted_cells(arguments.model, record, rows)
+    place = ["panel", *(["cell"] if cells else [])]
     for name, kind, path, out in zip(
         arguments.names, arguments.kinds, arguments.panels, arguments.predictions, strict=True
     ):
         chosen = panel_rows(rows, read_table(path))
         by_strand = {strand: predict(chosen, strand) for strand in strands(rule)}
-        write_table(out, prediction_table(chosen, by_strand, rule))
+        write_table(out, prediction_table(chosen, by_strand, rule, cells))
         panels[name] = {"kind": kind, "panel": path, "predictions": out}
     is_baseline = record["kind"] in kinds.names("baselines")
     floor = is_baseline and kinds.facts("baselines", record["kind"])["floor"]
     has_learned = learned(arguments.task, record["validation"], record["val_rows"])
     table = measure(rows, panels, arguments.task, floor, has_learned)
-    print(table[["panel", "metric", "value", "n", "note"]].to_string(index=False))
-    for panel, why in table.loc[table["collapsed"] != "", ["panel", "collapsed"]].drop_duplicates().to_numpy():
-        print(f"panel {panel}: the run is collapsed: {why}")
+    print(table[[*place, "metric", "value", "n", "note"]].to_string(index=False))
+    for *panel, why in table.loc[table["collapsed"] != "", [*place, "collapsed"]].drop_duplicates().to_numpy():
+        print(f"panel {', cell '.join(panel)}: the run is collapsed: {why}")
     write_table(arguments.metrics, table)

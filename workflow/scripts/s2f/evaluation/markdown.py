@@ -19,14 +19,19 @@ FOLDS = (
     "over seeds of the mean over folds; intervals are those of the mean over folds, clusters being drawn and seeds "
     "compared within each fold. The single folds are in compare.tsv. Provenance below is that of the first fold."
 )
+CELLS = (
+    "Each cell has tables of its own, of the rows measured there. A cell named A-mean is the difference of A from the "
+    "mean of the other cells, A-max that from the largest of them, A-B that of two cells, of labels and predictions "
+    "alike, for rows measured in all of them: how well a model tells what is specific to A."
+)
 
 
-def markdown(table: Any, clusters: Mapping[tuple[str, str, str], int], comparison: Comparison) -> str:
+def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comparison: Comparison) -> str:
     """Text of compare.md from `compare`'s table and cluster counts and the `Comparison` they come from.
 
-    One section per dataset and split, in it one table per panel (two for pairs: values and effects), models from best
-    to worst by the first metric, the best of each metric in bold, baseline and floors marked. The folds of a k-fold
-    split have one section, that of their mean.
+    One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
+    from best to worst by the first metric, the best of each metric in bold, baseline and floors marked. The folds of a
+    k-fold split have one section, that of their mean.
     """
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
     parts = [part for part in parts if part]
@@ -38,10 +43,12 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str], int], compariso
         parts.append(f"## {dataset}, split {split}")
         parts.append(SIMULATED if compared.simulated else _measured(compared.negatives))
         parts += [FOLDS.format(len(folds))] if split in compared.folds else []
-        for panel, lines in of_split.groupby("panel", sort=False):
+        parts += [CELLS] if (of_split["cell"] != "").any() else []
+        for (panel, cell), lines in of_split.groupby(["panel", "cell"], sort=False):
             lines = lines.assign(suffix=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
             for suffix, lines_of_suffix in lines.groupby("suffix", sort=False):
-                parts += _panel(panel, suffix, lines_of_suffix, clusters[dataset, split, panel], compared)
+                title = f"{panel}, cell {cell}" if cell else panel
+                parts += _panel(title, suffix, lines_of_suffix, clusters[dataset, split, panel, cell], compared)
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
         parts += ["### Models", _models(runs, compared)]
     return "\n\n".join(parts) + "\n"

@@ -1,7 +1,7 @@
 """Panels and predictions read and measured."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
+from s2f.evaluation.cells import View, labelled, views_of
 from s2f.evaluation.collapse import collapsed
 from s2f.evaluation.metrics import METRICS, SAME, SUFFIXES, score
 from s2f.models.predictions import RULES, strands
 from s2f.rows import canonical as row_tables
+from s2f.rows.canonical import cells_of
 
 PREDICTION_COLUMNS = ("row_id", "label", "prediction", "forward", "reverse", "strand_rule")
 METRIC_COLUMNS = ("panel", "metric", "value", "n", "rows_sha256", "strand_rule", "note", "collapsed")
@@ -26,7 +28,8 @@ class Panel:
     `rows` is a frame of the R rows it needs (row_id, label), each once; `scored` (N,) are the positions in it of the
     items to score: every row of a `rows` panel, the alternate allele of every pair of a `pairs` panel, whose
     `reference` (N,) is the position of the other allele. `clusters` (N,) numbers the group of each item from 0: items
-    of one group are resampled together.
+    of one group are resampled together. Of a dataset with cells a panel is of one `view`, with the items that are
+    measured in it, and `rows` has the labels of its cells too.
     """
 
     name: str
@@ -36,6 +39,12 @@ class Panel:
     reference: np.ndarray | None
     clusters: np.ndarray
     rows_sha256: str
+    view: View | None = None
+
+    @property
+    def cell(self) -> str:
+        """Name of the cell or pseudo-cell; empty where rows have one label."""
+        return self.view.name if self.view else ""
 
     def by_suffix(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """Suffix of the metric -> the (N,) values it is computed from, given one value per row of `rows`.
@@ -60,11 +69,35 @@ class Panel:
         return [metric + suffix for suffix in SUFFIXES[self.kind] for metric in METRICS[task]]
 
 
-def read_panel(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> Panel:
+def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> list[Panel]:
+    """As `read_panel`; of rows with cells a panel for each view of which three items are measured, the cells first.
+
+    Raises `InputError` as `read_panel`, and where no cell has three items.
+    """
+    if not cells_of(rows):
+        return [read_panel(name, kind, path, rows, task)]
+    whole = read_panel(name, kind, path, rows, task)
+    rows = rows[rows["row_id"].isin(whole.rows["row_id"])]
+    panels = [read_panel(name, kind, path, labelled(rows, view), task, view) for view in views_of(rows)]
+    panels = [panel for panel in panels if len(panel.clusters) >= 3]
+    if not panels:
+        raise InputError(f"{path}: panel {name}: no cell has a label in three items of it")
+    return panels
+
+
+def read_panel(
+    name: str,
+    kind: str,
+    path: str | Path,
+    rows: pd.DataFrame,
+    task: str = "regression",
+    view: View | None = None,
+) -> Panel:
     """Read a panel file and join it with canonical rows (row_id, sequence, label, allele) of its dataset.
 
-    Raises `InputError` for a row the dataset lacks, a row or alternate allele that occurs twice, an empty group, a
-    pair whose alleles are not ref and alt, and pairs in a classification.
+    With a `view`, of whose values `label` consists (see `cells.labelled`), items without a label are left out. Raises
+    `InputError` for a row the dataset lacks, a row or alternate allele that occurs twice, an empty group, a pair whose
+    alleles are not ref and alt, and pairs in a classification.
     """
     if kind not in SUFFIXES:
         raise InputError(f"{path}: kind of panel is {kind!r}, expected one of {', '.join(SUFFIXES)}")
@@ -86,6 +119,10 @@ def read_panel(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task:
         if positions.isna().any():
             row = positions.index[positions.isna()][0]
             raise InputError(f"{path}: {column} {row!r} is no row of the dataset; make the panel again")
+    if view:
+        lacking = rows["label"].isna().to_numpy()
+        kept = ~np.any([lacking[positions.to_numpy(np.int64)] for positions in positions_of.values()], axis=0)
+        table, positions_of = table[kept], {column: positions[kept] for column, positions in positions_of.items()}
     needed = np.unique(np.concatenate([positions.to_numpy(np.int64) for positions in positions_of.values()]))
     in_needed = {
         column: np.searchsorted(needed, positions.to_numpy(np.int64)) for column, positions in positions_of.items()
@@ -100,9 +137,10 @@ def read_panel(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task:
     order = np.argsort(in_needed[scored], kind="stable")
     in_needed = {column: positions[order] for column, positions in in_needed.items()}
     return Panel(
-        name=name, kind=kind, rows=needed_rows[["row_id", "label"]],
+        name=name, kind=kind, rows=needed_rows[["row_id", "label", *(f"label.{cell}" for cell in cells_of(rows))]],
         scored=in_needed[scored], reference=in_needed.get("ref_row_id"),
         clusters=pd.factorize(table["group"], sort=True)[0][order], rows_sha256=row_tables.rows_sha256(needed_rows),
+        view=view,
     )  # fmt: skip
 
 
@@ -112,9 +150,29 @@ def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str, d
 
     Raises `InputError`, naming a row, when the file lacks a row of the panel, holds another or one twice, when a
     prediction is missing or not finite, when its label is not the label of the dataset (the file is older than the
-    rows), when there is more than one strand rule or the prediction is not what its strand rule says.
+    rows), when there is more than one strand rule or the prediction is not what its strand rule says. In a dataset with
+    cells predictions are those of the panel's view, formed of those of its cells, and a difference of cells has none of
+    single strands; the file may hold other rows too, as which of them are measured depends on the cell.
     """
-    table = read_table(path, PREDICTION_COLUMNS, "predictions")
+    if panel.view is None:
+        return _read_predictions(read_table(path, PREDICTION_COLUMNS, "predictions"), path, panel)
+    values, rules, by_strand = {}, set(), dict[str, np.ndarray]()
+    table = read_table(path, ("cell", *PREDICTION_COLUMNS), "predictions")
+    table = table[table["row_id"].isin(panel.rows["row_id"])]
+    for cell in panel.view.cells:
+        of_cell = replace(panel, rows=panel.rows.assign(label=panel.rows[f"label.{cell}"]))
+        own = table[table["cell"] == cell]
+        values[cell], rule, by_strand = _read_predictions(own, f"{path}: cell {cell}", of_cell)
+        rules.add(rule)
+    if len(rules) > 1:
+        raise InputError(f"{path}: strand_rule is {', '.join(sorted(rules))}, expected one for all cells")
+    return panel.view.of(values), rules.pop(), {} if panel.view.others else by_strand
+
+
+def _read_predictions(
+    table: pd.DataFrame, path: str | Path, panel: Panel
+) -> tuple[np.ndarray, str, dict[str, np.ndarray]]:
+    """As `read_predictions`, from the lines of one label per row."""
     ids = table["row_id"]
     if ids.duplicated().any():
         raise InputError(f"{path}: row {ids[ids.duplicated()].iloc[0]!r} is predicted twice")
@@ -166,7 +224,8 @@ def measure(
     floor: bool = False,
     has_learned: bool = False,
 ) -> pd.DataFrame:
-    """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric.
+    """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric; of rows with
+    cells also per view, with a column `cell`, but those of a cell that the model does not predict.
 
     `rows` are the canonical rows of the dataset; `panels` maps name -> {kind, panel, predictions}, the last two being
     paths. An undefined metric has the value NaN and its reason as note. Where the run is collapsed on a panel, all of
@@ -175,15 +234,32 @@ def measure(
     """
     lines = []
     for name, files in panels.items():
-        panel = read_panel(name, files["kind"], files["panel"], rows, task)
-        predictions, rule, by_strand = read_predictions(files["predictions"], panel)
-        found = scores(panel, predictions, task, files["predictions"])
-        labels = panel.of_rows(panel.rows["label"].to_numpy())
-        by_strand = {strand: panel.of_rows(values) for strand, values in by_strand.items()}
-        why = "" if floor else collapsed(task, labels, by_strand, panel.units, has_learned)
-        for metric, (value, note) in found.items():
-            lines.append((name, metric, value, len(panel.clusters), panel.rows_sha256, rule, note, why))
-    return pd.DataFrame(lines, columns=list(METRIC_COLUMNS))
+        there = predicted_cells(files["predictions"]) if cells_of(rows) else set()
+        reasons: dict[str, str] = {}
+        for panel in read_panels(name, files["kind"], files["panel"], rows, task):
+            if panel.view and not there.issuperset(panel.view.cells):
+                continue
+            predictions, rule, by_strand = read_predictions(files["predictions"], panel)
+            found = scores(panel, predictions, task, files["predictions"])
+            labels = panel.of_rows(panel.rows["label"].to_numpy())
+            by_strand = {strand: panel.of_rows(values) for strand, values in by_strand.items()}
+            why = "" if floor else collapsed(task, labels, by_strand, panel.units, has_learned)
+            if panel.view and panel.view.others:  # differences are never asked, and no better than their cells
+                why = next((f"cell {cell}: {reasons[cell]}" for cell in panel.view.cells if reasons.get(cell)), "")
+            reasons[panel.cell] = why
+            for metric, (value, note) in found.items():
+                line = (name, metric, value, len(panel.clusters), panel.rows_sha256, rule, note, why, panel.cell)
+                lines.append(line)
+    table = pd.DataFrame(lines, columns=[*METRIC_COLUMNS, "cell"])
+    if cells_of(rows):
+        table.insert(1, "cell", table.pop("cell"))
+        return table
+    return table[list(METRIC_COLUMNS)]
+
+
+def predicted_cells(path: str | Path) -> set[str]:
+    """The cells in a file of predictions of rows with cells."""
+    return set(read_table(path, ("cell",), "predictions")["cell"])
 
 
 def scores(panel: Panel, predictions: np.ndarray, task: str, path: str | Path) -> dict[str, tuple[float, str]]:

@@ -25,7 +25,8 @@ class MeasuredRun:
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
-    `val_value` is the score on the validation rows (NaN: none).
+    `val_value` is the score on the validation rows (NaN: none). Where rows have several labels, `cells` are those that
+    it predicts.
     """
 
     dataset: str
@@ -45,6 +46,13 @@ class MeasuredRun:
     stochastic: bool = True
     one_draw: str = ""
     val_value: float = math.nan
+    cells: Sequence[str] = ()
+
+    def reason_against(self, panel: str, cells: Sequence[str]) -> str:
+        """Why it must not be scored on a panel of these `cells` (none where rows have one label); empty if it may."""
+        lacking = [cell for cell in cells if cell not in self.cells]
+        unpredicted = f"it predicts {', '.join(self.cells)} alone" if lacking else ""
+        return self.excluded.get(panel, unpredicted)
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
@@ -83,6 +91,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
             for name, panel in panels.items() if "seen" in record
         },
+        "cells": record.get("cells", []),
     }  # fmt: skip
 
 

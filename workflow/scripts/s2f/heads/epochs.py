@@ -16,10 +16,19 @@ import optax
 from s2f.embeddings.cache import BLOCK_BYTES
 from s2f.heads.augmentations.draws import Draw, cut
 
-# task -> loss of each row, of what the head gives and the label
-LOSSES = {
-    "regression": lambda y, label: (y - label) ** 2,
-    "classification": optax.sigmoid_binary_cross_entropy,
+
+def _of_cells(y: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Squared errors of the cells with a label, summed over them, and their number: (B,) each, of (B, C)."""
+    measured = jnp.isfinite(label)
+    difference = jnp.where(measured, y - jnp.where(measured, label, 0.0), 0.0)
+    return (difference**2).sum(axis=1), measured.sum(axis=1)
+
+
+# (task, dimensions of the labels) -> loss of each row, of what the head gives and its labels, and their number
+LOSSES: dict[tuple[str, int], Callable] = {
+    ("regression", 1): lambda y, label: ((y - label) ** 2, 1),
+    ("regression", 2): _of_cells,
+    ("classification", 1): lambda y, label: (optax.sigmoid_binary_cross_entropy(y, label), 1),
 }
 
 
@@ -36,7 +45,7 @@ class Plan(NamedTuple):
 class Data(NamedTuple):
     """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
     (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
-    encoder's parameters."""
+    encoder's parameters. Labels of C cells are (N, C), NaN where one is missing."""
 
     labels: jax.Array
     low: jax.Array
@@ -54,8 +63,8 @@ class Epochs:
     receive a gradient or weight decay; `draw` of `augmentation.build`; `views`: number of caches that it draws from;
     `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to which encoded
     batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and key, or None for
-    one head without that axis; `task`, key of `LOSSES`. The state (parameters, state of the network, optimiser state)
-    is donated, that is, updated in place.
+    one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`. The state (parameters, state of
+    the network, optimiser state) is donated, that is, updated in place.
     """
 
     def __init__(
@@ -70,10 +79,11 @@ class Epochs:
         dtype: Any = None,
         lanes: int | None = None,
         task: str = "regression",
+        dimensions: int = 1,
     ) -> None:
         self.network, self.optimiser, self.draw = network, optimiser, draw
         self.batch_size, self.views, self.lanes = batch_size, views, lanes
-        self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task]
+        self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task, dimensions]
         self.lane = 0 if lanes is None else jnp.arange(lanes)
 
         def over_lanes(function, axes):
@@ -175,11 +185,12 @@ class Epochs:
         return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
 
     def _step(self, state, key, x, y, weight, lane):
-        """One AdamW step on the mean loss."""
+        """One AdamW step on the mean loss, over cells the mean of all labels of the batch."""
 
         def loss_of(parameters, measured):
             out, measured = self.network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
-            return jnp.sum(weight * self.loss(out, y)) / jnp.sum(weight), measured
+            loss, labels = self.loss(out, y)
+            return jnp.sum(weight * loss) / jnp.sum(weight * labels), measured
 
         parameters, measured, moments = state
         (loss, measured), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, measured)

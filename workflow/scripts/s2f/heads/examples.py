@@ -16,6 +16,7 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 from s2f.embeddings.cache import BLOCK_BYTES, Cache, open_cache
+from s2f.rows.canonical import labels_of
 
 
 @contextmanager
@@ -40,7 +41,8 @@ def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tu
 @dataclass(frozen=True)
 class Examples:
     """N rows. `tables`: one array (U, T, D) per view, in memory or a map of a file. `index` (N,) int32 into axis 0 of
-    each; `labels` (N,) float32. `stretches`, for modes that encode: codes (N, S) uint8, low (N,), high (N,), see
+    each; `labels` float32 (N,), or (N, C) of C cells with NaN where one is missing. `stretches`, for modes that encode:
+    codes (N, S) uint8, low (N,), high (N,), see
     `Construct.stretches`."""
 
     tables: tuple[np.ndarray, ...]
@@ -55,7 +57,7 @@ class Examples:
         rows: Any,
         stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ) -> "Examples":
-        """The `views` (pairs of shift and strand) of rows (`row_id`, `label`) in open caches, nothing read yet.
+        """The `views` (pairs of shift and strand) of rows (`row_id`, labels) in open caches, nothing read yet.
 
         Raises `InputError` for a view that no cache holds and a row that is in none.
         """
@@ -64,8 +66,13 @@ class Examples:
                 raise InputError(f"the cache of shift {shift:+d}, {strand} strand, is not among those given (--caches)")
         index = caches[views[0]].indices(rows["row_id"])
         return Examples(
-            tuple(caches[view].embedding for view in views), index, rows["label"].to_numpy(np.float32), stretches
+            tuple(caches[view].embedding for view in views), index, labels_of(rows).astype(np.float32), stretches
         )
+
+    @property
+    def outputs(self) -> int:
+        """Labels per row, so many outputs has a head."""
+        return 1 if self.labels.ndim == 1 else self.labels.shape[1]
 
     @property
     def row_bytes(self) -> int:

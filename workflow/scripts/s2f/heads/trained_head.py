@@ -24,23 +24,28 @@ class Head:
     def template(record: dict[str, Any]) -> tuple[Any, Any]:
         """Pair (parameters, state) of trees of shaped arrays that the variables of the record's head must fill."""
         x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
-        network = networks.build(record["head"], 0.0)
+        network = networks.build(record["head"], 0.0, outputs=outputs_of(record))
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
     @cached_property
     def network(self) -> Any:
         """What `networks.build` gives; kept, as another one would be compiled again."""
-        return networks.build(self.record["head"], 0.0)
+        return networks.build(self.record["head"], 0.0, outputs=outputs_of(self.record))
 
     def predict(self, cache: Cache, row_ids: Iterable[object]) -> np.ndarray:
         """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
-        keep their order, in a classification."""
+        keep their order, in a classification. Of C cells (n, C)."""
         out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
         if self.record.get("task") != "classification":  # a checkpoint without a task is from before there were two
             return out
         from scipy.special import expit  # a sixth of the start of a program, which a regression does not need
 
         return expit(out, dtype=np.float64)
+
+
+def outputs_of(record: dict[str, Any]) -> int:
+    """Number of outputs of the head of a record: the cells that it predicts."""
+    return max(1, len(record.get("cells", [])))
 
 
 def predict(
@@ -53,18 +58,20 @@ def predict(
 ) -> np.ndarray:
     """What a head with `variables` (parameters, state) gives, float32 (N,), dropout off, for rows `index` of `table`
     (U, T, D), on the device or a map of a file that is read in blocks; (lanes, N) for variables with that leading axis.
+    A head of C outputs gives (N, C) and (lanes, N, C).
     """
     n, size = len(index), min(batch_size, max(1, len(index)))
     padded = np.pad(index, (0, -n % size)).reshape(-1, size)
+    kept = (slice(None),) * (lanes is not None) + (slice(n),)
     if isinstance(table, jax.Array):
-        return np.asarray(_predict(network.apply, lanes, variables, table, padded))[..., :n]
+        return np.asarray(_predict(network.apply, lanes, variables, table, padded))[kept]
     step = max(1, BLOCK_BYTES // (size * int(np.prod(table.shape[1:])) * table.dtype.itemsize))
     out = []
     for start in range(0, len(padded), step):
         rows = padded[start : start + step]
         block = jnp.asarray(table[rows.ravel()])
         out.append(_predict(network.apply, lanes, variables, block, np.arange(rows.size).reshape(rows.shape)))
-    return np.concatenate(out, axis=-1)[..., :n]
+    return np.concatenate(out, axis=len(kept) - 1)[kept]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -78,4 +85,6 @@ def _predict(apply, lanes, variables, table, batches):
         )
 
     out = jax.lax.map(of_batch, batches)
-    return out.reshape(-1) if lanes is None else jnp.swapaxes(out, 0, 1).reshape(lanes, -1)
+    if lanes is None:
+        return out.reshape(-1, *out.shape[2:])
+    return jnp.swapaxes(out, 0, 1).reshape(lanes, -1, *out.shape[3:])

@@ -39,6 +39,7 @@ class TrainingSettings:
     schedule: str
     warmup: float
     standardise_labels: bool
+    outputs: str
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> "TrainingSettings":
@@ -145,7 +146,8 @@ def train_heads(
     AUROC. With `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and predictions are
     in the unit of the labels all the same. Returns one `Trained` per lane. Raises `DivergedError` when a loss is not
     finite or the validation predictions of a head are constant or not finite in every epoch until its patience ends,
-    `InputError` for embeddings too short for it.
+    `InputError` for embeddings too short for it. Labels (N, C) of C cells give a head of C outputs, whose loss is the
+    mean over all labels that are there, and whose score is the mean over cells.
     """
     slugs, seeds = zip(*lanes, strict=True)
     networks.check_tokens(slugs[0], train.tables[0].shape[1])
@@ -155,17 +157,20 @@ def train_heads(
     needed = train.bytes * reads + val.bytes
     fits = memory is None or needed <= memory
     report(_plan(lanes, mode, train, val, settings, reads, f"{needed / 1e9:.3f} GB", fits))
-    centre, spread = _label_scale(train.labels) if settings.standardise_labels and task == "regression" else (0.0, 1.0)
-    if (centre, spread) != (0.0, 1.0):
+    scaled = settings.standardise_labels and task == "regression"
+    centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
+    if scaled:
         train = dataclasses.replace(train, labels=((train.labels - centre) / spread).astype(np.float32))
     draw = augmentations.build(mode)
     steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(draw)
     optimiser = optax.adamw(settings.step_size(steps), weight_decay=settings.weight_decay)
     epochs = Epochs(
-        networks.build(slugs, settings.dropout, settings.precision), optimiser, draw, settings.batch_size,
-        len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
+        networks.build(slugs, settings.dropout, settings.precision, train.outputs), optimiser, draw,
+        settings.batch_size, len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype,
+        count, task, train.labels.ndim,
     )  # fmt: skip
-    network = networks.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
+    # in float32, without dropout: what is validated and kept
+    network = networks.build(slugs, 0.0, outputs=train.outputs)
     data = _on_device(train, encoder if encodes else None, fits and reads)
     val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
     example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
@@ -191,7 +196,8 @@ def train_heads(
             state, losses = epochs.streamed(state, data, this, train.tables, train.index)
         losses = np.atleast_1d(np.asarray(losses, np.float64)) * spread**2
         seconds = time.perf_counter() - began
-        predicted = np.atleast_2d(predict(network, state[:2], val_table, val_index, count))
+        predicted = predict(network, state[:2], val_table, val_index, count)
+        predicted = predicted if count else predicted[None]
         for lane, run in enumerate(runs):
             if run.ended:
                 continue
@@ -202,16 +208,18 @@ def train_heads(
         if all(run.ended for run in runs):
             break
     trained = [run.result() for run in runs]
-    if (centre, spread) != (0.0, 1.0):
+    if scaled:
         for slug, one in zip(slugs, trained, strict=True):
             one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
     return trained
 
 
-def _label_scale(labels: np.ndarray) -> tuple[float, float]:
-    """Mean and sd of labels (N,); sd 1 where all are equal."""
+def _label_scale(labels: np.ndarray) -> tuple[Any, float]:
+    """Mean and sd of labels (N,), sd 1 where all are equal; of labels (N, C) the mean (C,) of each cell and one sd about
+    these means, so that the loss weighs cells as it does without a scale."""
     labels = labels.astype(np.float64)
-    return float(labels.mean()), float(labels.std()) or 1.0
+    centre = labels.mean() if labels.ndim == 1 else np.nanmean(labels, axis=0)
+    return centre, float(np.sqrt(np.nanmean((labels - centre) ** 2))) or 1.0
 
 
 def _plan(

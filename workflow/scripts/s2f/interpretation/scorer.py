@@ -2,8 +2,8 @@
 
 The number is the predicted value, of a classification the logit: a probability saturates and hides effects. A model is
 read from its `best_model/`, so construct and strand rule are those it was trained and evaluated with; under the rule
-`mean` a score is the mean over both strands of the whole construct, and so is its gradient. Flanks are constant: only
-the insert is explained.
+`mean` a score is the mean over both strands of the whole construct, and so is its gradient. Of a model with an output
+for each of several cells it is the first cell's. Flanks are constant: only the insert is explained.
 
 Mutagenesis scores with the very encoder of the study. Gradients are computed in float32 also where the study's encoder
 rounds to bfloat16, whose derivatives are noise.
@@ -135,7 +135,7 @@ def load(directory: str | Path, encoder_options: dict[str, Any] | None = None, s
 
     def forward(inserts: np.ndarray, strands: Sequence[str], span: tuple[int, int]) -> list[np.ndarray]:
         texts = [dna.decode(row) for row in inserts]
-        return [predict(texts, strand) for strand in strands]
+        return [first_output(predict(texts, strand)) for strand in strands]
 
     tangent = _tangent("baselines", record["kind"], directory, record, construct)
     return Scorer(*common, BASELINE_BATCH, forward, tangent)
@@ -151,14 +151,20 @@ def fingerprint(directory: str | Path) -> str:
 
 
 def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:
-    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit."""
-    from s2f.heads import networks
+    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit, of several
+    cells
+    the first."""
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head
 
-    network = networks.build(record["head"], 0.0)
     variables = load_head(directory, Head.template(record))
-    return variables, lambda trained, x: network.apply(*trained, None, x, is_training=False)[0]
+    network = Head(record, variables).network
+    return variables, lambda trained, x: first_output(network.apply(*trained, None, x, is_training=False)[0])
+
+
+def first_output(values: Any) -> Any:
+    """The (N,) values of the first output of (N,) or (N, C)."""
+    return values if values.ndim == 1 else values[:, 0]
 
 
 def _head(

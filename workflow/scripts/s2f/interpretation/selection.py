@@ -22,7 +22,8 @@ def select(
 
     Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
     largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
-    in an order that depends on `seed` and the row alone. Sequences with N are passed over. Raises `InputError` for
+    in an order that depends on `seed` and the row alone. Sequences with N, and rows without a label (in a dataset with
+    cells those that the first cell lacks), are passed over. Raises `InputError` for
     an id that is not a row or holds N, more rows or pairs than the panel has,
     `pairs` of a panel of rows, and where nothing is chosen.
     """
@@ -36,6 +37,7 @@ def select(
     for row in ids:
         if not clean[row]:
             raise InputError(f"ids: {row!r} holds N; only A, C, G and T can be explained")
+    clean &= known["label"].notna()
     out = [(row, "id", "", known.loc[row, "allele"], known.loc[row, "label"]) for row in ids]
     if pairs and "ref_row_id" not in panel:
         raise InputError("pairs: the panel is one of rows, not of pairs")

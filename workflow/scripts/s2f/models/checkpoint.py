@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
 from s2f.common.provenance import versions
-from s2f.rows.canonical import rows_sha256
+from s2f.rows.canonical import cells_of, labels_sha256
 
 FORMAT = 1
 REQUIRED = (
@@ -29,11 +31,12 @@ def write_record(directory: str | Path, parts: Mapping[str, Any], packages: Iter
     """Write model.json into the folder of a checkpoint.
 
     `parts` {"train": rows, "val": rows} enter by size and fingerprint, `packages` by installed version; the other keys
-    are `REQUIRED`, more are welcome. Raises `ValueError` when one is missing.
+    are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises
+    `ValueError` when one is missing.
     """
     for part in ("train", "val"):
         record[f"{part}_rows"] = len(parts[part])
-        record[f"{part}_rows_sha256"] = rows_sha256(parts[part])
+        record[f"{part}_rows_sha256"] = labels_sha256(parts[part])
     record = {
         "format": FORMAT,
         "encoder": "",
@@ -46,6 +49,20 @@ def write_record(directory: str | Path, parts: Mapping[str, Any], packages: Iter
     if missing:
         raise ValueError(f"model.json lacks {missing}")
     write_json(Path(directory) / "model.json", record)
+
+
+def predicted_cells(directory: str | Path, record: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
+    """The cells of `rows` that the model of a record predicts; none where rows have one label.
+
+    Raises `InputError` for a model that was trained on rows with other cells.
+    """
+    cells, there = record.get("cells", []), cells_of(rows)
+    if bool(cells) != bool(there) or not set(cells) <= set(there):
+        raise InputError(
+            f"{Path(directory) / 'model.json'}: the cells of the model are {', '.join(cells) or 'none'}, those of the "
+            f"rows {', '.join(there) or 'none'}; train this model again"
+        )
+    return cells
 
 
 def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Iterable[str | Path]) -> None:

@@ -1,6 +1,6 @@
 """Predictions: the one table from which every metric of every model is computed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,27 +17,36 @@ def strands(rule: str) -> tuple[str, ...]:
     return {"mean": ("forward", "reverse"), "forward": ("forward",)}[rule]
 
 
-def prediction_table(rows: pd.DataFrame, by_strand: Mapping[str, np.ndarray], rule: str) -> pd.DataFrame:
+def prediction_table(
+    rows: pd.DataFrame, by_strand: Mapping[str, np.ndarray], rule: str, cells: Sequence[str] = ()
+) -> pd.DataFrame:
     """Columns row_id, label, prediction, forward, reverse, strand_rule for `rows`.
 
     `by_strand` maps each strand to predictions (N,) in the order of `rows`; under the rule `mean` the prediction is
-    the mean of both strands. Raises `InputError` for an unknown rule, a strand that is missing or has another number
-    of values than there are rows, and a value that is not finite.
+    the mean of both strands. For rows with several cells, `cells` are those that the model predicts and predictions
+    are (N, C), or (N,) of one cell: the table has a line per row and cell, the column `cell` after row_id, and an empty
+    label where one is missing. Raises `InputError` for an unknown rule, a strand that is missing or has another shape,
+    and a value that is not finite.
     """
     values = {}
     for strand in strands(rule):
         if strand not in by_strand:
             raise InputError(f"strand rule {rule!r} needs predictions of the {strand} strand")
         values[strand] = np.asarray(by_strand[strand], np.float64)
-        if values[strand].shape != (len(rows),):
-            raise InputError(f"predictions of the {strand} strand are {values[strand].shape}, expected ({len(rows)},)")
-        bad = ~np.isfinite(values[strand])
+        expected = (len(rows), len(cells)) if len(cells) > 1 else (len(rows),)
+        if values[strand].shape != expected:
+            raise InputError(f"predictions of the {strand} strand are {values[strand].shape}, expected {expected}")
+        bad = ~np.isfinite(values[strand]).reshape(len(rows), -1).all(axis=1)
         if bad.any():
             raise InputError(f"the model's prediction for row {rows['row_id'].iloc[int(bad.argmax())]!r} is not finite")
+        values[strand] = values[strand].ravel()
+    times = max(1, len(cells))
+    labels = rows[[f"label.{cell}" for cell in cells]] if cells else rows["label"]
     return pd.DataFrame(
         {
-            "row_id": rows["row_id"].to_numpy(),
-            "label": rows["label"].to_numpy(),
+            "row_id": rows["row_id"].repeat(times).to_numpy(),
+            **({"cell": np.tile(cells, len(rows))} if cells else {}),
+            "label": labels.to_numpy().ravel(),
             "prediction": np.mean(list(values.values()), axis=0),
             "forward": values["forward"],
             "reverse": values.get("reverse", np.nan),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from s2f.common.errors import InputError
+from s2f.rows.canonical import cells_of
 
 VALIDATION = {"regression": "pearson", "classification": "auroc"}  # task -> the metric by which training keeps the best
 
@@ -41,8 +42,36 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> float | None:
 
 
 def validation_score(task: str, labels: ArrayLike, predictions: ArrayLike) -> float | None:
-    """The metric `VALIDATION` of a task, None where it is undefined; in a classification logits or probabilities."""
+    """The metric `VALIDATION` of a task, None where it is undefined; in a classification logits or probabilities.
+
+    For (N, C) labels and predictions of C cells the mean over cells of the Pearson r of the rows with a label there,
+    None where one of them is undefined.
+    """
+    if np.ndim(labels) == 2:
+        return mean_pearson(labels, predictions)
     return pearson(predictions, labels) if task == "regression" else auroc(labels, predictions)
+
+
+def mean_pearson(labels: ArrayLike, predictions: ArrayLike) -> float | None:
+    """Mean over cells of the Pearson r of (N, C) labels, NaN where missing, and predictions; None if one has none."""
+    labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
+    values = []
+    for cell in range(labels.shape[1]):
+        measured = np.isfinite(labels[:, cell])
+        values.append(pearson(predictions[measured, cell], labels[measured, cell]))
+    return None if None in values else float(np.mean([value for value in values if value is not None]))
+
+
+def check_cells(parts: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse rows with cells of which train or val has fewer than two labels; `parts` {part: rows} of the split."""
+    for part in ("train", "val"):
+        for cell in cells_of(parts[part]):
+            count = int(parts[part][f"label.{cell}"].notna().sum())
+            if count < 2:
+                raise InputError(
+                    f"{path}: part {part}: {count} of {len(parts[part]):,} rows have a label of {cell}, expected 2 or "
+                    "more; leave this cell out of the dataset, or split otherwise"
+                )
 
 
 def check_classes(parts: Mapping[str, Any], path: str | Path) -> None:

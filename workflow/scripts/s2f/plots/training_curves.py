@@ -9,14 +9,19 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.plots.style import LINES, NAMES, save
 
+# by which Malinois of several cells chooses its epoch, beside the metric that all models have
+OWN_SCORE = "val_entropy_spearman"
+
 
 def training_curves(path: str | Path, histories: Mapping[str, Mapping[Any, Any]], title: str) -> None:
     """Training loss and validation metric per epoch: a row per model, a line per seed, a dot where validation is best.
 
     `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Losses
-    of two models may be different functions, so each model has its own loss axis; the validation axis is shared.
+    of two models may be different functions, so each model has its own loss axis; the validation axis is shared. A
+    model that also has `OWN_SCORE` has its dot where that is best.
     """
     columns = {c for seeds in histories.values() for table in seeds.values() for c in table if c.startswith("val_")}
+    columns -= {OWN_SCORE}
     if len(columns) != 1:
         raise InputError(f"{title}: validation columns {sorted(columns)}, expected the same one in every history")
     column = columns.pop()
@@ -32,8 +37,9 @@ def training_curves(path: str | Path, histories: Mapping[str, Mapping[Any, Any]]
             for seed, table in tables.items():
                 loss.plot(table["epoch"], table["train_loss"], color=colours[seed], linewidth=1.5)
                 metric.plot(table["epoch"], table[column], color=colours[seed], linewidth=1.5, label=f"seed {seed}")
-                if table[column].notna().any():
-                    best = table.loc[table[column].idxmax()]
+                chosen_by = OWN_SCORE if OWN_SCORE in table else column
+                if table[chosen_by].notna().any():
+                    best = table.loc[table[chosen_by].idxmax()]
                     metric.plot(best["epoch"], best[column], "o", color=colours[seed], markersize=5)
             loss.set_title(model, loc="left", fontsize=10)
             loss.set_ylabel("training loss")

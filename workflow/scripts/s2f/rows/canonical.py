@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet
 from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
@@ -26,25 +27,36 @@ NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
 # `published` of rows that are only ever evaluated begins so: designed sequences, "ood:METHOD"
 EVALUATED_ONLY = "ood:"
+OF_CELL = {"label.": "label", "stderr.": "stderr"}  # columns `label.{cell}` and `stderr.{cell}`, and what they are
 
 
-def canonical(table: pd.DataFrame, path: str | Path, task: str = "regression") -> pd.DataFrame:
+def canonical(
+    table: pd.DataFrame, path: str | Path, task: str = "regression", cells: Sequence[str] = ()
+) -> pd.DataFrame:
     """Check a table and return it in canonical form.
 
     `table` needs `row_id`, `sequence`, `label`; other columns of `COLUMNS` are filled with missing values and unknown
     ones refused. Text columns become text, sequences upper-case ACGTN with U as T, chromosomes `chr7` (never `7`).
+    With `cells` the table has a column `label.{cell}` for each, where a missing label is NaN, and `stderr.{cell}`
+    where it is known; `label` and `stderr` become those of the first cell.
     `path` names the source in messages. Raises `InputError` with the row at fault for: an empty or duplicate row_id
-    or one with a tab or line break, illegal base, empty sequence, non-finite label, a label other than 0 and 1 in a
-    classification, a negative or infinite stderr, an end without start (or the reverse) or not after it, strands
-    other than + and -, alleles other than ref and alt.
+    or one with a tab or line break, illegal base, empty sequence, non-finite label, a row without a label in any cell,
+    a cell without a label in any row, a label other than 0 and 1 in a classification, a negative or infinite stderr,
+    an end without start (or the reverse) or not after it, strands other than + and -, alleles other than ref and alt.
     """
-    unknown = set(table.columns) - set(COLUMNS)
+    of_cells = [f"{column}{cell}" for column in OF_CELL for cell in cells]
+    unknown = set(table.columns) - set(COLUMNS) - set(of_cells)
     if unknown:
         raise ValueError(f"unknown row columns {sorted(unknown)}")
     if len(table) == 0:
         raise InputError(f"{path}: no rows are left; check the filters and the label column")
     table = table.reset_index(drop=True)
-    out = pd.DataFrame({name: _column(table, name, dtype) for name, dtype in COLUMNS.items()})
+    if cells:
+        first = {name: table[f"{name}.{cells[0]}"] for name in OF_CELL.values() if f"{name}.{cells[0]}" in table}
+        table = table.assign(**first)
+    known = [name for name in of_cells if name.startswith("label.") or (name in table and table[name].notna().any())]
+    columns = COLUMNS | dict.fromkeys(known, "float64")
+    out = pd.DataFrame({name: _column(table, name, dtype) for name, dtype in columns.items()})
 
     ids = out["row_id"]
     if (ids == "").any():
@@ -68,7 +80,14 @@ def canonical(table: pd.DataFrame, path: str | Path, task: str = "regression") -
             raise InputError(f"{path}: row {row['row_id']!r}: {column} is {value}, {expected}")
 
     label, stderr, start, end = (out[name].to_numpy(np.float64, na_value=np.nan) for name in NUMBERS)
-    refuse(~np.isfinite(label), "label", "missing or not finite")
+    for cell in cells:
+        refuse(np.isinf(out[f"label.{cell}"].to_numpy()), f"label.{cell}", "expected a finite number or none")
+        errors = out.get(f"stderr.{cell}", pd.Series(np.nan, out.index)).to_numpy()
+        refuse((errors < 0) | np.isinf(errors), f"stderr.{cell}", "expected a number of at least 0")
+        if out[f"label.{cell}"].isna().all():
+            raise InputError(f"{path}: no row has a label of {cell}; leave it out of the cells of the dataset")
+    labels = labels_of(out).reshape(len(out), -1)
+    refuse(~np.isfinite(labels).any(axis=1), "label", f"missing {'in every cell' if cells else 'or not finite'}")
     if task == "classification":
         refuse(~np.isin(label, (0.0, 1.0)), "label", "a classification expects 0 or 1")
     refuse((stderr < 0) | np.isinf(stderr), "stderr", "expected a number of at least 0")
@@ -77,6 +96,25 @@ def canonical(table: pd.DataFrame, path: str | Path, task: str = "regression") -
     refuse(~out["strand"].isin(["", "+", "-"]), "strand", "expected +, - or empty")
     refuse(~out["allele"].isin(["", "ref", "alt"]), "allele", "expected ref, alt or empty")
     return out
+
+
+def cells_of(table: pd.DataFrame) -> list[str]:
+    """The cells whose labels a table of rows holds, the first one first; empty where rows have one label."""
+    return [str(name).removeprefix("label.") for name in table.columns if str(name).startswith("label.")]
+
+
+def labels_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """The labels of rows: (N,), or (N, C) of a table with C cells, NaN where one is missing."""
+    columns = [f"label.{cell}" for cell in cells_of(table)]
+    return table[columns].to_numpy(np.float64) if columns else table["label"].to_numpy(np.float64)
+
+
+def of_first_cell(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows with a label of the first cell, as rows of one label; a table without cells as it is."""
+    if not cells_of(table):
+        return table
+    table = table[table["label"].notna()]
+    return table[[name for name in table.columns if not str(name).startswith(tuple(OF_CELL))]]
 
 
 def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series:
@@ -122,10 +160,18 @@ def rows_sha256(table: pd.DataFrame) -> str:
     """SHA-256 over the sorted (row_id, sequence, label) of rows: the fingerprint every result table carries.
 
     Labels enter as the shortest text that gives the same float64 (Python repr), so the value does not depend on
-    files or platforms.
+    files or platforms. It is the column `label` that counts, also of a table with cells.
     """
     columns = (table["row_id"].tolist(), table["sequence"].tolist(), table["label"].to_numpy(np.float64).tolist())
     return _sha256([f"{row}\t{sequence}\t{label!r}\n" for row, sequence, label in zip(*columns, strict=True)])
+
+
+def labels_sha256(table: pd.DataFrame) -> str:
+    """As `rows_sha256`, over the labels of all cells: what a model with an output for each was trained on."""
+    if not cells_of(table):
+        return rows_sha256(table)
+    columns = (table["row_id"].tolist(), table["sequence"].tolist(), labels_of(table).tolist())
+    return _sha256([f"{row}\t{sequence}\t{labels!r}\n" for row, sequence, labels in zip(*columns, strict=True)])
 
 
 def sequences_sha256(row_ids: Sequence[str], sequences: Sequence[str]) -> str:
@@ -148,8 +194,12 @@ def write_rows(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def read_rows(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read rows written by `write_rows`; `columns` limits what is read. Raises `InputError` when the file is broken."""
+    """Read rows written by `write_rows`; `columns` limits what is read, and `label` among them brings the labels of all
+    cells. Raises `InputError` when the file is broken."""
     try:
+        if columns and "label" in columns:
+            there = pyarrow.parquet.read_schema(path).names
+            columns = [*columns, *(name for name in there if name.startswith("label."))]
         return pd.read_parquet(path, columns=columns)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it is made by the rule make_rows") from None

@@ -104,9 +104,11 @@ def _known(dataset: dict[str, Any]) -> bool:
 
 
 def unit_of(study: dict[str, Any], dataset: str) -> str:
-    """Unit of the scores that are explained."""
+    """Unit of the scores that are explained, with the cell where there are several: the first."""
     section = study["datasets"][dataset]
-    return section["measured"] if section["task"] == "regression" else "logit"
+    if section["task"] != "regression":
+        return "logit"
+    return ", ".join([section["measured"], *section["cells"][:1]])
 
 
 def truth_spec(

@@ -9,7 +9,7 @@ from typing import Any
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.heads import augmentations
-from s2f.study import comparison, interpretation, language_model, representation, seen
+from s2f.study import cells, comparison, interpretation, language_model, representation, seen
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
 from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_names, schema, with_data_dir
@@ -33,6 +33,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     for slug, entry in study["heads"].items():
         study["heads"][slug] = checked_head(slug, entry)
     for name, dataset in study["datasets"].items():
+        dataset.setdefault("cells", [])
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
             dataset["panels"][panel] = checked_kind(entry, "panels", f"datasets.{name}.panels.{panel}")
@@ -53,6 +54,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     check_heads(study, config)
     comparison.check_series(study)
     planned = runs(study)
+    cells.check(study, planned)
     language_model.check(study, planned)
     seen.check(study)
     representation.check(study, planned)

@@ -54,6 +54,11 @@ def has(slug: str, fact: str) -> bool:
     return re.fullmatch(kinds.facts("heads", _match(slug)[0])[fact] or "(?!)", slug) is not None
 
 
+def several_outputs(slug: str) -> bool:
+    """Whether head `slug` can have an output for each cell."""
+    return facts(slug)["cells"]
+
+
 def check_tokens(slug: str, tokens: int) -> None:
     """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
     if tokens >= min_tokens(slug):
@@ -67,7 +72,7 @@ def solve(slug: str, *arguments: Any) -> tuple[tuple[Any, Any], float | None, An
     return kinds.module("heads", _match(slug)[0]).solve(*arguments)
 
 
-def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32") -> Any:
+def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32", outputs: int = 1) -> Any:
     """The head as a pair of pure functions (`haiku.TransformedWithState`).
 
     ``init(key, x, is_training=False) -> (parameters, state)``, both {module: {leaf: array}}, together the head's
@@ -76,20 +81,23 @@ def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32"
     as running statistics; most heads have none. `weight` (B,), needed in training, is 0 for rows that fill up a batch.
     `slugs` is one slug, or several of one `family`, of which the one at index `lane` is computed. `dropout` is the drop
     probability of hidden layers, active only in training (chip-cnn has rates of its own, linear-probe none);
-    `precision` that of the factors of matrix products (see `layers.matmul`). Raises `InputError` for a slug that no
-    family knows.
+    `precision` that of the factors of matrix products (see `layers.matmul`). With several `outputs`, of kinds that have
+    them, y is (B, outputs). Raises `InputError` for a slug that no family knows and for outputs of a kind that has one.
     """
     slugs = [slugs] if isinstance(slugs, str) else slugs
     slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
     if len({family(slug) for slug in slugs}) > 1:
         raise InputError(f"heads {', '.join(slugs)} are not of one family: they cannot be one network")
-    parts = [_match(slug)[1] for slug in slugs]
-    return kinds.module("heads", _match(slugs[0])[0]).build(parts, dropout, precision)
+    kind, parts = _match(slugs[0])[0], [_match(slug)[1] for slug in slugs]
+    if outputs > 1 and not several_outputs(slugs[0]):
+        raise InputError(f"head {slugs[0]!r} has one output, {outputs} are asked for")
+    # a kind that has one output need not know of their number
+    return kinds.module("heads", kind).build(parts, dropout, precision, *([outputs] if outputs > 1 else []))
 
 
-def rescaled(slug: str, variables: tuple[Any, Any], shape: Sequence[int], factor: float, term: float) -> Any:
-    """The variables of the head that predicts what `variables` do times `factor` > 0 plus `term`, on embeddings of
-    `shape` (T, D).
+def rescaled(slug: str, variables: tuple[Any, Any], shape: Sequence[int], factor: float, term: Any) -> Any:
+    """The variables of the head that predicts what `variables` do times `factor` > 0 plus `term`, a number or one for
+    each output, on embeddings of `shape` (T, D).
 
     Every head ends in a linear map, module `output`, whose bias some add up over tokens: by how much a prediction
     follows the bias is what the head gives for weights 0 and bias 1.
@@ -99,7 +107,8 @@ def rescaled(slug: str, variables: tuple[Any, Any], shape: Sequence[int], factor
     parameters, state = variables
     w, b = parameters["output"]["w"], parameters["output"]["b"]
     unit = {**parameters, "output": {"w": jnp.zeros_like(w), "b": jnp.ones_like(b)}}
-    follows, _ = build(slug, 0.0).apply(unit, state, None, jnp.zeros((1, *shape)), is_training=False)
+    network = build(slug, 0.0, outputs=b.shape[-1])
+    follows, _ = network.apply(unit, state, None, jnp.zeros((1, *shape)), is_training=False)
     return {**parameters, "output": {"w": w * factor, "b": b * factor + term / follows[0]}}, state
 
 

@@ -16,13 +16,14 @@ from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
 POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 
 
-def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
     """Haiku functions for `boda-{reduction}-{widths}`; see `s2f.heads.networks.build`.
 
     Several reductions of `POOLED`, one in each of `parts`, make one network whose `lane` picks one. Parameters
     at D = 1536: 1,053,185 for the token heads, 4,198,913 for flatten at T = 5 (512-512).
     """
     widths, reductions = parts[0]["widths"], tuple(part["reduction"] for part in parts)
+    several = (outputs,) if outputs > 1 else ()
 
     def forward(x, is_training, lane=0, weight=None):
         if reductions == ("center",):  # other tokens cannot reach the output: slicing first is exact, T times cheaper
@@ -36,7 +37,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk
         x = _active(norm_linear(precision, x, scale, offset, w) + b, dropout, is_training)
         for depth, width in enumerate(rest, 1):
             x = _active(linear(x, width, f"hidden_{depth}", precision), dropout, is_training)
-        x = linear(x, 1, "output", precision).reshape(rows, -1)
+        x = linear(x, outputs, "output", precision).reshape(rows, -1, *several)
         if reductions[0] not in POOLED:
             return x[:, 0]
         reduced = [getattr(x, reduction)(axis=1) for reduction in reductions]

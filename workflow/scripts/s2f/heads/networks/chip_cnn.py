@@ -32,7 +32,7 @@ class Kernel(hk.Module):
         return hk.get_parameter("w", shape, init=HE_UNIFORM), hk.get_parameter("b", shape[-1:], init=jnp.zeros)
 
 
-def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
     """Haiku functions for `chip-cnn`; see `s2f.heads.networks.build`.
 
     Parameters: 1,242,977 at 512 x 768, 620,129 at 512 x 4.
@@ -57,8 +57,9 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk
         x = matmul(precision, x, w) + inert(b)
         factor, term = BatchNorm("norm_hidden")(x, is_training, weight)
         x = dropped(jax.nn.relu(x * factor + term), DROPOUT_HIDDEN)
-        w, b = Kernel("output")(HIDDEN, 1)
-        return (matmul(precision, x, w) + b)[:, 0]
+        w, b = Kernel("output")(HIDDEN, outputs)
+        x = matmul(precision, x, w) + b
+        return x if outputs > 1 else x[:, 0]
 
     return hk.transform_with_state(forward)
 

@@ -11,7 +11,7 @@ import jax
 from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
 
 
-def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
     """Haiku functions for `encoder-{width}-dropout`; see `s2f.heads.networks.build`."""
 
     def forward(x, is_training, lane=0, weight=None):
@@ -21,6 +21,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk
         x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
         if is_training:
             x = hk.dropout(hk.next_rng_key(), dropout, x)
-        return linear(jax.nn.relu(x), 1, "output", precision)[:, 0]
+        x = linear(jax.nn.relu(x), outputs, "output", precision)
+        return x if outputs > 1 else x[:, 0]
 
     return hk.transform_with_state(forward)

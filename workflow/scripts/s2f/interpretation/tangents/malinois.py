@@ -6,17 +6,18 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from s2f.baselines import malinois as malinois_baseline
 from s2f.baselines._malinois_network import KERNELS, POOLS
+from s2f.baselines._malinois_training import load_network
 from s2f.interpretation.tangents import Tangent
 from s2f.interpretation.tangents._frameworks import of_torch
 from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of Malinois, in float32. Its fast first stage reads codes and has no gradient for them: here the plain
+    """Tangent of Malinois, in float32; of several cells that of the first. Its fast first stage reads codes and has no
+    gradient for them: here the plain
     one stands in its place."""
-    network, settings = malinois_baseline.load_network(directory, construct, "float32")
+    network, predicted = load_network(directory, construct, "float32")
     network.eval().requires_grad_(False)
     first, norm = network.conv1.conv, network.conv1.bn_layer
 
@@ -25,4 +26,4 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
         return F.relu(F.max_pool2d(norm(x), (1, POOLS[0])))
 
     network._first_stage = first_stage  # type: ignore[method-assign, assignment]  # of this network alone
-    return of_torch(lambda x: network(x)[:, settings.output_index()], first.weight.device)
+    return of_torch(lambda x: network(x)[:, predicted[0]], first.weight.device)

@@ -1,10 +1,13 @@
 """Sources: one module per kind of assay table; `read` gives its rows in canonical form.
 
 A source is a module of this package with ``read(files, spec) -> (table, Stages)``: `files` maps names to paths, `spec`
-is its section of the config, `table` has columns of `canonical.COLUMNS`. The module's name is its kind; its
-options and facts stand in the YAML beside it (see `common.kinds`).
+is its section of the config, `table` has columns of `canonical.COLUMNS`. One that can give the labels of several cells
+says so by its fact `cells`; it is called as ``read(files, spec, cells)`` by datasets with cells, and `table` has
+columns `label.{cell}` and, where known, `stderr.{cell}` in place of `label` and `stderr`. The module's name is its
+kind; its options and facts stand in the YAML beside it (see `common.kinds`).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,31 @@ from s2f.rows.stages import Stages
 
 
 def read(
-    kind: str, files: dict[str, str], spec: dict[str, Any], task: str = "regression"
+    kind: str, files: dict[str, str], spec: dict[str, Any], task: str = "regression", cells: Sequence[str] = ()
 ) -> tuple[pd.DataFrame, Stages]:
     """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
 
-    Raises `InputError` for an unknown kind and for whatever the source finds wrong in its files or options.
+    With `cells` each row has their labels, and rows without any are left out. Raises `InputError` for an unknown kind,
+    a cell that the source does not have and for whatever the source finds wrong in its files or options.
     """
-    table, stages = kinds.module("sources", kind).read(files, spec)
-    return canonical.canonical(table, files.get("rows", kind), task), stages
+    if len(cells) == 1:
+        raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
+    known = kinds.facts("sources", kind)["cells"]
+    strange = [cell for cell in cells if cell not in known]
+    if strange:
+        raise InputError(f"source {kind}: cell {strange[0]!r}{kinds.nearest(strange[0], known)}")
+    table, stages = kinds.module("sources", kind).read(files, spec, *([cells] if cells else []))
+    return canonical.canonical(table, files.get("rows", kind), task, cells), stages
+
+
+def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> pd.DataFrame:
+    """The rows with a label, in any of the `cells` where there are cells; counted in `stages`."""
+    if not cells:
+        return stages.keep("label measured", table, table["label"].notna())
+    has_label = table[[f"label.{cell}" for cell in cells]].notna()
+    for cell in cells:
+        stages.part(f"label of {cell}", int(has_label[f"label.{cell}"].sum()))
+    return stages.keep("label measured", table, has_label.any(axis=1))
 
 
 def file_of(files: dict[str, str], name: str, kind: str) -> str:

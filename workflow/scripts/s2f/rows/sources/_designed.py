@@ -14,8 +14,10 @@ Two forms are read:
 import gzip
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
@@ -25,60 +27,75 @@ from s2f.rows.canonical import EVALUATED_ONLY
 METHODS = {"fsp": "FastSeqProp", "sa": "Simulated_Annealing", "al": "AdaLead"}
 MEMBERS = ("Validation/OL46.attributes", "Validation/OL46_{cell}_20220720.out", "Fastas/OL46_reference.fasta.gz")
 LENGTH = 200  # bp of a designed sequence
+VALUES = ("label", "stderr")
 
 
-def read(path: str | Path, cell: str) -> pd.DataFrame:
+def read(path: str | Path, cell: str, others: Sequence[str] = ()) -> pd.DataFrame:
     """Rows designed for and measured in `cell` (K562, HepG2, SKNSH), a frame with some columns of `canonical.COLUMNS`.
 
-    Raises `InputError` for a file of neither form, a missing member or column, a cell that is no number and an ID that
-    occurs twice.
+    With `others` it has `label.{cell}` and `stderr.{cell}` of all these cells in place of `label` and `stderr`: the
+    same rows, with what was measured of them in other cells where the file has it. Raises `InputError` for a file of
+    neither form, a missing member or column, a cell that is no number and an ID that occurs twice.
     """
     if zipfile.is_zipfile(path):
-        return _archive(path, cell)
-    label, error = f"{cell}_log2FC", f"{cell}_lfcSE"
-    table = read_table(path, ["ID", "sequence", "method", "target_cell", label, error], "designed sequences")
-    return _rows(table, numbers(table, label, path), numbers(table, error, path), path)
+        return _archive(path, cell, others)
+    columns = [f"{cell}_log2FC", f"{cell}_lfcSE"]
+    table = read_table(path, ["ID", "sequence", "method", "target_cell", *columns], "designed sequences")
+    for name in (cell, *others):
+        for of_cell, column in ((f"label.{name}", f"{name}_log2FC"), (f"stderr.{name}", f"{name}_lfcSE")):
+            table[of_cell] = numbers(table, column, path) if column in table else np.nan
+    return _rows(table, cell, others, path)
 
 
-def _rows(table: pd.DataFrame, label: pd.Series, error: pd.Series, path: str | Path) -> pd.DataFrame:
+def _rows(table: pd.DataFrame, cell: str, others: Sequence[str], path: str | Path) -> pd.DataFrame:
     again = table["ID"].duplicated()
     if again.any():
         raise InputError(f"{path}: ID {table['ID'][again].iloc[0]!r} occurs more than once")
-    measured = label.notna()
+    measured = table[f"label.{cell}"].notna()
     if not measured.any():
         raise InputError(f"{path}: no designed sequence with a label is left of {len(table)}")
-    return pd.DataFrame(
-        {
-            "row_id": table["ID"],
-            "sequence": table["sequence"],
-            "label": label,
-            "stderr": error,
-            "published": EVALUATED_ONLY + table["method"],
-        }
-    )[measured].reset_index(drop=True)
+    values = {f"{name}{ending}": table[f"{name}.{of}"] for of, ending in _endings(cell, others) for name in VALUES}
+    published = EVALUATED_ONLY + table["method"]
+    columns = {"row_id": table["ID"], "sequence": table["sequence"], **values, "published": published}
+    return pd.DataFrame(columns)[measured].reset_index(drop=True)
 
 
-def _archive(path: str | Path, cell: str) -> pd.DataFrame:
-    names = [member.format(cell=cell) for member in MEMBERS]
+def _endings(cell: str, others: Sequence[str]) -> list[tuple[str, str]]:
+    """(cell, ending of its columns in the rows) of each cell."""
+    return [(name, f".{name}") for name in (cell, *others)] if others else [(cell, "")]
+
+
+def _archive(path: str | Path, cell: str, others: Sequence[str]) -> pd.DataFrame:
+    attributes_of, measured_in, fasta_of = MEMBERS
+    needed = [attributes_of, measured_in.format(cell=cell), fasta_of]
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(path) as archive:
-        members = {name: _member(archive, name) for name in names}
-        absent = [name for name, member in members.items() if member is None]
+        members = {name: _member(archive, name) for name in [*needed, *(measured_in.format(cell=c) for c in others)]}
+        absent = [name for name in needed if members[name] is None]
         if absent:
-            raise InputError(f"{path}: has no member {absent[0]}; designed sequences need {', '.join(names)}")
-        attributes, measured, fasta = (Path(archive.extract(member, folder)) for member in members.values() if member)
+            raise InputError(f"{path}: has no member {absent[0]}; designed sequences need {', '.join(needed)}")
+        files = {name: Path(archive.extract(member, folder)) for name, member in members.items() if member}
         try:
-            designs = read_table(attributes, ["ID", "project"], "attributes of OL46")
-            designs["method"] = designs["project"].map({f"BODA:{key}:{cell.lower()}": m for key, m in METHODS.items()})
-            values = read_table(measured, ["ID", "log2FoldChange", "lfcSE"], "measurements of OL46")
-            values = values.assign(
-                label=numbers(values, "log2FoldChange", measured), error=numbers(values, "lfcSE", measured)
-            )
+            table = read_table(files[attributes_of], ["ID", "project"], "attributes of OL46")
+            table["method"] = table["project"].map({f"BODA:{key}:{cell.lower()}": m for key, m in METHODS.items()})
+            table = table[table["method"].notna()]
+            for name in (cell, *others):
+                values = _measured(files.get(measured_in.format(cell=name)), name)
+                table = table.merge(values, on="ID", how="inner" if name == cell else "left")
         except InputError as error:
             raise InputError(str(error).replace(folder, str(path))) from None
-        table = designs[designs["method"].notna()].merge(values, on="ID")
-        table["sequence"] = table["ID"].map(_sequences(fasta))
+        table["sequence"] = table["ID"].map(_sequences(files[fasta_of]))
     table = table[table["sequence"].str.len() == LENGTH].reset_index(drop=True)
-    return _rows(table, table["label"], table["error"], path)
+    return _rows(table, cell, others, path)
+
+
+def _measured(path: Path | None, cell: str) -> pd.DataFrame:
+    """ID, label.{cell} and stderr.{cell} of a file of measurements; no rows where there is none."""
+    columns = ["ID", f"label.{cell}", f"stderr.{cell}"]
+    if path is None:
+        return pd.DataFrame({name: pd.Series(dtype="str" if name == "ID" else "float64") for name in columns})
+    values = read_table(path, ["ID", "log2FoldChange", "lfcSE"], "measurements of OL46")
+    label, error = (numbers(values, name, path) for name in ("log2FoldChange", "lfcSE"))
+    return pd.DataFrame(dict(zip(columns, (values["ID"], label, error), strict=True)))
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo | None:

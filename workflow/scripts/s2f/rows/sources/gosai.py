@@ -4,8 +4,9 @@ files: `rows`, the table (tab-separated, the columns of `COLUMNS`; Zenodo record
 measurements of designed sequences, added as rows that are only ever evaluated: the file test_ood_designed_*.tsv of
 ALBench-S2F or the archive DATA-MPRA_Datasets.zip of the same Zenodo record (see `_designed`).
 
-spec: `label`, K562_log2FC (default), HepG2_log2FC or SKNSH_log2FC, and the filters. They are those of boda2 (MPRA data
-module, sjgosai/boda2 @ d74deca7), in its order, always over all three cells whatever the label; null switches one off:
+spec: `label`, K562_log2FC (default), HepG2_log2FC or SKNSH_log2FC, and the filters. With cells the label and standard
+error of each are its columns {cell}_log2FC and {cell}_lfcSE, and the rows are the same: the filters are those of boda2
+(MPRA data module, sjgosai/boda2 @ d74deca7), in its order, always over all three cells; null switches one off:
 
     read      every line
     complete  drop rows that lack one of three labels, three standard errors, chromosome, project or sequence
@@ -30,7 +31,7 @@ it should have; the table of stages shows both. What the table holds and what is
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -74,7 +75,7 @@ ID = (
 )
 
 
-def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
+def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says.
 
     Raises `InputError` with file, line and column for a missing or renamed column, a line of another length, a cell
@@ -97,8 +98,10 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
     _refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
     table = _parsed(raw, path)
-    cell = LABELS.index(options["label"])
-    table["label"], table["stderr"] = labels[:, cell], errors[:, cell]
+    wanted = [CELLS.index(cell) for cell in cells] or [LABELS.index(options["label"])]
+    for cell in wanted:
+        ending = f".{CELLS[cell]}" if cells else ""
+        table[f"label{ending}"], table[f"stderr{ending}"] = labels[:, cell], errors[:, cell]
 
     stages = Stages(options["expected"])
     with Path(path).open("rb") as stream:
@@ -113,7 +116,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     stages.part("other chromosomes", (~table["chrom"].isin(sum(PUBLISHED_PARTS.values(), ()))).sum())
     table = complete_pairs(table, path)
     if "designed" in files:
-        added = _designed.read(files["designed"], CELLS[cell])
+        added = _designed.read(files["designed"], *([cells[0], cells[1:]] if cells else [CELLS[wanted[0]]]))
         stages.part("designed", len(added))
         table = pd.concat([table, added], ignore_index=True)
     return table, stages

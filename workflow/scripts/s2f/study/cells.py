@@ -1,0 +1,91 @@
+"""Datasets with several labels per row, one for each of their cells: what they may hold, and which models do them.
+
+Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.heads import networks
+from s2f.study.runs import Run, training_of
+
+
+def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
+    """Raise `InputError` for cells that a source does not have, a dataset with cells in which nothing else can do them,
+    a model that does not fit the labels of its dataset, and a baseline whose name does not say what it is."""
+    for name, baseline in study["baselines"].items():
+        needed = kinds.facts("baselines", baseline["kind"])["named"]
+        if needed not in name:
+            raise InputError(
+                f"baselines.{name}: it is of kind {baseline['kind']}: its name must say so, with {needed!r} in it"
+            )
+    for name, dataset in study["datasets"].items():
+        if dataset["cells"]:
+            _check_dataset(name, dataset)
+    for run in runs:
+        if run.head:
+            _check_head(study, run)
+        else:
+            _check_baseline(study, run)
+
+
+def _check_dataset(name: str, dataset: dict[str, Any]) -> None:
+    where, source = f"datasets.{name}", dataset["source"]
+    known = kinds.facts("sources", source["kind"])["cells"]
+    if not known:
+        able = ", ".join(kinds.having("sources", "cells"))
+        raise InputError(
+            f"{where}.cells: source {source['kind']} has one label per row; sources with several cells: {able}"
+        )
+    for cell in dataset["cells"]:
+        if cell not in known:
+            raise InputError(f"{where}.cells: {cell!r} is no cell of source {source['kind']}{nearest(cell, known)}")
+    if dataset["task"] != "regression":
+        raise InputError(f"{where}.cells: the task is {dataset['task']}, expected regression")
+    if dataset.get("series"):
+        raise InputError(f"{where}.series: a dataset with cells is in no series, which counts each dataset once")
+    default = kinds.schema("sources", source["kind"])["properties"].get("label", {}).get("default")
+    if source.get("label") != default:
+        raise InputError(
+            f"{where}.source.label: {source['label']!r} chooses one label, and cells several; leave it out"
+        )
+
+
+def _check_head(study: dict[str, Any], run: Run) -> None:
+    """Refuse a head of one output where it is asked for an output for each cell."""
+    cells = study["datasets"][run.dataset]["cells"]
+    if cells and training_of(study, run.head).get("outputs") != "first" and not networks.several_outputs(run.head):
+        able = ", ".join(kinds.facts("heads", kind)["names"] for kind in kinds.having("heads", "cells"))
+        raise InputError(
+            f"models: head {run.head!r} has one output, and dataset {run.dataset!r} has the cells {', '.join(cells)}; "
+            f"heads with an output for each: {able}; or write heads: {{{run.head}: {{outputs: first}}}}, for "
+            f"{cells[0]} alone"
+        )
+
+
+def _check_baseline(study: dict[str, Any], run: Run) -> None:
+    """Refuse a baseline of one output in a dataset with cells, and one that needs several in a dataset of one label."""
+    kind, cells = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["cells"]
+    facts, where = kinds.facts("baselines", kind), f"baselines.{run.model}: kind {kind}"
+    if cells and not (facts["cells"] or facts["first_cell"]):
+        able = ", ".join(kinds.having("baselines", "cells"))
+        raise InputError(
+            f"{where} has one output, and dataset {run.dataset!r} has the cells {', '.join(cells)}; kinds with an "
+            f"output for each: {able}; of the first cell alone: {', '.join(kinds.having('baselines', 'first_cell'))}"
+        )
+    if not cells and not facts["one_label"]:
+        variants = [
+            other for other in kinds.names("baselines") if kinds.schema("baselines", other).get("x-options-of") == kind
+        ]
+        instead = "".join(
+            f", or write kind: {other}, its variant of one output, with {kinds.facts('baselines', other)['named']!r} "
+            "in the name of the baseline"
+            for other in variants
+        )
+        raise InputError(
+            f"{where} has an output for each of several cells, and dataset {run.dataset!r} has one label; give the "
+            f"dataset cells{instead}"
+        )
