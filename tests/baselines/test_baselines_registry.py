@@ -37,3 +37,12 @@ def test_mean_predicts_the_training_mean(tmp_path):
         mean.train(rows, rows, None, {"kind": "mean", "alpha": 1}, 0, tmp_path)
     with pytest.raises(InputError, match="strand is 'both'"):
         mean.load(tmp_path, {})(["A"], "both")
+
+
+def test_mean_of_several_cells_is_that_of_their_labels(tmp_path):
+    mean = baselines.get("mean")
+    rows = pd.DataFrame(
+        {"sequence": ["ACGT", "AA", "C"], "label.K562": [1.0, None, 6.0], "label.HepG2": [0.0, 1.0, 2.0]}
+    )
+    mean.train(rows, rows, None, {"kind": "mean"}, 0, tmp_path)
+    assert mean.load(tmp_path, {})(["A", "C"]).tolist() == [[3.5, 1.0], [3.5, 1.0]]

@@ -131,3 +131,28 @@ def test_floor_of_the_gosai_sample(shared, tmp_path):
     pairs = pd.read_csv(shared / "data/mpra/gosai_snv_pairs.tsv", sep="\t")
     delta = predict(list(pairs["seq_alt"])) - predict(list(pairs["seq_ref"]))
     assert pearson(delta, pairs["delta_log2FC"]) == pytest.approx(0.058, abs=1e-3)
+
+
+def test_each_cell_has_the_solution_of_its_own_rows(tmp_path):
+    train, val = random_rows(150), random_rows(60, seed=1)
+    for rows in (train, val):
+        rows["label.K562"], rows["label.HepG2"] = rows["label"], -rows["label"] + np.arange(len(rows)) / 100
+        rows.loc[rows.index[::3], "label.HepG2"] = np.nan
+    spec = {"k": [1, 3], "alphas": [1.0, 100.0]}
+    _, validation = kmer_ridge.train(train, val, None, spec, 0, tmp_path)
+    details = json.loads((tmp_path / "details.json").read_text())
+    predict, alone, values = kmer_ridge.load(tmp_path, {}), [], []
+    for cell in ("K562", "HepG2"):
+        (tmp_path / cell).mkdir()
+        own = [
+            rows.assign(label=rows[f"label.{cell}"])[["row_id", "sequence", "label"]].dropna() for rows in (train, val)
+        ]
+        values.append(kmer_ridge.train(*own, None, spec, 0, tmp_path / cell)[1]["value"])
+        alone.append(kmer_ridge.load(tmp_path / cell, {}))
+    inserts = list(val["sequence"])
+    for strand in ("forward", "reverse"):
+        expected = np.stack([one(inserts, strand) for one in alone], axis=1)
+        np.testing.assert_array_equal(predict(inserts, strand), expected)
+    assert predict([]).shape == (0, 2)
+    assert validation["value"] == pytest.approx(np.mean(values)) and details["parameters"] == 2 * (2 + 32 + 1)
+    assert len(details["alpha"]) == 2

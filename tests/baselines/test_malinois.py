@@ -412,3 +412,12 @@ def test_foreign_weights_are_refused(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="not readable as weights"):
         malinois_1cell.load(tmp_path, record)
+
+
+def test_each_form_refuses_the_rows_of_the_other(tmp_path):
+    one = random_rows(6)
+    several = with_cells(one, K562=one["label"], HepG2=one["label"])
+    with pytest.raises(InputError, match="rows have one label, and it has an output per cell: use malinois_1cell"):
+        malinois.train(one, one, CONSTRUCT, {}, 0, tmp_path)
+    with pytest.raises(InputError, match="rows have several cells, and it has one output: use malinois"):
+        malinois_1cell.train(several, several, CONSTRUCT, {}, 0, tmp_path)

@@ -60,17 +60,19 @@ def record(folder, construct, rule="mean", **more):
     write_record(folder, parts, ("numpy",), **{**known, **more})
 
 
-def head_on_disk(folder, spec, construct, slug, rule="mean"):
-    """An untrained head as a checkpoint; its parameters and state."""
+def head_on_disk(folder, spec, construct, slug, rule="mean", cells=()):
+    """An untrained head as a checkpoint, with an output for each of `cells` if given; its parameters and state."""
     encoder, folder = encoders.build(spec), Path(folder)
     tokens = encoder.tokens(construct.length)
     x = jnp.zeros((1, tokens, encoder.channels), jnp.float32)
-    variables = jax.jit(partial(networks.build(slug, 0.0).init, is_training=False))(jax.random.key(1), x)
+    network = networks.build(slug, 0.0, outputs=max(1, len(cells)))
+    variables = jax.jit(partial(network.init, is_training=False))(jax.random.key(1), x)
     folder.mkdir()
     save_head(folder, variables)
     record(
         folder, construct, rule, model=f"e/none/{slug}", head=slug, encoder="e", tokens=tokens,
         channels=encoder.channels, encoder_fingerprint=encoder.fingerprint,
+        **({"cells": list(cells)} if cells else {}),
     )  # fmt: skip
     return variables
 

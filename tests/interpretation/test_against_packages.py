@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("one_torch_thread")
 def both(tmp_path, monkeypatch):
     """A small Malinois as a `Scorer` of the forward strand, and as a torch module of one-hot windows (B, 4, L)."""
     rows = rows_of(some_inserts(48, 40, 1))
-    baseline_on_disk(tmp_path / "m", "malinois", WINDOW, NARROW, rows, rows, "forward")
+    baseline_on_disk(tmp_path / "m", "malinois_1cell", WINDOW, NARROW, rows, rows, "forward")
     scorer, kept = models.load(tmp_path / "m"), []
     with monkeypatch.context() as patch:
         patch.setattr(malinois, "of_torch", lambda network, device: kept.append(network))

@@ -82,7 +82,7 @@ def test_gradient_of_heads_is_the_derivative_of_the_score(tmp_path, name):
 
 def test_malinois_of_one_hot_is_malinois(tmp_path):
     train, val = rows_of(some_inserts(48, 40, 1)), rows_of(some_inserts(8, 40, 2))
-    predict = baseline_on_disk(tmp_path / "m", "malinois", WINDOW, NARROW, train, val)
+    predict = baseline_on_disk(tmp_path / "m", "malinois_1cell", WINDOW, NARROW, train, val)
     scorer, codes = models.load(tmp_path / "m"), some_inserts()
     texts = [dna.decode(c) for c in codes]
     expected = (predict(texts) + predict(texts, "reverse")) / 2
@@ -187,3 +187,29 @@ def test_fingerprint_follows_weights_and_record(tmp_path):
     assert before == models.fingerprint(tmp_path / "head")
     (tmp_path / "head" / "model.json").write_text((tmp_path / "head" / "model.json").read_text() + "\n")
     assert models.fingerprint(tmp_path / "head") != before
+
+
+def test_of_several_cells_the_first_is_explained(tmp_path):
+    cells = ["K562", "HepG2"]
+    train, val = rows_of(some_inserts(48, 40, 1)), rows_of(some_inserts(8, 40, 2))
+    for rows in (train, val):
+        rows["label.K562"], rows["label.HepG2"] = rows["label"], rows["sequence"].str.count("A").astype(float)
+    codes = some_inserts()
+    texts = [dna.decode(c) for c in codes]
+    for kind, spec in (("malinois", NARROW), ("kmer_ridge", {"k": [2], "alphas": [1.0]})):
+        predict = baseline_on_disk(tmp_path / kind, kind, WINDOW, spec, train, val)
+        scorer, expected = models.load(tmp_path / kind), (predict(texts) + predict(texts, "reverse")) / 2
+        np.testing.assert_allclose(scorer.score(codes), expected[:, 0], rtol=1e-5)
+        assert not np.allclose(expected[:, 0], expected[:, 1])
+    scorer = models.load(tmp_path / "malinois")
+    agree(scorer, dna.one_hot(codes), 1.0)
+
+    spec, construct, slug, _ = HEADS["onehot"]
+    variables = head_on_disk(tmp_path / "head", spec, construct, slug, cells=cells)
+    scorer, encoder = models.load(tmp_path / "head", spec), encoders.build(spec)
+    network, windows = networks.build(slug, 0.0, outputs=2), construct.assemble(texts)
+    apply = jax.jit(partial(network.apply, is_training=False))
+    by_strand = [apply(*variables, None, jnp.asarray(encoder.encode(w), jnp.float32))[0][:, 0]
+                 for w in (windows, dna.reverse_complement(windows))]  # fmt: skip
+    np.testing.assert_allclose(scorer.score(codes), np.mean(by_strand, axis=0), rtol=1e-5, atol=1e-6)
+    agree(scorer, dna.one_hot(codes[:1]))

@@ -69,3 +69,9 @@ def test_chosen_rows_are_unique_and_in_order():
     assert chosen_rows(ROWS, table)["row_id"].tolist() == ["r3", "r0", "r1"]
     with pytest.raises(InputError, match="row 'r3' is not among the rows"):
         chosen_rows(ROWS.head(2), table)
+
+
+def test_rows_without_a_label_are_not_among_the_highest():
+    rows = ROWS.assign(label=[0.5, None, -1.0, 2.0, 0.0, 1.0, 9.0, 99.0])
+    assert select(rows, PANEL, top=2, bottom=1)["row_id"].tolist() == ["r3", "r0", "r2"]
+    assert select(rows, PAIRS, pairs=1)["pair_id"].tolist() == ["p1", "p1"]  # r0 with r1 has no effect

@@ -50,3 +50,25 @@ def test_a_changed_record_is_blamed_and_not_the_cache(saved, tmp_path):
     ):
         checkpoint.check_record(saved, {"tokens": 7}, [cache])
     checkpoint.check_record(saved, {"tokens": 5}, [cache])
+
+
+def test_the_cells_of_a_model_must_be_those_of_the_rows(tmp_path):
+    several = ROWS.assign(**{"label.K562": 1.0, "label.HepG2": 2.0})
+    predicted = checkpoint.predicted_cells
+    assert predicted(tmp_path, {}, ROWS) == [] and predicted(tmp_path, {"cells": ["K562"]}, several) == ["K562"]
+    for record, rows, message in (
+        ({}, several, "the cells of the model are none, those of the rows K562, HepG2; train this model again"),
+        ({"cells": ["K562"]}, ROWS, "the cells of the model are K562, those of the rows none"),
+        ({"cells": ["HeLa"]}, several, "the cells of the model are HeLa, those of the rows K562, HepG2"),
+    ):
+        with pytest.raises(InputError, match=message):
+            predicted(tmp_path, record, rows)
+
+
+def test_the_record_tells_labels_of_every_cell_apart(tmp_path):
+    several = ROWS.assign(**{"label.K562": 1.0, "label.HepG2": 2.0})
+    found = []
+    for labels in (2.0, 3.0):
+        write_record(tmp_path, {"train": several.assign(**{"label.HepG2": labels}), "val": several}, (), **RECORD)
+        found.append(read_record(tmp_path)["train_rows_sha256"])
+    assert found[0] != found[1]

@@ -47,3 +47,18 @@ def test_strands_of_each_rule():
 def test_refusals(by_strand, rule, message):
     with pytest.raises(InputError, match=message):
         prediction_table(ROWS, by_strand, rule)
+
+
+def test_cells_give_a_line_per_row_and_cell_also_without_a_label():
+    rows = ROWS.assign(**{"label.K562": [0.5, np.nan, 2.0], "label.HepG2": [1.0, 2.0, 3.0]})
+    forward, reverse = np.arange(6.0).reshape(3, 2), np.ones((3, 2))
+    table = prediction_table(rows, {"forward": forward, "reverse": reverse}, "mean", ["K562", "HepG2"])
+    assert list(table) == ["row_id", "cell", *COLUMNS[1:]]
+    assert table["row_id"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    assert table["cell"].tolist() == ["K562", "HepG2"] * 3
+    np.testing.assert_array_equal(table["label"], [0.5, 1, np.nan, 2, 2, 3])
+    assert table["prediction"].tolist() == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
+    alone = prediction_table(rows, {"forward": FORWARD}, "forward", ["HepG2"])  # a model of one output
+    assert alone["cell"].tolist() == ["HepG2"] * 3 and alone["label"].tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match=r"forward strand are \(3,\), expected \(3, 2\)"):
+        prediction_table(rows, {"forward": FORWARD}, "forward", ["K562", "HepG2"])

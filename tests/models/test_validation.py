@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from s2f.common.errors import InputError
-from s2f.models.validation import auroc, check_classes, pearson
+from s2f.models.validation import auroc, check_cells, check_classes, pearson, validation_score
 
 
 @pytest.mark.parametrize("digits", [1, 6])
@@ -40,3 +40,20 @@ def test_a_part_with_one_class_is_refused_by_name():
     check_classes({"train": both, "val": both, "test": one}, "s.tsv")
     with pytest.raises(InputError, match=r"s.tsv: part val: every label of its 2 rows is 1"):
         check_classes({"train": both, "val": one}, "s.tsv")
+
+
+def test_the_score_of_several_cells_is_their_mean_over_the_rows_that_are_measured():
+    labels = np.array([[0.0, 1], [1, np.nan], [2, 0], [np.nan, 3], [4, 1]])
+    predictions = np.array([[0.0, 1], [1, 9], [3, 0], [9, 2], [4, 2]])
+    found = validation_score("regression", labels, predictions)
+    by_hand = pearson([0, 1, 3, 4], [0, 1, 2, 4]), pearson([1, 0, 2, 2], [1, 0, 3, 1])
+    assert found == pytest.approx(np.mean(by_hand))
+    predictions[:, 1] = 5.0  # constant in one cell
+    assert validation_score("regression", labels, predictions) is None
+
+
+def test_a_part_without_labels_of_a_cell_is_refused_by_name():
+    rows = pd.DataFrame({"label": [0.0, 1.0], "label.K562": [0.0, 1.0], "label.HepG2": [0.0, np.nan]})
+    check_cells({"train": rows[["label"]], "val": rows[["label"]]}, "s.tsv")
+    with pytest.raises(InputError, match=r"s.tsv: part train: 1 of 2 rows have a label of HepG2, expected 2 or more"):
+        check_cells({"train": rows, "val": rows}, "s.tsv")

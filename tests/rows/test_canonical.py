@@ -220,3 +220,67 @@ def test_a_column_that_the_file_lacks_is_refused(tmp_path):
     canonical.write_rows(tmp_path / "rows.parquet", canonical.canonical(table(), "x"))
     with pytest.raises(InputError, match=r"rows.parquet: not a readable table of rows: .*nothing"):
         canonical.read_rows(tmp_path / "rows.parquet", ["nothing"])
+
+
+# --- several cells
+
+CELLS = ["K562", "HepG2"]
+
+
+def cells_table(**columns):
+    """Three rows with labels of two cells, the second without one of the first cell."""
+    frame = table(**{"label.K562": [1.0, None, 3.0], "label.HepG2": [None, 5.0, 6.0], **columns})
+    return frame.drop(columns="label")
+
+
+def test_rows_of_several_cells_carry_a_label_for_each_and_that_of_the_first():
+    out = canonical.canonical(cells_table(**{"stderr.K562": [0.1, None, 0.3]}), "x", cells=CELLS)
+    assert list(out) == [*canonical.COLUMNS, "label.K562", "label.HepG2", "stderr.K562"]
+    np.testing.assert_array_equal(out["label"], [1, np.nan, 3])
+    np.testing.assert_array_equal(out["stderr"], [0.1, np.nan, 0.3])
+    assert canonical.cells_of(out) == CELLS and canonical.cells_of(canonical.canonical(table(), "x")) == []
+    np.testing.assert_array_equal(canonical.labels_of(out), [[1, np.nan], [np.nan, 5], [3, 6]])
+    assert canonical.labels_of(canonical.canonical(table(), "x")).tolist() == [0.0, 1.0, 0.5]
+
+
+def test_the_first_cell_alone_is_a_table_of_one_label():
+    out = canonical.canonical(cells_table(), "x", cells=CELLS)
+    first = canonical.of_first_cell(out)
+    assert list(first) == list(canonical.COLUMNS) and first["row_id"].tolist() == ["a", "c"]
+    one = canonical.canonical(table(), "x")
+    assert canonical.of_first_cell(one) is one
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"label.K562": [1.0, None, 3.0], "label.HepG2": [1.0, None, 3.0]},
+            "row 'b': label is nan, missing in every cell",
+        ),
+        ({"label.HepG2": [1.0, np.inf, 3.0]}, "row 'b': label.HepG2 is inf, expected a finite number or none"),
+        ({"label.HepG2": [None, None, None], "label.K562": [1.0, 2, 3]}, "no row has a label of HepG2; leave it out"),
+        ({"stderr.HepG2": [0.1, -1.0, None]}, "row 'b': stderr.HepG2 is -1.0, expected a number of at least 0"),
+    ],
+)
+def test_mistakes_in_the_labels_of_cells_are_named(columns, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        canonical.canonical(cells_table(**columns), "x", cells=CELLS)
+
+
+def test_fingerprints_of_rows_with_cells():
+    out = canonical.canonical(cells_table(), "x", cells=CELLS)
+    other = out.assign(**{"label.HepG2": [None, 5.0, 7.0]})
+    assert canonical.rows_sha256(out) == canonical.rows_sha256(other)  # by the label that counts
+    assert canonical.labels_sha256(out) != canonical.labels_sha256(other)  # by all that is trained on
+    one = canonical.canonical(table(), "x")
+    assert canonical.labels_sha256(one) == canonical.rows_sha256(one)
+
+
+def test_the_label_brings_those_of_all_cells_from_the_file(tmp_path):
+    out = canonical.canonical(cells_table(), "x", cells=CELLS)
+    canonical.write_rows(tmp_path / "rows.parquet", out)
+    read = canonical.read_rows(tmp_path / "rows.parquet", ["row_id", "label"])
+    assert list(read) == ["row_id", "label", "label.K562", "label.HepG2"]
+    assert list(canonical.read_rows(tmp_path / "rows.parquet", ["row_id"])) == ["row_id"]
+    assert_frame_equal(canonical.read_rows(tmp_path / "rows.parquet"), out)

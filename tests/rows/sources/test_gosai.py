@@ -380,3 +380,36 @@ def test_a_table_without_rows_is_refused(made, tmp_path):
     table_s2.write(tmp_path / "empty.txt", made[0][:0])
     with pytest.raises(InputError, match=r"empty.txt: no rows are left; check the filters and the label column"):
         read(tmp_path / "empty.txt")
+
+
+# --- several cells
+
+
+def test_cells_add_labels_to_the_very_same_rows(made, tmp_path):
+    designed = DESIGNED.assign(HepG2_log2FC=["0.5", "NA", "1"][: len(DESIGNED)])
+    designed.to_csv(tmp_path / "designed.tsv", sep="\t", index=False)
+    files = {"rows": made[2], "designed": tmp_path / "designed.tsv"}
+    cells = ["K562", "SKNSH", "HepG2"]
+    rows, stages = sources.read("gosai", files, {}, cells=cells)
+    one, stages_of_one = sources.read("gosai", files, {})
+    assert stages.counts == stages_of_one.counts and stages.parts == stages_of_one.parts
+    pd.testing.assert_frame_equal(rows[list(one)], one)
+    of_table = rows["published"] == ""
+    assert not rows.loc[of_table, [f"label.{cell}" for cell in cells]].isna().any(axis=None)
+    for cell in cells:
+        alone, _ = read(made[2], label=f"{cell}_log2FC")
+        assert rows.loc[of_table, f"label.{cell}"].tolist() == alone["label"].tolist()
+        assert rows.loc[of_table, f"stderr.{cell}"].tolist() == alone["stderr"].tolist()
+    added = rows[~of_table]
+    assert added["label.SKNSH"].isna().all() and added["label.HepG2"].notna().any()
+
+
+def test_designed_sequences_of_the_archive_have_the_labels_of_other_cells(made, tmp_path):
+    other = "ID\tctrl_mean\tlog2FoldChange\tlfcSE\nd2\t1\t-1.5\t0.4\nd3\t1\t9\t0.4\n"
+    path = archive(tmp_path / "a.zip", **{"Validation/OL46_HepG2_20220720.out": other})
+    rows, _ = sources.read("gosai", {"rows": made[2], "designed": path}, {}, cells=["K562", "HepG2", "SKNSH"])
+    added = rows[rows["published"] != ""]
+    assert added["row_id"].tolist() == ["d1", "d2"] and added["label"].tolist() == [1.5, 2.5]
+    np.testing.assert_array_equal(added["label.HepG2"], [np.nan, -1.5])
+    np.testing.assert_array_equal(added["stderr.HepG2"], [np.nan, 0.4])
+    assert added["label.SKNSH"].isna().all()

@@ -148,3 +148,35 @@ def test_real_split_by_chromosome_parts_no_locus_and_no_reverse_complement(real)
     twice = pd.Series(either).duplicated(keep=False)
     assert twice.sum() == 1036
     assert rows["group"][twice].groupby(pd.Series(either)[twice]).nunique().max() == 1
+
+
+def test_cells_with_gaps_keep_the_pairs_of_each(tmp_path):
+    rows = ROWS.assign(HeLa_log2_mean=["1", "", "2", "", "", "", "3", "4", "5", ""])
+    files = {"rows": tmp_path / "rows.tsv", "pairs": tmp_path / "pairs.tsv"}
+    rows.to_csv(files["rows"], sep="\t", index=False)
+    PAIRS.to_csv(files["pairs"], sep="\t", index=False)
+    table, stages = sources.read("mattioli", files, {}, cells=["HeLa", "K562"])
+    table = table.set_index("row_id")
+    assert stages.counts == [("read", 10), ("label measured", 10)]
+    assert np.isnan(table.loc["snp", "label"]) and table.loc["snp", "label.K562"] == 1.5
+    assert (table["pair_id"] == "wt").sum() == 3  # the haplotype was measured in HeLa, the SNV in K562
+    assert "stderr.HeLa" not in table and table.loc["wt", "stderr.K562"] == pytest.approx(0.2)
+    assert table["stderr"].isna().all()
+    PAIRS.assign(K562_alt=["9.0", ""]).to_csv(files["pairs"], sep="\t", index=False)
+    with pytest.raises(InputError, match="line 2: snp_id 'snp' has another label in"):
+        sources.read("mattioli", files, {}, cells=["HeLa", "K562"])
+
+
+def test_real_rows_of_three_cells_have_the_gaps_that_are_known(shared, real):
+    folder = shared / "data" / "mpra"
+    files = {"rows": folder / "mattioli_pool1_pMPRA1_K562.tsv", "pairs": folder / "mattioli_snp_pairs.tsv"}
+    rows, stages = sources.read("mattioli", files, {}, cells=["K562", "HepG2", "HeLa"])
+    assert stages.counts == [("read", 7152), ("label measured", 7012)]
+    assert dict(stages.parts) == {"label of K562": 6521, "label of HepG2": 6984, "label of HeLa": 5398}
+    labels = rows[["label.K562", "label.HepG2", "label.HeLa"]]
+    assert labels.notna().all(axis=1).sum() == 5270
+    one, _ = real
+    measured = rows[rows["label"].notna()].set_index("row_id")
+    same = one.set_index("row_id")
+    assert measured["label"].equals(same["label"]) and measured["stderr"].equals(same["stderr"])
+    assert measured["group"].equals(same["group"])

@@ -6,6 +6,22 @@ with the best rank correlation of entropies: all of it needs several cells. Of t
 missing, convolutions that had been trained before (Basset). A dataset of one label is for `malinois_1cell`.
 """
 
-from s2f.baselines._malinois_training import load, train
+from pathlib import Path
+from typing import Any
+
+from s2f.baselines import _malinois_training
+from s2f.baselines._malinois_training import load
+from s2f.common.errors import InputError
+from s2f.rows.canonical import cells_of
+from s2f.sequences.constructs import Construct
 
 __all__ = ["load", "train"]
+
+
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """See `_malinois_training.train`. Raises `InputError` for rows of one label as well."""
+    if not cells_of(train):
+        raise InputError("baseline malinois: rows have one label, and it has an output per cell: use malinois_1cell")
+    return _malinois_training.train(train, val, construct, spec, seed, directory)

@@ -6,6 +6,22 @@ validation Pearson r instead of the rank correlation of entropies, which needs s
 it is trained on the first one.
 """
 
-from s2f.baselines._malinois_training import load, train
+from pathlib import Path
+from typing import Any
+
+from s2f.baselines import _malinois_training
+from s2f.baselines._malinois_training import load
+from s2f.common.errors import InputError
+from s2f.rows.canonical import cells_of
+from s2f.sequences.constructs import Construct
 
 __all__ = ["load", "train"]
+
+
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """See `_malinois_training.train`. Raises `InputError` for rows with several cells as well."""
+    if cells_of(train):
+        raise InputError("baseline malinois_1cell: rows have several cells, and it has one output: use malinois")
+    return _malinois_training.train(train, val, construct, spec, seed, directory)

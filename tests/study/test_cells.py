@@ -1,0 +1,114 @@
+"""Datasets with cells: which sources, heads and baselines fit them, and names that say what a baseline is."""
+
+import copy
+
+import pytest
+
+from helpers.minimal_study import MINIMAL
+from s2f.common.errors import InputError
+from s2f.study import validate
+from s2f.study.comparison import comparison_spec
+from s2f.study.interpretation import unit_of
+
+
+def study(**changes):
+    """A study of lentiMPRA with three cells; `changes` of its dataset, or of another section under its name."""
+    config = copy.deepcopy(MINIMAL)
+    dataset = config["datasets"]["d"] = config["datasets"].pop("simulated_d")
+    dataset["source"] = {"kind": "lentimpra", "files": {"rows": "x.tsv"}}
+    dataset["cells"] = ["K562", "HepG2", "WTC11"]
+    for key, value in changes.items():
+        place = config if key in ("baselines", "models", "heads", "training") else dataset
+        place[key] = value
+        if value is None:
+            del place[key]
+    return config
+
+
+def baseline(kind, name="m", cells=("K562", "HepG2")):
+    return study(
+        baselines={name: {"kind": kind}}, models=[{"baselines": [name]}], cells=list(cells) if cells else None
+    )  # fmt: skip
+
+
+def test_cells_are_optional_and_kept_in_order():
+    assert validate.validated(MINIMAL)["datasets"]["simulated_d"]["cells"] == []
+    checked = validate.validated(study(cells=["WTC11", "K562"]))
+    assert checked["datasets"]["d"]["cells"] == ["WTC11", "K562"]
+    assert unit_of(checked, "d") == "log2FC (RNA/DNA), WTC11"
+    assert unit_of(validate.validated(MINIMAL), "simulated_d") == "log2FC (RNA/DNA)"
+    assert "cells" not in comparison_spec(checked, "results")["datasets"]["d"]  # rows and runs tell them
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cells": ["K562"]}, r"datasets\.d\.cells: \['K562'\] is too short"),
+        ({"cells": ["K562", "K562"]}, r"datasets\.d\.cells: .* has non-unique elements"),
+        ({"cells": ["K562", "A-B"]}, r"datasets\.d\.cells\.1: 'A-B' does not match"),
+        (
+            {"cells": ["K562", "HepG3"]},
+            r"datasets\.d\.cells: 'HepG3' is no cell of source lentimpra; did you mean 'Hep",
+        ),
+        (
+            {"source": {"kind": "gosai_sample", "files": {"rows": "x", "pairs": "y"}}},
+            r"d\.cells: source gosai_sample has one label per row; sources with several cells: gosai, lenti",
+        ),
+        (
+            {"source": {"kind": "lentimpra", "files": {"rows": "x"}, "label": "HepG2_log2"}},
+            r"datasets\.d\.source\.label: 'HepG2_log2' chooses one label, and cells several; leave it out",
+        ),
+        ({"task": "classification"}, r"datasets\.d\.cells: the task is classification, expected regression"),
+        ({"series": "s"}, r"datasets\.d\.series"),
+    ],
+)
+def test_cells_that_a_dataset_cannot_have_are_named(changes, message):
+    with pytest.raises(InputError, match=message):
+        validate.validated(study(**changes))
+
+
+def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for():
+    probes = [{"encoders": ["onehot"], "heads": ["linear-probe"]}]
+    with pytest.raises(
+        InputError, match=r"head 'linear-probe' has one output, and dataset 'd' has the cells K562, HepG2"
+    ):
+        validate.validated(study(models=probes))
+    with pytest.raises(
+        InputError, match=r"heads with an output for each: boda-.*; or write heads: {linear-probe: {outpu"
+    ):
+        validate.validated(study(models=probes))
+    for changes in ({"heads": {"linear-probe": {"outputs": "first"}}}, {"training": {"outputs": "first"}}):
+        assert validate.validated(study(models=probes, **changes))["models"]
+
+
+@pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell"])
+def test_baselines_of_several_cells_and_of_the_first(kind):
+    assert validate.validated(baseline(kind, f"{kind}-1cell"))["datasets"]["d"]["cells"] == ["K562", "HepG2"]
+
+
+def test_other_baselines_are_refused_with_those_that_can():
+    config = baseline("lamar_finetuned")
+    config["baselines"]["m"]["weights"] = {"random": 0}
+    with pytest.raises(
+        InputError,
+        match=r"baselines\.m: kind lamar_finetuned has one output, and dataset 'd' has the cells K562, HepG2; kinds "
+        r"with an output for each: kmer_ridge, malinois, malinois_published, mean; of the first cell alone: malinois_1",
+    ):
+        validate.validated(config)
+
+
+def test_the_published_malinois_of_one_label_is_told_what_to_write():
+    with pytest.raises(
+        InputError,
+        match=r"baselines\.m: kind malinois has an output for each of several cells, and dataset 'd' has one label; "
+        r"give the dataset cells, or write kind: malinois_1cell, its variant of one output, with '1cell' in the name",
+    ):
+        validate.validated(baseline("malinois", cells=None))
+
+
+def test_the_name_of_a_one_output_malinois_says_so():
+    with pytest.raises(
+        InputError, match=r"baselines\.m: it is of kind malinois_1cell: its name must say so, with '1cell'"
+    ):
+        validate.validated(baseline("malinois_1cell", cells=None))
+    assert validate.validated(baseline("malinois_1cell", "malinois-1cell-narrow", cells=None))
