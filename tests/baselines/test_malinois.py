@@ -339,7 +339,7 @@ def test_validation_rows_without_all_labels_are_refused(tmp_path):
 
 def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkeypatch):
     scores = iter([0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
-    monkeypatch.setattr(recipe, "mean_pearson", lambda *_: next(scores))
+    monkeypatch.setattr(recipe, "mean_of", lambda *_: next(scores))
     rows = random_rows(20)
     spec = QUICK | {"epochs": 6, "patience": 2, "min_epochs": 4}
     history, validation = malinois_1cell.train(rows, rows, CONSTRUCT, spec, 0, tmp_path)
@@ -348,7 +348,7 @@ def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkey
 
 def test_a_training_whose_epochs_run_out_says_so(tmp_path, monkeypatch):
     scores = iter([0.1, 0.2, 0.3, 0.2])
-    monkeypatch.setattr(recipe, "mean_pearson", lambda *_: next(scores))
+    monkeypatch.setattr(recipe, "mean_of", lambda *_: next(scores))
     rows = random_rows(20)
     _, validation = malinois_1cell.train(
         rows, rows, CONSTRUCT, QUICK | {"epochs": 4, "patience": 2, "min_epochs": 0}, 0, tmp_path

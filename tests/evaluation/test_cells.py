@@ -148,7 +148,8 @@ def test_a_line_per_cell_in_the_comparison(rows, panels, tmp_path):
         files, _ = predicted(rows, tmp_path, panels, name, cells, seed=len(name) + ord(name[0]))
         write_table(tmp_path / f"{name}.metrics.tsv", measure(rows, files, "regression"))
         runs.append({
-            "dataset": "toy", "split": "s", "model": name, "seed": 1, "cells": cells,
+            "dataset": "toy", "split": "s", "model": name, "seed": 1, "cells": cells, "val_value": 0.5,
+            "val_cells": dict(zip(cells, (0.6, 0.4, None), strict=False)) if len(cells) > 1 else {},
             "predictions": {panel: str(entry["predictions"]) for panel, entry in files.items()},
             "metrics": str(tmp_path / f"{name}.metrics.tsv"),
         })  # fmt: skip
@@ -171,6 +172,9 @@ def test_a_line_per_cell_in_the_comparison(rows, panels, tmp_path):
     assert np.isfinite(lines.loc[("K562", "one"), "value"]) and np.isnan(lines.loc[("HepG2", "one"), "value"])
     assert lines.loc[("HepG2", "one"), "note"] == "not comparable: it predicts K562 alone"
     assert lines.loc[("K562-mean", "one"), "note"] == "not comparable: it predicts K562 alone"
+    assert lines.loc[("K562", "one"), "val_value"] == 0.5  # each line has the score of its cell
+    assert lines.loc[("K562", "A"), "val_value"] == 0.6 and lines.loc[("HepG2", "A"), "val_value"] == 0.4
+    assert np.isnan(lines.loc[[("HeLa", "A"), ("K562-mean", "A")], "val_value"]).all()
     text = markdown(table, clusters, comparison)
     assert "### Panel id, cell K562-mean" in text and "Each cell has tables of its own" in text
     assert "n = 30 rows in 30 clusters" in text

@@ -516,3 +516,12 @@ def test_designed_sequences_are_new_to_published_weights(toy):
 
 def test_a_study_without_pretrained_weights_has_no_list_of_what_was_seen(toy):
     assert "Has seen more" not in toy.compare()[1]
+
+
+def test_a_split_can_have_a_baseline_of_its_own(toy):
+    toy.spec["datasets"]["toy"]["baselines"] = {"chrom": "B"}
+    table, text = toy.compare()
+    lines = table[(table["panel"] == "id") & (table["metric"] == "pearson")].set_index("model")
+    assert "baseline" in lines.loc["B", "note"] and np.isnan(lines.loc["B", "delta_vs_baseline"])
+    assert lines.loc["A", "delta_vs_baseline"] == pytest.approx(lines.loc["A", "value"] - lines.loc["B", "value"])
+    assert "`B` (baseline" in text and "`A` (baseline" not in text

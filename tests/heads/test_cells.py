@@ -13,9 +13,9 @@ from s2f.heads import networks
 from s2f.heads.epochs import LOSSES
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import Head, outputs_of, predict
-from s2f.heads.training import TrainingSettings, train_heads
+from s2f.heads.training import TrainingSettings, train_heads, train_or_solve
 from s2f.heads.weights import load_head, save_head
-from s2f.models.validation import pearson, validation_score
+from s2f.models.validation import mean_of, pearson, pearson_by_cell, validation_score
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -55,10 +55,11 @@ def test_outputs_of_a_head_are_columns_of_its_last_map(slug):
         np.testing.assert_allclose(found[:, output], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_a_head_of_one_output_refuses_several():
-    assert not networks.several_outputs("linear-probe") and networks.several_outputs("chip-cnn")
-    with pytest.raises(InputError, match="head 'linear-probe' has one output, 3 are asked for"):
-        networks.build("linear-probe", 0.0, outputs=3)
+def test_a_head_of_one_output_refuses_several(monkeypatch):
+    assert networks.several_outputs("linear-probe") and networks.several_outputs("chip-cnn")
+    monkeypatch.setattr(networks, "several_outputs", lambda slug: False)
+    with pytest.raises(InputError, match="head 'chip-cnn' has one output, 3 are asked for"):
+        networks.build("chip-cnn", 0.0, outputs=3)
 
 
 def test_the_loss_is_the_mean_over_labels_that_are_there():
@@ -76,12 +77,39 @@ def test_training_learns_every_cell_and_never_reads_what_is_missing():
     network = networks.build("boda-mean-16", 0.0, outputs=3)
     found = predict(network, best.variables, data.tables[0], data.index)
     assert found.shape == (160, 3) and validation_score("regression", data.labels, found) == pytest.approx(best.score)
-    assert best.score > 0.8
+    assert best.score > 0.8 and best.by_output == pearson_by_cell(data.labels, found)
     complete = dataclasses.replace(data, labels=rows(gaps=0.0).labels)
     hidden = ~np.isfinite(data.labels)
     assert pearson(found[hidden], complete.labels[hidden]) > 0.7  # learned from the other rows
     filled = dataclasses.replace(data, labels=np.where(hidden, np.float32(99), data.labels))
     assert trained(filled)[0].score != best.score  # the mask is what keeps them out
+
+
+def test_labels_that_are_standardised_give_predictions_in_their_own_unit():
+    data = rows()
+    far = dataclasses.replace(data, labels=20 * data.labels + np.array([5, -100, 40], np.float32))
+    (best,) = trained(far, standardise_labels=True)
+    found = predict(networks.build("boda-mean-16", 0.0, outputs=3), best.variables, data.tables[0], data.index)
+    measured = np.isfinite(far.labels)
+    assert np.mean((found[measured] - far.labels[measured]) ** 2) < 0.5 * np.mean(
+        (far.labels - np.nanmean(far.labels, axis=0))[measured] ** 2
+    )
+    assert best.history["train_loss"].iloc[0] > 10  # in the unit of the labels too
+
+
+def test_the_probe_of_each_cell_is_the_solution_of_its_own_rows():
+    data, options = rows(), {"alphas": [1.0, 10.0]}
+    (best,) = train_or_solve([("linear-probe", 1)], {"kind": "none"}, data, data, options, report=lambda line: None)
+    found = predict(networks.build("linear-probe", 0.0, outputs=3), best.variables, data.tables[0], data.index)
+    for cell in range(3):
+        measured = np.isfinite(data.labels[:, cell])
+        own = dataclasses.replace(data, index=data.index[measured], labels=data.labels[measured, cell])
+        (alone,) = train_or_solve([("linear-probe", 1)], {"kind": "none"}, own, own, options, report=lambda line: None)
+        expected = predict(networks.build("linear-probe", 0.0), alone.variables, data.tables[0], data.index)
+        np.testing.assert_allclose(found[:, cell], expected, atol=1e-5)
+        assert best.by_output[cell] == pytest.approx(alone.score, abs=1e-6)
+    assert best.score == pytest.approx(mean_of(best.by_output), abs=1e-6) and best.ended == "solved"
+    assert best.history["output"].tolist() == [1, 1, 2, 2, 3, 3]
 
 
 def test_seeds_that_train_together_give_what_they_give_alone():

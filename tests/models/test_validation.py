@@ -6,7 +6,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from s2f.common.errors import InputError
-from s2f.models.validation import auroc, check_cells, check_classes, pearson, validation_score
+from s2f.models.validation import auroc, check_cells, check_classes, pearson, score_of_task, validation_score
 
 
 @pytest.mark.parametrize("digits", [1, 6])
@@ -57,3 +57,10 @@ def test_a_part_without_labels_of_a_cell_is_refused_by_name():
     check_cells({"train": rows[["label"]], "val": rows[["label"]]}, "s.tsv")
     with pytest.raises(InputError, match=r"s.tsv: part train: 1 of 2 rows have a label of HepG2, expected 2 or more"):
         check_cells({"train": rows, "val": rows}, "s.tsv")
+
+
+def test_the_score_of_a_task_is_found_beside_another_metric():
+    assert score_of_task("regression", {"metric": "pearson", "value": 0.5}) == 0.5
+    assert score_of_task("regression", {"metric": "entropy_spearman", "value": 0.9, "pearson": 0.4}) == 0.4
+    assert score_of_task("regression", {"metric": "entropy_spearman", "value": 0.9}) is None
+    assert score_of_task("classification", {"metric": "auroc", "value": None}) is None

@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from helpers.minimal_study import MINIMAL
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.study import validate
 from s2f.study.comparison import comparison_spec
@@ -67,18 +68,30 @@ def test_cells_that_a_dataset_cannot_have_are_named(changes, message):
         validate.validated(study(**changes))
 
 
-def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for():
-    probes = [{"encoders": ["onehot"], "heads": ["linear-probe"]}]
+def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for(monkeypatch):
+    facts = kinds.facts
+
+    def one_output(section, kind):
+        return facts(section, kind) | ({"cells": False} if kind == "chip_cnn" else {})
+
+    models = [{"encoders": ["onehot"], "heads": ["chip-cnn"]}]
+    assert validate.validated(study(models=models))["models"]
+    monkeypatch.setattr(kinds, "facts", one_output)
     with pytest.raises(
-        InputError, match=r"head 'linear-probe' has one output, and dataset 'd' has the cells K562, HepG2"
+        InputError, match=r"head 'chip-cnn' has one output, and dataset 'd' has the cells K562, HepG2, WTC11"
     ):
-        validate.validated(study(models=probes))
+        validate.validated(study(models=models))
     with pytest.raises(
-        InputError, match=r"heads with an output for each: boda-.*; or write heads: {linear-probe: {outpu"
+        InputError, match=r"heads with an output for each: boda-.*; or write heads: {chip-cnn: {outputs"
     ):
-        validate.validated(study(models=probes))
-    for changes in ({"heads": {"linear-probe": {"outputs": "first"}}}, {"training": {"outputs": "first"}}):
-        assert validate.validated(study(models=probes, **changes))["models"]
+        validate.validated(study(models=models))
+    for changes in ({"heads": {"chip-cnn": {"outputs": "first"}}}, {"training": {"outputs": "first"}}):
+        assert validate.validated(study(models=models, **changes))["models"]
+
+
+def test_every_head_has_several_outputs():
+    for kind in kinds.names("heads"):
+        assert kinds.facts("heads", kind)["cells"], kind
 
 
 @pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell"])

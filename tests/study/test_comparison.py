@@ -189,3 +189,25 @@ def test_negatives_are_told_and_rna_has_one_strand():
     assert "made from the positives" in markdown._measured("dinucleotide_shuffle")
     with pytest.raises(InputError, match=r"datasets\.a\.strand_rule: expected forward"):
         validate.validated(of_peaks({"a": eclip("flank", strand_rule="mean")}))
+
+
+def test_differences_in_a_split_can_refer_to_another_model():
+    config = with_kfold()
+    model = "onehot/no_shift/boda-mean-8"
+    config["models"][0]["heads"] = ["boda-mean-8"]
+    config["datasets"]["simulated_d"] |= {"against": "mean", "against_in": {"cv3": model}}
+    checked = validate.validated(config)
+    of_split = {
+        split: comparison.baseline_of(checked, "simulated_d", split) for split in ("cv3", "cv3-fold2", "chromosome")
+    }
+    assert of_split == {"cv3": model, "cv3-fold2": model, "chromosome": "mean"}
+    assert comparison.baseline_of(checked, "simulated_d") == "mean"
+    spec = comparison.comparison_spec(checked, "results")["datasets"]["simulated_d"]
+    assert spec["baseline"] == "mean" and set(spec["baselines"]) == {"cv3", "cv3-fold0", "cv3-fold1", "cv3-fold2"}
+    for against_in, message in (
+        ({"cv4": model}, r"simulated_d\.against_in: 'cv4' is no split of the dataset; did you mean 'cv3'"),
+        ({"cv3": "none"}, r"simulated_d\.against_in\.cv3: 'none' is not among its models"),
+    ):
+        config["datasets"]["simulated_d"]["against_in"] = against_in
+        with pytest.raises(InputError, match=message):
+            validate.validated(config)

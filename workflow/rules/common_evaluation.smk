@@ -62,8 +62,8 @@ def histories_to_plot(wildcards):
 
 
 def baseline_to_plot(wildcards):
-    """The model that differences in a dataset refer to."""
-    return study_comparison.baseline_of(STUDY, wildcards.dataset)
+    """The model that differences in a dataset and split refer to."""
+    return study_comparison.baseline_of(STUDY, wildcards.dataset, wildcards.split)
 
 
 def places_with_pictures():

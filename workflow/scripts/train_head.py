@@ -104,6 +104,7 @@ def main():
                 validation={
                     "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
                     "ended": best.ended,
+                    **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
                 },
                 **({"cells": cells} if cells else {}),
             )  # fmt: skip

@@ -26,7 +26,7 @@ from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.models.validation import DivergedError, mean_pearson, pearson
+from s2f.models.validation import DivergedError, mean_of, pearson, pearson_by_cell
 from s2f.rows.canonical import cells_of, labels_of
 from s2f.sequences.constructs import Construct
 
@@ -178,7 +178,7 @@ def train(
             weight_decay=settings.weight_decay, amsgrad=True, fused=True,
         )  # fmt: skip
         schedule = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimiser, settings.restart_steps)
-        best: tuple[float, int, dict[str, torch.Tensor]] | None = None
+        best: tuple[float, int, dict[str, torch.Tensor], list[float | None]] | None = None
         history: list[dict[str, Any]] = []
         ended = "limit"
         for epoch in range(1, settings.epochs + 1):
@@ -205,7 +205,8 @@ def train(
             values = predict_strand(network, val_codes, "forward")
             if settings.validation_strand == "mean":
                 values = (values + predict_strand(network, val_codes, "reverse")) / 2
-            r = mean_pearson(val_labels, values)
+            by_output = pearson_by_cell(val_labels, values)
+            r = mean_of(by_output)
             score = r if metric == "pearson" else entropy_spearman(values, val_labels)
             history.append(
                 {
@@ -219,7 +220,8 @@ def train(
                 f"epoch {epoch:3d}  train loss {mean_loss:.4f}  {shown}  {len(rows) / seconds:,.0f} rows/s", flush=True
             )
             if score is not None and (best is None or score > best[0]):
-                best = (score, epoch, {key: value.to("cpu", copy=True) for key, value in network.state_dict().items()})
+                weights = {key: value.to("cpu", copy=True) for key, value in network.state_dict().items()}
+                best = (score, epoch, weights, by_output)
             if epoch >= settings.min_epochs and epoch - (best[1] if best else 0) >= settings.patience:
                 ended = "patience"
                 break
@@ -232,8 +234,7 @@ def train(
     )  # fmt: skip
     validation: dict[str, Any] = {"metric": metric, "value": best[0], "epoch": best[1], "ended": ended}
     if outputs:  # the score of heads, for comparison
-        r = history[best[1] - 1]["val_pearson"]
-        validation["pearson"] = r if math.isfinite(r) else None
+        validation |= {"pearson": mean_of(best[3]), "cells": dict(zip(outputs, best[3], strict=True))}
     return history, validation
 
 

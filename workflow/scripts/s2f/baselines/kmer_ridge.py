@@ -22,7 +22,7 @@ import scipy.linalg
 from s2f.baselines import check_strand, write_details
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.models.validation import pearson
+from s2f.models.validation import mean_of, pearson
 from s2f.rows.canonical import cells_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -176,8 +176,8 @@ def train(
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
     values = [solution.scores[solution.best] for solution in solutions]
-    value = None if None in values else float(np.mean([v for v in values if v is not None]))
-    return [], {"metric": "pearson", "value": value, "epoch": 0, "ended": "solved"}
+    by_cell = {"cells": dict(zip(cells, values, strict=True))} if cells else {}
+    return [], {"metric": "pearson", "value": mean_of(values), "epoch": 0, "ended": "solved", **by_cell}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from s2f.baselines._malinois_network import Malinois, load_weights
 from s2f.baselines._malinois_training import Settings, load, write_network
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.models.validation import validation_score
+from s2f.models.validation import pearson_by_cell, validation_score
 from s2f.rows.canonical import cells_of, labels_of
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
@@ -101,7 +101,9 @@ def train(
         provenance=f"published: {options.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
     values = load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
-    return [], {"metric": "pearson", "value": validation_score("regression", labels_of(val), values), "epoch": 0}
+    value = validation_score("regression", labels_of(val), values)
+    by_cell = dict(zip(predicted, pearson_by_cell(labels_of(val), values), strict=True)) if cells_of(val) else None
+    return [], {"metric": "pearson", "value": value, "epoch": 0} | ({"cells": by_cell} if by_cell else {})
 
 
 def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str]:

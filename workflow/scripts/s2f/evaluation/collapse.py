@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from s2f.evaluation.metrics import METRICS, SAME, score
-from s2f.models.validation import VALIDATION
+from s2f.models.validation import score_of_task
 
 # Shares of the standard deviation of the labels; in a classification, whose labels have no log odds, the standard
 # deviation of the predicted log odds itself: odds that vary by a hundredth, by a tenth.
@@ -48,10 +48,8 @@ def ranks(task: str, value: float, units: int, prevalence: float = 0.5) -> bool:
 
 
 def learned(task: str, validation: Mapping[str, Any], rows: int) -> bool:
-    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value, and one
-    that chooses its epoch by another metric may state that of its task beside it."""
-    metric = VALIDATION[task]
-    value = validation["value"] if validation["metric"] == metric else validation.get(metric)
+    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value."""
+    value = score_of_task(task, validation)
     return value is not None and ranks(task, value, rows)
 
 

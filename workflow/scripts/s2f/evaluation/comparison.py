@@ -57,7 +57,7 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
             if split in folds and all((dataset, fold) in done for fold in folds):
                 new += _means(family, folds, dataset, results, rows[dataset])
         results |= {(dataset, result.split, result.panel, result.cell): result for result in new}
-        frames += [result.lines(compared.baseline, comparison.confidence) for result in new]
+        frames += [result.lines(compared.in_split(result.split).baseline, comparison.confidence) for result in new]
     for dataset in rows:
         for family, folds in comparison.datasets[dataset].folds.items():
             lacking = [fold for fold in folds if (dataset, fold) not in done]
@@ -112,7 +112,7 @@ def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
 
 def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]], dataset: str, split: str) -> None:
     """The baseline was run in this split, and every run has each of its panels or a reason why not."""
-    compared = comparison.datasets[dataset]
+    compared = comparison.datasets[dataset].in_split(split)
     if compared.baseline and compared.baseline not in models:
         first = next(iter(models.values()))[0]
         others = [run for run in comparison.runs if (run.dataset, run.model) == (dataset, compared.baseline)]
@@ -137,7 +137,7 @@ def _panel_result(
     comparison: Comparison, dataset: str, split: str, panel: Panel, models: Mapping[str, list[MeasuredRun]]
 ) -> PanelResult:
     """The `PanelResult` of one panel."""
-    compared = comparison.datasets[dataset]
+    compared = comparison.datasets[dataset].in_split(split)
     cells = panel.view.cells if panel.view else ()
     against = {name: runs[0].reason_against(panel.name, cells) for name, runs in models.items()}
     scored = {name: runs for name, runs in models.items() if not against[name]}
@@ -181,7 +181,7 @@ def _panel_result(
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
             name: {key: getattr(runs[0], key) for key in keys}
-            | {"seeds": len(runs), "val_value": float(np.mean([run.val_value for run in runs]))}
+            | {"seeds": len(runs), "val_value": float(np.mean([run.val_of(panel.cell) for run in runs]))}
             | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
             for name, runs in models.items()
         },

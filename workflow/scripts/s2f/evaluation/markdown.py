@@ -36,7 +36,7 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comp
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
-        compared = comparison.datasets[dataset]
+        compared = comparison.datasets[dataset].in_split(split)
         if split in [fold for folds in compared.folds.values() for fold in folds]:
             continue
         folds = compared.folds.get(split, [split])

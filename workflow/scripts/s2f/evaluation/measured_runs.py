@@ -12,6 +12,7 @@ from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
+from s2f.models.validation import score_of_task
 from s2f.rows.canonical import TASKS, read_rows
 from s2f.splits.table import panel_rows
 
@@ -26,7 +27,7 @@ class MeasuredRun:
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
     `val_value` is the score on the validation rows (NaN: none). Where rows have several labels, `cells` are those that
-    it predicts.
+    it predicts, and `val_cells` its validation score in each, if there is more than one.
     """
 
     dataset: str
@@ -47,6 +48,14 @@ class MeasuredRun:
     one_draw: str = ""
     val_value: float = math.nan
     cells: Sequence[str] = ()
+    val_cells: dict[str, float | None] = field(default_factory=dict)
+
+    def val_of(self, cell: str) -> float:
+        """Score on the validation rows, of a cell where rows have several; NaN where there is none."""
+        if not cell or list(self.cells) == [cell]:
+            return self.val_value
+        value = self.val_cells.get(cell)
+        return math.nan if value is None else value
 
     def reason_against(self, panel: str, cells: Sequence[str]) -> str:
         """Why it must not be scored on a panel of these `cells` (none where rows have one label); empty if it may."""
@@ -85,7 +94,8 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
-        "val_value": record["validation"].get("value"),
+        "val_value": score_of_task(datasets[record["dataset"]]["task"], record["validation"]),
+        "val_cells": record["validation"].get("cells", {}),
         "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
         "seen": {
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
@@ -125,7 +135,8 @@ def _panel_rows(rows_path: str, panel_path: str) -> Any:
 class ComparedDataset:
     """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
 
-    Differences refer to the model `baseline` (empty: none); `floors` are models that every other one should beat.
+    Differences refer to the model `baseline` (empty: none), or to that of `baselines` {split: model}; `floors` are
+    models that every other one should beat.
     `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
     """
 
@@ -137,6 +148,11 @@ class ComparedDataset:
     simulated: bool = False
     negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
     folds: dict[str, list[str]] = field(default_factory=dict)
+    baselines: dict[str, str] = field(default_factory=dict)
+
+    def in_split(self, split: str) -> "ComparedDataset":
+        """The dataset with the baseline of a split."""
+        return replace(self, baseline=self.baselines.get(split, self.baseline))
 
 
 @dataclass(frozen=True)

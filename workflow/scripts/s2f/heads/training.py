@@ -20,7 +20,7 @@ from s2f.heads.augmentations.draws import steps_per_batch
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import predict
-from s2f.models.validation import VALIDATION, DivergedError, validation_score
+from s2f.models.validation import VALIDATION, DivergedError, pearson_by_cell, validation_score
 
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
@@ -68,7 +68,8 @@ class TrainingSettings:
 class Trained:
     """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1; 0 of a head that is solved), its
     validation `score` by `metric`; once training has ended a table of all epochs, or of all penalties, and why it
-    `ended`: by "patience", at the "limit" of epochs, or "solved"."""
+    `ended`: by "patience", at the "limit" of epochs, or "solved". `by_output` has the score of each of
+    several outputs."""
 
     variables: tuple[Any, Any]
     epoch: int
@@ -76,6 +77,7 @@ class Trained:
     score: float
     history: pd.DataFrame | None = None
     ended: str = ""
+    by_output: list[float | None] | None = None
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -118,7 +120,8 @@ def train_or_solve(
     variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
     if score is None:
         raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
-    return [Trained(variables, 0, VALIDATION[task], score, history, "solved") for _ in lanes]
+    by_output = _by_output(slug, variables, val)
+    return [Trained(variables, 0, VALIDATION[task], score, history, "solved", by_output) for _ in lanes]
 
 
 def train_heads(
@@ -208,15 +211,24 @@ def train_heads(
         if all(run.ended for run in runs):
             break
     trained = [run.result() for run in runs]
-    if scaled:
-        for slug, one in zip(slugs, trained, strict=True):
+    for slug, one in zip(slugs, trained, strict=True):
+        one.by_output = _by_output(slug, one.variables, val)
+        if scaled:
             one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
     return trained
 
 
+def _by_output(slug: str, variables: tuple[Any, Any], val: Examples) -> list[float | None] | None:
+    """Pearson r of each output on the validation rows; None where there is one."""
+    if val.outputs == 1:
+        return None
+    network = networks.build(slug, 0.0, outputs=val.outputs)
+    return pearson_by_cell(val.labels, predict(network, variables, val.tables[0], val.index))
+
+
 def _label_scale(labels: np.ndarray) -> tuple[Any, float]:
-    """Mean and sd of labels (N,), sd 1 where all are equal; of labels (N, C) the mean (C,) of each cell and one sd about
-    these means, so that the loss weighs cells as it does without a scale."""
+    """Mean and sd of labels (N,), sd 1 where all are equal; of labels (N, C) the mean (C,) of each cell and one sd
+    about these means, so that the loss weighs cells as it does without a scale."""
     labels = labels.astype(np.float64)
     centre = labels.mean() if labels.ndim == 1 else np.nanmean(labels, axis=0)
     return centre, float(np.sqrt(np.nanmean((labels - centre) ** 2))) or 1.0

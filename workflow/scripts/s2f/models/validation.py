@@ -1,6 +1,6 @@
 """Scores by which training chooses an epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,18 +48,27 @@ def validation_score(task: str, labels: ArrayLike, predictions: ArrayLike) -> fl
     None where one of them is undefined.
     """
     if np.ndim(labels) == 2:
-        return mean_pearson(labels, predictions)
+        return mean_of(pearson_by_cell(labels, predictions))
     return pearson(predictions, labels) if task == "regression" else auroc(labels, predictions)
 
 
-def mean_pearson(labels: ArrayLike, predictions: ArrayLike) -> float | None:
-    """Mean over cells of the Pearson r of (N, C) labels, NaN where missing, and predictions; None if one has none."""
+def pearson_by_cell(labels: ArrayLike, predictions: ArrayLike) -> list[float | None]:
+    """Pearson r of each cell, of (N, C) labels, NaN where one is missing, and predictions."""
     labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
-    values = []
-    for cell in range(labels.shape[1]):
-        measured = np.isfinite(labels[:, cell])
-        values.append(pearson(predictions[measured, cell], labels[measured, cell]))
+    measured = np.isfinite(labels)
+    return [pearson(predictions[rows, cell], labels[rows, cell]) for cell, rows in enumerate(measured.T)]
+
+
+def mean_of(values: Sequence[float | None]) -> float | None:
+    """Mean of the values of cells; None if one of them is."""
     return None if None in values else float(np.mean([value for value in values if value is not None]))
+
+
+def score_of_task(task: str, validation: Mapping[str, Any]) -> float | None:
+    """The metric `VALIDATION` of a task in the record `validation` of a model.json: its value, or what stands under the
+    name of the metric where the epoch was chosen by another one. None where there is none."""
+    metric = VALIDATION[task]
+    return validation.get("value") if validation.get("metric", metric) == metric else validation.get(metric)
 
 
 def check_cells(parts: Mapping[str, Any], path: str | Path) -> None:

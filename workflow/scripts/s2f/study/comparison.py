@@ -3,10 +3,12 @@
 Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
 from s2f.study.runs import Run
 
 
@@ -103,9 +105,27 @@ def protein_of(study: dict[str, Any], dataset: str) -> str:
     return str(entry.get("protein") or entry["source"].get("rbp") or dataset)
 
 
-def baseline_of(study: dict[str, Any], dataset: str) -> str:
-    """Name of the model that the dataset's differences refer to (empty: none)."""
-    return study["datasets"][dataset].get("against", study["comparison"]["against"])
+def baseline_of(study: dict[str, Any], dataset: str, split: str = "") -> str:
+    """Name of the model that the dataset's differences refer to, in a split if given (empty: none)."""
+    entry = study["datasets"][dataset]
+    family = next((name for name, folds in families(study, dataset).items() if split in folds), split)
+    in_split = entry["against_in"].get(split, entry["against_in"].get(family))
+    return in_split or entry.get("against", study["comparison"]["against"])
+
+
+def check_against_in(study: dict[str, Any], runs: Sequence[Run]) -> None:
+    """Refuse a split that a dataset does not have, and a model that is not run in it, in `against_in` of a dataset."""
+    for name, dataset in study["datasets"].items():
+        known = [*families(study, name), *dataset["splits"]]
+        for split, model in dataset["against_in"].items():
+            where = f"datasets.{name}.against_in"
+            if split not in known:
+                raise InputError(f"{where}: {split!r} is no split of the dataset{nearest(split, known)}")
+            models = {run.model for run in runs if run.dataset == name}
+            if model not in models:
+                raise InputError(f"{where}.{split}: {model!r} is not among its models{nearest(model, models)}")
+            if dataset.get("series"):
+                raise InputError(f"{where}: the dataset is in a series, which has one model for all splits")
 
 
 def floors(study: dict[str, Any]) -> list[str]:
@@ -140,6 +160,11 @@ def comparison_spec(study: dict[str, Any], results: str) -> dict[str, Any]:
             },
             "folds": families(study, name),
             "baseline": baseline_of(study, name),
+            "baselines": {
+                split: baseline_of(study, name, split)
+                for split in [*dataset["splits"], *families(study, name)]
+                if baseline_of(study, name, split) != baseline_of(study, name)
+            },
             "floors": floors(study),
             "simulated": simulated(dataset),
             "negatives": (dataset["source"].get("negatives") or {}).get("kind", ""),

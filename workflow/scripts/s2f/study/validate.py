@@ -55,6 +55,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     comparison.check_series(study)
     planned = runs(study)
     cells.check(study, planned)
+    comparison.check_against_in(study, planned)
     language_model.check(study, planned)
     seen.check(study)
     representation.check(study, planned)

@@ -6,6 +6,7 @@ epochs but solved to its optimum, see `solve`: channels of pooled embeddings are
 gradient that are stopped early never leave the first few directions.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -19,17 +20,18 @@ from s2f.common.errors import InputError
 from s2f.embeddings.cache import BLOCK_BYTES
 from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import linear
-from s2f.models.validation import VALIDATION, validation_score
+from s2f.models.validation import VALIDATION, mean_of, validation_score
 
 PASS_BYTES = 32 << 20  # of pooled rows in float64, computed with at a time
 
 
-def build(parts: Sequence[dict[str, str]], dropout: float, precision: str) -> hk.TransformedWithState:
-    """Haiku functions for `linear-probe`; see `s2f.heads.networks.build`. D + 1 parameters; `dropout` is not used."""
+def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
+    """Haiku functions for `linear-probe`; see `s2f.heads.networks.build`. D + 1 parameters per output; `dropout` is not
+    used."""
 
     def forward(x, is_training, lane=0, weight=None):
-        x = Standard("standard")(x.mean(axis=1))
-        return linear(x, 1, "output", precision, jnp.zeros)[:, 0]
+        x = linear(Standard("standard")(x.mean(axis=1)), outputs, "output", precision, jnp.zeros)
+        return x if outputs > 1 else x[:, 0]
 
     return hk.transform_with_state(forward)
 
@@ -58,8 +60,37 @@ def solve(
     logistic regression for every inverse penalty of `C`, by L-BFGS: some tens of passes over the pooled rows, which are
     kept where they fit into `memory` bytes (rows x views x D float32), else pooled again from the caches in every pass
     with the same result. See `linear_models`. Nothing is random. The score is None, and the first penalty taken, where
-    it is undefined for all. Raises `InputError` for labels of a classification that are not 0 and 1.
+    it is undefined for all. Of C labels per row each is solved by itself, from the rows that have it; the score is the
+    mean, and the table has a column `output`. Raises `InputError` for labels of a classification that are not 0 and 1.
     """
+    found = []
+    for output in range(train.outputs):
+        own = [examples if train.outputs == 1 else _of_output(examples, output) for examples in (train, val)]
+        found.append(_solve(*own, task, options, memory, report))
+    mean, sd, *_ = found[0]
+    directs, shifts, scores, histories = zip(*(one[2:] for one in found), strict=True)
+    if train.outputs > 1:
+        histories = [history.assign(output=number) for number, history in enumerate(histories, 1)]
+    return _variables(mean, sd, directs, shifts), mean_of(scores), pd.concat(histories, ignore_index=True)
+
+
+def _of_output(examples: Examples, output: int) -> Examples:
+    """The rows with a label of one of several outputs, and that label alone."""
+    measured = np.isfinite(examples.labels[:, output])
+    labels = examples.labels[measured, output]
+    return dataclasses.replace(examples, index=examples.index[measured], labels=labels)
+
+
+def _solve(
+    train: Examples,
+    val: Examples,
+    task: str,
+    options: Mapping[str, Any],
+    memory: int | None,
+    report: Callable[[str], object],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float | None, pd.DataFrame]:
+    """Mean and sd (D,) of the channels, weights (D,) of the channels as they are and the intercept of the best penalty,
+    its validation score, and the table of `solve`, for labels (N,)."""
     from s2f.heads import linear_models  # loads scipy, which a prediction does not need
 
     began = time.perf_counter()
@@ -103,19 +134,24 @@ def solve(
         report(f"{name} {line[0]:g}  train loss {line[1]:.4f}  validation {VALIDATION[task]} {line[2]:.4f}")
     if len(penalties) > 1 and best in (0, len(penalties) - 1):
         report(f"{name} {penalties[best]:g} is best and at the end of the list: widen it")
-    variables = _variables(statistics.mean, statistics.sd, direct[best], shift[best])
-    return variables, scores[best], history
+    return statistics.mean, statistics.sd, direct[best], float(shift[best]), scores[best], history
 
 
-def _variables(mean: np.ndarray, sd: np.ndarray, direct: np.ndarray, shift: float) -> tuple[Any, Any]:
-    """(parameters, state) of the network, float32, for weights `direct` (D,) of the channels as they are.
+def _variables(
+    mean: np.ndarray, sd: np.ndarray, directs: Sequence[np.ndarray], shifts: Sequence[float]
+) -> tuple[Any, Any]:
+    """(parameters, state) of the network, float32, for weights (D,) of the channels as they are and an intercept,
+    of each output.
 
     Each array is computed from those that are rounded before it, so that roundings do not add up.
     """
     mean, sd = mean.astype(np.float32), sd.astype(np.float32)
-    weights = (direct * sd.astype(np.float64)).astype(np.float32)
-    bias = shift + mean.astype(np.float64) @ (weights.astype(np.float64) / sd)
-    parameters = {"output": {"w": weights[:, None], "b": np.array([bias], np.float32)}}
+    weights = [(direct * sd.astype(np.float64)).astype(np.float32) for direct in directs]
+    bias = [
+        shift + mean.astype(np.float64) @ (of_output.astype(np.float64) / sd)
+        for of_output, shift in zip(weights, shifts, strict=True)
+    ]
+    parameters = {"output": {"w": np.stack(weights, axis=1), "b": np.array(bias, np.float32)}}
     return parameters, {"standard": {"mean": mean, "sd": sd}}
 
 
