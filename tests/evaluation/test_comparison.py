@@ -296,6 +296,24 @@ def test_same_study_same_numbers(tmp_path):
     assert first[0]["value"].equals(other[0]["value"])
 
 
+def test_settings_tried_and_seconds_spent_stand_in_the_table_and_unequal_budgets_are_named(toy):
+    table, text = toy.compare()
+    assert table["trials"].isna().all() and table["seconds"].isna().all() and "settings" not in text
+    spent = {"A": [4.0], "B": [10.0, 20.0], "flat": [0.1]}
+    for run in toy.spec["runs"]:
+        trials = 0 if run["model"] == "flat" else 8
+        run["search"] = {"trials": trials, "seconds": spent[run["model"]].pop()}
+    table, text = toy.compare()
+    assert [line(table, model, "mse")["trials"] for model in ("A", "B", "flat")] == [8, 8, 0]
+    assert [line(table, model, "mse")["seconds"] for model in ("A", "B", "flat")] == [4, 15, 0.1]
+    assert "Every model was given 8 settings, of which the validation rows chose one for each seed." in text
+    assert "Nothing to choose in `flat`." in text
+    toy.spec["runs"][0]["search"]["trials"] = 10
+    assert "**Unequal budgets**: the number of settings tried is 8 for `B`; 10 for `A`." in toy.compare()[1]
+    toy.spec["runs"][0].pop("search")
+    assert "the number of settings tried is 1 for `A`; 8 for `B`" in toy.compare()[1]
+
+
 # --- refusals ---------------------------------------------------------------------------------------------------
 
 

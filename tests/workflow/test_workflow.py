@@ -13,6 +13,8 @@ import yaml
 
 from helpers.forked_snakemake import ENVIRONMENT, jobs, snakemake
 from helpers.tiny_study import HEAD, TINY
+from s2f.common.files import read_json
+from s2f.common.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +208,33 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
     assert [float(x) for line in ours for x in line] == pytest.approx(
         [float(x) for line in alone for x in line], abs=1e-3
     )
+
+
+@pytest.mark.slow
+def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(finished, study, tmp_path):
+    """Both ways of training heads give the same trials, of which the first is the training without a search."""
+    copy, work = finished
+    searching, together = tmp_path / "searching.yaml", tmp_path / "together.yaml"
+    searching.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}}))
+    together.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}, "train_together": True, "seeds": [1, 2]}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(searching), "--dry-run"))
+    assert planned["train_head"] == 2 and planned["train_baseline"] == 2
+    assert planned["compare"] == 1 and not {"embed", "make_rows", "make_split", "make_panel"} & set(planned)
+    wanted, tables = f"{HEAD}/best_model/trials.tsv", []
+
+    for name, config in (("alone", searching), ("as-one", together)):
+        mine = copy_of(work, tmp_path / name, "no_shift")
+        snakemake(copy, mine, f"{HEAD}/best_model", "--configfile", str(config))
+        tables.append(read_table(mine / wanted).drop(columns="seconds"))
+        record = read_json(mine / HEAD / "best_model" / "model.json")
+        chosen = tables[-1][tables[-1]["chosen"] == "True"].iloc[0]
+        assert record["validation"]["value"] == tables[-1]["val_pearson"].astype(float).max()
+        assert record["spec"]["learning_rate"] == float(chosen["learning_rate"])
+        assert record["search"]["trials"] == 2
+    assert tables[0].equals(tables[1])
+    stated = read_json(work / HEAD / "best_model" / "model.json")
+    assert float(tables[0]["val_pearson"][0]) == stated["validation"]["value"]
+    assert not read_table(mine / wanted.replace("seed1", "seed2")).drop(columns="seconds").equals(tables[0])
 
 
 @pytest.mark.slow

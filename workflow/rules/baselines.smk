@@ -29,6 +29,7 @@ rule train_baseline:
         code=code_of_kind("train_baseline", "baselines", baseline_section),
         kind=value_of(baseline_section, "kind"),
         spec=options_of("baselines", baseline_section),
+        search=search_of_baseline,
         weights=weights_id_of(baseline_section),
         construct=json_of(construct_section),
         strand_rule=dataset_of("strand_rule"),
@@ -52,6 +53,7 @@ rule train_baseline:
         "--gpus {resources.gpu} "
         "--model {output.model:q} "
         "--history {output.history:q} "
+        "--search {params.search:q} "
         "> {log:q} 2>&1"
 
 

@@ -29,6 +29,7 @@ from s2f.study import run_summary
 from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
 from s2f.study.checks import hidden_inserts
+from s2f.study import search as study_search
 from s2f.study.schema import refuse_repeated_keys
 from s2f.study.validate import by_split, validated
 

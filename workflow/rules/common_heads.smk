@@ -98,6 +98,26 @@ def settings_of_training(heads):
     )
 
 
+@functools.cache
+def _search_of_kind(section, kind, dataset):
+    return as_json(
+        study_search.of_kind(STUDY, section, kind, DATASETS[dataset]["task"])
+    )
+
+
+def search_of_head(heads):
+    """The settings that each head of a job tries, as text: null where the study does not search."""
+    return lambda wildcards: _search_of_kind(
+        "heads", networks.kind_of(first_head(heads, wildcards)), wildcards.dataset
+    )
+
+
+def search_of_baseline(wildcards):
+    """The settings that a baseline tries, as text: null where the study does not search."""
+    kind = baseline_section(wildcards)["kind"]
+    return _search_of_kind("baselines", kind, wildcards.dataset)
+
+
 def encoder_in_training(wildcards):
     """The encoder's section if the augmentation runs the encoder in training, else nothing."""
     encodes = augmentations.encodes(augmentation_section(wildcards))

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, embeddings/
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model/
+#                       with trials.tsv of a search: the settings tried and their validation scores
 #                   …/history.tsv     loss and validation Pearson r, or AUROC, of every epoch
 #                   …/predictions/{panel}.tsv, metrics.tsv
 
@@ -46,6 +47,7 @@ for training in training_rules():
             heads=training.heads,
             seeds=training.seeds,
             training=settings_of_training(training.heads),
+            search=search_of_head(training.heads),
             strand_rule=dataset_of("strand_rule"),
             seed=STUDY["seed"],
         message:
@@ -73,6 +75,7 @@ for training in training_rules():
             "--memory-mb {resources.mem_mb} "
             "--models {output.models:q} "
             "--histories {output.histories:q} "
+            "--search {params.search:q} "
             "> {log:q} 2>&1"
 
 

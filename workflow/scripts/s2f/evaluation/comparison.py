@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -169,6 +170,7 @@ def _panel_result(
             name: {key: getattr(runs[0], key) for key in keys}
             | {"seeds": len(runs), "val_value": float(np.mean([run.val_value for run in runs]))}
             | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
+            | _spent(runs)
             for name, runs in models.items()
         },
         excluded={name: runs[0].excluded[panel.name] for name, runs in models.items() if name not in scored},
@@ -193,6 +195,13 @@ def _collapsed(
             if why:
                 found.setdefault(model, {})[run.seed] = why
     return found
+
+
+def _spent(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
+    """Columns of a search: the settings that each run of a model tried, and the mean of the seconds that it took."""
+    if not all(run.search for run in runs):
+        return {}
+    return {"trials": runs[0].search["trials"], "seconds": float(np.mean([run.search["seconds"] for run in runs]))}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Replic
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "val_value", "n",
-    "inference", "rows_sha256", "strand_rule", "seen", "provenance", "collapsed", "ended", "note",
+    "inference", "rows_sha256", "strand_rule", "trials", "seconds", "seen", "provenance", "collapsed", "ended", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
@@ -120,7 +120,7 @@ class PanelResult:
             lines += of_metric
         table = pd.DataFrame(lines).reindex(columns=list(COMPARISON_COLUMNS))
         numeric = COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n")]
-        return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
+        return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64", "trials": "Int64"})
 
     def _line(self, model: str, metric: str, baseline: str, confidence: float) -> dict[str, Any]:
         """The line of one model and metric."""
@@ -213,6 +213,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         about[model] = {**first.about[model], "provenance": text, "val_value": validation}
         seeds = [(result.split, result.about[model]["collapsed"]) for result in results]
         about[model]["collapsed"] = "; ".join(f"{split}: {named}" for split, named in seeds if named)
+        if "seconds" in first.about[model]:
+            about[model]["seconds"] = float(np.mean([result.about[model]["seconds"] for result in results]))
         notes[model] = [f"mean over {count} folds, sd over seeds of that mean"]
         notes[model] += [note for result in results for note in result.notes.get(model, [])]
         if reasons:

@@ -28,7 +28,7 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str], int], compariso
     to worst by the first metric, the best of each metric in bold, baseline and floors marked. The folds of a k-fold
     split have one section, that of their mean.
     """
-    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
+    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
         compared = comparison.datasets[dataset]
@@ -58,6 +58,29 @@ def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
     method = EXPLAINED.format(share=share, resamples=comparison.resamples, enough=ENOUGH)
     return f"{method} Bold is the best of a column. All numbers were computed by this study."
+
+
+def _budgets(comparison: Comparison) -> str:
+    """How many settings each model tried; empty where the study does not search."""
+    if not any(run.search for run in comparison.runs):
+        return ""
+    models: dict[int, list[str]] = {}
+    for run in comparison.runs:
+        of_number = models.setdefault(run.search.get("trials", 1), [])
+        if run.model not in of_number:
+            of_number.append(run.model)
+    names = {number: ", ".join(f"`{name}`" for name in of_number) for number, of_number in sorted(models.items())}
+    fixed = names.pop(0, "")
+    said = [f"Nothing to choose in {fixed}."] if fixed else []
+    if len(names) == 1:
+        number = next(iter(names))
+        said.insert(
+            0, f"Every model was given {number} settings, of which the validation rows chose one for each seed."
+        )
+    elif names:
+        unequal = "; ".join(f"{number} for {own}" for number, own in names.items())
+        said.insert(0, f"**Unequal budgets**: the number of settings tried is {unequal}.")
+    return " ".join([*said, "The seconds spent are in compare.tsv, as the mean over seeds."])
 
 
 def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: ComparedDataset) -> list[str]:

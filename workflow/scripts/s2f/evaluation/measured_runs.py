@@ -25,7 +25,8 @@ class MeasuredRun:
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
-    `val_value` is the score on the validation rows (NaN: none).
+    `val_value` is the score on the validation rows (NaN: none); `search` what its record says of the settings that it
+    tried.
     """
 
     dataset: str
@@ -45,6 +46,7 @@ class MeasuredRun:
     stochastic: bool = True
     one_draw: str = ""
     val_value: float = math.nan
+    search: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
@@ -83,6 +85,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
             for name, panel in panels.items() if "seen" in record
         },
+        "search": record.get("search", {}),
     }  # fmt: skip
 
 

@@ -67,7 +67,8 @@ class TrainingSettings:
 class Trained:
     """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1; 0 of a head that is solved), its
     validation `score` by `metric`; once training has ended a table of all epochs, or of all penalties, and why it
-    `ended`: by "patience", at the "limit" of epochs, or "solved"."""
+    `ended`: by "patience", at the "limit" of epochs, or "solved"; of a head that is solved the penalties `tried`, with
+    their validation scores."""
 
     variables: tuple[Any, Any]
     epoch: int
@@ -75,6 +76,7 @@ class Trained:
     score: float
     history: pd.DataFrame | None = None
     ended: str = ""
+    tried: Sequence[tuple[float, float | None]] = ()
 
     @property
     def parameters(self) -> dict[str, dict[str, Any]]:
@@ -117,7 +119,9 @@ def train_or_solve(
     variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
     if score is None:
         raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
-    return [Trained(variables, 0, VALIDATION[task], score, history, "solved") for _ in lanes]
+    penalties, scores = history.iloc[:, 0], history[f"val_{VALIDATION[task]}"]
+    tried = [(penalty, None if np.isnan(value) else value) for penalty, value in zip(penalties, scores, strict=True)]
+    return [Trained(variables, 0, VALIDATION[task], score, history, "solved", tried) for _ in lanes]
 
 
 def train_heads(
