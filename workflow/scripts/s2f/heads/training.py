@@ -170,7 +170,9 @@ def train_heads(
         len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype, count, task,
     )  # fmt: skip
     network = networks.build(slugs, 0.0)  # in float32, without dropout: what is validated and kept
-    data = _on_device(train, encoder if encodes else None, fits and reads)
+    data = _on_device(train, encoder if encodes else None, fits and reads)._replace(
+        order=train.order if reads else None
+    )
     val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
     example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
 
