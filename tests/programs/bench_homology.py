@@ -61,7 +61,7 @@ def homologous_pairs(text, lengths, rows, first, last, work):
 
 def all_pairs(sequences):
     """Homologous pairs by comparing everything with everything, (P, 4) int64 as `homologous_pairs`."""
-    text, lengths = homology._pack(sequences, True)
+    text, lengths = homology.pack(sequences, True)
     rows = len(sequences)
 
     def part(span):

@@ -54,7 +54,7 @@ def copy_of(work, folder, *without):
 def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
     assert set(planned) == {
-        "make_rows", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
+        "make_rows", "make_units", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
         "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
         "dependency_map", "measure_dependency_map",
@@ -76,7 +76,7 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
-    assert planned == {"make_rows": 1, "make_split": 1, "embed": 1, "train_head": 1}
+    assert planned == {"make_rows": 1, "make_units": 1, "make_split": 1, "embed": 1, "train_head": 1}
 
 
 def test_literal_slurm_profile(root, tmp_path):

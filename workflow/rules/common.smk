@@ -136,6 +136,11 @@ def panel_section(wildcards):
     return DATASETS[wildcards.dataset]["panels"][wildcards.panel]
 
 
+def homology_section(wildcards):
+    """Section of the study: which inserts of a dataset are homologous."""
+    return DATASETS[wildcards.dataset]["homology"]
+
+
 def split_section(wildcards):
     """Section of the study: a split."""
     return STUDY["splits"][wildcards.split]
@@ -244,24 +249,7 @@ def items_of_panels(wildcards):
     return [study_comparison.items_of(panel) for _, panel in sorted(panels.items())]
 
 
-def audit_threshold(wildcards):
-    """Score from which two inserts count as homologous: that of the split, or hashFrag's."""
-    return split_section(wildcards).get(
-        "threshold", kinds.settings("splits", "hashfrag", {})["threshold"]
-    )
-
-
-# --- What the kind of a split, encoder or baseline asks of its jobs
-
-
-def threads_of_split(wildcards):
-    """CPU threads to make a split."""
-    return kinds.facts("splits", split_section(wildcards)["kind"])["threads"]
-
-
-def minutes_of_split(wildcards, attempt):
-    """Time limit to make a split."""
-    return attempt * kinds.facts("splits", split_section(wildcards)["kind"])["minutes"]
+# --- What a split, or the kind of an encoder or baseline, asks of its jobs
 
 
 def seed_of_split(wildcards):
@@ -366,6 +354,13 @@ def datasets_of_tapt(wildcards):
     """Names of the datasets that an adaptation trains on, in the order of `rows_of_tapt`."""
     held_out = tapt_section(wildcards)["datasets"]
     return [dataset for dataset, splits in held_out.items() for _ in splits]
+
+
+def units_of_tapt(wildcards):
+    """Units of every dataset that an adaptation trains on, in the order of `rows_of_tapt`."""
+    return [
+        path.replace("rows.parquet", "units.tsv") for path in rows_of_tapt(wildcards)
+    ]
 
 
 def splits_of_tapt(wildcards):

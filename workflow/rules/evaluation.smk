@@ -106,7 +106,6 @@ rule plot_audit:
         runtime=times_attempt(15),
     params:
         code=code_fingerprint("plot_audit"),
-        threshold=audit_threshold,
     message:
         "Drawing the leak audit of {wildcards.dataset}, {wildcards.split}"
     shell:
@@ -114,7 +113,6 @@ rule plot_audit:
         "--dataset {wildcards.dataset} "
         "--split {wildcards.split} "
         "--audit {input:q} "
-        "--threshold {params.threshold} "
         "--out {output:q} "
         "> {log:q} 2>&1"
 

@@ -1,4 +1,4 @@
-# REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, of every dataset that tapt.{name} names
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv, splits/, of every dataset that tapt.{name} names
 # OUTPUTS:          results/tapt/{name}/               weights adapted to the windows of a task, and model.json
 #                   results/tapt/{name}.history.tsv    masked-language-model loss of training and validation
 
@@ -8,6 +8,7 @@ rule tapt:
     """Adapt a language model to the training windows of datasets, without labels."""
     input:
         rows=rows_of_tapt,
+        units=units_of_tapt,
         splits=splits_of_tapt,
     output:
         folder=directory("results/tapt/{tapt}"),
@@ -37,6 +38,7 @@ rule tapt:
     shell:
         "python -m tapt "
         "--rows {input.rows:q} "
+        "--units {input.units:q} "
         "--split {input.splits:q} "
         "--datasets {params.datasets} "
         "--name {wildcards.tapt} "
