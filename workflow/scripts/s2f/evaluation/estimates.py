@@ -15,7 +15,7 @@ from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Replic
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "val_value", "n",
-    "inference", "rows_sha256", "strand_rule", "trials", "seconds", "seen", "provenance", "collapsed", "ended", "note",
+    "inference", "rows_sha256", "strand_rule", "trials", "seconds", "provenance", "seen", "collapsed", "ended", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
