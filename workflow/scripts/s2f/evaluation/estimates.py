@@ -179,8 +179,8 @@ class PanelResult:
         low, high, p, reason = inference.difference(
             delta, error, confidence, not networks, [side.boundary_error(metric) for side in sides]
         )
-        columns = {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
-        columns["inference"] = NETWORKS if networks else PROCEDURES
+        columns: dict[str, Any] = {"inference": NETWORKS if networks else PROCEDURES}
+        columns |= {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
         return columns, [reason, f"no p value: baseline: {of_baseline}" if of_baseline else ""]
 
 
