@@ -19,8 +19,8 @@ for training in training_rules():
         input:
             rows="results/{dataset}/rows.parquet",
             split="results/{dataset}/splits/{split}.tsv",
-            manifests=caches_to_train_of("json"),
-            caches=ancient(caches_to_train_of("h5")),
+            manifests=caches_to_train_of("json", training.seeds),
+            caches=ancient(caches_to_train_of("h5", training.seeds)),
         output:
             models=[directory(f"results/{run}/best_model") for run in training.runs],
             histories=[f"results/{run}/history.tsv" for run in training.runs],
@@ -42,7 +42,9 @@ for training in training_rules():
             code=code_of_training(training.heads),
             task=dataset_of("task"),
             construct=json_of(construct_section),
-            encoder=json_of(encoder_in_training),
+            encoder=encoder_in_training(training.seeds),
+            per_seed=drawn_per_seed,
+            one_draw=one_draw_of("encoders", "encoder"),
             mode=json_of(augmentation_section),
             heads=training.heads,
             seeds=training.seeds,
@@ -63,6 +65,8 @@ for training in training_rules():
             "--split-name {wildcards.split} "
             "--encoder {wildcards.encoder} "
             "--encoder-spec {params.encoder:q} "
+            "--one-draw {params.one_draw:q} "
+            "{params.per_seed} "
             "--augmentation {wildcards.augmentation} "
             "--mode {params.mode:q} "
             "--heads {params.heads} "

@@ -36,6 +36,9 @@ def main():
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--spec", required=True, type=json_option, help="baseline section of the study (JSON)")
+    parser.add_argument(
+        "--one-draw", nargs="?", const="", default="", help="what is random in its weights and shared by all seeds"
+    )
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
@@ -86,7 +89,7 @@ def main():
             derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=spec,
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
-            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"], **searched,
+            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"], one_draw=arguments.one_draw, **searched,
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

@@ -32,6 +32,10 @@ def main():
         parser.add_argument(f"--{name}", required=True, help="name in the study")
     parser.add_argument("--mode", required=True, type=json_option, help="augmentation section of the study (JSON)")
     parser.add_argument("--encoder-spec", type=json_option, help="encoder section (JSON), for modes that encode")
+    parser.add_argument(
+        "--one-draw", nargs="?", const="", default="", help="what is random in the encoder and shared by all seeds"
+    )
+    parser.add_argument("--drawn-per-seed", action="store_true", help="the encoder is drawn anew for each seed")
     parser.add_argument("--heads", required=True, nargs="+", help="slugs of one family")
     parser.add_argument("--seeds", required=True, nargs="+", type=int, help="number of the replicate run, per head")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
@@ -117,9 +121,11 @@ def main():
                 dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
                 model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
                 mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                stochastic=networks.facts(slug)["stochastic"], construct=cache["construct"], spec=spec,
+                stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"],
+                one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
                 tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
-                provenance=f"head trained here; encoder {cache['provenance']}",
+                provenance=f"head trained here; encoder {cache['provenance']}"
+                + (", drawn anew for each seed" if arguments.drawn_per_seed else ""),
                 seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),
                 validation={
