@@ -229,7 +229,7 @@ def test_excluded_panels_are_empty_with_the_reason(tmp_path):
     assert missing[["value", "ci_low", "n", "rows_sha256", "strand_rule"]].isna().all()
     assert missing["note"] == "not comparable: trained on its rows"
     assert line(table, "B", "pearson")["value"] > 0
-    assert "- `B`, pearson_delta, spearman_delta, mse_delta: not comparable: trained on its rows" in text
+    assert "- `B`: not comparable: trained on its rows" in text
     study.spec["datasets"]["toy"]["baseline"] = "B"
     against_excluded = line(study.compare()[0], "A", "pearson_delta", "snv")
     assert np.isnan(against_excluded["delta_vs_baseline"])
@@ -246,27 +246,6 @@ def test_an_undefined_seed_leaves_the_mean_undefined(toy):
     assert found["note"] == "seed 2 is collapsed: constant predictions on the forward strand"
 
 
-def test_text_marks_best_baseline_floor_and_random_weights(toy):
-    toy.spec["datasets"]["toy"]["simulated"] = True
-    _, text = toy.compare()
-    rows = text.split("### Models")[0].splitlines()
-    rows = [row for row in rows if row.startswith("| `")]
-    assert [row.split(" | ")[0] for row in rows] == [
-        "| `A` (baseline)", "| `B` (random weights) †", "| `flat` (floor)",
-    ]  # fmt: skip
-    assert "**1.0000**" in rows[0]
-    assert "**0.0000**" in rows[0]  # of MSE the least is best
-    assert rows[0].count("**") == 6
-    assert not any("**" in row for row in rows[1:])
-    assert "0.7000 ± 0.1414 [" in rows[1]
-    for words in ("# Comparison: by hand", "Simulated data", "n = 4 rows in 4 clusters", "200 bootstrap resamples",
-                  "95 % intervals", "- `flat`, pearson, spearman: seed 0: constant predictions",
-                  "random weights, seed 0"):  # fmt: skip
-        assert words in text
-    toy.spec["datasets"]["toy"]["simulated"] = False
-    assert "Measured data." in toy.compare()[1]
-
-
 def test_classification(tmp_path):
     labels = np.tile([0.0, 1, 0, 0], 10)
     study = Study(tmp_path, labels, "classification")
@@ -281,7 +260,7 @@ def test_classification(tmp_path):
     header = next(row for row in text.splitlines() if row.startswith("| model") and "auroc" in row)
     assert header.startswith("| model | seeds | auroc | auprc | accuracy | f1 | precision | recall |")
     of_b = next(row for row in text.splitlines() if row.startswith("| `B`") and "[" in row).split(" | ")
-    assert "[" in of_b[5] and "[" not in of_b[6] and "**" not in of_b[6] + of_b[7]  # the last two without intervals
+    assert "[" in of_b[5] and "[" not in of_b[6] + of_b[7]  # the last two without intervals
 
 
 def test_same_study_same_numbers(tmp_path):
@@ -421,7 +400,7 @@ def finish(toy, run, **record):
         "strand_rule": "mean",
         "construct": {},
         "spec": {},
-        "validation": {"value": run.get("val_value")},
+        "validation": {"metric": "pearson", "value": run.get("val_value")},
         "parameters": 1,
         "licence": "",
     }
@@ -445,6 +424,36 @@ def test_program_compare(toy, monkeypatch):
     flat = dict(zip(COMPARISON_COLUMNS, (toy.folder / "a.tsv").read_text().splitlines()[3].split("\t"), strict=True))
     assert (flat["value"], flat["ci_low"], flat["n"]) == ("", "", "4")
     assert flat["note"] == "seed 0: constant predictions; a floor"
+
+
+@pytest.mark.parametrize(
+    ("validation", "val_value", "ended"),
+    [
+        ({"metric": "pearson", "value": 0.5, "epoch": 3, "ended": "limit"}, 0.5, "limit"),
+        ({"metric": "auroc", "value": 0.5, "epoch": 0, "ended": "solved"}, 0.5, "solved"),
+        (
+            {"metric": "entropy_spearman", "value": 0.5, "epoch": 3, "ended": "patience"},
+            None,
+            "patience",
+        ),  # another scale
+        ({"metric": "pearson", "value": None, "epoch": 0}, None, ""),
+    ],
+)
+def test_a_run_says_its_validation_score_and_how_its_training_ended(toy, validation, val_value, ended):
+    found = measured_run(finish(toy, toy.spec["runs"][0], validation=validation), toy.spec["datasets"])
+    assert (found["val_value"], found["ended"]) == (val_value, ended)
+
+
+def test_validation_scores_are_averaged_and_seeds_named_whose_epochs_ran_out(toy):
+    for run, ended, value in zip(
+        toy.spec["runs"], ("solved", "limit", "patience", ""), (0.9, 0.4, 0.6, None), strict=True
+    ):
+        run |= {"ended": ended, "val_value": value}
+    table, _ = toy.compare()
+    assert table.groupby("model")["ended"].first().to_dict() == {"A": "solved", "B": "limit: seed 1", "flat": ""}
+    assert line(table, "B", "pearson")["val_value"] == pytest.approx(0.5)
+    toy.spec["runs"][2]["ended"] = "limit"
+    assert line(toy.compare()[0], "B", "pearson")["ended"] == "limit: seeds 0, 1"
 
 
 def test_published_weights_are_kept_off_rows_they_may_know(toy):

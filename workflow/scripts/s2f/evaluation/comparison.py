@@ -169,7 +169,8 @@ def _panel_result(
         about={
             name: {key: getattr(runs[0], key) for key in keys}
             | {"seeds": len(runs), "val_value": float(np.mean([run.val_value for run in runs]))}
-            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
+            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "ended": _ended(runs)}
+            | {"seen": runs[0].seen.get(panel.name, "")}
             | _spent(runs)
             for name, runs in models.items()
         },
@@ -202,6 +203,14 @@ def _spent(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
     if not all(run.search for run in runs):
         return {}
     return {"trials": runs[0].search["trials"], "seconds": float(np.mean([run.search["seconds"] for run in runs]))}
+
+
+def _ended(runs: Sequence[MeasuredRun]) -> str:
+    """How the trainings of a model ended: `limit` and which seeds of it, if any did at their last epoch."""
+    limited = [str(run.seed) for run in runs if run.ended == "limit"]
+    if limited:
+        return f"limit: seed{'s' if len(limited) > 1 else ''} {', '.join(limited)}"
+    return ", ".join(dict.fromkeys(run.ended for run in runs if run.ended))
 
 
 @dataclass(frozen=True)

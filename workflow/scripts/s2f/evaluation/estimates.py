@@ -211,8 +211,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
         validation = float(np.mean([result.about[model]["val_value"] for result in results]))
         about[model] = {**first.about[model], "provenance": text, "val_value": validation}
-        seeds = [(result.split, result.about[model]["collapsed"]) for result in results]
-        about[model]["collapsed"] = "; ".join(f"{split}: {named}" for split, named in seeds if named)
+        for column in ("collapsed", "ended"):
+            about[model][column] = _of_folds({result.split: result.about[model][column] for result in results})
         if "seconds" in first.about[model]:
             about[model]["seconds"] = float(np.mean([result.about[model]["seconds"] for result in results]))
         notes[model] = [f"mean over {count} folds, sd over seeds of that mean"]
@@ -236,3 +236,10 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         no_interval="no interval: rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip
+
+
+def _of_folds(texts: Mapping[str, str]) -> str:
+    """What is said of each fold {split: text} in one text: once if it is the same of all."""
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{split}: {text}" for split, text in texts.items() if text)

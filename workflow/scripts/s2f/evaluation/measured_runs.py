@@ -12,6 +12,7 @@ from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
+from s2f.models.validation import VALIDATION
 from s2f.rows.canonical import TASKS, read_rows
 from s2f.splits.table import panel_rows
 
@@ -24,9 +25,10 @@ class MeasuredRun:
     {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
-    `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
-    `val_value` is the score on the validation rows (NaN: none); `search` what its record says of the settings that it
-    tried.
+    `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing).
+    `val_value` is the score on the validation rows (NaN: none), and `ended` says how training did: by `patience`, at
+    the `limit` of its epochs, `solved` without any (empty: not known). `search` is what the record says of the settings
+    that were tried.
     """
 
     dataset: str
@@ -47,6 +49,7 @@ class MeasuredRun:
     one_draw: str = ""
     val_value: float = math.nan
     search: dict[str, Any] = field(default_factory=dict)
+    ended: str = ""
 
     def __str__(self) -> str:
         return f"{self.dataset}/{self.split}/{self.model}/seed{self.seed}"
@@ -73,14 +76,16 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     if excluded and record["spec"].get("use_contaminated_panels"):
         note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
         excluded = {}
+    validation = record["validation"]
     trained = record["train_rows_sha256"] + record["val_rows_sha256"]
     return {
         **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
-        "val_value": record["validation"].get("value"),
-        "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
+        "val_value": validation.get("value") if validation.get("metric") in VALIDATION.values() else None,
+        "ended": validation.get("ended", ""), "metrics": str(folder / "metrics.tsv"),
+        "trained_on": "" if "clean_chromosomes" in record else trained,
         "seen": {
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
             for name, panel in panels.items() if "seen" in record
