@@ -150,7 +150,8 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             task=dataset_of("task"),
             kinds=items_of_panels,
             unit=dataset_of("measured"),
-            models=runs_of(first_seeds, "model"),
+            models=runs_of(all_runs, "model"),
+            seeds=runs_of(all_runs, "seed"),
             history_models=runs_of(trained_runs, "model"),
             history_seeds=runs_of(trained_runs, "seed"),
         message:
@@ -167,6 +168,7 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             "--kinds {params.kinds} "
             "--panels {input.panels:q} "
             "--models {params.models:q} "
+            "--seeds {params.seeds} "
             "--predictions {input.predictions:q} "
             "--prediction-pictures {output.predictions:q} "
             "--training-picture {output.training:q} "
@@ -183,7 +185,8 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
         name:
             numbered("plot_comparison", number)
         input:
-            "results/compare.tsv",
+            compare="results/compare.tsv",
+            metrics=metrics_to_plot,
         output:
             pictures_of_panels(panels, "comparison"),
         log:
@@ -203,6 +206,8 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             names=panels,
             baseline=baseline_to_plot,
             floors=study_comparison.floors(STUDY),
+            models=runs_of(all_runs, "model"),
+            seeds=runs_of(all_runs, "seed"),
         message:
             "Drawing the comparison of models on {wildcards.dataset}, {wildcards.split}"
         shell:
@@ -210,7 +215,10 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             "--dataset {wildcards.dataset} "
             "--split {wildcards.split} "
             "--names {params.names} "
-            "--compare {input:q} "
+            "--compare {input.compare:q} "
+            "--metrics {input.metrics:q} "
+            "--models {params.models:q} "
+            "--seeds {params.seeds} "
             "--baseline {params.baseline:q} "
             "--floors {params.floors:q} "
             "--out {output:q} "
