@@ -80,7 +80,8 @@ def probability_by_class(path: str | Path, labels: np.ndarray, runs: Mapping[Run
             axes.set_title(_heading(run, runs, f"AUROC {auroc:.3f}, AUPRC {auprc:.3f}"), loc="left", fontsize=9)
         figure.supxlabel("predicted probability", fontsize=11)
         figure.supylabel("share of the class per bin, %", fontsize=11)
-        next(iter(fields.values())).legend(loc="upper center", frameon=False, fontsize=8)
+        handles, names = next(iter(fields.values())).get_legend_handles_labels()
+        figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, fontsize=9)
 
     save(path, draw, *_size(runs, 0.6))
 
