@@ -547,7 +547,13 @@ def test_a_study_without_pretrained_weights_has_no_list_of_what_was_seen(toy):
 
 def test_a_run_says_what_its_replicates_are(toy):
     """Records of before say nothing: their trainings count as stochastic."""
-    said = finish(toy, toy.spec["runs"][1], stochastic=False, one_draw="adaptation", validation={"value": 0.5})
+    said = finish(
+        toy,
+        toy.spec["runs"][1],
+        stochastic=False,
+        one_draw="adaptation",
+        validation={"metric": "pearson", "value": 0.5},
+    )
     run = measured_run(said, toy.spec["datasets"])
     assert (run["stochastic"], run["one_draw"], run["val_value"]) == (False, "adaptation", 0.5)
     run = measured_run(finish(toy, toy.spec["runs"][2]), toy.spec["datasets"])
