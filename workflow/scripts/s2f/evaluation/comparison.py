@@ -168,7 +168,8 @@ def _panel_result(
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
             name: {key: getattr(runs[0], key) for key in keys}
-            | {"seeds": len(runs), "val_value": float(np.mean([run.val_value for run in runs]))}
+            | {"seeds": len(runs)}
+            | {"val_value": np.nan if collapsed.get(name) else float(np.mean([run.val_value for run in runs]))}
             | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "ended": _ended(runs)}
             | {"seen": runs[0].seen.get(panel.name, "")}
             | _spent(runs)

@@ -159,8 +159,8 @@ def _name(model: str, about: Any, compared: ComparedDataset) -> str:
 
 
 def _score(line: Any, bold: bool) -> str:
-    """The validation score, not of a model without a value, whose mean may hold a collapsed run."""
-    if not np.isfinite(line["val_value"]) or line["collapsed"]:
+    """The validation score; none of a model with a collapsed run."""
+    if not np.isfinite(line["val_value"]):
         return "–"
     return f"**{_number(line['val_value'])}**" if bold else _number(line["val_value"])
 
