@@ -105,10 +105,11 @@ def test_each_run_reads_the_draw_of_its_seed(root, tmp_path, together):
     [
         (f"{CACHES}/drawn.layer01/draw2/+00.forward.h5", {"make_rows": 1, "embed_strand": 1}),
         (f"{CACHES}/anew.layer01/draw2/+00.forward.h5",
-         {"make_rows": 1, "make_split": 1, "tapt": 1, "embed_strand": 1}),
-        ("results/tapt/anew/draw7", {"make_rows": 1, "make_split": 1, "tapt": 1}),
+         {"make_rows": 1, "make_units": 1, "make_split": 1, "tapt": 1, "embed_strand": 1}),
+        ("results/tapt/anew/draw7", {"make_rows": 1, "make_units": 1, "make_split": 1, "tapt": 1}),
         ("results/simulated_rbp/chromosome/drawn.layer01/none/linear-probe/seed2/metrics.tsv",
-         {"make_rows": 1, "make_split": 1, "make_panel": 1, "embed_strand": 1, "train_head": 1, "evaluate_head": 1}),
+         {"make_rows": 1, "make_units": 1, "make_split": 1, "make_panel": 1, "embed_strand": 1, "train_head": 1,
+          "evaluate_head": 1}),
     ],
 )  # fmt: skip
 def test_a_draw_is_planned_by_its_path(root, tmp_path, target, planned):
