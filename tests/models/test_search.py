@@ -183,6 +183,12 @@ def test_a_baseline_records_its_search_and_what_it_was_trained_by(trained):
     assert alone["validation"] == record["validation"] and "search" not in alone
 
 
+def test_settings_that_are_drawn_make_a_model_that_another_seed_changes(trained):
+    assert not trained("kmer_ridge", RIDGE, PENALTIES)[0]["stochastic"]  # the same penalties for every seed
+    wider = PENALTIES | {"ranges": PENALTIES["ranges"] | {"k": [[1], [2], [3], [4]]}}
+    assert trained("kmer_ridge", RIDGE, wider, "b")[0]["stochastic"]
+
+
 def test_labels_of_test_rows_change_nothing(trained):
     def other(rows, parts):
         return rows["label"].where(parts != "test", -rows["label"] + 3)

@@ -66,7 +66,7 @@ def main():
             model = place, history, validation
             return Outcome(model, validation["metric"], validation["value"], validation["epoch"], tried)
 
-        spec, searched = arguments.spec, {}
+        spec, searched, drawn = arguments.spec, {}, False
         if arguments.search is None:
             _, history, validation = attempt(spec, folder).model
         else:
@@ -81,7 +81,7 @@ def main():
                 path.rename(folder / path.name)
             for path in trainings:
                 remove(path)
-            searched = found.write(folder)
+            searched, drawn = found.write(folder), found.record["drawn"]
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
             folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
@@ -89,7 +89,8 @@ def main():
             derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=spec,
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
-            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"], one_draw=arguments.one_draw, **searched,
+            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
+            **searched,
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

@@ -116,12 +116,13 @@ def main():
             folder.mkdir()
             save_head(folder, best.variables)
             searched = {} if found is None else found.write(folder)
+            drawn = found is not None and found.record["drawn"]
             write_record(
                 folder, parts, PACKAGES, name=head_name(cache, slug), kind="head", task=arguments.task,
                 dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
                 model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
                 mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"],
+                stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
                 one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
                 tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
                 provenance=f"head trained here; encoder {cache['provenance']}"
