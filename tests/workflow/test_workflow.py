@@ -53,15 +53,17 @@ def copy_of(work, folder, *without):
 
 def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+    trained = {rule for rule in planned if rule.startswith("train_together_")}  # all seeds of a head in one job
+    assert "train_together_boda_mean_512_512_and_boda_sum_512_512" in trained and len(trained) == 7
     assert set(planned) == {
-        "make_rows", "make_units", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
+        "make_rows", "make_units", "make_split", "make_panel", "embed", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
         "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
         "dependency_map", "measure_dependency_map",
         "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
         "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
-    }  # fmt: skip
-    assert planned["embed"] == 2 and planned["train_head"] == 20
+    } | trained  # fmt: skip
+    assert planned["embed"] == 2 and planned["evaluate_head"] == 21
 
 
 def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
@@ -75,8 +77,15 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
-    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
-    assert planned == {"make_rows": 1, "make_units": 1, "make_split": 1, "embed": 1, "train_head": 1}
+    head = "results/simulated_k562/chromosome/kmer5/no_shift/boda-flatten-512-512/seed1"
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{head}/best_model"))
+    assert planned == {
+        "make_rows": 1,
+        "make_units": 1,
+        "make_split": 1,
+        "embed": 1,
+        "train_together_boda_flatten_512_512": 1,
+    }
 
 
 def test_literal_slurm_profile(root, tmp_path):
@@ -84,7 +93,7 @@ def test_literal_slurm_profile(root, tmp_path):
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv", "--forceall"]
     done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=ENVIRONMENT, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "train_head" in done.stdout + done.stderr
+    assert "train_together_boda_flatten_512_512" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
