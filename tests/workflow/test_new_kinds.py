@@ -125,6 +125,7 @@ STUDY = {
         "toys": {
             "source": {"kind": "toy"}, "construct": "bare", "splits": ["in_turn"],
             "panels": {"all": {"kind": "rows"}, "begins": {"kind": "toy", "letters": "ACG"}},
+            "homology": {"identity": 1},  # nothing to compile in the copy
         },
     },
     "constructs": {"bare": {"flanks": "none", "length": 30}},
