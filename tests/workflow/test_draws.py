@@ -164,7 +164,7 @@ def test_seeds_have_weights_of_their_own_and_the_same_again(root, tmp_path):
     for (encoder, _), record in records.items():
         drawn = encoder != "once.layer01"
         assert (record["stochastic"], record["one_draw"]) == (drawn, "" if drawn else "adaptation")
-        assert ("drawn anew for each seed" in record["provenance"]) == drawn
+        assert record["drawn_per_seed"] == drawn
     fingerprints = {record["encoder_fingerprint"] for record in records.values()}
     assert len(fingerprints) == 5
     compared = pd.read_csv(first / "results" / "compare.tsv", sep="\t").set_index("model")

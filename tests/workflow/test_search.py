@@ -11,7 +11,8 @@ RUN.get = lambda name, default=None: getattr(RUN, name, default)
 
 def told(root, **config):
     """{rule that trains: its parameter `search`}."""
-    rules = {name: rule for name, rule in parsed_rules(root, **config).items() if name.startswith("train_")}
+    parsed = parsed_rules(root, train_together=False, **config)  # one rule for all heads
+    rules = {name: rule for name, rule in parsed.items() if name.startswith("train_")}
     return {name: rule.params.get("search")(RUN) for name, rule in rules.items()}
 
 

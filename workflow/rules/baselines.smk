@@ -31,6 +31,7 @@ rule train_baseline:
         spec=options_of("baselines", drawn_baseline),
         search=search_of_baseline,
         weights=weights_id_of(drawn_baseline),
+        per_seed=drawn_per_seed("baselines", "baseline"),
         one_draw=one_draw_of("baselines", "baseline"),
         construct=json_of(construct_section),
         strand_rule=dataset_of("strand_rule"),
@@ -50,6 +51,7 @@ rule train_baseline:
         "--study-seed {params.seed} "
         "--spec {params.spec:q} "
         "--one-draw {params.one_draw:q} "
+        "{params.per_seed} "
         "--strand-rule {params.strand_rule} "
         "--threads {threads} "
         "--gpus {resources.gpu} "

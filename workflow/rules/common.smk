@@ -201,6 +201,16 @@ def one_draw_of(family, wildcard):
     )
 
 
+def drawn_per_seed(family, wildcard):
+    """Option of training where the weights of an encoder or a baseline are drawn anew for each seed."""
+
+    def option(wildcards):
+        drawn = study_draws.is_drawn(STUDY, family, getattr(wildcards, wildcard))
+        return "--drawn-per-seed" if drawn else ""
+
+    return option
+
+
 def as_json(value):
     """A value as text: a job runs again when its own section of the study changes, and only then."""
     return json.dumps(value, sort_keys=True)

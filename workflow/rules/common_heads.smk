@@ -138,11 +138,6 @@ def encoder_in_training(seeds):
     return section
 
 
-def drawn_per_seed(wildcards):
-    """Option of training where the encoder is drawn anew for each seed."""
-    return "--drawn-per-seed" if wildcards.encoder in DRAWN else ""
-
-
 def code_of_head(wildcards):
     """Fingerprint of the program that evaluates a head, with the module of the head."""
     return code_fingerprint("evaluate_head", networks.module_of(wildcards.head))

@@ -43,7 +43,7 @@ for training in training_rules():
             task=dataset_of("task"),
             construct=json_of(construct_section),
             encoder=encoder_in_training(training.seeds),
-            per_seed=drawn_per_seed,
+            per_seed=drawn_per_seed("encoders", "encoder"),
             one_draw=one_draw_of("encoders", "encoder"),
             mode=json_of(augmentation_section),
             heads=training.heads,

@@ -39,6 +39,7 @@ def main():
     parser.add_argument(
         "--one-draw", nargs="?", const="", default="", help="what is random in its weights and shared by all seeds"
     )
+    parser.add_argument("--drawn-per-seed", action="store_true", help="its weights are drawn anew for each seed")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
@@ -90,7 +91,7 @@ def main():
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
             stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
-            **searched,
+            drawn_per_seed=arguments.drawn_per_seed, **searched,
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

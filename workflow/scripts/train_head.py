@@ -125,8 +125,7 @@ def main():
                 stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
                 one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
                 tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
-                provenance=f"head trained here; encoder {cache['provenance']}"
-                + (", drawn anew for each seed" if arguments.drawn_per_seed else ""),
+                provenance=f"head trained here; encoder {cache['provenance']}", drawn_per_seed=arguments.drawn_per_seed,
                 seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),
                 validation={

@@ -25,7 +25,8 @@ class MeasuredRun:
     {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
-    `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing).
+    `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
+    `drawn_per_seed` that its weights are drawn anew for each seed, so that each has a provenance of its own.
     `val_value` is the score on the validation rows (NaN: none), and `ended` says how training did: by `patience`, at
     the `limit` of its epochs, `solved` without any (empty: not known). `search` is what the record says of the settings
     that were tried.
@@ -47,6 +48,7 @@ class MeasuredRun:
     seen: dict[str, str] = field(default_factory=dict)
     stochastic: bool = True
     one_draw: str = ""
+    drawn_per_seed: bool = False
     val_value: float = math.nan
     search: dict[str, Any] = field(default_factory=dict)
     ended: str = ""
@@ -83,6 +85,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
+        "drawn_per_seed": record.get("drawn_per_seed", False),
         "val_value": validation.get("value") if validation.get("metric") in VALIDATION.values() else None,
         "ended": validation.get("ended", ""), "metrics": str(folder / "metrics.tsv"),
         "trained_on": "" if "clean_chromosomes" in record else trained,
