@@ -190,7 +190,7 @@ def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
     assert line(table, "B", "pearson_delta", "snv")["value"] == pytest.approx(effects)
     assert line(table, "B", "pearson_delta", "snv")["n"] == 3
     assert "### Panel snv: effects, alternate minus reference" in text
-    assert "n = 3 pairs in 3 clusters" in text
+    assert "n = 3 pairs in 3 units" in text
 
 
 def test_equal_models_do_not_differ(toy):

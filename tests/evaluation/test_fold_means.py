@@ -153,7 +153,7 @@ def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_pat
 def test_the_text_has_one_section_for_all_folds(toy):
     _, text = toy.compare()
     assert "## toy, split cv\n" in text and "split cv-fold0" not in text
-    assert "Values are means over 3 folds" in text and "n = 60 rows in 30 clusters" in text
+    assert "Values are means over 3 folds" in text and "n = 60 rows in 30 units" in text
     assert text.count("### Models") == 1
 
 

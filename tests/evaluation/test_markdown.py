@@ -83,7 +83,7 @@ def test_what_a_reader_must_know_stands_in_the_line(toy):
     assert rows["bad"][0] == "`bad` (collapsed seeds: 2)" and set(rows["bad"][2:]) == {"–"}
     assert "- `bad`: seed 2 is collapsed: constant predictions on the forward strand" in text
     assert "- `mean`, pearson, spearman: seed 1: constant predictions" in text
-    for words in ("# Comparison: by hand", "Simulated data", "n = 60 rows in 60 clusters", "200 bootstrap resamples",
+    for words in ("# Comparison: by hand", "Simulated data", "n = 60 rows in 60 units", "200 bootstrap resamples",
                   "better: `A` (seed 1), `e/none/head-1` (seeds 1, 3).", "random weights, seed 0"):  # fmt: skip
         assert words in text
     toy.spec["datasets"]["toy"]["simulated"] = False

@@ -45,15 +45,16 @@ BOUNDED = METRICS["classification"]  # between 0 and 1
 ROUNDING = 1e-10
 EXPLAINED = (
     "A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
-    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be other "
-    "with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, with "
-    "Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the panel's "
-    "clusters (rows that must stay together are drawn together), less what they do to each training by itself, which "
-    "is in s² already; s² is the variance over k seeds, and 0 where training is deterministic. With fewer than "
-    "{enough} seeds, or one draw of something random that all seeds share, a model has no p value, its intervals hold "
-    "for these trained networks only, and are marked †. Intervals of values are made on the scale of Fisher's z "
-    "(correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of Clopper and "
-    "Pearson. p (Holm) is corrected for the number of models that are compared with the baseline on the panel."
+    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be "
+    "other with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, "
+    "with Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the "
+    "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
+    "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
+    "deterministic. With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has"
+    " no p value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made "
+    "on the scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has "
+    "the exact limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with "
+    "the baseline on the panel."
 )
 
 

@@ -20,7 +20,7 @@ NO_REPLICATES = (
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
-    "over seeds of the mean over folds; intervals are those of the mean over folds, clusters being drawn and seeds "
+    "over seeds of the mean over folds; intervals are those of the mean over folds, units being drawn and seeds "
     "compared within each fold. The single folds are in compare.tsv. Provenance below is that of the first fold."
 )
 
@@ -104,7 +104,7 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         return [title, *_missing(lines)]
     n = int(scored["n"].iloc[0])
     facts = [
-        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} clusters",
+        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} units",
         f"strand rule {scored['strand_rule'].iloc[0]}",
         f"rows {scored['rows_sha256'].iloc[0][:12]}",
     ]
