@@ -1,9 +1,11 @@
 """Random weights and adaptations drawn anew for each seed: which are, what all seeds share, what is refused."""
 
 import copy
+from functools import partial
 
 import pytest
 
+from helpers.changed_study import changed_study
 from helpers.minimal_study import MINIMAL
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
@@ -57,15 +59,7 @@ def study():
     return validate.validated(copy.deepcopy(STUDY))
 
 
-def changed(*keys_and_value):
-    """The study with one key changed."""
-    config = copy.deepcopy(STUDY)
-    *keys, last, value = keys_and_value
-    place = config
-    for key in keys:
-        place = place[key]
-    place[last] = value
-    return config
+changed = partial(changed_study, STUDY)
 
 
 @pytest.mark.parametrize(

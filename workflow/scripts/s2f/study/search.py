@@ -20,7 +20,7 @@ Kind = tuple[str, str, str]  # section (heads or baselines), kind, task of the d
 
 
 def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[str, Any] | None:
-    """What a run of a kind of `heads` or `baselines` (`section`) is told on a dataset of a `task`, as
+    """The search that a job for a kind of `heads` or `baselines` (`section`) is given on a dataset of a `task`, as
     `s2f.models.search.Search`; None where the study does not search. A kind that has nothing to choose has 0 trials."""
     if "search" not in study:
         return None
