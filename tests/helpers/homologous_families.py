@@ -3,6 +3,7 @@
 import numpy as np
 
 from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.inference import interval, standard_error
 
 # name: (units of one row, families, rows of each)
 PANELS = {
@@ -21,7 +22,8 @@ def draw(random, singles, families, size):
 
 
 def coverage(panel, repetitions, resamples, seed=0):
-    """Share of the 95 % percentile intervals of Pearson r that hold the true r, by resampling (rows, units)."""
+    """Share of the 95 % intervals of Pearson r, made as those of the tables, that hold the true r, by resampling
+    (rows, units)."""
     random = np.random.default_rng(seed)
     many = [np.concatenate(values) for values in zip(*(draw(random, *panel)[1:] for _ in range(400)), strict=True)]
     true = np.corrcoef(*many)[0, 1]
@@ -30,6 +32,8 @@ def coverage(panel, repetitions, resamples, seed=0):
         units, labels, predictions = draw(random, *panel)
         for place, clusters in enumerate((np.arange(len(units)), units)):
             found = bootstrap("regression", labels, predictions[None], clusters, resamples, repetition)["pearson"][0]
-            low, high = np.quantile(found, [0.025, 0.975])
+            count = int(clusters.max()) + 1
+            value = np.corrcoef(labels, predictions)[0, 1]
+            low, high, _ = interval(value, standard_error(found, count), "pearson", count, 0.95)
             held[place] += low <= true <= high
     return tuple(held / repetitions)
