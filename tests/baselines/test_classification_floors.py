@@ -41,6 +41,7 @@ def test_weights_are_those_of_scikit_learn(tmp_path):
     expected = oracle.predict_proba((x_val - mean) / sd)[:, 1]
     assert np.allclose(predict(list(val["sequence"])), expected, atol=1e-5)
     assert validation == {
+        "tried": [(0.1, validation["value"])],
         "metric": "auroc",
         "value": pytest.approx(auroc(val["label"], expected), abs=1e-9),
         "epoch": 0,

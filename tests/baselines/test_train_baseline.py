@@ -50,3 +50,10 @@ def test_published_weights_have_seen_what_they_were_trained_on(trained, monkeypa
     monkeypatch.setattr(malinois_published, "train", loaded)
     record = trained("malinois_published", path="x", output="K562")
     assert record["seen"] == record["seen_before"]["text"] == "all chromosomes but chr7, chr13"
+    assert record["stochastic"] is False
+
+
+def test_the_record_says_whether_another_seed_gives_another_model(trained, monkeypatch):
+    assert trained("mean")["stochastic"] is False
+    monkeypatch.setitem(train_baseline.kinds.facts("baselines", "mean"), "stochastic", True)
+    assert trained("mean")["stochastic"] is True

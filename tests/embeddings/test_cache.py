@@ -28,7 +28,7 @@ from helpers.cache_builds import (
 from s2f.common.errors import InputError
 from s2f.common.files import write_json
 from s2f.embeddings import build as embedding
-from s2f.embeddings.cache import check, open_cache
+from s2f.embeddings.cache import check, open_cache, read_ahead
 from s2f.rows.canonical import sequences_sha256
 
 
@@ -307,3 +307,13 @@ def test_check_compares_the_manifest(built):
     write_json(built.with_suffix(".json"), {key: value for key, value in manifest.items() if key != "licence"})
     with pytest.raises(InputError, match=r"forward.json: key 'licence' is missing"):
         check(built)
+
+
+def test_stretches_of_which_much_is_wanted_are_read_ahead(built):
+    with open_cache(built) as cache:
+        assert read_ahead(cache.embedding, np.array([7, 0, 5, 0])) == [(0, 8)]
+        last = len(cache.embedding) - 1
+        assert last > 15
+        assert read_ahead(cache.embedding, np.array([last, 2])) == [(2, 3), (last, last + 1)]
+        assert read_ahead(cache.embedding, np.array([], int)) == []
+        assert read_ahead(np.asarray(cache.embedding).copy(), np.array([1])) == []

@@ -146,8 +146,8 @@ def study(tmp_path, labels):
     """A good baseline, `two` with a good seed and a collapsed one, `weak` twice, and a floor."""
     study = Study(tmp_path, labels)
     study.add("A", 1, scaled(labels, 0.5, 0.5))
-    study.add("two", 1, scaled(labels, 0.72, 0.6, seed=2))
-    study.add("two", 2, scaled(labels, 0.012, 0.042, seed=3))
+    study.add("two", 1, scaled(labels, 0.72, 0.6, seed=2), val_value=0.58)
+    study.add("two", 2, scaled(labels, 0.012, 0.042, seed=3), val_value=0.09)
     for seed in (1, 2):
         study.add("weak", seed, scaled(labels, 0.06, 0.2, seed=4 + seed))
     study.add("mean", 1, np.full(N, 0.1))
@@ -167,6 +167,7 @@ def test_a_mean_over_seeds_that_holds_a_collapsed_run_is_no_value(study):
     table, text = study.compare()
     of_two = table[table["model"] == "two"]
     numbers = ["value", "sd", "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value"]
+    numbers.append("val_value")
     assert of_two[numbers].isna().all(axis=None)
     assert set(of_two["collapsed"]) == {"2"} and set(of_two["seeds"]) == {2}
     assert of_two["note"].str.startswith("seed 2 is collapsed: nearly constant predictions on the forward").all()

@@ -190,7 +190,7 @@ def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
     assert line(table, "B", "pearson_delta", "snv")["value"] == pytest.approx(effects)
     assert line(table, "B", "pearson_delta", "snv")["n"] == 3
     assert "### Panel snv: effects, alternate minus reference" in text
-    assert "n = 3 pairs in 3 clusters" in text
+    assert "n = 3 pairs in 3 units" in text
 
 
 def test_equal_models_do_not_differ(toy):
@@ -229,7 +229,7 @@ def test_excluded_panels_are_empty_with_the_reason(tmp_path):
     assert missing[["value", "ci_low", "n", "rows_sha256", "strand_rule"]].isna().all()
     assert missing["note"] == "not comparable: trained on its rows"
     assert line(table, "B", "pearson")["value"] > 0
-    assert "- `B`, pearson_delta, spearman_delta, mse_delta: not comparable: trained on its rows" in text
+    assert "- `B`: not comparable: trained on its rows" in text
     study.spec["datasets"]["toy"]["baseline"] = "B"
     against_excluded = line(study.compare()[0], "A", "pearson_delta", "snv")
     assert np.isnan(against_excluded["delta_vs_baseline"])
@@ -246,27 +246,6 @@ def test_an_undefined_seed_leaves_the_mean_undefined(toy):
     assert found["note"] == "seed 2 is collapsed: constant predictions on the forward strand"
 
 
-def test_text_marks_best_baseline_floor_and_random_weights(toy):
-    toy.spec["datasets"]["toy"]["simulated"] = True
-    _, text = toy.compare()
-    rows = text.split("### Models")[0].splitlines()
-    rows = [row for row in rows if row.startswith("| `")]
-    assert [row.split(" | ")[0] for row in rows] == [
-        "| `A` (baseline)", "| `B` (random weights) †", "| `flat` (floor)",
-    ]  # fmt: skip
-    assert "**1.0000**" in rows[0]
-    assert "**0.0000**" in rows[0]  # of MSE the least is best
-    assert rows[0].count("**") == 6
-    assert not any("**" in row for row in rows[1:])
-    assert "0.7000 ± 0.1414 [" in rows[1]
-    for words in ("# Comparison: by hand", "Simulated data", "n = 4 rows in 4 clusters", "200 bootstrap resamples",
-                  "95 % intervals", "- `flat`, pearson, spearman: seed 0: constant predictions",
-                  "random weights, seed 0"):  # fmt: skip
-        assert words in text
-    toy.spec["datasets"]["toy"]["simulated"] = False
-    assert "Measured data." in toy.compare()[1]
-
-
 def test_classification(tmp_path):
     labels = np.tile([0.0, 1, 0, 0], 10)
     study = Study(tmp_path, labels, "classification")
@@ -281,7 +260,7 @@ def test_classification(tmp_path):
     header = next(row for row in text.splitlines() if row.startswith("| model") and "auroc" in row)
     assert header.startswith("| model | seeds | auroc | auprc | accuracy | f1 | precision | recall |")
     of_b = next(row for row in text.splitlines() if row.startswith("| `B`") and "[" in row).split(" | ")
-    assert "[" in of_b[5] and "[" not in of_b[6] and "**" not in of_b[6] + of_b[7]  # the last two without intervals
+    assert "[" in of_b[5] and "[" not in of_b[6] + of_b[7]  # the last two without intervals
 
 
 def test_same_study_same_numbers(tmp_path):
@@ -294,6 +273,24 @@ def test_same_study_same_numbers(tmp_path):
     assert first[1] == second[1]
     assert not first[0]["ci_low"].equals(other[0]["ci_low"])
     assert first[0]["value"].equals(other[0]["value"])
+
+
+def test_settings_tried_and_seconds_spent_stand_in_the_table_and_unequal_budgets_are_named(toy):
+    table, text = toy.compare()
+    assert table["trials"].isna().all() and table["seconds"].isna().all() and "settings" not in text
+    spent = {"A": [4.0], "B": [10.0, 20.0], "flat": [0.1]}
+    for run in toy.spec["runs"]:
+        trials = 0 if run["model"] == "flat" else 8
+        run["search"] = {"trials": trials, "seconds": spent[run["model"]].pop()}
+    table, text = toy.compare()
+    assert [line(table, model, "mse")["trials"] for model in ("A", "B", "flat")] == [8, 8, 0]
+    assert [line(table, model, "mse")["seconds"] for model in ("A", "B", "flat")] == [4, 15, 0.1]
+    assert "Every model was given 8 settings, of which the validation rows chose one for each seed." in text
+    assert "Nothing to choose in `flat`." in text
+    toy.spec["runs"][0]["search"]["trials"] = 10
+    assert "**Unequal budgets**: the number of settings tried is 8 for `B`; 10 for `A`." in toy.compare()[1]
+    toy.spec["runs"][0].pop("search")
+    assert "the number of settings tried is 1 for `A`; 8 for `B`" in toy.compare()[1]
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------
@@ -403,7 +400,7 @@ def finish(toy, run, **record):
         "strand_rule": "mean",
         "construct": {},
         "spec": {},
-        "validation": {"value": run.get("val_value")},
+        "validation": {"metric": "pearson", "value": run.get("val_value")},
         "parameters": 1,
         "licence": "",
     }
@@ -427,6 +424,36 @@ def test_program_compare(toy, monkeypatch):
     flat = dict(zip(COMPARISON_COLUMNS, (toy.folder / "a.tsv").read_text().splitlines()[3].split("\t"), strict=True))
     assert (flat["value"], flat["ci_low"], flat["n"]) == ("", "", "4")
     assert flat["note"] == "seed 0: constant predictions; a floor"
+
+
+@pytest.mark.parametrize(
+    ("validation", "val_value", "ended"),
+    [
+        ({"metric": "pearson", "value": 0.5, "epoch": 3, "ended": "limit"}, 0.5, "limit"),
+        ({"metric": "auroc", "value": 0.5, "epoch": 0, "ended": "solved"}, 0.5, "solved"),
+        (
+            {"metric": "entropy_spearman", "value": 0.5, "epoch": 3, "ended": "patience"},
+            None,
+            "patience",
+        ),  # another scale
+        ({"metric": "pearson", "value": None, "epoch": 0}, None, ""),
+    ],
+)
+def test_a_run_says_its_validation_score_and_how_its_training_ended(toy, validation, val_value, ended):
+    found = measured_run(finish(toy, toy.spec["runs"][0], validation=validation), toy.spec["datasets"])
+    assert (found["val_value"], found["ended"]) == (val_value, ended)
+
+
+def test_validation_scores_are_averaged_and_seeds_named_whose_epochs_ran_out(toy):
+    for run, ended, value in zip(
+        toy.spec["runs"], ("solved", "limit", "patience", ""), (0.9, 0.4, 0.6, None), strict=True
+    ):
+        run |= {"ended": ended, "val_value": value}
+    table, _ = toy.compare()
+    assert table.groupby("model")["ended"].first().to_dict() == {"A": "solved", "B": "limit: seed 1", "flat": ""}
+    assert line(table, "B", "pearson")["val_value"] == pytest.approx(0.5)
+    toy.spec["runs"][2]["ended"] = "limit"
+    assert line(toy.compare()[0], "B", "pearson")["ended"] == "limit: seeds 0, 1"
 
 
 def test_published_weights_are_kept_off_rows_they_may_know(toy):
@@ -525,3 +552,18 @@ def test_a_split_can_have_a_baseline_of_its_own(toy):
     assert "baseline" in lines.loc["B", "note"] and np.isnan(lines.loc["B", "delta_vs_baseline"])
     assert lines.loc["A", "delta_vs_baseline"] == pytest.approx(lines.loc["A", "value"] - lines.loc["B", "value"])
     assert "`B` (baseline" in text and "`A` (baseline" not in text
+
+
+def test_a_run_says_what_its_replicates_are(toy):
+    """Records of before say nothing: their trainings count as stochastic."""
+    said = finish(
+        toy,
+        toy.spec["runs"][1],
+        stochastic=False,
+        one_draw="adaptation",
+        validation={"metric": "pearson", "value": 0.5},
+    )
+    run = measured_run(said, toy.spec["datasets"])
+    assert (run["stochastic"], run["one_draw"], run["val_value"]) == (False, "adaptation", 0.5)
+    run = measured_run(finish(toy, toy.spec["runs"][2]), toy.spec["datasets"])
+    assert (run["stochastic"], run["one_draw"], run["val_value"]) == (True, "", None)

@@ -153,7 +153,7 @@ def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_pat
 def test_the_text_has_one_section_for_all_folds(toy):
     _, text = toy.compare()
     assert "## toy, split cv\n" in text and "split cv-fold0" not in text
-    assert "Values are means over 3 folds" in text and "n = 60 rows in 30 clusters" in text
+    assert "Values are means over 3 folds" in text and "n = 60 rows in 30 units" in text
     assert text.count("### Models") == 1
 
 
@@ -188,6 +188,23 @@ def test_an_undefined_fold_leaves_the_mean_undefined_and_is_named(toy):
     table, _ = toy.compare()
     assert np.isnan(line(table, "cv", "A")["value"])
     assert "cv-fold1: seed 0: one class: every label is 1" in line(table, "cv", "A")["note"]
+
+
+def test_a_collapsed_fold_leaves_no_mean_and_is_named(toy):
+    toy.spec["runs"] = [run for run in toy.spec["runs"] if (run["model"], run["split"]) != ("B", "cv-fold1")]
+    for seed, value in ((0, 0.6), (1, None)):
+        values = np.full(20, 0.3) if value is None else np.linspace(0.2, value, 20)
+        toy.add("B", seed, "cv-fold1", values, ended="limit")
+    table, text = toy.compare()
+    mean = line(table, "cv", "B")
+    assert (
+        np.isnan(mean["value"])
+        and mean["collapsed"] == "cv-fold1: 1"
+        and mean["ended"] == "cv-fold1: limit: seeds 0, 1"
+    )
+    assert "cv-fold1: seed 1 is collapsed: constant predictions on the forward strand" in mean["note"]
+    assert line(table, "cv-fold0", "B")["collapsed"] == "" and np.isfinite(line(table, "cv-fold0", "B")["value"])
+    assert "`B` (not trained to the end, collapsed seeds: cv-fold1: 1)" in text
 
 
 def test_a_mean_needs_the_same_models_in_every_fold(toy):

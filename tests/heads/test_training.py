@@ -115,6 +115,61 @@ def plain(slug, parameters, key, x, dropout):
     return x.reshape(n, tokens).mean(1) if "mean" in slug else x
 
 
+def planned(count, order, key=0):
+    """The rows of an epoch in its order."""
+    epochs = Epochs(None, None, augmentations.build(NO_SHIFT), 32, 2)
+    low = jnp.zeros(count, jnp.int32)
+    plan = epochs._planned(Data(low, low, low, order=order), jax.random.key(key))
+    return np.asarray(plan.rows).ravel()[np.asarray(plan.weights).ravel() > 0]
+
+
+def test_few_rows_are_shuffled_all_at_once_whatever_their_order_in_the_file(monkeypatch):
+    monkeypatch.setattr(epochs_module, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(epochs_module, "MIXED_ROWS", 203)
+    wanted = jax.random.permutation(jax.random.split(jax.random.key(0))[0], 203)
+    np.testing.assert_array_equal(planned(203, jnp.arange(203)[::-1]), wanted)
+    assert not np.array_equal(planned(204, jnp.arange(204)), planned(204, None))
+
+
+def test_many_rows_are_shuffled_in_blocks_of_the_file_and_then_within_several(monkeypatch):
+    monkeypatch.setattr(epochs_module, "BLOCK_ROWS", 10)
+    monkeypatch.setattr(epochs_module, "MIXED_ROWS", 50)
+    order = np.random.default_rng(3).permutation(1003)  # the last block holds 3 rows
+    place = np.argsort(order)  # of each row in the file
+    first, again, other = (planned(1003, jnp.asarray(order), key) for key in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert sorted(first) == list(range(1003)) and not np.array_equal(first, other)
+    blocks = place[first] // 10
+    bounds = np.flatnonzero(np.diff([sorted({*blocks}).index(b) for b in blocks]) != 0)
+    assert len(bounds) > 700  # rows of a block do not follow each other ...
+    starts = [np.flatnonzero(blocks == block).min() for block in range(101)]
+    spans = [np.ptp(np.flatnonzero(blocks == block)) for block in range(101)]
+    assert max(spans) < 50 and np.mean(spans) > 30  # ... but are near
+    assert abs(np.corrcoef(starts, np.arange(101))[0, 1]) < 0.3  # and blocks stand anywhere
+
+
+def test_streamed_blocks_equal_resident_ones_and_read_stretches_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(epochs_module, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(epochs_module, "MIXED_ROWS", 64)
+    read, read_ahead = [], epochs_module.read_ahead
+    monkeypatch.setattr(epochs_module, "read_ahead", lambda *given: read.append(read_ahead(*given)))
+    data, tables = rows(400), []
+    for number, table in enumerate(data.tables):
+        np.save(tmp_path / f"{number}.npy", table)
+        tables.append(np.load(tmp_path / f"{number}.npy", mmap_mode="r"))
+    index = np.random.default_rng(1).permutation(400).astype(np.int32)
+    data = dataclasses.replace(data, tables=tuple(tables), index=index)
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=2))
+    resident, streamed = (
+        train([(SLUG, 7)], data, rows(50, seed=1), spec, {"kind": "random_rc"}, memory=memory)[0]
+        for memory in (None, 1000)
+    )
+    close(resident.parameters, streamed.parameters, 1e-6)
+    # every row of both files is announced in each epoch, in stretches and not one by one
+    assert sum(end - start for stretches in read for start, end in stretches) >= 2 * 400
+    assert np.mean([end - start for stretches in read for start, end in stretches]) > 8
+
+
 @pytest.mark.slow
 def test_streamed_epochs_equal_resident_ones(monkeypatch):
     """A limit of a few kilobytes: blocks of two steps, the last one short; validation from the file too."""

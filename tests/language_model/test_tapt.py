@@ -21,6 +21,7 @@ from s2f.embeddings import encoders
 from s2f.language_model import configuration, folder, loading, tapt, tokenizer
 from s2f.language_model.schedule import schedule
 from s2f.rows import canonical
+from s2f.splits.units import make_units
 
 pytestmark = pytest.mark.usefixtures("toy_lamar")
 
@@ -249,12 +250,13 @@ def test_bad_settings(tmp_path, more, message):
 
 
 def dataset(tmp_path, name, table, parts):
-    """Paths of a rows table and a split table."""
+    """Paths of a rows table, its table of units and a split table."""
     frame = canonical.canonical(pd.DataFrame(table), name)
     canonical.write_rows(tmp_path / f"{name}.parquet", frame)
     split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
     tables.write_table(tmp_path / f"{name}.tsv", split)
-    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.tsv"
+    tables.write_table(tmp_path / f"{name}.units.tsv", make_units(frame, 0.3))
+    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.units.tsv", tmp_path / f"{name}.tsv"
 
 
 # the program
@@ -265,13 +267,13 @@ def test_program_survives_a_kill(tmp_path, root):
     random = np.random.Generator(np.random.PCG64(0))
     words = ["".join("ACGT"[i] for i in random.integers(0, 4, 60)) for _ in range(300)]
     table = {"row_id": [f"r{i}" for i in range(300)], "sequence": words, "label": 1.0}
-    table, split = dataset(tmp_path, "one", table, ["train"] * 200 + ["val"] * 50 + ["test"] * 50)
+    table, units, split = dataset(tmp_path, "one", table, ["train"] * 200 + ["val"] * 50 + ["test"] * 50)
     spec = {"size": "lamar-mini", "steps": 24, "batch_size": 16, "validate_every": 8, "checkpoint_every": 5}
 
     def start(name):
-        command = [sys.executable, "-m", "tapt", "--rows", table, "--split", split, "--datasets", "one"]
-        command += ["--name", "toy", "--spec", json.dumps(spec), "--study-seed", "1", "--threads", "1"]
-        command += ["--out", tmp_path / name]
+        command = [sys.executable, "-m", "tapt", "--rows", table, "--units", units, "--split", split]
+        command += ["--datasets", "one", "--name", "toy", "--spec", json.dumps(spec), "--study-seed", "1"]
+        command += ["--threads", "1", "--out", tmp_path / name]
         environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
         return subprocess.Popen([*map(str, command), "--history", str(tmp_path / f"{name}.tsv")], env=environment)
 

@@ -41,7 +41,7 @@ def test_predicted_against_measured(predictions, monkeypatch, texts, kind):
     arguments = ["--rows", folder / "rows.parquet", "--task", "regression", "--panels", folder / "panel.tsv"]
     write_table(folder / "flat.tsv", prediction_table(rows, {"forward": np.ones(300)}, "forward"))
     arguments += ["--kinds", kind, "--predictions", folder / "p.tsv", folder / "flat.tsv", "--models", LONG, "flat"]
-    arguments += ["--names", "P"]
+    arguments += ["--seeds", 1, 1, "--names", "P"]
     for name in ("a.png", "b.png"):
         run(monkeypatch, *arguments, "--prediction-pictures", folder / name)
     assert (folder / "a.png").read_bytes() == (folder / "b.png").read_bytes()
@@ -57,16 +57,63 @@ def test_predicted_against_measured(predictions, monkeypatch, texts, kind):
     assert {f"measured {quantity}log2FC (RNA/DNA)", f"predicted {quantity}log2FC (RNA/DNA)"} <= set(texts)
 
 
-@pytest.mark.parametrize("models", [["x", "x"], ["x"], ["x", "y", "z"]])
-def test_predictions_need_one_model_a_file(tmp_path, monkeypatch, models):
+def test_each_seed_has_a_field_of_its_own(predictions, monkeypatch, texts):
+    """A collapsed second seed is seen beside the first."""
+    folder, table, rng = predictions
+    rows = canonical(table, "test")
+    write_rows(folder / "rows.parquet", rows)
+    write_table(folder / "panel.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": "g"}))
+    good = rows["label"].to_numpy() + rng.normal(size=300)
+    for name, values in (("1", good), ("2", 1 + 0.01 * rng.normal(size=300)), ("ridge", good)):
+        write_table(folder / f"{name}.tsv", prediction_table(rows, {"forward": values}, "forward"))
+    arguments = ["--rows", folder / "rows.parquet", "--task", "regression", "--panels", folder / "panel.tsv"]
+    arguments += ["--kinds", "rows", "--names", "P", "--models", "max", "max", "ridge", "--seeds", 1, 2, 1]
+    arguments += ["--predictions", *(folder / f"{name}.tsv" for name in ("1", "2", "ridge"))]
+    run(monkeypatch, *arguments, "--prediction-pictures", folder / "a.png")
+    found = [text for text in texts if text.startswith(("max", "ridge"))]
+    assert [text.split("\n")[0] for text in found] == ["max, seed 1", "max, seed 2", "ridge, seed 1"]
+    r = [float(text.rpartition("r = ")[2]) for text in found]
+    assert r[0] == r[2] > 0.5 and abs(r[1]) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("seeds", "columns"),
+    [
+        ({"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}, 3),
+        ({"a": 2, "b": 2, "c": 1, "d": 2}, 6),
+        ({"a": 3, "b": 3, "c": 3}, 6),
+        ({"a": 4, "b": 1, "c": 4}, 4),
+        ({"a": 9, "b": 1}, 6),
+        ({"a": 2}, 2),
+    ],
+)
+def test_seeds_of_a_model_stand_side_by_side(seeds, columns):
+    runs = [(model, seed) for model, count in seeds.items() for seed in range(count)]
+    places = prediction_pictures._places(runs)
+    assert list(places) == runs and len(set(places.values())) == len(runs)
+    assert max(column for _, column in places.values()) < columns
+    for model, count in seeds.items():
+        own = [place for (name, _), place in places.items() if name == model]
+        assert own == sorted(own)
+        if count <= columns:
+            assert len({row for row, _ in own}) == 1
+
+
+@pytest.mark.parametrize(
+    ("models", "seeds"), [(["x", "x"], [1, 1]), (["x"], [1]), (["x", "y", "z"], [1, 1, 1]), (["x", "x"], [1])]
+)
+def test_predictions_need_one_run_a_file(tmp_path, monkeypatch, models, seeds):
     arguments = ["--rows", "r", "--panels", "p", "--kinds", "rows", "--names", "P", "--predictions", "a", "b"]
-    with pytest.raises(InputError, match=r"for each of 1 panels as many --predictions as names, not 2"):
-        run(monkeypatch, *arguments, "--models", *models, "--prediction-pictures", tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"for each of 1 panels as many --predictions as runs, not 2"):
+        run(
+            monkeypatch, *arguments, "--models", *models, "--seeds", *seeds,
+            "--prediction-pictures", tmp_path / "a.png",
+        )  # fmt: skip
 
 
 def test_constant_labels_are_drawn_too(tmp_path, texts):
     prediction_pictures.predicted_against_measured(
-        tmp_path / "a.png", np.full(5, 2.0), {"flat": np.full(5, 2.0)}, "panel"
+        tmp_path / "a.png", np.full(5, 2.0), {("flat", 1): np.full(5, 2.0)}, "panel"
     )
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
     assert "flat\nr undefined: constant labels" in texts
@@ -79,10 +126,11 @@ def test_probabilities_by_class(predictions, monkeypatch, texts):
     write_table(folder / "p.tsv", prediction_table(rows, {"forward": rng.random(300)}, "forward"))
     write_table(folder / "panel.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": "g"}))
     arguments = ["--rows", folder / "rows.parquet", "--task", "classification", "--panels", folder / "panel.tsv"]
-    arguments += ["--kinds", "rows", "--predictions", folder / "p.tsv", "--models", "model A", "--names", "P"]
+    arguments += ["--kinds", "rows", "--predictions", folder / "p.tsv", "--models", "model A", "--seeds", 1]
+    arguments += ["--names", "P"]
     run(monkeypatch, *arguments, "--prediction-pictures", folder / "a.png")
     positives = int(rows["label"].sum())
     assert f"positives (n = {positives})" in texts
     assert f"negatives (n = {300 - positives})" in texts
     assert f"toy, split chrom, panel P\nn = 300 rows, prevalence {positives / 300:.3f}" in texts
-    assert any(text.startswith("model A\nAUROC = ") for text in texts)
+    assert any(text.startswith("model A\nAUROC ") for text in texts)

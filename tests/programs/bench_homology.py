@@ -30,6 +30,7 @@ from helpers import synthetic_inserts
 from s2f.sequences import dna
 from s2f.splits.homology import groups as homology
 from s2f.splits.homology.alignment import LANES, align, workspace
+from s2f.splits.homology.thresholds import thresholds
 
 THRESHOLD, THREADS, WORD = 60, 2, 11
 # the command of de-Boer-Lab/hashFrag @ f5411f77, utils/helper_functions.py, with its defaults
@@ -61,7 +62,7 @@ def homologous_pairs(text, lengths, rows, first, last, work):
 
 def all_pairs(sequences):
     """Homologous pairs by comparing everything with everything, (P, 4) int64 as `homologous_pairs`."""
-    text, lengths = homology._pack(sequences, True)
+    text, lengths = homology.pack(sequences, True)
     rows = len(sequences)
 
     def part(span):
@@ -194,7 +195,8 @@ def grow(count, folder):
     """Time and memory of one size, in this process."""
     real = [s for name, s in read_fasta(folder / "sequences.fa.gz").items() if not name.endswith("_Reversed")]
     sequences = synthetic_inserts.inserts(count, real)
-    homology.homologous_groups([s[::-1] for s in real[:200]])  # compile
+    thresholds(["ACGT" * 20, "ACCT" * 20], 0.3)  # compile
+    homology.homologous_groups([s[::-1] for s in real[:200]])
     shown = [time.perf_counter()]
 
     def progress(done, total):
@@ -202,8 +204,10 @@ def grow(count, folder):
             shown[0] = time.perf_counter()
             print(f"  {done / total:.1%} of the word hits after {time.process_time():.0f} s CPU", flush=True)
 
+    needed, _ = timed(f"{count:,} inserts: thresholds", thresholds, sequences, 0.3)
     groups, _ = timed(
-        f"{count:,} inserts", lambda: homology.homologous_groups(sequences, threads=THREADS, progress=progress)
+        f"{count:,} inserts: groups, {THREADS} threads, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        lambda: homology.homologous_groups(sequences, needed, threads=THREADS, progress=progress),
     )
     sizes = np.sort(np.bincount(groups))[::-1]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -170,7 +170,9 @@ def main():
     check_together(beside, jobs)
     ran = {rule for job in jobs + beside for rule in job["rule"].split(", ")}
     # of a rule that the embedded study has several times, with a number, the first stands for all
-    missing = {rule.name for rule in parsed_workflow(ROOT).rules if not re.search(r"_\d+$", rule.name)} - ran
+    missing = {
+        rule.name for rule in parsed_workflow(ROOT, train_together=False).rules if not re.search(r"_\d+$", rule.name)
+    } - ran
     assert missing == ON_SUBMIT_HOST | {"all"}, f"rules that ran no job: {sorted(missing)}"
     if arguments.conda_prefix:
         check_conda(jobs)
@@ -263,7 +265,9 @@ def add_memory_used(jobs, place):
     measured = {}
     for path in place.glob("benchmarks/**/*.tsv"):
         measured[path.relative_to(place).as_posix()] = pd.read_csv(path, sep="\t")["max_rss"][0]
-    patterns = {rule.name: str(rule.benchmark) for rule in parsed_workflow(ROOT).rules if rule.benchmark}
+    patterns = {
+        rule.name: str(rule.benchmark) for rule in parsed_workflow(ROOT, train_together=False).rules if rule.benchmark
+    }
     first = TOGETHER_TARGET.split("/")[5:7]
     patterns["train_together_boda_sum_512_512"] = "/".join(["benchmarks", "{views}", *first, "train.tsv"])
     for job in jobs:
@@ -349,7 +353,8 @@ def check(jobs, cancelled, checkout, folder):
 def check_together(beside, jobs):
     """The second run was done at the same time, by rules that make both strands, or all runs, in one job."""
     states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
-    names = {"make_rows": "0", "make_split": "0", "embed": "1", "train_together_boda_sum_512_512": "1"}
+    names = {"make_rows": "0", "make_units": "0", "make_split": "0", "embed": "1"}
+    names["train_together_boda_sum_512_512"] = "1"
     assert states == {rule: ("COMPLETED", gpu) for rule, gpu in names.items()}, states
     assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
 

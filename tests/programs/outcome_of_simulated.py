@@ -44,6 +44,10 @@ def main(results):
     compared = pd.read_csv(Path(results, "compare.tsv"), sep="\t", keep_default_na=False, na_values=[""])
     rows = compared[compared["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
     check("one set of rows for all models of a panel", (rows == 1).all())
+    collapsed = sorted(set(compared.loc[compared["collapsed"].notna(), "model"]))
+    check(f"no collapsed run: {', '.join(collapsed) or 'none'}", not collapsed)
+    seeds = [Path(path).parts[-2] for path in Path(results).glob("simulated_k562/**/boda-max-512-512/*/metrics.tsv")]
+    check(f"the maximum over tokens was trained with {len(seeds)} seeds", len(seeds) == len(study["seeds"]))
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 
 

@@ -1,21 +1,23 @@
 """Windows to adapt a language model on: never what any dataset holds out."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from s2f.common import tables
 from s2f.common.errors import InputError
 from s2f.rows import canonical
-from s2f.splits import adaptation_windows
+from s2f.splits import adaptation_windows, units
 
 
-def dataset(tmp_path, name, table, parts):
-    """Paths of a rows table and a split table."""
+def dataset(tmp_path, name, table, parts, identity=1):
+    """Paths of a rows table, its table of units and a split table."""
     frame = canonical.canonical(pd.DataFrame(table), name)
     canonical.write_rows(tmp_path / f"{name}.parquet", frame)
     split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
     tables.write_table(tmp_path / f"{name}.tsv", split)
-    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.tsv"
+    tables.write_table(tmp_path / f"{name}.units.tsv", units.make_units(frame, identity))
+    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.units.tsv", tmp_path / f"{name}.tsv"
 
 
 def located(letters, starts, label=1.0):
@@ -49,3 +51,33 @@ def test_only_bound_windows(tmp_path):
         adaptation_windows.of_datasets(
             [dataset(tmp_path, "two", table, ["train"] * 3 + ["val", "val", "test"])], positives=True
         )
+
+
+RANDOM = np.random.default_rng(0)
+A, B, C, D, E, F = ("".join(RANDOM.choice(list("ACGT"), 101)) for _ in range(6))
+
+
+def test_homologs_of_what_is_held_out_do_not_train(tmp_path):
+    words = [A, B, C, D[:50] + A[50:], D, B[:60] + E[60:]]  # the last two but one hold halves of A, the last one of B
+    table = located(words, range(0, 6000, 1000))
+    parts = ["train", "train", "train", "test", "val", "val"]
+    paths = dataset(tmp_path, "one", table, parts, 0.3)
+    found = adaptation_windows.of_datasets([paths])
+    assert found["train"]["sequence"].tolist() == [C]
+    assert found["val"]["sequence"].tolist() == [B[:60] + E[60:]]  # D is like the test row
+    alone = adaptation_windows.of_datasets([dataset(tmp_path, "two", table, parts)])  # by loci and equal inserts
+    assert alone["train"]["sequence"].tolist() == [A, B, C] and list(found["train"]) == list(canonical.COLUMNS)
+
+
+def test_homologs_are_held_out_across_datasets(tmp_path):
+    one = dataset(tmp_path, "one", located([A, B, C, D], range(0, 4000, 1000)), ["train", "train", "val", "test"], 0.3)
+    relatives = [A[:70] + F[70:], E, F[:30] + C[30:], D[::-1]]
+    two = dataset(
+        tmp_path, "two", located(relatives, range(10_000, 14_000, 1000)), ["test", "train", "train", "val"], 0.3
+    )
+    said = []
+    found = adaptation_windows.of_datasets([one, two], report=said.append)
+    assert found["train"]["sequence"].tolist() == [B, E]
+    assert set(found["val"]["sequence"]) == {C, D[::-1]}
+    assert said == ["searching 8 rows of 2 splits for homologs on 1 thread(s)"]
+    assert set(adaptation_windows.of_datasets([one])["train"]["sequence"]) == {A, B}

@@ -17,6 +17,7 @@ from s2f.rows.canonical import canonical, write_rows
 from s2f.sequences import dna
 from s2f.splits import audit
 from s2f.splits.make import make_split
+from s2f.splits.units import make_units
 
 LETTERS = np.array(list("ACGT"))
 
@@ -56,20 +57,35 @@ def planted():
     return canonical(rows, "planted"), pd.DataFrame({"row_id": names, "split": parts})
 
 
+def quiet(rows, split, **options):
+    return audit.audit(rows, split, make_units(rows, 0.3), report=lambda text: None, **options)
+
+
+@pytest.fixture
+def exact(monkeypatch):
+    """No row is left at a lower score than its own."""
+    monkeypatch.setattr(audit, "ENOUGH", 1000)
+
+
 @pytest.fixture(scope="module")
 def found():
     rows, split = planted()
-    table = audit.audit(rows, split, report=lambda text: None, threshold=200)  # so that all scores are exact
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(audit, "ENOUGH", 1000)
+        table = quiet(rows, split)
     return rows, table, table[table["against"] == "train"].set_index("row_id")
 
 
 def test_every_evaluated_row_has_one_line_per_comparison(found):
     rows, table, _ = found
-    assert list(table) == ["part", "against", "row_id", "length", "best_score", "shared_31mers", "same_locus_rows"]
+    assert list(table) == [
+        "part", "against", "row_id", "length", "threshold", "highest_possible", "best_score", "shared_31mers",
+        "same_locus_rows", "same_unit_rows",
+    ]  # fmt: skip
     lines = table.groupby(["part", "against"], sort=False)["row_id"].agg(list).to_dict()
     val, test = rows["row_id"].tolist()[20:30], rows["row_id"].tolist()[30:]
     assert lines == {("test", "train"): test, ("val", "train"): val, ("test", "val"): test}
-    assert (table["length"] == 200).all()
+    assert (table[["length", "highest_possible"]] == 200).all(axis=None) and (table["threshold"] == 60).all()
 
 
 def test_copies_have_their_whole_score_in_either_orientation(found):
@@ -100,10 +116,36 @@ def test_rows_of_one_locus_are_counted(found):
     assert loci.loc[["mutated", "shifted", "none", "v3"]].tolist() == [0, 0, 0, 0]
 
 
-def test_val_is_compared_with_train_and_test_with_val():
+def test_rows_of_one_unit_are_counted(found):
+    # what is made of t0 has 60 letters of it or more; t1 is of its locus
+    units = found[2]["same_unit_rows"]
+    assert units.loc[["same", "turned", "mutated", "shifted", "turned shifted"]].tolist() == [2] * 5
+    assert units.loc[["place", "pair", "none", "v3"]].tolist() == [2, 1, 0, 0]
+    assert (units >= found[2]["same_locus_rows"]).all()
+
+
+def test_each_row_has_its_threshold_and_highest_score():
+    random = np.random.Generator(np.random.PCG64(4))
+    sequences = [text(random) for _ in range(6)] + [text(random, 51) for _ in range(6)]
+    sequences[5] = sequences[0][:40] + text(random, 160)  # 40 letters in common: too few for 200
+    sequences[10], sequences[11] = sequences[6][:40] + text(random, 11), sequences[1][70:121]  # enough for 51
+    table = {"row_id": [f"r{k}" for k in range(12)], "sequence": sequences, "label": 0.5}
+    split = ["train", "train", "train", "val", "test", "test", "train", "train", "val", "val", "test", "test"]
+    rows = canonical(pd.DataFrame(table), "mixed")
+    found = quiet(rows, pd.DataFrame({"row_id": rows["row_id"], "split": split}))
+    found = found[found["against"] == "train"].set_index("row_id")
+    assert found["highest_possible"].loc[["r4", "r5", "r10", "r11"]].tolist() == [100, 100, 51, 51]
+    assert found["threshold"].loc[["r4", "r5"]].tolist() == [60, 60] and found["threshold"].loc["r10"] < 30
+    assert (found["best_score"] >= found["threshold"]).loc[["r4", "r5", "r10", "r11"]].tolist() == [0, 0, 1, 1]
+    assert found["same_unit_rows"].loc[["r4", "r5", "r10", "r11"]].tolist() == [0, 0, 1, 1]
+    line = audit.summary(found.reset_index()).set_index("part").loc["test"]
+    assert line["share>=threshold"] == 0.5 and line["rows_of_same_unit"] == 2 and line["highest_possible"] == 75.5
+
+
+def test_val_is_compared_with_train_and_test_with_val(exact):
     rows, split = planted()
     split["split"] = split["split"].replace({"train": "val", "val": "train"})
-    table = audit.audit(rows, split, report=lambda text: None, threshold=200)
+    table = quiet(rows, split)
     table = table.set_index(["part", "against", "row_id"])
     assert table.loc[("test", "val", "turned"), "best_score"] == 200
     assert table.loc[("test", "train", "turned"), "best_score"] < 40
@@ -112,34 +154,40 @@ def test_val_is_compared_with_train_and_test_with_val():
 def test_excluded_rows_do_not_leak():
     rows, split = planted()
     split.loc[split["row_id"] == "t0", "split"] = "excluded"
-    table = audit.audit(rows, split, report=lambda text: None)
+    table = quiet(rows, split)
     assert table["best_score"].max() < 60 and table["shared_31mers"].max() == 0
     assert "t0" not in set(table["row_id"])
 
 
-def test_result_does_not_depend_on_the_order_of_the_split_or_threads(found):
+def test_result_does_not_depend_on_the_order_of_the_split_or_threads(found, exact):
     rows, split = planted()
-    again = audit.audit(rows, split.sample(frac=1, random_state=0), threads=2, report=lambda text: None, threshold=200)
+    again = quiet(rows, split.sample(frac=1, random_state=0), threads=2)
     pd.testing.assert_frame_equal(again, found[1])
+
+
+def capped(table):
+    """A table of `ENOUGH` 1,000 as it is with 100."""
+    return table.assign(**{name: table[name].clip(upper=100) for name in ("highest_possible", "best_score")})
 
 
 def test_rows_that_reach_the_highest_score_are_looked_at_no_further(found):
     rows, split = planted()
-    quick = audit.audit(rows, split, report=lambda text: None)
+    quick = quiet(rows, split)
     assert (found[1]["best_score"] > audit.highest_score(60)).any()
-    pd.testing.assert_frame_equal(quick, found[1].assign(best_score=found[1]["best_score"].clip(upper=100)))
+    pd.testing.assert_frame_equal(quick, capped(found[1]))
     assert audit.highest_score(60) == 100 and audit.highest_score(130) == 130
 
 
 def test_the_summary_counts_by_hand(found):
-    table = audit.summary(found[1], 60).set_index(["part", "against"])
+    table = audit.summary(found[1]).set_index(["part", "against"])
     line = table.loc[("test", "train")]
     own = found[2][found[2]["part"] == "test"]
     assert line["rows"] == 10 and line["max"] == 200
-    assert line["share>=60"] == np.mean([score >= 60 for score in own["best_score"]]) >= 0.5
+    assert line["threshold"] == 60 and line["highest_possible"] == 200
+    assert line["share>=threshold"] == np.mean([score >= 60 for score in own["best_score"]]) >= 0.5
     assert line["share_with_31mer"] == np.mean([number > 0 for number in own["shared_31mers"]]) >= 0.5
     assert line["rows_of_same_locus"] == sum(own["same_locus_rows"] > 0) >= 4
-    assert table.loc[("val", "train"), "share>=60"] == 0
+    assert table.loc[("val", "train"), "share>=threshold"] == 0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +203,7 @@ def test_the_summary_counts_by_hand(found):
 def test_a_split_of_other_rows_or_without_a_part_is_refused(change, message):
     rows, split = planted()
     with pytest.raises(InputError, match=message):
-        audit.audit(rows, change(split))
+        quiet(rows, change(split))
 
 
 def canonical_words(sequence, k):
@@ -199,7 +247,7 @@ def test_scores_and_loci_equal_comparison_of_all_pairs(seed):
     table |= {"chrom": random.choice(["chr1", "chr2"], 24), "start": start, "end": start + 70}
     rows = canonical(pd.DataFrame(table), "random")
     parts = np.array(["train", "val", "test"], object)[np.arange(24) % 3]
-    found = audit.audit(rows, pd.DataFrame({"row_id": rows["row_id"], "split": parts}), report=lambda text: None)
+    found = quiet(rows, pd.DataFrame({"row_id": rows["row_id"], "split": parts}))
     for line in found.itertuples():
         own = int(line.row_id[1:])
         others = np.flatnonzero(parts == line.against)
@@ -227,22 +275,27 @@ def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys,
     rows, split = planted()
     write_rows(tmp_path / "rows.parquet", rows)
     write_table(tmp_path / "split.tsv", split)
-    files = ["--rows", tmp_path / "rows.parquet", "--split", tmp_path / "split.tsv"]
+    write_table(tmp_path / "units.tsv", make_units(rows, 0.3))
+    files = ["--rows", tmp_path / "rows.parquet", "--units", tmp_path / "units.tsv", "--split", tmp_path / "split.tsv"]
     call(monkeypatch, audit_split, *files, "--threads", 2, "--out", tmp_path / "audit.tsv")
     written = read_table(tmp_path / "audit.tsv")
-    assert written.equals(found[1].assign(best_score=found[1]["best_score"].clip(upper=100)).astype("str"))
+    assert written.equals(capped(found[1]).astype("str"))
     said = capsys.readouterr().out
     assert "aligning 20 rows of test and val with 20 of train on 2 thread(s)" in said
-    assert "share>=60" in said and "rows_of_same_locus" in said
+    assert "share>=threshold" in said and "highest_possible" in said and "rows_of_same_locus" in said
     for name in ("a.png", "b.png"):
-        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv", "--threshold", 60]
+        arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv"]
         call(monkeypatch, plot_audit, *arguments, "--out", tmp_path / name)
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     highest = found[2].loc["v0":"v9", "best_score"].max()
-    assert {"toy, split hand", "homologous from 60", f"val: n = 10, 0 % reach 60, highest {highest}"} <= set(texts)
+    assert {
+        "toy, split hand",
+        "homologous from 60",
+        f"val: n = 10, 0 % homologous, highest {highest} of 100 possible",
+    } <= set(texts)
     share = 10 * (found[2].loc["same":, "best_score"] >= 60).sum()
-    assert f"test: n = 10, {share} % reach 60, highest 100" in texts
+    assert f"test: n = 10, {share} % homologous, highest 100 of 100 possible" in texts
 
 
 @pytest.mark.parametrize(
@@ -250,7 +303,7 @@ def test_programs_write_table_summary_and_picture(tmp_path, monkeypatch, capsys,
     [
         (lambda t: t[t["part"] != "val"], "the audit has no line for val against train"),
         (lambda t: t.assign(best_score="high"), "line 2: best_score is 'high', expected a number"),
-        (lambda t: t.assign(length=""), "line 2: length is missing"),
+        (lambda t: t.assign(threshold=""), "line 2: threshold is missing"),
         (lambda t: t.drop(columns="part"), "column 'part' is missing"),
     ],
 )
@@ -258,7 +311,7 @@ def test_a_picture_of_another_table_is_refused(tmp_path, monkeypatch, found, cha
     write_table(tmp_path / "audit.tsv", change(found[1]))
     with pytest.raises(InputError, match=message):
         arguments = ["--dataset", "toy", "--split", "hand", "--audit", tmp_path / "audit.tsv"]
-        call(monkeypatch, plot_audit, *arguments, "--threshold", 60, "--out", tmp_path / "a.png")
+        call(monkeypatch, plot_audit, *arguments, "--out", tmp_path / "a.png")
     assert not (tmp_path / "a.png").exists()
 
 
@@ -266,7 +319,7 @@ SPLITS = {
     "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"],
                    "without_chromosome": "train"},
     "published": {"kind": "published", "train": ["train", "pool"], "val": ["val"], "test": ["test", "test_snv"]},
-    "hashfrag": {"kind": "hashfrag", "threshold": 60, "backend": "exact", "val": 0.1, "test": 0.1, "seed": 0},
+    "hashfrag": {"kind": "hashfrag", "val": 0.1, "test": 0.1, "seed": 0},
 }  # fmt: skip
 FILES = {
     "mattioli": {"rows": "mattioli_pool1_pMPRA1_K562.tsv", "pairs": "mattioli_snp_pairs.tsv"},
@@ -279,9 +332,13 @@ FILES = {
 def test_only_a_hashfrag_split_of_real_rows_is_free_of_homologues(shared, dataset, kind):
     files = {name: shared / "data" / "mpra" / file for name, file in FILES[dataset].items()}
     rows = sources.read(dataset, files, {})[0]
-    tables = {name: audit.audit(rows, make_split(rows, SPLITS[name], 1), threads=2) for name in (kind, "hashfrag")}
-    assert tables["hashfrag"]["best_score"].max() < 60
-    leaks = tables[kind]["best_score"] >= 60
+    units = make_units(rows, 0.3, threads=2)
+    tables = {
+        name: audit.audit(rows, make_split(rows, SPLITS[name], 1, units), units, 2) for name in (kind, "hashfrag")
+    }
+    assert (tables["hashfrag"]["best_score"] < tables["hashfrag"]["threshold"]).all()
+    assert (tables["hashfrag"]["same_unit_rows"] == 0).all()
+    leaks = tables[kind]["best_score"] >= tables[kind]["threshold"]
     assert 0.01 < leaks.mean() < 0.3 and (tables[kind]["shared_31mers"] > 0).any()
     for table in tables.values():
         assert (table["same_locus_rows"] == 0).all()

@@ -14,6 +14,7 @@ from s2f.rows.canonical import canonical, write_rows
 from s2f.splits.make import make_split
 from s2f.splits.panels import make_panel
 from s2f.splits.table import panel_rows
+from s2f.splits.units import make_units
 
 PAIRS, ROWS = {"kind": "pairs"}, {"kind": "rows"}
 PUBLISHED = {"kind": "published", "train": ["train", "pool"], "val": ["val"], "test": ["test", "test_snv"]}
@@ -147,11 +148,12 @@ def test_a_leaking_split_is_refused():
 def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     write_rows(tmp_path / "rows.parquet", library())
     write_table(tmp_path / "split.tsv", split_of(library()))
+    write_table(tmp_path / "units.tsv", make_units(library(), 1))
     environment = dict(os.environ, PYTHONPATH=str(root / "workflow" / "scripts"))
 
     def run(spec):
-        command = [sys.executable, "-m", "make_panel", "--rows", "rows.parquet", "--split", "split.tsv"]
-        command += ["--name", "snv", "--spec", json.dumps(spec), "--out", "snv.tsv"]
+        command = [sys.executable, "-m", "make_panel", "--rows", "rows.parquet", "--units", "units.tsv"]
+        command += ["--split", "split.tsv", "--name", "snv", "--spec", json.dumps(spec), "--out", "snv.tsv"]
         return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
 
     failed = run({**PAIRS, "published": ["test"]})

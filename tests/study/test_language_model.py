@@ -1,9 +1,11 @@
 """Adapted language models in a study: layers by name, and no use of weights that saw what a model is tested on."""
 
 import copy
+from functools import partial
 
 import pytest
 
+from helpers.changed_study import changed_study
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.language_model import configuration
@@ -30,15 +32,7 @@ STUDY = {
 }  # fmt: skip
 
 
-def changed(*keys_and_value):
-    """The study with one key changed, `changed("tapt", "adapted", "size", "lamar")`."""
-    out = copy.deepcopy(STUDY)
-    *keys, last, value = keys_and_value
-    place = out
-    for key in keys:
-        place = place[key]
-    place[last] = value
-    return out
+changed = partial(changed_study, STUDY)
 
 
 def test_a_study_with_adapted_weights_is_valid():

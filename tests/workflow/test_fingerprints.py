@@ -23,6 +23,7 @@ PACKAGES = {
     "make_panel": "common rows sequences splits",
     "make_rows": "common rows sequences",
     "make_split": "common rows sequences splits",
+    "make_units": "common rows sequences splits",
     "measure_dependency_map": "common representation rows sequences",
     "plot_audit": "common plots",
     "plot_comparison": "common evaluation models plots rows sequences",

@@ -13,8 +13,9 @@ def test_a_plan_costs_no_more_per_job_when_a_study_grows(tmp_path):
     many, seconds, _ = large_study.plan(tmp_path / "large", proteins=10, folds=5)
     datasets, splits, runs = 20, 100, 1000
     assert many == {
-        "all": 1, "download": 11, "make_rows": datasets, "make_split": splits, "make_panel": splits,
-        "audit_split": splits, "embed_strand": 3 * datasets, "train_head": runs // 2, "train_baseline": runs // 2,
+        "all": 1, "download": 11, "make_rows": datasets, "make_units": datasets, "make_split": splits,
+        "make_panel": splits, "audit_split": splits, "embed_strand": 3 * datasets,
+        "train_head": runs // 2, "train_baseline": runs // 2,
         "evaluate_head": runs // 2, "evaluate_baseline": runs // 2, "plot_split": splits, "plot_audit": splits,
         "plot_comparison": datasets,
         "compare": 1, "compare_across": 1, "total": sum(many.values()) // 2,

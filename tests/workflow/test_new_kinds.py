@@ -33,8 +33,8 @@ def read(files, spec):
 import numpy as np
 import pandas as pd
 
-def assign(rows, spec, seed, cluster):
-    return pd.Series(np.array(["train", "val", "test"], object)[cluster % 3], index=rows.index), ""
+def assign(rows, spec, seed, units):
+    return pd.Series(np.array(["train", "val", "test"], object)[units["locus"] % 3], index=rows.index), ""
 """,
         "x-kind: {drawn: false}\nproperties: {kind: {const: toy}}",
     ),
@@ -48,7 +48,7 @@ def of_test(test, spec, name):
 
 def of_lists(lists):
     rows = lists[0].reset_index(drop=True)
-    return pd.DataFrame({"row_id": rows["row_id"], "group": rows["cluster"]})
+    return pd.DataFrame({"row_id": rows["row_id"], "group": rows["unit"]})
 """,
         "x-kind: {items: rows}\nproperties: {kind: {const: toy}, letters: {type: string, default: AC}}",
     ),
@@ -125,6 +125,7 @@ STUDY = {
         "toys": {
             "source": {"kind": "toy"}, "construct": "bare", "splits": ["in_turn"],
             "panels": {"all": {"kind": "rows"}, "begins": {"kind": "toy", "letters": "ACG"}},
+            "homology": {"identity": 1},  # nothing to compile in the copy
         },
     },
     "constructs": {"bare": {"flanks": "none", "length": 30}},

@@ -18,7 +18,7 @@ SUBMIT_HOST = {"download"}  # waits for the network, computes nothing
 
 @pytest.fixture(scope="module")
 def workflow(root):
-    return parsed_workflow(root)
+    return parsed_workflow(root, train_together=False)  # one rule for all heads
 
 
 @pytest.fixture(scope="module")

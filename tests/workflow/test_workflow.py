@@ -13,6 +13,8 @@ import yaml
 
 from helpers.forked_snakemake import ENVIRONMENT, jobs, snakemake
 from helpers.tiny_study import HEAD, TINY
+from s2f.common.files import read_json
+from s2f.common.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +53,17 @@ def copy_of(work, folder, *without):
 
 def test_default_study_plans_every_kind_of_job(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+    trained = {rule for rule in planned if rule.startswith("train_together_")}  # all seeds of a head in one job
+    assert "train_together_boda_mean_512_512_and_boda_sum_512_512" in trained and len(trained) == 7
     assert set(planned) == {
-        "make_rows", "make_split", "make_panel", "embed", "train_head", "evaluate_head",
+        "make_rows", "make_units", "make_split", "make_panel", "embed", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
         "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
         "dependency_map", "measure_dependency_map",
         "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
         "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
-    }  # fmt: skip
-    assert planned["embed"] == 2 and planned["train_head"] == 20
+    } | trained  # fmt: skip
+    assert planned["embed"] == 2 and planned["evaluate_head"] == 21
 
 
 def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
@@ -73,8 +77,15 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
-    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{HEAD}/best_model"))
-    assert planned == {"make_rows": 1, "make_split": 1, "embed": 1, "train_head": 1}
+    head = "results/simulated_k562/chromosome/kmer5/no_shift/boda-flatten-512-512/seed1"
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{head}/best_model"))
+    assert planned == {
+        "make_rows": 1,
+        "make_units": 1,
+        "make_split": 1,
+        "embed": 1,
+        "train_together_boda_flatten_512_512": 1,
+    }
 
 
 def test_literal_slurm_profile(root, tmp_path):
@@ -82,7 +93,7 @@ def test_literal_slurm_profile(root, tmp_path):
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "-n", "results/compare.tsv", "--forceall"]
     done = subprocess.run(command, text=True, capture_output=True, cwd=root, env=ENVIRONMENT, timeout=300)
     assert done.returncode == 0, done.stderr
-    assert "train_head" in done.stdout + done.stderr
+    assert "train_together_boda_flatten_512_512" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
@@ -206,6 +217,33 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
     assert [float(x) for line in ours for x in line] == pytest.approx(
         [float(x) for line in alone for x in line], abs=1e-3
     )
+
+
+@pytest.mark.slow
+def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(finished, study, tmp_path):
+    """Both ways of training heads give the same trials, of which the first is the training without a search."""
+    copy, work = finished
+    searching, together = tmp_path / "searching.yaml", tmp_path / "together.yaml"
+    searching.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}}))
+    together.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}, "train_together": True, "seeds": [1, 2]}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(searching), "--dry-run"))
+    assert planned["train_head"] == 2 and planned["train_baseline"] == 2
+    assert planned["compare"] == 1 and not {"embed", "make_rows", "make_split", "make_panel"} & set(planned)
+    wanted, tables = f"{HEAD}/best_model/trials.tsv", []
+
+    for name, config in (("alone", searching), ("as-one", together)):
+        mine = copy_of(work, tmp_path / name, "no_shift")
+        snakemake(copy, mine, f"{HEAD}/best_model", "--configfile", str(config))
+        tables.append(read_table(mine / wanted).drop(columns="seconds"))
+        record = read_json(mine / HEAD / "best_model" / "model.json")
+        chosen = tables[-1][tables[-1]["chosen"] == "True"].iloc[0]
+        assert record["validation"]["value"] == tables[-1]["val_pearson"].astype(float).max()
+        assert record["spec"]["learning_rate"] == float(chosen["learning_rate"])
+        assert record["search"]["trials"] == 2
+    assert tables[0].equals(tables[1])
+    stated = read_json(work / HEAD / "best_model" / "model.json")
+    assert float(tables[0]["val_pearson"][0]) == stated["validation"]["value"]
+    assert not read_table(mine / wanted.replace("seed1", "seed2")).drop(columns="seconds").equals(tables[0])
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ rule train_baseline:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
         artifact=file_of(baseline_section, "path"),
-        weights=adapted_weights_of(baseline_section),
+        weights=adapted_weights_of(drawn_baseline),
     output:
         model=directory("results/{dataset}/{split}/{baseline}/seed{seed}/best_model"),
         history="results/{dataset}/{split}/{baseline}/seed{seed}/history.tsv",
@@ -28,8 +28,11 @@ rule train_baseline:
     params:
         code=code_of_kind("train_baseline", "baselines", baseline_section),
         kind=value_of(baseline_section, "kind"),
-        spec=options_of("baselines", baseline_section),
-        weights=weights_id_of(baseline_section),
+        spec=options_of("baselines", drawn_baseline),
+        search=search_of_baseline,
+        weights=weights_id_of(drawn_baseline),
+        per_seed=drawn_per_seed("baselines", "baseline"),
+        one_draw=one_draw_of("baselines", "baseline"),
         construct=json_of(construct_section),
         strand_rule=dataset_of("strand_rule"),
         seed=STUDY["seed"],
@@ -47,11 +50,14 @@ rule train_baseline:
         "--seed {wildcards.seed} "
         "--study-seed {params.seed} "
         "--spec {params.spec:q} "
+        "--one-draw {params.one_draw:q} "
+        "{params.per_seed} "
         "--strand-rule {params.strand_rule} "
         "--threads {threads} "
         "--gpus {resources.gpu} "
         "--model {output.model:q} "
         "--history {output.history:q} "
+        "--search {params.search:q} "
         "> {log:q} 2>&1"
 
 

@@ -23,12 +23,14 @@ from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
 from s2f.study import comparison as study_comparison
+from s2f.study import draws as study_draws
 from s2f.study import jobs as study_jobs
 from s2f.study import language_model as study_language_model
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
 from s2f.study.checks import hidden_inserts
+from s2f.study import search as study_search
 from s2f.study.schema import refuse_repeated_keys
 from s2f.study.validate import by_split, validated
 
@@ -48,9 +50,8 @@ RUNS = study_runs.runs(STUDY)
 for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
     logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
-for section in [*ENCODERS.values(), *BASELINES.values()]:
-    if "tapt" in section.get("weights", {}):  # from here on a folder
-        section["weights"] = {"tapt": f"results/tapt/{section['weights']['tapt']}"}
+# names of encoders whose weights are drawn anew for each seed: each draw has caches of its own
+DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
 RUNS_OF = by_split(RUNS)
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
@@ -108,6 +109,7 @@ wildcard_constraints:
     split=any_of([*STUDY["splits"], *K_FOLDS]),
     panel=any_of(panel for dataset in DATASETS.values() for panel in dataset["panels"]),
     encoder=any_of(ENCODERS),
+    draw=r"(?:draw\d+/)?",
     augmentation=any_of(run.augmentation for run in RUNS if run.head),
     head=any_of(run.head for run in RUNS if run.head),
     baseline=any_of(BASELINES),
@@ -135,6 +137,11 @@ def panel_section(wildcards):
     return DATASETS[wildcards.dataset]["panels"][wildcards.panel]
 
 
+def homology_section(wildcards):
+    """Section of the study: which inserts of a dataset are homologous."""
+    return DATASETS[wildcards.dataset]["homology"]
+
+
 def split_section(wildcards):
     """Section of the study: a split."""
     return STUDY["splits"][wildcards.split]
@@ -156,8 +163,52 @@ def baseline_section(wildcards):
 
 
 def tapt_section(wildcards):
-    """Section of the study: the adaptation of a language model."""
-    return STUDY["tapt"][wildcards.tapt]
+    """Section of the study: the adaptation of a language model, or a draw of one."""
+    return study_draws.adaptation(STUDY, wildcards.tapt)
+
+
+def seed_of(wildcards):
+    """Seed whose draw of weights a job makes or reads: that of its path, else the first of the study."""
+    draw = wildcards.get("draw", "").removeprefix("draw").rstrip("/")
+    return int(draw or wildcards.get("seed", STUDY["seeds"][0]))
+
+
+@functools.cache
+def section_of_draw(family, name, seed):
+    """Section of the study: an encoder or a baseline (`family`) with the weights that are drawn for a seed; adapted ones
+    by their folder."""
+    section = study_draws.entry(STUDY, family, name, seed)
+    adapted = section.get("weights", {}).get("tapt")
+    if adapted is None:
+        return section
+    return {**section, "weights": {"tapt": f"results/tapt/{adapted}"}}
+
+
+def drawn_encoder(wildcards):
+    """Section of the study: an encoder, with the weights of the job's draw."""
+    return section_of_draw("encoders", wildcards.encoder, seed_of(wildcards))
+
+
+def drawn_baseline(wildcards):
+    """Section of the study: a baseline, with the weights of the job's draw."""
+    return section_of_draw("baselines", wildcards.baseline, seed_of(wildcards))
+
+
+def one_draw_of(family, wildcard):
+    """What is random in the weights of an encoder or a baseline and shared by all seeds, as text."""
+    return lambda wildcards: study_draws.one_draw(
+        STUDY, family, getattr(wildcards, wildcard)
+    )
+
+
+def drawn_per_seed(family, wildcard):
+    """Option of training where the weights of an encoder or a baseline are drawn anew for each seed."""
+
+    def option(wildcards):
+        drawn = study_draws.is_drawn(STUDY, family, getattr(wildcards, wildcard))
+        return "--drawn-per-seed" if drawn else ""
+
+    return option
 
 
 def as_json(value):
@@ -243,24 +294,7 @@ def items_of_panels(wildcards):
     return [study_comparison.items_of(panel) for _, panel in sorted(panels.items())]
 
 
-def audit_threshold(wildcards):
-    """Score from which two inserts count as homologous: that of the split, or hashFrag's."""
-    return split_section(wildcards).get(
-        "threshold", kinds.settings("splits", "hashfrag", {})["threshold"]
-    )
-
-
-# --- What the kind of a split, encoder or baseline asks of its jobs
-
-
-def threads_of_split(wildcards):
-    """CPU threads to make a split."""
-    return kinds.facts("splits", split_section(wildcards)["kind"])["threads"]
-
-
-def minutes_of_split(wildcards, attempt):
-    """Time limit to make a split."""
-    return attempt * kinds.facts("splits", split_section(wildcards)["kind"])["minutes"]
+# --- What a split, or the kind of an encoder or baseline, asks of its jobs
 
 
 def seed_of_split(wildcards):
@@ -367,6 +401,13 @@ def datasets_of_tapt(wildcards):
     return [dataset for dataset, splits in held_out.items() for _ in splits]
 
 
+def units_of_tapt(wildcards):
+    """Units of every dataset that an adaptation trains on, in the order of `rows_of_tapt`."""
+    return [
+        path.replace("rows.parquet", "units.tsv") for path in rows_of_tapt(wildcards)
+    ]
+
+
 def splits_of_tapt(wildcards):
     """Splits whose held-out rows an adaptation does not train on, in the order of `rows_of_tapt`."""
     held_out = tapt_section(wildcards)["datasets"]
@@ -377,9 +418,11 @@ def splits_of_tapt(wildcards):
     ]
 
 
-def cache_paths(dataset, encoder, views, ending):
-    """Paths of the caches that hold `views`, pairs of shift and strand, or of their manifests."""
-    folder = f"results/{dataset}/embeddings/{encoder}"
+def cache_paths(dataset, encoder, seed, views, ending):
+    """Paths of the caches that hold `views`, pairs of shift and strand, or of their manifests; `seed` counts where the
+    encoder is drawn anew for each."""
+    name = study_draws.draw_name(encoder, seed) if encoder in DRAWN else encoder
+    folder = f"results/{dataset}/embeddings/{name}"
     return [f"{folder}/{shift:+03d}.{strand}.{ending}" for shift, strand in views]
 
 

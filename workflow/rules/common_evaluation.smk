@@ -29,27 +29,33 @@ def trained_runs(dataset, split):
     return [run for run in runs if study_runs.trains(STUDY, run.model)]
 
 
-def first_seeds(dataset, split):
-    """Runs of one dataset and split, of each model the first seed."""
-    found = {}
-    for run in RUNS_OF.get((dataset, split), []):
-        found.setdefault(run.model, run)
-    return list(found.values())
+def all_runs(dataset, split):
+    """Runs of one dataset and split, or of all folds of a k-fold split that they are reported under."""
+    folds = study_comparison.families(STUDY, dataset).get(split, [split])
+    return [run for fold in folds for run in RUNS_OF.get((dataset, fold), [])]
 
 
 def runs_of(choice, attribute):
-    """An attribute of the runs of one dataset and split that `choice` takes: `trained_runs` or `first_seeds`."""
+    """An attribute of the runs of one dataset and split that `choice` takes: `trained_runs` or `all_runs`."""
     return lambda wildcards: [
         getattr(run, attribute) for run in choice(wildcards.dataset, wildcards.split)
     ]
 
 
 def predictions_to_plot(wildcards):
-    """Predictions of the first seed of each model, all of a panel together."""
+    """Predictions of all runs, all of a panel together."""
     return [
         f"results/{run.folder}/predictions/{panel}.tsv"
         for panel in sorted(DATASETS[wildcards.dataset]["panels"])
-        for run in first_seeds(wildcards.dataset, wildcards.split)
+        for run in all_runs(wildcards.dataset, wildcards.split)
+    ]
+
+
+def metrics_to_plot(wildcards):
+    """Metrics of all runs."""
+    return [
+        f"results/{run.folder}/metrics.tsv"
+        for run in all_runs(wildcards.dataset, wildcards.split)
     ]
 
 

@@ -3,11 +3,17 @@
 from typing import NamedTuple
 
 
-def caches_to_train_of(ending):
+def seed_to_train(seeds, wildcards):
+    """Seed of a job that trains heads; where it trains several, they share an encoder that is not drawn anew for each."""
+    return int(wildcards.get("seed", seeds[0]))
+
+
+def caches_to_train_of(ending, seeds):
     """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`)."""
     return lambda wildcards: cache_paths(
         wildcards.dataset,
         wildcards.encoder,
+        seed_to_train(seeds, wildcards),
         augmentations.views(augmentation_section(wildcards)),
         ending,
     )
@@ -21,7 +27,9 @@ def caches_to_predict_of(ending):
         views = [
             (0, strand) for strand in (["forward", "reverse"] if both else ["forward"])
         ]
-        return cache_paths(wildcards.dataset, wildcards.encoder, views, ending)
+        return cache_paths(
+            wildcards.dataset, wildcards.encoder, seed_of(wildcards), views, ending
+        )
 
     return caches
 
@@ -98,10 +106,36 @@ def settings_of_training(heads):
     )
 
 
-def encoder_in_training(wildcards):
-    """The encoder's section if the augmentation runs the encoder in training, else nothing."""
-    encodes = augmentations.encodes(augmentation_section(wildcards))
-    return encoder_section(wildcards) if encodes else None
+@functools.cache
+def _search_of_kind(section, kind, dataset):
+    return as_json(
+        study_search.of_kind(STUDY, section, kind, DATASETS[dataset]["task"])
+    )
+
+
+def search_of_head(heads):
+    """The settings that each head of a job tries, as text: null where the study does not search."""
+    return lambda wildcards: _search_of_kind(
+        "heads", networks.kind_of(first_head(heads, wildcards)), wildcards.dataset
+    )
+
+
+def search_of_baseline(wildcards):
+    """The settings that a baseline tries, as text: null where the study does not search."""
+    kind = baseline_section(wildcards)["kind"]
+    return _search_of_kind("baselines", kind, wildcards.dataset)
+
+
+def encoder_in_training(seeds):
+    """The encoder's section, as text, if the augmentation runs the encoder in training, else nothing."""
+
+    def section(wildcards):
+        if not augmentations.encodes(augmentation_section(wildcards)):
+            return as_json(None)
+        seed = seed_to_train(seeds, wildcards)
+        return as_json(section_of_draw("encoders", wildcards.encoder, seed))
+
+    return section
 
 
 def code_of_head(wildcards):

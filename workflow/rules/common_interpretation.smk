@@ -51,11 +51,14 @@ def source_of_hairpins(wildcards):
 
 
 def caches_of_isoscore(ending):
-    """Caches (`h5`) of the forward strand of every encoder that is measured on a dataset, or manifests (`json`)."""
+    """Caches (`h5`) of the forward strand of every encoder that is measured on a dataset, or manifests (`json`); of the
+    first seed where weights are drawn anew for each."""
     return lambda wildcards: [
         path
         for encoder in ISOSCORES[wildcards.dataset]
-        for path in cache_paths(wildcards.dataset, encoder, [(0, "forward")], ending)
+        for path in cache_paths(
+            wildcards.dataset, encoder, STUDY["seeds"][0], [(0, "forward")], ending
+        )
     ]
 
 
@@ -102,9 +105,9 @@ def run_of(wildcards):
 
 
 def encoder_of_run(wildcards):
-    """The section of the encoder that a run's head reads; empty for a baseline."""
+    """The section of the encoder that a run's head reads, with the weights of its draw; empty for a baseline."""
     run = run_of(wildcards)
-    return ENCODERS[run.encoder] if run.head else {}
+    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
 
 
 def settings_of_method(wildcards):

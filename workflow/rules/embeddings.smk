@@ -1,6 +1,7 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, weights named by the encoder's section
 # OUTPUTS:          results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5     embeddings of every unique sequence
 #                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: what it holds, content hash
+#                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              of weights drawn anew for each seed
 
 
 # datasets whose two strands one job makes: where the study wants it so and evaluation needs both
@@ -11,27 +12,34 @@ BOTH_STRANDS_IN_ONE_JOB = [
 ]
 
 
+# a draw stands in the path of an encoder whose weights are drawn anew for each seed, and of no other
+ENCODER_AND_DRAW = (
+    rf"(?:{any_of(DRAWN)})(?=/draw)|(?:{any_of(set(ENCODERS) - DRAWN)})(?=/[+-])"
+)
+
+
 # Jobs that read a cache follow its manifest, which is compared by content: a touched or copied cache retrains nothing.
 rule embed:
     """Encode the rows of a dataset at one shift into an embedding cache per strand, both in one job."""
     input:
         rows="results/{dataset}/rows.parquet",
-        weights=adapted_weights_of(encoder_section),
+        weights=adapted_weights_of(drawn_encoder),
     output:
         caches=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.h5",
+            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}.h5",
             strand=["forward", "reverse"],
         ),
         manifests=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{shift}}.{strand}.json",
+            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}.json",
             strand=["forward", "reverse"],
         ),
     log:
-        "logs/{dataset}/embeddings/{encoder}/{shift}.log",
+        "logs/{dataset}/embeddings/{encoder}/{draw}{shift}.log",
     benchmark:
-        "benchmarks/{dataset}/embeddings/{encoder}/{shift}.tsv"
+        "benchmarks/{dataset}/embeddings/{encoder}/{draw}{shift}.tsv"
     wildcard_constraints:
         dataset=any_of(BOTH_STRANDS_IN_ONE_JOB),
+        encoder=ENCODER_AND_DRAW,
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         environment_of_encoder
@@ -42,13 +50,13 @@ rule embed:
         runtime=times_attempt(240),
     params:
         code=code_of_kind("embed", "encoders", encoder_section),
-        encoder=json_of(encoder_section),
+        encoder=json_of(drawn_encoder),
         construct=json_of(construct_section),
-        weights=weights_id_of(encoder_section),
+        weights=weights_id_of(drawn_encoder),
         dtype=STUDY["cache"]["dtype"],
         strands="forward reverse",
     message:
-        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.shift}, {params.strands}"
+        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands}"
     shell:
         "python -m embed "
         "--rows {input.rows:q} "
@@ -69,13 +77,14 @@ rule embed:
 use rule embed as embed_strand with:
     """Encode the rows of a dataset at one shift into an embedding cache of one strand."""
     output:
-        caches="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5",
-        manifests="results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json",
+        caches="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.h5",
+        manifests="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.json",
     log:
-        "logs/{dataset}/embeddings/{encoder}/{shift}.{strand}.log",
+        "logs/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.log",
     benchmark:
-        "benchmarks/{dataset}/embeddings/{encoder}/{shift}.{strand}.tsv"
+        "benchmarks/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.tsv"
     wildcard_constraints:
         dataset=any_of(set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB)),
+        encoder=ENCODER_AND_DRAW,
     params:
         strands="{strand}",

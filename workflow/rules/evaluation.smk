@@ -106,7 +106,6 @@ rule plot_audit:
         runtime=times_attempt(15),
     params:
         code=code_fingerprint("plot_audit"),
-        threshold=audit_threshold,
     message:
         "Drawing the leak audit of {wildcards.dataset}, {wildcards.split}"
     shell:
@@ -114,7 +113,6 @@ rule plot_audit:
         "--dataset {wildcards.dataset} "
         "--split {wildcards.split} "
         "--audit {input:q} "
-        "--threshold {params.threshold} "
         "--out {output:q} "
         "> {log:q} 2>&1"
 
@@ -152,7 +150,8 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             task=dataset_of("task"),
             kinds=items_of_panels,
             unit=dataset_of("measured"),
-            models=runs_of(first_seeds, "model"),
+            models=runs_of(all_runs, "model"),
+            seeds=runs_of(all_runs, "seed"),
             history_models=runs_of(trained_runs, "model"),
             history_seeds=runs_of(trained_runs, "seed"),
         message:
@@ -169,6 +168,7 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             "--kinds {params.kinds} "
             "--panels {input.panels:q} "
             "--models {params.models:q} "
+            "--seeds {params.seeds} "
             "--predictions {input.predictions:q} "
             "--prediction-pictures {output.predictions:q} "
             "--training-picture {output.training:q} "
@@ -185,7 +185,8 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
         name:
             numbered("plot_comparison", number)
         input:
-            "results/compare.tsv",
+            compare="results/compare.tsv",
+            metrics=metrics_to_plot,
         output:
             pictures_of_panels(panels, "comparison"),
         log:
@@ -205,6 +206,8 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             names=panels,
             baseline=baseline_to_plot,
             floors=study_comparison.floors(STUDY),
+            models=runs_of(all_runs, "model"),
+            seeds=runs_of(all_runs, "seed"),
         message:
             "Drawing the comparison of models on {wildcards.dataset}, {wildcards.split}"
         shell:
@@ -212,7 +215,10 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             "--dataset {wildcards.dataset} "
             "--split {wildcards.split} "
             "--names {params.names} "
-            "--compare {input:q} "
+            "--compare {input.compare:q} "
+            "--metrics {input.metrics:q} "
+            "--models {params.models:q} "
+            "--seeds {params.seeds} "
             "--baseline {params.baseline:q} "
             "--floors {params.floors:q} "
             "--out {output:q} "

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, embeddings/
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model/
+#                       with trials.tsv of a search: the settings tried and their validation scores
 #                   …/history.tsv     loss and validation Pearson r, or AUROC, of every epoch
 #                   …/predictions/{panel}.tsv, metrics.tsv
 
@@ -18,8 +19,8 @@ for training in training_rules():
         input:
             rows="results/{dataset}/rows.parquet",
             split="results/{dataset}/splits/{split}.tsv",
-            manifests=caches_to_train_of("json"),
-            caches=ancient(caches_to_train_of("h5")),
+            manifests=caches_to_train_of("json", training.seeds),
+            caches=ancient(caches_to_train_of("h5", training.seeds)),
         output:
             models=[directory(f"results/{run}/best_model") for run in training.runs],
             histories=[f"results/{run}/history.tsv" for run in training.runs],
@@ -41,11 +42,14 @@ for training in training_rules():
             code=code_of_training(training.heads),
             task=dataset_of("task"),
             construct=json_of(construct_section),
-            encoder=json_of(encoder_in_training),
+            encoder=encoder_in_training(training.seeds),
+            per_seed=drawn_per_seed("encoders", "encoder"),
+            one_draw=one_draw_of("encoders", "encoder"),
             mode=json_of(augmentation_section),
             heads=training.heads,
             seeds=training.seeds,
             training=settings_of_training(training.heads),
+            search=search_of_head(training.heads),
             strand_rule=dataset_of("strand_rule"),
             seed=STUDY["seed"],
         message:
@@ -61,6 +65,8 @@ for training in training_rules():
             "--split-name {wildcards.split} "
             "--encoder {wildcards.encoder} "
             "--encoder-spec {params.encoder:q} "
+            "--one-draw {params.one_draw:q} "
+            "{params.per_seed} "
             "--augmentation {wildcards.augmentation} "
             "--mode {params.mode:q} "
             "--heads {params.heads} "
@@ -73,6 +79,7 @@ for training in training_rules():
             "--memory-mb {resources.mem_mb} "
             "--models {output.models:q} "
             "--histories {output.histories:q} "
+            "--search {params.search:q} "
             "> {log:q} 2>&1"
 
 

@@ -1,6 +1,14 @@
-# REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, of every dataset that tapt.{name} names
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv, splits/, of every dataset that tapt.{name} names
 # OUTPUTS:          results/tapt/{name}/               weights adapted to the windows of a task, and model.json
 #                   results/tapt/{name}.history.tsv    masked-language-model loss of training and validation
+#                   results/tapt/{name}/draw{seed}/, draw{seed}.history.tsv    of one that is made anew for each seed
+
+
+# an adaptation that is made anew for each seed has draws, and is itself no target
+ADAPTED_ANEW = {name for name, section in STUDY["tapt"].items() if section["per_seed"]}
+NAME_OR_DRAW = (
+    rf"{any_of(set(STUDY['tapt']) - ADAPTED_ANEW)}|(?:{any_of(ADAPTED_ANEW)})/draw\d+"
+)
 
 
 # A job that was killed continues from its checkpoint, a hidden file beside the folder.
@@ -8,6 +16,7 @@ rule tapt:
     """Adapt a language model to the training windows of datasets, without labels."""
     input:
         rows=rows_of_tapt,
+        units=units_of_tapt,
         splits=splits_of_tapt,
     output:
         folder=directory("results/tapt/{tapt}"),
@@ -17,7 +26,7 @@ rule tapt:
     benchmark:
         "benchmarks/tapt/{tapt}.tsv"
     wildcard_constraints:
-        tapt=any_of(STUDY["tapt"]),
+        tapt=NAME_OR_DRAW,
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         environment("language-model")
@@ -37,6 +46,7 @@ rule tapt:
     shell:
         "python -m tapt "
         "--rows {input.rows:q} "
+        "--units {input.units:q} "
         "--split {input.splits:q} "
         "--datasets {params.datasets} "
         "--name {wildcards.tapt} "

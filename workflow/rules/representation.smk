@@ -10,7 +10,7 @@ rule dependency_map:
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
-        weights=adapted_weights_of(encoder_section),
+        weights=adapted_weights_of(drawn_encoder),
     output:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     log:
@@ -31,8 +31,8 @@ rule dependency_map:
         task=dataset_of("task"),
         first=rows_to_map,
         ids=ids_to_map,
-        encoder=json_of(encoder_section),
-        weights=weights_id_of(encoder_section),
+        encoder=json_of(drawn_encoder),
+        weights=weights_id_of(drawn_encoder),
     message:
         "Mapping dependencies in {wildcards.dataset}, {wildcards.split}, {wildcards.panel} with {wildcards.encoder}"
     shell:

@@ -1,13 +1,49 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet
-# OUTPUTS:          results/{dataset}/splits/{split}.tsv             row_id, split, reason
+# OUTPUTS:          results/{dataset}/units.tsv                      which rows are not independent: one locus, or homologous
+#                   results/{dataset}/splits/{split}.tsv             row_id, split, reason
 #                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
 #                   results/{dataset}/splits/{split}.audit.tsv       how close evaluated rows come to train rows
+
+
+# once per dataset, as it takes longest: 800,000 inserts of 200 bp take about an hour of CPU. Any number of threads
+rule make_units:
+    """Tell which rows of a dataset are not independent: one locus, or homologous inserts."""
+    input:
+        "results/{dataset}/rows.parquet",
+    output:
+        "results/{dataset}/units.tsv",
+    log:
+        "logs/{dataset}/make_units.log",
+    benchmark:
+        "benchmarks/{dataset}/make_units.tsv"
+    priority: 10  # everything else waits for it
+    conda:
+        "../../envs/tables.yaml"
+    threads: 4
+    resources:
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
+    params:
+        code=code_fingerprint("make_units"),
+        identity=value_of(homology_section, "identity"),
+        backend=value_of(homology_section, "backend"),
+    message:
+        "Searching {wildcards.dataset} for homologs"
+    shell:
+        "python -m make_units "
+        "--rows {input:q} "
+        "--identity {params.identity} "
+        "--backend {params.backend} "
+        "--threads {threads} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule make_split:
     """Assign the rows of a dataset to train, val and test."""
     input:
         rows="results/{dataset}/rows.parquet",
+        units="results/{dataset}/units.tsv",
         files=files_of(split_section),
     output:
         "results/{dataset}/splits/{split}.tsv",
@@ -18,10 +54,10 @@ rule make_split:
     priority: 10  # mistakes in the data show before anything expensive
     conda:
         "../../envs/tables.yaml"
-    threads: threads_of_split
+    threads: 1
     resources:
         mem_mb=times_attempt(8000),
-        runtime=minutes_of_split,
+        runtime=times_attempt(30),
     params:
         code=code_of_kind("make_split", "splits", split_section),
         spec=json_of(split_section),
@@ -31,6 +67,7 @@ rule make_split:
     shell:
         "python -m make_split "
         "--rows {input.rows:q} "
+        "--units {input.units:q} "
         "--spec {params.spec:q} "
         "--seed {params.seed} "
         "--out {output:q} "
@@ -42,6 +79,7 @@ rule make_panel:
     """Make one evaluation panel of the test rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
+        units="results/{dataset}/units.tsv",
         split="results/{dataset}/splits/{split}.tsv",
         file=file_of(panel_section, "file"),
         regions=regions_of(panel_section),
@@ -75,6 +113,7 @@ rule make_panel:
     shell:
         "python -m make_panel "
         "--rows {input.rows:q} "
+        "--units {input.units:q} "
         "--split {input.split:q} "
         "--name {wildcards.panel} "
         "--spec {params.spec:q} "
@@ -87,6 +126,7 @@ rule audit_split:
     """Measure how close the test and val rows of a split come to its train rows."""
     input:
         rows="results/{dataset}/rows.parquet",
+        units="results/{dataset}/units.tsv",
         split="results/{dataset}/splits/{split}.tsv",
     output:
         "results/{dataset}/splits/{split}.audit.tsv",
@@ -102,14 +142,13 @@ rule audit_split:
         runtime=times_attempt(360),
     params:
         code=code_fingerprint("audit_split"),
-        threshold=audit_threshold,
     message:
         "Auditing {wildcards.dataset} for leaks: {wildcards.split}"
     shell:
         "python -m audit_split "
         "--rows {input.rows:q} "
+        "--units {input.units:q} "
         "--split {input.split:q} "
-        "--threshold {params.threshold} "
         "--threads {threads} "
         "--out {output:q} "
         "> {log:q} 2>&1"

@@ -6,19 +6,22 @@ from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
 from s2f.splits.panels import ROW_COLUMNS, make_panel
+from s2f.splits.units import read_units
 
 
 def main():
-    """Read rows and split, write the panel."""
+    """Read rows, units and split, write the panel."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--units", required=True, help="units.tsv of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
-    panel = make_panel(read_rows(arguments.rows, ROW_COLUMNS), split, arguments.spec, arguments.name)
+    rows = read_rows(arguments.rows, ROW_COLUMNS)
+    panel = make_panel(rows, split, arguments.spec, arguments.name, read_units(arguments.units, rows))
     print(f"panel {arguments.name}: {len(panel)} {kinds.facts('panels', arguments.spec['kind'])['items']}")
     write_table(arguments.out, panel)
 

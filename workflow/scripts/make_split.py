@@ -6,17 +6,20 @@ from s2f.common.tables import write_table
 from s2f.rows.canonical import read_rows
 from s2f.splits.make import make_split
 from s2f.splits.table import ROW_COLUMNS
+from s2f.splits.units import read_units
 
 
 def main():
-    """Read rows, split them as the spec says, write row_id, split, reason."""
+    """Read rows and units, split them as the spec says, write row_id, split, reason."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
+    parser.add_argument("--units", required=True, help="units.tsv of the dataset")
     parser.add_argument("--spec", required=True, type=json_option, help="split section of the study (JSON)")
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    table = make_split(read_rows(arguments.rows, ROW_COLUMNS), arguments.spec, arguments.seed)
+    rows = read_rows(arguments.rows, ROW_COLUMNS)
+    table = make_split(rows, arguments.spec, arguments.seed, read_units(arguments.units, rows))
     print(table.groupby(["split", "reason"]).size().to_string())
     write_table(arguments.out, table)
 

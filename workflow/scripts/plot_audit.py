@@ -11,11 +11,10 @@ def main():
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--audit", required=True, help="table of audit_split")
-    parser.add_argument("--threshold", type=int, required=True, help="score to mark")
     parser.add_argument("--out", required=True, help="PNG to write")
     arguments = parser.parse_args()
     title = f"{arguments.dataset}, split {arguments.split}"
-    best_scores(arguments.out, read_audit(arguments.audit), arguments.threshold, title)
+    best_scores(arguments.out, read_audit(arguments.audit), title)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run
+from s2f.common.tables import numbers, read_table
 from s2f.evaluation.comparison import read_compare
+from s2f.evaluation.measure import METRIC_COLUMNS
 from s2f.plots import comparison
 
 
@@ -15,17 +17,42 @@ def main():
     parser.add_argument("--compare", required=True, help="compare.tsv")
     parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
+    parser.add_argument("--metrics", nargs="*", default=[], help="metrics.tsv of each run")
+    parser.add_argument("--models", nargs="*", default=[], help="model of each run, in the same order")
+    parser.add_argument("--seeds", nargs="*", default=[], help="seed of each run, in the same order")
     parser.add_argument("--out", required=True, nargs="+", help="PNG to write, per panel")
     arguments = parser.parse_args()
     place, table = {"dataset": arguments.dataset, "split": arguments.split}, read_compare(arguments.compare)
     for name, value in place.items():
         table = lines(arguments.compare, table, name, value, place)
+    runs = list(zip(arguments.models, arguments.seeds, arguments.metrics, strict=True))
+    measured = {path: read_metrics(path) for _, _, path in runs}
     for name, picture in zip(arguments.names, arguments.out, strict=True):
         own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
         cell = own["cell"].iloc[0]  # of a dataset with cells the first; the others are in the tables
         own = own[own["cell"] == cell]
         title = f"{arguments.dataset}, split {arguments.split}, panel {name}" + (f", cell {cell}" if cell else "")
-        comparison.comparison(picture, own, title, arguments.baseline, arguments.floors)
+        seeds = seeds_of(own, name, cell, runs, measured)
+        comparison.comparison(picture, own, title, arguments.baseline, arguments.floors, seeds)
+
+
+def read_metrics(path):
+    """A metrics.tsv with its values as numbers."""
+    table = read_table(path, METRIC_COLUMNS, "metrics")
+    return table.assign(value=numbers(table, "value", path))
+
+
+def seeds_of(own, panel, cell, runs, measured):
+    """{model: its seeds on a panel and cell}; collapsed are those that say so or that the comparison names."""
+    named = {line.model: line.collapsed.split(", ") for line in own.itertuples()}
+    found = {}
+    for model, seed, path in runs:
+        table = measured[path]
+        table = table[(table["panel"] == panel) & (table["cell"] == cell)]
+        values = dict(zip(table["metric"], table["value"], strict=True))
+        collapsed = (table["collapsed"] != "").any() or seed in named.get(model, ())
+        found.setdefault(model, []).append(comparison.Seed(values, bool(collapsed)))
+    return found
 
 
 def lines(path, table, name, value, place):

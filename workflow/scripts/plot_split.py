@@ -23,7 +23,8 @@ def main():
     parser.add_argument("--unit", default=predictions.UNIT, help="what the labels measure, with unit")
     parser.add_argument("--kinds", nargs="*", choices=list(SUFFIXES), default=[], help="kind of each panel")
     parser.add_argument("--panels", nargs="*", default=[], help="table of each panel")
-    parser.add_argument("--models", nargs="*", default=[], help="models whose predictions are drawn")
+    parser.add_argument("--models", nargs="*", default=[], help="model of each run whose predictions are drawn")
+    parser.add_argument("--seeds", nargs="*", type=int, default=[], help="seed of each run, in the same order")
     parser.add_argument(
         "--predictions", nargs="*", default=[], help="their tables of predictions, all of a panel together"
     )
@@ -42,11 +43,13 @@ def main():
 
 def draw_predictions(arguments, title):
     """Predicted against measured on each panel: of the effects where the panel has pairs."""
-    count, names = len(set(arguments.models)), arguments.names
-    if not count or len(arguments.models) != count or len(arguments.predictions) != count * len(names):
+    runs, names = list(zip(arguments.models, arguments.seeds, strict=False)), arguments.names
+    count = len(set(runs))
+    given = {len(arguments.models), len(arguments.seeds), len(runs)}
+    if not count or given != {count} or len(arguments.predictions) != count * len(names):
         raise InputError(
-            f"--models: {arguments.models}, expected different names, and for each of {len(names)} panels as many "
-            f"--predictions as names, not {len(arguments.predictions)}"
+            f"--models, --seeds: {arguments.models}, {arguments.seeds}, expected another pair for each run, and for "
+            f"each of {len(names)} panels as many --predictions as runs, not {len(arguments.predictions)}"
         )
     rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
     panels = zip(names, arguments.kinds, arguments.panels, arguments.prediction_pictures, strict=True)
@@ -55,17 +58,17 @@ def draw_predictions(arguments, title):
         suffix = SUFFIXES[panel.kind][-1]
         measured = panel.by_suffix(panel.rows["label"].to_numpy())[suffix]
         files = arguments.predictions[place * count : (place + 1) * count]
-        models = {
-            model: panel.by_suffix(read_predictions(file, panel)[0])[suffix]
-            for model, file in zip(arguments.models, files, strict=True)
+        predicted = {
+            run: panel.by_suffix(read_predictions(file, panel)[0])[suffix]
+            for run, file in zip(runs, files, strict=True)
             if not panel.view or panel.cell in predicted_cells(file)
         }
         heading = f"{title}, panel {name}" + (f", cell {panel.cell}" if panel.cell else "")
         if arguments.task == "classification":
-            predictions.probability_by_class(picture, measured, models, heading)
+            predictions.probability_by_class(picture, measured, predicted, heading)
         else:
             unit, items = (f"effect (alt - ref), {arguments.unit}", "pairs") if suffix else (arguments.unit, "rows")
-            predictions.predicted_against_measured(picture, measured, models, heading, unit, items)
+            predictions.predicted_against_measured(picture, measured, predicted, heading, unit, items)
 
 
 def draw_training(arguments, title):

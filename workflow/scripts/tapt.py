@@ -18,6 +18,7 @@ def main():
     """Write the folder of weights and the table of losses; a run that was killed continues from its checkpoint."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, nargs="+", help="rows.parquet of each dataset")
+    parser.add_argument("--units", required=True, nargs="+", help="units.tsv of each dataset, in that order")
     parser.add_argument("--split", required=True, nargs="+", help="table of the split of each dataset, in that order")
     parser.add_argument("--datasets", required=True, nargs="+", help="name in the study of the dataset of each --rows")
     parser.add_argument("--name", required=True, help="name in the study")
@@ -28,16 +29,19 @@ def main():
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
     arguments = parser.parse_args()
-    if not len(arguments.rows) == len(arguments.split) == len(arguments.datasets):
-        counts = [len(given) for given in (arguments.rows, arguments.split, arguments.datasets)]
-        parser.error("{} --rows, {} --split and {} --datasets, expected one of each for each".format(*counts))
+    tables = (arguments.rows, arguments.units, arguments.split)
+    counts = [len(given) for given in (*tables, arguments.datasets)]
+    if len(set(counts)) > 1:
+        parser.error("{} --rows, {} --units, {} --split and {} --datasets, expected one of each".format(*counts))
     keep_to_share(arguments.threads, arguments.gpus)
     from s2f.language_model import folder, tapt
     from s2f.splits import adaptation_windows  # torch reads the thread count once
 
     print_report()
     settings = tapt.Settings.from_spec(arguments.spec)
-    parts = adaptation_windows.of_datasets(list(zip(arguments.rows, arguments.split, strict=True)), settings.positives)
+    parts = adaptation_windows.of_datasets(
+        list(zip(*tables, strict=True)), settings.positives, arguments.threads, _print
+    )
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)
     texts = {part: rows["sequence"].tolist() for part, rows in parts.items()}
     checkpoint = arguments.out.with_name(f".{arguments.out.name}.checkpoint")

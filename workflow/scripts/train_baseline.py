@@ -1,4 +1,8 @@
-"""Train one baseline with one seed on the rows of a split."""
+"""Train one baseline with one seed on the rows of a split, by the settings of the study or the best of several."""
+
+import itertools
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -7,11 +11,12 @@ from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
-from s2f.common.files import atomic
+from s2f.common.files import atomic, remove
 from s2f.common.provenance import derived_seed
 from s2f.common.seen import of_model
 from s2f.common.tables import write_table
 from s2f.models.checkpoint import write_record
+from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells
 from s2f.rows.canonical import cells_of, of_first_cell, read_rows
 from s2f.sequences.constructs import Construct
@@ -32,11 +37,16 @@ def main():
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--spec", required=True, type=json_option, help="baseline section of the study (JSON)")
+    parser.add_argument(
+        "--one-draw", nargs="?", const="", default="", help="what is random in its weights and shared by all seeds"
+    )
+    parser.add_argument("--drawn-per-seed", action="store_true", help="its weights are drawn anew for each seed")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
+    parser.add_argument("--search", type=json_option, help="settings to try (JSON); without it those of --spec alone")
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     kind = baselines.get(arguments.kind)  # may import torch, which reads the thread count once
@@ -55,16 +65,39 @@ def main():
     published = bool(kinds.facts("baselines", arguments.kind)["unseen"])  # loaded, not trained here
     with atomic(arguments.model) as folder:
         folder.mkdir()
-        history, validation = kind.train(labelled["train"], labelled["val"], construct, arguments.spec, seed, folder)
+
+        def attempt(spec: dict[str, Any], place: Path) -> Outcome[Any]:
+            place.mkdir(exist_ok=True)
+            history, validation = kind.train(labelled["train"], labelled["val"], construct, spec, seed, place)
+            tried = validation.pop("tried", ())
+            model = place, history, validation
+            return Outcome(model, validation["metric"], validation["value"], validation["epoch"], tried)
+
+        spec, searched, drawn = arguments.spec, {}, False
+        if arguments.search is None:
+            _, history, validation = attempt(spec, folder).model
+        else:
+            numbers = itertools.count(1)
+            found = search(
+                Search(**arguments.search), spec, derived_seed(arguments.study_seed, "search", *names, arguments.seed),
+                lambda spec: attempt(spec, folder / f"training{next(numbers)}"),
+            )  # fmt: skip
+            (best, history, validation), spec = found.model, found.spec
+            trainings = list(folder.iterdir())
+            for path in list(best.iterdir()):
+                path.rename(folder / path.name)
+            for path in trainings:
+                remove(path)
+            searched, drawn = found.write(folder), found.record["drawn"]
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
             folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
             dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline, seed=arguments.seed,
-            derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=arguments.spec,
+            derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=spec,
             validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
-            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"],
-            **({"cells": cells} if cells else {}),
+            stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
+            drawn_per_seed=arguments.drawn_per_seed, **searched, **({"cells": cells} if cells else {}),
         )  # fmt: skip
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

@@ -1,6 +1,8 @@
 """Train heads on the embedding caches that the augmentation reads: one head, or several of one family together."""
 
 import importlib
+from functools import partial
+from typing import Any
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, memory_for_data, memory_of_job, print_report, report
@@ -11,6 +13,7 @@ from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations, networks
 from s2f.models.checkpoint import head_name, write_record
+from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells, check_classes
 from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows, sequences_sha256
 from s2f.sequences.constructs import Construct
@@ -29,6 +32,10 @@ def main():
         parser.add_argument(f"--{name}", required=True, help="name in the study")
     parser.add_argument("--mode", required=True, type=json_option, help="augmentation section of the study (JSON)")
     parser.add_argument("--encoder-spec", type=json_option, help="encoder section (JSON), for modes that encode")
+    parser.add_argument(
+        "--one-draw", nargs="?", const="", default="", help="what is random in the encoder and shared by all seeds"
+    )
+    parser.add_argument("--drawn-per-seed", action="store_true", help="the encoder is drawn anew for each seed")
     parser.add_argument("--heads", required=True, nargs="+", help="slugs of one family")
     parser.add_argument("--seeds", required=True, nargs="+", type=int, help="number of the replicate run, per head")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
@@ -39,6 +46,9 @@ def main():
     parser.add_argument("--memory-mb", required=True, type=int, help="memory of the job in MB")
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
     parser.add_argument("--histories", required=True, nargs="+", help="table of epochs or penalties, per head")
+    parser.add_argument(
+        "--search", type=json_option, help="settings to try (JSON); without it those of --training alone"
+    )
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
@@ -80,25 +90,46 @@ def main():
         val = Examples.of(caches, (augmentations.CANONICAL,), labelled["val"])
         heads = list(zip(arguments.heads, seeds, strict=True))
         memory, host_memory = memory_for_data(arguments.memory_mb), memory_of_job(arguments.memory_mb)
-        trained = train_or_solve(
-            heads, arguments.mode, train, val, arguments.training, encoder, construct.length, memory, host_memory,
-            task=arguments.task,
-        )  # fmt: skip
+
+        def train_lanes(lanes: list[tuple[str, int]], spec: dict[str, Any]) -> list[Any]:
+            return train_or_solve(
+                lanes, arguments.mode, train, val, spec, encoder, construct.length, memory, host_memory,
+                task=arguments.task,
+            )  # fmt: skip
+
+        def attempt(lane: tuple[str, int], spec: dict[str, Any]) -> Outcome[Any]:
+            best = train_lanes([lane], spec)[0]
+            return Outcome(best, best.metric, best.score, best.epoch, best.tried)
+
+        if arguments.search is None:
+            trained = [(best, arguments.training, None) for best in train_lanes(heads, arguments.training)]
+        else:  # one head after the other, as each tries settings of its own
+            trained = []
+            for lane, (slug, seed) in zip(heads, places, strict=True):
+                # not by encoder: models of one kind try the same settings, whatever they read
+                kind = networks.kind_of(slug)
+                draws = derived_seed(arguments.study_seed, "search", *names[:2], kind, seed)
+                print(f"{slug}, seed {seed}:")
+                found = search(Search(**arguments.search), arguments.training, draws, partial(attempt, lane))
+                trained.append((found.model, found.spec, found))
         cache = caches[augmentations.CANONICAL].manifest
-    for (slug, seed), derived, best, model, history in zip(
+    for (slug, seed), derived, (best, spec, found), model, history in zip(
         places, seeds, trained, arguments.models, arguments.histories, strict=True
     ):
         with atomic(model) as folder:
             folder.mkdir()
             save_head(folder, best.variables)
+            searched = {} if found is None else found.write(folder)
+            drawn = found is not None and found.record["drawn"]
             write_record(
                 folder, parts, PACKAGES, name=head_name(cache, slug), kind="head", task=arguments.task,
                 dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
                 model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
                 mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                stochastic=networks.facts(slug)["stochastic"], construct=cache["construct"], spec=arguments.training,
+                stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
+                one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
                 tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
-                provenance=f"head trained here; encoder {cache['provenance']}",
+                provenance=f"head trained here; encoder {cache['provenance']}", drawn_per_seed=arguments.drawn_per_seed,
                 seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
                 licence=cache["licence"], parameters=best.size, device=report(),
                 validation={
@@ -106,7 +137,7 @@ def main():
                     "ended": best.ended,
                     **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
                 },
-                **({"cells": cells} if cells else {}),
+                **({"cells": cells} if cells else {}), **searched,
             )  # fmt: skip
         write_table(history, best.history)
 

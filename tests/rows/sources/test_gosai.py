@@ -11,6 +11,8 @@ from helpers import table_s2
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import read_rows, write_rows
+from s2f.splits.linked_rows import clusters
+from s2f.splits.make import make_split
 
 OFF = {"projects": None, "max_stderr": None, "sd_cutoff": None}
 
@@ -171,15 +173,90 @@ def test_a_locus_is_one_group(made):
     assert rows["group"].ne("").all()
 
 
-def test_only_the_centred_window_has_a_place(made):
+def test_every_window_has_its_place(made):
+    """That of wC is known; that of the others follows from where their SNVs differ."""
     rows = read(made[2], **OFF)[0]
-    centred = rows["row_id"].str.contains(":wC")
-    assert (rows["start"].notna() == centred).all() and (rows["end"] - rows["start"])[centred].eq(200).all()
-    snvs = rows[centred & rows["variant"].str.fullmatch(".*:[ACGT]:[ACGT]")]
+    window = rows["row_id"].str.extract(":(w[CLR])", expand=False)
+    assert (rows["start"].notna() == window.notna()).all() and window.notna().sum() > 1900
+    assert (rows["end"] - rows["start"])[window.notna()].eq(200).all()
+    snvs = rows[rows["variant"].str.fullmatch(".*:[ACGT]:[ACGT]")]
     parts = snvs["variant"].str.split(":", expand=True)
-    assert (parts[1].astype(int) - 1 - snvs["start"] == 99).all()
+    offset = window[snvs.index].map(table_s2.OFFSET)
+    assert (parts[1].astype(int) - 1 - snvs["start"]).tolist() == offset.tolist()
     base = parts[3].where(snvs["allele"] == "alt", parts[2])
-    assert (snvs["sequence"].str[99] == base).all() and len(snvs) > 500
+    found = [sequence[place] for sequence, place in zip(snvs["sequence"], offset, strict=True)]
+    assert found == base.tolist() and set(window[snvs.index]) == {"wC", "wL", "wR"}
+
+
+GENOME = "".join(np.random.default_rng(0).choice(list("ACGT"), 60_000))
+TURN = str.maketrans("ACGT", "TGCA")
+
+
+def windows_of(positions, offset, window, turned=False, change="snv"):
+    """Lines of the table: variants of `GENOME` (chr1) at positions from 1, `offset` bases into their inserts of 200."""
+    lines = []
+    for position in positions:
+        start = position - 1 - offset
+        insert = GENOME[start : start + 200]
+        ref, rest = insert[offset], insert[offset + 1 :]
+        if change == "snv":
+            alleles = (ref, "A" if ref != "A" else "C"), (insert, insert[:offset] + ("A" if ref != "A" else "C") + rest)
+        else:
+            alleles = (insert[offset : offset + 3], ref), (insert, insert[:offset] + ref + rest[2:])
+        for allele, text in zip("RA", alleles[1], strict=True):
+            text = text.translate(TURN)[::-1] if turned else text
+            lines.append((f"1:{position}:{alleles[0][0]}:{alleles[0][1]}:{allele}:{window}", text))
+    return lines
+
+
+def placed(tmp_path, lines):
+    """Rows of lines (ID, sequence)."""
+    table = pd.DataFrame(lines, columns=["IDs", "sequence"])
+    table = table.assign(chr="1", data_project="UKBB", OL="29", **{"class": ""})
+    table = table.assign(**dict.fromkeys(table_s2.LABELS, "1.5"), **dict.fromkeys(table_s2.ERRORS, "0.1"))
+    table_s2.write(tmp_path / "table.txt", table[table_s2.COLUMNS])
+    return read(tmp_path / "table.txt", **OFF)[0].set_index("row_id")
+
+
+def test_the_place_of_an_insert_is_where_the_genome_has_it(tmp_path):
+    made = {
+        "wL": windows_of(range(1000, 9000, 250), 49, "wL"), "wR": windows_of(range(1120, 9000, 250), 149, "wR"),
+        "turned": windows_of(range(20_000, 22_000, 97), 30, "wX", turned=True),
+    }  # fmt: skip
+    deletions = windows_of(range(10_000, 12_000, 500), 149, "wR", change="deletion")
+    lone = windows_of([15_000], 49, "wL")[1:]
+    found = placed(tmp_path, [*made["wL"], *made["wR"], *made["turned"], *deletions, *lone])
+    assert found["start"].notna().all()
+    for row in found.itertuples():
+        there = GENOME[row.start : row.end]
+        there = there.translate(TURN)[::-1] if row.Index.endswith("wX") else there
+        expected = sum(a != b for a, b in zip(there, row.sequence, strict=True)) if len(row.sequence) == 200 else 0
+        assert row.end - row.start == 200 and expected == (len(row.sequence) == 200 and ":A:w" in row.Index)
+
+
+def test_a_place_that_alleles_do_not_tell_stays_open(tmp_path):
+    few = windows_of([1000, 1500], 49, "wL")  # too few to tell of others
+    wrong = [(name, text[1:] + "A") for name, text in windows_of([5000], 60, "wM", change="deletion")]
+    twice = windows_of([7000], 49, "wN")
+    twice[1] = (twice[1][0], "T" * 30 + twice[1][1][30:])  # the alleles differ elsewhere as well
+    lone = windows_of([9000], 49, "wL")[:1]
+    found = placed(tmp_path, [*few, *wrong, *twice, *lone])
+    known = found["start"].notna()
+    assert set(found.index[known]) == {name for name, _ in few}
+
+
+def test_neighbouring_windows_are_linked_in_every_split(tmp_path):
+    """A variant every 120 bp, in wR and wL by turns: no test row may share 60 bp with a training row."""
+    lines = [
+        line for k, position in enumerate(range(1000, 50_000, 120))
+        for line in windows_of([position], 149 if k % 2 else 49, "wR" if k % 2 else "wL")
+    ]  # fmt: skip
+    rows = placed(tmp_path, lines).reset_index()
+    loci = clusters(rows)
+    assert loci.max() + 1 == 205  # of 409 variants in windows that overlap by twos
+    parts = make_split(rows, {"kind": "random", "val": 0.1, "test": 0.1, "seed": 0}, 0)["split"].to_numpy()
+    words = {part: {s[i : i + 60] for s in rows["sequence"][parts == part] for i in range(141)} for part in set(parts)}
+    assert len(words["test"]) > 1000 and not words["test"] & words["train"] and not words["val"] & words["train"]
 
 
 def test_the_order_of_lines_changes_nothing_but_the_order(tmp_path, made):

@@ -15,7 +15,8 @@ from s2f.splits.homology.groups import best_scores, homologous_groups
 
 
 def components(sequences, threshold, word, seed, both_strands=True):
-    """Groups by comparing all pairs of the distinct sequences in canonical form."""
+    """Groups by comparing all pairs of the distinct sequences in canonical form; `threshold` is one, or by length."""
+    needed = threshold if callable(threshold) else lambda length: threshold
 
     def canonical(sequence):
         return min(sequence, dna.reverse_complement_text(sequence)) if both_strands else sequence
@@ -23,7 +24,9 @@ def components(sequences, threshold, word, seed, both_strands=True):
     rows = sorted({canonical(sequence) for sequence in sequences})
     labels = list(range(len(rows)))
     for i, j in itertools.combinations(range(len(rows)), 2):
-        if candidate_score(rows[i], rows[j], word, seed, both_strands) >= threshold:
+        if candidate_score(rows[i], rows[j], word, seed, both_strands) >= min(
+            needed(len(rows[i])), needed(len(rows[j]))
+        ):
             labels = [labels[i] if label == labels[j] else label for label in labels]
     return pd.factorize(np.array([labels[rows.index(canonical(sequence))] for sequence in sequences]))[0]
 
@@ -51,6 +54,18 @@ def test_groups_equal_comparison_of_all_pairs(seed, setting, both_strands):
     found = homologous_groups(sequences, threshold, word, both_strands, threads=2, seed_score=seed_score)
     assert found.dtype == np.int32
     assert list(found) == list(components(sequences, threshold, word, seed_score, both_strands))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**6))
+def test_thresholds_of_rows_equal_comparison_of_all_pairs(seed):
+    sequences = families(seed) + [piece[:30] for piece in families(seed, members=8)]
+
+    def needed(length):
+        return max(12, length // 3)
+
+    found = homologous_groups(sequences, np.array([needed(len(s)) for s in sequences]), 6, seed_score=9)
+    assert list(found) == list(components(sequences, needed, 6, 9))
 
 
 @settings(max_examples=5, deadline=None)

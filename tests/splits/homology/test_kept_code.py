@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from s2f.splits.homology import alignment
 from s2f.splits.homology.groups import best_scores, homologous_groups
+from s2f.splits.homology.thresholds import thresholds
 
 MODULE = "s2f/splits/homology/alignment.py"
 # merges two forests and tells what numba found in its cache, and whether the result is right
@@ -99,8 +101,10 @@ def test_processes_at_once_leave_whole_code(scripts):
 def test_kept_functions_have_one_signature_and_call_no_other_module(root):
     homologous_groups(["ACGT" * 20, "ACGTACGA" * 10], both_strands=False, threads=1)
     homologous_groups(["ACGT" * 200, "ACGTACGA" * 10], threshold=20, word=6)
+    homologous_groups(["ACGT" * 200, "ACGTACGA" * 10], np.array([100, 30]))
     best_scores(["ACGT" * 20], ["ACGTACGA" * 10], enough=20, word=7)
-    for function in (alignment.index_words, alignment.search, alignment.merge):
+    thresholds(["ACGT" * 20, "ACGTACGA" * 5], 0.3)
+    for function in (alignment.index_words, alignment.search, alignment.merge, alignment.align_rows):
         assert len(function.signatures) == 1
     tree = ast.parse((root / "workflow" / "scripts" / MODULE).read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -11,11 +11,12 @@ from s2f.common.errors import InputError
 from s2f.rows.canonical import canonical
 from s2f.sequences import dna
 from s2f.splits.homology.groups import best_scores
-from s2f.splits.kinds.hashfrag import draw_groups, units
+from s2f.splits.kinds.hashfrag import draw_groups
 from s2f.splits.make import make_split
 from s2f.splits.table import check_split
+from s2f.splits.units import make_units
 
-SPEC = {"kind": "hashfrag", "threshold": 60, "backend": "exact", "val": 0.2, "test": 0.2, "seed": 0}
+SPEC = {"kind": "hashfrag", "val": 0.2, "test": 0.2, "seed": 0}
 BACKENDS = ["exact", pytest.param("blast", marks=needs_blast)]
 
 
@@ -36,7 +37,7 @@ def families():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_families_and_loci_stay_whole(families, backend):
-    table = make_split(families, {**SPEC, "backend": backend}, 1)
+    table = make_split(families, SPEC, 1, make_units(families, 0.3, backend))
     family = table["row_id"].str.split("_").str[0].replace("f1", "f0")
     assert (table.groupby(family)["split"].nunique() == 1).all()
     shares = table["split"].value_counts(normalize=True)
@@ -44,7 +45,8 @@ def test_families_and_loci_stay_whole(families, backend):
 
 
 def test_the_draw_follows_the_seed(families):
-    first, again, other = (make_split(families, SPEC, seed)["split"] for seed in (1, 1, 2))
+    units = make_units(families, 0.3)
+    first, again, other = (make_split(families, SPEC, seed, units)["split"] for seed in (1, 1, 2))
     assert first.equals(again) and not first.equals(other)
 
 
@@ -63,7 +65,7 @@ def real(shared):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_what_hashfrag_groups_lies_in_one_part(real, backend):
     rows, homologous = real
-    table = make_split(rows, {**SPEC, "backend": backend}, 1)
+    table = make_split(rows, SPEC, 1, make_units(rows, 0.3, backend))
     parts = check_split(rows, table)
     assert (pd.Series(parts).groupby(homologous).nunique() == 1).all()
     assert pd.Series(parts).value_counts().to_dict() == pytest.approx(
@@ -75,22 +77,34 @@ def test_what_hashfrag_groups_lies_in_one_part(real, backend):
         assert best < 60 if backend == "exact" else best < 100  # blastn overlooks a few pairs
 
 
+@pytest.mark.parametrize("length", [51, 101])
+def test_families_of_short_inserts_stay_whole(length):
+    """100 families of ten inserts, two letters of each changed: a fixed score of 60 saw none of them at 51 nt."""
+    random = np.random.default_rng(0)
+    codes = np.repeat(random.integers(0, 4, (100, length), np.uint8), 10, axis=0)
+    for line in codes:
+        place = random.choice(length, 2, replace=False)
+        line[place] = (line[place] + 1) % 4
+    table = {"row_id": [f"r{i}" for i in range(1000)], "sequence": [dna.decode(line) for line in codes], "label": 0.5}
+    rows = canonical(pd.DataFrame(table), "families")
+    units = make_units(rows, 0.3)
+    assert units["unit"].tolist() == (np.arange(1000) // 10).tolist()
+    parts = make_split(rows, {**SPEC, "val": 0.1, "test": 0.1}, 0, units)["split"]
+    assert parts.groupby(np.arange(1000) // 10).nunique().eq(1).all() and (parts == "test").sum() == 100
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(60, 300))
 def test_a_draw_divides_no_unit_and_keeps_to_the_shares(seed, n):
     rng = np.random.default_rng(seed)
     groups = np.where(rng.random(n) < 0.3, 0, rng.integers(1, n, n))  # one giant group
-    locus = np.where(rng.random(n) < 0.5, "", rng.integers(0, n // 2, n).astype(str)).astype(object)
-    pair = np.where(rng.random(n) < 0.8, -1, rng.integers(0, n // 4, n))
     fractions = {"train": 0.6, "val": 0.2, "test": 0.2}
     try:
-        parts, report = draw_groups(groups, fractions, seed, [locus, pair])
+        parts, report = draw_groups(groups, fractions, seed)
     except InputError as error:
         assert "is empty" in str(error)
         return
-    for label in (groups, locus[locus != ""], pair[pair >= 0]):
-        own = parts if label is groups else parts[locus != ""] if label.dtype == object else parts[pair >= 0]
-        assert pd.DataFrame({"label": label, "part": own}).groupby("label")["part"].nunique().max() == 1
+    assert pd.Series(parts).groupby(groups).nunique().max() == 1
     assert (parts[groups == 0] == "train").all()
     counts = report["rows"]
     assert counts == {part: int((parts == part).sum()) for part in fractions}
@@ -107,10 +121,6 @@ def test_a_draw_is_seeded_and_exact_with_single_rows():
     assert (parts != draw_groups(groups, fractions, 8)[0]).any()
 
 
-def test_units_follow_chains_and_ignore_missing_labels():
-    assert list(units([[0, 1, 2, 3], ["a", "", "a", ""], [-1, 5, -1, -1], [-1, 5, 5, -1]])) == [0, 0, 0, 1]
-
-
 def test_a_draw_refuses_what_cannot_be():
     with pytest.raises(InputError, match="expected train, val and test that sum to 1"):
         draw_groups([0, 1], {"train": 0.8, "test": 0.1, "val": 0.2}, 0)
@@ -118,5 +128,5 @@ def test_a_draw_refuses_what_cannot_be():
         InputError, match="part 'val' is empty: it takes units of at most 1 rows, and the smallest of 1 has 9"
     ):
         draw_groups([0] * 9, {"train": 0.8, "test": 0.1, "val": 0.1}, 0)
-    with pytest.raises(InputError, match="a label array has 3 rows, expected 2"):
-        draw_groups([0, 1], {"train": 0.8, "test": 0.1, "val": 0.1}, 0, [[1, 2, 3]])
+    with pytest.raises(InputError, match="split: goes by homology, which needs the table of units of the rows"):
+        make_split(canonical(pd.DataFrame({"row_id": ["a"], "sequence": "ACGT", "label": 0.5}), "test"), SPEC, 0)

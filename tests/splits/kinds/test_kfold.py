@@ -16,6 +16,7 @@ from s2f.splits.kinds.kfold import deal
 from s2f.splits.linked_rows import clusters
 from s2f.splits.make import make_split
 from s2f.splits.table import check_split
+from s2f.splits.units import make_units
 
 SPEC = {"kind": "kfold", "folds": 3, "by": "cluster", "inner": 0.2, "seed": 0}
 
@@ -51,7 +52,9 @@ def test_every_row_is_test_in_one_fold_and_nothing_leaks(data, folds, by, seed):
     try:
         tables = folds_of(rows, seed, folds=folds, by=by)
     except InputError as error:  # few and large groups
-        assert any(words in str(error) for words in ("expected at least one", "is empty", "expected 0 and 1", "hold 1"))
+        assert any(
+            words in str(error) for words in ("expected at least one", "is empty", "expected 0 and 1", "too few")
+        )
         return
     tested = np.stack([parts_of(table) == "test" for table in tables])
     assert (tested.sum(axis=0) == 1).all()
@@ -63,6 +66,24 @@ def test_every_row_is_test_in_one_fold_and_nothing_leaks(data, folds, by, seed):
         check_split(rows, table)
         for part in ("train", "val", "test"):
             assert set(rows["label"][parts == part]) == {0, 1}
+
+
+def test_by_homology_relatives_lie_in_one_part():
+    random = np.random.Generator(np.random.PCG64(5))
+    founders = random.integers(0, 4, (30, 51))
+    codes = np.repeat(founders, 4, axis=0)
+    changed = random.random(codes.shape) < 0.05
+    codes[changed] = random.integers(0, 4, changed.sum())
+    rows = rows_of(120, alternating(120)).assign(sequence=["".join("ACGT"[code] for code in line) for line in codes])
+    family = np.arange(120) // 4
+    spec, units = {**SPEC, "by": "homology"}, make_units(rows, 0.3)
+    tables = [make_split(rows, {**spec, "fold": fold}, 0, units) for fold in range(3)]
+    for table in tables:
+        assert pd.Series(parts_of(table)).groupby(family).nunique().eq(1).all()
+    assert (np.stack([parts_of(table) == "test" for table in tables]).sum(axis=0) == 1).all()
+    assert pd.Series(parts_of(folds_of(rows)[0])).groupby(family).nunique().gt(1).any()  # by loci alone
+    with pytest.raises(InputError, match="fold 0 of 3: goes by homology, which needs the table of units"):
+        make_split(rows, {**spec, "fold": 0}, 0)
 
 
 def test_whole_chromosomes_lie_in_one_part_and_rows_without_one_are_excluded():
@@ -164,7 +185,7 @@ def test_no_signal_gives_an_auroc_of_a_half_over_folds():
         (
             rows_of(30, alternating(30), chrom=["chr1", "chr2"] * 15),
             {"fold": 1, "by": "chromosome", "folds": 2},
-            "fold 1 of 2: the other folds hold 1 chromosome, expected one for train and one for val",
+            "fold 1 of 2: the other folds hold too few chromosomes: 1, expected one for train and one for val",
         ),
         (
             rows_of(40, alternating(40), chrom=["chr1", "chr2", "chr3", "chr4"] * 10),

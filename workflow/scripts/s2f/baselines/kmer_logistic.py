@@ -91,7 +91,8 @@ def train(
         reverse_complement=settings["reverse_complement"], parameters=x.shape[1] + 1,
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
-    return [], {"metric": "auroc", "value": scores[best], "epoch": 0, "ended": "solved"}
+    tried = list(zip(strengths, scores, strict=True))
+    return [], {"metric": "auroc", "value": scores[best], "epoch": 0, "ended": "solved", "tried": tried}
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:

@@ -177,7 +177,10 @@ def train(
     )  # fmt: skip
     values = [solution.scores[solution.best] for solution in solutions]
     by_cell = {"cells": dict(zip(cells, values, strict=True))} if cells else {}
-    return [], {"metric": "pearson", "value": mean_of(values), "epoch": 0, "ended": "solved", **by_cell}
+    # of several cells, each of which takes its best penalty, a penalty has the mean over cells
+    by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
+    tried = list(zip(alphas, by_alpha, strict=True))
+    return [], {"metric": "pearson", "value": mean_of(values), "epoch": 0, "ended": "solved", "tried": tried, **by_cell}
 
 
 @dataclass(frozen=True)

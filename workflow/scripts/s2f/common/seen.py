@@ -1,8 +1,8 @@
 """What a model has seen before it is trained on a split, and whether rows that it is tested on are among it.
 
-Pretrained weights may have seen the evaluated rows: as tracks, as plain sequence, or with their labels. Such a model
-must not stand beside one that has not without a word (compare.tsv, column `seen`). The statement of a study
-(`seen.yaml`) or of a kind says it. Read by the Snakefile too: no numpy here.
+Pretrained weights may have seen the evaluated rows: as tracks, as plain sequence, or with their labels. Tables must say
+so in the line of such a model (compare.tsv, column `seen`). The study states what was seen (`seen.yaml`), or the kind
+knows it. Read by the Snakefile too: no numpy here.
 """
 
 import re

@@ -11,6 +11,7 @@ whose modification time says nothing of its content. `s2f.embeddings.build` make
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,7 @@ DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
 LOCKING = "best-effort"  # of HDF5: some network file systems have no locks, and readers need none
 AGAIN = "delete it and run again"
+DENSE = 8  # rows: a gap that is read through rather than jumped over
 BLOCK_BYTES = 128 << 20  # of embeddings that are read, or moved to the device, at a time
 
 
@@ -175,6 +177,26 @@ def embedding_shape(settings: Mapping[str, Any]) -> tuple[int, int, int]:
 def map_bits(path: Path, offset: int, settings: Mapping[str, Any]) -> np.ndarray:
     """The embeddings of a file as a read-only map of unsigned integers (U, T, D)."""
     return np.memmap(path, f"<u{DTYPES[settings['dtype']].itemsize}", "r", offset, embedding_shape(settings))
+
+
+def read_ahead(table: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
+    """Ask the system to read stretches of a map of a file before they are needed: those around `rows` (n,) of which an
+    eighth or more is wanted, as one by one each row is a wait for the disk. Returns them, (first, end) in rows.
+
+    Nothing to do for a table in memory.
+    """
+    rows = np.unique(rows)
+    if not isinstance(table, np.memmap) or not len(rows):
+        return []
+    gap = np.flatnonzero(np.diff(rows) > DENSE)
+    first, last = rows[np.concatenate([[0], gap + 1])], rows[np.concatenate([gap, [len(rows) - 1]])]
+    row_bytes, file = table.strides[0], table._mmap  # type: ignore[attr-defined]  # no public way to the map
+    before = table.offset % mmap.ALLOCATIONGRANULARITY  # the map starts at the page that holds the first value
+    for start, end in zip(first.tolist(), last.tolist(), strict=True):
+        begin = before + start * row_bytes
+        aligned = begin // mmap.PAGESIZE * mmap.PAGESIZE
+        file.madvise(mmap.MADV_WILLNEED, aligned, before + (end + 1) * row_bytes - aligned)
+    return [(int(start), int(end) + 1) for start, end in zip(first, last, strict=True)]
 
 
 def fault(bits: np.ndarray, dtype: str) -> tuple[int, str] | None:

@@ -14,7 +14,7 @@ ACROSS_COLUMNS = (
     "series", "split", "panel", "metric", "model", "datasets", "proteins", "value", "sd", "delta_vs_baseline",
     "better", "p_value", "of_datasets", "note",
 )  # fmt: skip
-# from so many proteins on, the smallest p value that the test can give is below .1
+# from so many proteins on, the smallest p value that the test can give is below 0.1
 ENOUGH = 5
 HEAD = (
     "A protein counts once: where several datasets of a series are of one protein, their mean takes their place, and a "

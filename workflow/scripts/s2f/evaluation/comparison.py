@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,7 +102,8 @@ def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
         for first, other in itertools.pairwise(of_model):
             if first.seed == other.seed:
                 raise InputError(f"{first}: listed twice")
-            for key in ("encoder", "augmentation", "head", "provenance", "excluded", "stochastic", "one_draw"):
+            same = ("encoder", "augmentation", "head", "excluded", "stochastic", "one_draw", "drawn_per_seed")
+            for key in (*same, *(() if first.drawn_per_seed else ("provenance",))):
                 if getattr(first, key) != getattr(other, key):
                     raise InputError(
                         f"{first} and {other}: {key} is {getattr(first, key)!r} and {getattr(other, key)!r}, "
@@ -174,15 +176,19 @@ def _panel_result(
     collapsed = _collapsed(runs, read, panel, compared)
     for name, reasons in collapsed.items():  # prevalence is one of the labels, not of the model
         estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
-    keys = ("model", "encoder", "augmentation", "head", "provenance")
+    keys = ("model", "encoder", "augmentation", "head")
     return PanelResult(
         dataset, split, panel.name, panel.metrics(compared.task), cell=panel.cell, n=len(panel.clusters),
         clusters=int(panel.clusters.max()) + 1, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
             name: {key: getattr(runs[0], key) for key in keys}
-            | {"seeds": len(runs), "val_value": float(np.mean([run.val_of(panel.cell) for run in runs]))}
-            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "seen": runs[0].seen.get(panel.name, "")}
+            | {"provenance": _provenance(runs)}
+            | {"seeds": len(runs)}
+            | {"val_value": np.nan if collapsed.get(name) else float(np.mean([run.val_of(panel.cell) for run in runs]))}
+            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "ended": _ended(runs)}
+            | {"seen": runs[0].seen.get(panel.name, "")}
+            | _spent(runs)
             for name, runs in models.items()
         },
         excluded={name: reason for name, reason in against.items() if reason},
@@ -207,6 +213,27 @@ def _collapsed(
             if why:
                 found.setdefault(model, {})[run.seed] = why
     return found
+
+
+def _spent(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
+    """Columns of a search: the settings that each run of a model tried, and the mean of the seconds that it took."""
+    if not all(run.search for run in runs):
+        return {}
+    return {"trials": runs[0].search["trials"], "seconds": float(np.mean([run.search["seconds"] for run in runs]))}
+
+
+def _provenance(runs: Sequence[MeasuredRun]) -> str:
+    """Where the weights of a model come from; of weights drawn anew for each seed, those of the first one stand."""
+    first = runs[0]
+    return first.provenance + (f" (seed {first.seed}; drawn anew for each seed)" if first.drawn_per_seed else "")
+
+
+def _ended(runs: Sequence[MeasuredRun]) -> str:
+    """How the trainings of a model ended: `limit` and which seeds of it, if any did at their last epoch."""
+    limited = [str(run.seed) for run in runs if run.ended == "limit"]
+    if limited:
+        return f"limit: seed{'s' if len(limited) > 1 else ''} {', '.join(limited)}"
+    return ", ".join(dict.fromkeys(run.ended for run in runs if run.ended))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Replic
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
     "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "val_value", "n",
-    "inference", "rows_sha256", "strand_rule", "seen", "provenance", "collapsed", "ended", "note",
+    "inference", "rows_sha256", "strand_rule", "trials", "seconds", "provenance", "seen", "collapsed", "ended", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
@@ -120,7 +120,7 @@ class PanelResult:
             lines += of_metric
         table = pd.DataFrame(lines).reindex(columns=list(COMPARISON_COLUMNS))
         numeric = COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n")]
-        return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64"})
+        return table.astype(dict.fromkeys(numeric, "float64") | {"n": "Int64", "trials": "Int64"})
 
     def _line(self, model: str, metric: str, baseline: str, confidence: float) -> dict[str, Any]:
         """The line of one model and metric."""
@@ -179,8 +179,8 @@ class PanelResult:
         low, high, p, reason = inference.difference(
             delta, error, confidence, not networks, [side.boundary_error(metric) for side in sides]
         )
-        columns = {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
-        columns["inference"] = NETWORKS if networks else PROCEDURES
+        columns: dict[str, Any] = {"inference": NETWORKS if networks else PROCEDURES}
+        columns |= {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
         return columns, [reason, f"no p value: baseline: {of_baseline}" if of_baseline else ""]
 
 
@@ -211,8 +211,10 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
         validation = float(np.mean([result.about[model]["val_value"] for result in results]))
         about[model] = {**first.about[model], "provenance": text, "val_value": validation}
-        seeds = [(result.split, result.about[model]["collapsed"]) for result in results]
-        about[model]["collapsed"] = "; ".join(f"{split}: {named}" for split, named in seeds if named)
+        for column in ("collapsed", "ended"):
+            about[model][column] = _of_folds({result.split: result.about[model][column] for result in results})
+        if "seconds" in first.about[model]:
+            about[model]["seconds"] = float(np.mean([result.about[model]["seconds"] for result in results]))
         notes[model] = [f"mean over {count} folds, sd over seeds of that mean"]
         notes[model] += [note for result in results for note in result.notes.get(model, [])]
         if reasons:
@@ -234,3 +236,10 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         no_interval="no interval: rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip
+
+
+def _of_folds(texts: Mapping[str, str]) -> str:
+    """What is said of each fold {split: text} in one text: once if it is the same of all."""
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{split}: {text}" for split, text in texts.items() if text)

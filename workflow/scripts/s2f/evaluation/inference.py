@@ -10,8 +10,8 @@ variance (Var a + Var e) / k + Var r, and
 * the bootstrap over units of the mean, which holds the networks fixed, estimates Var r + Var e / k.
 
 Their plain sum SE_boot^2 + s^2 / k counts Var e twice: of two trainings of one procedure, which have r in common, it
-calls none different at all. So the part e of the bootstrap is taken out again; it is seen in how the replicates part
-from their mean in each resample:
+calls fewer different than it should. So the part e of the bootstrap is taken out again; it is seen in how the
+replicates part from their mean in each resample:
 
     SE^2 = max(0, SE_boot^2 - e_a / k_a - e_b / k_b) + s_a^2 / k_a + s_b^2 / k_b
 
@@ -35,26 +35,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2f.evaluation.metrics import METRICS
+from s2f.evaluation.metrics import METRICS, TWO_CLASSES
 
 PROCEDURES, NETWORKS = "procedures", "trained networks"  # what an interval holds for
 ENOUGH = 3  # replicates of a stochastic procedure from which on there is a p value
 MOST_UNDEFINED = 0.05  # of resamples, in which a metric may be undefined before its interval is left out
 BOUNDED = METRICS["classification"]  # between 0 and 1
-TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")
 # a spread below this share of a value is rounding
 ROUNDING = 1e-10
 EXPLAINED = (
     "A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
-    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be other "
-    "with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, with "
-    "Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the panel's "
-    "clusters (rows that must stay together are drawn together), less what they do to each training by itself, which "
-    "is in s² already; s² is the variance over k seeds, and 0 where training is deterministic. With fewer than "
-    "{enough} seeds, or one draw of something random that all seeds share, a model has no p value, its intervals hold "
-    "for these trained networks only, and are marked †. Intervals of values are made on the scale of Fisher's z "
-    "(correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of Clopper and "
-    "Pearson. p (Holm) is corrected for the number of models that are compared with the baseline on the panel."
+    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be "
+    "other with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, "
+    "with Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the "
+    "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
+    "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
+    "deterministic. With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has"
+    " no p value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made "
+    "on the scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has "
+    "the exact limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with "
+    "the baseline on the panel."
 )
 
 

@@ -9,14 +9,18 @@ from s2f.common.seen import TRAIN_ROWS
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.evaluation.inference import ENOUGH, EXPLAINED, NETWORKS
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
-from s2f.evaluation.metrics import LOWER_IS_BETTER
+from s2f.evaluation.metrics import METRICS
 
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
-PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown and none is best
+PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown
+NO_REPLICATES = (
+    "† Holds for the trained networks alone, without a p value: too few seeds of the model or of the baseline, or one "
+    "draw of something random for all of them (compare.tsv, column `note`)."
+)
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
-    "over seeds of the mean over folds; intervals are those of the mean over folds, clusters being drawn and seeds "
+    "over seeds of the mean over folds; intervals are those of the mean over folds, units being drawn and seeds "
     "compared within each fold. The single folds are in compare.tsv. Provenance below is that of the first fold."
 )
 CELLS = (
@@ -30,10 +34,10 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comp
     """Text of compare.md from `compare`'s table and cluster counts and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
-    from best to worst by the first metric, the best of each metric in bold, baseline and floors marked. The folds of a
-    k-fold split have one section, that of their mean.
+    from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
+    the best of the test rows. The folds of a k-fold split have one section, that of their mean.
     """
-    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison)]
+    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
         compared = comparison.datasets[dataset].in_split(split)
@@ -50,7 +54,7 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comp
                 title = f"{panel}, cell {cell}" if cell else panel
                 parts += _panel(title, suffix, lines_of_suffix, clusters[dataset, split, panel, cell], compared)
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
-        parts += ["### Models", _models(runs, compared)]
+        parts += ["### Models", *_models(runs, of_split.drop_duplicates("model").set_index("model"), compared)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,7 +68,36 @@ def _measured(negatives: str) -> str:
 def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
     method = EXPLAINED.format(share=share, resamples=comparison.resamples, enough=ENOUGH)
-    return f"{method} Bold is the best of a column. All numbers were computed by this study."
+    return (
+        f"{method} The column validation holds the score by which training kept its best epoch. Bold is what it "
+        "chooses: the score of the best of the models of one encoder, and the name of the best of all models; never "
+        "the best of the test rows. A run is collapsed where its predictions hardly vary and rank nothing, or where it "
+        "is at chance and another seed of its model far above; a mean that would hold such a run is not shown. All "
+        "numbers were computed by this study."
+    )
+
+
+def _budgets(comparison: Comparison) -> str:
+    """How many settings each model tried; empty where the study does not search."""
+    if not any(run.search for run in comparison.runs):
+        return ""
+    models: dict[int, list[str]] = {}
+    for run in comparison.runs:
+        of_number = models.setdefault(run.search.get("trials", 1), [])
+        if run.model not in of_number:
+            of_number.append(run.model)
+    names = {number: ", ".join(f"`{name}`" for name in of_number) for number, of_number in sorted(models.items())}
+    fixed = names.pop(0, "")
+    said = [f"Nothing to choose in {fixed}."] if fixed else []
+    if len(names) == 1:
+        number = next(iter(names))
+        said.insert(
+            0, f"Every model was given {number} settings, of which the validation rows chose one for each seed."
+        )
+    elif names:
+        unequal = "; ".join(f"{number} for {own}" for number, own in names.items())
+        said.insert(0, f"**Unequal budgets**: the number of settings tried is {unequal}.")
+    return " ".join([*said, "The seconds spent are in compare.tsv, as the mean over seeds."])
 
 
 def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: ComparedDataset) -> list[str]:
@@ -75,7 +108,7 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         return [title, *_missing(lines)]
     n = int(scored["n"].iloc[0])
     facts = [
-        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} clusters",
+        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} units",
         f"strand rule {scored['strand_rule'].iloc[0]}",
         f"rows {scored['rows_sha256'].iloc[0][:12]}",
     ]
@@ -84,53 +117,76 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         facts.insert(1, f"prevalence {_number(prevalence.iloc[0])} (the AUPRC of a random guess)")
     metrics = [metric for metric in dict.fromkeys(lines["metric"]) if metric != "prevalence"]
     cells = {metric: lines[lines["metric"] == metric].set_index("model") for metric in metrics}
-    best = {metric: () if metric in PLAIN else _best(metric, cells[metric]["value"]) for metric in metrics}
     first = cells[metrics[0]]
     order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
+    best, best_of_encoder = chosen(first)
+    with_validation = bool(first["val_value"].notna().any())
     with_difference = bool(compared.baseline) and lines["delta_vs_baseline"].notna().any()
-    header = ["model", "seeds", *(metric.removesuffix(suffix) for metric in metrics)]
-    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p", "p (Holm)"] if with_difference else []
+    with_holm = with_difference and bool(first["p_holm"].notna().any())
+    header = ["model", "seeds", *([f"validation {METRICS[compared.task][0]}"] if with_validation else [])]
+    header += [metric.removesuffix(suffix) for metric in metrics]
+    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p"] if with_difference else []
+    header += ["p (Holm)"] if with_holm else []
     body = []
     for model in order:
-        mark = " †" if first.loc[model, "inference"] == NETWORKS else ""
-        row = [_name(model, first.loc[model, "provenance"], compared) + mark, str(first.loc[model, "seeds"])]
-        row += [
-            _cell(cells[metric].loc[model], bold=model in best[metric], plain=metric in PLAIN) for metric in metrics
-        ]
-        row += _difference(first.loc[model]) if with_difference else []
+        line = first.loc[model]
+        name = _name(model, line, compared)
+        row = [f"**{name}**" if model == best else name]
+        row.append(str(line["seeds"]))
+        row += [_score(line, bold=model in best_of_encoder)] if with_validation else []
+        row += [_cell(cells[metric].loc[model], plain=metric in PLAIN) for metric in metrics]
+        row += _difference(line) if with_difference else []
+        row += [_p(line["p_holm"])] if with_holm else []
         body.append(row)
-    return [title, "; ".join(facts) + ".", _table(header, body), *_missing(lines), *_seen(first.loc[order])]
+    networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
+    return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *_seen(first.loc[order])]
 
 
-def _best(metric: str, values: Any) -> tuple[str, ...]:
-    """Models with the best defined value; one alone is not the best of anything."""
-    values = values.dropna()
-    if len(values) < 2:
-        return ()
-    best = values.min() if metric.startswith(LOWER_IS_BETTER) else values.max()
-    return tuple(values.index[values == best])
+def chosen(lines: Any) -> tuple[str, tuple[str, ...]]:
+    """What validation chooses of the models of one metric (lines of the table, by model): the best of all ("": none has
+    a rival), and the best of each encoder that has several. A model without a value on the panel, such as one of
+    collapsed runs, is not chosen."""
+    scores = lines.loc[lines["value"].notna() & lines["val_value"].notna(), ["encoder", "val_value"]]
+    of_encoder = [own["val_value"].idxmax() for name, own in scores.groupby("encoder") if name and len(own) > 1]
+    return scores["val_value"].idxmax() if len(scores) > 1 else "", tuple(of_encoder)
 
 
-def _name(model: str, provenance: str, compared: ComparedDataset) -> str:
+def _name(model: str, about: Any, compared: ComparedDataset) -> str:
+    """A model with what a reader of its line must know; `about` has the columns of its line."""
     marks = ["baseline"] if model == compared.baseline else []
     marks += ["floor"] if model in compared.floors else []
-    marks += ["random weights"] if RANDOM_WEIGHTS.search(provenance) else []
-    return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "")
+    marks += ["random weights"] if RANDOM_WEIGHTS.search(about["provenance"]) else []
+    marks += ["not trained to the end"] if "limit" in about["ended"] else []
+    marks += [f"collapsed seeds: {about['collapsed']}"] if about["collapsed"] else []
+    signs = ("†" if about["inference"] == NETWORKS else "") + ("‡" if _more(about["seen"]) else "")
+    return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "") + (f" {signs}" if signs else "")
 
 
-def _cell(line: Any, bold: bool, plain: bool) -> str:
-    if not np.isfinite(line["value"]) or plain:
-        return _number(line["value"]) if np.isfinite(line["value"]) else "–"
-    value = f"**{_number(line['value'])}**" if bold else _number(line["value"])
-    value += f" ± {_number(line['sd'])}" if np.isfinite(line["sd"]) else ""
-    return value + _interval(line["ci_low"], line["ci_high"])
+def _score(line: Any, bold: bool) -> str:
+    """The validation score; none of a model with a collapsed run."""
+    if not np.isfinite(line["val_value"]):
+        return "–"
+    return f"**{_number(line['val_value'])}**" if bold else _number(line["val_value"])
+
+
+def _cell(line: Any, plain: bool) -> str:
+    if not np.isfinite(line["value"]):
+        return "–"
+    if plain:
+        return _number(line["value"])
+    spread = f" ± {_number(line['sd'])}" if np.isfinite(line["sd"]) else ""
+    return _number(line["value"]) + spread + _interval(line["ci_low"], line["ci_high"])
 
 
 def _difference(line: Any) -> list[str]:
     if not np.isfinite(line["delta_vs_baseline"]):
-        return ["–", "–", "–"]
+        return ["–", "–"]
     difference = f"{line['delta_vs_baseline']:+.4f}" + _interval(line["delta_ci_low"], line["delta_ci_high"], "+")
-    return [difference, *(f"{line[p]:.3g}" if np.isfinite(line[p]) else "–" for p in ("p_value", "p_holm"))]
+    return [difference, _p(line["p_value"])]
+
+
+def _p(value: float) -> str:
+    return f"{value:.3g}" if np.isfinite(value) else "–"
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:
@@ -151,12 +207,16 @@ def _missing(lines: Any) -> list[str]:
     absent = lines[lines["ci_low"].isna()]
     if absent.empty:
         return []
+    every = len(set(lines["metric"]) - {"prevalence"})
     items: dict[tuple[str, str], list[str]] = {}
     for metric, model, note in zip(absent["metric"], absent["model"], absent["note"], strict=True):
         items.setdefault((model, note), []).append(metric)
     return [
         "Without a value or without an interval:",
-        "\n".join(f"- `{model}`, {', '.join(metrics)}: {note}" for (model, note), metrics in items.items()),
+        "\n".join(
+            f"- `{model}`{'' if len(metrics) == every else ', ' + ', '.join(metrics)}: {note}"
+            for (model, note), metrics in items.items()
+        ),
     ]
 
 
@@ -166,15 +226,20 @@ def _seen(lines: Any) -> list[str]:
     models_of: dict[str, list[str]] = {}
     for model, text in zip(lines.index, lines["seen"], strict=True):
         models_of.setdefault(text, []).append(f"`{model}`")
-    models_of = {text: models for text, models in models_of.items() if text not in ("", TRAIN_ROWS)}
+    models_of = {text: models for text, models in models_of.items() if _more(text)}
     if not models_of:
         return []
     items = [f"- {', '.join(models)}: {text}" for text, models in models_of.items()]
-    return ["Has seen more than the training rows:", "\n".join(items)]
+    return ["‡ Has seen more than the training rows:", "\n".join(items)]
 
 
-def _models(runs: Sequence[MeasuredRun], compared: ComparedDataset) -> str:
-    """What each model is and where its weights come from."""
+def _more(seen: str) -> bool:
+    return seen not in ("", TRAIN_ROWS)
+
+
+def _models(runs: Sequence[MeasuredRun], about: Any, compared: ComparedDataset) -> list[str]:
+    """What each model is and where its weights come from, and who was not trained to the end; `about` has a line of the
+    table for each model."""
     models: dict[str, list[MeasuredRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)
@@ -183,6 +248,15 @@ def _models(runs: Sequence[MeasuredRun], compared: ComparedDataset) -> str:
         notes = "; ".join(dict.fromkeys(run.note for run in of_model if run.note))
         cells = [of_model[0].encoder, of_model[0].augmentation, of_model[0].head, of_model[0].provenance, notes]
         seeds = ", ".join(str(run.seed) for run in of_model)
-        body.append([_name(name, of_model[0].provenance, compared), seeds, *(cell or "–" for cell in cells)])
+        body.append([f"`{name}`", seeds, *(cell or "–" for cell in cells)])
     header = ["model", "seeds", "encoder", "augmentation", "head", "provenance", "note"]
-    return _table(header, body).replace("---:", "---")
+    kept = [i for i, column in enumerate(header) if column in ("model", "seeds") or any(row[i] != "–" for row in body)]
+    table = _table([header[i] for i in kept], [[row[i] for i in kept] for row in body]).replace("---:", "---")
+    limited = [f"`{name}` ({text})" for name, text in about["ended"].items() if "limit" in text]
+    if not limited:
+        return [table]
+    return [
+        table,
+        "Not trained to the end: their epochs ran out before their patience did, so that more epochs might make them "
+        "better: " + ", ".join(limited).replace("limit: ", "") + ".",
+    ]

@@ -26,8 +26,11 @@ class MeasuredRun:
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
     a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
-    `val_value` is the score on the validation rows (NaN: none). Where rows have several labels, `cells` are those that
-    it predicts, and `val_cells` its validation score in each, if there is more than one.
+    `drawn_per_seed` that its weights are drawn anew for each seed, so that each has a provenance of its own.
+    `val_value` is the score on the validation rows (NaN: none), and `ended` says how training did: by `patience`, at
+    the `limit` of its epochs, `solved` without any (empty: not known). `search` is what the record says of the settings
+    that were tried. Where rows have several labels, `cells` are those that it predicts, and `val_cells` its validation
+    score in each, if there is more than one.
     """
 
     dataset: str
@@ -46,7 +49,10 @@ class MeasuredRun:
     seen: dict[str, str] = field(default_factory=dict)
     stochastic: bool = True
     one_draw: str = ""
+    drawn_per_seed: bool = False
     val_value: float = math.nan
+    search: dict[str, Any] = field(default_factory=dict)
+    ended: str = ""
     cells: Sequence[str] = ()
     val_cells: dict[str, float | None] = field(default_factory=dict)
 
@@ -88,20 +94,23 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     if excluded and record["spec"].get("use_contaminated_panels"):
         note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
         excluded = {}
+    validation = record["validation"]
     trained = record["train_rows_sha256"] + record["val_rows_sha256"]
     return {
         **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
         "provenance": record["provenance"], "note": note, "excluded": excluded,
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
-        "val_value": score_of_task(datasets[record["dataset"]]["task"], record["validation"]),
-        "val_cells": record["validation"].get("cells", {}),
-        "metrics": str(folder / "metrics.tsv"), "trained_on": "" if "clean_chromosomes" in record else trained,
+        "drawn_per_seed": record.get("drawn_per_seed", False),
+        "val_value": score_of_task(datasets[record["dataset"]]["task"], validation),
+        "val_cells": validation.get("cells", {}),
+        "ended": validation.get("ended", ""), "metrics": str(folder / "metrics.tsv"),
+        "trained_on": "" if "clean_chromosomes" in record else trained,
         "seen": {
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)
             for name, panel in panels.items() if "seen" in record
         },
-        "cells": record.get("cells", []),
+        "cells": record.get("cells", []), "search": record.get("search", {}),
     }  # fmt: skip
 
 

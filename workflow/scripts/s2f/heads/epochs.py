@@ -2,6 +2,15 @@
 
 All that is random in an epoch (order, views, dropout) is drawn from its key before the first step, as a `Plan`: both
 ways take the same steps on the same batches, and so does each of several heads that train together (lanes, by vmap).
+
+The order of an epoch is drawn in two stages where there are more than `MIXED_ROWS` rows: blocks of `BLOCK_ROWS` rows
+that are neighbours in the cache are shuffled, and then the rows of each `MIXED_ROWS // BLOCK_ROWS` blocks in sequence.
+So an epoch that is streamed reads stretches of some hundred rows, of a part of the file that fits into memory, instead
+of one row here and there of all of it. What it costs in randomness: neighbours in a cache are inserts with the same
+first letters, alleles among them, and two rows of a block share a batch of B with a probability of about B / MIXED_ROWS
+(0.8 % for batches of 128) instead of B / N. Fewer rows are shuffled all at once. With 20,000 rows in families of four
+neighbours, three seeds reached a validation r of 0.876, 0.875 and 0.875 shuffled at once, with a tenth and with a
+fortieth of the rows mixed.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.embeddings.cache import BLOCK_BYTES, read_ahead
 from s2f.heads.augmentations.draws import Draw, cut
 
 
@@ -32,6 +41,9 @@ LOSSES: dict[tuple[str, int], Callable] = {
 }
 
 
+BLOCK_ROWS, MIXED_ROWS = 256, 1 << 14
+
+
 class Plan(NamedTuple):
     """An epoch of S steps over batches of B rows: `rows` int32 (S, B), indices of the examples; `weights` (S, B), 0
     where the last batch is padded; `draws` with leading axis S; `keys` (S,) for dropout."""
@@ -45,7 +57,8 @@ class Plan(NamedTuple):
 class Data(NamedTuple):
     """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
     (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
-    encoder's parameters. Labels of C cells are (N, C), NaN where one is missing."""
+    encoder's parameters; for modes that read caches `order` (N,), the rows in the order of the cache. Labels of C cells
+    are (N, C), NaN where one is missing."""
 
     labels: jax.Array
     low: jax.Array
@@ -54,6 +67,7 @@ class Data(NamedTuple):
     index: Any = None
     codes: Any = None
     frozen: Any = None
+    order: Any = None
 
 
 class Epochs:
@@ -112,8 +126,14 @@ class Epochs:
         steps = rows.shape[axis]
         step_bytes = view.size // steps * int(np.prod(tables[0].shape[1:])) * tables[0].dtype.itemsize
         size = max(1, min(steps, BLOCK_BYTES // step_bytes))
+        mixed = max(size, MIXED_ROWS // self.batch_size // size * size)  # steps, whole blocks
 
         def block(start):
+            if start % mixed == 0:
+                for first in (start, start + mixed)[start > 0 :]:  # the following ones, at first these too
+                    near = slice(first, first + mixed) if axis == 0 else (slice(None), slice(first, first + mixed))
+                    for number, table in enumerate(tables):
+                        read_ahead(table, positions[near][view[near] == number])
             part = slice(start, start + size) if axis == 0 else (slice(None), slice(start, start + size))
             x = _gather(tables, view[part], positions[part])
             return jax.tree.map(lambda array: array[part], plan), jax.device_put(x)
@@ -135,7 +155,7 @@ class Epochs:
         order_key, step_key = jax.random.split(key)
         n = len(data.labels)
         steps = -(-n // self.batch_size)
-        rows = jnp.pad(jax.random.permutation(order_key, n), (0, steps * self.batch_size - n)).reshape(steps, -1)
+        rows = jnp.pad(_shuffled(order_key, n, data.order), (0, steps * self.batch_size - n)).reshape(steps, -1)
         weights = (jnp.arange(rows.size) < n).astype(jnp.float32).reshape(rows.shape)
 
         def of_batch(key, rows):
@@ -198,11 +218,22 @@ class Epochs:
         return (optax.apply_updates(parameters, change), measured, moments), loss
 
 
+def _shuffled(key: jax.Array, count: int, order: jax.Array | None) -> jax.Array:
+    """The rows of an epoch, int32 (count,): shuffled, in blocks first where they have an `order` in a file."""
+    if order is None or count <= MIXED_ROWS:
+        return jax.random.permutation(key, count)
+    block_key, row_key = jax.random.split(key)
+    place = jax.random.permutation(block_key, -(-count // BLOCK_ROWS))  # of each block, in sequence
+    mixed_with = place[jnp.arange(count) // BLOCK_ROWS] // (MIXED_ROWS // BLOCK_ROWS)
+    return order[jnp.lexsort((jax.random.bits(row_key, (count,)), mixed_with))]
+
+
 def _gather(tables: Sequence[np.ndarray], view: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Rows `positions` of the tables numbered in `view`, arrays of one shape: (..., T, D)."""
     out = np.empty((view.size, *tables[0].shape[1:]), tables[0].dtype)
     view, flat = view.ravel(), positions.ravel()
+    ascending = np.argsort(flat)
     for number, table in enumerate(tables):
-        chosen = np.flatnonzero(view == number)
+        chosen = ascending[view[ascending] == number]
         out[chosen] = table[flat[chosen]]
     return out.reshape(*positions.shape, *out.shape[1:])

@@ -75,6 +75,11 @@ class Examples:
         return 1 if self.labels.ndim == 1 else self.labels.shape[1]
 
     @property
+    def order(self) -> jax.Array:
+        """The rows in the order of their embeddings in the caches, int32 (N,)."""
+        return jnp.asarray(np.argsort(self.index, kind="stable"), jnp.int32)
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one row in one view."""
         return int(np.prod(self.tables[0].shape[1:])) * self.tables[0].dtype.itemsize

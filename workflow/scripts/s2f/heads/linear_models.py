@@ -1,6 +1,6 @@
 """Linear and logistic regression with an L2 penalty, solved to the optimum for all penalties of a list at once.
 
-Rows are passed over in blocks, so that they may stay in files. Columns are standardised by the statistics of these rows
+Rows are read in blocks, so that they may stay in files. Columns are standardised by the statistics of these rows
 (`Moments`), weights are those of standardised columns, and the intercept is not penalised: what scikit-learn's `Ridge`
 and `LogisticRegression` minimise behind a `StandardScaler`, with the same names of the penalties. All in float64.
 """

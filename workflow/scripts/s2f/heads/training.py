@@ -68,8 +68,8 @@ class TrainingSettings:
 class Trained:
     """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1; 0 of a head that is solved), its
     validation `score` by `metric`; once training has ended a table of all epochs, or of all penalties, and why it
-    `ended`: by "patience", at the "limit" of epochs, or "solved". `by_output` has the score of each of
-    several outputs."""
+    `ended`: by "patience", at the "limit" of epochs, or "solved"; of a head that is solved the penalties `tried`, with
+    their validation scores. `by_output` has the score of each of several outputs."""
 
     variables: tuple[Any, Any]
     epoch: int
@@ -77,6 +77,7 @@ class Trained:
     score: float
     history: pd.DataFrame | None = None
     ended: str = ""
+    tried: Sequence[tuple[float, float | None]] = ()
     by_output: list[float | None] | None = None
 
     @property
@@ -120,8 +121,11 @@ def train_or_solve(
     variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
     if score is None:
         raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
+    # of several outputs, each of which takes its best penalty, a penalty has the mean over outputs
+    by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
+    tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
     by_output = _by_output(slug, variables, val)
-    return [Trained(variables, 0, VALIDATION[task], score, history, "solved", by_output) for _ in lanes]
+    return [Trained(variables, 0, VALIDATION[task], score, history, "solved", tried, by_output) for _ in lanes]
 
 
 def train_heads(
@@ -174,7 +178,9 @@ def train_heads(
     )  # fmt: skip
     # in float32, without dropout: what is validated and kept
     network = networks.build(slugs, 0.0, outputs=train.outputs)
-    data = _on_device(train, encoder if encodes else None, fits and reads)
+    data = _on_device(train, encoder if encodes else None, fits and reads)._replace(
+        order=train.order if reads else None
+    )
     val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
     example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
 

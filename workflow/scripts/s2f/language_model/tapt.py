@@ -60,7 +60,7 @@ class Settings:
     def from_spec(spec: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
         options = kinds.section_settings("language_model/tapt", spec)
-        for key in ("datasets", "seen"):  # for the workflow, and for records
+        for key in ("datasets", "seen", "per_seed"):  # for the workflow, and for records
             options.pop(key, None)
         settings = Settings(**options)
         configuration.check_size(settings.size)

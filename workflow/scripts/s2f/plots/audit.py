@@ -16,7 +16,7 @@ SHOWN = {"test": (VERMILLION, "-", 2.0), "val": (BLUE, "--", 1.5), "designed": (
 
 def read_audit(path: str | Path) -> Any:
     """The table of `audit_split` with numbers where they are needed here; `InputError` names what is wrong."""
-    columns = ["part", "against", "length", "best_score"]
+    columns = ["part", "against", "threshold", "highest_possible", "best_score"]
     table = read_table(path, columns, "leak audit")
     for name in columns[2:]:
         table[name] = numbers(table, name, path)
@@ -25,27 +25,30 @@ def read_audit(path: str | Path) -> Any:
     return table
 
 
-def best_scores(path: str | Path, table: Any, threshold: float, title: str) -> None:
-    """Distribution of the best alignment score with train rows, of test and of val rows, threshold marked.
+def best_scores(path: str | Path, table: Any, title: str) -> None:
+    """Distribution of the best alignment score with train rows, of test and of val rows, thresholds marked.
 
     `table` as of `read_audit`. The share of rows has a logarithmic axis, because few leaking rows matter already. The
-    axis of scores ends at the longest row, so that splits of one dataset can be laid side by side.
+    axis of scores ends at the highest possible one, so that splits of one dataset can be laid side by side.
     """
     table = table[table["against"] == "train"]
     for part in ("test", "val"):
         if not (table["part"] == part).any():
             raise InputError(f"{title}: the audit has no line for {part} against train")
-    highest = max(table["length"].max(), threshold) + BIN
-    edges = np.arange(threshold % BIN - BIN, highest + BIN, BIN)  # one of them is the threshold
+    low, high = table["threshold"].min(), table["threshold"].max()
+    homologous = f"homologous from {low:g}" + (f" to {high:g} on, by the row" if high > low else "")
+    highest = max(table["highest_possible"].max(), high) + BIN
+    edges = np.arange(low % BIN - BIN, highest + BIN, BIN)  # one of them is the lowest threshold
     most = table["part"].value_counts().max()
 
     def draw(figure):
         axes = figure.subplots()
         for part, (colour, style, width) in SHOWN.items():
-            scores = table.loc[table["part"] == part, "best_score"]
-            if scores.empty:
+            rows = table[table["part"] == part]
+            if rows.empty:
                 continue
-            share = 100 * (scores >= threshold).mean()
+            scores, share = rows["best_score"], 100 * (rows["best_score"] >= rows["threshold"]).mean()
+            reached = f"highest {scores.max():.0f} of {rows['highest_possible'].max():.0f}"
             axes.hist(
                 scores,
                 edges,
@@ -54,9 +57,10 @@ def best_scores(path: str | Path, table: Any, threshold: float, title: str) -> N
                 color=colour,
                 linestyle=style,
                 linewidth=width,
-                label=f"{part}: n = {len(scores):,}, {share:.3g} % reach {threshold}, highest {scores.max():.0f}",
+                label=f"{part}: n = {len(scores):,}, {share:.3g} % homologous, {reached} possible",
             )
-        axes.axvline(threshold, color=BLACK, linewidth=1, linestyle=":", label=f"homologous from {threshold}")
+        axes.axvline(low, color=BLACK, linewidth=1, linestyle=":", label=homologous)
+        axes.axvspan(low, high, color=BLACK, alpha=0.08, linewidth=0)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")
         axes.set(

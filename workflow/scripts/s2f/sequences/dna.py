@@ -59,3 +59,17 @@ def _clean_bytes(sequence: str) -> bytes:
 def one_hot(codes: NDArray[np.uint8], dtype: DTypeLike = np.float32) -> np.ndarray:
     """One-hot (..., length, 4) of codes (..., length) in the order A, C, G, T; N is four zeros."""
     return np.eye(5, 4, dtype=dtype)[codes]
+
+
+def one_base_apart(first: np.ndarray, second: np.ndarray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which of N pairs of texts have one length and differ in exactly one base: (N,), and where those differ."""
+    length = np.fromiter(map(len, first), np.int64, len(first))
+    kept = length == np.fromiter(map(len, second), np.int64, len(second))
+    width = max(1, length[kept].max(initial=0))
+    letters = [
+        np.array(column[kept], f"S{width}").view(np.uint8).reshape(kept.sum(), width) for column in (first, second)
+    ]
+    differs = letters[0] != letters[1]
+    single = differs.sum(axis=1) == 1
+    kept[kept] = single
+    return kept, differs[single].argmax(axis=1)

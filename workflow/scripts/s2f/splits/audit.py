@@ -1,11 +1,10 @@
 """Leak audit of a split: how close the rows that are evaluated come to the rows that were learned from.
 
 Every kind of split is measured alike: the best local alignment (`homology.groups`, both strands), the 31-mers in
-common, and the rows that `linked_rows.clusters` links, such as alleles and overlapping windows. Nothing is refused
-here.
+common, and the rows of the same locus, such as alleles and overlapping windows, and of the same unit. Nothing is
+refused here.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,8 +14,7 @@ from numpy.typing import NDArray
 
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.sequences import dna
-from s2f.splits.homology.groups import best_scores
-from s2f.splits.linked_rows import clusters
+from s2f.splits.homology.groups import best_scores, now_and_then
 from s2f.splits.table import PARTS, parts_checked
 
 # part whose rows may leak -> parts that are scored; val counts for test because it chooses epochs and settings
@@ -33,29 +31,36 @@ AT_ONCE = 1 << 16  # rows whose k-mers are in memory
 def audit(
     rows: pd.DataFrame,
     table: pd.DataFrame,
+    units: pd.DataFrame,
     threads: int = 1,
     report: Callable[[str], object] = print,
-    threshold: int = 60,
 ) -> pd.DataFrame:
     """One line per evaluated row and part it is compared with: what they share.
 
-    `rows` are canonical, `table` is their split. Compared are test with train, val with train and test with val;
-    excluded rows are left out. Test rows that are only ever evaluated are the part `designed`. Columns:
+    `rows` are canonical, `table` is their split, `units` their table of units (`units.read_units`). Compared are test
+    with train, val with train and test with val; excluded rows are left out. Test rows that are only ever evaluated are
+    the part `designed`. Columns:
         part, against, row_id, length
-        best_score         highest local alignment score with a row of `against`, see below; at most `highest_score`
+        threshold          the score from which the row is homologous (`homology.thresholds`) to one that is no shorter
+        highest_possible   the score of a row of `against` that holds the whole row, if one is as long; scores end at
+                           `highest_score`
+        best_score         highest local alignment score with a row of `against`, see below
         shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
-        same_locus_rows    rows of `against` in the same cluster of `linked_rows.clusters`; 0 in every split made here
+        same_locus_rows    rows of `against` of the same locus; 0 in every split made here
+        same_unit_rows     rows of `against` of the same unit: homologous, also by a chain of rows
 
     A score is exact (match 1, mismatch -1, gap of k letters 2 + (k - 1)), but only pairs with a seed in common are
     aligned (see `homology.groups`): 0 where there is none. Against the alignment of all pairs of two real samples
     (722 rows of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50
     nine in 87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
 
-    `threshold` is the score from which rows count as homologous. `report(text)` is called with the plan and, where it
-    takes long, with how far it is. Raises `InputError` where rows and table do not name the same rows, for an unknown
-    or empty part, and for what `best_scores` refuses.
+    Where a row of `against` is the shorter one, a lower score may do: `same_unit_rows` counts it. `report(text)` is
+    called with the plan and, where it takes long, with how far it is. Raises `InputError` where rows and table do not
+    name the same rows, for an unknown or empty part, and for what `best_scores` refuses.
     """
-    cluster = clusters(rows)
+    locus, unit, threshold = (units[name].to_numpy() for name in ("locus", "unit", "threshold"))
+    lengths = rows["sequence"].str.len().to_numpy(np.int64)
+    most = highest_score(int(threshold.max()))
     # linked rows in two parts are to be counted, not refused: every row is its own cluster for the check
     parts = parts_checked(rows, table, np.arange(len(rows)))
     indices = {part: np.flatnonzero(parts == part) for part in PARTS}
@@ -68,42 +73,36 @@ def audit(
         names = " and ".join(evaluated)
         report(f"aligning {len(queries):,} rows of {names} with {len(targets):,} of {against} on {threads} thread(s)")
         scores = best_scores(
-            sequences[queries], sequences[targets], highest_score(threshold), threads=threads,
-            progress=_now_and_then(report), **SEEDS,
+            sequences[queries], sequences[targets], most, threads=threads,
+            progress=now_and_then(report), **SEEDS,
         )  # fmt: skip
         columns = {
             "part": np.where(designed[queries], "designed", parts[queries]),
             "against": against,
             "row_id": rows["row_id"].to_numpy(object)[queries],
-            "length": [len(sequence) for sequence in sequences[queries]],
+            "length": lengths[queries],
+            "threshold": threshold[queries],
+            "highest_possible": lengths[queries].clip(max=min(lengths[targets].max(), most)),
             "best_score": scores,
             f"shared_{KMER}mers": shared_kmers(sequences[queries], sequences[targets]),
-            "same_locus_rows": np.bincount(cluster[targets], minlength=len(rows))[cluster[queries]],
+            "same_locus_rows": np.bincount(locus[targets], minlength=len(rows))[locus[queries]],
+            "same_unit_rows": np.bincount(unit[targets], minlength=len(rows))[unit[queries]],
         }
         out.append(pd.DataFrame(columns))
     return pd.concat(out, ignore_index=True)
 
 
 def highest_score(threshold: int) -> int:
-    """Score at which the search for a better one ends: `ENOUGH`, or the threshold where that is higher."""
+    """Score at which the search for a better one ends: `ENOUGH`, or the highest threshold where that is higher."""
     return max(ENOUGH, threshold)
 
 
-def _now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callable[[int, int], None]:
-    """A progress function that reports how far it is, once in so many seconds."""
-    last = time.monotonic()
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """What `audit` found, a line per part and what it is compared with; shares are fractions of the rows.
 
-    def progress(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last > seconds:
-            last = time.monotonic()
-            report(f"  {100 * done / total:.0f} % of the words looked up")
-
-    return progress
-
-
-def summary(table: pd.DataFrame, threshold: int) -> pd.DataFrame:
-    """What `audit` found, a line per part and what it is compared with; shares are fractions of the rows."""
+    `threshold` and `highest_possible` are those of the row in the middle: a share of rows that reach a threshold says
+    nothing where none can.
+    """
     lines = []
     for (part, against), compared in table.groupby(["part", "against"], sort=False):
         score = compared["best_score"]
@@ -115,9 +114,12 @@ def summary(table: pd.DataFrame, threshold: int) -> pd.DataFrame:
                 "median": score.median(),
                 "p95": score.quantile(0.95),
                 "max": score.max(),
-                f"share>={threshold}": (score >= threshold).mean(),
+                "threshold": compared["threshold"].median(),
+                "highest_possible": compared["highest_possible"].median(),
+                "share>=threshold": (score >= compared["threshold"]).mean(),
                 f"share_with_{KMER}mer": (compared[f"shared_{KMER}mers"] > 0).mean(),
                 "rows_of_same_locus": (compared["same_locus_rows"] > 0).sum(),
+                "rows_of_same_unit": (compared["same_unit_rows"] > 0).sum(),
             }
         )
     return pd.DataFrame(lines)

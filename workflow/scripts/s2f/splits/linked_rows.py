@@ -30,6 +30,17 @@ def clusters(rows: pd.DataFrame) -> NDArray[np.int64]:
     return _components(len(rows), *np.concatenate(edges, axis=1))
 
 
+def joined(groupings: Sequence[np.ndarray]) -> NDArray[np.int64]:
+    """Connected components of rows with one number in any of the arrays, each (N,): (N,), by first occurrence."""
+    edges = []
+    for grouping in groupings:
+        number = pd.factorize(grouping)[0]
+        first = np.empty(number.max(initial=-1) + 1, np.int64)
+        first[number[::-1]] = np.arange(len(number))[::-1]
+        edges.append(np.stack([first[number], np.arange(len(number))])[:, first[number] != np.arange(len(number))])
+    return _components(len(groupings[0]), *np.concatenate(edges, axis=1))
+
+
 def canonical_sequences(sequences: Sequence[str]) -> list[str]:
     """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))

@@ -13,35 +13,40 @@ from s2f.splits.linked_rows import clusters
 from s2f.splits.table import PARTS, _parts_checked, _ranks, strata
 
 
-def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int) -> pd.DataFrame:
-    """Assign every row: row_id, split (train, val, test, excluded), reason, cluster (see `clusters`).
+def make_split(
+    rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Assign every row: row_id, split (train, val, test, excluded), reason.
 
-    Rows that are only ever evaluated (`EVALUATED_ONLY`) are test whatever the kind says.
+    `units` is the table of units of these rows, in their order (`units.read_units`); without it rows are linked by
+    locus alone, and kinds that go by homology are refused. Rows that are only ever evaluated (`EVALUATED_ONLY`) are
+    test whatever the kind says.
     Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
     val) and are excluded elsewhere, with the reason. With `train_rows` so many training rows are kept (see `_surplus`),
     the others are excluded. Raises `InputError` for an unknown kind and an empty part.
     """
     kind = kinds.module("splits", section["kind"])
     options = section | kinds.settings("splits", section["kind"], section)
-    cluster = clusters(rows)
+    if units is None:
+        units = pd.DataFrame({"locus": clusters(rows)}, index=rows.index)
+    locus = units["locus"].to_numpy()
     of_kind = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
-    assigned, why = kind.assign(rows if of_kind.all() else rows[of_kind], options, study_seed, cluster[of_kind])
+    assigned, why = kind.assign(rows if of_kind.all() else rows[of_kind], options, study_seed, units[of_kind])
     rank = np.full(len(rows), PARTS.index("test"))
     rank[of_kind] = _ranks(assigned)
-    highest = np.full(cluster.max() + 1, -1)
-    np.maximum.at(highest, cluster, rank)
-    leaks = (rank >= 0) & (rank < highest[cluster])
+    highest = np.full(locus.max() + 1, -1)
+    np.maximum.at(highest, locus, rank)
+    leaks = (rank >= 0) & (rank < highest[locus])
     reasons = ["", why, *(f"linked to a {part} row" for part in PARTS), "subsample"]
     reason = (rank < 0).astype(np.int64)
-    reason[leaks] = 2 + highest[cluster[leaks]]
+    reason[leaks] = 2 + highest[locus[leaks]]
     rank[leaks] = -1
     if "train_rows" in options:
         surplus = _surplus(rows, np.flatnonzero(rank == 0), options, study_seed)
         rank[surplus], reason[surplus] = -1, len(reasons) - 1
     split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
-    table = pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason, "cluster": cluster})
-    _parts_checked(rows, split, cluster)
-    return table
+    _parts_checked(rows, split, locus)
+    return pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason})
 
 
 def _surplus(rows: pd.DataFrame, train: np.ndarray, options: dict[str, Any], study_seed: int) -> np.ndarray:

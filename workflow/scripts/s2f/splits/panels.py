@@ -9,7 +9,9 @@ from s2f.common.errors import InputError
 from s2f.common.tables import rows_where
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.splits import panel_files, regions
-from s2f.splits.table import parts_and_clusters
+from s2f.splits.linked_rows import clusters
+from s2f.splits.table import parts_checked
+from s2f.splits.units import check_loci, unit_of
 
 # of the rows, what panels are made from
 ROW_COLUMNS = [
@@ -17,26 +19,33 @@ ROW_COLUMNS = [
 ]  # fmt: skip
 
 
-def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str) -> Any:
+def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units: Any = None) -> Any:
     """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is the panel's in a study.
 
     A panel is made of the test rows, limited to the published parts in its `published` where given; rows that are
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    the cluster that a bootstrap draws as a whole.
+    what a bootstrap draws as a whole: the unit by the table `units` of these rows (`units.read_units`), or the locus
+    where there is none.
 
-    Raises `InputError` for a split that is not one of these rows (`parts_and_clusters`), a panel of fewer than 3
-    items, a locus with more than one reference and a file that lists rows that are not in test.
+    Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
+    fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.
     """
     options = {"kind": section["kind"]} | kinds.settings("panels", section["kind"], section)
-    parts, cluster = parts_and_clusters(rows, split)
+    if units is None:
+        unit = locus = clusters(rows)
+    else:
+        unit, locus = unit_of(units, f"panel {name}"), units["locus"].to_numpy()
+    parts = parts_checked(rows, split, locus)
+    if units is not None:
+        check_loci(rows, locus, parts == "test", parts == "excluded")
     if "file" in options:
-        panel = _listed(rows, cluster, parts, options, name)
+        panel = _listed(rows, unit, parts, options, name)
         considered = len(panel)
     else:
         in_test = parts == "test"
-        panel, considered = _of_test(_with_cluster(rows_where(rows, in_test), cluster[in_test]), options, name)
+        panel, considered = _of_test(_with_unit(rows_where(rows, in_test), unit[in_test]), options, name)
     if "within" in options:
         panel = regions.limited(panel, rows, options["within"], name)
     if len(panel) < 3:
@@ -58,11 +67,11 @@ def _of_test(test: Any, options: dict[str, Any], name: str) -> tuple[Any, int]:
     return kinds.module("panels", options["kind"]).of_test(test, options, name), len(test)
 
 
-def _with_cluster(rows: Any, cluster: np.ndarray) -> Any:
-    return rows.assign(cluster=[f"c{number}" for number in cluster])
+def _with_unit(rows: Any, unit: np.ndarray) -> Any:
+    return rows.assign(unit=[f"u{number}" for number in unit])
 
 
-def _listed(rows: Any, cluster: np.ndarray, parts: np.ndarray, options: dict[str, Any], name: str) -> Any:
+def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, Any], name: str) -> Any:
     path = options["file"]
     items, frames = panel_files.read(path, options["label"])
     if items != kinds.facts("panels", options["kind"])["items"]:
@@ -86,5 +95,5 @@ def _listed(rows: Any, cluster: np.ndarray, parts: np.ndarray, options: dict[str
             f"panel {name}: row {rows['row_id'].iloc[index]!r} of {path} is {parts[index]} in this split, expected "
             "test; a split of kind file puts the rows of such files there"
         )
-    lists = [_with_cluster(rows.iloc[p], cluster[p]) for p in indices]
+    lists = [_with_unit(rows.iloc[p], unit[p]) for p in indices]
     return kinds.module("panels", options["kind"]).of_lists(lists)

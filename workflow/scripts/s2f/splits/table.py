@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
-from s2f.common.tables import read_table, rows_where
+from s2f.common.tables import read_table
 from s2f.splits.linked_rows import clusters
 
 # of the rows, what splits are made from
@@ -43,14 +43,15 @@ def parts_of(rows: pd.DataFrame, path: str | Path) -> dict[str, pd.DataFrame]:
 def check_split(rows: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     """The part of every row, (N,) text in the order of `rows`, by a split table.
 
-    Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts.
+    Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts. The
+    links are computed from the rows, whatever tables say.
     """
     return parts_checked(rows, table, clusters(rows))
 
 
 def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, cluster: np.ndarray) -> np.ndarray:
     """As `check_split`, where the `clusters` of the rows are known: `cluster` (N,)."""
-    return _parts_checked(rows, table["split"].to_numpy(object)[_positions(rows, table)], cluster)
+    return _parts_checked(rows, table["split"].to_numpy(object)[positions(rows, table)], cluster)
 
 
 def _parts_checked(rows: pd.DataFrame, parts: Any, cluster: np.ndarray) -> Any:
@@ -70,56 +71,18 @@ def _parts_checked(rows: pd.DataFrame, parts: Any, cluster: np.ndarray) -> Any:
     return parts
 
 
-def parts_and_clusters(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[np.ndarray, NDArray[np.int64]]:
-    """The part, (N,) text, and the cluster, (N,), of every row, in the order of `rows`, by a split table.
-
-    The clusters are those that `make_split` wrote down, which must lie in one part each. Those of the test rows are
-    computed again, so that a table of other rows, or one that was edited, does not pass: no link between test rows may
-    be missing, and what joins them beyond it must be rows that the split excluded. (Whether test rows are linked to
-    training rows is computed where models are trained, by `check_split`.) A table without clusters, made by hand, is
-    checked in full. Raises `InputError` as `check_split`.
-    """
-    if "cluster" not in table:
-        cluster = clusters(rows)
-        return parts_checked(rows, table, cluster), cluster
-    positions = _positions(rows, table)
-    try:
-        cluster = table["cluster"].to_numpy(np.int64)[positions]
-    except (ValueError, OverflowError) as error:
-        raise InputError(
-            f"split: a cell of column cluster is no whole number ({error}); make the split again"
-        ) from None
-    if cluster.min() < 0 or cluster.max() >= len(rows):
-        raise InputError(
-            f"split: clusters are {cluster.min()} to {cluster.max()}, expected numbers from 0 to {len(rows) - 1}"
-        )
-    parts = _parts_checked(rows, table["split"].to_numpy(object)[positions], cluster)
-    in_test = parts == "test"
-    found, stated = clusters(rows_where(rows, in_test)), cluster[in_test]
-    first = np.empty(found.max() + 1, np.int64)
-    first[found[::-1]] = stated[::-1]
-    joined = np.bincount(first, minlength=cluster.max() + 1)  # clusters found in each stated one
-    bridged = np.zeros(cluster.max() + 1, bool)
-    bridged[cluster[parts == "excluded"]] = True
-    wrong = (first[found] != stated) | ((joined > 1) & ~bridged)[stated]
-    if wrong.any():
-        row = rows["row_id"][in_test].iloc[int(wrong.argmax())]
-        raise InputError(f"split: test row {row!r} has another cluster than its links give; make the split again")
-    return parts, cluster
-
-
-def _positions(rows: pd.DataFrame, table: pd.DataFrame) -> NDArray[np.int64]:
-    """Where in a split table each of the rows stands, (N,); refuses another set of rows and repeated ones."""
+def positions(rows: pd.DataFrame, table: pd.DataFrame, what: str = "split") -> NDArray[np.int64]:
+    """Where in a table of one line per row each of the rows stands, (N,); refuses other rows and repeated ones."""
     if table["row_id"].reset_index(drop=True).equals(rows["row_id"].reset_index(drop=True)):
-        return np.arange(len(rows))  # as `make_split` writes it; row_id of rows are unique
+        return np.arange(len(rows))  # as programs write it; row_id of rows are unique
     ids = pd.Index(table["row_id"])
     if ids.has_duplicates:
-        raise InputError(f"split: row {ids[ids.duplicated()][0]!r} is assigned twice")
-    positions = ids.get_indexer(rows["row_id"])
-    if (positions < 0).any() or len(ids) != len(rows):
+        raise InputError(f"{what}: row {ids[ids.duplicated()][0]!r} is assigned twice")
+    found = ids.get_indexer(rows["row_id"])
+    if (found < 0).any() or len(ids) != len(rows):
         odd = sorted(set(ids) ^ set(rows["row_id"]))[0]
-        raise InputError(f"split: row {odd!r} is in the rows or in the split, but not in both; make the split again")
-    return positions
+        raise InputError(f"{what}: row {odd!r} is in the rows or in the {what}, but not in both; make the {what} again")
+    return found
 
 
 def _ranks(parts: Any) -> NDArray[np.int64]:

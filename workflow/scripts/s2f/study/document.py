@@ -65,13 +65,21 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
         name = f"{prefix}{key}"
         default = f"`{rule['default']}`" if "default" in rule else ""
         default = "required" if key in schema.get("required", ()) else default
-        yield f"| `{name}` | {_type(rule)} | {default} | {rule.get('description', '')} |"
+        searched = _range(rule.get("x-search"))
+        yield f"| `{name}` | {_type(rule)} | {default} | {rule.get('description', '')}{searched} |"
         yield from _lines(f"{name}.", rule)
         inner = rule.get("additionalProperties")
         if isinstance(inner, dict):
             yield from _lines(f"{name}.*.", inner)
         if isinstance(rule.get("items"), dict):
             yield from _lines(f"{name}[].", rule["items"])
+
+
+def _range(searched: Any) -> str:
+    """The range that a search draws from, as the end of a description."""
+    if isinstance(searched, dict):
+        return f". Search: {searched['from']:g} to {searched['to']:g}, {searched.get('scale', 'linear')}"
+    return f". Search: {', '.join(map(str, searched))}" if searched else ""
 
 
 def _type(rule: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from s2f.common import kinds
 from s2f.heads import networks
+from s2f.study import draws
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,16 @@ def training_of(study: dict[str, Any], head: str) -> dict[str, Any]:
     return {**study["training"], **entry} if networks.facts(head)["epochs"] else networks.options(head, entry)
 
 
-def seeds_of(study: dict[str, Any], head: str) -> list[int]:
-    """Seeds with which a head is trained: the first one alone where another would give the same model."""
-    return study["seeds"] if networks.facts(head)["stochastic"] else study["seeds"][:1]
+def seeds_of(study: dict[str, Any], head: str, drawn: bool) -> list[int]:
+    """Seeds with which a head is trained: the first one alone where another would give the same model, as the head is
+    solved and its encoder is not `drawn` anew for each seed."""
+    return study["seeds"] if drawn or networks.facts(head)["stochastic"] else study["seeds"][:1]
 
 
 def runs(study: dict[str, Any]) -> list[Run]:
     """All runs of the study, sorted by path, each once."""
     planned = set()
+    drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
     for entry in study["models"]:
         for dataset in entry.get("datasets", list(study["datasets"])):
             for split in study["datasets"][dataset]["splits"]:
@@ -47,7 +50,7 @@ def runs(study: dict[str, Any]) -> list[Run]:
                     for mode in entry["augmentations"]:
                         for head in entry["heads"]:
                             model = f"{encoder}/{mode}/{head}"
-                            for seed in seeds_of(study, head):
+                            for seed in seeds_of(study, head, encoder in drawn):
                                 planned.add(Run(dataset, split, model, seed, encoder, mode, head))
                 for baseline in entry["baselines"]:
                     for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
@@ -56,12 +59,15 @@ def runs(study: dict[str, Any]) -> list[Run]:
 
 
 def together(study: dict[str, Any]) -> list[list[Run]]:
-    """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head."""
+    """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head; of one
+    seed where the encoder is drawn anew for each, as a job reads one set of caches."""
     groups: dict[tuple[str, ...], list[Run]] = {}
+    drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
     for run in runs(study):
         if run.head:
             settings = str(training_of(study, run.head))
-            key = (run.dataset, run.split, run.encoder, run.augmentation, networks.family(run.head), settings)
+            draw = f"draw{run.seed}" if run.encoder in drawn else ""
+            key = (run.dataset, run.split, run.encoder, draw, run.augmentation, networks.family(run.head), settings)
             groups.setdefault(key, []).append(run)
     return list(groups.values())
 
@@ -71,7 +77,8 @@ def rules_together(study: dict[str, Any]) -> dict[str, list[list[Run]]]:
     groups_of_rule: dict[str, list[list[Run]]] = {}
     for group in together(study):
         slugs = "_and_".join(dict.fromkeys(run.head for run in group))
-        groups_of_rule.setdefault(f"train_together_{slugs}".replace("-", "_"), []).append(group)
+        draw = f"_draw{group[0].seed}" if draws.is_drawn(study, "encoders", group[0].encoder) else ""
+        groups_of_rule.setdefault(f"train_together_{slugs}{draw}".replace("-", "_"), []).append(group)
     return groups_of_rule
 
 

@@ -2,7 +2,7 @@
 
 Most are trained in epochs (`s2f.heads.training`). The module of a kind whose fact `epochs` is false has a function
 ``solve(train, val, task, options, memory, report) -> (variables, validation score or None, table of what was tried)``
-instead, of `examples.Examples` and the options of the kind.
+instead, of `examples.Examples` and the options of the kind; the first column of the table are the penalties.
 """
 
 import functools
@@ -12,6 +12,11 @@ from typing import Any
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
+
+
+def kind_of(slug: str) -> str:
+    """Kind of head `slug`. Raises `InputError` for an unknown slug."""
+    return _match(slug)[0]
 
 
 def module_of(slug: str) -> str:

@@ -63,19 +63,22 @@ def solve(
     it is undefined for all. Of C labels per row each is solved by itself, from the rows that have it; the score is the
     mean, and the table has a column `output`. Raises `InputError` for labels of a classification that are not 0 and 1.
     """
-    found = []
-    for output in range(train.outputs):
-        own = [examples if train.outputs == 1 else _of_output(examples, output) for examples in (train, val)]
-        found.append(_solve(*own, task, options, memory, report))
+    found = [
+        _solve(_of_output(train, output), _of_output(val, output), task, options, memory, report)
+        for output in range(train.outputs)
+    ]
     mean, sd, *_ = found[0]
     directs, shifts, scores, histories = zip(*(one[2:] for one in found), strict=True)
+    of_outputs = histories
     if train.outputs > 1:
-        histories = [history.assign(output=number) for number, history in enumerate(histories, 1)]
-    return _variables(mean, sd, directs, shifts), mean_of(scores), pd.concat(histories, ignore_index=True)
+        of_outputs = tuple(history.assign(output=number) for number, history in enumerate(histories, 1))
+    return _variables(mean, sd, directs, shifts), mean_of(scores), pd.concat(of_outputs, ignore_index=True)
 
 
 def _of_output(examples: Examples, output: int) -> Examples:
-    """The rows with a label of one of several outputs, and that label alone."""
+    """The rows with a label of an output, and that label alone."""
+    if examples.outputs == 1:
+        return examples
     measured = np.isfinite(examples.labels[:, output])
     labels = examples.labels[measured, output]
     return dataclasses.replace(examples, index=examples.index[measured], labels=labels)

@@ -2,7 +2,7 @@
 
 files: `peaks`, narrowPeak or BED6; `genome`, FASTA of whole chromosomes or of pieces (see `s2f.sequences.genome`); all
 others are peaks of other proteins, by name, for negatives of kind other_rbp (one list may serve several proteins: the
-entry of the protein itself is passed over where it is the same file). `encode_eclip.yaml` describes the options.
+entry of the protein itself is left out where it is the same file). `encode_eclip.yaml` describes the options.
 
 * `rbp`, `cell`: what the peaks are of; a name QKI_K562_IDR in column 4 must agree, `.` and others are passed over.
 * `windows`: `centre`, one of `length` nt around the middle of each peak, of overlapping ones on a strand the one of

@@ -27,7 +27,10 @@ it should have; the table of stages shows both. What the table holds and what is
   apart by @ and the column OL, then by .2, .3 ... in the order of the file, in row_id and pair_id.
 * In window wC a single-base variant lies at offset 99 of 200 bp (468 of 468 published pairs), so `start` = pos - 100
   and `end` = pos + 100; for indels, whose inserts may be shorter, that is the window to within the indel. Where the
-  variant lies in other windows and in CRE rows is not published: they have no start and end, only chromosome and group.
+  variant lies in other windows is not published. An SNV shows it: its two inserts differ there, as given or, in an
+  insert of the other strand, as complements. The indels and single alleles of a window get the place of its SNVs, if
+  `ALIKE` of `ENOUGH` or more have one place and length. All others, and CRE rows, have no start and end, only
+  chromosome and group.
 """
 
 import os
@@ -47,6 +50,7 @@ from s2f.common.tables import MISSING, numbers, read_table, rows_where
 from s2f.rows.canonical import letters_other_than
 from s2f.rows.sources import _designed, complete_pairs, file_of
 from s2f.rows.stages import Stages
+from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosomes
 
 CELLS = ("K562", "HepG2", "SKNSH")
@@ -56,6 +60,7 @@ COLUMNS = ("IDs", "chr", "data_project", "OL", "class", *LABELS, *ERRORS, "seque
 # parts of the published chromosome split
 PUBLISHED_PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
 CENTRE = 100  # a window wC begins CENTRE bases before pos
+ALIKE, ENOUGH = 0.99, 10
 STAGES = (
     "read",
     "complete",
@@ -68,6 +73,7 @@ STAGES = (
     "other chromosomes",
     "designed",
 )
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 # four groups, as many as the quick way of RE2 takes; `of_pair` is missing where the insert has no variant
 ID = (
     r"^(?P<chrom>[^:\s]+):(?P<pos>[0-9]+)(?:-[0-9]+)?:(?P<change>[A-Za-z*.<>-]+:[A-Za-z*.<>-]+)"
@@ -179,21 +185,67 @@ def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
     reference = pc.starts_with(of_pair, "R")
     key = _series(pc.if_else(varies, pair, pyarrow.array(raw["IDs"], pyarrow.string())))
     suffix = _libraries(raw, key, reference.to_numpy())
-    centred = pc.or_(pc.equal(window, "wC"), pc.starts_with(window, "wC:")).to_numpy()
+    pair_id = _series(pc.if_else(varies, _joined(pair, pyarrow.array(suffix, pyarrow.string()), ""), ""))
     position = pc.cast(pos, "int64").to_numpy()
+    start, end = _places(raw["sequence"], position, _series(change), _series(window), pair_id, reference.to_numpy())
     return pd.DataFrame(
         {
             "row_id": raw["IDs"] + suffix,
             "sequence": raw["sequence"],
             "chrom": of_id,
-            "start": pd.arrays.IntegerArray(position - CENTRE, ~centred),
-            "end": pd.arrays.IntegerArray(position + CENTRE, ~centred),
+            "start": pd.arrays.IntegerArray(start, end < 0),
+            "end": pd.arrays.IntegerArray(end, end < 0),
             "allele": _series(pc.if_else(varies, pc.if_else(reference, "ref", "alt"), "")),
             "variant": _series(pc.if_else(varies, variant, "")),
-            "pair_id": _series(pc.if_else(varies, _joined(pair, pyarrow.array(suffix, pyarrow.string()), ""), "")),
+            "pair_id": pair_id,
             "group": _series(group),
         }
     )
+
+
+def _places(
+    sequences: pd.Series, position: np.ndarray, change: pd.Series, window: pd.Series, pair: pd.Series, ref: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where the insert of every line begins and ends, two arrays (N,), as the module says; ends are -1 where unknown.
+
+    Of each line: `position` of the variant from 1, its `change` REF:ALT, `window` with a haplotype tag or "", `pair`
+    ("" without a variant) and whether it has the reference allele.
+    """
+    name = window.str.split(":", n=1).str[0]
+    centred = (name == "wC").to_numpy()
+    start, end = position - CENTRE, np.where(centred, position + CENTRE, -1)
+    others = np.flatnonzero(~centred & (pair != "").to_numpy())
+    if len(others) == 0:
+        return start, end
+    number, names = pd.factorize(pair.iloc[others])
+    alleles = np.full((2, len(names)), -1)  # the first line of each pair with the reference, with the alternate
+    for row, mask in enumerate((ref[others], ~ref[others])):
+        alleles[row, number[mask][::-1]] = others[mask][::-1]
+    whole = np.flatnonzero((alleles >= 0).all(axis=0))
+    inserts = [sequences.iloc[alleles[row, whole]].str.upper().to_numpy(object) for row in (0, 1)]
+    snv, offset = dna.one_base_apart(*inserts)
+    whole, inserts = whole[snv], [texts[snv] for texts in inserts]
+    found = [f"{a[i]}:{b[i]}" for a, b, i in zip(*inserts, offset, strict=True)]
+    stated = change.iloc[alleles[0, whole]].str.upper().tolist()
+    given = np.array([a == b for a, b in zip(found, stated, strict=True)], bool)
+    turned = np.array([a.translate(_COMPLEMENT) == b for a, b in zip(found, stated, strict=True)], bool)
+    length = np.fromiter(map(len, inserts[0]), np.int64, len(inserts[0]))
+
+    first = np.where(given, offset, length - 1 - offset)  # from where the insert begins in the genome to the variant
+    before, wide = np.full((2, len(names)), -1)
+    before[whole[given | turned]], wide[whole[given | turned]] = first[given | turned], length[given | turned]
+    name = name.iloc[others].to_numpy(object)
+    snvs = pd.DataFrame({"name": name, "before": before[number], "wide": wide[number]})
+    counts = snvs[snvs["before"] >= 0].value_counts(sort=False).reset_index().sort_values("count", kind="stable")
+    for kind, places in counts.groupby("name"):
+        most = places.iloc[-1]
+        if most["count"] >= max(ALIKE * places["count"].sum(), ENOUGH):
+            rest = (snvs["name"] == kind) & (snvs["before"] < 0)
+            snvs.loc[rest, ["before", "wide"]] = most[["before", "wide"]].tolist()
+    known = (snvs["before"] >= 0).to_numpy()
+    start[others] = position[others] - 1 - snvs["before"].to_numpy()
+    end[others] = np.where(known, start[others] + snvs["wide"].to_numpy(), -1)
+    return start, end
 
 
 def _by_chunks(function: Callable[[Any], Any], column: pd.Series) -> pyarrow.ChunkedArray:

@@ -267,6 +267,20 @@ def align(
         _fill(letters, rows, columns, wide, count, scores)
 
 
+@_kept
+def align_rows(text: np.ndarray, lengths: np.ndarray, scores: np.ndarray) -> None:
+    """Best local scores into `scores` (P,) int64 of the first P rows of `text`, each with the row P after it."""
+    pairs = len(scores)
+    work = workspace(lengths.max())
+    first, found = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
+    for start in range(0, pairs, LANES):
+        count = min(LANES, pairs - start)
+        for lane in range(count):
+            first[lane] = start + lane
+        align(text, lengths, first, first + pairs, count, 0, work, found)
+        scores[start : start + count] = found[:count]
+
+
 @numba.njit(nogil=True)
 def _fill(letters, rows, columns, work, count, scores):
     score, gap = work[0], work[1]
@@ -390,18 +404,18 @@ def search(
     last: int,
     strands: int,
     border: int,
-    threshold: int,
     extra: int,
+    needed: np.ndarray,
     parents: np.ndarray,
     bests: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the candidates among the places of the words [first, last) and align them: new `parents` and `bests`.
 
-    The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches `threshold`; pairs within
-    a tree are skipped. With a `border` other than 0 only pairs of a row before it and a row from it on are looked at,
-    and `bests` (N - border,) int32 becomes the highest score of each row from the border on, unless that is reached by
-    its tree. Pairs are first aligned without so many of their last letters
-    that `CHANCE` is needed in the rest, which refutes most.
+    The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches the score that it needs,
+    the lower one of its rows' `needed` (N,) int32; pairs within a tree are skipped. With a `border` other than 0 only
+    pairs of a row before it and a row from it on are looked at, and `bests` (N - border,) int32 becomes the highest
+    score of each row from the border on, unless that is reached by its tree. Pairs are first aligned without so many of
+    their last letters that `CHANCE` is needed in the rest, which refutes most.
     """
     n, stride = len(parents), text.shape[1]
     flat = text.ravel()
@@ -456,15 +470,15 @@ def search(
                                 continue
                             if scores[lane] >= PAD:
                                 offset = other * stride + column_of[chunk + lane]
-                                if _ungapped(flat, offsets[k], offset, word) >= threshold:
+                                if _ungapped(flat, offsets[k], offset, word) >= min(needed[other], needed[query]):
                                     _join(parent, other, query)
                                     continue
                             keys[waiting] = query << 33 | turned << 32 | other
                             waiting += 1
                         if waiting >= WAITING:
-                            _settle(text, lengths, keys, waiting, border, threshold, work, parent, best)
+                            _settle(text, lengths, keys, waiting, border, needed, work, parent, best)
                             waiting = 0
-    _settle(text, lengths, keys, waiting, border, threshold, work, parent, best)
+    _settle(text, lengths, keys, waiting, border, needed, work, parent, best)
     return parent, best
 
 
@@ -519,13 +533,13 @@ def _ungapped(letters, i, j, word):
 
 
 @numba.njit(nogil=True)
-def _settle(text, lengths, keys, count, border, threshold, work, parent, best):
+def _settle(text, lengths, keys, count, border, needed, work, parent, best):
     """Align the first `count` pairs of `keys` that can still change `parent` and `best`, and change them (`search`).
 
     A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
     """
     n = len(parent)
-    batch, waiting = np.empty(LANES, np.int64), 0
+    batch, enough, waiting = np.empty(LANES, np.int64), np.empty(LANES, np.int64), 0
     left, right, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for whole in (False, True):
         kept = 0
@@ -536,19 +550,20 @@ def _settle(text, lengths, keys, count, border, threshold, work, parent, best):
                     batch[waiting], left[waiting], right[waiting] = keys[k], query + n * (keys[k] >> 32 & 1), other
                     waiting += 1
             if waiting == LANES or (waiting and k == count):
-                needed = threshold
-                if border:
-                    for lane in range(waiting):
-                        needed = min(needed, best[(batch[lane] >> 33) - border] + 1)
-                cut = 0 if whole else max(needed - CHANCE, 0)
+                least = np.int64(2**31)
+                for lane in range(waiting):
+                    query = batch[lane] >> 33
+                    enough[lane] = min(needed[query], needed[right[lane]])
+                    least = min(least, min(enough[lane], best[query - border] + 1) if border else enough[lane])
+                cut = 0 if whole else max(least - CHANCE, 0)
                 align(text, lengths, left, right, waiting, cut, work, scores)
                 for lane in range(waiting):
                     query, score = batch[lane] >> 33, scores[lane]
                     if border:  # an alignment of some of the letters counts as well
                         best[query - border] = max(best[query - border], score)
-                    if score >= threshold:
+                    if score >= enough[lane]:
                         _join(parent, query, right[lane])
-                    elif cut and score + cut > (best[query - border] if border else threshold - 1):
+                    elif cut and score + cut > (best[query - border] if border else enough[lane] - 1):
                         keys[kept] = batch[lane]
                         kept += 1
                 waiting = 0

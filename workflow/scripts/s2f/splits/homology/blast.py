@@ -30,7 +30,7 @@ SETTINGS = (
 
 def homologous_groups_blast(
     sequences: Sequence[str],
-    threshold: int = 60,
+    threshold: int | NDArray[np.int64] = 60,
     word: int = 11,
     both_strands: bool = True,
     threads: int = 2,
@@ -38,8 +38,9 @@ def homologous_groups_blast(
 ) -> NDArray[np.int32]:
     """Group of each sequence: (N,), numbered by first occurrence.
 
-    Every sequence is searched in a database of all sequences and, with `both_strands`, their reverse complements.
-    Needs makeblastdb and blastn (NCBI BLAST+) on PATH. Raises `InputError` when they are missing or fail.
+    `threshold` is as in `groups.homologous_groups`. Every sequence is searched in a database of all sequences and, with
+    `both_strands`, their reverse complements. Needs makeblastdb and blastn (NCBI BLAST+) on PATH. Raises `InputError`
+    when they are missing or fail.
     """
     n = len(sequences)
     reverse = [dna.reverse_complement_text(sequence) for sequence in sequences] if both_strands else []
@@ -51,7 +52,7 @@ def homologous_groups_blast(
         limits = ("-word_size", word, "-max_target_seqs", max_targets, "-num_threads", threads)
         files = ("-query", folder / "queries.fa", "-db", folder / "database", "-out", folder / "hits.tsv")
         _run("blastn", *files, *limits, *SETTINGS)
-        query, target = _edges(folder / "hits.tsv", threshold)
+        query, target = _edges(folder / "hits.tsv", np.broadcast_to(threshold, n))
     graph = coo_matrix((np.ones(len(query), np.int8), (query, target % n)), shape=(n, n))
     return pd.factorize(connected_components(graph, directed=False)[1])[0].astype(np.int32)
 
@@ -61,15 +62,16 @@ def _write_fasta(path: Path, sequences: Iterable[str]) -> None:
         stream.writelines(f">{number}\n{sequence}\n" for number, sequence in enumerate(sequences))
 
 
-def _edges(path: Path, threshold: int) -> np.ndarray:
-    """Query and target numbers of the hits whose score with gaps of k letters at 2 + (k - 1) reaches `threshold`."""
+def _edges(path: Path, needed: NDArray[np.int64]) -> np.ndarray:
+    """Query and target numbers of the hits whose score with gaps of k letters at 2 + (k - 1) reaches what they need."""
     columns = ["query", "target", "positive", "mismatch", "opens", "gaps"]
     kept = [np.zeros((2, 0), np.int64)]
     if not path.stat().st_size:  # no hit at all, which pandas refuses
         return kept[0]
     for hits in pd.read_csv(path, sep="\t", names=columns, dtype=np.int64, chunksize=1_000_000):
         score = hits["positive"] - hits["mismatch"] - 2 * hits["opens"] - (hits["gaps"] - hits["opens"])
-        kept.append(hits.loc[score >= threshold, ["query", "target"]].to_numpy().T)
+        enough = np.minimum(needed[hits["query"]], needed[hits["target"] % len(needed)])
+        kept.append(hits.loc[score >= enough, ["query", "target"]].to_numpy().T)
     return np.concatenate(kept, axis=1)
 
 

@@ -25,6 +25,7 @@ letters as the score that is asked for allows. Pairs that are connected already 
 All that is compiled is in `alignment`.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -44,7 +45,7 @@ _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 def homologous_groups(
     sequences: Sequence[str],
-    threshold: int = 60,
+    threshold: int | NDArray[np.int64] = 60,
     word: int = 8,
     both_strands: bool = True,
     threads: int = 2,
@@ -53,15 +54,18 @@ def homologous_groups(
 ) -> NDArray[np.int32]:
     """Group of each sequence: (N,), numbered by first occurrence.
 
-    `sequences` are texts over ACGTUN of at least one letter; N matches nothing. Equal sequences (or reverse
+    `sequences` are texts over ACGTUN of at least one letter; N matches nothing. `threshold` is one for all, or that of
+    each sequence, (N,), of which the lower one holds for a pair (see `thresholds`). Equal sequences (or reverse
     complements, with `both_strands`) share a group whatever their length; a sequence shorter than `word` is otherwise
     alone. The result depends neither on `threads` nor, but for the numbering, on the order of the sequences.
     `progress(done, total)` is called with word hits looked at. Raises `InputError` for a bad sequence or parameter.
     """
     _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
+    needed = np.full(len(rows), 2**15)
+    np.minimum.at(needed, of_row, np.broadcast_to(threshold, len(of_row)))
     parent = np.arange(len(rows), dtype=np.int32)
-    parent, _ = _search(rows, 0, parent, threshold, word, both_strands, threads, seed_score, progress)
+    parent, _ = _search(rows, 0, parent, needed, word, both_strands, threads, seed_score, progress)
     return pd.factorize(parent[of_row])[0].astype(np.int32)
 
 
@@ -90,16 +94,30 @@ def best_scores(
     parent = np.arange(border + len(queries), dtype=np.int32)
     parent[:border] = 0  # the targets are one tree: a query that has reached `enough` is joined to all of them
     most = enough or np.iinfo(np.int16).max
+    needed = np.full(len(parent), most)
     settings = (word, both_strands, threads, seed_score, progress)
-    parent, best = _search([*targets, *queries], border, parent, most, *settings)
+    parent, best = _search([*targets, *queries], border, parent, needed, *settings)
     return np.where(parent[border:] == 0, most, best.astype(np.int64))
+
+
+def now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callable[[int, int], None]:
+    """A function `progress` of the searches that reports how far it is, once in so many seconds."""
+    last = time.monotonic()
+
+    def progress(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > seconds:
+            last = time.monotonic()
+            report(f"  {100 * done / total:.0f} % of the words looked up")
+
+    return progress
 
 
 def _search(
     sequences: Sequence[str],
     border: int,
     parent: np.ndarray,
-    threshold: int,
+    needed: np.ndarray,
     word: int,
     both_strands: bool,
     threads: int,
@@ -107,19 +125,21 @@ def _search(
     progress: Callable[[int, int], object] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run `alignment.search` over all words: the forest and the best scores, which see there."""
-    limits = (("threshold", threshold, 1, 2**15 - 1), ("word", word, 4, 12), ("threads", threads, 1, 1024))
-    for name, value, low, high in limits:
-        if not low <= value <= high:
-            raise InputError(f"homology: {name} is {value}, expected {low} to {high}")
+    scores = [int(needed.min(initial=1)), int(needed.max(initial=1))]
+    limits = (("threshold", scores, 1, 2**15 - 1), ("word", [word], 4, 12), ("threads", [threads], 1, 1024))
+    for name, values, low, high in limits:
+        for value in values:
+            if not low <= value <= high:
+                raise InputError(f"homology: {name} is {value}, expected {low} to {high}")
     best = np.zeros(len(sequences) - border if border else 0, np.int32)
     if len(sequences) == 0:
         return parent, best
-    text, lengths = _pack(sequences, both_strands)
+    text, lengths = pack(sequences, both_strands)
     words = int(np.maximum(lengths[: len(sequences)] - word + 1, 0).sum())
     row_of, column_of = np.empty(words, np.uint32), np.empty(words, np.uint16)
     starts = index_words(text, lengths[: len(sequences)], word, row_of, column_of)
     extra = min(max(seed_score - word, 0), 127)
-    fixed = tuple(map(int, (1 + both_strands, border, threshold, extra)))
+    fixed = *map(int, (1 + both_strands, border, extra)), needed.astype(np.int32)
 
     def task(span):
         return search(text, lengths, starts, row_of, column_of, word, *map(int, span), *fixed, parent, best)
@@ -172,7 +192,7 @@ def _distinct(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], 
     return rows, np.array([indices[key] for key in keys], np.int64)
 
 
-def _pack(sequences: Sequence[str], both_strands: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def pack(sequences: Sequence[str], both_strands: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The text of `alignment` and lengths (rows,): all sequences, then all reverse complements.
 
     The stride is a power of two, so that row and column of a letter are a shift and a mask.
@@ -189,6 +209,14 @@ def _pack(sequences: Sequence[str], both_strands: bool) -> tuple[NDArray[np.uint
         text[len(lengths) :][::-1][used[::-1]] = MASK_OF_CODE[dna.reverse_complement(codes)]
         lengths = np.tile(lengths, 2)
     return text, lengths
+
+
+def pack_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The text of `alignment` for sequences of one length, given as codes (N, length)."""
+    stride = 1 << int(codes.shape[1] + PAD - 1).bit_length()
+    text = np.zeros((len(codes) + 1, stride), np.uint8)[:-1]
+    text[:, PAD : PAD + codes.shape[1]] = MASK_OF_CODE[codes]
+    return text
 
 
 def _spans(starts: np.ndarray, word: int, both_strands: bool) -> tuple[list[tuple[int, int]], np.ndarray]:

@@ -8,7 +8,7 @@ from s2f.sequences.chromosomes import chromosome as chromosome_name
 from s2f.splits.table import one_part_each
 
 
-def assign(rows: Any, spec: dict[str, Any], seed: int, cluster: Any) -> tuple[Any, str]:
+def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any, str]:
     """Whole chromosomes: `spec` lists `val` and `test`; `without_chromosome` says what happens to rows without one."""
     parts = one_part_each({part: map(chromosome_name, spec[part]) for part in ("val", "test")}, "chromosome")
     absent = sorted(set(parts) - set(rows["chrom"].unique()))

@@ -9,8 +9,8 @@ from s2f.splits import panel_files
 from s2f.splits.kinds import random
 
 
-def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, cluster: np.ndarray) -> tuple[pd.Series, str]:
-    """The rows that panel files list are test, whole clusters of the others are drawn into val, the rest trains.
+def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
+    """The rows that panel files list are test, whole loci of the others are drawn into val, the rest trains.
 
     `spec`: `files` {name: path} (see `panel_files`), `label` in their columns, fraction `val` of the other rows.
     """
@@ -19,9 +19,10 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, cluster: np.ndar
         for frame in panel_files.read(path, spec["label"])[1]:
             listed = panel_files.find(rows, frame, path)
             test[listed[listed >= 0]] = True
-    free = ~np.isin(cluster, cluster[test])
+    locus = units["locus"].to_numpy()
+    free = ~np.isin(locus, locus[test])
     assigned = pd.Series(np.where(test, "test", "train"), index=rows.index, dtype=object)
     assigned[free], _ = random.assign(
-        rows[free], {"val": spec["val"], "test": 0, "seed": spec["seed"]}, seed, cluster[free]
+        rows[free], {"val": spec["val"], "test": 0, "seed": spec["seed"]}, seed, units[free]
     )
     return assigned, ""

@@ -1,4 +1,4 @@
-"""The split `kfold`: every row is test in one of k folds, whole chromosomes or clusters at a time, classes balanced."""
+"""The split `kfold`: every row is test in one of k folds, dealt as whole chromosomes, loci or units."""
 
 from typing import Any
 
@@ -9,35 +9,43 @@ from numpy.typing import NDArray
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.splits.table import PARTS, strata
+from s2f.splits.units import unit_of
 
 
-def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, cluster: np.ndarray) -> tuple[pd.Series, str]:
+def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
     """One fold is test, a share of the rest val.
 
-    `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome` or `cluster`), `inner` (share of the rest that is val),
-    `seed`. By chromosome, a cluster with rows on several goes whole to the fold of the one with most of them, and rows
-    without a chromosome are excluded. The folds of one seed are one deal: each row is test in exactly one of them. Val
-    is dealt from whole groups of the rest, anew for every fold. Raises `InputError` for a fold that does not exist, too
-    few groups, and a part that is empty or, where the rows have the labels 0 and 1, holds one class.
+    `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome`, `cluster` or `homology`), `inner` (share of the rest
+    that is val), `seed`. By chromosome, a locus with rows on several goes whole to the fold of the one with most of
+    them, and rows without a chromosome are excluded. The folds of one seed are one deal: each row is test in exactly
+    one of them. Val is dealt from whole groups of the rest, anew for every fold. Raises `InputError` for a fold that
+    does not exist, too few groups, and a part that is empty or, where the labels are 0 and 1, holds one class.
     """
     folds, fold = spec["folds"], spec.get("fold")
     if fold not in range(folds):
         raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, as there are {folds} folds")
     where = f"split: fold {fold} of {folds}"
-    groups = _homes(rows["chrom"], cluster) if spec["by"] == "chromosome" else cluster
+    if spec["by"] == "homology":
+        groups, names = unit_of(units, where), "units"
+    elif spec["by"] == "cluster":
+        groups, names = units["locus"].to_numpy(), "loci"
+    else:
+        groups, names = _homes(rows["chrom"], units["locus"].to_numpy()), "chromosomes"
     used = np.flatnonzero(groups >= 0)
     classes = strata(rows)
     split_seed = derived_seed(seed, "split", spec["seed"])
     count = len(np.unique(groups[used]))
     if count < folds:
-        raise InputError(f"{where}: the rows lie in {count} {spec['by']}s, expected at least one for each fold")
+        raise InputError(f"{where}: the rows lie in {count} {names}, expected at least one for each fold")
     dealt = deal(groups[used], classes[used], folds, split_seed)
     parts = np.full(len(rows), "excluded", object)
     parts[used] = np.where(dealt == fold, "test", "train")
     rest = used[dealt != fold]
     count = len(np.unique(groups[rest]))
     if count < 2:
-        raise InputError(f"{where}: the other folds hold {count} {spec['by']}, expected one for train and one for val")
+        raise InputError(
+            f"{where}: the other folds hold too few {names}: {count}, expected one for train and one for val"
+        )
     inner = min(count, max(2, round(1 / spec["inner"])))
     inner_seed = derived_seed(split_seed, "inner", fold)
     parts[rest[deal(groups[rest], classes[rest], inner, inner_seed) == inner_seed % inner]] = "val"
@@ -76,15 +84,15 @@ def deal(groups: np.ndarray, classes: np.ndarray, folds: int, seed: int) -> NDAr
     return fold_of[groups]
 
 
-def _homes(chrom: pd.Series, cluster: np.ndarray) -> NDArray[np.int64]:
-    """Number of the chromosome with most rows of each row's cluster, (N,); -1 for rows without a chromosome."""
+def _homes(chrom: pd.Series, locus: np.ndarray) -> NDArray[np.int64]:
+    """Number of the chromosome with most rows of each row's locus, (N,); -1 for rows without a chromosome."""
     number, names = pd.factorize(chrom.where(chrom != ""))
     placed = np.flatnonzero(number >= 0)
-    table = pd.DataFrame({"cluster": cluster[placed], "chrom": number[placed]})
+    table = pd.DataFrame({"locus": locus[placed], "chrom": number[placed]})
     most = table.value_counts(sort=False).reset_index().sort_values("count", ascending=False, kind="stable")
-    home = most.drop_duplicates("cluster").set_index("cluster")["chrom"]
+    home = most.drop_duplicates("locus").set_index("locus")["chrom"]
     homes = np.full(len(chrom), -1)
-    homes[placed] = home.reindex(table["cluster"]).to_numpy()
+    homes[placed] = home.reindex(table["locus"]).to_numpy()
     moved = int((homes != number).sum())
     if moved:
         print(f"split: {moved} rows of {len(names)} chromosomes are dealt with rows on another that they are linked to")

@@ -7,7 +7,7 @@ from s2f.common.tables import mapped
 from s2f.splits.table import PARTS, one_part_each
 
 
-def assign(rows: Any, spec: dict[str, Any], seed: int, cluster: Any) -> tuple[Any, str]:
+def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any, str]:
     """The split that came with the data: `spec` maps train, val and test to lists of published names."""
     parts = one_part_each({part: spec[part] for part in PARTS}, "published part")
     unknown = sorted(set(rows["published"].unique()) - set(parts) - {""})

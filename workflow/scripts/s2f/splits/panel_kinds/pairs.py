@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
+from s2f.sequences import dna
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
@@ -84,7 +84,7 @@ def _loose_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
 def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
     """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset of what is no SNV is missing."""
     sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
-    one_base, position = _one_base(*sequences)
+    one_base, position = dna.one_base_apart(*sequences)
     offset = pd.array([pd.NA] * len(joined), "Int64")
     offset[one_base] = position
     bases = np.full((2, len(joined)), "", object)
@@ -98,20 +98,6 @@ def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
             "offset": offset,
             "ref_base": bases[0],
             "alt_base": bases[1],
-            "group": joined["cluster_alt"],
+            "group": joined["unit_alt"],
         }
     )
-
-
-def _one_base(first: np.ndarray, second: np.ndarray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which of N pairs of texts have one length and differ in exactly one base: (N,), and where those differ."""
-    length = np.fromiter(map(len, first), np.int64, len(first))
-    kept = length == np.fromiter(map(len, second), np.int64, len(second))
-    width = max(1, length[kept].max(initial=0))
-    letters = [
-        np.array(column[kept], f"S{width}").view(np.uint8).reshape(kept.sum(), width) for column in (first, second)
-    ]
-    differs = letters[0] != letters[1]
-    single = differs.sum(axis=1) == 1
-    kept[kept] = single
-    return kept, differs[single].argmax(axis=1)

@@ -13,4 +13,4 @@ def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFr
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
     """All of the listed rows."""
     (test,) = lists
-    return pd.DataFrame({"row_id": test["row_id"], "group": test["cluster"]}).reset_index(drop=True)
+    return pd.DataFrame({"row_id": test["row_id"], "group": test["unit"]}).reset_index(drop=True)

@@ -1,0 +1,129 @@
+"""The text for people: marks, what validation chose in bold, and what a reader must know of a line in that line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers.toy_study import Study
+from s2f.evaluation.markdown import chosen, markdown
+from s2f.evaluation.measured_runs import Comparison
+
+OTHERS = {"augmentation": "none", "provenance": "head trained here; encoder random weights, seed 0"}
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """Sixty rows. Of encoder e, on test rows head-1 is best and in validation head-2; A is the baseline."""
+    labels = np.random.default_rng(0).normal(size=60)
+    study = Study(tmp_path, labels)
+    del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
+
+    def add(model, seed, noise, val_value, **keys):
+        values = labels + noise * np.random.default_rng(1 + len(study.spec["runs"])).normal(size=60)
+        study.add(model, seed, values, val_value=val_value, **keys)
+
+    add("A", 1, 1.0, 0.55, ended="limit", stochastic=False)
+    for seed, ended in ((1, "limit"), (2, "patience"), (3, "limit")):
+        add("e/none/head-1", seed, 0.1, 0.6, encoder="e", head="head-1", ended=ended, **OTHERS)
+        add("e/none/head-2", seed, 0.5, 0.7, encoder="e", head="head-2", ended="patience", **OTHERS)
+    add("f/none/head-1", 1, 0.05, 0.65, encoder="f", augmentation="none", head="head-1", stochastic=False)
+    study.add("mean", 1, np.full(60, 0.2), ended="solved", stochastic=False)
+    study.spec["datasets"]["toy"]["floors"] = ["mean"]
+    return study
+
+
+def rows_of(text, heading="| model | seeds | validation pearson |"):
+    """{model: cells} of the first table that begins so."""
+    lines = text.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith(heading))
+    found = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        cells = line.strip("| ").split(" | ")
+        found[cells[0].split("`")[1]] = cells
+    return found
+
+
+def test_bold_is_what_validation_chose_and_not_the_best_of_the_test_rows(toy):
+    table, text = toy.compare()
+    rows = rows_of(text)
+    assert next(iter(rows)) == "f/none/head-1"  # in the order of the test rows
+    assert rows["e/none/head-2"][0].startswith("**`e/none/head-2`") and rows["e/none/head-2"][2] == "**0.7000**"
+    others = " ".join(cell for model, cells in rows.items() if model != "e/none/head-2" for cell in cells)
+    assert "**" not in others and text.count("**0.7000**") == 1
+    assert rows["mean"][2] == "–" and rows["A"][2] == "0.5500"
+    first = table[table["metric"] == "pearson"].set_index("model")
+    assert first["value"].idxmax() == "f/none/head-1"
+    assert chosen(first) == ("e/none/head-2", ("e/none/head-2",))
+
+
+def test_a_head_is_chosen_per_encoder_and_collapsed_models_are_not():
+    lines = pd.DataFrame(
+        [
+            *(("a", "e", 0.5, 0.1), ("b", "e", 0.4, 0.9), ("c", "f", np.nan, 0.95), ("d", "f", 0.3, 0.2)),
+            *(("g", "f", 0.2, 0.3), ("alone", "h", 0.9, 0.92), ("baseline", "", 0.1, 0.5), ("floor", "", 0.1, 0.4)),
+        ],
+        columns=["model", "encoder", "value", "val_value"],
+    ).set_index("model")
+    assert chosen(lines) == ("alone", ("b", "g"))
+    assert chosen(lines.loc[["alone"]]) == ("", ())
+    assert chosen(lines.assign(val_value=np.nan)) == ("", ())
+
+
+def test_what_a_reader_must_know_stands_in_the_line(toy):
+    toy.spec["datasets"]["toy"]["simulated"] = True
+    toy.add("bad", 1, toy.rows["label"], ended="patience", val_value=0.9)
+    toy.add("bad", 2, np.full(60, 3.0), ended="patience", val_value=0.9)
+    _, text = toy.compare()
+    rows = rows_of(text)
+    assert rows["A"][0] == "`A` (baseline, not trained to the end)"
+    assert rows["e/none/head-1"][0] == "`e/none/head-1` (random weights, not trained to the end)"
+    assert rows["mean"][0] == "`mean` (floor)"
+    assert rows["bad"][0] == "`bad` (collapsed seeds: 2)" and set(rows["bad"][2:]) == {"–"}
+    assert "- `bad`: seed 2 is collapsed: constant predictions on the forward strand" in text
+    assert "- `mean`, pearson, spearman: seed 1: constant predictions" in text
+    for words in ("# Comparison: by hand", "Simulated data", "n = 60 rows in 60 units", "200 bootstrap resamples",
+                  "better: `A` (seed 1), `e/none/head-1` (seeds 1, 3).", "random weights, seed 0"):  # fmt: skip
+        assert words in text
+    toy.spec["datasets"]["toy"]["simulated"] = False
+    assert "Measured data." in toy.compare()[1]
+
+
+def test_columns_of_other_parts_are_shown_where_they_are_filled(toy):
+    comparison = Comparison.parse(toy.spec, "spec.json")
+    table, text = toy.compare()
+    assert "† Holds" not in text and "‡" not in text
+    is_first = table["model"] == "e/none/head-1"
+    filled = table.assign(
+        inference=np.where(table["model"] == "A", "trained networks", "procedures"),
+        seen=np.where(is_first, "train rows; encoder: all chromosomes", "train rows"),
+        p_holm=np.where(is_first & (table["metric"] == "pearson"), 0.04, np.nan),
+    )
+    text = markdown(filled, {("toy", "chrom", "id"): 60}, comparison)
+    rows = rows_of(text)
+    assert rows["A"][0] == "`A` (baseline, not trained to the end) †"
+    assert text.count("† Holds for the trained networks alone") == 1
+    assert rows["e/none/head-1"][0] == "`e/none/head-1` (random weights, not trained to the end) ‡"
+    assert "‡ Has seen more than the training rows:\n\n- `e/none/head-1`: train rows; encoder: all chromosomes" in text
+    assert rows["e/none/head-1"][-1] == "0.04" and rows["e/none/head-2"][-1] == "–"
+    without = markdown(table.assign(p_holm=np.nan), {("toy", "chrom", "id"): 60}, comparison)
+    assert "| p (Holm) |" in text and "| p (Holm) |" not in without
+    assert "| model | seeds | encoder | augmentation | head | provenance |" in text
+
+
+def test_each_cell_has_a_table_of_its_own(toy):
+    comparison = Comparison.parse(toy.spec, "spec.json")
+    table, _ = toy.compare()
+    cells = pd.concat([table.assign(cell="K562"), table.assign(cell="HepG2")], ignore_index=True)
+    text = markdown(cells, {("toy", "chrom", "id"): 60}, comparison)
+    assert "### Panel id, K562\n" in text and "### Panel id, HepG2\n" in text
+    assert text.count("| model | seeds | validation pearson |") == 2
+
+
+def test_without_validation_scores_there_is_no_column_of_them(tmp_path):
+    study = Study(tmp_path, [1, 2, 3, 4])
+    study.add("A", 0, [1, 2, 3, 4])
+    study.add("B", 0, [2, 1, 4, 3])
+    text = study.compare()[1]
+    assert "| model | seeds | pearson |" in text and "**" not in text.partition("### Panel")[2]

@@ -1,0 +1,39 @@
+"""Panels with families of homologs, whose activity and error are half shared, and the coverage of intervals on them."""
+
+import numpy as np
+
+from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.inference import interval, standard_error
+
+# name: (units of one row, families, rows of each)
+PANELS = {
+    "10 families of 100": (1000, 10, 100),
+    "40 families of 25": (1000, 40, 25),
+    "units as in the sample of 5,000 rows": (400, 20, 4),
+}
+
+
+def draw(random, singles, families, size):
+    """(unit, label, prediction) of each row of a panel, (N,) each."""
+    units = np.repeat(np.arange(singles + families), [1] * singles + [size] * families)
+    shared, own = random.standard_normal((2, singles + families))[:, units], random.standard_normal((2, len(units)))
+    labels = 0.7 * shared[0] + 0.7 * own[0]
+    return units, labels, labels + 0.5 * shared[1] + 0.5 * own[1]
+
+
+def coverage(panel, repetitions, resamples, seed=0):
+    """Share of the 95 % intervals of Pearson r, made as those of the tables, that hold the true r, by resampling
+    (rows, units)."""
+    random = np.random.default_rng(seed)
+    many = [np.concatenate(values) for values in zip(*(draw(random, *panel)[1:] for _ in range(400)), strict=True)]
+    true = np.corrcoef(*many)[0, 1]
+    held = np.zeros(2)
+    for repetition in range(repetitions):
+        units, labels, predictions = draw(random, *panel)
+        for place, clusters in enumerate((np.arange(len(units)), units)):
+            found = bootstrap("regression", labels, predictions[None], clusters, resamples, repetition)["pearson"][0]
+            count = int(clusters.max()) + 1
+            value = np.corrcoef(labels, predictions)[0, 1]
+            low, high, _ = interval(value, standard_error(found, count), "pearson", count, 0.95)
+            held[place] += low <= true <= high
+    return tuple(held / repetitions)

@@ -1,0 +1,233 @@
+"""Search for settings: which ones a run tries, and which of them its validation rows choose.
+
+Every model of a study gets the same number of trials, so that none is better for having been tuned more. Settings are
+drawn at random (Bergstra and Bengio 2012, "Random search for hyper-parameter optimization"), as a Latin hypercube
+(McKay, Beckman and Conover 1979): of n draws one falls into each n-th of a range.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.tables import write_table
+from s2f.models.validation import DivergedError
+
+MOST_DRAWS = 10_000  # of one setting that is to differ from those before
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What is searched: `ranges` {setting: range}, a range being a list of values or {from, to, scale, whole}.
+
+    `grid` is a setting that is itself a list, such as penalties, of whose values training solves all and keeps the
+    best: a trial is one value of it. With 0 `trials` there is nothing to choose.
+    """
+
+    trials: int
+    ranges: dict[str, Any]
+    grid: str = ""
+
+    @property
+    def drawn(self) -> bool:
+        """Whether chance takes part: the values of a grid alone are spread evenly, and the same for all seeds."""
+        return bool(set(self.ranges) - {self.grid})
+
+    def settings(self, stated: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+        """The `trials` different settings to try, {setting: value}; the first has the values that are `stated`, but for
+        the grid. Raises `InputError` where the ranges do not hold so many."""
+        random = np.random.Generator(np.random.PCG64(seed))
+        keys = sorted(set(self.ranges) - {self.grid})
+        evenly = np.linspace(0, 1, self.trials)
+        evenly = random.permutation(evenly) if keys else evenly
+        count = self.trials - 1
+        strata = [(random.permutation(count) + random.random(count)) / count for _ in keys]
+        found: list[dict[str, Any]] = []
+        for trial in range(self.trials):
+            fixed = {self.grid: _value(self.ranges[self.grid], evenly[trial])} if self.grid else {}
+            if trial == 0:
+                found.append({key: stated[key] for key in keys} | fixed)
+                continue
+            places = [stratum[trial - 1] for stratum in strata]
+            for _ in range(MOST_DRAWS):
+                setting = {
+                    key: _value(self.ranges[key], place) for key, place in zip(keys, places, strict=True)
+                } | fixed
+                if setting not in found:
+                    break
+                places = list(random.random(len(keys)))
+            else:
+                raise InputError(f"search: the ranges {json.dumps(self.ranges)} do not hold {self.trials} settings")
+            found.append(setting)
+        return found
+
+
+@dataclass
+class Outcome(Generic[Model]):
+    """A training: its `model`, the best `epoch` (0 where there are none), and the validation `score` by `metric`.
+
+    `tried`: pairs of a value of the grid and its score, of which the model has the best; empty without a grid.
+    """
+
+    model: Model
+    metric: str
+    score: float | None
+    epoch: int
+    tried: Sequence[tuple[float, float | None]] = ()
+
+
+@dataclass
+class Found(Generic[Model]):
+    """The best `model` of a search, the `spec` it was trained by, a line per trial, and the `record` for model.json."""
+
+    model: Model
+    spec: dict[str, Any]
+    trials: pd.DataFrame
+    record: dict[str, Any]
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write trials.tsv into the folder of a checkpoint, and return what model.json holds of the search."""
+        write_table(folder / "trials.tsv", self.trials)
+        return {"search": self.record}
+
+
+def search(
+    wanted: Search,
+    stated: dict[str, Any],
+    seed: int,
+    train: Callable[[dict[str, Any]], Outcome[Model]],
+    report: Callable[[str], object] = print,
+) -> Found[Model]:
+    """Train by each setting and keep the best model by its validation score, the first of equals.
+
+    `stated` are the settings of the study, which `train` takes as a whole, with those of a trial in their place;
+    settings that differ in the grid alone are one training. A trial that diverges counts as tried. `Found.trials` has
+    the columns trial, each searched setting, val_{metric}, epoch, seconds (of a training that is several trials, an
+    equal share), chosen and note. Raises `DivergedError` where every trial diverges; an `InputError` of a trial names
+    it.
+    """
+    if not wanted.trials:
+        report("nothing to choose: one training by the stated settings")
+        began = time.perf_counter()
+        only = train(stated)
+        table = pd.DataFrame(columns=["trial", f"val_{only.metric}", "epoch", "seconds", "chosen", "note"])
+        return Found(only.model, stated, table, _record(0, 0, {}, time.perf_counter() - began, False))
+    settings = wanted.settings(stated, seed)
+    lines: dict[int, dict[str, Any]] = {}
+    best: tuple[float, int, Outcome[Model]] | None = None
+    for numbers in _trainings(settings, wanted.grid):
+        name = _name(numbers, settings, wanted)
+        report(name)
+        began = time.perf_counter()
+        outcome, note = _attempt(train, _spec(wanted, stated, [settings[number] for number in numbers]), name)
+        seconds = (time.perf_counter() - began) / len(numbers)
+        for number in numbers:
+            line: dict[str, Any] = {"epoch": 0, "score": None, "seconds": seconds, "note": note}
+            if outcome:
+                score = dict(outcome.tried)[settings[number][wanted.grid]] if wanted.grid else outcome.score
+                line |= {"epoch": outcome.epoch, "score": score}
+            lines[number] = line
+        if outcome is None:
+            report(f"diverged: {note}")
+        elif best is None or _comparable(outcome.score) > best[0]:
+            best = _comparable(outcome.score), _kept(numbers, settings, wanted.grid, outcome), outcome
+    if best is None:
+        notes = "\n".join(f"trial {number + 1}: {line['note']}" for number, line in sorted(lines.items()))
+        raise DivergedError(f"all {wanted.trials} settings diverged:\n{notes}")
+    value, chosen, kept = best
+    report(f"chosen: {_name([chosen], settings, wanted)}: validation {kept.metric} {value:.4f}")
+    total = sum(line["seconds"] for line in lines.values())
+    return Found(
+        kept.model, _spec(wanted, stated, [settings[chosen]]), _table(settings, lines, chosen, kept.metric),
+        _record(wanted.trials, chosen + 1, settings[chosen], total, wanted.drawn),
+    )  # fmt: skip
+
+
+def _attempt(
+    train: Callable[[dict[str, Any]], Outcome[Model]], spec: dict[str, Any], name: str
+) -> tuple[Outcome[Model] | None, str]:
+    """A training and no remark, or nothing and why it diverged."""
+    try:
+        return train(spec), ""
+    except DivergedError as error:
+        return None, str(error)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _comparable(score: float | None) -> float:
+    return -math.inf if score is None else score
+
+
+def _trainings(settings: Sequence[dict[str, Any]], grid: str) -> list[list[int]]:
+    """Numbers of the settings of each training: those that differ in the grid alone are one."""
+    if not grid:
+        return [[number] for number in range(len(settings))]
+    alike: dict[str, list[int]] = {}
+    for number, setting in enumerate(settings):
+        alike.setdefault(json.dumps({**setting, grid: None}, sort_keys=True), []).append(number)
+    return list(alike.values())
+
+
+def _spec(wanted: Search, stated: dict[str, Any], settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The settings of a training, of which those of its trials differ in the grid alone."""
+    grid = {wanted.grid: [setting[wanted.grid] for setting in settings]} if wanted.grid else {}
+    return {**stated, **settings[0], **grid}
+
+
+def _kept(numbers: Sequence[int], settings: Sequence[dict[str, Any]], grid: str, outcome: Outcome[Any]) -> int:
+    """Number of the setting by which the model of a training was made: the first of the best, as it was `tried`."""
+    if not grid:
+        return numbers[0]
+    best = max(outcome.tried, key=lambda pair: _comparable(pair[1]))[0]
+    return next(number for number in numbers if settings[number][grid] == best)
+
+
+def _name(numbers: Sequence[int], settings: Sequence[dict[str, Any]], wanted: Search) -> str:
+    if len(numbers) > 1:
+        values = ", ".join(f"{settings[number][wanted.grid]:g}" for number in numbers)
+        same = {key: value for key, value in settings[numbers[0]].items() if key != wanted.grid}
+        return f"{len(numbers)} of {wanted.trials} trials: {_words({**same, wanted.grid: values})}"
+    return f"trial {numbers[0] + 1} of {wanted.trials}: {_words(settings[numbers[0]])}"
+
+
+def _words(setting: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in setting.items())
+
+
+def _table(
+    settings: Sequence[dict[str, Any]], lines: dict[int, dict[str, Any]], chosen: int, metric: str
+) -> pd.DataFrame:
+    rows = []
+    for number, setting in enumerate(settings):
+        shown = {key: json.dumps(value) if isinstance(value, list) else value for key, value in setting.items()}
+        line = lines[number]
+        score = math.nan if line["score"] is None else line["score"]
+        rows.append(
+            {
+                "trial": number + 1, **shown, f"val_{metric}": score, "epoch": line["epoch"],
+                "seconds": round(line["seconds"], 3), "chosen": number == chosen, "note": line["note"],
+            }
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _record(trials: int, trial: int, chosen: dict[str, Any], seconds: float, drawn: bool) -> dict[str, Any]:
+    return {"trials": trials, "trial": trial, "chosen": chosen, "seconds": round(seconds, 3), "drawn": drawn}
+
+
+def _value(drawn: Any, place: float) -> Any:
+    """The value at a `place` from 0 to 1 of a range, numbers with three digits that count."""
+    if isinstance(drawn, list):
+        return drawn[min(int(place * len(drawn)), len(drawn) - 1)]
+    low, high = drawn["from"], drawn["to"]
+    value: float = low * (high / low) ** place if drawn["scale"] == "log" else low + (high - low) * place
+    return round(value) if drawn["whole"] else min(max(float(f"{value:.3g}"), low), high)

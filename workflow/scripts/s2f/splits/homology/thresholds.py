@@ -1,0 +1,116 @@
+"""The score from which two inserts count as homologous: a share of the best possible one that chance does not reach.
+
+The best possible score of two inserts is the length of the shorter one (match 1). hashFrag (de-Boer-Lab/hashFrag) asks
+for 60 whatever the length: a share of 0.3 at 200 bp, and out of reach at 51. A share alone is too little where inserts
+are short or of few kinds of letters: of two unrelated rows of 51 nt one pair in 25,000 reaches 0.3, that is 1,000 pairs
+of 5,000 rows, and of two rows of C and T, as the sites of PTBP1 often are, nearly every pair.
+
+What chance reaches is the score that one pair is expected to reach among all comparisons of a dataset (an E value of 1;
+Karlin and Altschul, PNAS 87, 2264, 1990). The statistics of alignments with gaps have no formula and change with length
+(Altschul and others, Nucleic Acids Research 29, 351, 2001), so they are simulated: random pairs of a row's length and
+evenness of letters are aligned, and the tail of their scores, which falls exponentially, is drawn out to that many
+comparisons.
+
+A row's threshold is the greater one of both, but chance asks for no more than `HASHFRAG`: inserts of 200 bp and more
+have the groups of hashFrag. For a pair the lower one of its rows' thresholds holds: that of the shorter insert, and
+that of the insert with the more even letters, because only two rows of like letters are alike by chance.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+from s2f.splits.homology.alignment import align_rows
+from s2f.splits.homology.groups import pack_codes
+
+HASHFRAG = 60
+PAIRS = 1 << 15  # random pairs per setting: one in 3,000 is still ten pairs
+# Chance that two letters of a row are equal, for which pairs are simulated: four letters alike, two of them alike, one
+# alone. Scores in between are interpolated.
+EVENNESS = np.array([0.25, 0.27, 0.29, 0.32, 0.35, 0.38, 0.42, 0.46, 0.5, 0.6, 0.8, 1.0])
+TAIL = 0.02  # share of the pairs whose scores tell how the tail falls
+
+
+def thresholds(sequences: Sequence[str], identity: float) -> NDArray[np.int64]:
+    """Threshold of each sequence, (N,); the lower one of two is that of the pair.
+
+    `identity` is the share of the best possible score, above 0 and up to 1. With 1 it is the length, whatever
+    chance reaches. Raises `InputError` where that is so of most sequences because of chance: they
+    are too short to tell homologs.
+    """
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    share = np.ceil(np.round(identity * lengths, 9)).astype(np.int64)
+    chance = np.zeros(len(lengths), np.int64)
+    short = share < HASHFRAG
+    if short.any() and identity < 1:
+        rows = np.flatnonzero(short)
+        some, comparisons = (
+            [sequences[row] for row in rows.tolist()],
+            len(lengths) * (len(lengths) - 1),
+        )  # on two strands
+        chance[rows] = np.ceil(by_chance(some, lengths, comparisons))
+    too_short = chance >= lengths
+    if too_short.mean() > 0.5:
+        raise InputError(
+            f"homology: the inserts ({lengths.min()} to {lengths.max()} letters) are too short: {too_short.sum():,} of "
+            f"{len(lengths):,} would have to score {chance[too_short].min()} or more, at least their length, to be "
+            "more alike than unrelated ones are by chance; homology: {identity: 1} of the dataset takes equal inserts "
+            "alone for homologs"
+        )
+    return np.minimum(np.maximum(share, np.minimum(chance, HASHFRAG)), lengths)
+
+
+def by_chance(sequences: Sequence[str], partners: np.ndarray, comparisons: float) -> NDArray[np.float64]:
+    """The score that chance reaches once in so many comparisons of rows like each of the sequences: (N,).
+
+    `partners` (M,) are the lengths of the rows that they are compared with.
+    """
+    counts = np.stack([np.bincount(dna.encode(sequence), minlength=5)[:4] for sequence in sequences])
+    lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    total = counts.sum(axis=1)
+    equal = (counts * (counts - 1)).sum(axis=1) / np.maximum(total * (total - 1), 1)  # of all pairs of its letters
+    evenness = equal.clip(min=EVENNESS[0])
+    simulated = np.unique(lengths)
+    if len(simulated) > 3:
+        simulated = np.array([simulated[0], (simulated[0] + simulated[-1]) // 2, simulated[-1]])
+    used = np.flatnonzero((EVENNESS[1:] >= evenness.min()) & (EVENNESS[:-1] <= evenness.max()))
+    grid = EVENNESS[used[0] : used[-1] + 2] if len(used) else EVENNESS[:1]
+    random = np.random.Generator(np.random.PCG64(0))
+    # a longer partner has more places where an alignment can begin
+    times = [comparisons * max(1.0, float(np.mean(partners)) / length) for length in simulated]
+    per_length = [
+        np.interp(evenness, grid, [_highest(random, length, even, count) for even in grid])
+        for length, count in zip(simulated, times, strict=True)
+    ]
+    place = np.interp(lengths, simulated, np.arange(len(simulated)))
+    between = np.maximum(0, 1 - np.abs(place - np.arange(len(simulated))[:, None]))  # (lengths simulated, N)
+    return (between * per_length).sum(axis=0)
+
+
+def _highest(random: np.random.Generator, length: int, evenness: float, comparisons: float) -> float:
+    """Score that one of so many pairs of random sequences is expected to reach, by the tail of `PAIRS` of them."""
+    text, scores = pack_codes(_codes(random, length, evenness, 2 * PAIRS)), np.empty(PAIRS, np.int64)
+    align_rows(text, np.full(2 * PAIRS, length), scores)
+    values = np.arange(scores.min(), scores.max() + 1)
+    reached = PAIRS - np.searchsorted(np.sort(scores), values)
+    first = int(np.argmax(reached <= TAIL * PAIRS))  # 0 where all pairs have one score
+    used = slice(max(first - 1, 0), max(int(np.count_nonzero(reached >= 10)), first + 1))
+    if len(values[used]) < 2:
+        return float(values[-1])
+    slope, start = np.polyfit(values[used], np.log(reached[used] / PAIRS), 1)
+    return float((np.log(comparisons) + start) / -slope)
+
+
+def _codes(random: np.random.Generator, length: int, evenness: float, count: int) -> NDArray[np.uint8]:
+    """Random sequences as codes (count, length), two letters of which are equal with the chance `evenness`."""
+    if evenness <= 0.5:  # two letters more often, two less: 2 (0.25 + d)^2 + 2 (0.25 - d)^2
+        more = np.sqrt((evenness - 0.25) / 4)
+        shares = [0.25 + more, 0.25 - more, 0.25 - more, 0.25 + more]
+    else:  # two letters only: (0.5 + d)^2 + (0.5 - d)^2
+        more = np.sqrt((evenness - 0.5) / 2)
+        shares = [0.5 + more, 0.5 - more, 0, 0]
+    letters = np.searchsorted(np.cumsum(shares)[:3], (np.arange(1 << 12) + 0.5) / (1 << 12)).astype(np.uint8)
+    return letters[random.integers(0, 1 << 12, (count, length), np.uint16)]

@@ -1,0 +1,72 @@
+"""Replicates of what is random before a model is trained: weights and adaptations that are drawn anew for each seed.
+
+Weights `{random: SEED}` and an adaptation are one draw, which all seeds of a model share: their spread says nothing of
+it. `{random: per_seed}`, and an adaptation with `per_seed: true`, are drawn for each seed of the study, so that the
+seeds of a model are replicates of the whole procedure.
+
+Loaded by the Snakefile: no numpy here.
+"""
+
+from typing import Any
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+
+PER_SEED = "per_seed"
+
+
+def is_drawn(study: dict[str, Any], section: str, name: str) -> bool:
+    """Whether the weights of an encoder or a baseline (`section`) are drawn anew for each seed."""
+    weights = study[section][name].get("weights") or {}
+    adaptation = study["tapt"].get(weights.get("tapt"), {})  # a name that is not there is refused later
+    return weights.get("random") == PER_SEED or adaptation.get("per_seed", False)
+
+
+def one_draw(study: dict[str, Any], section: str, name: str) -> str:
+    """What is random in the weights of an encoder or a baseline and shared by all seeds: "random weights",
+    "adaptation" or nothing."""
+    weights = study[section][name].get("weights") or {}
+    if "tapt" in weights:
+        adaptation = study["tapt"][weights["tapt"]]
+        if not adaptation["per_seed"]:
+            return "adaptation"
+        weights = adaptation["start"]
+    return "random weights" if isinstance(weights.get("random"), int) else ""
+
+
+def entry(study: dict[str, Any], section: str, name: str, seed: int) -> dict[str, Any]:
+    """The entry of an encoder or a baseline as a run with `seed` has it: random weights by a number, of an adaptation
+    per seed the name of the draw."""
+    found = study[section][name]
+    weights = found.get("weights") or {}
+    if "tapt" in weights and study["tapt"][weights["tapt"]]["per_seed"]:
+        return {**found, "weights": {"tapt": draw_name(weights["tapt"], seed)}}
+    return {**found, "weights": _drawn(study, weights, seed)} if weights.get("random") == PER_SEED else found
+
+
+def draw_name(name: str, seed: int) -> str:
+    """Name of what is drawn for a seed, and the end of its path."""
+    return f"{name}/draw{seed}"
+
+
+def adaptation(study: dict[str, Any], name: str) -> dict[str, Any]:
+    """The entry of an adaptation, or of a draw of one by its `draw_name`, without the key `per_seed`."""
+    plain, _, seed = name.partition("/draw")
+    found = {key: value for key, value in study["tapt"][plain].items() if key != "per_seed"}
+    return {**found, "start": _drawn(study, found["start"], int(seed))} if seed else found
+
+
+def _drawn(study: dict[str, Any], weights: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Weights with a number for `per_seed`: the same for all encoders of a study, so that adapted weights and those
+    that they started from belong to one draw."""
+    return {"random": derived_seed(study["seed"], "draw", seed)} if weights.get("random") == PER_SEED else weights
+
+
+def check(study: dict[str, Any]) -> None:
+    """Raise `InputError` for an adaptation that is made once from weights that are drawn for each seed."""
+    for name, options in study["tapt"].items():
+        if options["start"].get("random") == PER_SEED and not options["per_seed"]:
+            raise InputError(
+                f"tapt.{name}.start: random is {PER_SEED}, but the adaptation is made once; add {PER_SEED}: true, or "
+                "give random a seed"
+            )

@@ -1,0 +1,153 @@
+"""What a study says of the search for settings: how many each run tries, and from which ranges.
+
+A range is a list of values or {from, to, scale}. Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.heads import networks
+from s2f.study.runs import Run
+from s2f.study.schema import checked, schema
+
+ALL_HEADS = "heads"  # in `search.ranges`: every kind of head that has no ranges of its own
+Kind = tuple[str, str, str]  # section (heads or baselines), kind, task of the dataset
+
+
+def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[str, Any] | None:
+    """The search that a job for a kind of `heads` or `baselines` (`section`) is given on a dataset of a `task`, as
+    `s2f.models.search.Search`; None where the study does not search. A kind that has nothing to choose has 0 trials."""
+    if "search" not in study:
+        return None
+    of = section, kind, task
+    ranges = _ranges(study, of)
+    grids = [key for key in ranges if _options(of)[key].get("x-grid")]
+    return {"trials": study["search"]["trials"] if ranges else 0, "ranges": ranges, "grid": "".join(grids[:1])}
+
+
+def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
+    """Raise `InputError` for ranges of what no model of the study has, and for ranges that hold impossible values."""
+    if "search" not in study:
+        return
+    used: set[Kind] = set()
+    for run in planned:
+        task = study["datasets"][run.dataset]["task"]
+        entry = (
+            ("heads", networks.kind_of(run.head)) if run.head else ("baselines", study["baselines"][run.model]["kind"])
+        )
+        used.add((*entry, task))
+    section_of = {kind: section for section in ("heads", "baselines") for kind in kinds.names(section)}
+    for name, given in study["search"]["ranges"].items():
+        where = f"search.ranges.{name}"
+        if name != ALL_HEADS and name not in section_of:
+            raise InputError(f"{where}: no such kind of head or baseline{nearest(name, [ALL_HEADS, *section_of])}")
+        own = sorted(of for of in used if name == (of[0] if name == ALL_HEADS else of[1]))
+        if not own:
+            raise InputError(f"{where}: no model of the study is of this kind")
+        for key in given:
+            if not any(key in _options(of) for of in own):
+                known = set().union(*(_options(of) for of in own))
+                raise InputError(f"{where}: {_why_not(own[0], key)}{nearest(key, known)}")
+    for of in sorted(used):
+        _check_kind(study, of)
+
+
+def _check_kind(study: dict[str, Any], of: Kind) -> None:
+    """Refuse ranges with values that the schema of the kind does not allow, and too few of them."""
+    options, count = _options(of), 1.0
+    name = _named(study, of) or of[1]
+    for key, drawn in _ranges(study, of).items():
+        where, rule = f"search.ranges.{name}.{key}", options[key]
+        rule = rule["items"] if rule.get("x-grid") else rule
+        if isinstance(drawn, list):
+            for position, value in enumerate(drawn):
+                checked(value, rule, f"{where}.{position}")
+            count *= len(drawn)
+            continue
+        if not {"number", "integer"} & _types(rule):
+            raise InputError(f"{where}: {key} is no number; expected a list of values")
+        for end in ("from", "to"):
+            checked(drawn[end], rule, f"{where}.{end}")
+        if drawn["from"] >= drawn["to"]:
+            raise InputError(f"{where}: from is {drawn['from']}, expected less than to, {drawn['to']}")
+        if drawn["scale"] == "log" and drawn["from"] <= 0:
+            raise InputError(f"{where}: from is {drawn['from']}, expected more than 0 on a scale of logarithms")
+        count *= drawn["to"] - drawn["from"] + 1 if drawn["whole"] else math.inf
+    trials = study["search"]["trials"]
+    if 1 < count < trials:
+        raise InputError(
+            f"search.ranges.{name}: allow {count:.0f} settings, expected at least as many as trials, {trials}"
+        )
+
+
+def _ranges(study: dict[str, Any], of: Kind) -> dict[str, Any]:
+    """{setting: range} of a kind: the study's own, or those beside the kind."""
+    options, name = _options(of), _named(study, of)
+    default = {key: rule["x-search"] for key, rule in options.items() if "x-search" in rule}
+    chosen = study["search"]["ranges"][name] if name else default
+    return {key: _complete(chosen[key], options[key]) for key in sorted(chosen) if key in options}
+
+
+def _named(study: dict[str, Any], of: Kind) -> str:
+    """Name under which the study has ranges for a kind, empty where it has none: those for all heads hold for each kind
+    of head that has one of these settings."""
+    ranges, (section, kind, _) = study["search"]["ranges"], of
+    for name in (kind, *([ALL_HEADS] if section == "heads" else [])):
+        if set(ranges.get(name, {})) & set(_options(of)):
+            return name
+    return ""
+
+
+def _complete(drawn: Any, rule: dict[str, Any]) -> Any:
+    """A range with its defaults, and whether its numbers are whole."""
+    if isinstance(drawn, list):
+        return drawn
+    return kinds.filled(drawn, _range_rules()) | {"whole": "integer" in _types(rule.get("items", rule))}
+
+
+@functools.cache
+def _range_rules() -> dict[str, Any]:
+    ranges = schema()["properties"]["search"]["properties"]["ranges"]
+    return ranges["additionalProperties"]["additionalProperties"]
+
+
+def _types(rule: dict[str, Any]) -> set[str]:
+    types = rule.get("type", [])
+    return {types} if isinstance(types, str) else set(types)
+
+
+@functools.cache
+def _options(of: Kind) -> dict[str, Any]:
+    """{setting: its schema} of all that may be searched of a kind in a task."""
+    ignored = kinds.facts(*of[:2]).get("ignores", [])
+    return {
+        key: rule
+        for key, rule in _all_options(of).items()
+        if key not in ignored and rule.get("x-search") is not False and rule.get("x-task", of[2]) == of[2]
+    }
+
+
+def _all_options(of: Kind) -> dict[str, Any]:
+    section, kind, _ = of
+    if section == "heads" and kinds.facts(section, kind)["epochs"]:
+        return kinds.section_schema("heads/training")["properties"]
+    known = kinds.schema(section, kind)["properties"]
+    return {key: rule for key, rule in known.items() if key not in kinds.SECTIONS[section]["of_workflow"]}
+
+
+def _why_not(of: Kind, key: str) -> str:
+    """Why a setting of a kind cannot be searched."""
+    section, kind, task = of
+    rule = _all_options(of).get(key)
+    if rule is None:
+        return f"key {key!r} is unknown"
+    if key in kinds.facts(section, kind).get("ignores", []):
+        return f"{key!r} means nothing to {kind}"
+    if rule.get("x-task", task) != task:
+        return f"{key!r} is for a {rule['x-task']}, and no dataset with such a model is one"
+    return f"{key!r} says what the data or the machine are, and cannot be searched"
