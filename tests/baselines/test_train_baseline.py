@@ -7,7 +7,7 @@ import pytest
 
 import train_baseline
 from helpers.programs import call
-from s2f.baselines import malinois_published
+from s2f.baselines import malinois_published, write_details
 from s2f.common.tables import write_table
 from s2f.rows.canonical import canonical, write_rows
 
@@ -44,7 +44,7 @@ def test_a_model_trained_here_has_seen_its_training_rows(trained):
 
 def test_published_weights_have_seen_what_they_were_trained_on(trained, monkeypatch):
     def loaded(train, val, construct, spec, seed, directory):
-        malinois_published.malinois.write_details(directory, parameters=1, provenance="published", licence="none")
+        write_details(directory, parameters=1, provenance="published", licence="none")
         return [], {"metric": "pearson", "value": None, "epoch": 0}
 
     monkeypatch.setattr(malinois_published, "train", loaded)

@@ -177,7 +177,7 @@ def test_a_line_per_cell_in_the_comparison(rows, panels, tmp_path):
     assert np.isnan(lines.loc[[("HeLa", "A"), ("K562-mean", "A")], "val_value"]).all()
     text = markdown(table, clusters, comparison)
     assert "### Panel id, cell K562-mean" in text and "Each cell has tables of its own" in text
-    assert "n = 30 rows in 30 clusters" in text
+    assert "n = 30 rows in 30 units" in text
 
 
 def test_labelled_rows_have_the_label_of_a_view(rows):

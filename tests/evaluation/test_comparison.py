@@ -440,7 +440,9 @@ def test_program_compare(toy, monkeypatch):
     ],
 )
 def test_a_run_says_its_validation_score_and_how_its_training_ended(toy, validation, val_value, ended):
-    found = measured_run(finish(toy, toy.spec["runs"][0], validation=validation), toy.spec["datasets"])
+    task = "classification" if validation["metric"] == "auroc" else "regression"
+    datasets = {"toy": toy.spec["datasets"]["toy"] | {"task": task}}
+    found = measured_run(finish(toy, toy.spec["runs"][0], validation=validation), datasets)
     assert (found["val_value"], found["ended"]) == (val_value, ended)
 
 

@@ -100,14 +100,14 @@ def test_columns_of_other_parts_are_shown_where_they_are_filled(toy):
         seen=np.where(is_first, "train rows; encoder: all chromosomes", "train rows"),
         p_holm=np.where(is_first & (table["metric"] == "pearson"), 0.04, np.nan),
     )
-    text = markdown(filled, {("toy", "chrom", "id"): 60}, comparison)
+    text = markdown(filled, {("toy", "chrom", "id", ""): 60}, comparison)
     rows = rows_of(text)
     assert rows["A"][0] == "`A` (baseline, not trained to the end) †"
     assert text.count("† Holds for the trained networks alone") == 1
     assert rows["e/none/head-1"][0] == "`e/none/head-1` (random weights, not trained to the end) ‡"
     assert "‡ Has seen more than the training rows:\n\n- `e/none/head-1`: train rows; encoder: all chromosomes" in text
     assert rows["e/none/head-1"][-1] == "0.04" and rows["e/none/head-2"][-1] == "–"
-    without = markdown(table.assign(p_holm=np.nan), {("toy", "chrom", "id"): 60}, comparison)
+    without = markdown(table.assign(p_holm=np.nan), {("toy", "chrom", "id", ""): 60}, comparison)
     assert "| p (Holm) |" in text and "| p (Holm) |" not in without
     assert "| model | seeds | encoder | augmentation | head | provenance |" in text
 
@@ -116,8 +116,8 @@ def test_each_cell_has_a_table_of_its_own(toy):
     comparison = Comparison.parse(toy.spec, "spec.json")
     table, _ = toy.compare()
     cells = pd.concat([table.assign(cell="K562"), table.assign(cell="HepG2")], ignore_index=True)
-    text = markdown(cells, {("toy", "chrom", "id"): 60}, comparison)
-    assert "### Panel id, K562\n" in text and "### Panel id, HepG2\n" in text
+    text = markdown(cells, {("toy", "chrom", "id", cell): 60 for cell in ("K562", "HepG2")}, comparison)
+    assert "### Panel id, cell K562\n" in text and "### Panel id, cell HepG2\n" in text
     assert text.count("| model | seeds | validation pearson |") == 2
 
 

@@ -24,12 +24,16 @@ def searching(ranges=None, trials=8, **baselines):
 
 @pytest.mark.parametrize(("section", "kind"), KINDS)
 def test_every_kind_tries_the_same_number_of_settings_or_has_nothing_to_choose(section, kind):
-    baselines = {"b": {"kind": kind, **STATED.get(kind, {})}} if section == "baselines" else {}
+    facts = kinds.facts("baselines", kind) if section == "baselines" else {"named": "", "one_label": True}
+    baselines = {f"b{facts['named']}": {"kind": kind, **STATED.get(kind, {})}} if section == "baselines" else {}
     config = searching(**baselines)
     task = kinds.facts("baselines", kind)["task"] if section == "baselines" else ""
     config["datasets"]["simulated_d"]["task"] = task or (
         "classification" if kind == "lamar_finetuned" else "regression"
     )
+    if not facts["one_label"]:
+        source = {"kind": "lentimpra", "files": {"rows": "joint.tsv"}}
+        config["datasets"]["simulated_d"] |= {"source": source, "cells": ["K562", "HepG2"]}
     if section == "heads":
         slugs = {"boda": "boda-sum-16", "encoder_mlp": "encoder-8-dropout"}
         config["models"][0]["heads"] = [slugs.get(kind, kind.replace("_", "-"))]
@@ -54,7 +58,7 @@ def test_ranges_of_a_study_replace_those_beside_the_kinds():
         "heads": {"learning_rate": {"from": 0.001, "to": 0.1, "scale": "log"}, "epochs": {"from": 3, "to": 20}},
         "kmer_ridge": {"alphas": [1, 2, 3, 4, 5, 6, 7, 8], "k": [[3], [4]]},
     }
-    config = searching(ranges, ridge={"kind": "kmer_ridge"}, narrow={"kind": "malinois"})
+    config = searching(ranges, ridge={"kind": "kmer_ridge"}, **{"1cell": {"kind": "malinois_1cell"}})
     study = validate.validated(config)
     assert search.of_kind(study, "heads", "boda", "regression")["ranges"] == {
         "epochs": {"from": 3, "to": 20, "scale": "linear", "whole": True},
@@ -63,7 +67,7 @@ def test_ranges_of_a_study_replace_those_beside_the_kinds():
     assert search.of_kind(study, "baselines", "kmer_ridge", "regression") == {
         "trials": 8, "ranges": {"alphas": [1, 2, 3, 4, 5, 6, 7, 8], "k": [[3], [4]]}, "grid": "alphas",
     }  # fmt: skip
-    assert "linear_dropout" in search.of_kind(study, "baselines", "malinois", "regression")["ranges"]
+    assert "linear_dropout" in search.of_kind(study, "baselines", "malinois_1cell", "regression")["ranges"]
     study["search"]["ranges"]["boda"] = {"dropout": [0.0, 0.1]}
     assert search.of_kind(study, "heads", "boda", "regression")["ranges"] == {"dropout": [0.0, 0.1]}
 
