@@ -68,6 +68,32 @@ def test_cells_that_a_dataset_cannot_have_are_named(changes, message):
         validate.validated(study(**changes))
 
 
+OWN = {"kind": "table", "files": {"rows": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"label": "y"}, r"d\.source\.columns: 'label\.K562' is missing: say which column of the file holds it"),
+        (
+            {f"label.{cell}": cell for cell in ("K562", "HepG2", "WTC11", "HeLa")},
+            r"d\.source\.columns: 'label\.HeLa' belongs to no label of the rows; the cells of the dataset are K562",
+        ),
+    ],
+)
+def test_columns_of_an_own_table_are_those_of_its_cells(columns, message):
+    with pytest.raises(InputError, match=message):
+        validate.validated(study(source=OWN | {"columns": {"sequence": "s"} | columns}))
+
+
+def test_an_own_table_can_have_cells():
+    columns = {"sequence": "s"} | {f"label.{cell}": cell for cell in ("K562", "HepG2", "WTC11")}
+    assert validate.validated(study(source=OWN | {"columns": columns}))["datasets"]["d"]["cells"]
+    own = OWN | {"columns": columns}
+    with pytest.raises(InputError, match="'label' is missing"):
+        validate.validated(study(source=own, cells=None))
+
+
 def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for(monkeypatch):
     facts = kinds.facts
 

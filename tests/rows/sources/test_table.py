@@ -85,6 +85,43 @@ def test_mistakes_in_the_file_name_line_and_mend(tmp_path, table, message):
         read(tmp_path, table)
 
 
+OF_CELLS = {"sequence": "seq", "label.K562": "y", "label.HepG2": "z", "stderr.K562": "se", "stderr.HepG2": "sz"}
+
+
+def read_cells(folder, table, **spec):
+    table.to_csv(folder / "mine.txt", sep="\t", index=False)
+    files = {"rows": folder / "mine.txt"}
+    return sources.read("table", files, {"columns": OF_CELLS, **spec}, cells=["K562", "HepG2"])
+
+
+def test_rows_have_a_label_of_each_cell(tmp_path):
+    table = TABLE.assign(z=["0.5", "", "", "-2"], sz=["0.1", "", "", "0.9"])
+    rows, stages = read_cells(tmp_path, table)
+    assert list(rows["row_id"]) == ["rows:2", "rows:3", "rows:5"]  # line 4 has a label in no cell
+    assert rows["label.HepG2"].fillna(99).tolist() == [0.5, 99, -2] and rows["label"].tolist() == [1.5, -1, 2]
+    assert stages.parts == [("label of K562", 3), ("label of HepG2", 2)]
+    rows, stages = read_cells(tmp_path, table, max_stderr=0.5)
+    assert rows["row_id"].tolist() == ["rows:2"] and rows["label.HepG2"].tolist() == [0.5]
+    assert ("label of K562 with stderr below 0.5", 1) in stages.parts
+    rows, _ = read_cells(tmp_path, table, max_stderr=1)
+    assert rows["label.K562"].fillna(99).tolist() == [1.5, -1, 99]  # the stderr of line 5 is not known
+
+
+def test_mistakes_in_columns_of_cells_are_named(tmp_path):
+    table = TABLE.assign(z="1", sz="0.1")
+    table.loc[2, "sz"] = "-1"
+    with pytest.raises(InputError, match="line 4: sz is '-1', expected a number of at least 0"):
+        read_cells(tmp_path, table)
+    lacking = {name: column for name, column in OF_CELLS.items() if name != "label.HepG2"}
+    with pytest.raises(InputError, match=r"'columns' lacks 'label\.HepG2': say which column"):
+        read_cells(tmp_path, table, columns=lacking)
+    with pytest.raises(InputError, match=r"'columns' has no 'label'; known: .*label\.K562, label\.HepG2"):
+        read_cells(tmp_path, table, columns=OF_CELLS | {"label": "y"})
+    table.loc[2, ["y", "z", "sz"]] = "", "", ""
+    with pytest.raises(InputError, match="line 4: y is '', expected a number"):
+        read_cells(tmp_path, table, drop_missing_label=False)
+
+
 def without(*names):
     return {name: column for name, column in COLUMNS.items() if name not in names}
 

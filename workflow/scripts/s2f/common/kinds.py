@@ -11,6 +11,7 @@ Reading all this imports no module of a kind, so the Snakefile loads neither JAX
 import difflib
 import functools
 import importlib
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -130,11 +131,13 @@ def _options(
 def _refuse_unknown(value: Any, rules: Any, where: str) -> None:
     """Raise `InputError` for a key that a schema does not have, at any depth."""
     if isinstance(value, dict) and isinstance(rules, dict):
-        known, other = rules.get("properties", {}), rules.get("additionalProperties", True)
+        known, patterns = rules.get("properties", {}), rules.get("patternProperties", {})
         for key, item in value.items():
-            if key not in known and other is False:
+            matching = (rule for pattern, rule in patterns.items() if re.search(pattern, key))
+            rule = known[key] if key in known else next(matching, rules.get("additionalProperties", True))
+            if rule is False:
                 raise InputError(f"{where}: unknown key {key!r}{nearest(key, known)}")
-            _refuse_unknown(item, known.get(key, other), f"{where}: {key}")
+            _refuse_unknown(item, rule, f"{where}: {key}")
 
 
 def filled(value: Any, rules: dict[str, Any]) -> Any:

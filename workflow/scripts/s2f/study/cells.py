@@ -23,6 +23,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 f"baselines.{name}: it is of kind {baseline['kind']}: its name must say so, with {needed!r} in it"
             )
     for name, dataset in study["datasets"].items():
+        if kinds.facts("sources", dataset["source"]["kind"])["cells_of_columns"]:
+            _check_columns(name, dataset)
         if dataset["cells"]:
             _check_dataset(name, dataset)
     for run in runs:
@@ -32,11 +34,30 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             _check_baseline(study, run)
 
 
+def _check_columns(name: str, dataset: dict[str, Any]) -> None:
+    """Refuse a map of columns that names another label than that of the rows, or of each of their cells."""
+    where, given = f"datasets.{name}.source.columns", dataset["source"]["columns"]
+    needed = [f"label.{cell}" for cell in dataset["cells"]] or ["label"]
+    for label in needed:
+        if label not in given:
+            raise InputError(f"{where}: {label!r} is missing: say which column of the file holds it")
+    for label in given:
+        what, _, cell = label.partition(".")
+        if what in ("label", "stderr") and (cell not in dataset["cells"] if cell else dataset["cells"]):
+            meant = (
+                f"the cells of the dataset are {', '.join(dataset['cells'])}"
+                if dataset["cells"]
+                else ("the dataset has no cells")
+            )
+            raise InputError(f"{where}: {label!r} belongs to no label of the rows; {meant}")
+
+
 def _check_dataset(name: str, dataset: dict[str, Any]) -> None:
     where, source = f"datasets.{name}", dataset["source"]
-    known = kinds.facts("sources", source["kind"])["cells"]
+    facts = kinds.facts("sources", source["kind"])
+    known = dataset["cells"] if facts["cells_of_columns"] else facts["cells"]
     if not known:
-        able = ", ".join(kinds.having("sources", "cells"))
+        able = ", ".join(sorted({*kinds.having("sources", "cells"), *kinds.having("sources", "cells_of_columns")}))
         raise InputError(
             f"{where}.cells: source {source['kind']} has one label per row; sources with several cells: {able}"
         )

@@ -30,9 +30,10 @@ def read(
     """
     if len(cells) == 1:
         raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
-    known = kinds.facts("sources", kind)["cells"]
+    facts = kinds.facts("sources", kind)
+    known = facts["cells"]
     strange = [cell for cell in cells if cell not in known]
-    if strange:
+    if strange and not facts["cells_of_columns"]:
         raise InputError(f"source {kind}: cell {strange[0]!r}{kinds.nearest(strange[0], known)}")
     table, stages = kinds.module("sources", kind).read(files, spec, *([cells] if cells else []))
     return canonical.canonical(table, files.get("rows", kind), task, cells), stages
