@@ -13,9 +13,11 @@ COMBINED: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max
 
 @dataclass(frozen=True)
 class View:
-    """A cell, or a *pseudo-cell*: the difference of the cell `target` from the `combined` ones of the `others`, the
-    mean
-    or the largest of them. Labels and predictions are formed alike, so a model is asked how specific an insert is."""
+    """A cell, or a *pseudo-cell*: the difference of the cell `target` from the mean or the largest of the `others`.
+
+    Which of the two is said by `combined`. Labels and predictions are formed alike, so a model is asked how specific an
+    insert is.
+    """
 
     name: str
     target: str

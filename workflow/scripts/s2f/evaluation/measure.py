@@ -1,5 +1,6 @@
 """Panels and predictions read and measured."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,16 +71,25 @@ class Panel:
 
 
 def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> list[Panel]:
-    """As `read_panel`; of rows with cells a panel for each view of which three items are measured, the cells first.
+    """As `read_panel`; of rows with cells a panel for each view, the cells first.
 
-    Raises `InputError` as `read_panel`, and where no cell has three items.
+    A view of which fewer than three items are measured has none, and is named on standard error. Raises `InputError` as `read_panel`, and where no cell has three items.
     """
     if not cells_of(rows):
         return [read_panel(name, kind, path, rows, task)]
     whole = read_panel(name, kind, path, rows, task)
     rows = rows[rows["row_id"].isin(whole.rows["row_id"])]
-    panels = [read_panel(name, kind, path, labelled(rows, view), task, view) for view in views_of(rows)]
-    panels = [panel for panel in panels if len(panel.clusters) >= 3]
+    panels = []
+    for view in views_of(rows):
+        panel = read_panel(name, kind, path, labelled(rows, view), task, view)
+        if len(panel.clusters) >= 3:
+            panels.append(panel)
+        else:
+            print(
+                f"panel {name}: {view.name} is left out, as it was measured in {len(panel.clusters)} of "
+                f"{len(whole.clusters):,} items, fewer than 3",
+                file=sys.stderr,
+            )
     if not panels:
         raise InputError(f"{path}: panel {name}: no cell has a label in three items of it")
     return panels

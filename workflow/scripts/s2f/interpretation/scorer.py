@@ -151,9 +151,10 @@ def fingerprint(directory: str | Path) -> str:
 
 
 def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:
-    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit, of several
-    cells
-    the first."""
+    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit.
+
+    Of a head of several cells it is that of the first.
+    """
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head
 

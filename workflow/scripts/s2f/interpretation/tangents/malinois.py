@@ -14,9 +14,10 @@ from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of Malinois, in float32; of several cells that of the first. Its fast first stage reads codes and has no
-    gradient for them: here the plain
-    one stands in its place."""
+    """Tangent of Malinois, in float32; of several cells that of the first.
+
+    Its fast first stage reads codes and has no gradient for them: here the plain one stands in its place.
+    """
     network, predicted = load_network(directory, construct, "float32")
     network.eval().requires_grad_(False)
     first, norm = network.conv1.conv, network.conv1.bn_layer
