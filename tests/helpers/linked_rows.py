@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from s2f.rows.canonical import canonical
 from s2f.sequences import dna
+from s2f.splits.units import make_units
 
 examples = settings(deadline=None, max_examples=40)  # no deadline: the machine may be busy
 CHROMOSOMES = {"kind": "chromosome", "val": ["chr2"], "test": ["chr3"]}
@@ -25,6 +26,11 @@ def unlinked(count, **columns):
     """`count` rows with sequences that have nothing to do with each other."""
     words = map("".join, itertools.product("AC", repeat=10))  # no reverse complement among them
     return rows_of(list(itertools.islice(words, count)), **columns)
+
+
+def units_of(rows):
+    """Units of rows of which only equal inserts are homologous: their loci."""
+    return make_units(rows, 1)
 
 
 def split_of(rows, parts):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers.linked_rows import CHROMOSOMES, PUBLISHED, RANDOM, examples, linked, random_rows, unlinked
+from helpers.linked_rows import CHROMOSOMES, PUBLISHED, RANDOM, examples, linked, random_rows, units_of, unlinked
 from s2f.common.errors import InputError
 from s2f.splits.make import make_split
 
@@ -24,7 +24,7 @@ def test_made_splits_never_leak(rows, seed):
     pairs = [(i, j) for (i, a), (j, b) in itertools.combinations(enumerate(rows.itertuples()), 2) if linked(a, b)]
     for spec in (CHROMOSOMES, PUBLISHED, {**RANDOM, "val": 0.3, "test": 0.3}):
         try:
-            split = make_split(rows, spec, seed)
+            split = make_split(rows, spec, seed, units_of(rows))
         except InputError as error:  # one big cluster can leave no room for another part
             assert spec["kind"] == "random" and "is empty" in str(error)
             continue
@@ -43,7 +43,7 @@ def test_a_linked_row_stays_in_test_before_val_before_train():
         published=["train", "val", "test", "train", "val", "train", "val", "test", ""],
         group=["abc", "abc", "abc", "ab", "ab", "", "", "", "abc"],
     )
-    split = make_split(rows, PUBLISHED, 0)
+    split = make_split(rows, PUBLISHED, 0, units_of(rows))
     assert split[["split", "reason"]].to_numpy().tolist() == [
         ["excluded", "linked to a test row"],
         ["excluded", "linked to a test row"],
@@ -65,7 +65,7 @@ def test_a_window_over_a_chain_of_loci_is_kept_together():
         start=[0, 150, 300, 600, 0, 300, 600],
         end=[200, 350, 500, 800, 200, 500, 800],
     )
-    split = by_id(make_split(rows, PUBLISHED, 0))
+    split = by_id(make_split(rows, PUBLISHED, 0, units_of(rows)))
     assert split == {
         "r0": "excluded", "r1": "excluded", "r2": "test", "r3": "train", "r4": "val", "r5": "train", "r6": "test",
     }  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_window_over_a_chain_of_loci_is_kept_together():
 def test_a_part_emptied_by_exclusion_is_an_error():
     rows = unlinked(4, published=["train", "val", "test", "train"], group=["g", "", "g", "g"])
     with pytest.raises(InputError, match=r"part 'train' is empty \(rows per part: .*excluded 2"):
-        make_split(rows, PUBLISHED, 0)
+        make_split(rows, PUBLISHED, 0, units_of(rows))
 
 
 # --- refusals
@@ -100,4 +100,4 @@ def test_bad_specs_are_refused(spec, message):
     if spec["kind"] == "chromosome" and spec["val"] == ["chr8"] and spec["test"] == ["chr3"]:
         rows = rows[:3].assign(chrom=["chr1", "chr2", "chr3"])
     with pytest.raises(InputError, match=message):
-        make_split(rows, spec, 0)
+        make_split(rows, spec, 0, units_of(rows))

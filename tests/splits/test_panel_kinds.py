@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import table_s2
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.evaluation.measure import read_panel
@@ -27,7 +28,7 @@ def made(tmp_path_factory):
     table, truth = table_s2.generate(4000)
     table_s2.write(path, table)
     rows = sources.read("gosai", {"rows": path}, OFF)[0]
-    return rows, make_split(rows, CHROMOSOMES, 0), table, truth
+    return rows, make_split(rows, CHROMOSOMES, 0, units_of(rows)), table, truth
 
 
 # --- SNVs
@@ -35,7 +36,7 @@ def made(tmp_path_factory):
 
 def test_snvs_are_the_planted_ones(made):
     rows, split, _, truth = made
-    panel = make_panel(rows, split, PAIRS, "snv")
+    panel = make_panel(rows, split, PAIRS, "snv", units_of(rows))
     kept = truth.kept["complete"]
     planted = pd.DataFrame({"row_id": rows["row_id"], "pair": truth.pair[kept], "role": truth.role[kept]})
     planted = planted[
@@ -55,7 +56,7 @@ def test_snvs_are_the_planted_ones(made):
 
 def test_positions_with_several_alternate_bases_are_counted(made, capsys):
     rows, split = made[:2]
-    panel = make_panel(rows, split, PAIRS, "snv")
+    panel = make_panel(rows, split, PAIRS, "snv", units_of(rows))
     position = panel["pair_id"].str.split(":").str[:2].str.join(":")
     variant = panel["pair_id"].str.split(":").str[:4].str.join(":")
     expected = (variant.groupby(position).transform("nunique") > 1).sum()
@@ -84,7 +85,7 @@ def library(*lines):
 
 
 def panel_of(rows, spec, name="snv"):
-    return make_panel(rows, make_split(rows, CHROMOSOMES, 0), spec, name)
+    return make_panel(rows, make_split(rows, CHROMOSOMES, 0, units_of(rows)), spec, name, units_of(rows))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_an_snv_is_the_one_of_its_variant(capsys, variant, start, kept):
 
 def test_loose_pairs_are_those_of_the_original(made, capsys):
     rows, split, _, _ = made
-    panel = make_panel(rows, split, LOOSE, "snv_variant_key")
+    panel = make_panel(rows, split, LOOSE, "snv_variant_key", units_of(rows))
     first = {"ref": {}, "alt": {}}
     test = set(split["row_id"][split["split"] == "test"])
     for row in rows.itertuples():  # the first row of each key and allele, in the order of the table
@@ -136,7 +137,7 @@ def test_loose_pairs_are_those_of_the_original(made, capsys):
 
 def test_loose_pairs_are_a_panel_like_any_other(made, tmp_path):
     rows, split, _, _ = made
-    write_table(tmp_path / "p.tsv", make_panel(rows, split, LOOSE, "snv_variant_key"))
+    write_table(tmp_path / "p.tsv", make_panel(rows, split, LOOSE, "snv_variant_key", units_of(rows)))
     panel = read_panel("snv_variant_key", "pairs", tmp_path / "p.tsv", rows)
     assert len(panel.scored) == len(pd.read_csv(tmp_path / "p.tsv", sep="\t"))
 
@@ -180,7 +181,7 @@ def test_designed_sequences_are_only_evaluated(kind, tmp_path):
     rows = pd.concat(
         [rows, rows[-2:].assign(row_id=["t2", "v2"], sequence=["AACCAACC", "AAGGAAGG"])], ignore_index=True
     )
-    split = make_split(rows, spec, 0)
+    split = make_split(rows, spec, 0, units_of(rows))
     assert (split["split"][6:12] == "test").all()
     assert split.set_index("row_id").loc["t", ["split", "reason"]].tolist() == ["excluded", "linked to a test row"]
 
@@ -228,13 +229,15 @@ def test_the_in_distribution_file_is_a_panel_and_a_split(made, tmp_path):
     chosen = truth.kept["complete"] & (table["sequence"].str.len() >= 198) & ~table["IDs"].str.contains(":A:w")
     chosen &= np.arange(len(table)) % 10 == 0
     path = id_file(tmp_path, table, chosen)
-    split = make_split(rows, {"kind": "file", "files": {"id": path}, "label": "K562_log2FC", "val": 0.1, "seed": 0}, 0)
+    split = make_split(
+        rows, {"kind": "file", "files": {"id": path}, "label": "K562_log2FC", "val": 0.1, "seed": 0}, 0, units_of(rows)
+    )
     parts = split["split"].value_counts()
     assert parts["test"] == chosen.sum() > 100 and parts["val"] > 200 and parts["train"] > 2000
     assert (check_split(rows, split) == split["split"]).all()
     alleles = rows["allele"].to_numpy()[(split["reason"] == "linked to a test row").to_numpy()]
     assert (alleles == "alt").sum() > 100  # the other allele does not train
-    panel = make_panel(rows, split, {**ROWS, "file": path}, "id")
+    panel = make_panel(rows, split, {**ROWS, "file": path}, "id", units_of(rows))
     assert panel["row_id"].str.split("@").str[0].tolist() == table["IDs"][chosen].tolist()
     # a repeated ID is the line with the listed label, not the first one
     found = rows.set_index("row_id").loc[panel["row_id"]]

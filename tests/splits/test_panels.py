@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table, write_table
 from s2f.rows import sources
@@ -48,7 +49,7 @@ def split_of(rows):
 
 
 def panel_of(rows, spec, name="panel"):
-    return make_panel(rows, split_of(rows), spec, name)
+    return make_panel(rows, split_of(rows), spec, name, units_of(rows))
 
 
 # --- rows
@@ -131,7 +132,7 @@ def test_empty_panels_are_refused(spec, without, message):
 def test_a_split_of_other_rows_is_refused():
     rows = library()
     with pytest.raises(InputError, match="row 's6' is in the rows or in the split, but not in both"):
-        make_panel(rows, split_of(rows)[:-1], ROWS, "p")
+        make_panel(rows, split_of(rows)[:-1], ROWS, "p", units_of(rows))
 
 
 def test_a_leaking_split_is_refused():
@@ -139,7 +140,7 @@ def test_a_leaking_split_is_refused():
     split = split_of(rows)
     split.loc[3, "split"] = "train"  # the alternate allele of a test reference
     with pytest.raises(InputError, match=r"linked rows lie in different parts: r1 \(test\), a1 \(train\)"):
-        make_panel(rows, split, PAIRS, "p")
+        make_panel(rows, split, PAIRS, "p", units_of(rows))
 
 
 # --- the program
@@ -191,9 +192,9 @@ def test_panels_of_the_gosai_sample(shared):
     rows = sources.read("gosai_sample", {"rows": mpra / "gosai_sample.tsv", "pairs": mpra / "gosai_snv_pairs.tsv"}, {})[
         0
     ]
-    split = make_split(rows, PUBLISHED, 0)
-    assert len(make_panel(rows, split, {**ROWS, "published": ["test"]}, "id")) == 1000
-    panel = make_panel(rows, split, {**PAIRS, "published": ["test_snv"]}, "snv")
+    split = make_split(rows, PUBLISHED, 0, units_of(rows))
+    assert len(make_panel(rows, split, {**ROWS, "published": ["test"]}, "id", units_of(rows))) == 1000
+    panel = make_panel(rows, split, {**PAIRS, "published": ["test_snv"]}, "snv", units_of(rows))
     published = read_table(mpra / "gosai_snv_pairs.tsv")
     published = published[published["kind"] == "SNV"].set_index("pair_id").loc[panel["pair_id"]]
     assert len(panel) == len(published) == 468 and (panel["offset"] == 99).all()

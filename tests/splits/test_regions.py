@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import canonical
@@ -155,11 +156,11 @@ def test_panels_of_rows_and_pairs_are_limited(tmp_path):
     rows["pair_id"] = [f"p{n // 2}" for n in range(10)] + ["", ""]
     rows["sequence"] = ["ACGTACGTACGTA" + "CG"[n % 2] + "A" * (n // 2) for n in range(12)]
     split = pd.DataFrame({"row_id": rows["row_id"], "split": ["test"] * 10 + ["train", "val"]})
-    pairs = make_panel(rows, split, {"kind": "pairs", "within": file}, "snv")
+    pairs = make_panel(rows, split, {"kind": "pairs", "within": file}, "snv", units_of(rows))
     assert pairs["pair_id"].tolist() == ["p0", "p1", "p2"]  # p3 lies beyond, p4 nowhere
-    panel = make_panel(rows, split, {"kind": "rows", "within": file}, "id")
+    panel = make_panel(rows, split, {"kind": "rows", "within": file}, "id", units_of(rows))
     assert panel["row_id"].tolist() == [f"r{n}" for n in range(6)]
-    assert len(make_panel(rows, split, {"kind": "pairs"}, "snv")) == 5
+    assert len(make_panel(rows, split, {"kind": "pairs"}, "snv", units_of(rows))) == 5
 
 
 def test_a_pair_needs_both_of_its_rows(tmp_path):
@@ -174,13 +175,13 @@ def test_real_rows_within_real_regions(shared, tmp_path, capsys):
     mpra = shared / "data" / "mpra"
     files = {"rows": mpra / "mattioli_pool1_pMPRA1_K562.tsv", "pairs": mpra / "mattioli_snp_pairs.tsv"}
     rows, _ = sources.read("mattioli", files, {})
-    split = make_split(rows, {"kind": "chromosome", "without_chromosome": "train"}, 0)
+    split = make_split(rows, {"kind": "chromosome", "without_chromosome": "train"}, 0, units_of(rows))
     file = bed(tmp_path, ("chr7", 0, 58_000_000, "p"), ("chr7", 58_000_000, 160_000_000, "q"))
-    panel = make_panel(rows, split, {"kind": "rows", "within": {"file": file, "names": ["p"]}}, "p_arm")
+    panel = make_panel(rows, split, {"kind": "rows", "within": {"file": file, "names": ["p"]}}, "p_arm", units_of(rows))
     measured = rows[rows["chrom"] == "chr7"]
     middle = (measured["start"] + measured["end"]) // 2
     assert panel["row_id"].tolist() == measured["row_id"][middle < 58_000_000].tolist()
-    assert 0 < len(panel) < len(make_panel(rows, split, {"kind": "rows"}, "id"))
+    assert 0 < len(panel) < len(make_panel(rows, split, {"kind": "rows"}, "id", units_of(rows)))
     assert f"{len(panel)} of " in capsys.readouterr().out
 
 

@@ -12,6 +12,7 @@ from helpers.linked_rows import (
     random_rows,
     rows_of,
     split_of,
+    units_of,
     unlinked,
 )
 from s2f.common.errors import InputError
@@ -80,7 +81,7 @@ def test_the_check_names_linked_rows_with_their_parts():
 def test_parts_of_reads_a_written_split_in_any_order(tmp_path):
     rows = unlinked(6, published=["train", "val", "test", "train", "", "test"])
     write_rows(tmp_path / "rows.parquet", rows)
-    write_table(tmp_path / "split.tsv", make_split(rows, PUBLISHED, 0).iloc[::-1])
+    write_table(tmp_path / "split.tsv", make_split(rows, PUBLISHED, 0, units_of(rows)).iloc[::-1])
     parts = parts_of(read_rows(tmp_path / "rows.parquet"), tmp_path / "split.tsv")
     assert {part: table["row_id"].tolist() for part, table in parts.items()} == {
         "train": ["r0", "r3"], "val": ["r1"], "test": ["r2", "r5"],

@@ -100,7 +100,6 @@ def test_rows_that_only_an_excluded_row_joins_are_one_unit(rows):
     table = units.make_units(rows, 1)
     split = make.make_split(rows, PUBLISHED, 0, table)
     assert split["split"].tolist() == ["train", "val", "test", "test", "test", "test", "excluded", "test"]
-    assert split.equals(make.make_split(rows, PUBLISHED, 0))
     assert panel_of(rows, split, table)["group"].tolist() == ["u2", "u2", "u3", "u3", "u4"]
 
 

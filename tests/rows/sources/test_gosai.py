@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from helpers import table_s2
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import read_rows, write_rows
@@ -254,7 +255,8 @@ def test_neighbouring_windows_are_linked_in_every_split(tmp_path):
     rows = placed(tmp_path, lines).reset_index()
     loci = clusters(rows)
     assert loci.max() + 1 == 205  # of 409 variants in windows that overlap by twos
-    parts = make_split(rows, {"kind": "random", "val": 0.1, "test": 0.1, "seed": 0}, 0)["split"].to_numpy()
+    spec = {"kind": "random", "val": 0.1, "test": 0.1, "seed": 0}
+    parts = make_split(rows, spec, 0, units_of(rows))["split"].to_numpy()
     words = {part: {s[i : i + 60] for s in rows["sequence"][parts == part] for i in range(141)} for part in set(parts)}
     assert len(words["test"]) > 1000 and not words["test"] & words["train"] and not words["val"] & words["train"]
 

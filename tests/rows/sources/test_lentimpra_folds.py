@@ -5,6 +5,7 @@ import random
 import pandas as pd
 import pytest
 
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.sequences import dna
@@ -81,7 +82,8 @@ def test_orientations_of_an_element_share_a_group_and_a_part(tmp_path):
     rows = read(tmp_path, MNIST)[0]
     assert rows["group"].tolist() == ["seq10002", "seq10004", "seq10004", "ENSG00000003096", "shuffled_9", "control_1"]
     astray = MNIST.assign(fold=MNIST["fold"].mask(MNIST["seq_id"] == "seq10004_R", "2"))
-    split = make_split(read(tmp_path, astray)[0], SPLIT, 0).set_index("row_id")
+    rows = read(tmp_path, astray)[0]
+    split = make_split(rows, SPLIT, 0, units_of(rows)).set_index("row_id")
     assert split["split"].tolist() == ["test", "test", "excluded", "train", "val", "excluded"]
     assert (
         split["reason"]["seq10004_R"] == "linked to a test row" and split["reason"]["control_1"] == "no published part"

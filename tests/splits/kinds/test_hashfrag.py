@@ -128,5 +128,3 @@ def test_a_draw_refuses_what_cannot_be():
         InputError, match="part 'val' is empty: it takes units of at most 1 rows, and the smallest of 1 has 9"
     ):
         draw_groups([0] * 9, {"train": 0.8, "test": 0.1, "val": 0.1}, 0)
-    with pytest.raises(InputError, match="split: goes by homology, which needs the table of units of the rows"):
-        make_split(canonical(pd.DataFrame({"row_id": ["a"], "sequence": "ACGT", "label": 0.5}), "test"), SPEC, 0)

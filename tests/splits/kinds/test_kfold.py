@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedGroupKFold
 
+from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows.canonical import canonical
 from s2f.rows.sources import fasta_pairs
@@ -35,7 +36,7 @@ def alternating(count):
 
 def folds_of(rows, seed=0, **changes):
     spec = {**SPEC, **changes}
-    return [make_split(rows, {**spec, "fold": fold}, seed) for fold in range(spec["folds"])]
+    return [make_split(rows, {**spec, "fold": fold}, seed, units_of(rows)) for fold in range(spec["folds"])]
 
 
 def parts_of(table):
@@ -82,8 +83,6 @@ def test_by_homology_relatives_lie_in_one_part():
         assert pd.Series(parts_of(table)).groupby(family).nunique().eq(1).all()
     assert (np.stack([parts_of(table) == "test" for table in tables]).sum(axis=0) == 1).all()
     assert pd.Series(parts_of(folds_of(rows)[0])).groupby(family).nunique().gt(1).any()  # by loci alone
-    with pytest.raises(InputError, match="fold 0 of 3: goes by homology, which needs the table of units"):
-        make_split(rows, {**spec, "fold": 0}, 0)
 
 
 def test_whole_chromosomes_lie_in_one_part_and_rows_without_one_are_excluded():
@@ -114,9 +113,9 @@ def test_the_deal_follows_both_seeds_and_nothing_else():
     assert all(a.equals(b) for a, b in zip(first, again, strict=True))
     assert not first[0].equals(folds_of(rows, seed=1)[0])
     assert not first[0].equals(folds_of(rows, **{"seed": 0} | {"inner": 0.2})[1])
-    assert not first[0].equals(make_split(rows, {**SPEC, "seed": 1, "fold": 0}, 0))
+    assert not first[0].equals(make_split(rows, {**SPEC, "seed": 1, "fold": 0}, 0, units_of(rows)))
     # another inner share does not move a test row
-    other = make_split(rows, {**SPEC, "inner": 0.5, "fold": 0}, 0)
+    other = make_split(rows, {**SPEC, "inner": 0.5, "fold": 0}, 0, units_of(rows))
     assert np.array_equal(parts_of(other) == "test", parts_of(first[0]) == "test")
 
 
@@ -196,7 +195,7 @@ def test_no_signal_gives_an_auroc_of_a_half_over_folds():
 )
 def test_impossible_folds_are_refused(rows, changes, message):
     with pytest.raises(InputError, match=message):
-        make_split(rows, {**SPEC, **changes}, 0)
+        make_split(rows, {**SPEC, **changes}, 0, units_of(rows))
 
 
 def test_folds_of_real_windows_are_whole_chromosomes_and_even(shared):
@@ -220,13 +219,13 @@ RANDOM = {"kind": "random", "val": 0.2, "test": 0.2, "seed": 0}
 
 
 def kept(rows, count, spec=RANDOM, seed=0):
-    return make_split(rows, {**spec, "train_rows": count}, seed)
+    return make_split(rows, {**spec, "train_rows": count}, seed, units_of(rows))
 
 
 def test_training_rows_are_nested_balanced_and_the_other_parts_stay():
     labels = (np.arange(500) % 4 == 0).astype(float)  # a quarter is positive
     rows = rows_of(500, labels)
-    full = make_split(rows, RANDOM, 0)
+    full = make_split(rows, RANDOM, 0, units_of(rows))
     before = set()
     for count in (4, 40, 41, 200, 300):
         table = kept(rows, count)

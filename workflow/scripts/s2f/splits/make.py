@@ -9,26 +9,20 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import EVALUATED_ONLY
-from s2f.splits.linked_rows import clusters
 from s2f.splits.table import PARTS, _parts_checked, _ranks, strata
 
 
-def make_split(
-    rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame | None = None
-) -> pd.DataFrame:
+def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
     """Assign every row: row_id, split (train, val, test, excluded), reason.
 
-    `units` is the table of units of these rows, in their order (`units.read_units`); without it rows are linked by
-    locus alone, and kinds that go by homology are refused. Rows that are only ever evaluated (`EVALUATED_ONLY`) are
-    test whatever the kind says.
-    Rows linked across parts (see `clusters`) stay only in the part that protects the evaluation most (test, then
-    val) and are excluded elsewhere, with the reason. With `train_rows` so many training rows are kept (see `_surplus`),
-    the others are excluded. Raises `InputError` for an unknown kind and an empty part.
+    `units` is the table of units of these rows, in their order (`units.read_units`). Rows that are only ever evaluated
+    (`EVALUATED_ONLY`) are test whatever the kind says. Rows of one locus in several parts stay only in the part that
+    protects the evaluation most (test, then val) and are excluded elsewhere, with the reason. With `train_rows` so many
+    training rows are kept (see `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an
+    empty part.
     """
     kind = kinds.module("splits", section["kind"])
     options = section | kinds.settings("splits", section["kind"], section)
-    if units is None:
-        units = pd.DataFrame({"locus": clusters(rows)}, index=rows.index)
     locus = units["locus"].to_numpy()
     of_kind = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     assigned, why = kind.assign(rows if of_kind.all() else rows[of_kind], options, study_seed, units[of_kind])

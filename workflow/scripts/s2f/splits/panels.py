@@ -9,9 +9,8 @@ from s2f.common.errors import InputError
 from s2f.common.tables import rows_where
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.splits import panel_files, regions
-from s2f.splits.linked_rows import clusters
 from s2f.splits.table import parts_checked
-from s2f.splits.units import check_loci, unit_of
+from s2f.splits.units import check_loci
 
 # of the rows, what panels are made from
 ROW_COLUMNS = [
@@ -19,27 +18,22 @@ ROW_COLUMNS = [
 ]  # fmt: skip
 
 
-def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units: Any = None) -> Any:
+def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units: Any) -> Any:
     """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is the panel's in a study.
 
     A panel is made of the test rows, limited to the published parts in its `published` where given; rows that are
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    what a bootstrap draws as a whole: the unit by the table `units` of these rows (`units.read_units`), or the locus
-    where there is none.
+    what a bootstrap draws as a whole: the unit by the table `units` of these rows, in their order (`units.read_units`).
 
     Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
     fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.
     """
     options = {"kind": section["kind"]} | kinds.settings("panels", section["kind"], section)
-    if units is None:
-        unit = locus = clusters(rows)
-    else:
-        unit, locus = unit_of(units, f"panel {name}"), units["locus"].to_numpy()
+    unit, locus = units["unit"].to_numpy(), units["locus"].to_numpy()
     parts = parts_checked(rows, split, locus)
-    if units is not None:
-        check_loci(rows, locus, parts == "test", parts == "excluded")
+    check_loci(rows, locus, parts == "test", parts == "excluded")
     if "file" in options:
         panel = _listed(rows, unit, parts, options, name)
         considered = len(panel)

@@ -107,13 +107,6 @@ def checked(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, index=rows.index)
 
 
-def unit_of(units: pd.DataFrame, what: str) -> NDArray[np.int64]:
-    """The unit of each row, (N,); `InputError` where only the loci are known."""
-    if "unit" not in units:
-        raise InputError(f"{what}: goes by homology, which needs the table of units of the rows")
-    return units["unit"].to_numpy()
-
-
 def check_loci(rows: pd.DataFrame, stated: np.ndarray, some: np.ndarray, bridges: np.ndarray) -> None:
     """Refuse stated loci, (N,), that are not those of the rows; computed again are the links among `some`, a mask.
 

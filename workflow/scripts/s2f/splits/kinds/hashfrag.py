@@ -12,13 +12,12 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.splits.units import unit_of
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
     """The part of every row, and no reason as none is excluded. `spec`: val and test (shares of the rows), seed."""
     shares = {"train": 1 - spec["val"] - spec["test"], "val": spec["val"], "test": spec["test"]}
-    part, report = draw_groups(unit_of(units, "split"), shares, derived_seed(seed, "split", spec["seed"]))
+    part, report = draw_groups(units["unit"].to_numpy(), shares, derived_seed(seed, "split", spec["seed"]))
     print(f"hashfrag: {report}")
     return pd.Series(part, index=rows.index), ""
 

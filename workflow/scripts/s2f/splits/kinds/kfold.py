@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.splits.table import PARTS, strata
-from s2f.splits.units import unit_of
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
@@ -26,7 +25,7 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
         raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, as there are {folds} folds")
     where = f"split: fold {fold} of {folds}"
     if spec["by"] == "homology":
-        groups, names = unit_of(units, where), "units"
+        groups, names = units["unit"].to_numpy(), "units"
     elif spec["by"] == "cluster":
         groups, names = units["locus"].to_numpy(), "loci"
     else:
