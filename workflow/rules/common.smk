@@ -25,7 +25,6 @@ from s2f.heads import augmentations, networks
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
 from s2f.study import jobs as study_jobs
-from s2f.study import language_model as study_language_model
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
@@ -173,6 +172,11 @@ def seed_of(wildcards):
     return int(draw or wildcards.get("seed", STUDY["seeds"][0]))
 
 
+def seed_of_split(wildcards):
+    """Seed of a split: that of the study, or 0 where nothing is drawn."""
+    return study_jobs.split_seed(STUDY, wildcards.split)
+
+
 @functools.cache
 def section_of_draw(family, name, seed):
     """Section of the study: an encoder or a baseline (`family`) with the weights that are drawn for a seed; adapted ones
@@ -292,74 +296,6 @@ def items_of_panels(wildcards):
     """What each panel of a dataset lists, rows or pairs, in the order of the panels' names."""
     panels = DATASETS[wildcards.dataset]["panels"]
     return [study_comparison.items_of(panel) for _, panel in sorted(panels.items())]
-
-
-# --- What a split, or the kind of an encoder or baseline, asks of its jobs
-
-
-def seed_of_split(wildcards):
-    """Seed of a split: that of the study, or 0 where nothing is drawn."""
-    return study_jobs.split_seed(STUDY, wildcards.split)
-
-
-def environment(family):
-    """Environment file of a family of rules that compute on the accelerator of the study."""
-    variant = {"cpu": "", "cuda": "-cuda"}[STUDY["accelerator"]]
-    return f"../../envs/{family}{variant}.yaml"
-
-
-def environment_of_encoder(wildcards):
-    """Environment file of the jobs that run an encoder."""
-    return environment(study_jobs.environment("encoders", encoder_section(wildcards)))
-
-
-def environment_of_baseline(wildcards):
-    """Environment file of the jobs that run a baseline."""
-    return environment(study_jobs.environment("baselines", baseline_section(wildcards)))
-
-
-def gpus_of_encoder(wildcards):
-    """GPUs of a job that runs an encoder: 1 or 0."""
-    return int(study_jobs.uses_gpu("encoders", encoder_section(wildcards)))
-
-
-def gpus_of_baseline(wildcards):
-    """GPUs of a job that runs a baseline: 1 or 0."""
-    return int(study_jobs.uses_gpu("baselines", baseline_section(wildcards)))
-
-
-def gpus_of_tapt(wildcards):
-    """GPUs of a job that adapts a language model: 1 or 0."""
-    return int(study_language_model.tapt_uses_gpu(tapt_section(wildcards)))
-
-
-def threads_of_encoder(wildcards):
-    """CPU threads to embed: two small encoders side by side, which take longer to start than to compute, are faster than
-    one after the other on two cores."""
-    return 2 if gpus_of_encoder(wildcards) else 1
-
-
-# --- Resources
-
-
-def times_attempt(amount):
-    """Memory or time of a job: `amount`, and two and three times as much when a cluster tries the job again."""
-    return lambda wildcards, attempt: amount * attempt
-
-
-def in_turn(wildcards, rulename):
-    """Resource of jobs that take seconds: 1 if a profile puts them into groups, whose jobs run one after the other.
-
-    There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
-    all; without it, Snakemake would ask for the memory and cores of all and the time of one.
-    """
-    grouped = rulename in workflow.group_settings.overwrite_groups
-    if grouped and "in_turn" not in workflow.global_resources:
-        raise WorkflowError(
-            f"{rulename} is in a group, which needs the resource in_turn of profiles/default; add in_turn=1 to "
-            "--resources"
-        )
-    return int(grouped)
 
 
 # --- Inputs

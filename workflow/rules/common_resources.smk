@@ -1,0 +1,65 @@
+# What a job asks for: its environment, GPUs, threads, memory and time, and its turn in a group. No rule is defined here.
+
+from s2f.study import language_model as study_language_model
+
+# --- Environments, GPUs and threads, by the kind of an encoder or baseline
+
+
+def environment(family):
+    """Environment file of a family of rules that compute on the accelerator of the study."""
+    variant = {"cpu": "", "cuda": "-cuda"}[STUDY["accelerator"]]
+    return f"../../envs/{family}{variant}.yaml"
+
+
+def environment_of_encoder(wildcards):
+    """Environment file of the jobs that run an encoder."""
+    return environment(study_jobs.environment("encoders", encoder_section(wildcards)))
+
+
+def environment_of_baseline(wildcards):
+    """Environment file of the jobs that run a baseline."""
+    return environment(study_jobs.environment("baselines", baseline_section(wildcards)))
+
+
+def gpus_of_encoder(wildcards):
+    """GPUs of a job that runs an encoder: 1 or 0."""
+    return int(study_jobs.uses_gpu("encoders", encoder_section(wildcards)))
+
+
+def gpus_of_baseline(wildcards):
+    """GPUs of a job that runs a baseline: 1 or 0."""
+    return int(study_jobs.uses_gpu("baselines", baseline_section(wildcards)))
+
+
+def gpus_of_tapt(wildcards):
+    """GPUs of a job that adapts a language model: 1 or 0."""
+    return int(study_language_model.tapt_uses_gpu(tapt_section(wildcards)))
+
+
+def threads_of_encoder(wildcards):
+    """CPU threads to embed: two small encoders side by side, which take longer to start than to compute, are faster than
+    one after the other on two cores."""
+    return 2 if gpus_of_encoder(wildcards) else 1
+
+
+# --- Memory, time and turns
+
+
+def times_attempt(amount):
+    """Memory or time of a job: `amount`, and two and three times as much when a cluster tries the job again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def in_turn(wildcards, rulename):
+    """Resource of jobs that take seconds: 1 if a profile puts them into groups, whose jobs run one after the other.
+
+    There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
+    all; without it, Snakemake would ask for the memory and cores of all and the time of one.
+    """
+    grouped = rulename in workflow.group_settings.overwrite_groups
+    if grouped and "in_turn" not in workflow.global_resources:
+        raise WorkflowError(
+            f"{rulename} is in a group, which needs the resource in_turn of profiles/default; add in_turn=1 to "
+            "--resources"
+        )
+    return int(grouped)
