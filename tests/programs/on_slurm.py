@@ -321,7 +321,8 @@ def check(jobs, cancelled, checkout, folder):
     # a GPU for each job that computes with one, by the partition that has them; side by side on different devices
     for job in jobs:
         embeds = job["rule"] in {"embed", "embed_strand"} and job["of"].startswith("tiny")  # lamar-mini needs none
-        wanted = embeds or job["rule"] == "train_head"
+        trains = job["rule"] == "train_head" and "linear-probe" not in job["of"]  # which is solved on the CPU
+        wanted = embeds or trains
         assert (job["partition"], job["gpu"]) == (("gpu", "1") if wanted else ("cpu", "0")), f"GPU of {job}"
     first, second = (job for job in by_rule["embed_strand"] if job["of"].startswith("tiny"))
     assert max(first["start"], second["start"]) < min(first["end"], second["end"]), "embed: one after the other"

@@ -11,6 +11,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import GroupSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
+from helpers import jobs_of_study
+from helpers.minimal_study import changed
 from helpers.parsed_workflow import parsed_workflow
 
 SUBMIT_HOST = {"download"}  # waits for the network, computes nothing
@@ -56,6 +58,22 @@ def test_only_the_network_is_used_on_the_submit_host(workflow, rules):
 def test_each_setting_stands_in_one_profile(root, profile):
     other = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
     assert not set(other) & set(yaml.safe_load(profile)), "profiles are merged by key: the default profile would win"
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_head_that_is_solved_on_the_cpu_asks_for_no_gpu(tmp_path, together):
+    config = changed(["models"], [{"encoders": ["onehot"], "heads": ["linear-probe", "boda-mean-8", "chip-cnn"]}])
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump({**config, "train_together": together}))
+    gpus = {}
+    for (rule, gpu, *_), count in jobs_of_study.jobs(study).items():
+        if rule.startswith("train_"):
+            gpus.setdefault(rule, []).extend([gpu] * count)
+    if together:
+        names = ("linear_probe", "boda_mean_8", "chip_cnn")
+        assert gpus == {f"train_together_{name}": [int(name != "linear_probe")] for name in names}
+    else:
+        assert {rule: sorted(of_rule) for rule, of_rule in gpus.items()} == {"train_head": [0, 1, 1]}
 
 
 def test_the_block_to_edit_is_whole_yaml_with_names_of_rules(rules, profile):

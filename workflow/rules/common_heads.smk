@@ -82,6 +82,11 @@ def first_head(heads, wildcards):
     return wildcards.get("head", heads[0])
 
 
+def gpus_of_training(heads):
+    """GPUs of a job that trains heads: 1, or 0 where their kind is solved on the CPU."""
+    return lambda wildcards: int(networks.facts(first_head(heads, wildcards))["gpu"])
+
+
 def code_of_training(heads):
     """Fingerprint of the program that trains heads, with the modules that it loads by name."""
 

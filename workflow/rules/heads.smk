@@ -35,7 +35,7 @@ for training in training_rules():
             environment("jax")
         threads: 2
         resources:
-            gpu=1,
+            gpu=gpus_of_training(training.heads),
             mem_mb=times_attempt(32000),
             runtime=times_attempt(240),
         params:
