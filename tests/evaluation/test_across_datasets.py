@@ -36,7 +36,7 @@ def compared(values, metric="auroc", **columns):
         for model, of_model in values.items()
         for dataset, value in zip(DATASETS, of_model, strict=False)
     ]
-    return pd.DataFrame(lines).assign(**columns).reindex(columns=list(COMPARISON_COLUMNS))
+    return pd.DataFrame(lines).assign(**{"seen": "", **columns}).reindex(columns=list(COMPARISON_COLUMNS))
 
 
 @pytest.fixture
@@ -146,6 +146,29 @@ def test_text(table):
     assert "- `kmer`, `cnn`: 4 datasets: p is 0.125 at least" in text
     simulated = {"flank": {**SERIES["flank"], "simulated": True}}
     assert "Simulated data" in markdown(across(table, simulated), {"study": "rbp", "series": simulated})
+
+
+def test_what_a_model_has_seen_stands_in_its_line_and_below_the_table(table):
+    """The same words for all datasets, those of each where they differ; nothing of models that saw no more."""
+    table["seen"] = "train rows"
+    table.loc[table["model"] == "cnn", "seen"] = "train rows; encoder: all chromosomes (these rows included)"
+    few = "chr1 (3 of these 9 rows included)"
+    table.loc[table["model"] == "gc", "seen"] = ["chr1 (none of these rows)", few, "chr1 (none of these rows)", few]
+    found = across(table, SERIES)
+    assert line(found, "kmer")["seen"] == "train rows"
+    of_cnn, of_gc = line(found, "cnn")["seen"], line(found, "gc")["seen"]
+    assert of_cnn == "train rows; encoder: all chromosomes (these rows included)"
+    assert of_gc == f"d1, d3: chr1 (none of these rows) | d2, d4: {few}"
+    text = markdown(found, {"study": "rbp", "series": SERIES})
+    rows = [row.split(" | ")[0] for row in text.splitlines() if row.startswith("| `")]
+    assert rows == ["| `kmer`", "| `cnn` ‡", "| `gc` (baseline) ‡"]
+    assert f"‡ Has seen more than the training rows:\n\n- `cnn`: {of_cnn}\n- `gc`: {of_gc}\n" in text
+
+
+def test_a_dataset_that_does_not_say_what_was_seen_is_named(table):
+    table["seen"] = ["" if dataset == "d2" else "train rows" for dataset in table["dataset"]]
+    assert line(across(table, SERIES), "kmer")["seen"] == "d1, d3, d4: train rows | d2: not stated"
+    assert "‡" not in markdown(across(table.assign(seen=""), SERIES), {"study": "rbp", "series": SERIES})
 
 
 def test_program_writes_table_text_and_picture(table, tmp_path, monkeypatch):

@@ -8,11 +8,12 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
+from s2f.evaluation.markdown import saw_more, seen
 from s2f.evaluation.metrics import LOWER_IS_BETTER
 
 ACROSS_COLUMNS = (
     "series", "split", "panel", "metric", "model", "datasets", "proteins", "value", "sd", "delta_vs_baseline",
-    "better", "p_value", "of_datasets", "note",
+    "better", "p_value", "of_datasets", "seen", "note",
 )  # fmt: skip
 # from so many proteins on, the smallest p value that the test can give is below 0.1
 ENOUGH = 5
@@ -32,6 +33,7 @@ HEAD = (
 def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
     """Frame of `ACROSS_COLUMNS`, a line per series, split, panel, metric and model.
 
+    `seen` is what the model has seen by the table, with the names of datasets where it is not the same for all.
     `table` is that of `comparison.read_compare`; `series` {name: {datasets, proteins, splits, baseline}}, of which
     `proteins` {dataset: protein} says which datasets count as one. A model that has no value in one of the datasets is
     not compared, and the note says where. Differences are paired by protein; prevalence has none. Raises `InputError`
@@ -51,12 +53,23 @@ def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.Data
                 line["of_datasets"] = ", ".join(options["datasets"])
                 proteins = options["proteins"]
                 line |= _line(values.loc[model], baseline, proteins, metric, model == options["baseline"])
+                line["seen"] = _seen_in_each(cells[cells["model"] == model])
                 provenance = cells.loc[cells["model"] == model, "provenance"].astype(str)
                 line["note"] = "; ".join(filter(None, [line["note"], *_marks(provenance)]))
                 lines.append(line)
     table = pd.DataFrame(lines).reindex(columns=list(ACROSS_COLUMNS))
     numeric = ("value", "sd", "delta_vs_baseline", "p_value")
     return table.astype(dict.fromkeys(numeric, "float64") | dict.fromkeys(("datasets", "proteins", "better"), "Int64"))
+
+
+def _seen_in_each(cells: pd.DataFrame) -> str:
+    """What one model has seen, from its lines of one metric, each of another dataset."""
+    datasets: dict[str, list[str]] = {}
+    for dataset, text in zip(cells["dataset"], cells["seen"], strict=True):
+        datasets.setdefault(text, []).append(dataset)
+    if len(datasets) == 1:
+        return next(iter(datasets))
+    return " | ".join(f"{', '.join(names)}: {text or 'not stated'}" for text, names in datasets.items())
 
 
 def _marks(provenance: pd.Series) -> list[str]:
@@ -136,6 +149,7 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
             ]
             tested = [_number(line["delta_vs_baseline"], "+.4f"), _number(line["better"], "d")]
             mark = " (baseline)" if model == options["baseline"] else ""
+            mark += " ‡" if saw_more(line["seen"]) else ""
             tested.append(_number(line["p_value"], ".3g"))
             counts = [str(line["datasets"]), str(line["proteins"])]
             lines.append([f"`{model}`{mark}", *counts, *cells, *tested])
@@ -146,6 +160,7 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
             for note, models in notes.groupby(notes).groups.items()
         ]
         parts += ["\n".join(items)] if items else []
+        parts += seen(first.loc[order])
     return "\n\n".join(parts) + "\n"
 
 

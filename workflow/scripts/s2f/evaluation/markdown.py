@@ -139,7 +139,7 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         row += [_p(line["p_holm"])] if with_holm else []
         body.append(row)
     networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
-    return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *_seen(first.loc[order])]
+    return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *seen(first.loc[order])]
 
 
 def chosen(lines: Any) -> tuple[str, tuple[str, ...]]:
@@ -158,7 +158,7 @@ def _name(model: str, about: Any, compared: ComparedDataset) -> str:
     marks += ["random weights"] if RANDOM_WEIGHTS.search(about["provenance"]) else []
     marks += ["not trained to the end"] if "limit" in about["ended"] else []
     marks += [f"collapsed seeds: {about['collapsed']}"] if about["collapsed"] else []
-    signs = ("†" if about["inference"] == NETWORKS else "") + ("‡" if _more(about["seen"]) else "")
+    signs = ("†" if about["inference"] == NETWORKS else "") + ("‡" if saw_more(about["seen"]) else "")
     return f"`{model}`" + (f" ({', '.join(marks)})" if marks else "") + (f" {signs}" if signs else "")
 
 
@@ -220,21 +220,22 @@ def _missing(lines: Any) -> list[str]:
     ]
 
 
-def _seen(lines: Any) -> list[str]:
+def seen(lines: Any) -> list[str]:
     """What models that began with trained weights had seen, and whether rows of the panel were among it; `lines` by
     model."""
     models_of: dict[str, list[str]] = {}
     for model, text in zip(lines.index, lines["seen"], strict=True):
         models_of.setdefault(text, []).append(f"`{model}`")
-    models_of = {text: models for text, models in models_of.items() if _more(text)}
+    models_of = {text: models for text, models in models_of.items() if saw_more(text)}
     if not models_of:
         return []
     items = [f"- {', '.join(models)}: {text}" for text, models in models_of.items()]
     return ["‡ Has seen more than the training rows:", "\n".join(items)]
 
 
-def _more(seen: str) -> bool:
-    return seen not in ("", TRAIN_ROWS)
+def saw_more(text: str) -> bool:
+    """Whether a text of the column `seen` tells of more than the training rows."""
+    return text not in ("", TRAIN_ROWS)
 
 
 def _models(runs: Sequence[MeasuredRun], about: Any, compared: ComparedDataset) -> list[str]:
