@@ -200,7 +200,7 @@ def test_equal_models_do_not_differ(toy):
     assert twin["p_value"] == 1
 
 
-def test_one_cluster_gives_values_without_intervals(tmp_path):
+def test_one_unit_gives_values_without_intervals(tmp_path):
     study = Study(tmp_path, [1, 2, 3, 4], groups=["g"] * 4)
     del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
     study.add("A", 0, [1, 2, 3, 4])
@@ -208,7 +208,7 @@ def test_one_cluster_gives_values_without_intervals(tmp_path):
     found = line(study.compare()[0], "B", "pearson")
     assert found["value"] == pytest.approx(0.6)
     assert found[["ci_low", "delta_ci_low", "p_value"]].isna().all()
-    assert "one cluster: nothing to resample" in found["note"]
+    assert "one unit: nothing to resample" in found["note"]
 
 
 def test_without_a_baseline_there_are_no_differences(toy):

@@ -25,7 +25,7 @@ def test_made_splits_never_leak(rows, seed):
     for spec in (CHROMOSOMES, PUBLISHED, {**RANDOM, "val": 0.3, "test": 0.3}):
         try:
             split = make_split(rows, spec, seed, units_of(rows))
-        except InputError as error:  # one big cluster can leave no room for another part
+        except InputError as error:  # one big locus can leave no room for another part
             assert spec["kind"] == "random" and "is empty" in str(error)
             continue
         parts, reasons = split["split"].tolist(), split["reason"].tolist()

@@ -55,7 +55,7 @@ def panel_of(rows, spec, name="panel"):
 # --- rows
 
 
-def test_a_panel_of_rows_holds_the_test_rows_with_their_clusters():
+def test_a_panel_of_rows_holds_the_test_rows_with_their_units():
     panel = panel_of(library(), ROWS)
     assert list(panel) == ["row_id", "group"]
     assert panel["row_id"].tolist() == [line[0] for line in LIBRARY[2:]]

@@ -18,7 +18,7 @@ from helpers.linked_rows import (
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.rows.canonical import read_rows, write_rows
-from s2f.splits.linked_rows import clusters
+from s2f.splits.linked_rows import loci
 from s2f.splits.make import make_split
 from s2f.splits.table import PARTS, check_split, parts_of
 
@@ -30,7 +30,7 @@ from s2f.splits.table import PARTS, check_split, parts_of
 def test_no_leak_passes_the_check_and_nothing_else_fails_it(rows, data):
     free = st.lists(st.sampled_from([*PARTS, "excluded"]), min_size=len(rows) - 3, max_size=len(rows) - 3)
     parts = [*PARTS, *data.draw(free)]
-    label, used = clusters(rows), np.array(parts) != "excluded"
+    label, used = loci(rows), np.array(parts) != "excluded"
     if (pd.Series(parts)[used].groupby(label[used]).nunique() > 1).any():
         with pytest.raises(InputError, match="split: linked rows lie in different parts: r"):
             check_split(rows, split_of(rows, parts))

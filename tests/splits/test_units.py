@@ -16,7 +16,7 @@ from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import write_rows
 from s2f.sequences import dna
 from s2f.splits import make, panels, units
-from s2f.splits.linked_rows import clusters
+from s2f.splits.linked_rows import loci
 
 RANDOM = np.random.Generator(np.random.PCG64(2))
 A, B, C, D = ("".join(RANDOM.choice(list("ACGT"), 200)) for _ in range(4))
@@ -153,7 +153,7 @@ def test_the_programs_hand_units_on(tmp_path, monkeypatch, capsys):
 
     panel()
     found = read_table(tmp_path / "panel.tsv", ["row_id", "group"]).set_index("row_id")["group"]
-    label = pd.Series(clusters(rows), rows["row_id"])[found.index]
+    label = pd.Series(loci(rows), rows["row_id"])[found.index]
     assert found.nunique() == label.nunique() == 9 and found["r2"] == found["r3"] == found["r6"] == found["r7"]
     split = read_table(tmp_path / "split.tsv")
     write_table(tmp_path / "split.tsv", split.assign(split=split["split"].where(split["row_id"] != "r3", "train")))

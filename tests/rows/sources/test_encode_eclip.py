@@ -91,7 +91,7 @@ def test_windows_are_the_genome_in_rna_sense(files, kind):
 def test_a_negative_made_for_a_positive_shares_its_group_and_no_split_parts_them(files, kind):
     rows, _ = read(of_kind(files, kind), kind)
     assert (rows.groupby("group")["label"].nunique() == 2).all()
-    labels = linked_rows.clusters(rows)
+    labels = linked_rows.loci(rows)
     assert (pd.Series(labels).groupby(rows["group"]).nunique() == 1).all()
 
 

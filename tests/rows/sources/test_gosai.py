@@ -12,7 +12,7 @@ from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import read_rows, write_rows
-from s2f.splits.linked_rows import clusters
+from s2f.splits.linked_rows import loci
 from s2f.splits.make import make_split
 
 OFF = {"projects": None, "max_stderr": None, "sd_cutoff": None}
@@ -253,8 +253,7 @@ def test_neighbouring_windows_are_linked_in_every_split(tmp_path):
         for line in windows_of([position], 149 if k % 2 else 49, "wR" if k % 2 else "wL")
     ]  # fmt: skip
     rows = placed(tmp_path, lines).reset_index()
-    loci = clusters(rows)
-    assert loci.max() + 1 == 205  # of 409 variants in windows that overlap by twos
+    assert loci(rows).max() + 1 == 205  # of 409 variants in windows that overlap by twos
     spec = {"kind": "random", "val": 0.1, "test": 0.1, "seed": 0}
     parts = make_split(rows, spec, 0, units_of(rows))["split"].to_numpy()
     words = {part: {s[i : i + 60] for s in rows["sequence"][parts == part] for i in range(141)} for part in set(parts)}

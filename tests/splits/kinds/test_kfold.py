@@ -14,7 +14,7 @@ from s2f.common.errors import InputError
 from s2f.rows.canonical import canonical
 from s2f.rows.sources import fasta_pairs
 from s2f.splits.kinds.kfold import deal
-from s2f.splits.linked_rows import clusters
+from s2f.splits.linked_rows import loci
 from s2f.splits.make import make_split
 from s2f.splits.table import check_split
 from s2f.splits.units import make_units
@@ -59,7 +59,7 @@ def test_every_row_is_test_in_one_fold_and_nothing_leaks(data, folds, by, seed):
         return
     tested = np.stack([parts_of(table) == "test" for table in tables])
     assert (tested.sum(axis=0) == 1).all()
-    label = clusters(rows)
+    label = loci(rows)
     for table in tables:
         parts = parts_of(table)
         assert (table["reason"] == "").all()

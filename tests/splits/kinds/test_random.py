@@ -1,4 +1,4 @@
-"""The split `random`: shares of the rows, whole clusters, drawn from the seeds alone."""
+"""The split `random`: shares of the rows, whole loci, drawn from the seeds alone."""
 
 from helpers.linked_rows import RANDOM, units_of, unlinked
 from s2f.splits.make import make_split

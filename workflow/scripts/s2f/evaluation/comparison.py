@@ -149,7 +149,7 @@ def _panel_result(
         _check_comparable(runs, read, scored.get(compared.baseline, runs)[0], panel)
     print(
         f"{' '.join(filter(None, (dataset, split, panel.name, panel.cell)))}: {len(scored)} models, {len(runs)} runs, "
-        f"{len(panel.clusters):,} items in {panel.clusters.max() + 1:,} clusters, {comparison.resamples:,} resamples",
+        f"{len(panel.clusters):,} items in {panel.clusters.max() + 1:,} units, {comparison.resamples:,} resamples",
         file=sys.stderr,
         flush=True,
     )
@@ -194,7 +194,7 @@ def _panel_result(
         excluded={name: reason for name, reason in against.items() if reason},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
-        no_interval="one cluster: nothing to resample" if panel.clusters.max() == 0 else "",
+        no_interval="one unit: nothing to resample" if panel.clusters.max() == 0 else "",
     )  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def read_panel(
     if len(table) == 0:
         raise InputError(f"{path}: panel {name} is empty")
     if (table["group"] == "").any():
-        raise InputError(f"{path}: line {int((table['group'] == '').argmax()) + 2}: group is empty, expected a cluster")
+        raise InputError(f"{path}: line {int((table['group'] == '').argmax()) + 2}: group is empty, expected a unit")
     if table[scored].duplicated().any():
         raise InputError(f"{path}: {scored} {table[scored][table[scored].duplicated()].iloc[0]!r} occurs twice")
 

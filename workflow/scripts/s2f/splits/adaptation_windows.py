@@ -10,7 +10,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 from s2f.rows.canonical import read_rows
 from s2f.splits.homology.groups import homologous_groups, now_and_then
-from s2f.splits.linked_rows import clusters, joined
+from s2f.splits.linked_rows import joined, loci
 from s2f.splits.table import PARTS, check_split
 from s2f.splits.units import read_units
 
@@ -49,7 +49,7 @@ def of_datasets(
             "told; adapt to them apart"
         )
     rows = pd.concat(frames, ignore_index=True)
-    links = [clusters(rows), rows.groupby(["table", "unit"]).ngroup().to_numpy()]
+    links = [loci(rows), rows.groupby(["table", "unit"]).ngroup().to_numpy()]
     if several:
         report(f"searching {len(rows):,} rows of {len(tables)} splits for homologs on {threads} thread(s)")
         needed = rows["threshold"].to_numpy()

@@ -61,7 +61,7 @@ def audit(
     locus, unit, threshold = (units[name].to_numpy() for name in ("locus", "unit", "threshold"))
     lengths = rows["sequence"].str.len().to_numpy(np.int64)
     most = highest_score(int(threshold.max()))
-    # linked rows in two parts are to be counted, not refused: every row is its own cluster for the check
+    # linked rows in two parts are to be counted, not refused: every row is its own locus for the check
     parts = parts_checked(rows, table, np.arange(len(rows)))
     indices = {part: np.flatnonzero(parts == part) for part in PARTS}
     sequences = rows["sequence"].to_numpy(object)

@@ -12,13 +12,13 @@ from s2f.sequences import dna
 BLOCK = 100_000  # sequences looked at together, so that memory is used again and again
 
 
-def clusters(rows: pd.DataFrame) -> NDArray[np.int64]:
+def loci(rows: pd.DataFrame) -> NDArray[np.int64]:
     """Label rows that must not be told apart by a split: (N,), numbered by first occurrence.
 
     Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
     overlapping coordinates on one chromosome (windows and orientations of one locus).
     """
-    joined = [_recurring(rows["sequence"]), _loci(rows)]
+    joined = [_recurring(rows["sequence"]), _overlapping(rows)]
     for name in ("pair_id", "group"):
         linked = np.flatnonzero(rows[name] != "")
         joined.append((linked, pd.factorize(rows[name])[0][linked]))
@@ -81,7 +81,7 @@ def _words(letters: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
 
 
-def _loci(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _overlapping(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
     placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
     chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)

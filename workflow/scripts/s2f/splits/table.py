@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
-from s2f.splits.linked_rows import clusters
+from s2f.splits.linked_rows import loci
 
 # of the rows, what splits are made from
 ROW_COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
@@ -46,26 +46,26 @@ def check_split(rows: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
     Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts. The
     links are computed from the rows, whatever tables say.
     """
-    return parts_checked(rows, table, clusters(rows))
+    return parts_checked(rows, table, loci(rows))
 
 
-def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, cluster: np.ndarray) -> np.ndarray:
-    """As `check_split`, where the `clusters` of the rows are known: `cluster` (N,)."""
-    return _parts_checked(rows, table["split"].to_numpy(object)[positions(rows, table)], cluster)
+def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, locus: np.ndarray) -> np.ndarray:
+    """As `check_split`, where the `loci` of the rows are known: `locus` (N,)."""
+    return _parts_checked(rows, table["split"].to_numpy(object)[positions(rows, table)], locus)
 
 
-def _parts_checked(rows: pd.DataFrame, parts: Any, cluster: np.ndarray) -> Any:
+def _parts_checked(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
     rank = _ranks(parts)
     for number, part in enumerate(PARTS):
         if not (rank == number).any():
             found = ", ".join(f"{name} {count}" for name, count in pd.Series(parts).value_counts().items())
             raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
     used = np.flatnonzero(rank >= 0)
-    first = np.full(cluster.max() + 1, -1)
-    first[cluster[used[::-1]]] = rank[used[::-1]]  # the part of each cluster's first row
-    leaks = np.flatnonzero(rank[used] != first[cluster[used]])
+    first = np.full(locus.max() + 1, -1)
+    first[locus[used[::-1]]] = rank[used[::-1]]  # the part of each locus's first row
+    leaks = np.flatnonzero(rank[used] != first[locus[used]])
     if len(leaks):
-        members = used[cluster[used] == cluster[used[leaks[0]]]]
+        members = used[locus[used] == locus[used[leaks[0]]]]
         named = ", ".join(f"{rows['row_id'].iloc[i]} ({parts[i]})" for i in members[:4])
         raise InputError(f"split: linked rows lie in different parts: {named}")
     return parts

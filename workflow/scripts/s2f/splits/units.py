@@ -2,7 +2,7 @@
 
 A table has the columns row_id, locus, homology, unit (whole numbers from 0, by first occurrence) and threshold:
 
-    locus      rows with one sequence, allele pair, group or locus (`linked_rows.clusters`): they never lie in two parts
+    locus      rows with one sequence, allele pair, group or locus (`linked_rows.loci`): they never lie in two parts
     homology   inserts that are alike (`homology.groups`)
     unit       what is connected by either, also by a chain of rows: hashfrag and a k-fold by homology keep it in one
                part, an adaptation trains on none of which a row is held out, the bootstrap draws it whole
@@ -21,7 +21,7 @@ from s2f.common.tables import read_table
 from s2f.splits.homology.blast import homologous_groups_blast
 from s2f.splits.homology.groups import homologous_groups, now_and_then
 from s2f.splits.homology.thresholds import thresholds
-from s2f.splits.linked_rows import canonical_sequences, clusters, joined
+from s2f.splits.linked_rows import canonical_sequences, joined, loci
 from s2f.splits.table import positions
 
 # of the rows, what units are made from
@@ -50,7 +50,7 @@ def make_units(
     else:
         shown = {"progress": now_and_then(report)} if backend == "exact" else {}
         homology = BACKENDS[backend](sequences, threshold=needed, threads=threads, **shown)
-    locus = clusters(rows)
+    locus = loci(rows)
     numbers = {"locus": locus, "homology": homology, "unit": joined([locus, homology]), "threshold": needed}
     return pd.DataFrame({"row_id": rows["row_id"], **numbers})
 
@@ -113,7 +113,7 @@ def check_loci(rows: pd.DataFrame, stated: np.ndarray, some: np.ndarray, bridges
     So a table of other rows, or one that was edited, does not pass. No link may be missing, and what joins rows beyond
     their own links must be rows of the mask `bridges`. Raises `InputError` with a row at fault.
     """
-    found, own = clusters(rows[some].reset_index(drop=True)), stated[some]
+    found, own = loci(rows[some].reset_index(drop=True)), stated[some]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = own[::-1]
     parts = np.bincount(first, minlength=len(rows))  # found in each stated one
