@@ -73,7 +73,8 @@ class Panel:
 def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> list[Panel]:
     """As `read_panel`; of rows with cells a panel for each view, the cells first.
 
-    A view of which fewer than three items are measured has none, and is named on standard error. Raises `InputError` as `read_panel`, and where no cell has three items.
+    A view of which fewer than three items are measured has none, and is named on standard error. Raises `InputError` as
+    `read_panel`, and where no cell has three items.
     """
     if not cells_of(rows):
         return [read_panel(name, kind, path, rows, task)]
