@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from helpers.homologs import candidate_score, hashfrag_example, mutated
 from s2f.common.errors import InputError
 from s2f.sequences import dna
+from s2f.splits.homology import alignment
 from s2f.splits.homology.groups import best_scores, homologous_groups
+from s2f.splits.homology.thresholds import thresholds
 
 
 def components(sequences, threshold, word, seed, both_strands=True):
@@ -141,3 +143,13 @@ def test_what_hashfrag_groups_is_grouped(shared):
     assert found.max() + 1 == 4523  # as the comparison of all pairs; blastn missed what joins sixteen more
     with_reverse = homologous_groups(sequences + [dna.reverse_complement_text(s) for s in sequences])
     assert list(with_reverse) == [*found, *found]
+
+
+def test_loops_whose_code_is_kept_have_one_signature():
+    homologous_groups(["ACGT" * 20, "ACGTACGA" * 10], both_strands=False, threads=1)
+    homologous_groups(["ACGT" * 200, "ACGTACGA" * 10], threshold=20, word=6)
+    homologous_groups(["ACGT" * 200, "ACGTACGA" * 10], np.array([100, 30]))
+    best_scores(["ACGT" * 20], ["ACGTACGA" * 10], enough=20, word=7)
+    thresholds(["ACGT" * 20, "ACGTACGA" * 5], 0.3)
+    for function in (alignment.index_words, alignment.search, alignment.merge, alignment.align_rows):
+        assert len(function.signatures) == 1

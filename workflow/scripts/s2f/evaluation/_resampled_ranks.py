@@ -13,6 +13,10 @@ One pass reads two numbers per item at random places, from an array that fits in
 import numba
 import numpy as np
 
+from s2f.common.compiled_loops import keeper
+
+_kept = keeper(__file__)
+
 
 @numba.njit(nogil=True)
 def _doubled_ranks(order, runs, weight, ranks):
@@ -64,7 +68,7 @@ def _with_ranks(order, runs, weight):
     return product / 2, (float(before) * before * before - cubes) / 12
 
 
-@numba.njit(nogil=True)
+@_kept
 def spearman(
     counts: np.ndarray, clusters: np.ndarray, orders: np.ndarray, runs: np.ndarray, first: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +123,7 @@ def _ranking(order, runs, weight):
     return hits * (above + 1) - ranks, precision / max(hits, 1)
 
 
-@numba.njit(nogil=True)
+@_kept
 def ranking(
     counts: np.ndarray,
     clusters: np.ndarray,

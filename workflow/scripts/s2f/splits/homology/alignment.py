@@ -9,19 +9,12 @@ Sequences lie in a text: uint8 (rows, stride), one per row from column `PAD` on,
 at least `PAD` zeros from the end of one to the start of the next, and `LANES` bytes that may be read after the last.
 """
 
-import hashlib
-import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import llvmlite
-import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
+
+from s2f.common.compiled_loops import keeper
 
 LANES = 64
 PAD = 28  # letters to either side of a shared word that `_extend` looks at
@@ -38,42 +31,7 @@ BASES = np.uint8(15)
 _DIGIT = np.zeros(17, np.int64)
 _DIGIT[MASK_OF_CODE] = np.arange(5)
 SLOTS = 9  # a table by letter has the places 1, 2, 4 and 8, and 0 for what equals nothing
-
-
-def _folder_of_code() -> Path | None:
-    """Folder for compiled code, or None where nothing can be written (then every process compiles).
-
-    It lies in `__pycache__` beside this file, or in NUMBA_CACHE_DIR. numba writes the index of a function before its
-    code, and numbers code without asking other processes: after a kill, or with two jobs at once, an index could name
-    code of another source or processor. So the folder is named after all that the code is made of, the functions of
-    this module call none of other modules, and each function that is kept is compiled for one signature only.
-    """
-    host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
-    asked = numba.config.CPU_NAME, numba.config.CPU_FEATURES, numba.config.OPT
-    made_of = sys.version, numba.__version__, llvmlite.__version__, *host, *asked, Path(__file__).read_text("utf-8")
-    name = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()[:16]
-    base = Path(numba.config.CACHE_DIR or Path(__file__).parent / "__pycache__")
-    folder = base / f"compiled-{name}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:  # a read-only checkout; results are the same
-        return None
-    return folder
-
-
-FOLDER_OF_CODE = _folder_of_code()
-
-
-def _kept(function: Callable[..., Any]) -> Any:
-    """Decorator: compile the function when it is first called, and keep its code for the next process."""
-    if FOLDER_OF_CODE is None:
-        return numba.njit(nogil=True)(function)
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(FOLDER_OF_CODE)
-    try:  # numba reads the setting where a function is decorated
-        return numba.njit(nogil=True, cache=True)(function)
-    finally:
-        numba.config.CACHE_DIR = before
+_kept = keeper(__file__)
 
 
 class _Vectors:
