@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from s2f.evaluation.bootstrap import bootstrap, resampled_counts
+from s2f.evaluation import _resampled_ranks
+from s2f.evaluation.bootstrap import bootstrap, influences, resampled_counts
 from s2f.evaluation.metrics import METRICS, score
 
 
@@ -110,3 +111,53 @@ def test_standard_error_of_a_mean_is_that_of_theory():
     found = bootstrap("regression", labels, np.zeros((1, 400)), np.arange(400), 2000, seed=1)["mse"][0]
     assert found.std() == pytest.approx((labels**2).std() / 20, rel=0.06)
     assert np.isnan(bootstrap("regression", labels, np.zeros((1, 400)), np.arange(400), 10, seed=1)["pearson"]).all()
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_influences_are_those_of_copied_rows(task):
+    """Of the largest clusters, each taken three times and once where others are taken twice."""
+    labels, predictions, clusters = data()
+    if task == "classification":
+        labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
+    found = influences(task, labels, predictions, clusters, 5)
+    sizes = np.bincount(clusters)
+    largest = sorted(range(len(sizes)), key=lambda cluster: -sizes[cluster])[:5]
+    for place, cluster in enumerate(largest):
+        more, less = (np.repeat(np.arange(60), np.where(clusters == cluster, count, 2)) for count in (3, 1))
+        for m, predicted in enumerate(predictions):
+            for metric in METRICS[task]:
+                expected = np.subtract(*(score(metric, labels[rows], predicted[rows])[0] for rows in (more, less)))
+                assert found[metric][m, place] == pytest.approx(expected, abs=1e-12), metric
+
+
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_squares_of_all_influences_are_the_variance_over_resamples(task):
+    labels, predictions, clusters = data(n=600, clusters=150, digits=9)
+    if task == "classification":
+        labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
+    resampled, found = (
+        bootstrap(task, labels, predictions, clusters, 2000, 1),
+        influences(task, labels, predictions, clusters),
+    )
+    for metric in METRICS[task]:
+        assert found[metric].shape == (3, 150)
+        assert (found[metric] ** 2).sum(axis=1) == pytest.approx(resampled[metric].var(axis=1), rel=0.15), metric
+        assert found[metric].sum(axis=1) == pytest.approx(0, abs=1e-3)  # weights in common change nothing
+
+
+def test_influences_do_not_depend_on_chunks(monkeypatch):
+    labels, predictions, clusters = data()
+    whole = influences("regression", labels, predictions, clusters)
+    monkeypatch.setattr("s2f.evaluation.bootstrap.AT_ONCE", 60)
+    for metric, values in influences("regression", labels, predictions, clusters).items():
+        assert np.allclose(values, whole[metric], atol=1e-12)
+
+
+def test_loops_whose_code_is_kept_have_one_signature():
+    """Also for clusters of other types and layouts, and values without ties."""
+    labels, predictions, clusters = data(digits=9)
+    for of_rows in (clusters, clusters.astype(np.int32), np.repeat(clusters, 2)[::2], np.arange(60)):
+        for task, y, p in (("regression", labels, predictions), ("classification", labels > 3, predictions > 3)):
+            bootstrap(task, y, p[0], of_rows, 3, 0)
+            influences(task, y, p[:, ::-1], of_rows, 3)
+    assert len(_resampled_ranks.spearman.signatures) == len(_resampled_ranks.ranking.signatures) == 1

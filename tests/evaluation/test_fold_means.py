@@ -9,6 +9,7 @@ from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import write_table
 from s2f.evaluation.comparison import COMPARISON_COLUMNS, compare
+from s2f.evaluation.estimates import Estimate
 from s2f.evaluation.markdown import markdown
 from s2f.evaluation.measure import measure
 from s2f.evaluation.measured_runs import Comparison
@@ -141,6 +142,20 @@ def test_intervals_draw_clusters_within_each_fold(toy):
     delta = found["delta_vs_baseline"]
     assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx([delta - half, delta + half])
     assert (found["inference"], np.isnan(found["p_value"])) == ("trained networks", True)
+
+
+def test_units_of_all_folds_decide_the_degrees_of_freedom():
+    """Here two of three in either fold, alike in influence: four effective units by moments are 3 x 4 - 2 = 10."""
+    rng = np.random.default_rng(0)
+    resamples = rng.normal(size=(2, 1, 4000))
+    resamples *= np.sqrt(2 / resamples.var(axis=2, ddof=1, keepdims=True))
+    resamples[1] -= resamples[0] * (resamples[0] * resamples[1]).mean() / 2  # the draws of folds are independent
+    folds = [
+        Estimate.over_seeds([0.5], draws, np.array([[1.0, -1.0, 0.0]]), 50, "forward", [], stochastic=False)
+        for draws in resamples
+    ]
+    assert [fold.error.df for fold in folds] == pytest.approx([3, 3], rel=0.02)
+    assert Estimate.over_folds(folds, shared=False, notes=[]).error.df == pytest.approx(9, rel=0.02)
 
 
 def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_path):

@@ -9,8 +9,10 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers.simulated_trainings import Procedure, compare, rows, trainings
 from s2f.evaluation import inference
-from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.bootstrap import bootstrap, influences
 from s2f.evaluation.inference import Error, Replicates
+
+EVEN = np.zeros(1)  # influence of the largest units where none matters by itself
 
 
 def replicates(values, resamples=None):
@@ -21,7 +23,7 @@ def replicates(values, resamples=None):
 def test_without_rows_it_is_the_test_of_welch():
     """Where resamples do not spread, only the trainings are left, and what Welch's t test says of them."""
     a, b = [0.81, 0.83, 0.80, 0.84], [0.79, 0.78, 0.82]
-    error = inference.standard_error(np.zeros(50), 1000, [replicates(a), replicates(b)])
+    error = inference.standard_error(np.zeros(50), EVEN, 1000, [replicates(a), replicates(b)])
     low, high, p, reason = inference.difference(np.mean(a) - np.mean(b), error, 0.95, True)
     welch = stats.ttest_ind(a, b, equal_var=False)
     assert (p, reason) == (pytest.approx(welch.pvalue), "")
@@ -35,7 +37,7 @@ def test_without_trainings_it_is_the_error_of_a_mean_over_rows():
     counts = rng.multinomial(30, np.full(30, 1 / 30), size=20000)
     sides = [Replicates.of(np.array([one]), np.zeros((1, 20000)), stochastic=False) for one in (0.3, 0.0)]
     assert [side.enough for side in sides] == [True, True]
-    error = inference.standard_error(counts @ sample / 30, 30, sides)
+    error = inference.standard_error(counts @ sample / 30, EVEN, 30, sides)
     assert (error.se, error.df) == (pytest.approx(sample.std(ddof=1) / np.sqrt(30), rel=0.02), pytest.approx(29))
     p = inference.difference(sample.mean(), error, 0.95, True)[2]
     assert p == pytest.approx(stats.ttest_1samp(sample, 0).pvalue, rel=0.1)
@@ -49,9 +51,9 @@ def test_what_rows_do_to_each_network_alone_counts_once():
     sides = [Replicates.of(values[half], resamples[half]) for half in (slice(10), slice(10, None))]
     assert [side.of_rows for side in sides] == pytest.approx([0.1, 0.1], rel=0.05)
     difference = resamples[:10].mean(axis=0) - resamples[10:].mean(axis=0)
-    error = inference.standard_error(difference, 5000, sides)
+    error = inference.standard_error(difference, EVEN, 5000, sides)
     assert error.se**2 == pytest.approx(sum(values[half].var(ddof=1) / 10 for half in (slice(10), slice(10, 20))), 0.05)
-    both = inference.standard_error(difference + 0.5 * rng.normal(size=4000), 5000, sides)
+    both = inference.standard_error(difference + 0.5 * rng.normal(size=4000), EVEN, 5000, sides)
     assert both.se**2 - error.se**2 == pytest.approx(0.25, rel=0.1)  # what they have in common is added
 
 
@@ -59,6 +61,34 @@ def test_degrees_of_freedom():
     assert inference.satterthwaite([(1.0, 3.0), (1.0, 3.0)]) == pytest.approx(6)
     assert inference.satterthwaite([(1.0, 4.0), (0.0, 2.0)]) == pytest.approx(4)
     assert inference.satterthwaite([(0.0, 2.0), (0.0, 3.0)]) == 5
+
+
+@pytest.mark.parametrize("weights", [np.ones(12), np.r_[np.ones(8), np.full(200, 0.05)], np.r_[1.0, np.full(400, 0.1)]])
+def test_effective_units(weights):
+    """Units with influences of unequal variance v: (sum v)^2 / sum v^2 of them, from moments over many draws."""
+    rng = np.random.default_rng(0)
+    v = weights**2
+    drawn = rng.normal(size=(20000, len(v))) * weights
+    variance, fourth = (drawn**2).sum(axis=1), (drawn**4).sum(axis=1)
+    found = inference.effective_units(np.sqrt((variance**2).mean()), fourth.mean(keepdims=True) ** 0.25)
+    assert found == pytest.approx(v.sum() ** 2 / (v**2).sum(), rel=0.1)
+
+
+def test_degrees_of_freedom_of_units():
+    rng = np.random.default_rng(1)
+    resamples = rng.normal(size=4000)
+    resamples /= resamples.std(ddof=1)
+
+    def df(influence, units):
+        return inference.standard_error(resamples, np.asarray(influence), units).df
+
+    assert df(np.full(10, 0.1**0.5), 10) == pytest.approx(9)  # never more than there are
+    assert df([1.0, *[0.0] * 99], 1000) == pytest.approx(1)  # one unit decides
+    assert df([0.5**0.5, -(0.5**0.5), 0.0], 1000) == pytest.approx(3)
+    assert df(EVEN, 1000) == pytest.approx(999)
+    side = Replicates(3, 0.5, 2.0, 0.0)
+    both = inference.standard_error(resamples, np.sqrt([0.5, 0.5]), 1000, [side])
+    assert both.df == pytest.approx(inference.satterthwaite([(1000 / 999, 3.0), (0.5, 2.0)]))
 
 
 @pytest.mark.parametrize(
@@ -112,13 +142,15 @@ def test_intervals_stay_on_the_scale_of_the_metric(value, se):
 
 def test_no_interval_where_many_resamples_are_undefined():
     undefined = np.array([np.nan] * 6 + [1.0] * 47 + [2.0] * 47)
-    error = inference.standard_error(undefined, 10)
+    error = inference.standard_error(undefined, EVEN, 10)
     assert error.reason == "no interval: undefined in 6 of 100 resamples"
     assert inference.interval(1.5, error, "mse", 10, 0.95)[2] == error.reason
     assert inference.difference(1.5, error, 0.95, True)[3] == error.reason
-    assert inference.standard_error(undefined[1:], 10).reason == "no interval: undefined in 5 of 99 resamples"
-    assert inference.standard_error(undefined[2:], 10).se > 0
-    assert inference.standard_error(undefined[2:], 1).reason == "no interval: 1 unit of rows, at least 2 are needed"
+    assert inference.standard_error(undefined[1:], EVEN, 10).reason == "no interval: undefined in 5 of 99 resamples"
+    assert inference.standard_error(undefined[2:], EVEN, 10).se > 0
+    assert (
+        inference.standard_error(undefined[2:], EVEN, 1).reason == "no interval: 1 unit of rows, at least 2 are needed"
+    )
 
 
 def perfect(n):
@@ -129,9 +161,10 @@ def perfect(n):
 def test_perfect_separation_is_not_certain():
     labels, predictions = perfect(40)
     resampled = bootstrap("classification", labels, predictions, np.arange(40), 200, 0)
+    influence = influences("classification", labels, predictions, np.arange(40))
     for metric, units in (("auroc", 20), ("auprc", 20), ("accuracy", 40)):
         assert inference.independent_units(labels, np.arange(40), metric) == units
-        error = inference.standard_error(resampled[metric][0], units)
+        error = inference.standard_error(resampled[metric][0], influence[metric][0], units)
         low, high, reason = inference.interval(1.0, error, metric, units, 0.95)
         # Clopper and Pearson: of so many, all
         assert (low, high, reason) == (pytest.approx(stats.binomtest(units, units).proportion_ci().low), 1, "")
@@ -205,9 +238,11 @@ def test_a_real_difference_between_procedures_is_seen():
         signal, labels, error = rows(rng, 400)
         networks = np.concatenate([trainings(rng, one, 3, signal, error) for one in (a, b)])
         resampled = bootstrap("regression", labels, networks, np.arange(400), 200, sample)["pearson"]
+        influence = influences("regression", labels, networks, np.arange(400), 20)["pearson"]
         values = np.array([np.corrcoef(labels, one)[0, 1] for one in networks])
         sides = [Replicates.of(values[part], resampled[part]) for part in (slice(3), slice(3, 6))]
-        error = inference.standard_error(resampled[:3].mean(axis=0) - resampled[3:].mean(axis=0), 400, sides)
+        differences = (both[:3].mean(axis=0) - both[3:].mean(axis=0) for both in (resampled, influence))
+        error = inference.standard_error(*differences, 400, sides)
         low, high, p, _ = inference.difference(values[:3].mean() - values[3:].mean(), error, 0.95, True)
         hits, small = hits + (low <= truth <= high), small + (p < 0.05)
     assert hits >= 54 and small >= 57
@@ -230,12 +265,13 @@ def test_coverage_of_auroc_and_auprc_at_small_n(n, prevalence, distance, auprc):
         labels = (rng.random(n) < prevalence).astype(float)
         predictions = stats.logistic.cdf(rng.standard_normal(n) + distance * labels)
         resampled = bootstrap("classification", labels, predictions, np.arange(n), 200, sample)
+        influence = influences("classification", labels, predictions, np.arange(n))
         for metric, truth, measure in (
             ("auroc", auroc(distance), roc_auc_score),
             ("auprc", auprc, average_precision_score),
         ):
             units = inference.independent_units(labels, np.arange(n), metric)
-            error = inference.standard_error(resampled[metric][0], units)
+            error = inference.standard_error(resampled[metric][0], influence[metric][0], units)
             low, high, _ = inference.interval(measure(labels, predictions), error, metric, units, 0.95)
             missed[metric] += not low <= truth <= high
     assert all(2 <= count <= 14 for count in missed.values()), missed
@@ -249,8 +285,10 @@ def test_coverage_near_perfect_separation():
         labels = np.arange(60) % 2.0
         predictions = stats.logistic.cdf(rng.standard_normal(60) + 4 * labels)
         resampled = bootstrap("classification", labels, predictions, np.arange(60), 100, sample)["auroc"][0]
+        influence = influences("classification", labels, predictions, np.arange(60))["auroc"][0]
         value = roc_auc_score(labels, predictions)
-        low, high, _ = inference.interval(value, inference.standard_error(resampled, 30), "auroc", 30, 0.95)
+        error = inference.standard_error(resampled, influence, 30)
+        low, high, _ = inference.interval(value, error, "auroc", 30, 0.95)
         missed += not low <= auroc(4) <= high
         perfect_samples += value == 1
     assert perfect_samples > 30 and missed <= 14

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.bootstrap import bootstrap, influences
 from s2f.evaluation.inference import interval, standard_error
 
 # name: (units of one row, families, rows of each)
@@ -21,19 +21,20 @@ def draw(random, singles, families, size):
     return units, labels, labels + 0.5 * shared[1] + 0.5 * own[1]
 
 
-def coverage(panel, repetitions, resamples, seed=0):
-    """Share of the 95 % intervals of Pearson r, made as those of the tables, that hold the true r, by resampling
-    (rows, units)."""
+def coverage(panel, by, repetitions, resamples, seed=0):
+    """Share of the 95 % intervals of Pearson r, made as those of the tables, that hold the true r, where `by` is
+    resampled: "row" or "unit"."""
     random = np.random.default_rng(seed)
     many = [np.concatenate(values) for values in zip(*(draw(random, *panel)[1:] for _ in range(400)), strict=True)]
     true = np.corrcoef(*many)[0, 1]
-    held = np.zeros(2)
+    held = 0
     for repetition in range(repetitions):
         units, labels, predictions = draw(random, *panel)
-        for place, clusters in enumerate((np.arange(len(units)), units)):
-            found = bootstrap("regression", labels, predictions[None], clusters, resamples, repetition)["pearson"][0]
-            count = int(clusters.max()) + 1
-            value = np.corrcoef(labels, predictions)[0, 1]
-            low, high, _ = interval(value, standard_error(found, count), "pearson", count, 0.95)
-            held[place] += low <= true <= high
-    return tuple(held / repetitions)
+        clusters = units if by == "unit" else np.arange(len(units))
+        found = bootstrap("regression", labels, predictions, clusters, resamples, repetition)["pearson"][0]
+        influence = influences("regression", labels, predictions, clusters)["pearson"][0]
+        count = int(clusters.max()) + 1
+        value = np.corrcoef(labels, predictions)[0, 1]
+        low, high, _ = interval(value, standard_error(found, influence, count), "pearson", count, 0.95)
+        held += low <= true <= high
+    return held / repetitions

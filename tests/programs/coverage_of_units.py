@@ -1,7 +1,7 @@
 """Coverage of 95 % intervals of r where a panel holds families of homologs: resampling rows, or units.
 
     export PYTHONPATH=workflow/scripts:tests
-    python tests/programs/coverage_of_units.py [REPETITIONS [RESAMPLES]]
+    python tests/programs/coverage_of_units.py [REPETITIONS [RESAMPLES [SEED]]]
 
 1,000 repetitions of 500 resamples, the default, take some minutes of CPU.
 """
@@ -14,10 +14,10 @@ from helpers.homologous_families import PANELS, coverage
 def main():
     """Print a line per panel."""
     given = [int(text) for text in sys.argv[1:]]
-    repetitions, resamples = [*given, *(1000, 500)[len(given) :]]
-    print(f"{repetitions} repetitions of {resamples} resamples; 1,000 or 400 single rows and")
+    repetitions, resamples, seed = [*given, *(1000, 500, 0)[len(given) :]]
+    print(f"{repetitions} repetitions of {resamples} resamples, seed {seed}; 1,000 or 400 single rows and")
     for name, panel in PANELS.items():
-        rows, units = coverage(panel, repetitions, resamples)
+        rows, units = (coverage(panel, by, repetitions, resamples, seed) for by in ("row", "unit"))
         print(f"{name:40s} by row {rows:.3f}   by unit {units:.3f}", flush=True)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.bootstrap import bootstrap
+from s2f.evaluation.bootstrap import bootstrap, influences
 from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
@@ -153,7 +153,7 @@ def _panel_result(
         file=sys.stderr,
         flush=True,
     )
-    resampled = _resample(comparison, dataset, split, panel, [item.predictions for item in read])
+    resampled, influence = _resample(comparison, dataset, split, panel, [item.predictions for item in read])
     labels = panel.rows["label"].to_numpy()[panel.scored]
     estimates = {}
     for name in scored:
@@ -162,6 +162,7 @@ def _panel_result(
             metric: Estimate.over_seeds(
                 [read[index].values[metric][0] for index in indices],
                 resampled[metric][indices],
+                influence[metric][indices],
                 independent_units(labels, panel.clusters, metric),
                 read[indices[0]].strand_rule,
                 [
@@ -287,20 +288,25 @@ def _check_comparable(
 
 def _resample(
     comparison: Comparison, dataset: str, split: str, panel: Panel, predictions: Sequence[np.ndarray]
-) -> dict[str, np.ndarray]:
-    """Metric -> (runs, resamples), the same resamples for every run and for both suffixes of a panel of pairs."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """{metric: (runs, resamples)}, the same resamples for every run and for both suffixes of a panel of pairs; and
+    {metric: (runs, units)}, the influence of the largest units."""
     task = comparison.datasets[dataset].task
     if not predictions or panel.clusters.max() == 0:  # with one cluster every resample is the panel itself
-        return {metric: np.full((len(predictions), comparison.resamples), np.nan) for metric in panel.metrics(task)}
+        nothing = np.full((len(predictions), comparison.resamples), np.nan)
+        return dict.fromkeys(panel.metrics(task), nothing), dict.fromkeys(panel.metrics(task), nothing[:, :1])
     bootstrap_seed = derived_seed(comparison.seed, "bootstrap", dataset, split, panel.name)
     labels = panel.by_suffix(panel.rows["label"].to_numpy())
     predicted = [panel.by_suffix(values) for values in predictions]
     resampled: dict[str, np.ndarray] = {}
+    influence: dict[str, np.ndarray] = {}
     for suffix in SUFFIXES[panel.kind]:
         stacked = np.stack([values[suffix] for values in predicted])
         by_metric = bootstrap(task, labels[suffix], stacked, panel.clusters, comparison.resamples, bootstrap_seed)
         resampled |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
-    return resampled
+        by_metric = influences(task, labels[suffix], stacked, panel.clusters)
+        influence |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
+    return resampled, influence
 
 
 def read_compare(path: str | Path) -> pd.DataFrame:

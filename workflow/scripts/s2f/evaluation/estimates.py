@@ -26,11 +26,13 @@ DETERMINISTIC = "deterministic: its training adds no variance"
 class Estimate:
     """A metric of a model: mean over seeds (or over folds of that), its resamples (B,), and what the seeds say of it.
 
-    `units` units of rows determine the metric (see `inference.independent_units`).
+    `influence` (U,) is that of the largest units of rows (see `bootstrap.influences`); `units` of them determine the
+    metric (see `inference.independent_units`).
     """
 
     value: float
     resamples: np.ndarray
+    influence: np.ndarray
     replicates: Replicates
     units: int
     strand_rule: str
@@ -40,15 +42,17 @@ class Estimate:
     def over_seeds(
         values: Sequence[float],
         resamples: np.ndarray,
+        influence: np.ndarray,
         units: int,
         strand_rule: str,
         notes: list[str],
         stochastic: bool = True,
     ) -> "Estimate":
-        """Estimate from the values of V seeds and their resamples (V, B)."""
+        """Estimate from the values of V seeds, their resamples (V, B) and the influence of units on them (V, U)."""
         array = np.asarray(values, np.float64)
         replicates = Replicates.of(array, resamples, stochastic)
-        return Estimate(float(array.mean()), np.mean(resamples, axis=0), replicates, units, strand_rule, notes)
+        draws, of_units = np.mean(resamples, axis=0), np.mean(influence, axis=0)
+        return Estimate(float(array.mean()), draws, of_units, replicates, units, strand_rule, notes)
 
     @staticmethod
     def over_folds(folds: Sequence["Estimate"], shared: bool, notes: list[str]) -> "Estimate":
@@ -57,6 +61,7 @@ class Estimate:
         return Estimate(
             float(np.mean([fold.value for fold in folds])),
             np.full_like(resamples, np.nan) if shared else resamples,
+            np.concatenate([fold.influence for fold in folds]) / len(folds),
             Replicates.mean_over_folds([fold.replicates for fold in folds]),
             sum(fold.units for fold in folds),
             folds[0].strand_rule,
@@ -66,7 +71,8 @@ class Estimate:
     @property
     def error(self) -> Error:
         """Standard error of the value: of the procedure where its replicates are enough, else of these networks."""
-        return inference.standard_error(self.resamples, self.units, [self.replicates] * self.replicates.enough)
+        replicates = [self.replicates] * self.replicates.enough
+        return inference.standard_error(self.resamples, self.influence, self.units, replicates)
 
     def boundary_error(self, metric: str) -> float:
         """What a value of 0 or 1 adds to the error of a difference, as no resample spreads."""
@@ -171,7 +177,10 @@ class PanelResult:
         sides = [estimate, other]
         enough = all(side.replicates.enough for side in sides)
         error = inference.standard_error(
-            estimate.resamples - other.resamples, estimate.units, [side.replicates for side in sides] if enough else []
+            estimate.resamples - other.resamples,
+            estimate.influence - other.influence,
+            estimate.units,
+            [side.replicates for side in sides] if enough else [],
         )
         of_baseline = self._networks(baseline, metric)
         networks = self._networks(model, metric) or of_baseline

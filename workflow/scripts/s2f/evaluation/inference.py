@@ -15,10 +15,12 @@ replicates part from their mean in each resample:
 
     SE^2 = max(0, SE_boot^2 - e_a / k_a - e_b / k_b) + s_a^2 / k_a + s_b^2 / k_b
 
-with t of the degrees of freedom of Satterthwaite (1946) and Welch (1947). The first term is what the rows do to the
-difference of the procedures, common to all their replicates; it vanishes for equal procedures, and what is left is
-Welch's t test over trainings. A two-level bootstrap, which also draws replicates with replacement, was the other
-choice: with 3 replicates it has 2 / 3 of their variance, ten distinct draws, and no t to make up for either.
+with t of the degrees of freedom of Satterthwaite (1946) and Welch (1947). Each s^2 has k - 1 of them. The first term
+has one less than there are units, or than there are effectively: where a few large families make most of the variance,
+it is known no better than from as many units (`effective_units`). That term is what the rows do to the difference of
+the procedures, common to all their replicates; it vanishes for equal procedures, and what is left is Welch's t test
+over trainings. A two-level bootstrap, which also draws replicates with replacement, was the other choice: with 3
+replicates it has 2 / 3 of their variance, ten distinct draws, and no t to make up for either.
 
 A deterministic procedure (k-mer ridge, published weights) has no second term. Where a side is stochastic and has fewer
 than three replicates, its s^2 says next to nothing: the interval is that of the rows alone, holds for these trained
@@ -50,11 +52,13 @@ EXPLAINED = (
     "with Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the "
     "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
     "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
-    "deterministic. With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has"
-    " no p value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made "
-    "on the scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has "
-    "the exact limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with "
-    "the baseline on the panel."
+    "deterministic. s² has k - 1 degrees of freedom, and SE_rows² one less than there are units, or fewer where a few "
+    "large units make most of it: one less than the effective number of units (Carter, Schnepel and Steigerwald, "
+    "2017). With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p "
+    "value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made on the "
+    "scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact "
+    "limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline "
+    "on the panel."
 )
 
 
@@ -119,21 +123,40 @@ class Error:
     reason: str = ""
 
 
-def standard_error(resamples: np.ndarray, units: int, replicates: Sequence[Replicates] = ()) -> Error:
-    """Error of a statistic from its resamples (B,) over `units` units, and the replicates of the sides it is made of.
+def standard_error(
+    resamples: np.ndarray, influence: np.ndarray, units: int, replicates: Sequence[Replicates] = ()
+) -> Error:
+    """Error of a statistic from its resamples (B,) over `units` units and the replicates of the sides it is made of.
 
-    Without `replicates` it is that of the trained networks as they are. The bootstrap of n units has (n - 1) / n of the
-    variance, and is taken to have n - 1 degrees of freedom.
+    `influence` (U,) is that of its largest units (see `bootstrap.influences`). Without `replicates` the error is that
+    of the trained networks as they are. The bootstrap of n units has (n - 1) / n of the variance; its degrees of
+    freedom are those of the effective number of units.
     """
     undefined = int((~np.isfinite(resamples)).sum())
     if undefined > MOST_UNDEFINED * len(resamples):
         return Error(np.nan, np.nan, f"no interval: undefined in {undefined:,} of {len(resamples):,} resamples")
     if units < 2:
         return Error(np.nan, np.nan, f"no interval: {units} unit of rows, at least 2 are needed")
-    of_rows = float(resamples[np.isfinite(resamples)].var(ddof=1)) - sum(side.of_rows for side in replicates)
-    parts = [(max(0.0, of_rows) * units / (units - 1), units - 1.0)]
+    variance = float(resamples[np.isfinite(resamples)].var(ddof=1))
+    of_rows = max(0.0, variance - sum(side.of_rows for side in replicates))
+    df = float(np.clip(effective_units(variance, influence) - 1, 1, units - 1))
+    parts = [(of_rows * units / (units - 1), df)]
     parts += [(side.variance, side.df) for side in replicates]
     return Error(float(np.sqrt(sum(variance for variance, _ in parts))), satterthwaite(parts))
+
+
+def effective_units(variance: float, influence: np.ndarray) -> float:
+    """How many equal units would estimate the variance over resamples as well; `influence` c (U,) is of the largest.
+
+    That variance is the sum of c^2 over all units. If each c is normal with a variance v of its own, the sum has the
+    mean and the variance of a sum over G = (sum v)^2 / sum v^2 equal units: Satterthwaite's approximation, and the
+    effective number of clusters of Carter, Schnepel and Steigerwald (Review of Economics and Statistics 99:698, 2017).
+    A unit shows its c and not its v. With E c^4 = 3 v^2 and E (sum c^2)^2 = (sum v)^2 + 2 sum v^2 the estimate of G is
+    3 (sum c^2)^2 / sum c^4 - 2. Units beyond the largest have next to no part in sum c^4. Infinite where no unit has
+    an influence.
+    """
+    fourth = float((influence**4).sum())
+    return 3 * variance**2 / fourth - 2 if fourth > 0 else np.inf
 
 
 def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
