@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from s2f.evaluation import _resampled_ranks
-from s2f.evaluation.bootstrap import bootstrap, influences, resampled_counts
+from s2f.evaluation.bootstrap import bootstrap, influences, largest, resampled_counts
 from s2f.evaluation.metrics import METRICS, score
 
 
@@ -119,10 +119,10 @@ def test_influences_are_those_of_copied_rows(task):
     labels, predictions, clusters = data()
     if task == "classification":
         labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
-    found = influences(task, labels, predictions, clusters, 5)
+    found = influences(task, labels, predictions, clusters, largest(clusters, 5))
     sizes = np.bincount(clusters)
-    largest = sorted(range(len(sizes)), key=lambda cluster: -sizes[cluster])[:5]
-    for place, cluster in enumerate(largest):
+    expected_order = sorted(range(len(sizes)), key=lambda cluster: -sizes[cluster])[:5]
+    for place, cluster in enumerate(expected_order):
         more, less = (np.repeat(np.arange(60), np.where(clusters == cluster, count, 2)) for count in (3, 1))
         for m, predicted in enumerate(predictions):
             for metric in METRICS[task]:
@@ -145,6 +145,29 @@ def test_squares_of_all_influences_are_the_variance_over_resamples(task):
         assert found[metric].sum(axis=1) == pytest.approx(0, abs=1e-3)  # weights in common change nothing
 
 
+@pytest.mark.parametrize("task", ["regression", "classification"])
+def test_items_of_a_part_of_the_clusters_are_resampled_with_all(task):
+    """Clusters 0 and 2 of 60 have no items here, and may be drawn all the same; some resamples hold next to nothing."""
+    labels, predictions, clusters = data()
+    if task == "classification":
+        labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
+    there = np.flatnonzero((clusters != 0) & (clusters != 2))
+    found = bootstrap(task, labels[there], predictions[:, there], clusters[there], 20, 3, count=60)
+    generator = np.random.default_rng(3)
+    for b in range(20):
+        times = np.bincount(generator.integers(60, size=60), minlength=60)[clusters[there]]
+        rows = np.repeat(there, times)
+        for m, predicted in enumerate(predictions):
+            for metric in METRICS[task]:
+                expected = score(metric, labels[rows], predicted[rows])[0]
+                assert found[metric][m, b] == pytest.approx(expected, abs=1e-9), metric
+    few = bootstrap(task, labels[:4], predictions[:, :4], clusters[:4], 400, 3, count=60)
+    assert all(values.shape == (3, 400) for values in few.values())
+    of = np.array([0, 2, 5])
+    influence = influences(task, labels[there], predictions[:, there], clusters[there], of, 60)
+    assert all((values[:, :2] == 0).all() for values in influence.values())
+
+
 def test_influences_do_not_depend_on_chunks(monkeypatch):
     labels, predictions, clusters = data()
     whole = influences("regression", labels, predictions, clusters)
@@ -159,5 +182,5 @@ def test_loops_whose_code_is_kept_have_one_signature():
     for of_rows in (clusters, clusters.astype(np.int32), np.repeat(clusters, 2)[::2], np.arange(60)):
         for task, y, p in (("regression", labels, predictions), ("classification", labels > 3, predictions > 3)):
             bootstrap(task, y, p[0], of_rows, 3, 0)
-            influences(task, y, p[:, ::-1], of_rows, 3)
+            influences(task, y, p[:, ::-1], of_rows, largest(of_rows, 3))
     assert len(_resampled_ranks.spearman.signatures) == len(_resampled_ranks.ranking.signatures) == 1

@@ -24,6 +24,7 @@ class Folds:
 
     def __init__(self, folder, shared_rows=0):
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         labels = np.arange(60) % 2.0
         table = {"row_id": [f"r{i}" for i in range(60)], "sequence": ["ACGT"] * 60, "label": labels}
         self.rows = canonical(pd.DataFrame(table), "test", "classification")
@@ -106,18 +107,20 @@ def test_the_mean_is_over_folds_of_the_mean_over_seeds_and_never_pooled(toy):
     assert abs((order > 0).mean() - line(table, "cv", "A")["value"]) > 0.05  # what pooling would have said
 
 
-def test_intervals_draw_clusters_within_each_fold(toy):
+def test_intervals_draw_the_units_of_all_folds_together(toy):
     """Recomputed with copied rows: two seeds in three folds have three degrees of freedom, the one of A has none.
 
     Each fold of ten clusters of both classes has five disjoint pairs of them.
     """
     table, _ = toy.compare()
     resampled = {key: np.zeros(200) for key in toy.predicted}
-    for split in FOLDS:
-        generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", split, "all"))
+    names = sorted(f"g{group}" for group in range(30))
+    for place, split in enumerate(FOLDS):
+        generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", "cv", "all"))
         labels = toy.rows["label"].to_numpy()[toy.places[split]]
         for b in range(200):
-            rows = np.concatenate([[2 * g, 2 * g + 1] for g in generator.integers(10, size=10)])
+            drawn = [int(names[number][1:]) - 10 * place for number in generator.integers(30, size=30)]
+            rows = np.concatenate([[2 * g, 2 * g + 1] for g in drawn if 0 <= g < 10])
             for model, seeds in (("A", (0,)), ("B", (0, 1))):
                 for seed in seeds:
                     values, truth = toy.predicted[model, seed, split][rows], labels[rows]
@@ -145,17 +148,42 @@ def test_intervals_draw_clusters_within_each_fold(toy):
 
 
 def test_units_of_all_folds_decide_the_degrees_of_freedom():
-    """Here two of three in either fold, alike in influence: four effective units by moments are 3 x 4 - 2 = 10."""
+    """Two of six in either fold, alike in influence: four effective units by moments are 3 x 4 - 2 = 10."""
     rng = np.random.default_rng(0)
     resamples = rng.normal(size=(2, 1, 4000))
     resamples *= np.sqrt(2 / resamples.var(axis=2, ddof=1, keepdims=True))
     resamples[1] -= resamples[0] * (resamples[0] * resamples[1]).mean() / 2  # the draws of folds are independent
     folds = [
-        Estimate.over_seeds([0.5], draws, np.array([[1.0, -1.0, 0.0]]), 50, "forward", [], stochastic=False)
-        for draws in resamples
+        Estimate.over_seeds(
+            [0.5], draws, np.roll([[1.0, -1.0, 0, 0, 0, 0]], shift), 50, "forward", [], stochastic=False
+        )
+        for draws, shift in zip(resamples, (0, 3), strict=True)
     ]
     assert [fold.error.df for fold in folds] == pytest.approx([3, 3], rel=0.02)
-    assert Estimate.over_folds(folds, shared=False, notes=[]).error.df == pytest.approx(9, rel=0.02)
+    assert Estimate.over_folds(folds, 1, shared=False, notes=[]).error.df == pytest.approx(9, rel=0.02)
+
+
+def test_units_with_rows_in_several_folds_are_drawn_alike_in_all(tmp_path):
+    """Folds that share their units say the same thing again: the mean over folds is known no better than one fold."""
+    same, apart = (Folds(tmp_path / name) for name in ("same", "apart"))
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=20)
+    for folds in (same, apart):
+        for split in FOLDS:
+            labels = folds.rows["label"].to_numpy()[folds.places[split]]
+            folds.add("A", 0, split, np.clip(0.5 + 0.1 * (labels - 0.5) + 0.1 * noise, 0, 1), stochastic=False)
+    for split, places in same.places.items():
+        path = same.spec["datasets"]["toy"]["panels"][split]["all"]["path"]
+        ids = same.rows["row_id"].iloc[places]
+        write_table(path, pd.DataFrame({"row_id": ids, "group": [f"g{i // 2 % 10}" for i in places]}))
+    widths = {}
+    for name, folds in (("same", same), ("apart", apart)):
+        table, text = folds.compare()
+        mean, fold = line(table, "cv", "A"), line(table, FOLDS[0], "A")
+        widths[name] = (mean["ci_high"] - mean["ci_low"]) / (fold["ci_high"] - fold["ci_low"])
+        assert f"n = 60 rows in {10 if name == 'same' else 30} units" in text
+    assert widths["same"] == pytest.approx(1, rel=0.05)
+    assert widths["apart"] < 0.7
 
 
 def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_path):

@@ -238,7 +238,7 @@ def test_a_real_difference_between_procedures_is_seen():
         signal, labels, error = rows(rng, 400)
         networks = np.concatenate([trainings(rng, one, 3, signal, error) for one in (a, b)])
         resampled = bootstrap("regression", labels, networks, np.arange(400), 200, sample)["pearson"]
-        influence = influences("regression", labels, networks, np.arange(400), 20)["pearson"]
+        influence = influences("regression", labels, networks, np.arange(400), np.arange(20))["pearson"]
         values = np.array([np.corrcoef(labels, one)[0, 1] for one in networks])
         sides = [Replicates.of(values[part], resampled[part]) for part in (slice(3), slice(3, 6))]
         differences = (both[:3].mean(axis=0) - both[3:].mean(axis=0) for both in (resampled, influence))

@@ -21,9 +21,9 @@ def main():
     arguments = parser.parse_args()
     runs = [measured_run(Path(path).parent, arguments.study["datasets"]) for path in arguments.metrics]
     comparison = Comparison.parse({**arguments.study, "runs": runs}, "--study")
-    table, clusters = compare(comparison)
+    table, units = compare(comparison)
     write_table(arguments.out, table)
-    write_text(arguments.text, markdown(table, clusters, comparison))
+    write_text(arguments.text, markdown(table, units, comparison))
 
 
 if __name__ == "__main__":

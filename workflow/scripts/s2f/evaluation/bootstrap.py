@@ -17,12 +17,19 @@ AT_ONCE = 2**22  # counts in memory
 
 
 def bootstrap(
-    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, resamples: int, seed: int
+    task: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    clusters: np.ndarray,
+    resamples: int,
+    seed: int,
+    count: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Metrics of M models in each of B resamples of the clusters: metric -> float64 (M, B).
 
     `labels` (N,), `predictions` (M, N), `clusters` (N,) numbered from 0, `resamples` B. A resample draws as many
-    clusters as there are, with replacement, and takes all items of a cluster each time. All models meet the same
+    clusters as there are, with replacement, and takes all items of a cluster each time. There are `count` of them, by
+    default those that have items; more where the items are a part of the sample, as in a fold. All models meet the same
     resamples, and so do all calls with equal seed and number of clusters: differences between models are paired.
     Every value equals, up to rounding, the metric of the explicitly resampled arrays, ties included; it is NaN where
     that metric is undefined. A resample is a weight per item: moments are products of a matrix of counts (C, K) with
@@ -30,43 +37,56 @@ def bootstrap(
     ranks take most of the time: B x M x N x 2 to 3 ns. Memory: the counts of some resamples (32 MB) and three numbers
     per item and model.
     """
-    weighted = _weighted(task, labels, predictions, clusters)
-    parts = [weighted(counts) for counts in resampled_counts(int(np.max(clusters)) + 1, resamples, seed)]
+    count = int(np.max(clusters)) + 1 if count is None else count
+    weighted = _weighted(task, labels, predictions, clusters, count)
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a fold whose clusters are not drawn
+        parts = [weighted(counts) for counts in resampled_counts(count, resamples, seed)]
     return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
 
 
+def largest(clusters: np.ndarray, most: int = MOST_INFLUENCES) -> np.ndarray:
+    """The `most` clusters with most items, or all, of `clusters` (N,) numbered from 0."""
+    return np.argsort(-np.bincount(clusters), kind="stable")[:most]
+
+
 def influences(
-    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, most: int = MOST_INFLUENCES
+    task: str,
+    labels: np.ndarray,
+    predictions: np.ndarray,
+    clusters: np.ndarray,
+    of: np.ndarray | None = None,
+    count: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Influence of the U largest clusters, `most` or all, on metrics of M models: metric -> float64 (M, U).
+    """Influence of the clusters `of` (U,), by default the largest, on metrics of M models: metric -> float64 (M, U).
 
     It is the derivative of the metric with respect to the weight of a cluster where all have weight 1 (infinitesimal
     jackknife: Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982), here the difference between the
-    weights 1.5 and 0.5, as counts of 3 and 1 where all others have 2. To first order, the sum of squares over all
-    clusters is the variance over resamples. NaN where the metric is undefined. Takes as long as 2 U resamples.
+    weights 1.5 and 0.5, as counts of 3 and 1 where all others have 2; `count` as in `bootstrap`. To first order, the
+    sum of squares over all clusters is the variance over resamples. NaN where the metric is undefined. Takes as long as
+    2 U resamples.
     """
-    weighted = _weighted(task, labels, predictions, clusters)
-    sizes = np.bincount(clusters)
-    largest = np.argsort(-sizes, kind="stable")[:most]
+    count = int(np.max(clusters)) + 1 if count is None else count
+    of = largest(clusters) if of is None else of
+    weighted = _weighted(task, labels, predictions, clusters, count)
     parts = []
-    for some in np.array_split(largest, math.ceil(len(largest) * len(sizes) / AT_ONCE)):
-        counts = np.full((len(some), len(sizes)), 2.0)
-        of_count = {}
-        for count in (1, 3):
-            counts[np.arange(len(some)), some] = count
-            of_count[count] = weighted(counts)
-        parts.append({metric: of_count[3][metric] - of_count[1][metric] for metric in METRICS[task]})
+    for some in np.array_split(of, math.ceil(len(of) * count / AT_ONCE)):
+        counts = np.full((len(some), count), 2.0)
+        taken = {}
+        for times in (1, 3):
+            counts[np.arange(len(some)), some] = times
+            taken[times] = weighted(counts)
+        parts.append({metric: taken[3][metric] - taken[1][metric] for metric in METRICS[task]})
     return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
 
 
 def _weighted(
-    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray
+    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Function of counts (C, clusters), how often each cluster is taken -> {metric: (C, M)}."""
+    """Function of counts (C, `count`), how often each cluster is taken -> {metric: (C, M)}."""
     labels, predictions = np.asarray(labels, np.float64), np.atleast_2d(np.asarray(predictions, np.float64))
     # compiled for arrays of one type and layout
     clusters = np.ascontiguousarray(clusters, np.int64)
-    return (_regression if task == "regression" else _classification)(labels, predictions, clusters)
+    return (_regression if task == "regression" else _classification)(labels, predictions, clusters, count)
 
 
 def resampled_counts(clusters: int, resamples: int, seed: int, size: int = AT_ONCE) -> Iterator[np.ndarray]:
@@ -85,13 +105,13 @@ def resampled_counts(clusters: int, resamples: int, seed: int, size: int = AT_ON
 
 
 def _regression(
-    labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray
+    labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """As `_weighted`; work that no resample changes is done here, once."""
     from s2f.evaluation import _resampled_ranks  # compiles: only where something is resampled
 
     y, p = labels - labels.mean(), predictions - predictions.mean(axis=1, keepdims=True)
-    sums = _cluster_sums([np.ones_like(y), y, y * y, *p, *p * p, *p * y, *(predictions - labels) ** 2], clusters)
+    sums = _cluster_sums([np.ones_like(y), y, y * y, *p, *p * p, *p * y, *(predictions - labels) ** 2], clusters, count)
     orders = _Orders.of(np.vstack([labels, predictions]))
 
     def weighted(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,13 +132,13 @@ def _regression(
 
 
 def _classification(
-    labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray
+    labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """As `_regression`, for labels 0 and 1 and probabilities."""
     from s2f.evaluation import _resampled_ranks
 
     hard = (predictions >= 0.5).astype(np.float64)
-    sums = _cluster_sums([np.ones_like(labels), labels, *hard, *hard * labels, *(hard == labels)], clusters)
+    sums = _cluster_sums([np.ones_like(labels), labels, *hard, *hard * labels, *(hard == labels)], clusters, count)
     orders = _Orders.of(predictions)
 
     def weighted(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -142,9 +162,9 @@ def _classification(
     return weighted
 
 
-def _cluster_sums(features: Sequence[np.ndarray], clusters: np.ndarray) -> np.ndarray:
-    """Sum F features (N,) over the items of each of K clusters: (K, F)."""
-    return np.stack([np.bincount(clusters, weights=feature) for feature in features], axis=1)
+def _cluster_sums(features: Sequence[np.ndarray], clusters: np.ndarray, count: int) -> np.ndarray:
+    """Sum F features (N,) over the items of each of K = `count` clusters: (K, F)."""
+    return np.stack([np.bincount(clusters, weights=feature, minlength=count) for feature in features], axis=1)
 
 
 def _spread(squares: np.ndarray, total: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.bootstrap import bootstrap, influences
+from s2f.evaluation.bootstrap import bootstrap, influences, largest
 from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
@@ -26,13 +26,13 @@ from s2f.rows.canonical import read_rows, rows_sha256
 
 
 def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], int]]:
-    """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel, cell): clusters}.
+    """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel, cell): units}.
 
     Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
     metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the score on the
     validation rows. `ci_low` and
     `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value` are those of
-    `inference`: from B resamples of the panel's clusters and from the spread over seeds. `p_holm` corrects the p values
+    `inference`: from B resamples of the panel's units and from the spread over seeds. `p_holm` corrects the p values
     of the first metric for the number of models that are compared with the baseline on this panel.
     A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see `collapse`),
     and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their mean
@@ -48,10 +48,14 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
         _check_panels(comparison, models, dataset, split)
         if dataset not in rows:
             rows[dataset] = read_rows(compared.rows, ["row_id", "sequence", "label", "allele"])
+        family, folds = next(
+            ((name, folds) for name, folds in compared.folds.items() if split in folds), (split, [split])
+        )
         new = []
         for name, panel_file in compared.panels[split].items():
+            drawn = Units.of([compared.panels[fold][name]["path"] for fold in folds], comparison, dataset, family, name)
             for panel in read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task):
-                new.append(_panel_result(comparison, dataset, split, panel, models))
+                new.append(_panel_result(comparison, dataset, split, panel, models, drawn))
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
         for family, folds in compared.folds.items():
@@ -64,8 +68,7 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
             lacking = [fold for fold in folds if (dataset, fold) not in done]
             if lacking:
                 raise InputError(f"{dataset}: split {family!r} lacks the runs of its fold {lacking[0]!r}")
-    clusters = {key: result.clusters for key, result in results.items()}
-    return pd.concat(frames, ignore_index=True), clusters
+    return pd.concat(frames, ignore_index=True), {key: len(result.units) for key, result in results.items()}
 
 
 def _means(
@@ -135,8 +138,37 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
                 raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")
 
 
+@dataclass(frozen=True)
+class Units:
+    """The units that a bootstrap draws: those of a panel, of a k-fold split those of its panels in all folds.
+
+    `names` (K,) are sorted, `largest` (U,) the numbers of those with most items; `seed` is that of the draws.
+    """
+
+    names: np.ndarray
+    largest: np.ndarray
+    seed: int
+
+    @staticmethod
+    def of(paths: Sequence[str], comparison: Comparison, dataset: str, split: str, panel: str) -> "Units":
+        """From the panel files of a split, or of the folds of a k-fold split `split`."""
+        numbers, names = pd.factorize(
+            np.concatenate([read_table(path, ("group",))["group"] for path in paths]), sort=True
+        )
+        return Units(names, largest(numbers), derived_seed(comparison.seed, "bootstrap", dataset, split, panel))
+
+    def numbers(self, panel: Panel) -> np.ndarray:
+        """The unit of each item of a panel, (N,)."""
+        return np.searchsorted(self.names, panel.groups)[panel.clusters]
+
+
 def _panel_result(
-    comparison: Comparison, dataset: str, split: str, panel: Panel, models: Mapping[str, list[MeasuredRun]]
+    comparison: Comparison,
+    dataset: str,
+    split: str,
+    panel: Panel,
+    models: Mapping[str, list[MeasuredRun]],
+    units: Units,
 ) -> PanelResult:
     """The `PanelResult` of one panel."""
     compared = comparison.datasets[dataset].in_split(split)
@@ -149,11 +181,11 @@ def _panel_result(
         _check_comparable(runs, read, scored.get(compared.baseline, runs)[0], panel)
     print(
         f"{' '.join(filter(None, (dataset, split, panel.name, panel.cell)))}: {len(scored)} models, {len(runs)} runs, "
-        f"{len(panel.clusters):,} items in {panel.clusters.max() + 1:,} units, {comparison.resamples:,} resamples",
+        f"{len(panel.clusters):,} items in {panel.units:,} units, {comparison.resamples:,} resamples",
         file=sys.stderr,
         flush=True,
     )
-    resampled, influence = _resample(comparison, dataset, split, panel, [item.predictions for item in read])
+    resampled, influence = _resample(comparison, dataset, panel, units, [item.predictions for item in read])
     labels = panel.rows["label"].to_numpy()[panel.scored]
     estimates = {}
     for name in scored:
@@ -180,7 +212,7 @@ def _panel_result(
     keys = ("model", "encoder", "augmentation", "head")
     return PanelResult(
         dataset, split, panel.name, panel.metrics(compared.task), cell=panel.cell, n=len(panel.clusters),
-        clusters=int(panel.clusters.max()) + 1, rows_sha256=panel.rows_sha256,
+        units=panel.groups, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={
             name: {key: getattr(runs[0], key) for key in keys}
@@ -195,7 +227,7 @@ def _panel_result(
         excluded={name: reason for name, reason in against.items() if reason},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
-        no_interval="one unit: nothing to resample" if panel.clusters.max() == 0 else "",
+        no_interval="one unit: nothing to resample" if panel.units == 1 else "",
     )  # fmt: skip
 
 
@@ -287,24 +319,25 @@ def _check_comparable(
 
 
 def _resample(
-    comparison: Comparison, dataset: str, split: str, panel: Panel, predictions: Sequence[np.ndarray]
+    comparison: Comparison, dataset: str, panel: Panel, units: Units, predictions: Sequence[np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """{metric: (runs, resamples)}, the same resamples for every run and for both suffixes of a panel of pairs; and
     {metric: (runs, units)}, the influence of the largest units."""
     task = comparison.datasets[dataset].task
-    if not predictions or panel.clusters.max() == 0:  # with one cluster every resample is the panel itself
+    if not predictions or panel.units == 1:  # then every resample is the panel itself
         nothing = np.full((len(predictions), comparison.resamples), np.nan)
-        return dict.fromkeys(panel.metrics(task), nothing), dict.fromkeys(panel.metrics(task), nothing[:, :1])
-    bootstrap_seed = derived_seed(comparison.seed, "bootstrap", dataset, split, panel.name)
+        no_influence = np.full((len(predictions), len(units.largest)), np.nan)
+        return dict.fromkeys(panel.metrics(task), nothing), dict.fromkeys(panel.metrics(task), no_influence)
+    clusters, count = units.numbers(panel), len(units.names)
     labels = panel.by_suffix(panel.rows["label"].to_numpy())
     predicted = [panel.by_suffix(values) for values in predictions]
     resampled: dict[str, np.ndarray] = {}
     influence: dict[str, np.ndarray] = {}
     for suffix in SUFFIXES[panel.kind]:
         stacked = np.stack([values[suffix] for values in predicted])
-        by_metric = bootstrap(task, labels[suffix], stacked, panel.clusters, comparison.resamples, bootstrap_seed)
+        by_metric = bootstrap(task, labels[suffix], stacked, clusters, comparison.resamples, units.seed, count)
         resampled |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
-        by_metric = influences(task, labels[suffix], stacked, panel.clusters)
+        by_metric = influences(task, labels[suffix], stacked, clusters, units.largest, count)
         influence |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
     return resampled, influence
 

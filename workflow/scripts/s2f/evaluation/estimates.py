@@ -55,15 +55,18 @@ class Estimate:
         return Estimate(float(array.mean()), draws, of_units, replicates, units, strand_rule, notes)
 
     @staticmethod
-    def over_folds(folds: Sequence["Estimate"], shared: bool, notes: list[str]) -> "Estimate":
-        """Mean over folds; nothing can be resampled where they are tested on `shared` rows."""
+    def over_folds(folds: Sequence["Estimate"], once: float, shared: bool, notes: list[str]) -> "Estimate":
+        """Mean over folds, `once` being the share of their units that are left when each is counted once.
+
+        Nothing can be resampled where rows are `shared`.
+        """
         resamples = np.mean([fold.resamples for fold in folds], axis=0)
         return Estimate(
             float(np.mean([fold.value for fold in folds])),
             np.full_like(resamples, np.nan) if shared else resamples,
-            np.concatenate([fold.influence for fold in folds]) / len(folds),
+            np.mean([fold.influence for fold in folds], axis=0),
             Replicates.mean_over_folds([fold.replicates for fold in folds]),
-            sum(fold.units for fold in folds),
+            round(once * sum(fold.units for fold in folds)),
             folds[0].strand_rule,
             notes,
         )
@@ -91,7 +94,7 @@ class PanelResult:
     """All models on one panel: `estimates` {model: {metric: Estimate}}, or the reason in `excluded` {model: reason}.
 
     `about` {model: its columns of the table}, `notes` {model: texts}, `one_draw` {model: what random thing all its
-    seeds share}; `n` items in `clusters` clusters, `row_ids` (R,) of the rows needed; `no_interval` says why nothing
+    seeds share}; `n` items in `units` (K,), by name, `row_ids` (R,) of the rows needed; `no_interval` says why nothing
     can be resampled; `cell` is that of the labels, in a dataset with several.
     """
 
@@ -100,7 +103,7 @@ class PanelResult:
     panel: str
     metrics: list[str]
     n: int
-    clusters: int
+    units: np.ndarray
     rows_sha256: str
     row_ids: np.ndarray
     about: dict[str, dict[str, Any]]
@@ -197,9 +200,10 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
     """The `PanelResult` of a k-fold split `name` from those of its folds; `sha256_of(row_ids)` fingerprints rows.
 
     Metrics are averaged over folds and never computed on pooled predictions: those of different models have different
-    scales. The mean of the folds' resamples is a resample of the mean, as no row is test in two folds: clusters are
-    drawn within each fold. Where rows are (designed ones, only ever evaluated), there is no interval. The spread over
-    seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their rows, seeds do not.
+    scales. The mean of the folds' resamples is a resample of the mean: the units of all folds are drawn together, as
+    one may have rows in several folds. Where rows are test in several (designed ones, only ever evaluated), there is no
+    interval. The spread over seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their
+    rows, seeds do not.
     """
     first, count = results[0], len(results)
     for other in results[1:]:
@@ -212,6 +216,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
     ids = np.concatenate([result.row_ids for result in results])
     union = np.unique(ids)
     shared = len(union) < len(ids)
+    units = np.unique(np.concatenate([result.units for result in results]))
+    once = len(units) / sum(len(result.units) for result in results)
     estimates: dict[str, dict[str, Estimate]] = {}
     excluded, about, notes = {}, {}, {}
     for model in first.about:
@@ -233,13 +239,14 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         for metric in first.metrics:
             estimates[model][metric] = Estimate.over_folds(
                 [result.estimates[model][metric] for result in results],
+                once,
                 shared,
                 [f"{result.split}: {note}" for result in results for note in result.estimates[model][metric].notes],
             )
     return PanelResult(
         first.dataset, name, first.panel, first.metrics, cell=first.cell,
         n=max(result.n for result in results) if shared else sum(result.n for result in results),
-        clusters=max(result.clusters for result in results) if shared else sum(result.clusters for result in results),
+        units=units,
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
         one_draw=first.one_draw,
         no_interval="no interval: rows are evaluated in several folds" if shared

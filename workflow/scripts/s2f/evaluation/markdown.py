@@ -30,8 +30,8 @@ CELLS = (
 )
 
 
-def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comparison: Comparison) -> str:
-    """Text of compare.md from `compare`'s table and cluster counts and the `Comparison` they come from.
+def markdown(table: Any, units: Mapping[tuple[str, str, str, str], int], comparison: Comparison) -> str:
+    """Text of compare.md from `compare`'s table and numbers of units and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
     from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
@@ -52,7 +52,7 @@ def markdown(table: Any, clusters: Mapping[tuple[str, str, str, str], int], comp
             lines = lines.assign(suffix=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
             for suffix, lines_of_suffix in lines.groupby("suffix", sort=False):
                 title = f"{panel}, cell {cell}" if cell else panel
-                parts += _panel(title, suffix, lines_of_suffix, clusters[dataset, split, panel, cell], compared)
+                parts += _panel(title, suffix, lines_of_suffix, units[dataset, split, panel, cell], compared)
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
         parts += ["### Models", *_models(runs, of_split.drop_duplicates("model").set_index("model"), compared)]
     return "\n\n".join(parts) + "\n"
@@ -100,7 +100,7 @@ def _budgets(comparison: Comparison) -> str:
     return " ".join([*said, "The seconds spent are in compare.tsv, as the mean over seeds."])
 
 
-def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: ComparedDataset) -> list[str]:
+def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDataset) -> list[str]:
     """Heading, table and footnotes of one panel, of pairs for one suffix of its metrics."""
     scored = lines[lines["n"].notna()]
     title = f"### Panel {panel}" + (f": {WORDS_OF_SUFFIX[suffix]}" if suffix else "")
@@ -108,7 +108,7 @@ def _panel(panel: str, suffix: str, lines: Any, clusters: int, compared: Compare
         return [title, *_missing(lines)]
     n = int(scored["n"].iloc[0])
     facts = [
-        f"n = {n:,} {'pairs' if suffix else 'rows'} in {clusters:,} units",
+        f"n = {n:,} {'pairs' if suffix else 'rows'} in {units:,} units",
         f"strand rule {scored['strand_rule'].iloc[0]}",
         f"rows {scored['rows_sha256'].iloc[0][:12]}",
     ]

@@ -28,9 +28,9 @@ class Panel:
 
     `rows` is a frame of the R rows it needs (row_id, label), each once; `scored` (N,) are the positions in it of the
     items to score: every row of a `rows` panel, the alternate allele of every pair of a `pairs` panel, whose
-    `reference` (N,) is the position of the other allele. `clusters` (N,) numbers the group of each item from 0: items
-    of one group are resampled together. Of a dataset with cells a panel is of one `view`, with the items that are
-    measured in it, and `rows` has the labels of its cells too.
+    `reference` (N,) is the position of the other allele. `clusters` (N,) numbers the group of each item from 0, in the
+    order of their names `groups` (K,): items of one group are resampled together. Of a dataset with cells a panel is of
+    one `view`, with the items that are measured in it, and `rows` has the labels of its cells too.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Panel:
     scored: np.ndarray
     reference: np.ndarray | None
     clusters: np.ndarray
+    groups: np.ndarray
     rows_sha256: str
     view: View | None = None
 
@@ -58,8 +59,8 @@ class Panel:
 
     @property
     def units(self) -> int:
-        """Number of clusters: of independent items."""
-        return int(self.clusters.max()) + 1
+        """Number of groups: of independent items."""
+        return len(self.groups)
 
     def of_rows(self, values: np.ndarray) -> np.ndarray:
         """The (N,) values of the items as rows, never as differences, given one value per row of `rows`."""
@@ -147,10 +148,11 @@ def read_panel(
     # the order of the panel file has no meaning: items follow the rows, so that equal sets give equal numbers
     order = np.argsort(in_needed[scored], kind="stable")
     in_needed = {column: positions[order] for column, positions in in_needed.items()}
+    clusters, groups = pd.factorize(table["group"], sort=True)
     return Panel(
         name=name, kind=kind, rows=needed_rows[["row_id", "label", *(f"label.{cell}" for cell in cells_of(rows))]],
         scored=in_needed[scored], reference=in_needed.get("ref_row_id"),
-        clusters=pd.factorize(table["group"], sort=True)[0][order], rows_sha256=row_tables.rows_sha256(needed_rows),
+        clusters=clusters[order], groups=np.asarray(groups, object), rows_sha256=row_tables.rows_sha256(needed_rows),
         view=view,
     )  # fmt: skip
 
