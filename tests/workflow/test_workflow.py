@@ -51,8 +51,13 @@ def copy_of(work, folder, *without):
     return shutil.copytree(work, folder, ignore=ignored, dirs_exist_ok=True)
 
 
-def test_default_study_plans_every_kind_of_job(root, tmp_path):
-    planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+@pytest.fixture(scope="module")
+def planned(root, tmp_path_factory):
+    """Job counts of the embedded study in an empty folder."""
+    return jobs(snakemake(root, tmp_path_factory.mktemp("empty"), "--dry-run"))
+
+
+def test_default_study_plans_every_kind_of_job(planned):
     trained = {rule for rule in planned if rule.startswith("train_together_")}  # all seeds of a head in one job
     assert "train_together_boda_mean_512_512_and_boda_sum_512_512" in trained and len(trained) == 7
     assert set(planned) == {
@@ -66,8 +71,7 @@ def test_default_study_plans_every_kind_of_job(root, tmp_path):
     assert planned["embed"] == 2 and planned["evaluate_head"] == 21
 
 
-def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path):
-    planned = jobs(snakemake(root, tmp_path, "--dry-run"))
+def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path, planned):
     module = f'module s2f:\n    snakefile: "{root}/workflow/Snakefile"\n\nuse rule * from s2f\n'
     (tmp_path / "Snakefile").write_text(module)
     for snakefile in (root / "Snakefile", tmp_path / "Snakefile"):
