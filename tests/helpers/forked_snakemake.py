@@ -32,13 +32,19 @@ def jobs(output):
 def run(arguments, folder, environment, timeout):
     """(exit code, output) of ``snakemake ARGUMENTS`` in a folder; raises `TimeoutError` after so many seconds."""
     with tempfile.NamedTemporaryFile() as output:
-        process = _SERVER.Process(target=_main, args=(list(map(str, arguments)), str(folder), environment, output.name))
-        process.start()
+        process = start(arguments, folder, environment, output.name)
         process.join(timeout)
         if process.is_alive():
             process.kill()
             raise TimeoutError(f"snakemake {arguments} took more than {timeout} s")
         return process.exitcode, Path(output.name).read_text()
+
+
+def start(arguments, folder, environment, output):
+    """The process of ``snakemake ARGUMENTS`` in a folder, which writes what it prints to the file `output`."""
+    process = _SERVER.Process(target=_main, args=(list(map(str, arguments)), str(folder), environment, str(output)))
+    process.start()
+    return process
 
 
 def _main(arguments, folder, environment, output):
