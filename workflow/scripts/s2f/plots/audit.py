@@ -16,7 +16,7 @@ SHOWN = {"test": (VERMILLION, "-", 2.0), "val": (BLUE, "--", 1.5), "designed": (
 
 def read_audit(path: str | Path) -> Any:
     """The table of `audit_split` with numbers where they are needed here; `InputError` names what is wrong."""
-    columns = ["part", "against", "threshold", "highest_possible", "best_score"]
+    columns = ["part", "against", "threshold", "lowest_threshold", "highest_possible", "best_score", "homologous"]
     table = read_table(path, columns, "leak audit")
     for name in columns[2:]:
         table[name] = numbers(table, name, path)
@@ -28,15 +28,16 @@ def read_audit(path: str | Path) -> Any:
 def best_scores(path: str | Path, table: Any, title: str) -> None:
     """Distribution of the best alignment score with train rows, of test and of val rows, thresholds marked.
 
-    `table` as of `read_audit`. The share of rows has a logarithmic axis, because few leaking rows matter already. The
-    axis of scores ends at the highest possible one, so that splits of one dataset can be laid side by side.
+    `table` as of `read_audit`. The marks go from the lowest threshold of any pair to the highest one of a row. The
+    share of rows has a logarithmic axis, because few leaking rows matter already. The axis of scores ends at the
+    highest possible one, so that splits of one dataset can be laid side by side.
     """
     table = table[table["against"] == "train"]
     for part in ("test", "val"):
         if not (table["part"] == part).any():
             raise InputError(f"{title}: the audit has no line for {part} against train")
-    low, high = table["threshold"].min(), table["threshold"].max()
-    homologous = f"homologous from {low:g}" + (f" to {high:g} on, by the row" if high > low else "")
+    low, high = table["lowest_threshold"].min(), table["threshold"].max()
+    homologous = f"homologous from {low:g}" + (f" to {high:g} on, by the pair of rows" if high > low else "")
     highest = max(table["highest_possible"].max(), high) + BIN
     edges = np.arange(low % BIN - BIN, highest + BIN, BIN)  # one of them is the lowest threshold
     most = table["part"].value_counts().max()
@@ -47,7 +48,7 @@ def best_scores(path: str | Path, table: Any, title: str) -> None:
             rows = table[table["part"] == part]
             if rows.empty:
                 continue
-            scores, share = rows["best_score"], 100 * (rows["best_score"] >= rows["threshold"]).mean()
+            scores, share = rows["best_score"], 100 * rows["homologous"].mean()
             reached = f"highest {scores.max():.0f} of {rows['highest_possible'].max():.0f}"
             axes.hist(
                 scores,

@@ -521,9 +521,13 @@ def _settle(text, lengths, keys, count, border, needed, work, parent, best):
                         best[query - border] = max(best[query - border], score)
                     if score >= enough[lane]:
                         _join(parent, query, right[lane])
-                    elif cut and score + cut > (best[query - border] if border else enough[lane] - 1):
-                        keys[kept] = batch[lane]
-                        kept += 1
+                    elif cut:
+                        known = enough[lane] - 1  # a score up to here changes nothing
+                        if border:
+                            known = min(known, best[query - border])
+                        if score + cut > known:
+                            keys[kept] = batch[lane]
+                            kept += 1
                 waiting = 0
         count = kept
 

@@ -86,18 +86,48 @@ def best_scores(
     most of the time where whole repeat families lie on both sides. Other parameters and errors as for
     `homologous_groups`.
     """
+    most = enough or np.iinfo(np.int16).max
+    needed = np.full(len(targets) + len(queries), most)
+    settings = (word, both_strands, threads, seed_score, progress)
+    reached, best = _search_targets(queries, targets, needed, *settings)
+    return np.where(reached, most, best)
+
+
+def homologous_to_any(
+    queries: Sequence[str] | np.ndarray,
+    targets: Sequence[str] | np.ndarray,
+    query_thresholds: np.ndarray,
+    target_thresholds: np.ndarray,
+    word: int = 8,
+    both_strands: bool = True,
+    threads: int = 2,
+    seed_score: int = 14,
+    progress: Callable[[int, int], object] | None = None,
+) -> NDArray[np.bool_]:
+    """Whether each query is homologous to any candidate target: (len(queries),).
+
+    The score of a pair reaches the lower one of its thresholds, as in `homologous_groups`. `best_scores` cannot tell
+    where targets have thresholds of their own: the best score may be that of another target than the one that needs
+    least. Other parameters and errors as for `homologous_groups`.
+    """
+    needed = np.concatenate([target_thresholds, query_thresholds])
+    return _search_targets(queries, targets, needed, word, both_strands, threads, seed_score, progress)[0]
+
+
+def _search_targets(
+    queries: Sequence[str] | np.ndarray, targets: Sequence[str] | np.ndarray, needed: np.ndarray, *settings: Any
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Search all queries among all targets, which `needed` counts first: whether a pair of each query reaches what it
+    needs, the best score of each up to then, two arrays (len(queries),). `settings` as of `_search`, from `word` on."""
     _check_sequences(queries, "query")
     _check_sequences(targets, "target")
     if len(queries) == 0 or len(targets) == 0:
-        return np.zeros(len(queries), np.int64)
+        return np.zeros(len(queries), bool), np.zeros(len(queries), np.int64)
     border = len(targets)
     parent = np.arange(border + len(queries), dtype=np.int32)
-    parent[:border] = 0  # the targets are one tree: a query that has reached `enough` is joined to all of them
-    most = enough or np.iinfo(np.int16).max
-    needed = np.full(len(parent), most)
-    settings = (word, both_strands, threads, seed_score, progress)
+    parent[:border] = 0  # the targets are one tree: a query that has reached what it needs is joined to all of them
     parent, best = _search([*targets, *queries], border, parent, needed, *settings)
-    return np.where(parent[border:] == 0, most, best.astype(np.int64))
+    return parent[border:] == 0, best.astype(np.int64)
 
 
 def now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callable[[int, int], None]:
