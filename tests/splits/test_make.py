@@ -1,13 +1,20 @@
 """Splits of any kind: no linked rows apart, what protects whom, and what is refused."""
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import make_split as make_split_program
 from helpers.linked_rows import CHROMOSOMES, PUBLISHED, RANDOM, examples, linked, random_rows, units_of, unlinked
+from helpers.programs import call
+from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.tables import write_table
+from s2f.rows.canonical import write_rows
+from s2f.splits.kinds import by_homology
 from s2f.splits.make import make_split
 
 
@@ -75,6 +82,33 @@ def test_a_part_emptied_by_exclusion_is_an_error():
     rows = unlinked(4, published=["train", "val", "test", "train"], group=["g", "", "g", "g"])
     with pytest.raises(InputError, match=r"part 'train' is empty \(rows per part: .*excluded 2"):
         make_split(rows, PUBLISHED, 0, units_of(rows))
+
+
+# --- units
+
+
+def test_only_splits_by_homology_need_more_than_loci(tmp_path, monkeypatch):
+    rows = unlinked(60, chrom=["chr1", "chr2", "chr3"] * 20, published=["train", "val", "test"] * 20)
+    write_rows(tmp_path / "rows.parquet", rows)
+    write_table(tmp_path / "units.tsv", units_of(rows))
+    alone = {"chromosome": CHROMOSOMES, "published": PUBLISHED, "random": RANDOM}
+    alone["kfold"] = {"kind": "kfold", "folds": 3, "fold": 0}
+    assert set(kinds.names("splits")) - set(alone) == {"hashfrag", "file"}
+    given = ["--rows", tmp_path / "rows.parquet", "--seed", 0]
+    for name, spec in alone.items():
+        spec = kinds.filled(spec, kinds.schema("splits", spec["kind"]))
+        assert not by_homology(spec)
+        for units, out in ((["--units"], name), (["--units", tmp_path / "units.tsv"], f"{name}-too")):
+            call(monkeypatch, make_split_program, *given, "--spec", json.dumps(spec), "--out", tmp_path / out, *units)
+        assert (tmp_path / name).read_text() == (tmp_path / f"{name}-too").read_text()
+
+
+@pytest.mark.parametrize("spec", [{"kind": "hashfrag"}, {"kind": "kfold", "by": "homology", "fold": 0}])
+def test_a_split_by_homology_without_units_is_refused(tmp_path, monkeypatch, capsys, spec):
+    given = ["--rows", tmp_path / "rows.parquet", "--units", "--spec", json.dumps(spec), "--seed", 0]
+    with pytest.raises(SystemExit):
+        call(monkeypatch, make_split_program, *given, "--out", tmp_path / "split.tsv")
+    assert "--units is missing: the split goes by homology" in capsys.readouterr().err
 
 
 # --- refusals

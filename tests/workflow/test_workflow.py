@@ -85,11 +85,41 @@ def test_one_head_is_planned_by_its_path(root, tmp_path):
     planned = jobs(snakemake(root, tmp_path, "--dry-run", f"{head}/best_model"))
     assert planned == {
         "make_rows": 1,
-        "make_units": 1,
         "make_split": 1,
         "embed": 1,
         "train_together_boda_flatten_512_512": 1,
     }
+
+
+def test_another_search_for_homologs_trains_nothing_again(root, tmp_path):
+    """All files are there but the units, as if those were to be made again: of the splits, only the one that goes by
+    homology is made again, and its head."""
+    splits = {
+        "chromosome": {"kind": "chromosome"},
+        "folds": {"kind": "kfold", "folds": 2},
+        "homology": {"kind": "kfold", "folds": 2, "by": "homology"},
+    }
+    dataset = TINY["datasets"]["simulated_k562"] | {"splits": list(splits)}
+    study = tmp_path / "study.yaml"
+    study.write_text(yaml.safe_dump(TINY | {"datasets": {"simulated_k562": dataset}, "splits": splits}))
+    heads = {
+        split: HEAD.replace("/chromosome/", f"/{split}/") for split in ("chromosome", "folds-fold1", "homology-fold1")
+    }
+    folder = tmp_path / "results" / "simulated_k562"
+    caches = [folder / f"embeddings/alphagenome-tiny/+00.{name}" for name in ("forward", "reverse")]
+    made = [folder / "rows.parquet", *(Path(f"{path}.{ending}") for path in caches for ending in ("h5", "json"))]
+    made += [folder / f"splits/{split}.tsv" for split in heads]
+    made += [
+        tmp_path / f"{head}/{name}" for head in heads.values() for name in ("best_model/model.json", "history.tsv")
+    ]
+    for second, path in enumerate(made):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        os.utime(path, (1e9 + second, 1e9 + second))
+    audits = [f"results/simulated_k562/splits/{split}.audit.tsv" for split in heads]
+    wanted = [f"{head}/history.tsv" for head in heads.values()]
+    planned = jobs(snakemake(root, tmp_path, "--dry-run", "--configfile", study, "--", *wanted, *audits))
+    assert planned == {"make_units": 1, "audit_split": 3, "make_split": 1, "train_head": 1}
 
 
 def test_literal_slurm_profile(root, tmp_path):
@@ -152,6 +182,17 @@ def test_changed_settings_of_one_head_train_that_head_only(finished, study, tmp_
     changed.write_text(yaml.safe_dump(TINY | {"heads": {"boda-sum-512-512": {"epochs": 3}}}))
     planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
     assert planned["train_head"] == 1 and planned["compare"] == 1 and "embed" not in planned
+
+
+@pytest.mark.slow
+def test_another_identity_makes_units_and_panels_and_trains_nothing_again(finished, study, tmp_path):
+    copy, work = finished
+    dataset = TINY["datasets"]["simulated_k562"] | {"homology": {"identity": 0.5}}
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(yaml.safe_dump(TINY | {"datasets": {"simulated_k562": dataset}}))
+    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    assert (planned["make_units"], planned["make_panel"], planned["audit_split"]) == (1, 2, 1)
+    assert not {"make_rows", "make_split", "embed", "train_head", "train_baseline"} & set(planned)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ sys.path.insert(0, str(SCRIPTS))
 from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
+from s2f.splits.kinds import by_homology
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
 from s2f.study import jobs as study_jobs
@@ -309,6 +310,14 @@ def files_of(section):
 def file_of(section, key):
     """The file at a key of a section, if there is one."""
     return lambda wildcards: section(wildcards).get(key, [])
+
+
+def units_of_split(wildcards):
+    """Units of the rows of a split, if it goes by homology: another threshold makes no other split again, and so trains
+    nothing again."""
+    if by_homology(split_section(wildcards)):
+        return f"results/{wildcards.dataset}/units.tsv"
+    return []
 
 
 def regions_of(section):

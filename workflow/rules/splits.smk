@@ -16,7 +16,7 @@ rule make_units:
         "logs/{dataset}/make_units.log",
     benchmark:
         "benchmarks/{dataset}/make_units.tsv"
-    priority: 10  # everything else waits for it
+    priority: 10  # splits by homology, panels and audits wait for it
     conda:
         "../../envs/tables.yaml"
     threads: 4
@@ -43,7 +43,7 @@ rule make_split:
     """Assign the rows of a dataset to train, val and test."""
     input:
         rows="results/{dataset}/rows.parquet",
-        units="results/{dataset}/units.tsv",
+        units=units_of_split,
         files=files_of(split_section),
     output:
         "results/{dataset}/splits/{split}.tsv",
@@ -51,7 +51,7 @@ rule make_split:
         "logs/{dataset}/splits/{split}.log",
     benchmark:
         "benchmarks/{dataset}/splits/{split}.tsv"
-    priority: 10  # mistakes in the data show before anything expensive
+    priority: 11  # mistakes in the data show before anything expensive, the search for homologs where it can
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -98,7 +98,7 @@ rule make_panel:
             ),
             r"panels/[^/]+/(?:{})\.tsv",
         ),
-    priority: 10  # mistakes in the data show before anything expensive
+    priority: 10  # mistakes in a panel show before models are trained, after the search for homologs
     conda:
         "../../envs/tables.yaml"
     threads: 1

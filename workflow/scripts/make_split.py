@@ -4,22 +4,26 @@ from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.rows.canonical import read_rows
+from s2f.splits.kinds import by_homology
 from s2f.splits.make import make_split
 from s2f.splits.table import ROW_COLUMNS
-from s2f.splits.units import read_units
+from s2f.splits.units import loci_alone, read_units
 
 
 def main():
     """Read rows and units, split them as the spec says, write row_id, split, reason."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
-    parser.add_argument("--units", required=True, help="units.tsv of the dataset")
+    parser.add_argument("--units", nargs="?", help="units.tsv of the dataset, for a split that goes by homology")
     parser.add_argument("--spec", required=True, type=json_option, help="split section of the study (JSON)")
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
+    if by_homology(arguments.spec) and not arguments.units:
+        parser.error("--units is missing: the split goes by homology")
     rows = read_rows(arguments.rows, ROW_COLUMNS)
-    table = make_split(rows, arguments.spec, arguments.seed, read_units(arguments.units, rows))
+    units = read_units(arguments.units, rows) if arguments.units else loci_alone(rows)
+    table = make_split(rows, arguments.spec, arguments.seed, units)
     print(table.groupby(["split", "reason"]).size().to_string())
     write_table(arguments.out, table)
 

@@ -55,6 +55,11 @@ def make_units(
     return pd.DataFrame({"row_id": rows["row_id"], **numbers})
 
 
+def loci_alone(rows: pd.DataFrame) -> pd.DataFrame:
+    """What a split needs that does not go by homology, without a search: the columns row_id and locus of the table."""
+    return pd.DataFrame({"row_id": rows["row_id"], "locus": loci(rows)}, index=rows.index)
+
+
 def summary(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """How many units there are and how large, and what the thresholds are, in lines for people."""
     lengths, needed = rows["sequence"].str.len().to_numpy(), table["threshold"].to_numpy()
