@@ -235,6 +235,15 @@ def test_the_place_of_an_insert_is_where_the_genome_has_it(tmp_path):
         assert row.end - row.start == 200 and expected == (len(row.sequence) == 200 and ":A:w" in row.Index)
 
 
+def test_ten_snvs_tell_of_a_window_and_nine_do_not(tmp_path):
+    for count in (9, 10):
+        snvs = windows_of(range(1000, 1000 + 250 * count, 250), 49, "wL")
+        lone = windows_of([9000], 49, "wL")[:1]
+        start = placed(tmp_path, [*snvs, *lone])["start"]
+        assert start[: 2 * count].notna().all()
+        assert start.iloc[-1:].tolist() == [9000 - 1 - 49] if count == 10 else start.isna().iloc[-1]
+
+
 def test_a_place_that_alleles_do_not_tell_stays_open(tmp_path):
     few = windows_of([1000, 1500], 49, "wL")  # too few to tell of others
     wrong = [(name, text[1:] + "A") for name, text in windows_of([5000], 60, "wM", change="deletion")]

@@ -28,9 +28,9 @@ it should have; the table of stages shows both. What the table holds and what is
 * In window wC a single-base variant lies at offset 99 of 200 bp (468 of 468 published pairs), so `start` = pos - 100
   and `end` = pos + 100; for indels, whose inserts may be shorter, that is the window to within the indel. Where the
   variant lies in other windows is not published. An SNV shows it: its two inserts differ there, as given or, in an
-  insert of the other strand, as complements. The indels and single alleles of a window get the place of its SNVs, if
-  `ALIKE` of `ENOUGH` or more have one place and length. All others, and CRE rows, have no start and end, only
-  chromosome and group.
+  insert of the other strand, as complements. The indels and single alleles of a window get the place of its SNVs, if a
+  share of `ALIKE` of these, and `ENOUGH` of them, have one place and length. All others, and CRE rows, have no start
+  and end, only chromosome and group.
 """
 
 import os
@@ -236,7 +236,8 @@ def _places(
     before[whole[given | turned]], wide[whole[given | turned]] = first[given | turned], length[given | turned]
     name = name.iloc[others].to_numpy(object)
     snvs = pd.DataFrame({"name": name, "before": before[number], "wide": wide[number]})
-    counts = snvs[snvs["before"] >= 0].value_counts(sort=False).reset_index().sort_values("count", kind="stable")
+    one_each = snvs[(snvs["before"] >= 0) & ~pd.Series(number).duplicated()]  # an SNV has two lines or more
+    counts = one_each.value_counts(sort=False).reset_index().sort_values("count", kind="stable")
     for kind, places in counts.groupby("name"):
         most = places.iloc[-1]
         if most["count"] >= max(ALIKE * places["count"].sum(), ENOUGH):
