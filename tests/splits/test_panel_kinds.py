@@ -135,6 +135,30 @@ def test_loose_pairs_are_those_of_the_original(made, capsys):
     assert f"{panel['offset'].isna().sum()} are not one base" in out
 
 
+def test_pairs_that_share_a_unit_by_any_of_their_rows_are_one_group():
+    def two(name, variant, base, start):
+        """Both alleles of a variant in one window."""
+        return [
+            (f"{name}_{allele}", f"{base * 6}{allele.upper()}{base * 4}GTT", "ref" if allele == "c" else "alt", variant,
+             name, start, "")
+            for allele in "ct"
+        ]  # fmt: skip
+
+    rows = library(
+        two("x", "chr7:5005:C:T", "A", 5000)[0],  # of one variant the reference in one window,
+        two("y", "chr7:5005:C:T", "G", 9000)[1],  # the alternate in another,
+        *two("beside_x", "chr7:5010:C:T", "AG", 5008),  # and pairs beside either of them
+        *two("beside_y", "chr7:9010:C:T", "GA", 9008),
+        *two("apart", "chr7:12010:C:T", "GCA", 12000),
+    )
+    panel = panel_of(rows, LOOSE, "snv_variant_key").set_index("alt_row_id")["group"]
+    alone = ["a0", "a1", "a2", "apart_t"]
+    assert panel["y_t"] == panel["beside_x_t"] == panel["beside_y_t"]
+    assert panel[[*alone, "y_t"]].nunique() == 5 and set(panel.index) == {*alone, "y_t", "beside_x_t", "beside_y_t"}
+    unit = dict(zip(rows["row_id"], units_of(rows)["unit"], strict=True))
+    assert panel[alone].tolist() == [f"u{unit[name]}" for name in alone]
+
+
 def test_loose_pairs_are_a_panel_like_any_other(made, tmp_path):
     rows, split, _, _ = made
     write_table(tmp_path / "p.tsv", make_panel(rows, split, LOOSE, "snv_variant_key", units_of(rows)))

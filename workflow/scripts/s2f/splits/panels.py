@@ -25,7 +25,8 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units:
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    what a bootstrap draws as a whole: the unit by the table `units` of these rows, in their order (`units.read_units`).
+    what a bootstrap draws as a whole: the unit by the table `units` of these rows, in their order (`units.read_units`),
+    or the units that pairs join.
 
     Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
     fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.

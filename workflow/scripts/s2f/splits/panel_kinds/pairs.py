@@ -4,7 +4,7 @@ Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base, g
 length and differ in exactly one base, the one of their `variant` where both its position and the insert's are known,
 are SNVs; the others are counted and left out. `match: variant_key` pairs the first reference with the first alternate
 row of each `variant`, whatever their windows, haplotypes and lengths, as published comparisons did; the name of such a
-panel says so.
+panel says so. `group` joins the units of the two rows of a pair, and by them all pairs of the panel that share a unit.
 """
 
 from typing import Any
@@ -15,6 +15,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
 from s2f.sequences import dna
+from s2f.splits.linked_rows import joined as connected
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
@@ -98,6 +99,17 @@ def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
             "offset": offset,
             "ref_base": bases[0],
             "alt_base": bases[1],
-            "group": joined["unit_alt"],
+            "group": _groups(joined),
         }
     )
+
+
+def _groups(pairs: pd.DataFrame) -> np.ndarray:
+    """What a bootstrap draws as a whole, (N,): pairs of which two rows, whichever, are of one unit, also by a chain.
+
+    Named after the unit of the first alternate row.
+    """
+    units = np.concatenate([pairs[f"unit_{allele}"].to_numpy(object) for allele in ("ref", "alt")])
+    group = connected([units, np.tile(np.arange(len(pairs)), 2)])[: len(pairs)]
+    first = np.unique(group, return_index=True)[1]
+    return pairs["unit_alt"].to_numpy(object)[first][group]
