@@ -10,6 +10,7 @@ from helpers.homologs import hashfrag_example, needs_blast
 from s2f.common.errors import InputError
 from s2f.rows.canonical import canonical
 from s2f.sequences import dna
+from s2f.splits.audit import audit
 from s2f.splits.homology.groups import best_scores
 from s2f.splits.kinds.hashfrag import draw_groups
 from s2f.splits.make import make_split
@@ -42,6 +43,26 @@ def test_families_and_loci_stay_whole(families, backend):
     assert (table.groupby(family)["split"].nunique() == 1).all()
     shares = table["split"].value_counts(normalize=True)
     assert abs(shares["test"] - 0.2) < 0.05 and abs(shares["val"] - 0.2) < 0.05
+
+
+def test_designed_rows_join_families_and_may_have_relatives_in_train(families):
+    """They are test and no other row is kept from train for them: the audit says which of them have relatives there."""
+    designed = families[families["row_id"].str.endswith("_3")].assign(published="ood:toy")
+    bridge = families["sequence"][8][:100] + families["sequence"][12][100:]  # of families 2 and 3, not reversed
+    designed = pd.concat([designed, designed[:1].assign(row_id="bridge", sequence=bridge)], ignore_index=True)
+    rows = canonical(
+        pd.concat([families[~families["row_id"].str.endswith("_3")], designed], ignore_index=True), "designed"
+    )
+    units = make_units(rows, 0.3)
+    table = make_split(rows, SPEC, 1, units)
+    library = rows["published"] == ""
+    family = table["row_id"].str.split("_").str[0].replace({"f1": "f0", "f3": "f2"})
+    assert (table[library].groupby(family[library])["split"].nunique() == 1).all()
+    assert (table["split"][~library] == "test").all() and (table["split"][library] == "train").any()
+    found = audit(rows, table, units, report=lambda text: None)
+    found = found[found["against"] == "train"].groupby("part")["homologous"].mean()
+    in_train = family.replace("bridge", "f2").isin(family[library & (table["split"] == "train")])[~library]
+    assert found["test"] == found["val"] == 0 and found["designed"] == in_train.mean() > 0.4
 
 
 def test_the_draw_follows_the_seed(families):

@@ -1,7 +1,11 @@
-"""The split `hashfrag`: homologous inserts never lie in two parts.
+"""The split `hashfrag`: homologous inserts never lie in two parts, of the rows that it draws.
 
 The method of hashFrag (de Boer lab): groups are the connected components of local alignments; whole groups are drawn.
-What is homologous is said by the units of the dataset, which keep alleles and loci together as well.
+Which inserts are homologous is what the units of the dataset say, which keep alleles and loci together as well.
+
+Rows that are only ever evaluated (designed sequences) are not drawn: they are test whatever their units, so a designed
+row may have relatives in train, which the audit of the split counts under `designed`. Their part in the units is to
+join: two families that only a designed row connects are drawn as one.
 """
 
 from collections.abc import Mapping
