@@ -15,7 +15,8 @@ from s2f.common.errors import InputError
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import write_rows
 from s2f.sequences import dna
-from s2f.splits import make, panels, units
+from s2f.splits import audit, make, panels, units
+from s2f.splits.homology.groups import homologous_groups
 from s2f.splits.linked_rows import loci
 
 RANDOM = np.random.Generator(np.random.PCG64(2))
@@ -39,11 +40,17 @@ def test_units_join_loci_and_homologs():
     assert units.make_units(chained(), 0.85)["homology"].tolist() == list(range(6))
 
 
-def test_identity_1_takes_equal_inserts_alone():
-    rows = rows_of([A, A[:199], dna.reverse_complement_text(A), "ACGTAC", "GTACGT"])
+def test_identity_1_takes_equal_inserts_alone_in_units_searches_and_audits():
+    rows = rows_of([A, A[:199], dna.reverse_complement_text(A), "ACGTAC", "GTACGT", B, C])
     table = units.make_units(rows, 1)
-    assert table["homology"].tolist() == table["unit"].tolist() == [0, 1, 0, 2, 2]
-    assert table["threshold"].tolist() == [200, 199, 200, 6, 6]
+    assert table["homology"].tolist() == table["unit"].tolist() == [0, 1, 0, 2, 2, 3, 4]
+    assert table["threshold"].tolist() == [201, 200, 201, 7, 7, 201, 201]
+    sequences, needed = rows["sequence"].tolist(), table["threshold"].to_numpy()
+    assert homologous_groups(sequences, needed, threads=1).tolist() == table["homology"].tolist()
+    split = pd.DataFrame({"row_id": rows["row_id"], "split": ["train", "test", "train", *["val"] * 4]})
+    found = audit.audit(rows, split, table, report=lambda text: None).set_index("row_id")
+    assert found["best_score"].iloc[0] == 199 and not found["homologous"].any()
+    assert units.summary(rows, table).startswith("identity 1: only equal inserts are homologous\nlocus: 5 of 7 rows")
 
 
 def test_short_inserts_are_homologous_to_what_holds_them():

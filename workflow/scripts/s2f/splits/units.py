@@ -38,14 +38,13 @@ def make_units(
     report: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """The table of units of canonical `rows`; `identity` and `backend` are those of the dataset's section `homology`.
-    With identity 1 nothing is searched: equal inserts, in either orientation, are the groups.
 
     `report(text)` is called where it takes long, with how far the search is. Raises `InputError` as `thresholds` and
     the search.
     """
     sequences = rows["sequence"].tolist()
     needed = thresholds(sequences, identity)
-    if identity == 1:
+    if (needed > rows["sequence"].str.len().to_numpy()).all():  # no score is enough (`thresholds`): nothing to search
         homology = pd.factorize(np.array(canonical_sequences(sequences), object))[0]
     else:
         shown = {"progress": now_and_then(report)} if backend == "exact" else {}
@@ -63,14 +62,15 @@ def loci_alone(rows: pd.DataFrame) -> pd.DataFrame:
 def summary(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     """How many units there are and how large, and what the thresholds are, in lines for people."""
     lengths, needed = rows["sequence"].str.len().to_numpy(), table["threshold"].to_numpy()
-    lines = [
-        f"threshold {needed.min()} to {needed.max()}, half of the rows up to {np.median(needed):g}; identity "
-        f"{(needed / lengths).min():.2f} to {(needed / lengths).max():.2f}"
-    ]
-    if (needed >= lengths).any():
-        lines.append(
-            f"{(needed >= lengths).sum():,} rows are homologous to equal ones alone, or to those that hold them"
-        )
+    if (needed > lengths).all():
+        lines = ["identity 1: only equal inserts are homologous"]
+    else:
+        lines = [
+            f"threshold {needed.min()} to {needed.max()}, half of the rows up to {np.median(needed):g}; identity "
+            f"{(needed / lengths).min():.2f} to {(needed / lengths).max():.2f}"
+        ]
+    if (needed == lengths).any():
+        lines.append(f"{(needed == lengths).sum():,} rows are homologous only to rows that hold them whole")
     for name in ("locus", "homology", "unit"):
         sizes = np.sort(np.bincount(table[name]))[::-1]
         lines.append(f"{name}: {len(sizes):,} of {len(table):,} rows, the largest {', '.join(map(str, sizes[:5]))}")

@@ -37,15 +37,18 @@ TAIL = 0.02  # share of the pairs whose scores tell how the tail falls
 def thresholds(sequences: Sequence[str], identity: float) -> NDArray[np.int64]:
     """Threshold of each sequence, (N,); the lower one of two is that of the pair.
 
-    `identity` is the share of the best possible score, above 0 and up to 1. With 1 it is the length, whatever
-    chance reaches. Raises `InputError` where that is so of most sequences because of chance: they
-    are too short to tell homologs.
+    `identity` is the share of the best possible score, above 0 and up to 1. With 1 only equal sequences, in either
+    orientation, are homologous: the threshold is a score that none reaches, one more than the length. Raises
+    `InputError` where most sequences would need their whole length or more because of chance: they are too short to
+    tell homologs.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
+    if identity == 1:
+        return lengths + 1
     share = np.ceil(np.round(identity * lengths, 9)).astype(np.int64)
     chance = np.zeros(len(lengths), np.int64)
     short = share < HASHFRAG
-    if short.any() and identity < 1:
+    if short.any():
         rows = np.flatnonzero(short)
         some, comparisons = (
             [sequences[row] for row in rows.tolist()],
