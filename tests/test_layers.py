@@ -87,6 +87,15 @@ def test_no_modules_import_each_other(root):
     assert circle(library(root / "workflow" / "scripts")) == []
 
 
+def test_no_module_imports_a_private_name_of_another(root):
+    """What two modules need has a public name; a module with a private name is one for the modules beside it."""
+    scripts = root / "workflow" / "scripts"
+    modules = library(scripts)
+    for path in scripts.rglob("*.py"):
+        private = [name for _, name in imports(path) if name.startswith("s2f.") and name.rpartition(".")[2][0] == "_"]
+        assert not set(private) - set(modules), path
+
+
 TREE = {
     "s2f/__init__.py": '"""Library."""\n',
     "s2f/common/__init__.py": "",

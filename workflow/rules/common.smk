@@ -348,9 +348,7 @@ def datasets_of_tapt(wildcards):
 
 def units_of_tapt(wildcards):
     """Units of every dataset that an adaptation trains on, in the order of `rows_of_tapt`."""
-    return [
-        path.replace("rows.parquet", "units.tsv") for path in rows_of_tapt(wildcards)
-    ]
+    return [f"results/{dataset}/units.tsv" for dataset in datasets_of_tapt(wildcards)]
 
 
 def splits_of_tapt(wildcards):

@@ -14,9 +14,10 @@ def random_texts(count, length, letters="ACGT", seed=0):
 
 
 def test_inserts_of_200_and_more_need_their_share_whatever_their_letters():
-    sequences = [*random_texts(20, 200), *random_texts(5, 200, "CT"), *random_texts(5, 331), "A" * 200]
-    assert thresholds(sequences, 0.3).tolist() == [60] * 25 + [100] * 5 + [60]  # 0.3 * 331 = 99.3
-    assert thresholds(sequences, 0.5).tolist() == [100] * 25 + [166] * 5 + [100]
+    """Also above 200 bp, where hashFrag asks for 60 all the same."""
+    sequences = [*random_texts(20, 200), *random_texts(5, 200, "CT"), *random_texts(5, 331), "A" * 200, "AC" * 115]
+    assert thresholds(sequences, 0.3).tolist() == [60] * 25 + [100] * 5 + [60, 69]  # 0.3 * 331 = 99.3
+    assert thresholds(sequences, 0.5).tolist() == [100] * 25 + [166] * 5 + [100, 115]
 
 
 def test_chance_reaches_its_score_about_once():

@@ -50,6 +50,6 @@ def dependency_map(
     save(path, draw, side + 1.6, side + 0.5 + 0.17 * (1 + caption.count("\n")))
 
 
-def _untrained(provenance: str) -> bool:
+def untrained(provenance: str) -> bool:
     """Whether weights are as drawn; those that were trained from a random start tell that at the end."""
     return bool(RANDOM_WEIGHTS.search(provenance))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.plots.dependency_map import _untrained
+from s2f.plots.dependency_map import untrained
 from s2f.plots.style import BLACK, BLUE, GREY, save
 
 
@@ -32,7 +32,7 @@ def isoscores(path: str | Path, table: Any, title: str) -> None:
                 axes.text(0.02, index, line.note, color=GREY, fontsize=9, style="italic", **beside)
                 continue
             shown = max(line.isoscore, lowest)
-            hollow = _untrained(line.provenance)
+            hollow = untrained(line.provenance)
             axes.plot([shown, line.isotropic], [index, index], color="#dddddd", linewidth=1.5, zorder=0)
             axes.plot(line.isotropic, index, "|", color=BLACK, markersize=14, markeredgewidth=1.5)
             axes.plot(shown, index, "o", color=BLUE, markersize=7, markerfacecolor="white" if hollow else BLUE)
@@ -43,7 +43,7 @@ def isoscores(path: str | Path, table: Any, title: str) -> None:
         axes.tick_params(axis="y", length=0)
         n = ", ".join(f"{value:,.0f}" for value in sorted(table["n"].unique()))
         caption = f"n = {n} points; bar: an isotropic cloud of n points"
-        caption += "; hollow: random weights" if any(map(_untrained, table["provenance"])) else ""
+        caption += "; hollow: random weights" if any(map(untrained, table["provenance"])) else ""
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     save(path, draw, 6.2 + 0.085 * max(map(len, names)), 1.7 + 0.36 * len(table))

@@ -9,7 +9,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import EVALUATED_ONLY
-from s2f.splits.table import PARTS, _parts_checked, _ranks, strata
+from s2f.splits.table import PARTS, check_parts, ranks, strata
 
 
 def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
@@ -28,7 +28,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     of_kind = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     assigned, why = kind.assign(rows if of_kind.all() else rows[of_kind], options, study_seed, units[of_kind])
     rank = np.full(len(rows), PARTS.index("test"))
-    rank[of_kind] = _ranks(assigned)
+    rank[of_kind] = ranks(assigned)
     highest = np.full(locus.max() + 1, -1)
     np.maximum.at(highest, locus, rank)
     leaks = (rank >= 0) & (rank < highest[locus])
@@ -40,7 +40,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
         surplus = _surplus(rows, np.flatnonzero(rank == 0), options, study_seed)
         rank[surplus], reason[surplus] = -1, len(reasons) - 1
     split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
-    _parts_checked(rows, split, locus)
+    check_parts(rows, split, locus)
     return pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason})
 
 

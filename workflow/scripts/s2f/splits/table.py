@@ -51,11 +51,12 @@ def check_split(rows: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
 
 def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, locus: np.ndarray) -> np.ndarray:
     """As `check_split`, where the `loci` of the rows are known: `locus` (N,)."""
-    return _parts_checked(rows, table["split"].to_numpy(object)[positions(rows, table)], locus)
+    return check_parts(rows, table["split"].to_numpy(object)[positions(rows, table)], locus)
 
 
-def _parts_checked(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
-    rank = _ranks(parts)
+def check_parts(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
+    """`parts` (N,) as they are given; refuses an unknown or empty part, and a locus in two parts."""
+    rank = ranks(parts)
     for number, part in enumerate(PARTS):
         if not (rank == number).any():
             found = ", ".join(f"{name} {count}" for name, count in pd.Series(parts).value_counts().items())
@@ -85,7 +86,7 @@ def positions(rows: pd.DataFrame, table: pd.DataFrame, what: str = "split") -> N
     return found
 
 
-def _ranks(parts: Any) -> NDArray[np.int64]:
+def ranks(parts: Any) -> NDArray[np.int64]:
     """The index in `PARTS` of each of the `parts`, (N,), -1 for excluded; refuses an unknown one."""
     codes, names = pd.factorize(parts, use_na_sentinel=False)
     for name in sorted({str(name) for name in names} - {*PARTS, "excluded"}):

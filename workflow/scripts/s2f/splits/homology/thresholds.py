@@ -8,12 +8,13 @@ of 5,000 rows, and of two rows of C and T, as the sites of PTBP1 often are, near
 What chance reaches is the score that one pair is expected to reach among all comparisons of a dataset (an E value of 1;
 Karlin and Altschul, PNAS 87, 2264, 1990). The statistics of alignments with gaps have no formula and change with length
 (Altschul and others, Nucleic Acids Research 29, 351, 2001), so they are simulated: random pairs of a row's length and
-evenness of letters are aligned, and the tail of their scores, which falls exponentially, is drawn out to that many
+evenness of letters are aligned, and the tail of their scores, which falls exponentially, is extrapolated to that many
 comparisons.
 
-A row's threshold is the greater one of both, but chance asks for no more than `HASHFRAG`: inserts of 200 bp and more
-have the groups of hashFrag. For a pair the lower one of its rows' thresholds holds: that of the shorter insert, and
-that of the insert with the more even letters, because only two rows of like letters are alike by chance.
+A row's threshold is the greater one of both, but chance asks for no more than `HASHFRAG`. At 0.3 inserts of 200 bp thus
+have the groups of hashFrag; longer ones need their share, 69 at 230 bp, which is stricter than hashFrag. For a pair the
+lower one of its rows' thresholds holds: that of the shorter insert, and that of the insert with the more even letters,
+because only two rows of like letters are alike by chance.
 """
 
 from collections.abc import Sequence
@@ -28,9 +29,9 @@ from s2f.splits.homology.groups import pack_codes
 
 HASHFRAG = 60
 PAIRS = 1 << 15  # random pairs per setting: one in 3,000 is still ten pairs
-# Chance that two letters of a row are equal, for which pairs are simulated: four letters alike, two of them alike, one
-# alone. Scores in between are interpolated.
-EVENNESS = np.array([0.25, 0.27, 0.29, 0.32, 0.35, 0.38, 0.42, 0.46, 0.5, 0.6, 0.8, 1.0])
+# Chance that two letters of a row are equal, for which pairs are simulated: 0.25 where the four letters are equally
+# frequent, 0.5 where only two of them occur, 1 where one does. Scores in between are interpolated.
+CHANCE_EQUAL = np.array([0.25, 0.27, 0.29, 0.32, 0.35, 0.38, 0.42, 0.46, 0.5, 0.6, 0.8, 1.0])
 TAIL = 0.02  # share of the pairs whose scores tell how the tail falls
 
 
@@ -50,11 +51,8 @@ def thresholds(sequences: Sequence[str], identity: float) -> NDArray[np.int64]:
     short = share < HASHFRAG
     if short.any():
         rows = np.flatnonzero(short)
-        some, comparisons = (
-            [sequences[row] for row in rows.tolist()],
-            len(lengths) * (len(lengths) - 1),
-        )  # on two strands
-        chance[rows] = np.ceil(by_chance(some, lengths, comparisons))
+        comparisons = len(lengths) * (len(lengths) - 1)  # of all pairs on two strands
+        chance[rows] = np.ceil(by_chance([sequences[row] for row in rows.tolist()], lengths, comparisons))
     too_short = chance >= lengths
     if too_short.mean() > 0.5:
         raise InputError(
@@ -75,17 +73,17 @@ def by_chance(sequences: Sequence[str], partners: np.ndarray, comparisons: float
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     total = counts.sum(axis=1)
     equal = (counts * (counts - 1)).sum(axis=1) / np.maximum(total * (total - 1), 1)  # of all pairs of its letters
-    evenness = equal.clip(min=EVENNESS[0])
+    equal = equal.clip(min=CHANCE_EQUAL[0])
     simulated = np.unique(lengths)
     if len(simulated) > 3:
         simulated = np.array([simulated[0], (simulated[0] + simulated[-1]) // 2, simulated[-1]])
-    used = np.flatnonzero((EVENNESS[1:] >= evenness.min()) & (EVENNESS[:-1] <= evenness.max()))
-    grid = EVENNESS[used[0] : used[-1] + 2] if len(used) else EVENNESS[:1]
+    used = np.flatnonzero((CHANCE_EQUAL[1:] >= equal.min()) & (CHANCE_EQUAL[:-1] <= equal.max()))
+    grid = CHANCE_EQUAL[used[0] : used[-1] + 2] if len(used) else CHANCE_EQUAL[:1]
     random = np.random.Generator(np.random.PCG64(0))
     # a longer partner has more places where an alignment can begin
     times = [comparisons * max(1.0, float(np.mean(partners)) / length) for length in simulated]
     per_length = [
-        np.interp(evenness, grid, [_highest(random, length, even, count) for even in grid])
+        np.interp(equal, grid, [_highest(random, length, chance, count) for chance in grid])
         for length, count in zip(simulated, times, strict=True)
     ]
     place = np.interp(lengths, simulated, np.arange(len(simulated)))
@@ -93,9 +91,9 @@ def by_chance(sequences: Sequence[str], partners: np.ndarray, comparisons: float
     return (between * per_length).sum(axis=0)
 
 
-def _highest(random: np.random.Generator, length: int, evenness: float, comparisons: float) -> float:
+def _highest(random: np.random.Generator, length: int, chance_equal: float, comparisons: float) -> float:
     """Score that one of so many pairs of random sequences is expected to reach, by the tail of `PAIRS` of them."""
-    text, scores = pack_codes(_codes(random, length, evenness, 2 * PAIRS)), np.empty(PAIRS, np.int64)
+    text, scores = pack_codes(_codes(random, length, chance_equal, 2 * PAIRS)), np.empty(PAIRS, np.int64)
     align_rows(text, np.full(2 * PAIRS, length), scores)
     values = np.arange(scores.min(), scores.max() + 1)
     reached = PAIRS - np.searchsorted(np.sort(scores), values)
@@ -107,13 +105,13 @@ def _highest(random: np.random.Generator, length: int, evenness: float, comparis
     return float((np.log(comparisons) + start) / -slope)
 
 
-def _codes(random: np.random.Generator, length: int, evenness: float, count: int) -> NDArray[np.uint8]:
-    """Random sequences as codes (count, length), two letters of which are equal with the chance `evenness`."""
-    if evenness <= 0.5:  # two letters more often, two less: 2 (0.25 + d)^2 + 2 (0.25 - d)^2
-        more = np.sqrt((evenness - 0.25) / 4)
+def _codes(random: np.random.Generator, length: int, chance_equal: float, count: int) -> NDArray[np.uint8]:
+    """Random sequences as codes (count, length), two letters of which are equal with the chance `chance_equal`."""
+    if chance_equal <= 0.5:  # two letters more often, two less: 2 (0.25 + d)^2 + 2 (0.25 - d)^2
+        more = np.sqrt((chance_equal - 0.25) / 4)
         shares = [0.25 + more, 0.25 - more, 0.25 - more, 0.25 + more]
     else:  # two letters only: (0.5 + d)^2 + (0.5 - d)^2
-        more = np.sqrt((evenness - 0.5) / 2)
+        more = np.sqrt((chance_equal - 0.5) / 2)
         shares = [0.5 + more, 0.5 - more, 0, 0]
     letters = np.searchsorted(np.cumsum(shares)[:3], (np.arange(1 << 12) + 0.5) / (1 << 12)).astype(np.uint8)
     return letters[random.integers(0, 1 << 12, (count, length), np.uint16)]
