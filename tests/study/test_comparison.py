@@ -53,7 +53,10 @@ def test_single_folds_have_no_mean():
         (lambda c: c["datasets"]["simulated_d"].update(splits=["cv3-fold3"]), "'cv3-fold3' is not in the section"),
         (lambda c: c["splits"]["cv3"].update(folds=1), "splits.cv3.folds: 1 is less than the minimum of 2"),
         (lambda c: c["splits"]["cv3"].update(fold=1), "splits.cv3: key 'fold' is unknown"),
-        (lambda c: c["splits"]["cv3"].update(by="locus"), "splits.cv3.by: 'locus' is not one of"),
+        (
+            lambda c: c["splits"]["cv3"].update(by="cluster"),
+            r"splits.cv3.by: 'cluster' is not one of .*'locus'.*locus \(once called cluster\)",
+        ),
         (lambda c: c["splits"]["chromosome"].update(train_rows=0), "splits.chromosome.train_rows: 0 is less than"),
     ],
 )

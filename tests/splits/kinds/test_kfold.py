@@ -19,7 +19,7 @@ from s2f.splits.make import make_split
 from s2f.splits.table import check_split
 from s2f.splits.units import make_units
 
-SPEC = {"kind": "kfold", "folds": 3, "by": "cluster", "inner": 0.2, "seed": 0}
+SPEC = {"kind": "kfold", "folds": 3, "by": "locus", "inner": 0.2, "seed": 0}
 
 
 def rows_of(count, labels=0.0, seed=0, **columns):
@@ -44,7 +44,7 @@ def parts_of(table):
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.data(), st.integers(2, 4), st.sampled_from(["cluster", "chromosome"]), st.integers(0, 3))
+@given(st.data(), st.integers(2, 4), st.sampled_from(["locus", "chromosome"]), st.integers(0, 3))
 def test_every_row_is_test_in_one_fold_and_nothing_leaks(data, folds, by, seed):
     count = data.draw(st.integers(40, 80))
     chrom = data.draw(st.lists(st.sampled_from([f"chr{i}" for i in range(1, 13)]), min_size=count, max_size=count))
@@ -175,6 +175,11 @@ def test_no_signal_gives_an_auroc_of_a_half_over_folds():
         (rows_of(30, alternating(30)), {"fold": 3}, "split: fold is 3, expected 0 to 2, as there are 3 folds"),
         (rows_of(30, alternating(30)), {"fold": -1}, "split: fold is -1, expected 0 to 2"),
         (rows_of(30, alternating(30)), {}, "split: fold is None, expected 0 to 2"),
+        (
+            rows_of(30, alternating(30)),
+            {"fold": 0, "by": "cluster"},
+            "split: by is 'cluster', expected chromosome, locus or homology; its name is locus now",
+        ),
         (
             rows_of(30, alternating(30), chrom=["chr1", "chr2"] * 15),
             {"fold": 1, "by": "chromosome"},

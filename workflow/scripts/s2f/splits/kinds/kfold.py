@@ -14,7 +14,7 @@ from s2f.splits.table import PARTS, strata
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
     """One fold is test, a share of the rest val.
 
-    `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome`, `cluster` or `homology`), `inner` (share of the rest
+    `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome`, `locus` or `homology`), `inner` (share of the rest
     that is val), `seed`. By chromosome, a locus with rows on several goes whole to the fold of the one with most of
     them, and rows without a chromosome are excluded. The folds of one seed are one deal: each row is test in exactly
     one of them. Val is dealt from whole groups of the rest, anew for every fold. Raises `InputError` for a fold that
@@ -26,8 +26,11 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     where = f"split: fold {fold} of {folds}"
     if spec["by"] == "homology":
         groups, names = units["unit"].to_numpy(), "units"
-    elif spec["by"] == "cluster":
+    elif spec["by"] == "locus":
         groups, names = units["locus"].to_numpy(), "loci"
+    elif spec["by"] != "chromosome":
+        hint = "; its name is locus now" if spec["by"] == "cluster" else ""
+        raise InputError(f"split: by is {spec['by']!r}, expected chromosome, locus or homology{hint}")
     else:
         groups, names = _homes(rows["chrom"], units["locus"].to_numpy()), "chromosomes"
     used = np.flatnonzero(groups >= 0)
