@@ -12,7 +12,7 @@ from helpers.homologs import candidate_score, hashfrag_example, mutated
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 from s2f.splits.homology import alignment
-from s2f.splits.homology.groups import best_scores, homologous_groups
+from s2f.splits.homology.groups import best_scores, homologous_groups, pack_codes
 from s2f.splits.homology.thresholds import thresholds
 
 
@@ -46,6 +46,22 @@ def families(seed, members=12, length=60):
 
 def same_partition(a, b):
     return len(set(zip(a, b, strict=True))) == len(set(a)) == len(set(b))
+
+
+@pytest.mark.parametrize(
+    ("length", "threshold", "low", "high"), [(51, 24, 15, 45), (75, 27, 3, 20), (101, 31, 0, 8), (150, 45, 0, 0)]
+)
+def test_few_pairs_of_short_inserts_are_missed(length, threshold, low, high):
+    """Of 600 pairs with a quarter of the letters drawn anew: the last column of the module's second table."""
+    random = np.random.default_rng(0)
+    parents = random.integers(0, 4, (600, length)).astype(np.uint8)
+    children = np.where(random.random((600, length)) < 0.25, random.integers(0, 4, (600, length)), parents)
+    codes, scores = np.concatenate([parents, children]).astype(np.uint8), np.empty(600, np.int64)
+    alignment.align_rows(pack_codes(codes), np.full(1200, length), scores)
+    homologous = scores >= threshold
+    found = homologous_groups([dna.decode(row) for row in codes], threshold, threads=1)
+    missed = (homologous & (found[:600] != found[600:])).sum()
+    assert homologous.sum() > 550 and low <= missed <= high
 
 
 @settings(max_examples=10, deadline=None)

@@ -25,10 +25,11 @@ def of_datasets(
 
     A row counts for the part that protects the evaluation most among all rows it is linked with (equal sequence in
     either orientation, overlapping coordinates, one pair or group) or homologous to, also by a chain of rows, of
-    whatever dataset: what one dataset tests on never trains. The units tell who is homologous within a dataset; between
-    datasets it is searched here, by the thresholds that the units state. `positives`: only rows whose label is 1, the
-    bound windows of a classification. Equal sequences appear once. Raises `InputError` when a part is left empty, and
-    when some datasets have coordinates and others none: windows of one locus, cut differently, could then not be told.
+    whatever dataset: what one dataset tests on never trains. The units tell which rows are homologous within a dataset;
+    between datasets that is searched here, by the thresholds that the units state. `positives`: only rows whose label
+    is 1, the bound windows of a classification. Equal sequences appear once. Raises `InputError` when a part is left
+    empty, and when some datasets have coordinates and others none: windows of one locus, cut differently, could then
+    not be told.
     """
     frames = []
     for number, (path, units, split) in enumerate(tables):

@@ -18,6 +18,16 @@ that sorts later is turned.) The score of a candidate is exact. Against the comp
       11          11          7,262   14,134   all pairs with a word of 11 in common: the most blastn -word_size 11 sees
       11          16          9,127   14,143   with blastn's trigger of gapped extension
 
+Short inserts have fewer places for a seed, and lower thresholds. Of 3,000 pairs of random sequences, of which one is
+the other with so many letters drawn anew, the default misses these of those whose score reaches the threshold:
+
+    length  threshold    10 %     15 %       20 %       25 %
+        51         24  0/3000   6/2999    67/2974   134/2846
+        75         27  0/3000   1/3000     9/3000    44/2997
+       101         31  0/3000   0/3000     1/3000    19/3000
+       150         45       0        0          0          0
+       200         60       0        0          0          0
+
 Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp),
 which are extended 64 at a time; some in 1,000 become candidates and are aligned, first without so many of their last
 letters as the score that is asked for allows. Pairs that are connected already are skipped, and an ungapped score of
