@@ -15,13 +15,12 @@ import safetensors.torch
 import torch
 import transformers
 
-from s2f.common import files, tables
+from s2f.common import files
 from s2f.common.errors import InputError
 from s2f.embeddings import encoders
 from s2f.language_model import configuration, folder, loading, tapt, tokenizer
 from s2f.language_model.schedule import schedule
 from s2f.rows import canonical
-from s2f.splits.units import make_units
 
 pytestmark = pytest.mark.usefixtures("toy_lamar")
 
@@ -246,19 +245,6 @@ def test_bad_settings(tmp_path, more, message):
         train(tmp_path, **more)
 
 
-# windows
-
-
-def dataset(tmp_path, name, table, parts):
-    """Paths of a rows table, its table of units and a split table."""
-    frame = canonical.canonical(pd.DataFrame(table), name)
-    canonical.write_rows(tmp_path / f"{name}.parquet", frame)
-    split = pd.DataFrame({"row_id": frame["row_id"], "split": parts, "reason": ""})
-    tables.write_table(tmp_path / f"{name}.tsv", split)
-    tables.write_table(tmp_path / f"{name}.units.tsv", make_units(frame, 0.3))
-    return tmp_path / f"{name}.parquet", tmp_path / f"{name}.units.tsv", tmp_path / f"{name}.tsv"
-
-
 # the program
 
 
@@ -267,11 +253,15 @@ def test_program_survives_a_kill(tmp_path, root):
     random = np.random.Generator(np.random.PCG64(0))
     words = ["".join("ACGT"[i] for i in random.integers(0, 4, 60)) for _ in range(300)]
     table = {"row_id": [f"r{i}" for i in range(300)], "sequence": words, "label": 1.0}
-    table, units, split = dataset(tmp_path, "one", table, ["train"] * 200 + ["val"] * 50 + ["test"] * 50)
+    frame = canonical.canonical(pd.DataFrame(table), "one")
+    windows = {"train": frame[:200], "val": frame[200:250]}
+    for part, rows in windows.items():
+        canonical.write_rows(tmp_path / f"{part}.parquet", rows)
     spec = {"size": "lamar-mini", "steps": 24, "batch_size": 16, "validate_every": 8, "checkpoint_every": 5}
 
     def start(name):
-        command = [sys.executable, "-m", "tapt", "--rows", table, "--units", units, "--split", split]
+        command = [sys.executable, "-m", "tapt"]
+        command += [text for part in windows for text in (f"--{part}", tmp_path / f"{part}.parquet")]
         command += ["--datasets", "one", "--name", "toy", "--spec", json.dumps(spec), "--study-seed", "1"]
         command += ["--threads", "1", "--out", tmp_path / name]
         environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
@@ -291,5 +281,7 @@ def test_program_survives_a_kill(tmp_path, root):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
     assert (tmp_path / "whole.tsv").read_text() == (tmp_path / "killed.tsv").read_text()
     record = json.loads((tmp_path / "killed" / "model.json").read_text())
-    assert record["train_windows"] == 200 and record["seed"] and record["train_rows_sha256"]
+    assert record["train_windows"] == 200 and record["seed"]
+    for part, rows in windows.items():
+        assert record[f"{part}_rows_sha256"] == canonical.rows_sha256(rows)
     assert record["seen"]["text"] == "windows of one (not those evaluated)" and record["seen"]["clean"]

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import adaptation_windows as program
+from helpers.programs import call
 from s2f.common import tables
 from s2f.common.errors import InputError
 from s2f.rows import canonical
@@ -81,3 +83,23 @@ def test_homologs_are_held_out_across_datasets(tmp_path):
     assert set(found["val"]["sequence"]) == {C, D[::-1]}
     assert said == ["searching 8 rows of 2 splits for homologs on 1 thread(s)"]
     assert set(adaptation_windows.of_datasets([one])["train"]["sequence"]) == {A, B}
+
+
+def test_the_program_writes_what_the_function_finds(tmp_path, monkeypatch, capsys):
+    table = located(["ACGTACGTAA", "CCGTACGTAA", "GCGTACGTAT", "TTGTACGTAA", "AAATACGTAA"], [0, 100, 200, 300, 400])
+    table["label"] = [1.0, 0.0, 1.0, 1.0, 1.0]
+    paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "test"])
+    given = [text for name, path in zip(("--rows", "--units", "--split"), paths, strict=True) for text in (name, path)]
+    out = ["--train", tmp_path / "train.parquet", "--val", tmp_path / "val.parquet"]
+    for positives in (False, True):
+        call(monkeypatch, program, *given, *["--positives"] * positives, *out)
+        found = adaptation_windows.of_datasets([paths], positives=positives)
+        assert len(found["train"]) == (2 if positives else 3) and len(found["val"]) == 1
+        for part, rows in found.items():
+            written = canonical.read_rows(tmp_path / f"{part}.parquet")
+            pd.testing.assert_frame_equal(written, rows)
+            assert canonical.rows_sha256(written) == canonical.rows_sha256(rows)
+        assert f"train: {len(found['train'])} windows; val: 1 windows" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        call(monkeypatch, program, *given, paths[2], *out)
+    assert "1 --rows, 1 --units and 2 --split, expected one of each" in capsys.readouterr().err

@@ -73,6 +73,7 @@ def test_each_run_reads_the_draw_of_its_seed(root, tmp_path, together):
     output = snakemake(root, tmp_path, "--dry-run", "--printshellcmds", "--configfile", study)
     planned = jobs(output)
     assert (planned["embed_strand"], planned["tapt"], planned["train_baseline"]) == (6, 3, 3)
+    assert planned["adaptation_windows"] == 2  # once for the draws of each adaptation, without a GPU
     if not together:
         assert planned["train_head"] == planned["evaluate_head"] == 2 * 3 + 2 * 4
     made = commands(output)
@@ -105,8 +106,9 @@ def test_each_run_reads_the_draw_of_its_seed(root, tmp_path, together):
     [
         (f"{CACHES}/drawn.layer01/draw2/+00.forward.h5", {"make_rows": 1, "embed_strand": 1}),
         (f"{CACHES}/anew.layer01/draw2/+00.forward.h5",
-         {"make_rows": 1, "make_units": 1, "make_split": 1, "tapt": 1, "embed_strand": 1}),
-        ("results/tapt/anew/draw7", {"make_rows": 1, "make_units": 1, "make_split": 1, "tapt": 1}),
+         {"make_rows": 1, "make_units": 1, "make_split": 1, "adaptation_windows": 1, "tapt": 1, "embed_strand": 1}),
+        ("results/tapt/anew/draw7",
+         {"make_rows": 1, "make_units": 1, "make_split": 1, "adaptation_windows": 1, "tapt": 1}),
         ("results/simulated_rbp/chromosome/drawn.layer01/none/linear-probe/seed2/metrics.tsv",
          {"make_rows": 1, "make_units": 1, "make_split": 1, "make_panel": 1, "embed_strand": 1, "train_head": 1,
           "evaluate_head": 1}),

@@ -9,6 +9,7 @@ from s2f.common import provenance
 
 # program -> packages whose code its fingerprint may contain: each that it does not need is work made again for nothing
 PACKAGES = {
+    "adaptation_windows": "common rows sequences splits",
     "audit_split": "common rows sequences splits",
     "compare": "common evaluation models rows sequences splits",
     "compare_across": "common evaluation models plots rows sequences",
@@ -33,7 +34,7 @@ PACKAGES = {
     "plot_split": "common evaluation models plots rows sequences",
     "select_sequences": "common interpretation rows sequences",
     "summarise_interpretation": "common interpretation sequences",
-    "tapt": "common language_model rows sequences splits",
+    "tapt": "common language_model rows sequences",
     "train_baseline": "baselines common language_model models rows sequences splits",
     "train_head": "common embeddings heads models rows sequences splits",
 }  # fmt: skip

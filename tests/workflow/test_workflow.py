@@ -63,7 +63,8 @@ def test_default_study_plans_every_kind_of_job(planned):
     assert set(planned) == {
         "make_rows", "make_units", "make_split", "make_panel", "embed", "evaluate_head",
         "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
-        "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "embed_strand",
+        "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split",
+        "tapt", "adaptation_windows", "embed_strand",
         "dependency_map", "measure_dependency_map",
         "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
         "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",

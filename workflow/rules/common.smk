@@ -330,6 +330,16 @@ def adapted_weights_of(section):
     return lambda wildcards: section(wildcards).get("weights", {}).get("tapt", [])
 
 
+def windows_of_tapt(part):
+    """Windows of train or val (`part`) of an adaptation, which all of its draws share."""
+
+    def path(wildcards):
+        plain, _ = study_draws.without_draw(wildcards.tapt)
+        return f"results/tapt/{plain}.{part}.parquet"
+
+    return path
+
+
 def rows_of_tapt(wildcards):
     """Rows of every dataset that an adaptation trains on, once for each of its splits."""
     held_out = tapt_section(wildcards)["datasets"]
@@ -338,6 +348,11 @@ def rows_of_tapt(wildcards):
         for dataset, splits in held_out.items()
         for _ in splits
     ]
+
+
+def positives_of_tapt(wildcards):
+    """Option of the choice of windows where an adaptation trains on those with label 1 only."""
+    return "--positives" if tapt_section(wildcards)["positives"] else ""
 
 
 def datasets_of_tapt(wildcards):

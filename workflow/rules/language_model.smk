@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv, splits/, of every dataset that tapt.{name} names
-# OUTPUTS:          results/tapt/{name}/               weights adapted to the windows of a task, and model.json
+# OUTPUTS:          results/tapt/{name}.train.parquet  windows to train on, and {name}.val.parquet to validate
+#                   results/tapt/{name}/               weights adapted to the windows of a task, and model.json
 #                   results/tapt/{name}.history.tsv    masked-language-model loss of training and validation
 #                   results/tapt/{name}/draw{seed}/, draw{seed}.history.tsv    of one that is made anew for each seed
 
@@ -11,13 +12,52 @@ NAME_OR_DRAW = (
 )
 
 
-# A job that was killed continues from its checkpoint, a hidden file beside the folder.
-rule tapt:
-    """Adapt a language model to the training windows of datasets, without labels."""
+# On CPUs, and once for all draws: between datasets homologs are searched
+rule adaptation_windows:
+    """Choose the windows of an adaptation: training rows of datasets, without what any of their splits holds out."""
     input:
         rows=rows_of_tapt,
         units=units_of_tapt,
         splits=splits_of_tapt,
+    output:
+        train="results/tapt/{tapt}.train.parquet",
+        val="results/tapt/{tapt}.val.parquet",
+    log:
+        "logs/tapt/{tapt}.windows.log",
+    benchmark:
+        "benchmarks/tapt/{tapt}.windows.tsv"
+    wildcard_constraints:
+        tapt=any_of(STUDY["tapt"]),
+    priority: 5  # a long job waits for it
+    conda:
+        "../../envs/tables.yaml"
+    threads: 4
+    resources:
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
+    params:
+        code=code_fingerprint("adaptation_windows"),
+        positives=positives_of_tapt,
+    message:
+        "Choosing windows of {input.rows} to adapt a language model: {wildcards.tapt}"
+    shell:
+        "python -m adaptation_windows "
+        "--rows {input.rows:q} "
+        "--units {input.units:q} "
+        "--split {input.splits:q} "
+        "{params.positives} "
+        "--threads {threads} "
+        "--train {output.train:q} "
+        "--val {output.val:q} "
+        "> {log:q} 2>&1"
+
+
+# A job that was killed continues from its checkpoint, a hidden file beside the folder.
+rule tapt:
+    """Adapt a language model to the training windows of datasets, without labels."""
+    input:
+        train=windows_of_tapt("train"),
+        val=windows_of_tapt("val"),
     output:
         folder=directory("results/tapt/{tapt}"),
         history="results/tapt/{tapt}.history.tsv",
@@ -42,12 +82,11 @@ rule tapt:
         start=start_of_tapt,
         seed=STUDY["seed"],
     message:
-        "Adapting a language model to the windows of {input.rows}: {wildcards.tapt}"
+        "Adapting a language model to the windows {input.train}: {wildcards.tapt}"
     shell:
         "python -m tapt "
-        "--rows {input.rows:q} "
-        "--units {input.units:q} "
-        "--split {input.splits:q} "
+        "--train {input.train:q} "
+        "--val {input.val:q} "
         "--datasets {params.datasets} "
         "--name {wildcards.tapt} "
         "--spec {params.spec:q} "

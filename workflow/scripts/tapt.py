@@ -11,16 +11,17 @@ from s2f.common.errors import run
 from s2f.common.files import atomic, remove
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import write_table
-from s2f.rows.canonical import rows_sha256
+from s2f.rows.canonical import read_rows, rows_sha256
 
 
 def main():
     """Write the folder of weights and the table of losses; a run that was killed continues from its checkpoint."""
     parser = Parser(description=__doc__)
-    parser.add_argument("--rows", required=True, nargs="+", help="rows.parquet of each dataset")
-    parser.add_argument("--units", required=True, nargs="+", help="units.tsv of each dataset, in that order")
-    parser.add_argument("--split", required=True, nargs="+", help="table of the split of each dataset, in that order")
-    parser.add_argument("--datasets", required=True, nargs="+", help="name in the study of the dataset of each --rows")
+    for part in ("train", "val"):
+        parser.add_argument(f"--{part}", required=True, help=f"windows of {part} (parquet)")
+    parser.add_argument(
+        "--datasets", required=True, nargs="+", help="names in the study of the datasets that they are of"
+    )
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
@@ -29,19 +30,12 @@ def main():
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
     arguments = parser.parse_args()
-    tables = (arguments.rows, arguments.units, arguments.split)
-    counts = [len(given) for given in (*tables, arguments.datasets)]
-    if len(set(counts)) > 1:
-        parser.error("{} --rows, {} --units, {} --split and {} --datasets, expected one of each".format(*counts))
     keep_to_share(arguments.threads, arguments.gpus)
-    from s2f.language_model import folder, tapt
-    from s2f.splits import adaptation_windows  # torch reads the thread count once
+    from s2f.language_model import folder, tapt  # torch reads the thread count once
 
     print_report()
     settings = tapt.Settings.from_spec(arguments.spec)
-    parts = adaptation_windows.of_datasets(
-        list(zip(*tables, strict=True)), settings.positives, arguments.threads, _print
-    )
+    parts = {part: read_rows(getattr(arguments, part)) for part in ("train", "val")}
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)
     texts = {part: rows["sequence"].tolist() for part, rows in parts.items()}
     checkpoint = arguments.out.with_name(f".{arguments.out.name}.checkpoint")

@@ -49,9 +49,15 @@ def draw_name(name: str, seed: int) -> str:
     return f"{name}/draw{seed}"
 
 
+def without_draw(name: str) -> tuple[str, str]:
+    """The name of an adaptation and the seed of its draw, "" where it is none, of a `draw_name`."""
+    plain, _, seed = name.partition("/draw")
+    return plain, seed
+
+
 def adaptation(study: dict[str, Any], name: str) -> dict[str, Any]:
     """The entry of an adaptation, or of a draw of one by its `draw_name`, without the key `per_seed`."""
-    plain, _, seed = name.partition("/draw")
+    plain, seed = without_draw(name)
     found = {key: value for key, value in study["tapt"][plain].items() if key != "per_seed"}
     return {**found, "start": _drawn(study, found["start"], int(seed))} if seed else found
 
