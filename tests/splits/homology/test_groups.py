@@ -12,7 +12,7 @@ from helpers.homologs import candidate_score, hashfrag_example, mutated
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 from s2f.splits.homology import alignment
-from s2f.splits.homology.groups import best_scores, homologous_groups, pack_codes
+from s2f.splits.homology.groups import best_scores, homologous_groups, homologous_to_any, pack_codes
 from s2f.splits.homology.thresholds import thresholds
 
 
@@ -46,6 +46,20 @@ def families(seed, members=12, length=60):
 
 def same_partition(a, b):
     return len(set(zip(a, b, strict=True))) == len(set(a)) == len(set(b))
+
+
+def test_a_better_hit_that_needs_more_hides_no_homolog():
+    """A query has 80 letters of one row, which needs 90, and 58 points with another, which needs 50, at its end."""
+    random = np.random.default_rng(1)
+    queries = ["".join(random.choice(list("ACGT"), 200)) for _ in range(40)]
+    stranger = "".join(random.choice(list("ACGT"), 200))
+    better = [query[:80] + stranger[80:] for query in queries]
+    homologs = [stranger[:139] + query[140:168] + "A" + query[168:] for query in queries]
+    needed = np.repeat([90, 50], 40)
+    assert homologous_to_any(queries, better + homologs, np.full(40, 100), needed, threads=1).all()
+    assert not homologous_to_any(queries, better, np.full(40, 100), needed[:40], threads=1).any()
+    assert homologous_to_any([], better, np.zeros(0), needed[:40]).tolist() == []
+    assert not homologous_to_any(queries, [], np.full(40, 100), np.zeros(0)).any()
 
 
 @pytest.mark.parametrize(
