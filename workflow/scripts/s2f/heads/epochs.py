@@ -173,13 +173,15 @@ class Epochs:
 
         def batch(state, now):
             plan, x = now
-            x = self._views(data, plan, x)
-            losses = []
-            for view in range(len(x)):
-                key = jax.random.fold_in(plan.keys, view)
-                state, loss = self._step(state, key, x[view], data.labels[plan.rows], plan.weights, lane)
-                losses.append(loss)
-            return state, jnp.stack(losses).mean() * plan.weights.sum()
+            x, y = self._views(data, plan, x), data.labels[plan.rows]
+
+            def one(state, now):
+                view, x = now
+                return self._step(state, jax.random.fold_in(plan.keys, view), x, y, plan.weights, lane)
+
+            # a loop in the program, so that the step is compiled once, not once for each view
+            state, losses = jax.lax.scan(one, state, (jnp.arange(len(x)), x))
+            return state, losses.mean() * plan.weights.sum()
 
         state, losses = jax.lax.scan(batch, state, (plan, streamed))
         return state, losses.sum()
