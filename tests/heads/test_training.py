@@ -148,6 +148,15 @@ def test_many_rows_are_shuffled_in_blocks_of_the_file_and_then_within_several(mo
     assert abs(np.corrcoef(starts, np.arange(101))[0, 1]) < 0.3  # and blocks stand anywhere
 
 
+@pytest.mark.parametrize("count", [(1 << 14) + 1, (1 << 14) + 256, (1 << 14) + 700, 40_000])
+def test_no_batch_is_drawn_from_a_few_blocks_that_are_left_over(count):
+    first = planned(count, jnp.arange(count))
+    assert sorted(first) == list(range(count))
+    whole = first[: count // 128 * 128].reshape(-1, 128)
+    # of 32 blocks or more that are mixed, 128 rows hold nearly all
+    assert min(len(np.unique(batch // 256)) for batch in whole) > 20
+
+
 def test_streamed_blocks_equal_resident_ones_and_read_stretches_of_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr(epochs_module, "BLOCK_ROWS", 16)
     monkeypatch.setattr(epochs_module, "MIXED_ROWS", 64)
