@@ -17,6 +17,7 @@ from s2f.rows.canonical import write_rows
 
 RATE = {"from": 0.0001, "to": 0.01, "scale": "log", "whole": False}
 WIDTH = {"from": 8, "to": 64, "scale": "linear", "whole": True}
+PENALTY = {"from": 10**-0.5, "to": 10**3.5, "scale": "log", "whole": False}  # 1, 10, 100 and 1000 in 4 trials
 BATCHES = [64, 128, 256]
 STATED = {"rate": 0.001, "width": 32, "batch": 128, "epochs": 5}
 
@@ -57,15 +58,29 @@ def test_a_range_of_few_values_is_used_up_without_repeats_or_refused():
 
 
 def test_penalties_of_a_grid_are_spread_evenly_and_no_matter_of_chance():
-    penalty = {"from": 1, "to": 1000, "scale": "log", "whole": False}
-    wanted = Search(4, {"alphas": penalty}, "alphas")
+    wanted = Search(4, {"alphas": PENALTY}, "alphas")
     for seed in (0, 1):
         assert [setting["alphas"] for setting in wanted.settings({"alphas": [5]}, seed)] == [1, 10, 100, 1000]
     assert not wanted.drawn
-    both = Search(4, {"alphas": penalty, "k": [[3], [4], [5]]}, "alphas")
+    both = Search(4, {"alphas": PENALTY, "k": [[3], [4], [5]]}, "alphas")
     settings = both.settings({"alphas": [5], "k": [3]}, 0)
     assert both.drawn and settings[0]["k"] == [3]
     assert sorted(setting["alphas"] for setting in settings) == [1, 10, 100, 1000]
+
+
+@pytest.mark.parametrize(
+    ("trials", "values"),
+    [(2, [0.00316, 3.16]), (4, [0.000562, 0.0178, 0.562, 17.8]), (3, [0.001, 0.1, 10])],
+)
+def test_a_grid_holds_the_middles_of_equal_parts_of_its_range_and_not_the_ends(trials, values):
+    """Two penalties at the ends of the range would be one that hardly penalises and one that leaves nothing."""
+    wanted = Search(trials, {"C": {"from": 0.0001, "to": 100, "scale": "log", "whole": False}}, "C")
+    assert [setting["C"] for setting in wanted.settings({"C": [1.0]}, 0)] == values
+
+
+def test_a_grid_of_listed_values_is_used_up():
+    wanted = Search(3, {"C": [0.1, 1, 10]}, "C")
+    assert [setting["C"] for setting in wanted.settings({"C": [5]}, 0)] == [0.1, 1, 10]
 
 
 def test_the_best_on_validation_is_kept_with_its_settings():
@@ -128,8 +143,7 @@ def test_settings_that_differ_in_the_grid_alone_are_one_training():
         tried = [(alpha, None if alpha == 1 else -abs(alpha - 10) - len(spec["k"])) for alpha in spec["alphas"]]
         return Outcome(spec["alphas"], "pearson", max(score for _, score in tried if score is not None), 0, tried)
 
-    penalty = {"from": 1, "to": 1000, "scale": "log", "whole": False}
-    found = search(Search(4, {"alphas": penalty}, "alphas"), {"alphas": [5], "k": [3]}, 0, train, silent)
+    found = search(Search(4, {"alphas": PENALTY}, "alphas"), {"alphas": [5], "k": [3]}, 0, train, silent)
     assert seen == [{"alphas": [1, 10, 100, 1000], "k": [3]}]
     assert found.spec == {"alphas": [10], "k": [3]} and found.record["trial"] == 2
     assert list(found.trials["chosen"]) == [False, True, False, False]
@@ -168,7 +182,7 @@ def trained(tmp_path, monkeypatch):
 
 RIDGE = {"k": [3], "alphas": [7.0], "scaling": "standard", "reverse_complement": True}
 PENALTIES = {
-    "trials": 4, "ranges": {"alphas": {"from": 1, "to": 1000, "scale": "log", "whole": False}}, "grid": "alphas",
+    "trials": 4, "ranges": {"alphas": PENALTY}, "grid": "alphas",
 }  # fmt: skip
 
 

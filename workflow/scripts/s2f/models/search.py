@@ -18,6 +18,7 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
+from s2f.models.ranges import Range, places, value_at
 from s2f.models.validation import DivergedError
 
 MOST_DRAWS = 10_000  # of one setting that is to differ from those before
@@ -26,14 +27,14 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True)
 class Search:
-    """What is searched: `ranges` {setting: range}, a range being a list of values or {from, to, scale, whole}.
+    """What is searched: `ranges` {setting: range of `models.ranges`}.
 
     `grid` is a setting that is itself a list, such as penalties, of whose values training solves all and keeps the
-    best: a trial is one value of it. With 0 `trials` there is nothing to choose.
+    best: a trial is one value of it, the stated list takes no part. With 0 `trials` there is nothing to choose.
     """
 
     trials: int
-    ranges: dict[str, Any]
+    ranges: dict[str, Range]
     grid: str = ""
 
     @property
@@ -46,24 +47,23 @@ class Search:
         the grid. Raises `InputError` where the ranges do not hold so many."""
         random = np.random.Generator(np.random.PCG64(seed))
         keys = sorted(set(self.ranges) - {self.grid})
-        evenly = np.linspace(0, 1, self.trials)
-        evenly = random.permutation(evenly) if keys else evenly
+        evenly = random.permutation(places(self.trials)) if keys else places(self.trials)
         count = self.trials - 1
         strata = [(random.permutation(count) + random.random(count)) / count for _ in keys]
         found: list[dict[str, Any]] = []
         for trial in range(self.trials):
-            fixed = {self.grid: _value(self.ranges[self.grid], evenly[trial])} if self.grid else {}
+            fixed = {self.grid: value_at(self.ranges[self.grid], evenly[trial])} if self.grid else {}
             if trial == 0:
                 found.append({key: stated[key] for key in keys} | fixed)
                 continue
-            places = [stratum[trial - 1] for stratum in strata]
+            drawn = [stratum[trial - 1] for stratum in strata]
             for _ in range(MOST_DRAWS):
                 setting = {
-                    key: _value(self.ranges[key], place) for key, place in zip(keys, places, strict=True)
+                    key: value_at(self.ranges[key], place) for key, place in zip(keys, drawn, strict=True)
                 } | fixed
                 if setting not in found:
                     break
-                places = list(random.random(len(keys)))
+                drawn = list(random.random(len(keys)))
             else:
                 raise InputError(f"search: the ranges {json.dumps(self.ranges)} do not hold {self.trials} settings")
             found.append(setting)
@@ -222,12 +222,3 @@ def _table(
 
 def _record(trials: int, trial: int, chosen: dict[str, Any], seconds: float, drawn: bool) -> dict[str, Any]:
     return {"trials": trials, "trial": trial, "chosen": chosen, "seconds": round(seconds, 3), "drawn": drawn}
-
-
-def _value(drawn: Any, place: float) -> Any:
-    """The value at a `place` from 0 to 1 of a range, numbers with three digits that count."""
-    if isinstance(drawn, list):
-        return drawn[min(int(place * len(drawn)), len(drawn) - 1)]
-    low, high = drawn["from"], drawn["to"]
-    value: float = low * (high / low) ** place if drawn["scale"] == "log" else low + (high - low) * place
-    return round(value) if drawn["whole"] else min(max(float(f"{value:.3g}"), low), high)
