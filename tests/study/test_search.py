@@ -109,6 +109,12 @@ def test_a_head_tries_what_has_a_meaning_for_it():
             "search.ranges.heads: allow 2 settings, expected at least as many as tria",
         ),
         ({"heads": {"epochs": {"from": 2, "to": 4}}}, "search.ranges.heads: allow 3 settings"),
+        (
+            {"heads": {"learning_rate": {"from": 0.001, "to": 0.00104, "scale": "log"}}},
+            "search.ranges.heads: allow 5 settings, expected at least as many as trials, 8 (numbers are rounded",
+        ),
+        ({"kmer_ridge": {"alphas": {"from": 1, "to": 1.04}}}, "search.ranges.kmer_ridge: allow 5 settings"),
+        ({"kmer_ridge": {"alphas": [1, 2, 3], "k": [[3], [4]]}}, "search.ranges.kmer_ridge: allow 6 settings"),
         ({"kmer_ridge": {"alphas": [1, -2]}}, "search.ranges.kmer_ridge.alphas.1: -2 is less than or equal to the min"),
         ({"kmer_ridge": {"k": {"from": 1, "to": 4}}}, "search.ranges.kmer_ridge.k: k is no number; expected a list"),
         ({"kmer_ridge": {"scaling": {"from": 1, "to": 4}}}, "scaling is no number; expected a list of values"),
@@ -156,3 +162,28 @@ def test_a_key_that_no_head_of_the_study_heeds_is_refused_and_else_left_to_those
     study = validate.validated(config)
     assert set(search.of_kind(study, "heads", "boda", "regression")["ranges"]) == {"dropout"}
     assert set(search.of_kind(study, "heads", "linear_probe", "regression")["ranges"]) == {"alphas"}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "message"),
+    [
+        (
+            {"warmup_epochs": [0, 1, 5], "epochs": {"from": 4, "to": 20}},
+            "warmup_epochs is 5, expected fewer than epochs, 4",
+        ),
+        (
+            {"warmup_epochs": [0, 10], "learning_rate": {"from": 0.001, "to": 0.01}},
+            "warmup_epochs is 10, expected fewer than epochs, 10",
+        ),
+        ({"freeze": [True, False], "warmup_epochs": {"from": 0, "to": 3}}, "freeze and warmup_epochs (3) exclude"),
+    ],
+)
+def test_values_that_a_trial_may_combine_go_together(ranges, message):
+    baseline = {"kind": "lamar_finetuned", "weights": {"random": 0}}
+    config = searching({"lamar_finetuned": ranges}, trials=2, tuned=baseline)
+    config["datasets"]["simulated_d"]["task"] = "classification"
+    with pytest.raises(InputError) as caught:
+        validate.validated(config)
+    assert f"search.ranges.lamar_finetuned: {message}" in str(caught.value) and "may draw both" in str(caught.value)
+    config["search"]["ranges"]["lamar_finetuned"] = {"warmup_epochs": [0, 3], "epochs": {"from": 4, "to": 20}}
+    validate.validated(config)

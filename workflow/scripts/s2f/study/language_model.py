@@ -12,6 +12,8 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.study.runs import Run
 
+PHASES = ("freeze", "warmup_epochs", "epochs")  # options of a fine-tuning that say when what learns
+
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
     """Raise `InputError` for an encoder whose name tells another layer than it reads, and for a use of adapted weights
@@ -75,24 +77,25 @@ def _check_layer(where: str, options: dict[str, Any]) -> None:
 
 def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
     """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
-    finetuned = {
-        name: options
-        for name, options in study["baselines"].items()
-        if {"warmup_epochs", "freeze", "epochs"} <= set(options)
-    }
+    finetuned = {name: options for name, options in study["baselines"].items() if set(PHASES) <= set(options)}
     for name, options in finetuned.items():
-        where, warmup = f"baselines.{name}", options["warmup_epochs"]
-        if options["freeze"] and warmup:
-            raise InputError(
-                f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
-                "throughout, warmup_epochs unfreezes it"
-            )
-        if warmup >= options["epochs"]:
-            raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {options['epochs']}")
+        check_phases(f"baselines.{name}", options)
     for run in planned:
         labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
         if labels not in (None, task):
             raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
+
+
+def check_phases(where: str, options: dict[str, Any]) -> None:
+    """Raise `InputError` where the options `PHASES` of a fine-tuning exclude each other."""
+    warmup = options["warmup_epochs"]
+    if options["freeze"] and warmup:
+        raise InputError(
+            f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
+            "throughout, warmup_epochs unfreezes it"
+        )
+    if warmup >= options["epochs"]:
+        raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {options['epochs']}")
 
 
 def tapt_uses_gpu(options: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ A range is a list of values or {from, to, scale}. Loaded by `s2f.study.validate`
 """
 
 import functools
-import math
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +12,8 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import networks
+from s2f.models.ranges import DIGITS, settings_within
+from s2f.study import language_model
 from s2f.study.runs import Run
 from s2f.study.schema import checked, schema
 
@@ -26,8 +28,7 @@ def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[s
         return None
     of = section, kind, task
     ranges = _ranges(study, of)
-    grids = [key for key in ranges if _options(of)[key].get("x-grid")]
-    return {"trials": study["search"]["trials"] if ranges else 0, "ranges": ranges, "grid": "".join(grids[:1])}
+    return {"trials": study["search"]["trials"] if ranges else 0, "ranges": ranges, "grid": _grid(of, ranges)}
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
@@ -58,16 +59,16 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
 
 
 def _check_kind(study: dict[str, Any], of: Kind) -> None:
-    """Refuse ranges with values that the schema of the kind does not allow, and too few of them."""
-    options, count = _options(of), 1.0
+    """Refuse ranges with values that the schema of the kind does not allow, too few of them, and values that exclude
+    each other."""
+    options, ranges = _options(of), _ranges(study, of)
     name = _named(study, of) or of[1]
-    for key, drawn in _ranges(study, of).items():
+    for key, drawn in ranges.items():
         where, rule = f"search.ranges.{name}.{key}", options[key]
         rule = rule["items"] if rule.get("x-grid") else rule
         if isinstance(drawn, list):
             for position, value in enumerate(drawn):
                 checked(value, rule, f"{where}.{position}")
-            count *= len(drawn)
             continue
         if not {"number", "integer"} & _types(rule):
             raise InputError(f"{where}: {key} is no number; expected a list of values")
@@ -77,12 +78,33 @@ def _check_kind(study: dict[str, Any], of: Kind) -> None:
             raise InputError(f"{where}: from is {drawn['from']}, expected less than to, {drawn['to']}")
         if drawn["scale"] == "log" and drawn["from"] <= 0:
             raise InputError(f"{where}: from is {drawn['from']}, expected more than 0 on a scale of logarithms")
-        count *= drawn["to"] - drawn["from"] + 1 if drawn["whole"] else math.inf
-    trials = study["search"]["trials"]
-    if 1 < count < trials:
+    trials, grid = study["search"]["trials"], _grid(of, ranges)
+    count = settings_within(ranges, grid, trials)
+    if ranges and count < trials:
         raise InputError(
-            f"search.ranges.{name}: allow {count:.0f} settings, expected at least as many as trials, {trials}"
+            f"search.ranges.{name}: allow {count} settings, expected at least as many as trials, {trials} (numbers are "
+            f"rounded to {DIGITS} digits)"
         )
+    if of[0] == "baselines":
+        for baseline in [own for own in study["baselines"].values() if own["kind"] == of[1]]:
+            _check_phases(f"search.ranges.{name}", baseline, ranges)
+
+
+def _check_phases(where: str, options: dict[str, Any], ranges: dict[str, Any]) -> None:
+    """Refuse ranges of which a trial may combine phases of fine-tuning that exclude each other; `options`: those of a
+    baseline."""
+    phases = language_model.PHASES
+    if not set(phases) & set(ranges) or not set(phases) <= set(options):
+        return
+    for values in itertools.product(*(_extremes(ranges[key]) if key in ranges else [options[key]] for key in phases)):
+        try:
+            language_model.check_phases(where, dict(zip(phases, values, strict=True)))
+        except InputError as error:
+            raise InputError(f"{error}; a trial may draw both, choose ranges of which all values go together") from None
+
+
+def _extremes(drawn: Any) -> list[Any]:
+    return drawn if isinstance(drawn, list) else [drawn["from"], drawn["to"]]
 
 
 def _ranges(study: dict[str, Any], of: Kind) -> dict[str, Any]:
@@ -91,6 +113,11 @@ def _ranges(study: dict[str, Any], of: Kind) -> dict[str, Any]:
     default = {key: rule["x-search"] for key, rule in options.items() if "x-search" in rule}
     chosen = study["search"]["ranges"][name] if name else default
     return {key: _complete(chosen[key], options[key]) for key in sorted(chosen) if key in options}
+
+
+def _grid(of: Kind, ranges: dict[str, Any]) -> str:
+    """The searched setting that is a list of which training solves all values, empty where there is none."""
+    return next((key for key in ranges if _options(of)[key].get("x-grid")), "")
 
 
 def _named(study: dict[str, Any], of: Kind) -> str:
