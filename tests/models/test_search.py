@@ -7,11 +7,12 @@ import pytest
 
 import train_baseline
 from helpers.programs import call
+from s2f.baselines import kmer_logistic
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 from s2f.common.tables import read_table, write_table
 from s2f.models.search import Outcome, Search, search
-from s2f.models.validation import DivergedError
+from s2f.models.validation import DivergedError, UnsolvedError
 from s2f.rows import sources
 from s2f.rows.canonical import write_rows
 
@@ -127,6 +128,28 @@ def test_a_setting_that_diverges_counts_as_tried():
         search(Search(2, {"rate": RATE}), STATED, 1, never, silent)
 
 
+def test_a_penalty_without_a_solution_counts_as_tried_and_the_others_are_solved_without_it():
+    seen = []
+
+    def train(spec):
+        seen.append(spec["alphas"])
+        if max(spec["alphas"]) > limit:
+            raise UnsolvedError("no solution for 1000", "take it out", max(spec["alphas"]))
+        return Outcome(spec["alphas"], "auroc", 0.7, 0, [(alpha, 0.7 - 0.01 * alpha) for alpha in spec["alphas"]])
+
+    limit, wanted = 500, Search(4, {"alphas": PENALTY}, "alphas")
+    found = search(wanted, {"alphas": [5]}, 0, train, silent)
+    assert seen == [[1, 10, 100, 1000], [1, 10, 100]]
+    assert found.record["trials"] == 4 and found.spec == {"alphas": [1]}
+    assert list(found.trials["note"]) == ["", "", "", "no solution for 1000"]  # a list that nobody wrote needs no fix
+    assert list(found.trials["val_auroc"].isna()) == [False, False, False, True]
+    limit = 0
+    with pytest.raises(DivergedError, match=r"all 4 settings diverged:\n(trial \d: no solution .*\n?){4}"):
+        search(wanted, {"alphas": [5]}, 0, train, silent)
+    with pytest.raises(InputError, match=r"trial 1 of 2: rate .*no solution for 1000; take it out"):  # a stated list
+        search(Search(2, {"rate": RATE}), STATED | {"alphas": [1000]}, 0, train, silent)
+
+
 def test_an_impossible_setting_names_its_trial():
     def train(spec):
         raise InputError("warmup_epochs is 5, expected fewer than epochs")
@@ -211,6 +234,25 @@ def test_labels_of_test_rows_change_nothing(trained):
     second, again = trained("kmer_ridge", RIDGE, PENALTIES, "b", other)
     assert trials.drop(columns="seconds").equals(again.drop(columns="seconds"))
     assert first["validation"] == second["validation"] and first["spec"] == second["spec"]
+
+
+def test_a_floor_whose_weakest_penalty_has_no_solution_keeps_the_best_of_the_others(trained, monkeypatch):
+    monkeypatch.setattr(kmer_logistic, "ITERATIONS", 5)
+    spec = {"k": [1, 2, 3, 4], "C": [1.0], "scaling": "standard", "reverse_complement": False}
+    wanted = {"trials": 4, "ranges": {"C": {"from": 0.001, "to": 1e9, "scale": "log", "whole": False}}, "grid": "C"}
+
+    def classes(rows, parts):
+        return np.arange(len(rows)) % 2.0
+
+    with pytest.raises(InputError, match=r"kmer_logistic: no solution for C .* after 5 steps; take it out of C"):
+        trained("kmer_logistic", spec | {"C": [0.01, 1e8]}, None, "stated", classes)
+    record, trials = trained("kmer_logistic", spec, wanted, "searched", classes)
+    unsolved = trials["note"].str.contains("kmer_logistic: no solution for C")
+    assert 0 < unsolved.sum() < 4 and list(trials["val_auroc"] == "") == list(unsolved)
+    assert (
+        record["search"]["trials"] == 4
+        and record["validation"]["value"] == trials["val_auroc"][~unsolved].astype(float).max()
+    )
 
 
 def test_a_baseline_with_nothing_to_choose_says_so(trained):

@@ -20,7 +20,7 @@ from s2f.baselines import write_details
 from s2f.baselines.kmer_ridge import counts, features, score, scorer
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.models.validation import auroc
+from s2f.models.validation import UnsolvedError, auroc
 from s2f.sequences.constructs import Construct
 
 ITERATIONS = 200
@@ -43,7 +43,7 @@ def train(
     """Fit on `train`, choose C on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
     Raises `InputError` for unknown keys or values, one class of training rows, and validation rows of fewer than two
-    classes where there is a C to choose.
+    classes where there is a C to choose; `UnsolvedError` for a C without a solution.
     """
     settings = kinds.settings("baselines", "kmer_logistic", spec)
     sizes, strengths = [int(k) for k in settings["k"]], sorted(float(c) for c in settings["C"])
@@ -72,8 +72,10 @@ def train(
             try:
                 model.fit(x, labels)
             except ConvergenceWarning:
-                raise InputError(
-                    f"baseline kmer_logistic: no solution for C {strength:g} after {ITERATIONS} steps; take it out of C"
+                raise UnsolvedError(
+                    f"baseline kmer_logistic: no solution for C {strength:g} after {ITERATIONS} steps",
+                    "take it out of C",
+                    strength,
                 ) from None
         weights = model.coef_[0] / scale
         fitted.append((weights[feature], model.intercept_[0] - weights @ centre))

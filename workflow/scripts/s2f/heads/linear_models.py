@@ -13,6 +13,7 @@ from scipy import linalg, optimize
 from scipy.special import expit
 
 from s2f.common.errors import InputError
+from s2f.models.validation import UnsolvedError
 
 # starts a pass over the rows: pairs of x (B, D) and labels (B,)
 Pass = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
@@ -84,8 +85,8 @@ def logistic(rows: Pass, of: Moments, strengths: Sequence[float]) -> tuple[np.nd
 
     L-BFGS (scipy) of all C at once, so that a pass over the rows serves all. Columns may be nearly collinear, on which
     first-order steps get stuck: the variables are scaled by the square root of the Hessian's bound, gram / 4 + 1 / C
-    (Böhning and Lindsay 1988), after which no direction is much steeper than another. Raises `InputError` where that
-    does not converge.
+    (Böhning and Lindsay 1988), after which no direction is much steeper than another. Raises `UnsolvedError` where
+    that does not converge.
     """
     count, penalties = len(strengths), 1 / np.asarray(strengths, np.float64)
     # variables (C, D + 1) -> weights and intercept of standardised columns, and of columns as they are
@@ -123,8 +124,10 @@ def logistic(rows: Pass, of: Moments, strengths: Sequence[float]) -> tuple[np.nd
     value, gradient = objective(found.x)
     steepest = np.abs(gradient).max()
     if not np.isfinite(value) or steepest > 100 * GRADIENT * np.sqrt(of.n):
-        raise InputError(
+        raise UnsolvedError(
             f"logistic regression: no solution for C {', '.join(f'{c:g}' for c in strengths)} after {found.nit} steps "
-            f"({found.message}); take the largest out of C"
+            f"({found.message})",
+            "take the largest out of C",
+            max(strengths),
         )
     return *weights_of(found.x.reshape(count, -1)), losses / of.n

@@ -19,7 +19,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.models.ranges import Range, places, value_at
-from s2f.models.validation import DivergedError
+from s2f.models.validation import DivergedError, UnsolvedError
 
 MOST_DRAWS = 10_000  # of one setting that is to differ from those before
 Model = TypeVar("Model")
@@ -109,7 +109,8 @@ def search(
     """Train by each setting and keep the best model by its validation score, the first of equals.
 
     `stated` are the settings of the study, which `train` takes as a whole, with those of a trial in their place;
-    settings that differ in the grid alone are one training. A trial that diverges counts as tried. `Found.trials` has
+    settings that differ in the grid alone are one training. A trial that diverges, or whose penalty has no solution,
+    counts as tried. `Found.trials` has
     the columns trial, each searched setting, val_{metric}, epoch, seconds (of a training that is several trials, an
     equal share), chosen and note. Raises `DivergedError` where every trial diverges; an `InputError` of a trial names
     it.
@@ -127,21 +128,19 @@ def search(
         name = _name(numbers, settings, wanted)
         report(name)
         began = time.perf_counter()
-        outcome, note = _attempt(train, _spec(wanted, stated, [settings[number] for number in numbers]), name)
+        outcome, notes = _attempt(train, wanted, stated, settings, numbers, name, report)
         seconds = (time.perf_counter() - began) / len(numbers)
         for number in numbers:
-            line: dict[str, Any] = {"epoch": 0, "score": None, "seconds": seconds, "note": note}
-            if outcome:
+            line: dict[str, Any] = {"epoch": 0, "score": None, "seconds": seconds, "note": notes.get(number, "")}
+            if outcome and number not in notes:
                 score = dict(outcome.tried)[settings[number][wanted.grid]] if wanted.grid else outcome.score
                 line |= {"epoch": outcome.epoch, "score": score}
             lines[number] = line
-        if outcome is None:
-            report(f"diverged: {note}")
-        elif best is None or _comparable(outcome.score) > best[0]:
+        if outcome and (best is None or _comparable(outcome.score) > best[0]):
             best = _comparable(outcome.score), _kept(numbers, settings, wanted.grid, outcome), outcome
     if best is None:
-        notes = "\n".join(f"trial {number + 1}: {line['note']}" for number, line in sorted(lines.items()))
-        raise DivergedError(f"all {wanted.trials} settings diverged:\n{notes}")
+        why = "\n".join(f"trial {number + 1}: {line['note']}" for number, line in sorted(lines.items()))
+        raise DivergedError(f"all {wanted.trials} settings diverged:\n{why}")
     value, chosen, kept = best
     report(f"chosen: {_name([chosen], settings, wanted)}: validation {kept.metric} {value:.4f}")
     total = sum(line["seconds"] for line in lines.values())
@@ -152,15 +151,33 @@ def search(
 
 
 def _attempt(
-    train: Callable[[dict[str, Any]], Outcome[Model]], spec: dict[str, Any], name: str
-) -> tuple[Outcome[Model] | None, str]:
-    """A training and no remark, or nothing and why it diverged."""
-    try:
-        return train(spec), ""
-    except DivergedError as error:
-        return None, str(error)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
+    train: Callable[[dict[str, Any]], Outcome[Model]],
+    wanted: Search,
+    stated: dict[str, Any],
+    settings: Sequence[dict[str, Any]],
+    numbers: Sequence[int],
+    name: str,
+    report: Callable[[str], object],
+) -> tuple[Outcome[Model] | None, dict[int, str]]:
+    """The training of the settings `numbers`, or None where it diverges; and why, {number: note}, for each setting that
+    diverged or has no solution. Without such a penalty of the grid the others are solved again."""
+    notes: dict[int, str] = {}
+    left = list(numbers)
+    while left:
+        try:
+            return train(_spec(wanted, stated, [settings[number] for number in left])), notes
+        except DivergedError as error:
+            failed = {number: str(error) for number in left}
+        except UnsolvedError as error:
+            failed = {number: error.found for number in left if settings[number].get(wanted.grid) == error.penalty}
+            if not failed:
+                raise InputError(f"{name}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+        report(f"diverged: {next(iter(failed.values()))}")
+        notes |= failed
+        left = [number for number in left if number not in failed]
+    return None, notes
 
 
 def _comparable(score: float | None) -> float:

@@ -17,6 +17,15 @@ class DivergedError(RuntimeError):
     """Training produced a loss or predictions from which no model may be kept."""
 
 
+class UnsolvedError(InputError):
+    """A solver did not converge for a `penalty` of its list: `found` says so; the message adds the `fix` of the list. A
+    search goes on without it."""
+
+    def __init__(self, found: str, fix: str, penalty: float) -> None:
+        super().__init__(f"{found}; {fix}")
+        self.found, self.penalty = found, penalty
+
+
 def pearson(x: ArrayLike, y: ArrayLike) -> float | None:
     """Pearson r of two vectors (N,) in float64. None where undefined: fewer than two values, a vector that is constant
     up to the rounding of float32, or a value that is not finite."""
