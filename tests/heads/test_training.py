@@ -367,8 +367,13 @@ def test_same_seed_same_parameters_other_seed_others():
 def test_a_diverged_run_is_an_error():
     bad = rows()
     bad.labels[3] = np.inf
-    with pytest.raises(DivergedError, match="boda-mean-16-16, seed 0, epoch 1: training loss is"):
-        train([(SLUG, 0)], bad, rows(50), TrainingSettings.from_spec(dict(batch_size=32, epochs=2)))
+    spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=2))
+    with pytest.raises(DivergedError, match=r"boda-mean-16-16, seed 0, epoch 1: training loss is .* rate \(0.001\)$"):
+        train([(SLUG, 0)], bad, rows(50), spec)
+    with pytest.raises(
+        DivergedError, match=r"\(0.001\); heads that train together are lost too, train_together: false"
+    ):
+        train([(SLUG, 0), (SLUG, 1)], bad, rows(50), spec)
 
 
 def test_constant_validation_predictions_are_an_error():

@@ -195,7 +195,7 @@ def train_heads(
         start = jax.vmap(start)
     keys, this = split(keys)
     state = jax.jit(start)(this)  # one program: op by op, each of them would be compiled for itself
-    runs = [_Run(slug, seed, VALIDATION[task]) for slug, seed in lanes]
+    runs = [_Run(slug, seed, VALIDATION[task], count is None) for slug, seed in lanes]
     for number in range(1, settings.epochs + 1):
         began = time.perf_counter()
         keys, this = split(keys)
@@ -261,10 +261,11 @@ def _plan(
 
 
 class _Run:
-    """One lane in training: its history so far, its best epoch, and whether its patience has ended."""
+    """One lane in training, `alone` or with others: its history so far, its best epoch, and whether its patience has
+    ended."""
 
-    def __init__(self, slug: str, seed: int, metric: str) -> None:
-        self.name, self.metric, self.ended = f"{slug}, seed {seed}", metric, False
+    def __init__(self, slug: str, seed: int, metric: str, alone: bool) -> None:
+        self.name, self.metric, self.alone, self.ended = f"{slug}, seed {seed}", metric, alone, False
         self.history: list[dict[str, Any]] = []
         self.best: Trained | None = None
 
@@ -280,9 +281,10 @@ class _Run:
     ) -> None:
         """Take in one epoch; raises `DivergedError` where its loss is not finite."""
         if not np.isfinite(loss):
+            others = "; heads that train together are lost too, train_together: false would keep them"
             raise DivergedError(
                 f"{self.name}, epoch {number}: training loss is {loss}; lower the learning rate "
-                f"({settings.learning_rate}); heads in the same job are lost too, train_together: false would keep them"
+                f"({settings.learning_rate}){'' if self.alone else others}"
             )
         speed = {"seconds": round(seconds, 4), "rows_per_second": round(rows / seconds, 1)}
         shown = np.nan if score is None else score
