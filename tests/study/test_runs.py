@@ -29,6 +29,13 @@ def test_jobs_that_train_together_share_all_but_seed_and_last_step():
     assert {"boda-sum-16", "boda-max-16"} in groups
 
 
+def test_runs_that_search_settings_of_their_own_do_not_share_jobs():
+    assert runs.trains_together(validate.validated(changed(["train_together"], True)))
+    assert not runs.trains_together(validate.validated(MINIMAL))
+    searching = changed(["train_together"], True) | {"search": {"trials": 2}}
+    assert not runs.trains_together(validate.validated(searching))
+
+
 def test_rules_that_train_together_have_names_of_their_heads_and_know_their_places():
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16"]

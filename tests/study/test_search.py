@@ -43,6 +43,19 @@ def test_every_kind_tries_the_same_number_of_settings_or_has_nothing_to_choose(s
     assert bool(found["ranges"]) == (kind not in NOTHING)
 
 
+def test_a_job_does_as_many_trainings_as_trials_unless_penalties_are_solved_at_once():
+    study = validate.validated(searching(ridge={"kind": "kmer_ridge"}))
+    expected = {
+        ("heads", "boda"): 8, ("heads", "linear_probe"): 1, ("baselines", "kmer_ridge"): 1, ("baselines", "mean"): 1,
+        ("baselines", "malinois_1cell"): 8, ("baselines", "lamar_finetuned"): 8,
+    }  # fmt: skip
+    assert {of: search.trainings(study, *of, "regression") for of in expected} == expected
+    study["search"]["ranges"] = {"kmer_ridge": {"k": [[3], [4]], "alphas": {"from": 1, "to": 100, "scale": "log"}}}
+    assert search.trainings(study, "baselines", "kmer_ridge", "regression") == 8
+    del study["search"]
+    assert {search.trainings(study, *of, "regression") for of in expected} == {1}
+
+
 def test_a_study_that_does_not_search_tells_its_jobs_nothing():
     study = validate.validated(MINIMAL)
     assert "search" not in study and search.of_kind(study, "heads", "boda", "regression") is None

@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace
 
+import pytest
+
 from helpers.parsed_workflow import parsed_rules
 
 RUN = SimpleNamespace(encoder="kmer5", augmentation="no_shift", head="boda-sum-512-512", baseline="kmer-ridge")
@@ -25,3 +27,17 @@ def test_a_job_hears_of_the_ranges_of_its_kind(root):
     dropout = '{"from": 0, "scale": "linear", "to": 0.5, "whole": false}'
     assert found["train_head"] == f'{{"grid": "", "ranges": {{"dropout": {dropout}}}, "trials": 4}}'
     assert '"grid": "alphas"' in found["train_baseline"] and '"trials": 4' in found["train_baseline"]
+
+
+@pytest.mark.parametrize(("trials", "minutes"), [(None, 240), (3, 720), (8, 1920), (40, 2880)])
+def test_a_search_is_a_job_for_each_run_with_the_time_of_its_trials(root, trials, minutes):
+    """Also where heads would train together: a job of a family would have the trials of all of its heads and seeds."""
+    search = {} if trials is None else {"search": {"trials": trials}}
+    rules = parsed_rules(root, train_together=trials is not None, **search)
+    assert {name for name in rules if name.startswith("train_")} == {"train_head", "train_baseline"}
+
+    def asked(rule, attempt):
+        return rules[rule].resources["runtime"].evaluate(RUN, attempt=attempt).value
+
+    assert [asked("train_head", attempt) for attempt in (1, 2)] == [minutes, 2 * minutes]
+    assert asked("train_baseline", 1) == 720  # k-mers are solved for all penalties at once

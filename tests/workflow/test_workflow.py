@@ -267,7 +267,7 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
 
 @pytest.mark.slow
 def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(finished, study, tmp_path):
-    """Both ways of training heads give the same trials, of which the first is the training without a search."""
+    """The first trial is the training without a search; heads that would train together are jobs of their own."""
     copy, work = finished
     searching, together = tmp_path / "searching.yaml", tmp_path / "together.yaml"
     searching.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}}))
@@ -277,9 +277,11 @@ def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(f
     assert planned["compare"] == 1 and not {"embed", "make_rows", "make_split", "make_panel"} & set(planned)
     wanted, tables = f"{HEAD}/best_model/trials.tsv", []
 
-    for name, config in (("alone", searching), ("as-one", together)):
+    for name, config, seeds in (("alone", searching, [1]), ("as-one", together, [1, 2])):
         mine = copy_of(work, tmp_path / name, "no_shift")
-        snakemake(copy, mine, f"{HEAD}/best_model", "--configfile", str(config))
+        of_seeds = [f"{HEAD}/best_model".replace("seed1", f"seed{seed}") for seed in seeds]
+        output = snakemake(copy, mine, *of_seeds, "--configfile", str(config))
+        assert jobs(output) == {"train_head": len(seeds)}
         tables.append(read_table(mine / wanted).drop(columns="seconds"))
         record = read_json(mine / HEAD / "best_model" / "model.json")
         chosen = tables[-1][tables[-1]["chosen"] == "True"].iloc[0]

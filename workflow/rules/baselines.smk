@@ -24,7 +24,7 @@ rule train_baseline:
     resources:
         gpu=gpus_of_baseline,
         mem_mb=times_attempt(16000),
-        runtime=times_attempt(720),
+        runtime=times_trainings(720, trainings_of_baseline),
     params:
         code=code_of_kind("train_baseline", "baselines", baseline_section),
         kind=value_of(baseline_section, "kind"),

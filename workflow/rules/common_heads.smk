@@ -46,10 +46,11 @@ class TrainingRule(NamedTuple):
 
 
 def training_rules():
-    """The rules that train heads: one for all, of which each job trains one head; with `train_together` one for each set
-    of heads that one compiled training can hold, with the same results."""
+    """The rules that train heads: one for all, of which each job trains one head; with `train_together`, unless a study
+    searches, one for each set of heads that one compiled training can hold, with the same results.
+    """
     folder = "{dataset}/{split}/{encoder}/{augmentation}"
-    if not STUDY["train_together"]:
+    if not study_runs.trains_together(STUDY):
         return [
             TrainingRule(
                 name="train_head",
@@ -122,6 +123,24 @@ def search_of_head(heads):
     """The settings that each head of a job tries, as text: null where the study does not search."""
     return lambda wildcards: _search_of_kind(
         "heads", networks.kind_of(first_head(heads, wildcards)), wildcards.dataset
+    )
+
+
+def trainings_of_head(heads):
+    """How many trainings a job does one after the other."""
+    return lambda wildcards: study_search.trainings(
+        STUDY,
+        "heads",
+        networks.kind_of(first_head(heads, wildcards)),
+        DATASETS[wildcards.dataset]["task"],
+    )
+
+
+def trainings_of_baseline(wildcards):
+    """How many trainings a job does one after the other."""
+    kind = baseline_section(wildcards)["kind"]
+    return study_search.trainings(
+        STUDY, "baselines", kind, DATASETS[wildcards.dataset]["task"]
     )
 
 

@@ -50,6 +50,18 @@ def times_attempt(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
+LONGEST = 2880  # minutes: the two days that partitions with GPUs often allow
+
+
+def times_trainings(amount, trainings):
+    """Time of a job: `amount` minutes for each of its ``trainings(wildcards)``, `LONGEST` at most at the first attempt."""
+
+    def minutes(wildcards, attempt):
+        return min(amount * trainings(wildcards), LONGEST) * attempt
+
+    return minutes
+
+
 def in_turn(wildcards, rulename):
     """Resource of jobs that take seconds: 1 if a profile puts them into groups, whose jobs run one after the other.
 

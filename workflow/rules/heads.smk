@@ -8,8 +8,8 @@
 RUN = "{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}"
 
 
-# One rule, of which each job trains one head. With train_together, one for each set of heads and seeds that one compiled
-# training can hold, with the same results.
+# One rule, of which each job trains one head. With train_together, in a study that does not search, one for each set of
+# heads and seeds that one compiled training can hold, with the same results.
 for training in training_rules():
 
     rule:
@@ -37,7 +37,7 @@ for training in training_rules():
         resources:
             gpu=gpus_of_training(training.heads),
             mem_mb=times_attempt(32000),
-            runtime=times_attempt(240),
+            runtime=times_trainings(240, trainings_of_head(training.heads)),
         params:
             code=code_of_training(training.heads),
             task=dataset_of("task"),

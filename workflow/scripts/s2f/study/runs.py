@@ -58,6 +58,12 @@ def runs(study: dict[str, Any]) -> list[Run]:
     return sorted(planned, key=lambda run: run.folder)
 
 
+def trains_together(study: dict[str, Any]) -> bool:
+    """Whether heads share jobs: where the study says so and does not search. Each run of a search tries settings of its
+    own, one after the other, and a job that held all runs of a family would take the time of all of them."""
+    return study["train_together"] and "search" not in study
+
+
 def together(study: dict[str, Any]) -> list[list[Run]]:
     """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head; of one
     seed where the encoder is drawn anew for each, as a job reads one set of caches."""

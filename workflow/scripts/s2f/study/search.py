@@ -31,6 +31,13 @@ def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[s
     return {"trials": study["search"]["trials"] if ranges else 0, "ranges": ranges, "grid": _grid(of, ranges)}
 
 
+def trainings(study: dict[str, Any], section: str, kind: str, task: str) -> int:
+    """How many trainings a job for a kind does one after the other: as many as trials, but one without a search, where
+    there is nothing to choose, and where all is a list of penalties, which is solved at once."""
+    found = of_kind(study, section, kind, task)
+    return found["trials"] if found and set(found["ranges"]) - {found["grid"]} else 1
+
+
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
     """Raise `InputError` for ranges of what no model of the study has, and for ranges that hold impossible values."""
     if "search" not in study:
