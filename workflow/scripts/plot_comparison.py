@@ -48,8 +48,8 @@ def seeds_of(own, panel, cell, runs, measured):
     found = {}
     for model, seed, path in runs:
         table = measured[path]
-        table = table[(table["panel"] == panel) & (table["cell"] == cell)]
-        values = dict(zip(table["metric"], table["value"], strict=True))
+        table = table[(table["panel"] == panel) & (table.get("cell", "") == cell)]
+        values = {(cell, metric): value for metric, value in zip(table["metric"], table["value"], strict=True)}
         collapsed = (table["collapsed"] != "").any() or seed in named.get(model, ())
         found.setdefault(model, []).append(comparison.Seed(values, bool(collapsed)))
     return found
