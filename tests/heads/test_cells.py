@@ -13,7 +13,7 @@ from s2f.heads import networks
 from s2f.heads.epochs import LOSSES
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import Head, outputs_of, predict
-from s2f.heads.training import TrainingSettings, train_heads, train_or_solve
+from s2f.heads.training import Trainer, TrainingSettings, trainer_of
 from s2f.heads.weights import load_head, save_head
 from s2f.models.validation import mean_of, pearson, pearson_by_cell, validation_score
 
@@ -34,7 +34,7 @@ def rows(n=160, tokens=3, channels=8, cells=3, gaps=0.3, seed=0):
 
 def trained(data, lanes=(("boda-mean-16", 1),), **settings):
     spec = TrainingSettings.from_spec({"epochs": 12, "learning_rate": 0.02, "batch_size": 32, **settings})
-    return train_heads(lanes, {"kind": "none"}, data, data, spec, report=lambda line: None)
+    return Trainer(lanes, {"kind": "none"}, data, data, report=lambda line: None).train(spec)
 
 
 @pytest.mark.parametrize("slug", SEVERAL)
@@ -99,12 +99,12 @@ def test_labels_that_are_standardised_give_predictions_in_their_own_unit():
 
 def test_the_probe_of_each_cell_is_the_solution_of_its_own_rows():
     data, options = rows(), {"alphas": [1.0, 10.0]}
-    (best,) = train_or_solve([("linear-probe", 1)], {"kind": "none"}, data, data, options, report=lambda line: None)
+    (best,) = trainer_of([("linear-probe", 1)], {"kind": "none"}, data, data, report=lambda line: None)(options)
     found = predict(networks.build("linear-probe", 0.0, outputs=3), best.variables, data.tables[0], data.index)
     for cell in range(3):
         measured = np.isfinite(data.labels[:, cell])
         own = dataclasses.replace(data, index=data.index[measured], labels=data.labels[measured, cell])
-        (alone,) = train_or_solve([("linear-probe", 1)], {"kind": "none"}, own, own, options, report=lambda line: None)
+        (alone,) = trainer_of([("linear-probe", 1)], {"kind": "none"}, own, own, report=lambda line: None)(options)
         expected = predict(networks.build("linear-probe", 0.0), alone.variables, data.tables[0], data.index)
         np.testing.assert_allclose(found[:, cell], expected, atol=1e-5)
         assert best.by_output[cell] == pytest.approx(alone.score, abs=1e-6)

@@ -15,7 +15,7 @@ from s2f.heads import augmentations, networks
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import Head, predict
-from s2f.heads.training import TrainingSettings, train_heads
+from s2f.heads.training import Trainer, TrainingSettings
 from s2f.heads.weights import load_head, save_head
 from s2f.models.validation import DivergedError, auroc
 
@@ -34,7 +34,7 @@ def rows(n=101, tokens=32, channels=5, seed=0):
 
 def train(lanes, data, val, spec, mode=NO_SHIFT, **keys):
     val = dataclasses.replace(val, tables=val.tables[:1])
-    return train_heads(lanes, mode, data, val, spec, report=lambda line: None, task="classification", **keys)
+    return Trainer(lanes, mode, data, val, report=lambda line: None, task="classification", **keys).train(spec)
 
 
 def close(one, other, atol):
@@ -50,7 +50,7 @@ def test_epochs_equal_a_plain_loop(slug):
     network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=SAME["weight_decay"])
     init = jax.jit(lambda key: network.init(key, jnp.zeros((1, 32, 5)), is_training=False))
     parameters, measured = init(jax.random.key(0))
-    epochs = Epochs(network, optimiser, augmentations.build(NO_SHIFT), size, views=2, task="classification")
+    epochs = Epochs(lambda _: (network, optimiser), augmentations.build(NO_SHIFT), size, views=2, task="classification")
     low = jnp.zeros(len(data.labels), jnp.int32)
     device = Data(jnp.asarray(data.labels), low, low, *data.on_device())
     moments = optimiser.init(parameters)

@@ -4,6 +4,7 @@ import dataclasses
 import weakref
 from functools import partial
 
+import haiku as hk
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -16,9 +17,9 @@ from s2f.heads import augmentations, examples, networks
 from s2f.heads import epochs as epochs_module
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
-from s2f.heads.networks.layers import matmul, norm_linear
+from s2f.heads.networks.layers import dropped, matmul, norm_linear
 from s2f.heads.trained_head import predict
-from s2f.heads.training import TrainingSettings, train_heads
+from s2f.heads.training import Trainer, TrainingSettings
 from s2f.language_model.schedule import schedule
 from s2f.models.validation import DivergedError
 
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 SLUG = "boda-mean-16-16"
 NO_SHIFT = {"kind": "no_shift"}
+on_device, all_steps = Examples.on_device, Epochs._all_steps
 OTHERWISE = {"schedule": "cosine", "warmup": 0.1, "standardise_labels": True}  # than by default
 
 
@@ -39,7 +41,7 @@ def rows(n=203, tokens=3, channels=8, seed=0):
 
 def train(lanes, data, val, spec, mode=NO_SHIFT, **keys):
     val = dataclasses.replace(val, tables=val.tables[:1])
-    return train_heads(lanes, mode, data, val, spec, report=lambda line: None, **keys)
+    return Trainer(lanes, mode, data, val, report=lambda line: None, **keys).train(spec)
 
 
 def close(one, other, atol):
@@ -55,7 +57,7 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
     # a norm that does something, so that a wrong gradient of its scale or offset shows
     parameters["norm"] = {"scale": jnp.linspace(0.5, 2, 8), "offset": jnp.linspace(-1, 1, 8)}
     optimiser = optax.adamw(1e-3, weight_decay=1e-2)
-    epochs = Epochs(networks.build(slug, dropout), optimiser, augmentations.build(NO_SHIFT), 32, views=2)
+    epochs = Epochs(lambda _: (networks.build(slug, dropout), optimiser), augmentations.build(NO_SHIFT), 32, views=2)
     low = jnp.zeros(203, jnp.int32)
     table, index = data.on_device()
     device = Data(jnp.asarray(data.labels), low, low, table, index)
@@ -94,7 +96,6 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
 
 def plain(slug, parameters, key, x, dropout):
     """A head in training, written down again with what JAX differentiates by itself."""
-    import haiku as hk
 
     def linear(name, x):
         return x @ parameters[name]["w"] + parameters[name]["b"]
@@ -117,7 +118,7 @@ def plain(slug, parameters, key, x, dropout):
 
 def planned(count, order, key=0):
     """The rows of an epoch in its order."""
-    epochs = Epochs(None, None, augmentations.build(NO_SHIFT), 32, 2)
+    epochs = Epochs(None, augmentations.build(NO_SHIFT), 32, 2)
     low = jnp.zeros(count, jnp.int32)
     plan = epochs._planned(Data(low, low, low, order=order), jax.random.key(key))
     return np.asarray(plan.rows).ravel()[np.asarray(plan.weights).ravel() > 0]
@@ -286,7 +287,7 @@ def test_a_schedule_ends_with_the_last_step_of_the_last_epoch(mode, per_batch, m
     )
     spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=3, patience=3))
     train([(SLUG, 1)], rows(), rows(50, seed=1), spec, {"kind": mode})
-    assert horizons == [3 * 7 * per_batch]  # 203 rows are 7 batches
+    assert set(horizons) == {3 * 7 * per_batch}  # 203 rows are 7 batches
 
 
 @pytest.mark.parametrize(
@@ -352,6 +353,41 @@ def test_products_and_gradients_of_the_shared_layers(precision):
     np.testing.assert_allclose(value, rounded(flat) @ rounded(w), atol=1e-5)
     for found, want in zip(pull(g), (rounded(g) @ rounded(w).T, rounded(flat).T @ rounded(g)), strict=True):
         np.testing.assert_allclose(found, want, atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.37, 0.5])
+def test_dropout_is_that_of_haiku_whether_it_is_a_constant_of_the_program_or_an_argument(rate):
+    x, key = jnp.asarray(np.random.Generator(np.random.PCG64(0)).normal(size=(64, 16)), jnp.float32), jax.random.key(1)
+    ours = hk.transform(dropped)
+    theirs = jax.jit(hk.transform(lambda x: hk.dropout(hk.next_rng_key(), rate, x)).apply)({}, key, x)
+    np.testing.assert_array_equal(jax.jit(lambda x: ours.apply({}, key, x, rate))(x), theirs)
+    np.testing.assert_array_equal(jax.jit(lambda x, kept: ours.apply({}, key, x, 1 - kept))(x, 1 - rate), theirs)
+    np.testing.assert_array_equal(ours.apply({}, key, x, 0.0), x)
+
+
+def test_settings_tried_one_after_another_are_compiled_and_moved_once_and_leave_nothing_behind(monkeypatch):
+    """Trials of a search: step size, weight decay and dropout are arguments of one program."""
+    moved, compiled = [], []
+    monkeypatch.setattr(Examples, "on_device", lambda self: moved.append(self) or on_device(self))
+    monkeypatch.setattr(Epochs, "_all_steps", lambda self, *given: compiled.append(self) or all_steps(self, *given))
+    val = dataclasses.replace(rows(50, seed=1), tables=rows(50, seed=1).tables[:1])
+    same = {"batch_size": 32, "epochs": 2, "learning_rate": 0.01}
+    settings = [
+        TrainingSettings.from_spec(same | other)
+        for other in (
+            {}, {"learning_rate": 0.002, "weight_decay": 0.05, "dropout": 0.37}, {"epochs": 3, "patience": 1},
+            {"standardise_labels": True}, {}, {"dropout": 0}, {"batch_size": 64},
+        )
+    ]  # fmt: skip
+    trainer = Trainer([(SLUG, 3)], NO_SHIFT, rows(), val, report=lambda line: None)
+    trained = [trainer.train(of)[0] for of in settings]
+    assert len(moved) == 2  # train and val
+    assert len(compiled) == 3  # with dropout, without, and for another batch size
+    for of, ours in zip(settings, trained, strict=True):
+        (alone,) = train([(SLUG, 3)], rows(), rows(50, seed=1), of)
+        jax.tree.map(np.testing.assert_array_equal, ours.variables, alone.variables)
+        np.testing.assert_array_equal(ours.history["train_loss"], alone.history["train_loss"])
+    assert len({one.score for one in trained}) == 6  # the first and the fifth are the same
 
 
 def test_same_seed_same_parameters_other_seed_others():

@@ -165,7 +165,7 @@ def real_trainings(seeds):
     from s2f.embeddings.encoders.kmer import counts
     from s2f.heads import networks
     from s2f.heads.examples import Examples
-    from s2f.heads.training import TrainingSettings, predict, train_heads
+    from s2f.heads.training import Trainer, TrainingSettings, predict
     from s2f.rows.sources.simulated import simulate
     from s2f.sequences import dna
 
@@ -179,9 +179,8 @@ def real_trainings(seeds):
     settings = TrainingSettings.from_spec({"epochs": 8, "patience": 3})
     network, predictions = networks.build(slug, 0.0), []
     for seed in range(seeds):
-        (best,) = train_heads(
-            [(slug, 1000 + seed)], {"kind": "no_shift"}, train, val, settings, report=lambda text: None
-        )
+        trainer = Trainer([(slug, 1000 + seed)], {"kind": "no_shift"}, train, val, report=lambda text: None)
+        (best,) = trainer.train(settings)
         both = [predict(network, best.variables, strand, index[7000:]) for strand in features]
         predictions.append(np.mean(both, axis=0))
     return labels[7000:].astype(float), np.array(predictions, float)

@@ -1,7 +1,6 @@
 """Train heads on the embedding caches that the augmentation reads: one head, or several of one family together."""
 
 import importlib
-from functools import partial
 from typing import Any
 
 from s2f.common.arguments import Parser, json_option
@@ -47,13 +46,15 @@ def main():
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
     parser.add_argument("--histories", required=True, nargs="+", help="table of epochs or penalties, per head")
     parser.add_argument(
-        "--search", type=json_option, help="settings to try (JSON); without it those of --training alone"
+        "--search", type=json_option, help="settings to try, of one head (JSON); without it those of --training alone"
     )
     arguments = parser.parse_args()
+    if arguments.search and len(arguments.heads) > 1:
+        parser.error("--search is for one head: each tries settings of its own")
     keep_to_share(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
     from s2f.heads.examples import Examples, open_views
-    from s2f.heads.training import PACKAGES, train_or_solve
+    from s2f.heads.training import PACKAGES, trainer_of
     from s2f.heads.weights import save_head
 
     print_report()
@@ -91,29 +92,25 @@ def main():
         heads = list(zip(arguments.heads, seeds, strict=True))
         memory, host_memory = memory_for_data(arguments.memory_mb), memory_of_job(arguments.memory_mb)
 
-        def train_lanes(lanes: list[tuple[str, int]], spec: dict[str, Any]) -> list[Any]:
-            return train_or_solve(
-                lanes, arguments.mode, train, val, spec, encoder, construct.length, memory, host_memory,
-                task=arguments.task,
-            )  # fmt: skip
+        train_by = trainer_of(
+            heads, arguments.mode, train, val, encoder, construct.length, memory, host_memory, task=arguments.task
+        )
 
-        def attempt(lane: tuple[str, int], spec: dict[str, Any]) -> Outcome[Any]:
-            best = train_lanes([lane], spec)[0]
+        def attempt(spec: dict[str, Any]) -> Outcome[Any]:
+            (best,) = train_by(spec)
             return Outcome(best, best.metric, best.score, best.epoch, best.tried)
 
+        spec, found = arguments.training, None
         if arguments.search is None:
-            trained = [(best, arguments.training, None) for best in train_lanes(heads, arguments.training)]
-        else:  # one head after the other, as each tries settings of its own
-            trained = []
-            for lane, (slug, seed) in zip(heads, places, strict=True):
-                # not by encoder: models of one kind try the same settings, whatever they read
-                kind = networks.kind_of(slug)
-                draws = derived_seed(arguments.study_seed, "search", *names[:2], kind, seed)
-                print(f"{slug}, seed {seed}:")
-                found = search(Search(**arguments.search), arguments.training, draws, partial(attempt, lane))
-                trained.append((found.model, found.spec, found))
+            trained = train_by(spec)
+        else:
+            ((slug, seed),) = places
+            # not by encoder: models of one kind try the same settings, whatever they read
+            draws = derived_seed(arguments.study_seed, "search", *names[:2], networks.kind_of(slug), seed)
+            found = search(Search(**arguments.search), spec, draws, attempt)
+            trained, spec = [found.model], found.spec
         cache = caches[augmentations.CANONICAL].manifest
-    for (slug, seed), derived, (best, spec, found), model, history in zip(
+    for (slug, seed), derived, best, model, history in zip(
         places, seeds, trained, arguments.models, arguments.histories, strict=True
     ):
         with atomic(model) as folder:

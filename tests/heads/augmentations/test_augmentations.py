@@ -17,7 +17,7 @@ from s2f.heads.augmentations import multi_shift
 from s2f.heads.augmentations.draws import Draw, cut, reverse_complement
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
-from s2f.heads.training import TrainingSettings, train_heads
+from s2f.heads.training import Trainer, TrainingSettings
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
@@ -194,7 +194,7 @@ def parts(tiny):
 def test_encoded_views_equal_what_a_cache_of_that_view_holds(tiny):
     data = examples(tiny, 6)
     codes, low, high = data.stretches
-    epochs = Epochs(None, None, None, 6, 1, tiny.apply, 600, np.float32)
+    epochs = Epochs(None, None, 6, 1, tiny.apply, 600, np.float32)
     shift, turned = np.array([[0, 15, -15, 3, 0, -1]]), np.array([[False, False, True, True, True, False]])
     plan = type("Plan", (), {"draws": Draw(shift=shift, reverse=turned), "rows": np.arange(6)})
     device = Data(data.labels, low, high, codes=codes, frozen=tiny.parameters)
@@ -210,7 +210,9 @@ def test_encoded_views_equal_what_a_cache_of_that_view_holds(tiny):
 def test_modes_that_encode_train_and_leave_the_encoder_alone(tiny, parts, mode):
     before = jax.tree.map(np.array, tiny.parameters)
     spec = TrainingSettings.from_spec(dict(batch_size=16, epochs=4))
-    run = [train_heads([("boda-mean-16", 5)], mode, *parts, spec, tiny, 600, report=lambda line: None)[0] for _ in "ab"]
+    run = [
+        Trainer([("boda-mean-16", 5)], mode, *parts, tiny, 600, report=lambda line: None).train(spec)[0] for _ in "ab"
+    ]
     assert run[0].history["train_loss"].iloc[-1] < run[0].history["train_loss"].iloc[0]
     pd.testing.assert_series_equal(run[0].history["train_loss"], run[1].history["train_loss"])
     jax.tree.map(np.testing.assert_array_equal, before, tiny.parameters)
@@ -222,7 +224,7 @@ def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny, parts):
     spec = TrainingSettings.from_spec(dict(batch_size=16, epochs=2))
 
     def trained(lanes):
-        return train_heads(lanes, HYBRID, *parts, spec, tiny, 600, report=lambda line: None)
+        return Trainer(lanes, HYBRID, *parts, tiny, 600, report=lambda line: None).train(spec)
 
     for lane, together in zip(lanes, trained(lanes), strict=True):
         (alone,) = trained([lane])
@@ -234,7 +236,7 @@ def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny, parts):
 def test_hybrid_streams_its_cache_with_the_same_result(tiny, parts):
     spec = TrainingSettings.from_spec(dict(batch_size=16, epochs=2))
     resident, streamed = (
-        train_heads([("boda-mean-16", 5)], HYBRID, *parts, spec, tiny, 600, memory, lambda line: None)[0]
+        Trainer([("boda-mean-16", 5)], HYBRID, *parts, tiny, 600, memory, lambda line: None).train(spec)[0]
         for memory in (None, 1000)
     )
     for a, b in zip(jax.tree.leaves(resident.parameters), jax.tree.leaves(streamed.parameters), strict=True):
@@ -244,7 +246,7 @@ def test_hybrid_streams_its_cache_with_the_same_result(tiny, parts):
 def test_no_shift_with_labels_kept_sees_each_row_on_each_strand_once_per_epoch(tiny):
     """Labels travel with rows: a head that sees the row number learns it from either strand."""
     data = examples(tiny, 40)
-    epochs = Epochs(None, None, augmentations.build({"kind": "no_shift"}), 16, 2)
+    epochs = Epochs(None, augmentations.build({"kind": "no_shift"}), 16, 2)
     low = jnp.zeros(40, jnp.int32)
     plan = epochs._planned(Data(jnp.asarray(data.labels), low, low), jax.random.key(0))
     rows, weights = np.asarray(plan.rows).ravel(), np.asarray(plan.weights).ravel()

@@ -14,7 +14,7 @@ from s2f.common.errors import InputError
 from s2f.heads import networks
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import predict
-from s2f.heads.training import train_or_solve
+from s2f.heads.training import trainer_of
 from s2f.models.validation import DivergedError
 
 SLUG = "linear-probe"
@@ -37,7 +37,7 @@ def rows(task, seed=1, n=900, views=1, dtype=np.float32):
 
 def solved(task, train, val, options=None, mode="none", **keys):
     lanes, report = keys.pop("lanes", [(SLUG, 1)]), keys.pop("report", lambda line: None)
-    return train_or_solve(lanes, {"kind": mode}, train, val, options or {}, report=report, task=task, **keys)
+    return trainer_of(lanes, {"kind": mode}, train, val, report=report, task=task, **keys)(options or {})
 
 
 def means(examples):

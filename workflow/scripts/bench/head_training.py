@@ -33,7 +33,7 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
     network, optimiser = networks.build(slug, 0.1, precision), optax.adamw(1e-3, weight_decay=1e-6)
     views, shape, dtype = len(tables["views"]), tables["views"][0].shape[1:], tables["views"][0].dtype
     epochs = Epochs(
-        network, optimiser, augmentations.build(mode), batch_size, views,
+        lambda rates: (network, optimiser), augmentations.build(mode), batch_size, views,
         encoder.apply if encodes else None, LENGTH, dtype, seeds if seeds > 1 else None,
     )  # fmt: skip
     low = jnp.full(rows, -15 if encodes else 0, jnp.int32)

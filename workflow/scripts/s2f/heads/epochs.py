@@ -59,7 +59,7 @@ class Data(NamedTuple):
     """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
     (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
     encoder's parameters; for modes that read caches `order` (N,), the rows in the order of the cache. Labels of C cells
-    are (N, C), NaN where one is missing."""
+    are (N, C), NaN where one is missing. `rates` are what the learner of `Epochs` is made of."""
 
     labels: jax.Array
     low: jax.Array
@@ -69,23 +69,24 @@ class Data(NamedTuple):
     codes: Any = None
     frozen: Any = None
     order: Any = None
+    rates: Any = None
 
 
 class Epochs:
-    """The compiled epochs of one training.
+    """The compiled epochs of trainings.
 
-    `network` of `networks.build`; `optimiser` sees the head's parameters alone: nothing of the encoder can
-    receive a gradient or weight decay; `draw` of `augmentation.build`; `views`: number of caches that it draws from;
-    `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to which encoded
-    batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and key, or None for
-    one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`. The state (parameters, state of
-    the network, optimiser state) is donated, that is, updated in place.
+    `learner`: function of `Data.rates`, scalars that are arguments of the compiled program, such as the step size. It
+    gives the network, of `networks.build`, and the optimiser, which sees the head's parameters alone: nothing of the
+    encoder can receive a gradient or weight decay. `draw` of `augmentation.build`; `views`: number of caches that it
+    draws from; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to
+    which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and
+    key, or None for one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`. The state
+    (parameters, state of the network, optimiser state) is donated, that is, updated in place.
     """
 
     def __init__(
         self,
-        network: Any,
-        optimiser: optax.GradientTransformation,
+        learner: Callable[[Any], tuple[Any, optax.GradientTransformation]],
         draw: Callable,
         batch_size: int,
         views: int = 1,
@@ -96,7 +97,7 @@ class Epochs:
         task: str = "regression",
         dimensions: int = 1,
     ) -> None:
-        self.network, self.optimiser, self.draw = network, optimiser, draw
+        self.learner, self.draw = learner, draw
         self.batch_size, self.views, self.lanes = batch_size, views, lanes
         self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task, dimensions]
         self.lane = 0 if lanes is None else jnp.arange(lanes)
@@ -171,6 +172,7 @@ class Epochs:
 
     def _steps(self, state, data, plan, streamed, lane):
         """The steps of a plan in order; returns the state and the sum over rows of the loss."""
+        learner = self.learner(data.rates)
 
         def batch(state, now):
             plan, x = now
@@ -178,7 +180,7 @@ class Epochs:
 
             def one(state, now):
                 view, x = now
-                return self._step(state, jax.random.fold_in(plan.keys, view), x, y, plan.weights, lane)
+                return self._step(learner, state, jax.random.fold_in(plan.keys, view), x, y, plan.weights, lane)
 
             # a loop in the program, so that the step is compiled once, not once for each view
             state, losses = jax.lax.scan(one, state, (jnp.arange(len(x)), x))
@@ -207,17 +209,18 @@ class Epochs:
             return cached()
         return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
 
-    def _step(self, state, key, x, y, weight, lane):
+    def _step(self, learner, state, key, x, y, weight, lane):
         """One AdamW step on the mean loss, over cells the mean of all labels of the batch."""
+        network, optimiser = learner
 
         def loss_of(parameters, measured):
-            out, measured = self.network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
+            out, measured = network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
             loss, labels = self.loss(out, y)
             return jnp.sum(weight * loss) / jnp.sum(weight * labels), measured
 
         parameters, measured, moments = state
         (loss, measured), gradient = jax.value_and_grad(loss_of, has_aux=True)(parameters, measured)
-        change, moments = self.optimiser.update(gradient, moments, parameters)
+        change, moments = optimiser.update(gradient, moments, parameters)
         return (optax.apply_updates(parameters, change), measured, moments), loss
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,145 +92,210 @@ class Trained:
         return sum(array.size for array in jax.tree.leaves(self.parameters))
 
 
-def train_or_solve(
+class Rates(NamedTuple):
+    """Settings that are arguments of a compiled epoch, float32. Dropout is `kept`, 1 - dropout in float64, to which
+    1 - (1 - kept) in float32 is equal up to a dropout of 0.5 (Sterbenz' lemma): a network gets the bits of a number."""
+
+    learning_rate: Any
+    weight_decay: Any
+    kept: Any
+
+
+def trainer_of(
     lanes: Sequence[tuple[str, int]],
     mode: Mapping[str, Any],
     train: Examples,
     val: Examples,
-    options: Mapping[str, Any],
     encoder: Any = None,
     length: int = 0,
     memory: int | None = None,
     host_memory: int | None = None,
     report: Callable[[str], object] = print,
     task: str = "regression",
-) -> list[Trained]:
-    """`train_heads` with the settings `options`; or, where the kind of the head has a solution, that one with these
-    options for every lane, as no seed changes it.
+) -> Callable[[Mapping[str, Any]], list[Trained]]:
+    """Function of options that trains `lanes` by them, see `Trainer`; or, where the kind of the head has a solution,
+    gives that one with these options for every lane, as no seed changes it.
 
     `host_memory`: bytes that a solution, which is computed on the CPU, may take for rows. Raises also `InputError` for
     a mode that runs the encoder in training, and for an option that does not belong to the kind.
     """
     slug = lanes[0][0]
     if networks.facts(slug)["epochs"]:
-        settings = TrainingSettings.from_spec(dict(options))
-        return train_heads(lanes, mode, train, val, settings, encoder, length, memory, report, task)
+        trainer = Trainer(lanes, mode, train, val, encoder, length, memory, report, task)
+        return lambda options: trainer.train(TrainingSettings.from_spec(dict(options)))
     if kinds.facts("augmentations", mode["kind"])["encodes"]:
         raise InputError(f"{slug} is solved on cached views, and augmentation {mode['kind']} encodes in training")
     networks.check_tokens(slug, train.tables[0].shape[1])
-    chosen = networks.options(slug, options)
-    variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
-    if score is None:
-        raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
-    # of several outputs, each of which takes its best penalty, a penalty has the mean over outputs
-    by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
-    tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
-    by_output = _by_output(slug, variables, val)
-    return [Trained(variables, 0, VALIDATION[task], score, history, "solved", tried, by_output) for _ in lanes]
+
+    def solved(options: Mapping[str, Any]) -> list[Trained]:
+        chosen = networks.options(slug, options)
+        variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
+        if score is None:
+            raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
+        # of several outputs, each of which takes its best penalty, a penalty has the mean over outputs
+        by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
+        tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
+        by_output = None
+        if val.outputs > 1:
+            network = networks.build(slug, 0.0, outputs=val.outputs)
+            by_output = pearson_by_cell(val.labels, predict(network, variables, val.tables[0], val.index))
+        return [Trained(variables, 0, VALIDATION[task], score, history, "solved", tried, by_output) for _ in lanes]
+
+    return solved
 
 
-def train_heads(
-    lanes: Sequence[tuple[str, int]],
-    mode: Mapping[str, Any],
-    train: Examples,
-    val: Examples,
-    settings: TrainingSettings,
-    encoder: Any = None,
-    length: int = 0,
-    memory: int | None = None,
-    report: Callable[[str], object] = print,
-    task: str = "regression",
-) -> list[Trained]:
-    """Train heads `lanes`, pairs (slug, seed) of one family, and keep each one's variables of its best validation.
+class Trainer:
+    """Trains heads `lanes`, pairs (slug, seed) of one family, by one set of settings after another.
 
-    `mode`: section of the augmentation. `val` holds the canonical strand alone, on
-    which the published heads were validated too. `encoder` and the window `length` in bp are for modes that encode.
-    `memory`: bytes that embeddings may take on the device; what does not fit is streamed from the files with the same
-    result. Several lanes train in one program, each on its own batches, as they would alone.
+    What the trainings share is done once: the embeddings are moved to the device, and the program of an epoch is
+    compiled, for each batch size, precision and schedule; the numbers of `Rates` are arguments of it.
 
-    Per batch one AdamW step per view of the mode, in a `task` regression on the mean squared error, in a classification
-    (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
-    short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r, or
-    AUROC. With `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and predictions are
-    in the unit of the labels all the same. Returns one `Trained` per lane. Raises `DivergedError` when a loss is not
-    finite or the validation predictions of a head are constant or not finite in every epoch until its patience ends,
-    `InputError` for embeddings too short for it. Labels (N, C) of C cells give a head of C outputs, whose loss is the
-    mean over all labels that are there, and whose score is the mean over cells.
+    `mode`: section of the augmentation. `val` holds the canonical strand alone, on which the published heads were
+    validated too. `encoder` and the window `length` in bp are for modes that encode. `memory`: bytes that embeddings
+    may take on the device; what does not fit is streamed from the files with the same result. Several lanes train in
+    one program, each on its own batches, as they would alone. Labels (N, C) of C cells give a head of C outputs, whose
+    loss is the mean over all labels that are there, and whose score is the mean over cells. Raises `InputError` for
+    embeddings too short for the heads.
     """
-    slugs, seeds = zip(*lanes, strict=True)
-    networks.check_tokens(slugs[0], train.tables[0].shape[1])
-    count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
-    facts = kinds.facts("augmentations", mode["kind"])
-    encodes, reads = facts["encodes"], facts["reads_caches"]
-    needed = train.bytes * reads + val.bytes
-    fits = memory is None or needed <= memory
-    report(_plan(lanes, mode, train, val, settings, reads, f"{needed / 1e9:.3f} GB", fits))
-    scaled = settings.standardise_labels and task == "regression"
-    centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
-    if scaled:
-        train = dataclasses.replace(train, labels=((train.labels - centre) / spread).astype(np.float32))
-    draw = augmentations.build(mode)
-    steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(draw)
-    optimiser = optax.adamw(settings.step_size(steps), weight_decay=settings.weight_decay)
-    epochs = Epochs(
-        networks.build(slugs, settings.dropout, settings.precision, train.outputs), optimiser, draw,
-        settings.batch_size, len(train.tables), encoder.apply if encodes else None, length, train.tables[0].dtype,
-        count, task, train.labels.ndim,
-    )  # fmt: skip
-    # in float32, without dropout: what is validated and kept
-    network = networks.build(slugs, 0.0, outputs=train.outputs)
-    data = _on_device(train, encoder if encodes else None, fits and reads)._replace(
-        order=train.order if reads else None
-    )
-    val_table, val_index = val.on_device() if fits else (val.tables[0], val.index)
-    example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
 
-    def start(key):
-        parameters, measured = network.init(key, example, is_training=False)
-        return parameters, measured, optimiser.init(parameters)
+    def __init__(
+        self,
+        lanes: Sequence[tuple[str, int]],
+        mode: Mapping[str, Any],
+        train: Examples,
+        val: Examples,
+        encoder: Any = None,
+        length: int = 0,
+        memory: int | None = None,
+        report: Callable[[str], object] = print,
+        task: str = "regression",
+    ) -> None:
+        self.lanes, self.mode, self.examples, self.val = lanes, mode, train, val
+        self.length, self.report, self.task = length, report, task
+        self.slugs, self.seeds = zip(*lanes, strict=True)
+        networks.check_tokens(self.slugs[0], train.tables[0].shape[1])
+        self.count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
+        facts = kinds.facts("augmentations", mode["kind"])
+        self.reads, self.encoder = facts["reads_caches"], encoder if facts["encodes"] else None
+        self.needed = train.bytes * self.reads + val.bytes
+        self.fits = memory is None or self.needed <= memory
+        self.draw = augmentations.build(mode)
+        # in float32, without dropout: what starts, is validated and kept
+        self.network = networks.build(self.slugs, 0.0, outputs=train.outputs)
+        self.programs: dict[TrainingSettings, tuple[Epochs, Callable]] = {}
 
-    if count is None:
-        keys, split = jax.random.key(seeds[0]), jax.random.split
-    else:  # (2, lanes), as one key gives (2,)
-        keys, split = jnp.stack([jax.random.key(seed) for seed in seeds]), jax.vmap(jax.random.split, out_axes=1)
-        start = jax.vmap(start)
-    keys, this = split(keys)
-    state = jax.jit(start)(this)  # one program: op by op, each of them would be compiled for itself
-    runs = [_Run(slug, seed, VALIDATION[task], count is None) for slug, seed in lanes]
-    for number in range(1, settings.epochs + 1):
-        began = time.perf_counter()
-        keys, this = split(keys)
-        if fits or not reads:
-            state, losses = epochs.resident(state, data, this)
-        else:
-            state, losses = epochs.streamed(state, data, this, train.tables, train.index)
-        losses = np.atleast_1d(np.asarray(losses, np.float64)) * spread**2
-        seconds = time.perf_counter() - began
-        predicted = predict(network, state[:2], val_table, val_index, count)
-        predicted = predicted if count else predicted[None]
-        for lane, run in enumerate(runs):
-            if run.ended:
-                continue
-            variables = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
-            score = validation_score(task, val.labels, predicted[lane])
-            run.add(number, losses[lane], score, variables, settings, len(train.index), seconds)
-            report(run.line() if count is None else f"{run.name}  {run.line()}")
-        if all(run.ended for run in runs):
-            break
-    trained = [run.result() for run in runs]
-    for slug, one in zip(slugs, trained, strict=True):
-        one.by_output = _by_output(slug, one.variables, val)
+    def train(self, settings: TrainingSettings) -> list[Trained]:
+        """One `Trained` per lane, with its variables of its best validation.
+
+        Per batch one AdamW step per view of the mode, in a regression on the mean squared error, in a classification
+        (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
+        short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r,
+        or AUROC. With `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and
+        predictions are in the unit of the labels all the same. Raises `DivergedError` when a loss is not finite or the
+        validation predictions of a head are constant or not finite in every epoch until its patience ends.
+        """
+        count, train, val = self.count, self.examples, self.val
+        self.report(self._plan(settings))
+        epochs, start = self._program(settings)
+        rates = Rates(settings.learning_rate, settings.weight_decay, 1 - settings.dropout)
+        data = self._data._replace(rates=Rates(*map(jnp.float32, rates)))
+        scaled = settings.standardise_labels and self.task == "regression"
+        centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
         if scaled:
-            one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
-    return trained
+            data = data._replace(labels=jnp.asarray((train.labels - centre) / spread, jnp.float32))
+        if count is None:
+            keys, split = jax.random.key(self.seeds[0]), jax.random.split
+        else:  # (2, lanes), as one key gives (2,)
+            keys = jnp.stack([jax.random.key(seed) for seed in self.seeds])
+            split = jax.vmap(jax.random.split, out_axes=1)
+        keys, this = split(keys)
+        state = start(this)
+        runs = [_Run(slug, seed, VALIDATION[self.task], count is None) for slug, seed in self.lanes]
+        for number in range(1, settings.epochs + 1):
+            began = time.perf_counter()
+            keys, this = split(keys)
+            if self.fits or not self.reads:
+                state, losses = epochs.resident(state, data, this)
+            else:
+                state, losses = epochs.streamed(state, data, this, train.tables, train.index)
+            losses = np.atleast_1d(np.asarray(losses, np.float64)) * spread**2
+            seconds = time.perf_counter() - began
+            predicted = predict(self.network, state[:2], *self._val_table, count)
+            predicted = predicted if count else predicted[None]
+            for lane, run in enumerate(runs):
+                if run.ended:
+                    continue
+                variables = state[:2] if count is None else jax.tree.map(lambda array: array[lane], state[:2])  # noqa: B023
+                score = validation_score(self.task, val.labels, predicted[lane])
+                by_output = pearson_by_cell(val.labels, predicted[lane]) if val.outputs > 1 else None
+                run.add(number, losses[lane], score, by_output, variables, settings, len(train.index), seconds)
+                self.report(run.line() if count is None else f"{run.name}  {run.line()}")
+            if all(run.ended for run in runs):
+                break
+        trained = [run.result() for run in runs]
+        for slug, one in zip(self.slugs, trained, strict=True):
+            if scaled:
+                one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
+        return trained
 
+    def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+        """The epochs of the settings, and what makes a state of a key; the same for settings that differ in what is not
+        compiled."""
+        scheduled = settings.schedule != "constant" or settings.warmup > 0
+        compiled = dataclasses.replace(
+            settings, learning_rate=0.0, weight_decay=0.0, dropout=float(settings.dropout > 0), patience=0, outputs="",
+            standardise_labels=False, epochs=settings.epochs if scheduled else 0,
+        )  # fmt: skip
+        if compiled not in self.programs:
+            self.programs[compiled] = self._compile(settings)
+        return self.programs[compiled]
 
-def _by_output(slug: str, variables: tuple[Any, Any], val: Examples) -> list[float | None] | None:
-    """Pearson r of each output on the validation rows; None where there is one."""
-    if val.outputs == 1:
-        return None
-    network = networks.build(slug, 0.0, outputs=val.outputs)
-    return pearson_by_cell(val.labels, predict(network, variables, val.tables[0], val.index))
+    def _compile(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+        train, encoder = self.examples, self.encoder
+        steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(self.draw)
+
+        def learner(rates: Rates) -> tuple[Any, optax.GradientTransformation]:
+            # no dropout is compiled as such: no masks are drawn
+            dropout = 1 - rates.kept if settings.dropout else 0.0
+            network = networks.build(self.slugs, dropout, settings.precision, train.outputs)
+            step_size = dataclasses.replace(settings, learning_rate=rates.learning_rate).step_size(steps)
+            return network, optax.adamw(step_size, weight_decay=rates.weight_decay)
+
+        epochs = Epochs(
+            learner, self.draw, settings.batch_size, len(train.tables), encoder and encoder.apply, self.length,
+            train.tables[0].dtype, self.count, self.task, train.labels.ndim,
+        )  # fmt: skip
+        example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
+        optimiser = optax.adamw(settings.step_size(steps), weight_decay=settings.weight_decay)
+
+        def start(key):
+            parameters, measured = self.network.init(key, example, is_training=False)
+            return parameters, measured, optimiser.init(parameters)
+
+        # one program: op by op, each of them would be compiled for itself
+        return epochs, jax.jit(start if self.count is None else jax.vmap(start))
+
+    @cached_property
+    def _data(self) -> Data:
+        """The training rows, with their embeddings if these fit."""
+        data = _on_device(self.examples, self.encoder, self.fits and self.reads)
+        return data._replace(order=self.examples.order if self.reads else None)
+
+    @cached_property
+    def _val_table(self) -> tuple[Any, Any]:
+        """Embeddings of the validation rows and the index into them, on the device if they fit."""
+        return self.val.on_device() if self.fits else (self.val.tables[0], self.val.index)
+
+    def _plan(self, settings: TrainingSettings) -> str:
+        """What is going to happen, in a line."""
+        names = ", ".join(f"{slug} (seed {seed})" for slug, seed in self.lanes)
+        where = "on the device" if self.fits else "streamed from the caches"
+        return (
+            f"{names}, {self.mode}: {len(self.examples.index):,} rows to train, {len(self.val.index):,} to validate, "
+            f"batches of {settings.batch_size}, at most {settings.epochs} epochs, {settings.precision}, on "
+            f"{jax.devices()[0]}; {'' if self.reads else 'encoder in every step, '}{self.needed / 1e9:.3f} GB of "
+            f"embeddings {where}"
+        )
 
 
 def _label_scale(labels: np.ndarray) -> tuple[Any, float]:
@@ -238,26 +304,6 @@ def _label_scale(labels: np.ndarray) -> tuple[Any, float]:
     labels = labels.astype(np.float64)
     centre = labels.mean() if labels.ndim == 1 else np.nanmean(labels, axis=0)
     return centre, float(np.sqrt(np.nanmean((labels - centre) ** 2))) or 1.0
-
-
-def _plan(
-    lanes: Sequence[tuple[str, int]],
-    mode: Mapping[str, Any],
-    train: Examples,
-    val: Examples,
-    settings: TrainingSettings,
-    reads: bool,
-    needed: str,
-    fits: bool,
-) -> str:
-    """What is going to happen, in a line."""
-    names = ", ".join(f"{slug} (seed {seed})" for slug, seed in lanes)
-    where = "on the device" if fits else "streamed from the caches"
-    return (
-        f"{names}, {mode}: {len(train.index):,} rows to train, {len(val.index):,} to validate, batches of "
-        f"{settings.batch_size}, at most {settings.epochs} epochs, {settings.precision}, on {jax.devices()[0]}; "
-        f"{'' if reads else 'encoder in every step, '}{needed} of embeddings {where}"
-    )
 
 
 class _Run:
@@ -274,6 +320,7 @@ class _Run:
         number: int,
         loss: float,
         score: float | None,
+        by_output: list[float | None] | None,
         variables: tuple[Any, Any],
         settings: TrainingSettings,
         rows: int,
@@ -290,7 +337,7 @@ class _Run:
         shown = np.nan if score is None else score
         self.history.append({"epoch": number, "train_loss": loss, f"val_{self.metric}": shown, **speed})
         if score is not None and (self.best is None or score > self.best.score):
-            self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score)
+            self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score, by_output=by_output)
         self.ended = number - (self.best.epoch if self.best else 0) >= settings.patience
 
     def line(self) -> str:

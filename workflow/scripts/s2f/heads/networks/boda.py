@@ -11,7 +11,7 @@ import haiku as hk
 import jax
 import jax.numpy as jnp
 
-from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
+from s2f.heads.networks.layers import Norm, Weights, dropped, linear, norm_linear
 
 POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 
@@ -47,4 +47,4 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outpu
 
 
 def _active(x: jax.Array, dropout: float, is_training: bool) -> jax.Array:
-    return jax.nn.relu(hk.dropout(hk.next_rng_key(), dropout, x) if is_training else x)
+    return jax.nn.relu(dropped(x, dropout) if is_training else x)

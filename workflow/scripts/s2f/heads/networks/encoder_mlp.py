@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import haiku as hk
 import jax
 
-from s2f.heads.networks.layers import Norm, Weights, linear, norm_linear
+from s2f.heads.networks.layers import Norm, Weights, dropped, linear, norm_linear
 
 
 def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
@@ -20,7 +20,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outpu
         # scale and offset are the same for all tokens: they may act on the mean
         x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
         if is_training:
-            x = hk.dropout(hk.next_rng_key(), dropout, x)
+            x = dropped(x, dropout)
         x = linear(jax.nn.relu(x), outputs, "output", precision)
         return x if outputs > 1 else x[:, 0]
 

@@ -48,6 +48,19 @@ def linear(x: jax.Array, width: int, name: str, precision: str, init: Callable |
     return matmul(precision, x, w) + b
 
 
+def dropped(x: jax.Array, rate: float | jax.Array) -> jax.Array:
+    """x with every value set to 0 with probability `rate`, a number or a traced scalar, and else divided by 1 - rate.
+
+    `hk.dropout` to the bit: XLA makes a product with the inverse of a division by a constant, which that of a traced
+    scalar would not be.
+    """
+    key = hk.next_rng_key()
+    if isinstance(rate, float) and rate == 0:
+        return x
+    kept = 1.0 - rate
+    return jax.random.bernoulli(key, kept, x.shape) * x * (1.0 / kept)
+
+
 def product(precision: str, a: jax.Array, b: jax.Array) -> jax.Array:
     """a (M, K) times b (K, N), float32: both rounded to bfloat16 first if so asked, the sums always in float32."""
     if precision == "bfloat16":
