@@ -53,11 +53,12 @@ EXPLAINED = (
     "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
     "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
     "deterministic. s² has k - 1 degrees of freedom, and SE_rows² one less than there are units, or fewer where a few "
-    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p "
-    "value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made on the "
-    "scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact "
-    "limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline "
-    "in the table."
+    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). With "
+    "fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p value, its "
+    "intervals hold for these trained networks only, and are marked †. Intervals of values are made on the scale of "
+    "Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of "
+    "Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline in the "
+    "table."
 )
 
 
