@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from s2f.evaluation import _resampled_ranks
-from s2f.evaluation.bootstrap import bootstrap, influences, largest, resampled_counts
+from s2f.evaluation.bootstrap import bootstrap, influences, large_clusters, resampled_counts, stratified_bootstrap
 from s2f.evaluation.metrics import METRICS, score
 
 
@@ -28,7 +28,7 @@ def explicit(counts, clusters):
 def test_regression_equals_scipy_on_copied_rows(digits):
     labels, predictions, clusters = data(digits=digits)
     found = bootstrap("regression", labels, predictions, clusters, 40, seed=7)
-    counts = np.concatenate(list(resampled_counts(clusters.max() + 1, 40, 7)))
+    counts = np.concatenate(list(resampled_counts(40, (clusters.max() + 1, 7))))
     for b, rows in enumerate(explicit(counts, clusters)):
         for m, predicted in enumerate(predictions):
             y, p = labels[rows], predicted[rows]
@@ -43,7 +43,7 @@ def test_classification_equals_scikit_learn_on_copied_rows(digits):
     labels = (labels > 3).astype(float)
     predictions = (1 / (1 + np.exp(3 - predictions))).round(digits)
     found = bootstrap("classification", labels, predictions, clusters, 40, seed=7)
-    counts = np.concatenate(list(resampled_counts(clusters.max() + 1, 40, 7)))
+    counts = np.concatenate(list(resampled_counts(40, (clusters.max() + 1, 7))))
     for b, rows in enumerate(explicit(counts, clusters)):
         for m, predicted in enumerate(predictions):
             for metric in METRICS["classification"]:
@@ -54,7 +54,7 @@ def test_classification_equals_scikit_learn_on_copied_rows(digits):
 def test_undefined_in_a_resample_is_nan():
     labels, predictions = np.array([0.3, 0.3, 0.3, 5.0]), np.array([[1.0, 2.0, 3.0, 4.0]])
     found = bootstrap("regression", labels, predictions, np.arange(4), 200, seed=0)
-    counts = np.concatenate(list(resampled_counts(4, 200, 0)))
+    counts = np.concatenate(list(resampled_counts(200, (4, 0))))
     constant = (counts[:, 3] == 0) | (counts[:, :3].sum(axis=1) == 0)
     assert 0 < constant.sum() < 200
     for metric in ("pearson", "spearman"):
@@ -96,13 +96,13 @@ def test_clusters_are_drawn_whole(seed, copies):
 
 
 def test_counts_are_multinomial_and_do_not_depend_on_chunks():
-    small, large = (np.concatenate(list(resampled_counts(50, 4000, 3, size))) for size in (1, 2**17))
+    small, large = (np.concatenate(list(resampled_counts(4000, (50, 3), size=size))) for size in (1, 2**17))
     assert np.array_equal(small, large)
     assert small.shape == (4000, 50)
     assert (small.sum(axis=1) == 50).all()
     # binomial(50, 1/50): mean 1, variance .98; 4,000 x 50 draws
     assert abs(small.var() - 0.98) < 0.02
-    assert not np.array_equal(small, np.concatenate(list(resampled_counts(50, 4000, 4))))
+    assert not np.array_equal(small, np.concatenate(list(resampled_counts(4000, (50, 4)))))
 
 
 def test_standard_error_of_a_mean_is_that_of_theory():
@@ -119,7 +119,7 @@ def test_influences_are_those_of_copied_rows(task):
     labels, predictions, clusters = data()
     if task == "classification":
         labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
-    found = influences(task, labels, predictions, clusters, largest(clusters, 5))
+    found = influences(task, labels, predictions, clusters, np.argsort(-np.bincount(clusters), kind="stable")[:5])
     sizes = np.bincount(clusters)
     expected_order = sorted(range(len(sizes)), key=lambda cluster: -sizes[cluster])[:5]
     for place, cluster in enumerate(expected_order):
@@ -137,7 +137,7 @@ def test_squares_of_all_influences_are_the_variance_over_resamples(task):
         labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
     resampled, found = (
         bootstrap(task, labels, predictions, clusters, 2000, 1),
-        influences(task, labels, predictions, clusters),
+        influences(task, labels, predictions, clusters, np.arange(150)),
     )
     for metric in METRICS[task]:
         assert found[metric].shape == (3, 150)
@@ -146,33 +146,44 @@ def test_squares_of_all_influences_are_the_variance_over_resamples(task):
 
 
 @pytest.mark.parametrize("task", ["regression", "classification"])
-def test_items_of_a_part_of_the_clusters_are_resampled_with_all(task):
-    """Clusters 0 and 2 of 60 have no items here, and may be drawn all the same; some resamples hold next to nothing."""
+def test_strata_are_drawn_among_themselves_also_clusters_without_items(task):
+    """Here clusters 10 and 59 have no items, as those of another fold; some resamples hold nothing at all."""
     labels, predictions, clusters = data()
     if task == "classification":
         labels, predictions = (labels > 3).astype(float), 1 / (1 + np.exp(3 - predictions))
-    there = np.flatnonzero((clusters != 0) & (clusters != 2))
-    found = bootstrap(task, labels[there], predictions[:, there], clusters[there], 20, 3, count=60)
-    generator = np.random.default_rng(3)
+    there = np.flatnonzero((clusters != 10) & (clusters != 59))
+    found = stratified_bootstrap(task, labels[there], predictions[:, there], clusters[there], 20, (20, 3), (40, 4))
+    generators = np.random.default_rng(3), np.random.default_rng(4)
     for b in range(20):
-        times = np.bincount(generator.integers(60, size=60), minlength=60)[clusters[there]]
+        drawn = [g.integers(n, size=n) + first for g, n, first in zip(generators, (20, 40), (0, 20), strict=True)]
+        times = np.bincount(np.concatenate(drawn), minlength=60)[clusters[there]]
         rows = np.repeat(there, times)
         for m, predicted in enumerate(predictions):
             for metric in METRICS[task]:
                 expected = score(metric, labels[rows], predicted[rows])[0]
-                assert found[metric][m, b] == pytest.approx(expected, abs=1e-9), metric
-    few = bootstrap(task, labels[:4], predictions[:, :4], clusters[:4], 400, 3, count=60)
-    assert all(values.shape == (3, 400) for values in few.values())
-    of = np.array([0, 2, 5])
-    influence = influences(task, labels[there], predictions[:, there], clusters[there], of, 60)
-    assert all((values[:, :2] == 0).all() for values in influence.values())
+                assert found[metric][m, b] == pytest.approx(expected, abs=1e-9, nan_ok=True), metric
+    few = stratified_bootstrap(task, labels[:2], predictions[:, :2], clusters[:2], 100, (60, 3))
+    assert all(values.shape == (3, 100) for values in few.values())
+
+
+def test_large_clusters_are_chosen_by_size_alone():
+    sizes = [1, 1, 40, 3, 1, 2, 50, 1]
+    clusters = np.repeat(np.arange(8), sizes)
+    assert [part.tolist() for part in large_clusters(clusters)] == [[2, 3, 5, 6], [5, 1, 1, 5]]
+    assert [part.tolist() for part in large_clusters(clusters, most=3)] == [[2, 6], [5, 5]]
+    assert [len(part) for part in large_clusters(np.arange(500))] == [0, 0]
+    assert [len(part) for part in large_clusters(np.repeat(np.arange(300), 2))] == [0, 0]
+    assert influences("regression", np.arange(3.0), np.zeros((2, 3)), np.arange(3), np.empty(0, int))["mse"].shape == (
+        2,
+        0,
+    )
 
 
 def test_influences_do_not_depend_on_chunks(monkeypatch):
     labels, predictions, clusters = data()
-    whole = influences("regression", labels, predictions, clusters)
+    whole = influences("regression", labels, predictions, clusters, np.arange(9))
     monkeypatch.setattr("s2f.evaluation.bootstrap.AT_ONCE", 60)
-    for metric, values in influences("regression", labels, predictions, clusters).items():
+    for metric, values in influences("regression", labels, predictions, clusters, np.arange(9)).items():
         assert np.allclose(values, whole[metric], atol=1e-12)
 
 
@@ -182,5 +193,5 @@ def test_loops_whose_code_is_kept_have_one_signature():
     for of_rows in (clusters, clusters.astype(np.int32), np.repeat(clusters, 2)[::2], np.arange(60)):
         for task, y, p in (("regression", labels, predictions), ("classification", labels > 3, predictions > 3)):
             bootstrap(task, y, p[0], of_rows, 3, 0)
-            influences(task, y, p[:, ::-1], of_rows, largest(of_rows, 3))
+            influences(task, y, p[:, ::-1], of_rows, np.arange(3))
     assert len(_resampled_ranks.spearman.signatures) == len(_resampled_ranks.ranking.signatures) == 1

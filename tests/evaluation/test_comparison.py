@@ -89,43 +89,32 @@ def test_errors_are_those_of_rows_and_seeds(tmp_path):
         rows = np.concatenate([np.arange(4 * g, 4 * g + 4) for g in generator.integers(10, size=10)])
         for key, values in resampled.items():
             values[b] = np.corrcoef(labels[rows], predictions[key][rows])[0, 1]
-    influence = {key: np.zeros(10) for key in predictions}
-    for group in range(10):
-        for count, sign in ((3, 1), (1, -1)):
-            rows = np.repeat(np.arange(40), np.where(np.arange(40) // 4 == group, count, 2))
-            for key, values in influence.items():
-                values[group] += sign * np.corrcoef(labels[rows], predictions[key][rows])[0, 1]
     sides = {}
     for model in "AB":
         values = np.array([np.corrcoef(labels, p)[0, 1] for key, p in predictions.items() if key[0] == model])
         draws = np.array([of_run for key, of_run in resampled.items() if key[0] == model])
         k = len(values)
         alone = (draws - draws.mean(axis=0)).var(axis=1, ddof=1).sum() / (k - 1) / k
-        units = np.mean([of_run for key, of_run in influence.items() if key[0] == model], axis=0)
-        sides[model] = values.mean(), draws.mean(axis=0), units, values.var(ddof=1) / k, k - 1, alone
-    (value, draws, units, variance, df, alone), (other, of_other, other_units, *second) = sides["B"], sides["A"]
+        sides[model] = values.mean(), draws.mean(axis=0), values.var(ddof=1) / k, k - 1, alone
+    (value, draws, variance, df, alone), (other, of_other, *second) = sides["B"], sides["A"]
 
-    effective = []
-
-    def error(statistic, units, *parts):
+    def error(statistic, *parts):
         rows = max(0, statistic.var(ddof=1) - sum(part[2] for part in parts)) * 10 / 9
-        effective.append(3 * statistic.var(ddof=1) ** 2 / (units**4).sum() - 2)
-        parts = [(rows, min(9, effective[-1] - 1)), *(part[:2] for part in parts)]
+        parts = [(rows, 9), *(part[:2] for part in parts)]  # ten units of one size
         total = sum(part[0] for part in parts)
         return np.sqrt(total), total**2 / sum(v**2 / f for v, f in parts)
 
     found = line(table, "B", "pearson")
-    se, free = error(draws, units, (variance, df, alone))
+    se, free = error(draws, (variance, df, alone))
     half = stats.t.ppf(0.95, free) * se / (1 - value**2)
     assert np.arctanh([found["ci_low"], found["ci_high"]]) == pytest.approx(np.arctanh(value) + np.array([-half, half]))
-    se, free = error(draws - of_other, units - other_units, (variance, df, alone), second)
+    se, free = error(draws - of_other, (variance, df, alone), second)
     half = stats.t.ppf(0.95, free) * se
     assert found["delta_vs_baseline"] == pytest.approx(value - other)
     assert [found["delta_ci_low"], found["delta_ci_high"]] == pytest.approx(
         [value - other - half, value - other + half]
     )
     assert found["p_value"] == pytest.approx(2 * stats.t.sf(abs(value - other) / se, free))
-    assert effective[0] < 10 < effective[1]  # a few units decide the one, and ten at most can decide the other
     assert (found["inference"], found["note"]) == ("procedures", "")
     assert found["sd"] == pytest.approx(np.sqrt(variance * 3))
 

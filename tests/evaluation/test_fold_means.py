@@ -10,6 +10,7 @@ from s2f.common.provenance import derived_seed
 from s2f.common.tables import write_table
 from s2f.evaluation.comparison import COMPARISON_COLUMNS, compare
 from s2f.evaluation.estimates import Estimate
+from s2f.evaluation.inference import Influence, Replicates
 from s2f.evaluation.markdown import markdown
 from s2f.evaluation.measure import measure
 from s2f.evaluation.measured_runs import Comparison
@@ -107,20 +108,18 @@ def test_the_mean_is_over_folds_of_the_mean_over_seeds_and_never_pooled(toy):
     assert abs((order > 0).mean() - line(table, "cv", "A")["value"]) > 0.05  # what pooling would have said
 
 
-def test_intervals_draw_the_units_of_all_folds_together(toy):
+def test_intervals_draw_the_units_of_a_fold_alone_within_it(toy):
     """Recomputed with copied rows: two seeds in three folds have three degrees of freedom, the one of A has none.
 
     Each fold of ten clusters of both classes has five disjoint pairs of them.
     """
     table, _ = toy.compare()
     resampled = {key: np.zeros(200) for key in toy.predicted}
-    names = sorted(f"g{group}" for group in range(30))
-    for place, split in enumerate(FOLDS):
-        generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", "cv", "all"))
+    for split in FOLDS:
+        generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", split, "all"))
         labels = toy.rows["label"].to_numpy()[toy.places[split]]
         for b in range(200):
-            drawn = [int(names[number][1:]) - 10 * place for number in generator.integers(30, size=30)]
-            rows = np.concatenate([[2 * g, 2 * g + 1] for g in drawn if 0 <= g < 10])
+            rows = np.concatenate([[2 * g, 2 * g + 1] for g in generator.integers(10, size=10)])
             for model, seeds in (("A", (0,)), ("B", (0, 1))):
                 for seed in seeds:
                     values, truth = toy.predicted[model, seed, split][rows], labels[rows]
@@ -148,19 +147,35 @@ def test_intervals_draw_the_units_of_all_folds_together(toy):
 
 
 def test_units_of_all_folds_decide_the_degrees_of_freedom():
-    """Two of six in either fold, alike in influence: four effective units by moments are 3 x 4 - 2 = 10."""
+    """One large unit in each of two folds, with all of the variance: two that show their influence alone."""
     rng = np.random.default_rng(0)
     resamples = rng.normal(size=(2, 1, 4000))
-    resamples *= np.sqrt(2 / resamples.var(axis=2, ddof=1, keepdims=True))
-    resamples[1] -= resamples[0] * (resamples[0] * resamples[1]).mean() / 2  # the draws of folds are independent
+    resamples /= resamples.std(axis=2, ddof=1, keepdims=True)
+    resamples[1] -= resamples[0] * (resamples[0] * resamples[1]).mean()  # the draws of folds are independent
     folds = [
         Estimate.over_seeds(
-            [0.5], draws, np.roll([[1.0, -1.0, 0, 0, 0, 0]], shift), 50, "forward", [], stochastic=False
+            [0.5], draws, Influence(np.array(of), np.array([4, 5]), 50), 50, "forward", [], stochastic=False
         )
-        for draws, shift in zip(resamples, (0, 3), strict=True)
+        for draws, of in zip(resamples, ([1.0, 0], [0, 1.0]), strict=True)
     ]
-    assert [fold.error.df for fold in folds] == pytest.approx([3, 3], rel=0.02)
-    assert Estimate.over_folds(folds, 1, shared=False, notes=[]).error.df == pytest.approx(9, rel=0.02)
+    assert [fold.error.df for fold in folds] == pytest.approx([1, 1], rel=0.02)
+    mean = Estimate.over_folds(folds, 100, shared=False, common=False, notes=[])
+    assert (mean.error.df, mean.units) == (pytest.approx(3, rel=0.02), 100)
+    assert Estimate.over_folds(folds, 50, shared=False, common=False, notes=[]).units == 50  # the same in both
+
+
+def test_what_a_seed_has_in_common_over_folds_is_no_replicate_of_its_own():
+    """Encoder weights of seed i are those of all folds: three draws, whatever the number of folds."""
+    of_seeds = np.array([0.02, -0.02, 0.01])
+    values = 0.7 + of_seeds + np.array([[0.001], [0.002], [-0.001], [0], [0.003]])
+    folds = [Replicates.of(of_fold, np.tile(of_fold[:, None], 50)) for of_fold in values]
+    common, apart = (Replicates.mean_over_folds(folds, common) for common in (True, False))
+    assert (common.variance, common.df) == (pytest.approx(of_seeds.var(ddof=1) / 3), 2)
+    assert (apart.variance, apart.df) == (pytest.approx(of_seeds.var(ddof=1) / 3 / 5), 10)
+    two = [Replicates.of(of_fold[:2], np.tile(of_fold[:2, None], 50)) for of_fold in values]
+    assert Replicates.mean_over_folds(two).enough and not Replicates.mean_over_folds(two, common=True).enough
+    fixed = [Replicates.of(np.full(3, 0.5), np.zeros((3, 50)), stochastic=False)] * 5
+    assert Replicates.mean_over_folds(fixed, common=True).df == np.inf
 
 
 def test_units_with_rows_in_several_folds_are_drawn_alike_in_all(tmp_path):

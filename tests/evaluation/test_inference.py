@@ -9,10 +9,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from helpers.simulated_trainings import Procedure, compare, rows, trainings
 from s2f.evaluation import inference
-from s2f.evaluation.bootstrap import bootstrap, influences
-from s2f.evaluation.inference import Error, Replicates
+from s2f.evaluation.bootstrap import bootstrap, large_clusters
+from s2f.evaluation.inference import Error, Influence, Replicates
 
-EVEN = np.zeros(1)  # influence of the largest units where none matters by itself
+
+def even(units):
+    """The influence of units of which none is larger than others."""
+    return Influence(np.empty(0), np.empty(0, int), units)
 
 
 def replicates(values, resamples=None):
@@ -23,7 +26,7 @@ def replicates(values, resamples=None):
 def test_without_rows_it_is_the_test_of_welch():
     """Where resamples do not spread, only the trainings are left, and what Welch's t test says of them."""
     a, b = [0.81, 0.83, 0.80, 0.84], [0.79, 0.78, 0.82]
-    error = inference.standard_error(np.zeros(50), EVEN, 1000, [replicates(a), replicates(b)])
+    error = inference.standard_error(np.zeros(50), even(1000), 1000, [replicates(a), replicates(b)])
     low, high, p, reason = inference.difference(np.mean(a) - np.mean(b), error, 0.95, True)
     welch = stats.ttest_ind(a, b, equal_var=False)
     assert (p, reason) == (pytest.approx(welch.pvalue), "")
@@ -37,7 +40,7 @@ def test_without_trainings_it_is_the_error_of_a_mean_over_rows():
     counts = rng.multinomial(30, np.full(30, 1 / 30), size=20000)
     sides = [Replicates.of(np.array([one]), np.zeros((1, 20000)), stochastic=False) for one in (0.3, 0.0)]
     assert [side.enough for side in sides] == [True, True]
-    error = inference.standard_error(counts @ sample / 30, EVEN, 30, sides)
+    error = inference.standard_error(counts @ sample / 30, even(30), 30, sides)
     assert (error.se, error.df) == (pytest.approx(sample.std(ddof=1) / np.sqrt(30), rel=0.02), pytest.approx(29))
     p = inference.difference(sample.mean(), error, 0.95, True)[2]
     assert p == pytest.approx(stats.ttest_1samp(sample, 0).pvalue, rel=0.1)
@@ -51,9 +54,9 @@ def test_what_rows_do_to_each_network_alone_counts_once():
     sides = [Replicates.of(values[half], resamples[half]) for half in (slice(10), slice(10, None))]
     assert [side.of_rows for side in sides] == pytest.approx([0.1, 0.1], rel=0.05)
     difference = resamples[:10].mean(axis=0) - resamples[10:].mean(axis=0)
-    error = inference.standard_error(difference, EVEN, 5000, sides)
+    error = inference.standard_error(difference, even(5000), 5000, sides)
     assert error.se**2 == pytest.approx(sum(values[half].var(ddof=1) / 10 for half in (slice(10), slice(10, 20))), 0.05)
-    both = inference.standard_error(difference + 0.5 * rng.normal(size=4000), EVEN, 5000, sides)
+    both = inference.standard_error(difference + 0.5 * rng.normal(size=4000), even(5000), 5000, sides)
     assert both.se**2 - error.se**2 == pytest.approx(0.25, rel=0.1)  # what they have in common is added
 
 
@@ -63,15 +66,23 @@ def test_degrees_of_freedom():
     assert inference.satterthwaite([(0.0, 2.0), (0.0, 3.0)]) == 5
 
 
-@pytest.mark.parametrize("weights", [np.ones(12), np.r_[np.ones(8), np.full(200, 0.05)], np.r_[1.0, np.full(400, 0.1)]])
-def test_effective_units(weights):
-    """Units with influences of unequal variance v: (sum v)^2 / sum v^2 of them, from moments over many draws."""
+@pytest.mark.parametrize("sizes", [[1] * 12, [64] * 8 + [1] * 200, [100] + [10] * 5 + [1] * 40])
+def test_effective_units(sizes):
+    """Units with influences of unequal variance v: (sum v)^2 / sum v^2 of them, from moments over many draws.
+
+    Those of the smallest class are not given, as they are never computed.
+    """
     rng = np.random.default_rng(0)
-    v = weights**2
-    drawn = rng.normal(size=(20000, len(v))) * weights
-    variance, fourth = (drawn**2).sum(axis=1), (drawn**4).sum(axis=1)
-    found = inference.effective_units(np.sqrt((variance**2).mean()), fourth.mean(keepdims=True) ** 0.25)
-    assert found == pytest.approx(v.sum() ** 2 / (v**2).sum(), rel=0.1)
+    v = np.array(sizes, float) ** 1.5
+    classes = np.log2(sizes).astype(int)
+    squares, of_variances = [], []
+    for _ in range(4000):
+        drawn = rng.normal(size=len(v)) * np.sqrt(v)
+        variance, large = (drawn**2).sum(), classes > 0
+        found = inference.effective_units(variance, Influence(drawn[large], classes[large], len(v)))
+        squares.append(variance**2)
+        of_variances.append(variance**2 / (found + 2))
+    assert np.mean(squares) / np.mean(of_variances) - 2 == pytest.approx(v.sum() ** 2 / (v**2).sum(), rel=0.1)
 
 
 def test_degrees_of_freedom_of_units():
@@ -79,16 +90,37 @@ def test_degrees_of_freedom_of_units():
     resamples = rng.normal(size=4000)
     resamples /= resamples.std(ddof=1)
 
-    def df(influence, units):
-        return inference.standard_error(resamples, np.asarray(influence), units).df
+    def df(values, classes, units):
+        influence = Influence(np.asarray(values, float), np.asarray(classes), units)
+        return inference.standard_error(resamples, influence, units).df
 
-    assert df(np.full(10, 0.1**0.5), 10) == pytest.approx(9)  # never more than there are
-    assert df([1.0, *[0.0] * 99], 1000) == pytest.approx(1)  # one unit decides
-    assert df([0.5**0.5, -(0.5**0.5), 0.0], 1000) == pytest.approx(3)
-    assert df(EVEN, 1000) == pytest.approx(999)
-    side = Replicates(3, 0.5, 2.0, 0.0)
-    both = inference.standard_error(resamples, np.sqrt([0.5, 0.5]), 1000, [side])
+    half = 0.5**0.5
+    assert df([], [], 1000) == pytest.approx(999)  # units of one size: one odd row changes nothing
+    assert df([0.1**0.5] * 10, [6] * 10, 10) == pytest.approx(9)
+    assert df([1.0], [6], 1000) == pytest.approx(1)  # one unit decides
+    assert df([half, -half, 0], [3, 3, 3], 1000) == pytest.approx(1)  # two do
+    assert df([half, -half], [3, 4], 1000) == pytest.approx(3)  # two, of which each shows its influence alone
+    assert df([np.nan, 1.0], [3, 3], 20) == pytest.approx(19)  # not known
+    side = Replicates(np.zeros(3), 0.5, 2.0, 0.0)
+    both = inference.standard_error(resamples, Influence(np.array([half, half]), np.array([3, 4]), 1000), 1000, [side])
     assert both.df == pytest.approx(inference.satterthwaite([(1000 / 999, 3.0), (0.5, 2.0)]))
+
+
+def test_an_odd_row_makes_the_interval_wide_and_not_endless():
+    """Wherever it stands among 260 rows, as units are taken by size and not by place or name."""
+    rng = np.random.default_rng(0)
+    intervals = []
+    for place in (0, 259):
+        labels = np.random.default_rng(1).normal(size=260)
+        predictions = labels + 0.3 * rng.normal(size=260)
+        predictions[place] += 15
+        large, _ = large_clusters(np.arange(260))
+        assert not len(large)
+        resampled = bootstrap("regression", labels, predictions, np.arange(260), 300, 0)["mse"][0]
+        error = inference.standard_error(resampled, even(260), 260)
+        intervals.append(inference.interval(((predictions - labels) ** 2).mean(), error, "mse", 260, 0.95))
+    for low, high, _ in intervals:
+        assert 0.1 < low < 0.5 and 2 < high < 8
 
 
 @pytest.mark.parametrize(
@@ -142,14 +174,15 @@ def test_intervals_stay_on_the_scale_of_the_metric(value, se):
 
 def test_no_interval_where_many_resamples_are_undefined():
     undefined = np.array([np.nan] * 6 + [1.0] * 47 + [2.0] * 47)
-    error = inference.standard_error(undefined, EVEN, 10)
+    error = inference.standard_error(undefined, even(10), 10)
     assert error.reason == "no interval: undefined in 6 of 100 resamples"
     assert inference.interval(1.5, error, "mse", 10, 0.95)[2] == error.reason
     assert inference.difference(1.5, error, 0.95, True)[3] == error.reason
-    assert inference.standard_error(undefined[1:], EVEN, 10).reason == "no interval: undefined in 5 of 99 resamples"
-    assert inference.standard_error(undefined[2:], EVEN, 10).se > 0
+    assert inference.standard_error(undefined[1:], even(10), 10).reason == "no interval: undefined in 5 of 99 resamples"
+    assert inference.standard_error(undefined[2:], even(10), 10).se > 0
     assert (
-        inference.standard_error(undefined[2:], EVEN, 1).reason == "no interval: 1 unit of rows, at least 2 are needed"
+        inference.standard_error(undefined[2:], even(1), 1).reason
+        == "no interval: 1 unit of rows, at least 2 are needed"
     )
 
 
@@ -161,10 +194,9 @@ def perfect(n):
 def test_perfect_separation_is_not_certain():
     labels, predictions = perfect(40)
     resampled = bootstrap("classification", labels, predictions, np.arange(40), 200, 0)
-    influence = influences("classification", labels, predictions, np.arange(40))
     for metric, units in (("auroc", 20), ("auprc", 20), ("accuracy", 40)):
         assert inference.independent_units(labels, np.arange(40), metric) == units
-        error = inference.standard_error(resampled[metric][0], influence[metric][0], units)
+        error = inference.standard_error(resampled[metric][0], even(40), units)
         low, high, reason = inference.interval(1.0, error, metric, units, 0.95)
         # Clopper and Pearson: of so many, all
         assert (low, high, reason) == (pytest.approx(stats.binomtest(units, units).proportion_ci().low), 1, "")
@@ -238,11 +270,10 @@ def test_a_real_difference_between_procedures_is_seen():
         signal, labels, error = rows(rng, 400)
         networks = np.concatenate([trainings(rng, one, 3, signal, error) for one in (a, b)])
         resampled = bootstrap("regression", labels, networks, np.arange(400), 200, sample)["pearson"]
-        influence = influences("regression", labels, networks, np.arange(400), np.arange(20))["pearson"]
         values = np.array([np.corrcoef(labels, one)[0, 1] for one in networks])
         sides = [Replicates.of(values[part], resampled[part]) for part in (slice(3), slice(3, 6))]
-        differences = (both[:3].mean(axis=0) - both[3:].mean(axis=0) for both in (resampled, influence))
-        error = inference.standard_error(*differences, 400, sides)
+        differences = resampled[:3].mean(axis=0) - resampled[3:].mean(axis=0)
+        error = inference.standard_error(differences, even(400), 400, sides)
         low, high, p, _ = inference.difference(values[:3].mean() - values[3:].mean(), error, 0.95, True)
         hits, small = hits + (low <= truth <= high), small + (p < 0.05)
     assert hits >= 54 and small >= 57
@@ -265,13 +296,12 @@ def test_coverage_of_auroc_and_auprc_at_small_n(n, prevalence, distance, auprc):
         labels = (rng.random(n) < prevalence).astype(float)
         predictions = stats.logistic.cdf(rng.standard_normal(n) + distance * labels)
         resampled = bootstrap("classification", labels, predictions, np.arange(n), 200, sample)
-        influence = influences("classification", labels, predictions, np.arange(n))
         for metric, truth, measure in (
             ("auroc", auroc(distance), roc_auc_score),
             ("auprc", auprc, average_precision_score),
         ):
             units = inference.independent_units(labels, np.arange(n), metric)
-            error = inference.standard_error(resampled[metric][0], influence[metric][0], units)
+            error = inference.standard_error(resampled[metric][0], even(n), units)
             low, high, _ = inference.interval(measure(labels, predictions), error, metric, units, 0.95)
             missed[metric] += not low <= truth <= high
     assert all(2 <= count <= 14 for count in missed.values()), missed
@@ -285,9 +315,8 @@ def test_coverage_near_perfect_separation():
         labels = np.arange(60) % 2.0
         predictions = stats.logistic.cdf(rng.standard_normal(60) + 4 * labels)
         resampled = bootstrap("classification", labels, predictions, np.arange(60), 100, sample)["auroc"][0]
-        influence = influences("classification", labels, predictions, np.arange(60))["auroc"][0]
         value = roc_auc_score(labels, predictions)
-        error = inference.standard_error(resampled, influence, 30)
+        error = inference.standard_error(resampled, even(60), 30)
         low, high, _ = inference.interval(value, error, "auroc", 30, 0.95)
         missed += not low <= auroc(4) <= high
         perfect_samples += value == 1

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from s2f.evaluation.bootstrap import bootstrap, influences
-from s2f.evaluation.inference import interval, standard_error
+from s2f.evaluation.bootstrap import bootstrap, influences, large_clusters
+from s2f.evaluation.inference import Influence, interval, standard_error
 
 # name: (units of one row, families, rows of each)
 PANELS = {
@@ -32,8 +32,10 @@ def coverage(panel, by, repetitions, resamples, seed=0):
         units, labels, predictions = draw(random, *panel)
         clusters = units if by == "unit" else np.arange(len(units))
         found = bootstrap("regression", labels, predictions, clusters, resamples, repetition)["pearson"][0]
-        influence = influences("regression", labels, predictions, clusters)["pearson"][0]
         count = int(clusters.max()) + 1
+        large, classes = large_clusters(clusters)
+        of_large = influences("regression", labels, predictions, clusters, large)["pearson"][0]
+        influence = Influence(of_large, classes, count)
         value = np.corrcoef(labels, predictions)[0, 1]
         low, high, _ = interval(value, standard_error(found, influence, count), "pearson", count, 0.95)
         held += low <= true <= high

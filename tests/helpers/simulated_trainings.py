@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from s2f.evaluation import inference
-from s2f.evaluation.bootstrap import bootstrap, influences
+from s2f.evaluation.bootstrap import bootstrap, influences, large_clusters
 from s2f.evaluation.inference import Replicates
 from s2f.evaluation.metrics import score
 
@@ -62,7 +62,8 @@ def compare(labels, networks, sides, resamples, seed, task="regression", cluster
     clusters = np.arange(len(labels)) if clusters is None else clusters
     units = int(clusters.max()) + 1
     resampled = bootstrap(task, labels, networks, clusters, resamples, seed)
-    influence = influences(task, labels, networks, clusters)
+    large, classes = large_clusters(clusters)
+    influence = influences(task, labels, networks, clusters, large)
     found = {metric: [] for metric in resampled}
     for metric, values in resampled.items():
         of_sample = measured(labels, networks, metric)
@@ -72,7 +73,8 @@ def compare(labels, networks, sides, resamples, seed, task="regression", cluster
             differences, of_units = (
                 both[pair[0]].mean(axis=0) - both[pair[1]].mean(axis=0) for both in (values, influence[metric])
             )
-            errors = [inference.standard_error(differences, of_units, units, those) for those in (replicates, [])]
+            of_large = inference.Influence(of_units, classes, units)
+            errors = [inference.standard_error(differences, of_large, units, those) for those in (replicates, [])]
             p = [inference.difference(delta, error, 0.95, True)[2] for error in errors]
             found[metric].append((delta, *p))
     return {metric: np.array(values) for metric, values in found.items()}

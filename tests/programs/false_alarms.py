@@ -23,7 +23,7 @@ from scipy import stats
 
 from helpers.simulated_trainings import Procedure, compare, measured, rows, trainings
 from s2f.evaluation import inference
-from s2f.evaluation.bootstrap import bootstrap, influences
+from s2f.evaluation.bootstrap import bootstrap
 
 SIZES = (374, 5000, 62582)  # test rows of the embedded study, of the sample, of the K562 study
 SEEDS = (3, 5)
@@ -98,11 +98,11 @@ def coverage(samples=1000, resamples=400):
         for sample in range(samples):
             labels, predictions = classes(rng, n, prevalence, distance)
             resampled = bootstrap("classification", labels, predictions, np.arange(n), resamples, sample)
-            influence = influences("classification", labels, predictions, np.arange(n))
+            influence = inference.Influence(np.empty(0), np.empty(0, int), n)
             for metric, true in truths.items():
                 units = inference.independent_units(labels, np.arange(n), metric)
                 value = measured(labels, predictions[None], metric)[0]
-                error = inference.standard_error(resampled[metric][0], influence[metric][0], units)
+                error = inference.standard_error(resampled[metric][0], influence, units)
                 low, high, _ = inference.interval(value, error, metric, units, 0.95)
                 before = np.nanquantile(resampled[metric][0], [0.025, 0.975])
                 missed[metric] += [low > true, high < true, before[0] > true, before[1] < true]
@@ -127,14 +127,13 @@ def truth(rng, prevalence, distance):
 
 
 def elapsed():
-    """CPU seconds of 10,000 resamples and the influence of units, after the loops were compiled."""
+    """CPU seconds of 10,000 resamples, after the loops were compiled."""
     rng, n = np.random.default_rng(0), SIZES[-1]
     labels = rng.standard_normal(n)
     predictions = labels + rng.standard_normal((12, n))
     bootstrap("regression", labels[:100], predictions[:, :100], np.arange(100), 10, 0)
     start = time.process_time()
     bootstrap("regression", labels, predictions, np.arange(n), 10_000, 0)
-    influences("regression", labels, predictions, np.arange(n))
     print(f"10,000 resamples of 12 models x {n:,} rows: {time.process_time() - start:.1f} s of CPU")
 
 

@@ -12,24 +12,17 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.evaluation.metrics import METRICS
 
-MOST_INFLUENCES = 200  # clusters, the largest, whose influence is computed
+MOST_INFLUENCES = 200  # clusters whose influence is computed
 AT_ONCE = 2**22  # counts in memory
 
 
 def bootstrap(
-    task: str,
-    labels: np.ndarray,
-    predictions: np.ndarray,
-    clusters: np.ndarray,
-    resamples: int,
-    seed: int,
-    count: int | None = None,
+    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, resamples: int, seed: int
 ) -> dict[str, np.ndarray]:
     """Metrics of M models in each of B resamples of the clusters: metric -> float64 (M, B).
 
     `labels` (N,), `predictions` (M, N), `clusters` (N,) numbered from 0, `resamples` B. A resample draws as many
-    clusters as there are, with replacement, and takes all items of a cluster each time. There are `count` of them, by
-    default those that have items; more where the items are a part of the sample, as in a fold. All models meet the same
+    clusters as there are, with replacement, and takes all items of a cluster each time. All models meet the same
     resamples, and so do all calls with equal seed and number of clusters: differences between models are paired.
     Every value equals, up to rounding, the metric of the explicitly resampled arrays, ties included; it is NaN where
     that metric is undefined. A resample is a weight per item: moments are products of a matrix of counts (C, K) with
@@ -37,36 +30,40 @@ def bootstrap(
     ranks take most of the time: B x M x N x 2 to 3 ns. Memory: the counts of some resamples (32 MB) and three numbers
     per item and model.
     """
-    count = int(np.max(clusters)) + 1 if count is None else count
-    weighted = _weighted(task, labels, predictions, clusters, count)
-    with np.errstate(divide="ignore", invalid="ignore"):  # of a fold whose clusters are not drawn
-        parts = [weighted(counts) for counts in resampled_counts(count, resamples, seed)]
-    return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
+    return stratified_bootstrap(task, labels, predictions, clusters, resamples, (int(np.max(clusters)) + 1, seed))
 
 
-def largest(clusters: np.ndarray, most: int = MOST_INFLUENCES) -> np.ndarray:
-    """The `most` clusters with most items, or all, of `clusters` (N,) numbered from 0."""
-    return np.argsort(-np.bincount(clusters), kind="stable")[:most]
-
-
-def influences(
+def stratified_bootstrap(
     task: str,
     labels: np.ndarray,
     predictions: np.ndarray,
     clusters: np.ndarray,
-    of: np.ndarray | None = None,
-    count: int | None = None,
+    resamples: int,
+    *strata: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """Influence of the clusters `of` (U,), by default the largest, on metrics of M models: metric -> float64 (M, U).
+    """As `bootstrap`, where clusters are drawn by strata, each among themselves and by a seed of its own.
+
+    `strata` are (number of clusters, seed), of consecutive clusters. A cluster may have no items here.
+    """
+    weighted = _weighted(task, labels, predictions, clusters, sum(count for count, _ in strata))
+    with np.errstate(divide="ignore", invalid="ignore"):  # of a resample without items
+        parts = [weighted(counts) for counts in resampled_counts(resamples, *strata)]
+    return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
+
+
+def influences(
+    task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, of: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Influence of the clusters `of` (U,) on metrics of M models: metric -> float64 (M, U).
 
     It is the derivative of the metric with respect to the weight of a cluster where all have weight 1 (infinitesimal
     jackknife: Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982), here the difference between the
-    weights 1.5 and 0.5, as counts of 3 and 1 where all others have 2; `count` as in `bootstrap`. To first order, the
-    sum of squares over all clusters is the variance over resamples. NaN where the metric is undefined. Takes as long as
-    2 U resamples.
+    weights 1.5 and 0.5, as counts of 3 and 1 where all others have 2. To first order, the sum of squares over all
+    clusters is the variance over resamples. NaN where the metric is undefined. Takes as long as 2 U resamples.
     """
-    count = int(np.max(clusters)) + 1 if count is None else count
-    of = largest(clusters) if of is None else of
+    if not len(of):
+        return {metric: np.empty((len(np.atleast_2d(predictions)), 0)) for metric in METRICS[task]}
+    count = int(np.max(clusters)) + 1
     weighted = _weighted(task, labels, predictions, clusters, count)
     parts = []
     for some in np.array_split(of, math.ceil(len(of) * count / AT_ONCE)):
@@ -79,6 +76,21 @@ def influences(
     return {metric: np.concatenate([part[metric] for part in parts]).T for metric in METRICS[task]}
 
 
+def large_clusters(clusters: np.ndarray, most: int = MOST_INFLUENCES) -> tuple[np.ndarray, np.ndarray]:
+    """Clusters that are larger than others, (U,), and the size class of each, (U,); `clusters` (N,) numbered from 0.
+
+    A class holds the sizes from a power of 2 to the next. The smallest class is left out, and so are whole classes,
+    from the small ones on, where there are more than `most` clusters: which are taken depends on sizes alone.
+    """
+    sizes = np.bincount(clusters)
+    classes = np.floor(np.log2(np.maximum(sizes, 1))).astype(np.int64)
+    there = classes[sizes > 0]
+    levels, members = np.unique(there, return_counts=True)
+    taken = [level for level in levels[1:] if members[levels >= level].sum() <= most]
+    chosen = np.flatnonzero(np.isin(classes, taken) & (sizes > 0))
+    return chosen, classes[chosen]
+
+
 def _weighted(
     task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -89,18 +101,20 @@ def _weighted(
     return (_regression if task == "regression" else _classification)(labels, predictions, clusters, count)
 
 
-def resampled_counts(clusters: int, resamples: int, seed: int, size: int = AT_ONCE) -> Iterator[np.ndarray]:
-    """Yield float64 (C, clusters): how often each of `clusters` clusters was drawn in each of the next C resamples.
+def resampled_counts(resamples: int, *strata: tuple[int, int], size: int = AT_ONCE) -> Iterator[np.ndarray]:
+    """Yield float64 (C, K): how often each of the K clusters of all strata was drawn in each of the next C resamples.
 
-    The draws are multinomial with equal chances. An array has `size` numbers or fewer, unless one resample has more;
-    that does not change the draws.
+    `strata` are (number of clusters, seed); in each the draws are multinomial with equal chances. An array has `size`
+    numbers or fewer, unless one resample has more; that does not change the draws.
     """
-    generator = np.random.Generator(np.random.PCG64(seed))
-    at_once = max(1, size // clusters)
+    generators = [np.random.Generator(np.random.PCG64(seed)) for _, seed in strata]
+    ends = np.cumsum([count for count, _ in strata])
+    at_once = max(1, size // int(ends[-1]))
     for start in range(0, resamples, at_once):
-        counts = np.empty((min(at_once, resamples - start), clusters))
+        counts = np.empty((min(at_once, resamples - start), ends[-1]))
         for one in counts:  # one at a time stays in the processor's cache
-            one[:] = np.bincount(generator.integers(clusters, size=clusters), minlength=clusters)
+            for (count, _), end, generator in zip(strata, ends, generators, strict=True):
+                one[end - count : end] = np.bincount(generator.integers(count, size=count), minlength=count)
         yield counts
 
 

@@ -14,11 +14,11 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.bootstrap import bootstrap, influences, largest
+from s2f.evaluation.bootstrap import influences, large_clusters, stratified_bootstrap
 from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
-from s2f.evaluation.inference import independent_units
+from s2f.evaluation.inference import Influence, independent_units
 from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panels, read_predictions, scores
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS, SUFFIXES
@@ -53,7 +53,8 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
         )
         new = []
         for name, panel_file in compared.panels[split].items():
-            drawn = Units.of([compared.panels[fold][name]["path"] for fold in folds], comparison, dataset, family, name)
+            paths = [compared.panels[fold][name]["path"] for fold in folds]
+            drawn = Units.of(paths, comparison, dataset, split, family, name)
             for panel in read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task):
                 new.append(_panel_result(comparison, dataset, split, panel, models, drawn))
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
@@ -140,26 +141,35 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
 
 @dataclass(frozen=True)
 class Units:
-    """The units that a bootstrap draws: those of a panel, of a k-fold split those of its panels in all folds.
+    """How the units of a panel are drawn: those with rows in this split alone, and `shared` ones (K,), sorted.
 
-    `names` (K,) are sorted, `largest` (U,) the numbers of those with most items; `seed` is that of the draws.
+    Those have rows in several folds of a k-fold split and are drawn by a seed of their own, alike in all folds. `large`
+    (U,) are the units that are larger than others, of all folds, with their size `classes` (U,).
     """
 
-    names: np.ndarray
-    largest: np.ndarray
+    shared: np.ndarray
+    large: np.ndarray
+    classes: np.ndarray
     seed: int
+    seed_of_shared: int
 
     @staticmethod
-    def of(paths: Sequence[str], comparison: Comparison, dataset: str, split: str, panel: str) -> "Units":
-        """From the panel files of a split, or of the folds of a k-fold split `split`."""
-        numbers, names = pd.factorize(
-            np.concatenate([read_table(path, ("group",))["group"] for path in paths]), sort=True
-        )
-        return Units(names, largest(numbers), derived_seed(comparison.seed, "bootstrap", dataset, split, panel))
+    def of(paths: Sequence[str], comparison: Comparison, dataset: str, split: str, family: str, panel: str) -> "Units":
+        """From the panel files of all folds of `family`, one of them of `split`; from its own where it is no fold."""
+        groups = [read_table(path, ("group",))["group"].to_numpy(object) for path in paths]
+        numbers, names = pd.factorize(np.concatenate(groups), sort=True)
+        large, classes = large_clusters(numbers)
+        in_folds = np.bincount(np.concatenate([np.searchsorted(names, pd.unique(part)) for part in groups]))
+        seeds = (derived_seed(comparison.seed, "bootstrap", dataset, place, panel) for place in (split, family))
+        return Units(names[in_folds > 1], names[large], classes, *seeds)
 
-    def numbers(self, panel: Panel) -> np.ndarray:
-        """The unit of each item of a panel, (N,)."""
-        return np.searchsorted(self.names, panel.groups)[panel.clusters]
+    def numbers(self, panel: Panel) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """The unit of each item of a panel, (N,), and the strata of `bootstrap`: those of this panel alone first."""
+        is_shared = np.isin(panel.groups, self.shared)
+        own = int((~is_shared).sum())
+        number = np.where(is_shared, own + np.searchsorted(self.shared, panel.groups), np.cumsum(~is_shared) - 1)
+        strata = [(own, self.seed), (len(self.shared), self.seed_of_shared)]
+        return number[panel.clusters], [stratum for stratum in strata if stratum[0]]
 
 
 def _panel_result(
@@ -194,7 +204,7 @@ def _panel_result(
             metric: Estimate.over_seeds(
                 [read[index].values[metric][0] for index in indices],
                 resampled[metric][indices],
-                influence[metric][indices],
+                Influence(influence[metric][indices].mean(axis=0), units.classes, panel.units),
                 independent_units(labels, panel.clusters, metric),
                 read[indices[0]].strand_rule,
                 [
@@ -227,6 +237,7 @@ def _panel_result(
         excluded={name: reason for name, reason in against.items() if reason},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
+        drawn_per_seed={name: runs[0].drawn_per_seed for name, runs in models.items()},
         no_interval="one unit: nothing to resample" if panel.units == 1 else "",
     )  # fmt: skip
 
@@ -322,23 +333,27 @@ def _resample(
     comparison: Comparison, dataset: str, panel: Panel, units: Units, predictions: Sequence[np.ndarray]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """{metric: (runs, resamples)}, the same resamples for every run and for both suffixes of a panel of pairs; and
-    {metric: (runs, units)}, the influence of the largest units."""
+    {metric: (runs, units)}, the influence of large units."""
     task = comparison.datasets[dataset].task
     if not predictions or panel.units == 1:  # then every resample is the panel itself
         nothing = np.full((len(predictions), comparison.resamples), np.nan)
-        no_influence = np.full((len(predictions), len(units.largest)), np.nan)
+        no_influence = np.full((len(predictions), len(units.large)), np.nan)
         return dict.fromkeys(panel.metrics(task), nothing), dict.fromkeys(panel.metrics(task), no_influence)
-    clusters, count = units.numbers(panel), len(units.names)
+    clusters, strata = units.numbers(panel)
+    there = np.isin(units.large, panel.groups)
+    large = np.searchsorted(panel.groups, units.large[there])
     labels = panel.by_suffix(panel.rows["label"].to_numpy())
     predicted = [panel.by_suffix(values) for values in predictions]
     resampled: dict[str, np.ndarray] = {}
     influence: dict[str, np.ndarray] = {}
     for suffix in SUFFIXES[panel.kind]:
         stacked = np.stack([values[suffix] for values in predicted])
-        by_metric = bootstrap(task, labels[suffix], stacked, clusters, comparison.resamples, units.seed, count)
+        by_metric = stratified_bootstrap(task, labels[suffix], stacked, clusters, comparison.resamples, *strata)
         resampled |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
-        by_metric = influences(task, labels[suffix], stacked, clusters, units.largest, count)
-        influence |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
+        by_metric = influences(task, labels[suffix], stacked, panel.clusters, large)
+        for metric in METRICS[task]:
+            influence[metric + suffix] = np.zeros((len(predictions), len(there)))
+            influence[metric + suffix][:, there] = by_metric[metric]
     return resampled, influence
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.evaluation import inference
-from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Replicates
+from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Influence, Replicates
 
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
@@ -26,13 +26,12 @@ DETERMINISTIC = "deterministic: its training adds no variance"
 class Estimate:
     """A metric of a model: mean over seeds (or over folds of that), its resamples (B,), and what the seeds say of it.
 
-    `influence` (U,) is that of the largest units of rows (see `bootstrap.influences`); `units` of them determine the
-    metric (see `inference.independent_units`).
+    `influence` is that of large units of rows; `units` determine the metric (see `inference.independent_units`).
     """
 
     value: float
     resamples: np.ndarray
-    influence: np.ndarray
+    influence: Influence
     replicates: Replicates
     units: int
     strand_rule: str
@@ -42,30 +41,31 @@ class Estimate:
     def over_seeds(
         values: Sequence[float],
         resamples: np.ndarray,
-        influence: np.ndarray,
+        influence: Influence,
         units: int,
         strand_rule: str,
         notes: list[str],
         stochastic: bool = True,
     ) -> "Estimate":
-        """Estimate from the values of V seeds, their resamples (V, B) and the influence of units on them (V, U)."""
+        """Estimate from the values of V seeds, their resamples (V, B) and the influence of units on their mean."""
         array = np.asarray(values, np.float64)
         replicates = Replicates.of(array, resamples, stochastic)
-        draws, of_units = np.mean(resamples, axis=0), np.mean(influence, axis=0)
-        return Estimate(float(array.mean()), draws, of_units, replicates, units, strand_rule, notes)
+        draws = np.mean(resamples, axis=0)
+        return Estimate(float(array.mean()), draws, influence, replicates, units, strand_rule, notes)
 
     @staticmethod
-    def over_folds(folds: Sequence["Estimate"], once: float, shared: bool, notes: list[str]) -> "Estimate":
-        """Mean over folds, `once` being the share of their units that are left when each is counted once.
+    def over_folds(folds: Sequence["Estimate"], units: int, shared: bool, common: bool, notes: list[str]) -> "Estimate":
+        """Mean over folds, which have `units` units in all, each counted once.
 
-        Nothing can be resampled where rows are `shared`.
+        Nothing can be resampled where rows are `shared`; `common` as in `Replicates.mean_over_folds`.
         """
+        once = units / sum(fold.influence.count for fold in folds)
         resamples = np.mean([fold.resamples for fold in folds], axis=0)
         return Estimate(
             float(np.mean([fold.value for fold in folds])),
             np.full_like(resamples, np.nan) if shared else resamples,
-            np.mean([fold.influence for fold in folds], axis=0),
-            Replicates.mean_over_folds([fold.replicates for fold in folds]),
+            Influence.mean([fold.influence for fold in folds], units),
+            Replicates.mean_over_folds([fold.replicates for fold in folds], common),
             round(once * sum(fold.units for fold in folds)),
             folds[0].strand_rule,
             notes,
@@ -94,8 +94,9 @@ class PanelResult:
     """All models on one panel: `estimates` {model: {metric: Estimate}}, or the reason in `excluded` {model: reason}.
 
     `about` {model: its columns of the table}, `notes` {model: texts}, `one_draw` {model: what random thing all its
-    seeds share}; `n` items in `units` (K,), by name, `row_ids` (R,) of the rows needed; `no_interval` says why nothing
-    can be resampled; `cell` is that of the labels, in a dataset with several.
+    seeds share}, `drawn_per_seed` {model: whether each seed has weights of its own, the same in all folds}; `n` items
+    in `units` (K,), by name, `row_ids` (R,) of the rows needed; `no_interval` says why nothing can be resampled; `cell`
+    is that of the labels, in a dataset with several.
     """
 
     dataset: str
@@ -111,6 +112,7 @@ class PanelResult:
     excluded: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
     one_draw: dict[str, str] = field(default_factory=dict)
+    drawn_per_seed: dict[str, bool] = field(default_factory=dict)
     no_interval: str = ""
     cell: str = ""
 
@@ -200,10 +202,9 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
     """The `PanelResult` of a k-fold split `name` from those of its folds; `sha256_of(row_ids)` fingerprints rows.
 
     Metrics are averaged over folds and never computed on pooled predictions: those of different models have different
-    scales. The mean of the folds' resamples is a resample of the mean: the units of all folds are drawn together, as
-    one may have rows in several folds. Where rows are test in several (designed ones, only ever evaluated), there is no
-    interval. The spread over seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their
-    rows, seeds do not.
+    scales. The mean of the folds' resamples is a resample of the mean, as units with rows in several folds are drawn
+    alike in all. Where rows are test in several (designed ones, only ever evaluated), there is no interval. The spread
+    over seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their rows, seeds do not.
     """
     first, count = results[0], len(results)
     for other in results[1:]:
@@ -217,7 +218,6 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
     union = np.unique(ids)
     shared = len(union) < len(ids)
     units = np.unique(np.concatenate([result.units for result in results]))
-    once = len(units) / sum(len(result.units) for result in results)
     estimates: dict[str, dict[str, Estimate]] = {}
     excluded, about, notes = {}, {}, {}
     for model in first.about:
@@ -239,8 +239,9 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         for metric in first.metrics:
             estimates[model][metric] = Estimate.over_folds(
                 [result.estimates[model][metric] for result in results],
-                once,
+                len(units),
                 shared,
+                first.drawn_per_seed.get(model, False),
                 [f"{result.split}: {note}" for result in results for note in result.estimates[model][metric].notes],
             )
     return PanelResult(
@@ -248,7 +249,7 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         n=max(result.n for result in results) if shared else sum(result.n for result in results),
         units=units,
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
-        one_draw=first.one_draw,
+        one_draw=first.one_draw, drawn_per_seed=first.drawn_per_seed,
         no_interval="no interval: rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip

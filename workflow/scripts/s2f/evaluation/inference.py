@@ -33,7 +33,7 @@ Medicine 25:559, 2006, on AUROC). Differences are of t as they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,55 +53,64 @@ EXPLAINED = (
     "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
     "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
     "deterministic. s² has k - 1 degrees of freedom, and SE_rows² one less than there are units, or fewer where a few "
-    "large units make most of it: one less than the effective number of units (Carter, Schnepel and Steigerwald, "
-    "2017). With fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p "
-    "value, its intervals hold for these trained networks only, and are marked †. Intervals of values are made on the "
-    "scale of Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact "
-    "limit of Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline "
-    "on the panel."
+    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). With "
+    "fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p value, its "
+    "intervals hold for these trained networks only, and are marked †. Intervals of values are made on the scale of "
+    "Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of "
+    "Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline in the "
+    "table."
 )
 
 
 @dataclass(frozen=True)
 class Replicates:
-    """What `count` replicates of a procedure (per fold, of a mean over folds) say of the variance of their mean.
+    """What `values` (k,), the metric of replicates of a procedure, say of the variance of their mean.
 
     `variance` is s^2 / k with its degrees of freedom `df`, 0 for a deterministic procedure and NaN for one replicate;
     `of_rows` is the part of it that comes from rows, e / k above, so that it is also in the bootstrap of the mean.
     """
 
-    count: int
+    values: np.ndarray
     variance: float
     df: float
     of_rows: float
+
+    @property
+    def count(self) -> int:
+        """How many they are (in each fold, of a mean over folds)."""
+        return len(self.values)
 
     @staticmethod
     def of(values: np.ndarray, resamples: np.ndarray, stochastic: bool = True) -> "Replicates":
         """From the metric of V replicates (V,) and their resamples (V, B)."""
         count = len(values)
         if not stochastic and np.ptp(values) <= ROUNDING * np.abs(values).max():
-            return Replicates(count, 0.0, np.inf, 0.0)
+            return Replicates(values, 0.0, np.inf, 0.0)
         if count == 1:
-            return Replicates(1, np.nan, 0.0, 0.0)
+            return Replicates(values, np.nan, 0.0, 0.0)
         apart = resamples - resamples.mean(axis=0)
         apart = apart[:, np.isfinite(apart).all(axis=0)]
         # the deviations of k replicates from their own mean have (k - 1) / k of the variance
         of_rows = apart.var(axis=1, ddof=1).mean() / (count - 1) if apart.shape[1] > 1 else 0.0
-        return Replicates(count, float(np.var(values, ddof=1)) / count, count - 1.0, float(of_rows))
+        return Replicates(values, float(np.var(values, ddof=1)) / count, count - 1.0, float(of_rows))
 
     @staticmethod
-    def mean_over_folds(folds: Sequence["Replicates"]) -> "Replicates":
+    def mean_over_folds(folds: Sequence["Replicates"], common: bool = False) -> "Replicates":
         """Of the mean over F folds, each of which has replicates of its own: their variances add up, divided by F^2.
 
-        So do their degrees of freedom: the seeds of a procedure are taken to spread alike in all folds.
+        So do their degrees of freedom: the seeds of a procedure are taken to spread alike in all folds. Where replicate
+        i of all folds has something random in `common`, such as encoder weights that are drawn anew for each seed, it
+        is the means over folds that are replicates.
         """
         square = len(folds) ** 2
-        return Replicates(
-            min(fold.count for fold in folds),
-            sum(fold.variance for fold in folds) / square,
-            sum(fold.df for fold in folds),
-            sum(fold.of_rows for fold in folds) / square,
-        )
+        count = min(fold.count for fold in folds)
+        values = np.mean([fold.values[:count] for fold in folds], axis=0)
+        variance, df = sum(fold.variance for fold in folds) / square, sum(fold.df for fold in folds)
+        if common and np.isfinite(df) and count > 1:
+            variance, df = float(np.var(values, ddof=1)) / count, count - 1.0
+        elif common and np.isfinite(df):
+            variance, df = np.nan, 0.0
+        return Replicates(values, variance, df, sum(fold.of_rows for fold in folds) / square)
 
     @property
     def sd(self) -> float:
@@ -115,6 +124,25 @@ class Replicates:
 
 
 @dataclass(frozen=True)
+class Influence:
+    """Influence `values` (U,) of large units on a statistic (see `bootstrap.influences`), the size class of each,
+    `classes` (U,), and the `count` of all units: of a panel, of the union of the folds."""
+
+    values: np.ndarray
+    classes: np.ndarray
+    count: int
+
+    def __sub__(self, other: "Influence") -> "Influence":
+        """That on the difference of two statistics of the same units."""
+        return replace(self, values=self.values - other.values)
+
+    @staticmethod
+    def mean(parts: Sequence["Influence"], count: int) -> "Influence":
+        """That on the mean of statistics."""
+        return replace(parts[0], values=np.mean([part.values for part in parts], axis=0), count=count)
+
+
+@dataclass(frozen=True)
 class Error:
     """Standard error of a mean or of a difference, with its degrees of freedom; NaN and why there is none."""
 
@@ -124,13 +152,13 @@ class Error:
 
 
 def standard_error(
-    resamples: np.ndarray, influence: np.ndarray, units: int, replicates: Sequence[Replicates] = ()
+    resamples: np.ndarray, influence: Influence, units: int, replicates: Sequence[Replicates] = ()
 ) -> Error:
     """Error of a statistic from its resamples (B,) over `units` units and the replicates of the sides it is made of.
 
-    `influence` (U,) is that of its largest units (see `bootstrap.influences`). Without `replicates` the error is that
-    of the trained networks as they are. The bootstrap of n units has (n - 1) / n of the variance; its degrees of
-    freedom are those of the effective number of units.
+    `influence` is that of large units. Without `replicates` the error is that of the trained networks as they are. The
+    bootstrap of n units has (n - 1) / n of the variance; its degrees of freedom are those of the effective number of
+    units.
     """
     undefined = int((~np.isfinite(resamples)).sum())
     if undefined > MOST_UNDEFINED * len(resamples):
@@ -145,18 +173,27 @@ def standard_error(
     return Error(float(np.sqrt(sum(variance for variance, _ in parts))), satterthwaite(parts))
 
 
-def effective_units(variance: float, influence: np.ndarray) -> float:
-    """How many equal units would estimate the variance over resamples as well; `influence` c (U,) is of the largest.
+def effective_units(variance: float, influence: Influence) -> float:
+    """How many equal units would estimate the `variance` over resamples as well.
 
-    That variance is the sum of c^2 over all units. If each c is normal with a variance v of its own, the sum has the
-    mean and the variance of a sum over G = (sum v)^2 / sum v^2 equal units: Satterthwaite's approximation, and the
-    effective number of clusters of Carter, Schnepel and Steigerwald (Review of Economics and Statistics 99:698, 2017).
-    A unit shows its c and not its v. With E c^4 = 3 v^2 and E (sum c^2)^2 = (sum v)^2 + 2 sum v^2 the estimate of G is
-    3 (sum c^2)^2 / sum c^4 - 2. Units beyond the largest have next to no part in sum c^4. Infinite where no unit has
-    an influence.
+    That variance is the sum of c^2 over all units, c being their influence. If each c is normal with a variance v of
+    its own, the sum has the mean and the variance of a sum over G = (sum v)^2 / sum v^2 equal units: Satterthwaite's
+    approximation, and the effective number of clusters of Carter, Schnepel and Steigerwald (Review of Economics and
+    Statistics 99:698, 2017). A unit shows its c and not its v, so v is taken to be the same for units of a size class:
+    m of them with S = sum c^2 have E S^2 = (m^2 + 2 m) v^2, which gives their part of sum v^2 as S^2 / (m + 2), and
+    E (sum c^2)^2 = (sum v)^2 + 2 sum v^2. One odd row among many is thus no unit of its own: it makes the variance
+    large, not its degrees of freedom few. Units beyond those of `influence` are one class, of what is left of the
+    variance. Infinite where the influence is not known or there is no variance.
     """
-    fourth = float((influence**4).sum())
-    return 3 * variance**2 / fourth - 2 if fourth > 0 else np.inf
+    squares = influence.values**2
+    if not np.isfinite(squares).all() or variance <= 0:
+        return np.inf
+    classes = [of[of > 0] for of in (squares[influence.classes == level] for level in np.unique(influence.classes))]
+    others = influence.count - sum(map(len, classes))
+    of_variances = sum(of.sum() ** 2 / (len(of) + 2) for of in classes)
+    if others > 0:
+        of_variances += max(0.0, variance - squares.sum()) ** 2 / (others + 2)
+    return float(variance**2 / of_variances - 2) if of_variances > 0 else np.inf
 
 
 def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
