@@ -114,6 +114,25 @@ def test_seeds_are_dots_and_collapsed_ones_crosses(tmp_path, monkeypatch, texts)
     assert "small dots: 2 to 3 seeds; crosses: collapsed seeds" in joined
 
 
+def test_of_several_cells_the_seeds_of_the_first_are_shown(tmp_path, monkeypatch, texts):
+    table = compare_table().query("model == 'encoder/none/head-5'")
+    table = pd.concat([table.assign(cell=cell) for cell in ("K562", "HepG2")], ignore_index=True)
+    table.loc[table["cell"] == "HepG2", "collapsed"] = "2"
+    write_table(tmp_path / "compare.tsv", table)
+    drawn = []
+    monkeypatch.setattr(comparison_picture, "_dots", lambda axes, index, key, seeds, colour: drawn.append((key, seeds)))
+    for seed, value in ((1, 0.72), (2, 0.7)):
+        lines = [("id", "K562", "pearson", value, ""), ("id", "HepG2", "pearson", 0.1, "constant")]
+        metrics = pd.DataFrame(lines, columns=["panel", "cell", "metric", "value", "collapsed"])
+        write_table(tmp_path / f"{seed}.tsv", metrics.reindex(columns=[*METRIC_COLUMNS, "cell"]))
+    arguments = ["--compare", tmp_path / "compare.tsv", "--names", "id", "--out", tmp_path / "a.png"]
+    arguments += ["--models", *["encoder/none/head-5"] * 2, "--seeds", 1, 2]
+    run(monkeypatch, *arguments, "--metrics", tmp_path / "1.tsv", tmp_path / "2.tsv")
+    ((key, seeds),) = [found for found in drawn if found[0][1] == "pearson"]
+    assert [(seed.values[key], seed.collapsed) for seed in seeds] == [(0.72, False), (0.7, False)]
+    assert "panel id, cell K562" in "\n".join(texts)
+
+
 def test_dots_stand_where_the_values_are(tmp_path):
     axes = Figure().subplots()
     seeds = [comparison_picture.Seed({("", "pearson"): 0.7}), comparison_picture.Seed({("", "pearson"): 0.1}, True)]
