@@ -131,6 +131,10 @@ def test_of_several_cells_the_seeds_of_the_first_are_shown(tmp_path, monkeypatch
     ((key, seeds),) = [found for found in drawn if found[0][1] == "pearson"]
     assert [(seed.values[key], seed.collapsed) for seed in seeds] == [(0.72, False), (0.7, False)]
     assert "panel id, cell K562" in "\n".join(texts)
+    table.loc[table["cell"] == "K562", ["value", "n"]] = np.nan  # too few items are measured in it
+    write_table(tmp_path / "compare.tsv", table)
+    run(monkeypatch, *arguments, "--metrics", tmp_path / "1.tsv", tmp_path / "2.tsv")
+    assert "panel id, cell HepG2" in "\n".join(texts)
 
 
 def test_dots_stand_where_the_values_are(tmp_path):

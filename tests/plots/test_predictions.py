@@ -134,3 +134,33 @@ def test_probabilities_by_class(predictions, monkeypatch, texts):
     assert f"negatives (n = {300 - positives})" in texts
     assert f"toy, split chrom, panel P\nn = 300 rows, prevalence {positives / 300:.3f}" in texts
     assert any(text.startswith("model A\nAUROC ") for text in texts)
+
+
+def test_of_several_cells_the_first_that_is_measured_and_predicted_is_drawn(predictions, monkeypatch, texts):
+    folder, table, rng = predictions
+    cells = ["K562", "HepG2", "HeLa"]
+    table = table.drop(columns="label").assign(**{f"label.{cell}": rng.normal(size=300) for cell in cells})
+    table.loc[2:, "label.K562"] = np.nan
+    rows = canonical(table, "test", cells=cells)
+    write_rows(folder / "rows.parquet", rows)
+    write_table(folder / "panel.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": "g"}))
+    values = rng.normal(size=(300, 3))
+    for name, columns in (("all", [0, 1, 2]), ("last", [2]), ("first", [0])):
+        given = values[:, columns] if len(columns) > 1 else values[:, columns[0]]
+        of_model = prediction_table(rows, {"forward": given}, "forward", [cells[column] for column in columns])
+        write_table(folder / f"{name}.tsv", of_model)
+    arguments = ["--rows", folder / "rows.parquet", "--task", "regression", "--panels", folder / "panel.tsv"]
+    arguments += ["--kinds", "rows", "--names", "P", "--seeds"]
+    for models, shown in ((["all", "first"], "HepG2"), (["last", "first"], "HeLa"), (["first"], "")):
+        texts.clear()
+        files = [folder / f"{model}.tsv" for model in models]
+        run(
+            monkeypatch, *arguments, *[1] * len(models), "--models", *models, "--predictions", *files,
+            "--prediction-pictures", folder / "a.png",
+        )  # fmt: skip
+        if shown:
+            assert f"toy, split chrom, panel P, cell {shown}\nn = 300 rows" in texts
+            assert [text.split("\n")[0] for text in texts if "\nr = " in text] == models[:1]
+        else:
+            assert "toy, split chrom, panel P\nno model predicts a cell that was measured here" in texts
+        assert (folder / "a.png").read_bytes().startswith(PNG)

@@ -7,7 +7,9 @@ import pytest
 from helpers.minimal_study import MINIMAL
 from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.evaluation.cells import COMBINED
 from s2f.study import validate
+from s2f.study.cells import OF_DIFFERENCES
 from s2f.study.comparison import comparison_spec
 from s2f.study.interpretation import unit_of
 
@@ -44,7 +46,15 @@ def test_cells_are_optional_and_kept_in_order():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cells": ["K562"]}, r"datasets\.d\.cells: \['K562'\] is too short"),
+        (
+            {"cells": ["K562"]},
+            r"datasets\.d\.cells: K562 is one cell, expected two or more; a dataset of one leaves out",
+        ),
+        (
+            {"cells": ["K562", "mean"]},
+            r"datasets\.d\.cells: a cell cannot be called 'mean': tables call the difference of",
+        ),
+        ({"cells": ["max", "K562"]}, r"datasets\.d\.cells: a cell cannot be called 'max'"),
         ({"cells": ["K562", "K562"]}, r"datasets\.d\.cells: .* has non-unique elements"),
         ({"cells": ["K562", "A-B"]}, r"datasets\.d\.cells\.1: 'A-B' does not match"),
         (
@@ -79,6 +89,14 @@ OWN = {"kind": "table", "files": {"rows": "x"}}
             {f"label.{cell}": cell for cell in ("K562", "HepG2", "WTC11", "HeLa")},
             r"d\.source\.columns: 'label\.HeLa' belongs to no label of the rows; the cells of the dataset are K562",
         ),
+        (
+            {"label.K562": "a", "label.WTC11": "b", "label.HepG3": "c"},
+            r"'label\.HepG2' is missing: .*; 'label\.HepG3' belongs to none of its cells: did you mean 'label\.H",
+        ),
+        (
+            {"label.K562": "a", "label.HepG2": "b", "label.WTC11": "a"},
+            r"columns: label\.K562 and label\.WTC11 are both read from the column 'a'",
+        ),
     ],
 )
 def test_columns_of_an_own_table_are_those_of_its_cells(columns, message):
@@ -90,8 +108,35 @@ def test_an_own_table_can_have_cells():
     columns = {"sequence": "s"} | {f"label.{cell}": cell for cell in ("K562", "HepG2", "WTC11")}
     assert validate.validated(study(source=OWN | {"columns": columns}))["datasets"]["d"]["cells"]
     own = OWN | {"columns": columns}
-    with pytest.raises(InputError, match="'label' is missing"):
+    with pytest.raises(
+        InputError,
+        match=r"d\.source\.columns: has label\.K562 and label\.HepG2 and label\.WTC11, and the dataset no cells: add "
+        r"cells: \[K562, HepG2, WTC11\] to the dataset, or write label",
+    ):
         validate.validated(study(source=own, cells=None))
+    one = OWN | {"columns": {"sequence": "s", "label.K562": "a"}}
+    with pytest.raises(InputError, match=r"has label\.K562, and the dataset no cells: write label"):
+        validate.validated(study(source=one, cells=None))
+    with pytest.raises(InputError, match="'label' is missing"):
+        validate.validated(study(source=OWN | {"columns": {"sequence": "s"}}, cells=None))
+
+
+def test_a_limit_of_standard_errors_needs_them_all():
+    columns = {"sequence": "s", "label.K562": "a", "label.HepG2": "b", "stderr.K562": "e"}
+    own = OWN | {"columns": columns}
+    cells = ["K562", "HepG2"]
+    assert validate.validated(study(source=own, cells=cells))
+    with pytest.raises(InputError, match=r"columns: 'stderr\.HepG2' is missing, which max_stderr needs"):
+        validate.validated(study(source=own | {"max_stderr": 0.2}, cells=cells))
+    columns["stderr.HepG2"] = "f"
+    assert validate.validated(study(source=own | {"max_stderr": 0.2}, cells=cells))
+    one = OWN | {"columns": {"sequence": "s", "label": "y"}, "max_stderr": 0.2}
+    with pytest.raises(InputError, match="'stderr' is missing, which max_stderr needs"):
+        validate.validated(study(source=one, cells=None))
+
+
+def test_names_of_differences_are_those_that_no_cell_may_have():
+    assert set(OF_DIFFERENCES) == set(COMBINED)
 
 
 def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for(monkeypatch):
@@ -122,7 +167,8 @@ def test_every_head_has_several_outputs():
 
 @pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell"])
 def test_baselines_of_several_cells_and_of_the_first(kind):
-    assert validate.validated(baseline(kind, f"{kind}-1cell"))["datasets"]["d"]["cells"] == ["K562", "HepG2"]
+    name = kind + ("-1cell" if kind == "malinois_1cell" else "")
+    assert validate.validated(baseline(kind, name))["datasets"]["d"]["cells"] == ["K562", "HepG2"]
 
 
 def test_other_baselines_are_refused_with_those_that_can():
@@ -151,3 +197,25 @@ def test_the_name_of_a_one_output_malinois_says_so():
     ):
         validate.validated(baseline("malinois_1cell", cells=None))
     assert validate.validated(baseline("malinois_1cell", "malinois-1cell-narrow", cells=None))
+    for kind in ("malinois", "kmer_ridge"):
+        with pytest.raises(
+            InputError,
+            match=rf"baselines\.m-1cell: it is of kind {kind}, and '1cell' in a name says that a baseline is of",
+        ):
+            validate.validated(baseline(kind, "m-1cell"))
+
+
+def test_published_weights_are_told_which_cell_of_one_label_and_must_predict_those_of_several():
+    config = baseline("malinois_published", cells=None)
+    config["baselines"]["m"]["path"] = "x"
+    with pytest.raises(InputError, match=r"m: kind malinois_published: output is missing, one of K562, HepG2, SKNSH"):
+        validate.validated(config)
+    config["baselines"]["m"]["output"] = "HepG2"
+    assert validate.validated(config)
+    config["datasets"]["d"]["cells"] = ["K562", "HepG2"]
+    assert validate.validated(config)
+    config["datasets"]["d"]["cells"] = ["K562", "WTC11"]
+    with pytest.raises(
+        InputError, match=r"predicts K562, HepG2, SKNSH, and dataset 'd' has the cell 'WTC11'; leave it"
+    ):
+        validate.validated(config)

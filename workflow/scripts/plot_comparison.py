@@ -29,7 +29,8 @@ def main():
     measured = {path: read_metrics(path) for _, _, path in runs}
     for name, picture in zip(arguments.names, arguments.out, strict=True):
         own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
-        cell = own["cell"].iloc[0]  # of a dataset with cells the first; the others are in the tables
+        # of a dataset with cells the first that models were scored in; the others are in the tables
+        cell = own["cell"][own["n"].notna().idxmax()]
         own = own[own["cell"] == cell]
         title = f"{arguments.dataset}, split {arguments.split}, panel {name}" + (f", cell {cell}" if cell else "")
         seeds = seeds_of(own, name, cell, runs, measured)

@@ -7,7 +7,7 @@ from s2f.common.tables import numbers, read_table
 from s2f.evaluation.measure import predicted_cells, read_panels, read_predictions
 from s2f.evaluation.metrics import SUFFIXES
 from s2f.plots import predictions, training_curves
-from s2f.rows.canonical import TASKS, read_rows
+from s2f.rows.canonical import TASKS, cells_of, read_rows
 
 
 def main():
@@ -54,15 +54,20 @@ def draw_predictions(arguments, title):
     rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
     panels = zip(names, arguments.kinds, arguments.panels, arguments.prediction_pictures, strict=True)
     for place, (name, kind, path, picture) in enumerate(panels):
-        panel = read_panels(name, kind, path, rows, arguments.task)[0]  # of a dataset with cells that of the first
+        files = dict(zip(runs, arguments.predictions[place * count : (place + 1) * count], strict=True))
+        there = {run: predicted_cells(file) if cells_of(rows) else set() for run, file in files.items()}
+        # of a dataset with cells the first that was measured here and that a model predicts
+        found = (
+            (panel, {run: file for run, file in files.items() if not panel.view or panel.cell in there[run]})
+            for panel in read_panels(name, kind, path, rows, arguments.task)
+        )
+        panel, files = next((one for one in found if one[1]), (None, {}))
+        if panel is None:
+            predictions.nothing(picture, f"{title}, panel {name}", "no model predicts a cell that was measured here")
+            continue
         suffix = SUFFIXES[panel.kind][-1]
         measured = panel.by_suffix(panel.rows["label"].to_numpy())[suffix]
-        files = arguments.predictions[place * count : (place + 1) * count]
-        predicted = {
-            run: panel.by_suffix(read_predictions(file, panel)[0])[suffix]
-            for run, file in zip(runs, files, strict=True)
-            if not panel.view or panel.cell in predicted_cells(file)
-        }
+        predicted = {run: panel.by_suffix(read_predictions(file, panel)[0])[suffix] for run, file in files.items()}
         heading = f"{title}, panel {name}" + (f", cell {panel.cell}" if panel.cell else "")
         if arguments.task == "classification":
             predictions.probability_by_class(picture, measured, predicted, heading)

@@ -86,6 +86,15 @@ def probability_by_class(path: str | Path, labels: np.ndarray, runs: Mapping[Run
     save(path, draw, *_size(runs, 0.6))
 
 
+def nothing(path: str | Path, title: str, reason: str) -> None:
+    """A picture without runs that says why it has none."""
+
+    def draw(figure):
+        figure.suptitle(f"{title}\n{reason}", x=0.01, ha="left", fontsize=12)
+
+    save(path, draw, 7, 1.2)
+
+
 def _heading(run: Run, runs: Mapping[Run, Any], caption: str) -> str:
     """Caption of a small field: the model, whose name breaks before its last part, the head, and its seed where a model
     has several."""

@@ -3,6 +3,7 @@
 Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import networks
 from s2f.study.runs import Run, training_of
+
+OF_DIFFERENCES = ("mean", "max")  # `evaluation.cells.COMBINED`, which needs numpy
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
@@ -22,7 +25,15 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             raise InputError(
                 f"baselines.{name}: it is of kind {baseline['kind']}: its name must say so, with {needed!r} in it"
             )
+        for other in kinds.having("baselines", "named"):
+            word = kinds.facts("baselines", other)["named"]
+            if word in name and word != needed:
+                raise InputError(
+                    f"baselines.{name}: it is of kind {baseline['kind']}, and {word!r} in a name says that a baseline "
+                    f"is of kind {other}; choose another name"
+                )
     for name, dataset in study["datasets"].items():
+        _check_names(name, dataset["cells"])
         if kinds.facts("sources", dataset["source"]["kind"])["cells_of_columns"]:
             _check_columns(name, dataset)
         if dataset["cells"]:
@@ -34,13 +45,38 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             _check_baseline(study, run)
 
 
+def _check_names(name: str, cells: Sequence[str]) -> None:
+    """Refuse a single cell, and a cell whose name would give a difference of cells two meanings."""
+    where = f"datasets.{name}.cells"
+    if len(cells) == 1:
+        raise InputError(
+            f"{where}: {cells[0]} is one cell, expected two or more; a dataset of one leaves out `cells`, and its "
+            "rows have a `label`"
+        )
+    for cell in cells:
+        if cell in OF_DIFFERENCES:
+            raise InputError(
+                f"{where}: a cell cannot be called {cell!r}: tables call the difference of a cell from the {cell} of "
+                f"the others A-{cell}"
+            )
+
+
 def _check_columns(name: str, dataset: dict[str, Any]) -> None:
-    """Refuse a map of columns that names another label than that of the rows, or of each of their cells."""
-    where, given = f"datasets.{name}.source.columns", dataset["source"]["columns"]
-    needed = [f"label.{cell}" for cell in dataset["cells"]] or ["label"]
+    """Refuse a map of columns that names another label than that of the rows, or of each of their cells, one column for
+    two cells, and a limit of standard errors without these."""
+    where, given, cells = f"datasets.{name}.source.columns", dataset["source"]["columns"], dataset["cells"]
+    needed = [f"label.{cell}" for cell in cells] or ["label"]
+    of_cells = [label for label in given if label.startswith("label.")]
+    unknown = [label for label in of_cells if label not in needed]
+    if of_cells and not cells:
+        both = len(of_cells) > 1
+        add = f"add cells: [{', '.join(label.partition('.')[2] for label in of_cells)}] to the dataset, or " * both
+        raise InputError(f"{where}: has {' and '.join(of_cells)}, and the dataset no cells: {add}write label")
     for label in needed:
         if label not in given:
-            raise InputError(f"{where}: {label!r} is missing: say which column of the file holds it")
+            near = difflib.get_close_matches(label, unknown, 1)
+            meant = f"; {near[0]!r} belongs to none of its cells: did you mean {label!r}?" if near else ""
+            raise InputError(f"{where}: {label!r} is missing: say which column of the file holds it{meant}")
     for label in given:
         what, _, cell = label.partition(".")
         if what in ("label", "stderr") and (cell not in dataset["cells"] if cell else dataset["cells"]):
@@ -50,6 +86,15 @@ def _check_columns(name: str, dataset: dict[str, Any]) -> None:
                 else ("the dataset has no cells")
             )
             raise InputError(f"{where}: {label!r} belongs to no label of the rows; {meant}")
+    labels_of: dict[str, str] = {}
+    for label in needed:
+        first = labels_of.setdefault(given[label], label)
+        if first != label:
+            raise InputError(f"{where}: {first} and {label} are both read from the column {given[label]!r}")
+    for label in needed:
+        error = label.replace("label", "stderr", 1)
+        if dataset["source"].get("max_stderr") is not None and error not in given:
+            raise InputError(f"{where}: {error!r} is missing, which max_stderr needs")
 
 
 def _check_dataset(name: str, dataset: dict[str, Any]) -> None:
@@ -88,7 +133,8 @@ def _check_head(study: dict[str, Any], run: Run) -> None:
 
 
 def _check_baseline(study: dict[str, Any], run: Run) -> None:
-    """Refuse a baseline of one output in a dataset with cells, and one that needs several in a dataset of one label."""
+    """Refuse a baseline of one output in a dataset with cells, one that needs several in a dataset of one label, and
+    published weights that do not predict a cell of the dataset, or are not told which."""
     kind, cells = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["cells"]
     facts, where = kinds.facts("baselines", kind), f"baselines.{run.model}: kind {kind}"
     if cells and not (facts["cells"] or facts["first_cell"]):
@@ -97,6 +143,17 @@ def _check_baseline(study: dict[str, Any], run: Run) -> None:
             f"{where} has one output, and dataset {run.dataset!r} has the cells {', '.join(cells)}; kinds with an "
             f"output for each: {able}; of the first cell alone: {', '.join(kinds.having('baselines', 'first_cell'))}"
         )
+    outputs = kinds.schema("baselines", kind)["properties"].get("output", {}).get("enum")  # of published weights
+    if outputs and not cells and "output" not in study["baselines"][run.model]:
+        raise InputError(
+            f"{where}: output is missing, one of {', '.join(outputs)}: dataset {run.dataset!r} has one label"
+        )
+    for cell in cells if outputs else ():
+        if cell not in outputs:
+            raise InputError(
+                f"{where} predicts {', '.join(outputs)}, and dataset {run.dataset!r} has the cell {cell!r}; leave it "
+                "out of the dataset or of the models"
+            )
     if not cells and not facts["one_label"]:
         variants = [
             other for other in kinds.names("baselines") if kinds.schema("baselines", other).get("x-options-of") == kind
