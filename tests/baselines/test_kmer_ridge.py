@@ -133,26 +133,40 @@ def test_floor_of_the_gosai_sample(shared, tmp_path):
     assert pearson(delta, pairs["delta_log2FC"]) == pytest.approx(0.058, abs=1e-3)
 
 
-def test_each_cell_has_the_solution_of_its_own_rows(tmp_path):
-    train, val = random_rows(150), random_rows(60, seed=1)
-    for rows in (train, val):
-        rows["label.K562"], rows["label.HepG2"] = rows["label"], -rows["label"] + np.arange(len(rows)) / 100
-        rows.loc[rows.index[::3], "label.HepG2"] = np.nan
-    spec = {"k": [1, 3], "alphas": [1.0, 100.0]}
+def two_cells(n, seed=0):
+    """Rows with K562, which few k-mers explain, and HepG2, of which a third is missing: GC content and noise."""
+    rows = random_rows(n, seed)
+    noise = np.random.default_rng(seed + 7).normal(size=n)
+    rows["label.K562"], rows["label.HepG2"] = rows["label"], rows["sequence"].str.count("[GC]") / 4 + noise
+    rows.loc[rows.index[::3], "label.HepG2"] = np.nan
+    return rows
+
+
+def test_each_cell_has_the_solution_of_its_own_rows_by_the_penalty_that_is_best_for_all(tmp_path):
+    train, val = two_cells(150), two_cells(60, seed=1)
+    spec = {"k": [4], "alphas": [1.0, 100.0, 10000.0]}
     _, validation = kmer_ridge.train(train, val, None, spec, 0, tmp_path)
     details = json.loads((tmp_path / "details.json").read_text())
-    predict, alone, values = kmer_ridge.load(tmp_path, {}), [], []
+    predict, values, alone = kmer_ridge.load(tmp_path, {}), {}, {}
     for cell in ("K562", "HepG2"):
-        (tmp_path / cell).mkdir()
         own = [
             rows.assign(label=rows[f"label.{cell}"])[["row_id", "sequence", "label"]].dropna() for rows in (train, val)
         ]
-        values.append(kmer_ridge.train(*own, None, spec, 0, tmp_path / cell)[1]["value"])
-        alone.append(kmer_ridge.load(tmp_path / cell, {}))
+        for alpha in spec["alphas"]:
+            folder = tmp_path / f"{cell}{alpha}"
+            folder.mkdir()
+            values[cell, alpha] = kmer_ridge.train(*own, None, spec | {"alphas": [alpha]}, 0, folder)[1]["value"]
+            alone[cell, alpha] = kmer_ridge.load(folder, {})
+    best = {cell: max(spec["alphas"], key=lambda alpha: values[cell, alpha]) for cell in ("K562", "HepG2")}
+    means = {alpha: (values["K562", alpha] + values["HepG2", alpha]) / 2 for alpha in spec["alphas"]}
+    alpha = max(means, key=means.get)
+    assert best["K562"] != best["HepG2"]  # so that a penalty of its own would be another model
     inserts = list(val["sequence"])
     for strand in ("forward", "reverse"):
-        expected = np.stack([one(inserts, strand) for one in alone], axis=1)
+        expected = np.stack([alone[cell, alpha](inserts, strand) for cell in best], axis=1)
         np.testing.assert_array_equal(predict(inserts, strand), expected)
     assert predict([]).shape == (0, 2)
-    assert validation["value"] == pytest.approx(np.mean(values)) and details["parameters"] == 2 * (2 + 32 + 1)
-    assert len(details["alpha"]) == 2
+    assert details["alpha"] == alpha and details["parameters"] == 2 * (136 + 1)
+    assert validation["value"] == pytest.approx(means[alpha]) == dict(validation["tried"])[alpha]
+    assert validation["cells"] == pytest.approx({cell: values[cell, alpha] for cell in best})
+    assert dict(validation["tried"]) == pytest.approx(means)

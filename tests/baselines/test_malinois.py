@@ -312,11 +312,26 @@ def test_the_loss_of_gaps_is_that_of_the_labels_that_are_there():
     complete = [1, 2, 3, 4, 6, 7]
     distance = (predicted - labels).abs()[measured].mean()
     divergence = (6 * recipe.mixed_loss(predicted[complete], labels[complete])
-                  - F.l1_loss(predicted[complete], labels[complete])) / 5  # fmt: skip
+                  - F.l1_loss(predicted[complete], labels[complete])) / 5 * 6 / 8  # fmt: skip
     found = recipe.mixed_loss(predicted, holes, measured=measured)
     torch.testing.assert_close(found, (distance + 5 * divergence) / 6)
     alone = recipe.mixed_loss(predicted[:1], holes[:1], measured=measured[:1])  # no row is complete
     torch.testing.assert_close(alone, (predicted - labels)[0, [0, 2]].abs().mean() / 6)
+
+
+def test_one_complete_row_does_not_outweigh_the_others():
+    generator = torch.Generator().manual_seed(0)
+    labels, start = (torch.randn(300, 3, generator=generator) for _ in range(2))
+    measured = torch.zeros(300, 3, dtype=torch.bool)
+    measured[torch.arange(300), torch.arange(300) % 3] = measured[0] = True
+    largest = []
+    for there in (None, measured):
+        predicted = start.clone().requires_grad_()
+        recipe.mixed_loss(predicted, labels, measured=there).backward()
+        largest.append(float(predicted.grad.norm(dim=1).max()))
+    assert (
+        largest[1] < 2 * largest[0]
+    )  # of a batch without gaps; averaged over complete rows alone it is 100 times that
 
 
 def test_rows_of_the_largest_label_over_cells_are_repeated_also_with_gaps():
@@ -331,9 +346,10 @@ def test_entropies_are_of_rows_with_all_labels():
 
 
 def test_validation_rows_without_all_labels_are_refused(tmp_path):
-    rows = random_rows(6)
-    rows = with_cells(rows, K562=[0, 1, 0, math.nan, math.nan, math.nan], HepG2=[math.nan] * 3 + [0, 1, 0])
-    with pytest.raises(InputError, match="0 of 6 validation rows have a label in each of K562, HepG2"):
+    rows = random_rows(24)
+    rows = with_cells(rows, K562=[*range(16), *[math.nan] * 8], HepG2=[*[math.nan] * 7, *range(17)])
+    message = "9 of 24 validation rows have a label in each of K562, HepG2, expected 10 or more"
+    with pytest.raises(InputError, match=message):
         malinois.train(rows, rows, CONSTRUCT, {}, 0, tmp_path)
 
 

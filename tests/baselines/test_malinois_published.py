@@ -21,6 +21,7 @@ from s2f.sequences.constructs import Construct
 CONSTRUCT = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
 ROWS = pd.DataFrame({"row_id": ["a", "b", "c"], "sequence": ["ACGT" * 50, "GATTACA" * 20, "TTTT" * 50]})
 ROWS["label"] = [0.0, 1.0, 2.0]
+ROWS["chrom"], ROWS["published"] = ["chr7", "chr13", ""], ["test", "", "ood:AdaLead"]  # none that it was trained on
 
 SHARED = {
     "conv1_channels": 300, "conv1_kernel_size": 19, "conv2_channels": 200, "conv2_kernel_size": 11,
@@ -108,6 +109,20 @@ def test_of_rows_with_cells_it_predicts_these_in_their_order(network, tmp_path):
         InputError, match=r"a cell of the dataset is 'HeLa', expected one of \('K562', 'HepG2', 'SKNSH'\)"
     ):
         malinois_published.train(rows, ROWS.assign(**{"label.HeLa": 0.0}), CONSTRUCT, spec, 0, tmp_path)
+
+
+@pytest.mark.parametrize(("chrom", "published"), [("chr19", "val"), ("chr1", "train"), ("", "")])
+def test_rows_that_it_may_have_seen_give_no_validation_score(network, tmp_path, chrom, published):
+    """Chromosomes 19, 21 and X chose its epoch, as they are validation rows of the published split."""
+    path = tmp_path / "torch_checkpoint.pt"
+    torch.save(checkpoint(network), path)
+    rows = ROWS.copy()
+    rows.loc[1, ["chrom", "published"]] = chrom, published
+    nothing = {"metric": "pearson", "value": None, "epoch": 0}
+    for val, spec in ((rows, {"output": "K562"}), (rows.assign(**{"label.K562": 1.0, "label.HepG2": 0.0}), {})):
+        spec = {"path": str(path)} | spec
+        assert malinois_published.train(val[:0], val, CONSTRUCT, spec, 0, tmp_path) == ([], nothing)
+        assert malinois_published.load(tmp_path, {"construct": CONSTRUCT.spec()})(["ACGT"]).shape[0] == 1
 
 
 def test_numbers_of_older_numpy_are_read(network, tmp_path):

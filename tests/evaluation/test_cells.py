@@ -184,3 +184,111 @@ def test_labelled_rows_have_the_label_of_a_view(rows):
     own = labelled(rows, views(CELLS)[1])
     np.testing.assert_array_equal(own["label"], rows["label.HepG2"])
     assert own["label.K562"].equals(rows["label.K562"])
+
+
+class Compared:
+    """Runs with made-up predictions of the rows on panels {split: {name: ids}}, and their comparison."""
+
+    def __init__(self, folder, rows, panels):
+        self.folder, self.rows, self.runs = folder, rows, []
+        write_rows(folder / "rows.parquet", rows)
+        self.panels = {split: {} for split in panels}
+        for split, of_split in panels.items():
+            for name, ids in of_split.items():
+                write_table(folder / f"{split}.{name}.tsv", pd.DataFrame({"row_id": ids, "group": ids}))
+                self.panels[split][name] = {"kind": "rows", "path": str(folder / f"{split}.{name}.tsv")}
+
+    def add(self, split, model, seed, values, cells=CELLS):
+        stem = str(self.folder / f"{split}.{model}.{seed}")
+        write_table(f"{stem}.tsv", prediction_table(self.rows, {"forward": values}, "forward", cells))
+        files = {
+            name: {"kind": "rows", "panel": entry["path"], "predictions": f"{stem}.tsv"}
+            for name, entry in self.panels[split].items()
+        }
+        write_table(f"{stem}.metrics.tsv", measure(self.rows, files, "regression"))
+        run = {"dataset": "toy", "split": split, "model": model, "seed": seed, "cells": cells, "val_value": 0.5}
+        run |= {"predictions": dict.fromkeys(files, f"{stem}.tsv"), "metrics": f"{stem}.metrics.tsv"}
+        self.runs.append(run)
+
+    def compare(self, **keys):
+        dataset = {"rows": str(self.folder / "rows.parquet"), "task": "regression", "panels": self.panels, **keys}
+        spec = {"study": "cells", "datasets": {"toy": dataset}, "runs": self.runs, "resamples": 100}
+        comparison = Comparison.parse(spec, "spec.json")
+        table, units = compare(comparison)
+        return table, markdown(table, units, comparison)
+
+
+def with_labels(n, seed=0):
+    labels = np.random.default_rng(seed).normal(size=(n, 3))
+    table = {"row_id": [f"r{i}" for i in range(n)], "sequence": ["ACGT"] * n}
+    table |= {f"label.{cell}": labels[:, place] for place, cell in enumerate(CELLS)}
+    return canonical(pd.DataFrame(table), "test", cells=CELLS), labels
+
+
+def test_a_seed_that_is_odd_in_a_cell_marks_every_difference_with_it_and_only_those(tmp_path):
+    rows, labels = with_labels(200)
+    random = np.random.default_rng(1)
+    compared = Compared(tmp_path, rows, {"s": {"id": rows["row_id"]}})
+    for seed in (1, 2, 3):
+        values = labels + 0.6 * random.normal(size=labels.shape)
+        if seed == 3:
+            values[:, 0] = 0.8 * random.normal(size=200)  # knows nothing of K562, without being flat
+        compared.add("s", "m", seed, values)
+    table, _ = compared.compare()
+    found = table[table["metric"] == "pearson"].set_index("cell")
+    with_it = ["K562", "K562-mean", "K562-max", "HepG2-mean", "HepG2-max", "HeLa-mean", "HeLa-max"]
+    assert found["collapsed"].to_dict() == {**dict.fromkeys(CELLS, ""), **dict.fromkeys(with_it, "3")}
+    assert found.loc[with_it, "value"].isna().all() and found.loc[["HepG2", "HeLa"], "value"].gt(0.7).all()
+    assert found["note"]["HeLa-max"].startswith("seed 3 is collapsed: cell K562: pearson ")
+
+
+def test_a_difference_is_never_asked_for_odd_seeds(tmp_path):
+    """Seeds may tell cells apart more or less well, and know each of them."""
+    rows, labels = with_labels(200)
+    labels[:, 1:] = labels[:, :1] + 0.2 * labels[:, 1:]  # cells that are nearly alike
+    rows[[f"label.{cell}" for cell in CELLS]] = labels
+    rows["label"] = labels[:, 0]
+    noise = np.random.default_rng(2).normal(size=labels.shape)
+    compared = Compared(tmp_path, rows, {"s": {"id": rows["row_id"]}})
+    for seed, values in ((1, labels + 0.05 * noise), (2, labels[:, :1] + 0.4 * noise)):
+        compared.add("s", "m", seed, values)
+    table, _ = compared.compare()
+    assert (table["collapsed"] == "").all()
+    assert table.set_index(["cell", "metric"])["sd"]["HepG2-max", "pearson"] > 0.1
+
+
+def test_a_cell_that_a_panel_leaves_out_has_lines_that_say_so(tmp_path):
+    rows, labels = with_labels(40)
+    rows.loc[2:, "label.HeLa"] = np.nan
+    compared = Compared(tmp_path, rows, {"s": {"id": rows["row_id"]}})
+    for model in "AB":
+        compared.add("s", model, 1, labels + np.random.default_rng(ord(model)).normal(size=labels.shape))
+    table, text = compared.compare(baseline="A")
+    lines = table[table["metric"] == "pearson"].set_index(["cell", "model"])
+    assert len(lines) == 9 * 2 and np.isfinite(lines["value"]["HepG2", "B"])
+    for cell in ("HeLa", "K562-mean", "HeLa-max"):
+        line = lines.loc[(cell, "B")]
+        assert np.isnan(line["value"]) and pd.isna(line["n"])
+        assert line["note"] == "not comparable: fewer than 3 items of this panel are measured here"
+    section = text.partition("### Panel id, cell HeLa\n")[2].partition("###")[0]
+    assert "- `A`: baseline; not comparable: fewer than 3 items of this panel are measured here" in section
+
+
+def test_a_cell_that_some_folds_or_all_leave_out_is_in_the_mean_with_the_reason(tmp_path):
+    rows, labels = with_labels(40)
+    rows.loc[18:, "label.HeLa"] = np.nan  # none in the second fold
+    rows.loc[[*range(2, 20), *range(22, 40)], "label.HepG2"] = np.nan  # two in each
+    folds = {f"cv-fold{i}": {"id": rows["row_id"][20 * i : 20 * i + 20]} for i in range(2)}
+    for order in (list(folds), list(folds)[::-1]):
+        compared = Compared(tmp_path, rows, folds)
+        for fold in folds:
+            compared.add(fold, "A", 1, labels + np.random.default_rng(3).normal(size=labels.shape))
+        table, text = compared.compare(folds={"cv": order})
+        lines = table[(table["split"] == "cv") & (table["metric"] == "pearson")].set_index("cell")
+        assert list(lines.index) == [view.name for view in views(CELLS)]
+        assert np.isfinite(lines["value"]["K562"]) and lines["value"].drop("K562").isna().all()
+        why = "fewer than 3 items of this panel are measured here"
+        assert lines["note"]["HeLa"].startswith(f"not comparable: cv-fold1: {why}")
+        assert lines["note"]["HepG2"].startswith(f"not comparable: {why}")
+        assert lines["val_value"].loc[["K562-mean", "K562-max"]].isna().all()
+        assert f"- `A`: not comparable: cv-fold1: {why}" in text

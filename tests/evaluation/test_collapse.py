@@ -6,7 +6,7 @@ import pytest
 from helpers.toy_study import Study
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table, write_table
-from s2f.evaluation.collapse import collapsed, errors_above_chance, learned, odd_seeds
+from s2f.evaluation.collapse import collapsed, errors_above_chance, learned, learned_by_cell, odd_seeds
 from s2f.evaluation.measure import measure
 
 N = 374  # rows of the panel of the embedded study
@@ -126,6 +126,16 @@ def test_learned_is_read_from_validation(validation, expected):
     assert learned("regression", validation, 355) is expected
 
 
+def test_of_several_cells_each_must_have_learned_by_its_own_labels():
+    validation = {"metric": "pearson", "value": 0.5, "cells": {"K562": 0.9, "HepG2": 0.1, "HeLa": 0.5, "WTC11": None}}
+    found = learned_by_cell("regression", validation, {"K562": 300, "HepG2": 100, "HeLa": 12, "WTC11": 300})
+    assert found == {"K562": True, "HepG2": False, "HeLa": False, "WTC11": False}
+    assert learned_by_cell("regression", validation, {"HeLa": 300}) == {"HeLa": True}
+    assert learned_by_cell("regression", {"metric": "pearson", "value": None}, {"K562": 300}) == {"K562": False}
+    chosen = {"metric": "entropy_spearman", "value": 0.9, "pearson": 0.4, "cells": {"K562": 0.4}}
+    assert learned_by_cell("regression", chosen, {"K562": 300}) == {"K562": True}
+
+
 def test_a_seed_beside_others():
     labels = np.zeros(N)
     reasons = odd_seeds("regression", [0.721, 0.012, 0.70], labels, N)
@@ -189,6 +199,15 @@ def test_a_seed_that_only_its_others_betray_is_named_too(study, labels):
     assert "another seed has 0.700" in odd["note"].iloc[0]
 
 
+def test_solved_models_are_not_asked_as_nothing_of_them_can_have_failed(study, labels):
+    """A head on random weights drawn anew: one draw may hold nothing."""
+    study.add("probe", 1, scaled(labels, 0.7, 0.6, seed=8), ended="solved")
+    study.add("probe", 2, scaled(labels, 0.0, 0.6, seed=9), ended="solved")
+    table, _ = study.compare()
+    probe = table[(table["model"] == "probe") & (table["metric"] == "pearson")].iloc[0]
+    assert probe["collapsed"] == "" and probe["value"] == pytest.approx(0.35)
+
+
 def test_against_a_collapsed_baseline_there_is_no_difference(study, labels):
     study.add("A", 2, np.full(N, 1.0))
     table, _ = study.compare()
@@ -229,4 +248,4 @@ def test_metrics_without_the_column_are_refused(study):
 def test_a_floor_is_measured_and_never_judged(study):
     panels = {"id": {"kind": "rows", "panel": study.folder / "id.tsv", "predictions": study.folder / "mean.1.tsv"}}
     assert measure(study.rows, panels, "regression")["collapsed"][0] == "constant predictions on the forward strand"
-    assert measure(study.rows, panels, "regression", floor=True)["collapsed"][0] == ""
+    assert measure(study.rows, panels, "regression", never_collapsed=True)["collapsed"][0] == ""

@@ -569,3 +569,17 @@ def test_a_run_says_what_its_replicates_are(toy):
     assert (run["stochastic"], run["one_draw"], run["val_value"]) == (False, "adaptation", 0.5)
     run = measured_run(finish(toy, toy.spec["runs"][2]), toy.spec["datasets"])
     assert (run["stochastic"], run["one_draw"], run["val_value"]) == (True, "", None)
+
+
+@pytest.mark.parametrize(
+    ("record", "note"),
+    [
+        ({"cells": {"K562": 0.4, "HepG2": 0.6}}, "n; chosen by the mean over cells of the validation score"),
+        ({"cells": {"K562": 0.4, "HepG2": 0.6}, "metric": "entropy_spearman"}, "n"),
+        ({}, "n"),
+    ],
+)
+def test_a_run_of_several_cells_says_that_it_was_chosen_by_their_mean(toy, record, note):
+    validation = {"metric": "pearson", "value": 0.5, "epoch": 3, "ended": "limit"} | record
+    found = measured_run(finish(toy, toy.spec["runs"][0], validation=validation, note="n"), toy.spec["datasets"])
+    assert found["note"] == note

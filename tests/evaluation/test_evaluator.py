@@ -3,13 +3,15 @@
 import argparse
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.toy_study import Study
 from s2f.common.errors import InputError
-from s2f.common.tables import read_table
+from s2f.common.tables import read_table, write_table
 from s2f.evaluation import evaluator
 from s2f.evaluation.measure import measure
+from s2f.rows.canonical import canonical
 
 
 def arguments(folder, panels):
@@ -88,6 +90,7 @@ def test_predictions_that_are_not_finite_leave_no_table(study):
         ("head", 0.6, ""),  # flat here, but it ranks validation rows: weak on this panel
         ("mean", None, ""),  # a floor is what it is
         ("malinois", 0.05, "nearly constant predictions on the reverse strand"),
+        ("malinois_published", None, ""),  # not trained here
     ],
 )
 def test_a_run_that_is_flat_on_one_strand_is_collapsed_unless_it_has_learned_or_is_a_floor(study, kind, value, reason):
@@ -99,3 +102,51 @@ def test_a_run_that_is_flat_on_one_strand_is_collapsed_unless_it_has_learned_or_
     evaluator.evaluate(arguments(study.folder, {"id": "rows"}), study.rows, record("mean", kind, value), predict)
     (found,) = set(read_table(study.folder / "m.tsv")["collapsed"])
     assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_a_solved_head_may_be_as_flat_as_its_penalty_makes_it(study):
+    labels = study.rows["label"].to_numpy()
+
+    def predict(rows, strand):
+        return 0.005 * labels + 0.005 * np.tile([1.0, -1.0], 10)
+
+    for ended, flat in (("patience", True), ("solved", False)):
+        about = record("mean", "head", 0.7)
+        about["validation"]["ended"] = ended
+        evaluator.evaluate(arguments(study.folder, {"id": "rows"}), study.rows, about, predict)
+        assert (read_table(study.folder / "m.tsv")["collapsed"] != "").all() == flat
+
+
+def test_each_cell_is_asked_whether_it_has_learned(tmp_path):
+    random, cells = np.random.default_rng(0), ["K562", "HepG2", "HeLa"]
+    labels = random.normal(size=(60, 3))
+    table = {"row_id": [f"r{i}" for i in range(60)], "sequence": ["ACGT"] * 60}
+    rows = canonical(
+        pd.DataFrame(table | {f"label.{cell}": labels[:, i] for i, cell in enumerate(cells)}), "t", cells=cells
+    )
+    write_table(tmp_path / "id.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": rows["row_id"]}))
+    values = labels + 0.6 * random.normal(size=(60, 3))
+    values[:, 1] = 0.05 * random.permutation(labels[:, 1])  # flat, and knows nothing
+    about = record("forward") | {"cells": cells, "val_rows_of_cells": dict.fromkeys(cells, 60)}
+    about["validation"] |= {"value": 0.6, "cells": {"K562": 0.9, "HepG2": 0.0, "HeLa": 0.9}}
+    evaluator.evaluate(arguments(tmp_path, {"id": "rows"}), rows, about, lambda rows, strand: values)
+    found = read_table(tmp_path / "m.tsv").drop_duplicates("cell").set_index("cell")["collapsed"]
+    assert found["HepG2"].startswith("nearly constant") and found["K562-mean"].startswith("cell HepG2: nearly")
+    assert found["K562"] == found["HeLa"] == ""
+    about["validation"]["cells"]["HepG2"] = 0.5  # then it is weak on this panel
+    evaluator.evaluate(arguments(tmp_path, {"id": "rows"}), rows, about, lambda rows, strand: values)
+    assert (read_table(tmp_path / "m.tsv")["collapsed"] == "").all()
+
+
+def test_a_model_of_one_cell_is_asked_by_its_validation_score(tmp_path):
+    labels = np.random.default_rng(0).normal(size=(60, 2))
+    table = {"row_id": [f"r{i}" for i in range(60)], "sequence": ["ACGT"] * 60}
+    table |= {"label.K562": labels[:, 0], "label.HepG2": labels[:, 1]}
+    rows = canonical(pd.DataFrame(table), "t", cells=["K562", "HepG2"])
+    write_table(tmp_path / "id.tsv", pd.DataFrame({"row_id": rows["row_id"], "group": rows["row_id"]}))
+    for value, flat in ((0.6, False), (0.05, True)):
+        about = record("forward", value=value) | {"cells": ["K562"]}
+        predict = lambda rows, strand: 0.05 * labels[:, 1]  # noqa: E731
+        evaluator.evaluate(arguments(tmp_path, {"id": "rows"}), rows, about, predict)
+        found = read_table(tmp_path / "m.tsv")
+        assert set(found["cell"]) == {"K562"} and (found["collapsed"] != "").all() == flat

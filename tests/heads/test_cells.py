@@ -97,9 +97,34 @@ def test_labels_that_are_standardised_give_predictions_in_their_own_unit():
     assert best.history["train_loss"].iloc[0] > 10  # in the unit of the labels too
 
 
+def solved(train, val, alphas):
+    trainer = trainer_of([("linear-probe", 1)], {"kind": "none"}, train, val, report=lambda line: None)
+    return trainer({"alphas": alphas})[0]
+
+
+def test_the_probe_of_all_cells_takes_the_penalty_that_is_best_by_their_mean():
+    train, val = rows(60, cells=2, gaps=0.1), rows(60, cells=2, gaps=0.1, seed=0)
+    random = np.random.default_rng(1)
+    train.labels[:, 1] += 2 * random.normal(size=60).astype(np.float32)
+    val = dataclasses.replace(val, index=val.index[::-1].copy())  # other rows than those of training
+    val.labels[:, 0] = np.tanh(val.tables[0].mean(1)[val.index] @ np.arange(8)).astype(np.float32)
+    alphas, scores = [0.1, 30.0, 3000.0], {}
+    for alpha in alphas:
+        scores[alpha] = solved(train, val, [alpha]).by_output
+    best_of = [max(alphas, key=lambda alpha: scores[alpha][cell]) for cell in range(2)]
+    assert best_of[0] != best_of[1]  # so that a penalty of its own would be another model
+    best = solved(train, val, alphas)
+    chosen = max(alphas, key=lambda alpha: mean_of(scores[alpha]))
+    assert best.by_output == pytest.approx(scores[chosen], abs=1e-6)
+    assert best.score == pytest.approx(mean_of(scores[chosen]), abs=1e-6)
+    assert dict(best.tried) == pytest.approx({alpha: mean_of(of) for alpha, of in scores.items()}, abs=1e-6)
+    expected = solved(train, val, [chosen]).variables
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), best.variables, expected)
+
+
 def test_the_probe_of_each_cell_is_the_solution_of_its_own_rows():
     data, options = rows(), {"alphas": [1.0, 10.0]}
-    (best,) = trainer_of([("linear-probe", 1)], {"kind": "none"}, data, data, report=lambda line: None)(options)
+    best = solved(data, data, options["alphas"])
     found = predict(networks.build("linear-probe", 0.0, outputs=3), best.variables, data.tables[0], data.index)
     for cell in range(3):
         measured = np.isfinite(data.labels[:, cell])

@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from s2f.common.errors import InputError
 from s2f.models import checkpoint
 from s2f.models.checkpoint import read_record, write_record
+from s2f.rows.canonical import of_first_cell
 
 RECORD = dict(
     name="x", kind="head", dataset="d", split="s", model="e/no_shift/boda-mean-16-16", encoder="e",
@@ -72,3 +74,17 @@ def test_the_record_tells_labels_of_every_cell_apart(tmp_path):
         write_record(tmp_path, {"train": several.assign(**{"label.HepG2": labels}), "val": several}, (), **RECORD)
         found.append(read_record(tmp_path)["train_rows_sha256"])
     assert found[0] != found[1]
+
+
+def test_the_record_counts_the_rows_that_were_used_and_fingerprints_those_of_the_split(tmp_path):
+    table = pd.DataFrame({"row_id": list("abc"), "sequence": ["ACGT"] * 3, "label": [1.0, np.nan, 2.0]})
+    several = table.assign(**{"label.K562": table["label"], "label.HepG2": [1.0, 2.0, np.nan]})
+    parts = {"train": several, "val": several[:2]}
+    write_record(tmp_path, parts, (), **RECORD)
+    every = read_record(tmp_path)
+    assert (every["train_rows"], every["val_rows"]) == (3, 2)
+    assert every["train_rows_of_cells"] == {"K562": 2, "HepG2": 2} and every["val_rows_of_cells"]["K562"] == 1
+    write_record(tmp_path, parts, (), {part: of_first_cell(own) for part, own in parts.items()}, **RECORD)
+    first = read_record(tmp_path)
+    assert (first["train_rows"], first["val_rows"]) == (2, 1) and "val_rows_of_cells" not in first
+    assert first["train_rows_sha256"] == every["train_rows_sha256"]

@@ -53,10 +53,15 @@ def test_the_score_of_several_cells_is_their_mean_over_the_rows_that_are_measure
 
 
 def test_a_part_without_labels_of_a_cell_is_refused_by_name():
-    rows = pd.DataFrame({"label": [0.0, 1.0], "label.K562": [0.0, 1.0], "label.HepG2": [0.0, np.nan]})
-    check_cells({"train": rows[["label"]], "val": rows[["label"]]}, "s.tsv")
+    many = pd.DataFrame({"label.K562": np.arange(12.0), "label.HepG2": [*range(10), np.nan, np.nan]})
+    two = many.iloc[[0, 10]]
+    check_cells({"train": many, "val": many}, ["K562", "HepG2"], "s.tsv")
+    check_cells({"train": two, "val": many}, ["K562"], "s.tsv")  # a model of the first cell needs no other
+    check_cells({"train": two[["label.K562"]], "val": two[["label.K562"]]}, [], "s.tsv")
     with pytest.raises(InputError, match=r"s.tsv: part train: 1 of 2 rows have a label of HepG2, expected 2 or more"):
-        check_cells({"train": rows, "val": rows}, "s.tsv")
+        check_cells({"train": two, "val": many}, ["K562", "HepG2"], "s.tsv")
+    with pytest.raises(InputError, match=r"part val: 9 of 11 rows have a label of HepG2, expected 10 or more; leave"):
+        check_cells({"train": many, "val": many[1:]}, ["K562", "HepG2"], "s.tsv")
 
 
 def test_the_score_of_a_task_is_found_beside_another_metric():

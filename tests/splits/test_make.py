@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from helpers.programs import call
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
-from s2f.rows.canonical import write_rows
+from s2f.rows.canonical import canonical, write_rows
 from s2f.splits.kinds import by_homology
 from s2f.splits.make import make_split
 
@@ -109,6 +110,22 @@ def test_a_split_by_homology_without_units_is_refused(tmp_path, monkeypatch, cap
     with pytest.raises(SystemExit):
         call(monkeypatch, make_split_program, *given, "--out", tmp_path / "split.tsv")
     assert "--units is missing: the split goes by homology" in capsys.readouterr().err
+
+
+def test_a_cell_that_a_part_lacks_is_named(tmp_path, monkeypatch, capsys):
+    cells = ["K562", "HepG2"]
+    table = {"row_id": [f"r{i}" for i in range(60)], "sequence": ["C" * i + "ACGT" for i in range(60)]}
+    table |= {"label.K562": 0.5, "label.HepG2": 0.5}
+    rows = canonical(pd.DataFrame(table), "rows", cells=cells)
+    rows["published"] = ["train", "val", "test"] * 20
+    rows.loc[(rows["published"] == "val") & (rows.index > 20), "label.HepG2"] = float("nan")
+    write_rows(tmp_path / "rows.parquet", rows)
+    spec = {"kind": "published", "train": ["train"], "val": ["val"], "test": ["test"]}
+    given = ["--rows", tmp_path / "rows.parquet", "--seed", 0, "--spec", json.dumps(spec)]
+    call(monkeypatch, make_split_program, *given, "--out", tmp_path / "split.tsv")
+    assert capsys.readouterr().err == (
+        "no model of this cell can be trained: part val: 7 of 20 rows have a label of HepG2, expected 10 or more\n"
+    )
 
 
 # --- refusals

@@ -102,6 +102,7 @@ def test_a_head_tries_what_has_a_meaning_for_it():
         ({"kmer_ridge": {"seeds": [1, 2]}}, "key 'seeds' is unknown"),
         ({"chip_cnn": {"dropout": [0.1, 0.2]}}, "search.ranges.chip_cnn: 'dropout' means nothing to chip_cnn"),
         ({"heads": {"precision": ["float32", "bfloat16"]}}, "'precision' says what the data or the machine are"),
+        ({"heads": {"outputs": ["cells", "first"]}}, "'outputs' says what the data or the machine are, and cannot be"),
         ({"heads": {"dropout": [0.1, 1.5]}}, "search.ranges.heads.dropout.1: 1.5 is greater than or equal to the max"),
         (
             {"heads": {"epochs": {"from": 0, "to": 9}}},

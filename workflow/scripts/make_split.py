@@ -1,9 +1,11 @@
 """Assign the rows of a dataset to train, val and test."""
 
+import sys
+
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import write_table
-from s2f.rows.canonical import read_rows
+from s2f.rows.canonical import cells_of, few_labels, read_rows
 from s2f.splits.kinds import by_homology
 from s2f.splits.make import make_split
 from s2f.splits.table import ROW_COLUMNS
@@ -25,6 +27,9 @@ def main():
     units = read_units(arguments.units, rows) if arguments.units else loci_alone(rows)
     table = make_split(rows, arguments.spec, arguments.seed, units)
     print(table.groupby(["split", "reason"]).size().to_string())
+    parts = {part: rows[(table["split"] == part).to_numpy()] for part in ("train", "val")}
+    for found in few_labels(parts, cells_of(rows)):
+        print(f"no model of this cell can be trained: {found}", file=sys.stderr)
     write_table(arguments.out, table)
 
 

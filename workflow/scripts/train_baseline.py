@@ -54,9 +54,11 @@ def main():
     rows = read_rows(arguments.rows)
     parts = parts_of(rows, arguments.split)
     labelled, cells = parts, cells_of(rows)
-    if kinds.facts("baselines", arguments.kind)["first_cell"]:
-        labelled, cells = {part: of_first_cell(own) for part, own in parts.items()}, cells[:1]
-    check_cells(labelled, arguments.split)
+    first = kinds.facts("baselines", arguments.kind)["first_cell"]
+    cells = cells[:1] if first else cells
+    check_cells(parts, cells, arguments.split)
+    if first:
+        labelled = {part: of_first_cell(own) for part, own in parts.items()}
     construct = Construct.from_spec(arguments.construct)
     # by kind, not by name: variants of a kind differ in their settings alone
     names = (arguments.dataset, arguments.split_name, arguments.kind)
@@ -91,10 +93,10 @@ def main():
             searched, drawn = found.write(folder), found.record["drawn"]
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
-            folder, parts, packages, **baselines.read_details(folder), name=arguments.baseline, kind=arguments.kind,
-            dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline, seed=arguments.seed,
-            derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(), spec=spec,
-            validation=validation, device=report(), seen_before=before.record(),
+            folder, parts, packages, labelled, **baselines.read_details(folder), name=arguments.baseline,
+            kind=arguments.kind, dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline,
+            seed=arguments.seed, derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(),
+            spec=spec, validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
             stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
             drawn_per_seed=arguments.drawn_per_seed, **searched, **({"cells": cells} if cells else {}),

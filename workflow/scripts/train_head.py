@@ -63,9 +63,11 @@ def main():
     if arguments.task == "classification":
         check_classes(parts, arguments.split)
     labelled, cells = parts, cells_of(rows)
-    if arguments.training.get("outputs") == "first":
-        labelled, cells = {part: of_first_cell(own) for part, own in parts.items()}, cells[:1]
-    check_cells(labelled, arguments.split)
+    first = arguments.training.get("outputs") == "first"
+    cells = cells[:1] if first else cells
+    check_cells(parts, cells, arguments.split)
+    if first:
+        labelled = {part: of_first_cell(own) for part, own in parts.items()}
     expected = {
         "encoder": arguments.encoder, "construct": construct.spec(),
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
@@ -119,7 +121,7 @@ def main():
             searched = {} if found is None else found.write(folder)
             drawn = found is not None and found.record["drawn"]
             write_record(
-                folder, parts, PACKAGES, name=head_name(cache, slug), kind="head", task=arguments.task,
+                folder, parts, PACKAGES, labelled, name=head_name(cache, slug), kind="head", task=arguments.task,
                 dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
                 model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
                 mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,

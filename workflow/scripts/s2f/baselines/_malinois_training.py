@@ -27,7 +27,7 @@ from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.models.validation import DivergedError, mean_of, pearson, pearson_by_cell
-from s2f.rows.canonical import cells_of, labels_of
+from s2f.rows.canonical import LEAST_LABELS, cells_of, labels_of
 from s2f.sequences.constructs import Construct
 
 
@@ -82,7 +82,8 @@ def mixed_loss(
 
     KL is the divergence between the softmax over outputs of the labels and of the predictions, averaged over all
     B x outputs terms (boda2 `L1KLmixed`, reduction mean). `measured`, bool (B, outputs), says which labels are there
-    (all when None): L1 is the mean over these, KL that over rows with all labels (0 in a batch without one).
+    (all when None): L1 is the mean over these, and rows without all labels have a divergence of 0: a batch weighs KL by
+    the rows that have it, and one complete row among many does not count as much as all.
     """
     if measured is not None:
         labels = torch.where(measured, labels, 0)
@@ -94,11 +95,8 @@ def mixed_loss(
     log_share, wanted = F.log_softmax(predicted, 1), F.log_softmax(labels, 1)
     divergence = wanted.exp() * (wanted - log_share)
     if measured is not None:
-        complete = measured.all(1, keepdim=True)
-        mean = (divergence * complete).sum() / (complete.sum() * labels.shape[1]).clamp_min(1)
-    else:
-        mean = divergence.mean()
-    return (alpha * distance + beta * mean) / (alpha + beta)
+        divergence = divergence * measured.all(1, keepdim=True)
+    return (alpha * distance + beta * divergence.mean()) / (alpha + beta)
 
 
 def entropy_spearman(predicted: np.ndarray, labels: np.ndarray) -> float | None:
@@ -145,8 +143,9 @@ def train(
     Pearson r. One line is printed per epoch; `rows_per_second` counts examples (copies and reverse complements
     included) over the time of the updates alone. The validation record says how training `ended`: by `patience`, or at
     the `limit` of epochs, perhaps too early. The same seed, number of threads and machine give the same weights on
-    a CPU. Raises `InputError` for bad settings, a row without a label, or validation rows of which no two have all
-    labels, `DivergedError` when the loss is not finite or the score is never defined: no weights are written then.
+    a CPU. Raises `InputError` for bad settings, a row without a label, or too few validation rows with all labels
+    (`LEAST_LABELS`), `DivergedError` when the loss is not finite or the score is never defined: no weights are written
+    then.
     """
     settings = Settings.from_spec(spec)
     if len(train) < 2 or len(val) < 2:
@@ -154,10 +153,11 @@ def train(
     outputs = cells_of(train)
     labels, val_labels = _labels(train), _labels(val)
     complete = int(np.isfinite(val_labels).all(1).sum())
-    if complete < 2:
+    if outputs and complete < LEAST_LABELS["val"]:
         raise InputError(
             f"baseline malinois: {complete} of {len(val)} validation rows have a label in each of "
-            f"{', '.join(outputs)}, expected 2 or more: the score of selection compares the cells of a row"
+            f"{', '.join(outputs)}, expected {LEAST_LABELS['val']} or more: the score of selection compares the cells "
+            "of a row"
         )
     device = torch_device()
     codes = torch.from_numpy(construct.assemble(list(train["sequence"]))).to(device)

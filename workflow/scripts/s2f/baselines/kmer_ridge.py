@@ -4,7 +4,8 @@ Features are counts of overlapping k-mers (windows with N are skipped), by defau
 deviation 1 over the training rows (`scaling: standard`), else as they are (`scaling: count`). With
 `reverse_complement` (the default; false for RNA) a k-mer and its reverse complement are one feature, so both strands
 of a sequence get one prediction: 2,624 features instead of 5,184. The penalty is chosen from `alphas` by the Pearson r
-of the validation rows. Rows with several cells give a solution for each, from the rows with a label there.
+of the validation rows. Rows with several cells give a solution for each, from the rows with a label there, with one
+penalty for all, the best by the mean over cells of r: rivals have one setting for all cells too.
 
 Size: p features, n rows. With n < p the n x n dual is solved; else the p x p normal equations, gathered over blocks of
 rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a few hundred
@@ -22,7 +23,7 @@ import scipy.linalg
 from s2f.baselines import check_strand, write_details
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.models.validation import mean_of, pearson
+from s2f.models.validation import comparable, mean_of, pearson
 from s2f.rows.canonical import cells_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -145,54 +146,51 @@ def train(
 
     feature = features(sizes, settings["reverse_complement"])
     cells = cells_of(train)
-    solutions = []
-    for cell in cells or [""]:
-        solution = _of_label(
-            train, val, f"label.{cell}" if cell else "label", sizes, feature, alphas, settings["scaling"]
-        )
-        if len(alphas) > 1 and solution.best in (0, len(alphas) - 1):
-            print(f"alpha {alphas[solution.best]:g} is best and at the end of the list: widen it")
-        value = solution.scores[solution.best]
+    solutions = [
+        _of_label(train, val, label, sizes, feature, alphas, settings["scaling"])
+        for label in [f"label.{cell}" for cell in cells] or ["label"]
+    ]
+    by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
+    best = max(range(len(alphas)), key=lambda index: comparable(by_alpha[index]))
+    if len(alphas) > 1 and best in (0, len(alphas) - 1):
+        print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
+    values = [solution.scores[best] for solution in solutions]
+    for cell, solution, value in zip(cells or [""], solutions, values, strict=True):
         shown = "undefined" if value is None else f"{value:.4f}"
         print(
             f"{f'{cell}: ' if cell else ''}{solution.rows} rows, {feature.max() + 1} k-mers, "
-            f"alpha {alphas[solution.best]:g}: validation r {shown}"
+            f"alpha {alphas[best]:g}: validation r {shown}"
         )
-        solutions.append(solution)
 
     def of_all(values: list[Any]) -> Any:
         """One value for each cell, the value itself of rows with one label."""
         return values if cells else values[0]
 
     np.savez(
-        Path(directory) / "weights.npz", k=sizes, weights=of_all([solution.weights for solution in solutions]),
-        intercept=of_all([solution.intercept for solution in solutions]),
+        Path(directory) / "weights.npz", k=sizes, weights=of_all([solution.weights[best] for solution in solutions]),
+        intercept=of_all([solution.intercepts[best] for solution in solutions]),
     )  # fmt: skip
     write_details(
-        directory, alpha=of_all([alphas[solution.best] for solution in solutions]), alphas=alphas,
+        directory, alpha=alphas[best], alphas=alphas,
         val_pearson=of_all([solution.scores for solution in solutions]), scaling=settings["scaling"],
         reverse_complement=settings["reverse_complement"],
         parameters=(int(feature.max()) + 2) * len(solutions),
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
-    values = [solution.scores[solution.best] for solution in solutions]
     by_cell = {"cells": dict(zip(cells, values, strict=True))} if cells else {}
-    # of several cells, each of which takes its best penalty, a penalty has the mean over cells
-    by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
     tried = list(zip(alphas, by_alpha, strict=True))
-    return [], {"metric": "pearson", "value": mean_of(values), "epoch": 0, "ended": "solved", "tried": tried, **by_cell}
+    return [], {"metric": "pearson", "value": by_alpha[best], "epoch": 0, "ended": "solved", "tried": tried, **by_cell}
 
 
 @dataclass(frozen=True)
 class _Solution:
-    """The solution for one label: the validation `scores` by penalty, the `best` penalty's index, and its weights, one
-    per column of `windows`; `rows` that had the label in training."""
+    """The solutions for one label by each of A penalties: validation `scores`, `weights` (A, columns of `windows`) and
+    `intercepts` (A,); `rows` that had the label in training."""
 
     rows: int
     scores: list[float | None]
-    best: int
     weights: np.ndarray
-    intercept: float
+    intercepts: np.ndarray
 
 
 def _of_label(
@@ -204,7 +202,7 @@ def _of_label(
     alphas: Sequence[float],
     scaling: str,
 ) -> _Solution:
-    """Fit on the rows of `train` with a label in column `label`, the penalty chosen on those of `val`."""
+    """Fit on the rows of `train` with a label in column `label`, every penalty scored on those of `val`."""
     train, val = (rows[rows[label].notna()] for rows in (train, val))
     labels = train[label].to_numpy(np.float64)
     weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, scaling)
@@ -213,9 +211,7 @@ def _of_label(
         pearson(score(list(val["sequence"]), sizes, *solution), val[label])
         for solution in zip(weights, intercepts, strict=True)
     ]
-    comparable = [-np.inf if value is None else value for value in scores]
-    best = max(range(len(alphas)), key=lambda index: comparable[index])
-    return _Solution(len(train), scores, best, weights[best], intercepts[best])
+    return _Solution(len(train), scores, weights, intercepts)
 
 
 def score(inserts: Sequence[str], sizes: Sequence[int], weights: np.ndarray, intercept: float) -> np.ndarray:

@@ -67,7 +67,8 @@ def train(
     train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained, no rows are used
-    but for the validation score.
+    but for the validation score, which is there only where all validation rows are new to the network: of rows that it
+    was trained on, or that chose its epoch, a score says too much, and beside those of others would choose it.
 
     `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH) for rows of one label, optional sha256 of the file,
     url for the record and precision (float32 or bfloat16); use_contaminated_panels is for the caller. Of rows with
@@ -100,10 +101,14 @@ def train(
         clean_chromosomes=CLEAN_CHROMOSOMES, clean_published=CLEAN_DESIGNED,
         provenance=f"published: {options.get('url', URL)}, sha256 {sha256}",
     )  # fmt: skip
+    validation = {"metric": "pearson", "value": None, "epoch": 0}
+    designed = (val["chrom"] == "") & val["published"].isin(CLEAN_DESIGNED)
+    if not (val["chrom"].isin(CLEAN_CHROMOSOMES) | designed).all():
+        return [], validation
     values = load(directory, {"construct": CONSTRUCT.spec()})(list(val["sequence"]))
     value = validation_score("regression", labels_of(val), values)
     by_cell = dict(zip(predicted, pearson_by_cell(labels_of(val), values), strict=True)) if cells_of(val) else None
-    return [], {"metric": "pearson", "value": value, "epoch": 0} | ({"cells": by_cell} if by_cell else {})
+    return [], validation | {"value": value} | ({"cells": by_cell} if by_cell else {})
 
 
 def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str]:

@@ -4,7 +4,8 @@ of the model, and a mean over seeds that holds one describes no run at all.
 A weak model is not a collapsed one, and flat predictions alone do not tell them apart: the best that least squares can
 do with a correlation r to the labels is a spread of r times theirs. So `collapsed` asks of flat predictions whether
 the run has learned anything, on the panel or, if the panel is hard, in validation. Differences between alleles are
-never asked. What no single run can show, its other seeds do: see `odd_seeds`.
+never asked, nor is a model that is solved or published: a large penalty shrinks predictions as it
+should, and no training of ours can have failed. What no single run can show, its other seeds do: see `odd_seeds`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,13 @@ def learned(task: str, validation: Mapping[str, Any], rows: int) -> bool:
     """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value."""
     value = score_of_task(task, validation)
     return value is not None and ranks(task, value, rows)
+
+
+def learned_by_cell(task: str, validation: Mapping[str, Any], rows: Mapping[str, int]) -> dict[str, bool]:
+    """As `learned`, of a model with an output for each cell: {cell: whether it ranks the validation `rows` {cell: how
+    many} with a label there}. The mean over cells would vouch for an output that has learned nothing."""
+    scores = validation.get("cells", {})
+    return {cell: learned(task, {"value": scores.get(cell)}, count) for cell, count in rows.items()}
 
 
 def collapsed(task: str, labels: np.ndarray, by_strand: Mapping[str, np.ndarray], units: int, has_learned: bool) -> str:

@@ -3,8 +3,8 @@
 import functools
 import itertools
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
     of the first metric for the number of models that are compared with the baseline on this panel.
     A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see `collapse`),
     and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their mean
-    (see `estimates.mean_over_folds`), which stands under its name. Raises `InputError` when a run's split, panel,
+    (see `estimates.mean_over_folds`), which stands under its name. A cell that is measured in too few items of a panel
+    has lines without numbers. Raises `InputError` when a run's split, panel,
     strand rule or rows are not those of its baseline (of the first model where no baseline is configured), and for
     stale files.
     """
@@ -55,8 +56,14 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
         for name, panel_file in compared.panels[split].items():
             paths = [compared.panels[fold][name]["path"] for fold in folds]
             drawn = Units.of(paths, comparison, dataset, split, family, name)
-            for panel in read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task):
-                new.append(_panel_result(comparison, dataset, split, panel, models, drawn))
+            panels = read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task)
+            odd: dict[str, dict[str, dict[int, str]]] = {}  # filled cell by cell, before the differences of cells
+            measured = {
+                panel.cell: _panel_result(comparison, dataset, split, panel, models, drawn, odd) for panel in panels
+            }
+            names = [view.name for view in views_of(rows[dataset])] or [""]
+            metrics = panels[0].metrics(compared.task)
+            new += [measured.get(cell) or _unmeasured(dataset, split, name, cell, metrics, models) for cell in names]
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
         for family, folds in compared.folds.items():
@@ -83,8 +90,13 @@ def _means(
     means = []
     of_cell = {view.name: view for view in views_of(rows)}
     for panel, cell in [places for name, split, *places in results if (name, split) == (dataset, folds[0])]:
-        of_folds = [results[dataset, split, panel, cell] for split in folds if (dataset, split, panel, cell) in results]
-        if len(of_folds) < len(folds):  # a cell with too few labels in a fold
+        of_folds = [results[dataset, split, panel, cell] for split in folds]
+        if not any(of_fold.n for of_fold in of_folds):  # a cell with too few labels in every fold
+            about = {
+                model: columns | {"val_value": float(np.mean([fold.about[model]["val_value"] for fold in of_folds]))}
+                for model, columns in of_folds[0].about.items()
+            }
+            means.append(replace(of_folds[0], split=family, about=about))
             continue
         own = labelled(rows, of_cell[cell]) if cell else rows
         means.append(mean_over_folds(family, of_folds, functools.partial(_sha256_of, own)))
@@ -179,8 +191,9 @@ def _panel_result(
     panel: Panel,
     models: Mapping[str, list[MeasuredRun]],
     units: Units,
+    odd: dict[str, dict[str, dict[int, str]]],
 ) -> PanelResult:
-    """The `PanelResult` of one panel."""
+    """The `PanelResult` of one panel; `odd` {cell: {model: {seed: why}}} as in `_collapsed`."""
     compared = comparison.datasets[dataset].in_split(split)
     cells = panel.view.cells if panel.view else ()
     against = {name: runs[0].reason_against(panel.name, cells) for name, runs in models.items()}
@@ -216,24 +229,14 @@ def _panel_result(
             )
             for metric in panel.metrics(compared.task)
         }
-    collapsed = _collapsed(runs, read, panel, compared)
+    collapsed = _collapsed(runs, read, panel, compared, odd)
     for name, reasons in collapsed.items():  # prevalence is one of the labels, not of the model
         estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
-    keys = ("model", "encoder", "augmentation", "head")
     return PanelResult(
         dataset, split, panel.name, panel.metrics(compared.task), cell=panel.cell, n=len(panel.clusters),
         units=panel.groups, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
-        about={
-            name: {key: getattr(runs[0], key) for key in keys}
-            | {"provenance": _provenance(runs)}
-            | {"seeds": len(runs)}
-            | {"val_value": np.nan if collapsed.get(name) else float(np.mean([run.val_of(panel.cell) for run in runs]))}
-            | {"collapsed": ", ".join(map(str, collapsed.get(name, ()))), "ended": _ended(runs)}
-            | {"seen": runs[0].seen.get(panel.name, "")}
-            | _spent(runs)
-            for name, runs in models.items()
-        },
+        about={name: _about(runs, panel.name, panel.cell, collapsed.get(name, ())) for name, runs in models.items()},
         excluded={name: reason for name, reason in against.items() if reason},
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
@@ -242,18 +245,57 @@ def _panel_result(
     )  # fmt: skip
 
 
+def _unmeasured(
+    dataset: str, split: str, panel: str, cell: str, metrics: list[str], models: Mapping[str, list[MeasuredRun]]
+) -> PanelResult:
+    """The `PanelResult` of a cell, or a difference of cells, that too few items of a panel are measured in: lines
+    without numbers that say so."""
+    nothing, why = np.empty(0, object), "fewer than 3 items of this panel are measured here"
+    return PanelResult(
+        dataset, split, panel, metrics, n=0, units=nothing, rows_sha256="", row_ids=nothing, estimates={}, cell=cell,
+        about={name: _about(runs, panel, cell) for name, runs in models.items()},
+        excluded=dict.fromkeys(models, why),
+        notes={name: [run.note for run in runs] for name, runs in models.items()},
+    )  # fmt: skip
+
+
+def _about(runs: Sequence[MeasuredRun], panel: str, cell: str, collapsed: Collection[int] = ()) -> dict[str, Any]:
+    """The columns of the table that say of a model what it is, on a panel and cell; `collapsed` seeds."""
+    return {
+        **{key: getattr(runs[0], key) for key in ("model", "encoder", "augmentation", "head")},
+        "provenance": _provenance(runs), "seeds": len(runs),
+        "val_value": np.nan if collapsed else float(np.mean([run.val_of(cell) for run in runs])),
+        "collapsed": ", ".join(map(str, collapsed)), "ended": _ended(runs), "seen": runs[0].seen.get(panel, ""),
+        **_spent(runs),
+    }  # fmt: skip
+
+
 def _collapsed(
-    runs: Sequence[MeasuredRun], read: Sequence["_Scored"], panel: Panel, compared: ComparedDataset
+    runs: Sequence[MeasuredRun],
+    read: Sequence["_Scored"],
+    panel: Panel,
+    compared: ComparedDataset,
+    odd: dict[str, dict[str, dict[int, str]]],
 ) -> dict[str, dict[int, str]]:
-    """{model: {seed: why its run is collapsed}} of the models that have such a run: by itself, or beside its others."""
+    """{model: {seed: why its run is collapsed}} of the models that have such a run: by itself, or beside its others.
+
+    Floors and solved models are never asked (see `collapse`). A difference of cells is not asked either, and holds the
+    seeds that are odd in one of them: `odd` {cell: {model: {seed: why}}} has those of the cells, and takes in these.
+    """
     labels = panel.of_rows(panel.rows["label"].to_numpy())
     first = panel.metrics(compared.task)[0]
     found: dict[str, dict[int, str]] = {}
-    for model in dict.fromkeys(run.model for run in runs if run.model not in compared.floors):
+    here = odd[panel.cell] = {}
+    for model in dict.fromkeys(run.model for run in runs if run.model not in compared.floors and run.ended != "solved"):
         own = [(run, item) for run, item in zip(runs, read, strict=True) if run.model == model]
-        odd = odd_seeds(compared.task, [item.values[first][0] for _, item in own], labels, panel.units)
-        for (run, item), beside_others in zip(own, odd, strict=True):
-            why = item.stated["collapsed"][first] or beside_others
+        if panel.view and panel.view.others:
+            of_cells = {seed: f"cell {cell}: {why}" for cell in reversed(panel.view.cells)
+                        for seed, why in odd[cell].get(model, {}).items()}  # fmt: skip
+        else:
+            reasons = odd_seeds(compared.task, [item.values[first][0] for _, item in own], labels, panel.units)
+            of_cells = here[model] = {run.seed: why for (run, _), why in zip(own, reasons, strict=True) if why}
+        for run, item in own:
+            why = item.stated["collapsed"][first] or of_cells.get(run.seed, "")
             if why:
                 found.setdefault(model, {})[run.seed] = why
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from s2f.common import kinds
 from s2f.common.tables import read_table, write_table
-from s2f.evaluation.collapse import learned
+from s2f.evaluation.collapse import learned, learned_by_cell
 from s2f.evaluation.measure import measure
 from s2f.models.checkpoint import predicted_cells
 from s2f.models.predictions import prediction_table, strands
@@ -50,9 +50,13 @@ def evaluate(
         write_table(out, prediction_table(chosen, by_strand, rule, cells))
         panels[name] = {"kind": kind, "panel": path, "predictions": out}
     is_baseline = record["kind"] in kinds.names("baselines")
-    floor = is_baseline and kinds.facts("baselines", record["kind"])["floor"]
-    has_learned = learned(arguments.task, record["validation"], record["val_rows"])
-    table = measure(rows, panels, arguments.task, floor, has_learned)
+    facts = kinds.facts("baselines", record["kind"]) if is_baseline else {"floor": False, "epochs": True}
+    trained = facts["epochs"] and record["validation"].get("ended") != "solved"
+    if len(cells) > 1:
+        has_learned = learned_by_cell(arguments.task, record["validation"], record["val_rows_of_cells"])
+    else:  # the validation score is that of the one cell, or of rows of one label
+        has_learned = {"".join(cells): learned(arguments.task, record["validation"], record["val_rows"])}
+    table = measure(rows, panels, arguments.task, facts["floor"] or not trained, has_learned)
     print(table[[*place, "metric", "value", "n", "note"]].to_string(index=False))
     for *panel, why in table.loc[table["collapsed"] != "", [*place, "collapsed"]].drop_duplicates().to_numpy():
         print(f"panel {', cell '.join(panel)}: the run is collapsed: {why}")

@@ -58,7 +58,7 @@ EXPLAINED = (
     "intervals hold for these trained networks only, and are marked †. Intervals of values are made on the scale of "
     "Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of "
     "Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline in the "
-    "table."
+    "table, in a dataset with cells for each cell by itself."
 )
 
 

@@ -69,7 +69,8 @@ def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
     method = EXPLAINED.format(share=share, resamples=comparison.resamples, enough=ENOUGH)
     return (
-        f"{method} The column validation holds the score by which training kept its best epoch. Bold is what it "
+        f"{method} The column validation holds the score by which training kept its best epoch; published "
+        "weights that may have seen the validation rows have none. Bold is what it "
         "chooses: the score of the best of the models of one encoder, and the name of the best of all models; never "
         "the best of the test rows. A run is collapsed where its predictions hardly vary and rank nothing, or where it "
         "is at chance and another seed of its model far above; a mean that would hold such a run is not shown. All "

@@ -234,16 +234,17 @@ def measure(
     rows: pd.DataFrame,
     panels: Mapping[str, Mapping[str, Any]],
     task: str,
-    floor: bool = False,
-    has_learned: bool = False,
+    never_collapsed: bool = False,
+    has_learned: Mapping[str, bool] | None = None,
 ) -> pd.DataFrame:
     """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric; of rows with
     cells also per view, with a column `cell`, but those of a cell that the model does not predict.
 
     `rows` are the canonical rows of the dataset; `panels` maps name -> {kind, panel, predictions}, the last two being
     paths. An undefined metric has the value NaN and its reason as note. Where the run is collapsed on a panel, all of
-    the panel's lines say why (see `collapse`; `has_learned` is what `collapse.learned` says of its training); a `floor`
-    may be as flat as it is made. Raises `InputError` as `read_panel`, `read_predictions` and `score` do.
+    the panel's lines say why (see `collapse`; `has_learned` {cell: what `collapse.learned` says of its training}, the
+    cell being empty where rows have one label); with `never_collapsed`, as floors and models that were not trained in
+    epochs are, it may be as flat as it is made. Raises `InputError` as `read_panel`, `read_predictions` and `score` do.
     """
     lines = []
     for name, files in panels.items():
@@ -256,7 +257,8 @@ def measure(
             found = scores(panel, predictions, task, files["predictions"])
             labels = panel.of_rows(panel.rows["label"].to_numpy())
             by_strand = {strand: panel.of_rows(values) for strand, values in by_strand.items()}
-            why = "" if floor else collapsed(task, labels, by_strand, panel.units, has_learned)
+            learned = has_learned.get(panel.cell, False) if has_learned else False
+            why = "" if never_collapsed else collapsed(task, labels, by_strand, panel.units, learned)
             if panel.view and panel.view.others:  # differences are never asked, and no better than their cells
                 why = next((f"cell {cell}: {reasons[cell]}" for cell in panel.view.cells if reasons.get(cell)), "")
             reasons[panel.cell] = why

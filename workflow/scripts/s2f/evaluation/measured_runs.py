@@ -12,7 +12,7 @@ from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
-from s2f.models.validation import score_of_task
+from s2f.models.validation import VALIDATION, score_of_task
 from s2f.rows.canonical import TASKS, read_rows
 from s2f.splits.table import panel_rows
 
@@ -94,7 +94,10 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     if excluded and record["spec"].get("use_contaminated_panels"):
         note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
         excluded = {}
-    validation = record["validation"]
+    validation, task = record["validation"], datasets[record["dataset"]]["task"]
+    # of a model of several cells, beside models of one, which were chosen by that cell alone
+    if validation.get("cells") and validation["metric"] == VALIDATION[task] and "clean_chromosomes" not in record:
+        note = "; ".join(filter(None, [note, "chosen by the mean over cells of the validation score"]))
     trained = record["train_rows_sha256"] + record["val_rows_sha256"]
     return {
         **{key: record[key] for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")},
@@ -102,7 +105,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         "predictions": {name: str(folder / "predictions" / f"{name}.tsv") for name in panels if name not in excluded},
         "stochastic": record.get("stochastic", True), "one_draw": record.get("one_draw", ""),
         "drawn_per_seed": record.get("drawn_per_seed", False),
-        "val_value": score_of_task(datasets[record["dataset"]]["task"], validation),
+        "val_value": score_of_task(task, validation),
         "val_cells": validation.get("cells", {}),
         "ended": validation.get("ended", ""), "metrics": str(folder / "metrics.tsv"),
         "trained_on": "" if "clean_chromosomes" in record else trained,

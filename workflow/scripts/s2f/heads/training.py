@@ -132,7 +132,7 @@ def trainer_of(
         variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
         if score is None:
             raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
-        # of several outputs, each of which takes its best penalty, a penalty has the mean over outputs
+        # of several outputs a penalty has the mean of their scores
         by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
         tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
         by_output = None

@@ -27,16 +27,28 @@ def head_name(manifest: Mapping[str, Any], slug: str) -> str:
     return f"alphagenome_k562_head_{arch}_v4" if published else f"{manifest['encoder']}_head_{arch}"
 
 
-def write_record(directory: str | Path, parts: Mapping[str, Any], packages: Iterable[str], **record: Any) -> None:
+def write_record(
+    directory: str | Path,
+    parts: Mapping[str, Any],
+    packages: Iterable[str],
+    used: Mapping[str, Any] | None = None,
+    **record: Any,
+) -> None:
     """Write model.json into the folder of a checkpoint.
 
-    `parts` {"train": rows, "val": rows} enter by size and fingerprint, `packages` by installed version; the other keys
-    are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises
-    `ValueError` when one is missing.
+    `parts` {"train": rows, "val": rows} of the split enter by fingerprint, which tells whether models of one split
+    were trained on the same table; those that the model `used` (all where absent: a model of the first cell alone uses
+    rows with a label there) by their number and, where they have cells, the number of labels of each; `packages` by
+    installed version. The other keys are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where
+    rows have several. Raises `ValueError` when one is missing.
     """
+    used = used or parts
     for part in ("train", "val"):
-        record[f"{part}_rows"] = len(parts[part])
+        record[f"{part}_rows"] = len(used[part])
         record[f"{part}_rows_sha256"] = labels_sha256(parts[part])
+        cells = cells_of(used[part])
+        if cells:
+            record[f"{part}_rows_of_cells"] = {cell: int(used[part][f"label.{cell}"].notna().sum()) for cell in cells}
     record = {
         "format": FORMAT,
         "encoder": "",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from s2f.common.errors import InputError
-from s2f.rows.canonical import cells_of
+from s2f.rows.canonical import few_labels
 
 VALIDATION = {"regression": "pearson", "classification": "auroc"}  # task -> the metric by which training keeps the best
 
@@ -73,6 +73,11 @@ def mean_of(values: Sequence[float | None]) -> float | None:
     return None if None in values else float(np.mean([value for value in values if value is not None]))
 
 
+def comparable(value: float | None) -> float:
+    """A score by which models are chosen; an undefined one is below all others."""
+    return -np.inf if value is None else value
+
+
 def score_of_task(task: str, validation: Mapping[str, Any]) -> float | None:
     """The metric `VALIDATION` of a task in the record `validation` of a model.json: its value, or what stands under the
     name of the metric where the epoch was chosen by another one. None where there is none."""
@@ -80,16 +85,11 @@ def score_of_task(task: str, validation: Mapping[str, Any]) -> float | None:
     return validation.get("value") if validation.get("metric", metric) == metric else validation.get(metric)
 
 
-def check_cells(parts: Mapping[str, Any], path: str | Path) -> None:
-    """Refuse rows with cells of which train or val has fewer than two labels; `parts` {part: rows} of the split."""
-    for part in ("train", "val"):
-        for cell in cells_of(parts[part]):
-            count = int(parts[part][f"label.{cell}"].notna().sum())
-            if count < 2:
-                raise InputError(
-                    f"{path}: part {part}: {count} of {len(parts[part]):,} rows have a label of {cell}, expected 2 or "
-                    "more; leave this cell out of the dataset, or split otherwise"
-                )
+def check_cells(parts: Mapping[str, Any], cells: Sequence[str], path: str | Path) -> None:
+    """Refuse a split of which train or val has too few labels (`LEAST_LABELS`) of one of the `cells` that a model
+    learns; `parts` {part: rows} of the split, before rows without a label of a single cell are left out."""
+    for found in few_labels(parts, cells):
+        raise InputError(f"{path}: {found}; leave this cell out of the dataset, or split otherwise")
 
 
 def check_classes(parts: Mapping[str, Any], path: str | Path) -> None:

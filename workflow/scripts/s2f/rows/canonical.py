@@ -1,7 +1,7 @@
 """Rows: the canonical form of an assay table, its checks, its fingerprint and its file."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
 # `published` of rows that are only ever evaluated begins so: designed sequences, "ood:METHOD"
 EVALUATED_ONLY = "ood:"
+# fewest labels of a cell in a part of a split, in which a model of it is trained: by fewer validation rows an epoch
+# would be chosen by chance (the error of a correlation of 10 rows is 0.38)
+LEAST_LABELS = {"train": 2, "val": 10}
 OF_CELL = {"label.": "label", "stderr.": "stderr"}  # columns `label.{cell}` and `stderr.{cell}`, and what they are
 
 
@@ -107,6 +110,17 @@ def labels_of(table: pd.DataFrame) -> NDArray[np.float64]:
     """The labels of rows: (N,), or (N, C) of a table with C cells, NaN where one is missing."""
     columns = [f"label.{cell}" for cell in cells_of(table)]
     return table[columns].to_numpy(np.float64) if columns else table["label"].to_numpy(np.float64)
+
+
+def few_labels(parts: Mapping[str, pd.DataFrame], cells: Sequence[str]) -> list[str]:
+    """A line for each part of a split {part: rows} and each of the `cells` with fewer than `LEAST_LABELS`."""
+    counts = {(part, cell): int(parts[part][f"label.{cell}"].notna().sum()) for part in LEAST_LABELS for cell in cells}
+    return [
+        f"part {part}: {count:,} of {len(parts[part]):,} rows have a label of {cell}, expected {LEAST_LABELS[part]} or "
+        "more"
+        for (part, cell), count in counts.items()
+        if count < LEAST_LABELS[part]
+    ]
 
 
 def of_first_cell(table: pd.DataFrame) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from s2f.common.errors import InputError
 from s2f.embeddings.cache import BLOCK_BYTES
 from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import linear
-from s2f.models.validation import VALIDATION, mean_of, validation_score
+from s2f.models.validation import VALIDATION, comparable, mean_of, validation_score
 
 PASS_BYTES = 32 << 20  # of pooled rows in float64, computed with at a time
 
@@ -60,19 +60,25 @@ def solve(
     logistic regression for every inverse penalty of `C`, by L-BFGS: some tens of passes over the pooled rows, which are
     kept where they fit into `memory` bytes (rows x views x D float32), else pooled again from the caches in every pass
     with the same result. See `linear_models`. Nothing is random. The score is None, and the first penalty taken, where
-    it is undefined for all. Of C labels per row each is solved by itself, from the rows that have it; the score is the
-    mean, and the table has a column `output`. Raises `InputError` for labels of a classification that are not 0 and 1.
+    it is undefined for all. Of C labels per row each is solved by itself, from the rows that have it, with one penalty
+    for all, the best by the mean of their scores, as rivals have one setting for all outputs too; the table has a
+    column `output`. Raises `InputError` for labels of a classification that are not 0 and 1.
     """
     found = [
         _solve(_of_output(train, output), _of_output(val, output), task, options, memory, report)
         for output in range(train.outputs)
     ]
-    mean, sd, *_ = found[0]
     directs, shifts, scores, histories = zip(*(one[2:] for one in found), strict=True)
-    of_outputs = histories
+    by_penalty = [mean_of(of_outputs) for of_outputs in zip(*scores, strict=True)]
+    best = int(np.argmax([comparable(score) for score in by_penalty]))
+    penalties = histories[0].iloc[:, 0]
+    if len(penalties) > 1 and best in (0, len(penalties) - 1):
+        report(f"{penalties.name} {penalties[best]:g} is best and at the end of the list: widen it")
     if train.outputs > 1:
-        of_outputs = tuple(history.assign(output=number) for number, history in enumerate(histories, 1))
-    return _variables(mean, sd, directs, shifts), mean_of(scores), pd.concat(of_outputs, ignore_index=True)
+        histories = tuple(history.assign(output=number) for number, history in enumerate(histories, 1))
+    mean, sd, *_ = found[0]
+    variables = _variables(mean, sd, [direct[best] for direct in directs], [shift[best] for shift in shifts])
+    return variables, by_penalty[best], pd.concat(histories, ignore_index=True)
 
 
 def _of_output(examples: Examples, output: int) -> Examples:
@@ -91,9 +97,9 @@ def _solve(
     options: Mapping[str, Any],
     memory: int | None,
     report: Callable[[str], object],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float | None, pd.DataFrame]:
-    """Mean and sd (D,) of the channels, weights (D,) of the channels as they are and the intercept of the best penalty,
-    its validation score, and the table of `solve`, for labels (N,)."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[float | None], pd.DataFrame]:
+    """Mean and sd (D,) of the channels; by each of A penalties weights (A, D) of the channels as they are, intercepts
+    (A,), and validation scores; and the table of `solve`, for labels (N,)."""
     from s2f.heads import linear_models  # loads scipy, which a prediction does not need
 
     began = time.perf_counter()
@@ -123,8 +129,6 @@ def _solve(
     predicted = np.concatenate([x @ direct.T + shift for x, _ in _pooled(val)])
     labels = val.labels[_order(val)]
     scores = [validation_score(task, labels, predicted[:, number]) for number in range(len(penalties))]
-    comparable = [-np.inf if score is None else score for score in scores]
-    best = int(np.argmax(comparable))
     history = pd.DataFrame(
         {
             name: penalties,
@@ -135,9 +139,7 @@ def _solve(
     )
     for line in history.itertuples(index=False):
         report(f"{name} {line[0]:g}  train loss {line[1]:.4f}  validation {VALIDATION[task]} {line[2]:.4f}")
-    if len(penalties) > 1 and best in (0, len(penalties) - 1):
-        report(f"{name} {penalties[best]:g} is best and at the end of the list: widen it")
-    return statistics.mean, statistics.sd, direct[best], float(shift[best]), scores[best], history
+    return statistics.mean, statistics.sd, direct, shift, scores, history
 
 
 def _variables(
