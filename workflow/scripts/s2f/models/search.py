@@ -19,7 +19,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.models.ranges import Range, places, value_at
-from s2f.models.validation import DivergedError, UnsolvedError
+from s2f.models.validation import DivergedError, UnsolvedError, comparable
 
 MOST_DRAWS = 10_000  # of one setting that is to differ from those before
 Model = TypeVar("Model")
@@ -136,8 +136,8 @@ def search(
                 score = dict(outcome.tried)[settings[number][wanted.grid]] if wanted.grid else outcome.score
                 line |= {"epoch": outcome.epoch, "score": score}
             lines[number] = line
-        if outcome and (best is None or _comparable(outcome.score) > best[0]):
-            best = _comparable(outcome.score), _kept(numbers, settings, wanted.grid, outcome), outcome
+        if outcome and (best is None or comparable(outcome.score) > best[0]):
+            best = comparable(outcome.score), _kept(numbers, settings, wanted.grid, outcome), outcome
     if best is None:
         why = "\n".join(f"trial {number + 1}: {line['note']}" for number, line in sorted(lines.items()))
         raise DivergedError(f"all {wanted.trials} settings diverged:\n{why}")
@@ -180,10 +180,6 @@ def _attempt(
     return None, notes
 
 
-def _comparable(score: float | None) -> float:
-    return -math.inf if score is None else score
-
-
 def _trainings(settings: Sequence[dict[str, Any]], grid: str) -> list[list[int]]:
     """Numbers of the settings of each training: those that differ in the grid alone are one."""
     if not grid:
@@ -204,7 +200,7 @@ def _kept(numbers: Sequence[int], settings: Sequence[dict[str, Any]], grid: str,
     """Number of the setting by which the model of a training was made: the first of the best, as it was `tried`."""
     if not grid:
         return numbers[0]
-    best = max(outcome.tried, key=lambda pair: _comparable(pair[1]))[0]
+    best = max(outcome.tried, key=lambda pair: comparable(pair[1]))[0]
     return next(number for number in numbers if settings[number][grid] == best)
 
 
