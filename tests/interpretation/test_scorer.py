@@ -191,7 +191,7 @@ def test_fingerprint_follows_weights_and_record(tmp_path):
 
 def test_of_several_cells_the_first_is_explained(tmp_path):
     cells = ["K562", "HepG2"]
-    train, val = rows_of(some_inserts(48, 40, 1)), rows_of(some_inserts(8, 40, 2))
+    train, val = rows_of(some_inserts(48, 40, 1)), rows_of(some_inserts(12, 40, 2))
     for rows in (train, val):
         rows["label.K562"], rows["label.HepG2"] = rows["label"], rows["sequence"].str.count("A").astype(float)
     codes = some_inserts()
