@@ -354,7 +354,7 @@ def check(jobs, cancelled, checkout, folder):
 def check_together(beside, jobs):
     """The second run was done at the same time, by rules that make both strands, or all runs, in one job."""
     states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
-    names = {"make_rows": "0", "make_units": "0", "make_split": "0", "embed": "1"}
+    names = {"make_rows": "0", "make_split": "0", "embed": "1"}  # a split by chromosome reads no units
     names["train_together_boda_sum_512_512"] = "1"
     assert states == {rule: ("COMPLETED", gpu) for rule, gpu in names.items()}, states
     assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
