@@ -35,7 +35,10 @@ def main(path):
         trained = r.drop(["mean", "kmer-ridge"])
         for model in trained.index:
             check(f"{dataset} {panel}: {model} r {r[model]:.3f} > 0.1", r[model] > 0.1)
-            whole = not model.endswith(MSE_NOT_CHECKED) and not ended[model].startswith("limit")
+            limited = ended[model].startswith("limit")
+            if limited:  # on the way: Malinois has 0.33 to 0.51 after the epochs of CI
+                check(f"{dataset} {panel}: {model}, not trained to the end, r {r[model]:.3f} > 0.25", r[model] > 0.25)
+            whole = not model.endswith(MSE_NOT_CHECKED) and not limited
             if dataset == "gosai_sample" and whole:
                 better = mse[model] < mse["mean"]
                 check(f"{dataset} {panel}: {model} mse {mse[model]:.3f} < mean predictor's {mse['mean']:.3f}", better)

@@ -4,8 +4,8 @@ of the model, and a mean over seeds that holds one describes no run at all.
 A weak model is not a collapsed one, and flat predictions alone do not tell them apart: the best that least squares can
 do with a correlation r to the labels is a spread of r times theirs. So `collapsed` asks of flat predictions whether
 the run has learned anything, on the panel or, if the panel is hard, in validation. Differences between alleles are
-never asked, nor is a model that is solved or published: a large penalty shrinks predictions as it
-should, and no training of ours can have failed. What no single run can show, its other seeds do: see `odd_seeds`.
+never asked, nor is a model that is solved or published: a large penalty shrinks predictions as it should, and no
+training of ours can have failed. What no single run can show, its other seeds do: see `odd_seeds`.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,16 +12,14 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
-from s2f.common.provenance import derived_seed
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.bootstrap import influences, large_clusters, stratified_bootstrap
 from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
 from s2f.evaluation.inference import Influence, independent_units
 from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panels, read_predictions, scores
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
-from s2f.evaluation.metrics import METRICS, SUFFIXES
+from s2f.evaluation.resampling import Units, resample
 from s2f.rows.canonical import read_rows, rows_sha256
 
 
@@ -30,19 +28,18 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
 
     Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
     metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the score on the
-    validation rows. `ci_low` and
-    `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value` are those of
-    `inference`: from B resamples of the panel's units and from the spread over seeds. `p_holm` corrects the p values
-    of the first metric for the number of models that are compared with the baseline on this panel.
-    A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see `collapse`),
-    and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their mean
-    (see `estimates.mean_over_folds`), which stands under its name. A cell that is measured in too few items of a panel
-    has lines without numbers. Raises `InputError` when a run's split, panel,
-    strand rule or rows are not those of its baseline (of the first model where no baseline is configured), and for
-    stale files.
+    validation rows. `ci_low` and `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and
+    `p_value` are those of `inference`: from B resamples of the panel's units and from the spread over seeds. `p_holm`
+    corrects the p values of the first metric for the number of models that are compared with the baseline on this panel
+    and cell. A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see
+    `collapse`), and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their
+    mean (see `estimates.mean_over_folds`), which stands under its name. A cell that is measured in too few items of a
+    panel has lines without numbers. Raises `InputError` when a run's split, panel, strand rule or rows are not those of
+    its baseline (of the first model where no baseline is configured), and for stale files.
     """
     results: dict[tuple[str, str, str, str], PanelResult] = {}
     frames, rows, done = [], {}, set()
+    groups = functools.cache(lambda path: read_table(path, ("group",))["group"].to_numpy(object))
     for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
         compared = comparison.datasets[dataset]
         models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
@@ -54,8 +51,8 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
         )
         new = []
         for name, panel_file in compared.panels[split].items():
-            paths = [compared.panels[fold][name]["path"] for fold in folds]
-            drawn = Units.of(paths, comparison, dataset, split, family, name)
+            of_folds = [groups(compared.panels[fold][name]["path"]) for fold in folds]
+            drawn = Units.of(of_folds, comparison.seed, dataset, split, family, name)
             panels = read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task)
             odd: dict[str, dict[str, dict[int, str]]] = {}  # filled cell by cell, before the differences of cells
             measured = {
@@ -66,9 +63,8 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
             new += [measured.get(cell) or _unmeasured(dataset, split, name, cell, metrics, models) for cell in names]
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
-        for family, folds in compared.folds.items():
-            if split in folds and all((dataset, fold) in done for fold in folds):
-                new += _means(family, folds, dataset, results, rows[dataset])
+        if family in compared.folds and all((dataset, fold) in done for fold in folds):
+            new += _means(family, folds, dataset, results, rows[dataset])
         results |= {(dataset, result.split, result.panel, result.cell): result for result in new}
         frames += [result.lines(compared.in_split(result.split).baseline, comparison.confidence) for result in new]
     for dataset in rows:
@@ -151,39 +147,6 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
                 raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")
 
 
-@dataclass(frozen=True)
-class Units:
-    """How the units of a panel are drawn: those with rows in this split alone, and `shared` ones (K,), sorted.
-
-    Those have rows in several folds of a k-fold split and are drawn by a seed of their own, alike in all folds. `large`
-    (U,) are the units that are larger than others, of all folds, with their size `classes` (U,).
-    """
-
-    shared: np.ndarray
-    large: np.ndarray
-    classes: np.ndarray
-    seed: int
-    seed_of_shared: int
-
-    @staticmethod
-    def of(paths: Sequence[str], comparison: Comparison, dataset: str, split: str, family: str, panel: str) -> "Units":
-        """From the panel files of all folds of `family`, one of them of `split`; from its own where it is no fold."""
-        groups = [read_table(path, ("group",))["group"].to_numpy(object) for path in paths]
-        numbers, names = pd.factorize(np.concatenate(groups), sort=True)
-        large, classes = large_clusters(numbers)
-        in_folds = np.bincount(np.concatenate([np.searchsorted(names, pd.unique(part)) for part in groups]))
-        seeds = (derived_seed(comparison.seed, "bootstrap", dataset, place, panel) for place in (split, family))
-        return Units(names[in_folds > 1], names[large], classes, *seeds)
-
-    def numbers(self, panel: Panel) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """The unit of each item of a panel, (N,), and the strata of `bootstrap`: those of this panel alone first."""
-        is_shared = np.isin(panel.groups, self.shared)
-        own = int((~is_shared).sum())
-        number = np.where(is_shared, own + np.searchsorted(self.shared, panel.groups), np.cumsum(~is_shared) - 1)
-        strata = [(own, self.seed), (len(self.shared), self.seed_of_shared)]
-        return number[panel.clusters], [stratum for stratum in strata if stratum[0]]
-
-
 def _panel_result(
     comparison: Comparison,
     dataset: str,
@@ -208,7 +171,9 @@ def _panel_result(
         file=sys.stderr,
         flush=True,
     )
-    resampled, influence = _resample(comparison, dataset, panel, units, [item.predictions for item in read])
+    resampled, influence = resample(
+        compared.task, panel, units, [item.predictions for item in read], comparison.resamples
+    )
     labels = panel.rows["label"].to_numpy()[panel.scored]
     estimates = {}
     for name in scored:
@@ -369,34 +334,6 @@ def _check_comparable(
                 f"{item.stated['rows_sha256'][metric][:12]}, predictions and panel now give {item.values[metric][0]} "
                 f"on rows {panel.rows_sha256[:12]}: measure the run again"
             )
-
-
-def _resample(
-    comparison: Comparison, dataset: str, panel: Panel, units: Units, predictions: Sequence[np.ndarray]
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """{metric: (runs, resamples)}, the same resamples for every run and for both suffixes of a panel of pairs; and
-    {metric: (runs, units)}, the influence of large units."""
-    task = comparison.datasets[dataset].task
-    if not predictions or panel.units == 1:  # then every resample is the panel itself
-        nothing = np.full((len(predictions), comparison.resamples), np.nan)
-        no_influence = np.full((len(predictions), len(units.large)), np.nan)
-        return dict.fromkeys(panel.metrics(task), nothing), dict.fromkeys(panel.metrics(task), no_influence)
-    clusters, strata = units.numbers(panel)
-    there = np.isin(units.large, panel.groups)
-    large = np.searchsorted(panel.groups, units.large[there])
-    labels = panel.by_suffix(panel.rows["label"].to_numpy())
-    predicted = [panel.by_suffix(values) for values in predictions]
-    resampled: dict[str, np.ndarray] = {}
-    influence: dict[str, np.ndarray] = {}
-    for suffix in SUFFIXES[panel.kind]:
-        stacked = np.stack([values[suffix] for values in predicted])
-        by_metric = stratified_bootstrap(task, labels[suffix], stacked, clusters, comparison.resamples, *strata)
-        resampled |= {metric + suffix: by_metric[metric] for metric in METRICS[task]}
-        by_metric = influences(task, labels[suffix], stacked, panel.clusters, large)
-        for metric in METRICS[task]:
-            influence[metric + suffix] = np.zeros((len(predictions), len(there)))
-            influence[metric + suffix][:, there] = by_metric[metric]
-    return resampled, influence
 
 
 def read_compare(path: str | Path) -> pd.DataFrame:

@@ -42,8 +42,7 @@ def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tu
 class Examples:
     """N rows. `tables`: one array (U, T, D) per view, in memory or a map of a file. `index` (N,) int32 into axis 0 of
     each; `labels` float32 (N,), or (N, C) of C cells with NaN where one is missing. `stretches`, for modes that encode:
-    codes (N, S) uint8, low (N,), high (N,), see
-    `Construct.stretches`."""
+    codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`."""
 
     tables: tuple[np.ndarray, ...]
     index: np.ndarray

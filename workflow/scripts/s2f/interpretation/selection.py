@@ -22,9 +22,9 @@ def select(
 
     Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
     largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
-    in an order that depends on `seed` and the row alone. Sequences with N, and rows without a label (in a dataset with
-    cells those that the first cell lacks), are passed over. Raises `InputError` for an id that is not a row or holds N,
-    more rows or pairs than the panel has, `pairs` of a panel of rows, and where nothing is chosen.
+    in an order that depends on `seed` and the row alone. Sequences with N and rows without a label, in a dataset with
+    cells without one of the first cell, are left out. Raises `InputError` for an id that is not a row or that holds N,
+    for more rows or pairs than the panel has, for `pairs` of a panel of rows, and where nothing is chosen.
     """
     if not (top or bottom or pairs or ids):
         raise InputError("nothing is selected: give top, bottom, pairs or ids")
