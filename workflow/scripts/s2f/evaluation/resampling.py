@@ -28,7 +28,7 @@ class Units:
 
     @staticmethod
     def of(groups: Sequence[np.ndarray], seed: int, dataset: str, split: str, family: str, panel: str) -> "Units":
-        """From the `groups` (N,) of the panel in each fold of `family`, `split` among them; its own where it is none."""
+        """From the `groups` (N,) of a panel in each fold of `family`, `split` among them; its own where it is none."""
         numbers, names = pd.factorize(np.concatenate(groups), sort=True)
         large, classes = large_clusters(numbers)
         in_folds = np.bincount(np.concatenate([np.searchsorted(names, pd.unique(part)) for part in groups]))
