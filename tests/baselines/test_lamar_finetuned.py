@@ -270,7 +270,7 @@ def test_programs_train_and_predict(tmp_path, root):
         strand_rule="forward", threads=1, model="best_model", history="history.tsv",
     )  # fmt: skip
     run(
-        "evaluate_baseline", rows="rows.parquet", task="classification", model="best_model", names="id", kinds="rows",
+        "evaluate_baseline", rows="rows.parquet", task="classification", models="best_model", names="id", kinds="rows",
         panels="panel.tsv", threads=1, predictions="p.tsv", metrics="metrics.tsv",
     )  # fmt: skip
     history = pd.read_csv(tmp_path / "history.tsv", sep="\t")

@@ -17,13 +17,14 @@ from s2f.rows.canonical import canonical
 def arguments(folder, panels):
     parser = argparse.ArgumentParser()
     evaluator.add_arguments(parser)
-    given = {"rows": "rows.parquet", "task": "regression", "model": "m", "threads": 1, "metrics": folder / "m.tsv"}
+    given = {"rows": "rows.parquet", "task": "regression", "models": "m", "threads": 1, "metrics": folder / "m.tsv"}
     given |= {"names": list(panels), "kinds": list(panels.values()), "panels": [folder / f"{p}.tsv" for p in panels]}
     given |= {"predictions": [folder / f"predicted.{p}.tsv" for p in panels]}
     words = []
     for name, value in given.items():
         words += [f"--{name}", *map(str, value if isinstance(value, list) else [value])]
-    return parser.parse_args(words)
+    (one,) = evaluator.runs(parser.parse_args(words))
+    return one
 
 
 @pytest.fixture

@@ -60,16 +60,20 @@ def planned(root, tmp_path_factory):
 def test_default_study_plans_every_kind_of_job(planned):
     trained = {rule for rule in planned if rule.startswith("train_together_")}  # all seeds of a head in one job
     assert "train_together_boda_mean_512_512_and_boda_sum_512_512" in trained and len(trained) == 7
+    evaluated = {
+        rule for rule in planned if rule.startswith("evaluate_head")
+    }  # what is trained in one job, on one dataset
+    assert (
+        len(evaluated) == 7 and sum(planned[rule] for rule in evaluated) == sum(planned[rule] for rule in trained) == 9
+    )
     assert set(planned) == {
-        "make_rows", "make_units", "make_split", "make_panel", "embed", "evaluate_head",
-        "evaluate_head_2", "train_baseline", "evaluate_baseline", "evaluate_baseline_2", "compare", "plot_split",
-        "plot_split_2", "plot_audit", "plot_comparison", "plot_comparison_2", "audit_split",
-        "tapt", "adaptation_windows", "embed_strand",
-        "dependency_map", "measure_dependency_map",
-        "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret", "plot_interpretation",
-        "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
-    } | trained  # fmt: skip
-    assert planned["embed"] == 2 and planned["evaluate_head"] == 21
+        "make_rows", "make_units", "make_split", "make_panel", "embed", "train_baseline", "evaluate_baseline",
+        "evaluate_baseline_2", "compare", "plot_split", "plot_split_2", "plot_audit", "plot_comparison",
+        "plot_comparison_2", "audit_split", "tapt", "adaptation_windows", "embed_strand", "dependency_map",
+        "measure_dependency_map", "plot_dependency_map", "isoscore", "plot_isoscore", "select_sequences", "interpret",
+        "plot_interpretation", "plot_interpretation_2", "interpretation_truth", "summarise_interpretation",
+    } | trained | evaluated  # fmt: skip
+    assert planned["embed"] == 2
 
 
 def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path, planned):

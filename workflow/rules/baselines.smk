@@ -100,7 +100,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             "python -m evaluate_baseline "
             "--rows {input.rows:q} "
             "--task {params.task} "
-            "--model {input.model:q} "
+            "--models {input.model:q} "
             "--names {params.names} "
             "--kinds {params.kinds} "
             "--panels {input.panels:q} "

@@ -19,7 +19,7 @@ def caches_to_train_of(ending, seeds):
     )
 
 
-def caches_to_predict_of(ending):
+def caches_to_predict_of(ending, seeds):
     """Caches (`h5`) that evaluation reads, or their manifests (`json`): both strands if predictions are their mean."""
 
     def caches(wildcards):
@@ -27,9 +27,8 @@ def caches_to_predict_of(ending):
         views = [
             (0, strand) for strand in (["forward", "reverse"] if both else ["forward"])
         ]
-        return cache_paths(
-            wildcards.dataset, wildcards.encoder, seed_of(wildcards), views, ending
-        )
+        seed = seed_to_train(seeds, wildcards)
+        return cache_paths(wildcards.dataset, wildcards.encoder, seed, views, ending)
 
     return caches
 
@@ -42,7 +41,9 @@ class TrainingRule(NamedTuple):
     heads: list
     seeds: list
     runs: list
-    datasets: str  # pattern of the wildcard
+    places: (
+        list | None
+    )  # pairs: dataset and what follows it in the path of a run; None: anywhere
 
 
 def training_rules():
@@ -58,7 +59,7 @@ def training_rules():
                 heads=["{head}"],
                 seeds=["{seed}"],
                 runs=[f"{folder}/{{head}}/seed{{seed}}"],
-                datasets=any_of(DATASETS),
+                places=None,
             )
         ]
     return [
@@ -68,13 +69,32 @@ def training_rules():
             heads=[run.head for run in runs],
             seeds=[run.seed for run in runs],
             runs=[f"{folder}/{run.head}/seed{run.seed}" for run in runs],
-            datasets=dataset_before(
+            places=[
                 (run.dataset, f"{run.split}/{run.encoder}/{run.augmentation}")
                 for run, *_ in groups
-            ),
+            ],
         )
         for name, groups in study_runs.rules_together(STUDY).items()
         for runs in groups[:1]  # the others are the same heads and seeds elsewhere
+    ]
+
+
+def datasets_of_training(places, datasets):
+    """Pattern of the wildcard `dataset` in a rule's `places` (as in `TrainingRule`) in some of the datasets; empty
+    where it has none there."""
+    if places is None:
+        return any_of(datasets)
+    return dataset_before(place for place in places if place[0] in datasets)
+
+
+def rules_that_evaluate_heads():
+    """(panels, training rule, pattern of the wildcard `dataset`) of each rule that evaluates heads: one for each rule
+    that trains them and set of panels."""
+    return [
+        (panels, training, pattern)
+        for training in training_rules()
+        for panels, datasets in datasets_by_panels().items()
+        if (pattern := datasets_of_training(training.places, datasets))
     ]
 
 
@@ -162,9 +182,11 @@ def encoder_in_training(seeds):
     return section
 
 
-def code_of_head(wildcards):
-    """Fingerprint of the program that evaluates a head, with the module of the head."""
-    return code_fingerprint("evaluate_head", networks.module_of(wildcards.head))
+def code_of_evaluation(heads):
+    """Fingerprint of the program that evaluates heads, with their module."""
+    return lambda wildcards: code_fingerprint(
+        "evaluate_head", networks.module_of(first_head(heads, wildcards))
+    )
 
 
 def first_seed_first(wildcards):

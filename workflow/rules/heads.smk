@@ -5,9 +5,6 @@
 #                   …/predictions/{panel}.tsv, metrics.tsv
 
 
-RUN = "{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}"
-
-
 # One rule, of which each job trains one head. With train_together, in a study that does not search, one for each set of
 # heads and seeds that one compiled training can hold, with the same results.
 for training in training_rules():
@@ -29,7 +26,7 @@ for training in training_rules():
         benchmark:
             f"benchmarks/{training.runs[0]}/train.tsv"
         wildcard_constraints:
-            dataset=training.datasets,
+            dataset=datasets_of_training(training.places, DATASETS),
         priority: first_seed_first  # other seeds find its programs compiled
         conda:
             environment("jax")
@@ -83,27 +80,32 @@ for training in training_rules():
             "> {log:q} 2>&1"
 
 
-for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
+# What is trained in one job is evaluated in one job.
+for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(), 1):
 
     rule:
-        """Predict the rows of every panel with a trained head, and measure the predictions."""
+        """Predict the rows of every panel with trained heads, and measure the predictions."""
         name:
             numbered("evaluate_head", number)
         input:
             rows="results/{dataset}/rows.parquet",
             panels=panel_paths("results/{dataset}/panels/{split}", panels),
-            model=f"results/{RUN}/best_model",
-            manifests=caches_to_predict_of("json"),
-            caches=ancient(caches_to_predict_of("h5")),
+            models=[f"results/{run}/best_model" for run in training.runs],
+            manifests=caches_to_predict_of("json", training.seeds),
+            caches=ancient(caches_to_predict_of("h5", training.seeds)),
         output:
-            predictions=panel_paths(f"results/{RUN}/predictions", panels),
-            metrics=f"results/{RUN}/metrics.tsv",
+            predictions=[
+                path
+                for run in training.runs
+                for path in panel_paths(f"results/{run}/predictions", panels)
+            ],
+            metrics=[f"results/{run}/metrics.tsv" for run in training.runs],
         log:
-            f"logs/{RUN}/evaluate.log",
+            f"logs/{training.runs[0]}/evaluate.log",
         benchmark:
-            f"benchmarks/{RUN}/evaluate.tsv"
+            f"benchmarks/{training.runs[0]}/evaluate.tsv"
         wildcard_constraints:
-            dataset=any_of(datasets),
+            dataset=datasets,
         conda:
             environment("jax")
         threads: 1
@@ -112,18 +114,18 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             runtime=times_attempt(30),
             in_turn=in_turn,
         params:
-            code=code_of_head,
+            code=code_of_evaluation(training.heads),
             task=dataset_of("task"),
             names=panels,
             kinds=items_of_panels,
         message:
-            "Evaluating {wildcards.head} on {wildcards.encoder}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+            f"Evaluating {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
             # small matrices: a GPU would only be taken from a job that needs it
             "python -m evaluate_head "
             "--rows {input.rows:q} "
             "--task {params.task} "
-            "--model {input.model:q} "
+            "--models {input.models:q} "
             "--names {params.names} "
             "--kinds {params.kinds} "
             "--panels {input.panels:q} "

@@ -18,11 +18,12 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
-    record = read_record(arguments.model)
+    (one,) = evaluator.runs(arguments)
+    record = read_record(one.model)
     kind = baselines.get(record["kind"])  # may import torch, which reads the thread count once
     print_report()
-    rows, predict = read_rows(arguments.rows), kind.load(Path(arguments.model), record)
-    evaluator.evaluate(arguments, rows, record, lambda chosen, strand: predict(list(chosen["sequence"]), strand))
+    rows, predict = read_rows(one.rows), kind.load(Path(one.model), record)
+    evaluator.evaluate(one, rows, record, lambda chosen, strand: predict(list(chosen["sequence"]), strand))
 
 
 if __name__ == "__main__":

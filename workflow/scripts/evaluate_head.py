@@ -1,4 +1,4 @@
-"""Predict the rows of every panel with a trained head, from the caches its checkpoint asks for, and measure them."""
+"""Predict the rows of every panel with trained heads, from the caches their checkpoints ask for, and measure them."""
 
 from s2f.common.arguments import Parser
 from s2f.common.devices import keep_to_share, print_report
@@ -9,7 +9,7 @@ from s2f.rows.canonical import read_rows, sequences_sha256
 
 
 def main():
-    """Check model against caches, predict each strand that the strand rule needs, write predictions and metrics."""
+    """Check models against caches, predict each strand that the strand rule needs, write predictions and metrics."""
     parser = Parser(description=__doc__)
     evaluator.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
@@ -20,20 +20,21 @@ def main():
     from s2f.heads.weights import load_head
 
     print_report()
-    record = read_record(arguments.model, kind="head")
     rows = read_rows(arguments.rows)
-    keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
-    expected = {key: record[key] for key in keys}
-    check_record(arguments.model, expected, arguments.caches)
     sequences = sequences_sha256(rows["row_id"], rows["sequence"])
-    with open_views(arguments.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
-        head = Head(record, load_head(arguments.model, Head.template(record)))
-        by_strand = {strand: cache for (_, strand), cache in caches.items()}
+    for one in evaluator.runs(arguments):
+        record = read_record(one.model, kind="head")
+        keys = ("encoder", "encoder_fingerprint", "construct", "tokens", "channels")
+        expected = {key: record[key] for key in keys}
+        check_record(one.model, expected, one.caches)
+        with open_views(one.caches, **expected, shift=0, sequences_sha256=sequences) as caches:
+            head = Head(record, load_head(one.model, Head.template(record)))
+            by_strand = {strand: cache for (_, strand), cache in caches.items()}
 
-        def predict(chosen, strand):
-            return head.predict(by_strand[strand], chosen["row_id"])
+            def predict(chosen, strand, head=head, by_strand=by_strand):
+                return head.predict(by_strand[strand], chosen["row_id"])
 
-        evaluator.evaluate(arguments, rows, record, predict)
+            evaluator.evaluate(one, rows, record, predict)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""The evaluation of one run: its predictions for every panel, and the metrics computed from them.
+"""The evaluation of runs: their predictions for every panel, and the metrics computed from them.
 
-Programs of heads and of baselines share it. A run is evaluated by one job: a start costs more than a panel.
+Programs of heads and of baselines share it. One job evaluates a run on all panels, and together the heads that were
+trained in one job: a start costs more than all of it.
 """
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from s2f.common import kinds
@@ -18,27 +19,35 @@ from s2f.splits.table import panel_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both programs ask for: the model, the panels, and the files to write."""
+    """Add what both programs ask for: the models, the panels, and the files to write."""
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
-    parser.add_argument("--model", required=True, help="folder best_model")
+    parser.add_argument("--models", required=True, nargs="+", help="folders best_model of the runs")
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
     parser.add_argument("--kinds", required=True, nargs="+", help="their kinds, in the same order")
     parser.add_argument("--panels", required=True, nargs="+", help="their tables, in the same order")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
-    parser.add_argument("--predictions", required=True, nargs="+", help="tables to write, in the same order")
-    parser.add_argument("--metrics", required=True, help="table of metrics to write")
+    parser.add_argument("--predictions", required=True, nargs="+", help="tables to write: each run's for all panels")
+    parser.add_argument("--metrics", required=True, nargs="+", help="tables of metrics to write, one per run")
+
+
+def runs(arguments: argparse.Namespace) -> Iterator[argparse.Namespace]:
+    """The arguments of each run: `model`, `metrics` and `predictions` are its own."""
+    size = len(arguments.names)
+    for number, (model, metrics) in enumerate(zip(arguments.models, arguments.metrics, strict=True)):
+        predictions = arguments.predictions[number * size : (number + 1) * size]
+        yield argparse.Namespace(**{**vars(arguments), "model": model, "metrics": metrics, "predictions": predictions})
 
 
 def evaluate(
     arguments: argparse.Namespace, rows: Any, record: Mapping[str, Any], predict: Callable[[Any, str], Any]
 ) -> None:
-    """Write the predictions for each panel and, computed from these files, the metrics of all.
+    """Write the predictions of a run for each panel and, computed from these files, the metrics of all.
 
-    `rows` are those of the dataset, `record` is the run's model.json; ``predict(rows, strand)`` gives the values (N,),
-    or (N, C) of C cells, of the rows of a panel on one strand, and is called for each strand that the strand rule of
-    the record needs. Raises `InputError` as `panel_rows`, `checkpoint.predicted_cells`, `predictions.prediction_table`
-    and `measure.measure` do.
+    `arguments` are those of one run (`runs`), `rows` those of the dataset, `record` is the run's model.json;
+    ``predict(rows, strand)`` gives the values (N,), or (N, C) of C cells, of the rows of a panel on one strand, and is
+    called for each strand that the strand rule of the record needs. Raises `InputError` as `panel_rows`,
+    `checkpoint.predicted_cells`, `predictions.prediction_table` and `measure.measure` do.
     """
     panels, rule, cells = {}, record["strand_rule"], predicted_cells(arguments.model, record, rows)
     place = ["panel", *(["cell"] if cells else [])]
