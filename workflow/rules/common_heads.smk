@@ -88,8 +88,7 @@ def datasets_of_training(places, datasets):
 
 
 def rules_that_evaluate_heads():
-    """(panels, training rule, pattern of the wildcard `dataset`) of each rule that evaluates heads: one for each rule
-    that trains them and set of panels."""
+    """(panels, `TrainingRule`, pattern of the wildcard `dataset`), one for each set of panels of what trains heads."""
     return [
         (panels, training, pattern)
         for training in training_rules()
