@@ -46,19 +46,22 @@ BOUNDED = METRICS["classification"]  # between 0 and 1
 # a spread below this share of a value is rounding
 ROUNDING = 1e-10
 EXPLAINED = (
-    "A value is the mean over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
-    "seeds. Brackets are {share} intervals, Δ is the difference from the baseline. They count both what would be "
+    "**Values** are means over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
+    "seeds.",
+    "**Brackets** are {share} intervals, **Δ** is the difference from the baseline. They count both what would be "
     "other with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, "
     "with Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the "
     "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
     "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
     "deterministic. s² has k - 1 degrees of freedom, and SE_rows² one less than there are units, or fewer where a few "
-    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). With "
-    "fewer than {enough} seeds, or one draw of something random that all seeds share, a model has no p value, its "
-    "intervals hold for these trained networks only, and are marked †. Intervals of values are made on the scale of "
-    "Fisher's z (correlations), the logarithm (mse) or the logit (all others); a perfect value has the exact limit of "
-    "Clopper and Pearson. p (Holm) is corrected for the number of models that are compared with the baseline in the "
-    "table, in a dataset with cells for each cell by itself."
+    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). "
+    "Intervals of values are made on the scale of Fisher's z (correlations), the logarithm (mse) or the logit (all "
+    "others); a perfect value has the exact limit of Clopper and Pearson.",
+    "**†** marks a model with fewer than {enough} seeds, or with one draw of something random that all its seeds "
+    "share: its intervals hold for these trained networks only, and there is no p value.",
+    "**p** belongs to Δ of the first metric of its table. **p (Holm)** is corrected for the number of models that are "
+    "compared with the baseline in the table, in a dataset with cells for each cell by itself; other metrics have "
+    "their p in compare.tsv, uncorrected.",
 )
 
 

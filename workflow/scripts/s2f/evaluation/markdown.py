@@ -17,6 +17,14 @@ NO_REPLICATES = (
     "† Holds for the trained networks alone, without a p value: too few seeds of the model or of the baseline, or one "
     "draw of something random for all of them (compare.tsv, column `note`)."
 )
+CHOSEN = (
+    "**Validation** is the score by which training kept its best epoch; published weights that may have seen the "
+    "validation rows have none. Bold is what it chooses: the score of the best of the models of one encoder, and the "
+    "name of the best of all models; never the best of the test rows.",
+    "A run is **collapsed** where its predictions hardly vary and rank nothing, or where it is at chance and another "
+    "seed of its model far above; a mean that would hold such a run is not shown.",
+    "All numbers were computed by this study.",
+)
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
@@ -67,15 +75,8 @@ def _measured(negatives: str) -> str:
 
 def _method(comparison: Comparison) -> str:
     share = f"{100 * comparison.confidence:g} %"
-    method = EXPLAINED.format(share=share, resamples=comparison.resamples, enough=ENOUGH)
-    return (
-        f"{method} The column validation holds the score by which training kept its best epoch; published "
-        "weights that may have seen the validation rows have none. Bold is what it "
-        "chooses: the score of the best of the models of one encoder, and the name of the best of all models; never "
-        "the best of the test rows. A run is collapsed where its predictions hardly vary and rank nothing, or where it "
-        "is at chance and another seed of its model far above; a mean that would hold such a run is not shown. All "
-        "numbers were computed by this study."
-    )
+    items = [item.format(share=share, resamples=comparison.resamples, enough=ENOUGH) for item in EXPLAINED]
+    return "\n".join(["How to read the tables:", "", *(f"- {item}" for item in (*items, *CHOSEN))])
 
 
 def _budgets(comparison: Comparison) -> str:
@@ -204,21 +205,24 @@ def _table(header: list[str], body: Iterable[list[str]]) -> str:
 
 
 def _missing(lines: Any) -> list[str]:
-    """Why a value or its interval is missing: one item per model and reason."""
+    """Why a value or its interval is missing: one item per reason and the metrics that it holds for."""
     absent = lines[lines["ci_low"].isna()]
     if absent.empty:
         return []
-    every = len(set(lines["metric"]) - {"prevalence"})
-    items: dict[tuple[str, str], list[str]] = {}
+    metrics: dict[tuple[str, str], list[str]] = {}
     for metric, model, note in zip(absent["metric"], absent["model"], absent["note"], strict=True):
-        items.setdefault((model, note), []).append(metric)
-    return [
-        "Without a value or without an interval:",
-        "\n".join(
-            f"- `{model}`{'' if len(metrics) == every else ', ' + ', '.join(metrics)}: {note}"
-            for (model, note), metrics in items.items()
-        ),
+        metrics.setdefault((model, note), []).append(metric)
+    models: dict[tuple[str, str], list[str]] = {}
+    every = len(set(lines["metric"]) - {"prevalence"})
+    for (model, note), own in metrics.items():
+        of_metrics = "" if len(own) == every else f", {', '.join(own)}"
+        models.setdefault((of_metrics, note), []).append(f"`{model}`")
+    all_models = lines["model"].nunique()
+    items = [
+        f"- {'all models' if 1 < all_models == len(own) else ', '.join(own)}{of_metrics}: {note}"
+        for (of_metrics, note), own in models.items()
     ]
+    return ["Without a value or without an interval:", "\n".join(items)]
 
 
 def seen(lines: Any) -> list[str]:
