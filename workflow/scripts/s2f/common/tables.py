@@ -1,16 +1,20 @@
 """Tables of text: written whole, read with checks."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from s2f.common.contents import decoded, read_text
+from s2f.common.delimited import Delimited
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
 
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
+LINE = "line"  # name of an index that is the line of the file
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -39,92 +43,168 @@ def _write_plain(path: Path, table: pd.DataFrame) -> bool:
         return False
 
 
-def read_table(path: str | Path, columns: Iterable[str] = (), text: str = "", separator: str = "\t") -> pd.DataFrame:
-    """Read a delimited text file with header into a data frame of strings.
+def read_table(
+    path: str | Path,
+    columns: Iterable[str] = (),
+    text: str = "",
+    separator: str = "\t",
+    *,
+    header: bool = True,
+    only: bool = False,
+    numbered: bool = False,
+) -> pd.DataFrame:
+    """Read a delimited text file into a data frame of strings.
 
     Every cell comes back as the text it is (empty where missing), so `7`, `007` and `X` of a chromosome column
-    survive; `numbers` converts. Parameters: `columns` that must exist; `text` is the human name of the table for
-    messages; `separator` one character. Row i of the frame is line i + 2 of the file, as long as no quoted cell holds
-    a line break. Raises `InputError` when the file or a column is missing, a column name occurs twice, a line is blank
-    (at the end of the file it is ignored) or has another number of cells than the header.
+    survive; `numbers` converts. What the file is, is told by its content (`contents.read_text`), and what its quotes
+    mean by `delimited`; lines end with \\n, \\r\\n or \\r. Above the header may stand blank lines and lines that begin
+    with #; the header itself may, if it alone has the `columns`. Columns without a name are left out.
+
+    Parameters: `columns` that must exist; `text` is the human name of the table for messages; `separator` one ASCII
+    letter. Without `header` the columns are called "column 1", "column 2", ... With `only` nothing but `columns` is
+    read, in the order of the file. With `numbered` the index is the line of the file on which each row begins, and is
+    called "line"; else it counts the rows from 0. `line_of` gives the line.
+
+    Raises `InputError` with file and, where there is one, line: when the file is missing or no table, a column is
+    missing or its name occurs twice, a line is blank (at the end of the file it is ignored) or has another number of
+    cells than the header, and as `contents` and `delimited` do.
     """
-    # not pandas.read_csv: it silently fills short lines, takes the first column of a file with longer lines for an
-    # index and skips blank lines
-    import pyarrow
-    from pyarrow import csv
+    columns, what = list(columns), text or "table"
+    if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+        raise InputError(f"{path}: separator is {separator!r}, expected one ASCII letter, no quote and no line end")
+    data = read_text(path, what)
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):  # of an old Mac, or of several systems
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    _refuse_other_formats(data, path, what)
+    begin, skipped, named = _start(data, separator, columns if header else [])
+    delimited = Delimited.of(str(path), data[begin:], separator, skipped + 1)
+    del data
+    if not delimited.data:
+        raise InputError(f"{path}: is empty, expected {'a header' if header else 'rows'} ({what})")
+    names = delimited.first_row
+    if not header:
+        names = [f"column {number}" for number in range(1, len(names) + 1)]
+    elif named:
+        names[0] = names[0].lstrip("# ")
+    wanted = [name for name in dict.fromkeys(names) if name and (not only or name in columns)]
+    _check_names(names, columns, wanted, delimited, path)
+    table = delimited.columns([names.index(name) for name in wanted], int(header))
+    frame = table.rename_columns(wanted).to_pandas()
+    return frame.set_axis(pd.Index(delimited.row_lines(int(header)), name=LINE)) if numbered else frame
 
-    odd: list[str] = []
 
-    def on_odd_line(line: Any) -> str:
-        """Keep what is wrong with the first line of another length than the header, and stop there."""
-        odd.append(
-            f"line {line.number}: {line.actual_columns} cell(s), expected {line.expected_columns} as in the header"
-        )
-        return "error"
+def line_of(column: pd.DataFrame | pd.Series, position: int) -> int:
+    """The line of the file of the row at a position of a table of `read_table`, or of a column or some rows of one."""
+    return int(column.index[position]) + (0 if column.index.name == LINE else 2)
 
-    def read(handler: Callable[[Any], str] | None, threads: bool) -> tuple[list[str], Any]:
-        options = {
-            "read_options": csv.ReadOptions(use_threads=threads),
-            "parse_options": csv.ParseOptions(
-                delimiter=separator, ignore_empty_lines=False, invalid_row_handler=handler
-            ),
-        }
-        names = csv.open_csv(path, **options).schema.names
-        as_text = csv.ConvertOptions(column_types=dict.fromkeys(names, pyarrow.string()), strings_can_be_null=False)
-        return names, csv.read_csv(path, convert_options=as_text, **options)
 
-    try:
-        try:
-            names, table = read(None, threads=True)
-        except pyarrow.ArrowInvalid:  # once more, since lines have numbers only without threads
-            names, table = read(on_odd_line, threads=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file ({text or 'table'})") from None
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: {odd[0] if odd else f'not a table separated by {separator!r}: {error}'}") from None
-    for name in names:
+def _refuse_other_formats(data: bytes, path: str | Path, what: str) -> None:
+    """Refuse text that is known to be no table."""
+    begin = data[:100].lstrip()
+    for mark, found, mend in (
+        (b"##fileformat=VCF", "VCF", "variants have no measured sequences; give a table with a header"),
+        (b"##gff-version", "GFF", "give a table with a header"),
+        (b"@HD\t", "SAM", "give a table with a header"),
+        (b">", "FASTA", "give a table with a header; sequences of two classes can be a source fasta_pairs"),
+    ):
+        if begin.startswith(mark):
+            raise InputError(f"{path}: is {found}, expected {what}: {mend}")
+    if re.match(rb'[\[{]\s*[\[{"]', begin):
+        raise InputError(f"{path}: is JSON, expected {what}: write it as tab-separated text")
+
+
+def _start(data: bytes, separator: str, columns: list[str]) -> tuple[int, int, bool]:
+    """Where the header begins, how many lines stand above it, and whether it is a comment that names the `columns`
+    behind its #: the first line that neither is blank nor begins with #, unless it lacks columns that one of these
+    has."""
+    begin, number, candidates = 0, 0, []
+    while begin < len(data):
+        end = data.find(b"\n", begin) + 1 or len(data)
+        line = data[begin:end].decode("utf-8", "backslashreplace").rstrip("\r\n")
+        if line.strip():
+            candidates.append((begin, number, line))
+        if line.strip() and not line.startswith("#"):
+            break
+        begin, number = end, number + 1
+    if not columns or not candidates:
+        return begin, number, False
+    for begin_of, number_of, line in reversed(candidates):
+        for stripped in (False, True):
+            cells = {cell.strip('"') for cell in (line.lstrip("# ") if stripped else line).split(separator)}
+            if cells >= set(columns):
+                return begin_of, number_of, stripped and line.startswith("#")
+    return begin, number, False
+
+
+def _check_names(
+    names: list[str], columns: list[str], wanted: list[str], delimited: Delimited, path: str | Path
+) -> None:
+    """Refuse a header that lacks one of the `columns`, or has a name twice among those that are read."""
+    missing = [name for name in columns if name not in names]
+    if missing:
+        decoded(delimited.header, path, delimited.first_line)
+        mend = ""
+        for other, called in ((",", "commas"), ("\t", "tabs"), (";", "semicolons"), (" ", "blanks")):
+            if len(names) == 1 and set(names[0].split(other)) >= set(columns):
+                mend = f"; its cells are separated by {called}, not by {delimited.separator!r}"
+        below = _header_below(delimited, columns)
+        if below:
+            mend = f"; line {below} has all columns: remove the lines above it, or begin them with #"
+        raise InputError(f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, names))}{mend}")
+    for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{path}: column {name!r} occurs {names.count(name)} times")
-    for name in columns:
-        if name not in names:
-            raise InputError(f"{path}: column {name!r} is missing; the file has: {', '.join(map(repr, names))}")
-    table = table.to_pandas()
-    blank = (table == "").all(axis=1).to_numpy()
-    end = len(table) - int(np.logical_and.accumulate(blank[::-1]).sum())
-    if blank[:end].any():
-        raise InputError(f"{path}: line {int(blank.argmax()) + 2} is blank")
-    return table[:end]
 
 
-def numbers(table: pd.DataFrame, column: str, path: str | Path) -> pd.Series:
-    """Convert a text column of `read_table` to float64; cells of `MISSING` become NaN.
+def _header_below(delimited: Delimited, columns: list[str]) -> int:
+    """Line of the file, among the next 50, that has all `columns`; 0 for none: titles may stand above a header."""
+    for number, line in enumerate(delimited.data[:100_000].split(b"\n")[1:51], 1):
+        cells = line.decode("utf-8", "replace").rstrip("\r").split(delimited.separator)
+        if {cell.strip('"') for cell in cells} >= set(columns):
+            return number + delimited.first_line
+    return 0
 
-    Raises `InputError` naming file, line (row label + 2: the header is line 1) and cell when a cell is neither a
+
+def numbers(
+    table: pd.DataFrame, column: str, path: str | Path, missing: Sequence[str] = MISSING, mend: str = ""
+) -> pd.Series:
+    """Convert a text column of `read_table` to float64; cells of `missing` become NaN.
+
+    Raises `InputError` naming file, line (by `line_of`) and cell, with `mend` at its end, when a cell is neither a
     number nor missing, or is infinite.
     """
     import pyarrow
     from pyarrow import compute
 
     # ten times as fast, and correctly rounded; whatever it does not take is left to the slower way that names the cell
-    column_of_text = pyarrow.array(table[column], pyarrow.string())
-    missing = compute.is_in(column_of_text, pyarrow.array(MISSING))
+    column_of_text = pyarrow.array(table[column], pyarrow.large_string())
+    absent = compute.is_in(column_of_text, pyarrow.array(missing, pyarrow.large_string()))
     try:
-        values = compute.cast(compute.if_else(missing, None, column_of_text), "float64")
+        values = compute.cast(compute.if_else(absent, None, column_of_text), "float64")
         values = pd.Series(values.to_numpy(), index=table.index)
-        if np.array_equal(np.isfinite(values), ~missing.to_numpy()):
+        if np.array_equal(np.isfinite(values), ~absent.to_numpy()):
             return values.rename(column)
     except pyarrow.ArrowException:
         pass
 
     cells = table[column].str.strip()
-    values = pd.to_numeric(cells.mask(cells.isin(MISSING)), errors="coerce")
-    bad = (values.isna() & ~cells.isin(MISSING)) | values.isin([float("inf"), float("-inf")])
+    values = pd.to_numeric(cells.mask(cells.isin(missing)), errors="coerce")
+    bad = (values.isna() & ~cells.isin(missing)) | values.isin([float("inf"), float("-inf")])
     if bad.any():
         position = int(bad.to_numpy().argmax())
         raise InputError(
-            f"{path}: line {cells.index[position] + 2}: {column} is {cells.iloc[position]!r}, expected a number"
+            f"{path}: line {line_of(cells, position)}: {column} is {cells.iloc[position]!r}, expected a number{mend}"
         )
     return values.astype("float64")
+
+
+def refuse(bad: Any, table: pd.DataFrame, columns: Sequence[str], path: str | Path, expected: str) -> None:
+    """Raise `InputError` for the first row of the mask `bad`, (N,), with its line and its cells in `columns`, whole: a
+    user looks them up."""
+    if np.any(bad):
+        position = int(np.argmax(bad))
+        cells = " and ".join(f"{name} is {table[name].iloc[position]!r}" for name in columns)
+        raise InputError(f"{path}: line {line_of(table, position)}: {cells}, expected {expected}")
 
 
 def mapped(column: pd.Series, function: Callable[[str], str]) -> pd.Series:

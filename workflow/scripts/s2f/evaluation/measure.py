@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table
 from s2f.evaluation.cells import View, labelled, views_of
 from s2f.evaluation.collapse import collapsed
 from s2f.evaluation.metrics import METRICS, SAME, SUFFIXES, score
@@ -120,8 +120,9 @@ def read_panel(
     table = read_table(path, [scored, *references, "group"], f"panel {name}")
     if len(table) == 0:
         raise InputError(f"{path}: panel {name} is empty")
-    if (table["group"] == "").any():
-        raise InputError(f"{path}: line {int((table['group'] == '').argmax()) + 2}: group is empty, expected a unit")
+    empty = table["group"] == ""
+    if empty.any():
+        raise InputError(f"{path}: line {line_of(table, int(empty.argmax()))}: group is empty, expected a unit")
     if table[scored].duplicated().any():
         raise InputError(f"{path}: {scored} {table[scored][table[scored].duplicated()].iloc[0]!r} occurs twice")
 

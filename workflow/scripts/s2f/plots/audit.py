@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table
 from s2f.plots.style import BLACK, BLUE, GREEN, VERMILLION, save
 
 BIN = 5  # points of score
@@ -21,7 +21,7 @@ def read_audit(path: str | Path) -> Any:
     for name in columns[2:]:
         table[name] = numbers(table, name, path)
         if table[name].isna().any():
-            raise InputError(f"{path}: line {int(table[name].isna().argmax()) + 2}: {name} is missing")
+            raise InputError(f"{path}: line {line_of(table, int(table[name].isna().argmax()))}: {name} is missing")
     return table
 
 

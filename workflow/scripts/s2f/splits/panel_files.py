@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table
 
 IDS = ("IDs", "ID")
 
@@ -27,7 +27,7 @@ def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
     Raises `InputError` when the columns are of neither form, a number is none or a line (its alternate allele) occurs
     twice; an ID may, with another label.
     """
-    raw = read_table(path, text="panel file")
+    raw = read_table(path, text="panel file", numbered=True)
     if {"IDs_ref", "IDs_alt"} <= set(raw):
         kind, forms = "pairs", [("IDs_ref", "_ref"), ("IDs_alt", "_alt")]
     elif any(name in raw for name in IDS):
@@ -43,8 +43,9 @@ def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
         frames.append(pd.DataFrame({"row_id": raw[name], "sequence": raw[f"sequence{ending}"], "label": values}))
     again = frames[-1].duplicated()
     if again.any():
-        index = int(again.argmax())
-        raise InputError(f"{path}: line {index + 2}: {frames[-1]['row_id'][index]!r} occurs a second time")
+        position = int(again.argmax())
+        name = frames[-1]["row_id"].iloc[position]
+        raise InputError(f"{path}: line {line_of(raw, position)}: {name!r} occurs a second time")
     return kind, frames
 
 

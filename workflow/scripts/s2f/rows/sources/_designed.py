@@ -40,7 +40,7 @@ def read(path: str | Path, cell: str, others: Sequence[str] = ()) -> pd.DataFram
     if zipfile.is_zipfile(path):
         return _archive(path, cell, others)
     columns = [f"{cell}_log2FC", f"{cell}_lfcSE"]
-    table = read_table(path, ["ID", "sequence", "method", "target_cell", *columns], "designed sequences")
+    table = read_table(path, ["ID", "sequence", "method", "target_cell", *columns], "designed sequences", numbered=True)
     for name in (cell, *others):
         for of_cell, column in ((f"label.{name}", f"{name}_log2FC"), (f"stderr.{name}", f"{name}_lfcSE")):
             table[of_cell] = numbers(table, column, path) if column in table else np.nan
@@ -75,7 +75,7 @@ def _archive(path: str | Path, cell: str, others: Sequence[str]) -> pd.DataFrame
             raise InputError(f"{path}: has no member {absent[0]}; designed sequences need {', '.join(needed)}")
         files = {name: Path(archive.extract(member, folder)) for name, member in members.items() if member}
         try:
-            table = read_table(files[attributes_of], ["ID", "project"], "attributes of OL46")
+            table = read_table(files[attributes_of], ["ID", "project"], "attributes of OL46", only=True)
             table["method"] = table["project"].map({f"BODA:{key}:{cell.lower()}": m for key, m in METHODS.items()})
             table = table[table["method"].notna()]
             for name in (cell, *others):
@@ -93,7 +93,7 @@ def _measured(path: Path | None, cell: str) -> pd.DataFrame:
     columns = ["ID", f"label.{cell}", f"stderr.{cell}"]
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="str" if name == "ID" else "float64") for name in columns})
-    values = read_table(path, ["ID", "log2FoldChange", "lfcSE"], "measurements of OL46")
+    values = read_table(path, ["ID", "log2FoldChange", "lfcSE"], "measurements of OL46", only=True)
     label, error = (numbers(values, name, path) for name in ("log2FoldChange", "lfcSE"))
     return pd.DataFrame(dict(zip(columns, (values["ID"], label, error), strict=True)))
 

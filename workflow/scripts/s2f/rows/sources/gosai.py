@@ -34,7 +34,7 @@ it should have; the table of stages shows both. What the table holds and what is
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,9 @@ import pyarrow
 import pyarrow.compute as pc
 
 from s2f.common import kinds
+from s2f.common.contents import PACKED
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, numbers, read_table, rows_where
+from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, rows_where
 from s2f.rows.canonical import letters_other_than
 from s2f.rows.sources import _designed, complete_pairs, file_of
 from s2f.rows.stages import Stages
@@ -95,14 +96,14 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     unknown = sorted(set(options["expected"]) - set(STAGES))
     if unknown:
         raise InputError(f"source gosai: expected has no stage {unknown[0]!r}; known: {', '.join(STAGES)}")
-    raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024")
+    raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024", only=True, numbered=True)
     if len(raw) != options["expected"].get("read", len(raw)):
         raise InputError(
             f"{path}: {len(raw):,} rows, {options['expected']['read']:,} are expected: the file is cut off or another "
             "version; get it again, or correct expected.read in the study"
         )
     labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
-    _refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
+    refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
     table = _parsed(raw, path)
     wanted = [CELLS.index(cell) for cell in cells] or [LABELS.index(options["label"])]
     for cell in wanted:
@@ -111,9 +112,11 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
 
     stages = Stages(options["expected"])
     with Path(path).open("rb") as stream:
+        packed = stream.read(8).startswith(tuple(PACKED))
         stream.seek(-1, os.SEEK_END)
-        if stream.read() not in b"\r\n":
-            stages.notes.append(f"{path}: line {len(raw) + 1} has no line break at its end: the file may be cut off")
+        if stream.read() not in b"\r\n" and not packed:
+            line = line_of(raw, len(raw) - 1)
+            stages.notes.append(f"{path}: line {line} has no line break at its end: the file may be cut off")
     kept = np.zeros(len(table), bool)
     kept[_kept(options, stages, raw, table, labels, errors)] = True
     table = rows_where(table, kept)
@@ -123,6 +126,12 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     table = complete_pairs(table, path)
     if "designed" in files:
         added = _designed.read(files["designed"], *([cells[0], cells[1:]] if cells else [CELLS[wanted[0]]]))
+        both = table["row_id"][table["row_id"].isin(added["row_id"])]
+        if len(both):
+            raise InputError(
+                f"{path}, {files['designed']}: row_id {both.iloc[0]!r} stands in both files, as {len(both):,} do, "
+                "expected a name of its own for each row; leave these rows out of one file"
+            )
         stages.part("designed", len(added))
         table = pd.concat([table, added], ignore_index=True)
     return table, stages
@@ -164,30 +173,36 @@ def _where(passed: Any, indices: np.ndarray) -> np.ndarray:
 
 def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
     """Row columns that follow from IDs, chr and sequence, for every line of the file."""
+
+    def column(texts: Any) -> pd.Series:
+        return _series(texts).set_axis(raw.index)
+
     parts = _by_chunks(lambda chunk: pc.extract_regex(chunk, ID), raw["IDs"])
     chrom, pos, change, of_pair = (pc.fill_null(pc.struct_field(parts, i), "") for i in range(4))
     varies = pc.not_equal(of_pair, "")
     whole = pc.and_(pc.is_valid(parts), pc.or_(varies, pc.equal(change, "NA:NA")))
     expected = "chr:pos:ref:alt:allele:window, allele R or A, or chr:pos:NA:NA"
-    _refuse(~whole.to_numpy(), raw, ["IDs"], path, expected)
-    chrom, of_id = (chromosomes(names, lambda row: f"{path}: line {row + 2}") for names in (raw["chr"], _series(chrom)))
+    refuse(~whole.to_numpy(), raw, ["IDs"], path, expected)
+    chrom, of_id = (
+        chromosomes(names, lambda row: f"{path}: line {line_of(raw, row)}") for names in (raw["chr"], column(chrom))
+    )
     other = (chrom != of_id) & (chrom != "")
-    _refuse(other.to_numpy(), raw, ["chr"], path, "the chromosome of the ID")
+    refuse(other.to_numpy(), raw, ["chr"], path, "the chromosome of the ID")
     if letters_other_than(b"ACGTNacgtn", raw["sequence"]):
         dna = _by_chunks(lambda chunk: pc.match_substring_regex(chunk, "^[ACGTNacgtn]+$"), raw["sequence"])
         odd = ~dna.to_numpy() & ~raw["sequence"].isin(MISSING).to_numpy()
-        _refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
+        refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
 
     window = pc.utf8_slice_codeunits(of_pair, 2)  # its name, then a haplotype tag in some rows
     group = _joined(pyarrow.array(of_id, pyarrow.string()), pos, ":")
     variant = _joined(group, change, ":")
     pair = _joined(variant, window, ":")
     reference = pc.starts_with(of_pair, "R")
-    key = _series(pc.if_else(varies, pair, pyarrow.array(raw["IDs"], pyarrow.string())))
+    key = column(pc.if_else(varies, pair, pyarrow.array(raw["IDs"], pyarrow.string())))
     suffix = _libraries(raw, key, reference.to_numpy())
-    pair_id = _series(pc.if_else(varies, _joined(pair, pyarrow.array(suffix, pyarrow.string()), ""), ""))
+    pair_id = column(pc.if_else(varies, _joined(pair, pyarrow.array(suffix, pyarrow.string()), ""), ""))
     position = pc.cast(pos, "int64").to_numpy()
-    start, end = _places(raw["sequence"], position, _series(change), _series(window), pair_id, reference.to_numpy())
+    start, end = _places(raw["sequence"], position, column(change), column(window), pair_id, reference.to_numpy())
     return pd.DataFrame(
         {
             "row_id": raw["IDs"] + suffix,
@@ -195,10 +210,10 @@ def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
             "chrom": of_id,
             "start": pd.arrays.IntegerArray(start, end < 0),
             "end": pd.arrays.IntegerArray(end, end < 0),
-            "allele": _series(pc.if_else(varies, pc.if_else(reference, "ref", "alt"), "")),
-            "variant": _series(pc.if_else(varies, variant, "")),
+            "allele": column(pc.if_else(varies, pc.if_else(reference, "ref", "alt"), "")),
+            "variant": column(pc.if_else(varies, variant, "")),
             "pair_id": pair_id,
-            "group": _series(group),
+            "group": column(group),
         }
     )
 
@@ -283,16 +298,4 @@ def _libraries(raw: pd.DataFrame, key: pd.Series, reference: np.ndarray) -> pd.S
     suffixes = "@" + repeated["OL"] + ("." + count.astype("str")).where(count > 1, "")
     suffix_of = np.zeros(len(raw), np.int64)
     suffix_of[rows] = np.arange(1, len(repeated) + 1)
-    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(suffix_of).reset_index(drop=True)
-
-
-def _refuse(bad: Any, raw: pd.DataFrame, columns: Iterable[str], path: str, expected: str) -> None:
-    """Raise `InputError` for the first row of the mask `bad`, with its line and the cells of `columns`."""
-    if bad.any():
-        index = int(bad.argmax())
-        cells = " and ".join(f"{name} is {_short(raw[name].iloc[index])!r}" for name in columns)
-        raise InputError(f"{path}: line {index + 2}: {cells}, expected {expected}")
-
-
-def _short(cell: str) -> str:
-    return cell if len(cell) <= 60 else cell[:60] + "..."
+    return pd.concat([pd.Series([""], dtype="str"), suffixes]).take(suffix_of).set_axis(raw.index)

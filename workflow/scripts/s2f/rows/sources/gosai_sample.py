@@ -15,7 +15,7 @@ import numpy as np
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table
 from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
 
@@ -26,7 +26,8 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
     kinds.settings("sources", "gosai_sample", spec)  # has no options
     path, pairs_path = file_of(files, "rows", "gosai_sample"), file_of(files, "pairs", "gosai_sample")
-    raw = read_table(path, ["row_id", "split", "pair_id", "allele", "insert", LABEL], "Gosai sample")
+    columns = ["row_id", "split", "pair_id", "allele", "insert", LABEL]
+    raw = read_table(path, columns, "Gosai sample", only=True, numbered=True)
     stages = Stages()
     table = raw[["row_id", "allele", "pair_id"]].assign(
         sequence=raw["insert"], label=numbers(raw, LABEL, path), group=raw["pair_id"], published=raw["split"]
@@ -40,18 +41,21 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
 def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
     """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the two files."""
     columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
-    pairs = read_table(pairs_path, columns, "Gosai pairs")
-    if pairs["pair_id"].duplicated().any():
-        line = int(pairs["pair_id"].duplicated().argmax()) + 2
-        raise InputError(f"{pairs_path}: line {line}: pair {pairs['pair_id'][line - 2]!r} occurs more than once")
+    pairs = read_table(pairs_path, columns, "Gosai pairs", only=True, numbered=True)
+    again = pairs["pair_id"].duplicated()
+    if again.any():
+        position = int(again.argmax())
+        name = pairs["pair_id"].iloc[position]
+        raise InputError(f"{pairs_path}: line {line_of(pairs, position)}: pair {name!r} occurs more than once")
+    for allele in ("ref", "alt"):
+        pairs[f"label_{allele}"] = numbers(pairs, f"{LABEL}_{allele}", pairs_path)
     lone = sorted(set(table["pair_id"]) - set(pairs["pair_id"]) - {""})
     if lone:
         raise InputError(f"{path}: pair {lone[0]!r} is not in {pairs_path}")
     for allele in ("ref", "alt"):
         rows = table[(table["allele"] == allele) & (table["pair_id"] != "")]
         joined = pairs.merge(rows, on="pair_id", how="left", validate="one_to_many")
-        label = numbers(joined, f"{LABEL}_{allele}", pairs_path)
-        agree = np.isclose(label, joined["label"], rtol=0, atol=1e-6, equal_nan=True)
+        agree = np.isclose(joined[f"label_{allele}"], joined["label"], rtol=0, atol=1e-6, equal_nan=True)
         for wrong, what in (
             (joined["row_id"].isna(), f"has no {allele} row"),
             (joined["sequence"] != joined[f"seq_{allele}"], f"has another seq_{allele} than its row"),

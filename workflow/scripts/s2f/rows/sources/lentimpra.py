@@ -21,7 +21,8 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     label = kinds.settings("sources", "lentimpra", spec)["label"]
     path = file_of(files, "rows", "lentimpra")
     columns = {f"label.{cell}": f"{cell}_log2" for cell in cells} or {"label": label}
-    raw = read_table(path, ["name", "insert_200", *columns.values()], "lentiMPRA joint library")
+    names = ["name", "insert_200", *columns.values()]
+    raw = read_table(path, names, "lentiMPRA joint library", only=True, numbered=True)
     table = raw[["name", "insert_200"]].set_axis(["row_id", "sequence"], axis=1)
     for name, column in columns.items():
         table[name] = numbers(raw, column, path)

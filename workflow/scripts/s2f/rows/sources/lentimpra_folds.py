@@ -18,11 +18,9 @@ never lie on two sides of a split.
 
 from typing import Any
 
-import numpy as np
-
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, numbers, read_table
+from s2f.common.tables import MISSING, numbers, read_table, refuse
 from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.flanks import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
@@ -43,7 +41,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     """
     label = kinds.settings("sources", "lentimpra_folds", spec)["label"]
     path = file_of(files, "rows", "lentimpra_folds")
-    raw = read_table(path, ["seq_id", "seq", "fold"], "lentiMPRA table with folds")
+    raw = read_table(path, ["seq_id", "seq", "fold"], "lentiMPRA table with folds", numbered=True)
     form = next((form for form in (PLACED, LEGNET) if set(form) <= set(raw)), None)
     if form is None:
         raise InputError(
@@ -56,7 +54,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
         raise InputError(f"source lentimpra_folds: label is {label!r}, expected one of {known}, which {path} has")
 
     fold = numbers(raw, "fold", path)
-    _refuse(fold.notna() & ~fold.isin(range(1, FOLDS + 1)), raw, "fold", path, f"a whole number from 1 to {FOLDS}")
+    refuse(fold.notna() & ~fold.isin(range(1, FOLDS + 1)), raw, ["fold"], path, f"a whole number from 1 to {FOLDS}")
     table = raw[["seq_id", "seq"]].set_axis(["row_id", "sequence"], axis=1)
     table["label"] = numbers(raw, label, path)
     table["group"] = raw["seq_id"].str.replace(ORIENTATION, "", regex=True)
@@ -67,21 +65,14 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
         left, right = ADAPTERS
         bare = ~(raw["seq"].str.startswith(left) & raw["seq"].str.endswith(right))
         turned = numbers(raw, "rev", path) != 0
-        _refuse(bare & ~turned, raw, "seq", path, f"an insert between the adapters {left} and {right}")
+        refuse(bare & ~turned, raw, ["seq"], path, f"an insert between the adapters {left} and {right}")
         table["sequence"] = raw["seq"].str[len(left) : -len(right)]
         table = stages.keep("measured orientation", table, ~turned)
     else:
         table["chrom"] = raw["chromosome"]
         for name in ("start", "end"):
             coordinate = numbers(raw, name, path)
-            _refuse(coordinate.notna() & (coordinate % 1 != 0), raw, name, path, "a whole number")
+            refuse(coordinate.notna() & (coordinate % 1 != 0), raw, [name], path, "a whole number")
             table[name] = coordinate.astype("Int64")
         table["strand"] = raw["strand"].mask(raw["strand"].isin([*MISSING, "."]), "")
     return stages.keep("label measured", table, table["label"].notna()), stages
-
-
-def _refuse(bad: Any, raw: Any, column: str, path: str, expected: str) -> None:
-    """Raise `InputError` for the first row of the mask `bad`, with its line and its cell in `column`."""
-    if bad.any():
-        index = int(np.argmax(bad))
-        raise InputError(f"{path}: line {index + 2}: {column} is {raw[column].iloc[index]!r}, expected {expected}")

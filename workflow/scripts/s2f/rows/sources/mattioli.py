@@ -1,9 +1,10 @@
 """Mattioli 2019 promoter MPRA, K562, 114-bp inserts with hg19 coordinates.
 
 files: `rows`, a TSV with unique_id, oligo_type, chr_hg19, start, end, strand, sequence, the label column and, for a
-label `X_mean` with replicate statistics, `X_sd` and n_reps; `pairs`, a TSV with wt_id, snp_id, seq_ref, seq_alt,
-K562_ref, K562_alt. spec: `label`, the label column (default K562_log2_mean). With cells (K562, HepG2, HeLa) the label
-of each is its column {cell}_log2_mean; of 7,152 rows 5,270 have all three.
+label `X_mean` with replicate statistics, `X_sd` and n_reps; optionally `pairs`, a TSV with wt_id, snp_id, seq_ref,
+seq_alt, K562_ref, K562_alt, without which rows have neither allele nor pair_id. spec: `label`, the label column
+(default K562_log2_mean). With cells (K562, HepG2, HeLa) the label of each is its column {cell}_log2_mean; of 7,152
+rows 5,270 have all three.
 
 What the file holds and what is decided here:
 
@@ -29,7 +30,7 @@ import pandas as pd
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table
 from s2f.rows.sources import complete_pairs, file_of, measured
 from s2f.rows.stages import Stages
 from s2f.sequences.chromosomes import chromosome
@@ -40,10 +41,10 @@ PAIRED_LABEL = "K562_log2_mean"  # the label that the pairs file repeats
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
     label = kinds.settings("sources", "mattioli", spec)["label"]
-    path, pairs_path = file_of(files, "rows", "mattioli"), file_of(files, "pairs", "mattioli")
+    path = file_of(files, "rows", "mattioli")
     labels = {f".{cell}": f"{cell}_log2_mean" for cell in cells} or {"": label}
     columns = ["unique_id", "oligo_type", "chr_hg19", "start", "end", "strand", "sequence", *labels.values()]
-    raw = read_table(path, columns, "Mattioli MPRA")
+    raw = read_table(path, columns, "Mattioli MPRA", numbered=True)
     stages = Stages()
     stages.keep("read", raw)
 
@@ -53,18 +54,19 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         table[f"stderr{ending}"] = _stderr(raw, column, path)
     again = table["row_id"].duplicated()
     if again.any():
-        index = int(again.argmax())
-        raise InputError(f"{path}: line {index + 2}: unique_id {table['row_id'][index]!r} occurs again")
+        position = int(again.argmax())
+        name = table["row_id"].iloc[position]
+        raise InputError(f"{path}: line {line_of(raw, position)}: unique_id {name!r} occurs again")
     table["chrom"] = raw["chr_hg19"].map(chromosome)
     for name in ("start", "end"):
         table[name] = numbers(raw, name, path).astype("Int64")
     table["strand"] = raw["strand"]
     table["group"] = loci(table["chrom"], table["start"], table["end"])
     paired = next((f"label{ending}" for ending, column in labels.items() if column == PAIRED_LABEL), None)
-    table["allele"], table["pair_id"] = _pairs(table, paired, path, pairs_path)
-
+    if "pairs" in files:
+        table["allele"], table["pair_id"] = _pairs(table, paired, path, files["pairs"])
     table = measured(table, stages, cells)
-    return complete_pairs(table, path), stages
+    return (complete_pairs(table, path) if "pairs" in files else table), stages
 
 
 def _row_ids(raw: pd.DataFrame) -> pd.Series:
@@ -99,12 +101,14 @@ def loci(chrom: pd.Series, start: pd.Series, end: pd.Series) -> pd.Series:
 def _pairs(table: pd.DataFrame, label: str | None, path: str, pairs_path: str) -> tuple[np.ndarray, pd.Series]:
     """Allele and pair_id of every row, checked against the pairs file: ids, sequences and the column `label`, where
     the table has the label that the file repeats."""
-    pairs = read_table(pairs_path, ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"], "Mattioli pairs")
+    columns = ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"]
+    pairs = read_table(pairs_path, columns, "Mattioli pairs", only=True, numbered=True)
     rows = table.set_index("row_id")
     twice = pairs["snp_id"].duplicated()
     if twice.any():
-        line = int(twice.argmax()) + 2
-        raise InputError(f"{pairs_path}: line {line}: snp_id {pairs['snp_id'][line - 2]!r} belongs to two references")
+        position = int(twice.argmax())
+        name = pairs["snp_id"].iloc[position]
+        raise InputError(f"{pairs_path}: line {line_of(pairs, position)}: snp_id {name!r} belongs to two references")
     both = sorted(set(pairs["wt_id"]) & set(pairs["snp_id"]))
     if both:
         raise InputError(f"{pairs_path}: {both[0]!r} is a wt_id and a snp_id, expected one of them")
@@ -120,8 +124,9 @@ def _pairs(table: pd.DataFrame, label: str | None, path: str, pairs_path: str) -
             (~agree, "has another label"),
         ):
             if wrong.any():
-                index = int(wrong.argmax())
-                raise InputError(f"{pairs_path}: line {index + 2}: {column} {pairs[column][index]!r} {what} in {path}")
+                position = int(wrong.argmax())
+                name = pairs[column].iloc[position]
+                raise InputError(f"{pairs_path}: line {line_of(pairs, position)}: {column} {name!r} {what} in {path}")
     reference = pairs.set_index("snp_id")["wt_id"]
     is_ref, is_alt = table["row_id"].isin(pairs["wt_id"]), table["row_id"].isin(pairs["snp_id"])
     alleles = np.where(is_ref, "ref", np.where(is_alt, "alt", ""))

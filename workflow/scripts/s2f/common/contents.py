@@ -1,0 +1,149 @@
+"""What a file holds, told by its bytes and never by its name: text, unpacked and in UTF-8, or a word on what it is."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from s2f.common.errors import InputError
+
+
+def _by_arrow(codec: str) -> Callable[[bytes], bytes]:
+    def unpack(data: bytes) -> bytes:
+        import pyarrow
+
+        return pyarrow.input_stream(pyarrow.BufferReader(data), compression=codec).read()
+
+    return unpack
+
+
+PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
+    b"\x1f\x8b": ("gzip", gzip.decompress),
+    b"BZh": ("bzip2", bz2.decompress),
+    b"\xfd7zXZ\x00": ("xz", lzma.decompress),
+    b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
+    b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
+}
+SAVE = "save the sheet as tab-separated text in UTF-8"
+# first bytes -> what a file is, and how to make text of it
+OTHER = {
+    b"PAR1": ("Parquet", "write it as text: pandas.read_parquet(...).to_csv(..., sep='\\t', index=False)"),
+    b"ARROW1": ("Arrow or Feather", "write it as tab-separated text"),
+    b"ORC": ("ORC", "write it as tab-separated text"),
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (xls)", SAVE),
+    b"\x89HDF\r\n\x1a\n": ("HDF5", "write its table as tab-separated text"),
+    b"\x93NUMPY": ("a NumPy array", "write it as tab-separated text"),
+    b"%PDF": ("PDF", "get the table itself"),
+    b"SQLite format 3": ("an SQLite database", "write its table as tab-separated text"),
+    b"RDX": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
+    b"X\n\x00\x00\x00": ("an R object", "write it with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
+    b"BAM\x01": ("BAM", "expected text"),
+    b"BCF\x02": ("BCF", "expected text"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the file in it"),
+    b"Rar!": ("a RAR archive", "unpack it and name the file in it"),
+    b"version https://git-lfs.github.com": ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
+}
+# how Unicode text begins, the longer marks first
+MARKS = {
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+    b"\xef\xbb\xbf": "utf-8-sig",
+}
+
+
+def read_text(path: str | Path, text: str = "text") -> bytes:
+    """The bytes of a text file: unpacked where it is gzip, bzip2, xz, zstd or lz4, UTF-16 and UTF-32 as UTF-8, without
+    a byte order mark.
+
+    Whether the bytes are UTF-8 is left to the reader. `text` says in messages what the file should be. Raises
+    `InputError` for no file, a folder, broken compressed data, and a file that holds no text, which it names with the
+    way to text: a workbook, an archive, Parquet, or bytes that no text has.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file ({text})") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a directory, expected a file ({text})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    while packed := next((value for magic, value in PACKED.items() if data.startswith(magic)), None):
+        name, unpack = packed
+        try:
+            data = unpack(data)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise InputError(f"{path}: {name} data are broken ({error}); fetch the file again") from None
+    what, mend = _other(data)
+    if what:
+        raise InputError(f"{path}: is {what}, expected {text}: {mend}")
+    encoding = _encoding(data)
+    if encoding:
+        try:
+            data = data.decode(encoding).encode() if encoding != "utf-8-sig" else data[3:]
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: byte {error.start}: not {encoding.upper()} text; the file may be cut off"
+            ) from None
+    position = data.find(b"\0")
+    if position >= 0:
+        line = data.count(b"\n", 0, position) + 1
+        raise InputError(f"{path}: line {line}: holds a NUL byte, which no text has; expected {text}")
+    return data
+
+
+def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
+    """Text of UTF-8 bytes; `InputError` names the line of a byte that is none, counted from `first_line`."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line, begin = data.count(b"\n", 0, error.start) + first_line, data.rfind(b"\n", 0, error.start) + 1
+        around = data[max(begin, error.start - 20) : error.start + 20].split(b"\n")[0].decode("latin-1").strip()
+        raise InputError(
+            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not UTF-8 ({around!r} if it is Latin-1); save the "
+            "file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+
+
+def _other(data: bytes) -> tuple[str, str]:
+    """What a file is that is no text, and the mend; empty for what may be text."""
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _archive(data)
+    if data[257:262] == b"ustar":
+        return "a tar archive", "unpack it and name the file in it"
+    start = data[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page (HTML)", "the download went wrong; fetch the file again"
+    if start.startswith(b"<?xml"):
+        return "XML", SAVE
+    return next((found for magic, found in OTHER.items() if data.startswith(magic)), ("", ""))
+
+
+def _archive(data: bytes) -> tuple[str, str]:
+    try:
+        names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    except zipfile.BadZipFile:
+        return "a broken zip archive", "fetch the file again"
+    if any(name.startswith("xl/") for name in names):
+        return "an Excel workbook", SAVE
+    if "content.xml" in names:
+        return "an OpenDocument spreadsheet", SAVE
+    held = ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+    return f"a zip archive (of {held})" if names else "an empty zip archive", "unpack it and name the file in it"
+
+
+def _encoding(data: bytes) -> str:
+    """Encoding other than plain UTF-8, by the mark at the start or by NUL bytes in every second place."""
+    marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
+    if marked:
+        return marked
+    even, odd = (data[:1000][start::2].count(0) for start in (0, 1))
+    half = len(data[:1000]) // 2
+    if odd > 0.5 * half and not even:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.5 * half and not odd else ""

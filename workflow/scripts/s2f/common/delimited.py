@@ -1,0 +1,286 @@
+"""Delimited text taken apart: which quotes quote, on which line each row begins, the cells of some columns.
+
+A row is a line, and a cell is what stands between separators. A cell is quoted when it begins with a double quote and
+another one stands before the next separator or line end after it; within, a quote is written twice, and separators and
+line ends are text. Every other quote is a letter of its cell. The cells are taken apart by pyarrow, which is told
+beforehand where these rules and its own differ: it ends a quoted cell anywhere, so that a note that begins with a
+quote and never ends would swallow rows up to the next one.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2f.common.contents import decoded
+from s2f.common.errors import InputError
+
+LINE, QUOTE = b"\n", b'"'
+_BLOCK = 2**24
+_LARGEST = 2**31 - 1  # bytes of a block, to pyarrow
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """Text of a table: `data`, whose lines end with \\n or \\r\\n, and the number `first_line` of its first line.
+
+    `path` is the file in messages, `separator` one ASCII letter. `spans` (K, 2) are first and last line, from 0, of the
+    quoted cells that hold line ends; `letters` are the lines of cells that begin with a quote that does not quote.
+    """
+
+    path: str
+    data: bytes
+    separator: str
+    first_line: int
+    spans: NDArray[np.int64]
+    letters: frozenset[int] = frozenset()
+
+    @staticmethod
+    def of(path: str, data: bytes, separator: str, first_line: int) -> "Delimited":
+        """Find out what the quotes of a text mean, and write those that are letters as pyarrow needs them.
+
+        Blank lines at the end are left out. Raises `InputError` for a quoted cell whose lines are rows of the table
+        each by itself: its quote is more likely a letter, and two rows or more would be lost.
+        """
+        data = _without_blank_end(data, separator.encode())
+        text = Delimited(path, data, separator, first_line, np.zeros((0, 2), np.int64))
+        if QUOTE not in data:
+            return text
+        starts, ends, letters = _quoted_cells(data, separator.encode())
+        breaks = text.line_ends
+        first, last = (np.searchsorted(breaks, positions) for positions in (starts, ends))
+        several = first < last
+        text = replace(text, spans=np.stack([first, last], axis=1)[several])
+        text._refuse_swallowed_rows()
+        if not letters:
+            return text
+        lines = frozenset(np.searchsorted(breaks, letters).tolist())
+        return replace(text, data=_with_quotes_doubled(data, letters, separator.encode()), letters=lines)
+
+    @cached_property
+    def line_ends(self) -> NDArray[np.int64]:
+        """Positions in the text of all line ends, of the last line also where the file ends without one: (L,)."""
+        ends = _positions(self.data, LINE)
+        return ends if self.data.endswith(LINE) or not self.data else np.append(ends, len(self.data))
+
+    @cached_property
+    def line_count(self) -> int:
+        """How many lines the text has."""
+        return self.data.count(LINE) + (not self.data.endswith(LINE) and bool(self.data))
+
+    def line(self, number: int) -> bytes:
+        """A line of the text, counted from 0, without its end."""
+        begin = self.line_ends[number - 1] + 1 if number else 0
+        return self.data[begin : self.line_ends[number]].removesuffix(b"\r")
+
+    @cached_property
+    def first_row(self) -> list[str]:
+        """The cells of the first row, the header where there is one; what is no UTF-8 in it stands as \\xb5."""
+        row, separator = self.header.rstrip(b"\r\n"), self.separator.encode()
+        quoted, plain = _quoted(separator), _plain(separator)
+        cells, position = [], 0
+        while True:
+            found = quoted.match(row, position)
+            if found:
+                cells.append(found[0][1:-1].replace(QUOTE + QUOTE, QUOTE))
+            else:
+                found = plain.match(row, position)  # matches also nothing
+                cells.append(found[0])
+            position = found.end() + 1
+            if position > len(row):
+                return [cell.decode("utf-8", "backslashreplace") for cell in cells]
+
+    def row_lines(self, after: int) -> NDArray[np.int64]:
+        """Line of the file on which each row begins, (N,), of the rows after the first `after`."""
+        begins = np.ones(self.line_count, bool)
+        for first, last in self.spans.tolist():
+            begins[first + 1 : last + 1] = False
+        return np.flatnonzero(begins)[after:] + self.first_line
+
+    def columns(self, positions: list[int], after: int) -> Any:
+        """The cells of the columns at `positions` in the first row, a pyarrow table of text with the columns "0", "1",
+        ... in this order, of the rows after the first `after`.
+
+        Raises `InputError` with the line for a row of another length than the first, a blank line and bytes that are
+        no UTF-8, and where pyarrow finds another number of rows than the text has lines.
+        """
+        import pyarrow
+        from pyarrow import csv
+
+        width = len(self.first_row)
+        expected = self.line_count - int(np.diff(self.spans).sum()) - after
+        names = [str(position) for position in positions]
+        if expected <= 0:
+            return pyarrow.table({name: pyarrow.array([], pyarrow.large_string()) for name in names})
+        every = [str(position) for position in range(width)]
+        body = pyarrow.py_buffer(self.data).slice(self._begin_of_row(after))
+        odd: list[Any] = []
+
+        def on_odd_line(line: Any) -> str:
+            odd.append(line)
+            return "error"
+
+        try:
+            try:
+                found = _cells(body, self.separator, csv.ReadOptions(column_names=every), names, None, self._breaks)
+            except pyarrow.ArrowInvalid:  # once more, since rows have numbers only without threads; long lines fit in
+                block = min(_LARGEST, max(body.size, 2**20))
+                options = csv.ReadOptions(column_names=every, use_threads=False, block_size=block)
+                found = _cells(body, self.separator, options, names, on_odd_line, self._breaks)
+        except pyarrow.ArrowInvalid as error:
+            lines = self.row_lines(after)
+            if odd:
+                line = int(lines[odd[0].number - 1])
+                raise InputError(
+                    f"{self.path}: line {line}: {odd[0].actual_columns} cell(s), expected {width} as in the header"
+                    f"{self._about_quotes(line)}"
+                ) from None
+            decoded(body.to_pybytes(), self.path, int(lines[0]))
+            raise InputError(f"{self.path}: not a table separated by {self.separator!r}: {error}") from None
+        if found.num_rows != expected:
+            raise InputError(
+                f"{self.path}: {found.num_rows:,} rows are read where {expected:,} begin; is the separator "
+                f"{self.separator!r}, and does every quoted cell end with a quote?"
+            )
+        self._refuse_blank_lines(found, after)
+        return found
+
+    @property
+    def _breaks(self) -> bool:
+        return len(self.spans) > 0
+
+    @property
+    def header(self) -> bytes:
+        """The bytes of the first row."""
+        return self.data[: self._begin_of_row(1)]
+
+    def _begin_of_row(self, number: int) -> int:
+        """Where the first row (0) or the second one (1) begins."""
+        if number == 0:
+            return 0
+        position = end = 0  # `end` is the last line of the first row
+        for first, last in self.spans.tolist():
+            if first > end:
+                break
+            end = last
+        for _ in range(end + 1):
+            position = self.data.find(LINE, position) + 1 or len(self.data)
+        return position
+
+    def _about_quotes(self, line: int) -> str:
+        """What quotes may have to do with a row of another length."""
+        index = line - self.first_line
+        for first, last in self.spans.tolist():
+            if first == index:
+                return f"; a cell that is quoted goes on to line {last + self.first_line}"
+        return "; a cell begins with a quote that no quote at the end of a cell closes" if index in self.letters else ""
+
+    def _refuse_swallowed_rows(self) -> None:
+        separator = self.separator.encode()
+        for first, last in self.spans.tolist():
+            width = len(self.first_row) - 1
+            if all(self.line(number).count(separator) == width for number in range(first, last + 1)):
+                first, last = first + self.first_line, last + self.first_line
+                raise InputError(
+                    f"{self.path}: line {first}: a quote begins a cell that would end in line {last}, and each of "
+                    f"these lines is a row of {width + 1} cells by itself; remove the quote or close it in its cell"
+                )
+
+    def _refuse_blank_lines(self, table: Any, after: int) -> None:
+        from pyarrow import compute
+
+        empty = np.ones(table.num_rows, bool)
+        for column in table.columns:
+            if not empty.any():
+                return
+            empty &= compute.equal(column, "").to_numpy()
+        if not empty.any():
+            return
+        for line in self.row_lines(after)[empty].tolist():
+            if not self.line(line - self.first_line).strip(self.separator.encode() + b"\r"):
+                raise InputError(f"{self.path}: line {line} is blank")
+
+
+def _cells(data: Any, separator: str, options: Any, names: list[str], on_odd_line: Any, breaks: bool) -> Any:
+    """The cells of the columns `names` as pyarrow takes them apart, all as text."""
+    import pyarrow
+    from pyarrow import csv
+
+    parse = csv.ParseOptions(
+        delimiter=separator, ignore_empty_lines=False, newlines_in_values=breaks, invalid_row_handler=on_odd_line
+    )
+    as_text = pyarrow.large_string()  # what pandas makes its columns of text of
+    convert = csv.ConvertOptions(
+        column_types=dict.fromkeys(names, as_text), include_columns=names, strings_can_be_null=False
+    )
+    return csv.read_csv(pyarrow.BufferReader(data), options, parse, convert)
+
+
+def _positions(data: bytes, letter: bytes) -> NDArray[np.int64]:
+    """Where in `data` a byte occurs: (K,), found block by block so that no mask of all bytes is made."""
+    codes = np.frombuffer(data, np.uint8)
+    found = [
+        np.flatnonzero(codes[begin : begin + _BLOCK] == letter[0]) + begin for begin in range(0, len(codes), _BLOCK)
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *found])
+
+
+def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
+    """Positions of the first and the last quote of each quoted cell, and of the quotes that begin a cell as letters."""
+    codes, quotes = np.frombuffer(data, np.uint8), _positions(data, QUOTE)
+    ends_of_cells = np.isin(np.arange(256), [separator[0], LINE[0], ord("\r")])  # \r stands before \n only
+    opens = np.where(quotes > 0, ends_of_cells[codes[quotes - 1]] & (codes[quotes - 1] != ord("\r")), True)
+    after = quotes + 1
+    closes = np.where(after < len(codes), ends_of_cells[codes[np.minimum(after, len(codes) - 1)]], True)
+    if len(quotes) % 2 == 0:  # all of them quote, as in a table that a program wrote: no need to go one by one
+        twice = quotes[1:-1:2] + 1 == quotes[2::2]  # the quotes within a cell
+        first, last = np.append(True, ~twice), np.append(~twice, True)
+        if (opens[0::2] | ~first).all() and (closes[1::2] | ~last).all():
+            return quotes[0::2][first], quotes[1::2][last], []
+    cell = _quoted(separator)
+    starts, ends, letters, reached = [], [], [], -1
+    for position in quotes[opens].tolist():
+        if position < reached:
+            continue
+        found = cell.match(data, position)
+        if found:
+            reached = found.end()
+            starts.append(position)
+            ends.append(reached - 1)
+        else:
+            letters.append(position)
+    return np.array(starts, np.int64), np.array(ends, np.int64), letters
+
+
+def _quoted(separator: bytes) -> Any:
+    """Pattern of a quoted cell."""
+    return re.compile(rb'"[^"]*+(?:""[^"]*+)*+"(?=[%s\n]|\r\n|\Z)' % re.escape(separator))
+
+
+def _plain(separator: bytes) -> Any:
+    """Pattern of the rest of a cell that is not quoted, which may be empty."""
+    return re.compile(rb"[^%s\r\n]*" % re.escape(separator))
+
+
+def _with_quotes_doubled(data: bytes, positions: list[int], separator: bytes) -> bytes:
+    """The text with the cells that begin at `positions` quoted, so that the quotes in them are letters."""
+    plain, parts, done = _plain(separator), [], 0
+    for position in positions:
+        end = plain.match(data, position).end()
+        parts += [data[done:position], QUOTE, data[position:end].replace(QUOTE, QUOTE + QUOTE), QUOTE]
+        done = end
+    return b"".join([*parts, data[done:]])
+
+
+def _without_blank_end(data: bytes, separator: bytes) -> bytes:
+    """The text without the lines at its end that hold separators only."""
+    end = len(data)
+    while end:
+        begin = data.rfind(LINE, 0, end - 1) + 1
+        if data[begin:end].strip(separator + b"\r\n"):
+            break
+        end = begin
+    return data if end == len(data) else data[:end]
