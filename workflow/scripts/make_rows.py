@@ -28,7 +28,7 @@ def main():
 
     files = {name: Path(path) for name, path in arguments.files.items()}
     table, stages = sources.read(arguments.kind, files, arguments.spec, arguments.task, arguments.cells)
-    Construct.from_spec(arguments.construct).check_inserts(table, files.get("rows", arguments.kind))
+    Construct.from_spec(arguments.construct).check_inserts(table, sources.names_of(files) or arguments.kind)
     write_rows(arguments.rows, table)
     write_table(arguments.stages, stages.table())
     print(stages.table().to_string(index=False))

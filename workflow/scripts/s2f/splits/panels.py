@@ -9,12 +9,13 @@ from s2f.common.errors import InputError
 from s2f.common.tables import rows_where
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.splits import panel_files, regions
-from s2f.splits.table import parts_checked
+from s2f.splits.table import FEWEST, parts_checked
 from s2f.splits.units import check_loci
 
 # of the rows, what panels are made from
 ROW_COLUMNS = [
-    "row_id", "sequence", "label", "chrom", "start", "end", "allele", "variant", "pair_id", "group", "published",
+    "row_id", "sequence", "label", "chrom", "start", "end", "strand",
+    "allele", "variant", "pair_id", "group", "published",
 ]  # fmt: skip
 
 
@@ -43,9 +44,9 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units:
         panel, considered = _of_test(_with_unit(rows_where(rows, in_test), unit[in_test]), options, name)
     if "within" in options:
         panel = regions.limited(panel, rows, options["within"], name)
-    if len(panel) < 3:
+    if len(panel) < FEWEST:
         items = kinds.facts("panels", options["kind"])["items"]
-        raise InputError(f"panel {name}: {len(panel)} {items} are left of {considered} test rows, 3 are needed")
+        raise InputError(f"panel {name}: {len(panel)} {items} are left of {considered} test rows, {FEWEST} are needed")
     return panel
 
 

@@ -16,6 +16,7 @@ from s2f.splits.linked_rows import loci
 ROW_COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
 
 PARTS = ("train", "val", "test")
+FEWEST = 3  # items of a panel: with two, every correlation is 1
 
 
 def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, str]:
@@ -60,7 +61,7 @@ def check_parts(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
     for number, part in enumerate(PARTS):
         if not (rank == number).any():
             found = ", ".join(f"{name} {count}" for name, count in pd.Series(parts).value_counts().items())
-            raise InputError(f"split: part {part!r} is empty (rows per part: {found})")
+            raise InputError(f"split: part {part!r} is empty (rows per part: {found}){largest(rows, locus)}")
     used = np.flatnonzero(rank >= 0)
     first = np.full(locus.max() + 1, -1)
     first[locus[used[::-1]]] = rank[used[::-1]]  # the part of each locus's first row
@@ -70,6 +71,29 @@ def check_parts(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
         named = ", ".join(f"{rows['row_id'].iloc[i]} ({parts[i]})" for i in members[:4])
         raise InputError(f"split: linked rows lie in different parts: {named}")
     return parts
+
+
+def largest(rows: pd.DataFrame, group: np.ndarray) -> str:
+    """The end of a message about an empty part: which rows the largest group (numbers (N,)) holds and how these are
+    linked; nothing where it holds fewer than half of the rows."""
+    members = rows[group == np.bincount(group).argmax()]
+    if len(members) < 2 or 2 * len(members) < len(rows):
+        return ""
+    ways = [f"{len(members) - members['sequence'].nunique():,} repeat the sequence of another"]
+    ways += [
+        f"{(members[name] != '').sum():,} are of {members[name][members[name] != ''].nunique():,} {name}"
+        for name in ("pair_id", "group")
+        if name in members and (members[name] != "").any()
+    ]
+    placed = members[members["start"].notna()] if "start" in members else members[:0]
+    if len(placed):
+        places = placed["chrom"].nunique()
+        ways.append(f"{len(placed):,} have coordinates, on {places} chromosome(s), and may overlap")
+    first = ", ".join(map(repr, members["row_id"].iloc[:3].tolist()))
+    return (
+        f"; {len(members):,} of {len(rows):,} rows are linked, and one part holds them all: {first}, ...; of these "
+        f"{'; '.join(ways)}"
+    )
 
 
 def positions(rows: pd.DataFrame, table: pd.DataFrame, what: str = "split") -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ def read(
     if strange and not facts["cells_of_columns"]:
         raise InputError(f"source {kind}: cell {strange[0]!r}{kinds.nearest(strange[0], known)}")
     table, stages = kinds.module("sources", kind).read(files, spec, *([cells] if cells else []))
-    return canonical.canonical(table, files.get("rows", kind), task, cells), stages
+    return canonical.canonical(table, names_of(files) or kind, task, cells), stages
 
 
 def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> pd.DataFrame:
@@ -55,6 +55,11 @@ def file_of(files: dict[str, str], name: str, kind: str) -> str:
         given = ", ".join(sorted(files)) or "none"
         raise InputError(f"source {kind}: file {name!r} is missing from 'files'; given: {given}")
     return files[name]
+
+
+def names_of(files: dict[str, str]) -> str:
+    """The files of the rows in messages: the one of them, or all."""
+    return str(files["rows"]) if "rows" in files else ", ".join(map(str, files.values()))
 
 
 def complete_pairs(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:

@@ -1,29 +1,38 @@
-"""A user's own table: any TSV or CSV with a header, and a map from our columns to its columns.
+"""A user's own table: any TSV or CSV, and a map from our columns to its columns.
 
 files: `rows`; or one file for each part of a published split, by the names of the parts (train, dev, test). spec:
 
-* `columns`: our name -> the file's name. sequence and label (in a dataset with cells a `label.{cell}` for each, and
-  `stderr.{cell}` where there is one) are needed; row_id, stderr, chrom, start, end, strand,
-  allele, pair_id, group and published are optional. Coordinates are 0-based and half-open. Without row_id a row is
-  called after its file and line, `train:17`; without published, rows of several files get the names of these.
+* `columns`: our name -> the file's name, or its number from 1 where the file has no header (all of them then). sequence
+  and label (in a dataset with cells a `label.{cell}` for each, and `stderr.{cell}` where there is one) are needed;
+  row_id, stderr, chrom, start, end, strand, allele, variant, pair_id, group and published are optional. Coordinates are
+  those of the insert (see `rows.placement`). Without row_id a row is called after its file and line, `train:17`;
+  without published, rows of several files get the names of these.
+* `first_base`: 0 where coordinates count from 0 and leave out the end (default), 1 where they count from 1 and hold it.
 * `separator`: one character, tab by default.
+* `missing`: further texts that stand for a missing value, beside none, NA, NaN, nan, None and null.
 * `max_stderr`: keep rows with a standard error below it (strictly); a row without one is dropped, since nothing is
   known of its precision. With cells it is single labels that are kept. Default: no filter.
-* `drop_missing_label`: drop rows without a label (default) or refuse them.
+* `drop_missing_label`: drop rows without a label (default), whatever else they hold, or refuse them.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, numbers, read_table
-from s2f.rows.canonical import COLUMNS, OF_CELL
-from s2f.rows.sources import complete_pairs, file_of, measured
+from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse
+from s2f.rows import placement
+from s2f.rows.canonical import COLUMNS, OF_CELL, letters_other_than
+from s2f.rows.sources import complete_pairs, file_of, measured, names_of
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
+from s2f.sequences.chromosomes import chromosomes
+
+# of our columns those that may be empty, as text
+OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
@@ -32,18 +41,15 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     columns = _check_options(options, cells)
     if not files:
         file_of(files, "rows", "table")  # says which name is missing
-    parts = []
-    for name, path in files.items():
-        part = _read_file(path, columns, options, cells)
-        if "row_id" not in columns:
-            part["row_id"] = [f"{name}:{line}" for line in part.index + 2]
-        if "published" not in columns and len(files) > 1:
-            part["published"] = name
-        parts.append(part)
-    table = pd.concat(parts, ignore_index=True)
-
+    found = {name: _read_file(name, path, columns, options, cells) for name, path in files.items()}
+    parts = {name: part for name, (part, _) in found.items()}
+    _refuse_names_in_two_files(parts, files)
+    if "published" not in columns and len(files) > 1:
+        parts = {name: part.assign(published=name) for name, part in parts.items()}
     stages = Stages()
-    table = stages.keep("read", table)
+    stages.keep("read", np.arange(sum(count for _, count in found.values())))
+    table = pd.concat(parts.values(), ignore_index=True)
+
     table = measured(table, stages, cells)
     most = options["max_stderr"]
     if most is not None and cells:
@@ -55,42 +61,108 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         table = stages.keep(f"stderr below {most} in a cell", table, has_label.any(axis=1))
     elif most is not None:
         table = stages.keep(f"stderr below {most}", table, table["stderr"] < most)
-    return (complete_pairs(table, path) if "pair_id" in table else table), stages
+    return (complete_pairs(table, names_of(files)) if "pair_id" in table else table), stages
 
 
-def _read_file(path: str, columns: dict[str, str], options: dict[str, Any], cells: Sequence[str]) -> pd.DataFrame:
-    """All rows of one file under our names, numbers as numbers; row i is line i + 2."""
-    raw = read_table(path, list(columns.values()), separator=options["separator"])
+def _read_file(
+    name: str, path: str, columns: dict[str, str], options: dict[str, Any], cells: Sequence[str]
+) -> tuple[pd.DataFrame, int]:
+    """The rows with a label of one file under our names, numbers as numbers, and how many rows the file has."""
+    header = options["columns"] == columns
+    raw = read_table(path, columns.values(), "table", options["separator"], header=header, only=True, numbered=True)
+    missing = (*MISSING, *options["missing"])
+    count = len(raw)
+    labels, errors = _measures("label", cells), _measures("stderr", cells)
+    mend = " (or one of the texts under `missing` that stand for no value)"
+    values = {ours: numbers(raw, columns[ours], path, missing, mend) for ours in labels}
+    has_label = pd.DataFrame(values).notna().any(axis=1)
+    if not options["drop_missing_label"]:
+        refuse(~has_label, raw, [columns[labels[0]]], path, "a number (or set drop_missing_label: true)")
+    if "row_id" in columns:
+        ids = raw[columns["row_id"]].str.strip()
+        again = ids.duplicated() & (ids != "")
+        refuse(again, raw, [columns["row_id"]], path, "a name that no earlier row has")
+    # what else a row without a label holds does not matter
+    raw = raw[has_label]
     table = pd.DataFrame({ours: raw[theirs].str.strip() for ours, theirs in columns.items()})
+    for ours in labels:
+        table[ours] = values[ours][has_label]
 
     if "row_id" in table:
-        _refuse(table["row_id"] == "", raw, columns["row_id"], path, "a name")
-        _refuse(table["row_id"].duplicated(), raw, columns["row_id"], path, "a name that no earlier row has")
-    _refuse(~table["sequence"].map(_is_dna), raw, columns["sequence"], path, "letters A, C, G, T, U, N")
-    labels, errors = _measures("label", cells), _measures("stderr", cells)
-    for name in (*labels, *errors, "start", "end"):
-        if name in table:
-            table[name] = numbers(raw, columns[name], path)
-    for name in errors:
-        if name in table:
-            _refuse(table[name] < 0, raw, columns[name], path, "a number of at least 0")
-    for name in ("start", "end"):
-        if name in table:
-            whole = table[name].isna() | ((table[name] >= 0) & (table[name] % 1 == 0))
-            _refuse(~whole, raw, columns[name], path, "a whole number of at least 0")
-            table[name] = table[name].astype("Int64")
+        refuse(table["row_id"] == "", raw, [columns["row_id"]], path, "a name")
+    else:
+        table["row_id"] = [f"{name}:{line}" for line in table.index]
+    _refuse_other_letters(table, raw, columns, path, missing)
+    for ours in (*errors, "start", "end"):
+        if ours in table:
+            table[ours] = numbers(raw, columns[ours], path, missing)
+    for ours in errors:
+        if ours in table:
+            refuse(table[ours] < 0, raw, [columns[ours]], path, "a number of at least 0")
+    first = options["first_base"]
+    for ours in ("start", "end"):
+        if ours in table:
+            whole = table[ours].isna() | ((table[ours] >= first) & (table[ours] % 1 == 0))
+            refuse(~whole, raw, [columns[ours]], path, f"a whole number of at least {first}")
+            table[ours] = (table[ours] - (first if ours == "start" else 0)).astype("Int64")
     if "start" in table and "end" in table:
-        _refuse((table["end"] <= table["start"]).fillna(False), raw, columns["end"], path, "an end after the start")
-    for name, allowed in (("strand", ("+", "-", ".", "")), ("allele", ("ref", "alt", ""))):
-        if name in table:
-            _refuse(~table[name].isin(allowed), raw, columns[name], path, f"{', '.join(allowed[:-1])} or nothing")
+        refuse((table["end"] <= table["start"]).fillna(False), raw, [columns["end"]], path, "an end after the start")
+    for ours in OPTIONAL:
+        if ours in table:
+            table[ours] = table[ours].mask(table[ours].isin(missing), "")
+    for ours, allowed in (("strand", ("+", "-", ".", "")), ("allele", ("ref", "alt", ""))):
+        if ours in table:
+            expected = f"{', '.join(allowed[:-1])} or nothing"
+            refuse(~table[ours].isin(allowed), raw, [columns[ours]], path, expected)
     if "strand" in table:
         table["strand"] = table["strand"].replace(".", "")
-    if not options["drop_missing_label"]:
-        missing = table[labels].isna().all(axis=1)
-        where = columns[labels[0]]
-        _refuse(missing, raw, where, path, "a number (or set drop_missing_label: true)")
-    return table
+    if "chrom" in table:
+        table["chrom"] = chromosomes(table["chrom"], lambda row: f"{path}: line {line_of(raw, row)}")
+    if "variant" in table:
+        table["variant"] = _canonical_variants(table["variant"], path)
+    option = ": set first_base: 1" if first == 0 else ""
+    placement.check(table, path, option, "; or leave start and end out of 'columns'")
+    return table, count
+
+
+def _refuse_other_letters(
+    table: pd.DataFrame, raw: pd.DataFrame, columns: dict[str, str], path: str, missing: Sequence[str]
+) -> None:
+    """Refuse a sequence that is missing (NA could be read as bases) or holds a letter that is none of a base."""
+    sequences = table["sequence"]
+    absent = sequences.isin(missing)
+    refuse(absent, raw, [columns["sequence"]], path, "letters A, C, G, T, U, N")
+    if letters_other_than(b"ACGTUNacgtun", sequences):
+        for position, sequence in enumerate(sequences):
+            try:
+                dna.encode(sequence)
+            except ValueError as error:
+                raise InputError(
+                    f"{path}: line {line_of(raw, position)}: {columns['sequence']} is {sequence!r}, "
+                    f"expected letters A, C, G, T, U, N: {error}"
+                ) from None
+
+
+def _refuse_names_in_two_files(parts: dict[str, pd.DataFrame], files: dict[str, str]) -> None:
+    seen = pd.concat([part["row_id"].to_frame().assign(file=name) for name, part in parts.items()])
+    again = seen["row_id"].duplicated().to_numpy()
+    if again.any():
+        position = int(again.argmax())
+        name = seen["row_id"].iloc[position]
+        before = int((seen["row_id"] == name).to_numpy().argmax())
+        first, second = (f"{files[seen['file'].iloc[at]]}: line {line_of(seen, at)}" for at in (before, position))
+        raise InputError(
+            f"{second}: row_id is {name!r}, as in {first}; expected a name of its own for each row of all files"
+        )
+
+
+def _canonical_variants(variants: pd.Series, path: str) -> pd.Series:
+    """Variants such as 7:70038969:g:t as chr7:70038969:G:T, those that are named otherwise as they are."""
+    fields = placement.parsed(variants)
+    told = fields["pos"].notna()
+    chrom = chromosomes(fields["chrom"].where(told, ""), lambda row: f"{path}: line {line_of(variants, row)}: variant")
+    position = fields["pos"].astype("Int64").astype("str")
+    return (chrom + ":" + position + ":" + fields["ref"] + ":" + fields["alt"]).where(told, variants)
 
 
 def _measures(name: str, cells: Sequence[str]) -> list[str]:
@@ -99,7 +171,8 @@ def _measures(name: str, cells: Sequence[str]) -> list[str]:
 
 
 def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, str]:
-    """The map of columns, with every mistake refused that can be seen without the file."""
+    """The map of columns, those of a file without a header under the names that `read_table` gives them; refuses
+    every mistake that can be seen without the file."""
     columns = options.get("columns", {})
     known = [*(name for name in COLUMNS if not cells or name not in OF_CELL.values())]
     known += [name for what in OF_CELL.values() for name in _measures(what, cells) if cells]
@@ -117,21 +190,11 @@ def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, s
     for name in _measures("stderr", cells):
         if options["max_stderr"] is not None and name not in columns:
             raise InputError(f"source table: max_stderr is set, but 'columns' lacks {name!r}")
-    return columns
-
-
-def _is_dna(sequence: str) -> bool:
-    """Whether a cell is a sequence; `NA` and `NaN` are missing values, though they could be read as bases."""
-    try:
-        return sequence not in MISSING and len(dna.encode(sequence)) > 0
-    except ValueError:
-        return False
-
-
-def _refuse(bad: pd.Series, raw: pd.DataFrame, column: str, path: str, expected: str) -> None:
-    """Raise `InputError` for the first row of the mask `bad`, with its line in the file and the cell as it stands."""
-    if bad.any():
-        index = bad.index[bad.to_numpy().argmax()]
-        cell = raw[column][index]
-        cell = cell if len(cell) <= 40 else cell[:40] + "..."
-        raise InputError(f"{path}: line {index + 2}: {column} is {cell!r}, expected {expected}")
+    numbered = [name for name, column in columns.items() if isinstance(column, int)]
+    if numbered and len(numbered) < len(columns):
+        named = next(name for name in columns if name not in numbered)
+        raise InputError(
+            f"source table: 'columns' has the number {columns[numbered[0]]} for {numbered[0]!r} and the name "
+            f"{columns[named]!r} for {named!r}, expected numbers for all (a file without a header) or names for all"
+        )
+    return {name: f"column {number}" for name, number in columns.items()} if numbered else columns

@@ -16,12 +16,17 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
+from s2f.splits.table import largest
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
     """The part of every row, and no reason as none is excluded. `spec`: val and test (shares of the rows), seed."""
     shares = {"train": 1 - spec["val"] - spec["test"], "val": spec["val"], "test": spec["test"]}
-    part, report = draw_groups(units["unit"].to_numpy(), shares, derived_seed(seed, "split", spec["seed"]))
+    unit = units["unit"].to_numpy()
+    try:
+        part, report = draw_groups(unit, shares, derived_seed(seed, "split", spec["seed"]))
+    except InputError as error:
+        raise InputError(f"{error}{largest(rows, unit)}") from None
     print(f"hashfrag: {report}")
     return pd.Series(part, index=rows.index), ""
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.splits.table import PARTS, strata
+from s2f.splits.table import PARTS, largest, strata
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
@@ -36,9 +36,9 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     used = np.flatnonzero(groups >= 0)
     classes = strata(rows)
     split_seed = derived_seed(seed, "split", spec["seed"])
-    count = len(np.unique(groups[used]))
+    count, of_rows = len(np.unique(groups[used])), largest(rows.iloc[used], groups[used]) if len(used) else ""
     if count < folds:
-        raise InputError(f"{where}: the rows lie in {count} {names}, expected at least one for each fold")
+        raise InputError(f"{where}: the rows lie in {count} {names}, expected at least one for each fold{of_rows}")
     dealt = deal(groups[used], classes[used], folds, split_seed)
     parts = np.full(len(rows), "excluded", object)
     parts[used] = np.where(dealt == fold, "test", "train")
@@ -54,7 +54,7 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     for part in PARTS:
         found = np.unique(rows["label"].to_numpy()[parts == part])
         if len(found) == 0:
-            raise InputError(f"{where}: part {part!r} is empty; take fewer folds")
+            raise InputError(f"{where}: part {part!r} is empty; take fewer folds{of_rows}")
         if classes.any() and len(found) == 1:
             raise InputError(
                 f"{where}: every label of part {part!r} is {found[0]:g}, expected 0 and 1; take fewer folds"

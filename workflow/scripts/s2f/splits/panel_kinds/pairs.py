@@ -1,9 +1,10 @@
 """Panel `pairs`: SNVs, every alternate allele with the reference of its locus.
 
-Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base, group. Only pairs whose inserts have one
-length and differ in exactly one base, the one of their `variant` where both its position and the insert's are known,
-are SNVs; the others are counted and left out. `match: variant_key` pairs the first reference with the first alternate
-row of each `variant`, whatever their windows, haplotypes and lengths, as published comparisons did; the name of such a
+Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base (those of the inserts as they stand, thus
+of their strand), group. Only pairs whose inserts have one length and differ in exactly one base, the one of their
+`variant` where both its position and the insert's are known (its complement in an insert of the minus strand), are
+SNVs; the others are counted and left out. `match: variant_key` pairs the first reference with the first alternate row
+of each `variant`, whatever their windows, haplotypes and lengths, as published comparisons did; the name of such a
 panel says so. `group` joins the units of the two rows of a pair, and by them all pairs of the panel that share a unit.
 """
 
@@ -14,12 +15,15 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
+from s2f.rows.placement import as_designed, parsed
 from s2f.sequences import dna
 from s2f.splits.linked_rows import joined as connected
+from s2f.splits.table import FEWEST
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
-    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference and an unknown match."""
+    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference, an unknown match and
+    fewer than `FEWEST` SNVs, with what became of the others."""
     if options["match"] not in ("pair_id", "variant_key"):
         raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
     return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name)
@@ -45,28 +49,26 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
     report = f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
     varies = snvs["variant_alt"] != ""
     if varies.any():
-        designed = _as_designed(table, snvs)
+        variants, start = parsed(snvs["variant_alt"]), snvs["start_ref"].to_numpy(np.float64, na_value=np.nan)
+        inserts = table.assign(length=snvs["sequence_ref"].str.len())
+        strand = snvs["strand_ref"].to_numpy(object)
+        designed = pd.Series(as_designed(inserts, variants, start, strand), table.index)
         position = mapped(snvs["variant_alt"], lambda variant: variant.rsplit(":", 2)[0]).where(varies)
         several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
         report += f", {(~designed).sum()} differ elsewhere than their variant says"
         report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
+        if as_designed(inserts, variants, start - 1, strand).mean() > max(0.9, designed.mean()):
+            report += "; they fit with starts one less, as if these were counted from 1"
         table = table[designed]
     print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
+    if 0 < len(alternate) and len(table) < FEWEST:
+        raise InputError(
+            f"panel {name}: {len(table)} pairs are left of {len(test)} test rows, {FEWEST} are needed: of "
+            f"{len(alternate)} alternate alleles {report}"
+        )
     several = table["pair_id"].duplicated(keep=False)
     table["pair_id"] = table["pair_id"].where(~several, table["pair_id"] + "|" + table["alt_row_id"])
     return table.reset_index(drop=True)
-
-
-def _as_designed(table: pd.DataFrame, joined: pd.DataFrame) -> pd.Series:
-    """Whether each SNV of `table` is that of its variant, (N,); True where nothing is known.
-
-    A variant is chrom:pos:ref:alt with pos from 1: at offset pos - 1 - start of an insert that begins at `start`.
-    """
-    fields = [[*variant.split(":"), "", "", ""][:4] for variant in joined["variant_alt"].tolist()]
-    parts = pd.DataFrame(fields, joined.index, range(4), "str")
-    known = joined["start_ref"].notna() & (parts[2].str.len() == 1) & (parts[3].str.len() == 1)
-    offset = pd.to_numeric(parts[1], errors="coerce") - 1 - joined["start_ref"].astype("float64")
-    return ~known | ((table["offset"] == offset) & (table["ref_base"] == parts[2]) & (table["alt_base"] == parts[3]))
 
 
 def _loose_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:

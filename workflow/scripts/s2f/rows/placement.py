@@ -1,0 +1,172 @@
+"""Whether the coordinates of an insert are its own: they span as many bases, and its variant lies in it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from s2f.common.errors import InputError
+from s2f.common.tables import line_of
+
+VARIANT = r"(?i)^(?P<chrom>[^:\s]+):(?P<pos>[0-9]{1,15}):(?P<ref>[A-Z*.<>-]+):(?P<alt>[A-Z*.<>-]+)$"
+_COMPLEMENT = {**dict(zip("ACGTN", "TGCAN", strict=True)), "": ""}
+
+
+def parsed(variants: pd.Series) -> pd.DataFrame:
+    """Fields of variants such as chr7:70038969:G:T: chrom as it stands, pos from 1 (float64, NaN where a variant is
+    named otherwise), ref and alt in upper case."""
+    fields = variants.astype("str").str.extract(VARIANT).fillna("")
+    pos = pd.to_numeric(fields["pos"].where(fields["pos"] != ""), errors="coerce").astype("float64")
+    return fields.assign(pos=pos, ref=fields["ref"].str.upper(), alt=fields["alt"].str.upper())
+
+
+def is_snv(variants: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which of the variants of `parsed` have one letter in place of one: (N,)."""
+    return ((variants["ref"].str.len() == 1) & (variants["alt"].str.len() == 1)).to_numpy(bool)
+
+
+def offsets(pos: np.ndarray, start: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where in inserts of `length` (N,) that begin at `start` (N,) in the genome, from 0, the base at `pos` (N,), from
+    1, lies: offsets from 0 (N,) in inserts of the plus strand, and in those of the minus strand, which begin at the
+    other end. NaN where a place is not known."""
+    before = pos - 1 - start
+    return before, length - 1 - before
+
+
+def as_designed(snvs: pd.DataFrame, variants: pd.DataFrame, start: np.ndarray, strand: np.ndarray) -> NDArray[np.bool_]:
+    """Whether SNVs are those of their variants, (N,); True where a variant is no SNV or a place is not known.
+
+    `snvs` has the offset, ref_base and alt_base of two inserts and their length; an insert of the minus strand has the
+    complements of the variant's bases, counted from its other end. Without a strand either will do.
+    """
+    unknown = np.isnan(start) | np.isnan(variants["pos"].to_numpy()) | ~is_snv(variants)
+    plus, minus = offsets(variants["pos"].to_numpy(), start, snvs["length"].to_numpy(np.float64))
+    fits = np.zeros(len(snvs), bool)
+    for offset, sign, bases in ((plus, "+", variants[["ref", "alt"]]), (minus, "-", _turned(variants))):
+        same = (snvs["offset"].to_numpy(np.float64) == offset) & (strand != {"+": "-", "-": "+"}[sign])
+        for name in ("ref", "alt"):
+            same &= snvs[f"{name}_base"].to_numpy(object) == bases[name].to_numpy(object)
+        fits |= same
+    return unknown | fits
+
+
+def check(table: pd.DataFrame, path: str | Path, from_one: str = "", mend: str = "", slack: int = 0) -> None:
+    """Refuse rows of a source whose coordinates are not those of their inserts.
+
+    `table` has sequence, start and end, and may have chrom, strand, allele and variant; rows without a place pass. The
+    interval has as many bases as the insert, but for `slack`, and for an indel as many more or fewer as it changes; the
+    length of an alternate allele without a variant that tells is not known. An insert with an SNV has the reference or
+    the alternate base in its place, on the strand that it has. Raises `InputError` with line, row, both lengths or
+    bases, and what would fit; `mend` says what to do, `from_one` where it is coordinates that count from 1.
+    """
+    if not {"start", "end"} <= set(table):
+        return
+    start, end = (table[name].to_numpy(np.float64, na_value=np.nan) for name in ("start", "end"))
+    length = table["sequence"].str.len().to_numpy(np.float64)
+    empty = pd.Series("", table.index, dtype="str")
+    variants = parsed(table.get("variant", empty)) if (table.get("variant", empty) != "").any() else None
+    allowed = np.full(len(table), float(slack))
+    told = np.zeros(len(table), bool)
+    if variants is not None:
+        allowed += np.abs(variants["ref"].str.len() - variants["alt"].str.len()).to_numpy(np.float64)
+        told = _of_bases(variants)
+    allowed[(table.get("allele", empty) == "alt").to_numpy(bool) & ~told] = np.inf
+    surplus = end - start - length
+    wrong = np.abs(surplus) > allowed  # False where NaN
+    if wrong.any():
+        row = int(wrong.argmax())
+        placed = np.isfinite(surplus) & np.isfinite(allowed)
+        hint = f"; starts seem to be counted from 1{from_one}" if (surplus[placed] == -1).mean() > 0.5 else ""
+        raise InputError(
+            f"{_place(table, path, row)}: from start {start[row]:.0f} to end {end[row]:.0f} are "
+            f"{end[row] - start[row]:.0f} bases, the insert has {length[row]:.0f}; expected the interval of the insert "
+            f"itself, counted from 0 and without its end{hint}{mend}"
+        )
+    if variants is not None:
+        _check_variants(table, variants, start, length, path, from_one, mend)
+
+
+def _check_variants(
+    table: pd.DataFrame,
+    variants: pd.DataFrame,
+    start: np.ndarray,
+    length: np.ndarray,
+    path: str | Path,
+    from_one: str,
+    mend: str,
+) -> None:
+    rows = np.flatnonzero(is_snv(variants) & _of_bases(variants) & np.isfinite(start))
+    if not len(rows):
+        return
+    table, variants, start, length = table.iloc[rows], variants.iloc[rows], start[rows], length[rows]
+    empty = pd.Series("", table.index, dtype="str")
+    chrom = table.get("chrom", empty)
+    elsewhere = ((chrom != variants["chrom"]) & (chrom != "")).to_numpy()
+    if elsewhere.any():
+        row = int(elsewhere.argmax())
+        raise InputError(
+            f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, and the insert lies on "
+            f"{chrom.iloc[row]}; expected one chromosome"
+        )
+    strand, allele = (table.get(name, empty).to_numpy(object) for name in ("strand", "allele"))
+    fits = _has_base(table, variants, start, length, strand, allele)
+    if fits.all():
+        return
+    row = int((~fits).argmax())
+    hint = ""
+    for moved, of_strand, text in (
+        (start - 1, strand, f"they fit with starts one less, as if these were counted from 1{from_one}"),
+        (start, np.full(len(strand), "+", object), "they fit as sequences of the plus strand, whatever their strand"),
+        (start, np.full(len(strand), "-", object), "they fit as sequences of the minus strand, whatever their strand"),
+        (start + 1, strand, "they fit with starts one more"),
+    ):
+        if _has_base(table, variants, moved, length, of_strand, allele).mean() > max(0.9, fits.mean()):
+            hint = f"; {text}"
+            break
+    of = variants.iloc[row]
+    expected = {"ref": of["ref"], "alt": of["alt"]}.get(allele[row], f"{of['ref']} or {of['alt']}")
+    sense = {"-": " of the minus strand", "+": " of the plus strand"}.get(strand[row], "")
+    raise InputError(
+        f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, but the insert from start "
+        f"{start[row]:.0f}{sense} does not have {expected} there, as in {(~fits).sum():,} of {len(fits):,} such "
+        f"rows{hint}{mend}"
+    )
+
+
+def _has_base(
+    table: pd.DataFrame,
+    variants: pd.DataFrame,
+    start: np.ndarray,
+    length: np.ndarray,
+    strand: np.ndarray,
+    allele: np.ndarray,
+) -> NDArray[np.bool_]:
+    """Whether each insert has the base of its allele, or any of both, in the place of its SNV: (N,)."""
+    fits = np.zeros(len(table), bool)
+    sequences = table["sequence"].str.upper().str.replace("U", "T").to_numpy(object)
+    for offset, other, bases in zip(
+        offsets(variants["pos"].to_numpy(), start, length), "-+", (variants, _turned(variants)), strict=True
+    ):
+        within = (offset >= 0) & (offset < length) & (strand != other)
+        for name in ("ref", "alt"):
+            asked = np.flatnonzero(within & ((allele == name) | (allele == "")))
+            expected = bases[name].to_numpy(object)[asked]
+            found = [sequences[i][int(at)] for i, at in zip(asked.tolist(), offset[asked].tolist(), strict=True)]
+            fits[asked] |= np.array(found, object) == expected
+    return fits
+
+
+def _of_bases(variants: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which variants name the bases of both alleles, rather than - or <DEL>: (N,)."""
+    return (variants["ref"].str.fullmatch("[ACGTN]+") & variants["alt"].str.fullmatch("[ACGTN]+")).to_numpy(bool)
+
+
+def _turned(variants: pd.DataFrame) -> pd.DataFrame:
+    """The single bases of variants as complements; others stay empty."""
+    return pd.DataFrame({name: variants[name].map(_COMPLEMENT).fillna("") for name in ("ref", "alt")})
+
+
+def _place(table: pd.DataFrame, path: str | Path, row: int) -> str:
+    named = f": row {table['row_id'].iloc[row]!r}" if "row_id" in table else ""
+    return f"{path}: line {line_of(table, row)}{named}"
