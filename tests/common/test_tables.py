@@ -49,17 +49,18 @@ def test_a_header_alone_is_a_table_without_rows(saved):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("", "not a table separated by '\\\\t': Empty CSV file"),
+        ("", r"is empty, expected a header \(table\)"),
+        ("# only\n\n", "is empty, expected a header"),
         ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column
         ("a\tb\n1\t2\n\n3\t4\n", "line 3 is blank"),
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
-        ('a\tb\n"1\t2\n3\t4\n', "line 2: 1 cell"),  # a quote that never ends
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
-        ("a,b\n1,2\n", "column 'a' is missing; the file has: 'a,b'"),  # another separator
-        (b"a\tb\n1\t\xff\n", "invalid UTF8 data"),
+        ("a,b\n1,2\n", "column 'a' is missing; the file has: 'a,b'; its cells are separated by commas"),
+        (b"a\tb\n1\t\xff\n", "line 2: byte 0xff is not UTF-8 .*; save the file as UTF-8, or convert it: iconv"),
+        (b"a\tb\n1\t2\n3\t4\0\n", "line 3: holds a NUL byte, which no text has"),
     ],
 )
 def test_faults_are_named_with_file_and_line(saved, content, message):
@@ -170,3 +171,94 @@ def test_rows_are_kept_with_their_index():
     given = pd.DataFrame({"row_id": list("abc"), "label": [0.0, 1.0, 0.5], "start": pd.array([1, None, 3], "Int64")})
     mask = np.array([True, False, True])
     assert_frame_equal(tables.rows_where(given, mask), given[mask])
+
+
+# --- headers
+
+
+@pytest.mark.parametrize("above", ["# made by R\n", "#a\tc\n\n# b\n", "\n\n", '# an "odd note\n'])
+def test_comments_and_blank_lines_above_the_header(saved, above):
+    table = read_table(saved(f"{above}a\tb\n1\tx\n2\ty\n"), ["a", "b"], numbered=True)
+    assert table.to_dict("list") == {"a": ["1", "2"], "b": ["x", "y"]}
+    assert table.index.tolist() == [2 + above.count("\n"), 3 + above.count("\n")] and table.index.name == "line"
+    with pytest.raises(InputError, match=f"line {3 + above.count(chr(10))}: b is 'y', expected a number"):
+        numbers(table[1:], "b", "t.tsv")
+
+
+@pytest.mark.parametrize("header", ["#a\tb", "# a\tb", '#"a"\tb'])
+def test_a_header_may_be_a_comment_where_it_alone_has_the_columns(saved, header):
+    path = saved(f"# note\n{header}\n1\t2\n")
+    assert read_table(path, ["a", "b"], numbered=True).to_dict("index") == {3: {"a": "1", "b": "2"}}
+    whole = header.split("\t")[0].replace('"', "")
+    if '"' not in header:
+        assert list(read_table(path, [whole], only=True)) == [whole]
+
+
+def test_a_title_above_the_header_is_pointed_at(saved):
+    path = saved("Table S2. Activities\n\nname\tlabel\nr1\t1\n")
+    with pytest.raises(InputError) as error:
+        read_table(path, ["name", "label"])
+    assert str(error.value) == (
+        f"{path}: column 'name' is missing; the file has: 'Table S2. Activities'; line 3 has all columns: remove the "
+        "lines above it, or begin them with #"
+    )
+
+
+def test_columns_without_a_name_are_left_out(saved):
+    assert read_table(saved("a\tb\t\t\n1\t2\t\t\n3\t4\tx\t\n")).to_dict("list") == {"a": ["1", "3"], "b": ["2", "4"]}
+    assert read_table(saved("\ta\n0\t1\n"), ["a"]).to_dict("list") == {"a": ["1"]}  # row names of pandas
+
+
+def test_only_the_columns_that_are_asked_for_matter(saved):
+    path = saved("note\ta\tnote\tb\nx\t1\ty\t2\n")
+    with pytest.raises(InputError, match="column 'note' occurs 2 times"):
+        read_table(path, ["a"])
+    assert read_table(path, ["b", "a"], only=True).to_dict("list") == {"a": ["1"], "b": ["2"]}
+    with pytest.raises(InputError, match="column 'note' occurs 2 times"):
+        read_table(path, ["note"], only=True)
+
+
+def test_a_table_without_a_header_has_numbered_columns(saved):
+    table = read_table(saved("# note\n1\tx\n2\ty\n"), ["column 2"], header=False, only=True, numbered=True)
+    assert table.to_dict("index") == {2: {"column 2": "x"}, 3: {"column 2": "y"}}
+    with pytest.raises(InputError, match="column 'column 3' is missing; the file has: 'column 1', 'column 2'"):
+        read_table(saved("1\tx\n"), ["column 3"], header=False)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_line_ends_of_all_systems(saved, end):
+    text = f"a\tb{end}1\t2{end}3\tx{end}"
+    table = read_table(saved(text), numbered=True)
+    assert table["a"].tolist() == ["1", "3"]
+    with pytest.raises(InputError, match="line 3: b is 'x'"):
+        numbers(table, "b", "t.tsv")
+
+
+@pytest.mark.parametrize("separator", ["", "ab", "§", '"', "\n"])
+def test_a_separator_is_one_letter(saved, separator):
+    with pytest.raises(InputError, match="expected one ASCII letter, no quote and no line end"):
+        read_table(saved("a\n1\n"), separator=separator)
+
+
+def test_lines_of_separators_at_the_end_are_ignored_in_every_reading(saved):
+    path = saved("a,b\n1,2\n,\n,\r\n\n")
+    for options in ({}, {"columns": ["a"], "only": True}):
+        assert read_table(path, separator=",", **options)["a"].tolist() == ["1"]
+
+
+def test_further_missing_texts(saved):
+    table = read_table(saved("x\ty\n1\t\nN/A\t\n-\t\n"))
+    assert numbers(table, "x", "t.tsv", (*tables.MISSING, "N/A", "-")).isna().tolist() == [False, True, True]
+
+
+def test_white_space_is_taken_off_where_there_is_some():
+    column = pd.Series(["a b", "", "c"], dtype="str")
+    assert tables.stripped(column) is column
+    assert tables.stripped(pd.Series([" a", "b\t", "c\u00a0"], dtype="str")).tolist() == ["a", "b", "c"]
+
+
+def test_a_refusal_shows_the_whole_cell(saved):
+    name = "chr1:" + "x" * 300
+    table = read_table(saved(f"id\tx\na\t1\n{name}\t2\n"), numbered=True)
+    with pytest.raises(InputError, match=f"^t.tsv: line 3: id is '{name}', expected a short name$"):
+        tables.refuse(table["x"] == "2", table, ["id"], "t.tsv", "a short name")

@@ -1,5 +1,6 @@
 # What a job asks for: its environment, GPUs, threads, memory and time, and its turn in a group. No rule is defined here.
 
+from s2f.common.contents import unpacked_size
 from s2f.study import language_model as study_language_model
 
 # --- Environments, GPUs and threads, by the kind of an encoder or baseline
@@ -48,6 +49,19 @@ def threads_of_encoder(wildcards):
 def times_attempt(amount):
     """Memory or time of a job: `amount`, and two and three times as much when a cluster tries the job again."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def memory_to_read(section, least):
+    """Memory of a job that reads the files of a section as tables, in MB: `least`, or 5 bytes for each of theirs, unpacked,
+    where that is more; two and three times as much when a cluster tries the job again. A genome is read piece by piece.
+    """
+
+    def megabytes(wildcards, input, attempt):
+        genome = section(wildcards).get("files", {}).get("genome")
+        size = sum(unpacked_size(path) for path in input if str(path) != str(genome))
+        return max(least, 1000 + round(5 * size / 1e6)) * attempt
+
+    return megabytes
 
 
 LONGEST = 2880  # minutes: the two days that partitions with GPUs often allow

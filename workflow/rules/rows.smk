@@ -19,7 +19,7 @@ rule make_rows:
         "../../envs/tables.yaml"
     threads: 2
     resources:
-        mem_mb=times_attempt(4000),
+        mem_mb=memory_to_read(source_section, 4000),
         runtime=times_attempt(30),
     params:
         code=code_of_kind("make_rows", "sources", source_section),

@@ -31,8 +31,8 @@ def test_an_unknown_kind_lists_the_known_ones(kind):
 
 
 def test_a_file_that_the_config_forgot_is_named():
-    with pytest.raises(InputError, match="source mattioli: file 'pairs' is missing from 'files'; given: rows"):
-        sources.read("mattioli", {"rows": "x.tsv"}, {})
+    with pytest.raises(InputError, match="source gosai_sample: file 'pairs' is missing from 'files'; given: rows"):
+        sources.read("gosai_sample", {"rows": "x.tsv"}, {})
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 
 from s2f.common.errors import InputError
 from s2f.rows import sources
+from s2f.study.schema import checked_kind
 
 TABLE = pd.DataFrame(
     [
@@ -174,3 +175,164 @@ def test_real_published_sets(shared):
     rows, _ = sources.read("table", files, spec, "classification")
     assert rows["published"].value_counts().to_dict() == {"train": 2822, "dev": 605, "test": 605}
     assert (rows["sequence"].str.len() == 101).all()
+
+
+# --- faults met in use: small forms of the shared inputs, and these themselves
+
+THREE = {"row_id": "name", "sequence": "seq", "label": "log2FC", "chrom": "chrom"}
+
+
+def read_text(folder, text, columns=THREE, **spec):
+    path = folder / "mine.txt"
+    path.write_text(text)
+    return sources.read("table", {"rows": path}, {"columns": columns, **spec})
+
+
+def test_further_texts_can_stand_for_missing_values(tmp_path):
+    text = "name\tseq\tlog2FC\tchrom\tfam\na\tACGT\tN/A\t7\tx\nb\tACGA\t1\t-\tN/A\nc\tACGG\t2\tNA\tnan\n"
+    columns = {**THREE, "group": "fam"}
+    with pytest.raises(InputError) as error:
+        read_text(tmp_path, text, columns)
+    assert str(error.value) == (
+        f"{tmp_path}/mine.txt: line 2: log2FC is 'N/A', expected a number (or one of the texts under `missing` that "
+        "stand for no value)"
+    )
+    rows, stages = read_text(tmp_path, text, columns, missing=["N/A", "-"])
+    assert rows[["row_id", "chrom", "group"]].to_numpy().tolist() == [["b", "", ""], ["c", "", ""]]
+    assert stages.counts == [("read", 3), ("label measured", 2)]
+
+
+def test_a_row_without_label_is_left_out_whatever_else_it_holds(tmp_path):
+    lines = ["a\tACGT\t1\t7\t0\t4", "b\t\t\t?\tx\t-1", "c\tACG?\tNA\t7\t9\t1", "d\tACGG\t2\tX\t5\t9"]
+    text = "\n".join(["name\tseq\tlog2FC\tchrom\ts\te", *lines])
+    rows, stages = read_text(tmp_path, text, {**THREE, "start": "s", "end": "e"})
+    assert rows["row_id"].tolist() == ["a", "d"] and rows["start"].tolist() == [0, 5]
+    assert stages.table().to_numpy().tolist() == [["read", 4, 0], ["label measured", 2, 2]]
+
+
+def test_numbers_name_the_columns_of_a_file_without_a_header(tmp_path):
+    text = "r1\tACGT\t1\nr2\tACGA\tx\n"
+    columns = {"row_id": 1, "sequence": 2, "label": 3}
+    with pytest.raises(InputError, match=r"mine.txt: line 2: column 3 is 'x', expected a number"):
+        read_text(tmp_path, text, columns)
+    rows, _ = read_text(tmp_path, text.replace("x", "2"), {"sequence": 2, "label": 3})
+    assert rows[["row_id", "label"]].to_numpy().tolist() == [["rows:1", 1.0], ["rows:2", 2.0]]
+    with pytest.raises(InputError) as error:
+        read_text(tmp_path, text, {**columns, "label": "y"})
+    assert str(error.value) == (
+        "source table: 'columns' has the number 1 for 'row_id' and the name 'y' for 'label', expected numbers for all "
+        "(a file without a header) or names for all"
+    )
+
+
+def test_the_schema_takes_names_or_numbers():
+    entry = {"kind": "table", "files": {"rows": "x"}, "columns": {"sequence": 2, "label.K562": 3, "label": "y"}}
+    assert checked_kind(entry, "sources", "source")["columns"] == entry["columns"]
+    for odd in (0, True, 1.5):
+        with pytest.raises(InputError, match="columns"):
+            checked_kind({**entry, "columns": {"sequence": odd}}, "sources", "source")
+
+
+def test_a_row_id_in_two_files_is_named_with_both(tmp_path):
+    files = {name: tmp_path / f"{name}.tsv" for name in ("train", "test")}
+    files["train"].write_text("name\tseq\ty\na\tACGT\t1\nb\tACGA\t1\n")
+    files["test"].write_text("# note\nname\tseq\ty\nb\tACGG\t1\n")
+    spec = {"columns": {"row_id": "name", "sequence": "seq", "label": "y"}}
+    with pytest.raises(InputError) as error:
+        sources.read("table", files, spec)
+    assert str(error.value) == (
+        f"{files['test']}: line 3: row_id is 'b', as in {files['train']}: line 3; expected a name of its own for each "
+        "row of all files"
+    )
+    files["test"].write_text("name\tseq\ty\nc\tACGG\t1e300\n")
+    with pytest.raises(InputError) as error:
+        sources.read("table", files, spec)
+    assert str(error.value) == (
+        f"{files['train']}, {files['test']}: row 'c': label is 1e+300, expected less than 1e+15 in size; does it stand "
+        "for a missing value?"
+    )
+
+
+def test_an_id_is_never_cut_in_a_message(tmp_path):
+    name = "ENSG00000141510.18|ENST00000269305.9|promoter|chr17:7687490-7687690|window 12 of 40"
+    text = f"name\tseq\tlog2FC\tchrom\n{name}\tACGT\t1\t7\n{name}\tACGT\t1\t7\n"
+    with pytest.raises(InputError) as error:
+        read_text(tmp_path, text)
+    assert str(error.value) == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name that no earlier row has"
+    text = f"name\tseq\tlog2FC\tchrom\na\t{'ACGT' * 30}X\t1\t7\n"
+    with pytest.raises(InputError, match="expected letters A, C, G, T, U, N: letter 'X' at position 120 is not one of"):
+        read_text(tmp_path, text)
+
+
+def test_variants_are_written_in_one_way(tmp_path):
+    text = "name\tseq\tlog2FC\tchrom\tv\na\tACGT\t1\t7\t7:0100:g:t\nb\tACGA\t2\t7\trs1\n"
+    rows, _ = read_text(tmp_path, text, {**THREE, "variant": "v"})
+    assert rows["variant"].tolist() == ["chr7:100:G:T", "rs1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns", "rows"),
+    [
+        ("unclosed", {}, 10),
+        ("two_notes_with_quotes", {}, 10),
+        ("utf16", {"chrom": "chrom"}, 3),
+        ("gz_noext", {"chrom": "chrom"}, 3),
+        ("comment_head", {"chrom": "chrom"}, 3),
+        ("trailing_tabs2", {"chrom": "chrom"}, 3),
+        ("seq_missing_no_label", {"chrom": "chrom"}, 2),
+    ],
+)
+def test_tables_that_were_misread_or_refused(shared, name, columns, rows):
+    columns = {"row_id": "name", "sequence": "seq", "label": "log2FC", **columns}
+    path = shared / f"cases/faults/tables/{name}.tsv"
+    table, stages = sources.read("table", {"rows": path}, {"columns": columns})
+    assert len(table) == rows
+    if rows == 10:
+        assert table["row_id"].tolist() == [f"r{i}" for i in range(10)]
+        assert table["label"].tolist() == [0.223, 0.043, -1.116, 1.181, 0.159, 0.092, -0.678, -0.196, -0.773, -0.657]
+    elif rows == 3:
+        assert table[["row_id", "sequence", "label", "chrom"]].to_numpy().tolist() == [
+            ["a", "ACGTACGTACGTACGTACGT", 0.5, "chr7"], ["b", "CCGTACGTACGTACGTACGA", -1.25, "chr19"],
+            ["c", "GCGTACGTTCGTACGTACGT", 2.0, "chrX"],
+        ]  # fmt: skip
+    else:
+        assert stages.counts == [("read", 3), ("label measured", 2)] and table["row_id"].tolist() == ["a", "c"]
+
+
+def test_shared_tables_with_line_ends_missing_words_and_no_header(shared):
+    folder = shared / "cases/faults/tables"
+    columns = {"row_id": "name", "sequence": "seq", "label": "log2FC"}
+
+    def read(name, columns=columns, **spec):
+        return sources.read("table", {"rows": folder / name}, {"columns": columns, **spec})[0]
+
+    with pytest.raises(InputError, match=r"ml_small\.csv: line 12: log2FC is 'x', expected a number"):
+        read("ml_small.csv", separator=",")
+    assert read("ml_small.csv", separator=",", missing=["x"])["row_id"].tolist() == [
+        f"r{i}" for i in range(8) if i != 5
+    ]
+    assert read("na_words.tsv", missing=["N/A"])["row_id"].tolist() == ["b", "c"]
+    rows = read("no_header.tsv", {"row_id": 2, "sequence": 3, "label": 6})
+    assert rows["label"].tolist() == [0, 1] * 5 and rows["row_id"][0] == "ENST0|76|176|1.1"
+
+
+def test_shared_coordinates_that_do_not_fit(shared):
+    folder = shared / "cases/faults/columns"
+    columns = {"row_id": "id", "sequence": "seq", "label": "y", "chrom": "c", "start": "s", "end": "e"}
+    expected = "expected the interval of the insert itself, counted from 0 and without its end"
+    path = folder / "shortcoord.tsv"
+    with pytest.raises(InputError) as error:
+        sources.read("table", {"rows": path}, {"columns": columns})
+    assert str(error.value) == (
+        f"{path}: line 2: row 'r0': from start 0 to end 500 are 500 bases, the insert has 20; {expected}; or leave "
+        "start and end out of 'columns'"
+    )
+    path = folder / "onebased.tsv"
+    with pytest.raises(InputError) as error:
+        sources.read("table", {"rows": path}, {"columns": columns})
+    assert str(error.value) == (
+        f"{path}: line 2: row 'r0': from start 1 to end 20 are 19 bases, the insert has 20; {expected}; starts seem to "
+        "be counted from 1: set first_base: 1; or leave start and end out of 'columns'"
+    )
+    rows, _ = sources.read("table", {"rows": path}, {"columns": columns, "first_base": 1})
+    assert rows[["start", "end"]].iloc[1].tolist() == [100, 120]

@@ -28,6 +28,7 @@ PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
     b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
 }
+RATIO = 5  # bytes of a table for each of its compressed ones
 SAVE = "save the sheet as tab-separated text in UTF-8"
 # first bytes -> what a file is, and how to make text of it
 OTHER = {
@@ -95,6 +96,13 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
         line = data.count(b"\n", 0, position) + 1
         raise InputError(f"{path}: line {line}: holds a NUL byte, which no text has; expected {text}")
     return data
+
+
+def unpacked_size(path: str | Path) -> int:
+    """About how many bytes of text a file holds: of a compressed one `RATIO` times its size."""
+    with Path(path).open("rb") as stream:
+        packed = stream.read(8).startswith(tuple(PACKED))
+    return Path(path).stat().st_size * (RATIO if packed else 1)
 
 
 def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:

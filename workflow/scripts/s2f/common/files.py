@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -71,8 +72,24 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as stable, readable JSON: sorted keys, so equal values give equal bytes. NaN is refused."""
-    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+    """Write `value` as stable, readable JSON: sorted keys, so equal values give equal bytes. Raises `InputError` with
+    the key of a number that is not finite."""
+    try:
+        text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
+    except ValueError:
+        place = _not_finite(value)
+        if not place:
+            raise
+        raise InputError(f"{path}: {place}, expected a finite number; are labels or predictions very large?") from None
+    write_text(path, text + "\n")
+
+
+def _not_finite(value: Any, place: str = "") -> str:
+    """Key and value of the first number in a value for JSON that is not finite; empty where all are."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{place or 'the value'} is {value}"
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    return next(filter(None, (_not_finite(item, f"{place}.{key}".strip(".")) for key, item in items)), "")
 
 
 def read_json(path: str | Path) -> Any:

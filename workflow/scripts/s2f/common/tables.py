@@ -85,7 +85,7 @@ def read_table(
     if not header:
         names = [f"column {number}" for number in range(1, len(names) + 1)]
     elif named:
-        names[0] = names[0].lstrip("# ")
+        names[0] = names[0].lstrip("# ").strip('"')
     wanted = [name for name in dict.fromkeys(names) if name and (not only or name in columns)]
     _check_names(names, columns, wanted, delimited, path)
     table = delimited.columns([names.index(name) for name in wanted], int(header))
@@ -205,6 +205,16 @@ def refuse(bad: Any, table: pd.DataFrame, columns: Sequence[str], path: str | Pa
         position = int(np.argmax(bad))
         cells = " and ".join(f"{name} is {table[name].iloc[position]!r}" for name in columns)
         raise InputError(f"{path}: line {line_of(table, position)}: {cells}, expected {expected}")
+
+
+def stripped(column: pd.Series) -> pd.Series:
+    """A text column without white space at the ends of its texts; itself, not a copy, where there is none."""
+    import pyarrow
+    from pyarrow import compute
+
+    texts = pyarrow.array(column, pyarrow.large_string())
+    ends = (compute.utf8_slice_codeunits(texts, *bounds) for bounds in ((0, 1), (-1, None)))
+    return column.str.strip() if any(compute.any(compute.utf8_is_space(end)).as_py() for end in ends) else column
 
 
 def mapped(column: pd.Series, function: Callable[[str], str]) -> pd.Series:

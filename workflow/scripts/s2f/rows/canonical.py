@@ -47,8 +47,9 @@ def canonical(
     where it is known; `label` and `stderr` become those of the first cell.
     `path` names the source in messages. Raises `InputError` with the row at fault for: an empty or duplicate row_id
     or one with a tab or line break, illegal base, empty sequence, non-finite label, a row without a label in any cell,
-    a cell without a label in any row, a label or stderr of `LARGEST` or more, a label other than 0 and 1 in a classification, a negative or infinite stderr,
-    an end without start (or the reverse) or not after it, strands other than + and -, alleles other than ref and alt.
+    a cell without a label in any row, a label other than 0 and 1 in a classification, a negative or infinite stderr, a
+    label or stderr of `LARGEST` or more, an end without start (or the reverse) or not after it, strands other than +
+    and -, alleles other than ref and alt.
     """
     of_cells = [f"{column}{cell}" for column in OF_CELL for cell in cells]
     unknown = set(table.columns) - set(COLUMNS) - set(of_cells)
@@ -94,12 +95,12 @@ def canonical(
             raise InputError(f"{path}: no row has a label of {cell}; leave it out of the cells of the dataset")
     labels = labels_of(out).reshape(len(out), -1)
     refuse(~np.isfinite(labels).any(axis=1), "label", f"missing {'in every cell' if cells else 'or not finite'}")
-    for name in known or ["label", "stderr"]:
-        too_large = np.abs(out[name].to_numpy()) >= LARGEST
-        refuse(too_large, name, f"expected less than {LARGEST:g} in size; does it stand for a missing value?")
     if task == "classification":
         refuse(~np.isin(label, (0.0, 1.0)), "label", "a classification expects 0 or 1")
     refuse((stderr < 0) | np.isinf(stderr), "stderr", "expected a number of at least 0")
+    for name in known or ["label", "stderr"]:
+        too_large = np.abs(out[name].to_numpy()) >= LARGEST
+        refuse(too_large, name, f"expected less than {LARGEST:g} in size; does it stand for a missing value?")
     refuse(np.isnan(start) != np.isnan(end), "end", "expected both start and end, or neither")
     refuse(end <= start, "end", "expected a number above start (coordinates are 0-based and half-open)")
     refuse(~out["strand"].isin(["", "+", "-"]), "strand", "expected +, - or empty")

@@ -73,7 +73,7 @@ def check(table: pd.DataFrame, path: str | Path, from_one: str = "", mend: str =
         told = _of_bases(variants)
     allowed[(table.get("allele", empty) == "alt").to_numpy(bool) & ~told] = np.inf
     surplus = end - start - length
-    wrong = np.abs(surplus) > allowed  # False where NaN
+    wrong = (np.abs(surplus) > allowed) & (end > start)  # False where NaN; other ends are refused in any row
     if wrong.any():
         row = int(wrong.argmax())
         placed = np.isfinite(surplus) & np.isfinite(allowed)
@@ -84,7 +84,7 @@ def check(table: pd.DataFrame, path: str | Path, from_one: str = "", mend: str =
             f"itself, counted from 0 and without its end{hint}{mend}"
         )
     if variants is not None:
-        _check_variants(table, variants, start, length, path, from_one, mend)
+        _check_variants(table, variants, start, length, path, mend)
 
 
 def _check_variants(
@@ -93,7 +93,6 @@ def _check_variants(
     start: np.ndarray,
     length: np.ndarray,
     path: str | Path,
-    from_one: str,
     mend: str,
 ) -> None:
     rows = np.flatnonzero(is_snv(variants) & _of_bases(variants) & np.isfinite(start))
@@ -107,7 +106,7 @@ def _check_variants(
         row = int(elsewhere.argmax())
         raise InputError(
             f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, and the insert lies on "
-            f"{chrom.iloc[row]}; expected one chromosome"
+            f"{chrom.iloc[row]}; expected one chromosome{mend}"
         )
     strand, allele = (table.get(name, empty).to_numpy(object) for name in ("strand", "allele"))
     fits = _has_base(table, variants, start, length, strand, allele)
@@ -116,10 +115,11 @@ def _check_variants(
     row = int((~fits).argmax())
     hint = ""
     for moved, of_strand, text in (
-        (start - 1, strand, f"they fit with starts one less, as if these were counted from 1{from_one}"),
+        (start - 1, strand, "they fit with start and end one less"),
         (start, np.full(len(strand), "+", object), "they fit as sequences of the plus strand, whatever their strand"),
         (start, np.full(len(strand), "-", object), "they fit as sequences of the minus strand, whatever their strand"),
-        (start + 1, strand, "they fit with starts one more"),
+        (start, np.where(strand == "+", "-", "+"), "they fit on the other strand"),
+        (start + 1, strand, "they fit with start and end one more"),
     ):
         if _has_base(table, variants, moved, length, of_strand, allele).mean() > max(0.9, fits.mean()):
             hint = f"; {text}"
@@ -142,7 +142,7 @@ def _has_base(
     strand: np.ndarray,
     allele: np.ndarray,
 ) -> NDArray[np.bool_]:
-    """Whether each insert has the base of its allele, or any of both, in the place of its SNV: (N,)."""
+    """Whether each insert has the base of its allele, or any of both, or N in the place of its SNV: (N,)."""
     fits = np.zeros(len(table), bool)
     sequences = table["sequence"].str.upper().str.replace("U", "T").to_numpy(object)
     for offset, other, bases in zip(
@@ -152,8 +152,9 @@ def _has_base(
         for name in ("ref", "alt"):
             asked = np.flatnonzero(within & ((allele == name) | (allele == "")))
             expected = bases[name].to_numpy(object)[asked]
-            found = [sequences[i][int(at)] for i, at in zip(asked.tolist(), offset[asked].tolist(), strict=True)]
-            fits[asked] |= np.array(found, object) == expected
+            letters = [sequences[i][int(at)] for i, at in zip(asked.tolist(), offset[asked].tolist(), strict=True)]
+            found = np.array(letters, object)
+            fits[asked] |= (found == expected) | (found == "N")
     return fits
 
 

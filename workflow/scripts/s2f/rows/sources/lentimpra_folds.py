@@ -21,6 +21,7 @@ from typing import Any
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, numbers, read_table, refuse
+from s2f.rows import placement
 from s2f.rows.sources import file_of
 from s2f.rows.stages import Stages
 from s2f.sequences.flanks import LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
@@ -75,4 +76,6 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
             refuse(coordinate.notna() & (coordinate % 1 != 0), raw, [name], path, "a whole number")
             table[name] = coordinate.astype("Int64")
         table["strand"] = raw["strand"].mask(raw["strand"].isin([*MISSING, "."]), "")
-    return stages.keep("label measured", table, table["label"].notna()), stages
+    table = stages.keep("label measured", table, table["label"].notna())
+    placement.check(table, path, slack=2 * len(ADAPTERS[1]))  # with the adapters or without
+    return table, stages

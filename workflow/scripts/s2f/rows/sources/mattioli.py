@@ -31,6 +31,7 @@ import pandas as pd
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import line_of, numbers, read_table
+from s2f.rows import placement
 from s2f.rows.sources import complete_pairs, file_of, measured
 from s2f.rows.stages import Stages
 from s2f.sequences.chromosomes import chromosome
@@ -66,6 +67,7 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     if "pairs" in files:
         table["allele"], table["pair_id"] = _pairs(table, paired, path, files["pairs"])
     table = measured(table, stages, cells)
+    placement.check(table, path, slack=1)  # 15 control rows
     return (complete_pairs(table, path) if "pairs" in files else table), stages
 
 

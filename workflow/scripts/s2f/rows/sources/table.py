@@ -23,7 +23,7 @@ import pandas as pd
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse
+from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, stripped
 from s2f.rows import placement
 from s2f.rows.canonical import COLUMNS, OF_CELL, letters_other_than
 from s2f.rows.sources import complete_pairs, file_of, measured, names_of
@@ -79,14 +79,15 @@ def _read_file(
     if not options["drop_missing_label"]:
         refuse(~has_label, raw, [columns[labels[0]]], path, "a number (or set drop_missing_label: true)")
     if "row_id" in columns:
-        ids = raw[columns["row_id"]].str.strip()
+        ids = stripped(raw[columns["row_id"]])
         again = ids.duplicated() & (ids != "")
         refuse(again, raw, [columns["row_id"]], path, "a name that no earlier row has")
     # what else a row without a label holds does not matter
-    raw = raw[has_label]
-    table = pd.DataFrame({ours: raw[theirs].str.strip() for ours, theirs in columns.items()})
-    for ours in labels:
-        table[ours] = values[ours][has_label]
+    if not has_label.all():
+        raw, values = raw[has_label], {ours: column[has_label] for ours, column in values.items()}
+    table = pd.DataFrame(
+        {ours: values[ours] if ours in values else stripped(raw[theirs]) for ours, theirs in columns.items()}
+    )
 
     if "row_id" in table:
         refuse(table["row_id"] == "", raw, [columns["row_id"]], path, "a name")
