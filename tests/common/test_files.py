@@ -141,6 +141,12 @@ def test_equal_values_give_equal_bytes(tmp_path):
 def test_nan_is_refused_in_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"a": math.nan})
+    with pytest.raises(InputError) as error:
+        write_json(tmp_path / "a.json", {"validation": [{"mse": 1.0}, {"mse": math.inf}]})
+    assert str(error.value) == (
+        f"{tmp_path}/a.json: validation.1.mse is inf, JSON takes finite numbers only; are labels or predictions very "
+        "large?"
+    )
     assert names(tmp_path) == []
 
 

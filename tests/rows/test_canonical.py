@@ -97,6 +97,11 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
         ({"stderr": [0.0, None, -0.5]}, "row 'c': stderr is -0.5, expected a number of at least 0"),
         ({"stderr": [0.0, np.inf, 1.0]}, "row 'b': stderr is inf, expected a number of at least 0"),
         (
+            {"label": [0.0, -1e300, 1.0]},
+            r"row 'b': label is -1e\+300, expected less than 1e\+15 in size; does it stand",
+        ),
+        ({"stderr": [0.0, 1.0, 1e15]}, r"row 'c': stderr is 1000000000000000.0, expected less than 1e\+15 in size"),
+        (
             {"start": [1, 2, None], "end": [5, None, None]},
             "row 'b': end is <NA>, expected both start and end, or neither",
         ),

@@ -88,6 +88,45 @@ def panel_of(rows, spec, name="snv"):
     return make_panel(rows, make_split(rows, CHROMOSOMES, 0, units_of(rows)), spec, name, units_of(rows))
 
 
+@pytest.mark.parametrize("strand", ["+", "-", ""])
+@pytest.mark.parametrize("lower", [False, True])
+def test_snvs_of_both_strands_are_those_of_their_variant(strand, lower):
+    inserts = ["ACCATGATA", "ACCATGACA"] if strand == "+" else ["TATCATGGT", "TGTCATGGT"]
+    variant = "chr7:908:t:c" if lower else "chr7:908:T:C"
+    lines = zip("ra", inserts, ("ref", "alt"), strict=True)
+    rows = library(*((name, text, allele, variant, "p", 900, "") for name, text, allele in lines))
+    rows.loc[rows["pair_id"] == "p", "strand"] = strand
+    found = panel_of(rows, PAIRS).set_index("alt_row_id").loc["a", ["offset", "ref_base", "alt_base"]].tolist()
+    assert found == ([7, "T", "C"] if strand == "+" else [1, "A", "G"])  # as the inserts stand
+    rows.loc[rows["pair_id"] == "p", "strand"] = {"+": "-", "-": "+", "": ""}[strand]
+    assert ("a" in panel_of(rows, PAIRS)["alt_row_id"].tolist()) == (strand == "")
+
+
+def test_a_panel_that_lost_its_pairs_says_why():
+    rows = library()
+    rows["start"], rows["end"] = rows["start"] + 1, rows["end"] + 1
+    with pytest.raises(InputError) as error:
+        panel_of(rows, PAIRS, "snv")
+    assert str(error.value) == (
+        "panel snv: 0 pairs are left of 6 test rows, 3 are needed: of 3 alternate alleles 0 are not one base, 0 have "
+        "no reference, 3 differ elsewhere than their variant says; 0 SNVs lie at positions with several alternate "
+        "bases; they fit with starts one less, as if these were counted from 1"
+    )
+
+
+def test_the_shared_pairs_of_both_strands_are_all_found(shared):
+    names = ("chrom", "start", "end", "strand", "allele", "variant")
+    columns = {name: name for name in names} | {"row_id": "id", "sequence": "seq", "label": "y", "pair_id": "pair"}
+    path = shared / "cases/faults/columns/minus_strand_pairs.tsv"
+    rows, _ = sources.read("table", {"rows": path}, {"columns": columns})
+    parts = ["train"] * 24 + ["val"] * 24 + ["test"] * 72
+    split = pd.DataFrame({"row_id": rows["row_id"], "split": parts})
+    panel = make_panel(rows, split, PAIRS, "snv", units_of(rows))
+    test = rows[(np.array(parts) == "test") & (rows["allele"] == "alt")]
+    assert panel["alt_row_id"].tolist() == test["row_id"].tolist() and len(panel) == 36
+    assert set(panel["offset"]) == {13, 26} and (test["strand"] == "-").sum() > 10
+
+
 @pytest.mark.parametrize(
     ("variant", "start", "kept"),
     [

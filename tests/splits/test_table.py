@@ -46,6 +46,34 @@ def test_a_split_is_joined_by_row_id_and_not_by_place(order):
 
 
 @pytest.mark.parametrize(
+    ("columns", "how"),
+    [
+        ({"sequence": ["ACGT"] * 4}, "3 repeat the sequence of another"),
+        ({"group": "g"}, "0 repeat the sequence of another; 4 are of 1 group"),
+        (
+            {"chrom": "chr1", "start": [0, 5, 10, 15], "end": [9, 14, 19, 24]},
+            "0 repeat the sequence of another; 4 have coordinates, on 1 chromosome(s), and may overlap",
+        ),
+    ],
+)
+def test_an_empty_part_is_told_with_the_rows_that_hold_together(columns, how):
+    rows = unlinked(4).assign(**columns)
+    with pytest.raises(InputError) as error:
+        check_split(rows, split_of(rows, ["train"] * 4))
+    assert str(error.value) == (
+        "split: part 'val' is empty (rows per part: train 4); 4 of 4 rows are linked, and one part holds them all: "
+        f"'r0', 'r1', 'r2', ...; of these {how}"
+    )
+
+
+@pytest.mark.parametrize("kind", [{"kind": "hashfrag", "val": 0.2, "test": 0.2}, {"kind": "kfold", "by": "homology"}])
+def test_kinds_that_deal_units_tell_so_too(kind):
+    rows = rows_of(["ACGTTGCAAC"] * 8)
+    with pytest.raises(InputError, match=r"; 8 of 8 rows are linked, .* of these 7 repeat the sequence of another$"):
+        make_split(rows, {**kind, "fold": 0}, 0, units_of(rows))
+
+
+@pytest.mark.parametrize(
     "ids, parts, message",
     [
         (["r0", "r1", "r2", "r2"], ["train", "val", "test", "test"], "row 'r2' is assigned twice"),

@@ -391,6 +391,17 @@ def test_designed_sequences_are_added_after_the_filters(made, tmp_path):
     assert np.isnan(added["stderr"].iloc[1])
 
 
+def test_an_id_in_both_files_is_named_with_both(made, tmp_path):
+    name = read(made[2])[0]["row_id"][0]
+    DESIGNED.assign(ID=[name, "d2", "d3"]).to_csv(tmp_path / "designed.tsv", sep="\t", index=False)
+    with pytest.raises(InputError) as error:
+        read(made[2], designed=tmp_path / "designed.tsv")
+    assert str(error.value) == (
+        f"{made[2]}, {tmp_path}/designed.tsv: row_id {name!r} stands in both files (1 such rows), expected a name of "
+        "its own for each row; leave these rows out of one file"
+    )
+
+
 def archive(path, without=(), **members):
     """A made-up DATA-MPRA_Datasets.zip."""
     attributes = [("d1", "BODA:fsp:k562"), ("d2", "BODA:sa:k562"), ("d3", "BODA:al:hepg2"), ("d4", "UKBB"),

@@ -114,6 +114,11 @@ def test_the_insert_fills_the_construct_of_281_bp(tmp_path):
         (MNIST[:3].assign(end="5"), {}, "row 'seq10002_R': end is 5, expected a number above start"),
         (LEGNET_ROWS.assign(seq="ACGT"), {}, "line 2: seq is 'ACGT', expected an insert between the adapters AGGACC"),
         (LEGNET_ROWS.assign(mean_value="high"), {}, "line 2: mean_value is 'high', expected a number"),
+        (
+            MNIST[1:3].assign(end="89030999"),
+            {},
+            "line 2: row 'seq10004_F': from start .* are 1099 bases, the insert has 200",
+        ),
         (pd.concat([LEGNET_ROWS, LEGNET_ROWS]), {}, "row_id 'seq10002_R' occurs more than once"),
     ],
 )

@@ -72,6 +72,22 @@ def test_another_label_has_other_rows_and_no_replicate_statistics(tmp_path):
     assert (rows["pair_id"] == "wt").sum() == 3
 
 
+def test_the_table_can_do_without_its_pairs(tmp_path):
+    with_pairs = read(tmp_path)[0]
+    table, stages = sources.read("mattioli", {"rows": tmp_path / "rows.tsv"}, {})
+    assert stages.counts == [("read", 10), ("label measured", 9)]
+    assert (table["pair_id"] == "").all() and (table["allele"] == "").all()
+    for name in ("row_id", "sequence", "label", "group", "stderr"):
+        assert table[name].equals(with_pairs.reset_index()[name])
+
+
+def test_coordinates_that_do_not_fit_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match="line 10: row 'else': from start 100 to end 500 are 400 bases, the insert has"
+    ):
+        read(tmp_path, changed(ROWS, 8, "end", "500"))
+
+
 @pytest.mark.parametrize(
     ("rows", "pairs", "message"),
     [

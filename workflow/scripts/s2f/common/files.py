@@ -80,7 +80,9 @@ def write_json(path: str | Path, value: Any) -> None:
         place = _not_finite(value)
         if not place:
             raise
-        raise InputError(f"{path}: {place}, expected a finite number; are labels or predictions very large?") from None
+        raise InputError(
+            f"{path}: {place}, JSON takes finite numbers only; are labels or predictions very large?"
+        ) from None
     write_text(path, text + "\n")
 
 

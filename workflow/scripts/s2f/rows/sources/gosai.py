@@ -129,7 +129,7 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         both = table["row_id"][table["row_id"].isin(added["row_id"])]
         if len(both):
             raise InputError(
-                f"{path}, {files['designed']}: row_id {both.iloc[0]!r} stands in both files, as {len(both):,} do, "
+                f"{path}, {files['designed']}: row_id {both.iloc[0]!r} stands in both files ({len(both):,} such rows), "
                 "expected a name of its own for each row; leave these rows out of one file"
             )
         stages.part("designed", len(added))
