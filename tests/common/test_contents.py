@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from s2f.common.contents import read_text, unpacked_size
+from s2f.common.contents import breaks_off, read_text, unpacked_size
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 
@@ -122,6 +122,14 @@ def test_what_is_no_table_of_text_is_named_with_the_mend(saved, data, message):
     with pytest.raises(InputError) as error:
         read_table(path, ["name"])
     assert str(error.value).startswith(f"{path}: {message}")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [(b"a\n", False), (b"a\r", False), (b"a\nb", True), (gzip.compress(b"a"), False), ("a\n".encode("utf-16"), False)],
+)
+def test_text_that_may_be_cut_off(saved, data, expected):
+    assert breaks_off(saved(data)) == expected
 
 
 def test_the_size_of_compressed_text_is_estimated(saved):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -103,6 +104,16 @@ def unpacked_size(path: str | Path) -> int:
     with Path(path).open("rb") as stream:
         packed = stream.read(8).startswith(tuple(PACKED))
     return Path(path).stat().st_size * (RATIO if packed else 1)
+
+
+def breaks_off(path: str | Path) -> bool:
+    """Whether the text of a file ends without a line end, as one that is cut off; never said of compressed text, where
+    reading it tells, nor of UTF-16."""
+    with Path(path).open("rb") as stream:
+        if stream.read(8).startswith((*PACKED, b"\xff\xfe", b"\xfe\xff")):
+            return False
+        stream.seek(-1, os.SEEK_END)
+        return stream.read() not in b"\r\n"
 
 
 def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:

@@ -19,7 +19,7 @@ from s2f.common.contents import decoded
 from s2f.common.errors import InputError
 
 LINE, QUOTE = b"\n", b'"'
-_BLOCK = 2**24
+_BLOCK = 2**18
 _LARGEST = 2**31 - 1  # bytes of a block, to pyarrow
 
 
@@ -51,9 +51,10 @@ class Delimited:
             return text
         starts, ends, letters = _quoted_cells(data, separator.encode())
         breaks = text.line_ends
-        first, last = (np.searchsorted(breaks, positions) for positions in (starts, ends))
-        several = first < last
-        text = replace(text, spans=np.stack([first, last], axis=1)[several])
+        begun, ended = (np.searchsorted(positions, breaks) for positions in (starts, ends))
+        within = np.unique(begun[begun > ended] - 1)  # the cells with a line end
+        first, last = (np.searchsorted(breaks, positions[within]) for positions in (starts, ends))
+        text = replace(text, spans=np.stack([first, last], axis=1))
         text._refuse_swallowed_rows()
         if not letters:
             return text
@@ -222,24 +223,17 @@ def _cells(data: Any, separator: str, options: Any, names: list[str], on_odd_lin
 def _positions(data: bytes, letter: bytes) -> NDArray[np.int64]:
     """Where in `data` a byte occurs: (K,), found block by block so that no mask of all bytes is made."""
     codes = np.frombuffer(data, np.uint8)
-    found = [
-        np.flatnonzero(codes[begin : begin + _BLOCK] == letter[0]) + begin for begin in range(0, len(codes), _BLOCK)
-    ]
+    starts = range(0, len(codes), _BLOCK)
+    found = [np.flatnonzero(codes[begin : begin + _BLOCK] == letter[0]) + begin for begin in starts]
     return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
     """Positions of the first and the last quote of each quoted cell, and of the quotes that begin a cell as letters."""
-    codes, quotes = np.frombuffer(data, np.uint8), _positions(data, QUOTE)
-    ends_of_cells = np.isin(np.arange(256), [separator[0], LINE[0], ord("\r")])  # \r stands before \n only
-    opens = np.where(quotes > 0, ends_of_cells[codes[quotes - 1]] & (codes[quotes - 1] != ord("\r")), True)
-    after = quotes + 1
-    closes = np.where(after < len(codes), ends_of_cells[codes[np.minimum(after, len(codes) - 1)]], True)
-    if len(quotes) % 2 == 0:  # all of them quote, as in a table that a program wrote: no need to go one by one
-        twice = quotes[1:-1:2] + 1 == quotes[2::2]  # the quotes within a cell
-        first, last = np.append(True, ~twice), np.append(~twice, True)
-        if (opens[0::2] | ~first).all() and (closes[1::2] | ~last).all():
-            return quotes[0::2][first], quotes[1::2][last], []
+    quotes, opens, closes = _quotes(data, separator)
+    cells = _paired(quotes, opens, closes)
+    if cells:  # no need to go one by one
+        return *cells, []
     cell = _quoted(separator)
     starts, ends, letters, reached = [], [], [], -1
     for position in quotes[opens].tolist():
@@ -253,6 +247,39 @@ def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDA
         else:
             letters.append(position)
     return np.array(starts, np.int64), np.array(ends, np.int64), letters
+
+
+def _quotes(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where the quotes are, whether a cell may begin with each, and whether one may end with it: three arrays (K,)."""
+    codes, count = np.frombuffer(data, np.uint8), data.count(QUOTE)
+    quotes, opens, closes = np.empty(count, np.int64), np.empty(count, bool), np.empty(count, bool)
+    borders = np.isin(np.arange(256), [separator[0], LINE[0]])
+    borders_after = borders | (np.arange(256) == ord("\r"))  # which stands before \n only
+    done = 0
+    for begin in range(0, len(codes), _BLOCK):  # small enough to stay in the cache of the processor
+        end = min(begin + _BLOCK, len(codes))
+        around = np.full(end - begin + 2, LINE[0], np.uint8)  # and the letters before and after
+        first, last = max(begin - 1, 0), min(end + 1, len(codes))
+        around[first - begin + 1 : last - begin + 1] = codes[first:last]
+        at = np.flatnonzero(around[1:-1] == QUOTE[0])
+        found = slice(done, done + len(at))
+        quotes[found], opens[found], closes[found] = at + begin, borders[around[at]], borders_after[around[at + 2]]
+        done += len(at)
+    return quotes, opens, closes
+
+
+def _paired(
+    quotes: NDArray[np.int64], opens: NDArray[np.bool_], closes: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """First and last quotes of the cells where all quotes (see `_quotes`) quote, as in a table that a program wrote:
+    every other one begins a cell or is the second of two within one. None where a quote is a letter."""
+    if len(quotes) % 2:
+        return None
+    twice = quotes[1:-1:2] + 1 == quotes[2::2]
+    first, last = np.append(True, ~twice)[: len(quotes) // 2], np.append(~twice, True)[: len(quotes) // 2]
+    if (opens[0::2] | ~first).all() and (closes[1::2] | ~last).all():
+        return quotes[0::2][first], quotes[1::2][last]
+    return None
 
 
 def _quoted(separator: bytes) -> Any:

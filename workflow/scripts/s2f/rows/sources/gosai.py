@@ -33,10 +33,8 @@ it should have; the table of stages shows both. What the table holds and what is
   and end, only chromosome and group.
 """
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +43,7 @@ import pyarrow
 import pyarrow.compute as pc
 
 from s2f.common import kinds
-from s2f.common.contents import PACKED
+from s2f.common.contents import breaks_off
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, rows_where
 from s2f.rows.canonical import letters_other_than
@@ -111,12 +109,9 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         table[f"label{ending}"], table[f"stderr{ending}"] = labels[:, cell], errors[:, cell]
 
     stages = Stages(options["expected"])
-    with Path(path).open("rb") as stream:
-        packed = stream.read(8).startswith(tuple(PACKED))
-        stream.seek(-1, os.SEEK_END)
-        if stream.read() not in b"\r\n" and not packed:
-            line = line_of(raw, len(raw) - 1)
-            stages.notes.append(f"{path}: line {line} has no line break at its end: the file may be cut off")
+    if breaks_off(path):
+        line = line_of(raw, len(raw) - 1)
+        stages.notes.append(f"{path}: line {line} has no line break at its end: the file may be cut off")
     kept = np.zeros(len(table), bool)
     kept[_kept(options, stages, raw, table, labels, errors)] = True
     table = rows_where(table, kept)
