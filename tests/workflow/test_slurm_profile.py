@@ -1,5 +1,6 @@
 """The profile for SLURM and what rules ask a cluster for. A run through a real SLURM is tests/programs/on_slurm.py."""
 
+import os
 import re
 from types import SimpleNamespace
 
@@ -42,6 +43,23 @@ def test_memory_and_time_grow_with_every_attempt(workflow, rules):
     for name in set(rules) - SUBMIT_HOST:
         for resource in ("mem_mb", "runtime"):
             assert rules[name].resources[resource].is_evaluable(), f"rule {name}: {resource} does not grow"
+
+
+def test_memory_to_read_tables_grows_with_them(workflow, tmp_path):
+    table, packed, genome = (tmp_path / name for name in ("t.tsv", "t.gz", "genome.fa"))
+    for path, begin, size in (
+        (table, b"name", 2_000_000_000),
+        (packed, b"\x1f\x8b", 300_000_000),
+        (genome, b">", 10**10),
+    ):
+        path.write_bytes(begin)
+        os.truncate(path, size)  # takes no room
+    memory = workflow.globals["memory_to_read"](lambda wildcards: {"files": {"genome": str(genome)}}, 4000)
+    assert [memory(None, [str(table)], attempt) for attempt in (1, 2)] == [11_000, 22_000]
+    assert memory(None, [str(packed), str(genome)], 1) == 8500  # as 1.5 GB of text; a genome is read by pieces
+    assert memory(None, [], 1) == memory(None, [str(genome)], 1) == 4000
+    with pytest.raises(FileNotFoundError):  # Snakemake asks again when the file is there
+        memory(None, [str(tmp_path / "absent.tsv")], 1)
 
 
 def test_retries_are_the_profiles_and_no_rules(rules, profile):
