@@ -54,6 +54,7 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column
+        ("a\tb\nr1\t1\t2\nr2\t3\t4\n", r"line 2: 3 cell\(s\), .* in the header; if R wrote a row name into the first"),
         ("a\tb\n1\t2\n\n3\t4\n", "line 3 is blank"),
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),

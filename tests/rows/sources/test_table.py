@@ -213,7 +213,9 @@ def test_a_row_without_label_is_left_out_whatever_else_it_holds(tmp_path):
 def test_numbers_name_the_columns_of_a_file_without_a_header(tmp_path):
     text = "r1\tACGT\t1\nr2\tACGA\tx\n"
     columns = {"row_id": 1, "sequence": 2, "label": 3}
-    with pytest.raises(InputError, match=r"mine.txt: line 2: column 3 is 'x', expected a number"):
+    with pytest.raises(
+        InputError, match=r"mine.txt: line 2: column 3 is 'x', expected a number .*; where the first line is"
+    ):
         read_text(tmp_path, text, columns)
     rows, _ = read_text(tmp_path, text.replace("x", "2"), {"sequence": 2, "label": 3})
     assert rows[["row_id", "label"]].to_numpy().tolist() == [["rows:1", 1.0], ["rows:2", 2.0]]

@@ -134,10 +134,12 @@ class Delimited:
         except pyarrow.ArrowInvalid as error:
             lines = self.row_lines(after)
             if odd:
-                line = int(lines[odd[0].number - 1])
+                line, named = int(lines[odd[0].number - 1]), ""
+                if odd[0].actual_columns == width + 1 and odd[0].number == after == 1:
+                    named = "; if R wrote a row name into the first cell, let it write the table with row.names=FALSE"
                 raise InputError(
-                    f"{self.path}: line {line}: {odd[0].actual_columns} cell(s), expected {width} as in the header"
-                    f"{self._about_quotes(line)}"
+                    f"{self.path}: line {line}: {odd[0].actual_columns} cell(s), expected {width} as in the "
+                    f"{'header' if after else 'first line'}{self._about_quotes(line)}{named}"
                 ) from None
             decoded(body.to_pybytes(), self.path, int(lines[0]))
             raise InputError(f"{self.path}: not a table separated by {self.separator!r}: {error}") from None

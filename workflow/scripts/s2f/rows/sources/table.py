@@ -74,6 +74,8 @@ def _read_file(
     count = len(raw)
     labels, errors = _measures("label", cells), _measures("stderr", cells)
     mend = " (or one of the texts under `missing` that stand for no value)"
+    if not header:
+        mend += "; where the first line is a header, 'columns' takes the names in it"
     values = {ours: numbers(raw, columns[ours], path, missing, mend) for ours in labels}
     has_label = pd.DataFrame(values).notna().any(axis=1)
     if not options["drop_missing_label"]:
