@@ -202,6 +202,12 @@ def test_further_texts_can_stand_for_missing_values(tmp_path):
     assert stages.counts == [("read", 3), ("label measured", 2)]
 
 
+def test_a_missing_text_that_is_a_strand_stays_one(tmp_path):
+    text = "name\tseq\tlog2FC\tchrom\tdir\na\tACGT\t1\t-\t-\nb\tACGA\t-\t7\t-\nc\tACGG\t2\t7\tNA\n"
+    rows, _ = read_text(tmp_path, text, {**THREE, "strand": "dir"}, missing=["-"])
+    assert rows[["row_id", "chrom", "strand"]].to_numpy().tolist() == [["a", "", "-"], ["c", "chr7", ""]]
+
+
 def test_a_row_without_label_is_left_out_whatever_else_it_holds(tmp_path):
     lines = ["a\tACGT\t1\t7\t0\t4", "b\t\t\t?\tx\t-1", "c\tACG?\tNA\t7\t9\t1", "d\tACGG\t2\tX\t5\t9"]
     text = "\n".join(["name\tseq\tlog2FC\tchrom\ts\te", *lines])

@@ -33,15 +33,15 @@ RATIO = 5  # bytes of a table for each of its compressed ones
 SAVE = "save the sheet as tab-separated text in UTF-8"
 # first bytes -> what a file is, and how to make text of it
 OTHER = {
-    b"PAR1": ("Parquet", "write it as text: pandas.read_parquet(...).to_csv(..., sep='\\t', index=False)"),
-    b"ARROW1": ("Arrow or Feather", "write it as tab-separated text"),
-    b"ORC": ("ORC", "write it as tab-separated text"),
+    b"PAR1\x15": ("Parquet", "write it as text: pandas.read_parquet(...).to_csv(..., sep='\\t', index=False)"),
+    b"ARROW1\0\0": ("Arrow or Feather", "write it as tab-separated text"),
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (xls)", SAVE),
     b"\x89HDF\r\n\x1a\n": ("HDF5", "write its table as tab-separated text"),
     b"\x93NUMPY": ("a NumPy array", "write it as tab-separated text"),
     b"%PDF": ("PDF", "get the table itself"),
-    b"SQLite format 3": ("an SQLite database", "write its table as tab-separated text"),
-    b"RDX": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
+    b"SQLite format 3\0": ("an SQLite database", "write its table as tab-separated text"),
+    b"RDX2\n": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
+    b"RDX3\n": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
     b"X\n\x00\x00\x00": ("an R object", "write it with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
     b"BAM\x01": ("BAM", "expected text"),
     b"BCF\x02": ("BCF", "expected text"),
@@ -75,7 +75,10 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
         raise InputError(f"{path}: is a directory, expected a file ({text})") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    while packed := next((value for magic, value in PACKED.items() if data.startswith(magic)), None):
+    for _ in range(3):  # compressed twice, too; not for ever, as there are files that unpack to themselves
+        packed = next((value for magic, value in PACKED.items() if data.startswith(magic)), None)
+        if packed is None:
+            break
         name, unpack = packed
         try:
             data = unpack(data)

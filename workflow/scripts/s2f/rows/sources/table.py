@@ -34,6 +34,8 @@ from s2f.sequences.chromosomes import chromosomes
 # of our columns those that may be empty, as text
 OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
 
+ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
+
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line or column, and what is expected."""
@@ -96,36 +98,47 @@ def _read_file(
     else:
         table["row_id"] = [f"{name}:{line}" for line in table.index]
     _refuse_other_letters(table, raw, columns, path, missing)
-    for ours in (*errors, "start", "end"):
-        if ours in table:
-            table[ours] = numbers(raw, columns[ours], path, missing)
     for ours in errors:
         if ours in table:
+            table[ours] = numbers(raw, columns[ours], path, missing)
             refuse(table[ours] < 0, raw, [columns[ours]], path, "a number of at least 0")
-    first = options["first_base"]
-    for ours in ("start", "end"):
-        if ours in table:
-            whole = table[ours].isna() | ((table[ours] >= first) & (table[ours] % 1 == 0))
-            refuse(~whole, raw, [columns[ours]], path, f"a whole number of at least {first}")
-            table[ours] = (table[ours] - (first if ours == "start" else 0)).astype("Int64")
-    if "start" in table and "end" in table:
-        refuse((table["end"] <= table["start"]).fillna(False), raw, [columns["end"]], path, "an end after the start")
     for ours in OPTIONAL:
         if ours in table:
-            table[ours] = table[ours].mask(table[ours].isin(missing), "")
-    for ours, allowed in (("strand", ("+", "-", ".", "")), ("allele", ("ref", "alt", ""))):
+            absent = table[ours].isin(missing) & ~table[ours].isin(ALLOWED.get(ours, ()))  # - may be both
+            table[ours] = table[ours].mask(absent, "")
+    for ours, allowed in ALLOWED.items():
         if ours in table:
-            expected = f"{', '.join(allowed[:-1])} or nothing"
-            refuse(~table[ours].isin(allowed), raw, [columns[ours]], path, expected)
+            expected = f"{', '.join(allowed)} or nothing"
+            refuse(~table[ours].isin([*allowed, ""]), raw, [columns[ours]], path, expected)
     if "strand" in table:
         table["strand"] = table["strand"].replace(".", "")
+    _read_places(table, raw, columns, path, options["first_base"], missing)
+    return table, count
+
+
+def _read_places(
+    table: pd.DataFrame,
+    raw: pd.DataFrame,
+    columns: dict[str, str],
+    path: str,
+    first_base: int,
+    missing: Sequence[str],
+) -> None:
+    """Make coordinates and variants of a table canonical, in place, and refuse those that are not the insert's own."""
+    for ours in ("start", "end"):
+        if ours in table:
+            position = numbers(raw, columns[ours], path, missing)
+            whole = position.isna() | ((position >= first_base) & (position % 1 == 0))
+            refuse(~whole, raw, [columns[ours]], path, f"a whole number of at least {first_base}")
+            table[ours] = (position - (first_base if ours == "start" else 0)).astype("Int64")
+    if "start" in table and "end" in table:
+        refuse((table["end"] <= table["start"]).fillna(False), raw, [columns["end"]], path, "an end after the start")
     if "chrom" in table:
         table["chrom"] = chromosomes(table["chrom"], lambda row: f"{path}: line {line_of(raw, row)}")
     if "variant" in table:
         table["variant"] = _canonical_variants(table["variant"], path)
-    option = ": set first_base: 1" if first == 0 else ""
-    placement.check(table, path, option, "; or leave start and end out of 'columns'")
-    return table, count
+    from_one = ": set first_base: 1" if first_base == 0 else ""
+    placement.check(table, path, from_one, "; or leave start and end out of 'columns'")
 
 
 def _refuse_other_letters(
