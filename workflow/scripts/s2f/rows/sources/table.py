@@ -33,7 +33,7 @@ from s2f.sequences.chromosomes import chromosomes
 
 # of our columns those that may be empty, as text
 OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
-
+# what some of these may hold, beside nothing
 ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
 
 
