@@ -82,6 +82,7 @@ def test_every_evaluated_row_has_one_line_per_comparison(found):
     assert list(table) == [
         "part", "against", "row_id", "length", "threshold", "lowest_threshold", "highest_possible", "best_score",
         "homologous", "shared_31mers", "same_locus_rows", "same_unit_rows",
+        "low_complexity",
     ]  # fmt: skip
     lines = table.groupby(["part", "against"], sort=False)["row_id"].agg(list).to_dict()
     val, test = rows["row_id"].tolist()[20:30], rows["row_id"].tolist()[30:]
