@@ -90,7 +90,14 @@ def test_the_program_writes_what_the_function_finds(tmp_path, monkeypatch, capsy
     table["label"] = [1.0, 0.0, 1.0, 1.0, 1.0]
     paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "test"])
     given = [text for name, path in zip(("--rows", "--units", "--split"), paths, strict=True) for text in (name, path)]
-    out = ["--train", tmp_path / "train.parquet", "--val", tmp_path / "val.parquet"]
+    out = [
+        "--train",
+        tmp_path / "train.parquet",
+        "--val",
+        tmp_path / "val.parquet",
+        "--stages",
+        tmp_path / "stages.tsv",
+    ]
     for positives in (False, True):
         call(monkeypatch, program, *given, *["--positives"] * positives, *out)
         found = adaptation_windows.of_datasets([paths], positives=positives)

@@ -14,15 +14,19 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
+from s2f.rows.stages import Stages
 from s2f.sequences import dna
 from s2f.splits.linked_rows import joined as connected
 
 
-def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
-    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference and an unknown match."""
+def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages) -> pd.DataFrame:
+    """Pairs among the test rows; `stages` gets what is left out.
+
+    Raises `InputError` for a locus with more than one reference and an unknown match.
+    """
     if options["match"] not in ("pair_id", "variant_key"):
         raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
-    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name)
+    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name, stages)
 
 
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
@@ -32,7 +36,7 @@ def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
     return _pair_table(joined, reference["row_id"])
 
 
-def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
     paired = test[test["pair_id"] != ""]
     reference, alternate = (paired[paired["allele"] == allele] for allele in ("ref", "alt"))
     twice = reference["pair_id"].duplicated()
@@ -41,6 +45,9 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
     joined = alternate.merge(reference, on="pair_id", suffixes=("_alt", "_ref"), validate="many_to_one")
     table = _pair_table(joined, joined["pair_id"])
     one_base = table["offset"].notna()
+    stages.choose("alternate alleles", len(alternate))
+    stages.left("with a reference", len(joined))
+    stages.left("one base", one_base.sum())
     table, snvs = table[one_base].astype({"offset": "int64"}), joined[one_base]
     report = f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
     varies = snvs["variant_alt"] != ""
@@ -50,7 +57,7 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
         several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
         report += f", {(~designed).sum()} differ elsewhere than their variant says"
         report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
-        table = table[designed]
+        table = stages.keep("as their variant says", table, designed)
     print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
     several = table["pair_id"].duplicated(keep=False)
     table["pair_id"] = table["pair_id"].where(~several, table["pair_id"] + "|" + table["alt_row_id"])
@@ -69,11 +76,13 @@ def _as_designed(table: pd.DataFrame, joined: pd.DataFrame) -> pd.Series:
     return ~known | ((table["offset"] == offset) & (table["ref_base"] == parts[2]) & (table["alt_base"] == parts[3]))
 
 
-def _loose_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+def _loose_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
     varies = test[test["variant"] != ""]
     reference, alternate = (varies[varies["allele"] == allele].drop_duplicates("variant") for allele in ("ref", "alt"))
     joined = reference.merge(alternate, on="variant", suffixes=("_ref", "_alt"), validate="one_to_one")
     table = _pair_table(joined, joined["variant"])
+    stages.choose("variants with an alternate allele", len(alternate))
+    stages.left("with a reference", len(joined))
     mixed = (joined["pair_id_ref"] != joined["pair_id_alt"]) | (joined["pair_id_ref"] == "")
     print(
         f"panel {name}: {len(table)} loose pairs of one variant; {mixed.sum()} of them join different windows or "
