@@ -36,5 +36,5 @@ def test_what_is_asked_for_and_what_stands_beside_is_no_loss(tmp_path):
     path = beside(tmp_path / "val.a.tsv")
     assert path == tmp_path / "val.a.stages.tsv"
     write_table(path, table)
-    assert dropped(path) == (10, [("without N", 3), ("measured", 1), ("peaks of X: chromosomes", 30)])
+    assert dropped(path) == (10, [("without N", 3, 10), ("measured", 1, 2), ("peaks of X: chromosomes", 30, 50)])
     assert len(stages.keep("all", np.arange(3))) == 3

@@ -60,7 +60,9 @@ def test_a_stage_that_drops_more_than_a_share_is_named(tmp_path):
         (tmp_path / f"{name}.stages.tsv").write_text("\n".join([*lines, "part\t1\t"]) + "\n")
         os.utime(tmp_path / f"{name}.stages.tsv", (now - age, now - age))
     tables = [tmp_path / f"{name}.stages.tsv" for name in ("rows", "old", "never")]
-    measured = f"{tables[0]}: measured: 6 of 10 are dropped (60 %)"
-    assert losses(tables, now - 60, 0.5) == [measured]
-    assert losses(tables, now - 60, 0.4) == [f"{tables[0]}: without N: 50 of 100 are dropped (50 %)", measured]
+    measured = f"{tables[0]}: measured: 6 of 10 are dropped (60 %), more than warn_dropped: "
+    assert losses(tables, now - 60, 0.5) == [f"{measured}0.5"]
+    assert losses(tables, now - 60, 0.4) == [
+        f"{tables[0]}: without N: 50 of 100 are dropped (50 %), more than warn_dropped: 0.4", f"{measured}0.4",
+    ]  # fmt: skip
     assert losses(tables, now - 60, 1) == []

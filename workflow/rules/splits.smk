@@ -100,7 +100,7 @@ rule make_panel:
                 for name, section in DATASETS.items()
                 for panel in section["panels"]
             ),
-            r"panels/[^/]+/(?:{})\.tsv",
+            r"panels/[^/]+/(?:{})(?:\.stages)?\.tsv",
         ),
     priority: 10  # mistakes in a panel show before models are trained, after the search for homologs
     conda:

@@ -30,8 +30,8 @@ def _line(path: Path) -> str:
     """How many of what a table of stages begins with were dropped, and at which stages, the largest loss first."""
     total, removed = dropped(path)
     if not removed:
-        return f"Nothing of {total:,} left out."
+        return f"nothing of {total:,} left out."
     removed.sort(key=lambda item: -item[1])
-    named = [f"{stage} {count:,}" for stage, count in removed[:MOST_NAMED]]
-    named += [f"{len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
-    return f"Left out at each stage: {', '.join(named)}; it began with {total:,}."
+    named = [f"{count:,} of {before:,} ({stage})" for stage, count, before in removed[:MOST_NAMED]]
+    named += [f"fewer at {len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
+    return f"left out {', '.join(named)}."

@@ -89,11 +89,12 @@ def beside(path: str | Path) -> Path:
     return Path(path).with_suffix(".stages.tsv")
 
 
-def dropped(path: str | Path) -> tuple[int, list[tuple[str, int]]]:
-    """How many rows a table of stages begins with, and (stage, removed) of each stage that removes any."""
+def dropped(path: str | Path) -> tuple[int, list[tuple[str, int, int]]]:
+    """How many rows a table of stages begins with, and (stage, removed, those before it) of each that removes any."""
     table = read_table(path, ["stage", "rows", "removed"], "stages")
     if table.empty:
         raise InputError(f"{path}: no stage; make it again")
     counts = {name: numbers(table, name, path) for name in ("rows", "removed")}
-    removed = [(stage, int(count)) for stage, count in zip(table["stage"], counts["removed"], strict=True) if count > 0]
+    stages = zip(table["stage"], counts["rows"], counts["removed"], strict=True)
+    removed = [(stage, int(count), int(left + count)) for stage, left, count in stages if count > 0]
     return int(counts["rows"].iloc[0]), removed

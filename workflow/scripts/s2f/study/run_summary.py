@@ -58,7 +58,7 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
                 if removed > share * (left + removed):
                     lines.append(
                         f"{path}: {row['stage']}: {removed:,} of {left + removed:,} are dropped "
-                        f"({100 * removed / (left + removed):.0f} %)"
+                        f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
                     )
     return lines
 
