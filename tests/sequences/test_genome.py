@@ -215,3 +215,13 @@ def test_a_chromosome_of_two_records_is_refused_where_it_is_asked_for(shared):
     with pytest.raises(InputError) as error:
         found.fetch(asked)
     assert str(error.value) == f"{path}: no record holds chrM:5-9; chrM {two}"
+
+
+def test_a_genome_whose_only_chromosome_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "hg.fa"
+    path.write_text(">chr1\nACGT\n>1\nACGA\n")
+    with pytest.raises(InputError) as error:
+        Genome.open(path)
+    assert str(error.value) == (
+        f"{path}: chr1 is 2 records of {path}, 'chr1' (line 1) and '1' (line 3); expected one: take the others out"
+    )

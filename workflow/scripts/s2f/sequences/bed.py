@@ -17,6 +17,8 @@ from s2f.sequences.text import lines
 
 HEADER = re.compile(r"#|(track|browser)(\s|$)")
 
+COLUMNS = ("start", "chromstart", "chrom_start", "begin", "pos", "end", "chromend", "chrom_end")  # as headers name them
+
 
 class BedLine(NamedTuple):
     """A line: its number, the interval (0-based, half-open; canonical chromosome), and all of its cells."""
@@ -57,7 +59,7 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
             if not (cell.isascii() and cell.isdigit()):
                 raise InputError(
                     f"{where} {what} is {cell!r}, expected a whole number of at least 0"
-                    + ("; put # before a line of names of columns" if cell.isalpha() and not names else "")
+                    + ("; put # before a line of names of columns" if cell.lower() in COLUMNS and not names else "")
                 )
         if int(start) >= int(end):
             raise InputError(f"{where} end is {end}, expected a number above start, {start}")

@@ -123,6 +123,8 @@ class Genome:
             ambiguous[chrom] = f"is {len(own)} records of {where}, {said}; expected one: take the others out"
         table.loc[table["whole"] & table["chrom"].isin(ambiguous), "chrom"] = ""
         if (table["chrom"] == "").all():
+            for chrom, why in ambiguous.items():
+                raise InputError(f"{path}: {chrom} {why}")
             row = table.iloc[0]
             raise InputError(
                 f"{where}: line {row['line']}: no record has a name that can be used, the first one is "

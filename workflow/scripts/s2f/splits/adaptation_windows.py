@@ -63,10 +63,10 @@ def of_datasets(
     linked = joined(links)
     highest = np.full(linked.max() + 1, -1)
     np.maximum.at(highest, linked, rows["rank"].to_numpy())
-    placed_rows = stages.keep("rows, once for each split", rows)
-    stages.keep("in a part of the split", placed_rows, placed_rows["rank"] >= 0)
+    stages.left("rows of each split", len(rows))
+    stages.left("in a part of it", (rows["rank"] >= 0).sum())
     usable = (rows["rank"] == highest[linked]) & (rows["rank"] >= 0)
-    stages.keep("not linked or homologous to a row that another split holds out more", rows, usable)
+    stages.left("not linked or homologous to a row held out", usable.sum())
     usable &= rows["rank"] < PARTS.index("test")
     stages.choose("of train and val", usable.sum())
     if positives:

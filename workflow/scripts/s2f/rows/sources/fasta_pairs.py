@@ -52,9 +52,11 @@ def _read_class(path: str, label: float, first_base: int, molecule: str) -> pd.D
     for header, line, letters in records(path):
         if not header:
             raise InputError(f"{path}: line {line}: header is empty, expected a name or chr7:100-250(-)")
-        if "\t" in header:
+        control = next((letter for letter in header if letter < " "), "")
+        if control:
+            what = "a tab" if control == "\t" else f"the control character {control!r}"
             raise InputError(
-                f"{path}: line {line}: header {header!r} holds a tab, expected none, as it becomes a cell of tables; "
+                f"{path}: line {line}: header {header!r} holds {what}, expected none, as it becomes a cell of tables; "
                 "write a space instead"
             )
         if header in lines:
