@@ -5,6 +5,7 @@ import pytest
 
 from s2f.common.errors import InputError
 from s2f.interpretation.selection import chosen_rows, select
+from s2f.rows.stages import Stages
 
 ROWS = pd.DataFrame(
     {
@@ -25,6 +26,18 @@ def test_top_and_bottom_of_the_panel_by_label():
     assert table["row_id"].tolist() == ["r1", "r3", "r2"]  # r6 is not in the panel, r7 holds an N
     assert table["role"].tolist() == ["top", "top", "bottom"]
     assert table["label"].tolist() == [3.0, 2.0, -1.0]
+
+
+def test_what_cannot_be_chosen_is_counted():
+    stages = Stages()
+    select(ROWS.assign(label=ROWS["label"].where(ROWS["row_id"] != "r1")), PANEL, top=2, stages=stages)
+    assert stages.counts == [("rows of the panel", 6), ("without N", 5), ("with a label", 4)]
+    assert stages.parts == [("chosen", 2)]
+    stages, rows = Stages(), ROWS.assign(sequence=["ACNT", *["ACGT"] * 7])
+    select(rows, PAIRS, pairs=1, stages=stages)
+    assert stages.counts[:2] == [("rows of the panel", 6), ("without N", 5)]
+    assert stages.table()["stage"].tolist()[3:5] == ["pairs: of the panel", "pairs: without N, with labels"]
+    assert stages.table()["rows"].tolist()[3:5] == [3, 2]
 
 
 def test_pairs_by_effect_with_both_alleles():

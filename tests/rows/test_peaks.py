@@ -87,3 +87,54 @@ def test_random_tiles_depend_on_seed_and_region_alone():
     assert len(alone) == 9
     assert both[both["chrom"] == "chr1"].to_numpy().tolist() == alone.to_numpy().tolist()
     assert tiled(regions(long), 100, 4)["start"].tolist() != alone["start"].tolist()
+
+
+BED6 = "chr1\t5\t90\tx\t12.5\t+"
+FORMATS = [
+    (BED6, 12.5),
+    (f"{BED6}\t7\t80", 12.5),  # BED8
+    (f"{BED6}\t5\t90\t255,0,0", 12.5),  # BED9
+    (f"{BED6}\t0\t0\t.", 12.5),
+    (f"{BED6}\t5\t90\t0\t2\t10,20\t0,60,", 12.5),  # BED12
+    (f"{BED6}\t4.25\t8.5\t-1", 4.25),  # broadPeak
+    (f"{BED6}\t4.25\t8.5\t-1\t-1", 4.25),  # narrowPeak
+    (f"{BED6}\t4.25\t8.5\t-1\t-1\t", 4.25),  # and empty columns
+    (f"{BED6}\t4.25\t8.5\t-1\t\t\t", 4.25),
+    (f"{BED6}\t\t", 12.5),
+]
+
+
+@pytest.mark.parametrize(("line", "signal"), FORMATS)
+def test_the_signal_is_where_the_format_has_it(tmp_path, line, signal):
+    (tmp_path / "a.bed").write_text(f"{line}\n{line}\n")
+    assert read_peaks(tmp_path / "a.bed")["signal"].tolist() == [signal] * 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"{NARROW}\t7", "line 1: 11 columns, which is none of the formats of peaks: 6 (BED6), 8 (BED8), 9 (BED9 or "
+         "broadPeak), 10 (narrowPeak) or 12 (BED12); cut -f1-6 makes a BED6, whose score (column 5) is the signal"),
+        (f"{BED6}\t4.25", "line 1: 7 columns, which is none of the formats of peaks"),
+        (f"{BED6}\t5\t90\t0\t2\t1,1\t0,9\t1\t2\t3", "line 1: 15 columns, which is none of the formats of peaks"),
+        (f"{BED6}\t4.25\t8.5", "line 1: columns 7 to 8 are '4.25', '8.5', which a BED8 has not (its 8 columns say it "
+         "is one); cut -f1-6 makes a BED6, whose score (column 5) is the signal"),
+        (f"{BED6}\t4.25\t8.5\tred", "line 1: columns 7 to 9 are '4.25', '8.5', 'red'"),
+        (f"{BED6}\t4.25\t8.5\t-1\t0.5", "line 1: columns 7 to 10 are '4.25', '8.5', '-1', '0.5', which a"),
+        (f"{BED6}\t4.25\t8.5\tGENE\t3", "line 1: columns 7 to 10 are '4.25', '8.5', 'GENE', '3', which a"),
+        (f"{BED6}\t5\t900\t0\t2\t10,20\t0,60", "line 1: columns 7 to 12 are '5', '900', '0', '2', '10,20', '0,60'"),
+    ],
+)  # fmt: skip
+def test_every_other_format_is_refused_by_name(tmp_path, line, message):
+    (tmp_path / "a.bed").write_text(f"{line}\n")
+    with pytest.raises(InputError) as error:
+        read_peaks(tmp_path / "a.bed")
+    assert str(error.value).startswith(f"{tmp_path / 'a.bed'}: {message}")
+
+
+def test_peaks_are_those_of_the_narrowpeak_however_they_are_kept(shared):
+    faults = shared / "cases" / "faults" / "peaks"
+    for name in ("bom", "cr", "broadpeak9"):
+        found = read_peaks(faults / f"{name}.bed")
+        assert found["signal"].tolist() == [4.5, 5.5, 6.5, 7.5] and found["line"].tolist() == [1, 2, 3, 4]
+        assert found["start"].tolist() == [500, 1200, 490, 1500]

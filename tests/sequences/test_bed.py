@@ -33,10 +33,17 @@ def test_three_columns_are_enough_unless_more_are_asked_for(tmp_path):
     ("line", "message"),
     [
         ("chr1\t5", r"line 2: 2 columns separated by tabs, expected at least 3 \(chrom, start, end\)"),
-        ("chr1 5 9 fold7", "line 2: 1 columns separated by tabs"),
+        (
+            "chr1 5 9 fold7",
+            r"line 2: 1 columns separated by tabs, expected at least 3 \(chrom, start, end\); the cells are "
+            "separated by spaces: write tabs instead",
+        ),
         ("chr1\t5\t9", "line 2: 3 columns, expected 4 as in the lines before"),
         ("chr1\t-5\t9\tx", "line 2: start is '-5', expected a whole number of at least 0"),
         ("chr1\t5\t1e3\tx", "line 2: end is '1e3', expected a whole number"),
+        ("chr1\t5\t999999999999999\tx", "line 2: end is 999999999999999, beyond the end of any chromosome"),
+        ("track1\t5\t5\tx", "line 2: end is 5, expected a number above start, 5"),
+        ("chr1:100-250\t5\t9\tx", "line 2: chromosome is 'chr1:100-250', expected a name"),
         ("chr1\t9\t9\tx", "line 2: end is 9, expected a number above start, 9"),
         ("chr1\t9\t5\tx", "line 2: end is 5, expected a number above start, 9"),
         (".\t5\t9\tx", r"line 2: chromosome is '\.', expected a name such as chr7"),
@@ -47,3 +54,16 @@ def test_mistakes_name_file_and_line(tmp_path, line, message):
     (tmp_path / "a.bed").write_text(f"{GOOD}\n{line}\n")
     with pytest.raises(InputError, match=f"a.bed: {message}"):
         list(read_bed(tmp_path / "a.bed"))
+
+
+def test_a_line_of_names_of_columns_is_named(tmp_path):
+    (tmp_path / "a.bed").write_text(f"chrom\tstart\tend\tname\n{GOOD}\n")
+    with pytest.raises(InputError, match=r"line 1: start is 'start', .*; put # before a line of names of columns"):
+        list(read_bed(tmp_path / "a.bed"))
+
+
+def test_contigs_have_names_as_genomes_give_them(tmp_path):
+    names = ["HLA-A*01:01:01:01", "HLA-DRB1*15:01:01:02", "gi|568336023|gb|CM000663.2|", "chrUn_KI270302v1"]
+    (tmp_path / "a.bed").write_text("".join(f"{name}\t5\t9\n" for name in names))
+    found = [line.chrom for line in read_bed(tmp_path / "a.bed")]
+    assert found == [f"chr{name}" for name in names[:3]] + names[3:]

@@ -1,4 +1,6 @@
 import gzip
+import os
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -32,11 +34,13 @@ ANSWER = [
 
 
 @pytest.mark.parametrize("block", [3, 17, 2**22])
-@pytest.mark.parametrize("way", ["plain", "crlf", "one line", "gzip", "bgzip", "index"])
+@pytest.mark.parametrize("way", ["plain", "crlf", "cr", "one line", "gzip", "bgzip", "index"])
 def test_windows_are_the_same_however_the_file_is_kept(tmp_path, monkeypatch, way, block):
     monkeypatch.setattr(genome, "_BLOCK", block)
     path = tmp_path / "hg.fa"
-    text = fasta(CHROMOSOMES, width=1000 if way == "one line" else 10, end="\r\n" if way == "crlf" else "\n").encode()
+    text = fasta(
+        CHROMOSOMES, width=1000 if way == "one line" else 10, end={"crlf": "\r\n", "cr": "\r"}.get(way, "\n")
+    ).encode()
     if way == "bgzip":  # several gzip members one behind the other
         path.write_bytes(gzip.compress(text[:50]) + gzip.compress(text[50:]))
     else:
@@ -84,7 +88,7 @@ def test_random_windows_are_those_of_a_plain_slice(tmp_path):
         ("ACGT\n>chr1\nACGT\n", "hg.fa: line 1: expected a FASTA header"),
         ("", "hg.fa: no FASTA record"),
         (">chr1\nACGT\n>chr1 again\nACGT\n", "hg.fa: line 3: 'chr1' occurs for the second time"),
-        (">chr1\nACGT\n>1\nACGT\n", "hg.fa: line 3: '1' occurs for the second time"),
+        (">chr1:0-4\nACGT\n>1:0-4\nACGT\n", "hg.fa: line 3: '1:0-4' occurs for the second time"),
         (">chr1:10-20\nACGT\n", "line 1: piece 'chr1:10-20' has 4 bases, expected 10: start counts from 0"),
         (">chr1:10-14(-)\nACGT\n", "line 1: piece .* is of the minus strand, expected the plus strand"),
         (">chr1\nACGT\n>\nACGT\n", "line 3: record has no name"),
@@ -110,17 +114,114 @@ def test_broken_files_are_named(tmp_path):
         Genome.open(tmp_path / "hg.fa").fetch(windows(("chr1", 2, 9, "+")))
 
 
+INDEXED = ">chr1 one\nACGTA\nACGTC\nAC\n>chr2\nGGGGA\nCC\n"
+INDEX = "chr1\t12\t10\t5\t6\nchr2\t7\t31\t5\t6\n"
+OF_INDEXED = windows(("chr1", 3, 11, "+"), ("chr2", 4, 7, "-"))
+
+
+def with_index(folder, text=INDEXED, index=INDEX, older=False):
+    for name, content in (("hg.fa", text), ("hg.fa.fai", index)):
+        (folder / name).write_text(content)
+        os.utime(folder / name, (1000, 1000 - (older and name.endswith("fai"))))
+    return folder / "hg.fa"
+
+
+def test_an_index_that_fits_is_used(tmp_path):
+    found = Genome.open(with_index(tmp_path))
+    assert found.notes == () and (found.records["bases"] == 5).all()
+    assert found.fetch(OF_INDEXED) == ["TAACGTCA", "GGT"]
+
+
 @pytest.mark.parametrize(
-    ("index", "message"),
+    ("index", "why"),
     [
-        ("chr1\t9\t6\n", "hg.fa.fai: line 1: expected a name and four numbers"),
-        ("chr1\t9\t6\t0\t1\n", "hg.fa.fai: line 1: expected a name and four numbers"),
-        ("chr1\t90\t6\t9\t10\n", "hg.fa.fai: line 1: 'chr1' ends beyond .*hg.fa; make the index again"),
-        ("chr1\t9\t0\t9\t10\n", "hg.fa.fai: does not fit its FASTA"),
+        ("", "is empty"),
+        ("chr1\t12\t10\t5\n", "line 1 is not a name and four numbers"),
+        ("chr1\t12\t10\t0\t1\n", "line 1 is not a name and four numbers"),
+        ("chr1\t12\t10\t5\t6\n", "the FASTA goes on or ends before the last record that it names"),
+        ("chr2\t7\t31\t5\t6\n", "the record 'chr2' of its line 1 is not where it says in the FASTA"),
+        (INDEX.replace("chr1", "chr2", 1).replace("\nchr2", "\nchr1"), "the record 'chr2' of its line 1 is not"),
+        (INDEX.replace("\t12", "\t11"), "the record 'chr2' of its line 2 is not where it says in the FASTA"),
+        (INDEX.replace("\t10", "\t6"), "the record 'chr1' of its line 1 is not where it says in the FASTA"),
+        (INDEX.replace("\t7", "\t90"), "the FASTA goes on or ends before the last record that it names"),
+        (INDEX.replace("\t31", "\t3100"), "the record 'chr2' of its line 2 is not where it says in the FASTA"),
     ],
 )
-def test_an_index_of_another_file_is_noticed(tmp_path, index, message):
-    (tmp_path / "hg.fa").write_text(">chr1\nACGTAACGT\n")
-    (tmp_path / "hg.fa.fai").write_text(index)
+def test_an_index_that_disagrees_is_not_used(tmp_path, index, why):
+    path = with_index(tmp_path, index=index)
+    found = Genome.open(path)
+    assert found.fetch(OF_INDEXED) == ["TAACGTCA", "GGT"]
+    (note,) = found.notes
+    assert note.startswith(f"{path}.fai: {why}")
+    assert note.endswith(", so it is not used; make the index again with samtools faidx, or remove it")
+
+
+def test_an_index_that_is_older_is_not_used_even_where_it_would_fit(tmp_path):
+    path = with_index(tmp_path, older=True)
+    assert Genome.open(path).notes == (
+        f"{path}.fai: is older than the FASTA, so it is not used; make the index again with samtools faidx, or remove "
+        "it",
+    )
+    assert Genome.open(path).fetch(OF_INDEXED) == ["TAACGTCA", "GGT"]
+
+
+def test_other_line_breaks_within_a_record_are_noticed_where_they_are_read(tmp_path):
+    path = with_index(tmp_path, INDEXED.replace("ACGTA\nACGTC\nAC", "ACGTAA\nCGT\nCAC"))
+    found = Genome.open(path)
+    assert found.notes == ()  # from header to header all is as the index says
+    assert found.fetch(OF_INDEXED[1:]) == ["GGT"]
+    with pytest.raises(InputError, match=r"hg.fa.fai: its lines are not those of the FASTA at chr1; make the index"):
+        found.fetch(OF_INDEXED)
+
+
+@pytest.mark.parametrize(("name", "why"), [("swapped", "the record 'chr1'"), ("emptyfai", "is"), ("miss", "")])
+def test_windows_of_files_whose_index_is_wrong(shared, tmp_path, name, why):
+    faults = shared / "cases" / "faults" / "index"
+    truth = Genome.open(faults / "truth.fa")
+    for ending in ("fa", "fa.fai"):
+        shutil.copy(faults / f"{name}.{ending}", tmp_path / f"{name}.{ending}")
+    os.utime(tmp_path / f"{name}.fa", (1000, 1000))
+    asked = windows(("chr1", 500, 530, "+"), ("chr2", 490, 520, "-"))
+    found = Genome.open(tmp_path / f"{name}.fa")
+    assert found.fetch(asked) == truth.fetch(asked)
+    (note,) = found.notes
+    assert note.startswith(f"{tmp_path / name}.fa.fai: {why}")
+
+
+def test_contigs_that_nobody_asks_for_are_passed_over(shared, tmp_path):
+    faults = shared / "cases" / "faults" / "genomes"
+    peaks = pd.DataFrame({"chrom": ["chr1", "chr2"], "start": [500, 490], "end": [530, 520], "line": [1, 2]})
+    for name in ("hla", "both_m"):
+        found = Genome.open(faults / f"{name}.fa")
+        found.check(peaks, "p.bed")
+        assert len(found.fetch(peaks.assign(strand="+"))[0]) == 30
+    text = ">gi|568|gb|CM0.2|\nACGT\n>lcl:7/8\nACGT\n>chr3\nACGTA\n>chrchr1:0-3\nACG\n>chrchr2:0-3\nACG\n"
+    (tmp_path / "odd.fa").write_text(text)
+    assert Genome.open(tmp_path / "odd.fa").fetch(windows(("chr3", 1, 4, "+"))) == ["CGT"]
+    (tmp_path / "odd.fa").write_text(">lcl:7/8\nACGT\n")
+    message = "odd.fa: line 1: no record has a name that can be used, the first one is 'lcl:7/8'; expected chr7 or"
     with pytest.raises(InputError, match=message):
-        Genome.open(tmp_path / "hg.fa").fetch(windows(("chr1", 0, 9, "+")))
+        Genome.open(tmp_path / "odd.fa")
+
+
+def test_a_chromosome_of_two_records_is_refused_where_it_is_asked_for(shared):
+    path = shared / "cases" / "faults" / "genomes" / "both_m.fa"
+    found, asked = Genome.open(path), windows(("chrM", 5, 9, "+"))
+    assert not found.holds(asked).any()
+    two = f"is 2 records of {path}, 'chrM' (line 95) and 'chrMT' (line 100); expected one: take the others out"
+    with pytest.raises(InputError) as error:
+        found.check(asked.assign(line=7), "p.bed")
+    assert str(error.value) == f"p.bed: line 7: chromosome 'chrM' {two}"
+    with pytest.raises(InputError) as error:
+        found.fetch(asked)
+    assert str(error.value) == f"{path}: no record holds chrM:5-9; chrM {two}"
+
+
+def test_a_genome_whose_only_chromosome_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "hg.fa"
+    path.write_text(">chr1\nACGT\n>1\nACGA\n")
+    with pytest.raises(InputError) as error:
+        Genome.open(path)
+    assert str(error.value) == (
+        f"{path}: chr1 is 2 records of {path}, 'chr1' (line 1) and '1' (line 3); expected one: take the others out"
+    )

@@ -9,6 +9,7 @@ from helpers.programs import call
 from s2f.common import tables
 from s2f.common.errors import InputError
 from s2f.rows import canonical
+from s2f.rows.stages import Stages
 from s2f.splits import adaptation_windows, units
 
 
@@ -35,7 +36,12 @@ def test_windows_held_out_by_any_dataset_do_not_train(tmp_path):
     # the same locus as a train row of the first is tested here; the same sequence as another's is in val here
     second = located(["GGGGGCCCCC", words[1], "CCCCCTTTTT", "ATATATATAT"], [5, 900, 1000, 1100])
     two = dataset(tmp_path, "two", second, ["test", "val", "train", "excluded"])
-    found = adaptation_windows.of_datasets([one, two])
+    stages = Stages()
+    found = adaptation_windows.of_datasets([one, two], stages=stages)
+    assert stages.table()[["stage", "rows"]].to_numpy().tolist() == [
+        ["rows of each split", 10], ["in a part of it", 9], ["not linked or homologous to a row held out", 7],
+        ["of train and val", 5], ["sequences once", 5], ["train", 3], ["val", 2],
+    ]  # fmt: skip
     assert set(found["train"]["sequence"]) == {words[2], words[3], "CCCCCTTTTT"}
     assert set(found["val"]["sequence"]) == {words[4], words[1]}
 
@@ -90,7 +96,14 @@ def test_the_program_writes_what_the_function_finds(tmp_path, monkeypatch, capsy
     table["label"] = [1.0, 0.0, 1.0, 1.0, 1.0]
     paths = dataset(tmp_path, "one", table, ["train", "train", "train", "val", "test"])
     given = [text for name, path in zip(("--rows", "--units", "--split"), paths, strict=True) for text in (name, path)]
-    out = ["--train", tmp_path / "train.parquet", "--val", tmp_path / "val.parquet"]
+    out = [
+        "--train",
+        tmp_path / "train.parquet",
+        "--val",
+        tmp_path / "val.parquet",
+        "--stages",
+        tmp_path / "stages.tsv",
+    ]
     for positives in (False, True):
         call(monkeypatch, program, *given, *["--positives"] * positives, *out)
         found = adaptation_windows.of_datasets([paths], positives=positives)

@@ -1,5 +1,7 @@
 """Leak audit: planted leaks are found and measured, counts equal those by hand, and the picture shows them."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +19,7 @@ from s2f.rows import sources
 from s2f.rows.canonical import canonical, write_rows
 from s2f.sequences import dna
 from s2f.splits import audit
+from s2f.splits.homology.groups import homologous_groups
 from s2f.splits.make import make_split
 from s2f.splits.units import make_units
 
@@ -82,6 +85,7 @@ def test_every_evaluated_row_has_one_line_per_comparison(found):
     assert list(table) == [
         "part", "against", "row_id", "length", "threshold", "lowest_threshold", "highest_possible", "best_score",
         "homologous", "shared_31mers", "same_locus_rows", "same_unit_rows",
+        "low_complexity",
     ]  # fmt: skip
     lines = table.groupby(["part", "against"], sort=False)["row_id"].agg(list).to_dict()
     val, test = rows["row_id"].tolist()[20:30], rows["row_id"].tolist()[30:]
@@ -390,3 +394,61 @@ def test_only_a_hashfrag_split_of_real_rows_is_free_of_homologues(shared, datase
     for table in tables.values():
         assert (table["same_locus_rows"] == 0).all()
         assert (table["best_score"] <= table["length"]).all()
+
+
+def repeats(random, unit, count, length, share):
+    """Rows of a repeat in any phase, with a share of the letters drawn anew."""
+    return [changed(random, (unit * length)[k % len(unit) :][:length], share) for k in range(count)]
+
+
+def test_rows_of_low_complexity_are_told_by_their_triplets():
+    random = np.random.Generator(np.random.PCG64(5))
+    simple = [*repeats(random, "GT", 20, 200, 0.25), *repeats(random, "A", 20, 100, 0.3), "A" * 10, "CAG" * 40]
+    others = [text(random, length) for length in (51, 101, 200) for _ in range(50)]
+    others += ["", "AC", "N" * 50, "ANAANAAN"]
+    assert audit.low_complexity(simple).all()
+    assert not audit.low_complexity(others).any()
+    mixed = [*simple[:3], *others, *simple[3:]]
+    assert audit.low_complexity(mixed).tolist() == [sequence in set(simple) for sequence in mixed]
+
+
+def test_rows_of_low_complexity_end_at_their_threshold_and_are_as_homologous_as_before():
+    random = np.random.Generator(np.random.PCG64(6))
+    sequences = [*repeats(random, "GT", 30, 120, 0.3), *[text(random, 120) for _ in range(30)]]
+    rows = canonical(pd.DataFrame({"row_id": [f"r{k}" for k in range(60)], "sequence": sequences, "label": 0.0}), "x")
+    parts = np.array(["train", "train", "val", "test"], object)[np.arange(60) % 4]
+    units = make_units(rows, 0.3).assign(threshold=45)
+    table = audit.audit(rows, pd.DataFrame({"row_id": rows["row_id"], "split": parts}), units, report=lambda text: None)
+    assert table["low_complexity"].tolist() == [int(int(row[1:]) < 30) for row in table["row_id"]]
+    reached = []
+    for line in table.itertuples():
+        own, others = int(line.row_id[1:]), np.flatnonzero(parts == line.against)
+        exact = max(candidate_score(sequences[k], sequences[own], **renamed()) for k in others)
+        assert line.best_score == (min(exact, 45) if own < 30 else exact)
+        assert line.homologous == (exact >= 45)
+        reached.append(line.homologous)
+    assert 0 < sum(reached[:20]) < len(reached)
+    assert audit.summary(table)["rows_of_low_complexity"].sum() == table["low_complexity"].sum()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("unit", "length", "share"), [("GT", 200, 0), ("GT", 200, 0.3), ("A", 100, 0), ("A", 100, 0.3)]
+)
+def test_repeats_cost_no_more_than_twenty_times_random_rows(unit, length, share):
+    random = np.random.Generator(np.random.PCG64(7))
+
+    def cost(sequences):
+        rows = canonical(
+            pd.DataFrame({"row_id": [f"r{k}" for k in range(2000)], "sequence": sequences, "label": 0.0}), "x"
+        )
+        parts = np.array(["train"] * 8 + ["val", "test"], object)[np.arange(2000) % 10]
+        units = pd.DataFrame({name: np.arange(2000) for name in ("locus", "unit")}).assign(threshold=60)
+        start = time.process_time()
+        audit.audit(rows, pd.DataFrame({"row_id": rows["row_id"], "split": parts}), units, report=lambda text: None)
+        homologous_groups(sequences, 60)
+        return time.process_time() - start
+
+    letters = [text(random, length) for _ in range(2000)]
+    cost(letters)  # compiles
+    assert cost(repeats(random, unit, 2000, length, share)) < 20 * cost(letters)

@@ -16,7 +16,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.rows.canonical import canonical, write_rows
 from s2f.splits.kinds import by_homology
-from s2f.splits.make import make_split
+from s2f.splits.make import make_split, stages_of
 
 
 def by_id(split):
@@ -152,3 +152,19 @@ def test_bad_specs_are_refused(spec, message):
         rows = rows[:3].assign(chrom=["chr1", "chr2", "chr3"])
     with pytest.raises(InputError, match=message):
         make_split(rows, spec, 0, units_of(rows))
+
+
+def test_a_split_counts_what_it_excludes_and_why():
+    table = pd.DataFrame({
+        "row_id": list("abcdefgh"),
+        "split": ["train", "excluded", "excluded", "val", "test", "excluded", "excluded", "excluded"],
+        "reason": ["", "no chromosome", "linked to a test row", "", "", "subsample", "no chromosome", "subsample"],
+    })  # fmt: skip
+    stages = stages_of(table).table()
+    assert stages[stages["removed"].notna()][["stage", "rows", "removed"]].to_numpy().tolist() == [
+        ["rows", 8, 0], ["excluded: no chromosome", 6, 2], ["excluded: linked to a test row", 5, 1],
+    ]  # fmt: skip
+    assert dict(zip(stages["stage"], stages["rows"], strict=True)) == {
+        "rows": 8, "excluded: no chromosome": 6, "excluded: linked to a test row": 5, "excluded: subsample": 3,
+        "train": 1, "val": 1, "test": 1,
+    }  # fmt: skip

@@ -158,13 +158,17 @@ def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
         return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
 
     failed = run({**PAIRS, "published": ["test"]})
-    assert (
-        failed.returncode == 1 and failed.stderr == "error: panel snv: 0 pairs are left of 3 test rows, 3 are needed\n"
+    assert failed.returncode == 1
+    assert failed.stderr == (
+        "error: panel snv: 0 pairs are left of 3 test rows, 3 are needed (test rows 3, alternate alleles 0, with a "
+        "reference 0, one base 0)\n"
     )
     assert not (tmp_path / "snv.tsv").exists()
     done = run(PAIRS)
     assert done.returncode == 0 and done.stdout.endswith("panel snv: 3 pairs\n")
     assert_frame_equal(read_table(tmp_path / "snv.tsv"), panel_of(library(), PAIRS).astype("str"))
+    stages = read_table(tmp_path / "snv.stages.tsv")
+    assert list(stages) == ["stage", "rows", "removed"] and stages["rows"].iloc[-1] == "3"
 
 
 # --- the rows a panel needs

@@ -10,6 +10,7 @@ from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import canonical
+from s2f.rows.stages import Stages
 from s2f.sequences.bed import read_bed
 from s2f.splits import regions
 from s2f.splits.make import make_split
@@ -93,6 +94,11 @@ def test_what_is_left_out_is_counted(tmp_path, chain, capsys):
         f"panel p: within {file}: 1 of 6 items are kept; 1 elsewhere, 1 without coordinates, 2 not lifted over, 1 "
         "lifted to several places\n"
     )
+    stages = Stages()
+    regions.limited(pd.DataFrame({"row_id": rows["row_id"]}), rows, {"file": file, "chain": str(chain)}, "p", stages)
+    table = stages.table()
+    assert table["stage"].tolist() == ["with coordinates", "lifted over", "lifted to one place", "in the regions"]
+    assert table["rows"].tolist() == [5, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import os
 import time
 
-from s2f.study.run_summary import summary
+from s2f.study.run_summary import losses, summary
 
 HEADER = "s\th:m:s\tmax_rss\n"
 
@@ -51,3 +51,18 @@ def test_a_table_of_an_earlier_run_is_not_said_to_be_made(tmp_path):
 
 def test_a_run_without_jobs_says_nothing(tmp_path):
     assert summary({"train": [tmp_path / "never.tsv"]}, 0, 1.0, ("compare.tsv", "compare.md"), tmp_path) == []
+
+
+def test_a_stage_that_drops_more_than_a_share_is_named(tmp_path):
+    now = time.time()
+    for name, age in (("rows", 0), ("old", 500)):
+        lines = ["stage\trows\tremoved", "read\t100\t0", "without N\t50\t50", "asked for\t10\t", "measured\t4\t6"]
+        (tmp_path / f"{name}.stages.tsv").write_text("\n".join([*lines, "part\t1\t"]) + "\n")
+        os.utime(tmp_path / f"{name}.stages.tsv", (now - age, now - age))
+    tables = [tmp_path / f"{name}.stages.tsv" for name in ("rows", "old", "never")]
+    measured = f"{tables[0]}: measured: 6 of 10 are dropped (60 %), more than warn_dropped: "
+    assert losses(tables, now - 60, 0.5) == [f"{measured}0.5"]
+    assert losses(tables, now - 60, 0.4) == [
+        f"{tables[0]}: without N: 50 of 100 are dropped (50 %), more than warn_dropped: 0.4", f"{measured}0.4",
+    ]  # fmt: skip
+    assert losses(tables, now - 60, 1) == []

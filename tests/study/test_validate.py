@@ -165,3 +165,19 @@ def test_a_name_that_yaml_does_not_read_as_text_is_named(section):
 def test_a_baseline_of_one_dataset_is_named_by_its_key():
     with pytest.raises(InputError, match=r"datasets\.simulated_d\.against: 'meen' is not among .* did you mean 'mean'"):
         validate.validated(changed(["datasets", "simulated_d", "against"], "meen"))
+
+
+def test_sequences_of_an_rna_need_the_forward_strand_alone():
+    source = {"kind": "fasta_pairs", "files": {"positives": "p.fa", "negatives": "n.fa"}}
+    place, where = (
+        ["datasets", "simulated_d"],
+        "datasets.simulated_d.strand_rule: expected forward, as windows of an RNA",
+    )
+    dataset = MINIMAL["datasets"]["simulated_d"] | {"source": source, "task": "classification"}
+    with pytest.raises(InputError) as error:
+        validate.validated(changed(place, dataset))
+    assert str(error.value) == f"{where} have one strand; for DNA say molecule: DNA in its source"
+    dataset = dataset | {"source": source | {"molecule": "DNA"}}
+    checked = validate.validated(changed(place, dataset))
+    assert checked["datasets"]["simulated_d"]["strand_rule"] == "mean"
+    assert checked["warn_dropped"] == 0.5

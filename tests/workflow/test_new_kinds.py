@@ -43,7 +43,7 @@ def assign(rows, spec, seed, units):
 '''Panel `toy`: the test rows that begin with a given letter.'''
 import pandas as pd
 
-def of_test(test, spec, name):
+def of_test(test, spec, name, stages):
     return of_lists([test[test["sequence"].str[0].isin(list(spec["letters"]))]])
 
 def of_lists(lists):

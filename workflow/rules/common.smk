@@ -420,6 +420,18 @@ def panel_paths(folder, panels):
 # --- The end of a run
 
 
+def warn_of_losses(since):
+    """Say on the terminal which stages of the jobs since a time dropped more than the study's `warn_dropped`."""
+    tables = [
+        path
+        for job in workflow.dag.jobs
+        for path in job.output
+        if path.endswith(".stages.tsv")
+    ]
+    for line in run_summary.losses(tables, since, STUDY["warn_dropped"]):
+        logger.warning(line)
+
+
 def end_timers():
     """End the timers of Snakemake's scheduler, which would keep a finished run waiting."""
     for thread in threading.enumerate():

@@ -12,6 +12,15 @@ def panels_of_study():
     ]
 
 
+def stages_of_study():
+    """Tables of what is left out of rows, splits and panels, beside these."""
+    return [
+        *(f"results/{dataset}/rows.stages.tsv" for dataset in DATASETS),
+        *(f"results/{dataset}/splits/{split}.stages.tsv" for dataset, split in SPLITS),
+        *(f"{path.removesuffix('.tsv')}.stages.tsv" for path in panels_of_study()),
+    ]
+
+
 def predictions_of_study():
     """Paths of the predictions of all runs."""
     return [

@@ -10,6 +10,7 @@ rule compare:
     input:
         rows=expand("results/{dataset}/rows.parquet", dataset=DATASETS),
         panels=panels_of_study(),
+        stages=stages_of_study(),
         predictions=predictions_of_study(),
         models=[f"results/{run.folder}/best_model" for run in RUNS],
         metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],

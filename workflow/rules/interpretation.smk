@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  rows and panels, best_model/ of the runs that are explained
 # OUTPUTS:          results/{dataset}/interpretation/{split}/{panel}.tsv      the sequences, the same for all models
+#                   results/{dataset}/interpretation/{split}/{panel}.stages.tsv   how many could be chosen
 #                   results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5
 #                   results/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.png
 #                   results/interpretation.tsv            all that was explained: sequences, completeness, cost
@@ -12,7 +13,8 @@ rule select_sequences:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
     output:
-        "results/{dataset}/interpretation/{split}/{panel}.tsv",
+        table="results/{dataset}/interpretation/{split}/{panel}.tsv",
+        stages="results/{dataset}/interpretation/{split}/{panel}.stages.tsv",
     log:
         "logs/{dataset}/interpretation/{split}/{panel}.log",
     benchmark:
@@ -41,7 +43,8 @@ rule select_sequences:
         "--pairs {params.pairs} "
         "--ids {params.ids:q} "
         "--study-seed {params.seed} "
-        "--out {output:q} "
+        "--out {output.table:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 

@@ -1,5 +1,6 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv, splits/, of every dataset that tapt.{name} names
 # OUTPUTS:          results/tapt/{name}.train.parquet  windows to train on, and {name}.val.parquet to validate
+#                   results/tapt/{name}.stages.tsv     how many windows each stage keeps
 #                   results/tapt/{name}/               weights adapted to the windows of a task, and model.json
 #                   results/tapt/{name}.history.tsv    masked-language-model loss of training and validation
 #                   results/tapt/{name}/draw{seed}/, draw{seed}.history.tsv    of one that is made anew for each seed
@@ -22,6 +23,7 @@ rule adaptation_windows:
     output:
         train="results/tapt/{tapt}.train.parquet",
         val="results/tapt/{tapt}.val.parquet",
+        stages="results/tapt/{tapt}.stages.tsv",
     log:
         "logs/tapt/{tapt}.windows.log",
     benchmark:
@@ -49,6 +51,7 @@ rule adaptation_windows:
         "--threads {threads} "
         "--train {output.train:q} "
         "--val {output.val:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 

@@ -29,6 +29,7 @@ rule make_rows:
         construct=json_of(construct_section),
         task=dataset_of("task"),
         cells=dataset_of("cells"),
+        strand_rule=dataset_of("strand_rule"),
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:
@@ -38,6 +39,7 @@ rule make_rows:
         "--spec {params.spec:q} "
         "--task {params.task} "
         "--cells {params.cells} "
+        "--strand-rule {params.strand_rule} "
         "--construct {params.construct:q} "
         "--rows {output.rows:q} "
         "--stages {output.stages:q} "

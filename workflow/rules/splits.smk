@@ -2,6 +2,7 @@
 # OUTPUTS:          results/{dataset}/units.tsv                      which rows are not independent: one locus, or homologous
 #                   results/{dataset}/splits/{split}.tsv             row_id, split, reason
 #                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
+#                   …/splits/{split}.stages.tsv, …/panels/{split}/{panel}.stages.tsv    how many rows each stage keeps
 #                   results/{dataset}/splits/{split}.audit.tsv       how close evaluated rows come to train rows
 
 
@@ -46,7 +47,8 @@ rule make_split:
         units=units_of_split,
         files=files_of(split_section),
     output:
-        "results/{dataset}/splits/{split}.tsv",
+        table="results/{dataset}/splits/{split}.tsv",
+        stages="results/{dataset}/splits/{split}.stages.tsv",
     log:
         "logs/{dataset}/splits/{split}.log",
     benchmark:
@@ -70,7 +72,8 @@ rule make_split:
         "--units {input.units:q} "
         "--spec {params.spec:q} "
         "--seed {params.seed} "
-        "--out {output:q} "
+        "--out {output.table:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 
@@ -84,7 +87,8 @@ rule make_panel:
         file=file_of(panel_section, "file"),
         regions=regions_of(panel_section),
     output:
-        "results/{dataset}/panels/{split}/{panel}.tsv",
+        table="results/{dataset}/panels/{split}/{panel}.tsv",
+        stages="results/{dataset}/panels/{split}/{panel}.stages.tsv",
     log:
         "logs/{dataset}/panels/{split}/{panel}.log",
     benchmark:
@@ -96,7 +100,7 @@ rule make_panel:
                 for name, section in DATASETS.items()
                 for panel in section["panels"]
             ),
-            r"panels/[^/]+/(?:{})\.tsv",
+            r"panels/[^/]+/(?:{})(?:\.stages)?\.tsv",
         ),
     priority: 10  # mistakes in a panel show before models are trained, after the search for homologs
     conda:
@@ -117,7 +121,8 @@ rule make_panel:
         "--split {input.split:q} "
         "--name {wildcards.panel} "
         "--spec {params.spec:q} "
-        "--out {output:q} "
+        "--out {output.table:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 

@@ -4,7 +4,9 @@ from functools import partial
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run
+from s2f.common.tables import write_table
 from s2f.rows.canonical import write_rows
+from s2f.rows.stages import Stages
 from s2f.splits.adaptation_windows import of_datasets
 
 
@@ -18,14 +20,17 @@ def main():
     parser.add_argument("--threads", type=int, default=1, help="threads to use")
     for part in ("train", "val"):
         parser.add_argument(f"--{part}", required=True, help=f"windows of {part} to write (parquet)")
+    parser.add_argument("--stages", required=True, help="table to write: how many each stage keeps")
     arguments = parser.parse_args()
     tables = (arguments.rows, arguments.units, arguments.split)
     counts = [len(given) for given in tables]
     if len(set(counts)) > 1:
         parser.error("{} --rows, {} --units and {} --split, expected one of each".format(*counts))
     report = partial(print, flush=True)
-    parts = of_datasets(list(zip(*tables, strict=True)), arguments.positives, arguments.threads, report)
+    stages = Stages()
+    parts = of_datasets(list(zip(*tables, strict=True)), arguments.positives, arguments.threads, report, stages)
     report(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ")
+    write_table(arguments.stages, stages.table())
     for part, rows in parts.items():
         write_rows(getattr(arguments, part), rows)
 

@@ -7,6 +7,7 @@ from s2f.common.errors import run
 from s2f.common.files import write_text
 from s2f.common.tables import write_table
 from s2f.evaluation.comparison import compare
+from s2f.evaluation.left_out import left_out
 from s2f.evaluation.markdown import markdown
 from s2f.evaluation.measured_runs import Comparison, measured_run
 
@@ -23,7 +24,7 @@ def main():
     comparison = Comparison.parse({**arguments.study, "runs": runs}, "--study")
     table, units = compare(comparison)
     write_table(arguments.out, table)
-    write_text(arguments.text, markdown(table, units, comparison))
+    write_text(arguments.text, markdown(table, units, comparison, left_out(comparison.datasets)))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
+from s2f.rows.stages import Stages, beside
 from s2f.splits.panels import ROW_COLUMNS, make_panel
 from s2f.splits.units import read_units
 
@@ -18,11 +19,14 @@ def main():
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--out", required=True, help="table to write")
+    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
     rows = read_rows(arguments.rows, ROW_COLUMNS)
-    panel = make_panel(rows, split, arguments.spec, arguments.name, read_units(arguments.units, rows))
+    stages = Stages()
+    panel = make_panel(rows, split, arguments.spec, arguments.name, read_units(arguments.units, rows), stages)
     print(f"panel {arguments.name}: {len(panel)} {kinds.facts('panels', arguments.spec['kind'])['items']}")
+    write_table(arguments.stages or beside(arguments.out), stages.table())
     write_table(arguments.out, panel)
 
 

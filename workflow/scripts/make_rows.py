@@ -22,12 +22,16 @@ def main():
     parser.add_argument(
         "--cells", nargs="*", default=[], help="cells of which rows have a label each; none for one label"
     )
+    parser.add_argument(
+        "--strand-rule", choices=["mean", "forward"], default="forward", help="what models read; mean: both strands"
+    )
     parser.add_argument("--rows", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--stages", type=Path, required=True, help="TSV to write: rows kept by each filter")
     arguments = parser.parse_args()
 
     files = {name: Path(path) for name, path in arguments.files.items()}
-    table, stages = sources.read(arguments.kind, files, arguments.spec, arguments.task, arguments.cells)
+    given = (arguments.spec, arguments.task, arguments.cells, arguments.strand_rule)
+    table, stages = sources.read(arguments.kind, files, *given)
     Construct.from_spec(arguments.construct).check_inserts(table, sources.names_of(files) or arguments.kind)
     write_rows(arguments.rows, table)
     write_table(arguments.stages, stages.table())

@@ -6,8 +6,9 @@ from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.rows.canonical import cells_of, few_labels, read_rows
+from s2f.rows.stages import beside
 from s2f.splits.kinds import by_homology
-from s2f.splits.make import make_split
+from s2f.splits.make import make_split, stages_of
 from s2f.splits.table import ROW_COLUMNS
 from s2f.splits.units import loci_alone, read_units
 
@@ -20,6 +21,7 @@ def main():
     parser.add_argument("--spec", required=True, type=json_option, help="split section of the study (JSON)")
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
+    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
     if by_homology(arguments.spec) and not arguments.units:
         parser.error("--units is missing: the split goes by homology")
@@ -30,6 +32,7 @@ def main():
     parts = {part: rows[(table["split"] == part).to_numpy()] for part in ("train", "val")}
     for found in few_labels(parts, cells_of(rows)):
         print(f"no model of this cell can be trained: {found}", file=sys.stderr)
+    write_table(arguments.stages or beside(arguments.out), stages_of(table).table())
     write_table(arguments.out, table)
 
 

@@ -5,6 +5,7 @@ from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.interpretation.selection import select
 from s2f.rows.canonical import read_rows
+from s2f.rows.stages import Stages, beside
 
 
 def main():
@@ -18,8 +19,10 @@ def main():
     parser.add_argument("--ids", nargs="*", default=[], help="row ids")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
+    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
     rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
+    stages = Stages()
     table = select(
         rows,
         read_table(arguments.panel),
@@ -28,8 +31,10 @@ def main():
         arguments.pairs,
         arguments.ids,
         arguments.study_seed,
+        stages,
     )
     print(table.to_string(index=False))
+    write_table(arguments.stages or beside(arguments.out), stages.table())
     write_table(arguments.out, table)
 
 

@@ -377,3 +377,53 @@ def test_the_pieces_are_read_from_gzip_as_from_text(shared, tmp_path):
     ]
     pd.testing.assert_frame_equal(*tables)
     assert re.fullmatch("[ACGT]{51}", tables[0]["sequence"][0])
+
+
+@pytest.mark.parametrize("spec", [{"label": "signal"}, {"min_signal": 5.0, "label": "signal"}, {"min_signal": 5.0}])
+def test_a_signal_that_is_the_same_for_all_peaks_is_refused(tmp_path, spec):
+    files = write(tmp_path, "".join("\t".join(narrow(*peak).split()[:6]) + "\n" for peak in some_peaks(1)))
+    kind = None if "label" in spec else "dinucleotide_shuffle"
+    with pytest.raises(InputError) as error:
+        read(files, kind, "classification" if kind else "regression", **spec)
+    assert str(error.value) == (
+        f"{files['peaks']}: every peak has the signal 1000, which is of no use as a label or for min_signal; expected "
+        "a narrowPeak or broadPeak with its signalValue, or a BED with a score of each peak"
+    )
+
+
+def test_min_signal_goes_by_the_signal_of_a_broadpeak(tmp_path):
+    peaks = some_peaks(1)
+    broad = "".join("\t".join(narrow(*peak).split()[:9]) + "\n" for peak in peaks)
+    rows, _ = read(write(tmp_path, broad), None, "regression", label="signal", min_signal=3.5)
+    expected, _ = read(write(tmp_path, peaks), None, "regression", label="signal", min_signal=3.5)
+    pd.testing.assert_frame_equal(rows, expected)
+    assert 5 < len(rows) < 40
+
+
+def test_a_contig_that_nobody_asks_for_is_left_out_with_its_peaks(tmp_path):
+    genome = CHROMOSOMES | {"HLA-A*01:01:01:01": "ACGT" * 90, "gi|568|gb|CM0.2|": "ACGT" * 9, "lcl:7/8": "ACGT" * 9}
+    odd = [("HLA-A*01:01:01:01", 5, 90)]
+    rows, stages = read(write(tmp_path, some_peaks(1) + odd, genome))
+    expected, _ = read(write(tmp_path, some_peaks(1)))
+    pd.testing.assert_frame_equal(rows, expected)
+    assert stages.counts[:2] == [("read", 41), ("standard chromosomes", 40)]
+
+
+def test_an_index_that_is_not_used_is_noted(tmp_path):
+    files = write(tmp_path, some_peaks(1))
+    (tmp_path / "hg.fa.fai").write_text("chr1\t9000\t6\t9000\t9001\n")
+    _, stages = read(files)
+    assert stages.warnings() == [
+        f"{tmp_path / 'hg.fa.fai'}: the FASTA goes on or ends before the last record that it names, so it is not used; "
+        "make the index again with samtools faidx, or remove it"
+    ]
+
+
+def test_peaks_of_other_proteins_are_counted(tmp_path):
+    others = {"PUM2": [*some_peaks(12, name="."), ("chrUn_1", 5, 9, "+", 5.0, "."), *some_peaks(13, 5, ".")]}
+    _, stages = read(write(tmp_path, some_peaks(1), others=others), "other_rbp", min_signal=3.2)
+    table = stages.table().set_index("stage")
+    left = table.loc["peaks of PUM2: signal at least 3.2", "rows"]
+    assert table.loc["peaks of PUM2: read":"peaks of PUM2: standard chromosomes", "rows"].tolist() == [46, 45]
+    assert table.loc["peaks of PUM2: standard chromosomes", "removed"] == 1
+    assert table.loc["peaks of PUM2: signal at least 3.2", "removed"] == 45 - left > 0

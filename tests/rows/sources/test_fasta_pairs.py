@@ -1,5 +1,6 @@
 import gzip
 
+import pandas as pd
 import pytest
 
 from s2f.common.errors import InputError
@@ -82,3 +83,26 @@ def test_real_windows_with_strands(shared):
     rows, stages = sources.read("fasta_pairs", files, {}, "classification")
     assert stages.counts[0] == ("read", 2 * 1666)
     assert set(rows["strand"]) == {"+", "-"} and (rows["end"] - rows["start"] == 51).all()
+
+
+def test_dna_has_no_u(tmp_path):
+    with pytest.raises(
+        InputError, match=r"p.fa: line 1: record 'chr7:100-104\(-\)' has the letter U, and molecule is DNA"
+    ):
+        read(tmp_path, molecule="DNA")
+    rows, _ = read(tmp_path, POSITIVES.replace("u", "t").replace("U", "T"), molecule="DNA")
+    pd.testing.assert_frame_equal(rows, read(tmp_path)[0])
+
+
+def test_a_tab_in_a_header_is_named_with_file_and_line(tmp_path):
+    with pytest.raises(InputError) as error:
+        read(tmp_path, ">a\nAC\n>b\tc\nGG\n")
+    assert str(error.value) == (
+        f"{tmp_path / 'p.fa'}: line 3: header 'b\\tc' holds a tab, expected none, as it becomes a cell of tables; "
+        "write a space instead"
+    )
+
+
+def test_headers_are_utf_8(tmp_path):
+    rows, _ = read(tmp_path, ">Fäden α\nACGT\n")
+    assert rows["row_id"].iloc[0] == "positive|Fäden α"

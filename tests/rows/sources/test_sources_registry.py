@@ -80,3 +80,16 @@ def test_program_writes_rows_and_stages(tmp_path, root):
     stages = read_table(tmp_path / "rows.stages.tsv")
     assert stages.to_numpy().tolist() == [["read", "2", "0"], ["label measured", "1", "1"]]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mine.tsv", "rows.parquet", "rows.stages.tsv"]
+
+
+def test_rna_is_not_read_on_both_strands(tmp_path):
+    (tmp_path / "t.tsv").write_text("id\tseq\ty\na\tACGT\t1\nb\tACgu\t2\n")
+    given = {"rows": tmp_path / "t.tsv"}, {"columns": {"row_id": "id", "sequence": "seq", "label": "y"}}
+    with pytest.raises(InputError) as error:
+        sources.read("table", *given, strand_rule="mean")
+    assert str(error.value) == (
+        f"{tmp_path / 't.tsv'}: row 'b' has the letter U, so it is RNA, which has one strand; expected strand_rule: "
+        "forward of the dataset, or T in place of U where the rows are DNA"
+    )
+    rows, _ = sources.read("table", *given, strand_rule="forward")
+    assert rows["sequence"].tolist() == ["ACGT", "ACGT"]

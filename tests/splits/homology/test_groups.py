@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from helpers.homologs import candidate_score, hashfrag_example, mutated
 from s2f.common.errors import InputError
 from s2f.sequences import dna
-from s2f.splits.homology import alignment
+from s2f.splits.homology import alignment, groups
 from s2f.splits.homology.groups import best_scores, homologous_groups, homologous_to_any, pack_codes
 from s2f.splits.homology.thresholds import thresholds
 
@@ -183,3 +183,16 @@ def test_loops_whose_code_is_kept_have_one_signature():
     thresholds(["ACGT" * 20, "ACGTACGA" * 5], 0.3)
     for function in (alignment.index_words, alignment.search, alignment.merge, alignment.align_rows):
         assert len(function.signatures) == 1
+
+
+@pytest.mark.parametrize("size", [1, 64])
+def test_pairs_that_are_forgotten_are_aligned_again_with_the_same_result(monkeypatch, size):
+    random = np.random.Generator(np.random.PCG64(2))
+    repeats = [
+        "".join(random.choice(list("ACGT")) if random.random() < 0.3 else b for b in "GT" * 50) for _ in range(60)
+    ]
+    found = homologous_groups(repeats, 62), best_scores(repeats[:20], repeats[20:])
+    monkeypatch.setattr(groups, "SEEN", size)
+    again = homologous_groups(repeats, 62), best_scores(repeats[:20], repeats[20:])
+    assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
+    assert len(set(found[0])) > 1

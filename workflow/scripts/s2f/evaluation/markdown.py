@@ -38,13 +38,20 @@ CELLS = (
 )
 
 
-def markdown(table: Any, units: Mapping[tuple[str, str, str, str], int], comparison: Comparison) -> str:
+def markdown(
+    table: Any,
+    units: Mapping[tuple[str, str, str, str], int],
+    comparison: Comparison,
+    dropped: Mapping[tuple[str, str, str], str] | None = None,
+) -> str:
     """Text of compare.md from `compare`'s table and numbers of units and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
     from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
-    the best of the test rows. The folds of a k-fold split have one section, that of their mean.
+    the best of the test rows. The folds of a k-fold split have one section, that of their mean. `dropped` has lines of
+    `left_out` for what stands in the section.
     """
+    dropped = dropped or {}
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
@@ -55,6 +62,10 @@ def markdown(table: Any, units: Mapping[tuple[str, str, str, str], int], compari
         parts.append(f"## {dataset}, split {split}")
         parts.append(SIMULATED if compared.simulated else _measured(compared.negatives))
         parts += [FOLDS.format(len(folds))] if split in compared.folds else []
+        of_section = {"Rows": (dataset, "", ""), f"Split {folds[0]}": (dataset, folds[0], "")}
+        of_section |= {f"Panel {panel}": (dataset, folds[0], panel) for panel in compared.panels[folds[0]]}
+        counted = [f"- {what}: {dropped[place]}" for what, place in of_section.items() if place in dropped]
+        parts += ["\n".join(counted)] if counted else []
         parts += [CELLS] if (of_split["cell"] != "").any() else []
         for (panel, cell), lines in of_split.groupby(["panel", "cell"], sort=False):
             lines = lines.assign(suffix=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))

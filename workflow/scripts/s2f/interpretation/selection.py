@@ -7,6 +7,7 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
+from s2f.rows.stages import Stages
 
 
 def select(
@@ -17,17 +18,20 @@ def select(
     pairs: int = 0,
     ids: Sequence[str] = (),
     seed: int = 0,
+    stages: Stages | None = None,
 ) -> pd.DataFrame:
     """Table row_id, role (top | bottom | pair | id), pair_id, allele, label: a line per use of a row.
 
     Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
     largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
     in an order that depends on `seed` and the row alone. Sequences with N and rows without a label, in a dataset with
-    cells without one of the first cell, are left out. Raises `InputError` for an id that is not a row or that holds N,
-    for more rows or pairs than the panel has, for `pairs` of a panel of rows, and where nothing is chosen.
+    cells without one of the first cell, are left out, and counted in `stages`. Raises `InputError` for an id that is
+    not a row or that holds N, for more rows or pairs than the panel has, for `pairs` of a panel of rows, and where
+    nothing is chosen.
     """
     if not (top or bottom or pairs or ids):
         raise InputError("nothing is selected: give top, bottom, pairs or ids")
+    stages = stages or Stages()
     known = rows.set_index("row_id")
     strange = [row for row in ids if row not in known.index]
     if strange:
@@ -36,12 +40,18 @@ def select(
     for row in ids:
         if not clean[row]:
             raise InputError(f"ids: {row!r} holds N; only A, C, G and T can be explained")
+    columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
+    members = pd.unique(pd.concat([panel[column] for column in columns]))
+    stages.left("rows of the panel", len(members))
+    stages.left("without N", clean.loc[members].sum())
     clean &= known["label"].notna()
+    stages.left("with a label", clean.loc[members].sum())
     out = [(row, "id", "", known.loc[row, "allele"], known.loc[row, "label"]) for row in ids]
     if pairs and "ref_row_id" not in panel:
         raise InputError("pairs: the panel is one of rows, not of pairs")
     if pairs:
         table = panel[panel[["ref_row_id", "alt_row_id"]].apply(lambda column: column.map(clean)).all(axis=1)]
+        stages.side("pairs", [("of the panel", len(panel)), ("without N, with labels", len(table))])
         effect = (table["alt_row_id"].map(known["label"]) - table["ref_row_id"].map(known["label"])).abs()
         order = _ordered(effect.to_numpy(), table["pair_id"], seed)[: _enough(pairs, len(table), "pairs")]
         for position in order:
@@ -49,14 +59,14 @@ def select(
             for allele in ("ref", "alt"):
                 row = pair[f"{allele}_row_id"]
                 out.append((row, "pair", pair["pair_id"], allele, known.loc[row, "label"]))
-    columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
-    members = pd.unique(pd.concat([panel[column] for column in columns]))
     members = known.loc[members][clean.loc[members]]
     labels = members["label"].to_numpy()
     for role, count, values in (("top", top, labels), ("bottom", bottom, -labels)):
         for position in _ordered(values, members.index, seed)[: _enough(count, len(members), "rows")]:
             out.append((members.index[position], role, "", members["allele"].iloc[position], labels[position]))
-    return pd.DataFrame(out, columns=["row_id", "role", "pair_id", "allele", "label"])
+    chosen = pd.DataFrame(out, columns=["row_id", "role", "pair_id", "allele", "label"])
+    stages.part("chosen", chosen["row_id"].nunique())
+    return chosen
 
 
 def _ordered(values: np.ndarray, names: Iterable[str], seed: int) -> np.ndarray:

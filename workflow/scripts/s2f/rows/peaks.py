@@ -1,5 +1,6 @@
 """Peaks of CLIP experiments: their files, and the windows that are cut from them."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,42 +8,95 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.sequences.bed import read_bed
+from s2f.sequences.bed import BedLine, read_bed
 
 STANDARD_CHROMOSOMES = tuple(f"chr{name}" for name in [*range(1, 23), "X", "Y", "M"])
-NARROW_PEAK = 10  # columns
+# number of columns -> what a file may be, in the order in which it is asked
+FORMATS = {6: ("BED6",), 8: ("BED8",), 9: ("BED9", "broadPeak"), 10: ("narrowPeak",), 12: ("BED12",)}
+SIGNAL_VALUE = ("narrowPeak", "broadPeak")  # formats with a signalValue (column 7); the others have a score (column 5)
+EXPECTED = "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
 
 
 def read_peaks(path: str | Path) -> pd.DataFrame:
-    """Peaks of a narrowPeak or BED6: chrom, start, end (0-based, half-open), name, strand, signal, line.
+    """Peaks of a file: chrom, start, end (0-based, half-open), name, strand, signal, line.
 
-    `signal` is signalValue (column 7) of a narrowPeak, which has 10 columns (ENCODE eCLIP: log2 fold enrichment over
-    the size-matched input), and the score (column 5, missing where it is `.`) of a BED with 6 or more columns.
-    Comments, `track` and `browser` lines are passed over. Raises `InputError` with file and line for fewer than 6
-    columns, lines of different numbers of columns, coordinates that are no whole numbers, an end not after its start,
-    a strand other than + and -, a signal that is no number, and a file without peaks.
+    The format goes by the number of columns, without those that are empty in every line, and by what stands in them:
+
+        BED6                6 columns
+        BED8, BED9, BED12   columns 7 and 8 (thickStart, thickEnd) lie within start and end, or are 0; column 9
+                            (itemRgb) is r,g,b or one whole number or `.`; column 11 and 12 are lists of numbers
+        broadPeak           9 columns, of which 7 to 9 are numbers
+        narrowPeak          10 columns, of which 7 to 10 are numbers, 10 a whole one
+
+    `signal` is the signalValue (column 7) of a narrowPeak or broadPeak (ENCODE eCLIP: log2 fold enrichment over the
+    size-matched input), and the score (column 5, missing where it is `.`) of a BED. Comments, `track` and `browser`
+    lines are passed over. Raises `InputError` with file and line for a file of another format, a strand other than +
+    and -, a signal that is no number, a file without peaks, and as `read_bed`.
     """
+    lines = list(read_bed(path, 6, EXPECTED))
+    if not lines:
+        raise InputError(f"{path}: no peaks, expected lines of BED6 or narrowPeak")
+    narrow = _format(lines, path) in SIGNAL_VALUE
     peaks = []
-    columns = (
-        "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
-    )
-    for line, chrom, start, end, cells in read_bed(path, 6, columns):
-        where, narrow = f"{path}: line {line}:", len(cells) == NARROW_PEAK
+    for line, chrom, start, end, cells in lines:
+        where = f"{path}: line {line}:"
         name, score, strand = cells[3:6]
         if strand not in ("+", "-"):
             raise InputError(f"{where} strand is {strand!r}, expected + or -: RNA has one")
         cell = cells[6] if narrow else score
-        try:
-            signal = np.nan if cell == "." and not narrow else float(cell)
-        except ValueError:
-            signal = np.inf
-        if np.isinf(signal) or (np.isnan(signal) and cell != "."):
+        signal = np.nan if cell == "." and not narrow else _number(cell)
+        if np.isinf(signal) or (np.isnan(signal) and (cell != "." or narrow)):
             what = "signalValue (column 7)" if narrow else "score (column 5)"
             raise InputError(f"{where} {what} is {cell!r}, expected a number")
         peaks.append((chrom, start, end, name, strand, signal, line))
-    if not peaks:
-        raise InputError(f"{path}: no peaks, expected lines of BED6 or narrowPeak")
     return pd.DataFrame(peaks, columns=["chrom", "start", "end", "name", "strand", "signal", "line"])
+
+
+def _format(lines: list[BedLine], path: str | Path) -> str:
+    """Format of a file, as `read_peaks` says; `InputError` names the first line that fits none."""
+    width = len(lines[0].cells)
+    while width > 6 and not any(line.cells[width - 1] for line in lines):
+        width -= 1
+    if width not in FORMATS:
+        raise InputError(
+            f"{path}: line {lines[0].line}: {width} columns, which is none of the formats of peaks: 6 (BED6), 8 "
+            "(BED8), 9 (BED9 or broadPeak), 10 (narrowPeak) or 12 (BED12); cut -f1-6 makes a BED6, whose score "
+            "(column 5) is the signal"
+        )
+    for name in FORMATS[width]:
+        fits = _narrow_or_broad if name in SIGNAL_VALUE else _bed
+        odd = next((line for line in lines if not fits(line, width)), lines[0])
+        if fits(odd, width):
+            return name
+    raise InputError(
+        f"{path}: line {odd.line}: columns 7 to {width} are {', '.join(map(repr, odd.cells[6:width]))}, which a "
+        f"{' or '.join(FORMATS[width])} has not (its {width} columns say it is one); cut -f1-6 makes a BED6, whose "
+        "score (column 5) is the signal"
+    )
+
+
+def _bed(line: BedLine, width: int) -> bool:
+    """Whether the columns from the seventh on are those of a BED."""
+    thick, rest = line.cells[6:width][:2], line.cells[8:width]
+    if thick and not all(cell.isdigit() and (int(cell) == 0 or line.start <= int(cell) <= line.end) for cell in thick):
+        return False
+    if rest and not re.fullmatch(r"\d+(,\d+,\d+)?|\.", rest[0]):
+        return False
+    return all(re.fullmatch(r"\d+(,\d+)*,?", cell) for cell in rest[1:])
+
+
+def _narrow_or_broad(line: BedLine, width: int) -> bool:
+    """Whether the columns from the eighth on are numbers; the seventh, the signal, is asked with its own message."""
+    numbers = [_number(cell) for cell in line.cells[7:width]]
+    return bool(np.isfinite(numbers).all()) and (width < 10 or numbers[2].is_integer())
+
+
+def _number(cell: str) -> float:
+    """The number in a cell, infinity for none."""
+    try:
+        return float(cell)
+    except ValueError:
+        return float("inf")
 
 
 def centred(regions: pd.DataFrame, length: int) -> pd.DataFrame:

@@ -1,12 +1,23 @@
-"""BED files: the columns that all of them have in common, checked line by line."""
+"""BED files: the one reader of intervals, which checks the columns that all of them have in common line by line.
 
+bioframe.read_table is pandas.read_csv with the columns that the caller states: lines that are cut and columns of
+another format come back as NaN or as what they are not, without the number of the line. So this reader is kept, which
+does little but check.
+"""
+
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from s2f.common.errors import InputError
 from s2f.sequences.chromosomes import chromosome
-from s2f.sequences.genome import opened
+from s2f.sequences.intervals import LONGEST
+from s2f.sequences.text import lines
+
+HEADER = re.compile(r"#|(track|browser)(\s|$)")
+
+COLUMNS = ("start", "chromstart", "chrom_start", "begin", "pos", "end", "chromend", "chrom_end")  # as headers name them
 
 
 class BedLine(NamedTuple):
@@ -24,33 +35,41 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
 
     `expected` says in a message how many of which there should be. Comments, `track` and `browser` lines are passed
     over. Raises `InputError` with file and line for fewer columns, lines of different numbers of columns, coordinates
-    that are no whole numbers, an end not after its start and no chromosome, and as `opened`.
+    that are no whole numbers or beyond any chromosome, an end not after its start and no chromosome, and as
+    `text.lines`.
     """
     width = 0
     names: dict[str, str] = {}
-    with opened(path) as stream:
-        for line, raw in enumerate(stream, 1):
-            text = raw.decode("latin-1").rstrip("\r\n")
-            if not text.strip() or text.startswith(("#", "track", "browser")):
-                continue
-            cells = text.split("\t")
-            where = f"{path}: line {line}:"
-            if len(cells) < fewest:
-                raise InputError(f"{where} {len(cells)} columns separated by tabs, expected at least {expected}")
-            width = width or len(cells)
-            if len(cells) != width:
-                raise InputError(f"{where} {len(cells)} columns, expected {width} as in the lines before")
-            chrom, start, end = cells[:3]
-            for what, cell in (("start", start), ("end", end)):
-                if not (cell.isascii() and cell.isdigit()):
-                    raise InputError(f"{where} {what} is {cell!r}, expected a whole number of at least 0")
-            if int(start) >= int(end):
-                raise InputError(f"{where} end is {end}, expected a number above start, {start}")
-            if chrom not in names:
-                try:
-                    names[chrom] = chromosome(chrom)
-                except InputError as error:
-                    raise InputError(f"{where} {error}") from None
-            if not names[chrom]:
-                raise InputError(f"{where} chromosome is {chrom!r}, expected a name such as chr7")
-            yield BedLine(line, names[chrom], int(start), int(end), cells)
+    for line, text in lines(path):
+        if not text.strip() or HEADER.match(text):
+            continue
+        cells = text.split("\t")
+        where = f"{path}: line {line}:"
+        if len(cells) < fewest:
+            by_spaces = len(text.split()) >= fewest > len(cells) == 1
+            raise InputError(
+                f"{where} {len(cells)} columns separated by tabs, expected at least {expected}"
+                + ("; the cells are separated by spaces: write tabs instead" if by_spaces else "")
+            )
+        width = width or len(cells)
+        if len(cells) != width:
+            raise InputError(f"{where} {len(cells)} columns, expected {width} as in the lines before")
+        chrom, start, end = cells[:3]
+        for what, cell in (("start", start), ("end", end)):
+            if not (cell.isascii() and cell.isdigit()):
+                raise InputError(
+                    f"{where} {what} is {cell!r}, expected a whole number of at least 0"
+                    + ("; put # before a line of names of columns" if cell.lower() in COLUMNS and not names else "")
+                )
+        if int(start) >= int(end):
+            raise InputError(f"{where} end is {end}, expected a number above start, {start}")
+        if int(end) > LONGEST:
+            raise InputError(f"{where} end is {end}, beyond the end of any chromosome")
+        if chrom not in names:
+            try:
+                names[chrom] = chromosome(chrom)
+            except InputError as error:
+                raise InputError(f"{where} {error}") from None
+        if not names[chrom]:
+            raise InputError(f"{where} chromosome is {chrom!r}, expected a name such as chr7")
+        yield BedLine(line, names[chrom], int(start), int(end), cells)

@@ -9,7 +9,10 @@ from s2f.common.tables import MISSING, mapped
 
 # what may stand before the name of a chromosome, and what such a name is
 PREFIX = re.compile(r"^chr(?:om(?:osome)?)?[ _:-]*", re.IGNORECASE)
-CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*-]*", re.IGNORECASE)
+CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*|-]*", re.IGNORECASE)
+# contigs of hg38 with its HLA alleles, the only ones with a colon: elsewhere it comes before a place, as in
+# chr7:100-250
+HLA = re.compile(r"HLA-[A-Z0-9]+\*\d+(?::\d+)*[A-Z]?")
 NUMBER = re.compile(r"[0-9.]+")
 
 
@@ -17,8 +20,8 @@ def chromosome(name: object) -> str:
     """Canonical chromosome name: `7`, `chr7`, `Chr7`, `chrom7`, `chromosome 7`, `07` and `7.0` give `chr7`, `x` gives
     `chrX`, `MT` gives `chrM` (one molecule, two names); missing and `.` stay empty.
 
-    Contigs keep their names (`chrUn_GL000220v1`). Raises `InputError` for what can be neither: nothing or another
-    prefix after the prefix, a space within the name, 0, a number with a fraction.
+    Contigs keep their names after `chr` (`chrUn_GL000220v1`, `chrHLA-A*01:01:01:01`). Raises `InputError` for what can
+    be neither: nothing or another prefix after the prefix, a space within the name, 0, a number with a fraction.
     """
     name = str(name).strip()
     if name in MISSING or name == ".":
@@ -26,7 +29,8 @@ def chromosome(name: object) -> str:
     bare = PREFIX.sub("", name, count=1)
     bare = bare[:-2] if bare.endswith(".0") and bare[:-2].isdigit() else bare
     numeric = NUMBER.fullmatch(bare)
-    if not CONTIG.fullmatch(bare) or PREFIX.match(bare) or (numeric and not bare.lstrip("0").isdecimal()):
+    contig = CONTIG.fullmatch(bare) or HLA.fullmatch(bare)
+    if not contig or PREFIX.match(bare) or (numeric and not bare.lstrip("0").isdecimal()):
         raise InputError(f"chromosome is {name!r}, expected a name as chr7, 7, chrX or that of a contig")
     if numeric:
         return f"chr{int(bare)}"

@@ -1,16 +1,17 @@
-"""Genome sequence from FASTA: whole chromosomes or pieces of them, plain or compressed.
+"""Genome sequence from FASTA, the one reader of it: whole chromosomes or pieces of them, plain or compressed.
 
 A record is a chromosome (`chr7`, `7`) or a piece of one, `chr7:100-250`, 0-based and half-open, of the plus strand.
 Nothing is written beside the file, and never more than one record is held in memory: windows are read by position where
 a plain file has its `.fai` index (samtools faidx) beside it, and otherwise in one pass over the file. Measured, 5,000
-windows of 101 bases from 100 Mb in lines of 60: .04 s by index, .4 s plain, 1.1 s gzip; opening takes as long again.
+windows of 101 bases from 100 Mb in lines of 60: 0.04 s by index, 0.4 s plain, 1.1 s gzip; opening takes as long again.
+
+An index is used only where it is not older than its FASTA and tells of every record where that begins and ends.
+pyfaidx and pysam.FastaFile are not used because they check neither: an index is taken as it is (pyfaidx makes it anew
+by dates alone), they write beside the file, and of gzip they read only bgzip.
 """
 
-import contextlib
 import functools
-import gzip
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,38 +25,20 @@ from s2f.common.errors import InputError
 from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
+from s2f.sequences.text import decoded, is_compressed, opened
 
-_chromosome = functools.cache(chromosome)  # pieces have few
-REMAKE = "make the index again with samtools faidx"
 _BLOCK = 2**22
+_HEADER = 2**16  # bytes that no header has
 _PIECE = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
 # IUPAC letters of more than one base, of which hg38 holds a few, become N
 _LETTERS = bytes.maketrans(b"acgtnuURYSWKMBDHVryswkmbdhv", b"ACGTNTT" + b"N" * 20)
 
 
-@contextlib.contextmanager
-def opened(path: str | Path) -> Iterator[IO[bytes] | gzip.GzipFile]:
-    """The bytes of a file, decompressed where it is gzip or bgzip (by its first two bytes, not by its name).
-
-    Raises `InputError` when the file is missing or its compressed data are broken.
-    """
-    try:
-        with Path(path).open("rb") as stream:
-            compressed = stream.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if compressed else Path(path).open("rb") as stream:
-            yield stream
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a folder, expected a file") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: compressed data are broken ({error}); fetch the file again") from None
-
-
 def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
     """Yield (header without >, line of the header, letters, a bytearray without line breaks) of each FASTA record.
 
-    Raises `InputError` for text before the first header and for a file without any.
+    Lines end with LF, CRLF or CR. Raises `InputError` for text before the first header, a file without any, a header
+    that is not UTF-8, and as `text.opened`.
     """
     header, line, letters, passed = None, 0, bytearray(), 0  # passed: line breaks before the block
     with opened(path) as stream:
@@ -67,11 +50,11 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
                         yield header, line, letters
                     name, _, text = text.partition(b"\n")
                     before += 1
-                    header, line, letters = name.decode("latin-1").strip(), before + 1, bytearray()
+                    header, line, letters = decoded(name, path, before + 1).strip(), before + 1, bytearray()
                     before += 1
                 elif header is None and text.strip():
                     raise InputError(f"{path}: line 1: expected a FASTA header, which begins with >")
-                letters += text.translate(None, b"\r\n \t")
+                letters += text.translate(None, b"\n \t")
                 before += text.count(b"\n")
             passed += block.count(b"\n")
     if header is None:
@@ -79,14 +62,18 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
     yield header, line, letters
 
 
-def _whole_lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield the file in blocks that end with a line, the last one perhaps without; lines end with LF."""
     rest = b""
     while block := stream.read(_BLOCK):
-        block = rest + block
+        block, half = rest + block, b""
+        if b"\r" in block:
+            half = b"\r" if block.endswith(b"\r") else b""  # perhaps of a CRLF
+            block = block[: len(block) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         end = block.rfind(b"\n") + 1
         yield block[:end]
-        rest = block[end:]
-    yield rest
+        rest = block[end:] + half
+    yield rest.replace(b"\r", b"\n")
 
 
 @dataclass(frozen=True)
@@ -94,49 +81,73 @@ class Genome:
     """What a FASTA file holds: `records` has one row for each, with chrom, start, end, and whole (not a piece).
 
     Where there is an index also first (byte of the first base), bases and width (of a line, in letters and in bytes).
+    A record has chrom "" where nobody can ask for it: its name is that of no chromosome or contig, or another record is
+    the same chromosome (chrM and chrMT); `ambiguous` has a text for each of the latter. `notes` says for people what is
+    odd about the file.
     """
 
     path: Path
     records: pd.DataFrame
     intervals: Intervals
+    ambiguous: dict[str, str]
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def open(path: str | Path) -> "Genome":
         """Read the index `{path}.fai` of a plain file, or pass once over the file.
 
-        Raises `InputError` with line for a piece that is not as long as its name says, a piece of the minus strand,
-        and a chromosome that occurs twice.
+        Raises `InputError` with line for a piece that is not as long as its name says, a piece of the minus strand, a
+        name or piece that occurs twice, and a file of which no record has the name of a chromosome.
         """
         path = Path(path)
         index = path.with_name(path.name + ".fai")
-        with opened(path) as stream:
-            plain = not isinstance(stream, gzip.GzipFile)
-        where, entries = (index, _indexed(index, path)) if plain and index.is_file() else (path, _scanned(path))
-        table = pd.DataFrame(entries, columns=["name", "line", "length", "first", "bases", "width"])
+        with opened(path):  # refuses what is no text, before an index hides it
+            indexed = index.is_file() and not is_compressed(path)
+        entries, why = _indexed(index, path) if indexed else ([], "")
+        note = f"{index}: {why}, so it is not used; make the index again with samtools faidx, or remove it"
+        where = index if entries else path
+        table = pd.DataFrame(entries or _scanned(path), columns=["name", "line", "length", "first", "bases", "width"])
         named = table[["name", "line", "length"]].itertuples(index=False)
         placed = [_placed(name, line, length, where) for name, line, length in named]
         table[["chrom", "start", "end", "whole"]] = pd.DataFrame(placed, index=table.index)
-        twice = table.duplicated(["chrom", "start", "end"])
-        if twice.any():
-            row = table[twice].iloc[0]
-            raise InputError(f"{where}: line {row['line']}: {row['name']!r} occurs for the second time")
-        return Genome(path, table, Intervals(table["chrom"], table["start"], table["end"]))
+        for columns in (["name"], ["chrom", "start", "end"]):
+            asked = table[~table["whole"] & (table["chrom"] != "")] if len(columns) > 1 else table
+            twice = asked.duplicated(columns)
+            if twice.any():
+                row = asked[twice].iloc[0]
+                raise InputError(f"{where}: line {row['line']}: {row['name']!r} occurs for the second time")
+        ambiguous = {}
+        whole = table[table["whole"] & (table["chrom"] != "")]
+        for chrom, own in whole[whole["chrom"].duplicated(keep=False)].groupby("chrom"):
+            said = " and ".join(f"{name!r} (line {line})" for name, line in zip(own["name"], own["line"], strict=True))
+            ambiguous[chrom] = f"is {len(own)} records of {where}, {said}; expected one: take the others out"
+        table.loc[table["whole"] & table["chrom"].isin(ambiguous), "chrom"] = ""
+        if (table["chrom"] == "").all():
+            for chrom, why in ambiguous.items():
+                raise InputError(f"{path}: {chrom} {why}")
+            row = table.iloc[0]
+            raise InputError(
+                f"{where}: line {row['line']}: no record has a name that can be used, the first one is "
+                f"{row['name']!r}; expected chr7 or chr7:100-250"
+            )
+        intervals = Intervals(table["chrom"], table["start"], table["end"])
+        return Genome(path, table, intervals, ambiguous, (note,) if why else ())
 
     def holds(self, windows: pd.DataFrame) -> NDArray[np.bool_]:
         """Whether one record holds the whole window, (N,), of windows (chrom, start, end)."""
         return self.intervals.holding(windows["chrom"], windows["start"], windows["end"]) >= 0
 
     def check(self, table: pd.DataFrame, path: str | Path) -> None:
-        """Refuse intervals (chrom, end, line) of the file `path` on a chromosome that the FASTA lacks, or beyond its
-        end; the end of a chromosome is not known where the FASTA holds pieces of it."""
+        """Refuse intervals (chrom, end, line) of the file `path` on a chromosome that the FASTA lacks or has more than
+        once, or beyond its end; the end of a chromosome is not known where the FASTA holds pieces of it."""
         lost = ~table["chrom"].isin(set(self.records["chrom"]))
         if lost.any():
             row = table[lost].iloc[0]
-            some = ", ".join(self.records["chrom"].unique()[:4])
-            raise InputError(
-                f"{path}: line {row['line']}: chromosome {row['chrom']!r} is not in {self.path}, which has {some}, ..."
-            )
-        whole = self.records[self.records["whole"]].set_index("chrom")["end"]
+            known = self.records["chrom"].unique()
+            some = ", ".join(known[known != ""][:4])
+            why = self.ambiguous.get(row["chrom"], f"is not in {self.path}, which has {some}, ...")
+            raise InputError(f"{path}: line {row['line']}: chromosome {row['chrom']!r} {why}")
+        whole = self.records[self.records["whole"] & (self.records["chrom"] != "")].set_index("chrom")["end"]
         length = table["chrom"].map(whole).astype("float64")
         beyond = table["end"] > length
         if beyond.any():
@@ -156,7 +167,8 @@ class Genome:
         record_of = self.intervals.holding(windows["chrom"], windows["start"], windows["end"])
         if (record_of < 0).any():
             row = windows.iloc[int((record_of < 0).argmax())]
-            raise InputError(f"{self.path}: no record holds {row['chrom']}:{row['start']}-{row['end']}")
+            why = f"; {row['chrom']} {self.ambiguous[row['chrom']]}" if row["chrom"] in self.ambiguous else ""
+            raise InputError(f"{self.path}: no record holds {row['chrom']}:{row['start']}-{row['end']}{why}")
         start = windows["start"].to_numpy(np.int64) - self.records["start"].to_numpy(np.int64)[record_of]
         end = start + (windows["end"] - windows["start"]).to_numpy(np.int64)
         read = self._by_position if self.records["bases"].gt(0).all() else self._in_one_pass
@@ -186,14 +198,20 @@ class Genome:
     def _by_position(
         self, record_of: np.ndarray, start: np.ndarray, end: np.ndarray
     ) -> Iterator[tuple[int, bytes | bytearray]]:
-        columns = [self.records[name].to_numpy(np.int64)[record_of] for name in ("first", "bases", "width")]
-        first, last = (columns[0] + at // columns[1] * columns[2] + at % columns[1] for at in (start, end - 1))
+        begin, bases, width = (self.records[name].to_numpy(np.int64)[record_of] for name in ("first", "bases", "width"))
+        first, last = (begin + at // bases * width + at % bases for at in (start, end - 1))
+        where = self.records["name"].to_numpy()[record_of]
         with self.path.open("rb") as stream:
             for i in np.argsort(first, kind="stable"):
                 stream.seek(first[i])
-                letters = stream.read(last[i] + 1 - first[i]).translate(None, b"\r\n")
-                if len(letters) != end[i] - start[i] or b">" in letters:
-                    raise InputError(f"{self.path}.fai: does not fit its FASTA; {REMAKE}")
+                text = stream.read(last[i] + 1 - first[i])
+                letters = text.translate(None, b"\r\n")
+                ends = text[bases[i] - start[i] % bases[i] :: width[i]]  # a line break each
+                if len(letters) != end[i] - start[i] or b">" in letters or ends.strip(b"\r\n"):
+                    raise InputError(
+                        f"{self.path}.fai: its lines are not those of the FASTA at {where[i]}; make the index again "
+                        "with samtools faidx, or remove it"
+                    )
                 yield i, letters
 
 
@@ -203,26 +221,60 @@ def _scanned(path: Path) -> list[tuple[str, int, int, int, int, int]]:
     ]
 
 
-def _indexed(path: Path, fasta: Path) -> list[tuple[str, int, int, int, int, int]]:
-    entries, size = [], fasta.stat().st_size
-    for line, text in enumerate(path.read_text().splitlines(), 1):
+def _indexed(path: Path, fasta: Path) -> tuple[list[tuple[str, int, int, int, int, int]], str]:
+    """The entries of an index, or none and why it cannot be used.
+
+    Between the end of each record and the first base of the next one lies nothing but the header of that, and after the
+    last one nothing: so no record is missing from the index, and none is another or of another length.
+    """
+    if path.stat().st_mtime_ns < fasta.stat().st_mtime_ns:
+        return [], "is older than the FASTA"
+    entries = []
+    for line, text in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), 1):
         cells = text.split("\t")
-        if len(cells) != 5 or not all(cell.isdigit() for cell in cells[1:]) or not 0 < int(cells[3]) < int(cells[4]):
-            raise InputError(f"{path}: line {line}: expected a name and four numbers, as samtools faidx writes them")
+        good = len(cells) == 5 and all(cell.isascii() and cell.isdigit() for cell in cells[1:])
+        if not good or not 0 < int(cells[3]) < int(cells[4]):
+            return [], f"line {line} is not a name and four numbers"
         length, first, bases, width = map(int, cells[1:])
-        if first + length + (length - 1) // bases * (width - bases) > size:
-            raise InputError(f"{path}: line {line}: {cells[0]!r} ends beyond {fasta}; {REMAKE}")
         entries.append((cells[0], line, length, first, bases, width))
-    return entries
+    if not entries:
+        return [], "is empty"
+    reached, size = 0, fasta.stat().st_size
+    with fasta.open("rb") as stream:
+        for name, line, length, first, bases, width in sorted(entries, key=lambda entry: entry[3]):
+            if not _is_header(_between(stream, reached, first), name, reached > 0):
+                return [], f"the record {name!r} of its line {line} is not where it says in the FASTA"
+            reached = first + length + max(length - 1, 0) // bases * (width - bases)
+        if reached > size or _between(stream, reached, size).strip():
+            return [], "the FASTA goes on or ends before the last record that it names"
+    return entries, ""
+
+
+def _between(stream: IO[bytes], start: int, end: int) -> bytes:
+    """The bytes from `start` to `end` of a file, at most as many as a header may have; ? where `end` comes first."""
+    if end < start:
+        return b"?"
+    stream.seek(start)
+    return stream.read(min(end - start, _HEADER))
+
+
+def _is_header(text: bytes, name: str, follows: bool) -> bool:
+    """Whether the text before the first base of a record is its header, with the line break of the record before if it
+    `follows` one."""
+    header = text.lstrip(b"\r\n \t")
+    whole = header.startswith(b">") and header.endswith(b"\n") and header.count(b"\n") == 1
+    if not whole or (follows and not text.startswith((b"\r", b"\n"))):
+        return False
+    return (header[1:].decode("utf-8", "replace").split() or [""])[0] == name
 
 
 def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, int, bool]:
-    """Chromosome, start, end of a record, and whether it is a whole chromosome."""
+    """Chromosome ("" for a name of none), start, end of a record, and whether it is a whole chromosome."""
+    if not name:
+        raise InputError(f"{path}: line {line}: record has no name, expected chr7 or chr7:100-250")
     piece = _PIECE.fullmatch(name)
     if not piece:
-        if not _chromosome(name):
-            raise InputError(f"{path}: line {line}: record has no name, expected chr7 or chr7:100-250")
-        return _chromosome(name), 0, length, True
+        return _known(name), 0, length, True
     start, end = int(piece["start"]), int(piece["end"])
     if piece["strand"] == "-":
         raise InputError(f"{path}: line {line}: piece {name!r} is of the minus strand, expected the plus strand")
@@ -231,4 +283,13 @@ def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, in
             f"{path}: line {line}: piece {name!r} has {length} bases, expected {end - start}: start counts from 0 and "
             "end is exclusive"
         )
-    return _chromosome(piece["chrom"]), start, end, False
+    return _known(piece["chrom"]), start, end, False
+
+
+@functools.cache  # pieces have few chromosomes
+def _known(name: str) -> str:
+    """The canonical name of a chromosome; "" for a name that no interval can have (`bed.read_bed`)."""
+    try:
+        return chromosome(name)
+    except InputError:
+        return ""

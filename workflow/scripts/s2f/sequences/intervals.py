@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-_CHROMOSOME = 2**40  # chromosomes are laid one behind the other, farther apart than any is long
+LONGEST = 2**38  # bases: no chromosome is so long
+_CHROMOSOME = 4 * LONGEST  # chromosomes are laid one behind the other, farther apart than any is long
 
 
 class Intervals:

@@ -9,6 +9,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 from s2f.rows.canonical import read_rows
+from s2f.rows.stages import Stages
 from s2f.splits.homology.groups import homologous_groups, now_and_then
 from s2f.splits.linked_rows import joined, loci
 from s2f.splits.table import PARTS, check_split
@@ -20,6 +21,7 @@ def of_datasets(
     positives: bool = False,
     threads: int = 1,
     report: Callable[[str], object] = print,
+    stages: Stages | None = None,
 ) -> dict[str, pd.DataFrame]:
     """{"train": rows, "val": rows} of several datasets, each as the paths of rows.parquet, units.tsv and its split.
 
@@ -27,10 +29,11 @@ def of_datasets(
     either orientation, overlapping coordinates, one pair or group) or homologous to, also by a chain of rows, of
     whatever dataset: what one dataset tests on never trains. The units tell which rows are homologous within a dataset;
     between datasets that is searched here, by the thresholds that the units state. `positives`: only rows whose label
-    is 1, the bound windows of a classification. Equal sequences appear once. Raises `InputError` when a part is left
-    empty, and when some datasets have coordinates and others none: windows of one locus, cut differently, could then
-    not be told.
+    is 1, the bound windows of a classification. Equal sequences appear once. `stages` gets the counts of what is left
+    out. Raises `InputError` when a part is left empty, and when some datasets have coordinates and others none: windows
+    of one locus, cut differently, could then not be told.
     """
+    stages = stages or Stages()
     frames = []
     for number, (path, units, split) in enumerate(tables):
         rows = read_rows(path)
@@ -60,13 +63,21 @@ def of_datasets(
     linked = joined(links)
     highest = np.full(linked.max() + 1, -1)
     np.maximum.at(highest, linked, rows["rank"].to_numpy())
+    stages.left("rows of each split", len(rows))
+    stages.left("in a part of it", (rows["rank"] >= 0).sum())
     usable = (rows["rank"] == highest[linked]) & (rows["rank"] >= 0)
+    stages.left("not linked or homologous to a row held out", usable.sum())
+    usable &= rows["rank"] < PARTS.index("test")
+    stages.choose("of train and val", usable.sum())
     if positives:
         usable &= rows["label"] == 1
+        stages.choose("bound", usable.sum())
     found = {}
     for number, part in enumerate(PARTS[:2]):
         chosen = rows[usable & (rows["rank"] == number)].drop_duplicates("sequence")
         if chosen.empty:
             raise InputError(f"{tables[0][0]}: no window is left in part {part!r} of {len(rows)} rows")
+        stages.part(part, len(chosen))
         found[part] = chosen.drop(columns=["rank", "unit", "threshold", "table"]).reset_index(drop=True)
+    stages.left("sequences once", sum(map(len, found.values())))
     return found

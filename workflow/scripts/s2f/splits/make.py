@@ -9,7 +9,10 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import EVALUATED_ONLY
+from s2f.rows.stages import Stages
 from s2f.splits.table import PARTS, check_parts, ranks, strata
+
+SUBSAMPLE = "subsample"  # reason of training rows beyond `train_rows`
 
 
 def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +35,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     highest = np.full(locus.max() + 1, -1)
     np.maximum.at(highest, locus, rank)
     leaks = (rank >= 0) & (rank < highest[locus])
-    reasons = ["", why, *(f"linked to a {part} row" for part in PARTS), "subsample"]
+    reasons = ["", why, *(f"linked to a {part} row" for part in PARTS), SUBSAMPLE]
     reason = (rank < 0).astype(np.int64)
     reason[leaks] = 2 + highest[locus[leaks]]
     rank[leaks] = -1
@@ -42,6 +45,19 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
     check_parts(rows, split, locus)
     return pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason})
+
+
+def stages_of(table: pd.DataFrame) -> Stages:
+    """How many rows of a split, as `make_split` gives it, each reason excludes, and how many are in each part."""
+    stages, left = Stages(), len(table)
+    stages.left("rows", left)
+    for reason, count in table.loc[table["split"] == "excluded", "reason"].value_counts(sort=False).items():
+        left -= count
+        # a subsample is what the study asks for
+        (stages.choose if reason == SUBSAMPLE else stages.left)(f"excluded: {reason}", left)
+    for part in PARTS:
+        stages.part(part, (table["split"] == part).sum())
+    return stages
 
 
 def _surplus(rows: pd.DataFrame, train: np.ndarray, options: dict[str, Any], study_seed: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import rows_where
 from s2f.rows.canonical import EVALUATED_ONLY
+from s2f.rows.stages import Stages
 from s2f.splits import panel_files, regions
 from s2f.splits.table import FEWEST, parts_checked
 from s2f.splits.units import check_loci
@@ -19,7 +20,9 @@ ROW_COLUMNS = [
 ]  # fmt: skip
 
 
-def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units: Any) -> Any:
+def make_panel(
+    rows: Any, split: Any, section: dict[str, Any], name: str, units: Any, stages: Stages | None = None
+) -> Any:
     """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is the panel's in a study.
 
     A panel is made of the test rows, limited to the published parts in its `published` where given; rows that are
@@ -27,31 +30,34 @@ def make_panel(rows: Any, split: Any, section: dict[str, Any], name: str, units:
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
     what a bootstrap draws as a whole: the unit by the table `units` of these rows, in their order (`units.read_units`),
-    or the units that pairs join.
+    or the units that pairs join. `stages` gets the counts of what is left out and why.
 
     Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
     fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.
     """
+    stages = stages or Stages()
     options = {"kind": section["kind"]} | kinds.settings("panels", section["kind"], section)
     unit, locus = units["unit"].to_numpy(), units["locus"].to_numpy()
     parts = parts_checked(rows, split, locus)
     check_loci(rows, locus, parts == "test", parts == "excluded")
     if "file" in options:
-        panel = _listed(rows, unit, parts, options, name)
-        considered = len(panel)
+        panel = _listed(rows, unit, parts, options, name, stages)
     else:
         in_test = parts == "test"
-        panel, considered = _of_test(_with_unit(rows_where(rows, in_test), unit[in_test]), options, name)
+        panel = _of_test(_with_unit(rows_where(rows, in_test), unit[in_test]), options, name, stages)
     if "within" in options:
-        panel = regions.limited(panel, rows, options["within"], name)
+        panel = regions.limited(panel, rows, options["within"], name, stages)
     if len(panel) < FEWEST:
         items = kinds.facts("panels", options["kind"])["items"]
-        raise InputError(f"panel {name}: {len(panel)} {items} are left of {considered} test rows, {FEWEST} are needed")
+        what, count = stages.counts[0]
+        raise InputError(
+            f"panel {name}: {len(panel)} {items} are left of {count} {what}, {FEWEST} are needed ({stages})"
+        )
     return panel
 
 
-def _of_test(test: Any, options: dict[str, Any], name: str) -> tuple[Any, int]:
-    """The panel of `options` without a file, and how many test rows it was made from."""
+def _of_test(test: Any, options: dict[str, Any], name: str, stages: Stages) -> Any:
+    """The panel of `options` without a file."""
     if options.get("published"):
         absent = sorted(set(options["published"]) - set(test["published"]))
         if absent:
@@ -60,20 +66,26 @@ def _of_test(test: Any, options: dict[str, Any], name: str) -> tuple[Any, int]:
         test = test[test["published"].isin(options["published"])]
     else:
         test = test[~test["published"].str.startswith(EVALUATED_ONLY)]
-    return kinds.module("panels", options["kind"]).of_test(test, options, name), len(test)
+    stages.left("test rows", len(test))
+    panel = kinds.module("panels", options["kind"]).of_test(test, options, name, stages)
+    if len(panel) != stages.counts[-1][1]:
+        stages.left(f"of the kind {options['kind']}", len(panel))
+    return panel
 
 
 def _with_unit(rows: Any, unit: np.ndarray) -> Any:
     return rows.assign(unit=[f"u{number}" for number in unit])
 
 
-def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, Any], name: str) -> Any:
+def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, Any], name: str, stages: Stages) -> Any:
     path = options["file"]
     items, frames = panel_files.read(path, options["label"])
     if items != kinds.facts("panels", options["kind"])["items"]:
         raise InputError(f"panel {name}: {path} lists {items}, the panel is of kind {options['kind']}")
     indices = np.array([panel_files.find(rows, frame, path) for frame in frames])
     found: Any = (indices >= 0).all(axis=0)
+    stages.left(f"{items} of {path}", len(found))
+    stages.left("in the dataset", found.sum())
     print(f"panel {name}: {found.sum()} of the {len(found)} {items} of {path} are in the dataset")
     if not found.all() and not options.get("incomplete"):
         lost = next(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.seen import regions_of
+from s2f.rows.stages import Stages
 from s2f.sequences.bed import read_bed
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
@@ -26,14 +27,21 @@ INSIDE, ELSEWHERE, NOWHERE, LOST, SEVERAL = (
     "inside", "elsewhere", "without coordinates", "not lifted over", "lifted to several places",
 )  # fmt: skip
 
+# of midpoints that are left out although no region was asked for that would leave them out: what the others are
+KNOWN = {NOWHERE: "with coordinates", LOST: "lifted over", SEVERAL: "lifted to one place"}
 
-def limited(panel: pd.DataFrame, rows: pd.DataFrame, within: str | Mapping[str, Any], name: str) -> pd.DataFrame:
+
+def limited(
+    panel: pd.DataFrame, rows: pd.DataFrame, within: str | Mapping[str, Any], name: str, stages: Stages | None = None
+) -> pd.DataFrame:
     """The items of a panel whose rows all lie in the regions `within`, in their order.
 
     `rows` have row_id, chrom, start and end; `within` is that of the panel `name` in a study: a path or {file, names,
-    chain}. Prints what was left out. Raises `InputError` when no item is left, for a file that is no BED, for names
-    that no region has, and for a chain file that is none or leads to another build than the BED file's name tells.
+    chain}. What was left out is printed, and counted in `stages`. Raises `InputError` when no item is left, for a file
+    that is no BED, for names that no region has, and for a chain file that is none or leads to another build than the
+    BED file's name tells.
     """
+    stages = stages or Stages()
     options = {"chain": ""} | regions_of(within) | ({} if isinstance(within, str) else dict(within))
     regions, where = read_regions(options["file"], options["names"]), f"panel {name}: within {options['file']}"
     columns = [column for column in ROW_OF_ITEM if column in panel]
@@ -47,6 +55,12 @@ def limited(panel: pd.DataFrame, rows: pd.DataFrame, within: str | Mapping[str, 
         f"{counts[reason]:,} {reason}" for reason in (ELSEWHERE, NOWHERE, LOST, SEVERAL) if counts[reason]
     )
     report = f"{where}: {counts[INSIDE]:,} of {len(panel):,} items are kept" + (f"; {left_out}" if left_out else "")
+    left = len(panel)
+    for reason, stage in KNOWN.items():
+        left -= counts[reason]
+        if counts[reason]:
+            stages.left(stage, left)
+    stages.choose("in the regions", counts[INSIDE])
     if not counts[INSIDE]:
         raise InputError(f"{report}. Are rows and regions of one genome build, or is there a chain file between them?")
     print(report)

@@ -22,7 +22,7 @@ RESERVED = {
     ),
     "splits": (
         "splits", "panels", "embeddings", "interpretation", "rows.parquet", "rows.stages.tsv", "units.tsv",
-        "isoscore.tsv", "isoscore.png", "*.audit",
+        "isoscore.tsv", "isoscore.png", "*.audit", "*.stages",
     ),
     "encoders": ("dependency_maps", "interpretation"),
     "baselines": ("dependency_maps", "interpretation"),
@@ -48,8 +48,10 @@ def check_names(study: dict[str, Any]) -> None:
             raise InputError(
                 f"{where}: the rows are simulated: the name of the dataset must say so, with 'simulated' in it"
             )
-        if source["rna"] and dataset["strand_rule"] != "forward":
-            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand")
+        rna = source["rna"] and dataset["source"].get("molecule", "RNA") == "RNA"
+        if rna and dataset["strand_rule"] != "forward":
+            mend = "; for DNA say molecule: DNA in its source" if "molecule" in dataset["source"] else ""
+            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand{mend}")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")

@@ -44,6 +44,25 @@ def summary(
     return out
 
 
+def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str]:
+    """A warning for each stage that drops more than a `share` of what it got, of the tables of stages (`rows.stages`)
+    written after `since` (seconds, as `time.time`)."""
+    lines = []
+    for path in map(Path, tables):
+        if not path.is_file() or path.stat().st_mtime < since:
+            continue
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                # of what the study asks for, and of parts, nothing is said to be removed
+                left, removed = int(row["rows"] or 0), int(row["removed"] or 0)
+                if removed > share * (left + removed):
+                    lines.append(
+                        f"{path}: {row['stage']}: {removed:,} of {left + removed:,} are dropped "
+                        f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
+                    )
+    return lines
+
+
 def _seconds(path: Path) -> float:
     """Wall seconds of the last run of a job; 0 if it was too short to be measured."""
     with path.open(newline="") as file:

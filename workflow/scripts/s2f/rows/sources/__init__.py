@@ -21,12 +21,18 @@ from s2f.rows.stages import Stages
 
 
 def read(
-    kind: str, files: dict[str, str], spec: dict[str, Any], task: str = "regression", cells: Sequence[str] = ()
+    kind: str,
+    files: dict[str, str],
+    spec: dict[str, Any],
+    task: str = "regression",
+    cells: Sequence[str] = (),
+    strand_rule: str = "",
 ) -> tuple[pd.DataFrame, Stages]:
     """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
 
     With `cells` each row has their labels, and rows without any are left out. Raises `InputError` for an unknown kind,
-    a cell that the source does not have and for whatever the source finds wrong in its files or options.
+    a cell that the source does not have, the letter U under the `strand_rule` mean, and for whatever the source finds
+    wrong in its files or options.
     """
     if len(cells) == 1:
         raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
@@ -36,7 +42,21 @@ def read(
     if strange and not facts["cells_of_columns"]:
         raise InputError(f"source {kind}: cell {strange[0]!r}{kinds.nearest(strange[0], known)}")
     table, stages = kinds.module("sources", kind).read(files, spec, *([cells] if cells else []))
-    return canonical.canonical(table, names_of(files) or kind, task, cells), stages
+    name = names_of(files) or kind
+    if strand_rule == "mean":
+        _refuse_rna(table, name)
+    return canonical.canonical(table, name, task, cells), stages
+
+
+def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:
+    """Refuse sequences with the letter U, which would be averaged with a strand that no RNA has."""
+    letters = canonical.letters_of(table["sequence"])[0].tobytes()
+    if b"U" in letters or b"u" in letters:
+        row = table[table["sequence"].str.contains("U", case=False, regex=False)].iloc[0]
+        raise InputError(
+            f"{path}: row {row['row_id']!r} has the letter U, so it is RNA, which has one strand; expected "
+            "strand_rule: forward of the dataset, or T in place of U where the rows are DNA"
+        )
 
 
 def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> pd.DataFrame:

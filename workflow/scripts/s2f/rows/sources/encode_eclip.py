@@ -1,16 +1,18 @@
 """Peaks of one eCLIP experiment and a genome: windows in RNA sense, bound (1) or not (0), or with their signal.
 
-files: `peaks`, narrowPeak or BED6; `genome`, FASTA of whole chromosomes or of pieces (see `s2f.sequences.genome`); all
-others are peaks of other proteins, by name, for negatives of kind other_rbp (one list may serve several proteins: the
-entry of the protein itself is left out where it is the same file). `encode_eclip.yaml` describes the options.
+files: `peaks`, narrowPeak, broadPeak or BED (see `s2f.rows.peaks`); `genome`, FASTA of whole chromosomes or of pieces
+(see `s2f.sequences.genome`); all others are peaks of other proteins, by name, for negatives of kind other_rbp (one list
+may serve several proteins: the entry of the protein itself is left out where it is the same file). `encode_eclip.yaml`
+describes the options.
 
 * `rbp`, `cell`: what the peaks are of; a name QKI_K562_IDR in column 4 must agree, `.` and others are passed over.
 * `windows`: `centre`, one of `length` nt around the middle of each peak, of overlapping ones on a strand the one of
   the highest signal; or `tile`, peaks that overlap on a strand joined and cut into windows of at most `length` (see
   `peaks.tiled`), after `extend` nt are added to both ends of a peak.
-* `chromosomes`: null for 1-22, X, Y, M. `min_signal`: peaks of at least this signalValue (score of a BED6), also of
+* `chromosomes`: null for 1-22, X, Y, M. `min_signal`: peaks of at least this signalValue (score of a BED), also of
   those of other proteins.
-* `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives.
+* `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives. Where
+  all peaks have one signal, it is refused as a label and for `min_signal`.
 * `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` holds towards
   all windows of positives and all peaks of the file, also those below `min_signal`.
 * `incomplete_genome`: leave out peaks whose window no piece of the FASTA holds instead of refusing the file.
@@ -48,10 +50,12 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     _check_options(files, options)
     path, stages = file_of(files, "peaks", KIND), Stages()
     genome = Genome.open(file_of(files, "genome", KIND))
+    stages.notes += genome.notes
     peaks = read_peaks(path)
     _check_names(peaks, options, path)
     table = _positives(peaks, genome, options, path, stages)
     if options["label"] == "signal":
+        _check_varies(table["signal"], f"{path}: every window that is left", "a label")
         table = table.assign(label=table["signal"])
     else:
         others = {name: file for name, file in files.items() if name not in ("peaks", "genome")}
@@ -128,12 +132,23 @@ def _strong(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> pd.DataF
     unknown = peaks["signal"].isna()
     if unknown.any():
         raise InputError(f"{path}: line {peaks['line'][unknown].iloc[0]}: signal is missing, expected a number")
+    _check_varies(peaks["signal"], f"{path}: every peak", "a label or for min_signal")
     return peaks[peaks["signal"] >= (options["min_signal"] if options["min_signal"] is not None else -float("inf"))]
 
 
-def _others(path: str, genome: Genome, options: dict[str, Any]) -> pd.DataFrame:
-    """Peaks of another protein, chosen as those of the protein itself."""
+def _check_varies(signal: pd.Series, where: str, what: str) -> None:
+    """Refuse a signal that is the same for all: a column that is none, such as the score of a narrowPeak."""
+    if len(signal) > 1 and signal.nunique() == 1:
+        raise InputError(
+            f"{where} has the signal {signal.iloc[0]:g}, which is of no use as {what}; expected a narrowPeak or "
+            "broadPeak with its signalValue, or a BED with a score of each peak"
+        )
+
+
+def _others(name: str, path: str, genome: Genome, options: dict[str, Any], stages: Stages) -> pd.DataFrame:
+    """Peaks of another protein, chosen as those of the protein itself; `stages` gets their counts."""
     peaks = read_peaks(path)
+    counts = [("read", len(peaks))]
     same_protein = peaks["name"].str.fullmatch(re.escape(options["rbp"]) + "_.+_IDR")
     if same_protein.any():
         raise InputError(
@@ -141,8 +156,13 @@ def _others(path: str, genome: Genome, options: dict[str, Any]) -> pd.DataFrame:
             "protein"
         )
     peaks = peaks[_chosen(peaks, options)]
+    counts.append(("standard chromosomes" if options["chromosomes"] is None else "chromosomes", len(peaks)))
     genome.check(peaks, path)
-    return _strong(peaks, options, path)
+    peaks = _strong(peaks, options, path)
+    if options["min_signal"] is not None:
+        counts.append((f"signal at least {options['min_signal']}", len(peaks)))
+    stages.side(f"peaks of {name}", counts)
+    return peaks
 
 
 def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], path: str, stages: Stages) -> pd.DataFrame:
@@ -214,7 +234,7 @@ def _with_negatives(
     chosen = options["negatives"]
     kind, distance, seed = chosen["kind"], chosen["distance"], options["seed"]
     if kind == "other_rbp":
-        other_peaks = [_others(file, genome, options) for file in others.values()]
+        other_peaks = [_others(name, file, genome, options, stages) for name, file in others.items()]
         made = make_negatives.other_rbp(
             positives, peaks, pd.concat(other_peaks), genome, distance, options["length"], seed
         )
@@ -224,7 +244,7 @@ def _with_negatives(
         made = make_negatives.gc_matched(positives, peaks, genome, distance, chosen["gc_tolerance"], seed)
     else:
         made = make_negatives.dinucleotide_shuffle(positives, seed)
-    for stage, count in made.counts:
+    for stage, count in made.counts:  # candidates, of which most are no use, and not rows
         stages.part(f"{kind}: {stage}", count)
     if not len(made.table):
         raise InputError(

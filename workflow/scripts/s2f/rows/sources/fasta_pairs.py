@@ -2,7 +2,8 @@
 
 files: `positives` and `negatives`, FASTA, plain or gzip, DNA or RNA letters in any case. spec: `first_base`, the number
 of a chromosome's first base in headers: 0 (end exclusive, as bedtools getfasta writes) or 1 (end inclusive, as samtools
-faidx writes).
+faidx writes); `molecule`, RNA or DNA: rows of an RNA have one strand, of which the study must say strand_rule: forward,
+and those of DNA hold no U.
 
 A header `chr7:100-250`, `chr7:100-250(-)` or `name::chr7:100-250(-)` gives coordinates and strand; any other is a name.
 Row ids begin with `positive|` or `negative|`. A sequence that occurs again in its class is left out, one that occurs in
@@ -26,11 +27,13 @@ COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
-    first_base = kinds.settings("sources", "fasta_pairs", spec)["first_base"]
+    settings = kinds.settings("sources", "fasta_pairs", spec)
+    first_base = settings["first_base"]
     if first_base not in (0, 1):
         raise InputError(f"source fasta_pairs: first_base is {first_base!r}, expected 0 or 1")
     paths = {label: file_of(files, name, "fasta_pairs") for label, name in ((1.0, "positives"), (0.0, "negatives"))}
-    table = pd.concat([_read_class(path, label, first_base) for label, path in paths.items()], ignore_index=True)
+    tables = [_read_class(path, label, first_base, settings["molecule"]) for label, path in paths.items()]
+    table = pd.concat(tables, ignore_index=True)
     stages = Stages()
     stages.keep("read", table)
     table = stages.keep("once in its class", table, ~table.duplicated(["sequence", "label"]))
@@ -42,16 +45,28 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     return table, stages
 
 
-def _read_class(path: str, label: float, first_base: int) -> pd.DataFrame:
+def _read_class(path: str, label: float, first_base: int, molecule: str) -> pd.DataFrame:
     """Rows of one file."""
     rows: list[dict[str, Any]] = []
     lines: dict[str, int] = {}
     for header, line, letters in records(path):
         if not header:
             raise InputError(f"{path}: line {line}: header is empty, expected a name or chr7:100-250(-)")
+        control = next((letter for letter in header if letter < " "), "")
+        if control:
+            what = "a tab" if control == "\t" else f"the control character {control!r}"
+            raise InputError(
+                f"{path}: line {line}: header {header!r} holds {what}, expected none, as it becomes a cell of tables; "
+                "write a space instead"
+            )
         if header in lines:
             raise InputError(f"{path}: line {line}: {header!r} is also the header of line {lines[header]}")
         lines[header] = line
+        if molecule == "DNA" and b"u" in letters.lower():
+            raise InputError(
+                f"{path}: line {line}: record {header!r} has the letter U, and molecule is DNA; expected RNA, with "
+                "strand_rule: forward of the dataset"
+            )
         try:
             sequence = dna.clean(letters.decode("latin-1"))
         except ValueError as error:

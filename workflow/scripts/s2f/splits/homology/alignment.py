@@ -24,6 +24,7 @@ NARROW = 250  # letters up to which scores fit into 8 bits
 BLOCK = 1 << 13  # places of a word whose surroundings are at hand at a time
 CHANCE = 24  # score that few pairs without common origin reach
 WAITING = 1 << 14  # candidates to collect before they are aligned: few, so that families join early
+SEEN = 1 << 24  # pairs whose alignment is remembered, 128 MB
 
 # Letters as bits, so that one AND compares and N (no bit of `BASES`) equals nothing, not even N.
 MASK_OF_CODE = np.array([1, 2, 4, 8, 16], np.uint8)
@@ -366,6 +367,7 @@ def search(
     needed: np.ndarray,
     parents: np.ndarray,
     bests: np.ndarray,
+    seen: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the candidates among the places of the words [first, last) and align them: new `parents` and `bests`.
 
@@ -374,6 +376,10 @@ def search(
     pairs of a row before it and a row from it on are looked at, and `bests` (N - border,) int32 becomes the highest
     score of each row from the border on, unless that is reached by its tree. Pairs are first aligned without so many of
     their last letters that `CHANCE` is needed in the rest, which refutes most.
+
+    `seen` (a power of 2,) uint64 holds pairs that were candidates before, each at the place that its number hashes to,
+    in the same or another range of words; threads share it. Such a pair is not aligned again: two rows of (GT)n have
+    hundreds of seeds in common. A pair that another one has replaced is aligned once more, which changes nothing.
     """
     n, stride = len(parents), text.shape[1]
     flat = text.ravel()
@@ -426,18 +432,29 @@ def search(
                             other = np.int64(row_of[chunk + lane])
                             if _root(parent, other) == _root(parent, query):
                                 continue
+                            key = query << 33 | turned << 32 | other
+                            place = _place(key, len(seen))
+                            if seen[place] == np.uint64(key):
+                                continue
                             if scores[lane] >= PAD:
                                 offset = other * stride + column_of[chunk + lane]
                                 if _ungapped(flat, offsets[k], offset, word) >= min(needed[other], needed[query]):
                                     _join(parent, other, query)
                                     continue
-                            keys[waiting] = query << 33 | turned << 32 | other
+                            seen[place] = key
+                            keys[waiting] = key
                             waiting += 1
                         if waiting >= WAITING:
                             _settle(text, lengths, keys, waiting, border, needed, work, parent, best)
                             waiting = 0
     _settle(text, lengths, keys, waiting, border, needed, work, parent, best)
     return parent, best
+
+
+@numba.njit(nogil=True)
+def _place(key, size):
+    """Where a key stands in a table of `size` places, a power of 2: the middle bits of its product with 2^64 / phi."""
+    return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (size - 1)
 
 
 @numba.njit(nogil=True)

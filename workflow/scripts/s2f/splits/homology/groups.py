@@ -31,7 +31,8 @@ the other with so many letters drawn anew, the default misses these of those who
 Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp),
 which are extended 64 at a time; some in 1,000 become candidates and are aligned, first without so many of their last
 letters as the score that is asked for allows. Pairs that are connected already are skipped, and an ungapped score of
-`threshold` connects without alignment, so that a family of F repeats costs about F alignments and not F^2.
+`threshold` connects without alignment, so that a family of F repeats costs about F alignments and not F^2. A pair is
+aligned once, however many seeds it has (`alignment.SEEN`).
 All that is compiled is in `alignment`.
 """
 
@@ -47,7 +48,7 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.sequences import dna
-from s2f.splits.homology.alignment import MASK_OF_CODE, PAD, index_words, merge, search
+from s2f.splits.homology.alignment import MASK_OF_CODE, PAD, SEEN, index_words, merge, search
 
 LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
@@ -82,7 +83,7 @@ def homologous_groups(
 def best_scores(
     queries: Sequence[str] | np.ndarray,
     targets: Sequence[str] | np.ndarray,
-    enough: int | None = None,
+    enough: int | NDArray[np.int64] | None = None,
     word: int = 8,
     both_strands: bool = True,
     threads: int = 2,
@@ -92,12 +93,12 @@ def best_scores(
     """Highest local alignment score of each query with any candidate target: (len(queries),).
 
     0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
-    threshold of the groups. A query that reaches `enough` gets that score and is not looked at further, which saves
-    most of the time where whole repeat families lie on both sides. Other parameters and errors as for
-    `homologous_groups`.
+    threshold of the groups. A query that reaches `enough`, one number or that of each query, gets that score and is not
+    looked at further, which saves most of the time where whole repeat families lie on both sides. Other parameters and
+    errors as for `homologous_groups`.
     """
-    most = enough or np.iinfo(np.int16).max
-    needed = np.full(len(targets) + len(queries), most)
+    most = np.broadcast_to(np.iinfo(np.int16).max if enough is None else enough, len(queries))
+    needed = np.concatenate([np.full(len(targets), np.iinfo(np.int16).max), most])
     settings = (word, both_strands, threads, seed_score, progress)
     reached, best = _search_targets(queries, targets, needed, *settings)
     return np.where(reached, most, best)
@@ -180,9 +181,11 @@ def _search(
     starts = index_words(text, lengths[: len(sequences)], word, row_of, column_of)
     extra = min(max(seed_score - word, 0), 127)
     fixed = *map(int, (1 + both_strands, border, extra)), needed.astype(np.int32)
+    pairs = (1 + both_strands) * len(sequences) * (border or len(sequences))
+    seen = np.zeros(1 << min(pairs, SEEN).bit_length() - 1, np.uint64)
 
     def task(span):
-        return search(text, lengths, starts, row_of, column_of, word, *map(int, span), *fixed, parent, best)
+        return search(text, lengths, starts, row_of, column_of, word, *map(int, span), *fixed, parent, best, seen)
 
     spans, hits = _spans(starts, word, both_strands)
     with ThreadPoolExecutor(threads) as pool:

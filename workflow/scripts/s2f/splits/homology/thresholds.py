@@ -58,8 +58,8 @@ def thresholds(sequences: Sequence[str], identity: float) -> NDArray[np.int64]:
         raise InputError(
             f"homology: the inserts ({lengths.min()} to {lengths.max()} letters) are too short: {too_short.sum():,} of "
             f"{len(lengths):,} would have to score {chance[too_short].min()} or more, at least their length, to be "
-            "more alike than unrelated ones are by chance; homology: {identity: 1} of the dataset takes equal inserts "
-            "alone for homologs"
+            "more alike than unrelated ones are by chance, most where they are of one or two letters; homology: "
+            "{identity: 1} of the dataset takes equal inserts alone for homologs"
         )
     return np.minimum(np.maximum(share, np.minimum(chance, HASHFRAG)), lengths)
 

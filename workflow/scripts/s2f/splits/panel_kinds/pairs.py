@@ -16,17 +16,21 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import mapped
 from s2f.rows.placement import as_designed, parsed
+from s2f.rows.stages import Stages
 from s2f.sequences import dna
 from s2f.splits.linked_rows import joined as connected
 from s2f.splits.table import FEWEST
 
 
-def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
-    """Pairs among the test rows. Raises `InputError` for a locus with more than one reference, an unknown match and
-    fewer than `FEWEST` SNVs, with what became of the others."""
+def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages) -> pd.DataFrame:
+    """Pairs among the test rows; `stages` gets what is left out.
+
+    Raises `InputError` for a locus with more than one reference, an unknown match and fewer than `FEWEST` SNVs, with
+    what became of the others.
+    """
     if options["match"] not in ("pair_id", "variant_key"):
         raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
-    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name)
+    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name, stages)
 
 
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
@@ -36,7 +40,7 @@ def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
     return _pair_table(joined, reference["row_id"])
 
 
-def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
     paired = test[test["pair_id"] != ""]
     reference, alternate = (paired[paired["allele"] == allele] for allele in ("ref", "alt"))
     twice = reference["pair_id"].duplicated()
@@ -45,6 +49,9 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
     joined = alternate.merge(reference, on="pair_id", suffixes=("_alt", "_ref"), validate="many_to_one")
     table = _pair_table(joined, joined["pair_id"])
     one_base = table["offset"].notna()
+    stages.choose("alternate alleles", len(alternate))
+    stages.left("with a reference", len(joined))
+    stages.left("one base", one_base.sum())
     table, snvs = table[one_base].astype({"offset": "int64"}), joined[one_base]
     report = f"{len(joined) - len(snvs)} are not one base, {len(alternate) - len(joined)} have no reference"
     varies = snvs["variant_alt"] != ""
@@ -59,7 +66,7 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
         report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
         if as_designed(inserts, variants, start - 1, strand).mean() > max(0.9, designed.mean()):
             report += "; they fit with starts one less, as if these were counted from 1"
-        table = table[designed]
+        table = stages.keep("as their variant says", table, designed)
     print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
     if 0 < len(alternate) and len(table) < FEWEST:
         raise InputError(
@@ -71,11 +78,13 @@ def _strict_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _loose_pairs(test: pd.DataFrame, name: str) -> pd.DataFrame:
+def _loose_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
     varies = test[test["variant"] != ""]
     reference, alternate = (varies[varies["allele"] == allele].drop_duplicates("variant") for allele in ("ref", "alt"))
     joined = reference.merge(alternate, on="variant", suffixes=("_ref", "_alt"), validate="one_to_one")
     table = _pair_table(joined, joined["variant"])
+    stages.choose("variants with an alternate allele", len(alternate))
+    stages.left("with a reference", len(joined))
     mixed = (joined["pair_id_ref"] != joined["pair_id_alt"]) | (joined["pair_id_ref"] == "")
     print(
         f"panel {name}: {len(table)} loose pairs of one variant; {mixed.sum()} of them join different windows or "

@@ -4,8 +4,10 @@ from typing import Any
 
 import pandas as pd
 
+from s2f.rows.stages import Stages
 
-def of_test(test: pd.DataFrame, options: dict[str, Any], name: str) -> pd.DataFrame:
+
+def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages) -> pd.DataFrame:
     """All of the test rows."""
     return of_lists([test])
 

@@ -1,0 +1,37 @@
+"""What was left out before models were compared: a line for each dataset, split and panel, from their stages."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from s2f.evaluation.measured_runs import ComparedDataset
+from s2f.rows.stages import beside, dropped
+
+MOST_NAMED = 4  # stages in a line
+
+
+def left_out(datasets: Mapping[str, ComparedDataset]) -> dict[tuple[str, str, str], str]:
+    """{(dataset, split, panel): a line for people}; split and panel are "" for the rows, panel for a split.
+
+    The tables of stages lie beside the rows, splits and panels of the datasets, as the workflow writes them. One that
+    is not there, of rows or panels from elsewhere, has no line.
+    """
+    tables = {}
+    for name, dataset in datasets.items():
+        rows = Path(dataset.rows)
+        tables[name, "", ""] = beside(rows)
+        for split, panels in dataset.panels.items():
+            tables[name, split, ""] = beside(rows.parent / "splits" / f"{split}.tsv")
+            for panel, spec in panels.items():
+                tables[name, split, panel] = beside(spec["path"])
+    return {place: _line(path) for place, path in tables.items() if path.is_file()}
+
+
+def _line(path: Path) -> str:
+    """How many of what a table of stages begins with were dropped, and at which stages, the largest loss first."""
+    total, removed = dropped(path)
+    if not removed:
+        return f"nothing of {total:,} left out."
+    removed.sort(key=lambda item: -item[1])
+    named = [f"{count:,} of {before:,} ({stage})" for stage, count, before in removed[:MOST_NAMED]]
+    named += [f"fewer at {len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
+    return f"left out {', '.join(named)}."
