@@ -51,8 +51,8 @@ format: setup
 	snakefmt Snakefile workflow
 
 bench: setup
-	PYTHONPATH=workflow/scripts python -m bench
-	PYTHONPATH=workflow/scripts python -m bench.language_model
+	PYTHONPATH=workflow/scripts python -P -m bench
+	PYTHONPATH=workflow/scripts python -P -m bench.language_model
 	python tests/programs/bench_table_s2.py
 
 # the slash: results may be a link to a larger disk

@@ -163,6 +163,28 @@ def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, stud
     assert not (tmp_path / "results").exists()
 
 
+def test_of_two_flags_for_files_the_last_is_no_study(root, tmp_path, study):
+    """Snakemake takes the last alone: the embedded study must not run in the place of the one that was meant."""
+    changes, empty = tmp_path / "changes.yaml", tmp_path / "empty.yaml"
+    changes.write_text("seeds: [1, 2]\n")
+    empty.write_text("{}\n")
+    for last in (changes, empty):
+        output = snakemake(root, tmp_path, "-n", "--configfile", study, "--configfile", last, check=False)
+        assert (
+            f"{last}: no study, whose keys datasets and models are missing; of several flags --configfile only the "
+            "last counts: give all files behind one, as in --configfile study.yaml changes.yaml"
+        ) in output
+        assert not jobs(output)
+    both = jobs(snakemake(root, tmp_path, "-n", "--configfile", study, changes))
+    assert both["train_head"] == 4
+
+
+def test_config_changes_keys_of_the_embedded_study(root, tmp_path):
+    given = ["study=other", "seeds=[1,2]", "train_together=false", "search={trials: 2}"]
+    planned = jobs(snakemake(root, tmp_path, "-n", "--config", *given))
+    assert planned["evaluate_head"] == 2 * 7 and planned["train_head"] > 14
+
+
 @pytest.mark.slow
 def test_a_finished_study_has_nothing_to_do(finished, study):
     copy, work = finished
@@ -330,7 +352,7 @@ def kill_program(root, folder, study, program, where, sign):
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[1:3] == [b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
+                if words[1:4] == [b"-P", b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
                     os.kill(int(process.name), signal.SIGKILL)
                     killed = True
                     break

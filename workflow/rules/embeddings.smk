@@ -49,8 +49,10 @@ rule embed:
         mem_mb=times_attempt(16000),
         runtime=times_attempt(240),
     params:
+        python=python,
         code=code_of_kind("embed", "encoders", encoder_section),
         encoder=json_of(drawn_encoder),
+        spec=with_adapted_weights(drawn_encoder),
         construct=json_of(construct_section),
         weights=weights_id_of(drawn_encoder),
         dtype=STUDY["cache"]["dtype"],
@@ -58,10 +60,10 @@ rule embed:
     message:
         "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands}"
     shell:
-        "python -m embed "
+        "{params.python} embed "
         "--rows {input.rows:q} "
         "--encoder {wildcards.encoder} "
-        "--encoder-spec {params.encoder:q} "
+        "--encoder-spec {params.spec:q} "
         "--construct {params.construct:q} "
         "--shift {wildcards.shift} "
         "--strands {params.strands} "

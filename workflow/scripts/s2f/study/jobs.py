@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,13 @@ def region_files(panel: dict[str, Any]) -> list[str]:
     """The BED file that a panel is limited to, and the chain file to its genome build, where the study names them."""
     within = panel.get("within", [])
     return [within] if isinstance(within, str) else [within[key] for key in ("file", "chain") if key in within]
+
+
+def with_region_files(within: Any, files: Sequence[str]) -> Any:
+    """What a panel is limited to, with other paths for its `region_files`, in their order."""
+    if isinstance(within, str):
+        return files[0]
+    return {**within, **dict(zip([key for key in ("file", "chain") if key in within], files, strict=True))}
 
 
 def uses_gpu(section: str, entry: dict[str, Any]) -> bool:
