@@ -55,7 +55,8 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
     ("path", "value", "message"),
     [
         (["training"], {"learning_rate": "1e-3"},
-         "training.learning_rate: '1e-3' is not of type 'number', as it is text to YAML; write 1.0e-3 (expected: AdamW step size)"),
+         "training.learning_rate: '1e-3' is not of type 'number', as it is text to YAML; write 1.0e-3 "
+         "(expected: AdamW step size)"),
         (["training"], {"learning_rate": "1.5E-3"}, "text to YAML; write 1.5e-3 "),
         (["training"], {"weight_decay": "1e5"}, "text to YAML; write 1.0e+5 "),
         (["baselines", "mean"], {"kind": "kmer_ridge", "alphas": [1, "1e2"]},
