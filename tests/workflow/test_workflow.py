@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.forked_snakemake import ENVIRONMENT, jobs, snakemake, start
+from helpers.forked_snakemake import ENVIRONMENT, jobs, run, snakemake, start
 from helpers.tiny_study import HEAD, TINY
 from s2f.common.files import read_json
 from s2f.common.tables import read_table
@@ -83,6 +83,31 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path, planned
         again = jobs(snakemake(root, tmp_path, "--dry-run", "--snakefile", snakefile))
         assert again.pop("default", None) == (1 if snakefile.parent == root else None)
         assert again == planned, snakefile
+
+
+def test_the_profile_of_the_workflow_is_found_from_any_folder(root, tmp_path, study):
+    for place, found in (("workflow/Snakefile", "workflow/profiles/default"), ("Snakefile", "profiles/default")):
+        arguments = ["--snakefile", root / place, "--dry-run", "--configfile", study]
+        code, output = run(arguments, tmp_path, ENVIRONMENT, timeout=300)
+        assert code == 0 and f"Using workflow specific profile {root}/{found} " in output
+    assert (
+        root / "profiles" / "default"
+    ).resolve() == root / "workflow" / "profiles" / "default"  # of plain `snakemake`
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # no strand by itself
+        {"encoders": {}, "models": [{"baselines": ["mean", "kmer-ridge"]}]},  # no embeddings
+        {"baselines": {}, "models": TINY["models"][:1], "comparison": {"resamples": 100}},
+    ],
+)
+def test_a_container_can_be_made_of_a_study_in_which_rules_have_no_job(root, tmp_path, changes):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(TINY | changes))
+    arguments = ["--snakefile", root / "workflow" / "Snakefile", "--configfile", "study.yaml", "--containerize"]
+    _, output = run(arguments, tmp_path, ENVIRONMENT, timeout=300)  # ends in a call of conda, which may not be there
+    assert "FROM condaforge/miniforge3" in output and "not allowed" not in output, output
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):

@@ -19,7 +19,7 @@ rule train_baseline:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        environment_of_baseline
+        of_kinds("baselines", environment_of_baseline)
     threads: 2
     resources:
         gpu=gpus_of_baseline,
@@ -85,7 +85,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         wildcard_constraints:
             dataset=any_of(datasets),
         conda:
-            environment_of_baseline
+            of_kinds("baselines", environment_of_baseline)
         threads: 2
         resources:
             gpu=gpus_of_baseline,

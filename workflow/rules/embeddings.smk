@@ -42,7 +42,7 @@ rule embed:
         encoder=ENCODER_AND_DRAW,
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        environment_of_encoder
+        of_kinds("encoders", environment_of_encoder, BOTH_STRANDS_IN_ONE_JOB)
     threads: threads_of_encoder
     resources:
         gpu=gpus_of_encoder,
@@ -88,5 +88,11 @@ use rule embed as embed_strand with:
     wildcard_constraints:
         dataset=any_of(set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB)),
         encoder=ENCODER_AND_DRAW,
+    conda:
+        of_kinds(
+            "encoders",
+            environment_of_encoder,
+            set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB),
+        )
     params:
         strands="{strand}",

@@ -38,6 +38,7 @@ def wrapper_of(names: Collection[str]) -> str:
 
 def listed(missing: list[str], unexpected: list[str], other: list[str]) -> str:
     """Problems of names and tensors in one line: some of each, as a wrong prefix shows in the names that are found."""
-    first = [*missing[:3], *unexpected[:2], *other[:2]]
+    first = [*missing[:3], *unexpected[:2]]
+    first += other[: max(2, 5 - len(first))]
     more = len(missing) + len(unexpected) + len(other) - len(first)
     return "; ".join(first) + (f"; and {more} more" if more else "")

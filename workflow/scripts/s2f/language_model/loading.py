@@ -111,7 +111,7 @@ def _of_shards(index: Path) -> dict[str, torch.Tensor]:
     places = files.read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError(f"{index}: key 'weight_map' is missing: not an index of shards")
-    state = {}
+    state: dict[str, torch.Tensor] = {}
     for shard in sorted(set(places.values())):
         path = index.with_name(Path(shard).name)
         weights.refuse_pointers([path])
@@ -150,8 +150,8 @@ def _current_names(state: dict[str, torch.Tensor], path: Path) -> dict[str, torc
         heads = tuple(prefix for _, prefix in HEADS.values() if prefix)
         state = {name if name.startswith(heads) else f"esm.{name}": tensor for name, tensor in state.items()}
     state = {re.sub(r"^classifier\.head\.", "classifier.", name): tensor for name, tensor in state.items()}
-    for old, new in OLD_NORMS.items():
-        state = {name.removesuffix(old) + new if name.endswith(old) else name: state[name] for name in state}
+    for ending, new in OLD_NORMS.items():
+        state = {name.removesuffix(ending) + new if name.endswith(ending) else name: state[name] for name in state}
     old = [name for name in state if OLD_INV_FREQ.fullmatch(name)]
     tables = [state.pop(name) for name in old]
     if tables:
