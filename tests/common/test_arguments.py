@@ -21,13 +21,13 @@ def test_the_command_can_be_run_again_from_its_log(parser, capsys):
     words = ["--spec", '{"kind": "it\'s"}', "--name", "two words"]
     assert parser.parse_args(words).spec == {"kind": "it's"}
     (line,) = capsys.readouterr().out.splitlines()
-    assert shlex.split(line) == ["python", "-m", "embed", *words]
+    assert shlex.split(line) == ["python", "-P", "-m", "embed", *words]
 
 
 def test_help_is_help_alone(parser, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args(["--help"])
-    assert capsys.readouterr().out.startswith("usage: python -m embed [-h] [--spec JSON|@FILE]")
+    assert capsys.readouterr().out.startswith("usage: python -P -m embed [-h] [--spec JSON|@FILE]")
 
 
 def test_json_from_a_file(parser, tmp_path):

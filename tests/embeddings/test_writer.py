@@ -271,7 +271,7 @@ def test_programs_make_and_check_caches(tmp_path):
         )  # fmt: skip
         assert made.returncode == 0, made.stderr
         command, report = made.stdout.splitlines()
-        assert command.startswith("python -m embed --rows ") and json.loads(report)["threads"] == "1"
+        assert command.startswith("python -P -m embed --rows ") and json.loads(report)["threads"] == "1"
         assert "\r" not in made.stderr
         assert "20 unique inserts" in made.stderr
         caches.append(out)

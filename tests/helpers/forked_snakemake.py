@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-# programs run as `python -m …`: the interpreter of these tests must be the first on the path
+# programs run as `python -P -m …`: the interpreter of these tests must be the first on the path
 ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["snakemake.cli"])

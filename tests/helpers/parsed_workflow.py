@@ -69,6 +69,11 @@ def rules_of(workflow):
     return {rule.name: rule for rule in workflow.rules if rule.name != "all"}
 
 
+def program_of(rule):
+    """The program that a rule calls."""
+    return re.match(r"\{params\.python\} (\w+) ", rule.shellcmd)[1]
+
+
 def loaded_by_name(program):
     """{module that a program may load by a name in the study: kind}."""
     found = [(section, kind) for section in KINDS_OF.get(program, []) for kind in kinds.names(section)]
@@ -85,7 +90,7 @@ def loaded_by_name(program):
 def environments(workflow):
     """Of every rule: (its name, its program, its environment file, the modules that its program may load by name)."""
     for name, rule in rules_of(workflow).items():
-        program = re.search(r"python -m (\w+)", rule.shellcmd)[1]
+        program = program_of(rule)
         modules = loaded_by_name(program)
         if not callable(rule.conda_env):
             yield name, program, rule.conda_env, sorted(modules)

@@ -254,11 +254,85 @@ def test_folders_without_weights(tmp_path):
         InputError, match=r"nowhere: no such folder; expected a folder with model.safetensors or pytorch"
     ):
         loading.from_folder(tmp_path / "nowhere", config)
-    with pytest.raises(InputError, match="holds no weights; expected"):
+    with pytest.raises(InputError, match=r"holds no weights \(nothing\); expected"):
         loading.from_folder(tmp_path, config)
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"model.safetensors: broken"):
         loading.from_folder(tmp_path, config)
+
+
+def test_shards_with_an_index_are_one_checkpoint(tmp_path):
+    """As transformers writes what is larger than it puts into one file."""
+    config = configuration.make("toy")
+    expected = loading.from_seed(config, 3, "masked_lm")
+    for name in loading.FILES:
+        folder = tmp_path / name
+        expected.save_pretrained(folder, max_shard_size="20KB")
+        if name.endswith("bin"):  # which today's transformers only reads
+            index = json.loads((folder / "model.safetensors.index.json").read_text())
+            for path in list(folder.glob("*.safetensors")):
+                torch.save(safetensors.torch.load_file(path), path.with_suffix(".bin"))
+                path.unlink()
+            index["weight_map"] = {
+                key: shard.replace("safetensors", "bin") for key, shard in index["weight_map"].items()
+            }
+            (folder / f"{name}.index.json").write_text(json.dumps(index))
+            (folder / "model.safetensors.index.json").unlink()
+        shards = sorted(folder.glob(f"*-of-*.{name.rpartition('.')[2]}"))
+        assert len(shards) > 2
+        assert loading.fingerprint(loading.from_folder(folder, config, "masked_lm")) == loading.fingerprint(expected)
+    shards[1].unlink()
+    with pytest.raises(InputError) as error:
+        loading.from_folder(folder, config, "masked_lm")
+    index = f"{name}.index.json"
+    assert str(error.value) == f"{shards[1]}: no such file; {index} names it as one of its shards"
+    torch.save({}, shards[1])
+    with pytest.raises(InputError, match=rf"{index}: esm\S+ is not in {shards[1].name}, which is to hold it"):
+        loading.from_folder(folder, config, "masked_lm")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
+@pytest.mark.parametrize("bare", [False, True])
+def test_names_with_the_prefix_of_a_wrapper(tmp_path, prefix, bare):
+    config, state = configuration.make("toy"), toy_state("none" if bare else "masked_lm")
+    expected = loading.fingerprint(loading.from_folder(written(tmp_path / "a", state), config))
+    wrapped = {prefix + name: tensor for name, tensor in state.items()}
+    assert loading.fingerprint(loading.from_folder(written(tmp_path / "b", wrapped), config)) == expected
+    inside = written(tmp_path / "c", {"state_dict": wrapped, "epoch": 3}, "pytorch_model.bin")
+    assert loading.fingerprint(loading.from_folder(inside, config)) == expected
+
+
+def test_names_of_another_model_are_shown_beside_those_that_are_missing(tmp_path):
+    state = {f"bert.{name}": tensor for name, tensor in toy_state().items()}
+    with pytest.raises(
+        InputError, match=r"(esm\.\S+ is missing; ){3}(esm\.bert\.esm\.\S+ is unexpected; ){2}and \d+ more"
+    ):
+        loading.from_folder(written(tmp_path / "w", state), configuration.make("toy"))
+
+
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
+    config = configuration.make("toy")
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 343210000\n"
+    for name in (*loading.FILES, "shards"):
+        folder = written(tmp_path / name, toy_state())
+        path = folder / ("model-00001-of-00001.safetensors" if name == "shards" else name)
+        (folder / "model.safetensors").unlink()
+        path.write_text(text)
+        if name == "shards":
+            index = {"weight_map": {"esm.contact_head.regression.bias": path.name}}
+            (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+        with pytest.raises(InputError) as error:
+            loading.from_folder(folder, config)
+        assert str(error.value) == (
+            f"{path}: is a pointer of git-lfs, not the weights themselves; `git lfs pull` in its clone fetches them"
+        )
+    path = tmp_path / "link" / "model.safetensors"
+    path.parent.mkdir()
+    path.symlink_to("../blobs/4d7a2146")
+    with pytest.raises(
+        InputError, match=r"model.safetensors: is a link to ../blobs/4d7a2146, which is not there; fetch"
+    ):
+        loading.from_folder(path.parent, config)
 
 
 # weights from a seed

@@ -40,7 +40,7 @@ def test_cells_are_optional_and_kept_in_order():
     assert checked["datasets"]["d"]["cells"] == ["WTC11", "K562"]
     assert unit_of(checked, "d") == "log2FC (RNA/DNA), WTC11"
     assert unit_of(validate.validated(MINIMAL), "simulated_d") == "log2FC (RNA/DNA)"
-    assert "cells" not in comparison_spec(checked, "results")["datasets"]["d"]  # rows and runs tell them
+    assert "cells" not in comparison_spec(checked)["datasets"]["d"]  # rows and runs tell them
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_kfold_stands_for_its_folds():
     assert {run.split for run in runs.runs(checked)} == {*folds, "chromosome"}
     assert comparison.families(checked, "simulated_d") == {"cv3": folds}
     assert comparison.families_and_splits(checked, "simulated_d") == ["cv3", "chromosome"]
-    spec = comparison.comparison_spec(checked, "results")["datasets"]["simulated_d"]
+    spec = comparison.comparison_spec(checked)["datasets"]["simulated_d"]
     assert spec["folds"] == {"cv3": folds} and list(spec["panels"]) == [*folds, "chromosome"]
     assert spec["panels"]["cv3-fold2"]["chromosome"]["path"] == "results/simulated_d/panels/cv3-fold2/chromosome.tsv"
     assert jobs.split_seed({**checked, "seed": 7}, "cv3-fold0") == 7
@@ -187,7 +187,7 @@ def test_a_mistake_in_negatives_is_named():
 
 
 def test_negatives_are_told_and_rna_has_one_strand():
-    spec = comparison.comparison_spec(validate.validated(of_peaks({"a": eclip("dinucleotide_shuffle")})), "results")
+    spec = comparison.comparison_spec(validate.validated(of_peaks({"a": eclip("dinucleotide_shuffle")})))
     assert spec["datasets"]["a"]["negatives"] == "dinucleotide_shuffle"
     assert "made from the positives" in markdown._measured("dinucleotide_shuffle")
     with pytest.raises(InputError, match=r"datasets\.a\.strand_rule: expected forward"):
@@ -205,7 +205,7 @@ def test_differences_in_a_split_can_refer_to_another_model():
     }
     assert of_split == {"cv3": model, "cv3-fold2": model, "chromosome": "mean"}
     assert comparison.baseline_of(checked, "simulated_d") == "mean"
-    spec = comparison.comparison_spec(checked, "results")["datasets"]["simulated_d"]
+    spec = comparison.comparison_spec(checked)["datasets"]["simulated_d"]
     assert spec["baseline"] == "mean" and set(spec["baselines"]) == {"cv3", "cv3-fold0", "cv3-fold1", "cv3-fold2"}
     for against_in, message in (
         ({"cv4": model}, r"simulated_d\.against_in: 'cv4' is no split of the dataset; did you mean 'cv3'"),

@@ -26,6 +26,15 @@ def test_other_weights_of_equal_size_are_other_weights(tmp_path):
     assert jobs.weights_id(encoder) in ids  # copied or touched, but the same
 
 
+def test_other_shards_of_equal_size_are_other_weights(tmp_path):
+    ids = set()
+    for content in (b"one", b"two"):
+        (tmp_path / "model-00001-of-00002.safetensors").write_bytes(content)
+        os.utime(tmp_path / "model-00001-of-00002.safetensors", ns=(0, len(ids)))
+        ids.add(jobs.weights_id({"kind": "lamar", "weights": {"path": str(tmp_path)}}))
+    assert len(ids) == 2
+
+
 def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sections = {

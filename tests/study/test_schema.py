@@ -1,9 +1,15 @@
-"""The file of a study: a key that stands in it twice is named."""
+"""The file of a study, and --config: names and values that YAML reads as something else than was meant."""
+
+import copy
 
 import pytest
+from snakemake.cli import parse_config
+from snakemake.utils import update_config
 
+from helpers.minimal_study import MINIMAL, changed
 from s2f.common.errors import InputError
 from s2f.study import schema
+from s2f.study.validate import validated
 
 
 @pytest.mark.parametrize(
@@ -17,15 +23,99 @@ from s2f.study import schema
 def test_a_key_that_occurs_twice_in_a_study_is_named(tmp_path, text, message):
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
-        schema.refuse_repeated_keys(tmp_path / "s.yaml")
+        schema.check_keys(tmp_path / "s.yaml")
 
 
 @pytest.mark.parametrize("text", ["", "a: [", "a: &x {b: 1}\nc: *x\n", "a: {b: 1}\nc: {b: 1}\n", "- a\n- a\n"])
 def test_other_yaml_passes(tmp_path, text):
     (tmp_path / "s.yaml").write_text(text)
-    schema.refuse_repeated_keys(tmp_path / "s.yaml")
+    schema.check_keys(tmp_path / "s.yaml")
 
 
 def test_the_studies_of_the_project_name_no_key_twice(root):
     for path in (root / "config").rglob("*.yaml"):
-        schema.refuse_repeated_keys(path)
+        schema.check_keys(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "taken_for"),
+    [("2024", "a number"), ("1.5", "a number"), ("no", "true or false"), ("~", "nothing"), ("2024-01-01", "a date")],
+)
+def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken_for):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"study: a\ndatasets:\n  d:\n    panels: {{{name}: {{kind: rows}}}}\n")
+    with pytest.raises(InputError) as error:
+        schema.check_keys(path)
+    assert (
+        str(error.value) == f"{path}: line 4: YAML takes the name {name} for {taken_for}; write it in quotes: '{name}'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["training"], {"learning_rate": "1e-3"},
+         "training.learning_rate: '1e-3' is not of type 'number', as it is text to YAML; write 1.0e-3 "
+         "(expected: AdamW step size)"),
+        (["training"], {"learning_rate": "1.5E-3"}, "text to YAML; write 1.5e-3 "),
+        (["training"], {"weight_decay": "1e5"}, "text to YAML; write 1.0e+5 "),
+        (["baselines", "mean"], {"kind": "kmer_ridge", "alphas": [1, "1e2"]},
+         "baselines.mean.alphas.1: '1e2' is not of type 'number', as it is text to YAML; write 1.0e+2"),
+        (["seeds"], ["1"], "seeds.0: '1' is not of type 'integer', as it is text in quotes; leave the quotes out"),
+        (["train_together"], "yes", "'yes' is not of type 'boolean', as it is text in quotes; write true"),
+        (["datasets", "simulated_d", "splits"], [False],
+         "splits.0: False is not of type 'string', as YAML reads it; write it in quotes"),
+        (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},
+         "splits.chromosome.test.0: 7 is not of type 'string', as YAML reads it; write it in quotes"),
+        (["datasets", "simulated_d", "construct"], "{datadir}/c",
+         "datasets.simulated_d.construct: '{datadir}/c': nothing is known to stand for {datadir}; known: {data_dir}"),
+        (["baselines", "mean"], {"kind": "malinois_published", "artifact": "{home}/x.tar.gz"}, "baselines.mean"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_something_else_than_was_meant_comes_with_the_mend(path, value, message):
+    with pytest.raises(InputError) as error:
+        validated(changed(path, value))
+    assert message in str(error.value)
+
+
+def test_braces_are_words_for_people_in_texts():
+    dataset = validated(changed(["datasets", "simulated_d", "measured"], "log2 {RNA/DNA}"))["datasets"]["simulated_d"]
+    assert dataset["measured"] == "log2 {RNA/DNA}"
+
+
+def given_by(*words):
+    """(The minimal study with --config WORDS as Snakemake puts it in, what was given)."""
+    config, given = copy.deepcopy(MINIMAL), parse_config(words)
+    update_config(config, given)
+    return config, given
+
+
+def test_values_of_config_have_the_types_of_the_schema():
+    config, given = given_by(
+        "seeds=[1,2]", "train_together=true", "training={epochs: 3, learning_rate: 1e-3}", "study=2024", "mirror=",
+        "baselines={mean: {kind: kmer_ridge, alphas: [1e-1, 10]}}", "heads={boda-mean-512-512: {epochs: 2}}",
+        "datasets={simulated_d: {source: {rows: 50}, panels: {chromosome: {kind: rows, published: [7]}}}}",
+        "search={trials: 2, ranges: {heads: {learning_rate: {from: 1e-4, to: 0.01, scale: log}}}}", "description=yes",
+    )  # fmt: skip
+    study = validated(schema.with_types(config, given))
+    assert study["seeds"] == [1, 2] and study["train_together"] is True
+    assert (study["training"]["epochs"], study["training"]["learning_rate"]) == (3, 0.001)
+    assert (study["study"], study["mirror"], study["description"]) == ("2024", "", "yes")
+    assert study["baselines"]["mean"]["alphas"] == [0.1, 10]
+    assert study["heads"]["boda-mean-512-512"] == {"epochs": 2}
+    dataset = study["datasets"]["simulated_d"]
+    assert dataset["source"]["rows"] == 50 and dataset["panels"]["chromosome"]["published"] == ["7"]
+    assert dataset["construct"] == "c"
+    assert study["search"]["ranges"]["heads"]["learning_rate"]["from"] == 0.0001
+
+
+def test_a_value_of_config_of_no_such_type_is_refused():
+    config, given = given_by("seeds=[a]")
+    with pytest.raises(InputError, match=r"seeds.0: 'a' is not of type 'integer'"):
+        validated(schema.with_types(config, given))
+
+
+def test_text_in_the_file_of_a_study_stays_text():
+    config, given = given_by("study=x")
+    config["seeds"] = ["1"]
+    assert schema.with_types(config, given)["seeds"] == ["1"]

@@ -142,7 +142,7 @@ def test_files_of_regions_are_inputs_and_known_to_the_comparison():
         jobs.region_files(panels["unseen"]) == ["folds.bed", "data/x.chain"] and jobs.region_files(panels["id"]) == []
     )
     assert jobs.region_files({"within": "a.bed"}) == ["a.bed"]
-    spec = comparison.comparison_spec(validate.validated(STUDY), "results")["datasets"]["d"]["panels"]["random"]
+    spec = comparison.comparison_spec(validate.validated(STUDY))["datasets"]["d"]["panels"]["random"]
     assert spec["unseen"]["within"]["names"] == ["fold7"] and "within" not in spec["id"]
 
 

@@ -61,7 +61,7 @@ def commands(output):
     """The commands of a dry run with --printshellcmds, by program."""
     found = {}
     for line in output.splitlines():
-        program = re.search(r"python -m (\w+) ", line)
+        program = re.search(r"python -P -m (\w+) ", line)
         if program:
             found.setdefault(program[1], []).append(line)
     return found

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from helpers.parsed_workflow import loaded_by_name, parsed_workflow, rules_of
+from helpers.parsed_workflow import loaded_by_name, parsed_workflow, program_of, rules_of
 from s2f.common import provenance
 
 # program -> packages whose code its fingerprint may contain: each that it does not need is work made again for nothing
@@ -43,7 +43,7 @@ PACKAGES = {
 @pytest.fixture(scope="module")
 def behaviour(root):
     """{program: the modules in its fingerprint}, of every rule and of all kinds that it may load by name."""
-    programs = {re.search(r"python -m (\w+)", rule.shellcmd)[1] for rule in rules_of(parsed_workflow(root)).values()}
+    programs = {program_of(rule) for rule in rules_of(parsed_workflow(root)).values()}
     return {program: provenance.behaviour_of(program, *loaded_by_name(program)) for program in programs}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.forked_snakemake import ENVIRONMENT, jobs, snakemake, start
+from helpers.forked_snakemake import ENVIRONMENT, jobs, run, snakemake, start
 from helpers.tiny_study import HEAD, TINY
 from s2f.common.files import read_json
 from s2f.common.tables import read_table
@@ -83,6 +83,31 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path, planned
         again = jobs(snakemake(root, tmp_path, "--dry-run", "--snakefile", snakefile))
         assert again.pop("default", None) == (1 if snakefile.parent == root else None)
         assert again == planned, snakefile
+
+
+def test_the_profile_of_the_workflow_is_found_from_any_folder(root, tmp_path, study):
+    for place, found in (("workflow/Snakefile", "workflow/profiles/default"), ("Snakefile", "profiles/default")):
+        arguments = ["--snakefile", root / place, "--dry-run", "--configfile", study]
+        code, output = run(arguments, tmp_path, ENVIRONMENT, timeout=300)
+        assert code == 0 and f"Using workflow specific profile {root}/{found} " in output
+    assert (
+        root / "profiles" / "default"
+    ).resolve() == root / "workflow" / "profiles" / "default"  # of plain `snakemake`
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # no strand by itself
+        {"encoders": {}, "models": [{"baselines": ["mean", "kmer-ridge"]}]},  # no embeddings
+        {"baselines": {}, "models": TINY["models"][:1], "comparison": {"resamples": 100}},
+    ],
+)
+def test_a_container_can_be_made_of_a_study_in_which_rules_have_no_job(root, tmp_path, changes):
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(TINY | changes))
+    arguments = ["--snakefile", root / "workflow" / "Snakefile", "--configfile", "study.yaml", "--containerize"]
+    _, output = run(arguments, tmp_path, ENVIRONMENT, timeout=300)  # ends in a call of conda, which may not be there
+    assert "FROM condaforge/miniforge3" in output and "not allowed" not in output, output
 
 
 def test_one_head_is_planned_by_its_path(root, tmp_path):
@@ -161,6 +186,28 @@ def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, stud
     output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
     assert "the study is not valid: the study: key 'trainning' is unknown; did you mean 'training'?" in output
     assert not (tmp_path / "results").exists()
+
+
+def test_of_two_flags_for_files_the_last_is_no_study(root, tmp_path, study):
+    """Snakemake takes the last alone: the embedded study must not run in the place of the one that was meant."""
+    changes, empty = tmp_path / "changes.yaml", tmp_path / "empty.yaml"
+    changes.write_text("seeds: [1, 2]\n")
+    empty.write_text("{}\n")
+    for last in (changes, empty):
+        output = snakemake(root, tmp_path, "-n", "--configfile", study, "--configfile", last, check=False)
+        assert (
+            f"{last}: no study, whose keys datasets and models are missing; of several flags --configfile only the "
+            "last counts: give all files behind one, as in --configfile study.yaml changes.yaml"
+        ) in output
+        assert not jobs(output)
+    both = jobs(snakemake(root, tmp_path, "-n", "--configfile", study, changes))
+    assert both["train_head"] == 4
+
+
+def test_config_changes_keys_of_the_embedded_study(root, tmp_path):
+    given = ["study=other", "seeds=[1,2]", "train_together=false", "search={trials: 2}"]
+    planned = jobs(snakemake(root, tmp_path, "-n", "--config", *given))
+    assert planned["evaluate_head"] == 2 * 7 and planned["train_head"] > 14
 
 
 @pytest.mark.slow
@@ -330,7 +377,7 @@ def kill_program(root, folder, study, program, where, sign):
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                if words[1:3] == [b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
+                if words[1:4] == [b"-P", b"-m", program.encode()] and (process / "cwd").resolve() == folder.resolve():
                     os.kill(int(process.name), signal.SIGKILL)
                     killed = True
                     break

@@ -19,16 +19,18 @@ rule train_baseline:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        environment_of_baseline
+        of_kinds("baselines", environment_of_baseline)
     threads: 2
     resources:
         gpu=gpus_of_baseline,
         mem_mb=times_attempt(16000),
         runtime=times_trainings(720, trainings_of_baseline),
     params:
+        python=python,
         code=code_of_kind("train_baseline", "baselines", baseline_section),
         kind=value_of(baseline_section, "kind"),
-        spec=options_of("baselines", drawn_baseline),
+        options=options_of("baselines", drawn_baseline),
+        spec=with_adapted_weights(drawn_baseline, "baselines"),
         search=search_of_baseline,
         weights=weights_id_of(drawn_baseline),
         per_seed=drawn_per_seed("baselines", "baseline"),
@@ -39,7 +41,7 @@ rule train_baseline:
     message:
         "Training baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m train_baseline "
+        "{params.python} train_baseline "
         "--rows {input.rows:q} "
         "--split {input.split:q} "
         "--construct {params.construct:q} "
@@ -83,13 +85,14 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         wildcard_constraints:
             dataset=any_of(datasets),
         conda:
-            environment_of_baseline
+            of_kinds("baselines", environment_of_baseline)
         threads: 2
         resources:
             gpu=gpus_of_baseline,
             mem_mb=times_attempt(8000),
             runtime=times_attempt(120),
         params:
+            python=python,
             code=code_of_kind("evaluate_baseline", "baselines", baseline_section),
             task=dataset_of("task"),
             names=panels,
@@ -97,7 +100,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         message:
             "Evaluating baseline {wildcards.baseline}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m evaluate_baseline "
+            "{params.python} evaluate_baseline "
             "--rows {input.rows:q} "
             "--task {params.task} "
             "--models {input.model:q} "

@@ -6,6 +6,7 @@
 import functools
 import gc
 import json
+import os
 import re
 import shlex
 import sys
@@ -17,7 +18,23 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
-sys.path.insert(0, str(SCRIPTS))
+# Snakemake looks for modules in the folders of Snakefiles first, and may do so in the working folder: a file of the user
+# there, such as random.py, is not what the library asks for. Nor is a file of the library what another Snakefile asks for
+IMPORT_PATH = list(sys.path)
+NOT_OF_USERS = {Path.cwd()} | {
+    Path(path.get_path_or_uri(secret_free=True)).resolve().parent
+    for path in workflow.included
+}
+sys.path[:] = [str(SCRIPTS)]
+sys.path += [path for path in IMPORT_PATH if Path(path).resolve() not in NOT_OF_USERS]
+
+import s2f
+
+if Path(s2f.__file__).resolve().parents[1] != SCRIPTS:
+    raise WorkflowError(
+        f"{SCRIPTS}: another copy of this workflow is loaded already, from {Path(s2f.__file__).parents[1]}; "
+        "modules of one workflow must name one copy"
+    )
 
 from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
@@ -31,17 +48,22 @@ from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
 from s2f.study.checks import hidden_inserts
 from s2f.study import search as study_search
-from s2f.study.schema import refuse_repeated_keys
+from s2f.study.schema import check_keys, with_types
 from s2f.study.validate import by_split, validated
 
+sys.path[:] = IMPORT_PATH
+if (
+    not HOSTED
+):  # for the Python that is Snakemake on a node of a cluster, started in the working folder
+    os.environ.update(PYTHONSAFEPATH="1")
 # The graph of a large study is millions of objects that live until the end. To look among them for cycles to free, after
 # every 700 new ones, takes an eighth of the time of a plan of 1,000 jobs, and more of larger ones.
 gc.set_threshold(50_000)
 
 try:
     for path in workflow.configfiles:
-        refuse_repeated_keys(path)
-    STUDY = validated(config)
+        check_keys(path)
+    STUDY = validated(with_types(config, workflow.config_settings.config))
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
@@ -59,12 +81,6 @@ SPLITS = [
 K_FOLDS = [
     name for dataset in DATASETS for name in study_comparison.families(STUDY, dataset)
 ]
-
-# programs are modules of workflow/scripts, also where the environment is conda's or the job is a cluster's
-PREFIX = f"export PYTHONPATH={shlex.quote(str(SCRIPTS))} PYTHONUNBUFFERED=1; "
-if STUDY["keep_compiled"]:
-    PREFIX += "export S2F_COMPILED=.snakemake/compiled; "
-shell.prefix(PREFIX)
 
 
 # --- Wildcards
@@ -221,6 +237,11 @@ def as_json(value):
     return json.dumps(value, sort_keys=True)
 
 
+def literal(text):
+    """A text as it stands: in one that no function returns, Snakemake takes words in braces for wildcards."""
+    return lambda wildcards: text
+
+
 def json_of(section):
     """A section as text."""
     return lambda wildcards: as_json(section(wildcards))
@@ -299,17 +320,88 @@ def items_of_panels(wildcards):
     return [study_comparison.items_of(panel) for _, panel in sorted(panels.items())]
 
 
+# --- Params that Snakemake does not compare with those of an earlier run, which are all that ask for `input` or `output`.
+# Where the workflow is a module with a prefix, only paths of inputs and outputs have it: a param that holds a path takes
+# it from there, and another param says what is compared.
+
+
+def not_compared(text):
+    """A text that is no reason to make anything again."""
+    return lambda wildcards, output: text
+
+
+def python(wildcards, output):
+    """How the shell calls programs, which are modules of workflow/scripts, also where the environment is conda's or the
+    job is a cluster's. No prefix of all commands: the jobs of other modules are none of its business. With -P no file of
+    the working folder is taken for a program or a library.
+    """
+    compiled = " S2F_COMPILED=.snakemake/compiled" if STUDY["keep_compiled"] else ""
+    path = shlex.quote(str(SCRIPTS))
+    return f"PYTHONPATH={path} PYTHONUNBUFFERED=1{compiled} python -P -m"
+
+
+def files_by_name(wildcards, input):
+    """The files of a dataset's source, as text."""
+    return as_json(dict(zip(source_section(wildcards)["files"], input.files)))
+
+
+def split_with_files(wildcards, input):
+    """Section of a split, as text."""
+    section = split_section(wildcards)
+    if "files" in section:
+        section = {**section, "files": dict(zip(section["files"], input.files))}
+    return as_json(section)
+
+
+def panel_with_files(wildcards, input):
+    """Section of a panel, as text."""
+    section = panel_section(wildcards)
+    if "file" in section:
+        section = {**section, "file": str(input.file)}
+    if "within" in section:
+        within = study_jobs.with_region_files(section["within"], input.regions)
+        section = {**section, "within": within}
+    return as_json(section)
+
+
+def with_adapted_weights(section, family=None):
+    """A section, or the options that it gives its kind (`family` as in `kinds.FOLDERS`), as text."""
+
+    def text(wildcards, input):
+        named = section(wildcards)
+        if "tapt" in named.get("weights", {}):
+            named = {**named, "weights": {"tapt": str(input.weights)}}
+        return as_json(study_jobs.options(family, named) if family else named)
+
+    return text
+
+
 # --- Inputs
+
+
+def found(path):
+    """A path that a study names, as an input. Files that the workflow does not make are those of the working folder also
+    where it is a module with a prefix."""
+    made = path.startswith("results/")
+    made = made or path.removeprefix("resources/") in STUDY["downloads"]
+    return path if made or not HOSTED else local(path)
 
 
 def files_of(section):
     """Files that a section names."""
-    return lambda wildcards: list(section(wildcards).get("files", {}).values())
+    return lambda wildcards: [
+        found(path) for path in section(wildcards).get("files", {}).values()
+    ]
 
 
 def file_of(section, key):
     """The file at a key of a section, if there is one."""
-    return lambda wildcards: section(wildcards).get(key, [])
+
+    def path(wildcards):
+        named = section(wildcards)
+        return found(named[key]) if key in named else []
+
+    return path
 
 
 def units_of_split(wildcards):
@@ -322,7 +414,9 @@ def units_of_split(wildcards):
 
 def regions_of(section):
     """Files of the regions that a section is limited to: the BED file, and the chain file if there is one."""
-    return lambda wildcards: study_jobs.region_files(section(wildcards))
+    return lambda wildcards: [
+        found(path) for path in study_jobs.region_files(section(wildcards))
+    ]
 
 
 def adapted_weights_of(section):
@@ -393,12 +487,13 @@ def numbered(first, number):
     Threads and resources that a profile or the command line sets for the first hold for all that it does not name.
     """
     name = first if number == 1 else f"{first}_{number}"
+    named, own_name = map(workflow.modifier.modify_rulename, (first, name))
     for settings in (
         workflow.resource_settings._parsed_overwrite_threads,
         workflow.resource_settings._parsed_overwrite_resources,
     ):
-        if first in settings:
-            settings.setdefault(name, settings[first])
+        if named in settings:
+            settings.setdefault(own_name, settings[named])
     return name
 
 

@@ -1,6 +1,18 @@
 # The functions by which the rules of evaluation read the study. No rule is defined here.
 
 
+def comparison_with_files(wildcards, input):
+    """What the comparison needs to know of the study, with the paths of the inputs, as text."""
+    names = [*rows_of_study(), *panels_of_study()]
+    paths = dict(zip(names, map(str, [*input.rows, *input.panels])))
+    return as_json(study_comparison.comparison_spec(STUDY, paths.__getitem__))
+
+
+def rows_of_study():
+    """Paths of the rows of all datasets."""
+    return [f"results/{dataset}/rows.parquet" for dataset in DATASETS]
+
+
 def panels_of_study():
     """Paths of all panels of the study."""
     return [

@@ -22,6 +22,17 @@ def environment_of_baseline(wildcards):
     return environment(study_jobs.environment("baselines", baseline_section(wildcards)))
 
 
+def of_kinds(family, environment_of_job, possible=True):
+    """Environment of the jobs of a rule: by the kind of encoder or baseline (`family`); one file where the study has
+    kinds of one environment, or where no job is `possible`. Snakemake puts the environments of a study into a container
+    (--containerize) only if those of rules without jobs are files."""
+    entries = STUDY[family].values() if possible else ()
+    needed = {study_jobs.environment(family, entry) for entry in entries}
+    if len(needed) > 1:
+        return environment_of_job
+    return environment(next(iter(needed), "jax"))
+
+
 def gpus_of_encoder(wildcards):
     """GPUs of a job that runs an encoder: 1 or 0."""
     return int(study_jobs.uses_gpu("encoders", encoder_section(wildcards)))

@@ -7,11 +7,6 @@
 # checksum. Here a file that is present is used as it is, with or without network, and a failure says what to do by
 # hand. The record of checksums is no output, as Snakemake deletes outputs before a job runs again.
 
-import os
-
-# by the environment and not by params: a new address or mirror of a file is no reason to fetch it, and remake all, again
-os.environ.update(S2F_DOWNLOADS=as_json(STUDY["downloads"]), S2F_MIRROR=STUDY["mirror"])
-
 
 rule download:
     """Fetch a published file, resume where it stopped, and compare its checksum."""
@@ -30,12 +25,16 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=240,
+    params:
+        python=python,
+        downloads=not_compared(as_json(STUDY["downloads"])),
+        mirror=not_compared(STUDY["mirror"]),
     message:
         "Fetching {wildcards.file}"
     shell:
-        "python -m download "
+        "{params.python} download "
         "--name {wildcards.file:q} "
-        '--downloads "$S2F_DOWNLOADS" '
-        '--mirror="$S2F_MIRROR" '
+        "--downloads {params.downloads:q} "
+        "--mirror={params.mirror:q} "
         "--out {output:q} "
         "> {log:q} 2>&1"

@@ -42,15 +42,17 @@ rule embed:
         encoder=ENCODER_AND_DRAW,
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
-        environment_of_encoder
+        of_kinds("encoders", environment_of_encoder, BOTH_STRANDS_IN_ONE_JOB)
     threads: threads_of_encoder
     resources:
         gpu=gpus_of_encoder,
         mem_mb=times_attempt(16000),
         runtime=times_attempt(240),
     params:
+        python=python,
         code=code_of_kind("embed", "encoders", encoder_section),
         encoder=json_of(drawn_encoder),
+        spec=with_adapted_weights(drawn_encoder),
         construct=json_of(construct_section),
         weights=weights_id_of(drawn_encoder),
         dtype=STUDY["cache"]["dtype"],
@@ -58,10 +60,10 @@ rule embed:
     message:
         "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands}"
     shell:
-        "python -m embed "
+        "{params.python} embed "
         "--rows {input.rows:q} "
         "--encoder {wildcards.encoder} "
-        "--encoder-spec {params.encoder:q} "
+        "--encoder-spec {params.spec:q} "
         "--construct {params.construct:q} "
         "--shift {wildcards.shift} "
         "--strands {params.strands} "
@@ -86,5 +88,11 @@ use rule embed as embed_strand with:
     wildcard_constraints:
         dataset=any_of(set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB)),
         encoder=ENCODER_AND_DRAW,
+    conda:
+        of_kinds(
+            "encoders",
+            environment_of_encoder,
+            set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB),
+        )
     params:
         strands="{strand}",

@@ -8,7 +8,7 @@
 rule compare:
     """Compare all models of the study on their panels: a table, and its text for people."""
     input:
-        rows=expand("results/{dataset}/rows.parquet", dataset=DATASETS),
+        rows=rows_of_study(),
         panels=panels_of_study(),
         stages=stages_of_study(),
         predictions=predictions_of_study(),
@@ -32,12 +32,14 @@ rule compare:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(120),
     params:
+        python=python,
         code=code_fingerprint("compare"),
-        study=as_json(study_comparison.comparison_spec(STUDY, "results")),
+        compared=literal(as_json(study_comparison.comparison_spec(STUDY))),
+        study=comparison_with_files,
     message:
         "Comparing all models"
     shell:
-        "python -m compare "
+        "{params.python} compare "
         "--study {params.study:q} "
         "--metrics {input.metrics:q} "
         "--out {output.table:q} "
@@ -73,12 +75,13 @@ rule compare_across:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("compare_across"),
-        study=as_json(study_comparison.across_spec(STUDY)),
+        study=literal(as_json(study_comparison.across_spec(STUDY))),
     message:
         "Comparing all models over the datasets of a series"
     shell:
-        "python -m compare_across "
+        "{params.python} compare_across "
         "--compare {input:q} "
         "--study {params.study:q} "
         "--out {output.table:q} "
@@ -106,11 +109,12 @@ rule plot_audit:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("plot_audit"),
     message:
         "Drawing the leak audit of {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m plot_audit "
+        "{params.python} plot_audit "
         "--dataset {wildcards.dataset} "
         "--split {wildcards.split} "
         "--audit {input:q} "
@@ -146,6 +150,7 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             mem_mb=times_attempt(4000),
             runtime=times_attempt(30),
         params:
+            python=python,
             code=code_fingerprint("plot_split"),
             names=panels,
             task=dataset_of("task"),
@@ -159,13 +164,13 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             "Drawing predictions and training of {wildcards.dataset}, {wildcards.split}"
         shell:
             # the same for all: Snakemake evaluates a command when the job runs, when the loop is at its end
-            "python -m plot_split "
+            "{params.python} plot_split "
             "--dataset {wildcards.dataset} "
             "--split {wildcards.split} "
             "--names {params.names} "
             "--rows {input.rows:q} "
             "--task {params.task} "
-            "--unit {params.unit:q} "
+            "--unit={params.unit:q} "
             "--kinds {params.kinds} "
             "--panels {input.panels:q} "
             "--models {params.models:q} "
@@ -203,6 +208,7 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             mem_mb=times_attempt(2000),
             runtime=times_attempt(15),
         params:
+            python=python,
             code=code_fingerprint("plot_comparison"),
             names=panels,
             baseline=baseline_to_plot,
@@ -212,7 +218,7 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
         message:
             "Drawing the comparison of models on {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m plot_comparison "
+            "{params.python} plot_comparison "
             "--dataset {wildcards.dataset} "
             "--split {wildcards.split} "
             "--names {params.names} "
@@ -220,7 +226,7 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             "--metrics {input.metrics:q} "
             "--models {params.models:q} "
             "--seeds {params.seeds} "
-            "--baseline {params.baseline:q} "
+            "--baseline={params.baseline:q} "
             "--floors {params.floors:q} "
             "--out {output:q} "
             "> {log:q} 2>&1"

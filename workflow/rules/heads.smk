@@ -36,6 +36,7 @@ for training in training_rules():
             mem_mb=times_attempt(32000),
             runtime=times_trainings(240, trainings_of_head(training.heads)),
         params:
+            python=python,
             code=code_of_training(training.heads),
             task=dataset_of("task"),
             construct=json_of(construct_section),
@@ -52,7 +53,7 @@ for training in training_rules():
         message:
             f"Training {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
-            "python -m train_head "
+            "{params.python} train_head "
             "--rows {input.rows:q} "
             "--split {input.split:q} "
             "--caches {input.caches:q} "
@@ -114,6 +115,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             runtime=times_attempt(30),
             in_turn=in_turn,
         params:
+            python=python,
             code=code_of_evaluation(training.heads),
             task=dataset_of("task"),
             names=panels,
@@ -122,7 +124,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             f"Evaluating {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
             # small matrices: a GPU would only be taken from a job that needs it
-            "python -m evaluate_head "
+            "{params.python} evaluate_head "
             "--rows {input.rows:q} "
             "--task {params.task} "
             "--models {input.models:q} "

@@ -26,6 +26,7 @@ rule select_sequences:
         mem_mb=times_attempt(4000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("select_sequences"),
         top=value_of(entry_of, "top"),
         bottom=value_of(entry_of, "bottom"),
@@ -35,7 +36,7 @@ rule select_sequences:
     message:
         "Choosing sequences of {wildcards.panel} to explain: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m select_sequences "
+        "{params.python} select_sequences "
         "--rows {input.rows:q} "
         "--panel {input.panel:q} "
         "--top {params.top} "
@@ -71,8 +72,10 @@ rule interpret:
         mem_mb=times_attempt(16000),
         runtime=times_attempt(240),
     params:
+        python=python,
         code=code_of_interpretation,
         encoder=json_of(encoder_of_run),
+        spec=with_adapted_weights(encoder_of_run),
         weights=weights_id_of(encoder_of_run),
         settings=settings_of_method,
         unit=unit_of_score,
@@ -80,15 +83,15 @@ rule interpret:
     message:
         "Explaining {wildcards.model}, seed {wildcards.seed}, by {wildcards.method}, {wildcards.panel}: {wildcards.dataset}, {wildcards.split}"
     shell:
-        "python -m interpret "
+        "{params.python} interpret "
         "--rows {input.rows:q} "
         "--selection {input.selection:q} "
         "--panel {wildcards.panel} "
         "--model {input.model:q} "
-        "--encoder-spec {params.encoder:q} "
+        "--encoder-spec {params.spec:q} "
         "--method {wildcards.method} "
         "--settings {params.settings:q} "
-        "--unit {params.unit:q} "
+        "--unit={params.unit:q} "
         "--study-seed {params.seed} "
         "--threads {threads} "
         "--gpus {resources.gpu} "
@@ -137,13 +140,14 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
             mem_mb=times_attempt(2000),
             runtime=times_attempt(60),
         params:
+            python=python,
             code=code_fingerprint("plot_interpretation"),
             most=most_pictures,
             titles=titles_of_pictures,
         message:
             "Drawing the interpretation of the models of {wildcards.dataset}, {wildcards.split}"
         shell:
-            "python -m plot_interpretation "
+            "{params.python} plot_interpretation "
             "--attributions {input.attributions:q} "
             "--selections {input.selections:q} "
             "--most {params.most} "
@@ -169,11 +173,12 @@ rule summarise_interpretation:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("summarise_interpretation"),
     message:
         "Summarising what was explained"
     shell:
-        "python -m summarise_interpretation "
+        "{params.python} summarise_interpretation "
         "--attributions {input:q} "
         "--out {output:q} "
         "> {log:q} 2>&1"
@@ -196,13 +201,14 @@ rule interpretation_truth:
         mem_mb=times_attempt(4000),
         runtime=times_attempt(60),
     params:
+        python=python,
         code=code_of_truth(),
-        datasets=as_json(TRUTH),
+        datasets=literal(as_json(TRUTH)),
         seed=STUDY["seed"],
     message:
         "Judging attributions against planted positions and known motifs"
     shell:
-        "python -m interpretation_truth "
+        "{params.python} interpretation_truth "
         "--datasets {params.datasets:q} "
         "--attributions {input:q} "
         "--study-seed {params.seed} "

@@ -38,12 +38,13 @@ rule adaptation_windows:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(120),
     params:
+        python=python,
         code=code_fingerprint("adaptation_windows"),
         positives=positives_of_tapt,
     message:
         "Choosing windows of {input.rows} to adapt a language model: {wildcards.tapt}"
     shell:
-        "python -m adaptation_windows "
+        "{params.python} adaptation_windows "
         "--rows {input.rows:q} "
         "--units {input.units:q} "
         "--split {input.splits:q} "
@@ -79,6 +80,7 @@ rule tapt:
         mem_mb=times_attempt(16000),
         runtime=times_attempt(720),
     params:
+        python=python,
         code=code_fingerprint("tapt"),
         datasets=datasets_of_tapt,
         spec=settings_of_tapt,
@@ -87,7 +89,7 @@ rule tapt:
     message:
         "Adapting a language model to the windows {input.train}: {wildcards.tapt}"
     shell:
-        "python -m tapt "
+        "{params.python} tapt "
         "--train {input.train:q} "
         "--val {input.val:q} "
         "--datasets {params.datasets} "

@@ -27,23 +27,25 @@ rule dependency_map:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(120),
     params:
+        python=python,
         code=code_fingerprint("dependency_map"),
         task=dataset_of("task"),
         first=rows_to_map,
         ids=ids_to_map,
         encoder=json_of(drawn_encoder),
+        spec=with_adapted_weights(drawn_encoder),
         weights=weights_id_of(drawn_encoder),
     message:
         "Mapping dependencies in {wildcards.dataset}, {wildcards.split}, {wildcards.panel} with {wildcards.encoder}"
     shell:
-        "python -m dependency_map "
+        "{params.python} dependency_map "
         "--rows {input.rows:q} "
         "--task {params.task} "
         "--panel {input.panel:q} "
         "--first {params.first} "
         "--ids {params.ids:q} "
         "--encoder {wildcards.encoder} "
-        "--encoder-spec {params.encoder:q} "
+        "--encoder-spec {params.spec:q} "
         "--threads {threads} "
         "--gpus {resources.gpu} "
         "--out {output:q} "
@@ -69,12 +71,13 @@ rule measure_dependency_map:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("measure_dependency_map"),
         source=options_of("sources", source_section),
     message:
         "Measuring planted pairs in the maps of {wildcards.dataset}, {wildcards.split}: {wildcards.encoder}"
     shell:
-        "python -m measure_dependency_map "
+        "{params.python} measure_dependency_map "
         "--maps {input:q} "
         "--source {params.source:q} "
         "--out {output:q} "
@@ -110,12 +113,13 @@ rule plot_dependency_map:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("plot_dependency_map"),
         source=source_of_hairpins,
     message:
         "Plotting dependency map {wildcards.place} of {wildcards.panel}: {wildcards.dataset}, {wildcards.encoder}"
     shell:
-        "python -m plot_dependency_map "
+        "{params.python} plot_dependency_map "
         "--maps {input:q} "
         "--place {wildcards.place} "
         "--source {params.source:q} "
@@ -144,12 +148,13 @@ rule isoscore:
         mem_mb=times_attempt(4000),
         runtime=times_attempt(60),
     params:
+        python=python,
         code=code_fingerprint("isoscore"),
         levels=STUDY.get("isoscore", {}).get("levels", ["pooled"]),
     message:
         "Measuring how evenly the embeddings of {wildcards.dataset} spread"
     shell:
-        "python -m isoscore "
+        "{params.python} isoscore "
         "--caches {input.caches:q} "
         "--levels {params.levels} "
         "--threads {threads} "
@@ -179,11 +184,12 @@ rule plot_isoscore:
         mem_mb=times_attempt(2000),
         runtime=times_attempt(15),
     params:
+        python=python,
         code=code_fingerprint("plot_isoscore"),
     message:
         "Plotting IsoScores: {wildcards.dataset}"
     shell:
-        "python -m plot_isoscore "
+        "{params.python} plot_isoscore "
         "--table {input:q} "
         "--title '{wildcards.dataset}, embeddings' "
         "--out {output:q} "

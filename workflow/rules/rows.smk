@@ -6,7 +6,7 @@
 rule make_rows:
     """Read an assay table, or simulate one, into rows in canonical form, and count what each filter keeps."""
     input:
-        files_of(source_section),
+        files=files_of(source_section),
     output:
         rows="results/{dataset}/rows.parquet",
         stages="results/{dataset}/rows.stages.tsv",
@@ -22,9 +22,11 @@ rule make_rows:
         mem_mb=memory_to_read(source_section, 4000),
         runtime=times_attempt(30),
     params:
+        python=python,
         code=code_of_kind("make_rows", "sources", source_section),
         kind=value_of(source_section, "kind"),
-        files=json_of(value_of(source_section, "files")),
+        named=json_of(value_of(source_section, "files")),
+        files=files_by_name,
         spec=options_of("sources", source_section),
         construct=json_of(construct_section),
         task=dataset_of("task"),
@@ -33,7 +35,7 @@ rule make_rows:
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:
-        "python -m make_rows "
+        "{params.python} make_rows "
         "--kind {params.kind} "
         "--files {params.files:q} "
         "--spec {params.spec:q} "

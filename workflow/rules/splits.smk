@@ -25,13 +25,14 @@ rule make_units:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(120),
     params:
+        python=python,
         code=code_fingerprint("make_units"),
         identity=value_of(homology_section, "identity"),
         backend=value_of(homology_section, "backend"),
     message:
         "Searching {wildcards.dataset} for homologs"
     shell:
-        "python -m make_units "
+        "{params.python} make_units "
         "--rows {input:q} "
         "--identity {params.identity} "
         "--backend {params.backend} "
@@ -61,13 +62,15 @@ rule make_split:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(30),
     params:
+        python=python,
         code=code_of_kind("make_split", "splits", split_section),
-        spec=json_of(split_section),
+        section=json_of(split_section),
+        spec=split_with_files,
         seed=seed_of_split,
     message:
         "Splitting {wildcards.dataset}: {wildcards.split}"
     shell:
-        "python -m make_split "
+        "{params.python} make_split "
         "--rows {input.rows:q} "
         "--units {input.units:q} "
         "--spec {params.spec:q} "
@@ -110,12 +113,14 @@ rule make_panel:
         mem_mb=times_attempt(4000),
         runtime=times_attempt(30),
     params:
+        python=python,
         code=code_of_kind("make_panel", "panels", panel_section),
-        spec=json_of(panel_section),
+        section=json_of(panel_section),
+        spec=panel_with_files,
     message:
         "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"
     shell:
-        "python -m make_panel "
+        "{params.python} make_panel "
         "--rows {input.rows:q} "
         "--units {input.units:q} "
         "--split {input.split:q} "
@@ -146,11 +151,12 @@ rule audit_split:
         mem_mb=times_attempt(8000),
         runtime=times_attempt(360),
     params:
+        python=python,
         code=code_fingerprint("audit_split"),
     message:
         "Auditing {wildcards.dataset} for leaks: {wildcards.split}"
     shell:
-        "python -m audit_split "
+        "{params.python} audit_split "
         "--rows {input.rows:q} "
         "--units {input.units:q} "
         "--split {input.split:q} "

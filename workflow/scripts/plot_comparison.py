@@ -15,7 +15,7 @@ def main():
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
     parser.add_argument("--compare", required=True, help="compare.tsv")
-    parser.add_argument("--baseline", nargs="?", default="", help="model that differences refer to")
+    parser.add_argument("--baseline", default="", help="model that differences refer to")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
     parser.add_argument("--metrics", nargs="*", default=[], help="metrics.tsv of each run")
     parser.add_argument("--models", nargs="*", default=[], help="model of each run, in the same order")

@@ -27,6 +27,7 @@ from s2f.baselines._malinois_network import Malinois, load_weights
 from s2f.baselines._malinois_training import Settings, load, write_network
 from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.common.weights import refuse_pointers, wrapper_of
 from s2f.models.validation import pearson_by_cell, validation_score
 from s2f.rows.canonical import cells_of, labels_of
 from s2f.sequences.constructs import Construct
@@ -117,6 +118,7 @@ def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str
     An archive's member is read into memory, nothing is unpacked to disk. Raises `InputError` when the file is missing,
     has another checksum than `expected` or no such member.
     """
+    refuse_pointers([path])
     try:
         whole = path.read_bytes()
     except OSError as error:
@@ -176,4 +178,8 @@ def state_dict(checkpoint: dict[str, Any], path: str | Path) -> dict[str, torch.
             raise InputError(f"{path}: model_hparams {key} is {settings[key]!r}, Malinois has {value!r}")
     if not isinstance(state, dict) or not all(isinstance(array, torch.Tensor) for array in state.values()):
         raise InputError(f"{path}: model_state_dict is not a dictionary of tensors")
-    return {str(name): array.float() if array.is_floating_point() else array for name, array in state.items()}
+    prefix = wrapper_of(list(map(str, state)))
+    return {
+        str(name).removeprefix(prefix): array.float() if array.is_floating_point() else array
+        for name, array in state.items()
+    }

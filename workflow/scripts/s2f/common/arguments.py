@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
     """A parser that first prints the command, so that a step can be run by hand from its log."""
 
     def __init__(self, **settings: Any):
-        super().__init__(**{"prog": f"python -m {Path(sys.argv[0]).stem}"} | settings)
+        super().__init__(**{"prog": f"python -P -m {Path(sys.argv[0]).stem}"} | settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
         """As of `argparse`; the help of an option of JSON says that it takes a file."""

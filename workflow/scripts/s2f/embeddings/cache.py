@@ -25,13 +25,13 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
+from s2f.common.hdf5 import open_hdf5
 
 FORMAT = "s2f-embeddings-2"
 STRANDS = ("forward", "reverse")
 DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
 # bits of infinity, shifted left by one to lose the sign: what is not smaller is infinite or not a number
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
-LOCKING = "best-effort"  # of HDF5: some network file systems have no locks, and readers need none
 AGAIN = "delete it and run again"
 DENSE = 8  # rows: a gap that is read through rather than jumped over
 BLOCK_BYTES = 128 << 20  # of embeddings that are read, or moved to the device, at a time
@@ -127,7 +127,7 @@ def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarra
     if not path.is_file():
         raise InputError(f"{path}: no such file; it is made by the rule embed")
     try:
-        with h5py.File(path, "r", locking=LOCKING) as file:  # refuses a file that is shorter than it was
+        with open_hdf5(path) as file:  # refuses a file that is shorter than it was
             settings = {key: from_attribute(key, value) for key, value in file.attrs.items()}
             if settings.get("format") != FORMAT:
                 raise InputError(f"{path}: format is {settings.get('format')!r}, expected {FORMAT!r}; {AGAIN}")

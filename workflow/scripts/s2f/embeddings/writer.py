@@ -23,9 +23,9 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.common.files import remove
+from s2f.common.hdf5 import open_hdf5
 from s2f.embeddings.cache import (
     DTYPES,
-    LOCKING,
     as_json,
     content_sha256,
     embedding_shape,
@@ -105,7 +105,7 @@ class Partial:
         manifest = {**self.settings, "round_trip_token_error": token_error, "round_trip_bad_share": bad_share}
         manifest["content_sha256"] = content_sha256(manifest, checksums)
         with _disk_errors(self.path):
-            with h5py.File(self.file, "r+", locking=LOCKING) as file:
+            with open_hdf5(self.file, "r+") as file:
                 file["chunk_sha256"][:] = checksums
                 for key in LATE:
                     file.attrs.modify(key, to_attribute(manifest[key]))
@@ -156,7 +156,7 @@ class Partial:
         shape, dtype = embedding_shape(self.settings), DTYPES[self.settings["dtype"]]
         late = dict(zip(LATE, (0.0, 0.0, "0" * 64), strict=True))
         # 4096: embeddings start on a page, so that maps and direct reads are aligned
-        with h5py.File(self.file, "w", alignment_threshold=4096, alignment_interval=4096) as file:
+        with open_hdf5(self.file, "w", alignment_threshold=4096, alignment_interval=4096) as file:
             for key, value in {**self.settings, **late}.items():
                 file.attrs[key] = to_attribute(value)
             file.attrs["complete"] = np.uint8(0)
@@ -170,7 +170,7 @@ class Partial:
             h5py.h5d.create(file.id, b"embedding", kind, h5py.h5s.create_simple(shape), layout)
 
     def _locate(self) -> None:
-        with h5py.File(self.file, "r", locking=LOCKING) as file:
+        with open_hdf5(self.file) as file:
             self.offset = file["embedding"].id.get_offset()
 
     def _note(self, record: Mapping[str, Any]) -> None:

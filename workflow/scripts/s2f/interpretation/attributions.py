@@ -13,6 +13,7 @@ from s2f.common import provenance
 from s2f.common.devices import report as device_report
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
+from s2f.common.hdf5 import open_hdf5
 from s2f.interpretation import gradients, mutagenesis
 from s2f.interpretation.methods import METHODS, NEED_GRADIENT
 from s2f.sequences import dna
@@ -99,7 +100,7 @@ def write(path: str | Path, rows: Any, results: Sequence[Mapping[str, Any]], **a
     Arrays per position are filled up with NaN behind shorter sequences; numbers per sequence stand in (n,).
     """
     longest = max(map(len, rows["sequence"]))
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, open_hdf5(temporary, "w") as file:
         for name in ("row_id", "sequence"):
             file.create_dataset(name, data=rows[name].to_list(), dtype=h5py.string_dtype())
         file["label"] = rows["label"].to_numpy(np.float64)
@@ -132,7 +133,7 @@ def describe(scorer: Any, method: str, settings: dict[str, Any], seed: int, unit
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """{name: array or list of texts} and {attribute: value} of a file of `write`. Raises `InputError` otherwise."""
     try:
-        with h5py.File(Path(path), "r") as file:
+        with open_hdf5(path) as file:
             arrays = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}
             attributes = dict(file.attrs)
     except OSError as error:

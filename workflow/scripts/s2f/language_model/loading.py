@@ -17,11 +17,13 @@ import safetensors.torch
 import torch
 from transformers import EsmConfig, EsmForMaskedLM, EsmForSequenceClassification, EsmModel, PreTrainedModel
 
+from s2f.common import files, weights
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.language_model.tokenizer import PAD
 
 FILES = ("model.safetensors", "pytorch_model.bin")
+WRAPPED = ("state_dict", "model_state_dict", "model")  # keys under which checkpoints of training keep the tensors
 # head -> its class, and the prefix of its own tensors
 HEADS = {
     "none": (EsmModel, None),
@@ -34,7 +36,9 @@ UNUSED = ("esm.embeddings.position_embeddings.weight", "esm.embeddings.position_
 INV_FREQ = "esm.rotary_embeddings.inv_freq"
 # What a checkpoint may lack: a constant, and a head that is never called here.
 MAY_LACK = (INV_FREQ, "esm.contact_head.")
-OLD_INV_FREQ = re.compile(r"esm\.encoder\.layer\.\d+\.attention\.self\.rotary_embeddings\.inv_freq")
+OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+# by layer, or once for all with a star, as transformers 5 saves it
+OLD_INV_FREQ = re.compile(r"esm\.encoder\.layer\.(?:\d+|\*)\.attention\.self\.rotary_embeddings\.inv_freq")
 
 
 def from_seed(config: EsmConfig, seed: int, head: str = "none") -> PreTrainedModel:
@@ -64,16 +68,15 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
     others = tuple(prefix for _, prefix in HEADS.values() if prefix and prefix != kept)
     state = {name: tensor for name, tensor in state.items() if name not in UNUSED and not name.startswith(others)}
     may_lack = (*MAY_LACK, "classifier.") if head == "classification" and seed is not None else MAY_LACK
-    problems = [f"{n} is missing" for n in expected if n not in state and not n.startswith(may_lack)]
-    problems += [f"{n} is unexpected" for n in state if n not in expected]
+    missing = [f"{n} is missing" for n in expected if n not in state and not n.startswith(may_lack)]
+    unexpected, problems = [f"{n} is unexpected" for n in state if n not in expected], []
     for name, tensor in state.items():
         if name in expected and tensor.shape != expected[name].shape:
             problems.append(f"{name} is {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}")
         elif not tensor.is_floating_point() or not tensor.isfinite().all():
             problems.append(f"{name} holds {tensor.dtype} values that are not all finite numbers")
-    if problems:
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise InputError(f"{path}: does not fit the model: {'; '.join(problems[:5])}{more}")
+    if missing or unexpected or problems:
+        raise InputError(f"{path}: does not fit the model: {weights.listed(missing, unexpected, problems)}")
     for name, tensor in expected.items():
         if name not in state and name != INV_FREQ:
             state[name] = _drawn(name, tensor, seed or 0)
@@ -83,15 +86,49 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
 
 
 def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
-    """Path and named tensors of the weights in a folder. Raises `InputError` where there are none, or broken ones."""
+    """Path and named tensors of the weights in a folder: of one file, or of the shards that an index names.
+
+    What wrappers of training put around or before the names of all tensors is taken off. Raises `InputError` where
+    there are no weights, or broken ones.
+    """
     folder = Path(folder)
-    path = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    candidates = [folder / name for name in (*FILES, *(f"{name}.index.json" for name in FILES))]
+    weights.refuse_pointers(candidates)
+    path = next((path for path in candidates if path.is_file()), None)
     if path is None:
-        problem = "holds no weights" if folder.is_dir() else "no such folder"
-        raise InputError(f"{folder}: {problem}; expected a folder with {' or '.join(FILES)}")
+        problem = "no such folder"
+        if folder.is_dir():
+            there = sorted(entry.name for entry in folder.iterdir())
+            problem = f"holds no weights ({', '.join(there[:5]) or 'nothing'}{', …' if len(there) > 5 else ''})"
+        raise InputError(f"{folder}: {problem}; expected a folder with {' or '.join(FILES)}, or shards and their index")
+    state = _of_shards(path) if path.suffix == ".json" else _of_file(path)
+    prefix = weights.wrapper_of(state)
+    return path, {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+
+
+def _of_shards(index: Path) -> dict[str, torch.Tensor]:
+    """Named tensors of all shards that an index names; `InputError` where one, or a tensor of one, is not there."""
+    places = files.read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise InputError(f"{index}: key 'weight_map' is missing: not an index of shards")
+    state: dict[str, torch.Tensor] = {}
+    for shard in sorted(set(places.values())):
+        path = index.with_name(Path(shard).name)
+        weights.refuse_pointers([path])
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; {index.name} names it as one of its shards")
+        state |= _of_file(path)
+    for name, shard in places.items():
+        if name not in state:
+            raise InputError(f"{index}: {name} is not in {shard}, which is to hold it")
+    return state
+
+
+def _of_file(path: Path) -> dict[str, torch.Tensor]:
+    """Named tensors of one file."""
     try:
         if path.suffix == ".safetensors":
-            return path, safetensors.torch.load_file(path)
+            return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own text tells how to run it all the same
         raise InputError(
@@ -99,17 +136,22 @@ def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
         ) from None
     except (EOFError, RuntimeError, safetensors.SafetensorError, OSError) as error:
         raise InputError(f"{path}: broken ({str(error).splitlines()[0]})") from None
+    wrapped = next((key for key in WRAPPED if isinstance(state, dict) and isinstance(state.get(key), dict)), None)
+    state = state[wrapped] if wrapped else state
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise InputError(f"{path}: expected names and tensors only")
-    return path, state
+    return state
 
 
 def _current_names(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    """A state under today's names: of bare encoders, of LAMAR's classification head, of one `inv_freq` per layer."""
+    """A state under today's names: of bare encoders, of LAMAR's classification head, of normalisations as transformers
+    saves them, of one `inv_freq` per layer."""
     if not any(name.startswith("esm.") for name in state):
         heads = tuple(prefix for _, prefix in HEADS.values() if prefix)
         state = {name if name.startswith(heads) else f"esm.{name}": tensor for name, tensor in state.items()}
     state = {re.sub(r"^classifier\.head\.", "classifier.", name): tensor for name, tensor in state.items()}
+    for ending, new in OLD_NORMS.items():
+        state = {name.removesuffix(ending) + new if name.endswith(ending) else name: state[name] for name in state}
     old = [name for name in state if OLD_INV_FREQ.fullmatch(name)]
     tables = [state.pop(name) for name in old]
     if tables:

@@ -12,6 +12,7 @@ import numpy as np
 
 from s2f.common import files
 from s2f.common.errors import InputError
+from s2f.common.hdf5 import open_hdf5
 
 FORMAT = "s2f-dependency-maps-1"
 DEFINITION = (
@@ -59,7 +60,7 @@ def write(path: str | Path, rows: Any, results: Iterable[tuple[np.ndarray, np.nd
     lengths = rows["sequence"].str.len().to_numpy(np.int32)
     longest, text = int(lengths.max()), h5py.string_dtype("utf-8")
     whole = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fillvalue": math.nan, "dtype": "f4"}
-    with files.atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with files.atomic(path) as temporary, open_hdf5(temporary, "w") as file:
         for name in ("row_id", "sequence"):
             file[name] = rows[name].to_numpy(object).astype(text)
         file["label"], file["length"] = rows["label"].to_numpy(np.float64), lengths
@@ -75,7 +76,7 @@ def write(path: str | Path, rows: Any, results: Iterable[tuple[np.ndarray, np.nd
 def read(path: str | Path) -> tuple[list[MappedSequence], dict[str, Any]]:
     """The mapped sequences and attributes of a file. Raises `InputError` when it is missing or none of `write`."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             about = dict(file.attrs)
             if about.get("format") != FORMAT:
                 raise InputError(f"{path}: format is {about.get('format')!r}, expected {FORMAT!r}")

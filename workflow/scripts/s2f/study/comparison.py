@@ -3,7 +3,7 @@
 Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from s2f.common import kinds
@@ -143,16 +143,16 @@ def items_of(panel: dict[str, Any]) -> str:
     return kinds.facts("panels", panel["kind"])["items"]
 
 
-def comparison_spec(study: dict[str, Any], results: str) -> dict[str, Any]:
-    """What the program `compare` needs to know of the study; paths of rows and panels lie below folder `results`."""
+def comparison_spec(study: dict[str, Any], found: Callable[[str], str] = str) -> dict[str, Any]:
+    """What the program `compare` needs to know of the study; ``found(path)`` is where a job finds one of results/."""
     datasets = {}
     for name, dataset in study["datasets"].items():
         datasets[name] = {
-            "rows": f"{results}/{name}/rows.parquet",
+            "rows": found(f"results/{name}/rows.parquet"),
             "task": dataset["task"],
             "panels": {
                 split: {
-                    panel: {"kind": items_of(options), "path": f"{results}/{name}/panels/{split}/{panel}.tsv"}
+                    panel: {"kind": items_of(options), "path": found(f"results/{name}/panels/{split}/{panel}.tsv")}
                     | {key: options[key] for key in ("within",) if key in options}
                     for panel, options in dataset["panels"].items()
                 }

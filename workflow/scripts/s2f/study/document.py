@@ -12,9 +12,11 @@ from s2f.study.schema import schema as study_schema
 HEAD = """# Configuration
 
 A study is one YAML file. `snakemake` alone runs the embedded study `config/config.yaml`; `--configfile FILE` runs
-another one instead, and `--config key=value` changes single keys. The file is checked before anything runs: an unknown
-key, a value of the wrong type or a name that no section defines is an error that names the key. This page is written
-by `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas that stand beside the
+another one instead, and `--configfile FILE CHANGES` (one flag: of two, only the last counts) the same with the keys
+of a second file. `--config key=value` changes single keys, with values as in the file: `--config seeds=[1,2]
+study=mine 'training={{epochs: 3}}'`. The study, UTF-8 text, is checked before anything runs: an unknown key, a value
+of the wrong type or a name that no section defines is an error that names the key. This page is written by
+`PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas that stand beside the
 modules that they are for.
 
 A new dataset, split, encoder, augmentation, head or baseline of a known kind is a new entry. A new kind is two files in

@@ -2,12 +2,15 @@
 
 import functools
 import hashlib
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from s2f.common import kinds
 from s2f.common.files import sha256_file
 
+SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
 # files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
 # folder manifest.ocdbt names the content of the rest
 NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin")
@@ -35,7 +38,7 @@ def weights_id(encoder: dict[str, Any]) -> str:
     lines = []
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
         status = file.stat()
-        named = file.parent == path and file.name in NAMED
+        named = file.parent == path and (file.name in NAMED or SHARD.fullmatch(file.name))
         content = _content(file, status.st_mtime_ns, status.st_size) if named else ""
         lines.append(f"{file.relative_to(path)} {status.st_size} {content}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -45,6 +48,13 @@ def region_files(panel: dict[str, Any]) -> list[str]:
     """The BED file that a panel is limited to, and the chain file to its genome build, where the study names them."""
     within = panel.get("within", [])
     return [within] if isinstance(within, str) else [within[key] for key in ("file", "chain") if key in within]
+
+
+def with_region_files(within: Any, files: Sequence[str]) -> Any:
+    """What a panel is limited to, with other paths for its `region_files`, in their order."""
+    if isinstance(within, str):
+        return files[0]
+    return {**within, **dict(zip([key for key in ("file", "chain") if key in within], files, strict=True))}
 
 
 def uses_gpu(section: str, entry: dict[str, Any]) -> bool:

@@ -1,6 +1,8 @@
 """The schema of the study file, and checks against it."""
 
 import functools
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,16 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import networks
 
+# how YAML reads a name that is not in quotes and no text to it
+READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
+# as `1e-3`, which is text to YAML 1.1: it asks for a point, and for a sign after the e
+EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
+TEXTS = ("measured", "description", "licence", "text")  # keys whose values are for people, and may hold braces
 
-def refuse_repeated_keys(path: str | Path) -> None:
-    """Raise `InputError` where a mapping of a YAML file names a key twice: parsers silently keep the last.
+
+def check_keys(path: str | Path) -> None:
+    """Raise `InputError` where a mapping of a YAML file names a key twice, of which parsers silently keep the last, or
+    names one that YAML does not read as text, such as 2024 or no.
 
     Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
     """
@@ -31,6 +40,12 @@ def refuse_repeated_keys(path: str | Path) -> None:
             lines: dict[str, int] = {}
             for key, value in node.value:
                 line = key.start_mark.line + 1
+                tag = key.tag.rpartition(":")[2]
+                if tag in READ_AS:
+                    raise InputError(
+                        f"{path}: line {line}: YAML takes the name {key.value} for {READ_AS[tag]}; write it in quotes: "
+                        f"'{key.value}'"
+                    )
                 first = lines.setdefault(key.value, line) if isinstance(key, yaml.ScalarNode) else line
                 if first != line and key.value != "<<":
                     raise InputError(f"{path}: line {line}: key {key.value!r} stands in line {first} already")
@@ -73,14 +88,23 @@ def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
-    """`value` with `{data_dir}` replaced in every text, at every depth."""
+    """`value` with `{data_dir}` replaced in every text, at every depth. Raises `InputError` for other words in braces,
+    except in what is written for people (`TEXTS`)."""
     if isinstance(value, dict):
-        return {key: with_data_dir(item, data_dir, f"{where}.{key}") for key, item in value.items()}
-    if isinstance(value, str) and "{data_dir}" in value:
-        if not data_dir:
-            raise InputError(f"{where}: {value!r} needs the folder of the data: add --config data_dir=FOLDER")
-        return value.replace("{data_dir}", str(data_dir))
-    return value
+        return {
+            key: item if key in TEXTS else with_data_dir(item, data_dir, f"{where}.{key}")
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [with_data_dir(item, data_dir, f"{where}.{position}") for position, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    if "{data_dir}" in value and not data_dir:
+        raise InputError(f"{where}: {value!r} needs the folder of the data: add --config data_dir=FOLDER")
+    other = re.search(r"\{[^{}]*\}", value.replace("{data_dir}", ""))
+    if other:
+        raise InputError(f"{where}: {value!r}: nothing is known to stand for {other[0]}; known: {{data_dir}}")
+    return value.replace("{data_dir}", str(data_dir))
 
 
 def refuse_other_names(value: Any, where: str) -> None:
@@ -123,4 +147,86 @@ def _message(error: Any, where: str) -> str:
         text = error.schema.get("properties", {}).get(key, {}).get("description", "")
         return f"{path}: key {key!r} is missing ({text})"
     expected = error.schema.get("description", "")
-    return f"{path}: {error.message}" + (f" (expected: {expected})" if expected else "")
+    return f"{path}: {error.message}{_mend(error)}" + (f" (expected: {expected})" if expected else "")
+
+
+def _mend(error: Any) -> str:
+    """The end of a message on a value that YAML reads as something else than was meant; empty elsewhere."""
+    if error.validator != "type":
+        return ""
+    wanted, value = _types(error.schema), error.instance
+    if isinstance(value, str) and wanted & {"number", "integer"}:
+        parts = EXPONENT.fullmatch(value)
+        if parts:
+            whole, fraction, sign, power = parts.groups()
+            fraction = fraction if fraction and fraction != "." else ".0"
+            return f", as it is text to YAML; write {whole}{fraction}e{sign or '+'}{power}"
+        return ", as it is text in quotes; leave the quotes out" if _scalar(value) != value else ""
+    if isinstance(value, str) and "boolean" in wanted and isinstance(_scalar(value), bool):
+        return f", as it is text in quotes; write {str(_scalar(value)).lower()}"
+    if "string" in wanted and not isinstance(value, (str, dict, list)):
+        return ", as YAML reads it; write it in quotes"
+    return ""
+
+
+def _types(rules: Any) -> set[str]:
+    """The types that a schema allows, also by its alternatives; empty: not stated."""
+    found = rules.get("type", [])
+    types = {found} if isinstance(found, str) else set(found)
+    for key in ("anyOf", "oneOf"):
+        types = types.union(*map(_types, rules.get(key, ())))
+    return types | ({"string"} if any(isinstance(value, str) for value in rules.get("enum", ())) else set())
+
+
+def _scalar(text: str) -> Any:
+    """What a text means as YAML, a number with an exponent also as people write it; itself if it is more than that."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    if EXPONENT.fullmatch(text):
+        return float(text)
+    return value if isinstance(value, (bool, int, float)) else text
+
+
+def with_types(config: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with the values of `given`, which Snakemake has put into it from --config, of the types that
+    the schema asks for: it reads true, lists, and what is in them, as text, and an empty value as none."""
+    return {**config, **_typed({key: config[key] for key in given if key in config}, given, schema(), ())}
+
+
+def _typed(value: Any, given: Any, rules: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    if isinstance(value, dict) and isinstance(given, Mapping):
+        rules = _rules_of_kind(value, rules, path)
+        properties, other = rules.get("properties", {}), rules.get("additionalProperties")
+        for key in given:
+            rule = properties.get(key, other if isinstance(other, dict) else {})
+            value = {**value, key: _typed(value[key], given[key], rule, (*path, key))}
+        return value
+    if isinstance(value, list):
+        return [_typed(item, item, rules.get("items", {}), (*path, "")) for item in value]
+    types = _types(rules)
+    if value is None:
+        return "" if types == {"string"} else None
+    if isinstance(value, str):
+        return value if "string" in types else _scalar(value)
+    return str(value) if types == {"string"} and type(value) is int else value
+
+
+def _rules_of_kind(entry: Mapping[str, Any], rules: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
+    """The schema of an entry at a path of the study: by its kind, where it has one."""
+    section = ""
+    match path:
+        case ("heads", _):
+            properties = kinds.section_schema("heads/training")["properties"]
+            for kind in kinds.names("heads"):
+                properties = properties | kinds.schema("heads", kind).get("properties", {})
+            return {"properties": properties}
+        case ("splits" | "encoders" | "augmentations" | "baselines", _):
+            section = path[0]
+        case ("datasets", _, "source"):
+            section = "sources"
+        case ("datasets", _, "panels", _):
+            section = "panels"
+    kind = str(entry.get("kind"))
+    return kinds.schema(section, kind) if section and kind in kinds.names(section) else rules

@@ -37,7 +37,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
             dataset["panels"][panel] = checked_kind(entry, "panels", f"datasets.{name}.panels.{panel}")
-    for section in ("datasets", "splits", "encoders", "baselines"):
+    for section in ("datasets", "splits", "encoders", "baselines", "tapt"):
         study[section] = with_data_dir(study[section], study["data_dir"], section)
     for name, mode in study["augmentations"].items():
         if name in kinds.names("augmentations") and name != mode["kind"]:

@@ -23,6 +23,7 @@ import orbax.checkpoint as ocp
 
 from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
+from s2f.common.weights import listed, refuse_pointers
 from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline
 from s2f.embeddings.encoders._alphagenome_network import (
     BLOCKS,
@@ -88,6 +89,7 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
     if not (folder / "_METADATA").is_file():
         problem = "holds no Orbax checkpoint (no file _METADATA)" if folder.is_dir() else "no such folder"
         raise InputError(f"{folder}: {problem}. {HOW_TO_GET}")
+    refuse_pointers(sorted(folder.rglob("*")))
     checkpointer = ocp.PyTreeCheckpointer()
     tree = checkpointer.metadata(folder).item_metadata.tree
     keys = ("0", "1") if isinstance(tree, Mapping) else (0, 1)
@@ -106,18 +108,19 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
 
 def _check_arrays(folder: Path, stored: list[Tree], expected: tuple[Tree, Tree]) -> None:
     """Compare names, shapes and dtype of the arrays in a checkpoint with those of the network."""
-    problems = []
+    missing: list[str] = []
+    unexpected: list[str] = []
+    problems: list[str] = []
     for part, stored_tree, expected_tree in zip(("params", "state"), stored, expected, strict=True):
         found, wanted = _named(stored_tree), _named(expected_tree)
-        problems += [f"{part} {name} is missing" for name in sorted(wanted.keys() - found.keys())]
-        problems += [f"{part} {name} is unexpected" for name in sorted(found.keys() - wanted.keys())]
+        missing += [f"{part} {name} is missing" for name in sorted(wanted.keys() - found.keys())]
+        unexpected += [f"{part} {name} is unexpected" for name in sorted(found.keys() - wanted.keys())]
         for name in sorted(wanted.keys() & found.keys()):
             shape, dtype = tuple(found[name].shape), np.dtype(found[name].dtype)
             if (shape, dtype) != (wanted[name], np.float32):
                 problems.append(f"{part} {name} is {dtype} {shape}, expected float32 {wanted[name]}")
-    if problems:
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise InputError(f"{folder}: does not fit the encoder: {'; '.join(problems[:5])}{more}")
+    if missing or unexpected or problems:
+        raise InputError(f"{folder}: does not fit the encoder: {listed(missing, unexpected, problems)}")
 
 
 def _named(tree: Tree) -> dict[str, Any]:

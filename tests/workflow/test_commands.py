@@ -1,0 +1,52 @@
+"""The commands of jobs: what the study leaves empty or writes with braces reaches the programs as it is."""
+
+import functools
+import shlex
+
+import pytest
+import yaml
+
+from helpers.forked_snakemake import snakemake
+from helpers.minimal_study import changed
+from helpers.programs import parser_of
+
+WORDS = "heads {on} {} {wildcards.dataset} 'x' \"y\" $HOME"
+HEAD = "onehot/no_shift/boda-mean-512-512"
+parsers = functools.cache(parser_of)
+
+
+@pytest.fixture(scope="module")
+def options(root, tmp_path_factory):
+    """{program: the options of each of its commands}, of a study whose texts are empty in one dataset, and hold what
+    Snakemake and the shell would take for theirs in another. It has no model to compare with."""
+    study = changed(["description"], WORDS)
+    dataset = study["datasets"]["simulated_d"]
+    study["datasets"] |= {"simulated_d": dataset | {"measured": ""}, "simulated_e": dataset | {"measured": WORDS}}
+    study["interpretation"] = [{"panel": "chromosome", "models": [HEAD], "methods": ["ism"]}]
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    output = snakemake(root, folder, "--dry-run", "--printshellcmds", "--configfile", folder / "study.yaml")
+    found = {}
+    for line in output.splitlines():
+        if "python -P -m" in line:
+            words = shlex.split(line.partition(" > ")[0])
+            program, *rest = words[words.index("-m") + 1 :]
+            found.setdefault(program, []).append(parsers(program).parse_args(rest))
+    return found
+
+
+def test_every_command_is_one_that_its_program_takes(options):
+    assert {"compare", "plot_split", "plot_comparison", "interpret", "train_head", "train_baseline"} <= set(options)
+
+
+def test_no_model_to_compare_with_is_an_empty_name(options):
+    assert [plot.baseline for plot in options["plot_comparison"]] == ["", ""]
+    (compare,) = options["compare"]
+    assert {dataset["baseline"] for dataset in compare.study["datasets"].values()} == {""}
+
+
+def test_texts_reach_programs_as_they_are(options):
+    (compare,) = options["compare"]
+    assert compare.study["description"] == WORDS
+    for program in ("plot_split", "interpret"):
+        assert {job.unit for job in options[program]} == {"", WORDS}

@@ -1,0 +1,39 @@
+"""Opening HDF5 files, without locks: a file has its final name when it is whole and is not changed then, and under its
+temporary name it has one writer. Some file systems have no locks, and HDF5 then opens nothing."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from s2f.common.errors import InputError
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def open_hdf5(path: str | Path, mode: str = "r", **settings: Any) -> h5py.File:
+    """``h5py.File(path, mode)``.
+
+    Raises `InputError` where the environment asks for locks and there are none, and where a file cannot be read for
+    another reason than its content, such as rights: that it is broken would be a lie. What is wrong with the content of
+    a file, and what happens in writing, is an `OSError` as h5py raises it.
+    """
+    try:
+        return h5py.File(path, mode, locking=False, **settings)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in NO_LOCKS or "unable to lock file" in str(error):
+            raise InputError(
+                f"{path}: HDF5 cannot lock it ({_reason(error)}), which the environment asks for; set "
+                "HDF5_USE_FILE_LOCKING=FALSE"
+            ) from None
+        if error.errno and mode == "r":
+            raise InputError(f"{path}: cannot be read ({_reason(error)}); the file itself may be whole") from None
+        raise
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -1,0 +1,44 @@
+"""Files of weights as people have them: clones without large files, links to nothing, names with a wrapper's prefix."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from s2f.common.errors import InputError
+
+POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that stands for a large one in a clone
+# what is put before the names of all tensors of a network by DistributedDataParallel, torch.compile, and Lightning
+WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
+
+
+def refuse_pointers(paths: Iterable[Path]) -> None:
+    """Raise `InputError` for a pointer of git-lfs, and for a link to a file that is not there."""
+    for path in paths:
+        if path.is_symlink() and not path.exists():
+            raise InputError(f"{path}: is a link to {path.readlink()}, which is not there; fetch it, or copy the file")
+        if not path.is_file():
+            continue
+        with path.open("rb") as file:
+            if file.read(len(POINTER)) == POINTER:
+                raise InputError(
+                    f"{path}: is a pointer of git-lfs, not the weights themselves; `git lfs pull` in its clone "
+                    "fetches them"
+                )
+
+
+def wrapper_of(names: Collection[str]) -> str:
+    """The prefix that wrappers have put before all names; empty where there is none."""
+    prefix, bare = "", list(names)
+    while bare:
+        found = next((wrapper for wrapper in WRAPPERS if all(name.startswith(wrapper) for name in bare)), "")
+        if not found:
+            break
+        prefix, bare = prefix + found, [name.removeprefix(found) for name in bare]
+    return prefix
+
+
+def listed(missing: list[str], unexpected: list[str], other: list[str]) -> str:
+    """Problems of names and tensors in one line: some of each, as a wrong prefix shows in the names that are found."""
+    first = [*missing[:3], *unexpected[:2]]
+    first += other[: max(2, 5 - len(first))]
+    more = len(missing) + len(unexpected) + len(other) - len(first)
+    return "; ".join(first) + (f"; and {more} more" if more else "")
