@@ -37,7 +37,7 @@ LIBRARIES = (
 VARIABLE = "S2F_TESTS_PROGRAMS"  # folder of the command, for all processes of a run of pytest
 HIDDEN = ("jax", "torch")
 # what is read where a library is loaded: with another value than the server's a program starts by itself
-READ_EARLY = ("JAX_", "XLA_", "NUMBA_", "MPL")
+READ_EARLY = ("JAX_", "NUMBA_", "MPL")
 COMMAND = """#!/bin/sh
 exec {python} -IS {script} "$@"
 """

@@ -18,8 +18,9 @@ def call(monkeypatch, program, *arguments):
 def run(root, program, *arguments, folder=None):
     """The finished process of ``python -m PROGRAM ARGUMENTS`` of a checkout in a folder, with what it printed as text.
 
-    It is forked (see `forked_programs`).
+    It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`.
     """
     environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), "JAX_PLATFORMS": "cpu"}
+    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     command = [forked_programs.command(), "-m", program, *map(str, arguments)]
     return subprocess.run(command, text=True, capture_output=True, env=environment, cwd=folder, timeout=600)
