@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from helpers import forked_programs
+
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def pytest_configure(config):
-    """Before JAX, torch or numpy is imported: one thread per process, and one compilation cache for all processes.
+    """Before JAX, torch or numpy is imported: one thread per process, one compilation cache and one server that forks
+    programs for all processes.
 
     The tests and the programs they start compile many programs of XLA more than once; in this cache each is compiled
     once per run of pytest. It starts empty in every run, so that nothing depends on what an earlier one left.
@@ -26,6 +29,10 @@ def pytest_configure(config):
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    programs = tempfile.TemporaryDirectory(prefix="s2f-tests-python-")
+    config.add_cleanup(programs.cleanup)
+    os.environ[forked_programs.VARIABLE] = programs.name
+    config.add_cleanup(forked_programs.begin(programs.name).communicate)
 
 
 def pytest_collection_modifyitems(items):

@@ -1,8 +1,6 @@
 """Fine-tuned LAMAR as a baseline: its folder, what others read, what it refuses, and that folds share nothing."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -11,6 +9,7 @@ import safetensors.torch
 import torch
 import transformers
 
+from helpers import programs
 from s2f.baselines import lamar_finetuned, read_details
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
@@ -259,10 +258,8 @@ def test_programs_train_and_predict(tmp_path, root):
     del spec["kind"]
 
     def run(program, **arguments):
-        command = [sys.executable, "-m", program]
-        for name, value in arguments.items():
-            command += [f"--{name.replace('_', '-')}", str(value)]
-        subprocess.run(command, check=True, env={"PYTHONPATH": str(root / "workflow" / "scripts")}, cwd=tmp_path)
+        options = [text for name, value in arguments.items() for text in (f"--{name.replace('_', '-')}", value)]
+        programs.run(root, program, *options, folder=tmp_path).check_returncode()
 
     run(
         "train_baseline", rows="rows.parquet", split="split.tsv", construct=json.dumps(CONSTRUCT.spec()), dataset="d",

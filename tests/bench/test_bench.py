@@ -1,15 +1,13 @@
 """The benchmark runs as a program at tiny sizes, and counts work as it is done."""
 
-import os
 import re
-import subprocess
-import sys
 
 import jax
 import numpy as np
 import pytest
 
 from bench import head_training, machine
+from helpers import programs
 from s2f.embeddings.encoders import _alphagenome_network as network
 from s2f.embeddings.encoders import _flank_reuse
 
@@ -17,10 +15,7 @@ SMALL = ("--quick", "--rows", "64", "--batch-size", "32", "--sequences", "8", "-
 
 
 def run(root, *arguments):
-    env = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *SMALL, *arguments], text=True, capture_output=True, env=env, timeout=600
-    )
+    done = programs.run(root, "bench", *SMALL, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 

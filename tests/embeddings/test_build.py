@@ -33,6 +33,7 @@ def test_what_an_encoder_has_seen_stays_with_its_embeddings(tmp_path):
     assert Seen.of_record(build(tmp_path / "b.h5")["seen"]).text == "unknown"
 
 
+@pytest.mark.usefixtures("compiled_quickly")  # the bits of a window as in use: test_flank_reuse
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_both_strands_of_a_network_have_the_bytes_of_one_by_one(tmp_path, precision):
     """Also where a chunk holds inserts of several lengths and where a batch is short."""

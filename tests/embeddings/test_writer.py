@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from helpers import programs
 from helpers.cache_builds import CONSTRUCT, ROWS, build, encode, fake, flip, offset_of
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
@@ -255,8 +256,7 @@ def test_short_writes_are_continued(tmp_path, killed, monkeypatch):
 
 
 def run(name, *arguments):
-    env = {**os.environ, "PYTHONPATH": str(SCRIPTS)}
-    return subprocess.run([sys.executable, "-m", name, *map(str, arguments)], env=env, capture_output=True, text=True)
+    return programs.run(SCRIPTS.parents[1], name, *arguments)
 
 
 def test_programs_make_and_check_caches(tmp_path):

@@ -7,17 +7,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+from helpers import forked_programs
+
 # programs run as `python -P -m …`: the interpreter of these tests must be the first on the path
 ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
+# before it the command that forks them
+FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["snakemake.cli"])
+_SERVER.set_forkserver_preload(["snakemake.cli", "snakemake.report.html_reporter", "jsonschema"])
 
 
-def snakemake(root, folder, *arguments, check=True):
-    """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed."""
+def snakemake(root, folder, *arguments, check=True, environment=FORKED):
+    """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed.
+
+    Its programs are forked too (see `forked_programs`), but not in another `environment`.
+    """
     places = ["--snakefile", root / "workflow" / "Snakefile", "--directory", folder]
     profile = ["--workflow-profile", root / "profiles" / "default"]
-    code, output = run([*places, *profile, *arguments], folder, ENVIRONMENT, timeout=600)
+    code, output = run([*places, *profile, *arguments], folder, environment, timeout=600)
     assert not check or code == 0, output
     return output
 

@@ -1,14 +1,12 @@
 """The programs of interpretation, from rows and a model on disk to table and picture; and what they refuse."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 
+from helpers import programs
 from helpers.explained_models import HEADS, head_on_disk
 from s2f.common.tables import write_table
 from s2f.interpretation import attributions
@@ -34,9 +32,7 @@ def run(root, tmp_path):
         head_on_disk(tmp_path / name, spec, window, "encoder-8-dropout", rule)
 
     def run(program, *arguments, code=0):
-        env = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), "JAX_PLATFORMS": "cpu"}
-        command = [sys.executable, "-m", program, *arguments]
-        done = subprocess.run(command, text=True, capture_output=True, env=env, cwd=tmp_path, timeout=300)
+        done = programs.run(root, program, *arguments, folder=tmp_path)
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -1,9 +1,6 @@
 """Files of dependency maps, which rows are mapped, planted pairs by hand, programs, and pictures."""
 
 import json
-import os
-import subprocess
-import sys
 
 import h5py
 import matplotlib.image
@@ -13,6 +10,7 @@ import pytest
 
 import measure_dependency_map
 import plot_dependency_map
+from helpers import programs
 from helpers.programs import call
 from s2f.common import tables
 from s2f.common.errors import InputError
@@ -226,9 +224,8 @@ def test_program_maps_rows_of_a_panel(root, tmp_path):
         "--first": 2, "--encoder": "mini.layer04", "--encoder-spec": json.dumps(spec), "--threads": 1,
         "--out": tmp_path / "maps.h5",
     }  # fmt: skip
-    command = [sys.executable, "-m", "dependency_map", *(str(part) for pair in arguments.items() for part in pair)]
-    environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts")}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    options = [part for pair in arguments.items() for part in pair]
+    run = programs.run(root, "dependency_map", *options)
     assert run.returncode == 0, run.stderr
     assert "2 sequences, 188 forward passes; mini.layer04 (random weights, seed 3)" in run.stdout
     found, about = map_files.read(tmp_path / "maps.h5")
@@ -239,5 +236,5 @@ def test_program_maps_rows_of_a_panel(root, tmp_path):
         "mini.layer04", "none (random weights)", "float32"
     )  # fmt: skip
     assert {"torch", "transformers"} <= set(json.loads(about["versions"]))
-    run = subprocess.run([*command, "--ids", "nobody"], env=environment, capture_output=True, text=True)
+    run = programs.run(root, "dependency_map", *options, "--ids", "nobody")
     assert run.returncode == 1 and "ids: row 'nobody' is not in the panel" in run.stderr

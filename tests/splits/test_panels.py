@@ -1,12 +1,10 @@
 import json
-import os
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from helpers import programs
 from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table, write_table
@@ -150,12 +148,11 @@ def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     write_rows(tmp_path / "rows.parquet", library())
     write_table(tmp_path / "split.tsv", split_of(library()))
     write_table(tmp_path / "units.tsv", make_units(library(), 1))
-    environment = dict(os.environ, PYTHONPATH=str(root / "workflow" / "scripts"))
 
     def run(spec):
-        command = [sys.executable, "-m", "make_panel", "--rows", "rows.parquet", "--units", "units.tsv"]
-        command += ["--split", "split.tsv", "--name", "snv", "--spec", json.dumps(spec), "--out", "snv.tsv"]
-        return subprocess.run(command, cwd=tmp_path, env=environment, text=True, capture_output=True)
+        arguments = ["--rows", "rows.parquet", "--units", "units.tsv", "--split", "split.tsv"]
+        arguments += ["--name", "snv", "--spec", json.dumps(spec), "--out", "snv.tsv"]
+        return programs.run(root, "make_panel", *arguments, folder=tmp_path)
 
     failed = run({**PAIRS, "published": ["test"]})
     assert failed.returncode == 1

@@ -1,11 +1,10 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from helpers import programs
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
@@ -67,12 +66,12 @@ def test_program_writes_rows_and_stages(tmp_path, root):
     table.to_csv(tmp_path / "mine.tsv", sep="\t", index=False)
     spec = {"columns": {"row_id": "id", "sequence": "seq", "label": "y"}}
     files = {"rows": str(tmp_path / "mine.tsv")}
-    command = [
-        sys.executable, "-m", "make_rows", "--kind", "table", "--files", json.dumps(files),
+    arguments = [
+        "--kind", "table", "--files", json.dumps(files),
         "--construct", '{"flanks": "gosai_episomal", "length": 600}',
         "--spec", json.dumps(spec), "--rows", tmp_path / "rows.parquet", "--stages", tmp_path / "rows.stages.tsv",
     ]  # fmt: skip
-    subprocess.run(command, check=True, cwd=root / "workflow" / "scripts", timeout=120)
+    programs.run(root, "make_rows", *arguments).check_returncode()
     written = canonical.read_rows(tmp_path / "rows.parquet")
     assert list(written.columns) == list(canonical.COLUMNS)
     assert written[["row_id", "sequence", "label"]].to_numpy().tolist() == [["a", "ACGT", 1.5]]

@@ -4,12 +4,14 @@ import ast
 import functools
 import hashlib
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
 # what a package imports for its hints; other names it may import for those that use it
 OF_HINTS = ("typing", "collections.abc")
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTIONS)
 
 
 def code_fingerprint(program: str, *modules: str) -> str:
@@ -32,11 +34,12 @@ def code_fingerprint(program: str, *modules: str) -> str:
 def behaviour_of(program: str, *modules: str) -> dict[str, str]:
     """{module: its syntax tree as text} of all that `code_fingerprint` is the hash of."""
     seen: dict[str, str] = {}
+    ours = {path.stem for path in SCRIPTS.iterdir()}  # most names that are imported are of other libraries
     waiting = [program, *modules]
     while waiting:
         name = waiting.pop()
-        path = _source(name)
-        if name in seen or path is None:
+        path = _source(name) if name not in seen and name.partition(".")[0] in ours else None
+        if path is None:
             continue
         status = path.stat()
         seen[name], imports = _parsed(path, name, status.st_mtime_ns, status.st_size)
@@ -48,8 +51,9 @@ def behaviour_of(program: str, *modules: str) -> dict[str, str]:
 def _parsed(path: Path, name: str, *state: int) -> tuple[str, list[str]]:
     """Syntax tree of a module as text, and the modules it imports: once per `state` of the file, as jobs share most."""
     is_package = path.name == "__init__.py"
-    tree = _HintsAway().visit(_without_docstrings(ast.parse(path.read_text(encoding="utf-8"))))
-    tree = _without_unused_imports(tree, OF_HINTS if is_package else None)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    _without_docstrings_and_hints(tree)
+    _without_unused_imports(tree, OF_HINTS if is_package else None)
     return ast.dump(tree), _imports(tree, name, is_package)
 
 
@@ -61,66 +65,83 @@ def _source(name: str) -> Path | None:
     return None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and node.body:
-            first = node.body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return tree
+def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
+    first = body[0] if body else None
+    if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+        return body[1:] or [ast.Pass()]
+    return body
 
 
-class _HintsAway(ast.NodeTransformer):
-    """Drops type hints. A class keeps that a name is annotated, which makes it a field of a dataclass."""
+def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
+    """All lists of statements in `node`, outer before inner, each with the node and the field that hold it.
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """Without the hints of the signature, and those inside."""
-        node.returns = None
-        self.generic_visit(node)
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        """As of a function."""
-        node.returns = None
-        self.generic_visit(node)
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """Without the hint of an argument."""
-        node.annotation = None
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        """Fields stay, without what their hints say."""
-        fields = [statement for statement in node.body if isinstance(statement, ast.AnnAssign)]
-        for field in fields:
-            field.annotation = ast.Constant(None)
-        node.body = [statement if statement in fields else self.visit(statement) for statement in node.body]
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """An assignment without its hint; nothing where it only declares."""
-        if node.value is None:
-            return None
-        return ast.Assign(targets=[node.target], value=self.visit(node.value), lineno=node.lineno)
+    No expression holds a statement, so none is looked into: they are most of a tree.
+    """
+    for field in ("body", "orelse", "finalbody"):
+        statements = getattr(node, field, None)
+        if isinstance(statements, list):
+            yield node, field, statements
+            for statement in getattr(node, field):  # as it is now
+                yield from _blocks(statement)
+    for field in ("handlers", "cases"):
+        for part in getattr(node, field, ()):
+            yield from _blocks(part)
 
 
-def _without_unused_imports(tree: ast.Module, modules: Sequence[str] | None) -> ast.Module:
+def _without_docstrings_and_hints(tree: ast.Module) -> None:
+    """A class keeps that a name is annotated, which makes it a field of a dataclass."""
+    for node, field, statements in _blocks(tree):
+        if isinstance(node, DOCUMENTED):
+            statements = _without_docstring(statements)
+        if isinstance(node, ast.ClassDef):
+            for statement in statements:
+                if isinstance(statement, ast.AnnAssign):
+                    statement.annotation = ast.Constant(None)
+        else:
+            statements = [s for statement in statements if (s := _without_hint(statement)) is not None]
+        if isinstance(node, FUNCTIONS):
+            statements = statements or [ast.Pass()]
+            node.returns = None
+            arguments = node.args
+            for argument in (
+                *arguments.posonlyargs, *arguments.args, arguments.vararg, *arguments.kwonlyargs, arguments.kwarg,
+            ):  # fmt: skip
+                if argument is not None:
+                    argument.annotation = None
+        setattr(node, field, statements)
+
+
+def _without_hint(statement: ast.stmt) -> ast.stmt | None:
+    """A statement, an assignment without its hint; None for one that only declares."""
+    if not isinstance(statement, ast.AnnAssign):
+        return statement
+    if statement.value is None:
+        return None
+    return ast.Assign(targets=[statement.target], value=statement.value, lineno=statement.lineno)
+
+
+def _without_unused_imports(tree: ast.Module, modules: Sequence[str] | None) -> None:
     """Without the imports whose names were in hints only; of these `modules` alone, if given."""
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    for node in ast.walk(tree):
-        for field in ("body", "orelse", "finalbody"):
-            statements = getattr(node, field, None)
-            if isinstance(statements, list):
-                kept = [_narrowed(statement, used, modules) for statement in statements]
-                setattr(node, field, [statement for statement in kept if statement is not None])
-    return tree
+    used = _names(tree)
+    for node, field, statements in _blocks(tree):
+        kept = [_narrowed(statement, used, modules) for statement in statements]
+        setattr(node, field, [statement for statement in kept if statement is not None])
+
+
+def _names(tree: ast.AST) -> set[str]:
+    """All names in expressions."""
+    found, waiting = set(), [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+            continue
+        for value in vars(node).values():
+            if isinstance(value, ast.AST):
+                waiting.append(value)
+            elif isinstance(value, list):
+                waiting += [part for part in value if isinstance(part, ast.AST)]
+    return found
 
 
 def _narrowed(statement: ast.stmt, used: set[str], modules: Sequence[str] | None) -> ast.stmt | None:
@@ -138,7 +159,7 @@ def _narrowed(statement: ast.stmt, used: set[str], modules: Sequence[str] | None
 def _imports(tree: ast.Module, name: str, is_package: bool) -> list[str]:
     """Names of all modules that could be meant by the import statements of `tree`, wherever they stand in it."""
     found = []
-    for node in ast.walk(tree):
+    for node in (statement for _, _, statements in _blocks(tree) for statement in statements):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
