@@ -104,10 +104,10 @@ def test_broken_files_are_named(tmp_path):
     path = tmp_path / "hg.fa.gz"
     with pytest.raises(InputError, match=r"hg.fa.gz: no such file"):
         Genome.open(path)
-    with pytest.raises(InputError, match="is a folder, expected a file"):
+    with pytest.raises(InputError, match="is a directory, expected a file"):
         Genome.open(tmp_path)
     path.write_bytes(gzip.compress(fasta(CHROMOSOMES).encode())[:-20])
-    with pytest.raises(InputError, match=r"hg.fa.gz: compressed data are broken"):
+    with pytest.raises(InputError, match=r"hg.fa.gz: gzip data are broken"):
         Genome.open(path)
     (tmp_path / "hg.fa").write_text(">chr1\nACGTXACGT\n")
     with pytest.raises(InputError, match=r"hg.fa: chr1:2-9: letter 'X' at position 2"):

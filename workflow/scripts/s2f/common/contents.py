@@ -1,14 +1,16 @@
 """What a file holds, told by its bytes and never by its name: text, unpacked and in UTF-8, or a word on what it is."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from s2f.common.errors import InputError
 
@@ -29,6 +31,8 @@ PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
     b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
 }
+# of these, what unpacks a file bit by bit
+STREAMS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 RATIO = 5  # bytes of a table for each of its compressed ones
 SAVE = "save the sheet as tab-separated text in UTF-8"
 # first bytes -> what a file is, and how to make text of it
@@ -45,6 +49,13 @@ OTHER = {
     b"X\n\x00\x00\x00": ("an R object", "write it with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
     b"BAM\x01": ("BAM", "expected text"),
     b"BCF\x02": ("BCF", "expected text"),
+    b"CRAM": ("CRAM", "expected text"),
+    b"\x43\x27\x41\x1a": ("a genome in 2bit", "convert it by twoBitToFa"),
+    b"\x1a\x41\x27\x43": ("a genome in 2bit", "convert it by twoBitToFa"),
+    b"\xeb\xf2\x89\x87": ("bigBed", "convert it by bigBedToBed"),
+    b"\x87\x89\xf2\xeb": ("bigBed", "convert it by bigBedToBed"),
+    b"\x26\xfc\x8f\x88": ("bigWig", "a track holds no intervals"),
+    b"\x88\x8f\xfc\x26": ("bigWig", "a track holds no intervals"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the file in it"),
     b"Rar!": ("a RAR archive", "unpack it and name the file in it"),
     b"version https://git-lfs.github.com": ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
@@ -69,12 +80,8 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
     """
     try:
         data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file ({text})") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: is a directory, expected a file ({text})") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        raise _unreadable(path, text, error) from None
     for _ in range(3):  # compressed twice, too; not for ever, as there are files that unpack to themselves
         packed = next((value for magic, value in PACKED.items() if data.startswith(magic)), None)
         if packed is None:
@@ -83,7 +90,7 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
         try:
             data = unpack(data)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-            raise InputError(f"{path}: {name} data are broken ({error}); fetch the file again") from None
+            raise _broken(path, name, error) from None
     what, mend = _other(data)
     if what:
         raise InputError(f"{path}: is {what}, expected {text}: {mend}")
@@ -102,11 +109,66 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
     return data
 
 
+@contextlib.contextmanager
+def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
+    """What `read_text` gives as a stream, for files that are larger than memory: those that are not compressed, and
+    gzip, bzip2 and xz, in UTF-8. Raises `InputError` as `read_text`; of data that break off later, while it is read."""
+    magic = b""
+    try:
+        with Path(path).open("rb") as raw:
+            head = raw.read(8)
+        magic = next((magic for magic in STREAMS if head.startswith(magic)), b"")
+        unpack = STREAMS.get(magic)
+        with contextlib.ExitStack() as stack:
+            stream = stack.enter_context(unpack(path) if unpack else Path(path).open("rb"))
+            head = stream.peek(1024)[:1024]
+            what, mend = _other(head)
+            if what:
+                raise InputError(f"{path}: is {what}, expected {text}: {mend}")
+            encoding = _encoding(head)
+            if encoding not in ("", "utf-8-sig") or b"\0" in head or head.startswith(tuple(PACKED)):
+                stream = io.BytesIO(read_text(path, text))
+            elif encoding:
+                stream.read(3)
+            yield stream
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        if magic:
+            raise _broken(path, PACKED[magic][0], error) from None
+        raise _unreadable(path, text, error) from None
+
+
+def lines(path: str | Path, text: str = "text") -> Iterator[tuple[int, str]]:
+    """Yield number, from 1, and text of each line of a file, without its end (\\n, \\r\\n or \\r). Raises `InputError`
+    as `read_text`, and with the number for a line that is not UTF-8."""
+    data = read_text(path, text)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    rows = data.split(b"\n")
+    for number, row in enumerate(rows if rows[-1] else rows[:-1], 1):
+        yield number, decoded(row, path, number)
+
+
+def is_packed(path: str | Path) -> bool:
+    """Whether a file, which is there, is compressed."""
+    with Path(path).open("rb") as stream:
+        return stream.read(8).startswith(tuple(PACKED))
+
+
+def _unreadable(path: str | Path, text: str, error: Any) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        return InputError(f"{path}: no such file ({text})")
+    if isinstance(error, IsADirectoryError):
+        return InputError(f"{path}: is a directory, expected a file ({text})")
+    return InputError(f"{path}: cannot be read ({error.strerror or error})")
+
+
+def _broken(path: str | Path, name: str, error: Exception) -> InputError:
+    return InputError(f"{path}: {name} data are broken ({error}); fetch the file again")
+
+
 def unpacked_size(path: str | Path) -> int:
     """About how many bytes of text a file holds: of a compressed one `RATIO` times its size."""
-    with Path(path).open("rb") as stream:
-        packed = stream.read(8).startswith(tuple(PACKED))
-    return Path(path).stat().st_size * (RATIO if packed else 1)
+    return Path(path).stat().st_size * (RATIO if is_packed(path) else 1)
 
 
 def breaks_off(path: str | Path) -> bool:

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from s2f.common.contents import lines
 from s2f.common.errors import InputError
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import LONGEST
-from s2f.sequences.text import lines
 
 HEADER = re.compile(r"#|(track|browser)(\s|$)")
 
@@ -36,11 +36,11 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
     `expected` says in a message how many of which there should be. Comments, `track` and `browser` lines are passed
     over. Raises `InputError` with file and line for fewer columns, lines of different numbers of columns, coordinates
     that are no whole numbers or beyond any chromosome, an end not after its start and no chromosome, and as
-    `text.lines`.
+    `contents.lines`.
     """
     width = 0
     names: dict[str, str] = {}
-    for line, text in lines(path):
+    for line, text in lines(path, "intervals (BED)"):
         if not text.strip() or HEADER.match(text):
             continue
         cells = text.split("\t")

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from s2f.common.contents import decoded, is_packed, opened
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
-from s2f.sequences.text import decoded, is_compressed, opened
 
 _BLOCK = 2**22
 _HEADER = 2**16  # bytes that no header has
@@ -38,10 +38,10 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
     """Yield (header without >, line of the header, letters, a bytearray without line breaks) of each FASTA record.
 
     Lines end with LF, CRLF or CR. Raises `InputError` for text before the first header, a file without any, a header
-    that is not UTF-8, and as `text.opened`.
+    that is not UTF-8, and as `contents.opened`.
     """
     header, line, letters, passed = None, 0, bytearray(), 0  # passed: line breaks before the block
-    with opened(path) as stream:
+    with opened(path, "FASTA") as stream:
         for block in _whole_lines(stream):
             before = passed - 1  # for the line break put in front, so that each header follows one
             for number, text in enumerate((b"\n" + block).split(b"\n>")):
@@ -101,8 +101,8 @@ class Genome:
         """
         path = Path(path)
         index = path.with_name(path.name + ".fai")
-        with opened(path):  # refuses what is no text, before an index hides it
-            indexed = index.is_file() and not is_compressed(path)
+        with opened(path, "FASTA"):  # refuses what is no text, before an index hides it
+            indexed = index.is_file() and not is_packed(path)
         entries, why = _indexed(index, path) if indexed else ([], "")
         note = f"{index}: {why}, so it is not used; make the index again with samtools faidx, or remove it"
         where = index if entries else path

@@ -4,12 +4,13 @@ import bz2
 import gzip
 import lzma
 
+import pyarrow
 import pytest
 
+from s2f.common.contents import lines
 from s2f.common.errors import InputError
 from s2f.sequences.bed import read_bed
 from s2f.sequences.genome import records
-from s2f.sequences.text import lines
 
 BED = "chr1\t5\t9\tfäden\nchr2\t7\t8\tb\n"
 FASTA = ">chr1 fäden\nACGT\nAC\n>chr2\nGG\n"
@@ -20,6 +21,8 @@ WAYS = {
     "bzip2": bz2.compress,
     "xz": lzma.compress,
     "mark": lambda text: b"\xef\xbb\xbf" + text,
+    "UTF-16": lambda text: text.decode().encode("utf-16"),
+    "zstd": lambda text: pyarrow.compress(text, "zstd", asbytes=True),
     "mark in gzip": lambda text: gzip.compress(b"\xef\xbb\xbf" + text),
 }
 
@@ -39,28 +42,32 @@ def test_lines_are_those_of_the_text_however_it_is_kept(tmp_path, way, end):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (BED.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
-        (BED.encode("utf-16-le"), "is a binary file, or UTF-16 text; save it as UTF-8 text"),
-        (b"PK\x03\x04rest", "is a zip archive or an Excel workbook; unpack it, or save the sheet as text"),
-        (gzip.compress(b"BAM\x01\0\0"), "is a BAM, which holds reads"),
-        (b"\xeb\xf2\x89\x87\x04\0", "is a bigBed; convert it by bigBedToBed"),
-        (b"\x43\x27\x41\x1a\0\0", "is a genome in 2bit; convert it by twoBitToFa"),
-        (b"\x28\xb5\x2f\xfdrest", "is compressed by zstd; unpack it"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of git-lfs and not the file itself; fetch"),
-        (b"<!DOCTYPE html>\n<html>", "is a web page; download the file itself"),
-        (gzip.compress(b"chr1\t5\t9\n" * 99)[:-9], "compressed data are broken"),
-        (bz2.compress(b"chr1\t5\t9\n" * 99)[:-9], "compressed data are broken"),
-        (b"chr1\t5\t9\nchr1\t5\t9\tf\xe4den\n", "line 2: byte 0xe4 is not UTF-8 text; save the file as UTF-8"),
+        (b"PK\x03\x04rest", "is a broken zip archive, expected text"),
+        (gzip.compress(b"BAM\x01\0\0"), "is BAM, expected text"),
+        (b"\xeb\xf2\x89\x87\x04\0", "is bigBed, expected text: convert it by bigBedToBed"),
+        (b"\x43\x27\x41\x1a\0\0", "is a genome in 2bit, expected text: convert it by twoBitToFa"),
+        (b"\x28\xb5\x2f\xfdrest", "zstd data are broken"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file"),
+        (b"<!DOCTYPE html>\n<html>", "is a web page (HTML), expected text: the download went wrong; fetch"),
+        (gzip.compress(b"chr1\t5\t9\n" * 99)[:-9], "gzip data are broken"),
+        (bz2.compress(b"chr1\t5\t9\n" * 99)[:-9], "bzip2 data are broken"),
+        (b"chr1\t5\t9\nchr1\t5\t9\tf\xe4den\n", "line 2: byte 0xe4 is not UTF-8"),
+        (b"chr1\t5\t9\nchr1\t5\t9\0\n", "line 2: holds a NUL byte"),
     ],
 )  # fmt: skip
 def test_what_is_no_text_is_called_by_name(tmp_path, content, message):
     (tmp_path / "a.bed").write_bytes(content)
-    with pytest.raises(InputError) as error:
-        list(lines(tmp_path / "a.bed"))
-    assert str(error.value).startswith(f"{tmp_path / 'a.bed'}: {message}")
+    for read in (lines, records):
+        with pytest.raises(InputError) as error:
+            list(read(tmp_path / "a.bed"))
+        said = str(error.value).replace("expected FASTA", "expected text")
+        if "UTF-8" not in message and "NUL" not in message:  # these are found in a header alone
+            assert said.startswith(f"{tmp_path / 'a.bed'}: {message}")
+        if read is lines:
+            assert said.startswith(f"{tmp_path / 'a.bed'}: {message}")
 
 
 def test_headers_that_are_not_utf_8_are_named(tmp_path):
     (tmp_path / "a.fa").write_bytes(b">chr1\nAC\n>f\xe4den\nAC\n")
-    with pytest.raises(InputError, match=r"a.fa: line 3: byte 0xe4 is not UTF-8 text; save the file as UTF-8"):
+    with pytest.raises(InputError, match=r"a.fa: line 3: byte 0xe4 is not UTF-8"):
         list(records(tmp_path / "a.fa"))
