@@ -37,7 +37,7 @@ def call(monkeypatch, program, *arguments):
 
 
 def run(root, program, *arguments, folder=None):
-    """The finished process of ``python -P -m PROGRAM ARGUMENTS`` of a checkout in a folder, with all it printed as text.
+    """The finished process of ``python -P -m PROGRAM ARGUMENTS`` of a checkout in a folder, with what it printed.
 
     It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`.
     """
