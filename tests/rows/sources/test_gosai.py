@@ -10,7 +10,7 @@ import pytest
 from helpers import table_s2
 from helpers.linked_rows import units_of
 from s2f.common.errors import InputError
-from s2f.rows import sources
+from s2f.rows import placement, sources
 from s2f.rows.canonical import read_rows, write_rows
 from s2f.splits.linked_rows import loci
 from s2f.splits.make import make_split
@@ -191,6 +191,10 @@ def test_every_window_has_its_place(made):
 
 GENOME = "".join(np.random.default_rng(0).choice(list("ACGT"), 60_000))
 TURN = str.maketrans("ACGT", "TGCA")
+
+
+def test_places_are_those_of_inserts_and_variants(made):
+    placement.check(read(made[2], **OFF)[0], "rows")
 
 
 def windows_of(positions, offset, window, turned=False, change="snv"):

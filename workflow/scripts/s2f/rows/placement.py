@@ -8,17 +8,25 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.tables import line_of
+from s2f.rows.canonical import letters_of
+from s2f.sequences import dna
 
 VARIANT = r"(?i)^(?P<chrom>[^:\s]+):(?P<pos>[0-9]{1,15}):(?P<ref>[A-Z*.<>-]+):(?P<alt>[A-Z*.<>-]+)$"
-_COMPLEMENT = {**dict(zip("ACGTN", "TGCAN", strict=True)), "": ""}
+_COMPLEMENT = np.frombuffer(bytes(range(256)).translate(dna.COMPLEMENT_BYTE), np.uint8)
+_COMPLEMENT_TEXT = str.maketrans("ACGT", "TGCA")
 
 
 def parsed(variants: pd.Series) -> pd.DataFrame:
     """Fields of variants such as chr7:70038969:G:T: chrom as it stands, pos from 1 (float64, NaN where a variant is
     named otherwise), ref and alt in upper case."""
-    fields = variants.astype("str").str.extract(VARIANT).fillna("")
-    pos = pd.to_numeric(fields["pos"].where(fields["pos"] != ""), errors="coerce").astype("float64")
-    return fields.assign(pos=pos, ref=fields["ref"].str.upper(), alt=fields["alt"].str.upper())
+    import pyarrow
+    import pyarrow.compute as pc
+
+    fields = pc.extract_regex(pyarrow.array(variants, pyarrow.large_string()), VARIANT)
+    chrom, pos, ref, alt = (pc.struct_field(fields, i) for i in range(4))
+    texts = {"chrom": chrom, "ref": pc.utf8_upper(ref), "alt": pc.utf8_upper(alt)}
+    out = {name: pd.Series(pc.fill_null(text, "").to_pandas(), dtype="str") for name, text in texts.items()}
+    return pd.DataFrame({**out, "pos": pc.cast(pos, "float64").to_numpy(zero_copy_only=False)}).set_axis(variants.index)
 
 
 def is_snv(variants: pd.DataFrame) -> NDArray[np.bool_]:
@@ -43,18 +51,27 @@ def as_designed(snvs: pd.DataFrame, variants: pd.DataFrame, start: np.ndarray, s
     unknown = np.isnan(start) | np.isnan(variants["pos"].to_numpy()) | ~is_snv(variants)
     plus, minus = offsets(variants["pos"].to_numpy(), start, snvs["length"].to_numpy(np.float64))
     fits = np.zeros(len(snvs), bool)
-    for offset, sign, bases in ((plus, "+", variants[["ref", "alt"]]), (minus, "-", _turned(variants))):
-        same = (snvs["offset"].to_numpy(np.float64) == offset) & (strand != {"+": "-", "-": "+"}[sign])
+    for offset, other, turned in ((plus, "-", False), (minus, "+", True)):
+        same = (snvs["offset"].to_numpy(np.float64) == offset) & (strand != other)
         for name in ("ref", "alt"):
-            same &= snvs[f"{name}_base"].to_numpy(object) == bases[name].to_numpy(object)
+            base = variants[name].str.translate(_COMPLEMENT_TEXT) if turned else variants[name]
+            same &= snvs[f"{name}_base"].to_numpy(object) == base.to_numpy(object)
         fits |= same
     return unknown | fits
 
 
-def check(table: pd.DataFrame, path: str | Path, from_one: str = "", mend: str = "", slack: int = 0) -> None:
+def check(
+    table: pd.DataFrame,
+    path: str | Path,
+    from_one: str = "",
+    mend: str = "",
+    slack: int = 0,
+    variants: pd.DataFrame | None = None,
+) -> None:
     """Refuse rows of a source whose coordinates are not those of their inserts.
 
-    `table` has sequence, start and end, and may have chrom, strand, allele and variant; rows without a place pass. The
+    `table` has sequence, start and end, and may have chrom, strand, allele and variant; `variants` are the fields of
+    these where they are known. Rows without a place pass. The
     interval has as many bases as the insert, but for `slack`, and for an indel as many more or fewer as it changes; the
     length of an alternate allele without a variant that tells is not known. An insert with an SNV has the reference or
     the alternate base in its place, on the strand that it has. Raises `InputError` with line, row, both lengths or
@@ -65,7 +82,8 @@ def check(table: pd.DataFrame, path: str | Path, from_one: str = "", mend: str =
     start, end = (table[name].to_numpy(np.float64, na_value=np.nan) for name in ("start", "end"))
     length = table["sequence"].str.len().to_numpy(np.float64)
     empty = pd.Series("", table.index, dtype="str")
-    variants = parsed(table.get("variant", empty)) if (table.get("variant", empty) != "").any() else None
+    if variants is None and (table.get("variant", empty) != "").any():
+        variants = parsed(table["variant"])
     allowed = np.full(len(table), float(slack))
     told = np.zeros(len(table), bool)
     if variants is not None:
@@ -144,28 +162,22 @@ def _has_base(
 ) -> NDArray[np.bool_]:
     """Whether each insert has the base of its allele, or any of both, or N in the place of its SNV: (N,)."""
     fits = np.zeros(len(table), bool)
-    sequences = table["sequence"].str.upper().str.replace("U", "T").to_numpy(object)
-    for offset, other, bases in zip(
-        offsets(variants["pos"].to_numpy(), start, length), "-+", (variants, _turned(variants)), strict=True
+    letters, begins, _ = letters_of(table["sequence"].str.upper().str.replace("U", "T"))
+    for offset, other, turned in zip(
+        offsets(variants["pos"].to_numpy(), start, length), "-+", (False, True), strict=True
     ):
         within = (offset >= 0) & (offset < length) & (strand != other)
         for name in ("ref", "alt"):
             asked = np.flatnonzero(within & ((allele == name) | (allele == "")))
-            expected = bases[name].to_numpy(object)[asked]
-            letters = [sequences[i][int(at)] for i, at in zip(asked.tolist(), offset[asked].tolist(), strict=True)]
-            found = np.array(letters, object)
-            fits[asked] |= (found == expected) | (found == "N")
+            found = letters[begins[asked] + offset[asked].astype(np.int64)]
+            expected = letters_of(variants[name].iloc[asked])[0]  # one letter each
+            fits[asked] |= (found == (_COMPLEMENT[expected] if turned else expected)) | (found == ord("N"))
     return fits
 
 
 def _of_bases(variants: pd.DataFrame) -> NDArray[np.bool_]:
     """Which variants name the bases of both alleles, rather than - or <DEL>: (N,)."""
     return (variants["ref"].str.fullmatch("[ACGTN]+") & variants["alt"].str.fullmatch("[ACGTN]+")).to_numpy(bool)
-
-
-def _turned(variants: pd.DataFrame) -> pd.DataFrame:
-    """The single bases of variants as complements; others stay empty."""
-    return pd.DataFrame({name: variants[name].map(_COMPLEMENT).fillna("") for name in ("ref", "alt")})
 
 
 def _place(table: pd.DataFrame, path: str | Path, row: int) -> str:

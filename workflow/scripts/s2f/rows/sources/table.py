@@ -135,10 +135,11 @@ def _read_places(
         refuse((table["end"] <= table["start"]).fillna(False), raw, [columns["end"]], path, "an end after the start")
     if "chrom" in table:
         table["chrom"] = chromosomes(table["chrom"], lambda row: f"{path}: line {line_of(raw, row)}")
+    variants = None
     if "variant" in table:
-        table["variant"] = _canonical_variants(table["variant"], path)
+        table["variant"], variants = _canonical_variants(table["variant"], path)
     from_one = ": set first_base: 1" if first_base == 0 else ""
-    placement.check(table, path, from_one, "; or leave start and end out of 'columns'")
+    placement.check(table, path, from_one, "; or leave start and end out of 'columns'", variants=variants)
 
 
 def _refuse_other_letters(
@@ -172,13 +173,15 @@ def _refuse_names_in_two_files(parts: dict[str, pd.DataFrame], files: dict[str, 
         )
 
 
-def _canonical_variants(variants: pd.Series, path: str) -> pd.Series:
-    """Variants such as 7:70038969:g:t as chr7:70038969:G:T, those that are named otherwise as they are."""
+def _canonical_variants(variants: pd.Series, path: str) -> tuple[pd.Series, pd.DataFrame]:
+    """Variants such as 7:70038969:g:t as chr7:70038969:G:T, those that are named otherwise as they are; and the fields
+    of all (`placement.parsed`), with canonical chromosomes."""
     fields = placement.parsed(variants)
     told = fields["pos"].notna()
     chrom = chromosomes(fields["chrom"].where(told, ""), lambda row: f"{path}: line {line_of(variants, row)}: variant")
     position = fields["pos"].astype("Int64").astype("str")
-    return (chrom + ":" + position + ":" + fields["ref"] + ":" + fields["alt"]).where(told, variants)
+    named = chrom + ":" + position + ":" + fields["ref"] + ":" + fields["alt"]
+    return named.where(told, variants), fields.assign(chrom=chrom)
 
 
 def _measures(name: str, cells: Sequence[str]) -> list[str]:
