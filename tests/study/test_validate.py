@@ -142,6 +142,7 @@ def test_names_begin_with_a_letter_or_digit_and_end_with_no_line_break(name):
         ("datasets", "compare.tsv", MINIMAL["datasets"]["simulated_d"]),
         ("splits", "rows.parquet", {"kind": "chromosome"}),
         ("splits", "chromosome.audit", {"kind": "chromosome"}),
+        ("splits", "chromosome.stages", {"kind": "chromosome"}),
         ("encoders", "interpretation", {"kind": "onehot"}),
         ("baselines", "dependency_maps", {"kind": "mean"}),
         ("downloads", "rows.tsv.sha256", {"urls": ["https://example.org/x"]}),

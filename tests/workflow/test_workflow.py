@@ -444,3 +444,19 @@ def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study, tmp
     output = snakemake(copy, tmp_path, *arguments, check=False)
     assert "+00.forward.h5" in output and "delete it and run again" in output
     assert "Traceback" not in output
+
+
+def test_a_stage_that_drops_much_is_named_on_the_terminal(root, tmp_path):
+    rows = [f"r{k}\t{'ACGT' * 5}{'ACGT'[k % 4]}\t{k if k < 3 else ''}" for k in range(8)]
+    (tmp_path / "t.tsv").write_text("\n".join(["id\tseq\ty", *rows]) + "\n")
+    columns = {"row_id": "id", "sequence": "seq", "label": "y"}
+    source = {"kind": "table", "files": {"rows": "t.tsv"}, "columns": columns}
+    dataset = TINY["datasets"]["simulated_k562"] | {"source": source}
+    models = [{"baselines": ["mean", "kmer-ridge"]}]
+    for share, said in ((0.5, True), (0.7, False)):
+        study = {**TINY, "datasets": {"d": dataset}, "models": models, "warn_dropped": share}
+        (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+        target = "results/d/rows.stages.tsv"
+        output = snakemake(root, tmp_path, target, "--force", "--configfile", "study.yaml")
+        warning = f"{target}: label measured: 5 of 8 are dropped (62 %), more than warn_dropped: {share}"
+        assert (warning in output) == said
