@@ -2,13 +2,14 @@
 # make setup   make .venv with pinned requirements and the library s2f
 # make test    all tests            make test-fast   those of a few seconds
 # make lint    formatters and linters
+# make faults  what goes wrong in use, tried through the real commands: expected and found
 # make bench   speed, as ratios and fractions of this machine's limits
 # make clean   delete all results
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test test-fast lint format bench clean
+.PHONY: all setup test test-fast lint format faults bench clean
 
 # Jobs of the embedded study start, compile and read for most of their time, which takes one thread: with twice as many
 # jobs as cores (up to 16 jobs, for the memory) all are busy, and two of those that would use a GPU run at once, as they
@@ -49,6 +50,9 @@ format: setup
 	ruff format .
 	ruff check --fix .
 	snakefmt Snakefile workflow
+
+faults: setup
+	PYTHONPATH=workflow/scripts:tests python -P tests/programs/faults.py
 
 bench: setup
 	PYTHONPATH=workflow/scripts python -P -m bench

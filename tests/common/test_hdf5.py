@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from helpers import without_locks
+from helpers import shims
 from s2f.common import hdf5
 from s2f.common.errors import InputError
 from s2f.embeddings import cache
@@ -42,10 +42,11 @@ print("all written and read")
 """
 
 
+@pytest.mark.skipif(not shims.can_be_built(), reason="needs a C compiler")
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
 def test_files_are_written_and_read_where_there_are_no_locks(tmp_path, number):
     environment = {name: value for name, value in os.environ.items() if name != "HDF5_USE_FILE_LOCKING"}
-    environment |= {"LD_PRELOAD": str(without_locks.built(tmp_path)), "FLOCK_ERRNO": str(number)}
+    environment |= {"LD_PRELOAD": str(shims.built(tmp_path, shims.NO_LOCKS)), "FLOCK_ERRNO": str(number)}
     environment |= {"PYTHONPATH": ":".join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)], env=environment, capture_output=True, text=True, timeout=300
@@ -55,9 +56,14 @@ def test_files_are_written_and_read_where_there_are_no_locks(tmp_path, number):
     assert "no locks on this file system; make sure of one writer" in done.stderr  # of the cache's journal
 
 
+@pytest.mark.skipif(not shims.can_be_built(), reason="needs a C compiler")
 def test_locks_that_the_environment_asks_for_are_named(tmp_path):
     program = "from s2f.common.hdf5 import open_hdf5; import sys; open_hdf5(sys.argv[1], 'w')"
-    environment = {**os.environ, "LD_PRELOAD": str(without_locks.built(tmp_path)), "PYTHONPATH": ":".join(sys.path)}
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": str(shims.built(tmp_path, shims.NO_LOCKS)),
+        "PYTHONPATH": ":".join(sys.path),
+    }
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "x.h5")],
         env={**environment, "HDF5_USE_FILE_LOCKING": "TRUE"}, capture_output=True, text=True, timeout=300,
