@@ -11,8 +11,10 @@ from helpers import forked_programs
 
 # programs run as `python -P -m …`: the interpreter of these tests must be the first on the path
 ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
-# before it the command that forks them
-FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
+# in a run of pytest the command that forks them comes before it
+FORKED = ENVIRONMENT
+if forked_programs.VARIABLE in os.environ:
+    FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["snakemake.cli", "snakemake.report.html_reporter", "jsonschema"])
 
