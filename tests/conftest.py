@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(items):
         items.sort(key=lambda item: -slow[item.path])
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes have no part in the name of a test: compressed ones hold the time, and workers must agree on names."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def root():
     """The checkout."""
