@@ -138,3 +138,11 @@ def test_no_row_is_lost_whatever_the_quotes(tmp_path_factory, lines):
         return
     inside = sum(text.count("\n") for column in table for text in table[column])
     assert len(table) + inside == path.read_text().rstrip("\n").count("\n") and table["x"].iloc[-1] == "last"
+
+
+@pytest.mark.parametrize("quoted", ['"a,b"', '"1,5"'])
+def test_a_quoted_separator_does_not_hide_rows_that_a_lone_quote_would_swallow(tmp_path, quoted):
+    lines = ["name,note,sequence,y", f'{quoted},"unclosed,ACGT,1', "c,d,ACGT,2", 'e,closed",ACGT,3', "f,g,ACGT,4"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="line 2: a quote begins a cell that would end in line 4"):
+        read_table(tmp_path / "t.csv", separator=",")

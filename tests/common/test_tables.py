@@ -263,3 +263,12 @@ def test_a_refusal_shows_the_whole_cell(saved):
     table = read_table(saved(f"id\tx\na\t1\n{name}\t2\n"), numbered=True)
     with pytest.raises(InputError, match=f"^t.tsv: line 3: id is '{name}', expected a short name$"):
         tables.refuse(table["x"] == "2", table, ["id"], "t.tsv", "a short name")
+
+
+def test_without_a_header_a_row_is_not_taken_for_a_comment(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("#1\tACGT\t1\n#2\tACGT\t2\nr3\tACGT\t3\n")
+    with pytest.raises(InputError, match=r"t.tsv: line 1: begins with # and has as many cells as a row"):
+        read_table(path, header=False)
+    path.write_text("# ids and sequences\nr3\tACGT\t3\n")
+    assert read_table(path, header=False).to_numpy().tolist() == [["r3", "ACGT", "3"]]

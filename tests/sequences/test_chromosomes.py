@@ -16,7 +16,8 @@ from s2f.sequences import chromosomes
         ("X", "chrX"), ("y", "chrY"), ("M", "chrM"), ("MT", "chrM"), ("chrmt", "chrM"), ("2L", "chr2L"),
         ("chrUn_gl000220", "chrUn_gl000220"), ("chr1_gl000191_random", "chr1_gl000191_random"),
         ("chrom7", "chr7"), ("Chromosome 7", "chr7"), ("chromosome_X", "chrX"), ("chr_7", "chr7"), ("chrom:MT", "chrM"),
-        ("GL000219.1", "chrGL000219.1"), ("NC_000007.14", "chrNC_000007.14"), ("IV", "chrIV"),
+        ("GL000219.1", "chrGL000219.1"), ("NC_000007.14", "chr7"), ("NC_000023", "chrX"), ("NC_012920.1", "chrM"),
+        ("NC_000067.7", "chrNC_000067.7"), ("IV", "chrIV"),
         ("", ""), (".", ""), ("NA", ""), ("nan", ""), (None, ""), (float("nan"), ""),
     ],
 )  # fmt: skip

@@ -1,5 +1,6 @@
 import gzip
 import os
+import re
 import shutil
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from s2f.common.errors import InputError
 from s2f.sequences import dna, genome
-from s2f.sequences.genome import Genome
+from s2f.sequences.genome import Genome, records
 
 CHROMOSOMES = {"chr1": "acgtNNNNACGGTCATTAGGCATTUUGRCCA" * 3, "2": "TTGACCA" * 9}
 
@@ -225,3 +226,11 @@ def test_a_genome_whose_only_chromosome_is_there_twice_is_refused(tmp_path):
     assert str(error.value) == (
         f"{path}: chr1 is 2 records of {path}, 'chr1' (line 1) and '1' (line 3); expected one: take the others out"
     )
+
+
+@pytest.mark.parametrize("odd", ["; masked by hand", "# note", "481 ACGT", "AC7GT", " >chr2"])
+def test_what_is_no_sequence_is_refused_by_line_as_it_would_shift_bases(tmp_path, odd):
+    path = tmp_path / "g.fa"
+    path.write_text(f">chr1 first\nACGT\n{odd}\nACGT\n>chr3\nAC\n")
+    with pytest.raises(InputError, match=rf"g.fa: line 3: '{re.escape(odd)}' is no sequence, in record 'chr1 first'"):
+        list(records(path))

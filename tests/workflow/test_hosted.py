@@ -1,6 +1,7 @@
 """The workflow as a module of another one, and in folders that hold files of the user with unlucky names."""
 
 import json
+import os
 import random
 import re
 import shutil
@@ -153,6 +154,20 @@ def test_files_of_the_user_are_not_taken_for_programs_or_libraries(root, tmp_pat
     assert code == 0 and jobs(output)["simulated_compare"] == 1, output
 
 
+def test_a_file_that_is_replaced_by_an_older_one_is_read_again(root, tmp_path):
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump(TABLE | {"downloads": {}}))
+    (tmp_path / "resources").mkdir()
+    path = tmp_path / "resources" / "mine.tsv"
+    rows_for_table(path)
+    command = ["--configfile", tmp_path / "table.yaml", "--", "results/simulated_d/rows.parquet"]
+    snakemake(root, tmp_path, *command)
+    path.touch()  # the same content is no reason
+    assert "Nothing to be done" in snakemake(root, tmp_path, "-n", *command)
+    path.write_text(path.read_text().replace("r7\t", "other\t"))
+    os.utime(path, (1e9, 1e9))
+    assert jobs(snakemake(root, tmp_path, "-n", *command)) == {"make_rows": 1}
+
+
 def test_the_jobs_and_imports_of_a_host_are_its_own(root, tmp_path):
     """No prefix of commands, no variable and no folder of modules is left to rules and modules of the host."""
     host(root, tmp_path, {"simulated": SIMULATED})
@@ -164,10 +179,20 @@ def test_the_jobs_and_imports_of_a_host_are_its_own(root, tmp_path):
             "    shell: '(echo {params.whose}; env | grep -c ^S2F_ || true; echo [${{PYTHONPATH-}}]; "
             "echo [${{PYTHONSAFEPATH-}}]; set -o | grep pipefail) > {output}'\n"
         )
-    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith("PYTHON")}
+    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("PYTHON", "S2F_"))}
     code, output = run(["--cores", "1", "mine.txt"], tmp_path, environment, timeout=600)
     assert code == 0, output
     assert (tmp_path / "mine.txt").read_text().split() == ["the", "host", "0", "[]", "[]", "pipefail", "on"]
+
+
+def test_the_configuration_and_options_of_a_host_are_not_those_of_a_study(root, tmp_path):
+    host(root, tmp_path, {"simulated": SIMULATED})
+    (tmp_path / "regions.bed").touch()
+    (tmp_path / "own.yaml").write_text("samples: {1: a.fq, 2: b.fq}")
+    text = (tmp_path / "Snakefile").read_text()
+    (tmp_path / "Snakefile").write_text(f'configfile: "own.yaml"\n{text}')
+    code, output = run(["-n", "--config", "greeting=hello", "training={batch: 3}"], tmp_path, ENVIRONMENT, timeout=600)
+    assert code == 0, output
 
 
 def test_two_copies_of_the_workflow_in_one_are_refused(root, tmp_path):

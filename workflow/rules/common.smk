@@ -5,6 +5,7 @@
 
 import functools
 import gc
+import hashlib
 import json
 import os
 import re
@@ -61,9 +62,12 @@ if (
 gc.set_threshold(50_000)
 
 try:
-    for path in workflow.configfiles:
-        check_keys(path)
-    STUDY = validated(with_types(config, workflow.config_settings.config))
+    if HOSTED:  # files and options of the command line are those of the other workflow
+        STUDY = validated(config)
+    else:
+        for path in workflow.configfiles:
+            check_keys(path)
+        STUDY = validated(with_types(config, workflow.config_settings.config))
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
@@ -320,6 +324,15 @@ def items_of_panels(wildcards):
     return [study_comparison.items_of(panel) for _, panel in sorted(panels.items())]
 
 
+def strand_rule_of_rows(wildcards):
+    """What the reading of rows asks of the strand rule: a table of unknown origin may hold RNA, which has one strand.
+    Rows of other sources are the same by any rule, and are not read again for another one.
+    """
+    source = kinds.facts("sources", source_section(wildcards)["kind"])
+    strands = DATASETS[wildcards.dataset]["strand_rule"]
+    return strands if source["of_any_letters"] else "forward"
+
+
 # --- Params that Snakemake does not compare with those of an earlier run, which are all that ask for `input` or `output`.
 # Where the workflow is a module with a prefix, only paths of inputs and outputs have it: a param that holds a path takes
 # it from there, and another param says what is compared.
@@ -379,12 +392,46 @@ def with_adapted_weights(section, family=None):
 # --- Inputs
 
 
+def is_made(path):
+    """Whether the workflow makes or downloads a file that a study names."""
+    folder, _, name = path.partition("/")
+    return folder == "results" or (folder == "resources" and name in STUDY["downloads"])
+
+
 def found(path):
     """A path that a study names, as an input. Files that the workflow does not make are those of the working folder also
     where it is a module with a prefix."""
-    made = path.startswith("results/")
-    made = made or path.removeprefix("resources/") in STUDY["downloads"]
-    return path if made or not HOSTED else local(path)
+    return path if is_made(path) or not HOSTED else local(path)
+
+
+COMPARED = 10**7  # bytes of files of which the content is compared
+
+
+@functools.cache
+def _state_of(moment, path):
+    try:
+        if os.path.getsize(path) <= COMPARED:
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+        status = os.stat(path)
+        return f"{status.st_size} bytes of {status.st_mtime_ns}"
+    except OSError:  # Snakemake says that it is missing
+        return ""
+
+
+def contents_of(*inputs):
+    """What the user's own files among some inputs of a job hold, as text, so that a job runs again also where a file is
+    replaced by one that is older: Snakemake looks for newer ones. Of a large file its size and date stand for it.
+    """
+
+    def states(wildcards):
+        paths = []
+        for named in inputs:
+            some = named(wildcards)
+            paths += [some] if isinstance(some, str) else some
+        own = sorted(str(path) for path in paths if not is_made(str(path)))
+        return as_json({path: _state_of(moment(), path) for path in own})
+
+    return states
 
 
 def files_of(section):

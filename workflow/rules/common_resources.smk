@@ -68,8 +68,9 @@ def memory_to_read(section, least):
     """
 
     def megabytes(wildcards, input, attempt):
-        genome = section(wildcards).get("files", {}).get("genome")
-        size = sum(unpacked_size(path) for path in input if str(path) != str(genome))
+        names = section(wildcards).get("files", {})
+        files = zip(names, input.files, strict=True)
+        size = sum(unpacked_size(path) for name, path in files if name != "genome")
         return max(least, 1000 + round(5 * size / 1e6)) * attempt
 
     return megabytes

@@ -26,12 +26,13 @@ rule make_rows:
         code=code_of_kind("make_rows", "sources", source_section),
         kind=value_of(source_section, "kind"),
         named=json_of(value_of(source_section, "files")),
+        contents=contents_of(files_of(source_section)),
         files=files_by_name,
         spec=options_of("sources", source_section),
         construct=json_of(construct_section),
         task=dataset_of("task"),
         cells=dataset_of("cells"),
-        strand_rule=dataset_of("strand_rule"),
+        strand_rule=strand_rule_of_rows,
     message:
         "Reading the rows of {wildcards.dataset}"
     shell:

@@ -65,6 +65,7 @@ rule make_split:
         python=python,
         code=code_of_kind("make_split", "splits", split_section),
         section=json_of(split_section),
+        contents=contents_of(files_of(split_section)),
         spec=split_with_files,
         seed=seed_of_split,
     message:
@@ -116,6 +117,7 @@ rule make_panel:
         python=python,
         code=code_of_kind("make_panel", "panels", panel_section),
         section=json_of(panel_section),
+        contents=contents_of(file_of(panel_section, "file"), regions_of(panel_section)),
         spec=panel_with_files,
     message:
         "Making panel {wildcards.panel} of {wildcards.dataset}, split {wildcards.split}"

@@ -26,15 +26,17 @@ def _by_arrow(codec: str) -> Callable[[bytes], bytes]:
 
 PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\x1f\x8b": ("gzip", gzip.decompress),
-    b"BZh": ("bzip2", bz2.decompress),
+    **{b"BZh%d1AY&SY" % level: ("bzip2", bz2.decompress) for level in range(1, 10)},
     b"\xfd7zXZ\x00": ("xz", lzma.decompress),
     b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
     b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
 }
 # of these, what unpacks a file bit by bit
-STREAMS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+STREAMS: dict[bytes, Any] = {magic: OPEN[name] for magic, (name, _) in PACKED.items() if name in OPEN}
 RATIO = 5  # bytes of a table for each of its compressed ones
 SAVE = "save the sheet as tab-separated text in UTF-8"
+ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")  # zip
 # first bytes -> what a file is, and how to make text of it
 OTHER = {
     b"PAR1\x15": ("Parquet", "write it as text: pandas.read_parquet(...).to_csv(..., sep='\\t', index=False)"),
@@ -49,7 +51,8 @@ OTHER = {
     b"X\n\x00\x00\x00": ("an R object", "write it with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
     b"BAM\x01": ("BAM", "expected text"),
     b"BCF\x02": ("BCF", "expected text"),
-    b"CRAM": ("CRAM", "expected text"),
+    b"CRAM\x02": ("CRAM", "expected text"),
+    b"CRAM\x03": ("CRAM", "expected text"),
     b"\x43\x27\x41\x1a": ("a genome in 2bit", "convert it by twoBitToFa"),
     b"\x1a\x41\x27\x43": ("a genome in 2bit", "convert it by twoBitToFa"),
     b"\xeb\xf2\x89\x87": ("bigBed", "convert it by bigBedToBed"),
@@ -116,12 +119,14 @@ def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
     magic = b""
     try:
         with Path(path).open("rb") as raw:
-            head = raw.read(8)
+            head = raw.read(12)
         magic = next((magic for magic in STREAMS if head.startswith(magic)), b"")
         unpack = STREAMS.get(magic)
         with contextlib.ExitStack() as stack:
             stream = stack.enter_context(unpack(path) if unpack else Path(path).open("rb"))
             head = stream.peek(1024)[:1024]
+            if head.startswith(ARCHIVE):
+                read_text(path, text)  # tells by its end what it holds
             what, mend = _other(head)
             if what:
                 raise InputError(f"{path}: is {what}, expected {text}: {mend}")
@@ -151,7 +156,7 @@ def lines(path: str | Path, text: str = "text") -> Iterator[tuple[int, str]]:
 def is_packed(path: str | Path) -> bool:
     """Whether a file, which is there, is compressed."""
     with Path(path).open("rb") as stream:
-        return stream.read(8).startswith(tuple(PACKED))
+        return stream.read(12).startswith(tuple(PACKED))
 
 
 def _unreadable(path: str | Path, text: str, error: Any) -> InputError:
@@ -175,7 +180,7 @@ def breaks_off(path: str | Path) -> bool:
     """Whether the text of a file ends without a line end, as one that is cut off; never said of compressed text, where
     reading it tells, nor of UTF-16."""
     with Path(path).open("rb") as stream:
-        if stream.read(8).startswith((*PACKED, b"\xff\xfe", b"\xfe\xff")):
+        if stream.read(12).startswith((*PACKED, b"\xff\xfe", b"\xfe\xff")):
             return False
         stream.seek(-1, os.SEEK_END)
         return stream.read() not in b"\r\n"
@@ -196,7 +201,7 @@ def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
 
 def _other(data: bytes) -> tuple[str, str]:
     """What a file is that is no text, and the mend; empty for what may be text."""
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if data.startswith(ARCHIVE):
         return _archive(data)
     if data[257:262] == b"ustar":
         return "a tar archive", "unpack it and name the file in it"

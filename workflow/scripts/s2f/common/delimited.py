@@ -80,10 +80,13 @@ class Delimited:
     @cached_property
     def first_row(self) -> list[str]:
         """The cells of the first row, the header where there is one; what is no UTF-8 in it stands as \\xb5."""
-        row, separator = self.header.rstrip(b"\r\n"), self.separator.encode()
-        quoted, plain = _quoted(separator), _plain(separator)
+        return [cell.decode("utf-8", "backslashreplace") for cell in self._split(self.header.rstrip(b"\r\n"))]
+
+    def _split(self, row: bytes) -> list[bytes]:
+        """The cells of a row by itself."""
+        quoted, plain = _quoted(self.separator.encode()), _plain(self.separator.encode())
         cells, position = [], 0
-        while True:
+        while position <= len(row):
             found = quoted.match(row, position)
             if found:
                 cells.append(found[0][1:-1].replace(QUOTE + QUOTE, QUOTE))
@@ -91,8 +94,7 @@ class Delimited:
                 found = plain.match(row, position)  # matches also nothing
                 cells.append(found[0])
             position = found.end() + 1
-            if position > len(row):
-                return [cell.decode("utf-8", "backslashreplace") for cell in cells]
+        return cells
 
     def row_lines(self, after: int) -> NDArray[np.int64]:
         """Line of the file on which each row begins, (N,), of the rows after the first `after`."""
@@ -182,14 +184,13 @@ class Delimited:
         return "; a cell begins with a quote that no quote at the end of a cell closes" if index in self.letters else ""
 
     def _refuse_swallowed_rows(self) -> None:
-        separator = self.separator.encode()
+        width = len(self.first_row)
         for first, last in self.spans.tolist():
-            width = len(self.first_row) - 1
-            if all(self.line(number).count(separator) == width for number in range(first, last + 1)):
+            if all(len(self._split(self.line(number))) == width for number in range(first, last + 1)):
                 first, last = first + self.first_line, last + self.first_line
                 raise InputError(
                     f"{self.path}: line {first}: a quote begins a cell that would end in line {last}, and each of "
-                    f"these lines is a row of {width + 1} cells by itself; remove the quote or close it in its cell"
+                    f"these lines is a row of {width} cells by itself; remove the quote or close it in its cell"
                 )
 
     def _refuse_blank_lines(self, table: Any, after: int) -> None:

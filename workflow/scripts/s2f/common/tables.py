@@ -77,6 +77,8 @@ def read_table(
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     _refuse_other_formats(data, path, what)
     begin, skipped, named = _start(data, separator, columns if header else [])
+    if not header:
+        _refuse_rows_above(data[:begin], data[begin : data.find(b"\n", begin) + 1 or len(data)], separator, path)
     delimited = Delimited.of(str(path), data[begin:], separator, skipped + 1)
     del data
     if not delimited.data:
@@ -134,6 +136,17 @@ def _start(data: bytes, separator: str, columns: list[str]) -> tuple[int, int, b
             if cells >= set(columns):
                 return begin_of, number_of, stripped and line.startswith("#")
     return begin, number, False
+
+
+def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | Path) -> None:
+    """Refuse lines that begin with # and may be rows: with as many cells as the first other one, or where all do."""
+    cells = separator.encode()
+    for number, line in enumerate(above.split(b"\n"), 1):
+        if line.startswith(b"#") and cells in line and line.count(cells) == (first or line).count(cells):
+            raise InputError(
+                f"{path}: line {number}: begins with # and has as many cells as a row; in a file without a header "
+                "remove the line if it is a comment, or the # if it is a row"
+            )
 
 
 def _check_names(

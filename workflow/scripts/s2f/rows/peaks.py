@@ -78,11 +78,13 @@ def _format(lines: list[BedLine], path: str | Path) -> str:
 def _bed(line: BedLine, width: int) -> bool:
     """Whether the columns from the seventh on are those of a BED."""
     thick, rest = line.cells[6:width][:2], line.cells[8:width]
-    if thick and not all(cell.isdigit() and (int(cell) == 0 or line.start <= int(cell) <= line.end) for cell in thick):
+    if thick and not all(
+        re.fullmatch(r"[0-9]+", cell) and (int(cell) == 0 or line.start <= int(cell) <= line.end) for cell in thick
+    ):
         return False
-    if rest and not re.fullmatch(r"\d+(,\d+,\d+)?|\.", rest[0]):
+    if rest and not re.fullmatch(r"[0-9]+(,[0-9]+,[0-9]+)?|\.", rest[0]):
         return False
-    return all(re.fullmatch(r"\d+(,\d+)*,?", cell) for cell in rest[1:])
+    return all(re.fullmatch(r"[0-9]+(,[0-9]+)*,?", cell) for cell in rest[1:])
 
 
 def _narrow_or_broad(line: BedLine, width: int) -> bool:
@@ -92,9 +94,9 @@ def _narrow_or_broad(line: BedLine, width: int) -> bool:
 
 
 def _number(cell: str) -> float:
-    """The number in a cell, infinity for none."""
+    """The number in a cell, infinity for none; Python alone takes 1_000 for one."""
     try:
-        return float(cell)
+        return float("inf" if "_" in cell else cell)
     except ValueError:
         return float("inf")
 

@@ -13,12 +13,15 @@ CONTIG = re.compile(r"(?!(?:na|nan|none|null)$)[A-Za-z0-9][\w.*|-]*", re.IGNOREC
 # contigs of hg38 with its HLA alleles, the only ones with a colon: elsewhere it comes before a place, as in
 # chr7:100-250
 HLA = re.compile(r"HLA-[A-Z0-9]+\*\d+(?::\d+)*[A-Z]?")
+# human chromosomes in RefSeq: NC_000001 to NC_000024, and the mitochondrion
+REFSEQ = re.compile(r"NC_(?:0000(0[1-9]|1[0-9]|2[0-4])|012920)(?:\.[0-9]+)?")
 NUMBER = re.compile(r"[0-9.]+")
 
 
 def chromosome(name: object) -> str:
     """Canonical chromosome name: `7`, `chr7`, `Chr7`, `chrom7`, `chromosome 7`, `07` and `7.0` give `chr7`, `x` gives
-    `chrX`, `MT` gives `chrM` (one molecule, two names); missing and `.` stay empty.
+    `chrX`, `MT` gives `chrM` (one molecule, two names), RefSeq's names of human ones give theirs (`NC_000007.14` chr7,
+    `NC_000023` chrX, `NC_012920` chrM); missing and `.` stay empty.
 
     Contigs keep their names after `chr` (`chrUn_GL000220v1`, `chrHLA-A*01:01:01:01`). Raises `InputError` for what can
     be neither: nothing or another prefix after the prefix, a space within the name, 0, a number with a fraction.
@@ -32,6 +35,9 @@ def chromosome(name: object) -> str:
     contig = CONTIG.fullmatch(bare) or HLA.fullmatch(bare)
     if not contig or PREFIX.match(bare) or (numeric and not bare.lstrip("0").isdecimal()):
         raise InputError(f"chromosome is {name!r}, expected a name as chr7, 7, chrX or that of a contig")
+    refseq = REFSEQ.fullmatch(bare)
+    if refseq:
+        return "chr" + {"23": "X", "24": "Y"}.get(refseq[1], str(int(refseq[1]))) if refseq[1] else "chrM"
     if numeric:
         return f"chr{int(bare)}"
     return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)

@@ -28,6 +28,7 @@ from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
 
 _BLOCK = 2**22
+_SEQUENCE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*-.\n \t"  # what may stand between headers
 _HEADER = 2**16  # bytes that no header has
 _PIECE = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
 # IUPAC letters of more than one base, of which hg38 holds a few, become N
@@ -54,12 +55,25 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
                     before += 1
                 elif header is None and text.strip():
                     raise InputError(f"{path}: line 1: expected a FASTA header, which begins with >")
+                if text.translate(None, _SEQUENCE):
+                    _refuse_text(text, path, before + 1, header)
                 letters += text.translate(None, b"\n \t")
                 before += text.count(b"\n")
             passed += block.count(b"\n")
     if header is None:
         raise InputError(f"{path}: no FASTA record")
     yield header, line, letters
+
+
+def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -> None:
+    """Raise `InputError` for what is no sequence, such as a comment or numbers: it would shift all bases behind it."""
+    for number, row in enumerate(text.split(b"\n"), line):
+        if row.translate(None, _SEQUENCE):
+            shown = row[:60].decode("utf-8", "backslashreplace")
+            raise InputError(
+                f"{path}: line {number}: {shown!r} is no sequence, in record {header!r}; remove comments, numbers and "
+                "blanks before >"
+            )
 
 
 def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:

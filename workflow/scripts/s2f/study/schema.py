@@ -199,7 +199,7 @@ def _typed(value: Any, given: Any, rules: Mapping[str, Any], path: tuple[str, ..
     if isinstance(value, dict) and isinstance(given, Mapping):
         rules = _rules_of_kind(value, rules, path)
         properties, other = rules.get("properties", {}), rules.get("additionalProperties")
-        for key in given:
+        for key in value.keys() & given.keys():
             rule = properties.get(key, other if isinstance(other, dict) else {})
             value = {**value, key: _typed(value[key], given[key], rule, (*path, key))}
         return value

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common import kinds
+from s2f.common.contents import breaks_off
 from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, stripped
 from s2f.rows import placement
@@ -30,6 +31,7 @@ from s2f.rows.sources import complete_pairs, file_of, measured, names_of
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosomes
+from s2f.sequences.intervals import LONGEST
 
 # of our columns those that may be empty, as text
 OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
@@ -50,6 +52,11 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         parts = {name: part.assign(published=name) for name, part in parts.items()}
     stages = Stages()
     stages.keep("read", np.arange(sum(count for _, count in found.values())))
+    stages.notes += [
+        f"{path}: the last line has no line break at its end: the file may be cut off"
+        for path in files.values()
+        if breaks_off(path)
+    ]
     table = pd.concat(parts.values(), ignore_index=True)
 
     table = measured(table, stages, cells)
@@ -128,8 +135,9 @@ def _read_places(
     for ours in ("start", "end"):
         if ours in table:
             position = numbers(raw, columns[ours], path, missing)
-            whole = position.isna() | ((position >= first_base) & (position % 1 == 0))
-            refuse(~whole, raw, [columns[ours]], path, f"a whole number of at least {first_base}")
+            whole = position.isna() | ((position >= first_base) & (position % 1 == 0) & (position <= LONGEST))
+            expected = f"a whole number from {first_base} to {LONGEST:,}, the end of any chromosome"
+            refuse(~whole, raw, [columns[ours]], path, expected)
             table[ours] = (position - (first_base if ours == "start" else 0)).astype("Int64")
     if "start" in table and "end" in table:
         refuse((table["end"] <= table["start"]).fillna(False), raw, [columns["end"]], path, "an end after the start")
