@@ -96,8 +96,8 @@ def test_epochs_equal_a_plain_loop(slug):
     close(state[:2], (parameters, measured), 1e-5 if slug == "encoder-8-dropout" else 1e-4)
 
 
-@pytest.mark.slow  # compiled as in use: without optimisations the lanes round in another order
-@pytest.mark.usefixtures("shallow")
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly", "shallow")
 def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
     """Both at once, as each program takes long to compile: lanes with streamed batches against heads alone."""
     monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 1)
