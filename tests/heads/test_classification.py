@@ -14,6 +14,7 @@ from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
+from s2f.heads.networks import chip_cnn
 from s2f.heads.trained_head import Head, predict
 from s2f.heads.training import Trainer, TrainingSettings
 from s2f.heads.weights import load_head, save_head
@@ -22,6 +23,12 @@ from s2f.models.validation import DivergedError, auroc
 NO_SHIFT = {"kind": "no_shift"}
 # what becomes part of a compiled program: with the same in several tests, chip-cnn is compiled once for all
 SAME = {"batch_size": 40, "weight_decay": 1e-2}
+
+
+@pytest.fixture
+def shallow(monkeypatch):
+    """chip-cnn of one convolution, which compiles in half the time; the trainer does not see how many there are."""
+    monkeypatch.setattr(chip_cnn, "LAYERS", chip_cnn.LAYERS[:1])
 
 
 def rows(n=101, tokens=32, channels=5, seed=0):
@@ -42,7 +49,7 @@ def close(one, other, atol):
         np.testing.assert_allclose(a, b, atol=atol)
 
 
-@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.usefixtures("compiled_quickly", "shallow")
 @pytest.mark.parametrize("slug", ["encoder-8-dropout", pytest.param("chip-cnn", marks=pytest.mark.slow)])
 def test_epochs_equal_a_plain_loop(slug):
     """Two steps per batch, the last batch padded; the state passes from step to step."""
@@ -89,7 +96,8 @@ def test_epochs_equal_a_plain_loop(slug):
     close(state[:2], (parameters, measured), 1e-5 if slug == "encoder-8-dropout" else 1e-4)
 
 
-@pytest.mark.slow  # compiled as in use: without optimisations the lanes round in another order
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly", "shallow")
 def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
     """Both at once, as each program takes long to compile: lanes with streamed batches against heads alone."""
     monkeypatch.setattr("s2f.heads.epochs.BLOCK_BYTES", 1)
@@ -102,7 +110,7 @@ def test_streamed_and_together_equal_resident_and_alone(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("compiled_quickly")
+@pytest.mark.usefixtures("compiled_quickly", "shallow")
 def test_metric_history_and_probabilities_of_a_saved_head(tmp_path):
     """Loaded again, the head gives what it gave in its best epoch, bit by bit: running statistics are saved too."""
     val = rows(50, seed=1)
@@ -128,9 +136,9 @@ def test_metric_history_and_probabilities_of_a_saved_head(tmp_path):
     assert found.min() >= 0 and found.max() <= 1
 
     parameters, state = trained.variables
-    broken = {**state, "norm_1": {**state["norm_1"], "variance": np.full(96, np.nan, np.float32)}}
+    broken = {**state, "norm_0": {**state["norm_0"], "variance": np.full(64, np.nan, np.float32)}}
     save_head(tmp_path / "nan", (parameters, broken))
-    with pytest.raises(InputError, match="norm_1/variance holds values that are not finite"):
+    with pytest.raises(InputError, match="norm_0/variance holds values that are not finite"):
         load_head(tmp_path / "nan", Head.template(record))
     save_head(tmp_path / "without", (parameters, {}))
     with pytest.raises(InputError, match="array norm_0/mean is missing"):
@@ -160,6 +168,7 @@ def test_a_planted_motif_is_found_and_shuffled_labels_are_not(shuffled):
     assert abs(score - 0.5) < 0.1 if shuffled else score > 0.9
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_too_few_tokens_and_constant_predictions_are_refused():
     short, spec = rows(tokens=31), TrainingSettings.from_spec(dict(batch_size=64, epochs=2))
     with pytest.raises(InputError, match="chip-cnn needs 32 tokens"):

@@ -17,6 +17,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(12, 4))
 CODES = some_inserts(1, 12)[0]
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize(
     "name, narrow",
     [pytest.param("alphagenome", 0, marks=pytest.mark.slow), ("alphagenome", 512), ("onehot", 512), ("kmer", 512)],

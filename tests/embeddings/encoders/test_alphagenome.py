@@ -235,6 +235,7 @@ def test_record(tiny):
     assert tiny.backend["device"].startswith(jax.devices()[0].platform)
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_batches_are_filled_cut_and_kept_in_order(tiny, codes):
     one_by_one = np.concatenate([tiny.encode(codes[i : i + 1]) for i in range(10)])
     found = tiny.encode(codes)  # 4 + 4 + 2 of a batch of 4
@@ -262,11 +263,13 @@ def test_bad_codes_are_refused(tiny):
 # Inside a compiled step
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_codes_and_one_hot_give_the_same(tiny, codes):
     from_one_hot = jax.jit(tiny.apply_one_hot)(tiny.parameters, dna.one_hot(codes))
     assert greatest(from_one_hot, tiny.encode(codes)) < 1e-5
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_gradient_with_respect_to_the_one_hot_input(tiny, codes):
     one_hot = jnp.asarray(dna.one_hot(codes[:2, :150]))
     weights = np.random.default_rng(2).normal(size=(2, 96)).astype(np.float32)
@@ -286,6 +289,7 @@ def test_gradient_with_respect_to_the_one_hot_input(tiny, codes):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 def test_gradient_in_bfloat16_is_finite_and_not_zero(codes):
     encoder = encoders.build({"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}})
 

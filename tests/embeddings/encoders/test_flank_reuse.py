@@ -57,6 +57,7 @@ def error(found, wanted):
 SLOW = [(600, 199, 0), (600, 145, 1), (597, 200, 0), (384, 200, 0), (500, 74, 0)]
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 @pytest.mark.parametrize(
     ("length", "insert", "shift"),
     [(600, 200, 0), (600, 73, 7), (599, 130, -15), (250, 200, 3)]
@@ -83,6 +84,7 @@ def test_bfloat16_differs_no_more_than_by_rounding(tiny):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("compiled_quickly")
 def test_full_size_equals_the_plain_path():
     encoder = encoders.build({**TINY, "size": "full"})
     codes, inserts = windows(600, 200, count=2)
@@ -187,6 +189,7 @@ def test_inserts_of_similar_lengths_share_a_plan_and_each_has_its_own_flanks(com
 # the stream
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_chunks_of_any_size_and_insert_in_one_stream(tiny):
     encoder = tiny["float32", True]
     chunks = [windows(600, insert, count=count) for insert, count in ((200, 9), (150, 1), (200, 4))]
@@ -209,6 +212,7 @@ def test_both_strands_and_all_batches_share_one_compilation(caplog):
     assert "uint8[4,238]" in compiled[0]
 
 
+@pytest.mark.usefixtures("compiled_quickly")
 def test_the_next_chunk_is_drawn_before_the_last_results_are_awaited(tiny):
     drawn = []
 

@@ -1,5 +1,7 @@
 """The head chip-cnn: counts of the reference, one product for three linear layers, batch statistics without padding."""
 
+from functools import partial
+
 import haiku as hk
 import jax
 import jax.numpy as jnp
@@ -11,6 +13,8 @@ from s2f.common.errors import InputError
 from s2f.heads import networks
 from s2f.heads.networks import chip_cnn
 from s2f.heads.networks.convolution import MOMENTUM, BatchNorm, convolve
+
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 
 def normal(*shape, seed=0):
@@ -50,9 +54,12 @@ def test_convolution_and_its_gradients_are_those_of_xla(channels, width, taps):
             x, w, (1,), "SAME", dimension_numbers=("NWC", "WIO", "NWC"), precision="highest"
         )
 
-    found, pull = jax.vjp(lambda x, w: convolve("float32", x, w), x, w)
-    expected, pull_reference = jax.vjp(reference, x, w)
-    close((found, pull(g)), (expected, pull_reference(g)))
+    @partial(jax.jit, static_argnums=0)
+    def with_gradients(function, x, w, g):
+        value, pull = jax.vjp(function, x, w)
+        return value, pull(g)
+
+    close(with_gradients(partial(convolve, "float32"), x, w, g), with_gradients(reference, x, w, g))
 
 
 def test_convolution_in_bfloat16_rounds_factors_only():
@@ -83,9 +90,14 @@ def test_three_linear_layers_in_one_equal_the_three(is_training):
     parameters = jax.tree.map(lambda a: a + 0.1 * normal(*a.shape, seed=2), parameters)
     state["norm_reduce"] |= {"mean": normal(6), "variance": 1 + normal(6) ** 2}
     results = []
+
+    @partial(jax.jit, static_argnums=0)
+    def with_gradients(apply, parameters, state, x, g):
+        (value, after), pull = jax.vjp(lambda p, x: apply(p, state, x), parameters, x)
+        return value, after, *pull((g, jax.tree.map(jnp.zeros_like, after)))
+
     for network in (one, three):
-        (value, after), pull = jax.vjp(lambda p, x, network=network: network.apply(p, state, x), parameters, x)
-        gradient, dx = pull((g, jax.tree.map(jnp.zeros_like, after)))
+        value, after, gradient, dx = with_gradients(network.apply, parameters, state, x, g)
         results.append((value, after, gradient, () if is_training else dx))
     close(*results, atol=1e-4)
 
@@ -145,7 +157,7 @@ def test_too_few_tokens_are_refused():
         1,
         1,
     )
-    init(jnp.zeros((1, 32, 4)))
+    jax.eval_shape(lambda x: init(x)[1], jnp.zeros((1, 32, 4)))
     with pytest.raises(InputError, match="chip-cnn needs 32 tokens per window or more, this encoder gives 31"):
         init(jnp.zeros((1, 31, 4)))
     with pytest.raises(InputError, match=r"gives 1 \(pooled vectors, or .*: use linear-probe"):

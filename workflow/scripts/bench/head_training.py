@@ -1,5 +1,7 @@
 """Head training, per head and augmentation mode, and the same work done as the field does it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -42,6 +44,7 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
         tables["stretches"] if encodes else None, encoder.parameters if encodes else None,
     )  # fmt: skip
 
+    @jax.jit  # op by op, each of them would be compiled for itself
     def start(key):
         parameters, measured = network.init(key, jnp.zeros((1, *shape), jnp.float32), is_training=False)
         return parameters, measured, optimiser.init(parameters)
@@ -117,7 +120,8 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
     network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
     rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
     encodes = not kinds.facts("augmentations", mode["kind"])["reads_caches"]
-    own, measured = network.init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32), is_training=False)
+    init = jax.jit(partial(network.init, is_training=False))
+    own, measured = init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32))
     parameters = {"head": own, "rest": jnp.zeros(extra_parameters, jnp.float32)}
     state = [(parameters, optimiser.init(parameters), measured)]
     if encodes:
