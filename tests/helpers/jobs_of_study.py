@@ -39,7 +39,7 @@ def jobs(study):
         found = collections.Counter(
             (
                 job.rule.name,
-                *(int(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES),
+                *(_number(job.threads if name == "threads" else job.resources.get(name, 0)) for name in NAMES),
             )
             for job in graph.dag.jobs
         )
@@ -47,11 +47,17 @@ def jobs(study):
     return collections.Counter({key: count for key, count in found.items() if key[0] != "all"})
 
 
+def _number(asked):
+    """What a job asks for; 0 for what depends on files that are not there yet."""
+    return 0 if isinstance(asked, str) else int(asked)
+
+
 def table(found):
     """The jobs as Markdown."""
     lines = ["| rule | jobs | GPUs | threads | memory, GB | time, h |", "|---|---|---|---|---|---|"]
     for (rule, gpu, threads, memory, runtime), count in sorted(found.items()):
-        lines.append(f"| {rule} | {count} | {gpu} | {threads} | {memory / 1000:g} | {runtime / 60:g} |")
+        size = f"{memory / 1000:g}" if memory else "by its files"
+        lines.append(f"| {rule} | {count} | {gpu} | {threads} | {size} | {runtime / 60:g} |")
     return "\n".join(lines)
 
 

@@ -373,8 +373,8 @@ def kill_program(root, folder, study, program, where, sign, environment=FORKED):
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
-                started = words[1:4] == [b"-P", b"-m", program.encode()]
-                runs = started or (process / "comm").read_text() == f"{program}\n"
+                by_itself = words[1:4] == [b"-P", b"-m", program.encode()]
+                runs = by_itself or (process / "comm").read_text() == f"{program}\n"
                 if runs and (process / "cwd").resolve() == folder.resolve():
                     os.kill(int(process.name), signal.SIGKILL)
                     killed = True
