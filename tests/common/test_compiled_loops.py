@@ -43,6 +43,7 @@ def start(scripts):
     library = str(Path(s2f.__file__).parents[1])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     environment["PYTHONPATH"] = os.pathsep.join([str(scripts), library])
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python itself goes by the size and time of a file
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM], env=environment, cwd=scripts, stdout=subprocess.PIPE, text=True
     )
