@@ -67,3 +67,17 @@ def test_contigs_have_names_as_genomes_give_them(tmp_path):
     (tmp_path / "a.bed").write_text("".join(f"{name}\t5\t9\n" for name in names))
     found = [line.chrom for line in read_bed(tmp_path / "a.bed")]
     assert found == [f"chr{name}" for name in names[:3]] + names[3:]
+
+
+@pytest.mark.parametrize(
+    "line, hint",
+    [
+        ("chr1\tsrc\tgene\t5\t9\t.\t+\t.\tid", "this is a line of GFF or GTF, whose places are columns 4 and 5"),
+        ("chr1\t500\t.\tA\tG\t.\tPASS\t.", "this is a line of VCF"),
+        ("chr1\t5e+02\t600", r"R writes whole numbers with options\(scipen=999\)"),
+    ],
+)
+def test_lines_of_other_formats_are_told(tmp_path, line, hint):
+    (tmp_path / "a.bed").write_text(line + "\n")
+    with pytest.raises(InputError, match=f"a.bed: line 1: .*{hint}"):
+        list(read_bed(tmp_path / "a.bed"))

@@ -106,3 +106,10 @@ def test_a_tab_in_a_header_is_named_with_file_and_line(tmp_path):
 def test_headers_are_utf_8(tmp_path):
     rows, _ = read(tmp_path, ">Fäden α\nACGT\n")
     assert rows["row_id"].iloc[0] == "positive|Fäden α"
+
+
+def test_a_place_in_another_form_is_a_name_and_said_to_be_one(tmp_path):
+    rows, stages = read(tmp_path, ">chr7:100-104(.)\nACGT\n>chr7:1,100-1,104\nGGGG\n>hg38 range=chr7:5-9\nTTTA\n")
+    assert rows["chrom"].tolist()[:3] == ["chr7", "", ""] and rows["strand"].tolist()[:3] == ["", "", ""]
+    assert len(stages.notes) == 1
+    assert "p.fa: line 3: 'chr7:1,100-1,104' may hold a place" in stages.notes[0] and "2 such rows" in stages.notes[0]

@@ -205,9 +205,12 @@ def numbers(
     bad = (values.isna() & ~cells.isin(missing)) | values.isin([float("inf"), float("-inf")])
     if bad.any():
         position = int(bad.to_numpy().argmax())
-        raise InputError(
-            f"{path}: line {line_of(cells, position)}: {column} is {cells.iloc[position]!r}, expected a number{mend}"
-        )
+        cell = cells.iloc[position]
+        if re.fullmatch(r"[+-]?\d+,\d+", cell):
+            mend = f"; decimals have a point: {cell.replace(',', '.')}"
+        elif cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
+            mend = "; the labels of a classification are 1 and 0"
+        raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{mend}")
     return values.astype("float64")
 
 

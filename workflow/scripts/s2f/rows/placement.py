@@ -95,7 +95,12 @@ def check(
     if wrong.any():
         row = int(wrong.argmax())
         placed = np.isfinite(surplus) & np.isfinite(allowed)
-        hint = f"; starts seem to be counted from 1{from_one}" if (surplus[placed] == -1).mean() > 0.5 else ""
+        hint = ""
+        if (surplus[placed] == -1).mean() > 0.5:  # a start of 0 is none that counts from 1
+            inclusive = "; ends seem to be those of the last base: add 1"
+            hint = inclusive if (start == 0).any() else f"; starts seem to be counted from 1{from_one}"
+        elif not from_one and (surplus[placed] == 1).mean() > 0.5:
+            hint = "; starts seem to be counted from 0"
         raise InputError(
             f"{_place(table, path, row)}: from start {start[row]:.0f} to end {end[row]:.0f} are "
             f"{end[row] - start[row]:.0f} bases, the insert has {length[row]:.0f}; expected the interval of the insert "

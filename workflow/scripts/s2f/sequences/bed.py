@@ -30,6 +30,18 @@ class BedLine(NamedTuple):
     cells: list[str]
 
 
+def _other_format(what: str, cells: list[str]) -> str:
+    """What a line may be, whose `what` (start or end) is no whole number, and the mend; empty where it is not known."""
+    cell = cells[1 if what == "start" else 2]
+    if what == "start" and len(cells) >= 8 and cells[3].isdigit() and cells[4].isdigit():
+        return "; this is a line of GFF or GTF, whose places are columns 4 and 5, counted from 1: make a BED of it"
+    if what == "end" and len(cells) >= 8 and re.fullmatch(r"[ACGTN]+", cells[3], re.IGNORECASE):
+        return "; this is a line of VCF, which holds variants and no intervals"
+    if re.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?", cell):
+        return "; R writes whole numbers with options(scipen=999), pandas from columns of integers"
+    return ""
+
+
 def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start, end)") -> Iterator[BedLine]:
     """Yield the lines of a BED file, plain or compressed, of at least `fewest` columns separated by tabs.
 
@@ -60,6 +72,7 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
                 raise InputError(
                     f"{where} {what} is {cell!r}, expected a whole number of at least 0"
                     + ("; put # before a line of names of columns" if cell.lower() in COLUMNS and not names else "")
+                    + _other_format(what, cells)
                 )
         if int(start) >= int(end):
             raise InputError(f"{where} end is {end}, expected a number above start, {start}")

@@ -155,6 +155,8 @@ def _mend(error: Any) -> str:
     if error.validator != "type":
         return ""
     wanted, value = _types(error.schema), error.instance
+    if value is None:
+        return ", as it is empty"
     if isinstance(value, str) and wanted & {"number", "integer"}:
         parts = EXPONENT.fullmatch(value)
         if parts:

@@ -22,7 +22,8 @@ from s2f.rows.stages import Stages
 from s2f.sequences import dna
 from s2f.sequences.genome import records
 
-COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
+COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+.-])\))?")
+PLACE = re.compile(r":[\d,]+[:-][\d,]+")  # what may be meant as one
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
@@ -32,9 +33,9 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     if first_base not in (0, 1):
         raise InputError(f"source fasta_pairs: first_base is {first_base!r}, expected 0 or 1")
     paths = {label: file_of(files, name, "fasta_pairs") for label, name in ((1.0, "positives"), (0.0, "negatives"))}
-    tables = [_read_class(path, label, first_base, settings["molecule"]) for label, path in paths.items()]
-    table = pd.concat(tables, ignore_index=True)
     stages = Stages()
+    given = (first_base, settings["molecule"], stages.notes)
+    table = pd.concat([_read_class(path, label, *given) for label, path in paths.items()], ignore_index=True)
     stages.keep("read", table)
     table = stages.keep("once in its class", table, ~table.duplicated(["sequence", "label"]))
     table = stages.keep("in one class", table, ~table["sequence"].duplicated(keep=False))
@@ -45,9 +46,10 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     return table, stages
 
 
-def _read_class(path: str, label: float, first_base: int, molecule: str) -> pd.DataFrame:
-    """Rows of one file."""
+def _read_class(path: str, label: float, first_base: int, molecule: str, notes: list[str]) -> pd.DataFrame:
+    """Rows of one file; `notes` gets a sentence on headers that may hold a place in another form."""
     rows: list[dict[str, Any]] = []
+    unread: list[tuple[str, int]] = []
     lines: dict[str, int] = {}
     for header, line, letters in records(path):
         if not header:
@@ -83,6 +85,15 @@ def _read_class(path: str, label: float, first_base: int, molecule: str) -> pd.D
                     f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} by its "
                     f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if mend else "")
                 )
-            row |= {"chrom": coordinates["chrom"], "start": start, "end": end, "strand": coordinates["strand"] or ""}
+            strand = (coordinates["strand"] or "").replace(".", "")
+            row |= {"chrom": coordinates["chrom"], "start": start, "end": end, "strand": strand}
+        elif PLACE.search(header):
+            unread.append((header, line))
         rows.append(row)
+    if unread:
+        header, line = unread[0]
+        notes.append(
+            f"{path}: line {line}: {header!r} may hold a place, but not as chr7:100-250(-), so it is a name; "
+            f"{len(unread):,} such rows have no place, and windows that overlap are not known to"
+        )
     return pd.DataFrame(rows)
