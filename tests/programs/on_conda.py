@@ -89,10 +89,9 @@ def run_imports(folder, checkout, environment):
     """Import, in the environment of each rule, all that its program can load, also beyond the small study."""
     made = {path.read_text(): path.with_suffix("") for path in (folder / "environments").glob("*_.yaml")}
     needed = {}
-    for _, program, file, modules in environments(parsed_workflow(checkout)):
-        needed.setdefault((checkout / "workflow" / "rules" / file).resolve(), set()).update(
-            reached(program, *modules)[0]
-        )
+    # of this checkout, whose library is loaded here; the other is a copy of it
+    for _, program, file, modules in environments(parsed_workflow(ROOT)):
+        needed.setdefault((ROOT / "workflow" / "rules" / file).resolve(), set()).update(reached(program, *modules)[0])
     assert {path.stem for path in needed} == set(FILES), f"environments of the rules: {sorted(map(str, needed))}"
     for file, modules in needed.items():
         place = made.get(file.read_text())
