@@ -328,19 +328,16 @@ def test_shared_coordinates_that_do_not_fit(shared):
     folder = shared / "cases/faults/columns"
     columns = {"row_id": "id", "sequence": "seq", "label": "y", "chrom": "c", "start": "s", "end": "e"}
     expected = "expected the interval of the insert itself, counted from 0 and without its end"
-    path = folder / "shortcoord.tsv"
-    with pytest.raises(InputError) as error:
-        sources.read("table", {"rows": path}, {"columns": columns})
-    assert str(error.value) == (
-        f"{path}: line 2: row 'r0': from start 0 to end 500 are 500 bases, the insert has 20; {expected}; or leave "
-        "start and end out of 'columns'"
-    )
-    path = folder / "onebased.tsv"
-    with pytest.raises(InputError) as error:
-        sources.read("table", {"rows": path}, {"columns": columns})
-    assert str(error.value) == (
-        f"{path}: line 2: row 'r0': from start 1 to end 20 are 19 bases, the insert has 20; {expected}; starts seem to "
-        "be counted from 1: set first_base: 1; or leave start and end out of 'columns'"
-    )
+    said = {
+        "shortcoord.tsv": "from start 0 to end 500 are 500 bases, the insert has 20; {}; or leave ",
+        "onebased.tsv": "from start 1 to end 20 are 19 bases, the insert has 20; {}; starts seem to be counted "
+        "from 1: set first_base: 1; or leave ",
+    }
+    for name, message in said.items():
+        path = folder / name
+        with pytest.raises(InputError) as error:
+            sources.read("table", {"rows": path}, {"columns": columns})
+        message = message.format(expected) + "start and end out of 'columns'"
+        assert str(error.value) == f"{path}: line 2: row 'r0': {message}"
     rows, _ = sources.read("table", {"rows": path}, {"columns": columns, "first_base": 1})
     assert rows[["start", "end"]].iloc[1].tolist() == [100, 120]

@@ -36,6 +36,7 @@ OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 STREAMS: dict[bytes, Any] = {magic: OPEN[name] for magic, (name, _) in PACKED.items() if name in OPEN}
 RATIO = 5  # bytes of a table for each of its compressed ones
 SAVE = "save the sheet as tab-separated text in UTF-8"
+POINTER = b"version https://git-lfs.github.com"  # how a file begins that stands for a large one in a clone
 ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")  # zip
 # first bytes -> what a file is, and how to make text of it
 OTHER = {
@@ -61,7 +62,7 @@ OTHER = {
     b"\x88\x8f\xfc\x26": ("bigWig", "a track holds no intervals"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the file in it"),
     b"Rar!": ("a RAR archive", "unpack it and name the file in it"),
-    b"version https://git-lfs.github.com": ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
+    POINTER: ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
 }
 # how Unicode text begins, the longer marks first
 MARKS = {
@@ -200,7 +201,7 @@ def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
 
 
 def _other(data: bytes) -> tuple[str, str]:
-    """What a file is that is no text, and the mend; empty for what may be text."""
+    """What kind of file it is, if not text, and how to get text from it; both empty for what may be text."""
     if data.startswith(ARCHIVE):
         return _archive(data)
     if data[257:262] == b"ustar":

@@ -2,9 +2,9 @@
 
 A row is a line, and a cell is what stands between separators. A cell is quoted when it begins with a double quote and
 another one stands before the next separator or line end after it; within, a quote is written twice, and separators and
-line ends are text. Every other quote is a letter of its cell. The cells are taken apart by pyarrow, which is told
-beforehand where these rules and its own differ: it ends a quoted cell anywhere, so that a note that begins with a
-quote and never ends would swallow rows up to the next one.
+line ends are text. Every other quote is an ordinary letter of its cell. pyarrow splits the rows into cells. Its own
+rule is looser: a quoted cell may end anywhere, so a note that opens with a quote and never closes it would swallow rows
+up to the next quote. Quotes that are letters are therefore doubled before pyarrow sees them.
 """
 
 import re

@@ -1,5 +1,5 @@
-"""Opening HDF5 files, without locks: a file has its final name when it is whole and is not changed then, and under its
-temporary name it has one writer. Some file systems have no locks, and HDF5 then opens nothing."""
+"""Opening HDF5 files without locks, as HDF5 refuses to open anything on file systems that have none. No lock is needed:
+a file is written by one process under a temporary name, and never changes once it has its final name."""
 
 import errno
 import os

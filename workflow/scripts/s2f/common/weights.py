@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from s2f.common.contents import POINTER
 from s2f.common.errors import InputError
 
-POINTER = b"version https://git-lfs.github.com/spec/"  # how a file begins that stands for a large one in a clone
 # what is put before the names of all tensors of a network by DistributedDataParallel, torch.compile, and Lightning
 WRAPPERS = ("module.", "_orig_mod.", "model.", "network.")
 

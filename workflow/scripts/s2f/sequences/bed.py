@@ -31,7 +31,7 @@ class BedLine(NamedTuple):
 
 
 def _other_format(what: str, cells: list[str]) -> str:
-    """What a line may be, whose `what` (start or end) is no whole number, and the mend; empty where it is not known."""
+    """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if it is unknown."""
     cell = cells[1 if what == "start" else 2]
     if what == "start" and len(cells) >= 8 and cells[3].isdigit() and cells[4].isdigit():
         return "; this is a line of GFF or GTF, whose places are columns 4 and 5, counted from 1: make a BED of it"
