@@ -18,6 +18,7 @@ from s2f.plots import dependency_map
 from s2f.representation import map_files, planted_pairs
 from s2f.rows import canonical as rows
 from s2f.rows.sources import simulated_rbp
+from s2f.rows.stages import Stages
 
 SOURCE = {"rows": 60, "length": 31, "seed": 2}
 
@@ -58,7 +59,7 @@ def test_rows_by_label_then_row_id():
 def test_rows_that_are_not_there():
     with pytest.raises(InputError, match="rows: 4 are to be mapped, the panel has 3 positive rows"):
         map_files.select(panel(), "classification", 4)
-    with pytest.raises(InputError, match="rows: 5 are to be mapped, the panel has 4 rows"):
+    with pytest.raises(InputError, match="rows: 5 are to be mapped, the panel has 4 rows with a label"):
         map_files.select(panel(), "regression", 5)
     with pytest.raises(InputError, match="ids: row 'x' is not in the panel"):
         map_files.select(panel(), "regression", 1, ["a", "x"])
@@ -70,6 +71,24 @@ def test_rows_with_n_are_passed_over():
     with pytest.raises(InputError, match="3 are to be mapped, the panel has 2 positive rows without N"):
         map_files.select(rows, "classification", 3)
     assert map_files.select(rows, "classification", 2, ["a"])["row_id"].tolist() == ["a"]  # refused later, by name
+
+
+def stages_of(*given):
+    stages = Stages()
+    map_files.select(*given, stages)
+    return stages.table().fillna({"removed": -1}).to_numpy().tolist()
+
+
+def test_rows_passed_over_are_counted():
+    rows = pd.DataFrame({"row_id": list("abcdef"), "sequence": ["ACNT", "ACGT", "ACGT", "ACGT", "ACGT", "NNNN"]})
+    rows["label"] = [1.0, np.nan, 1.0, 0.0, 1.0, 0.0]
+    counts = [["rows of the panel", 6, 0], ["without N", 4, 2], ["with a label", 3, 1]]
+    assert stages_of(rows, "regression", 3, []) == [*counts, ["first by label", 3, -1]]
+    assert stages_of(rows, "classification", 1, []) == [*counts, ["positives", 2, -1], ["first by label", 1, -1]]
+    assert stages_of(rows, "regression", 3, ["a"]) == [["rows of the panel", 6, 0], ["named by ids", 1, -1]]
+    # in a dataset with cells a row without a label of the first cell has no place in an order by labels
+    with pytest.raises(InputError, match=r"4 are .* has 3 rows with a label .*without N 4, with a label 3"):
+        map_files.select(rows, "regression", 4)
 
 
 # files
@@ -169,6 +188,8 @@ def test_program_measures_planted_pairs(tmp_path, monkeypatch):
     call(monkeypatch, measure_dependency_map, *arguments)
     table = tables.read_table(tmp_path / "pairs.tsv", planted_pairs.COLUMNS)
     assert len(table) == 36 and set(table["auprc"]) == {"1.0"}
+    stages = tables.read_table(tmp_path / "pairs.stages.tsv")
+    assert stages.to_numpy().tolist() == [["mapped", "60", "0"], ["with a paired hairpin", "36", "24"]]
 
 
 def test_program_plots_one_map(tmp_path, monkeypatch):
@@ -231,6 +252,10 @@ def test_program_maps_rows_of_a_panel(root, tmp_path):
     found, about = map_files.read(tmp_path / "maps.h5")
     expected = map_files.select(sheet[10:], "classification", 2)
     assert [one.row_id for one in found] == expected["row_id"].tolist()
+    stages = tables.read_table(tmp_path / "maps.stages.tsv")
+    assert stages["stage"].tolist() == [
+        "rows of the panel", "without N", "with a label", "positives", "first by label",
+    ]  # fmt: skip
     assert all(one.label == 1 and one.map.shape == (31, 31) and 0 < one.map.max() < 5 for one in found)
     assert (about["encoder"], about["licence"], about["precision"]) == (
         "mini.layer04", "none (random weights)", "float32"

@@ -11,6 +11,7 @@ from s2f.common.tables import write_table
 from s2f.evaluation.measure import read_panel
 from s2f.rows import sources
 from s2f.rows.canonical import canonical
+from s2f.rows.stages import Stages
 from s2f.splits import panel_files
 from s2f.splits.make import make_split
 from s2f.splits.panels import make_panel
@@ -196,6 +197,22 @@ def test_pairs_that_share_a_unit_by_any_of_their_rows_are_one_group():
     assert panel[[*alone, "y_t"]].nunique() == 5 and set(panel.index) == {*alone, "y_t", "beside_x_t", "beside_y_t"}
     unit = dict(zip(rows["row_id"], units_of(rows)["unit"], strict=True))
     assert panel[alone].tolist() == [f"u{unit[name]}" for name in alone]
+
+
+def test_alternates_that_loose_pairs_do_not_take_are_counted():
+    rows = library(
+        ("again", "GGGGTGGGG", "alt", "chr7:5:C:T", "q", 0, ""),  # the variant of a0 in another window
+        ("alone", "GGGATAGGG", "alt", "chr7:905:C:T", "q", 900, ""),
+        ("bare", "GGGATACCC", "alt", "", "q", 1900, ""),
+    )
+    stages = Stages()
+    units = units_of(rows)
+    make_panel(rows, make_split(rows, CHROMOSOMES, 0, units), LOOSE, "snv_variant_key", units, stages)
+    assert stages.table()["removed"].fillna(-1).tolist() == [0, -1, 1, 1, 1]
+    assert stages.counts == [
+        ("test rows", 9), ("alternate alleles", 6), ("with a variant", 5), ("the first of each variant", 4),
+        ("with a reference", 3),
+    ]  # fmt: skip
 
 
 def test_loose_pairs_are_a_panel_like_any_other(made, tmp_path):

@@ -1,6 +1,7 @@
 # REQUIRED INPUTS:  rows and panels, embedding caches, weights named by the encoder's section
 # OUTPUTS:          results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5          maps and variant influence
 #                   results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv   truth, of simulated sites
+#                   …/{panel}.stages.tsv, …/{panel}.pairs.stages.tsv    how many rows each stage keeps
 #                   results/plots/{dataset}/{split}/dependency_maps/{encoder}/{panel}.{place}.png
 #                   results/{dataset}/isoscore.tsv, results/plots/{dataset}/isoscore.png    evenness of embeddings
 
@@ -12,7 +13,8 @@ rule dependency_map:
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
         weights=adapted_weights_of(drawn_encoder),
     output:
-        "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
+        maps="results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
+        stages="results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.stages.tsv",
     log:
         "logs/{dataset}/{split}/dependency_maps/{encoder}/{panel}.log",
     benchmark:
@@ -48,7 +50,8 @@ rule dependency_map:
         "--encoder-spec {params.spec:q} "
         "--threads {threads} "
         "--gpus {resources.gpu} "
-        "--out {output:q} "
+        "--out {output.maps:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 
@@ -57,7 +60,8 @@ rule measure_dependency_map:
     input:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     output:
-        "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv",
+        table="results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv",
+        stages="results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.stages.tsv",
     log:
         "logs/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.log",
     benchmark:
@@ -80,7 +84,8 @@ rule measure_dependency_map:
         "{params.python} measure_dependency_map "
         "--maps {input:q} "
         "--source {params.source:q} "
-        "--out {output:q} "
+        "--out {output.table:q} "
+        "--stages {output.stages:q} "
         "> {log:q} 2>&1"
 
 

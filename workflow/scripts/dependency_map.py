@@ -3,8 +3,9 @@
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, print_report, report
 from s2f.common.errors import run
-from s2f.common.tables import read_table
+from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import TASKS, read_rows
+from s2f.rows.stages import Stages, beside
 from s2f.splits.table import panel_rows
 
 
@@ -21,6 +22,7 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
+    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     from tqdm import tqdm
@@ -29,11 +31,14 @@ def main():
     from s2f.representation import dependency_map, map_files  # torch reads the thread count once
 
     rows = panel_rows(read_rows(arguments.rows, ["row_id", "sequence", "label"]), read_table(arguments.panel))
-    rows = map_files.select(rows, arguments.task, arguments.first, arguments.ids)
+    stages = Stages()
+    rows = map_files.select(rows, arguments.task, arguments.first, arguments.ids, stages)
+    print(f"rows: {stages}")
     model = dependency_map.build(arguments.encoder_spec)
     print_report()
     forwards = int((3 * rows["sequence"].str.len() + 1).sum())
     print(f"{len(rows)} sequences, {forwards:,} forward passes; {arguments.encoder} ({model.provenance})", flush=True)
+    write_table(arguments.stages or beside(arguments.out), stages.table())
     maps = dependency_map.maps(model, rows["sequence"].tolist(), rows["row_id"].tolist())
     map_files.write(
         arguments.out, rows, tqdm(maps, total=len(rows), unit="sequence", mininterval=5),

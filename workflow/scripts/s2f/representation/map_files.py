@@ -13,6 +13,7 @@ import numpy as np
 from s2f.common import files
 from s2f.common.errors import InputError
 from s2f.common.hdf5 import open_hdf5
+from s2f.rows.stages import Stages
 
 FORMAT = "s2f-dependency-maps-1"
 DEFINITION = (
@@ -32,20 +33,28 @@ class MappedSequence:
     influence: np.ndarray
 
 
-def select(rows: Any, task: str, count: int, ids: Sequence[str] = ()) -> Any:
+def select(rows: Any, task: str, count: int, ids: Sequence[str] = (), stages: Stages | None = None) -> Any:
     """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
-    row_id; of a classification only positives. Rows with N are passed over, except for `ids`, which the model then
-    refuses by name. Raises `InputError` for an id that is not there and for too few rows."""
+    row_id; of a classification only positives. Rows with N and rows without a label, in a dataset with cells those
+    without one of the first cell, are passed over and counted in `stages`, except for `ids`: the model refuses an N of
+    theirs by name. Raises `InputError` for an id that is not there and for too few rows."""
+    stages = stages or Stages()
+    stages.left("rows of the panel", len(rows))
     if ids:
         missing = [row for row in ids if row not in set(rows["row_id"])]
         if missing:
             raise InputError(f"ids: row {missing[0]!r} is not in the panel, which has {len(rows)} rows")
+        stages.choose("named by ids", len(ids))
         return rows.set_index("row_id").loc[list(ids)].reset_index()
-    kept = rows[~rows["sequence"].str.contains("N")]
-    kept = kept[kept["label"] == 1] if task == "classification" else kept
+    kept = stages.keep("without N", rows, ~rows["sequence"].str.contains("N"))
+    kept = stages.keep("with a label", kept, kept["label"].notna())
+    if task == "classification":
+        kept = kept[kept["label"] == 1]
+        stages.choose("positives", len(kept))
     if len(kept) < count:
-        what = "positive rows" if task == "classification" else "rows"
-        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what} without N")
+        what = "positive rows" if task == "classification" else "rows with a label"
+        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what} without N ({stages})")
+    stages.choose("first by label", count)
     return kept.sort_values(["label", "row_id"], ascending=[False, True]).head(count).reset_index(drop=True)
 
 

@@ -16,6 +16,7 @@ from s2f.common.errors import InputError
 from s2f.representation.map_files import MappedSequence
 from s2f.rows.sources import simulated_rbp
 from s2f.rows.sources.simulated_rbp import ARM, SITE
+from s2f.rows.stages import Stages
 
 PAIRED = ("site", "stem")  # kinds of simulated rows whose arms pair
 COLUMNS = ("row_id", "kind", "planted", "others", "auprc", "prevalence", "auprc_all", "prevalence_all")
@@ -63,8 +64,10 @@ def measure(dependency: np.ndarray, first: int) -> dict[str, float]:
     return {key: float(value) for key, value in values.items()}
 
 
-def table(mapped: Sequence[MappedSequence], source: dict[str, Any], where: str) -> pd.DataFrame:
-    """A line per mapped sequence whose arms pair: a data frame of `COLUMNS`.
+def table(
+    mapped: Sequence[MappedSequence], source: dict[str, Any], where: str, stages: Stages | None = None
+) -> pd.DataFrame:
+    """A line per mapped sequence whose arms pair: a data frame of `COLUMNS`; `stages` counts those without such arms.
 
     Raises `InputError` as `hairpins`, and when there is none.
     """
@@ -74,4 +77,7 @@ def table(mapped: Sequence[MappedSequence], source: dict[str, Any], where: str) 
             lines.append({"row_id": row.row_id, "kind": kind, **measure(row.map, first)})
     if not lines:
         raise InputError(f"{where}: none of {len(mapped)} sequences holds a paired hairpin; map positive rows")
+    stages = stages or Stages()
+    stages.left("mapped", len(mapped))
+    stages.left("with a paired hairpin", len(lines))
     return pd.DataFrame(lines)[list(COLUMNS)]

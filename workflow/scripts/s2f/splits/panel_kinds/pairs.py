@@ -79,11 +79,14 @@ def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame
 
 
 def _loose_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
+    alternates = test["allele"] == "alt"
     varies = test[test["variant"] != ""]
+    stages.choose("alternate alleles", alternates.sum())
+    stages.left("with a variant", (alternates & (test["variant"] != "")).sum())
     reference, alternate = (varies[varies["allele"] == allele].drop_duplicates("variant") for allele in ("ref", "alt"))
     joined = reference.merge(alternate, on="variant", suffixes=("_ref", "_alt"), validate="one_to_one")
     table = _pair_table(joined, joined["variant"])
-    stages.choose("variants with an alternate allele", len(alternate))
+    stages.left("the first of each variant", len(alternate))
     stages.left("with a reference", len(joined))
     mixed = (joined["pair_id_ref"] != joined["pair_id_alt"]) | (joined["pair_id_ref"] == "")
     print(
