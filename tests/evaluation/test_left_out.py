@@ -1,5 +1,7 @@
 """What was left out of rows, splits and panels has a line each in the text for people."""
 
+import pandas as pd
+
 from helpers.toy_study import Study
 from s2f.common.tables import write_table
 from s2f.evaluation.comparison import compare
@@ -34,5 +36,9 @@ def test_each_dataset_split_and_panel_has_a_line(tmp_path):
     )
     assert lines["toy", split, ""] == "nothing of 90 left out."
     assert {lines["toy", split, panel] for panel in panels} == {"left out 12 of 30 (without N)."}
+    table = stages_of(("rows", 90))
+    noted = [table, table.assign(stage="note", rows=None, removed=None, note="3 rows lie on chr7p12")]
+    write_table(beside(beside(rows).parent / "splits" / f"{split}.tsv"), pd.concat(noted))
+    assert left_out(comparison.datasets)["toy", split, ""] == "nothing of 90 left out. 3 rows lie on chr7p12."
     text = markdown(*compare(comparison), comparison, lines)
     assert f"- Rows: {lines['toy', '', '']}\n- Split {split}: nothing of 90 left out.\n- Panel " in text

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.tables import write_table
-from s2f.rows.stages import Stages, beside, dropped
+from s2f.rows.stages import Stages, beside, dropped, notes
 
 
 def test_stages_count_what_each_filter_keeps():
@@ -38,3 +38,21 @@ def test_what_is_asked_for_and_what_stands_beside_is_no_loss(tmp_path):
     write_table(path, table)
     assert dropped(path) == (10, [("without N", 3, 10), ("measured", 1, 2), ("peaks of X: chromosomes", 30, 50)])
     assert len(stages.keep("all", np.arange(3))) == 3
+
+
+def test_notes_stand_below_the_counts_and_count_nothing(tmp_path):
+    stages = Stages({"read": 4, "kept": 2})
+    stages.left("read", 3)
+    stages.left("kept", 2)
+    stages.notes.append("g.fa.fai: is older than the FASTA")
+    table = stages.table()
+    assert table["stage"].tolist() == ["read", "kept", "note", "note"]
+    said = ["g.fa.fai: is older than the FASTA", "stage 'read' has 3 rows, 4 are expected"]
+    assert table["note"].tolist()[2:] == said and table["note"][:2].isna().all()
+    assert table["rows"].dropna().tolist() == [3, 2] and table["removed"].dropna().tolist() == [0, 1]
+    path = tmp_path / "rows.stages.tsv"
+    write_table(path, table)
+    assert path.read_text().splitlines()[2:4] == ["kept\t2\t1\t2\t", f"note\t\t\t\t{said[0]}"]
+    assert dropped(path) == (3, [("kept", 1, 3)]) and notes(path) == said
+    write_table(path, Stages().table().assign(rows=[], removed=[]))
+    assert notes(path) == []

@@ -30,3 +30,12 @@ def test_chromosome_spellings(name, expected):
 def test_what_is_no_chromosome_is_refused(name):
     with pytest.raises(InputError, match=f"chromosome is {re.escape(repr(name))}, expected a name as chr7, 7, chrX or"):
         chromosomes.chromosome(name)
+
+
+def test_whole_chromosomes_of_common_genomes_are_told_from_other_names():
+    whole = "chr1 chr22 chrX chrY chrM chr2L chr3R chr4 chrI chrIV chrIX chrX chrXVI chrV chrZ chrW chr1A"
+    for name in whole.split():
+        assert chromosomes.WHOLE.fullmatch(name), name
+    other = "chr7p12 chr23 chr99 chrhs7 chr1_KI270706v1_random chrUn_GL000220v1 chrGL000219.1 chrEBV chr chrIIII chrun"
+    for name in other.split():
+        assert not chromosomes.WHOLE.fullmatch(name), name

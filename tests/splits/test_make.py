@@ -160,7 +160,7 @@ def test_a_split_counts_what_it_excludes_and_why():
         "split": ["train", "excluded", "excluded", "val", "test", "excluded", "excluded", "excluded"],
         "reason": ["", "no chromosome", "linked to a test row", "", "", "subsample", "no chromosome", "subsample"],
     })  # fmt: skip
-    stages = stages_of(table).table()
+    stages = stages_of(table, unlinked(8), PUBLISHED).table()
     assert stages[stages["removed"].notna()][["stage", "rows", "removed"]].to_numpy().tolist() == [
         ["rows", 8, 0], ["excluded: no chromosome", 6, 2], ["excluded: linked to a test row", 5, 1],
     ]  # fmt: skip
@@ -168,3 +168,41 @@ def test_a_split_counts_what_it_excludes_and_why():
         "rows": 8, "excluded: no chromosome": 6, "excluded: linked to a test row": 5, "excluded: subsample": 3,
         "train": 1, "val": 1, "test": 1,
     }  # fmt: skip
+
+
+# --- names that are no chromosome
+
+HELD_OUT = {"kind": "chromosome", "val": ["chr19"], "test": ["chr7"]}
+
+
+def noted(rows, spec):
+    return stages_of(make_split(rows, spec, 0, units_of(rows)), rows, spec)
+
+
+def test_rows_on_names_of_no_whole_chromosome_are_counted_and_named():
+    rows = unlinked(9, chrom=["1", "chr19", "chr7", "7p12", "hs7", "23", "chr1_KI270706v1_random", "7p12", ""])
+    stages = noted(rows, HELD_OUT)
+    assert ("on names of no whole chromosome", 5) in stages.parts
+    (note,) = stages.notes
+    assert note == (
+        "5 of 9 rows lie on names that are no whole chromosome as chr7 or chrX and not listed in the split: chr7p12 2, "
+        "chr1_KI270706v1_random 1, chr23 1, chrhs7 1; of these rows 5 train; if they are part of a chromosome that the "
+        "split lists, list them too; in human data of PLINK, which writes 23 for chrX, 24 for chrY, 25 for the part "
+        "that both share, 26 for chrM, rename them"
+    )
+    listed = {**HELD_OUT, "test": ["chr7", "chr7p12", "chrhs7", "chr23", "chr1_KI270706v1_random"]}
+    stages = noted(rows, listed)
+    assert not stages.notes and stages.table()["stage"].tolist()[-1] == "test"
+
+
+def test_usual_names_and_splits_that_do_not_go_by_them_have_no_note():
+    rows = unlinked(9, chrom=["2L", "X", "chr7", "IV", "chr19", "chr22", "M", "Y", "chr13"])
+    assert not noted(rows, HELD_OUT).notes
+    rows = unlinked(9, chrom=[*"12345678", "7p12"])
+    assert not noted(rows, {**RANDOM, "val": 0.3, "test": 0.3}).notes
+    folds = {"kind": "kfold", "folds": 3, "fold": 0, "by": "chromosome", "inner": 0.3, "seed": 0}
+    (note,) = noted(rows, folds).notes
+    assert (
+        "1 of 9 rows lie on names that are no whole chromosome as chr7 or chrX, each of which is dealt as one: " in note
+    )
+    assert not noted(rows, {**folds, "by": "locus"}).notes

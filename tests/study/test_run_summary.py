@@ -66,3 +66,9 @@ def test_a_stage_that_drops_more_than_a_share_is_named(tmp_path):
         f"{tables[0]}: without N: 50 of 100 are dropped (50 %), more than warn_dropped: 0.4", f"{measured}0.4",
     ]  # fmt: skip
     assert losses(tables, now - 60, 1) == []
+
+
+def test_a_note_of_a_table_of_stages_is_said(tmp_path):
+    path = tmp_path / "random.stages.tsv"
+    path.write_text("stage\trows\tremoved\tnote\nrows\t10\t0\t\nnote\t\t\t3 rows lie on chr7p12\n")
+    assert losses([path], 0, 0.5) == [f"{path}: 3 rows lie on chr7p12"]

@@ -32,7 +32,10 @@ def main():
     parts = {part: rows[(table["split"] == part).to_numpy()] for part in ("train", "val")}
     for found in few_labels(parts, cells_of(rows)):
         print(f"no model of this cell can be trained: {found}", file=sys.stderr)
-    write_table(arguments.stages or beside(arguments.out), stages_of(table).table())
+    stages = stages_of(table, rows, arguments.spec)
+    for note in stages.notes:
+        print(f"warning: {note}")
+    write_table(arguments.stages or beside(arguments.out), stages.table())
     write_table(arguments.out, table)
 
 

@@ -288,8 +288,12 @@ def test_expected_counts_stand_beside_ours(made, tmp_path):
     stages = read(made[2], expected={"read": 2000, "chr7+chr13": 62582})[1]
     table = stages.table().set_index("stage")
     assert table["expected"].dropna().to_dict() == {"read": 2000, "chr7+chr13": 62582}
-    assert table["removed"].isna().tolist() == [False] * 7 + [True] * 3
-    assert stages.warnings() == [f"stage 'chr7+chr13' has {table['rows']['chr7+chr13']} rows, 62582 are expected"]
+    assert table["removed"].isna().tolist() == [False] * 7 + [True] * 4  # parts, and the note
+    assert (
+        stages.warnings()
+        == [table["note"]["note"]]
+        == [f"stage 'chr7+chr13' has {table['rows']['chr7+chr13']} rows, 62582 are expected"]
+    )
     assert "expected" not in read(made[2])[1].table()
 
 

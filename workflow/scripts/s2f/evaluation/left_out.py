@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from s2f.evaluation.measured_runs import ComparedDataset
-from s2f.rows.stages import beside, dropped
+from s2f.rows.stages import beside, dropped, notes
 
 MOST_NAMED = 4  # stages in a line
 
@@ -27,11 +27,13 @@ def left_out(datasets: Mapping[str, ComparedDataset]) -> dict[tuple[str, str, st
 
 
 def _line(path: Path) -> str:
-    """How many of what a table of stages begins with were dropped, and at which stages, the largest loss first."""
+    """How many of what a table of stages begins with were dropped, and at which stages, the largest loss first; and
+    what it notes."""
     total, removed = dropped(path)
+    noted = "".join(f" {note}." for note in notes(path))
     if not removed:
-        return f"nothing of {total:,} left out."
+        return f"nothing of {total:,} left out.{noted}"
     removed.sort(key=lambda item: -item[1])
     named = [f"{count:,} of {before:,} ({stage})" for stage, count, before in removed[:MOST_NAMED]]
     named += [f"fewer at {len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
-    return f"left out {', '.join(named)}."
+    return f"left out {', '.join(named)}.{noted}"

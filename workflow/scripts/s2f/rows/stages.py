@@ -2,7 +2,8 @@
 
 Every program that drops any writes such a table beside its result: `rows.stages.tsv`, `{split}.stages.tsv`,
 `{panel}.stages.tsv`. `compare.md` has a line for each, and a stage that drops more than `warn_dropped` of the study is
-named on the terminal when a run ends.
+named on the terminal when a run ends. What else is odd about the rows stands in lines `NOTE` of the same tables, and is
+said at both places.
 """
 
 from pathlib import Path
@@ -13,6 +14,8 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
+
+NOTE = "note"  # stage of a line that has no counts but a text, in the column of this name
 
 Rows = TypeVar("Rows", pd.DataFrame, np.ndarray)
 
@@ -57,7 +60,7 @@ class Stages:
 
     def table(self) -> pd.DataFrame:
         """Columns stage, rows, removed (missing for parts, choices and the first stage of what stands beside) and,
-        where counts are known, expected."""
+        where counts are known, expected; below a line for each of the `warnings`, where there are any."""
         out = pd.DataFrame(self.counts, columns=["stage", "rows"])
         out["removed"] = (-out["rows"].diff()).fillna(0).astype(int)
         others = [pd.DataFrame(counts, columns=["stage", "rows"]) for counts in self.beside]
@@ -69,6 +72,12 @@ class Stages:
             out = pd.concat([out, *others])
         if self.expected:
             out["expected"] = out["stage"].map(self.expected).astype("Int64")
+        if self.warnings():
+            counts = [name for name in out.columns if name != "stage"]
+            said = pd.DataFrame({"stage": NOTE, NOTE: self.warnings()})
+            said[counts] = pd.NA
+            out, said = (part.astype(dict.fromkeys(counts, "Int64")) for part in (out, said))
+            out = pd.concat([out, said])
         return out.reset_index(drop=True)
 
     def warnings(self) -> list[str]:
@@ -92,9 +101,16 @@ def beside(path: str | Path) -> Path:
 def dropped(path: str | Path) -> tuple[int, list[tuple[str, int, int]]]:
     """How many rows a table of stages begins with, and (stage, removed, those before it) of each that removes any."""
     table = read_table(path, ["stage", "rows", "removed"], "stages")
+    table = table[table["stage"] != NOTE]
     if table.empty:
         raise InputError(f"{path}: no stage; make it again")
     counts = {name: numbers(table, name, path) for name in ("rows", "removed")}
     stages = zip(table["stage"], counts["rows"], counts["removed"], strict=True)
     removed = [(stage, int(count), int(left + count)) for stage, left, count in stages if count > 0]
     return int(counts["rows"].iloc[0]), removed
+
+
+def notes(path: str | Path) -> list[str]:
+    """What a table of stages notes beside its counts."""
+    table = read_table(path, ["stage"], "stages")
+    return table.loc[table["stage"] == NOTE, NOTE].tolist() if NOTE in table else []

@@ -10,9 +10,12 @@ from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.rows.stages import Stages
+from s2f.sequences import chromosomes
+from s2f.splits.kinds import by_chromosome
 from s2f.splits.table import PARTS, check_parts, ranks, strata
 
 SUBSAMPLE = "subsample"  # reason of training rows beyond `train_rows`
+MOST_NAMED = 5  # names in a note
 
 
 def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
@@ -47,8 +50,9 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     return pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason})
 
 
-def stages_of(table: pd.DataFrame) -> Stages:
-    """How many rows of a split, as `make_split` gives it, each reason excludes, and how many are in each part."""
+def stages_of(table: pd.DataFrame, rows: pd.DataFrame, section: dict[str, Any]) -> Stages:
+    """How many rows of a split, as `make_split` gives it of `rows` by a `section`, each reason excludes, how many are
+    in each part, and, where it goes by chromosomes, how many lie on names of none."""
     stages, left = Stages(), len(table)
     stages.left("rows", left)
     for reason, count in table.loc[table["split"] == "excluded", "reason"].value_counts(sort=False).items():
@@ -57,7 +61,36 @@ def stages_of(table: pd.DataFrame) -> Stages:
         (stages.choose if reason == SUBSAMPLE else stages.left)(f"excluded: {reason}", left)
     for part in PARTS:
         stages.part(part, (table["split"] == part).sum())
+    if by_chromosome(section):
+        _note_other_names(rows, table["split"], section, stages)
     return stages
+
+
+def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, Any], stages: Stages) -> None:
+    """Count and note rows on names that a split does not list and that are no whole chromosome (`chromosomes.WHOLE`):
+    such as scaffolds, and misspelt ones of chromosomes that it holds out. To the split each is a chromosome of its own.
+    """
+    options = section | kinds.settings("splits", section["kind"], section)
+    listed = {chromosomes.chromosome(name) for part in PARTS for name in options.get(part, ())}
+    names = rows["chrom"].value_counts().drop("", errors="ignore")
+    names = names.sort_index().sort_values(ascending=False, kind="stable")
+    names = names[[name not in listed and not chromosomes.WHOLE.fullmatch(name) for name in names.index]]
+    if names.empty:
+        return
+    count, found = int(names.sum()), ", ".join(f"{name} {own:,}" for name, own in names[:MOST_NAMED].items())
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    went = parts[rows["chrom"].isin(names.index).to_numpy()].value_counts()
+    stages.part("on names of no whole chromosome", count)
+    which = " and not listed in the split" if listed else ", each of which is dealt as one"
+    mend = "; if they are part of a chromosome that the split lists, list them too" if listed else ""
+    plink = [name for name in names.index if name in chromosomes.PLINK]
+    if plink:
+        known = ", ".join(f"{name.removeprefix('chr')} for {ours}" for name, ours in chromosomes.PLINK.items())
+        mend += f"; in human data of PLINK, which writes {known}, rename them"
+    stages.notes.append(
+        f"{count:,} of {len(rows):,} rows lie on names that are no whole chromosome as chr7 or chrX{which}: "
+        f"{found}{more}; of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{mend}"
+    )
 
 
 def _surplus(rows: pd.DataFrame, train: np.ndarray, options: dict[str, Any], study_seed: int) -> np.ndarray:

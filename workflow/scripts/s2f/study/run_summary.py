@@ -46,13 +46,15 @@ def summary(
 
 def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str]:
     """A warning for each stage that drops more than a `share` of what it got, of the tables of stages (`rows.stages`)
-    written after `since` (seconds, as `time.time`)."""
+    written after `since` (seconds, as `time.time`), and a line for each of their notes."""
     lines = []
     for path in map(Path, tables):
         if not path.is_file() or path.stat().st_mtime < since:
             continue
         with path.open(newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file, delimiter="\t"):
+                if row.get("note"):
+                    lines.append(f"{path}: {row['note']}")
                 # of what the study asks for, and of parts, nothing is said to be removed
                 left, removed = int(row["rows"] or 0), int(row["removed"] or 0)
                 if removed > share * (left + removed):

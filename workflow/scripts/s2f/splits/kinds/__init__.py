@@ -14,3 +14,9 @@ from s2f.common import kinds
 def by_homology(split: Mapping[str, Any]) -> bool:
     """Whether a split, its section in a study, keeps homologous rows together and so needs the table of units."""
     return kinds.facts("splits", split["kind"])["homology"] and split.get("by", "homology") == "homology"
+
+
+def by_chromosome(split: Mapping[str, Any]) -> bool:
+    """Whether a split, its section in a study, goes by the names of chromosomes."""
+    facts = kinds.facts("splits", split["kind"])
+    return facts["chromosomes"] or (facts["folds"] and split.get("by", "chromosome") == "chromosome")
