@@ -89,6 +89,16 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
         ({"row_id": ["a", "", ""]}, "row 2: row_id is empty"),
         ({"row_id": ["a", "b\tc", "d"]}, r"row_id 'b\\tc' holds a tab or a line break"),
         ({"row_id": ["a", "b\n", "d"]}, r"row_id 'b\\n' holds a tab or a line break"),
+        (
+            {"row_id": ["a", "\ufeffb", "c"]},
+            r"row '\\ufeffb': row_id is '\\ufeffb', .* U\+FEFF \(ZERO WIDTH NO-BREAK SPACE\)",
+        ),
+        ({"group": ["g", "g", "g\u200b"]}, r"row 'c': group is 'g\\u200b', which holds U\+200B \(ZERO WIDTH SPACE\)"),
+        ({"pair_id": ["p", "p\xa0q", ""]}, r"row 'b': pair_id is 'p\\xa0q', which holds U\+00A0 \(NO-BREAK SPACE\)"),
+        (
+            {"published": ["train", "te\x00st", ""]},
+            r"row 'b': published is .* U\+0000 \(a control character\), a letter",
+        ),
         ({"sequence": ["A", "ACRT", "X"]}, "row 'b': letter 'R' at position 2 is not one of A, C, G, T, U, N"),
         ({"sequence": ["A", "ACGT", ""]}, "row 'c': sequence is empty"),
         ({"sequence": ["A", None, "A"]}, "row 'b': sequence is empty"),
@@ -114,6 +124,11 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
 def test_refusals_name_source_and_row(columns, message):
     with pytest.raises(InputError, match=f"^x.tsv: {message}"):
         canonical.canonical(table(**columns), "x.tsv")
+
+
+def test_letters_of_other_alphabets_are_seen():
+    names = ["Δ1", "é 2", "样本"]
+    assert canonical.canonical(table(row_id=names, group=names), "x.tsv")["group"].tolist() == names
 
 
 def test_a_classification_takes_0_and_1_only():

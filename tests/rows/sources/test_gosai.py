@@ -218,7 +218,8 @@ def placed(tmp_path, lines):
     """Rows of lines (ID, sequence)."""
     table = pd.DataFrame(lines, columns=["IDs", "sequence"])
     table = table.assign(chr="1", data_project="UKBB", OL="29", **{"class": ""})
-    table = table.assign(**dict.fromkeys(table_s2.LABELS, "1.5"), **dict.fromkeys(table_s2.ERRORS, "0.1"))
+    labels = ["1.5" if row % 2 else "1.6" for row in range(len(table))]
+    table = table.assign(**dict.fromkeys(table_s2.LABELS, labels), **dict.fromkeys(table_s2.ERRORS, "0.1"))
     table_s2.write(tmp_path / "table.txt", table[table_s2.COLUMNS])
     return read(tmp_path / "table.txt", **OFF)[0].set_index("row_id")
 

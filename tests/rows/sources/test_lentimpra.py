@@ -8,7 +8,7 @@ ROWS = pd.DataFrame(
     [
         ["seq1_F", "ACGT", "0.5", "1", "2"],
         ["seq1_R", "ACGA", "0.6", "NA", "2"],
-        ["DNase_Rich_7", "GGGG", "0.7", "1", "3"],
+        ["DNase_Rich_7", "GGGG", "0.7", "4", "3"],
     ],
     columns=["name", "insert_200", "K562_log2", "HepG2_log2", "WTC11_log2"],
 )
@@ -49,13 +49,13 @@ def test_real_library(shared):
 
 
 def test_rows_with_a_label_in_any_cell_are_kept(tmp_path):
-    ROWS.assign(K562_log2=["0.5", "NA", "NA"], WTC11_log2=["2", "2", "NA"], HepG2_log2=["1", "NA", "NA"]).to_csv(
+    ROWS.assign(K562_log2=["0.5", "NA", "NA"], WTC11_log2=["2", "5", "NA"], HepG2_log2=["1", "NA", "NA"]).to_csv(
         tmp_path / "rows.tsv", sep="\t", index=False
     )
     files = {"rows": tmp_path / "rows.tsv"}
     rows, stages = sources.read("lentimpra", files, {}, cells=["K562", "WTC11"])
     assert list(rows["row_id"]) == ["seq1_F", "seq1_R"]
-    assert rows["label"].isna().tolist() == [False, True] and list(rows["label.WTC11"]) == [2, 2]
+    assert rows["label"].isna().tolist() == [False, True] and list(rows["label.WTC11"]) == [2, 5]
     assert stages.counts == [("read", 3), ("label measured", 2)]
     assert stages.parts == [("label of K562", 1), ("label of WTC11", 2)]
 

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -341,3 +343,35 @@ def test_shared_coordinates_that_do_not_fit(shared):
         assert str(error.value) == f"{path}: line 2: row 'r0': {message}"
     rows, _ = sources.read("table", {"rows": path}, {"columns": columns, "first_base": 1})
     assert rows[["start", "end"]].iloc[1].tolist() == [100, 120]
+
+
+def test_marks_of_no_group_are_none(tmp_path):
+    marks = [".", "-", "N/A", "n/a", "#N/A", "NULL", "none", "NA", "", "a.b"]
+    lines = [f"r{k}\tACGT\t{k}\t{mark}" for k, mark in enumerate(marks)]
+    text = "\n".join(["name\tseq\tlog2FC\tfamily", *lines]) + "\n"
+    columns = {"row_id": "name", "sequence": "seq", "label": "log2FC", "group": "family"}
+    rows, _ = read_text(tmp_path, text, columns)
+    assert rows["group"].tolist() == [""] * 9 + ["a.b"]
+
+
+@pytest.mark.parametrize(
+    ("task", "cells", "message"),
+    [
+        ("regression", [], "mine.txt: the label is 1 in all 3 rows, expected a measured value, which differs"),
+        ("classification", [], "the label is 1 in all 3 rows, expected rows of both classes, 1 and 0; is it the right"),
+        ("regression", ["K", "H"], "the label of H is 1 in all 2 rows, expected a measured value"),
+    ],
+)
+def test_labels_that_are_all_the_same_are_refused(tmp_path, task, cells, message):
+    (tmp_path / "mine.txt").write_text("a\tACGT\t1\t5\nb\tACGA\t1\t6\nc\tACGG\t1\tNA\n")
+    of_cells = {"label.K": 4, "label.H": 3} if cells else {"label": 3}
+    columns = {"row_id": 1, "sequence": 2, **of_cells}
+    if cells:
+        (tmp_path / "mine.txt").write_text("a\tACGT\t1\t5\nb\tACGA\t1\t6\nc\tACGG\tNA\t7\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        sources.read("table", {"rows": str(tmp_path / "mine.txt")}, {"columns": columns}, task, cells)
+
+
+def test_a_column_that_is_not_there_comes_with_the_nearest_name(tmp_path):
+    with pytest.raises(InputError, match=r"'log2fc' is missing; the file has: .*; did you mean 'log2FC'\?$"):
+        read_text(tmp_path, "name\tseq\tlog2FC\na\tACGT\t1\n", {"sequence": "seq", "label": "log2fc"})

@@ -157,5 +157,12 @@ def filled(value: Any, rules: dict[str, Any]) -> Any:
 
 def nearest(name: object, known: Collection[str]) -> str:
     """The end of a message on a name that is not among the `known` ones."""
-    near = difflib.get_close_matches(str(name), list(known), 1)
-    return (f"; did you mean {near[0]!r}?" if near else ";") + f" known: {', '.join(sorted(known))}"
+    return (near(name, known) or ";") + f" known: {', '.join(sorted(known))}"
+
+
+def near(name: object, known: Collection[str]) -> str:
+    """A question at the end of a message for the one of the `known` names that is most like `name`, whatever its case;
+    empty where none is."""
+    folded = {other.casefold(): other for other in known}
+    found = difflib.get_close_matches(str(name).casefold(), list(folded), 1)
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""

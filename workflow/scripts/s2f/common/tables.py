@@ -12,6 +12,7 @@ from s2f.common.contents import decoded, read_text
 from s2f.common.delimited import Delimited
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
+from s2f.common.kinds import near
 
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
 LINE = "line"  # name of an index that is the line of the file
@@ -156,7 +157,7 @@ def _check_names(
     missing = [name for name in columns if name not in names]
     if missing:
         decoded(delimited.header, path, delimited.first_line)
-        mend = ""
+        mend = near(missing[0], names)
         for other, called in ((",", "commas"), ("\t", "tabs"), (";", "semicolons"), (" ", "blanks")):
             if len(names) == 1 and set(names[0].split(other)) >= set(columns):
                 mend = f"; its cells are separated by {called}, not by {delimited.separator!r}"

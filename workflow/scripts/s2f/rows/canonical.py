@@ -1,6 +1,8 @@
 """Rows: the canonical form of an assay table, its checks, its fingerprint and its file."""
 
 import hashlib
+import string
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ LEAST_LABELS = {"train": 2, "val": 10}
 # labels and standard errors are below this: models compute in float32, where the square of a larger one, or the sum of
 # many, is infinite
 LARGEST = 1e15
+NAMES = ("row_id", "variant", "pair_id", "group", "published")  # columns whose texts tell rows apart, or join them
 OF_CELL = {"label.": "label", "stderr.": "stderr"}  # columns `label.{cell}` and `stderr.{cell}`, and what they are
 
 
@@ -46,10 +49,10 @@ def canonical(
     With `cells` the table has a column `label.{cell}` for each, where a missing label is NaN, and `stderr.{cell}`
     where it is known; `label` and `stderr` become those of the first cell.
     `path` names the source in messages. Raises `InputError` with the row at fault for: an empty or duplicate row_id
-    or one with a tab or line break, illegal base, empty sequence, non-finite label, a row without a label in any cell,
-    a cell without a label in any row, a label other than 0 and 1 in a classification, a negative or infinite stderr, a
-    label or stderr of `LARGEST` or more, an end without start (or the reverse) or not after it, strands other than +
-    and -, alleles other than ref and alt.
+    or one with a tab or line break, one of the `NAMES` with a letter that cannot be seen, illegal base, empty sequence,
+    non-finite label, a row without a label in any cell, a cell without a label in any row, a label
+    other than 0 and 1 in a classification, a negative or infinite stderr, a label or stderr of `LARGEST` or more, an
+    end without start (or the reverse) or not after it, strands other than + and -, alleles other than ref and alt.
     """
     of_cells = [f"{column}{cell}" for column in OF_CELL for cell in cells]
     unknown = set(table.columns) - set(COLUMNS) - set(of_cells)
@@ -74,6 +77,8 @@ def canonical(
     if any(letter in letters for letter in (b"\t", b"\n", b"\r")):
         broken = ids.str.contains("[\t\n\r]")
         raise InputError(f"{path}: row_id {ids[broken].iloc[0]!r} holds a tab or a line break")
+    for name in NAMES:
+        _refuse_unseen(out[name], ids, path)
     sequences = out["sequence"]
     if (sequences == "").any() or letters_other_than(b"ACGTN", sequences):
         out["sequence"] = [_clean(s, row, path) for s, row in zip(sequences, ids, strict=True)]
@@ -106,6 +111,21 @@ def canonical(
     refuse(~out["strand"].isin(["", "+", "-"]), "strand", "expected +, - or empty")
     refuse(~out["allele"].isin(["", "ref", "alt"]), "allele", "expected ref, alt or empty")
     return out
+
+
+def _refuse_unseen(names: pd.Series, ids: pd.Series, path: str | Path) -> None:
+    """Refuse a name with a letter that cannot be seen, such as a byte order mark or a zero-width or no-break space: it
+    is none of the same name without it."""
+    if not letters_other_than(string.printable.strip().encode() + b" ", names):
+        return
+    for row, name in zip(ids, names, strict=True):
+        unseen = next((letter for letter in name if not letter.isprintable()), None)
+        if unseen is not None:
+            known = unicodedata.name(unseen, "a control character")
+            raise InputError(
+                f"{path}: row {row!r}: {names.name} is {name!r}, which holds U+{ord(unseen):04X} ({known}), a letter "
+                "that cannot be seen; remove it"
+            )
 
 
 def cells_of(table: pd.DataFrame) -> list[str]:

@@ -31,8 +31,8 @@ def read(
     """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
 
     With `cells` each row has their labels, and rows without any are left out. Raises `InputError` for an unknown kind,
-    a cell that the source does not have, the letter U under the `strand_rule` mean, and for whatever the source finds
-    wrong in its files or options.
+    a cell that the source does not have, the letter U under the `strand_rule` mean, labels that are all the same, and
+    for whatever the source finds wrong in its files or options.
     """
     if len(cells) == 1:
         raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
@@ -45,7 +45,24 @@ def read(
     name = names_of(files) or kind
     if strand_rule == "mean":
         _refuse_rna(table, name)
-    return canonical.canonical(table, name, task, cells), stages
+    rows = canonical.canonical(table, name, task, cells)
+    _refuse_constant_labels(rows, name, task)
+    return rows, stages
+
+
+def _refuse_constant_labels(rows: pd.DataFrame, path: str | Path, task: str) -> None:
+    """Refuse labels, of any cell, that are the same in all rows: nothing can be learned from them, nor measured."""
+    labels = canonical.labels_of(rows).reshape(len(rows), -1)
+    for of_cell, cell in zip(labels.T, canonical.cells_of(rows) or [""], strict=True):
+        known = of_cell[np.isfinite(of_cell)]
+        if len(known) > 1 and known.min() == known.max():
+            expected = (
+                "rows of both classes, 1 and 0" if task == "classification" else "a measured value, which differs"
+            )
+            raise InputError(
+                f"{path}: the label{f' of {cell}' if cell else ''} is {known[0]:g} in all {len(known):,} rows, "
+                f"expected {expected}; is it the right column?"
+            )
 
 
 def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:

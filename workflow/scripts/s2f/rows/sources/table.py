@@ -9,7 +9,8 @@ files: `rows`; or one file for each part of a published split, by the names of t
   without published, rows of several files get the names of these.
 * `first_base`: 0 where coordinates count from 0 and leave out the end (default), 1 where they count from 1 and hold it.
 * `separator`: one character, tab by default.
-* `missing`: further texts that stand for a missing value, beside none, NA, NaN, nan, None and null.
+* `missing`: further texts that stand for a missing value, beside none, NA, NaN, nan, None and null; in columns of names
+  (pair_id, group, ...) the `NO_NAME` do so as well.
 * `max_stderr`: keep rows with a standard error below it (strictly); a row without one is dropped, since nothing is
   known of its precision. With cells it is single labels that are kept. Default: no filter.
 * `drop_missing_label`: drop rows without a label (default), whatever else they hold, or refuse them.
@@ -37,6 +38,8 @@ from s2f.sequences.intervals import LONGEST
 OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
 # what some of these may hold, beside nothing
 ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
+# how tables write that a row has no such name: all of these rows would be one group otherwise
+NO_NAME = (".", "-", "N/A", "n/a", "#N/A", "NULL", "none")
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
@@ -111,7 +114,8 @@ def _read_file(
             refuse(table[ours] < 0, raw, [columns[ours]], path, "a number of at least 0")
     for ours in OPTIONAL:
         if ours in table:
-            absent = table[ours].isin(missing) & ~table[ours].isin(ALLOWED.get(ours, ()))  # - may be both
+            # - may be a strand, too
+            absent = table[ours].isin((*missing, *NO_NAME)) & ~table[ours].isin(ALLOWED.get(ours, ()))
             table[ours] = table[ours].mask(absent, "")
     for ours, allowed in ALLOWED.items():
         if ours in table:
