@@ -66,7 +66,13 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
         (["datasets", "simulated_d", "splits"], [False],
          "splits.0: False is not of type 'string', as YAML reads it; write it in quotes"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},
-         "splits.chromosome.test.0: 7 is not of type 'string', as YAML reads it; write it in quotes"),
+         "splits.chromosome.test.0: 7 is not of type 'string'; write chr7"),
+        (["splits", "chromosome"], {"kind": "chromosome", "test": ["CHR19"]},
+         "splits.chromosome.test.0: 'CHR19' does not match '^chr'; write chr19"),
+        (["splits", "chromosome"], {"kind": "chromosome", "val": ["chr1", "Chrom x"]}, "'^chr'; write chrX"),
+        (["seeds"], [1, 2.0], "seeds.1: 2.0 is not of type 'integer'; write 2"),
+        (["seeds"], [True], "seeds.0: True is not of type 'integer'"),
+        (["training"], {"batch_size": 1e2}, "training.batch_size: 100.0 is not of type 'integer'; write 100"),
         (["datasets", "simulated_d", "construct"], "{datadir}/c",
          "datasets.simulated_d.construct: '{datadir}/c': nothing is known to stand for {datadir}; known: {data_dir}"),
         (["baselines", "mean"], {"kind": "malinois_published", "artifact": "{home}/x.tar.gz"}, "baselines.mean"),
@@ -76,6 +82,34 @@ def test_a_value_that_is_something_else_than_was_meant_comes_with_the_mend(path,
     with pytest.raises(InputError) as error:
         validated(changed(path, value))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "number"),
+    [
+        ("seed: 010", "010", "8"), ("seeds: [1, 1:30]", "1:30", "90"), ("a: {b: -1:30:00}", "-1:30:00", "-5400"),
+        ("x: 1:30.5", "1:30.5", "90.5"),
+    ],
+)  # fmt: skip
+def test_a_number_that_yaml_does_not_read_as_it_looks_is_named(tmp_path, text, found, number):
+    path = tmp_path / "s.yaml"
+    path.write_text(f"study: a\n{text}\n")
+    with pytest.raises(InputError) as error:
+        schema.check_keys(path)
+    assert str(error.value) == (
+        f"{path}: line 2: YAML takes {found} for the number {number}; write that number, or quotes for text: '{found}'"
+    )
+    path.write_text("a: [0, -0, 10, 1.30, 0.05, 1e5, 0x10, '010', 1:30 h, 2024-01-01, 08, ~]\n")
+    schema.check_keys(path)
+
+
+def test_a_path_below_the_home_of_the_user_is_found(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    files = {"rows": "~/mine.tsv", "other": "{data_dir}/a~b.tsv"}
+    for given, data_dir in (("~/data", "/home/ann/data"), ("/data", "/data")):
+        found = schema.with_data_dir({"files": files, "description": "~ 5"}, given, "datasets")
+        assert found["files"] == {"rows": "/home/ann/mine.tsv", "other": f"{data_dir}/a~b.tsv"}
+        assert found["description"] == "~ 5"
 
 
 def test_braces_are_words_for_people_in_texts():

@@ -18,12 +18,23 @@ from s2f.heads import networks
 READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
 # as `1e-3`, which is text to YAML 1.1: it asks for a point, and for a sign after the e
 EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
+CHROMOSOME = "^chr"  # pattern of the name of a chromosome in the schemas
+# numbers that YAML 1.1 reads in base 8 and 60, as 010 and 1:30
+OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
+# an integer is a number without a point: 1.0 as a seed would be another path and another draw than 1
+Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 TEXTS = ("measured", "description", "licence", "text")  # keys whose values are for people, and may hold braces
 
 
 def check_keys(path: str | Path) -> None:
     """Raise `InputError` where a mapping of a YAML file names a key twice, of which parsers silently keep the last, or
-    names one that YAML does not read as text, such as 2024 or no.
+    names one that YAML does not read as text, such as 2024 or no; and for a number that YAML does not read as it looks,
+    such as 010 (8) or 1:30 (90).
 
     Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
     """
@@ -33,7 +44,14 @@ def check_keys(path: str | Path) -> None:
         if id(node) in seen:  # an alias
             return
         seen.add(id(node))
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.ScalarNode):
+            kind = node.tag.rpartition(":")[2]
+            if kind in ("int", "float") and OTHER_BASE.fullmatch(node.value):
+                raise InputError(
+                    f"{path}: line {node.start_mark.line + 1}: YAML takes {node.value} for the number "
+                    f"{yaml.safe_load(node.value):g}; write that number, or quotes for text: '{node.value}'"
+                )
+        elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
                 check(item)
         elif isinstance(node, yaml.MappingNode):
@@ -88,8 +106,8 @@ def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
-    """`value` with `{data_dir}` replaced in every text, at every depth. Raises `InputError` for other words in braces,
-    except in what is written for people (`TEXTS`)."""
+    """`value` with `{data_dir}` replaced in every text, at every depth, and ~/ at its start by the home of the user.
+    Raises `InputError` for other words in braces, except in what is written for people (`TEXTS`)."""
     if isinstance(value, dict):
         return {
             key: item if key in TEXTS else with_data_dir(item, data_dir, f"{where}.{key}")
@@ -104,7 +122,13 @@ def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
     other = re.search(r"\{[^{}]*\}", value.replace("{data_dir}", ""))
     if other:
         raise InputError(f"{where}: {value!r}: nothing is known to stand for {other[0]}; known: {{data_dir}}")
-    return value.replace("{data_dir}", str(data_dir))
+    value = value.replace("{data_dir}", str(data_dir))
+    if not value.startswith("~/"):
+        return value
+    try:
+        return str(Path(value).expanduser())
+    except RuntimeError:
+        raise InputError(f"{where}: {value!r}: this user has no home; write the whole path") from None
 
 
 def refuse_other_names(value: Any, where: str) -> None:
@@ -130,7 +154,7 @@ def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, A
 def checked(value: Any, rules: dict[str, Any], where: str) -> Any:
     """`value` with the defaults of the schema `rules`. Raises `InputError`, which begins with `where`, if it does not
     follow them."""
-    errors = sorted(jsonschema.Draft202012Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
+    errors = sorted(Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
     if errors:
         raise InputError(_message(jsonschema.exceptions.best_match(errors), where))
     return kinds.filled(value, rules)
@@ -152,6 +176,8 @@ def _message(error: Any, where: str) -> str:
 
 def _mend(error: Any) -> str:
     """The end of a message on a value that YAML reads as something else than was meant; empty elsewhere."""
+    if error.validator == "pattern" and error.validator_value == CHROMOSOME:
+        return f"; write {_chromosome(error.instance)}"
     if error.validator != "type":
         return ""
     wanted, value = _types(error.schema), error.instance
@@ -166,9 +192,19 @@ def _mend(error: Any) -> str:
         return ", as it is text in quotes; leave the quotes out" if _scalar(value) != value else ""
     if isinstance(value, str) and "boolean" in wanted and isinstance(_scalar(value), bool):
         return f", as it is text in quotes; write {str(_scalar(value)).lower()}"
+    if type(value) is int and error.schema.get("pattern") == CHROMOSOME:
+        return f"; write chr{value}"
+    if type(value) is float and value.is_integer() and "integer" in wanted:
+        return f"; write {value:.0f}"
     if "string" in wanted and not isinstance(value, (str, dict, list)):
         return ", as YAML reads it; write it in quotes"
     return ""
+
+
+def _chromosome(name: str) -> str:
+    """The name of a chromosome in the form of rows: CHR7, 7 and chromosome 7 as chr7."""
+    bare = re.sub(r"^chr(om(osome)?)?[ _:-]*", "", name.strip(), flags=re.IGNORECASE)
+    return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
 
 
 def _types(rules: Any) -> set[str]:
