@@ -78,7 +78,10 @@ def test_the_checkout_and_another_workflow_plan_the_same(root, tmp_path, planned
     module = f'module s2f:\n    snakefile: "{root}/workflow/Snakefile"\n\nuse rule * from s2f\n'
     (tmp_path / "Snakefile").write_text(module)
     for snakefile in (root / "Snakefile", tmp_path / "Snakefile"):
-        again = jobs(snakemake(root, tmp_path, "--dry-run", "--snakefile", snakefile))
+        output = snakemake(root, tmp_path, "--dry-run", "--snakefile", snakefile)
+        hosted = "the module s2f names no study, so it runs the embedded one; give it config:" in output
+        again = jobs(output)
+        assert hosted == (snakefile.parent != root)
         assert again.pop("default", None) == (1 if snakefile.parent == root else None)
         assert again == planned, snakefile
 
