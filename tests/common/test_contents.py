@@ -10,6 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from s2f.common import contents
 from s2f.common.contents import breaks_off, read_text, unpacked_size
 from s2f.common.errors import InputError
 from s2f.common.tables import read_table
@@ -137,3 +138,17 @@ def test_the_size_of_compressed_text_is_estimated(saved):
     packed = gzip.compress(TABLE.encode())
     assert unpacked_size(saved(packed)) == 5 * len(packed)
     assert read_text(saved(packed)) == TABLE.encode()
+
+
+@pytest.mark.parametrize(("end", "unpacked"), [("\n", True), ("\r\n", True), ("\r", True), ("\n", False)])
+def test_lines_are_counted_by_the_first_ones(tmp_path, end, unpacked):
+    data = "".join(f"r{row:07d}\tACGTACGT\t0.5{end}" for row in range(20_000)).encode()
+    (tmp_path / "t.tsv").write_bytes(data if unpacked else gzip.compress(data))
+    found = contents.unpacked_lines(tmp_path / "t.tsv")
+    # of compressed text it is taken that it is `RATIO` times as long
+    expected = 20_000 if unpacked else 20_000 * contents.RATIO * len(gzip.compress(data)) / len(data)
+    assert abs(found - expected) < 0.01 * expected
+    (tmp_path / "t.tsv").write_bytes(b"")
+    assert contents.unpacked_lines(tmp_path / "t.tsv") == 0
+    (tmp_path / "t.tsv").write_bytes(b"\x1f\x8bbroken")
+    assert contents.unpacked_lines(tmp_path / "t.tsv") == 0

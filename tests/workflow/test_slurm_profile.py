@@ -61,6 +61,10 @@ def test_memory_to_read_tables_grows_with_them(workflow, tmp_path):
         return asked(None, SimpleNamespace(files=[str(path) for path in files.values()]), attempt)
 
     assert [memory(attempt, rows=table) for attempt in (1, 2)] == [11_000, 22_000]
+    narrow = tmp_path / "narrow.tsv"  # 20 million rows of 20 bytes take 14 bytes for each of theirs
+    narrow.write_bytes(b"r0000001\tACGTACGT\t1\n" * 4000)
+    os.truncate(narrow, 400_000_000)
+    assert 6500 < memory(rows=narrow) < 8100
     assert memory(rows=packed, genome=genome) == 8500  # as 1.5 GB of text; a genome is read by pieces
     assert memory() == memory(genome=genome) == 4000
     with pytest.raises(FileNotFoundError):  # Snakemake asks again when the file is there
