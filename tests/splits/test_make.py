@@ -185,10 +185,9 @@ def test_rows_on_names_of_no_whole_chromosome_are_counted_and_named():
     assert ("on names of no whole chromosome", 5) in stages.parts
     (note,) = stages.notes
     assert note == (
-        "5 of 9 rows lie on names that are no whole chromosome as chr7 or chrX and not listed in the split: chr7p12 2, "
-        "chr1_KI270706v1_random 1, chr23 1, chrhs7 1; of these rows 5 train; if they are part of a chromosome that the "
-        "split lists, list them too; in human data of PLINK, which writes 23 for chrX, 24 for chrY, 25 for the part "
-        "that both share, 26 for chrM, rename them"
+        "5 of 9 rows lie on names of no whole chromosome (as chr7, chrX) that the split does not list: chr7p12 2, "
+        "chr1_KI270706v1_random 1, chr23 1, chrhs7 1; of these rows 5 train; list those that are part of a listed one; "
+        "PLINK's human 23 is chrX, 24 chrY, 25 their common part, 26 chrM: rename them"
     )
     listed = {**HELD_OUT, "test": ["chr7", "chr7p12", "chrhs7", "chr23", "chr1_KI270706v1_random"]}
     stages = noted(rows, listed)
@@ -202,7 +201,5 @@ def test_usual_names_and_splits_that_do_not_go_by_them_have_no_note():
     assert not noted(rows, {**RANDOM, "val": 0.3, "test": 0.3}).notes
     folds = {"kind": "kfold", "folds": 3, "fold": 0, "by": "chromosome", "inner": 0.3, "seed": 0}
     (note,) = noted(rows, folds).notes
-    assert (
-        "1 of 9 rows lie on names that are no whole chromosome as chr7 or chrX, each of which is dealt as one: " in note
-    )
+    assert "1 of 9 rows lie on names of no whole chromosome (as chr7, chrX) each of which it deals as one: " in note
     assert not noted(rows, {**folds, "by": "locus"}).notes

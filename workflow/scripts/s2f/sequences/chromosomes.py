@@ -21,7 +21,7 @@ NUMBER = re.compile(r"[0-9.]+")
 WHOLE = re.compile(r"chr(?:(?:[1-9]|1[0-9]|2[0-2])[A-DLR]?|[XYMZW]|(?=[IVX])X?(?:IX|IV|V?I{0,3}))")
 # what PLINK calls 23 to 26 in human data. They are not renamed: cattle, chickens, dogs and zebrafish have chromosomes
 # of these numbers
-PLINK = {"chr23": "chrX", "chr24": "chrY", "chr25": "the part that both share", "chr26": "chrM"}
+PLINK = {"chr23": "is chrX", "chr24": "chrY", "chr25": "their common part", "chr26": "chrM"}
 
 
 def chromosome(name: object) -> str:

@@ -81,15 +81,14 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     went = parts[rows["chrom"].isin(names.index).to_numpy()].value_counts()
     stages.part("on names of no whole chromosome", count)
-    which = " and not listed in the split" if listed else ", each of which is dealt as one"
-    mend = "; if they are part of a chromosome that the split lists, list them too" if listed else ""
-    plink = [name for name in names.index if name in chromosomes.PLINK]
-    if plink:
-        known = ", ".join(f"{name.removeprefix('chr')} for {ours}" for name, ours in chromosomes.PLINK.items())
-        mend += f"; in human data of PLINK, which writes {known}, rename them"
+    which = "that the split does not list" if listed else "each of which it deals as one"
+    mend = "; list those that are part of a listed one" if listed else ""
+    if any(name in chromosomes.PLINK for name in names.index):
+        known = ", ".join(f"{name.removeprefix('chr')} {ours}" for name, ours in chromosomes.PLINK.items())
+        mend += f"; PLINK's human {known}: rename them"
     stages.notes.append(
-        f"{count:,} of {len(rows):,} rows lie on names that are no whole chromosome as chr7 or chrX{which}: "
-        f"{found}{more}; of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{mend}"
+        f"{count:,} of {len(rows):,} rows lie on names of no whole chromosome (as chr7, chrX) {which}: {found}{more}; "
+        f"of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{mend}"
     )
 
 
