@@ -1,6 +1,7 @@
 """The judge of attributions: against scikit-learn, against planted sites, and against nothing but chance."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
@@ -99,6 +100,20 @@ def test_sequences_that_cannot_be_judged_get_a_line_that_says_so():
     assert tuple(planted) == tuple(motif) == truth.COLUMNS
     assert (planted["n"], planted["note"]) == (0, "no sequence has planted positions") and np.isnan(planted["value"])
     assert (motif["n"], motif["note"], motif["measure"]) == (0, "no sequence is of label 1", "motif ACTAAC")
+
+
+def test_a_line_says_how_many_of_the_sequences_count():
+    table = simulated_rbp.simulate(SPEC)
+    about = {"dataset": "d", "split": "s", "panel": "p", "model": "m", "method": "ism", "seed": "1"}
+    bound, other = table[table["bound"]], table[~table["bound"]]
+    mixed = pd.concat([bound[:3], other[:2]])
+    for chosen, count, note in (
+        (bound[:4], 4, ""), (mixed, 3, "3 of 5 sequences have planted positions and others, and count"),
+    ):  # fmt: skip
+        found = {name: chosen[name].to_numpy() for name in ("row_id", "sequence")}
+        found |= {"label": np.zeros(len(chosen)), "importance": RNG.random((len(chosen), 101))}
+        for line in truth.judge(found, about, {"kind": "simulated_rbp", "spec": SPEC}):
+            assert (line["n"], line["note"]) == (count, note)
 
 
 def test_true_attributions_are_found_true():

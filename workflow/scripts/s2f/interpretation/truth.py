@@ -168,7 +168,10 @@ def judge(
     if dataset.get("kind"):
         positives = planted(dataset["kind"], dataset["spec"], arrays["row_id"], arrays["sequence"])
         line = subject | {"measure": "auprc"}
-        if judged(positives).any():
+        count = int(judged(positives).sum())
+        if count < len(positives):
+            line["note"] = f"{count} of {len(positives)} sequences have planted positions and others, and count"
+        if count:
             best = oracle(dataset["kind"], arrays["sequence"])
             if best is not None:
                 activity = {"model": "(the simulated activity itself)", "method": "ism", "seed": 0}
