@@ -363,7 +363,7 @@ def test_what_the_dataset_lacks_is_refused_or_left_out_by_wish(tmp_path, capsys)
         (lambda t: t.assign(sequence_alt="ACGT"), "row 'a0' has another sequence than in the dataset"),
         (lambda t: t.assign(K562_log2FC_ref=9.0), "row 'r0' has another label than in the dataset"),
         (lambda t: t.assign(K562_log2FC_ref="x"), "line 2: K562_log2FC_ref is 'x', expected a number"),
-        (lambda t: t.drop(columns="sequence_ref"), "column 'sequence_ref' is missing"),
+        (lambda t: t.drop(columns="sequence_ref"), "column 'sequence_ref' is missing; .*; did you mean 'sequence_alt'"),
         (lambda t: t.rename(columns={"IDs_alt": "alt"}), "neither IDs nor ID nor IDs_ref and IDs_alt among"),
         (lambda t: t.iloc[[0, 1, 2, 1]], "line 5: 'a1' occurs a second time"),
         (lambda t: t.rename(columns={"IDs_ref": "IDs", "sequence_ref": "sequence", "K562_log2FC_ref": "K562_log2FC"}),

@@ -417,6 +417,8 @@ def test_an_index_that_is_not_used_is_noted(tmp_path):
         f"{tmp_path / 'hg.fa.fai'}: the FASTA goes on or ends before the last record that it names, so it is not used; "
         "make the index again with samtools faidx, or remove it"
     ]
+    table = stages.table()  # from where the terminal and compare.md have it
+    assert table[table["stage"] == "note"]["note"].tolist() == stages.warnings()
 
 
 def test_peaks_of_other_proteins_are_counted(tmp_path):

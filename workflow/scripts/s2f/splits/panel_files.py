@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
+from s2f.common.kinds import near
 from s2f.common.tables import line_of, numbers, read_table
 
 IDS = ("IDs", "ID")
@@ -38,7 +39,8 @@ def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
     for name, ending in forms:
         for column in (f"sequence{ending}", f"{label_column}{ending}"):
             if column not in raw:
-                raise InputError(f"{path}: column {column!r} is missing; the file has: {', '.join(raw)}")
+                there = ", ".join(raw)
+                raise InputError(f"{path}: column {column!r} is missing; the file has: {there}{near(column, raw)}")
         values = numbers(raw, f"{label_column}{ending}", path)
         frames.append(pd.DataFrame({"row_id": raw[name], "sequence": raw[f"sequence{ending}"], "label": values}))
     again = frames[-1].duplicated()
