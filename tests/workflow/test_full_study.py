@@ -72,7 +72,8 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     assert (work / "resources" / TABLE).read_bytes() == (mirror / TABLE).read_bytes()
     assert (work / "resources" / f"{TABLE}.sha256").exists()
     stages = (work / "results" / "k562_gosai" / "rows.stages.tsv").read_text()
-    assert "read\t2000\t0\t2000\n" in stages and stages.endswith("designed\t40\t\t\n")
+    assert "read\t2000\t0\t2000\t\n" in stages and "\ndesigned\t40\t\t\t\n" in stages
+    assert stages.endswith("note\t\t\t\tstage 'chr7+chr13' has 155 rows, 62582 are expected\n")
     assert "rows, 62582 are expected" in (work / "logs" / "k562_gosai" / "make_rows.log").read_text()
     for split in ("chromosome", "hashfrag"):  # designed sequences are evaluated, and only in their own panel
         panels = {name: read_table(work / f"results/k562_gosai/panels/{split}/{name}.tsv") for name in ("id", "ood")}
