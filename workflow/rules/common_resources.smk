@@ -73,7 +73,9 @@ def memory_to_read(section, least):
         names = section(wildcards).get("files", {})
         files = zip(names, input.files, strict=True)
         tables = [path for name, path in files if name != "genome"]
-        size = sum(5 * unpacked_size(path) + 250 * unpacked_lines(path) for path in tables)
+        size = sum(
+            5 * unpacked_size(path) + 250 * unpacked_lines(path) for path in tables
+        )
         return max(least, 1000 + round(size / 1e6)) * attempt
 
     return megabytes
