@@ -71,7 +71,8 @@ def head_on_disk(folder, spec, construct, slug, rule="mean", cells=()):
     save_head(folder, variables)
     record(
         folder, construct, rule, model=f"e/none/{slug}", head=slug, encoder="e", tokens=tokens,
-        channels=encoder.channels, encoder_fingerprint=encoder.fingerprint,
+        channels=encoder.channels, encoder_fingerprint=encoder.fingerprint, encoder_spec=spec,
+        embedding_dtype="bfloat16",
         **({"cells": list(cells)} if cells else {}),
     )  # fmt: skip
     return variables
@@ -97,13 +98,15 @@ def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
     """
     spans = []
 
-    def forward(inserts, strands, span):
-        spans.append((span, len(inserts)))
-        outside = np.ones(inserts.shape[1], bool)
-        outside[slice(*span)] = False
-        assert (inserts[:, outside] == inserts[0, outside]).all(), "variants differ outside of their span"
-        views = {"forward": inserts, "reverse": dna.reverse_complement(inserts)}
-        return [values(dna.one_hot(views[strand], np.float64)) for strand in strands]
+    def forward(chunks, strands):
+        for chunk in chunks:
+            inserts, span = chunk.inserts, chunk.span or (0, chunk.inserts.shape[1])
+            spans.append((span, len(inserts)))
+            outside = np.ones(inserts.shape[1], bool)
+            outside[slice(*span)] = False
+            assert (inserts[:, outside] == inserts[0, outside]).all(), "variants differ outside of their span"
+            views = {"forward": inserts, "reverse": dna.reverse_complement(inserts)}
+            yield [values(dna.one_hot(views[strand], np.float64))[:, None] for strand in strands]
 
     def tangent(one_hot):
         return values(one_hot), gradient(one_hot).astype(np.float32)

@@ -8,26 +8,30 @@ def seed_to_train(seeds, wildcards):
     return int(wildcards.get("seed", seeds[0]))
 
 
+def views_to_predict(wildcards):
+    """Views that predictions need, pairs of shift and strand: both strands if they are the mean of both."""
+    return [(0, s) for s in strands(DATASETS[wildcards.dataset]["strand_rule"])]
+
+
 def caches_to_train_of(ending, seeds):
-    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`)."""
-    return lambda wildcards: cache_paths(
-        wildcards.dataset,
-        wildcards.encoder,
-        seed_to_train(seeds, wildcards),
-        augmentations.views(augmentation_section(wildcards)),
-        ending,
-    )
+    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`); with those by which the
+    trained head predicts the validation rows."""
+
+    def caches(wildcards):
+        views = augmentations.views(augmentation_section(wildcards))
+        needed = dict.fromkeys([*views, *views_to_predict(wildcards)])
+        seed = seed_to_train(seeds, wildcards)
+        return cache_paths(wildcards.dataset, wildcards.encoder, seed, needed, ending)
+
+    return caches
 
 
 def caches_to_predict_of(ending, seeds):
-    """Caches (`h5`) that evaluation reads, or their manifests (`json`): both strands if predictions are their mean."""
+    """Caches (`h5`) that evaluation reads, or their manifests (`json`)."""
 
     def caches(wildcards):
-        both = DATASETS[wildcards.dataset]["strand_rule"] == "mean"
-        views = [
-            (0, strand) for strand in (["forward", "reverse"] if both else ["forward"])
-        ]
         seed = seed_to_train(seeds, wildcards)
+        views = views_to_predict(wildcards)
         return cache_paths(wildcards.dataset, wildcards.encoder, seed, views, ending)
 
     return caches

@@ -40,7 +40,7 @@ def main():
     paths = dict(zip(arguments.strands, arguments.out, strict=True))
     made = embedding.build_strands(
         paths, rows, encoder, arguments.encoder, construct, arguments.shift, arguments.dtype,
-        seen=of_model("encoders", arguments.encoder_spec),
+        seen=of_model("encoders", arguments.encoder_spec), encoder_spec=arguments.encoder_spec,
     )  # fmt: skip
     for strand, manifest in zip(arguments.strands, arguments.manifests, strict=True):
         write_json(manifest, made[strand])

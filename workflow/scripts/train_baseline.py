@@ -15,7 +15,8 @@ from s2f.common.files import atomic, remove
 from s2f.common.provenance import derived_seed
 from s2f.common.seen import of_model
 from s2f.common.tables import write_table
-from s2f.models.checkpoint import write_record
+from s2f.models.checkpoint import predicted_cells, read_record, write_record
+from s2f.models.predictions import VALIDATION, predict_rows
 from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells
 from s2f.rows.canonical import cells_of, of_first_cell, read_rows
@@ -101,6 +102,13 @@ def main():
             stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
             drawn_per_seed=arguments.drawn_per_seed, **searched, **({"cells": cells} if cells else {}),
         )  # fmt: skip
+        record = read_record(folder)
+        predict = kind.load(folder, record)
+        predicted = predict_rows(
+            labelled["val"], lambda chosen, strand: predict(list(chosen["sequence"]), strand), arguments.strand_rule,
+            predicted_cells(folder, record, rows),
+        )  # fmt: skip
+        write_table(folder / VALIDATION, predicted)
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 
 

@@ -11,7 +11,8 @@ from s2f.common.provenance import derived_seed
 from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations, networks
-from s2f.models.checkpoint import head_name, write_record
+from s2f.models.checkpoint import head_name, read_record, write_record
+from s2f.models.predictions import VALIDATION, predict_rows, strands
 from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells, check_classes
 from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows, sequences_sha256
@@ -26,7 +27,9 @@ def main():
     parser.add_argument("--split", required=True, help="table of the split")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
-    parser.add_argument("--caches", required=True, nargs="+", help="embedding caches that the augmentation reads")
+    parser.add_argument(
+        "--caches", required=True, nargs="+", help="embedding caches that the augmentation and the strand rule read"
+    )
     for name in ("dataset", "split-name", "encoder", "augmentation"):
         parser.add_argument(f"--{name}", required=True, help="name in the study")
     parser.add_argument("--mode", required=True, type=json_option, help="augmentation section of the study (JSON)")
@@ -54,6 +57,7 @@ def main():
     keep_to_share(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
     from s2f.heads.examples import Examples, open_views
+    from s2f.heads.trained_head import Head
     from s2f.heads.training import PACKAGES, trainer_of
     from s2f.heads.weights import save_head
 
@@ -89,6 +93,9 @@ def main():
     names = (arguments.dataset, arguments.split_name, arguments.encoder, arguments.augmentation)
     seeds = [derived_seed(arguments.study_seed, "head", *names, *head) for head in places]
     with open_views(arguments.caches, **expected) as caches:
+        Examples.of(
+            caches, [(0, strand) for strand in strands(arguments.strand_rule)], labelled["val"]
+        )  # all are there
         train = Examples.of(caches, augmentations.views(arguments.mode), labelled["train"], stretches)
         val = Examples.of(caches, (augmentations.CANONICAL,), labelled["val"])
         heads = list(zip(arguments.heads, seeds, strict=True))
@@ -112,33 +119,41 @@ def main():
             found = search(Search(**arguments.search), spec, draws, attempt)
             trained, spec = [found.model], found.spec
         cache = caches[augmentations.CANONICAL].manifest
-    for (slug, seed), derived, best, model, history in zip(
-        places, seeds, trained, arguments.models, arguments.histories, strict=True
-    ):
-        with atomic(model) as folder:
-            folder.mkdir()
-            save_head(folder, best.variables)
-            searched = {} if found is None else found.write(folder)
-            drawn = found is not None and found.record["drawn"]
-            write_record(
-                folder, parts, PACKAGES, labelled, name=head_name(cache, slug), kind="head", task=arguments.task,
-                dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
-                model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
-                mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
-                one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
-                tokens=cache["tokens"], channels=cache["channels"], encoder_fingerprint=cache["encoder_fingerprint"],
-                provenance=f"head trained here; encoder {cache['provenance']}", drawn_per_seed=arguments.drawn_per_seed,
-                seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
-                licence=cache["licence"], parameters=best.size, device=report(),
-                validation={
-                    "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
-                    "ended": best.ended,
-                    **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
-                },
-                **({"cells": cells} if cells else {}), **searched,
-            )  # fmt: skip
-        write_table(history, best.history)
+        for (slug, seed), derived, best, model, history in zip(
+            places, seeds, trained, arguments.models, arguments.histories, strict=True
+        ):
+            with atomic(model) as folder:
+                folder.mkdir()
+                save_head(folder, best.variables)
+                searched = {} if found is None else found.write(folder)
+                drawn = found is not None and found.record["drawn"]
+                write_record(
+                    folder, parts, PACKAGES, labelled, name=head_name(cache, slug), kind="head", task=arguments.task,
+                    dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
+                    model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
+                    mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
+                    stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
+                    one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
+                    tokens=cache["tokens"], channels=cache["channels"], encoder_spec=cache["encoder_spec"],
+                    encoder_fingerprint=cache["encoder_fingerprint"], embedding_dtype=cache["dtype"],
+                    provenance=f"head trained here; encoder {cache['provenance']}",
+                    drawn_per_seed=arguments.drawn_per_seed,
+                    seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
+                    licence=cache["licence"], parameters=best.size, device=report(),
+                    validation={
+                        "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
+                        "ended": best.ended,
+                        **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
+                    },
+                    **({"cells": cells} if cells else {}), **searched,
+                )  # fmt: skip
+                head = Head(read_record(folder), best.variables)
+
+                def predict(rows: Any, strand: str, head: Head = head) -> Any:
+                    return head.predict(caches[0, strand], rows["row_id"])
+
+                write_table(folder / VALIDATION, predict_rows(labelled["val"], predict, arguments.strand_rule, cells))
+            write_table(history, best.history)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,7 @@ def build_strands(
     dtype: str = "bfloat16",
     chunk_rows: int | None = None,
     seen: Seen = UNKNOWN,
+    encoder_spec: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
     {strand: manifest}, for `files.write_json`. A cache has the same bytes whether made alone or with the other.
@@ -77,7 +78,7 @@ def build_strands(
     Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
     `row_id` and `sequence`; `encoder_name` its name in the study; `shift` in bp; `dtype` of `cache.DTYPES`;
     `chunk_rows` embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole batches); `seen` what
-    the encoder's weights have seen, for the record. The encoder
+    the encoder's weights have seen and `encoder_spec` its section of the study, for the record. The encoder
     sees each unique insert once per strand. A build that was killed continues where it stopped. Raises `InputError` for
     inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an embedding that is
     all zero or not finite, and while another process writes the same file; `ValueError` when the encoder gives another
@@ -104,7 +105,8 @@ def build_strands(
     chunk_rows = min(unique, chunk_rows)
     settings = {
         "format": FORMAT, "encoder": encoder_name, "encoder_kind": encoder.kind,
-        "encoder_fingerprint": encoder.fingerprint, "provenance": encoder.provenance, "licence": encoder.licence,
+        "encoder_fingerprint": encoder.fingerprint, "encoder_spec": dict(encoder_spec or {}),
+        "provenance": encoder.provenance, "licence": encoder.licence,
         "seen": seen.record(), "backend": json.loads(as_json(dict(encoder.backend))), "batch_size": batch,
         "construct": construct.spec(), "shift": int(shift),
         "rows": len(rows), "unique": unique, "tokens": tokens, "channels": channels,

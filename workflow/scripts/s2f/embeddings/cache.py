@@ -243,7 +243,7 @@ def from_attribute(key: str, value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
     text = value.decode() if isinstance(value, bytes) else str(value)
-    return json.loads(text) if key in ("construct", "backend", "seen") else text
+    return json.loads(text) if key in ("construct", "backend", "seen", "encoder_spec") else text
 
 
 def _short(value: Any) -> str:

@@ -13,7 +13,7 @@ from s2f.common.tables import read_table, write_table
 from s2f.evaluation.collapse import learned, learned_by_cell
 from s2f.evaluation.measure import measure
 from s2f.models.checkpoint import predicted_cells
-from s2f.models.predictions import prediction_table, strands
+from s2f.models.predictions import predict_rows
 from s2f.rows.canonical import TASKS
 from s2f.splits.table import panel_rows
 
@@ -55,8 +55,7 @@ def evaluate(
         arguments.names, arguments.kinds, arguments.panels, arguments.predictions, strict=True
     ):
         chosen = panel_rows(rows, read_table(path))
-        by_strand = {strand: predict(chosen, strand) for strand in strands(rule)}
-        write_table(out, prediction_table(chosen, by_strand, rule, cells))
+        write_table(out, predict_rows(chosen, predict, rule, cells))
         panels[name] = {"kind": kind, "panel": path, "predictions": out}
     is_baseline = record["kind"] in kinds.names("baselines")
     facts = kinds.facts("baselines", record["kind"]) if is_baseline else {"floor": False, "epochs": True}

@@ -1,9 +1,10 @@
-"""Any trained model as a function from the insert to one number: what mutagenesis and gradients need, and no more.
+"""Any trained model as a function of the insert: what explaining its predictions and scoring new sequences need.
 
-The number is the predicted value, of a classification the logit: a probability saturates and hides effects. A model is
-read from its `best_model/`, so construct and strand rule are those it was trained and evaluated with; under the rule
-`mean` a score is the mean over both strands of the whole construct, and so is its gradient. Of a model with an output
-for each of several cells it is the first cell's. Flanks are constant: only the insert is explained.
+Its outputs are the predicted values, of a classification the logits: a probability saturates and hides effects. A model
+is read from its `best_model/`, so construct and strand rule are those it was trained and evaluated with. What is
+explained is one number, the score: under the rule `mean` the mean over both strands of the whole construct, and so is
+its gradient; of a model with an output for each of several cells the first cell's. Flanks are constant: only the insert
+is explained.
 
 Mutagenesis scores with the very encoder of the study. Gradients are computed in float32 also where the study's encoder
 rounds to bfloat16, whose derivatives are noise.
@@ -12,7 +13,7 @@ rounds to bfloat16, whose derivatives are noise.
 import functools
 import hashlib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 from s2f import baselines
 from s2f.common import kinds
 from s2f.common.errors import InputError
+from s2f.embeddings.cache import DTYPES
 from s2f.embeddings.encoders import build as build_encoder
 from s2f.embeddings.encoders import check_codes
 from s2f.embeddings.encoders import stream as encode_stream
@@ -39,13 +41,27 @@ HEAD_BATCH = 256
 NARROW_CHANNELS, NARROW_FROM = 512, 8
 GRADIENT_BATCH = 32  # activations of a gradient are kept: about 60 MB per window of AlphaGenome's full size
 BASELINE_BATCH = 256
-Forward = Callable[[np.ndarray, Sequence[str], tuple[int, int]], list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Inserts to be read together: uint8 codes (N, L) that may hold N, all in the window at one `shift` (bp, as in
+    `Construct.assemble`). `span` (first, end): outside of it all are equal, so that an encoder may compute that part
+    once; by default nothing is known to be."""
+
+    inserts: np.ndarray
+    span: tuple[int, int] | None = None
+    shift: int = 0
+
+
+Forward = Callable[[Iterable[Chunk], Sequence[str]], Iterator[list[np.ndarray]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A trained model. `forward(inserts, strands, span)` gives one array (N,) per strand; `tangent(one-hot windows
-    (B, W, 4))` values (B,) and their gradient, of the windows as given, or is None where a model has no gradient."""
+    """A trained model. `forward(chunks, strands)` yields for each chunk one array (N, C) per strand, the values or the
+    logits of C outputs; `tangent(one-hot windows (B, W, 4))` values (B,) and their gradient, of the windows as given,
+    or is None where a model has no gradient."""
 
     name: str
     record: dict[str, Any]
@@ -68,11 +84,23 @@ class Scorer:
         it: activations shared by other neighbourhoods would be rounded in other places, by up to a tenth of the largest
         effect. It shares the flanks alone, as the cache did that the head was trained on.
         """
-        check_codes(inserts)
-        span = span or (0, inserts.shape[1])
-        chunks = [self.forward(inserts[i : i + CHUNK], self.strands, span) for i in range(0, len(inserts), CHUNK)]
-        by_strand = np.array([np.concatenate(parts) for parts in zip(*chunks, strict=True)])
-        return by_strand.mean(axis=0, dtype=np.float64)
+        chunks = (Chunk(inserts[i : i + CHUNK], span) for i in range(0, len(inserts), CHUNK))
+        return np.concatenate([values[:, :, 0].mean(axis=0) for values in self.outputs(chunks)])
+
+    def outputs(self, chunks: Iterable[Chunk]) -> Iterator[np.ndarray]:
+        """Yield float64 (S, N, C) for each chunk: the outputs for each strand of `strands`, in this order.
+
+        Many small chunks cost little more than few large ones where an encoder has a stream of its own. Raises
+        `InputError` for inserts that do not fit the construct, and for a shift of a model that reads the insert alone.
+        """
+
+        def checked() -> Iterator[Chunk]:
+            for chunk in chunks:
+                check_codes(chunk.inserts)
+                yield chunk
+
+        for by_strand in self.forward(checked(), self.strands):
+            yield np.array(by_strand, np.float64)
 
     def gradient(self, one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores float64 (N,) and their gradient float32 (N, L, 4) at inserts, float32 (N, L, 4): one-hot or between.
@@ -117,9 +145,13 @@ class Scorer:
                 raise InputError(f"{path}: row {row!r}: {len(sequence)} bp, expected at least {shortest}, one window")
 
 
-def load(directory: str | Path, encoder_options: dict[str, Any] | None = None, sequences: int = 1) -> Scorer:
-    """The `Scorer` of a checkpoint `best_model/`, for so many sequences. Heads need the section of their encoder.
+def load(
+    directory: str | Path, encoder_options: dict[str, Any] | None = None, sequences: int = 1, as_cached: bool = False
+) -> Scorer:
+    """The `Scorer` of a checkpoint `best_model/`, for so many sequences.
 
+    Heads need the section of their encoder, by default that of their training. With `as_cached` a head reads embeddings
+    rounded to the dtype of the caches that it was trained on, and so predicts what it predicted from these.
     Raises `InputError` for a broken checkpoint and for an encoder that is not the one the head was trained on.
     """
     directory = Path(directory)
@@ -127,15 +159,19 @@ def load(directory: str | Path, encoder_options: dict[str, Any] | None = None, s
     construct = Construct.from_spec(record["construct"])
     common = record["model"], record, construct, fingerprint(directory)
     if record["kind"] == "head":
-        return Scorer(*common, *_head(directory, record, construct, encoder_options, sequences))
+        options = encoder_options or record["encoder_spec"]
+        return Scorer(*common, *_head(directory, record, construct, options, sequences, as_cached))
     baseline = baselines.get(record["kind"])
     predict = baseline.load(directory, record)  # checks what it reads, also for logits
     if hasattr(baseline, "logits"):
         predict = baseline.logits(directory, record)
 
-    def forward(inserts: np.ndarray, strands: Sequence[str], span: tuple[int, int]) -> list[np.ndarray]:
-        texts = [dna.decode(row) for row in inserts]
-        return [first_output(predict(texts, strand)) for strand in strands]
+    def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
+        for chunk in chunks:
+            if chunk.shift:
+                raise InputError(f"{directory}: {record['model']!r} cannot shift its window; leave shifts out")
+            texts = [dna.decode(row) for row in chunk.inserts]
+            yield [_of_outputs(predict(texts, strand)) for strand in strands]
 
     tangent = _tangent("baselines", record["kind"], directory, record, construct)
     return Scorer(*common, BASELINE_BATCH, forward, tangent)
@@ -151,37 +187,37 @@ def fingerprint(directory: str | Path) -> str:
 
 
 def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:
-    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B,), the value or the logit.
-
-    Of a head of several cells it is that of the first.
-    """
+    """(variables, f) of a trained head: f(variables, float32 (B, T, D)) -> (B, C), values or logits of its outputs."""
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head
 
     variables = load_head(directory, Head.template(record))
     network = Head(record, variables).network
-    return variables, lambda trained, x: first_output(network.apply(*trained, None, x, is_training=False)[0])
+    return variables, lambda trained, x: _of_outputs(network.apply(*trained, None, x, is_training=False)[0])
 
 
-def first_output(values: Any) -> Any:
-    """The (N,) values of the first output of (N,) or (N, C)."""
-    return values if values.ndim == 1 else values[:, 0]
+def _of_outputs(values: Any) -> Any:
+    """(N, C) of (N,), of one output, or (N, C)."""
+    return values[:, None] if values.ndim == 1 else values
 
 
 def _head(
-    directory: Path, record: dict[str, Any], construct: Construct, options: dict[str, Any] | None, sequences: int
+    directory: Path,
+    record: dict[str, Any],
+    construct: Construct,
+    options: dict[str, Any],
+    sequences: int,
+    as_cached: bool,
 ) -> tuple[int, Forward, Tangent | None]:
     """batch size, forward and tangent of a head on its encoder."""
     import jax
     import jax.numpy as jnp
 
-    if not options:
-        raise InputError(f"{directory}: a head needs the section of its encoder {record['encoder']!r}")
     encoder = build_encoder(options)
     if encoder.fingerprint != record["encoder_fingerprint"]:
         raise InputError(
             f"{directory / 'model.json'}: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
-            f"{record['encoder']!r} of the study has {encoder.fingerprint!r}: the head was trained on another encoder"
+            f"{record['encoder']!r} has {encoder.fingerprint!r} here: the head was trained on another encoder"
         )
     parameters, head = head_function(directory, record)
     parameters, compiled = jax.device_put(parameters), jax.jit(head)
@@ -191,23 +227,30 @@ def _head(
     )
 
     def of_embeddings(x: np.ndarray) -> np.ndarray:
+        if as_cached:
+            x = x.astype(DTYPES[record["embedding_dtype"]])
         size = min(HEAD_BATCH, encoder.batch_size)
         padded = np.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)))
         parts = [compiled(parameters, jnp.asarray(padded[i : i + size], jnp.float32)) for i in range(0, len(x), size)]
         return np.concatenate(parts)[: len(x)]
 
-    def forward(inserts: np.ndarray, strands: Sequence[str], span: tuple[int, int]) -> list[np.ndarray]:
-        length = inserts.shape[1]
-        left, _ = construct.flank_lengths(length)
-        template = construct.assemble(["N" * length])[0]
-        windows = np.repeat(template[None], len(inserts), axis=0)
-        windows[:, left : left + length] = inserts
-        varies = (left + span[0], left + span[1]) if narrow else (left, left + length)
-        positions = np.tile(varies, (len(windows), 1))
-        (embeddings,) = encode_stream(encoder, [(windows, positions)], strands)
-        return [of_embeddings(x) for x in embeddings]
+    def in_windows(chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
+        length = chunk.inserts.shape[1]
+        left, _ = construct.flank_lengths(length, chunk.shift)
+        template = construct.assemble(["N" * length], chunk.shift)[0]
+        windows = np.repeat(template[None], len(chunk.inserts), axis=0)
+        windows[:, left : left + length] = chunk.inserts
+        first, end = chunk.span if chunk.span and narrow else (0, length)
+        return windows, np.tile((left + first, left + end), (len(windows), 1))
 
-    return encoder.batch_size, forward, _tangent("encoders", options["kind"], options, parameters, head)
+    def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
+        for embeddings in encode_stream(encoder, map(in_windows, chunks), strands):
+            yield [of_embeddings(x) for x in embeddings]
+
+    def first(trained: Any, x: Any) -> Any:
+        return head(trained, x)[:, 0]
+
+    return encoder.batch_size, forward, _tangent("encoders", options["kind"], options, parameters, first)
 
 
 def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:

@@ -14,8 +14,8 @@ from s2f.rows.canonical import cells_of, labels_sha256
 FORMAT = 1
 REQUIRED = (
     "format", "name", "kind", "dataset", "split", "model", "encoder", "augmentation", "head", "seed", "strand_rule",
-    "construct", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256", "validation", "parameters",
-    "provenance", "licence", "versions",
+    "construct", "insert_bp", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256", "validation",
+    "parameters", "provenance", "licence", "versions",
 )  # fmt: skip
 
 
@@ -39,8 +39,9 @@ def write_record(
     `parts` {"train": rows, "val": rows} of the split enter by fingerprint, which tells whether models of one split
     were trained on the same table; those that the model `used` (all where absent: a model of the first cell alone uses
     rows with a label there) by their number and, where they have cells, the number of labels of each; `packages` by
-    installed version. The other keys are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where
-    rows have several. Raises `ValueError` when one is missing.
+    installed version; `insert_bp` are the lengths of the inserts that the model was trained on. The other keys are
+    `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises `ValueError`
+    when one is missing.
     """
     used = used or parts
     for part in ("train", "val"):
@@ -49,6 +50,10 @@ def write_record(
         cells = cells_of(used[part])
         if cells:
             record[f"{part}_rows_of_cells"] = {cell: int(used[part][f"label.{cell}"].notna().sum()) for cell in cells}
+    lengths = used["train"]["sequence"].str.len()
+    record["insert_bp"] = {
+        "shortest": int(lengths.min()), "commonest": int(lengths.mode().iloc[0]), "longest": int(lengths.max()),
+    }  # fmt: skip
     record = {
         "format": FORMAT,
         "encoder": "",

@@ -1,6 +1,6 @@
 """Predictions: the one table from which every metric of every model is computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 
 RULES = ("mean", "forward")
+VALIDATION = "validation.tsv"  # in the folder of a checkpoint: what the model predicts for its validation rows
 
 
 def strands(rule: str) -> tuple[str, ...]:
@@ -15,6 +16,13 @@ def strands(rule: str) -> tuple[str, ...]:
     if rule not in RULES:
         raise InputError(f"strand rule {rule!r} is unknown; known: {', '.join(RULES)}")
     return {"mean": ("forward", "reverse"), "forward": ("forward",)}[rule]
+
+
+def predict_rows(
+    rows: pd.DataFrame, predict: Callable[[pd.DataFrame, str], np.ndarray], rule: str, cells: Sequence[str] = ()
+) -> pd.DataFrame:
+    """`prediction_table` of a model: ``predict(rows, strand)`` is called for each strand that the rule needs."""
+    return prediction_table(rows, {strand: predict(rows, strand) for strand in strands(rule)}, rule, cells)
 
 
 def prediction_table(
