@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from s2f.common import contents
 from s2f.common.errors import InputError
-from s2f.sequences import dna, genome
+from s2f.sequences import dna
 from s2f.sequences.genome import Genome, records
 
 CHROMOSOMES = {"chr1": "acgtNNNNACGGTCATTAGGCATTUUGRCCA" * 3, "2": "TTGACCA" * 9}
@@ -37,7 +38,7 @@ ANSWER = [
 @pytest.mark.parametrize("block", [3, 17, 2**22])
 @pytest.mark.parametrize("way", ["plain", "crlf", "cr", "one line", "gzip", "bgzip", "index"])
 def test_windows_are_the_same_however_the_file_is_kept(tmp_path, monkeypatch, way, block):
-    monkeypatch.setattr(genome, "_BLOCK", block)
+    monkeypatch.setattr(contents, "BLOCK", block)
     path = tmp_path / "hg.fa"
     text = fasta(
         CHROMOSOMES, width=1000 if way == "one line" else 10, end={"crlf": "\r\n", "cr": "\r"}.get(way, "\n")

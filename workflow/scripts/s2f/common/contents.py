@@ -35,6 +35,7 @@ PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
 OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 STREAMS: dict[bytes, Any] = {magic: OPEN[name] for magic, (name, _) in PACKED.items() if name in OPEN}
 RATIO = 5  # bytes of a table for each of its compressed ones
+BLOCK = 2**22  # bytes read at once
 SAVE = "save the sheet as tab-separated text in UTF-8"
 POINTER = b"version https://git-lfs.github.com"  # how a file begins that stands for a large one in a clone
 ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")  # zip
@@ -152,6 +153,21 @@ def lines(path: str | Path, text: str = "text") -> Iterator[tuple[int, str]]:
     rows = data.split(b"\n")
     for number, row in enumerate(rows if rows[-1] else rows[:-1], 1):
         yield number, decoded(row, path, number)
+
+
+def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file in blocks, of about `BLOCK` bytes, that end with a line, the last one perhaps without
+    its end; lines end with LF, wherever the file has CRLF or CR."""
+    rest = b""
+    while block := stream.read(BLOCK):
+        block, half = rest + block, b""
+        if b"\r" in block:
+            half = b"\r" if block.endswith(b"\r") else b""  # perhaps of a CRLF
+            block = block[: len(block) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        end = block.rfind(b"\n") + 1
+        yield block[:end]
+        rest = block[end:] + half
+    yield rest.replace(b"\r", b"\n")
 
 
 def is_packed(path: str | Path) -> bool:

@@ -22,11 +22,16 @@ def encode(sequence: str) -> NDArray[np.uint8]:
 
     Raises `ValueError` naming the first letter outside ACGTUN and its 0-based position.
     """
-    codes = _CODE_OF_BYTE[np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8)]
+    codes = codes_of(np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8))
     if (codes == 255).any():
         position = int((codes == 255).argmax())
         raise ValueError(f"letter {sequence[position]!r} at position {position} is not one of A, C, G, T, U, N")
     return codes
+
+
+def codes_of(letters: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Codes of letters given as bytes, of any shape: case is ignored and U read as T; 255 for every other letter."""
+    return _CODE_OF_BYTE[letters]
 
 
 def decode(codes: NDArray[np.uint8]) -> str:
@@ -41,7 +46,12 @@ def clean(sequence: str) -> str:
 
 def reverse_complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Reverse complement along the last axis of codes (..., length); N stays N."""
-    return _COMPLEMENT[codes[..., ::-1]]
+    return complement(codes[..., ::-1])
+
+
+def complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Complement of codes of any shape, in their order; N stays N."""
+    return _COMPLEMENT[codes]
 
 
 def reverse_complement_text(sequence: str) -> str:

@@ -12,6 +12,7 @@ by dates alone), they write beside the file, and of gzip they read only bgzip.
 
 import functools
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from s2f.common.contents import decoded, is_packed, opened
+from s2f.common.contents import decoded, is_packed, opened, whole_lines
 from s2f.common.errors import InputError
+from s2f.common.files import is_disk_full
 from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
 
-_BLOCK = 2**22
 _SEQUENCE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*-.\n \t"  # what may stand between headers
 _HEADER = 2**16  # bytes that no header has
 _PIECE = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
 # IUPAC letters of more than one base, of which hg38 holds a few, become N
 _LETTERS = bytes.maketrans(b"acgtnuURYSWKMBDHVryswkmbdhv", b"ACGTNTT" + b"N" * 20)
+_CODES = dna.codes_of(np.frombuffer(bytes(range(256)).translate(_LETTERS), np.uint8))
+_NONE = 255  # code of what is no base
 
 
 def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
@@ -43,7 +46,7 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
     """
     header, line, letters, passed = None, 0, bytearray(), 0  # passed: line breaks before the block
     with opened(path, "FASTA") as stream:
-        for block in _whole_lines(stream):
+        for block in whole_lines(stream):
             before = passed - 1  # for the line break put in front, so that each header follows one
             for number, text in enumerate((b"\n" + block).split(b"\n>")):
                 if number:
@@ -74,20 +77,6 @@ def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -
                 f"{path}: line {number}: {shown!r} is no sequence, in record {header!r}; remove comments, numbers and "
                 "blanks before >"
             )
-
-
-def _whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield the file in blocks that end with a line, the last one perhaps without; lines end with LF."""
-    rest = b""
-    while block := stream.read(_BLOCK):
-        block, half = rest + block, b""
-        if b"\r" in block:
-            half = b"\r" if block.endswith(b"\r") else b""  # perhaps of a CRLF
-            block = block[: len(block) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        end = block.rfind(b"\n") + 1
-        yield block[:end]
-        rest = block[end:] + half
-    yield rest.replace(b"\r", b"\n")
 
 
 @dataclass(frozen=True)
@@ -199,6 +188,59 @@ class Genome:
             except ValueError as error:
                 raise InputError(f"{self.path}: {row.chrom}:{row.start}-{row.end}: {error}") from None
         return sequences
+
+    def codes(self, record: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Codes of bases by the number of their record and their place on the chromosome, from 0, in any order.
+
+        `place` (N,) or (N, L) must lie within the records (N,); the answer has its shape. IUPAC letters of several
+        bases are N. A plain file with an index is read where it lies. Any other is unpacked into a temporary file when
+        it is first asked (a byte for each of its bases), so that no genome is held in memory. Raises `InputError` for
+        an index that does not fit its file, and for letters that are no bases.
+        """
+        if not place.size:
+            return np.zeros(place.shape, np.uint8)
+        shape = (-1, *[1] * (place.ndim - 1))
+        letters, first, bases, width = self._bases
+        at = place - self.records["start"].to_numpy(np.int64)[record].reshape(shape)
+        if bases.any():  # lines of one length in all records, as a rule, and a division by one number is fast
+            same = (bases == bases[0]).all() and (width == width[0]).all()
+            of_line, of_break = (bases[0], width[0]) if same else (x[record].reshape(shape) for x in (bases, width))
+            at += at // of_line * (of_break - of_line)
+        at += first[record].reshape(shape)
+        found = _CODES[letters[at]]
+        if found.max() == _NONE:
+            row = int(np.flatnonzero(found.reshape(len(place), -1).max(axis=1) == _NONE)[0])
+            where = self.records["name"].iloc[int(record[row])]
+            mend = "; its lines are not those of the FASTA: make the index again with samtools faidx, or remove it"
+            raise InputError(
+                f"{self.path}: {where} has a letter that is no base at {int(np.min(place[row])) + 1} or behind"
+                + (mend if bases.any() else "")
+            )
+        return found
+
+    @functools.cached_property
+    def _bases(self) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """A file of bases as an array of bytes, and for each record its first byte, and bases and bytes of a line (0
+        where a record is one line)."""
+        columns = [self.records[name].to_numpy(np.int64) for name in ("first", "bases", "width")]
+        if (columns[1] > 0).all():
+            return (np.asarray(np.memmap(self.path, np.uint8, "r")), *columns)
+        lengths = (self.records["end"] - self.records["start"]).to_numpy(np.int64)
+        try:
+            with tempfile.TemporaryFile() as unpacked:
+                for _, _, letters in records(self.path):
+                    unpacked.write(letters)
+                unpacked.flush()
+                mapped = np.asarray(np.memmap(unpacked, np.uint8, "r"))
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            raise InputError(
+                f"{self.path}: {tempfile.gettempdir()} is too small for its {lengths.sum():,} bases, which are "
+                "unpacked there; set TMPDIR to a larger disk, or unpack the FASTA and index it: samtools faidx"
+            ) from None
+        none = np.zeros(len(lengths), np.int64)
+        return mapped, np.cumsum(lengths) - lengths, none, none
 
     def _in_one_pass(
         self, record_of: np.ndarray, start: np.ndarray, end: np.ndarray

@@ -1,0 +1,148 @@
+"""Windows of the reference and of the alternate allele around variants, of real bases only.
+
+A window has L bases in the model's orientation: the plus strand as it is, the minus strand as the reverse complement of
+what it has there. The first base that changes, in that orientation, stands at a given offset. All before it is the same
+in both windows and stays in place. Where the alleles differ in length, all behind the change moves: a deletion brings
+bases in at the end of the window, an insertion pushes bases out there.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2f.sequences import dna
+from s2f.sequences.genome import Genome
+from s2f.sequences.variants import Judged, texts
+
+_ROWS = 4096  # windows made at once: their places stay in the processor's cache
+
+
+@dataclass(frozen=True)
+class WindowPairs:
+    """Windows of N variants: codes `ref` and `alt`, (N, L), and what they have in common.
+
+    `reason` (N,) is `OK`, or why there is no window: near_contig_end, n_in_window, too_long (the change does not fit
+    behind the offset), or the reason why the variant is not scored; its codes are then all N. Outside of `first` to
+    `end` (N,), from 0 and half-open, both windows are equal; both are the offset where they are equal everywhere, as in
+    a repeat that is longer than the window.
+    """
+
+    ref: NDArray[np.uint8]
+    alt: NDArray[np.uint8]
+    reason: NDArray[np.object_]
+    first: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+def centre(length: int) -> int:
+    """Where the first changed base stands by default: at 99 of 200 bases, 25 of 51."""
+    return (length - 1) // 2
+
+
+def needed(length: int, offset: int) -> tuple[int, int]:
+    """Bases that an SNV needs before it and behind it, in the model's orientation."""
+    return offset, length - 1 - offset
+
+
+def window_pairs(
+    genome: Genome,
+    judged: Judged,
+    length: int,
+    offset: int | NDArray[np.int64] | None = None,
+    strand: str | NDArray[np.object_] = "+",
+) -> WindowPairs:
+    """Windows of `length` bases for N judged variants, in their order.
+
+    `offset` is the place of the first changed base in the window, from 0 (`centre` if None), and `strand` + or -, one
+    for all or (N,) each. Raises `ValueError` for an offset outside the window and another strand.
+    """
+    count = len(judged)
+    offsets = np.broadcast_to(np.asarray(centre(length) if offset is None else offset, np.int64), count)
+    strands = np.broadcast_to(np.asarray(strand, object), count)
+    if count and not (0 <= offsets.min() and offsets.max() < length):
+        raise ValueError(f"offsets from {offsets.min()} to {offsets.max()}, expected 0 to {length - 1}")
+    if not np.isin(strands, ["+", "-"]).all():
+        raise ValueError(f"strands {set(strands.tolist())}, expected + or -")
+    pairs = WindowPairs(
+        ref=np.full((count, length), dna.N_CODE, np.uint8),
+        alt=np.full((count, length), dna.N_CODE, np.uint8),
+        reason=texts(judged.reason),
+        first=np.array(offsets),
+        end=np.array(offsets),
+    )
+    for begin in range(0, count, _ROWS):
+        rows = np.arange(begin, min(begin + _ROWS, count))
+        _fill(pairs, genome, judged, rows[judged.scored[rows]], offsets, strands == "-")
+    return pairs
+
+
+def _fill(
+    pairs: WindowPairs,
+    genome: Genome,
+    judged: Judged,
+    rows: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    minus: NDArray[np.bool_],
+) -> None:
+    """Make the windows of some rows."""
+    length = pairs.ref.shape[1]
+    removed, new = judged.removed, np.fromiter(map(len, judged.inserted[rows]), np.int64, len(rows))
+    fits = offsets[rows] + np.maximum(removed[rows], new) <= length
+    pairs.reason[rows[~fits]] = "too_long"
+    rows, new = rows[fits], new[fits]
+    # the first base of the window and, of both alleles, its last one; the way through the genome is + or - 1
+    way = np.where(minus[rows], -1, 1)
+    origin = np.where(
+        minus[rows], judged.start[rows] + removed[rows] - 1 + offsets[rows], judged.start[rows] - offsets[rows]
+    )
+    last = origin + way * (length - 1 + np.maximum(removed[rows] - new, 0))
+    low, high = np.minimum(origin, last), np.maximum(origin, last) + 1
+    record = genome.intervals.holding(judged.chrom[rows], low, high)
+    held = record >= 0
+    pairs.reason[rows[~held]] = "near_contig_end"
+    rows, new, way, origin, record = (column[held] for column in (rows, new, way, origin, record))
+    if not len(rows):
+        return
+    step = np.arange(length)
+    ref = _read(genome, record, origin, way, step[None])
+    alt = ref.copy()
+    moved = np.flatnonzero(removed[rows] != new)
+    if len(moved):
+        behind = step >= (offsets[rows[moved]] + new[moved])[:, None]
+        shift = (removed[rows[moved]] - new[moved])[:, None]
+        alt[moved] = _read(genome, record[moved], origin[moved], way[moved], step + shift * behind)
+    _put(alt, judged.inserted[rows], offsets[rows], new, minus[rows])
+    has_n = (ref == dna.N_CODE).any(axis=1) | (alt == dna.N_CODE).any(axis=1)
+    pairs.reason[rows[has_n]] = "n_in_window"
+    rows, ref, alt = rows[~has_n], ref[~has_n], alt[~has_n]
+    pairs.ref[rows], pairs.alt[rows] = ref, alt
+    differs = ref != alt
+    some = differs.any(axis=1)
+    pairs.first[rows[some]] = differs.argmax(axis=1)[some]
+    pairs.end[rows[some]] = length - differs[:, ::-1].argmax(axis=1)[some]
+
+
+def _read(
+    genome: Genome, record: np.ndarray, origin: np.ndarray, way: np.ndarray, step: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Codes (N, L) of the bases `step` (N or 1, L) from `origin` (N,) on, in the model's orientation."""
+    codes = genome.codes(record, origin[:, None] + way[:, None] * step)
+    codes[way < 0] = dna.complement(codes[way < 0])
+    return codes
+
+
+def _put(
+    alt: NDArray[np.uint8],
+    inserted: NDArray[np.object_],
+    offsets: NDArray[np.int64],
+    new: NDArray[np.int64],
+    minus: NDArray[np.bool_],
+) -> None:
+    """Write the bases that are new at the offsets of N windows, in the model's orientation."""
+    codes = dna.encode("".join(inserted))
+    begin = np.cumsum(new) - new
+    within = np.arange(int(new.sum())) - np.repeat(begin, new)  # place in its insertion
+    of = np.repeat(np.arange(len(new)), new)
+    place = np.where(minus[of], new[of] - 1 - within, within)
+    alt[of, offsets[of] + place] = np.where(minus[of], dna.complement(codes), codes)
