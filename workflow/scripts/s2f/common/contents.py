@@ -170,6 +170,18 @@ def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
     yield rest.replace(b"\r", b"\n")
 
 
+def line_blocks(path: str | Path, text: str = "text") -> Iterator[tuple[int, list[str]]]:
+    """Yield what `lines` gives in blocks, for files that are larger than memory: the number of the first line, from 1,
+    and the lines. Raises `InputError` as `opened`, and with the number for a line that is not UTF-8."""
+    line = 1
+    with opened(path, text) as stream:
+        for block in whole_lines(stream):
+            rows = decoded(block, path, line).split("\n")
+            rows = rows if rows[-1] else rows[:-1]
+            yield line, rows
+            line += len(rows)
+
+
 def is_packed(path: str | Path) -> bool:
     """Whether a file, which is there, is compressed."""
     with Path(path).open("rb") as stream:

@@ -9,18 +9,25 @@ What is accepted beyond the format: gzip, bgzip and other compression, LF, CRLF 
 ##contig line, a missing ##fileformat line.
 """
 
-from collections.abc import Iterator
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from s2f.common.contents import decoded, opened, whole_lines
+from s2f.common.contents import line_blocks
 from s2f.common.errors import InputError
+from s2f.common.files import atomic, remove
 from s2f.sequences.variants import LAST_POSITION, Variants, texts
 
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
+FORMAT = "variants (VCF)"
 BATCH = 2**14  # records
+INFO = COLUMNS.index("INFO")
+LONGEST_OF_TBI = 2**29  # bases of a contig; .csi takes longer ones
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Batch:
 def read_header(path: str | Path) -> Header:
     """The header of a VCF. Raises `InputError` for a file without one, and as `contents.opened`."""
     meta: list[str] = []
-    for line, rows in _blocks(path):
+    for line, rows in line_blocks(path, FORMAT):
         for number, row in enumerate(rows, line):
             if row.startswith("##"):
                 meta.append(row)
@@ -72,7 +79,7 @@ def read_vcf(path: str | Path, batch: int = BATCH) -> Iterator[Batch]:
     """
     width = len(read_header(path).columns)
     above = True  # in the header
-    for line, rows in _blocks(path):
+    for line, rows in line_blocks(path, FORMAT):
         numbers = [number for number, row in enumerate(rows, line) if row and not row.isspace()]
         records = [rows[number - line] for number in numbers]
         if above:
@@ -82,17 +89,6 @@ def read_vcf(path: str | Path, batch: int = BATCH) -> Iterator[Batch]:
         for first in range(0, len(records), batch):
             part = slice(first, first + batch)
             yield Batch(records[part], _variants(records[part], numbers[part], width, path))
-
-
-def _blocks(path: str | Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the first line, from 1, and the lines of each block of a file."""
-    line = 1
-    with opened(path, "variants (VCF)") as stream:
-        for block in whole_lines(stream):
-            rows = decoded(block, path, line).split("\n")
-            rows = rows if rows[-1] else rows[:-1]
-            yield line, rows
-            line += len(rows)
 
 
 def _checked_columns(row: str, path: str | Path, line: int) -> tuple[str, ...]:
@@ -155,3 +151,142 @@ def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
         raise InputError(f"{where} POS is {cells[1]!r}, expected a whole number from 0 to {LAST_POSITION:,}")
     if not all(cells[4].split(",")):
         raise InputError(f"{where} ALT is {cells[4]!r}, expected alleles separated by single commas")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field that is added to INFO, with a value for each ALT: Float, Integer or String."""
+
+    name: str
+    description: str
+    type: str = "Float"
+
+    @property
+    def line(self) -> str:
+        """Its line of the header."""
+        text = self.description.replace("\\", "\\\\").replace('"', '\\"')
+        return f'##INFO=<ID={self.name},Number=A,Type={self.type},Description="{text}">'
+
+
+class Writer:
+    """Writes the records of a VCF again, with fields added to INFO: what `written` gives."""
+
+    def __init__(self, put: Callable[[bytes], object], added: Sequence[Field], order: "_Order | None") -> None:
+        self.put, self.added, self.order = put, added, order
+
+    def write(self, batch: Batch, values: Mapping[str, ArrayLike]) -> None:
+        """Write the records of a batch: `values` of each field, one for each of its N variants; NaN and empty texts
+        become a dot. Numbers have 6 significant digits. Raises `InputError` for records out of order if an index is
+        written, and `ValueError` for texts that INFO cannot hold."""
+        if self.order:
+            self.order.add(batch)
+        first = np.flatnonzero(batch.variants.alt_index == 1)
+        columns = [_joined(_texts_of(values[field.name], field), first) for field in self.added]
+        names = [field.name for field in self.added]
+        lines = []
+        for row, *cells in zip(batch.lines, *columns, strict=True):
+            added = ";".join(f"{name}={cell}" for name, cell in zip(names, cells, strict=True))
+            above, info, behind = _around_info(row)
+            lines.append(f"{above}{added if info == '.' or not info else f'{info};{added}'}{behind}\n")
+        self.put("".join(lines).encode())
+
+
+@contextlib.contextmanager
+def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequence[str] = ()) -> Iterator[Writer]:
+    """Write the records of `header.path` again, with the fields `added` to INFO and the lines `meta` to the header.
+
+    All else is as it was: order, IDs, FILTER, genotypes; line ends are \\n, and blank lines go. The file has its name
+    when all is written. If that ends in .gz or .bgz, it is compressed by bgzip and gets an index, .tbi or, for places
+    beyond 2^29, .csi; its records must be in order (`refuse_unsorted` says so beforehand). Raises `InputError` for a
+    field that the header has already.
+    """
+    path = Path(path)
+    for field in added:
+        known = [line for line in header.meta if re.match(rf"##INFO=<ID={re.escape(field.name)}[,>]", line)]
+        if known:
+            raise InputError(
+                f"{header.path}: has the INFO field {field.name} already, which would be written twice; remove it "
+                f"(bcftools annotate --remove INFO/{field.name}), or score the file from which it was made"
+            )
+    version = [] if header.meta[:1] and header.meta[0].startswith("##fileformat=") else ["##fileformat=VCFv4.2"]
+    lines = [*version, *header.meta, *meta, *(field.line for field in added), "\t".join(header.columns)]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    if not is_indexed(path):
+        with atomic(path) as temporary, temporary.open("wb") as stream:
+            stream.write(text)
+            yield Writer(stream.write, added, None)
+        return
+    import pysam
+
+    order = _Order(header.path)
+    with atomic(path) as temporary:
+        with pysam.BGZFile(str(temporary), "wb") as stream:
+            stream.write(text)
+            yield Writer(stream.write, added, order)
+        endings = (".csi", ".tbi") if order.last >= LONGEST_OF_TBI else (".tbi", ".csi")
+        index, other = (path.with_name(path.name + ending) for ending in endings)
+        with atomic(index) as index_path:
+            pysam.tabix_index(str(temporary), preset="vcf", force=True, csi=endings[0] == ".csi", index=str(index_path))
+        remove(other)  # of an earlier file
+
+
+def is_indexed(path: str | Path) -> bool:
+    """Whether a file of this name is written with an index."""
+    return Path(path).suffix in (".gz", ".bgz")
+
+
+def refuse_unsorted(path: str | Path) -> None:
+    """Raise `InputError` for a VCF whose records are not in order, which cannot be indexed."""
+    order = _Order(path)
+    for batch in read_vcf(path):
+        order.add(batch)
+
+
+class _Order:
+    """Whether the records of a file are in order: contigs each in one run, positions rising. `last` is the end of REF
+    that lies farthest."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path, self.last = path, 0
+        self.contig, self.pos, self.done = "", 0, set[str]()
+
+    def add(self, batch: Batch) -> None:
+        rows = batch.variants.rows(batch.variants.alt_index == 1)
+        for contig, pos, line, ref in zip(rows.contig, rows.pos.tolist(), rows.line, rows.ref, strict=True):
+            if contig != self.contig:
+                self.done.add(self.contig)
+            if contig in self.done or (contig == self.contig and pos < self.pos):
+                raise InputError(
+                    f"{self.path}: line {line}: {contig}:{pos} stands behind {self.contig}:{self.pos}, expected "
+                    "records in order, as an index is written; sort the file (bcftools sort), or choose a name of the "
+                    "result that does not end in .gz"
+                )
+            self.contig, self.pos, self.last = contig, pos, max(self.last, pos + len(ref))
+
+
+def _texts_of(values: ArrayLike, field: Field) -> list[str]:
+    """The cells of a field."""
+    column = np.asarray(values)
+    if field.type == "String":
+        cells = [str(value) or "." for value in column]
+        for cell in cells:
+            if re.search(r"[\s;=,]", cell):
+                raise ValueError(f"{field.name}: {cell!r} has white space, a semicolon, = or a comma")
+        return cells
+    cells = [f"{value:.6g}" for value in column.tolist()]
+    return ["." if cell == "nan" else cell for cell in cells]
+
+
+def _joined(cells: list[str], first: NDArray[np.int64]) -> list[str]:
+    """The cells of each record, joined by commas: `first` is where the records begin."""
+    if len(first) == len(cells):
+        return cells
+    ends = [*first[1:].tolist(), len(cells)]
+    return [",".join(cells[begin:end]) for begin, end in zip(first.tolist(), ends, strict=True)]
+
+
+def _around_info(row: str) -> tuple[str, str, str]:
+    """A record before INFO, INFO, and behind it."""
+    cells = row.split("\t", INFO + 1)
+    behind = f"\t{cells[INFO + 1]}" if len(cells) > INFO + 1 else ""
+    return "\t".join(cells[:INFO]) + "\t", cells[INFO], behind
