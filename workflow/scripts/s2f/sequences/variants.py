@@ -151,10 +151,10 @@ class Judged(_Columns):
     """What `Judge` says of N variants, as columns (N,).
 
     `reason` is `OK` or one of `REASONS`. `chrom` is the genome's name, empty where it has none. The rest is known of
-    variants that have reached the comparison of REF and agree: `record` (of the genome, else -1), the bases that change
-    as `start` (from 0, -1 if unknown), `removed` (how many of REF) and `inserted` (text), the form of `bcftools norm`
-    with `norm_pos` from 1 (0 if unknown), `kind`, and the bases of the genome's record before REF and behind it
-    (`room_left`, `room_right`, -1 if unknown).
+    variants whose REF has been compared and agrees: `genome_record` (row of `Genome.records`, else -1), the bases that
+    change as `start` (from 0, -1 if unknown), `removed` (how many of REF) and `inserted` (text), the form of
+    `bcftools norm` with `norm_pos` from 1 (0 if unknown), `kind`, and the bases of the genome's record before REF and
+    behind it (`room_left`, `room_right`, -1 if unknown).
     """
 
     chrom: NDArray[np.object_]
@@ -165,7 +165,7 @@ class Judged(_Columns):
     kind: NDArray[np.object_]
     room_left: NDArray[np.int64]
     room_right: NDArray[np.int64]
-    record: NDArray[np.int64]
+    genome_record: NDArray[np.int64]
     start: NDArray[np.int64]
     removed: NDArray[np.int64]
     inserted: NDArray[np.object_]
