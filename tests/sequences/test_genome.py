@@ -1,7 +1,9 @@
+import errno
 import gzip
 import os
 import re
 import shutil
+import tempfile
 
 import numpy as np
 import pandas as pd
@@ -54,6 +56,58 @@ def test_windows_are_the_same_however_the_file_is_kept(tmp_path, monkeypatch, wa
     assert opened.records[["chrom", "start", "end"]].to_numpy().tolist() == [["chr1", 0, 93], ["chr2", 0, 63]]
     assert opened.records["line"].tolist() == ([1, 2] if way == "index" else [1, 3 if way == "one line" else 12])
     assert opened.fetch(ASKED) == ANSWER
+    records, places = np.array([1, 0, 0]), np.array([[1, 8, 62], [0, 9, 4], [92, 30, 10]])
+    codes = opened.codes(records, places)
+    whole = [opened.fetch(windows(("chr2", 0, 63, "+")))[0], opened.fetch(windows(("chr1", 0, 93, "+")))[0]]
+    assert dna.decode(codes.ravel()) == "".join(
+        whole[1 - record][place] for record, row in zip(records, places, strict=True) for place in row
+    )
+    assert opened.codes(records, places[:, 1]).tolist() == codes[:, 1].tolist()
+    assert opened.codes(records[:0], places[:0]).shape == (0, 3)
+
+
+def test_bases_of_pieces_are_asked_by_their_place_on_the_chromosome(tmp_path):
+    (tmp_path / "pieces.fa").write_text(fasta({"chr1:40-60": "ACGTNRacgtuACGTACGTG", "2:5-9": "TTGA"}))
+    opened = Genome.open(tmp_path / "pieces.fa")
+    found = opened.codes(np.array([1, 0, 0]), np.array([[5, 6, 8], [40, 45, 50], [59, 44, 46]]))
+    assert found.tolist() == [[3, 3, 0], [0, 4, 3], [2, 4, 0]]
+
+
+def test_bases_by_an_index_that_does_not_fit_are_refused(tmp_path):
+    """The fourth line is a base shorter and the sixth one longer, so that the record ends where the index says."""
+    lines = ["ACGTA", "CGTAC", "GTACG", "TACG", "TACGT", "ACGTAC"]
+    path = tmp_path / "hg.fa"
+    path.write_text(">chr1\n" + "".join(f"{line}\n" for line in lines))
+    (tmp_path / "hg.fa.fai").write_text("chr1\t30\t6\t5\t6\n")
+    opened = Genome.open(path)
+    assert not opened.notes and opened.codes(np.array([0]), np.arange(15)[None]).shape == (1, 15)
+    with pytest.raises(InputError) as error:
+        opened.codes(np.array([0, 0]), np.array([[3, 4, 5], [18, 19, 20]]))
+    assert str(error.value) == (
+        f"{path}: chr1 has a letter that is no base at 19 or behind; its lines are not those of the FASTA: make the "
+        "index again with samtools faidx, or remove it"
+    )
+    (tmp_path / "odd.fa").write_text(">chr1\nACGTEACGT\n")
+    with pytest.raises(InputError, match=r"odd.fa: chr1 has a letter that is no base at 4 or behind$"):
+        Genome.open(tmp_path / "odd.fa").codes(np.array([0]), np.array([[3, 4]]))
+
+
+def test_a_disk_too_small_for_an_unpacked_genome(tmp_path, monkeypatch):
+    class Full:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            return None
+
+        def write(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "hg.fa").write_text(fasta(CHROMOSOMES))
+    monkeypatch.setattr(tempfile, "TemporaryFile", Full)
+    opened = Genome.open(tmp_path / "hg.fa")
+    with pytest.raises(InputError, match=r"hg.fa: .* is too small for its 156 bases, .*; set TMPDIR to a larger disk"):
+        opened.codes(np.array([0]), np.array([[3, 4]]))
 
 
 def test_pieces_answer_as_the_chromosomes_they_are_cut_from(tmp_path):

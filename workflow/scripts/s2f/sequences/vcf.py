@@ -27,6 +27,7 @@ COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 FORMAT = "variants (VCF)"
 BATCH = 2**14  # records
 INFO = COLUMNS.index("INFO")
+DIGITS = len(str(LAST_POSITION))
 LONGEST_OF_TBI = 2**29  # bases of a contig; .csi takes longer ones
 
 
@@ -94,7 +95,8 @@ def read_vcf(path: str | Path, batch: int = BATCH) -> Iterator[Batch]:
 def _checked_columns(row: str, path: str | Path, line: int) -> tuple[str, ...]:
     cells = tuple(row.split("\t"))
     if cells[: len(COLUMNS)] != COLUMNS or cells[len(COLUMNS) : len(COLUMNS) + 1] not in ((), ("FORMAT",)):
-        spaces = "; they are separated by spaces: write tabs instead" if tuple(row.split())[:8] == COLUMNS else ""
+        by_spaces = len(cells) == 1 and tuple(row.split())[: len(COLUMNS)] == COLUMNS
+        spaces = "; they are separated by spaces: write tabs instead" if by_spaces else ""
         raise InputError(
             f"{path}: line {line}: columns are {', '.join(cells[:9])!r}, expected {', '.join(COLUMNS)} and, before "
             f"samples, FORMAT, separated by tabs{spaces}"
@@ -104,21 +106,14 @@ def _checked_columns(row: str, path: str | Path, line: int) -> tuple[str, ...]:
 
 def _variants(records: list[str], numbers: list[int], width: int, path: str | Path) -> Variants:
     """One variant for each ALT of some records, whose lines have these numbers."""
-    for row, number in zip(records, numbers, strict=True):
-        if row.count("\t") != width - 1:
-            _refuse(row, number, width, path)
-    contig, pos, name, ref, alt = zip(*(row.split("\t", 5)[:5] for row in records), strict=True)
-    # asked of all at once; which one it is, is asked only where one is wrong
-    digits = "".join(pos)
-    whole = all(map(all, (contig, pos, name, ref, alt))) and digits.isascii() and digits.isdecimal()
-    if not whole or max(map(len, pos)) > 10 or any(first[0] == "#" for first in contig):
+    cells = _first_cells(records, width)
+    if cells is None:
         for row, number in zip(records, numbers, strict=True):
             _refuse(row, number, width, path)
+        raise AssertionError(f"{path}: lines {numbers[0]} to {numbers[-1]}: refused, and each record is whole")
+    contig, pos, name, ref, alt = cells
     place = np.fromiter(map(int, pos), np.int64, len(pos))
     several = "," in "".join(alt)
-    if place.max() > LAST_POSITION or (several and not all(all(cell.split(",")) for cell in alt)):
-        for row, number in zip(records, numbers, strict=True):
-            _refuse(row, number, width, path)
     alts = [cell.split(",") for cell in alt] if several else [alt]
     counts = np.fromiter(map(len, alts), np.int64, len(alts)) if several else np.ones(len(alt), np.int64)
     record = np.repeat(np.arange(len(records)), counts)
@@ -135,8 +130,21 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
     )
 
 
+def _first_cells(records: list[str], width: int) -> list[tuple[str, ...]] | None:
+    """The first five columns of some records, or None where `_refuse` has to find the one that is wrong: what is right
+    is asked of all at once."""
+    if not all(row.count("\t") == width - 1 for row in records):
+        return None
+    cells = list(zip(*(row.split("\t", 5)[:5] for row in records), strict=True))
+    contig, pos, _, _, alt = cells
+    digits, alts = "".join(pos), f",{','.join(alt)},"
+    good = all(map(all, cells)) and digits.isascii() and digits.isdecimal() and ",," not in alts
+    good = good and max(map(len, pos)) <= DIGITS and max(map(int, pos)) <= LAST_POSITION
+    return cells if good and not any(name[0] == "#" for name in contig) else None
+
+
 def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
-    """Raise `InputError` for a line that is no record."""
+    """Raise `InputError` for a line that is no record; nothing where it is one."""
     where, cells = f"{path}: line {line}:", row.split("\t")
     if row.startswith("#"):
         raise InputError(f"{where} begins with #, expected a record: comments stand in the header only")
@@ -147,7 +155,8 @@ def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
         if not cell:
             mend = "; . stands for none" if name in ("ID", "ALT") else ""
             raise InputError(f"{where} {name.strip('#')} is empty, expected a value{mend}")
-    if not (cells[1].isascii() and cells[1].isdecimal()) or int(cells[1]) > LAST_POSITION:
+    whole = cells[1].isascii() and cells[1].isdecimal() and len(cells[1]) <= DIGITS
+    if not whole or int(cells[1]) > LAST_POSITION:
         raise InputError(f"{where} POS is {cells[1]!r}, expected a whole number from 0 to {LAST_POSITION:,}")
     if not all(cells[4].split(",")):
         raise InputError(f"{where} ALT is {cells[4]!r}, expected alleles separated by single commas")
