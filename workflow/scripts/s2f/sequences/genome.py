@@ -36,6 +36,7 @@ _PIECE = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[
 # IUPAC letters of more than one base, of which hg38 holds a few, become N
 _LETTERS = bytes.maketrans(b"acgtnuURYSWKMBDHVryswkmbdhv", b"ACGTNTT" + b"N" * 20)
 _CODES = dna.codes_of(np.frombuffer(bytes(range(256)).translate(_LETTERS), np.uint8))
+_Column = NDArray[np.int64]
 _NONE = 255  # code of what is no base
 
 
@@ -220,7 +221,7 @@ class Genome:
         return found
 
     @functools.cached_property
-    def _bases(self) -> tuple[NDArray[np.uint8], *tuple[NDArray[np.int64], ...]]:
+    def _bases(self) -> tuple[NDArray[np.uint8], _Column, _Column, _Column, _Column]:
         """A file of bases as an array of bytes, and for each record its start on the chromosome, its first byte, and
         bases and bytes of a line (0 where a record is one line)."""
         start, first, bases, width = (
