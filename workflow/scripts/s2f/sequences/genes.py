@@ -30,6 +30,7 @@ class Genes:
     def strands(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> NDArray[np.object_]:
         """On which strand genes overlap each interval, 0-based and half-open: +, -, both or none, (N,).
 
+        Of judged variants `judged.start` to `judged.start + maximum(judged.removed, 1)`; what is not placed has none.
         `both` and `none` are no strand to score on: the caller asks for one, or scores both and says so.
         """
         plus, minus = (genes.near(chrom, start, end) for genes in (self.plus, self.minus))

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from s2f.common.contents import opened
 from s2f.common.errors import InputError
 from s2f.common.tables import line_of, read_table, refuse, stripped
 from s2f.sequences import dna
@@ -14,6 +15,7 @@ from s2f.sequences.variants import LAST_POSITION, OK, Variant, Variants, parsed_
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
 KEY = "variant"
+_VCF = b"##fileformat=VCF"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ def read_variants(path: str | Path, separator: str = "\t") -> Variants:
 
     Raises `InputError` with line and cell for what is none of this, and as `tables.read_table`.
     """
+    with opened(path, "variants") as stream:
+        if stream.read(len(_VCF)) == _VCF:
+            raise InputError(f"{path}: is VCF, expected a table of variants; give it as a VCF")
     table = read_table(path, text="variants", separator=separator, numbered=True)
     if not set(COLUMNS) <= set(table):
         wanted = (KEY,) if KEY in table else COLUMNS  # finds a header that begins with #, or says what is missing
