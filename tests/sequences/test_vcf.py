@@ -1,6 +1,8 @@
 import bz2
+import contextlib
 import gzip
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from helpers.variants import HEADER, vcf_text
 from s2f.common import contents
 from s2f.common.errors import InputError
+from s2f.sequences import vcf
 from s2f.sequences.variants import Judge
 from s2f.sequences.vcf import Field, read_header, read_vcf, refuse_unsorted, written
 
@@ -312,6 +315,9 @@ def test_places_that_tbi_cannot_hold_get_the_other_index(tmp_path):
     assert names(tmp_path) == ["in.vcf", "out.vcf.gz", "out.vcf.gz.csi"]
     with pysam.VariantFile(str(path)) as stream:
         assert [record.id for record in stream.fetch("chr1", 2**29, 2**29 + 10)] == ["v1"]
+    source.write_text(vcf_text([(5, "A", "<DEL>")]).replace("\t.\n", f"\tSVTYPE=DEL;END={2**29 + 9}\n"))
+    rewritten(source, path)
+    assert names(tmp_path) == ["in.vcf", "out.vcf.gz", "out.vcf.gz.csi"]
     source.write_text(vcf_text([(5, "A", "C")]))
     rewritten(source, path)  # no index of the earlier file is left
     assert names(tmp_path) == ["in.vcf", "out.vcf.gz", "out.vcf.gz.tbi"]
@@ -355,6 +361,19 @@ def test_a_job_that_fails_leaves_what_was_there(tmp_path):
             for batch in read_vcf(source):
                 writer.write(batch, {})
         assert {file: (tmp_path / file).read_bytes() for file in names(tmp_path)} == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("count", [1, 20000])
+def test_a_full_disk_is_told(tmp_path, monkeypatch, count):
+    @contextlib.contextmanager
+    def on_a_full_disk(path):
+        yield Path("/dev/full")
+
+    monkeypatch.setattr(vcf, "atomic", on_a_full_disk)
+    (tmp_path / "in.vcf").write_text(vcf_text([(i, "A", "C") for i in range(1, count + 1)]))
+    with pytest.raises(InputError, match=r"out.vcf.gz: cannot be written \(.*\); is the disk of .* full\?"):
+        rewritten(tmp_path / "in.vcf", tmp_path / "out.vcf.gz")
 
 
 def test_a_field_is_not_written_twice(tmp_path):

@@ -28,6 +28,7 @@ FORMAT = "variants (VCF)"
 BATCH = 2**14  # records
 INFO = COLUMNS.index("INFO")
 DIGITS = len(str(LAST_POSITION))
+_END = re.compile(r"[\t;]END=(\d+)")
 LONGEST_OF_TBI = 2**29  # bases of a contig; .csi takes longer ones
 
 
@@ -229,14 +230,41 @@ def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequ
 
     order = _Order(header.path)
     with atomic(path) as temporary:
-        with pysam.BGZFile(str(temporary), "wb") as stream:
-            stream.write(text)
-            yield Writer(stream.write, added, order)
+        with _bgzip(temporary, path) as put:
+            put(text)
+            yield Writer(put, added, order)
         endings = (".csi", ".tbi") if order.last >= LONGEST_OF_TBI else (".tbi", ".csi")
         index, other = (path.with_name(path.name + ending) for ending in endings)
-        with atomic(index) as index_path:
-            pysam.tabix_index(str(temporary), preset="vcf", force=True, csi=endings[0] == ".csi", index=str(index_path))
+        with atomic(index) as index_path, _unwritten_told(path):
+            pysam.tabix_index(str(temporary), preset="vcf", csi=index.suffix == ".csi", index=str(index_path))
         remove(other)  # of an earlier file
+
+
+@contextlib.contextmanager
+def _bgzip(temporary: Path, path: Path) -> Iterator[Callable[[bytes], object]]:
+    """What writes bytes to `temporary`, compressed by bgzip; `path` is its name in messages."""
+    import pysam
+
+    stream = pysam.BGZFile(str(temporary), "wb")
+
+    def put(data: bytes) -> None:
+        with _unwritten_told(path):
+            stream.write(data)
+
+    try:
+        yield put
+    finally:
+        with _unwritten_told(path):
+            stream.close()
+
+
+@contextlib.contextmanager
+def _unwritten_told(path: Path) -> Iterator[None]:
+    """Raise `InputError` where htslib could not write: it does not say why."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}); is the disk of {path.parent} full?") from error
 
 
 def is_indexed(path: str | Path) -> bool:
@@ -252,8 +280,8 @@ def refuse_unsorted(path: str | Path) -> None:
 
 
 class _Order:
-    """Whether the records of a file are in order: contigs each in one run, positions rising. `last` is the end of REF
-    that lies farthest."""
+    """Whether the records of a file are in order: contigs each in one run, positions rising. `last` is the end of REF,
+    or END of INFO, that lies farthest, as an index holds both."""
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.last = path, 0
@@ -261,7 +289,8 @@ class _Order:
 
     def add(self, batch: Batch) -> None:
         rows = batch.variants.rows(batch.variants.alt_index == 1)
-        for contig, pos, line, ref in zip(rows.contig, rows.pos.tolist(), rows.line, rows.ref, strict=True):
+        columns = (rows.contig, rows.pos.tolist(), rows.line, rows.ref, batch.lines)
+        for contig, pos, line, ref, text in zip(*columns, strict=True):
             if contig != self.contig:
                 self.done.add(self.contig)
             if contig in self.done or (contig == self.contig and pos < self.pos):
@@ -270,7 +299,9 @@ class _Order:
                     "records in order, as an index is written; sort the file (bcftools sort), or choose a name of the "
                     "result that does not end in .gz"
                 )
-            self.contig, self.pos, self.last = contig, pos, max(self.last, pos + len(ref))
+            end = _END.search(text) if "END=" in text else None
+            self.contig, self.pos = contig, pos
+            self.last = max(self.last, pos + len(ref), int(end[1]) if end else 0)
 
 
 def _texts_of(values: ArrayLike, field: Field) -> list[str]:
