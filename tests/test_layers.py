@@ -13,6 +13,7 @@ LEVELS = [
     {"splits", "embeddings", "models"},
     {"heads", "baselines", "evaluation", "representation"},
     {"interpretation", "plots"},
+    {"scoring"},
     {"study"},
 ]
 

@@ -396,6 +396,7 @@ def finish(toy, run, **record):
     about = {key: run.get(key, "") for key in ("dataset", "split", "model", "seed", "encoder", "augmentation", "head")}
     about |= {key: run[key] for key in ("stochastic", "one_draw") if key in run}
     about |= {"provenance": run.get("provenance", ""), "note": run.get("note", ""), "name": "n", "kind": "head"}
+    about["task"] = "regression"
     about |= {
         "strand_rule": "mean",
         "construct": {},

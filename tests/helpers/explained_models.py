@@ -8,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from s2f.common.tables import write_table
 from s2f.embeddings import encoders
 from s2f.heads import networks
 from s2f.heads.weights import save_head
 from s2f.interpretation.scorer import Scorer
 from s2f.models.checkpoint import write_record
+from s2f.models.predictions import VALIDATION, prediction_table, strands
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
@@ -53,11 +55,14 @@ def record(folder, construct, rule="mean", **more):
     """A model.json with what every record must hold."""
     parts = {part: rows_of(some_inserts(2)).assign(label=0.0) for part in ("train", "val")}
     known = {
-        "name": "n", "kind": "head", "dataset": "d", "split": "s", "model": "m", "seed": 1, "strand_rule": rule,
-        "construct": construct.spec(), "spec": {}, "validation": {}, "parameters": 1, "provenance": "",
-        "licence": "none",
+        "name": "n", "kind": "head", "task": "regression", "dataset": "d", "split": "s", "model": "m", "seed": 1,
+        "strand_rule": rule, "construct": construct.spec(), "spec": {}, "validation": {}, "parameters": 1,
+        "provenance": "", "licence": "none",
     }  # fmt: skip
     write_record(folder, parts, ("numpy",), **{**known, **more})
+    val = parts["val"]
+    predicted = prediction_table(val, {strand: np.array([0.5, -0.25]) for strand in strands(rule)}, rule)
+    write_table(Path(folder) / VALIDATION, predicted)
 
 
 def head_on_disk(folder, spec, construct, slug, rule="mean", cells=()):
@@ -78,7 +83,7 @@ def head_on_disk(folder, spec, construct, slug, rule="mean", cells=()):
     return variables
 
 
-def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean"):
+def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean", task="regression"):
     """A baseline trained on rows, as a checkpoint; its `predict`."""
     from s2f import baselines
     from s2f.baselines import read_details
@@ -87,7 +92,7 @@ def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean"):
     folder = Path(folder)
     folder.mkdir()
     baselines.get(kind).train(train, val, construct, spec, 0, folder)
-    record(folder, construct, rule, kind=kind, model=kind, **{"licence": read_details(folder)["licence"]})
+    record(folder, construct, rule, kind=kind, model=kind, task=task, licence=read_details(folder)["licence"])
     return baselines.get(kind).load(folder, read_json(folder / "model.json"))
 
 

@@ -12,7 +12,7 @@ from s2f.models.checkpoint import read_record, write_record
 from s2f.rows.canonical import of_first_cell
 
 RECORD = dict(
-    name="x", kind="head", dataset="d", split="s", model="e/no_shift/boda-mean-16-16", encoder="e",
+    name="x", kind="head", task="regression", dataset="d", split="s", model="e/no_shift/boda-mean-16-16", encoder="e",
     augmentation="no_shift", head="boda-mean-16-16", seed=1, strand_rule="mean", construct={}, spec={}, tokens=3,
     channels=8, validation={}, parameters=1, provenance="trained here", licence="none",
 )  # fmt: skip

@@ -193,6 +193,7 @@ def trained(tmp_path, monkeypatch):
         asked = {
             "rows": tmp_path / "rows.parquet", "split": tmp_path / "split.tsv", "dataset": "d", "split-name": "s",
             "construct": json.dumps({"flanks": "gosai_episomal", "length": 600}), "baseline": name, "kind": kind,
+            "task": "regression",
             "seed": 1, "study-seed": 0, "spec": json.dumps(spec), "strand-rule": "mean", "threads": 1, "gpus": 0,
             "model": folder / "best_model", "history": folder / "history.tsv", "search": json.dumps(wanted),
         }  # fmt: skip

@@ -53,10 +53,12 @@ def haplotypes_of(sequence, change, length, offset):
     """Windows cut from whole haplotypes, where they fit, else None."""
     start, ref, alt = change
     changed = apply(sequence, start, ref, alt)
-    begin = start - offset
-    if begin < 0 or begin + length > min(len(sequence), len(changed)):
+    begin = of_alt = start - offset
+    if begin + length > len(changed):  # a deletion at the end brings in bases before the window
+        of_alt -= max(0, len(ref) - len(alt))
+    if min(begin, of_alt) < 0 or begin + length > len(sequence) or of_alt + length > len(changed):
         return None
-    return sequence[begin : begin + length], changed[begin : begin + length]
+    return sequence[begin : begin + length], changed[of_alt : of_alt + length]
 
 
 @given(st.data())
@@ -90,7 +92,7 @@ def test_windows_are_those_of_whole_haplotypes_on_both_strands(tmp_path_factory,
         ref_window, alt_window = expected
         assert ref_window[: pairs.first[0]] == alt_window[: pairs.first[0]]
         assert ref_window[pairs.end[0] :] == alt_window[pairs.end[0] :]
-        assert pairs.first[0] >= offset
+        assert pairs.first[0] >= offset or change[0] - offset + length > len(text) - gone + len(new)
         if gone == len(new):  # nothing behind the change moves, and the other strand is the mirror image
             assert pairs.end[0] <= offset + gone
             mirrored = window_pairs(genome, of, length, length - gone - offset, "+-"[strand == "+"])

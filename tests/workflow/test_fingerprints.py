@@ -21,6 +21,7 @@ PACKAGES = {
     "interpret": "baselines common embeddings heads interpretation language_model models rows sequences",
     "interpretation_truth": "common interpretation rows sequences",
     "isoscore": "common embeddings representation",
+    "join_scores": "common",
     "make_panel": "common rows sequences splits",
     "make_rows": "common rows sequences",
     "make_split": "common rows sequences splits",
@@ -55,12 +56,15 @@ def test_each_program_depends_on_the_packages_of_its_stage_alone(behaviour):
     assert found == PACKAGES
 
 
-@pytest.mark.parametrize("module", ["s2f.splits.panels", "s2f.splits.panel_files", "s2f.models.predictions"])
-def test_a_mend_in_what_evaluation_reads_trains_no_head(behaviour, module):
-    assert module not in behaviour["train_head"]
-    assert module in {*behaviour["evaluate_head"], *behaviour["make_panel"]}
-    if module.startswith("s2f.splits"):
-        assert module not in behaviour["evaluate_head"]
+@pytest.mark.parametrize("module", ["s2f.splits.panels", "s2f.splits.panel_files"])
+def test_a_mend_of_panels_trains_no_head_and_predicts_nothing_again(behaviour, module):
+    assert module in behaviour["make_panel"]
+    assert module not in {*behaviour["train_head"], *behaviour["evaluate_head"]}
+
+
+def test_a_mend_of_metrics_trains_no_head(behaviour):
+    assert "s2f.evaluation.measure" in behaviour["evaluate_head"]
+    assert "s2f.evaluation.measure" not in behaviour["train_head"]
 
 
 def test_a_mend_of_a_gradient_or_a_picture_makes_no_embedding_and_trains_nothing(behaviour):

@@ -35,6 +35,7 @@ rule train_baseline:
         weights=weights_id_of(drawn_baseline),
         per_seed=drawn_per_seed("baselines", "baseline"),
         one_draw=one_draw_of("baselines", "baseline"),
+        task=dataset_of("task"),
         construct=json_of(construct_section),
         strand_rule=dataset_of("strand_rule"),
         seed=STUDY["seed"],
@@ -44,6 +45,7 @@ rule train_baseline:
         "{params.python} train_baseline "
         "--rows {input.rows:q} "
         "--split {input.split:q} "
+        "--task {params.task} "
         "--construct {params.construct:q} "
         "--dataset {wildcards.dataset} "
         "--split-name {wildcards.split} "

@@ -16,10 +16,10 @@ from s2f.common.provenance import derived_seed
 from s2f.common.seen import of_model
 from s2f.common.tables import write_table
 from s2f.models.checkpoint import predicted_cells, read_record, write_record
-from s2f.models.predictions import VALIDATION, predict_rows
+from s2f.models.predictions import VALIDATION, predict_rows, with_labels
 from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells
-from s2f.rows.canonical import cells_of, of_first_cell, read_rows
+from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
 
@@ -32,6 +32,7 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
+    parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
     for name in ("dataset", "split-name", "baseline", "kind"):
         parser.add_argument(f"--{name}", required=True, help="name in the study")
@@ -95,8 +96,9 @@ def main():
         packages = getattr(kind, "PACKAGES", PACKAGES)
         write_record(
             folder, parts, packages, labelled, **baselines.read_details(folder), name=arguments.baseline,
-            kind=arguments.kind, dataset=arguments.dataset, split=arguments.split_name, model=arguments.baseline,
-            seed=arguments.seed, derived_seed=seed, strand_rule=arguments.strand_rule, construct=construct.spec(),
+            kind=arguments.kind, task=arguments.task, dataset=arguments.dataset, split=arguments.split_name,
+            model=arguments.baseline, seed=arguments.seed, derived_seed=seed, strand_rule=arguments.strand_rule,
+            construct=construct.spec(),
             spec=spec, validation=validation, device=report(), seen_before=before.record(),
             seen=before.text if published else before.with_training("weights"),
             stochastic=kinds.facts("baselines", arguments.kind)["stochastic"] or drawn, one_draw=arguments.one_draw,
@@ -105,9 +107,11 @@ def main():
         record = read_record(folder)
         predict = kind.load(folder, record)
         predicted = predict_rows(
-            labelled["val"], lambda chosen, strand: predict(list(chosen["sequence"]), strand), arguments.strand_rule,
+            with_labels(parts["val"], labelled["val"]),
+            lambda chosen, strand: predict(list(chosen["sequence"]), strand),
+            arguments.strand_rule,
             predicted_cells(folder, record, rows),
-        )  # fmt: skip
+        )
         write_table(folder / VALIDATION, predicted)
     write_table(arguments.history, pd.DataFrame(history, columns=HISTORY if not history else None))
 

@@ -12,7 +12,7 @@ from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations, networks
 from s2f.models.checkpoint import head_name, read_record, write_record
-from s2f.models.predictions import VALIDATION, predict_rows, strands
+from s2f.models.predictions import VALIDATION, predict_rows, strands, with_labels
 from s2f.models.search import Outcome, Search, search
 from s2f.models.validation import check_cells, check_classes
 from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows, sequences_sha256
@@ -118,7 +118,7 @@ def main():
             draws = derived_seed(arguments.study_seed, "search", *names[:2], networks.kind_of(slug), seed)
             found = search(Search(**arguments.search), spec, draws, attempt)
             trained, spec = [found.model], found.spec
-        cache = caches[augmentations.CANONICAL].manifest
+        cache, val_rows = caches[augmentations.CANONICAL].manifest, with_labels(parts["val"], labelled["val"])
         for (slug, seed), derived, best, model, history in zip(
             places, seeds, trained, arguments.models, arguments.histories, strict=True
         ):
@@ -152,7 +152,7 @@ def main():
                 def predict(rows: Any, strand: str, head: Head = head) -> Any:
                     return head.predict(caches[0, strand], rows["row_id"])
 
-                write_table(folder / VALIDATION, predict_rows(labelled["val"], predict, arguments.strand_rule, cells))
+                write_table(folder / VALIDATION, predict_rows(val_rows, predict, arguments.strand_rule, cells))
             write_table(history, best.history)
 
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,31 @@ def _flush(path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def lock(path: str | Path, does: str) -> int:
+    """Open a file to append (a descriptor, to be closed) under a lock that ends with the process.
+
+    `does` says in the message what another process does that has it. Raises `InputError` if it is taken; where the file
+    system knows no locks, a line on stderr says so.
+    """
+    path = Path(path)
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise InputError(f"{path}: another process {does}; wait for it or end it") from None
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(descriptor)
+                raise
+            print(f"{path}: no locks on this file system; make sure of one writer", file=sys.stderr, flush=True)
+        # an earlier writer may have finished, and removed the file, between our open and our lock
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+        os.close(descriptor)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -6,7 +6,6 @@ values of a cache into zeros without a word (ALBench-S2F), and a model's validat
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,10 +14,10 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from tqdm import tqdm
 
 from s2f.common import provenance
 from s2f.common.errors import InputError
+from s2f.common.progress import Progress
 from s2f.common.seen import Seen
 from s2f.embeddings import encoders
 from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
@@ -162,7 +161,7 @@ def build_strands(
         lacking.pop((), None)
         sizes = {chunk: min(unique - chunk * chunk_rows, chunk_rows) for chunks in lacking.values() for chunk in chunks}
         left = sum(len(strands) * sizes[chunk] for strands, chunks in lacking.items() for chunk in chunks)
-        progress = _Progress(len(paths) * unique, len(paths) * unique - left)
+        progress = Progress(len(paths) * unique, len(paths) * unique - left)
         with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(len(paths)) as writing:
             for strands, chunks in lacking.items():
                 encoded = encoders.stream(encoder, _ahead(assembling, windows, chunks), strands)
@@ -258,21 +257,3 @@ def _loss(values: np.ndarray, back: np.ndarray, dtype: str) -> list[float]:
             f"(allowed: {TOKEN_ERROR:.2%}); {choose}",
         )
     return [float(token.max()), float(share)]
-
-
-class _Progress:
-    """A bar on a terminal; in a log file one line per tenth, with the rate."""
-
-    def __init__(self, total: int, done: int) -> None:
-        self.bar = tqdm(total=total, initial=done, unit=" windows", unit_scale=True, disable=None, file=sys.stderr)
-        self.total, self.done, self.first, self.begin = total, done, done, time.monotonic()
-
-    def update(self, count: int) -> None:
-        before, self.done = self.done, self.done + count
-        self.bar.update(count)
-        if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
-            rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
-            print(f"{self.done:,} of {self.total:,} windows, {rate:,.0f} per second", file=sys.stderr, flush=True)
-
-    def close(self) -> None:
-        self.bar.close()

@@ -7,7 +7,6 @@ says of what. A later run with an equal header checks the named chunks and goes 
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import math
@@ -22,7 +21,7 @@ import h5py
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.common.files import remove
+from s2f.common.files import lock, remove
 from s2f.common.hdf5 import open_hdf5
 from s2f.embeddings.cache import (
     DTYPES,
@@ -66,7 +65,7 @@ class Partial:
     def __enter__(self) -> Self:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
-            self.log = _lock(self.journal)
+            self.log = lock(self.journal, "is writing this cache")
             stack.callback(os.close, self.log)
             with _disk_errors(self.path):
                 done = self._continue()
@@ -207,26 +206,6 @@ def _read_journal(log: int) -> tuple[list[dict[str, Any]], int]:
                 break
             length += len(line)
     return records, length
-
-
-def _lock(journal: Path) -> int:
-    """Open the journal (a file descriptor) under a lock that ends with the process; `InputError` if it is taken."""
-    while True:
-        log = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(log)
-            raise InputError(f"{journal}: another process is writing this cache; wait for it or end it") from None
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                os.close(log)
-                raise
-            print(f"{journal}: no locks on this file system; make sure of one writer", file=sys.stderr, flush=True)
-        # an earlier writer may have finished, and removed the journal, between our open and our lock
-        if journal.exists() and os.path.samestat(os.fstat(log), journal.stat()):
-            return log
-        os.close(log)
 
 
 @contextlib.contextmanager

@@ -36,7 +36,7 @@ class Head:
         """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
         keep their order, in a classification. Of C cells (n, C)."""
         out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
-        if self.record.get("task") != "classification":  # a checkpoint without a task is from before there were two
+        if self.record["task"] != "classification":
             return out
         from scipy.special import expit  # a sixth of the start of a program, which a regression does not need
 

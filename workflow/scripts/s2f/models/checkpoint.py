@@ -13,9 +13,9 @@ from s2f.rows.canonical import cells_of, labels_sha256
 
 FORMAT = 1
 REQUIRED = (
-    "format", "name", "kind", "dataset", "split", "model", "encoder", "augmentation", "head", "seed", "strand_rule",
-    "construct", "insert_bp", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256", "validation",
-    "parameters", "provenance", "licence", "versions",
+    "format", "name", "kind", "task", "dataset", "split", "model", "encoder", "augmentation", "head", "seed",
+    "strand_rule", "construct", "insert_bp", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256",
+    "validation", "parameters", "provenance", "licence", "versions",
 )  # fmt: skip
 
 

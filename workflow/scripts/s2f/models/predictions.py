@@ -25,6 +25,11 @@ def predict_rows(
     return prediction_table(rows, {strand: predict(rows, strand) for strand in strands(rule)}, rule, cells)
 
 
+def with_labels(rows: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
+    """Those of `rows` that a model `used`, with the labels of all cells."""
+    return rows[rows["row_id"].isin(used["row_id"])]
+
+
 def prediction_table(
     rows: pd.DataFrame, by_strand: Mapping[str, np.ndarray], rule: str, cells: Sequence[str] = ()
 ) -> pd.DataFrame:

@@ -38,7 +38,8 @@ class SequencePairs:
 
 def read_variants(path: str | Path, separator: str = "\t") -> Variants:
     """The variants of a table, in its order: one in each row, of columns chrom, pos (from 1), ref and alt, or of one
-    column `variant` with keys (`variants.parsed_key`). `id` and `strand` (+, - or empty) may stand beside them.
+    column `variant` with keys (`variants.parsed_key`). `id`, `strand` (+, - or empty) and `offset` (place of the first
+    changed base in the window, from 0, in the orientation that is read, or empty) may stand beside them.
 
     Raises `InputError` with line and cell for what is none of this, and as `tables.read_table`.
     """
@@ -60,6 +61,7 @@ def read_variants(path: str | Path, separator: str = "\t") -> Variants:
         id=_ids(table) if "id" in table else variants.id,
         line=table.index.to_numpy(np.int64),
         strand=_strands(table, path),
+        offset=_offsets(table, path),
     )
 
 
@@ -91,6 +93,15 @@ def _strands(table: pd.DataFrame, path: str | Path) -> NDArray[np.object_]:
     strand = stripped(table["strand"]).replace(".", "")
     refuse(~strand.isin(["+", "-", ""]).to_numpy(), table, ["strand"], path, "+ or -, or nothing where it is not known")
     return texts(strand)
+
+
+def _offsets(table: pd.DataFrame, path: str | Path) -> NDArray[np.int64]:
+    if "offset" not in table:
+        return np.full(len(table), -1)
+    offset = stripped(table["offset"])
+    digits = offset.str.fullmatch("[0-9]{1,6}").to_numpy(bool) | (offset == "").to_numpy()
+    refuse(~digits, table, ["offset"], path, "a place in the window, counted from 0, or nothing")
+    return offset.replace("", "-1").astype("int64").to_numpy()
 
 
 def read_pairs(path: str | Path, separator: str = "\t") -> SequencePairs:

@@ -77,6 +77,7 @@ class Variant:
     line: int = 0
     alt_index: int = 1
     strand: str = ""
+    offset: int = -1
 
     @property
     def key(self) -> str:
@@ -104,7 +105,8 @@ class Variants(_Columns):
     """N variants as columns (N,), one for each ALT: texts as written (object), `pos` from 1, `line` of the file.
 
     `record` numbers the record within its batch, from 0, whose line a `vcf.Batch` keeps; `alt_index` counts its ALT
-    from 1. `strand` is the transcript's, + or -, where the file gives one, else empty.
+    from 1. `strand` is the transcript's, + or -, where the file gives one, else empty; `offset` is the place of
+    the first changed base in the window, in the model's orientation, where the file gives one, else -1.
     """
 
     contig: NDArray[np.object_]
@@ -116,6 +118,7 @@ class Variants(_Columns):
     alt_index: NDArray[np.int64]
     record: NDArray[np.int64]
     strand: NDArray[np.object_]
+    offset: NDArray[np.int64]
 
     @staticmethod
     def of(variants: Sequence[Variant]) -> "Variants":
@@ -134,6 +137,7 @@ class Variants(_Columns):
             alt_index=np.array(column("alt_index"), np.int64),
             record=np.arange(len(variants)),
             strand=texts(column("strand")),
+            offset=np.array(column("offset"), np.int64),
         )
 
     def __getitem__(self, row: int) -> Variant:
@@ -215,8 +219,8 @@ class Judge:
     """Says of the variants of one file, batch by batch, which can be scored; see `REASONS`.
 
     `left` and `right` are the bases of the genome that must lie before REF and behind it, `longest` the most bases that
-    an allele may add, remove or replace. `path` is the file in messages. A change is scored once per file (and strand,
-    where the file gives one); to know it, 8 bytes are kept of each SNV, and of other variants their text.
+    an allele may add, remove or replace. `path` is the file in messages. A change is scored once per file (and strand
+    and offset, where the file gives them); to know it, 8 bytes are kept of each SNV, and of other variants their text.
     """
 
     def __init__(self, genome: Genome, path: str | Path, left: int, right: int, longest: int) -> None:
@@ -229,7 +233,7 @@ class Judge:
         self._chroms = _chroms(genome)
         self._number = {chrom: number for number, chrom in enumerate(self._chroms.values())}
         self._seen_snvs = _Numbers()
-        self._seen: set[tuple[int, int, int, str, int]] = set()
+        self._seen: set[tuple[int, int, int, str, int, int]] = set()
 
     def judged(self, variants: Variants) -> Judged:
         """Judge the next variants of the file. Raises `InputError` when REF of most records so far is not the
@@ -374,7 +378,7 @@ class Judge:
         near = (left < self.left) | (right < self.right)
         repeated = np.zeros(count, bool)
         repeated[alive] = self._repeated(
-            chrom[alive], start[alive], removed[alive], inserted[alive], variants.strand[alive], kind[alive] == "SNV"
+            chrom[alive], start[alive], removed[alive], inserted[alive], variants.rows(alive), kind[alive] == "SNV"
         )
         for name, bad in (("duplicate", repeated), ("too_long", changed > self.longest), ("near_contig_end", near)):
             reason[(reason == OK) & bad] = name
@@ -441,18 +445,26 @@ class Judge:
         start: np.ndarray,
         removed: np.ndarray,
         inserted: NDArray[np.object_],
-        strand: NDArray[np.object_],
+        variants: Variants,
         snv: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
         """Which of N changes stand further up in the file: (N,)."""
         number = np.fromiter((self._number[name] for name in chrom), np.int64, len(chrom))
-        of_strand = np.fromiter((_STRANDS[sign] for sign in strand), np.int64, len(strand))
+        of_strand = np.fromiter((_STRANDS[sign] for sign in variants.strand), np.int64, len(chrom))
+        snv = snv & (variants.offset < 0)
         repeated = np.zeros(len(chrom), bool)
         base = _letters(inserted[snv])[0].astype(np.int64)
         place = (number[snv] << 31 | start[snv]) << 4
         repeated[snv] = self._seen_snvs.add(place | base << 2 | of_strand[snv])
         for row in np.flatnonzero(~snv):
-            change = int(number[row]), int(start[row]), int(removed[row]), inserted[row], int(of_strand[row])
+            change = (
+                int(number[row]),
+                int(start[row]),
+                int(removed[row]),
+                inserted[row],
+                int(of_strand[row]),
+                int(variants.offset[row]),
+            )
             repeated[row] = change in self._seen
             self._seen.add(change)
         return repeated

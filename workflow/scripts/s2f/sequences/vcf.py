@@ -128,6 +128,7 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
         alt_index=np.arange(len(record)) - np.repeat(np.cumsum(counts) - counts, counts) + 1,
         record=record,
         strand=texts([""] * len(record)),
+        offset=np.full(len(record), -1),
     )
 
 

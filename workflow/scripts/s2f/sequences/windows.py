@@ -91,17 +91,21 @@ def _fill(
     fits = offsets[rows] + np.maximum(removed[rows], new) <= length
     pairs.reason[rows[~fits]] = "too_long"
     rows, new = rows[fits], new[fits]
-    # the first base of the window and, of both alleles, its last one; the way through the genome is + or - 1
+    # the first base of the window; the way through the genome is + or - 1
     way = np.where(minus[rows], -1, 1)
     origin = np.where(
         minus[rows], judged.start[rows] + removed[rows] - 1 + offsets[rows], judged.start[rows] - offsets[rows]
     )
-    last = origin + way * (length - 1 + np.maximum(removed[rows] - new, 0))
-    low, high = np.minimum(origin, last), np.maximum(origin, last) + 1
-    record = genome.intervals.holding(judged.chrom[rows], low, high)
+    more = np.maximum(removed[rows] - new, 0)  # bases that a deletion brings in
+    record = _holding(genome, judged.chrom[rows], origin, origin + way * (length - 1 + more))
+    before = np.zeros(len(rows), np.int64)  # how many of them come from before the window
+    beyond = np.flatnonzero((record < 0) & (more > 0))
+    first = origin[beyond] - way[beyond] * more[beyond]
+    record[beyond] = _holding(genome, judged.chrom[rows[beyond]], first, origin[beyond] + way[beyond] * (length - 1))
+    before[beyond] = more[beyond]
     held = record >= 0
     pairs.reason[rows[~held]] = "near_contig_end"
-    rows, new, way, origin, record = (column[held] for column in (rows, new, way, origin, record))
+    rows, new, way, origin, record, before = (column[held] for column in (rows, new, way, origin, record, before))
     if not len(rows):
         return
     step = np.arange(length)
@@ -109,10 +113,11 @@ def _fill(
     alt = ref.copy()
     moved = np.flatnonzero(removed[rows] != new)
     if len(moved):
-        behind = step >= (offsets[rows[moved]] + new[moved])[:, None]
+        behind = step >= (offsets[rows[moved]] + before[moved] + new[moved])[:, None]
         shift = (removed[rows[moved]] - new[moved])[:, None]
-        alt[moved] = _read(genome, record[moved], origin[moved], way[moved], step + shift * behind)
-    _put(alt, judged.inserted[rows], offsets[rows], new, minus[rows])
+        places = step + shift * behind - before[moved][:, None]
+        alt[moved] = _read(genome, record[moved], origin[moved], way[moved], places)
+    _put(alt, judged.inserted[rows], offsets[rows] + before, new, minus[rows])
     has_n = (ref == dna.N_CODE).any(axis=1) | (alt == dna.N_CODE).any(axis=1)
     pairs.reason[rows[has_n]] = "n_in_window"
     rows, ref, alt = rows[~has_n], ref[~has_n], alt[~has_n]
@@ -121,6 +126,11 @@ def _fill(
     some = differs.any(axis=1)
     pairs.first[rows[some]] = differs.argmax(axis=1)[some]
     pairs.end[rows[some]] = length - differs[:, ::-1].argmax(axis=1)[some]
+
+
+def _holding(genome: Genome, chrom: np.ndarray, first: np.ndarray, last: np.ndarray) -> NDArray[np.int64]:
+    """The record of the genome that holds each stretch between two bases, in either order; -1 for none."""
+    return genome.intervals.holding(chrom, np.minimum(first, last), np.maximum(first, last) + 1)
 
 
 def _read(

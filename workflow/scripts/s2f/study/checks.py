@@ -27,6 +27,7 @@ RESERVED = {
     "encoders": ("dependency_maps", "interpretation"),
     "baselines": ("dependency_maps", "interpretation"),
     "downloads": ("*.sha256",),
+    "scoring": ("*.skipped",),
 }  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def modules_of(study: dict[str, Any], run: Run) -> list[str]:
     return [kinds.module_name(section, kind), *tangent]
 
 
-def _constant(study: dict[str, Any], run: Run) -> bool:
+def constant(study: dict[str, Any], run: Run) -> bool:
     """Whether a run predicts a constant."""
     section, kind = kind_of(study, run)
     return section == "baselines" and kinds.facts(section, kind)["constant"]
@@ -134,7 +134,7 @@ def _explained(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any]
         wanted = entry.get("models", [run.model])
         if run.dataset not in datasets or run.model not in wanted:
             continue
-        if _constant(study, run) or run.seed != entry.get("seed", run.seed):
+        if constant(study, run) or run.seed != entry.get("seed", run.seed):
             continue
         key = (run.dataset, run.split, run.model)
         if key not in out or study["seeds"].index(run.seed) < study["seeds"].index(out[key].seed):
@@ -176,7 +176,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         for model in entry.get("models", []):
             if model not in there:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
-            if _constant(study, there[model]):
+            if constant(study, there[model]):
                 raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to explain")
         able = [run for run in there.values() if run.model in entry.get("models", there) and has_gradient(study, run)]
         wants = [method for method in entry["methods"] if method in NEED_GRADIENT]

@@ -9,7 +9,7 @@ from typing import Any
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.heads import augmentations
-from s2f.study import cells, comparison, draws, interpretation, language_model, representation, search, seen
+from s2f.study import cells, comparison, draws, interpretation, language_model, representation, scoring, search, seen
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
 from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_names, schema, with_data_dir
@@ -37,7 +37,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
             dataset["panels"][panel] = checked_kind(entry, "panels", f"datasets.{name}.panels.{panel}")
-    for section in ("datasets", "splits", "encoders", "baselines", "tapt"):
+    for section in ("datasets", "splits", "encoders", "baselines", "tapt", "scoring"):
         study[section] = with_data_dir(study[section], study["data_dir"], section)
     for name, mode in study["augmentations"].items():
         if name in kinds.names("augmentations") and name != mode["kind"]:
@@ -61,6 +61,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     seen.check(study)
     representation.check(study, planned)
     interpretation.check(study, planned)
+    scoring.check(study, planned)
     search.check(study, planned)
     return study
 

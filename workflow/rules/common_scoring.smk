@@ -1,0 +1,110 @@
+# The functions by which the rules of scoring read the study. No rule is defined here.
+
+from s2f.study import scoring as study_scoring
+
+SCORED = {job.stem: job for job in study_scoring.jobs(STUDY, RUNS)}
+
+
+def scoring_section(wildcards):
+    """Section of the study: what is scored."""
+    return STUDY["scoring"][wildcards.scores]
+
+
+def run_that_scores(wildcards):
+    """The run of a table of scores."""
+    stem = f"scores/{wildcards.scores}/{wildcards.model}"
+    if stem not in SCORED:
+        raise WorkflowError(
+            f"results/{stem}.tsv: the study does not score {wildcards.scores!r} by {wildcards.model!r}; add the model to "
+            f"scoring.{wildcards.scores}.models"
+        )
+    return SCORED[stem].run
+
+
+def model_that_scores(wildcards):
+    """Folder of the checkpoint."""
+    return f"results/{run_that_scores(wildcards).folder}/best_model"
+
+
+def encoder_that_scores(wildcards):
+    """The section of the encoder that the head reads, with the weights of its draw; empty for a baseline."""
+    run = run_that_scores(wildcards)
+    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
+
+
+def files_scored(wildcards):
+    """The files that are scored, in the order of `study_scoring.FILES`."""
+    section = scoring_section(wildcards)
+    return [found(section[key]) for key in study_scoring.FILES if key in section]
+
+
+def measured_for_scores(wildcards):
+    """The run's predictions for a panel of measured effects, and the panel; nothing where there is none."""
+    run = run_that_scores(wildcards)
+    panel = study_scoring.panel_of(STUDY, scoring_section(wildcards))
+    place = f"results/{run.dataset}/panels/{run.split}"
+    return (
+        [f"results/{run.folder}/predictions/{panel}.tsv", f"{place}/{panel}.tsv"]
+        if panel
+        else []
+    )
+
+
+def options_of_scores(wildcards, input):
+    """Options of the program, quoted for the shell."""
+    section, words = scoring_section(wildcards), []
+    named = [key for key in study_scoring.FILES if key in section]
+    for key, path in zip(named, input.files, strict=True):
+        words += [f"--{key}", str(path)]
+    for key, value in section.items():
+        if key in study_scoring.FILES or key in study_scoring.OF_MODELS:
+            continue
+        values = value if isinstance(value, list) else [value]
+        words += [f"--{key.replace('_', '-')}", *map(str, values)]
+    if input.measured:
+        words += ["--measured", *map(str, input.measured)]
+    return shlex.join(words)
+
+
+def option_of_vcf(wildcards, output):
+    """Option of the program for the VCF that it writes."""
+    return f"--vcf-out {shlex.quote(str(output.vcf))}" if output.vcf else ""
+
+
+def code_of_scores(wildcards):
+    """Fingerprint of the program that scores, with the modules that it loads by name."""
+    run = run_that_scores(wildcards)
+    return code_fingerprint(
+        "score",
+        *study_scoring.modules_of(STUDY, run),
+        *([networks.module_of(run.head)] if run.head else []),
+    )
+
+
+def gpus_of_scores(wildcards):
+    """GPUs to score by a run: as to embed with its encoder, or to train its baseline."""
+    run = run_that_scores(wildcards)
+    section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
+    return int(study_jobs.uses_gpu(section, STUDY[section][name]))
+
+
+def entries_by_vcf():
+    """{ending of the VCF that is written, or nothing: names of entries}, for a rule each."""
+    found = {}
+    for name, section in STUDY["scoring"].items():
+        found.setdefault(section.get("vcf_out", ""), []).append(name)
+    return found
+
+
+def scored_by_models(ending):
+    """Tables of all models that score an entry."""
+    return lambda wildcards: [
+        f"results/{stem}{ending}"
+        for stem, job in SCORED.items()
+        if job.name == wildcards.scores
+    ]
+
+
+def scoring_targets():
+    """All that the study asks for of scoring."""
+    return [f"results/scores/{name}.tsv" for name in STUDY["scoring"]]

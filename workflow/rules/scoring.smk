@@ -1,0 +1,94 @@
+# REQUIRED INPUTS:  best_model/ of the runs that score, and files of the user
+# OUTPUTS:          results/scores/{scores}/{model}.tsv          sequences, or variants with their effects
+#                   results/scores/{scores}/{model}.skipped.tsv  what was not scored, and why
+#                   results/scores/{scores}/{model}.vcf[.gz]     the VCF with the effects, if it is asked for
+#                   results/scores/{scores}.tsv, .skipped.tsv    all models in one table
+
+
+for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
+
+    rule:
+        """Predict sequences, or the effects of variants, with one trained model."""
+        name:
+            numbered("score", number)
+        input:
+            model=model_that_scores,
+            files=files_scored,
+            measured=measured_for_scores,
+            weights=adapted_weights_of(encoder_that_scores),
+        output:
+            table="results/scores/{scores}/{model}.tsv",
+            skipped="results/scores/{scores}/{model}.skipped.tsv",
+            vcf=[f"results/scores/{{scores}}/{{model}}.{vcf}"] if vcf else [],
+        log:
+            "logs/scores/{scores}/{model}.log",
+        benchmark:
+            "benchmarks/scores/{scores}/{model}.tsv"
+        wildcard_constraints:
+            scores=any_of(names),
+        conda:
+            environment("interpretation")
+        threads: 2
+        resources:
+            gpu=gpus_of_scores,
+            mem_mb=times_attempt(16000),
+            runtime=times_attempt(720),
+        params:
+            python=python,
+            code=code_of_scores,
+            contents=contents_of(files_scored),
+            section=json_of(scoring_section),
+            options=options_of_scores,
+            encoder=json_of(encoder_that_scores),
+            spec=with_adapted_weights(encoder_that_scores),
+            weights=weights_id_of(encoder_that_scores),
+            confidence=STUDY["comparison"]["confidence"],
+            vcf=option_of_vcf,
+        message:
+            "Scoring {wildcards.scores} by {wildcards.model}"
+        shell:
+            "{params.python} score "
+            "--model {input.model:q} "
+            "{params.options} "
+            "--encoder-spec {params.spec:q} "
+            "--confidence {params.confidence} "
+            "--threads {threads} "
+            "--gpus {resources.gpu} "
+            "--out {output.table:q} "
+            "--skipped {output.skipped:q} "
+            "{params.vcf} "
+            "> {log:q} 2>&1"
+
+
+rule join_scores:
+    """Put the scores of all models into one table."""
+    input:
+        tables=scored_by_models(".tsv"),
+        skipped=scored_by_models(".skipped.tsv"),
+    output:
+        table="results/scores/{scores}.tsv",
+        skipped="results/scores/{scores}.skipped.tsv",
+    log:
+        "logs/scores/{scores}.log",
+    benchmark:
+        "benchmarks/scores/{scores}.tsv"
+    wildcard_constraints:
+        scores=any_of(STUDY["scoring"]),
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(1000),
+        runtime=times_attempt(30),
+    params:
+        python=python,
+        code=code_fingerprint("join_scores"),
+    message:
+        "Joining the scores of {wildcards.scores}"
+    shell:
+        "{params.python} join_scores "
+        "--tables {input.tables:q} "
+        "--skipped {input.skipped:q} "
+        "--out {output.table:q} "
+        "--skipped-out {output.skipped:q} "
+        "> {log:q} 2>&1"

@@ -1,0 +1,27 @@
+"""Progress of long work: what is done of how much, and how fast."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A bar on a terminal; in a log file one line per tenth, with the rate; `done` of `total` are behind."""
+
+    def __init__(self, total: int, done: int = 0, unit: str = "windows") -> None:
+        self.bar = tqdm(total=total, initial=done, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr)
+        self.total, self.done, self.first, self.begin = total, done, done, time.monotonic()
+        self.unit = unit
+
+    def update(self, count: int) -> None:
+        """`count` more are done."""
+        before, self.done = self.done, self.done + count
+        self.bar.update(count)
+        if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
+            rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
+            print(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} per second", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self.bar.close()

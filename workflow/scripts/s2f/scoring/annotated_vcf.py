@@ -1,0 +1,92 @@
+"""The VCF that was scored, with the effects in INFO."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f.sequences import vcf
+from s2f.sequences.vcf import Field
+
+# column of the scores -> the field of INFO and what it is; of several cells each has its own
+FIELDS = {
+    "ref": ("S2F_REF", "prediction for REF"),
+    "alt": ("S2F_ALT", "prediction for ALT"),
+    "delta": ("S2F_DELTA", "effect: S2F_ALT minus S2F_REF"),
+    "low": ("S2F_LOW", "lower end of the interval of the effect"),
+    "high": ("S2F_HIGH", "upper end of the interval of the effect"),
+    "percentile": ("S2F_PERCENTILE", "share of the measured effects that are not larger, in percent"),
+}
+STRAND = ("S2F_STRAND", "strand of the genome that was read")
+
+
+def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str], unit: str, about: str) -> None:
+    """Write the VCF `source` again, with the scores in `tables`, files of one table whose lines are in the order of the
+    records; the first one has the header. `unit` is that of the predictions, `about` a line on the model for the
+    header. Variants without a score get a dot. Raises `InputError` as `vcf.written`."""
+    header = vcf.read_header(source)
+    names = [(cell, column) for cell in cells for column in FIELDS]
+    added = [Field(_name(FIELDS[column][0], cell), _text(column, cell, unit)) for cell, column in names]
+    added.append(Field(STRAND[0], STRAND[1], "String"))
+    scores = _Scores(tables)
+    with vcf.written(out, header, added, [f"##s2f_model={about}"]) as writer:
+        for batch in vcf.read_vcf(source):
+            variants = batch.variants
+            known = scores.up_to(int(variants.line[-1]))
+            place: dict[tuple[int, str], int] = {}  # of an ALT that is written twice, the first one was scored
+            for row, key in enumerate(zip(variants.line.tolist(), variants.alt, strict=True)):
+                place.setdefault(key, row)
+            rows = np.array([place[key] for key in zip(known["line"], known["alt_allele"], strict=True)], int)
+            values = {}
+            for field, (cell, column) in zip(added, names, strict=False):
+                own = (known["cell"] == cell).to_numpy() if cell else np.full(len(known), True)
+                filled = np.full(len(variants), np.nan)
+                filled[rows[own]] = known[column].to_numpy(float)[own]
+                values[field.name] = filled
+            strand = np.full(len(variants), "", object)
+            strand[rows] = known["strand"].str[0] if "strand" in known else "+"
+            writer.write(batch, {**values, STRAND[0]: strand})
+
+
+class _Scores:
+    """The lines of some tables, read as they are asked for."""
+
+    def __init__(self, tables: Iterable[Path]) -> None:
+        self.frames = _frames(tables)
+        self.ahead = pd.DataFrame({"line": [], "alt_allele": []})
+
+    def up_to(self, line: int) -> pd.DataFrame:
+        """The next lines, those of the records up to a line of the VCF."""
+        found = []
+        while True:
+            now = self.ahead["line"] <= line
+            found.append(self.ahead[now])
+            self.ahead = self.ahead[~now]
+            if len(self.ahead):
+                break
+            following = next(self.frames, None)
+            if following is None:
+                break
+            self.ahead = following
+        whole = [part for part in found if len(part)] or found[-1:]
+        return pd.concat(whole, ignore_index=True)
+
+
+def _frames(tables: Iterable[Path]) -> Iterator[pd.DataFrame]:
+    columns: list[str] | None = None
+    for path in tables:
+        frame = pd.read_csv(
+            path, sep="\t", names=columns, dtype={"alt_allele": str, "cell": str, "strand": str}, keep_default_na=False,
+            na_values={column: [""] for column in FIELDS},
+        )  # fmt: skip
+        columns = list(frame.columns)
+        yield frame
+
+
+def _name(field: str, cell: str) -> str:
+    return f"{field}_{cell}" if cell else field
+
+
+def _text(column: str, cell: str, unit: str) -> str:
+    return f"{FIELDS[column][1]}{f', {cell}' if cell else ''}{'' if column == 'percentile' else f' ({unit})'}"

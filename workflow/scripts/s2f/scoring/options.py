@@ -1,0 +1,53 @@
+"""Which options of scoring go together. Imports no numpy: a study is checked by it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from s2f.common.errors import InputError
+
+OF_GENOME = ("vcf", "variants", "bed")
+INPUTS = ("fasta", "table", "pairs", *OF_GENOME)
+# option -> the inputs that it is for
+ONLY_FOR = {
+    "columns": ("table", "pairs"), "id_column": ("table", "pairs"), "separator": ("table", "pairs", "variants"),
+    "genome": OF_GENOME, "length": OF_GENOME, "offsets": ("vcf", "variants"), "longest": ("vcf", "variants"),
+    "strand": ("vcf", "variants"), "genes": ("vcf", "variants"), "measured": ("vcf", "variants", "pairs"),
+    "tile": ("fasta", "table", "bed"), "vcf_out": ("vcf",),
+}  # fmt: skip
+
+
+def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], str]) -> str:
+    """Which of `INPUTS` is `given`, {option: value}, those that are not given absent or empty.
+
+    `strand_rule` is that of the model; `called(option)` is what messages call an option. Raises `InputError` for no
+    input or several, options that are for another input, and those that contradict each other or the model.
+    """
+    found = [name for name in INPUTS if given.get(name)]
+    if len(found) != 1:
+        what = f"{' and '.join(map(called, found))} are both given" if found else "nothing to score is given"
+        raise InputError(f"{what}; expected one of {', '.join(map(called, INPUTS))}")
+    (kind,) = found
+    for name, inputs in ONLY_FOR.items():
+        if given.get(name) and kind not in inputs:
+            raise InputError(f"{called(name)} is for {' and '.join(map(called, inputs))}; the input is {called(kind)}")
+    if kind in OF_GENOME and not given.get("genome"):
+        raise InputError(f"{called(kind)} needs {called('genome')}, a FASTA of its build")
+    wanted = 1 if kind == "table" else 2
+    columns = given.get("columns") or ()
+    if columns and len(columns) != wanted:
+        raise InputError(f"{called('columns')} has {len(columns)} names, {called(kind)} has {wanted} with sequences")
+    for name in ("offsets", "shifts"):
+        places = given.get(name) or ()
+        if len(set(places)) < len(places):
+            raise InputError(f"{called(name)} names a place twice")
+    strand, genes = given.get("strand"), given.get("genes")
+    if strand == "file" and kind == "vcf":
+        raise InputError(f"{called('strand')}: a VCF has no column of strands; give {called('genes')}, a GTF")
+    if strand and genes:
+        raise InputError(f"give {called('strand')} or {called('genes')}, not both")
+    if kind in ("vcf", "variants") and strand_rule == "forward" and not (strand or genes):
+        raise InputError(
+            f"the model reads one strand, so that of the transcript must be known: give {called('genes')}, a GTF, or "
+            f"{called('strand')}: +, -, both, or file for a column of the table"
+        )
+    return kind

@@ -1,0 +1,230 @@
+"""What is to be scored by one model, and the work of it: all of the input is read before anything is computed."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from s2f.common.devices import print_report
+from s2f.common.errors import InputError
+from s2f.common.files import sha256_file
+from s2f.common.progress import Progress
+from s2f.common.provenance import code_fingerprint
+from s2f.interpretation.scorer import fingerprint, load
+from s2f.models.checkpoint import read_record
+from s2f.models.predictions import strands
+from s2f.scoring import annotated_vcf, options, sequences
+from s2f.scoring.blocks import LINES, Block, outputs
+from s2f.scoring.parts import Parts
+from s2f.scoring.regions import Regions
+from s2f.scoring.scores import Scores, measured_effects, validation_errors
+from s2f.scoring.sequences import Fit
+from s2f.scoring.variants import VariantEffects
+from s2f.sequences import vcf
+from s2f.sequences.genes import read_genes
+from s2f.sequences.genome import Genome
+from s2f.sequences.variant_tables import read_variants
+from s2f.sequences.variants import Variants
+
+HASHED = 10**8  # bytes of input of which the content is compared; of larger files size and date stand for it
+
+
+class Source(Protocol):
+    """Sequences, variants or regions: `blocks`, anew each time, and the `roles` of the values of a line."""
+
+    @property
+    def roles(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def blocks(self) -> Iterator[Block]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the program `score` is asked for; see its options. `kind`: which of `options.INPUTS` the file `path` is."""
+
+    model: Path
+    kind: str
+    path: Path
+    out: Path
+    skipped: Path | None = None
+    vcf_out: Path | None = None
+    columns: tuple[str, ...] = ()
+    id_column: str = "id"
+    separator: str = "\t"
+    genome: Path | None = None
+    genes: Path | None = None
+    length: int | None = None
+    offsets: tuple[int, ...] = ()
+    shifts: tuple[int, ...] = (0,)
+    strand: str | None = None
+    tile: int = 0
+    longest: int = 20
+    measured: tuple[Path, Path] | None = None
+    confidence: float = 0.95
+    name: str | None = None
+
+    def source(self, record: dict[str, Any]) -> Source:
+        """The input as the model of a model.json reads it. Raises `InputError` for options that do not fit the input or
+        the model, and as the readers do when they open a file."""
+        self._check(record)
+        fit = Fit.of(record, self.tile, self.shifts)
+        if self.kind == "fasta":
+            return sequences.of_fasta(self.path, fit)
+        if self.kind in ("table", "pairs"):
+            columns = self.columns or (("sequence",) if self.kind == "table" else ("ref", "alt"))
+            return sequences.of_table(self.path, columns, fit, self.id_column, self.separator)
+        assert self.genome is not None
+        genome, length = Genome.open(self.genome), self.length or fit.window
+        for note in genome.notes:
+            print(note, file=sys.stderr, flush=True)
+        if self.kind == "bed":
+            return Regions(self.path, genome, length, self.tile, self.shifts)
+        of_genes = read_genes(self.genes).strands if self.genes else None
+        strand = self.strand or "+"
+        return VariantEffects(
+            self.path, self._variants, genome, length, self.offsets, self.shifts, strand, of_genes, self.longest
+        )
+
+    def _variants(self) -> Iterator[Variants]:
+        if self.kind == "variants":
+            yield read_variants(self.path, self.separator)
+        else:
+            yield from (batch.variants for batch in vcf.read_vcf(self.path))
+
+    def _check(self, record: dict[str, Any]) -> None:
+        given = {field.name: getattr(self, field.name) for field in fields(self)} | {self.kind: self.path}
+        absent = {field.name for field in fields(self) if given[field.name] == field.default}
+        options.check(
+            {name: value for name, value in given.items() if name not in absent}, record["strand_rule"],
+            lambda name: f"--{name.replace('_', '-')}",
+        )  # fmt: skip
+        shortest, longest = record["insert_bp"]["shortest"], record["insert_bp"]["longest"]
+        length = self.length or record["insert_bp"]["commonest"]
+        if not shortest <= length <= longest:
+            raise InputError(f"--length is {length}, the model was trained on inserts of {shortest} to {longest} bp")
+        for offset in self.offsets:
+            if not 0 <= offset < length:
+                raise InputError(f"--offsets has {offset}, expected places within the window, 0 to {length - 1}")
+        if self.kind == "variants":
+            offsets = read_variants(self.path, self.separator).offset
+            if offsets.max(initial=-1) >= length:
+                row = int(offsets.argmax())
+                raise InputError(f"{self.path}: row {row + 1}: offset is {offsets[row]}, expected 0 to {length - 1}")
+        if self.vcf_out and vcf.is_indexed(self.vcf_out):
+            vcf.refuse_unsorted(self.path)
+        if self.tile < 0:
+            raise InputError(f"--tile is {self.tile}, expected a number of bp above 0")
+
+    def state(self) -> dict[str, Any]:
+        """All that the result depends on, for an unfinished result to be continued."""
+        files = [self.path, self.genome, self.genes, *(self.measured or ())]
+        return {
+            "options": {field.name: str(getattr(self, field.name)) for field in fields(self)},
+            "files": [_state(path) for path in files if path], "model": fingerprint(self.model), "lines": LINES,
+            "code": code_fingerprint("score"),
+        }  # fmt: skip
+
+
+def _state(path: Path) -> str:
+    status = path.stat()
+    if status.st_size <= HASHED:
+        return sha256_file(path)
+    return f"{status.st_size} bytes of {status.st_mtime_ns}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a first pass over the input has found: lines and windows to be scored, and how many lines are skipped, by
+    reason."""
+
+    blocks: int
+    lines: int
+    windows: int
+    reasons: dict[str, int]
+
+    @property
+    def text(self) -> str:
+        """A line for people."""
+        skipped = sum(self.reasons.values())
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda x: -x[1]))
+        return f"{self.lines:,} of {self.lines + skipped:,} lines are scored" + (
+            f"; skipped: {counts}" if skipped else ""
+        )
+
+
+def planned(source: Source, skipped: Path) -> Plan:
+    """Read all of the input; what cannot be scored is written to the table `skipped`. Raises `InputError` for input
+    that is wrong."""
+    blocks = lines = windows = 0
+    reasons: Counter[str] = Counter()
+    with skipped.open("w", encoding="utf-8") as stream:
+        for block in source.blocks():
+            blocks, lines = blocks + 1, lines + len(block.lines)
+            windows += sum(len(some.lines) for some in block.windows)
+            reasons.update(block.skipped["reason"])
+            block.skipped.to_csv(stream, sep="\t", index=False, header=blocks == 1, lineterminator="\n")
+    plan = Plan(blocks, lines, windows, dict(reasons))
+    if not blocks:
+        raise InputError("the input has no lines to be scored")
+    return plan
+
+
+def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_weights: str | None = None) -> Plan:
+    """Do what is asked; a killed run continues, block by block. Returns what was scored and what was not.
+
+    `encoder_spec` is the section of the encoder, by default that of the model's training, and `encoder_weights` where
+    its weights are on this machine, if not where these say. Writes `request.out`, a line
+    per sequence or variant (and cell, where there are several), `request.skipped` and `request.vcf_out`. Raises
+    `InputError`, before the model is loaded, for all that is wrong with the options, the files and their lines.
+    """
+    record = read_record(request.model)
+    scores, source = _scores(request, record), request.source(record)
+    with Parts(request.out, request.state()) as parts:
+        left_out = parts.folder / "skipped"
+        plan = planned(source, left_out)
+        print(plan.text, flush=True)
+        if parts.done < plan.blocks:
+            spec = _with_weights(encoder_spec or record.get("encoder_spec", {}), encoder_weights)
+            scorer = load(request.model, spec, as_cached=True)
+            print_report()
+            progress = Progress(plan.lines, unit="lines")
+            # of blocks that are done, the lines are read again, and nothing is computed
+            blocks = (
+                replace(block, windows=()) if number < parts.done else block
+                for number, block in enumerate(source.blocks())
+            )
+            done = parts.done
+            for number, (block, values) in enumerate(outputs(scorer, blocks, len(source.roles))):
+                if number >= done:
+                    parts.add(scores.lines(block.lines, values))
+                progress.update(len(block.lines))
+            progress.close()
+        if request.vcf_out:
+            unit = "log-odds" if scores.classification else "as the labels of the training"
+            about = f"{scores.model}, fingerprint {scores.fingerprint}"
+            annotated_vcf.write(request.path, request.vcf_out, parts.tables(), scores.cells, unit, about)
+        parts.publish()
+        if request.skipped:
+            left_out.replace(request.skipped)
+        parts.discard()
+    return plan
+
+
+def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
+    """The section of an encoder with its weights at another path; those that are drawn at random have none."""
+    weights = spec.get("weights", {})
+    key = next((key for key in ("path", "tapt") if key in weights), None)
+    return {**spec, "weights": {**weights, key: path}} if path and key else spec
+
+
+def _scores(request: Request, record: dict[str, Any]) -> Scores:
+    """How the lines of a model are made."""
+    cells, classification = tuple(record.get("cells") or ("",)), record["task"] == "classification"
+    errors = {} if classification else validation_errors(request.model, cells)
+    effects = measured_effects(*request.measured, cells) if request.measured else {}
+    return Scores(
+        request.name or record["model"], fingerprint(request.model)[:16], classification,
+        strands(record["strand_rule"]), cells, request.confidence, errors, effects,
+    )  # fmt: skip

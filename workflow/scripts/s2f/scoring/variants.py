@@ -1,0 +1,111 @@
+"""Variants to be scored: windows of both alleles around each, and why some have none."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from s2f.scoring.blocks import LINES, Block, Windows
+from s2f.sequences.genome import Genome
+from s2f.sequences.variants import OK, REASONS, Judge, Judged, Variants, texts
+from s2f.sequences.windows import centre, needed, window_pairs
+
+STRANDS = ("+", "-", "both", "file")
+UNSCORED = {
+    **REASONS,
+    "no_strand": "no gene, or no strand in the file, says which strand is transcribed",
+}
+
+
+@dataclass(frozen=True)
+class VariantEffects:
+    """The variants of a file as blocks. Iterates over the file anew each time.
+
+    `batches` gives them in the order of the file. A window has `length` bp; the first changed base stands at each of
+    the `offsets` (from 0, in the model's orientation), and the window is read at all `shifts` of the construct (bp):
+    values are means over these, the same for both alleles. Where the file gives an offset it is that one alone.
+    `strand` of the genome that is read: + or -, both, or `file`, as it says of each variant; `of_genes` gives those of
+    genes instead (`genes.Genes.strands`). A variant may add, remove or replace `longest` bases.
+    """
+
+    path: Path
+    batches: Callable[[], Iterator[Variants]]
+    genome: Genome
+    length: int
+    offsets: tuple[int, ...] = ()
+    shifts: tuple[int, ...] = (0,)
+    strand: str = "+"
+    of_genes: Callable[[ArrayLike, ArrayLike, ArrayLike], NDArray[np.object_]] | None = None
+    longest: int = 20
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The values of a line: of both alleles on the plus strand, and on the minus strand if it may be asked for."""
+        return ("ref", "alt") if self.strand == "+" and not self.of_genes else ("ref", "alt", "ref -", "alt -")
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks, at most one for each `LINES` variants. Raises `InputError` as the reader, and where REF of
+        most variants is not what the genome has."""
+        offsets = self.offsets or (centre(self.length),)
+        room = min(min(needed(self.length, place)) for place in offsets)
+        judge = Judge(self.genome, self.path, room, room, self.longest)
+        for batch in self.batches():
+            for first in range(0, len(batch), LINES):
+                some = batch.rows(slice(first, first + LINES))
+                yield self._block(some, judge.judged(some), offsets)
+        judge.finish()
+
+    def _block(self, variants: Variants, judged: Judged, offsets: tuple[int, ...]) -> Block:
+        strand, reason = self._strands(variants, judged), texts(judged.reason)
+        found = []
+        for minus, sign in enumerate("+-"):
+            asked = np.flatnonzero((reason == OK) & ((strand == sign) | (strand == "both")))
+            for number, offset in enumerate(offsets):
+                given = variants.offset[asked] >= 0
+                own = asked if not number else asked[~given]
+                place = np.where(variants.offset[own] >= 0, variants.offset[own], offset)
+                pairs = window_pairs(self.genome, judged.rows(own), self.length, place, sign)
+                reason[own] = np.where(reason[own] == OK, pairs.reason, reason[own])
+                found += [(2 * minus, own, pairs.ref), (2 * minus + 1, own, pairs.alt)]
+        scored = reason == OK
+        line = np.cumsum(scored) - 1
+        windows = [
+            Windows(role, line[asked[kept]], inserts[kept], shift)
+            for role, asked, inserts in found
+            if (kept := scored[asked]).any()
+            for shift in self.shifts
+        ]
+        lines = _written(variants.rows(scored))
+        lines.insert(0, "variant", _keys(judged.rows(scored)))
+        skipped = _written(variants.rows(~scored)).assign(reason=reason[~scored])
+        return Block(lines, windows, skipped.assign(explanation=skipped["reason"].map(UNSCORED)))
+
+    def _strands(self, variants: Variants, judged: Judged) -> NDArray[np.object_]:
+        """The strand of each variant: +, -, both or none; a variant without one is not scored."""
+        if self.of_genes:
+            strand = self.of_genes(judged.chrom, judged.start, judged.start + np.maximum(judged.removed, 1))
+        elif self.strand == "file":
+            strand = np.where(variants.strand == "", "none", variants.strand)
+        else:
+            strand = texts([self.strand] * len(variants))
+        judged.reason[(judged.reason == OK) & (strand == "none")] = "no_strand"
+        return strand
+
+
+def _written(variants: Variants) -> pd.DataFrame:
+    """The columns of variants as their file has them."""
+    return pd.DataFrame(
+        {
+            "line": variants.line, "chrom": variants.contig, "pos": variants.pos, "id": variants.id,
+            "ref_allele": variants.ref, "alt_allele": variants.alt,
+        }
+    )  # fmt: skip
+
+
+def _keys(judged: Judged) -> list[str]:
+    """`chr7:70038969:G:T` of each, as the genome names the contig, and as bcftools norm writes the alleles."""
+    columns = (judged.chrom, judged.norm_pos.tolist(), judged.norm_ref, judged.norm_alt)
+    return [f"{chrom}:{pos}:{ref}:{alt}" for chrom, pos, ref, alt in zip(*columns, strict=True)]

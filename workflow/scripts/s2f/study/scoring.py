@@ -1,0 +1,99 @@
+"""The section `scoring` of a study: which models score which sequences, variants and regions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.scoring import options
+from s2f.study.comparison import items_of
+from s2f.study.interpretation import constant, kind_of
+from s2f.study.runs import Run
+
+FILES = (*options.INPUTS, "genome", "genes")  # options that name files
+OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out")  # all others are options of the program
+
+
+@dataclass(frozen=True)
+class Job:
+    """One entry of the section scored by one model."""
+
+    name: str
+    run: Run
+
+    @property
+    def stem(self) -> str:
+        """Path of its tables below the results folder, without their endings."""
+        return f"scores/{self.name}/{self.run.model}"
+
+
+def split_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
+    """The split of an entry."""
+    return entry.get("split", study["datasets"][entry["dataset"]]["splits"][0])
+
+
+def panel_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
+    """The panel of measured effects of an entry; empty where there is none, or it scores no variants."""
+    panels = study["datasets"][entry["dataset"]]["panels"]
+    pairs = [name for name, panel in panels.items() if items_of(panel) == "pairs"]
+    if not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
+        return ""
+    return entry.get("measured", next(iter(pairs), ""))
+
+
+def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
+    """All `Job`s of the section: of each model the study's first seed or the entry's; what predicts a constant is left
+    out."""
+    found: dict[tuple[str, str], Job] = {}
+    for name, entry in study["scoring"].items():
+        for run in runs:
+            if (run.dataset, run.split) != (entry["dataset"], split_of(study, entry)) or constant(study, run):
+                continue
+            if run.model not in entry.get("models", [run.model]) or run.seed != entry.get("seed", run.seed):
+                continue
+            known = found.get((name, run.model))
+            if known is None or study["seeds"].index(run.seed) < study["seeds"].index(known.run.seed):
+                found[name, run.model] = Job(name, run)
+    return list(found.values())
+
+
+def modules_of(study: dict[str, Any], run: Run) -> list[str]:
+    """Modules that scoring with a run loads by name, those of its head not among them."""
+    return [kinds.module_name(*kind_of(study, run))]
+
+
+def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
+    """Raise `InputError` for an entry that names what is not there, or whose options do not go together."""
+    for name, entry in study["scoring"].items():
+        known = study["datasets"]
+        if entry["dataset"] not in known:
+            raise InputError(
+                f"scoring.{name}.dataset: {entry['dataset']!r} is unknown{nearest(entry['dataset'], known)}"
+            )
+    scored = {job.name for job in jobs(study, runs)}
+    for name, entry in study["scoring"].items():
+        where = f"scoring.{name}"
+        dataset, split = study["datasets"][entry["dataset"]], split_of(study, entry)
+        options.check(entry, dataset["strand_rule"], (where + ".{}").format)
+        there = {run.model: run for run in runs if (run.dataset, run.split) == (entry["dataset"], split)}
+        if not there:
+            splits = {run.split for run in runs if run.dataset == entry["dataset"]}
+            raise InputError(
+                f"{where}.split: no model of {entry['dataset']!r} is trained on {split!r}{nearest(split, splits)}"
+            )
+        for model in entry.get("models", []):
+            if model not in there:
+                raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
+            if constant(study, there[model]):
+                raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to score")
+        if "measured" in entry:
+            panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "pairs"}
+            if entry["measured"] not in panels:
+                raise InputError(
+                    f"{where}.measured: {entry['measured']!r} is no panel of pairs of {entry['dataset']!r}"
+                    f"{nearest(entry['measured'], panels)}"
+                )
+        if name not in scored:
+            raise InputError(f"{where}: no model of the study can score it (seed {entry.get('seed', 'any')})")
