@@ -1,11 +1,14 @@
-"""Check the K562 sample study against known floors.
+"""Check the K562 sample study against known floors, and its models as scorers of variants.
 
-python tests/programs/outcome_of_k562_sample.py results/compare.tsv
+python tests/programs/outcome_of_k562_sample.py results/compare.tsv DATA
 """
 
 import sys
+import tempfile
+from pathlib import Path
 
 import pandas as pd
+from scored import scored
 
 # test Pearson r of a 3/5/6-mer ridge regression on the same rows; another implementation may differ by the margin
 FLOORS = {("gosai_sample", "id"): 0.469, ("mattioli", "chromosome"): 0.571, ("lentimpra_k562", "id"): 0.566}
@@ -16,8 +19,12 @@ MARGIN = 0.04
 MSE_NOT_CHECKED = "boda-sum-512-512"
 
 
-def main(path):
-    """Print each check; exit 1 when one fails."""
+# models of Mattioli that score its variants again, one of each kind
+SCORERS = ("kmer-ridge", "malinois-1cell-narrow", "kmer4/compact/boda-mean-512-512")
+
+
+def main(path, data):
+    """Print each check; exit 1 when one fails. `data` is the folder of the real rows and variants."""
     table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
     failed = []
 
@@ -58,8 +65,49 @@ def main(path):
         "mean predictor has no correlation",
         table[(table["model"] == "mean") & table["metric"].str.startswith("pearson")]["value"].isna().all(),
     )
+    effects_of_measured_variants(Path(path).parent / "mattioli", Path(data) / "vcf", check)
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 
 
+def effects_of_measured_variants(results, data, check):
+    """Variants read from the genome, where the measured oligos have them, against the panel of the same oligos."""
+    variants = pd.read_csv(data / "mattioli_snps.hg19.tsv", sep="\t").rename(columns={"id": "rs", "snp_id": "id"})
+    variants = variants.rename(columns={"offset_in_oligo": "offset"})
+    panel = pd.read_csv(results / "panels" / "chromosome" / "snv.tsv", sep="\t")
+    genome = data / "mattioli_pieces.hg19.fa.gz"
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "variants.tsv"
+        variants[["chrom", "pos", "ref", "alt", "id", "strand", "offset"]].to_csv(table, sep="\t", index=False)
+        for model in SCORERS:
+            run = results / "chromosome" / model / "seed1"
+            options = (
+                "--genome",
+                genome,
+                "--measured",
+                run / "predictions" / "snv.tsv",
+                results / "panels" / "chromosome" / "snv.tsv",
+            )
+            found, _ = scored(run / "best_model", "--variants", table, "--strand", "file", *options)
+            predicted = pd.read_csv(run / "predictions" / "snv.tsv", sep="\t").set_index("row_id")
+            pairs = panel.merge(found, left_on="alt_row_id", right_on="id")
+            ref, alt = (predicted.loc[pairs[f"{allele}_row_id"]].reset_index() for allele in ("ref", "alt"))
+            old, measured = alt["prediction"] - ref["prediction"], alt["label"] - ref["label"]
+            apart = (pairs["delta"] - old).abs().max()
+            r = [measured.corr(own) for own in (pairs["delta"], old)]
+            check(
+                f"mattioli: {model} scores {len(found):,} of {len(variants):,} variants; the effects of {len(pairs)}"
+                f" of the panel are its own (largest difference {apart:.1e}; r with the measured ones {r[0]:.4f}, "
+                f"{r[1]:.4f})",
+                len(pairs) > 80 and apart < 1e-4 and abs(r[0] - r[1]) < 1e-4,
+            )
+        run = results / "chromosome" / "kmer-ridge" / "seed1"
+        centred, skipped = scored(run / "best_model", "--vcf", data / "mattioli_snps.hg19.vcf", "--genome", genome)
+        check(
+            f"mattioli: {len(centred):,} of {len(centred) + len(skipped):,} records of the VCF have room in the middle "
+            "of a window; REF agrees in all",
+            len(centred) + len(skipped) == 1252 and not (skipped["reason"] == "ref_mismatch").any(),
+        )
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,13 +1,15 @@
-"""Check the RBP sample study against known floors.
+"""Check the RBP sample study against known floors, and its models as scorers of variants.
 
-python tests/programs/outcome_of_rbp_sample.py results/compare.tsv
+python tests/programs/outcome_of_rbp_sample.py results/compare.tsv DATA
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import pandas as pd
+from scored import scored
 
 CNN = "onehot/none/chip-cnn"
 # published sets: test AUROC of GC content, logistic regression on 1- to 4-mers and a one-hot CNN, one run each
@@ -23,8 +25,12 @@ NEGATIVES = ("other_rbp", "flank")
 PEAKS = ("qki_k562", "ptbp1_k562", "tardbp_k562", "pum2_k562")
 
 
-def main(path):
-    """Print each check; exit 1 when one fails."""
+# models of QKI that score variants of ClinVar, one of each kind
+SCORERS = ("kmer-logistic", CNN, "lamar-random.layer04/none/linear-probe")
+
+
+def main(path, data):
+    """Print each check; exit 1 when one fails. `data` is the folder of the real peaks and variants."""
     table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
     auroc = table[table["metric"] == "auroc"].set_index(["dataset", "model"])["value"]
     failed = []
@@ -65,8 +71,30 @@ def main(path):
         check(what, losses[-1] < letters - 0.03 < losses[0])
     rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
     check("one set of rows for all models of a panel", (rows == 1).all())
+    effects_of_clinvar(Path(path).parent / "qki_k562.flank" / "chromosome", Path(data), check)
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 
 
+def effects_of_clinvar(runs, data, check):
+    """Variants of ClinVar on the strand of their genes, by models of windows of 51 bases."""
+    known = pd.read_csv(data / "vcf" / "clinvar_in_pieces.hg38.tsv", sep="\t", dtype=str, keep_default_na=False)
+    fits = known["state"].isin(["fits_51", "fits_101"])
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "variants.tsv"
+        columns = known[["id", "chrom", "pos", "ref", "alt"]].assign(strand=known["gene_strand"])
+        columns.to_csv(table, sep="\t", index=False)
+        for model in SCORERS:
+            found, skipped = scored(
+                runs / model / "seed1" / "best_model", "--variants", table, "--strand", "file", "--longest", "100",
+                "--genome", data / "eclip" / "genome_pieces.hg38.fa.gz",
+            )  # fmt: skip
+            reasons = skipped["reason"].value_counts().to_dict()
+            check(
+                f"ClinVar: {model} scores {len(found)} of {len(known)} variants, {fits.sum()} have 25 bases on both "
+                f"sides; skipped: {reasons}",
+                len(found) == fits.sum() and "ref_mismatch" not in reasons and found["delta"].abs().max() > 0.1,
+            )
+
+
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

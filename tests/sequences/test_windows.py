@@ -54,8 +54,8 @@ def haplotypes_of(sequence, change, length, offset):
     start, ref, alt = change
     changed = apply(sequence, start, ref, alt)
     begin = of_alt = start - offset
-    if begin + length > len(changed):  # a deletion at the end brings in bases before the window
-        of_alt -= max(0, len(ref) - len(alt))
+    if begin + length > len(changed) and offset + len(ref) <= length:
+        of_alt -= max(0, len(ref) - len(alt))  # a deletion at the end brings in bases before the window
     if min(begin, of_alt) < 0 or begin + length > len(sequence) or of_alt + length > len(changed):
         return None
     return sequence[begin : begin + length], changed[of_alt : of_alt + length]
@@ -80,12 +80,11 @@ def test_windows_are_those_of_whole_haplotypes_on_both_strands(tmp_path_factory,
         "+": (sequence, (first, sequence[first:end], new)),
         "-": (turned(sequence), (len(sequence) - end, turned(sequence[first:end]), turned(new))),
     }
-    fits = offset + max(gone, len(new)) <= length
     for strand, (text, change) in of_strand.items():
         pairs = window_pairs(genome, of, length, offset, strand)
-        expected = haplotypes_of(text, change, length, offset) if fits else None
+        expected = haplotypes_of(text, change, length, offset)
         if expected is None:
-            assert pairs.reason[0] == ("near_contig_end" if fits else "too_long")
+            assert pairs.reason[0] == "near_contig_end"
             assert (pairs.ref == dna.N_CODE).all() and (pairs.alt == dna.N_CODE).all()
             continue
         assert pairs.reason[0] == "ok" and shown(pairs) == expected
@@ -123,7 +122,7 @@ def test_a_change_that_the_window_does_not_show_has_an_empty_span(tmp_path):
         (10, "GG", 4, "-", "ok"),
         (10, "GG", 5, "-", "n_in_window"),
         (10, "GGG", 6, "+", "ok"),
-        (10, "GGGG", 6, "+", "too_long"),
+        (10, "GGGG", 6, "+", "ok"),
     ],
 )
 def test_no_window_is_padded(tmp_path, pos, new, offset, strand, reason):
@@ -142,6 +141,16 @@ def test_a_deletion_needs_the_bases_that_come_in(tmp_path):
         assert pairs.reason[0] == reason
     pairs = windows(tmp_path, Variant("1", 3, "GTT", "G"), 8, 3, sequences={"chr1": sequence})
     assert shown(pairs) == ("ACGTTGCA", "ACGGCAAG")
+
+
+def test_of_a_long_change_the_window_shows_the_begin(tmp_path):
+    sequence = "ACGTTGCAAGCTTAGGCAT"
+    long = windows(tmp_path, Variant("1", 4, "T", "TGGGGCCCC"), 8, 4, sequences={"chr1": sequence})
+    assert shown(long) == ("ACGTTGCA", "ACGTGGGG")
+    turned = windows(tmp_path, Variant("1", 15, "G", "GGGGGCCCC"), 8, 4, "-", {"chr1": sequence})
+    assert shown(turned) == ("ATGCCTAA", "ATGCGGGG")
+    gone = windows(tmp_path, Variant("1", 4, "TTGCAAGC", "T"), 8, 4, sequences={"chr1": sequence})
+    assert shown(gone) == ("ACGTTGCA", "ACGTTTAG")
 
 
 def test_a_window_lies_in_one_piece(tmp_path):

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from s2f.scoring.blocks import LINES, Block, Windows
 from s2f.sequences.genome import Genome
 from s2f.sequences.variants import OK, REASONS, Judge, Judged, Variants, texts
-from s2f.sequences.windows import centre, needed, window_pairs
+from s2f.sequences.windows import centre, window_pairs
 
 STRANDS = ("+", "-", "both", "file")
 UNSCORED = {
@@ -50,8 +50,7 @@ class VariantEffects:
         """Yield the blocks, at most one for each `LINES` variants. Raises `InputError` as the reader, and where REF of
         most variants is not what the genome has."""
         offsets = self.offsets or (centre(self.length),)
-        room = min(min(needed(self.length, place)) for place in offsets)
-        judge = Judge(self.genome, self.path, room, room, self.longest)
+        judge = Judge(self.genome, self.path, 0, 0, self.longest)  # windows say themselves whether there is room
         for batch in self.batches():
             for first in range(0, len(batch), LINES):
                 some = batch.rows(slice(first, first + LINES))

@@ -43,7 +43,7 @@ REASONS = {
     "ref_mismatch": "REF is not what the genome has there",
     "ref_equals_alt": "REF and ALT are the same",
     "duplicate": "the same change stands further up in the file",
-    "too_long": "more bases change than are allowed, or than the window shows",
+    "too_long": "more bases change than are allowed",
     "near_contig_end": "too few bases of the genome before or behind it",
     "n_in_window": "the genome has N near it",
 }

@@ -22,10 +22,10 @@ _ROWS = 4096  # windows made at once: their places stay in the processor's cache
 class WindowPairs:
     """Windows of N variants: codes `ref` and `alt`, (N, L), and what they have in common.
 
-    `reason` (N,) is `OK`, or why there is no window: near_contig_end, n_in_window, too_long (the change does not fit
-    behind the offset), or the reason why the variant is not scored; its codes are then all N. Outside of `first` to
-    `end` (N,), from 0 and half-open, both windows are equal; both are the offset where they are equal everywhere, as in
-    a repeat that is longer than the window.
+    `reason` (N,) is `OK`, or why there is no window: near_contig_end, n_in_window, or the reason why the variant is not
+    scored; its codes are then all N. Of a change longer than the rest of the window, the window shows the begin.
+    Outside of `first` to `end` (N,), from 0 and half-open, both windows are equal; both are the offset where they are
+    equal everywhere, as in a repeat that is longer than the window.
     """
 
     ref: NDArray[np.uint8]
@@ -88,9 +88,6 @@ def _fill(
     """Make the windows of some rows."""
     length = pairs.ref.shape[1]
     removed, new = judged.removed, np.fromiter(map(len, judged.inserted[rows]), np.int64, len(rows))
-    fits = offsets[rows] + np.maximum(removed[rows], new) <= length
-    pairs.reason[rows[~fits]] = "too_long"
-    rows, new = rows[fits], new[fits]
     # the first base of the window; the way through the genome is + or - 1
     way = np.where(minus[rows], -1, 1)
     origin = np.where(
@@ -99,7 +96,7 @@ def _fill(
     more = np.maximum(removed[rows] - new, 0)  # bases that a deletion brings in
     record = _holding(genome, judged.chrom[rows], origin, origin + way * (length - 1 + more))
     before = np.zeros(len(rows), np.int64)  # how many of them come from before the window
-    beyond = np.flatnonzero((record < 0) & (more > 0))
+    beyond = np.flatnonzero((record < 0) & (more > 0) & (offsets[rows] + removed[rows] <= length))
     first = origin[beyond] - way[beyond] * more[beyond]
     record[beyond] = _holding(genome, judged.chrom[rows[beyond]], first, origin[beyond] + way[beyond] * (length - 1))
     before[beyond] = more[beyond]
@@ -154,5 +151,6 @@ def _put(
     begin = np.cumsum(new) - new
     within = np.arange(int(new.sum())) - np.repeat(begin, new)  # place in its insertion
     of = np.repeat(np.arange(len(new)), new)
-    place = np.where(minus[of], new[of] - 1 - within, within)
-    alt[of, offsets[of] + place] = np.where(minus[of], dna.complement(codes), codes)
+    place = offsets[of] + np.where(minus[of], new[of] - 1 - within, within)
+    seen = place < alt.shape[1]
+    alt[of[seen], place[seen]] = np.where(minus[of], dna.complement(codes), codes)[seen]
