@@ -14,7 +14,7 @@ from s2f.common.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
-PARTS = ("heads", "cache", "rows", "mutagenesis")
+PARTS = ("heads", "cache", "rows", "mutagenesis", "scoring")
 
 
 def main():
@@ -40,7 +40,7 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
-    from bench import cache_building, head_training, interpretation, machine, row_reading
+    from bench import cache_building, head_training, interpretation, machine, row_reading, scoring
     from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
@@ -70,6 +70,8 @@ def main():
     if "mutagenesis" in a.parts:
         small = {"size": "tiny" if a.quick else a.encoder or "full", "batch_size": a.encoder_batch or 32}
         interpretation.bench(min(repeats, 1) if cpu else repeats, {**spec, **(small if cpu else {})})
+    if "scoring" in a.parts:
+        scoring.bench(32 if a.quick else 8192 if cpu else 100_000, min(repeats, 2), spec)
 
 
 if __name__ == "__main__":
