@@ -3,7 +3,7 @@
 import os
 import time
 
-from s2f.study.run_summary import losses, summary
+from s2f.study.run_summary import losses, scored, summary
 
 HEADER = "s\th:m:s\tmax_rss\n"
 
@@ -51,6 +51,18 @@ def test_a_table_of_an_earlier_run_is_not_said_to_be_made(tmp_path):
 
 def test_a_run_without_jobs_says_nothing(tmp_path):
     assert summary({"train": [tmp_path / "never.tsv"]}, 0, 1.0, ("compare.tsv", "compare.md"), tmp_path) == []
+
+
+def test_what_was_not_scored_is_counted_by_reason(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.tsv").write_text("variant\tdelta\n" + "x\t1\n" * 3)
+        (tmp_path / f"{name}.skipped.tsv").write_text("line\treason\n")
+    (tmp_path / "b.skipped.tsv").write_text("line\treason\n1\tstar_allele\n2\tno_alt\n3\tno_alt\n")
+    tables = [tmp_path / "a.tsv", tmp_path / "b.tsv", tmp_path / "never.tsv"]
+    assert scored(tables, 0) == [
+        f"{tables[0]}: 3 scores", f"{tables[1]}: 3 scores; not scored: 2 no_alt, 1 star_allele",
+    ]  # fmt: skip
+    assert scored(tables, time.time() + 60) == []
 
 
 def test_a_stage_that_drops_more_than_a_share_is_named(tmp_path):

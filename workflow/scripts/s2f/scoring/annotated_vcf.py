@@ -1,5 +1,6 @@
 """The VCF that was scored, with the effects in INFO."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -76,6 +77,8 @@ class _Scores:
 def _frames(tables: Iterable[Path]) -> Iterator[pd.DataFrame]:
     columns: list[str] | None = None
     for path in tables:
+        if not path.stat().st_size:  # a block in which nothing could be scored
+            continue
         frame = pd.read_csv(
             path, sep="\t", names=columns, dtype={"alt_allele": str, "cell": str, "strand": str}, keep_default_na=False,
             na_values={column: [""] for column in FIELDS},
@@ -85,7 +88,7 @@ def _frames(tables: Iterable[Path]) -> Iterator[pd.DataFrame]:
 
 
 def _name(field: str, cell: str) -> str:
-    return f"{field}_{cell}" if cell else field
+    return f"{field}_{re.sub(r'[^0-9A-Za-z_.]', '_', cell)}" if cell else field
 
 
 def _text(column: str, cell: str, unit: str) -> str:

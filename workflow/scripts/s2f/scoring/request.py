@@ -202,7 +202,7 @@ def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_
                 progress.update(len(block.lines))
             progress.close()
         if request.vcf_out:
-            unit = "log-odds" if scores.classification else "as the labels of the training"
+            unit = "log-odds" if scores.classification else "in the unit of the labels"
             about = f"{scores.model}, fingerprint {scores.fingerprint}"
             annotated_vcf.write(request.path, request.vcf_out, parts.tables(), scores.cells, unit, about)
         parts.publish()

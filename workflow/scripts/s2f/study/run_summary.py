@@ -4,6 +4,7 @@ Loaded by the Snakefile: standard library only.
 """
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -62,6 +63,22 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
                         f"{path}: {row['stage']}: {removed:,} of {left + removed:,} are dropped "
                         f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
                     )
+    return lines
+
+
+def scored(tables: Iterable[str | Path], since: float) -> list[str]:
+    """A line for each table of scores, `{name}.tsv`, written after `since`: how many lines it has, and how many of the
+    input were not scored, by the reasons in the `{name}.skipped.tsv` beside it."""
+    lines = []
+    for path in map(Path, tables):
+        if not path.is_file() or path.stat().st_mtime < since:
+            continue
+        with path.open("rb") as stream:
+            count = sum(1 for _ in stream) - 1
+        with path.with_suffix(".skipped.tsv").open(newline="", encoding="utf-8") as stream:
+            reasons = Counter(row["reason"] for row in csv.DictReader(stream, delimiter="\t"))
+        skipped = ", ".join(f"{number:,} {reason}" for reason, number in reasons.most_common())
+        lines.append(f"{path}: {count:,} scores" + (f"; not scored: {skipped}" if skipped else ""))
     return lines
 
 
