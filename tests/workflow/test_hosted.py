@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import yaml
 
-from helpers.forked_snakemake import ENVIRONMENT, jobs, run, snakemake
+from helpers.forked_snakemake import ENVIRONMENT, FORKED, jobs, run, snakemake
 from helpers.parsed_workflow import program_of
 from s2f.common.tables import read_table
 
@@ -121,7 +121,7 @@ def test_two_modules_give_the_tables_that_each_study_gives_alone(root, tmp_path)
         rows_for_table(folder / "resources" / "mine.tsv")
         snakemake(root, folder, "--configfile", folder / f"{name}.yaml", "--", "results/compare.tsv")
     shutil.copytree(tmp_path / "resources", tmp_path / "in_table" / "resources")
-    code, output = run(["--cores", "2"], tmp_path, ENVIRONMENT, timeout=600)
+    code, output = run(["--cores", "2"], tmp_path, FORKED, timeout=600)
     assert code == 0, output
     for folder, name in ((tmp_path, "simulated"), (other, "table")):
         for table in ("compare.tsv", "compare.md"):

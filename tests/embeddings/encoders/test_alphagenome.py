@@ -124,7 +124,8 @@ def test_names_and_shapes_are_official(golden, size):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_float32_equals_official(golden, size, length):
-    found = golden_encoder(size, "float32").encode(sequences(golden, length))
+    codes = sequences(golden, length)
+    found = golden_encoder(size, "float32", len(codes)).encode(codes)
     assert found.dtype == np.float32
     assert greatest(found, expected(golden, size, length, "f32")) <= 1e-4
 
@@ -132,7 +133,8 @@ def test_float32_equals_official(golden, size, length):
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("length", LENGTHS)
 def test_bfloat16_equals_official(golden, size, length):
-    found = golden_encoder(size, "bfloat16").encode(sequences(golden, length))
+    codes = sequences(golden, length)
+    found = golden_encoder(size, "bfloat16", len(codes)).encode(codes)
     assert found.dtype == ml_dtypes.bfloat16
     assert relative_rms(found, expected(golden, size, length, "bf16_jit")) <= 0.03
 
@@ -343,11 +345,11 @@ def test_random_features_are_useful(tiny):
 @pytest.mark.slow
 def test_random_weights_of_the_full_size(codes):
     encoder = encoders.build(
-        {"kind": "alphagenome", "size": "full", "weights": {"random": 0}, "precision": "bfloat16", "batch_size": 4}
+        {"kind": "alphagenome", "size": "full", "weights": {"random": 0}, "precision": "bfloat16", "batch_size": 1}
     )
     assert encoder.fingerprint == "a5be7de4b2e0d232ec57e4f970f82188d1fe782295e833ac25a4ba110b077dfc"
-    embedding = encoder.encode(codes[:4])
-    assert embedding.shape == (4, 2, 1536)
+    embedding = encoder.encode(codes[:1])
+    assert embedding.shape == (1, 2, 1536)
     assert 0.5 < embedding.astype(np.float32).std() < 5
 
 
