@@ -22,6 +22,7 @@ PACKAGES = {
     "interpretation_truth": "common interpretation rows sequences",
     "isoscore": "common embeddings representation",
     "join_scores": "common",
+    "judge_scores": "common evaluation scoring sequences",
     "make_panel": "common rows sequences splits",
     "make_rows": "common rows sequences",
     "make_split": "common rows sequences splits",

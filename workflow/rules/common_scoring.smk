@@ -105,6 +105,67 @@ def scored_by_models(ending):
     ]
 
 
+def scores_judged():
+    """Names of the scores that are judged by measured values."""
+    return [
+        name
+        for name, section in STUDY["scoring"].items()
+        if study_scoring.judged(section)
+    ]
+
+
+def measured_to_judge(wildcards):
+    """The file of measured values."""
+    section = scoring_section(wildcards)
+    return found(section["satmut" if "satmut" in section else "table"])
+
+
+def judged_by_panel(wildcards):
+    """The panel with the active rows, and the runs that predict it; none where no controls are judged."""
+    panel = study_scoring.active_panel(STUDY, scoring_section(wildcards))
+    runs = [job.run for job in SCORED.values() if job.name == wildcards.scores]
+    return panel, runs if panel else []
+
+
+def active_panels(wildcards):
+    """File of the panel with the active rows."""
+    panel, runs = judged_by_panel(wildcards)
+    return sorted(
+        {f"results/{run.dataset}/panels/{run.split}/{panel}.tsv" for run in runs}
+    )
+
+
+def predictions_of_active(wildcards):
+    """What the models predict for it."""
+    panel, runs = judged_by_panel(wildcards)
+    return [f"results/{run.folder}/predictions/{panel}.tsv" for run in runs]
+
+
+def options_of_judge(wildcards, input):
+    """Options of the program that judges, quoted for the shell."""
+    section, path = scoring_section(wildcards), str(input.measured)
+    if "satmut" in section:
+        words = ["--satmut", path]
+        if "barcodes" in section:
+            words += ["--barcodes", section["barcodes"]]
+        floor = study_scoring.floor_of(STUDY, RUNS, wildcards.scores)
+        words += ["--floor", floor] if floor else []
+    else:
+        words = ["--controls", path, "--column", section["controls"]]
+        for key in ("id_column", "separator", "active_above"):
+            if key in section:
+                words.append(f"--{key.replace('_', '-')}={section[key]}")
+        models = [run.model for run in judged_by_panel(wildcards)[1]]
+        words += ["--panel", *input.panel, "--models", *models]
+        words += ["--predictions", *input.predictions]
+    return shlex.join(map(str, words))
+
+
 def scoring_targets():
     """All that the study asks for of scoring."""
     return [f"results/scores/{name}.tsv" for name in STUDY["scoring"]]
+
+
+def judged_targets():
+    """The tables that judge scores."""
+    return [f"results/scores/{name}.judged.tsv" for name in scores_judged()]

@@ -3,6 +3,7 @@
 #                   results/scores/{scores}/{model}.skipped.tsv  what was not scored, and why
 #                   results/scores/{scores}/{model}.vcf[.gz]     the VCF with the effects, if it is asked for
 #                   results/scores/{scores}.tsv, .skipped.tsv    all models in one table
+#                   results/scores/{scores}.judged.tsv           how they agree with what was measured, where it was
 
 
 for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
@@ -91,4 +92,46 @@ rule join_scores:
         "--skipped {input.skipped:q} "
         "--out {output.table:q} "
         "--skipped-out {output.skipped:q} "
+        "> {log:q} 2>&1"
+
+
+rule judge_scores:
+    """Judge the scores of all models by what was measured: saturation mutagenesis, or negative controls."""
+    input:
+        scores="results/scores/{scores}.tsv",
+        measured=measured_to_judge,
+        panel=active_panels,
+        predictions=predictions_of_active,
+    output:
+        table="results/scores/{scores}.judged.tsv",
+    log:
+        "logs/scores/{scores}.judged.log",
+    benchmark:
+        "benchmarks/scores/{scores}.judged.tsv"
+    wildcard_constraints:
+        scores=any_of(scores_judged()),
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(60),
+    params:
+        python=python,
+        code=code_fingerprint("judge_scores"),
+        contents=contents_of(measured_to_judge),
+        options=options_of_judge,
+        confidence=STUDY["comparison"]["confidence"],
+        resamples=STUDY["comparison"]["resamples"],
+        seed=STUDY["seed"],
+    message:
+        "Judging the scores of {wildcards.scores}"
+    shell:
+        "{params.python} judge_scores "
+        "--scores {input.scores:q} "
+        "{params.options} "
+        "--confidence {params.confidence} "
+        "--resamples {params.resamples} "
+        "--seed {params.seed} "
+        "--out {output.table:q} "
         "> {log:q} 2>&1"

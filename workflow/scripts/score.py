@@ -7,6 +7,7 @@ from pathlib import Path
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share
 from s2f.common.errors import run
+from s2f.scoring.options import BARCODES, EXPERIMENTS, INPUTS
 
 WEIGHTS = "S2F_ENCODER_WEIGHTS"  # where the weights of the encoder are, on another machine than that of the training
 
@@ -22,6 +23,9 @@ def main():
     source.add_argument("--vcf", type=Path, help="variants: VCF, plain or compressed")
     source.add_argument("--variants", type=Path, help="variants: table of chrom, pos, ref, alt, or keys chr7:123:G:T")
     source.add_argument("--bed", type=Path, help="regions: BED, with --genome")
+    source.add_argument(
+        "--satmut", type=Path, help="saturation mutagenesis: table of measured variants, with --elements"
+    )
     parser.add_argument("--columns", nargs="+", help="of --table: its sequence (sequence); of --pairs: ref and alt")
     parser.add_argument("--id-column", default="id", help="of --table and --pairs: names of the lines")
     parser.add_argument("--separator", default="\t", help="of tables; a tab by default")
@@ -43,6 +47,9 @@ def main():
         "--tile", type=int, default=0, help="read longer sequences and regions in windows so many bp apart"
     )
     parser.add_argument("--longest", type=int, default=20, help="most bases that a variant may add, remove or replace")
+    parser.add_argument("--elements", type=Path, help="of --satmut: table of the elements, with the genome around them")
+    parser.add_argument("--experiments", nargs="+", default=EXPERIMENTS, help="of --satmut: one for each element")
+    parser.add_argument("--barcodes", type=int, default=BARCODES, help="of --satmut: fewest for a variant")
     parser.add_argument("--measured", nargs=2, type=Path, metavar=("PREDICTIONS", "PANEL"),
                         help="measured effects: predictions for a panel of pairs, and the panel")  # fmt: skip
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals")
@@ -62,7 +69,6 @@ def main():
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
-    from s2f.scoring.options import INPUTS
     from s2f.scoring.request import Request, score
 
     kind = next(name for name in INPUTS if getattr(arguments, name))

@@ -17,8 +17,10 @@ from s2f.models.checkpoint import read_record
 from s2f.models.predictions import strands
 from s2f.scoring import annotated_vcf, options, sequences
 from s2f.scoring.blocks import LINES, Block, outputs
+from s2f.scoring.options import BARCODES, EXPERIMENTS
 from s2f.scoring.parts import Parts
 from s2f.scoring.regions import Regions
+from s2f.scoring.satmut import Satmut
 from s2f.scoring.scores import Scores, measured_effects, validation_errors
 from s2f.scoring.sequences import Fit
 from s2f.scoring.variants import VariantEffects
@@ -61,6 +63,9 @@ class Request:
     strand: str | None = None
     tile: int = 0
     longest: int = 20
+    elements: Path | None = None
+    experiments: tuple[str, ...] = EXPERIMENTS
+    barcodes: int = BARCODES
     measured: tuple[Path, Path] | None = None
     confidence: float = 0.95
     name: str | None = None
@@ -75,6 +80,10 @@ class Request:
         if self.kind in ("table", "pairs"):
             columns = self.columns or (("sequence",) if self.kind == "table" else ("ref", "alt"))
             return sequences.of_table(self.path, columns, fit, self.id_column, self.separator)
+        if self.kind == "satmut":
+            assert self.elements is not None
+            length = self.length or fit.window
+            return Satmut(self.path, self.elements, fit, length, self.experiments, self.barcodes)
         assert self.genome is not None
         genome, length = Genome.open(self.genome), self.length or fit.window
         for note in genome.notes:
@@ -119,7 +128,7 @@ class Request:
 
     def state(self) -> dict[str, Any]:
         """All that the result depends on, for an unfinished result to be continued."""
-        files = [self.path, self.genome, self.genes, *(self.measured or ())]
+        files = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
         return {
             "options": {field.name: str(getattr(self, field.name)) for field in fields(self)},
             "files": [_state(path) for path in files if path], "model": fingerprint(self.model), "lines": LINES,

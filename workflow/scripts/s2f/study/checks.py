@@ -27,7 +27,7 @@ RESERVED = {
     "encoders": ("dependency_maps", "interpretation"),
     "baselines": ("dependency_maps", "interpretation"),
     "downloads": ("*.sha256",),
-    "scoring": ("*.skipped",),
+    "scoring": ("*.skipped", "*.judged"),
 }  # fmt: skip
 
 

@@ -12,8 +12,10 @@ from s2f.study.comparison import items_of
 from s2f.study.interpretation import constant, kind_of
 from s2f.study.runs import Run
 
-FILES = (*options.INPUTS, "genome", "genes")  # options that name files
-OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out")  # all others are options of the program
+FILES = (*options.INPUTS, "genome", "genes", "elements")  # options that name files
+OF_JUDGE = ("controls", "active_panel", "active_above")  # options of the program that judges scores
+# all others are options of the program that scores
+OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out", *OF_JUDGE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,25 @@ def panel_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
     if not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
         return ""
     return entry.get("measured", next(iter(pairs), ""))
+
+
+def judged(entry: dict[str, Any]) -> bool:
+    """Whether the scores of an entry are judged by measured values."""
+    return "satmut" in entry or "controls" in entry
+
+
+def active_panel(study: dict[str, Any], entry: dict[str, Any]) -> str:
+    """The panel whose active rows are told apart from the controls of an entry; empty where there is none."""
+    panels = study["datasets"][entry["dataset"]]["panels"]
+    rows = [name for name, panel in panels.items() if items_of(panel) == "rows"]
+    return entry.get("active_panel", next(iter(rows), "")) if "controls" in entry else ""
+
+
+def floor_of(study: dict[str, Any], runs: Sequence[Run], name: str) -> str:
+    """The model of an entry that every other one should beat, the first that says so; empty where there is none."""
+    models = [job.run for job in jobs(study, runs) if job.name == name and not job.run.head]
+    floors = [run.model for run in models if kinds.facts(*kind_of(study, run))["floor"]]
+    return floors[0] if floors else ""
 
 
 def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
@@ -95,5 +116,18 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     f"{where}.measured: {entry['measured']!r} is no panel of pairs of {entry['dataset']!r}"
                     f"{nearest(entry['measured'], panels)}"
                 )
+        if judged(entry) and dataset["task"] != "regression":
+            raise InputError(f"{where}: measured activities judge a regression; {entry['dataset']!r} is none")
+        if "controls" in entry and "table" not in entry:
+            raise InputError(f"{where}.controls: is a column of {where}.table, which is not given")
+        for option in ("active_panel", "active_above"):
+            if option in entry and "controls" not in entry:
+                raise InputError(f"{where}.{option}: is for negative controls; give {where}.controls, their column")
+        panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "rows"}
+        if "controls" in entry and active_panel(study, entry) not in panels:
+            raise InputError(
+                f"{where}.active_panel: {active_panel(study, entry)!r} is no panel of rows of {entry['dataset']!r}"
+                f"{nearest(active_panel(study, entry), panels)}"
+            )
         if name not in scored:
             raise InputError(f"{where}: no model of the study can score it (seed {entry.get('seed', 'any')})")

@@ -1,0 +1,164 @@
+"""Tables of saturation mutagenesis: measured variants, and the elements that they are in.
+
+Two tables. Variants: element, experiment, chrom, pos_hg19 (from 1), ref, alt (`-`: the base is deleted), offset into
+the element (from 0), barcodes, effect (log2, alt - ref), p_value, confidence, cagi5_set. Elements: element, cell_line,
+chrom, start_hg19 and end_hg19 (from 1, inclusive), sequence (plus strand), and hg19 around it: context_start_hg19,
+context_sequence. Experiments: Kircher et al. 2019, doi:10.1038/s41467-019-11526-w; confidence and sets: CAGI5.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.common.tables import line_of, numbers, read_table, refuse
+from s2f.sequences import dna
+
+DELETION = "-"
+VARIANTS = (
+    "element", "experiment", "chrom", "pos_hg19", "ref", "alt", "offset", "barcodes", "effect", "p_value", "confidence",
+    "cagi5_set",
+)  # fmt: skip
+ELEMENTS = (
+    "element", "cell_line", "chrom", "start_hg19", "end_hg19", "sequence", "context_start_hg19", "context_sequence",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Element:
+    """A mutagenised element: `codes` of the genome around it, (G,), of which it is `start` to `end`; its `first_base`
+    in hg19 (from 1), and the `cell_line` in which it was measured."""
+
+    name: str
+    cell_line: str
+    codes: np.ndarray
+    start: int
+    end: int
+    first_base: int
+
+    def region(self, length: int, shortest: int) -> tuple[int, int, str]:
+        """Where the windows of `length` bp lie, start and end in `codes`, and what is in them besides the element.
+
+        An element as long as a window or longer has them inside. One that is shorter, but no shorter than the
+        `shortest` insert of the training, is the insert as it is: the reporter stands around it as in the assay. Else
+        its window is filled up by the genome on both sides, which the assay did not have.
+        """
+        size = self.end - self.start
+        if size >= length or size >= shortest:
+            return self.start, self.end, ""
+        start = self.start - (length - size) // 2
+        return start, start + length, f"genome, {length - size} bp"
+
+    def windows(
+        self, offset: np.ndarray, alt: np.ndarray, deleted: np.ndarray, length: int, shortest: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Both alleles of N variants (N, L), where each window begins in the element (N,), and which have one (N,).
+
+        `offset` (N,) is the place in the element, `alt` (N,) the code of the other base, which does not count where the
+        base is `deleted` (N,). The window has the variant in its middle, as far as the region allows. A deletion brings
+        in the next base of the region at the right, or where there is none at the left, or else one of the genome.
+        """
+        first, end, _ = self.region(length, shortest)
+        length = min(length, end - first)
+        place = self.start + offset
+        start = np.clip(place - (length - 1) // 2, first, end - length)
+        ref = self.codes[start[:, None] + np.arange(length)]
+        changed = ref.copy()
+        snv = np.flatnonzero(~deleted)
+        changed[snv, (place - start)[snv]] = alt[snv]
+        fits = np.ones(len(place), bool)
+        for row in np.flatnonzero(deleted):
+            at, left = int(place[row]), int(start[row])
+            if left + length == end and left > first:
+                left -= 1
+            taken = self.codes[left : left + length + 1]
+            fits[row] = len(taken) > length
+            if fits[row]:
+                changed[row] = np.delete(taken, at - left)
+        return ref, changed, start - self.start, fits
+
+
+def read(
+    variants: str | Path, elements: str | Path, experiments: Sequence[str]
+) -> tuple[pd.DataFrame, dict[str, Element]]:
+    """The measured variants of some experiments, {name: `Element`} of all elements.
+
+    Raises `InputError` with file and line for an experiment that is not there, two experiments of one element, a cell
+    that is no number, and a variant whose position or reference is not that of its element.
+    """
+    table, known = read_variants(variants), read_elements(elements)
+    there = table["experiment"].unique().tolist()
+    for name in experiments:
+        if name not in there:
+            raise InputError(f"{variants}: experiment {name!r} is unknown{nearest(name, there)}")
+    table = table[table["experiment"].isin(experiments)]
+    of_element = table.groupby("element", sort=False)["experiment"].unique()
+    for name, own in of_element.items():
+        if len(own) > 1:
+            raise InputError(
+                f"{variants}: {own[0]!r} and {own[1]!r} measure the same element, {name!r}; choose one of them: "
+                "experiments are no independent evidence"
+            )
+    as_written = table.astype(str)
+    strange = ~table["element"].isin(known)
+    refuse(strange, as_written, ["element"], variants, f"one of {elements}: {', '.join(known)}")
+    start, size, first = (
+        table["element"].map({name: value(element) for name, element in known.items()})
+        for value in (lambda e: e.start, lambda e: e.end - e.start, lambda e: e.first_base)
+    )
+    refuse(table["offset"] >= size, as_written, ["offset"], variants, "a place in the element")
+    refuse(table["pos_hg19"] - first != table["offset"], as_written, ["pos_hg19", "offset"], variants,
+           "the same place of the element")  # fmt: skip
+    places = zip(table["element"], start + table["offset"], strict=True)
+    bases = np.array([dna.ALPHABET[known[name].codes[place]] for name, place in places], object)
+    refuse(table["ref"].to_numpy() != bases, as_written, ["element", "offset", "ref"], variants,
+           "the base that the element has there")  # fmt: skip
+    return table, known
+
+
+def read_variants(path: str | Path) -> pd.DataFrame:
+    """All rows of a table of variants, numbers as numbers. Raises `InputError` with file and line."""
+    table = read_table(path, VARIANTS, "saturation mutagenesis", only=True, numbered=True)
+    for column, low in (("pos_hg19", 1), ("offset", 0), ("barcodes", 0)):
+        values = numbers(table, column, path)
+        refuse(~(values >= low) | (values % 1 != 0), table, [column], path, f"a whole number from {low}")
+        table[column] = values.astype(np.int64)
+    for column in ("effect", "p_value", "confidence"):
+        values = numbers(table, column, path)
+        refuse(values.isna(), table, [column], path, "a number")
+        table[column] = values
+    refuse(~table["ref"].isin(list("ACGT")), table, ["ref"], path, "one of A, C, G, T")
+    wrong = ~table["alt"].isin([*"ACGT", DELETION]) | (table["alt"] == table["ref"])
+    refuse(wrong, table, ["ref", "alt"], path, "another base, or - for a deletion")
+    refuse(table.duplicated(["experiment", "offset", "alt"]), table, ["experiment", "offset", "alt"], path,
+           "a variant that no earlier line has")  # fmt: skip
+    return table
+
+
+def read_elements(path: str | Path) -> dict[str, Element]:
+    """{name: `Element`} of a table of elements. Raises `InputError` with file and line."""
+    table = read_table(path, ELEMENTS, "elements of saturation mutagenesis", only=True, numbered=True)
+    refuse(table["element"].duplicated(), table, ["element"], path, "a name that no earlier line has")
+    found: dict[str, Element] = {}
+    places = {name: numbers(table, name, path) for name in ("start_hg19", "end_hg19", "context_start_hg19")}
+    for name, values in places.items():
+        refuse(values.isna(), table, [name], path, "a number")
+    for number, row in enumerate(table.to_dict("records")):
+        first_base = int(places["start_hg19"].iloc[number])
+        start = first_base - int(places["context_start_hg19"].iloc[number])
+        end = start + len(row["sequence"])
+        where = f"{path}: line {line_of(table, number)}: element {row['element']!r}"
+        if places["end_hg19"].iloc[number] - first_base + 1 != len(row["sequence"]):
+            raise InputError(f"{where}: sequence has {len(row['sequence'])} bp, expected start_hg19 to end_hg19")
+        if start < 0 or row["context_sequence"][start:end].upper() != row["sequence"].upper():
+            raise InputError(f"{where}: context_sequence does not have the sequence at start_hg19")
+        try:
+            codes = dna.encode(dna.clean(row["context_sequence"]))
+        except ValueError as error:
+            raise InputError(f"{where}: {error}") from None
+        found[row["element"]] = Element(row["element"], row["cell_line"], codes, start, end, first_base)
+    return found
