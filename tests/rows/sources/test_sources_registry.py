@@ -18,7 +18,8 @@ PAIRED = pd.DataFrame(
 
 def test_every_source_module_is_known_and_reads():
     names = (
-        "encode_eclip fasta_pairs gosai gosai_sample lentimpra lentimpra_folds mattioli simulated simulated_rbp table"
+        "encode_eclip fasta_pairs gosai gosai_sample lentimpra lentimpra_folds mattioli mpra_counts simulated "
+        "simulated_rbp table"
     )
     assert kinds.names("sources") == names.split()
 
