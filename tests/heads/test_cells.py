@@ -71,6 +71,16 @@ def test_the_loss_is_the_mean_over_labels_that_are_there():
     assert gradient.tolist() == [[2.0, 0.0], [4.0, 4.0]]
 
 
+def test_labels_count_in_the_loss_by_their_importance():
+    y, label = jnp.array([[1.0, 5.0], [2.0, 3.0]]), jnp.array([[0.0, jnp.nan], [0.0, 1.0]])
+    importance = jnp.array([[2.0, 9.0], [0.5, 1.0]])
+    loss, count = LOSSES["regression", 2](y, label, importance)
+    assert loss.tolist() == [2.0, 6.0] and count.tolist() == [1, 2]
+    for task in ("regression", "classification"):
+        plain, once = (LOSSES[task, 1](y[:, 0], jnp.array([0.0, 1.0]), of) for of in (None, importance[:, 0]))
+        np.testing.assert_allclose(once[0], plain[0] * importance[:, 0])
+
+
 def test_training_learns_every_cell_and_never_reads_what_is_missing():
     data = rows()
     (best,) = trained(data)

@@ -97,6 +97,29 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
     close(state[0], parameters, 1e-5)
 
 
+def test_precise_labels_count_more():
+    """Half of the labels are noise, and their standard errors say so; a second cell or a missing error changes nothing
+    in that. Without standard errors there is nothing to weigh by."""
+    data, random = rows(400), np.random.default_rng(2)
+    noisy = np.arange(400) % 2 == 0
+    errors = np.where(noisy, 3.0, 0.05)
+    wrong = (data.labels + noisy * random.normal(0, 3, 400)).astype(np.float32)
+    train_rows, network = dataclasses.replace(data, labels=wrong, errors=errors), networks.build(SLUG, 0.0)
+    found = {}
+    for name, settings in (
+        ("equal", {}),
+        ("stderr", {"weighting": "stderr"}),
+        ("tau", {"weighting": "stderr", "tau": 99.0}),
+    ):
+        spec = TrainingSettings.from_spec({**SAME, **settings, "epochs": 8, "patience": 8, "learning_rate": 0.01})
+        (best,) = train([(SLUG, 1)], train_rows, data, spec)
+        predicted = predict(network, best.variables, data.tables[0], data.index)
+        found[name] = np.corrcoef(predicted, data.labels)[0, 1]
+    assert found["stderr"] > found["equal"] + 0.05 and found["tau"] == pytest.approx(found["equal"], abs=0.02)
+    with pytest.raises(InputError, match="no training row has a standard error"):
+        train([(SLUG, 1)], data, data, TrainingSettings.from_spec({**SAME, "weighting": "stderr"}))
+
+
 def plain(slug, parameters, key, x, dropout):
     """A head in training, written down again with what JAX differentiates by itself."""
 

@@ -27,18 +27,27 @@ from s2f.embeddings.cache import BLOCK_BYTES, read_ahead
 from s2f.heads.augmentations.draws import Draw, cut
 
 
-def _of_cells(y: jax.Array, label: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Squared errors of the cells with a label, summed over them, and their number: (B,) each, of (B, C)."""
+def _of_cells(y: jax.Array, label: jax.Array, importance: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
+    """Squared errors of the cells with a label, times their importance, summed over them, and the number of these: (B,)
+    each, of (B, C)."""
     measured = jnp.isfinite(label)
     difference = jnp.where(measured, y - jnp.where(measured, label, 0.0), 0.0)
-    return (difference**2).sum(axis=1), measured.sum(axis=1)
+    return _times(importance, difference**2).sum(axis=1), measured.sum(axis=1)
 
 
-# (task, dimensions of the labels) -> loss of each row, of what the head gives and its labels, and their number
+def _times(importance: jax.Array | None, loss: jax.Array) -> jax.Array:
+    return loss if importance is None else importance * loss
+
+
+# (task, dimensions of the labels) -> loss of each row, of what the head gives, its labels and their importance (None:
+# all alike), and the number of labels
 LOSSES: dict[tuple[str, int], Callable] = {
-    ("regression", 1): lambda y, label: ((y - label) ** 2, 1),
+    ("regression", 1): lambda y, label, importance=None: (_times(importance, (y - label) ** 2), 1),
     ("regression", 2): _of_cells,
-    ("classification", 1): lambda y, label: (optax.sigmoid_binary_cross_entropy(y, label), 1),
+    ("classification", 1): lambda y, label, importance=None: (
+        _times(importance, optax.sigmoid_binary_cross_entropy(y, label)),
+        1,
+    ),
 }
 
 
@@ -59,7 +68,8 @@ class Data(NamedTuple):
     """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
     (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
     encoder's parameters; for modes that read caches `order` (N,), the rows in the order of the cache. Labels of C cells
-    are (N, C), NaN where one is missing. `rates` are what the learner of `Epochs` is made of."""
+    are (N, C), NaN where one is missing. `rates` are what the learner of `Epochs` is made of; `importance` is how much
+    each label counts, of the shape of these, with mean 1, all alike where it is None."""
 
     labels: jax.Array
     low: jax.Array
@@ -70,6 +80,7 @@ class Data(NamedTuple):
     frozen: Any = None
     order: Any = None
     rates: Any = None
+    importance: Any = None
 
 
 class Epochs:
@@ -177,10 +188,13 @@ class Epochs:
         def batch(state, now):
             plan, x = now
             x, y = self._views(data, plan, x), data.labels[plan.rows]
+            importance = None if data.importance is None else data.importance[plan.rows]
 
             def one(state, now):
                 view, x = now
-                return self._step(learner, state, jax.random.fold_in(plan.keys, view), x, y, plan.weights, lane)
+                return self._step(
+                    learner, state, jax.random.fold_in(plan.keys, view), x, y, importance, plan.weights, lane
+                )
 
             # a loop in the program, so that the step is compiled once, not once for each view
             state, losses = jax.lax.scan(one, state, (jnp.arange(len(x)), x))
@@ -209,13 +223,13 @@ class Epochs:
             return cached()
         return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
 
-    def _step(self, learner, state, key, x, y, weight, lane):
+    def _step(self, learner, state, key, x, y, importance, weight, lane):
         """One AdamW step on the mean loss, over cells the mean of all labels of the batch."""
         network, optimiser = learner
 
         def loss_of(parameters, measured):
             out, measured = network.apply(parameters, measured, key, x, is_training=True, lane=lane, weight=weight)
-            loss, labels = self.loss(out, y)
+            loss, labels = self.loss(out, y, importance)
             return jnp.sum(weight * loss) / jnp.sum(weight * labels), measured
 
         parameters, measured, moments = state

@@ -16,7 +16,7 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 from s2f.embeddings.cache import BLOCK_BYTES, Cache, open_cache
-from s2f.rows.canonical import labels_of
+from s2f.rows.canonical import errors_of, labels_of
 
 
 @contextmanager
@@ -42,12 +42,14 @@ def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tu
 class Examples:
     """N rows. `tables`: one array (U, T, D) per view, in memory or a map of a file. `index` (N,) int32 into axis 0 of
     each; `labels` float32 (N,), or (N, C) of C cells with NaN where one is missing. `stretches`, for modes that encode:
-    codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`."""
+    codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`. `errors`: standard errors of the labels, of
+    their shape, NaN where one is not known."""
 
     tables: tuple[np.ndarray, ...]
     index: np.ndarray
     labels: np.ndarray
     stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    errors: np.ndarray | None = None
 
     @staticmethod
     def of(
@@ -65,8 +67,9 @@ class Examples:
                 raise InputError(f"the cache of shift {shift:+d}, {strand} strand, is not among those given (--caches)")
         index = caches[views[0]].indices(rows["row_id"])
         return Examples(
-            tuple(caches[view].embedding for view in views), index, labels_of(rows).astype(np.float32), stretches
-        )
+            tuple(caches[view].embedding for view in views), index, labels_of(rows).astype(np.float32), stretches,
+            errors_of(rows),
+        )  # fmt: skip
 
     @property
     def outputs(self) -> int:

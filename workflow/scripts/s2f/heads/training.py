@@ -22,6 +22,7 @@ from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.trained_head import predict
 from s2f.models.validation import VALIDATION, DivergedError, pearson_by_cell, validation_score
+from s2f.models.weighting import weights_by_error
 
 PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
@@ -40,6 +41,8 @@ class TrainingSettings:
     schedule: str
     warmup: float
     standardise_labels: bool
+    weighting: str
+    tau: float | None
     outputs: str
 
     @staticmethod
@@ -190,9 +193,11 @@ class Trainer:
         Per batch one AdamW step per view of the mode, in a regression on the mean squared error, in a classification
         (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
         short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r,
-        or AUROC. With `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and
-        predictions are in the unit of the labels all the same. Raises `DivergedError` when a loss is not finite or the
-        validation predictions of a head are constant or not finite in every epoch until its patience ends.
+        or AUROC. With `settings.weighting` the squared errors of precise labels count more (`weights_by_error`). With
+        `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and predictions are in the
+        unit of the labels all the same. Raises `DivergedError` when a loss is not finite or the validation predictions
+        of a head are constant or not finite in every epoch until its patience ends, and `InputError` for a weighting
+        without standard errors.
         """
         count, train, val = self.count, self.examples, self.val
         self.report(self._plan(settings))
@@ -203,6 +208,12 @@ class Trainer:
         centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
         if scaled:
             data = data._replace(labels=jnp.asarray((train.labels - centre) / spread, jnp.float32))
+        if settings.weighting == "stderr" and self.task == "regression":
+            errors = np.full(train.labels.shape, np.nan) if train.errors is None else train.errors
+            known = np.isfinite(train.labels)  # a label that is missing takes no part in the mean
+            importance = np.ones(train.labels.shape)
+            importance[known] = weights_by_error(errors[known], settings.tau)
+            data = data._replace(importance=jnp.asarray(importance, jnp.float32))
         if count is None:
             keys, split = jax.random.key(self.seeds[0]), jax.random.split
         else:  # (2, lanes), as one key gives (2,)
@@ -244,7 +255,7 @@ class Trainer:
         scheduled = settings.schedule != "constant" or settings.warmup > 0
         compiled = dataclasses.replace(
             settings, learning_rate=0.0, weight_decay=0.0, dropout=float(settings.dropout > 0), patience=0, outputs="",
-            standardise_labels=False, epochs=settings.epochs if scheduled else 0,
+            tau=None, standardise_labels=False, epochs=settings.epochs if scheduled else 0,
         )  # fmt: skip
         if compiled not in self.programs:
             self.programs[compiled] = self._compile(settings)

@@ -139,6 +139,12 @@ def labels_of(table: pd.DataFrame) -> NDArray[np.float64]:
     return table[columns].to_numpy(np.float64) if columns else table["label"].to_numpy(np.float64)
 
 
+def errors_of(table: pd.DataFrame) -> NDArray[np.float64]:
+    """The standard errors of the labels of rows, NaN where one is not known: of the shape of `labels_of`."""
+    columns = [f"stderr.{cell}" for cell in cells_of(table)]
+    return table.reindex(columns=columns or ["stderr"]).to_numpy(np.float64).reshape(labels_of(table).shape)
+
+
 def few_labels(parts: Mapping[str, pd.DataFrame], cells: Sequence[str]) -> list[str]:
     """A line for each part of a split {part: rows} and each of the `cells` with fewer than `LEAST_LABELS`."""
     counts = {(part, cell): int(parts[part][f"label.{cell}"].notna().sum()) for part in LEAST_LABELS for cell in cells}

@@ -1,0 +1,29 @@
+"""Weights of labels by how precisely they were measured."""
+
+import numpy as np
+
+from s2f.common.errors import InputError
+
+
+def weights_by_error(errors: np.ndarray, tau: float | None = None) -> np.ndarray:
+    """Weights of labels whose standard errors are `errors`, of any shape: 1 / (se^2 + tau^2), with mean 1.
+
+    That is the best linear weighting where a model misses the true activity by `tau` (standard deviation, in the unit
+    of the labels) beside the error of measurement, as in a random-effects meta-analysis (DerSimonian and Laird 1986,
+    doi:10.1016/0197-2456(86)90046-2). By default tau^2 is the mean of se^2: then the most precise label counts twice as
+    much as one of average error, and not more, however small a standard error of two replicates came out. A label
+    without a standard error (NaN) has the weight of one of average error. Raises `InputError` where no label has one.
+    """
+    known = np.isfinite(errors)
+    if not known.any():
+        raise InputError("weighting is stderr, and no training row has a standard error; leave it out for this dataset")
+    squared = np.asarray(errors, np.float64) ** 2
+    average = squared[known].mean()
+    spread = average if tau is None else tau**2
+    if not average + spread:
+        return np.ones(errors.shape)
+    with np.errstate(divide="ignore"):
+        weights = 1 / (np.where(known, squared, average) + spread)
+    if not np.isfinite(weights).all():
+        raise InputError("weighting is stderr: with tau 0 a label without any error would count infinitely; give a tau")
+    return weights / weights.mean()
