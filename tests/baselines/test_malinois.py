@@ -177,6 +177,22 @@ def test_loss_by_hand():
     assert recipe.mixed_loss(predicted[:, :1], labels[:, :1]).item() == pytest.approx(1.0)
 
 
+def test_labels_count_by_their_standard_errors(monkeypatch, tmp_path):
+    predicted, labels = torch.tensor([[1.0], [4.0]]), torch.tensor([[0.0], [2.0]])
+    importance = torch.tensor([[1.5], [0.5]])
+    assert recipe.mixed_loss(predicted, labels, importance=importance).item() == pytest.approx((1.5 + 1.0) / 2)
+    seen, own = [], recipe.mixed_loss
+    monkeypatch.setattr(recipe, "mixed_loss", lambda *a, importance, **k: seen.append(importance) or own(*a, **k))
+    rows = random_rows(40).assign(stderr=[0.1, 0.3] * 20)
+    settings = {**QUICK, "epochs": 1, "weighting": "stderr", "tau": 0.2}
+    recipe.train(rows, rows, CONSTRUCT, settings, 0, tmp_path)
+    light, heavy = np.unique(torch.cat(seen).numpy())
+    assert heavy / light == pytest.approx((0.09 + 0.04) / (0.01 + 0.04)) and heavy + light == pytest.approx(2)
+    with pytest.raises(InputError, match="the published loss compares the cells of a row"):
+        malinois.train(with_cells(rows, A=rows["label"], B=-rows["label"]), with_cells(rows, A=rows["label"],
+                       B=-rows["label"]), CONSTRUCT, settings, 0, tmp_path)  # fmt: skip
+
+
 def test_entropy_spearman():
     labels = np.array([[0.0, 0, 0], [1, 0, 0], [2, 0, 0], [5, 0, 0]])
     assert recipe.entropy_spearman(labels * 2, labels) == pytest.approx(1)

@@ -304,3 +304,13 @@ def test_the_label_brings_those_of_all_cells_from_the_file(tmp_path):
     assert list(read) == ["row_id", "label", "label.K562", "label.HepG2"]
     assert list(canonical.read_rows(tmp_path / "rows.parquet", ["row_id"])) == ["row_id"]
     assert_frame_equal(canonical.read_rows(tmp_path / "rows.parquet"), out)
+
+
+def test_standard_errors_have_the_shape_of_the_labels():
+    table = pd.DataFrame({"row_id": ["a", "b"], "sequence": ["ACGT"] * 2, "label": [1.0, 2.0], "stderr": [0.1, np.nan]})
+    np.testing.assert_array_equal(canonical.errors_of(canonical.canonical(table, "x")), [0.1, np.nan])
+    cells = table.drop(columns=["label", "stderr"]).assign(
+        **{"label.A": [1.0, np.nan], "label.B": [2.0, 3.0], "stderr.B": [0.5, 0.25]}
+    )
+    errors = canonical.errors_of(canonical.canonical(cells, "x", cells=["A", "B"]))
+    np.testing.assert_array_equal(errors, [[np.nan, 0.5], [np.nan, 0.25]])

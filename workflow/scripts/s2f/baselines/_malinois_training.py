@@ -27,7 +27,8 @@ from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
 from s2f.models.validation import DivergedError, mean_of, pearson, pearson_by_cell
-from s2f.rows.canonical import LEAST_LABELS, cells_of, labels_of
+from s2f.models.weighting import weights_by_error
+from s2f.rows.canonical import LEAST_LABELS, cells_of, errors_of, labels_of
 from s2f.sequences.constructs import Construct
 
 
@@ -55,6 +56,8 @@ class Settings:
     reverse_complement: bool
     validation_strand: str
     precision: str
+    weighting: str
+    tau: float | None
 
     @staticmethod
     def from_spec(options: dict[str, Any]) -> "Settings":
@@ -77,15 +80,19 @@ def mixed_loss(
     alpha: float = 1.0,
     beta: float = 5.0,
     measured: torch.Tensor | None = None,
+    importance: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Training loss of (B, outputs): (alpha L1 + beta KL) / (alpha + beta); plain L1 where there is one output.
 
     KL is the divergence between the softmax over outputs of the labels and of the predictions, averaged over all
     B x outputs terms (boda2 `L1KLmixed`, reduction mean). `measured`, bool (B, outputs), says which labels are there
     (all when None): L1 is the mean over these, and rows without all labels have a divergence of 0: a batch weighs KL by
-    the rows that have it, and one complete row among many does not count as much as all.
+    the rows that have it, and one complete row among many does not count as much as all. With `importance` (B, outputs)
+    labels count by it in L1.
     """
-    if measured is not None:
+    if importance is not None:
+        distance = ((predicted - labels).abs() * importance).mean()
+    elif measured is not None:
         labels = torch.where(measured, labels, 0)
         distance = ((predicted - labels).abs() * measured).sum() / measured.sum()
     else:
@@ -166,6 +173,14 @@ def train(
     rows, reverse = virtual_rows(labels, settings.duplication_cutoff, settings.reverse_complement)
     order = torch.Generator().manual_seed(derived_seed(seed, "order"))
     measured = None if np.isfinite(labels).all() else torch.from_numpy(np.isfinite(labels)).to(device)
+    importance = None
+    if settings.weighting == "stderr":
+        if outputs:
+            raise InputError(
+                "baseline malinois: weighting is stderr, expected equal: the published loss compares the cells of a row"
+            )
+        counting = weights_by_error(errors_of(train).reshape(labels.shape), settings.tau)
+        importance = torch.from_numpy(counting.astype(np.float32)).to(device)
     rows, reverse, targets = (torch.from_numpy(array).to(device) for array in (rows, reverse, labels))
 
     with torch.random.fork_rng():
@@ -190,7 +205,8 @@ def train(
                 chosen = rows[batch]
                 there = None if measured is None else measured[chosen]
                 predicted = network(oriented(codes[chosen], reverse[batch]))
-                loss = mixed_loss(predicted, targets[chosen], measured=there)
+                counts = None if importance is None else importance[chosen]
+                loss = mixed_loss(predicted, targets[chosen], measured=there, importance=counts)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
