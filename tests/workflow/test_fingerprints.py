@@ -11,6 +11,7 @@ from s2f.common import provenance
 PACKAGES = {
     "adaptation_windows": "common rows sequences splits",
     "audit_split": "common rows sequences splits",
+    "calibrate": "common evaluation models rows sequences splits",
     "compare": "common evaluation models rows sequences splits",
     "compare_across": "common evaluation models plots rows sequences",
     "dependency_map": "common language_model representation rows sequences splits",
@@ -29,6 +30,7 @@ PACKAGES = {
     "make_units": "common rows sequences splits",
     "measure_dependency_map": "common representation rows sequences",
     "plot_audit": "common plots",
+    "plot_calibration": "common evaluation plots",
     "plot_comparison": "common evaluation models plots rows sequences",
     "plot_dependency_map": "common evaluation plots representation rows sequences",
     "plot_interpretation": "common interpretation plots sequences",

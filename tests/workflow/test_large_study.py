@@ -17,7 +17,7 @@ def test_a_plan_costs_no_more_per_job_when_a_study_grows(tmp_path):
         "make_panel": splits, "audit_split": splits, "embed_strand": 3 * datasets,
         "train_head": runs // 2, "train_baseline": runs // 2,
         "evaluate_head": runs // 2, "evaluate_baseline": runs // 2, "plot_split": splits, "plot_audit": splits,
-        "plot_comparison": datasets,
-        "compare": 1, "compare_across": 1, "total": sum(many.values()) // 2,
+        "plot_comparison": datasets, "plot_calibration": datasets,
+        "calibrate": 1, "compare": 1, "compare_across": 1, "total": sum(many.values()) // 2,
     }  # fmt: skip
     assert (seconds - start) / (many["total"] - few["total"]) < start / 700

@@ -115,6 +115,11 @@ def places_compared():
     }
 
 
+def splits_compared():
+    """Pairs (dataset, split) of `places_compared`."""
+    return [place for places in places_compared().values() for place in places]
+
+
 def picture(name, category, caption, panel="all"):
     """Path of one picture of a dataset and split, with its place in the report."""
     return report(
@@ -139,9 +144,8 @@ def comparison_plots():
             names[place] += ["audit", *(["training"] if trained else [])]
     for panels, places in places_compared().items():
         for place in places:
-            names.setdefault(place, []).extend(
-                f"{panel}.comparison" for panel in panels
-            )
+            own = names.setdefault(place, [])
+            own += ["calibration", *(f"{panel}.comparison" for panel in panels)]
     return [
         f"results/plots/{dataset}/{split}/{name}.png"
         for (dataset, split), own in names.items()

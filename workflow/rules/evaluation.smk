@@ -1,8 +1,44 @@
 # REQUIRED INPUTS:  predictions, metrics and histories of every run, rows, panels, leak audits
-# OUTPUTS:          results/compare.tsv, results/compare.md
+# OUTPUTS:          results/calibration.tsv, results/compare.tsv, results/compare.md
 #                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
-#                   results/plots/{dataset}/{split}/audit.png
+#                   results/plots/{dataset}/{split}/calibration.png, …/audit.png
+
+
+rule calibrate:
+    """Calibrate all models of the study on their validation rows, and check on their panels how sure they may be."""
+    input:
+        rows=rows_of_study(),
+        panels=panels_of_study(),
+        units=[f"results/{dataset}/units.tsv" for dataset in DATASETS],
+        predictions=predictions_of_study(),
+        models=[f"results/{run.folder}/best_model" for run in RUNS],
+        metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
+    output:
+        "results/calibration.tsv",
+    log:
+        "logs/calibration.log",
+    benchmark:
+        "benchmarks/calibration.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
+    params:
+        python=python,
+        code=code_fingerprint("calibrate"),
+        compared=literal(as_json(study_comparison.comparison_spec(STUDY))),
+        study=comparison_with_files,
+    message:
+        "Calibrating all models"
+    shell:
+        "{params.python} calibrate "
+        "--study {params.study:q} "
+        "--metrics {input.metrics:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
 
 
 rule compare:
@@ -14,6 +50,7 @@ rule compare:
         predictions=predictions_of_study(),
         models=[f"results/{run.folder}/best_model" for run in RUNS],
         metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
+        calibration="results/calibration.tsv",
     output:
         table="results/compare.tsv",
         text=report(
@@ -42,6 +79,7 @@ rule compare:
         "{params.python} compare "
         "--study {params.study:q} "
         "--metrics {input.metrics:q} "
+        "--calibration {input.calibration:q} "
         "--out {output.table:q} "
         "--text {output.text:q} "
         "> {log:q} 2>&1"
@@ -87,6 +125,42 @@ rule compare_across:
         "--out {output.table:q} "
         "--text {output.text:q} "
         "--plot {output.picture:q} "
+        "> {log:q} 2>&1"
+
+
+rule plot_calibration:
+    """Draw on each panel of a dataset and split what the intervals of all models cover, or how far probabilities are off."""
+    input:
+        "results/calibration.tsv",
+    output:
+        picture("calibration", "Calibration", "calibration"),
+    log:
+        "logs/plots/{dataset}/{split}/calibration.log",
+    benchmark:
+        "benchmarks/plots/{dataset}/{split}/calibration.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(splits_compared()),
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
+    params:
+        python=python,
+        code=code_fingerprint("plot_calibration"),
+        baseline=baseline_to_plot,
+        floors=study_comparison.floors(STUDY),
+    message:
+        "Drawing the calibration of models on {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "{params.python} plot_calibration "
+        "--dataset {wildcards.dataset} "
+        "--split {wildcards.split} "
+        "--calibration {input:q} "
+        "--baseline={params.baseline:q} "
+        "--floors {params.floors:q} "
+        "--out {output:q} "
         "> {log:q} 2>&1"
 
 

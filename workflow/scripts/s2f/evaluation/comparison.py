@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,79 @@ from s2f.evaluation.resampling import Units, resample
 from s2f.rows.canonical import read_rows, rows_sha256
 
 
-def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], int]]:
+@dataclass(frozen=True)
+class Measured:
+    """The measures of V runs on a panel, by name: V pairs (value, note), the values in B resamples of its units (V, B),
+    the influence of its large units (V, U), and how many units each of them rests on."""
+
+    values: dict[str, list[tuple[float, str]]]
+    resampled: dict[str, np.ndarray]
+    influence: dict[str, np.ndarray]
+    units: dict[str, int]
+
+
+class Measures(Protocol):
+    """What is compared: the columns of the rows that it reads, its names on a panel, and their values."""
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """Columns of the rows, their labels among them."""
+        ...
+
+    def names(self, panel: Panel, task: str) -> list[str]:
+        """Names of the measures of a panel, in the order of tables."""
+        ...
+
+    def of(
+        self,
+        comparison: Comparison,
+        place: tuple[str, str],
+        panel: Panel,
+        rows: pd.DataFrame,
+        runs: Sequence[MeasuredRun],
+        read: Sequence["Scored"],
+        units: Units,
+    ) -> Measured:
+        """The measures of `runs` on a panel of a `place` (dataset, split), whose results were `read`; `rows` are those
+        of the dataset, `units` how units are drawn."""
+        ...
+
+
+class Metrics:
+    """The metrics of `metrics.METRICS`."""
+
+    columns = ("row_id", "sequence", "label", "allele")
+
+    def names(self, panel: Panel, task: str) -> list[str]:
+        """As `Measures.names`."""
+        return panel.metrics(task)
+
+    def of(
+        self,
+        comparison: Comparison,
+        place: tuple[str, str],
+        panel: Panel,
+        rows: pd.DataFrame,
+        runs: Sequence[MeasuredRun],
+        read: Sequence["Scored"],
+        units: Units,
+    ) -> Measured:
+        """As `Measures.of`."""
+        task = comparison.datasets[place[0]].task
+        resampled, influence = resample(task, panel, units, [item.predictions for item in read], comparison.resamples)
+        labels, names = panel.rows["label"].to_numpy()[panel.scored], panel.metrics(task)
+        independent = {name: independent_units(labels, panel.clusters, name) for name in names}
+        return Measured(
+            {name: [item.values[name] for item in read] for name in names}, resampled, influence, independent
+        )
+
+
+METRICS_OF_PANELS = Metrics()
+
+
+def compare(
+    comparison: Comparison, measures: Measures = METRICS_OF_PANELS
+) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], int]]:
     """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel, cell): units}.
 
     Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
@@ -45,7 +117,7 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
         models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
         _check_panels(comparison, models, dataset, split)
         if dataset not in rows:
-            rows[dataset] = read_rows(compared.rows, ["row_id", "sequence", "label", "allele"])
+            rows[dataset] = read_rows(compared.rows, list(measures.columns))
         family, folds = next(
             ((name, folds) for name, folds in compared.folds.items() if split in folds), (split, [split])
         )
@@ -56,10 +128,13 @@ def compare(comparison: Comparison) -> tuple[pd.DataFrame, dict[tuple[str, str, 
             panels = read_panels(name, panel_file["kind"], panel_file["path"], rows[dataset], compared.task)
             odd: dict[str, dict[str, dict[int, str]]] = {}  # filled cell by cell, before the differences of cells
             measured = {
-                panel.cell: _panel_result(comparison, dataset, split, panel, models, drawn, odd) for panel in panels
+                panel.cell: _panel_result(
+                    comparison, measures, (dataset, split), panel, rows[dataset], models, drawn, odd
+                )
+                for panel in panels
             }
             names = [view.name for view in views_of(rows[dataset])] or [""]
-            metrics = panels[0].metrics(compared.task)
+            metrics = measures.names(panels[0], compared.task)
             new += [measured.get(cell) or _unmeasured(dataset, split, name, cell, metrics, models) for cell in names]
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
@@ -149,20 +224,22 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
 
 def _panel_result(
     comparison: Comparison,
-    dataset: str,
-    split: str,
+    measures: Measures,
+    place: tuple[str, str],
     panel: Panel,
+    rows: pd.DataFrame,
     models: Mapping[str, list[MeasuredRun]],
     units: Units,
     odd: dict[str, dict[str, dict[int, str]]],
 ) -> PanelResult:
     """The `PanelResult` of one panel; `odd` {cell: {model: {seed: why}}} as in `_collapsed`."""
+    dataset, split = place
     compared = comparison.datasets[dataset].in_split(split)
     cells = panel.view.cells if panel.view else ()
     against = {name: runs[0].reason_against(panel.name, cells) for name, runs in models.items()}
     scored = {name: runs for name, runs in models.items() if not against[name]}
     runs = [run for of_model in scored.values() for run in of_model]
-    read = [_Scored.read(run, panel, compared.task) for run in runs]
+    read = [Scored.read(run, panel, compared.task) for run in runs]
     if runs:
         _check_comparable(runs, read, scored.get(compared.baseline, runs)[0], panel)
     print(
@@ -171,34 +248,32 @@ def _panel_result(
         file=sys.stderr,
         flush=True,
     )
-    resampled, influence = resample(
-        compared.task, panel, units, [item.predictions for item in read], comparison.resamples
-    )
-    labels = panel.rows["label"].to_numpy()[panel.scored]
-    estimates = {}
+    measured = measures.of(comparison, place, panel, rows, runs, read, units)
+    names, estimates = measures.names(panel, compared.task), {}
     for name in scored:
         indices = [index for index, run in enumerate(runs) if run.model == name]
         estimates[name] = {
             metric: Estimate.over_seeds(
-                [read[index].values[metric][0] for index in indices],
-                resampled[metric][indices],
-                Influence(influence[metric][indices].mean(axis=0), units.classes, panel.units),
-                independent_units(labels, panel.clusters, metric),
+                [measured.values[metric][index][0] for index in indices],
+                measured.resampled[metric][indices],
+                Influence(measured.influence[metric][indices].mean(axis=0), units.classes, panel.units),
+                measured.units[metric],
                 read[indices[0]].strand_rule,
                 [
-                    f"seed {runs[index].seed}: {read[index].values[metric][1]}"
+                    f"seed {runs[index].seed}: {note}"
                     for index in indices
-                    if read[index].values[metric][1]
+                    for note in [measured.values[metric][index][1]]
+                    if note
                 ],
                 runs[indices[0]].stochastic,
             )
-            for metric in panel.metrics(compared.task)
+            for metric in names
         }
     collapsed = _collapsed(runs, read, panel, compared, odd)
     for name, reasons in collapsed.items():  # prevalence is one of the labels, not of the model
         estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
     return PanelResult(
-        dataset, split, panel.name, panel.metrics(compared.task), cell=panel.cell, n=len(panel.clusters),
+        dataset, split, panel.name, names, cell=panel.cell, n=len(panel.clusters),
         units=panel.groups, rows_sha256=panel.rows_sha256,
         row_ids=panel.rows["row_id"].to_numpy(object), estimates=estimates,
         about={name: _about(runs, panel.name, panel.cell, collapsed.get(name, ())) for name, runs in models.items()},
@@ -237,7 +312,7 @@ def _about(runs: Sequence[MeasuredRun], panel: str, cell: str, collapsed: Collec
 
 def _collapsed(
     runs: Sequence[MeasuredRun],
-    read: Sequence["_Scored"],
+    read: Sequence["Scored"],
     panel: Panel,
     compared: ComparedDataset,
     odd: dict[str, dict[str, dict[int, str]]],
@@ -288,7 +363,7 @@ def _ended(runs: Sequence[MeasuredRun]) -> str:
 
 
 @dataclass(frozen=True)
-class _Scored:
+class Scored:
     """A run on a panel: `predictions` (R,), `values` {metric: (value, reason)}, and what its metrics.tsv states."""
 
     predictions: np.ndarray
@@ -297,7 +372,8 @@ class _Scored:
     stated: pd.DataFrame
 
     @staticmethod
-    def read(run: MeasuredRun, panel: Panel, task: str) -> "_Scored":
+    def read(run: MeasuredRun, panel: Panel, task: str) -> "Scored":
+        """The run's predictions for a panel; `InputError` as `read_predictions`, and for metrics of other panels."""
         stated = read_table(run.metrics, METRIC_COLUMNS, "metrics")
         stated = stated.assign(value=numbers(stated, "value", run.metrics))
         stated = stated[(stated["panel"] == panel.name) & (stated.get("cell", "") == panel.cell)].set_index("metric")
@@ -308,11 +384,11 @@ class _Scored:
             )
         path = run.predictions[panel.name]
         predictions, rule, _ = read_predictions(path, panel)
-        return _Scored(predictions, scores(panel, predictions, task, path), rule, stated)
+        return Scored(predictions, scores(panel, predictions, task, path), rule, stated)
 
 
 def _check_comparable(
-    runs: Sequence[MeasuredRun], scored: Sequence[_Scored], reference: MeasuredRun, panel: Panel
+    runs: Sequence[MeasuredRun], scored: Sequence[Scored], reference: MeasuredRun, panel: Panel
 ) -> None:
     """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any that is stale."""
     stated = {run: item.stated for run, item in zip(map(str, runs), scored, strict=True)}

@@ -27,9 +27,10 @@ than three replicates, its s^2 says next to nothing: the interval is that of the
 networks only, and there is no p value.
 
 Intervals are of t on a scale on which a metric is nearly normal with a steady variance: Fisher's z for correlations,
-log for the mean squared error, logit for shares and areas, whose standard error is SE times the slope of the scale.
-Unlike percentiles of the bootstrap these keep their coverage for an AUROC or AUPRC of 120 rows (Newcombe, Statistics in
-Medicine 25:559, 2006, on AUROC). Differences are of t as they are.
+log for positive numbers as the mean squared error, logit for shares and areas, whose standard error is SE times the
+slope of the scale. Unlike percentiles of the bootstrap these keep their coverage for an AUROC or AUPRC of 120 rows
+(Newcombe, Statistics in Medicine 25:559, 2006, on AUROC). Differences are of t as they are, and so is an expected
+calibration error, whose interval is cut at 0 and 1.
 """
 
 from collections.abc import Sequence
@@ -42,7 +43,8 @@ from s2f.evaluation.metrics import METRICS, TWO_CLASSES
 PROCEDURES, NETWORKS = "procedures", "trained networks"  # what an interval holds for
 ENOUGH = 3  # replicates of a stochastic procedure from which on there is a p value
 MOST_UNDEFINED = 0.05  # of resamples, in which a metric may be undefined before its interval is left out
-BOUNDED = METRICS["classification"]  # between 0 and 1
+BOUNDED = (*METRICS["classification"], "coverage")  # between 0 and 1
+POSITIVE = ("mse", "width", "crps", "brier", "logloss", "temperature")
 # a spread below this share of a value is rounding
 ROUNDING = 1e-10
 EXPLAINED = (
@@ -228,9 +230,11 @@ def interval(value: float, error: Error, metric: str, units: int, confidence: fl
             return value, value, ""
         return np.nan, np.nan, f"no interval: every resample gives {value:.6g}"
     half = quantile(confidence, error.df) * error.se
-    if name == "mse":
+    if name in POSITIVE:
         with np.errstate(over="ignore"):  # infinite, where the error is many times the value
             return float(value * np.exp(-half / value)), float(value * np.exp(half / value)), ""
+    if name == "ece":
+        return max(0.0, value - half), min(1.0, value + half), ""
     if name in BOUNDED:
         centre, half = np.log(value / (1 - value)), half / (value * (1 - value))
         low, high = (1 / (1 + np.exp(-limit)) for limit in (centre - half, centre + half))

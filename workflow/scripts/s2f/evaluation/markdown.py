@@ -25,6 +25,20 @@ CHOSEN = (
     "seed of its model far above; a mean that would hold such a run is not shown.",
     "All numbers were computed by this study.",
 )
+PROMISED = 0.9  # share of rows in the intervals of which the text tells
+SURE = (
+    "Around each prediction stands an interval that was calibrated on the validation rows (split conformal; for "
+    "effects on the pairs among them), to hold what is measured for 90 % of rows like these. **Coverage** is the share "
+    "that it holds here. It **breaks** where even the upper end of the {share} interval of that share (brackets) is "
+    "below 90 %: these rows are not like the validation rows, and predictions are farther off than the intervals say. "
+    "It is wider than promised where the lower end is above 90 %. Other levels, widths and CRPS are in calibration.tsv."
+)
+SURE_OF_CLASSES = (
+    "Probabilities are right on average where the expected calibration error (**ECE**, in 15 bins of equal mass) is no "
+    "more than chance alone gives. The **temperature**, chosen by the log loss of the validation rows, divides the "
+    "log-odds; above 1 the model was too sure of itself. It changes no ranking, and predictions in files are without "
+    "it. Brier scores and log losses are in calibration.tsv."
+)
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
@@ -43,13 +57,14 @@ def markdown(
     units: Mapping[tuple[str, str, str, str], int],
     comparison: Comparison,
     dropped: Mapping[tuple[str, str, str], str] | None = None,
+    calibration: Any = None,
 ) -> str:
     """Text of compare.md from `compare`'s table and numbers of units and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
     from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
     the best of the test rows. The folds of a k-fold split have one section, that of their mean. `dropped` has lines of
-    `left_out` for what stands in the section.
+    `left_out` for what stands in the section, `calibration` the lines of calibration.tsv (`calibrated.calibration`).
     """
     dropped = dropped or {}
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
@@ -70,8 +85,12 @@ def markdown(
         for (panel, cell), lines in of_split.groupby(["panel", "cell"], sort=False):
             lines = lines.assign(suffix=lines["metric"].str.extract("(_abs|_delta)$")[0].fillna(""))
             for suffix, lines_of_suffix in lines.groupby("suffix", sort=False):
-                title = f"{panel}, cell {cell}" if cell else panel
-                parts += _panel(title, suffix, lines_of_suffix, units[dataset, split, panel, cell], compared)
+                parts += _panel(
+                    _place(panel, cell), suffix, lines_of_suffix, units[dataset, split, panel, cell], compared
+                )
+        if calibration is not None:
+            of_place = calibration[(calibration["dataset"] == dataset) & (calibration["split"] == split)]
+            parts += ["### How sure the models are", *_sure(of_place, compared.task, _share(comparison))]
         runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
         parts += ["### Models", *_models(runs, of_split.drop_duplicates("model").set_index("model"), compared)]
     return "\n\n".join(parts) + "\n"
@@ -85,9 +104,13 @@ def _measured(negatives: str) -> str:
 
 
 def _method(comparison: Comparison) -> str:
-    share = f"{100 * comparison.confidence:g} %"
+    share = _share(comparison)
     items = [item.format(share=share, resamples=comparison.resamples, enough=ENOUGH) for item in EXPLAINED]
     return "\n".join(["How to read the tables:", "", *(f"- {item}" for item in (*items, *CHOSEN))])
+
+
+def _share(comparison: Comparison) -> str:
+    return f"{100 * comparison.confidence:g} %"
 
 
 def _budgets(comparison: Comparison) -> str:
@@ -155,6 +178,53 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
     return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *seen(first.loc[order])]
 
 
+def _sure(lines: Any, task: str, share: str) -> list[str]:
+    """What calibration is worth on each panel: of the models of one dataset and split, by lines of calibration.tsv."""
+    if task == "classification":
+        return _sure_of_classes(lines)
+    body, unknown = [], []
+    at_level = lines[lines["metric"].str.startswith("coverage") & (lines["level"] == PROMISED)]
+    for (panel, cell, metric), own in at_level.groupby(["panel", "cell", "metric"], sort=False):
+        suffix = metric.removeprefix("coverage")
+        name = _place(panel, cell) + (f": {WORDS_OF_SUFFIX[suffix]}" if suffix else "")
+        known = own[own["ci_low"].notna()]
+        if known.empty:
+            unknown.append(f"- {name}: {'; '.join(dict.fromkeys(own['note']))}")
+            continue
+        below, above = known[known["ci_high"] < PROMISED], known[known["ci_low"] > PROMISED]
+        breaks = [
+            f"`{line.model}` ({_number(line.value, 2)}{_interval(line.ci_low, line.ci_high, digits=2)})"
+            for line in below.itertuples()
+        ]
+        span = f"{_number(known['value'].min(), 2)} to {_number(known['value'].max(), 2)}"
+        kept = len(known) - len(below) - len(above)
+        body.append([name, f"{kept} of {len(known)}", str(len(above)), span, ", ".join(breaks) or "none"])
+    header = ["panel", "models that cover 90 %", "wider than promised", "coverage", "breaks"]
+    found = [_table(header, body)] if body else []
+    found += ["\n".join(["Not known:", "", *unknown])] if unknown else []
+    return [SURE.format(share=share), *found]
+
+
+def _sure_of_classes(lines: Any) -> list[str]:
+    body = []
+    for (panel, cell), own in lines.groupby(["panel", "cell"], sort=False):
+        of_metric = {metric: of["value"] for metric, of in own.groupby("metric")}
+        low, high = of_metric["temperature"].min(), of_metric["temperature"].max()
+        spread = f"{low:.2f} to {high:.2f}" if np.isfinite(low) else "–"
+        errors = [_median(of_metric[f"ece{suffix}"]) for suffix in ("", "_scaled", "_chance")]
+        body.append([_place(panel, cell), str(of_metric["ece"].notna().sum()), spread, *errors])
+    header = ["panel", "models", "temperature", "median ECE", "with temperature", "by chance"]
+    return [SURE_OF_CLASSES, _table(header, body)]
+
+
+def _place(panel: str, cell: str) -> str:
+    return f"{panel}, cell {cell}" if cell else panel
+
+
+def _median(values: Any) -> str:
+    return _number(values.median()) if values.notna().any() else "–"
+
+
 def chosen(lines: Any) -> tuple[str, tuple[str, ...]]:
     """What validation chooses of the models of one metric (lines of the table, by model): the best of all ("": none has
     a rival), and the best of each encoder that has several. A model without a value on the panel, such as one of
@@ -202,12 +272,12 @@ def _p(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "–"
 
 
-def _interval(low: float, high: float, sign: str = "") -> str:
-    return f" [{low:{sign}.4f}, {high:{sign}.4f}]" if np.isfinite(low) else ""
+def _interval(low: float, high: float, sign: str = "", digits: int = 4) -> str:
+    return f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]" if np.isfinite(low) else ""
 
 
-def _number(value: float) -> str:
-    return f"{value:.4f}"
+def _number(value: float, digits: int = 4) -> str:
+    return f"{value:.{digits}f}"
 
 
 def _table(header: list[str], body: Iterable[list[str]]) -> str:

@@ -12,6 +12,7 @@ from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table
 from s2f.models.checkpoint import read_record
+from s2f.models.predictions import VALIDATION as VALIDATION_TABLE
 from s2f.models.validation import VALIDATION, score_of_task
 from s2f.rows.canonical import TASKS, read_rows
 from s2f.splits.table import panel_rows
@@ -19,7 +20,8 @@ from s2f.splits.table import panel_rows
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run with its results: paths of its predictions {panel: path} and of its metrics.tsv, and what it is.
+    """A run with its results: paths of its predictions {panel: path}, of its metrics.tsv and of its predictions of the
+    `validation` rows, and what it is.
 
     `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one); `seen`
     {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
@@ -45,6 +47,7 @@ class MeasuredRun:
     excluded: dict[str, str] = field(default_factory=dict)
     predictions: dict[str, str] = field(default_factory=dict)
     metrics: str = ""
+    validation: str = ""
     trained_on: str = ""
     seen: dict[str, str] = field(default_factory=dict)
     stochastic: bool = True
@@ -108,6 +111,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         "val_value": score_of_task(task, validation),
         "val_cells": validation.get("cells", {}),
         "ended": validation.get("ended", ""), "metrics": str(folder / "metrics.tsv"),
+        "validation": str(folder / "best_model" / VALIDATION_TABLE),
         "trained_on": "" if "clean_chromosomes" in record else trained,
         "seen": {
             name: _seen(record, datasets[record["dataset"]]["rows"], panel)

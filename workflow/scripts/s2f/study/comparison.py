@@ -153,7 +153,7 @@ def comparison_spec(study: dict[str, Any], found: Callable[[str], str] = str) ->
             "panels": {
                 split: {
                     panel: {"kind": items_of(options), "path": found(f"results/{name}/panels/{split}/{panel}.tsv")}
-                    | {key: options[key] for key in ("within",) if key in options}
+                    | {key: options[key] for key in ("within", "match") if key in options}
                     for panel, options in dataset["panels"].items()
                 }
                 for split in dataset["splits"]
