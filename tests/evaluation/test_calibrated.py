@@ -26,9 +26,9 @@ from s2f.rows.canonical import canonical, write_rows
 
 class Study:
     """Loci of a reference and an alternate row in a folder: the first `validation` are validation loci, the next
-    `test` those of the panels `id` (rows) and `snv` (pairs), the last `far` those of the panel `far`."""
+    `test` those of the panels `id` (rows) and `snv` (with `pairs`), the last `far` those of the panel `far`."""
 
-    def __init__(self, folder, validation=100, test=80, far=60, task="regression", paired=True):
+    def __init__(self, folder, validation=100, test=80, far=0, task="regression", paired=True, pairs=True):
         self.folder, self.task = folder, task
         self.rng = np.random.default_rng(0)
         loci = validation + test + far
@@ -50,25 +50,25 @@ class Study:
         write_table(folder / "units.tsv", pd.DataFrame({**units, "threshold": 60}))
         self.parts = np.repeat(["val", "test", "far"], [2 * validation, 2 * test, 2 * far])
         panels = {}
-        for name, part in (("id", "test"), ("far", "far")):
+        for name, part in (("id", "test"), ("far", "far"))[: 1 + (far > 0)]:
             own = self.rows["row_id"][self.parts == part]
             groups = [f"u{i}" for i in locus[own.index]]
             write_table(folder / f"{name}.tsv", pd.DataFrame({"row_id": own, "group": groups}))
             panels[name] = {"kind": "rows", "path": str(folder / f"{name}.tsv")}
-        if task == "regression":
+        if pairs:
             tested = self.rows[self.parts == "test"]
             ref, alt = (tested["row_id"][tested["allele"] == allele] for allele in ("ref", "alt"))
-            pairs = {"pair_id": ref.to_numpy(), "ref_row_id": ref.to_numpy(), "alt_row_id": alt.to_numpy()}
-            write_table(folder / "snv.tsv", pd.DataFrame({**pairs, "group": [f"u{i}" for i in locus[ref.index]]}))
+            names = {"pair_id": ref.to_numpy(), "ref_row_id": ref.to_numpy(), "alt_row_id": alt.to_numpy()}
+            write_table(folder / "snv.tsv", pd.DataFrame({**names, "group": [f"u{i}" for i in locus[ref.index]]}))
             panels["snv"] = {"kind": "pairs", "path": str(folder / "snv.tsv"), "match": "pair_id"}
         dataset = {"rows": str(folder / "rows.parquet"), "task": task, "panels": {"chrom": panels}, "baseline": ""}
-        self.spec = {"study": "by hand", "datasets": {"toy": dataset}, "runs": [], "resamples": 300, "seed": 5}
+        self.spec = {"study": "by hand", "datasets": {"toy": dataset}, "runs": [], "resamples": 150, "seed": 5}
 
-    def add(self, model, seed, predictions, sd=None, **keys):
+    def add(self, model, seed, predictions, sd=None, cells=(), **keys):
         predictions = np.asarray(predictions, float)
 
         def write(path, chosen):
-            table = prediction_table(self.rows[chosen], {"forward": predictions[chosen]}, "forward")
+            table = prediction_table(self.rows[chosen], {"forward": predictions[chosen]}, "forward", cells)
             write_table(path, table if sd is None else table.assign(sd=sd[chosen]))
             return str(path)
 
@@ -77,8 +77,16 @@ class Study:
         files = {
             name: write(stem / f"{name}.tsv", self.parts == ("far" if name == "far" else "test")) for name in panels
         }
-        run = {"dataset": "toy", "split": "chrom", "model": model, "seed": seed, "trained_on": "same rows", **keys}
-        run |= {"predictions": files, "metrics": str(stem / "metrics.tsv")}
+        run = {
+            "dataset": "toy",
+            "split": "chrom",
+            "model": model,
+            "seed": seed,
+            "trained_on": "same rows",
+            "cells": cells,
+            **keys,
+        }
+        run |= {"cells": cells, "predictions": files, "metrics": str(stem / "metrics.tsv")}
         run["validation"] = write(stem / "validation.tsv", self.parts == "val")
         measured = {
             name: {"kind": p["kind"], "panel": p["path"], "predictions": files[name]} for name, p in panels.items()
@@ -102,7 +110,7 @@ def line(table, metric, panel="id", model="A", level=None):
 @pytest.fixture(scope="module")
 def regression(tmp_path_factory):
     """A has errors of sd 0.5, on panel `far` of sd 1.5; B is the same with two more seeds."""
-    study = Study(tmp_path_factory.mktemp("regression"))
+    study = Study(tmp_path_factory.mktemp("regression"), far=60)
     labels = study.rows["label"].to_numpy()
     sizes = np.where(study.parts == "far", 1.5, 0.5)
     for model, seeds in (("A", 1), ("B", 3)):
@@ -189,6 +197,16 @@ def test_without_pairs_among_validation_rows_effects_have_no_interval(tmp_path):
     assert "Not known:\n\n- snv: effects, alternate minus reference: " in text
 
 
+def test_a_panel_that_is_covered_as_a_whole_has_the_exact_lower_limit(tmp_path):
+    """80 units without a miss: 0.025^(1/80), of Clopper and Pearson."""
+    study = Study(tmp_path)
+    study.add(
+        "A", 0, study.rows["label"] + np.where(study.parts == "val", 3, 1) * study.rng.normal(size=len(study.rows))
+    )
+    found = line(study.calibration(), "coverage", level=0.95)
+    assert (found.value, found.ci_low, found.ci_high) == (1, pytest.approx(0.025 ** (1 / 80)), 1)
+
+
 def test_too_few_validation_rows_for_a_level(tmp_path):
     study = Study(tmp_path, validation=6)
     study.add("A", 0, study.rng.normal(size=len(study.rows)))
@@ -224,7 +242,7 @@ def test_spread_of_members_scales_intervals(tmp_path):
 
 
 def test_classification(tmp_path):
-    study = Study(tmp_path, validation=300, test=300, task="classification")
+    study = Study(tmp_path, validation=200, test=150, task="classification", pairs=False)
     labels = study.rows["label"].to_numpy()
     logits = np.where(labels == 1, 0.75, -0.75) + np.sqrt(1.5) * study.rng.normal(size=len(labels))
     true = 1 / (1 + np.exp(-logits))  # the log-odds of two normals with these means and this variance
@@ -278,8 +296,48 @@ def test_refused(regression):
     path.write_text(before)
 
 
-def test_published_weights_are_named(tmp_path):
+def test_folds_have_a_mean(tmp_path):
     study = Study(tmp_path, validation=60)
+    study.add("A", 0, study.rng.normal(size=len(study.rows)))
+    dataset, (run,) = study.spec["datasets"]["toy"], study.spec["runs"]
+    panels = dataset["panels"].pop("chrom")
+    dataset |= {"panels": {"k-fold0": panels, "k-fold1": panels}, "folds": {"k": ["k-fold0", "k-fold1"]}}
+    study.spec["runs"] = [run | {"split": fold} for fold in dataset["panels"]]
+    table = study.calibration()
+    assert table["split"].value_counts().nunique() == 1 and set(table["split"]) == {"k-fold0", "k-fold1", "k"}
+    of_split = {split: line(own, "crps") for split, own in table.groupby("split")}
+    assert of_split["k"].value == pytest.approx(of_split["k-fold0"].value)
+    assert of_split["k-fold1"].n_validation == 120 and pd.isna(of_split["k"].n_validation)
+
+
+def test_each_cell_is_calibrated_on_its_own_rows(tmp_path):
+    """Of two cells and their difference, B having the first cell alone; every third label of the second is missing."""
+    study = Study(tmp_path, pairs=False)
+    labels = study.rng.normal(size=(len(study.rows), 2))
+    labels[::3, 1] = np.nan
+    predictions = np.nan_to_num(labels) + study.rng.normal(size=labels.shape) * [0.2, 1.0]
+    cells = ["K562", "HepG2"]
+    of_cells = dict(zip(["label.K562", "label.HepG2"], labels.T, strict=True))
+    study.rows = canonical(study.rows.drop(columns="label").assign(**of_cells), "test", cells=cells)
+    write_rows(tmp_path / "rows.parquet", study.rows)
+    study.add("A", 0, predictions, cells=cells)
+    study.add("B", 0, predictions[:, 0], cells=cells[:1])
+    table = study.calibration()
+    of_cell = {cell: own for cell, own in table.groupby("cell")}
+    assert list(of_cell) == ["HepG2", "K562", "K562-HepG2"]
+    errors = (labels - predictions)[study.parts == "val"]
+    for cell, of_cell_alone in zip(of_cell, (errors[:, 1], errors[:, 0], errors[:, 0] - errors[:, 1]), strict=True):
+        found = line(of_cell[cell], "width", level=0.9)
+        assert found.value == pytest.approx(2 * half_width(of_cell_alone, 0.9))
+        assert found.n_validation == np.isfinite(of_cell_alone).sum()
+    assert line(of_cell["K562"], "width", model="B", level=0.9).value == line(of_cell["K562"], "width", level=0.9).value
+    assert "it predicts K562 alone" in line(of_cell["HepG2"], "width", model="B", level=0.9).note
+    comparison = study.comparison()
+    assert "| id, cell HepG2 | 1 of 1 |" in markdown(*compare(comparison), comparison, None, table)
+
+
+def test_published_weights_are_named(tmp_path):
+    study = Study(tmp_path, validation=60, pairs=False)
     study.add("A", 0, study.rng.normal(size=len(study.rows)), trained_on="")
     assert "may have been trained on the validation rows" in line(study.calibration(), "coverage", level=0.5).note
 

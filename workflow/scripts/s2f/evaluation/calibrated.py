@@ -79,7 +79,9 @@ def calibration(comparison: Comparison) -> pd.DataFrame:
     table["metric"], table["level"] = found[0] + found[2], found[1].map(SHARES).astype("float64")
     places = zip(table["dataset"], table["split"], table["cell"], map(_of, found[2]), table["model"], strict=True)
     table["n_validation"] = pd.array([measures.validated.get(place) for place in places], "Int64")
-    told = (found[0] != "spearman") | ~table["note"].str.contains(NO_SPREAD, regex=False)
+    # of models without a column sd there is nothing to tell, nor where no model has one
+    ranked = table.groupby(["dataset", "split", "panel", "cell", "metric"], sort=False)["value"].transform("count") > 0
+    told = (found[0] != "spearman") | (ranked & ~table["note"].str.contains(NO_SPREAD, regex=False))
     return table.loc[told, list(CALIBRATION_COLUMNS)].reset_index(drop=True)
 
 
@@ -117,7 +119,7 @@ class Calibration:
         own = labelled(own, panel.view).dropna(subset="label") if panel.view else own
         validation = _validation(own, runs, panel, compared.panels[split][panel.name])
         seed = derived_seed(comparison.seed, "bootstrap", dataset, split, "validation")
-        found = []
+        found, names = [], self.names(panel, compared.task)
         for run, item, of_run in zip(runs, read, validation, strict=True):
             spread = _spread(run.predictions[panel.name], panel)
             if (spread is None) != (of_run.spread is None):
@@ -129,22 +131,18 @@ class Calibration:
             results = _resampled(function, panel, units, of_run.drawn, seed, comparison.resamples)
             if compared.task == "regression":
                 results = _with_ranks(results, panel, units, item.predictions, spread, comparison.resamples)
-                notes |= {
-                    f"spearman{suffix}": NO_SPREAD
-                    for suffix in SUFFIXES[panel.kind]
-                    if spread is None or suffix == "_delta"
-                }
-            found.append((*results, notes | ({} if run.trained_on else dict.fromkeys(results[0], PUBLISHED))))
+            found.append((*results, notes if run.trained_on else dict.fromkeys(names, PUBLISHED) | notes))
             for suffix in SUFFIXES[panel.kind]:
-                n = len(of_run.pairs if suffix == "_delta" else of_run.errors)
-                self.validated[dataset, split, panel.cell, _of(suffix), run.model] = n
-        names = self.names(panel, compared.task)
-        least = min([panel.units, *(len(np.unique(of_run.units)) for of_run in validation)])
+                self.validated[dataset, split, panel.cell, _of(suffix), run.model] = len(of_run.units_of(suffix))
+        least = {
+            suffix: min([panel.units, *(max(1, len(np.unique(of_run.units_of(suffix)))) for of_run in validation)])
+            for suffix in SUFFIXES[panel.kind]
+        }
         return Measured(
             {name: [(float(values[name]), notes.get(name, "")) for values, *_, notes in found] for name in names},
             {name: np.array([draws[name] for _, draws, _, _ in found]) for name in names},
             {name: np.array([of_units[name] for _, _, of_units, _ in found]) for name in names},
-            dict.fromkeys(names, least),
+            {name: next(n for suffix, n in least.items() if name.endswith(suffix)) for name in names},
         )
 
 
@@ -172,6 +170,10 @@ class _Validation:
     def errors(self) -> np.ndarray:
         """Measured minus predicted, (n,)."""
         return self.labels - self.predictions
+
+    def units_of(self, suffix: str) -> np.ndarray:
+        """The unit of each item that a suffix of a metric is calibrated with: of the n rows, or of the m pairs."""
+        return self.units[self.pairs[:, 1]] if suffix == "_delta" else self.units
 
 
 def _validation(
@@ -255,17 +257,18 @@ def _intervals(
     labels, predicted = panel.by_suffix(panel.rows["label"].to_numpy(np.float64)), panel.by_suffix(predictions)
     parts, notes = {}, dict[str, str]()
     for suffix in SUFFIXES[panel.kind]:
+        notes |= {f"spearman{suffix}": NO_SPREAD} if spread is None or suffix == "_delta" else {}
         residuals, units, scale = validation.errors, validation.units, np.ones(len(panel.scored))
         if suffix == "_delta":
             ref, alt = validation.pairs.T
-            residuals, units = residuals[alt] - residuals[ref], units[alt]
+            residuals, units = residuals[alt] - residuals[ref], validation.units_of(suffix)
         elif spread is not None and validation.spread is not None:
             residuals = residuals / scaled_by(validation.spread, validation.spread)
             scale = scaled_by(spread[panel.scored], validation.spread)
         errors = (labels[suffix] - predicted[suffix]) / scale
         parts[suffix] = residuals, units, errors, scale
         if not len(residuals):
-            notes |= {name + suffix: NO_PAIRS for name in OF_INTERVALS}
+            notes |= {name + suffix: NO_PAIRS for name in OF_INTERVALS if name != "spearman"}
             continue
         for share, level in SHARES.items():
             if len(residuals) < fewest_rows(level):

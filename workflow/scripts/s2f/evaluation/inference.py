@@ -246,7 +246,7 @@ def interval(value: float, error: Error, metric: str, units: int, confidence: fl
 
 def at_boundary(value: float, metric: str) -> bool:
     """Whether a share or area is 0 or 1."""
-    return metric in BOUNDED and min(abs(value), abs(1 - value)) <= ROUNDING
+    return metric.split("_")[0] in BOUNDED and min(abs(value), abs(1 - value)) <= ROUNDING
 
 
 def boundary(units: int, confidence: float) -> float:
