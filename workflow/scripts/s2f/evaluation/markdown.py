@@ -1,5 +1,6 @@
 """The comparison for people: compare.md, written from the table compare.tsv alone."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -189,7 +190,8 @@ def _sure(lines: Any, task: str, share: str) -> list[str]:
         name = _place(panel, cell) + (f": {WORDS_OF_SUFFIX[suffix]}" if suffix else "")
         known = own[own["ci_low"].notna()]
         if known.empty:
-            unknown.append(f"- {name}: {'; '.join(dict.fromkeys(own['note']))}")
+            reasons = [re.sub(r"^seed \d+: ", "", part) for note in own["note"] for part in note.split("; ")]
+            unknown.append(f"- {name}: {'; '.join(dict.fromkeys(part for part in reasons if part != 'baseline'))}")
             continue
         below, above = known[known["ci_high"] < PROMISED], known[known["ci_low"] > PROMISED]
         breaks = [

@@ -35,10 +35,10 @@ def _coverage(path: str | Path, table: Any, title: str, baseline: str, floors: C
     looks = _looks(models, baseline, floors)
 
     def draw(figure: Any) -> None:
-        columns = figure.subplots(1, len(places), sharey=True, squeeze=False)[0]
+        columns = figure.subplots(1, len(places), sharex=True, sharey=True, squeeze=False)[0]
         for axes, ((panel, metric), lines) in zip(columns, places, strict=True):
             _column(axes, lines, looks, baseline if baseline in models else models[0])
-            n, calibrated = lines["n"].dropna(), lines["n_validation"].dropna()
+            n, calibrated = lines["n"].dropna(), lines.loc[lines["n_validation"] > 0, "n_validation"]
             items = "rows" if metric == "coverage" else "pairs"
             axes.set_title(
                 f"{panel}{WORDS_OF_SUFFIX[metric.removeprefix('coverage')]}\n"
