@@ -22,6 +22,7 @@ DRAWN = {
 
 
 @given(SEEDS, st.integers(1, 60), st.sampled_from([0.5, 0.8, 0.9, 0.95]))
+@settings(max_examples=50)
 def test_half_width_is_the_order_statistic_of_split_conformal_prediction(seed, n, level):
     errors = np.random.default_rng(seed).normal(size=n)
     rank = int(np.ceil(round((n + 1) * level, 9)))
@@ -35,6 +36,7 @@ def test_half_width_is_the_order_statistic_of_split_conformal_prediction(seed, n
 
 
 @given(SEEDS, st.integers(1, 30))
+@settings(max_examples=30)
 def test_resamples_are_copied_rows(seed, n):
     rng = np.random.default_rng(seed)
     errors, new = rng.normal(size=n).round(1), rng.normal(size=n + 3).round(1)
