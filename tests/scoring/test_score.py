@@ -20,7 +20,7 @@ from s2f.models.predictions import VALIDATION
 from s2f.scoring import blocks, request
 from s2f.scoring.request import Request, score
 from s2f.sequences import dna, vcf
-from s2f.sequences.genome import Genome
+from s2f.sequences.genome import Genome, records
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly", "toy_lamar")
 
@@ -182,14 +182,13 @@ def by_hand(model, genome, line, length=40, offset=19, strand="+"):
     ["01_multiallelic.vcf", "02_indels.vcf", "04_letter_case.vcf", "05_contig_names.vcf", "10_bgzip_no_contigs.vcf.gz"],
 )
 def test_variants_equal_alleles_cut_by_hand(tmp_path, head, cases, name):
-    table, skipped = scored(tmp_path, head, "vcf", cases / name, genome=cases / "reference.fa")
+    table, _ = scored(tmp_path, head, "vcf", cases / name, genome=cases / "reference.fa")
     expected = pd.read_csv(cases / "expected.tsv", sep="\t", keep_default_na=False)
     expected = expected[(expected["file"] == name) & (expected["outcome"] == "score")]
     place = (
         expected["norm_chrom"] + ":" + expected["norm_pos"] + ":" + expected["norm_ref"] + ":" + expected["norm_alt"]
     )
     assert table["variant"].tolist() == place.tolist()  # 25 bases and 20 changed ones are needed there, 19 or 20 here
-    assert set(skipped.get("reason", [])) <= set(skipped.get("reason", []))
     genome = Genome.open(cases / "reference.fa")
     for _, line in table.iterrows():
         np.testing.assert_allclose([line["ref"], line["alt"]], by_hand(head, genome, line), rtol=1e-5, atol=1e-6)
@@ -312,19 +311,32 @@ def test_the_vcf_has_the_effects_in_info(tmp_path, head, cases, name):
 # --- Regions
 
 
-def test_regions_are_windows_of_the_genome(tmp_path, head, cases):
-    bed = "chr1\t100\t141\tpeak\t0\t+\nchr1\t100\t141\tother\t0\t-\nchr1\t0\t10\nchr2\t0\t240\nchr9\t5\t50\n"
-    (tmp_path / "r.bed").write_text(
-        bed.replace("chr1\t0\t10\n", "chr1\t0\t10\tedge\t0\t+\n")
-        .replace("\t240\n", "\t240\tn\t0\t.\n")
-        .replace("5\t50\n", "5\t50\tx\t0\t.\n")
-    )
-    table, skipped = scored(tmp_path, head, "bed", tmp_path / "r.bed", genome=cases / "reference.fa")
-    assert table[["start", "end", "strand"]].to_numpy().tolist()[:2] == [[100, 140, "+"], [100, 140, "-"]]
-    np.testing.assert_allclose(table["prediction"][0] - table["prediction"][1], 0, atol=10)
-    assert skipped.set_index("id")["reason"].to_dict() == {"edge": "near_contig_end", "x": "not_in_genome"} or True
-    tiles, _ = scored(tmp_path, head, "bed", tmp_path / "r.bed", genome=cases / "reference.fa", tile=100)
-    assert tiles[tiles["id"] == "n"]["start"].tolist()[:1] == [0]
+def test_regions_are_windows_of_the_genome(tmp_path, head, rna, cases):
+    regions = [
+        ("chr1", 100, 141, "peak", "+"), ("chr1", 100, 141, "turned", "-"), ("chr1", 0, 10, "edge", "+"),
+        ("chr2", 40, 140, "wide", "."), ("chr9", 5, 50, "unknown", "+"), ("chr2", 200, 230, "masked", "+"),
+    ]  # fmt: skip
+    path, genome = tmp_path / "r.bed", cases / "reference.fa"
+    path.write_text("".join(f"{c}\t{a}\t{b}\t{name}\t0\t{strand}\n" for c, a, b, name, strand in regions))
+
+    def by_hand(line):
+        text = next(letters.decode() for header, _, letters in records(genome) if header == line["chrom"])
+        codes = dna.encode(text[line["start"] : line["end"]])
+        return dna.reverse_complement(codes) if line["strand"] == "-" else codes
+
+    table, skipped = scored(tmp_path, head, "bed", path, genome=genome)
+    assert table[["id", "start", "end"]].to_numpy().tolist() == [
+        ["peak", 100, 140], ["turned", 100, 140], ["wide", 70, 110],
+    ]  # fmt: skip
+    expected = scorer.load(head).score(np.stack([by_hand(line) for _, line in table.iterrows()]))
+    np.testing.assert_allclose(table["prediction"], expected, rtol=1e-5, atol=1e-6)
+    reasons = {"edge": "near_contig_end", "unknown": "not_in_genome", "masked": "n_in_window"}
+    assert skipped.set_index("id")["reason"].to_dict() == reasons
+    tiles, skipped = scored(tmp_path, head, "bed", path, genome=genome, tile=30)
+    assert tiles[tiles["id"] == "wide"]["start"].tolist() == [40, 70, 100]
+    assert skipped.set_index("id")["reason"]["edge"] == "too_short"
+    one_strand, skipped = scored(tmp_path, rna, "bed", path, genome=genome)
+    assert one_strand["id"].tolist() == ["peak", "turned"] and (skipped["reason"] == "no_strand").sum() == 1
 
 
 # --- Kills, machines, bad input
@@ -375,19 +387,63 @@ def test_weights_of_the_encoder_may_lie_elsewhere(tmp_path):
     assert request._with_weights({**spec, "weights": {"random": 3}}, "/here")["weights"] == {"random": 3}
 
 
+def test_a_table_says_the_strand_of_its_variants(tmp_path, head, cases):
+    """Unless one is asked for; then the same change on another strand is no other one."""
+    (tmp_path / "v.tsv").write_text("variant\tstrand\nchr1:60:G:A\t-\nchr1:60:G:A\t+\n")
+    own, _ = scored(tmp_path, head, "variants", tmp_path / "v.tsv", genome=cases / "reference.fa")
+    assert own["strand"].tolist() == ["-", "+"]
+    plus, skipped = scored(tmp_path, head, "variants", tmp_path / "v.tsv", genome=cases / "reference.fa", strand="+")
+    np.testing.assert_array_equal(plus["delta"], own["delta"][1:])
+    assert skipped["reason"].tolist() == ["duplicate"]
+
+
+def test_nothing_to_score_is_a_table_without_lines(tmp_path, head, cases):
+    source = tmp_path / "v.vcf"
+    source.write_text("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+                      "chr1\t60\t.\tG\t<DEL>\t.\t.\t.\n")  # fmt: skip
+    table, skipped = scored(tmp_path, head, "vcf", source, genome=cases / "reference.fa", vcf_out=tmp_path / "out.vcf")
+    assert (
+        list(table.columns)[:2] == ["variant", "line"]
+        and len(table) == 0
+        and skipped["reason"].tolist() == ["symbolic"]
+    )
+    assert "S2F_DELTA=." in (tmp_path / "out.vcf").read_text()
+
+
+def test_no_file_is_overwritten_by_another(tmp_path, head):
+    path = fasta(tmp_path / "a.fa", some_inserts(2))
+    one = asked(tmp_path, head, "fasta", path)
+    for change, message in (
+        ({"out": path}, "would overwrite"), ({"skipped": one.out}, "would overwrite"), ({"out": head}, "is a folder"),
+        ({"out": tmp_path}, "is a folder"), ({"out": head / "new.tsv"}, "lies in the folder of the model"),
+        ({"path": tmp_path}, "is no regular file"), ({"model": head / "model.json"}, "is no folder"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            score(replace(one, **change))
+    assert path.read_text().startswith(">s0") and (head / "model.json").is_file()
+
+
 BAD = {
     "no input": ((), "expected one of --fasta"),
     "letters": (("--fasta", "letters.fa"), r"letters.fa: line 1: 's': letter 'X' at position 3"),
     "names": (("--fasta", "names.fa"), r"names.fa: line 3: 's' stands at .*line 1 too; names must differ"),
     "column": (("--table", "t.tsv", "--columns", "seq"), "column 'seq'"),
     "no genome": (("--vcf", "v.vcf"), "--vcf needs --genome"),
-    "other option": (("--fasta", "ok.fa", "--offsets", "3"), "--offsets is for --vcf and --variants"),
+    "other option": (
+        ("--fasta", "ok.fa", "--offsets", "3"),
+        "--offsets is for --vcf, --variants; the input is --fasta",
+    ),
     "strand": (("--vcf", "v.vcf", "--genome", "g.fa", "--strand", "file"), "a VCF has no column of strands"),
     "offset": (("--vcf", "v.vcf", "--genome", "g.fa", "--offsets", "40"), "--offsets has 40, expected places within"),
     "length": (("--vcf", "v.vcf", "--genome", "g.fa", "--length", "90"), "--length is 90, the model was trained on"),
     "build": (("--vcf", "build.vcf", "--genome", "g.fa"), "REF of 12 of 12 records is not what"),
     "malformed": (("--vcf", "bad.vcf", "--genome", "g.fa"), "bad.vcf: line 3: POS is 'x'"),
-    "no model": (("--fasta", "ok.fa", "--model", "nowhere"), "nowhere/model.json: no such file"),
+    "no model": (("--fasta", "ok.fa", "--model", "nowhere"), "nowhere: is no folder, expected best_model of a run"),
+    "name of ids": (("--table", "t.tsv", "--id-column", "nam"), "column 'nam' is missing"),
+    "tiles with gaps": (("--fasta", "ok.fa", "--tile", "41"), "--tile is 41, expected 1 to 40 bp"),
+    "longest": (("--vcf", "v.vcf", "--genome", "g.fa", "--longest", "-3"), "--longest is -3"),
+    "shift": (("--fasta", "ok.fa", "--shifts", "500"), "a 40 bp insert at shift .500 in a 160 bp window"),
+    "field": (("--vcf", "known.vcf", "--genome", "g.fa", "--vcf-out", "o.vcf"), "has the INFO field S2F_DELTA already"),
     "confidence": (("--fasta", "ok.fa", "--confidence", "95"), "confidence is 95.0, expected a number between 0 and 1"),
 }
 
@@ -400,6 +456,7 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, head, monkeypatch, 
         "ok.fa": f">s\n{good}\n", "letters.fa": f">s\nACGX{good[4:]}\n", "names.fa": f">s\n{good}\n>s\n{good}\n",
         "t.tsv": f"sequence\n{good}\n", "v.vcf": f"{header}chr1\t50\t.\tA\tC\t.\t.\t.\n",
         "g.fa": f">chr1\n{'A' * 200}\n",
+        "known.vcf": '##INFO=<ID=S2F_DELTA,Number=A,Type=Float,Description="x">\n' + header,
         "build.vcf": header + "".join(f"chr1\t{50 + i}\t.\tC\tG\t.\t.\t.\n" for i in range(12)),
         "bad.vcf": f"{header}chr1\tx\t.\tA\tC\t.\t.\t.\n",
     }  # fmt: skip

@@ -1,10 +1,9 @@
 import numpy as np
-import pandas as pd
 import pytest
 
 from helpers.variants import genome_of, judged
 from s2f.common.errors import InputError
-from s2f.sequences.variant_tables import read_pairs, read_variants
+from s2f.sequences.variant_tables import read_variants
 from s2f.sequences.variants import Judge, Variant, Variants
 
 
@@ -62,43 +61,6 @@ def test_tables_that_hold_no_variants(tmp_path, text, message):
     with pytest.raises(InputError) as error:
         read_variants(path)
     assert str(error.value).startswith(f"{path}: {message}")
-
-
-def test_pairs_are_located(tmp_path):
-    path = tmp_path / "p.tsv"
-    path.write_text("id\tref\talt\na\tACGTACGT\tACGAACGT\n\tacgu\tACGT\nc\tAAAAC\tAAC\nd\tAC\tGGACT\n")
-    pairs = read_pairs(path)
-    assert pairs.id.tolist() == ["a", ".", "c", "d"] and pairs.line.tolist() == [2, 3, 4, 5]
-    assert pairs.ref.tolist() == ["ACGTACGT", "ACGT", "AAAAC", "AC"]
-    assert pairs.reason.tolist() == ["ok", "ref_equals_alt", "ok", "ok"]
-    spans = zip(pairs.first.tolist(), pairs.ref_end.tolist(), pairs.alt_end.tolist(), strict=True)
-    assert list(spans) == [(3, 4, 4), (0, 0, 0), (0, 2, 0), (0, 2, 5)]
-    for ref, alt, first, a, b in zip(pairs.ref, pairs.alt, pairs.first, pairs.ref_end, pairs.alt_end, strict=True):
-        assert ref[:first] + alt[first:b] + ref[a:] == alt
-
-
-def test_pairs_of_measured_snvs_differ_where_their_table_says(shared, tmp_path):
-    table = pd.read_csv(shared / "data/mpra/mattioli_snp_pairs.tsv", sep="\t")
-    table.rename(columns={"seq_ref": "ref", "seq_alt": "alt"}).to_csv(tmp_path / "p.tsv", sep="\t", index=False)
-    pairs = read_pairs(tmp_path / "p.tsv")
-    assert len(pairs.ref) == 1783 and (pairs.first == table["first_diff_0based"]).all()
-    assert (pairs.ref_end == pairs.alt_end).all() and (pairs.ref_end - pairs.first == 1).sum() > 1400
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("ref\talt\nACGT\tACXT\n", "line 2: alt: letter 'X' at position 2 is not one of A, C, G, T, U, N"),
-        ("ref\talt\nACGT\tACT\n \tA\n", "line 3: ref is ' ', expected a sequence"),
-        ("reference\talt\nA\tC\n", "column 'ref' is missing; the file has: 'reference', 'alt'"),
-    ],
-)
-def test_pairs_that_are_none(tmp_path, text, message):
-    path = tmp_path / "p.tsv"
-    path.write_text(text)
-    with pytest.raises(InputError) as error:
-        read_pairs(path)
-    assert str(error.value) == f"{path}: {message}"
 
 
 def test_variants_of_a_table_are_judged_as_those_given_one_by_one(tmp_path):

@@ -8,7 +8,7 @@ from helpers.variants import apply, genome_of, judged
 from s2f.sequences import dna, vcf
 from s2f.sequences.genome import Genome
 from s2f.sequences.variants import Judge, Variant
-from s2f.sequences.windows import centre, needed, window_pairs
+from s2f.sequences.windows import centre, window_pairs
 
 SEQUENCE = "GATTACAGGCTTAACCGTAGCATCGGATTCCAGATTTGACCAGTACGGATCCATGCATGGACTTACG"
 
@@ -46,7 +46,6 @@ def test_both_windows_have_real_bases_and_share_those_before_the_change(tmp_path
 
 def test_the_default_place_is_that_of_published_snvs():
     assert (centre(200), centre(51), centre(1)) == (99, 25, 0)
-    assert needed(51, centre(51)) == (25, 25) and needed(200, 99) == (99, 100)
 
 
 def haplotypes_of(sequence, change, length, offset):

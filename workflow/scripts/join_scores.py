@@ -1,5 +1,6 @@
 """Put the scores of several models into one table, and what they skipped into another."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from s2f.common.arguments import Parser
@@ -13,26 +14,26 @@ def main():
     parser.add_argument("--tables", required=True, nargs="+", type=Path, help="scores of each model")
     parser.add_argument("--skipped", required=True, nargs="+", type=Path, help="what each model skipped")
     parser.add_argument("--out", required=True, type=Path, help="table to write")
-    parser.add_argument("--skipped-out", required=True, type=Path, help="table to write: lines that some model skipped")
+    parser.add_argument("--skipped-out", required=True, type=Path, help="table to write")
     arguments = parser.parse_args()
-    seen = set()
-    with atomic(arguments.skipped_out) as temporary, temporary.open("wb") as out:
-        for path in arguments.skipped:
-            with path.open("rb") as lines:
-                for line in lines:
-                    if line not in seen:  # models of one dataset skip the same
-                        seen.add(line)
-                        out.write(line)
-    with atomic(arguments.out) as temporary, temporary.open("wb") as out:
-        header = b""
-        for path in arguments.tables:
+    with atomic(arguments.skipped_out) as skipped, atomic(arguments.out) as out:
+        join(arguments.skipped, skipped)
+        join(arguments.tables, out)
+
+
+def join(tables: Sequence[Path], out: Path) -> None:
+    """Write tables of one header one behind the other. Raises `InputError` for one with another header."""
+    with out.open("wb") as joined:
+        header = None
+        for path in tables:
             with path.open("rb") as lines:
                 first = next(lines, b"")
-                header = header or first
+                if header is None:
+                    header = first
+                    joined.write(header)
                 if first != header:
-                    raise InputError(f"{path}: its columns are not those of {arguments.tables[0]}; score it again")
-                out.write(b"" if out.tell() else header)
-                out.writelines(lines)
+                    raise InputError(f"{path}: its columns are not those of {tables[0]}; score it again")
+                joined.writelines(lines)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ def main():
         "--satmut", type=Path, help="saturation mutagenesis: table of measured variants, with --elements"
     )
     parser.add_argument("--columns", nargs="+", help="of --table: its sequence (sequence); of --pairs: ref and alt")
-    parser.add_argument("--id-column", default="id", help="of --table and --pairs: names of the lines")
+    parser.add_argument(
+        "--id-column", help="of --table and --pairs: names of the lines; by default id, or their numbers"
+    )
     parser.add_argument("--separator", default="\t", help="of tables; a tab by default")
     parser.add_argument(
         "--genome", type=Path, help="FASTA, plain or compressed, of the build of the variants or regions"
@@ -57,7 +59,7 @@ def main():
     parser.add_argument(
         "--encoder-spec", type=json_option, help="encoder section (JSON) instead of that of the training"
     )
-    parser.add_argument("--encoder-weights", default=os.environ.get(WEIGHTS), help="where the weights of the encoder "
+    parser.add_argument("--encoder-weights", help="where the weights of the encoder "
                         f"are here; by default what {WEIGHTS} says, else as in the training")  # fmt: skip
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
@@ -75,7 +77,9 @@ def main():
     named = {field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}
     lists = {name: tuple(value) for name, value in named.items() if isinstance(value, list)}
     request = Request(**{**named, **lists, "kind": kind, "path": getattr(arguments, kind)})
-    score(request, arguments.encoder_spec, arguments.encoder_weights)
+    # in a study its section says where the weights are
+    here = None if arguments.encoder_spec else os.environ.get(WEIGHTS)
+    score(request, arguments.encoder_spec, arguments.encoder_weights or here)
 
 
 if __name__ == "__main__":

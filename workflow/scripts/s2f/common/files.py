@@ -32,6 +32,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         yield temporary
         _flush(temporary)
         if path.is_dir():
+            if not temporary.is_dir():
+                raise InputError(f"{path}: is a folder, expected the name of a file to write; choose another name")
             remove(path)
         temporary.replace(path)
     except BaseException as error:

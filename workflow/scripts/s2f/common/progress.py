@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on a terminal; in a log file one line per tenth, with the rate; `done` of `total` are behind."""
+    """A bar on a terminal; in a log file one line per tenth, with the rate; `done` of `total` (1 or more) are behind."""
 
     def __init__(self, total: int, done: int = 0, unit: str = "windows") -> None:
         self.bar = tqdm(total=total, initial=done, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr)
@@ -18,7 +18,7 @@ class Progress:
         """`count` more are done."""
         before, self.done = self.done, self.done + count
         self.bar.update(count)
-        if self.bar.disable and 10 * before // self.total < 10 * self.done // self.total:
+        if self.bar.disable and count and 10 * before // self.total < 10 * self.done // self.total:
             rate = (self.done - self.first) / max(time.monotonic() - self.begin, 1e-9)
             print(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} per second", file=sys.stderr, flush=True)
 

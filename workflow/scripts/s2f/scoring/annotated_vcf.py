@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from s2f.common.errors import InputError
 from s2f.sequences import vcf
 from s2f.sequences.vcf import Field
 
@@ -19,17 +20,25 @@ FIELDS = {
     "high": ("S2F_HIGH", "upper end of the interval of the effect"),
     "percentile": ("S2F_PERCENTILE", "share of the measured effects that are not larger, in percent"),
 }
-STRAND = ("S2F_STRAND", "strand of the genome that was read")
+STRAND = ("S2F_STRAND", "strand of the genome that was read; of_both: of both the one with the larger effect")
+
+
+def check(source: Path, cells: Sequence[str]) -> None:
+    """Raise `InputError` for a VCF that cannot be written with the effects for `cells`: its header has one of the
+    fields already, or two cells have one field."""
+    fields = _fields(cells, "")
+    names = [field.name for field in fields]
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise InputError(f"{source}: two cells would be the INFO field {twice}; write a table (--out) alone")
+    vcf.refuse_known(vcf.read_header(source), fields)
 
 
 def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str], unit: str, about: str) -> None:
     """Write the VCF `source` again, with the scores in `tables`, files of one table whose lines are in the order of the
     records; the first one has the header. `unit` is that of the predictions, `about` a line on the model for the
     header. Variants without a score get a dot. Raises `InputError` as `vcf.written`."""
-    header = vcf.read_header(source)
-    names = [(cell, column) for cell in cells for column in FIELDS]
-    added = [Field(_name(FIELDS[column][0], cell), _text(column, cell, unit)) for cell, column in names]
-    added.append(Field(STRAND[0], STRAND[1], "String"))
+    header, added = vcf.read_header(source), _fields(cells, unit)
     scores = _Scores(tables)
     with vcf.written(out, header, added, [f"##s2f_model={about}"]) as writer:
         for batch in vcf.read_vcf(source):
@@ -39,15 +48,26 @@ def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str],
             for row, key in enumerate(zip(variants.line.tolist(), variants.alt, strict=True)):
                 place.setdefault(key, row)
             rows = np.array([place[key] for key in zip(known["line"], known["alt_allele"], strict=True)], int)
-            values = {}
-            for field, (cell, column) in zip(added, names, strict=False):
+            values: dict[str, np.ndarray] = {}
+            for cell in cells:
                 own = (known["cell"] == cell).to_numpy() if cell else np.full(len(known), True)
-                filled = np.full(len(variants), np.nan)
-                filled[rows[own]] = known[column].to_numpy(float)[own]
-                values[field.name] = filled
-            strand = np.full(len(variants), "", object)
-            strand[rows] = known["strand"].str[0] if "strand" in known else "+"
-            writer.write(batch, {**values, STRAND[0]: strand})
+                for column, (field, _) in FIELDS.items():
+                    filled = np.full(len(variants), np.nan)
+                    filled[rows[own]] = known[column].to_numpy(float)[own]
+                    values[_name(field, cell)] = filled
+                strand = np.full(len(variants), "", object)
+                read = known["strand"] if "strand" in known else pd.Series("+", known.index)
+                strand[rows[own]] = read.str.replace(" (larger of both)", "_of_both", regex=False)[own]
+                values[_name(STRAND[0], cell)] = strand
+            writer.write(batch, values)
+
+
+def _fields(cells: Sequence[str], unit: str) -> list[Field]:
+    found = []
+    for cell in cells:
+        found += [Field(_name(FIELDS[column][0], cell), _text(column, cell, unit)) for column in FIELDS]
+        found.append(Field(_name(STRAND[0], cell), STRAND[1], "String"))
+    return found
 
 
 class _Scores:

@@ -30,12 +30,12 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
     """
     found = [name for name in INPUTS if given.get(name)]
     if len(found) != 1:
-        what = f"{' and '.join(map(called, found))} are both given" if found else "nothing to score is given"
+        what = f"{', '.join(map(called, found))} are given together" if found else "nothing to score is given"
         raise InputError(f"{what}; expected one of {', '.join(map(called, INPUTS))}")
     (kind,) = found
     for name, inputs in ONLY_FOR.items():
         if given.get(name) and kind not in inputs:
-            raise InputError(f"{called(name)} is for {' and '.join(map(called, inputs))}; the input is {called(kind)}")
+            raise InputError(f"{called(name)} is for {', '.join(map(called, inputs))}; the input is {called(kind)}")
     if kind in OF_GENOME and not given.get("genome"):
         raise InputError(f"{called(kind)} needs {called('genome')}, a FASTA of its build")
     if kind == "satmut":
@@ -51,6 +51,9 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
         places = given.get(name) or ()
         if len(set(places)) < len(places):
             raise InputError(f"{called(name)} names a place twice")
+    separator = given.get("separator")
+    if separator and len(separator) != 1:
+        raise InputError(f"{called('separator')} is {separator!r}, expected one letter")
     strand, genes = given.get("strand"), given.get("genes")
     if strand == "file" and kind == "vcf":
         raise InputError(f"{called('strand')}: a VCF has no column of strands; give {called('genes')}, a GTF")

@@ -18,6 +18,7 @@ UNSCORED = {
     "not_in_genome": "the genome has no sequence of this name",
     "near_contig_end": "the window runs over the end of the sequence",
     "n_in_window": "the genome has N there",
+    "no_strand": "the model reads one strand, and column 6 says none",
     "too_short": "the region is shorter than a window; leave tiles out to read the window in its middle",
 }
 
@@ -26,13 +27,15 @@ UNSCORED = {
 class Regions:
     """The intervals of a BED file as blocks of windows of `length` bp: one around the middle of each, or, with `tile`,
     windows so many bp apart from its begin to its end. Those of the minus strand (column 6) are read as the reverse
-    complement. Each is read at all `shifts` of the construct (bp). Iterates over the file anew each time."""
+    complement; those without a strand as they stand, unless the model reads `one_strand`, which must then be known.
+    Each is read at all `shifts` of the construct (bp). Iterates over the file anew each time."""
 
     path: Path
     genome: Genome
     length: int
     tile: int = 0
     shifts: tuple[int, ...] = (0,)
+    one_strand: bool = False
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -50,7 +53,7 @@ class Regions:
         for bed in read_bed(self.path):
             name = bed.cells[3] if len(bed.cells) > 3 and bed.cells[3] not in ("", ".") else ""
             name = name or f"{bed.chrom}:{bed.start}-{bed.end}"
-            strand = bed.cells[5] if len(bed.cells) > 5 and bed.cells[5] in ("+", "-") else "+"
+            strand = bed.cells[5] if len(bed.cells) > 5 and bed.cells[5] in ("+", "-") else "."
             starts = [(bed.start + bed.end) // 2 - self.length // 2]
             if self.tile:
                 last = bed.end - self.length
@@ -64,9 +67,11 @@ class Regions:
         known = np.isin(chrom.astype(str), self.genome.records["chrom"].to_numpy(str))
         record = self.genome.intervals.holding(chrom, np.maximum(start, 0), end)
         reason[(record < 0) | (start < 0)] = "near_contig_end"
-        reason[~known] = "not_in_genome"
         if self.tile:
             reason[start < 0] = "too_short"
+        if self.one_strand:
+            reason[(table["strand"] == ".").to_numpy()] = "no_strand"
+        reason[~known] = "not_in_genome"
         rows = np.flatnonzero(reason == "")
         codes = self.genome.codes(record[rows], start[rows, None] + np.arange(self.length))
         minus = (table["strand"] == "-").to_numpy()[rows]

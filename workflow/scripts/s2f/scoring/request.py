@@ -1,5 +1,6 @@
 """What is to be scored by one model, and the work of it: all of the input is read before anything is computed."""
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -7,11 +8,15 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
+from s2f.common import kinds
 from s2f.common.devices import print_report
 from s2f.common.errors import InputError
-from s2f.common.files import sha256_file
+from s2f.common.files import atomic, sha256_file
 from s2f.common.progress import Progress
 from s2f.common.provenance import code_fingerprint
+from s2f.heads import networks
 from s2f.interpretation.scorer import fingerprint, load
 from s2f.models.checkpoint import read_record
 from s2f.models.predictions import strands
@@ -25,6 +30,7 @@ from s2f.scoring.scores import Scores, measured_effects, validation_errors
 from s2f.scoring.sequences import Fit
 from s2f.scoring.variants import VariantEffects
 from s2f.sequences import vcf
+from s2f.sequences.constructs import Construct
 from s2f.sequences.genes import read_genes
 from s2f.sequences.genome import Genome
 from s2f.sequences.variant_tables import read_variants
@@ -53,7 +59,7 @@ class Request:
     skipped: Path | None = None
     vcf_out: Path | None = None
     columns: tuple[str, ...] = ()
-    id_column: str = "id"
+    id_column: str | None = None
     separator: str = "\t"
     genome: Path | None = None
     genes: Path | None = None
@@ -72,7 +78,8 @@ class Request:
 
     def source(self, record: dict[str, Any]) -> Source:
         """The input as the model of a model.json reads it. Raises `InputError` for options that do not fit the input or
-        the model, and as the readers do when they open a file."""
+        the model, files that would overwrite each other, and as the readers do when they open a file."""
+        self._check_files()
         self._check(record)
         fit = Fit.of(record, self.tile, self.shifts)
         if self.kind == "fasta":
@@ -89,9 +96,9 @@ class Request:
         for note in genome.notes:
             print(note, file=sys.stderr, flush=True)
         if self.kind == "bed":
-            return Regions(self.path, genome, length, self.tile, self.shifts)
+            return Regions(self.path, genome, length, self.tile, self.shifts, record["strand_rule"] == "forward")
         of_genes = read_genes(self.genes).strands if self.genes else None
-        strand = self.strand or "+"
+        strand = self.strand or ("file" if self._has_strands() else "+")
         return VariantEffects(
             self.path, self._variants, genome, length, self.offsets, self.shifts, strand, of_genes, self.longest
         )
@@ -101,6 +108,27 @@ class Request:
             yield read_variants(self.path, self.separator)
         else:
             yield from (batch.variants for batch in vcf.read_vcf(self.path))
+
+    def _has_strands(self) -> bool:
+        """Whether a table of variants says which strand is read."""
+        return self.kind == "variants" and bool((read_variants(self.path, self.separator).strand != "").any())
+
+    def _check_files(self) -> None:
+        inputs = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
+        for path in filter(None, inputs):
+            if path.exists() and not path.is_file():
+                raise InputError(
+                    f"{path}: is no regular file; it is read several times, so a pipe or a folder will not do"
+                )
+        seen = {path.resolve(): path for path in filter(None, inputs)}
+        for path in filter(None, (self.out, self.skipped, self.vcf_out)):
+            if path.is_dir():
+                raise InputError(f"{path}: is a folder, expected the name of a file to write")
+            if path.resolve() in seen:
+                raise InputError(f"{path}: would overwrite {seen[path.resolve()]}; choose another name")
+            if self.model.resolve() in path.resolve().parents:
+                raise InputError(f"{path}: lies in the folder of the model, which must not change; choose another name")
+            seen[path.resolve()] = path
 
     def _check(self, record: dict[str, Any]) -> None:
         given = {field.name: getattr(self, field.name) for field in fields(self)} | {self.kind: self.path}
@@ -123,16 +151,32 @@ class Request:
                 raise InputError(f"{self.path}: row {row + 1}: offset is {offsets[row]}, expected 0 to {length - 1}")
         if self.vcf_out and vcf.is_indexed(self.vcf_out):
             vcf.refuse_unsorted(self.path)
-        if self.tile < 0:
-            raise InputError(f"--tile is {self.tile}, expected a number of bp above 0")
+        if not 0 <= self.tile <= length:
+            raise InputError(f"--tile is {self.tile}, expected 1 to {length} bp, the window: else bases are left out")
+        if self.longest < 1:
+            raise InputError(f"--longest is {self.longest}, expected a number of bases of at least 1")
+        if self.measured and record["task"] == "classification":
+            raise InputError("--measured: effects of a classification are log-odds, to which no measured ones compare")
+        if any(self.shifts) and record["kind"] != "head":
+            raise InputError(f"--shifts: {record['model']!r} cannot shift its window; leave them out")
+        construct = Construct.from_spec(record["construct"])
+        for shift in self.shifts:
+            for own in {shortest, longest}:
+                construct.flank_lengths(own, shift)
+        if self.vcf_out:
+            annotated_vcf.check(self.path, record.get("cells") or ("",))
 
-    def state(self) -> dict[str, Any]:
-        """All that the result depends on, for an unfinished result to be continued."""
+    def state(self, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+        """All that the result depends on, for an unfinished result to be continued; `spec` is the section of the
+        encoder of the model of a model.json."""
+        head = record["kind"] == "head"
+        modules = [kinds.module_name(*(("encoders", spec["kind"]) if head else ("baselines", record["kind"])))]
+        modules += [networks.module_of(record["head"])] if head else []
         files = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
         return {
             "options": {field.name: str(getattr(self, field.name)) for field in fields(self)},
             "files": [_state(path) for path in files if path], "model": fingerprint(self.model), "lines": LINES,
-            "code": code_fingerprint("score"),
+            "code": code_fingerprint("score", *modules), "encoder": spec,
         }  # fmt: skip
 
 
@@ -150,7 +194,7 @@ class Plan:
 
     blocks: int
     lines: int
-    windows: int
+    windows: int  # of one strand
     reasons: dict[str, int]
 
     @property
@@ -158,13 +202,12 @@ class Plan:
         """A line for people."""
         skipped = sum(self.reasons.values())
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda x: -x[1]))
-        return f"{self.lines:,} of {self.lines + skipped:,} lines are scored" + (
-            f"; skipped: {counts}" if skipped else ""
-        )
+        of = f"{self.lines:,} of {self.lines + skipped:,} lines are scored by {self.windows:,} windows"
+        return of + (f"; skipped: {counts}" if skipped else "")
 
 
-def planned(source: Source, skipped: Path) -> Plan:
-    """Read all of the input; what cannot be scored is written to the table `skipped`. Raises `InputError` for input
+def planned(source: Source, skipped: Path, model: str) -> Plan:
+    """Read all of the input; what `model` cannot score is written to the table `skipped`. Raises `InputError` for input
     that is wrong."""
     blocks = lines = windows = 0
     reasons: Counter[str] = Counter()
@@ -173,52 +216,70 @@ def planned(source: Source, skipped: Path) -> Plan:
             blocks, lines = blocks + 1, lines + len(block.lines)
             windows += sum(len(some.lines) for some in block.windows)
             reasons.update(block.skipped["reason"])
-            block.skipped.to_csv(stream, sep="\t", index=False, header=blocks == 1, lineterminator="\n")
-    plan = Plan(blocks, lines, windows, dict(reasons))
-    if not blocks:
-        raise InputError("the input has no lines to be scored")
-    return plan
+            table = block.skipped.assign(model=model)
+            table.to_csv(stream, sep="\t", index=False, header=blocks == 1, lineterminator="\n")
+    return Plan(blocks, lines, windows, dict(reasons))
 
 
 def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_weights: str | None = None) -> Plan:
     """Do what is asked; a killed run continues, block by block. Returns what was scored and what was not.
 
     `encoder_spec` is the section of the encoder, by default that of the model's training, and `encoder_weights` where
-    its weights are on this machine, if not where these say. Writes `request.out`, a line
-    per sequence or variant (and cell, where there are several), `request.skipped` and `request.vcf_out`. Raises
-    `InputError`, before the model is loaded, for all that is wrong with the options, the files and their lines.
+    its weights are on this machine, if not where these say. Writes `request.out`, a line per sequence or variant (and
+    cell, where there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is
+    loaded, for all that is wrong with the options, the files and their lines.
     """
+    if not request.model.is_dir():
+        raise InputError(f"{request.model}: is no folder, expected best_model of a run")
     record = read_record(request.model)
     scores, source = _scores(request, record), request.source(record)
-    with Parts(request.out, request.state()) as parts:
+    spec = _with_weights(encoder_spec or record.get("encoder_spec", {}), encoder_weights)
+    with Parts(request.out, request.state(record, spec)) as parts:
         left_out = parts.folder / "skipped"
-        plan = planned(source, left_out)
+        plan = planned(source, left_out, scores.model)
+        if not plan.blocks:
+            raise InputError(f"{request.path}: has no lines to be scored")
         print(plan.text, flush=True)
         if parts.done < plan.blocks:
-            spec = _with_weights(encoder_spec or record.get("encoder_spec", {}), encoder_weights)
-            scorer = load(request.model, spec, as_cached=True)
-            print_report()
-            progress = Progress(plan.lines, unit="lines")
-            # of blocks that are done, the lines are read again, and nothing is computed
-            blocks = (
-                replace(block, windows=()) if number < parts.done else block
-                for number, block in enumerate(source.blocks())
-            )
-            done = parts.done
-            for number, (block, values) in enumerate(outputs(scorer, blocks, len(source.roles))):
-                if number >= done:
-                    parts.add(scores.lines(block.lines, values))
-                progress.update(len(block.lines))
-            progress.close()
+            _score_blocks(request, source, scores, spec, parts, plan)
         if request.vcf_out:
             unit = "log-odds" if scores.classification else "in the unit of the labels"
             about = f"{scores.model}, fingerprint {scores.fingerprint}"
             annotated_vcf.write(request.path, request.vcf_out, parts.tables(), scores.cells, unit, about)
-        parts.publish()
         if request.skipped:
-            left_out.replace(request.skipped)
+            with atomic(request.skipped) as temporary:
+                shutil.copyfile(left_out, temporary)
+        parts.publish()
         parts.discard()
     return plan
+
+
+def _score_blocks(
+    request: Request, source: Source, scores: Scores, spec: dict[str, Any], parts: Parts, plan: Plan
+) -> None:
+    """Add the blocks that are missing to `parts`."""
+    roles, done = len(source.roles), parts.done
+    if not plan.lines:  # all is skipped: the result is its header
+        empty = next(iter(source.blocks()))
+        parts.add(scores.lines(empty.lines, np.zeros((len(scores.strands), roles, 0, len(scores.cells)))))
+        return
+    scorer = load(request.model, spec, as_cached=True)
+    print_report()
+    # of blocks that are done, the lines are read again, and nothing is computed
+    blocks = (
+        replace(block, windows=() if number < done else block.windows, skipped=block.skipped[:0])
+        for number, block in enumerate(source.blocks())
+    )
+    passed, progress = 0, None
+    for number, (block, values) in enumerate(outputs(scorer, blocks, roles)):
+        if number < done:
+            passed += len(block.lines)
+            continue
+        progress = progress or Progress(plan.lines, passed, "lines")
+        parts.add(scores.lines(block.lines, values))
+        progress.update(len(block.lines))
+    if progress:
+        progress.close()
 
 
 def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:

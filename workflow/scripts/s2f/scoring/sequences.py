@@ -134,12 +134,17 @@ def of_fasta(path: str | Path, fit: Fit) -> Sequences:
     return Sequences(entries, fit)
 
 
-def of_table(path: str | Path, columns: Sequence[str], fit: Fit, name: str = "id", separator: str = "\t") -> Sequences:
+def of_table(
+    path: str | Path, columns: Sequence[str], fit: Fit, name: str | None = None, separator: str = "\t"
+) -> Sequences:
     """Lines of a table: `columns` are that of the sequence, or those of the reference and the alternative allele.
 
-    A line is called by the column `name`; where there is none, by its number. Raises `InputError` as `read_table`.
+    A line is called by the column `name`, by default `id`; without such a column lines are numbered from 1. Raises
+    `InputError` as `read_table`.
     """
-    table = read_table(path, columns, "sequences to be scored", separator, numbered=True)
+    wanted = [*columns, *([name] if name else [])]
+    table = read_table(path, wanted, "sequences to be scored", separator, numbered=True)
+    name = name or "id"
     names = table[name] if name in table.columns else pd.Series(range(1, len(table) + 1), table.index).astype(str)
 
     def entries() -> Iterator[Entry]:
@@ -148,6 +153,6 @@ def of_table(path: str | Path, columns: Sequence[str], fit: Fit, name: str = "id
             where = f"{path}: line {line_of(table, position)}"
             if not own:
                 raise InputError(f"{where}: column {name!r} is empty, expected a name")
-            yield Entry(own, where, tuple(sequences))
+            yield Entry(own, where, tuple(sequence.strip() for sequence in sequences))
 
     return Sequences(entries, fit, PAIR if len(columns) > 1 else ONE)

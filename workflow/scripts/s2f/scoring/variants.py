@@ -1,7 +1,7 @@
 """Variants to be scored: windows of both alleles around each, and why some have none."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,10 @@ class VariantEffects:
         most variants is not what the genome has."""
         offsets = self.offsets or (centre(self.length),)
         judge = Judge(self.genome, self.path, 0, 0, self.longest)  # windows say themselves whether there is room
+        unread = self.strand != "file" or self.of_genes  # a change on another strand is then the same one
         for batch in self.batches():
+            if unread:
+                batch = replace(batch, strand=texts([""] * len(batch)))
             for first in range(0, len(batch), LINES):
                 some = batch.rows(slice(first, first + LINES))
                 yield self._block(some, judge.judged(some), offsets)

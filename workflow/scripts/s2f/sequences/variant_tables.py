@@ -1,6 +1,5 @@
-"""Variants, and pairs of sequences, from delimited tables with a header."""
+"""Variants from delimited tables with a header."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,30 +9,11 @@ from numpy.typing import NDArray
 from s2f.common.contents import opened
 from s2f.common.errors import InputError
 from s2f.common.tables import line_of, read_table, refuse, stripped
-from s2f.sequences import dna
-from s2f.sequences.variants import LAST_POSITION, OK, Variant, Variants, parsed_key, texts, trimmed
+from s2f.sequences.variants import LAST_POSITION, Variant, Variants, parsed_key, texts
 
 COLUMNS = ("chrom", "pos", "ref", "alt")
 KEY = "variant"
 _VCF = b"##fileformat=VCF"
-
-
-@dataclass(frozen=True)
-class SequencePairs:
-    """N pairs of sequences, whose lengths may differ: texts in upper case and where they differ, all (N,).
-
-    Before `first` and behind `ref_end` and `alt_end`, from 0 and half-open, they are the same. `reason` is `OK`, or
-    ref_equals_alt.
-    """
-
-    id: NDArray[np.object_]
-    ref: NDArray[np.object_]
-    alt: NDArray[np.object_]
-    line: NDArray[np.int64]
-    reason: NDArray[np.object_]
-    first: NDArray[np.int64]
-    ref_end: NDArray[np.int64]
-    alt_end: NDArray[np.int64]
 
 
 def read_variants(path: str | Path, separator: str = "\t") -> Variants:
@@ -102,43 +82,3 @@ def _offsets(table: pd.DataFrame, path: str | Path) -> NDArray[np.int64]:
     digits = offset.str.fullmatch("[0-9]{1,6}").to_numpy(bool) | (offset == "").to_numpy()
     refuse(~digits, table, ["offset"], path, "a place in the window, counted from 0, or nothing")
     return offset.replace("", "-1").astype("int64").to_numpy()
-
-
-def read_pairs(path: str | Path, separator: str = "\t") -> SequencePairs:
-    """Pairs of sequences of a table with the columns ref and alt, and perhaps id (else the pair is named by its line).
-
-    Raises `InputError` with line and column for an empty cell and for letters other than ACGTUN, and as
-    `tables.read_table`.
-    """
-    table = read_table(path, ("ref", "alt"), "pairs of sequences", separator, numbered=True)
-    cleaned = {}
-    for name in ("ref", "alt"):
-        column = stripped(table[name])
-        refuse((column == "").to_numpy(), table, [name], path, "a sequence")
-        try:
-            cleaned[name] = texts([dna.clean(sequence) for sequence in column])
-        except ValueError:
-            for row, sequence in enumerate(column):
-                _refuse_letters(sequence, f"{path}: line {line_of(table, row)}: {name}")
-            raise
-    ref, alt = cleaned["ref"], cleaned["alt"]
-    changes = [trimmed(*pair) for pair in zip(ref, alt, strict=True)]
-    first = np.array([head for head, _, _ in changes], np.int64)
-    lines = table.index.to_numpy(np.int64)
-    return SequencePairs(
-        id=_ids(table) if "id" in table else texts([f"line {line}" for line in lines]),
-        ref=ref,
-        alt=alt,
-        line=lines,
-        reason=np.where(ref == alt, "ref_equals_alt", texts([OK] * len(table))),
-        first=first,
-        ref_end=first + np.array([len(gone) for _, gone, _ in changes], np.int64),
-        alt_end=first + np.array([len(new) for _, _, new in changes], np.int64),
-    )
-
-
-def _refuse_letters(sequence: str, where: str) -> None:
-    try:
-        dna.clean(sequence)
-    except ValueError as error:
-        raise InputError(f"{where}: {error}") from None

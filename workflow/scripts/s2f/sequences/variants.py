@@ -231,6 +231,10 @@ class Judge:
         self._first: list[str] = []  # for the message
         self._explained = [0, 0]  # mismatched records whose REF is one base further, whose ALT is there
         self._chroms = _chroms(genome)
+        # of a genome that names its RefSeq sequences with their versions, other versions are another build
+        self._versions = {
+            name.partition(".")[0] for name in genome.records["name"] if REFSEQ.fullmatch(name) and "." in name
+        }
         self._number = {chrom: number for number, chrom in enumerate(self._chroms.values())}
         self._seen_snvs = _Numbers()
         self._seen: set[tuple[int, int, int, str, int, int]] = set()
@@ -276,7 +280,8 @@ class Judge:
     def _chrom(self, contig: str) -> str:
         chrom = self._chroms.get(contig)
         if chrom is None:
-            chrom = self._chroms.get(chromosome(contig), "") if REFSEQ.fullmatch(contig) else ""
+            known = REFSEQ.fullmatch(contig) and contig.partition(".")[0] not in self._versions
+            chrom = self._chroms.get(chromosome(contig), "") if known else ""
             self._chroms[contig] = chrom
         return chrom
 

@@ -202,16 +202,8 @@ class Writer:
         self.put("".join(lines).encode())
 
 
-@contextlib.contextmanager
-def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequence[str] = ()) -> Iterator[Writer]:
-    """Write the records of `header.path` again, with the fields `added` to INFO and the lines `meta` to the header.
-
-    All else is as it was: order, IDs, FILTER, genotypes; line ends are \\n, and blank lines go. The file has its name
-    when all is written. If that ends in .gz or .bgz, it is compressed by bgzip and gets an index, .tbi or, for places
-    beyond 2^29, .csi; its records must be in order (`refuse_unsorted` says so beforehand). Raises `InputError` for a
-    field that the header has already.
-    """
-    path = Path(path)
+def refuse_known(header: Header, added: Sequence[Field]) -> None:
+    """Raise `InputError` for a field that the header has already."""
     for field in added:
         known = [line for line in header.meta if re.match(rf"##INFO=<ID={re.escape(field.name)}[,>]", line)]
         if known:
@@ -219,6 +211,19 @@ def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequ
                 f"{header.path}: has the INFO field {field.name} already, which would be written twice; remove it "
                 f"(bcftools annotate --remove INFO/{field.name}), or score the file from which it was made"
             )
+
+
+@contextlib.contextmanager
+def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequence[str] = ()) -> Iterator[Writer]:
+    """Write the records of `header.path` again, with the fields `added` to INFO and the lines `meta` to the header.
+
+    All else is as it was: order, IDs, FILTER, genotypes; line ends are \\n, and blank lines go. The file has its name
+    when all is written. If that ends in .gz or .bgz, it is compressed by bgzip and gets an index, .tbi or, for places
+    beyond 2^29, .csi; its records must be in order (`refuse_unsorted` says so beforehand). Raises `InputError` as
+    `refuse_known`.
+    """
+    path = Path(path)
+    refuse_known(header, added)
     version = [] if header.meta[:1] and header.meta[0].startswith("##fileformat=") else ["##fileformat=VCFv4.2"]
     lines = [*version, *header.meta, *meta, *(field.line for field in added), "\t".join(header.columns)]
     text = "".join(f"{line}\n" for line in lines).encode()

@@ -40,11 +40,6 @@ def centre(length: int) -> int:
     return (length - 1) // 2
 
 
-def needed(length: int, offset: int) -> tuple[int, int]:
-    """Bases that an SNV needs before it and behind it, in the model's orientation."""
-    return offset, length - 1 - offset
-
-
 def window_pairs(
     genome: Genome,
     judged: Judged,

@@ -40,7 +40,8 @@ def panel_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
     """The panel of measured effects of an entry; empty where there is none, or it scores no variants."""
     panels = study["datasets"][entry["dataset"]]["panels"]
     pairs = [name for name, panel in panels.items() if items_of(panel) == "pairs"]
-    if not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
+    classification = study["datasets"][entry["dataset"]]["task"] == "classification"  # effects are log-odds
+    if classification or not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
         return ""
     return entry.get("measured", next(iter(pairs), ""))
 
@@ -109,6 +110,12 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
                 raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to score")
+        shifted = [job.run for job in jobs(study, runs) if job.name == name] if any(entry.get("shifts", [])) else []
+        for run in shifted:
+            if not run.head:
+                raise InputError(f"{where}.shifts: {run.model!r} cannot shift its window; list models on encoders")
+        if "measured" in entry and dataset["task"] == "classification":
+            raise InputError(f"{where}.measured: effects of a classification are log-odds: leave it out")
         if "measured" in entry:
             panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "pairs"}
             if entry["measured"] not in panels:
