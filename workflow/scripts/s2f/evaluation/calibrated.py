@@ -223,14 +223,14 @@ def _validation(
 
 
 def _pairs(rows: pd.DataFrame, name: str, section: dict[str, Any]) -> pd.DataFrame:
-    """Pairs among validation rows, made as those of the panel `name` are among the test rows; empty if too few."""
+    """Pairs among validation rows, made as those of the panel `name` are among the test rows; however few."""
     match = {key: section[key] for key in ("match",) if key in section}
     options = kinds.settings("panels", "pairs", {"kind": "pairs", **match})
     named = rows["pair_id" if options["match"] == "pair_id" else "variant"] != ""
     if not set(rows["allele"][named]) >= {"ref", "alt"}:
         return pd.DataFrame()
     with_unit = rows.assign(unit=[f"u{unit}" for unit in rows["unit"]])
-    return pairs.of_test(with_unit, options, f"{name}, of validation rows", Stages())
+    return pairs.among(with_unit, options, f"{name}, of validation rows", Stages())
 
 
 def _spread(path: str | Path, panel: Panel) -> np.ndarray | None:

@@ -28,9 +28,16 @@ def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stag
     Raises `InputError` for a locus with more than one reference, an unknown match and fewer than `FEWEST` SNVs, with
     what became of the others.
     """
+    return among(test, options, name, stages, FEWEST)
+
+
+def among(rows: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages, fewest: int = 0) -> pd.DataFrame:
+    """As `of_test`, of any rows: `fewest` pairs are enough."""
     if options["match"] not in ("pair_id", "variant_key"):
         raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
-    return (_loose_pairs if options["match"] == "variant_key" else _strict_pairs)(test, name, stages)
+    if options["match"] == "variant_key":
+        return _loose_pairs(rows, name, stages)
+    return _strict_pairs(rows, name, stages, fewest)
 
 
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
@@ -40,7 +47,7 @@ def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
     return _pair_table(joined, reference["row_id"])
 
 
-def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
+def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages, fewest: int) -> pd.DataFrame:
     paired = test[test["pair_id"] != ""]
     reference, alternate = (paired[paired["allele"] == allele] for allele in ("ref", "alt"))
     twice = reference["pair_id"].duplicated()
@@ -68,9 +75,9 @@ def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame
             report += "; they fit with starts one less, as if these were counted from 1"
         table = stages.keep("as their variant says", table, designed)
     print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
-    if 0 < len(alternate) and len(table) < FEWEST:
+    if 0 < len(alternate) and len(table) < fewest:
         raise InputError(
-            f"panel {name}: {len(table)} pairs are left of {len(test)} test rows, {FEWEST} are needed: of "
+            f"panel {name}: {len(table)} pairs are left of {len(test)} test rows, {fewest} are needed: of "
             f"{len(alternate)} alternate alleles {report}"
         )
     several = table["pair_id"].duplicated(keep=False)
