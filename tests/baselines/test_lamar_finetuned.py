@@ -263,8 +263,8 @@ def test_programs_train_and_predict(tmp_path, root):
 
     run(
         "train_baseline", rows="rows.parquet", split="split.tsv", construct=json.dumps(CONSTRUCT.spec()), dataset="d",
-        split_name="s", baseline="tuned", kind="lamar_finetuned", seed=1, study_seed=0, spec=json.dumps(spec),
-        strand_rule="forward", threads=1, model="best_model", history="history.tsv",
+        split_name="s", baseline="tuned", kind="lamar_finetuned", task="classification", seed=1, study_seed=0,
+        spec=json.dumps(spec), strand_rule="forward", threads=1, model="best_model", history="history.tsv",
     )  # fmt: skip
     run(
         "evaluate_baseline", rows="rows.parquet", task="classification", models="best_model", names="id", kinds="rows",

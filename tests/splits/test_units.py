@@ -15,7 +15,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import write_rows
 from s2f.sequences import dna
-from s2f.splits import audit, make, panels, units
+from s2f.splits import audit, make, panels, units, units_table
 from s2f.splits.homology.groups import homologous_groups
 from s2f.splits.linked_rows import loci
 
@@ -64,7 +64,7 @@ def test_a_table_comes_back_in_the_order_of_the_rows(tmp_path):
     rows = chained()
     table = units.make_units(rows, 0.3)
     write_table(tmp_path / "units.tsv", table.iloc[::-1])
-    assert units.read_units(tmp_path / "units.tsv", rows).astype("str").equals(table.astype("str"))
+    assert units_table.read_units(tmp_path / "units.tsv", rows).astype("str").equals(table.astype("str"))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_edited_table_is_refused(row, column, value, message):
     table = units.make_units(chained(), 0.3).astype(object)
     table.loc[row, column] = value
     with pytest.raises(InputError, match=message):
-        units.checked(chained(), table)
+        units_table.checked(chained(), table)
 
 
 # --- what panels check
@@ -100,7 +100,7 @@ def rows():
 
 
 def panel_of(rows, split, table):
-    return panels.make_panel(rows, split, {"kind": "rows"}, "id", units.checked(rows, table))
+    return panels.make_panel(rows, split, {"kind": "rows"}, "id", units_table.checked(rows, table))
 
 
 def test_rows_that_only_an_excluded_row_joins_are_one_unit(rows):

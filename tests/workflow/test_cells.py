@@ -66,5 +66,5 @@ def test_a_study_of_three_cells_with_gaps(root, tmp_path):
     assert len(rows) == measured.any(axis=1).sum() and rows["label"].isna().sum() > 0
     plots = results / "plots" / "lenti" / "random"
     assert {path.name for path in plots.glob("*.png")} == {
-        "audit.png", "id.comparison.png", "id.predictions.png", "training.png",
+        "audit.png", "calibration.png", "id.comparison.png", "id.predictions.png", "training.png",
     }  # fmt: skip

@@ -7,7 +7,7 @@ from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
 from s2f.splits.audit import audit, summary
-from s2f.splits.units import read_units
+from s2f.splits.units_table import read_units
 
 COLUMNS = ["row_id", "sequence", "published"]
 

@@ -6,8 +6,9 @@ from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import read_rows
 from s2f.rows.stages import Stages, beside
-from s2f.splits.panels import ROW_COLUMNS, make_panel
-from s2f.splits.units import read_units
+from s2f.splits.panels import make_panel
+from s2f.splits.table import PANEL_COLUMNS
+from s2f.splits.units_table import read_units
 
 
 def main():
@@ -22,7 +23,7 @@ def main():
     parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
-    rows = read_rows(arguments.rows, ROW_COLUMNS)
+    rows = read_rows(arguments.rows, PANEL_COLUMNS)
     stages = Stages()
     panel = make_panel(rows, split, arguments.spec, arguments.name, read_units(arguments.units, rows), stages)
     print(f"panel {arguments.name}: {len(panel)} {kinds.facts('panels', arguments.spec['kind'])['items']}")

@@ -10,7 +10,7 @@ from s2f.rows.stages import beside
 from s2f.splits.kinds import by_homology
 from s2f.splits.make import make_split, stages_of
 from s2f.splits.table import ROW_COLUMNS
-from s2f.splits.units import loci_alone, read_units
+from s2f.splits.units_table import loci_alone, read_units
 
 
 def main():

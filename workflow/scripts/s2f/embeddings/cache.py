@@ -140,7 +140,7 @@ def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarra
             return settings, *index, file["chunk_sha256"][:], embedding.id.get_offset()
     except InputError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:  # a bit has flipped
         raise InputError(f"{path}: the file is truncated or not a cache ({error}); {AGAIN}") from None
 
 

@@ -39,8 +39,8 @@ from s2f.evaluation.metrics import SUFFIXES, score
 from s2f.evaluation.resampling import Units
 from s2f.rows.stages import Stages
 from s2f.splits.panel_kinds import pairs
-from s2f.splits.panels import ROW_COLUMNS
-from s2f.splits.units import read_units
+from s2f.splits.table import PANEL_COLUMNS
+from s2f.splits.units_table import read_units
 
 SHARES = {f"{100 * level:g}": level for level in LEVELS}
 OF_INTERVALS = (*(f"{name}_{share}" for name in ("coverage", "width") for share in SHARES), "crps", "spearman")
@@ -88,7 +88,7 @@ def calibration(comparison: Comparison) -> pd.DataFrame:
 class Calibration:
     """`comparison.Measures` of calibration. `validated` {(dataset, split, cell, suffix, model): validation items}."""
 
-    columns = ROW_COLUMNS
+    columns = PANEL_COLUMNS
 
     def __init__(self) -> None:
         self.validated: dict[tuple[str, str, str, str, str], int] = {}

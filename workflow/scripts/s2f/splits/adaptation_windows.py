@@ -13,7 +13,7 @@ from s2f.rows.stages import Stages
 from s2f.splits.homology.groups import homologous_groups, now_and_then
 from s2f.splits.linked_rows import joined, loci
 from s2f.splits.table import PARTS, check_split
-from s2f.splits.units import read_units
+from s2f.splits.units_table import read_units
 
 
 def of_datasets(

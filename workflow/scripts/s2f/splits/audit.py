@@ -41,7 +41,7 @@ def audit(
 ) -> pd.DataFrame:
     """One line per evaluated row and part it is compared with: what they share.
 
-    `rows` are canonical, `table` is their split, `units` their table of units (`units.read_units`). Compared are test
+    `rows` are canonical, `table` is their split, `units` their table (`units_table.read_units`). Compared are test
     with train, val with train and test with val; excluded rows are left out. Test rows that are only ever evaluated are
     the part `designed`. Columns:
         part, against, row_id, length

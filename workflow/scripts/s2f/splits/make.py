@@ -21,12 +21,11 @@ MOST_NAMED = 5  # names in a note
 def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
     """Assign every row: row_id, split (train, val, test, excluded), reason.
 
-    `units` is the table of units of these rows, in their order (`units.read_units`); `units.loci_alone` will do for a
-    split that does not go `by_homology`. Rows that are only ever evaluated
-    (`EVALUATED_ONLY`) are test whatever the kind says. Rows of one locus in several parts stay only in the part that
-    protects the evaluation most (test, then val) and are excluded elsewhere, with the reason. With `train_rows` so many
-    training rows are kept (see `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an
-    empty part.
+    `units` is the table of units of these rows, in their order (`units_table.read_units`); `units_table.loci_alone`
+    will do for a split that does not go `by_homology`. Rows that are only ever evaluated (`EVALUATED_ONLY`) are test
+    whatever the kind says. Rows of one locus in several parts stay only in the part that protects the evaluation most
+    (test, then val) and are excluded elsewhere, with the reason. With `train_rows` so many training rows are kept (see
+    `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an empty part.
     """
     kind = kinds.module("splits", section["kind"])
     options = section | kinds.settings("splits", section["kind"], section)

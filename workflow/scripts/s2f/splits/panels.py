@@ -11,13 +11,7 @@ from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.rows.stages import Stages
 from s2f.splits import panel_files, regions
 from s2f.splits.table import FEWEST, parts_checked
-from s2f.splits.units import check_loci
-
-# of the rows, what panels are made from
-ROW_COLUMNS = [
-    "row_id", "sequence", "label", "chrom", "start", "end", "strand",
-    "allele", "variant", "pair_id", "group", "published",
-]  # fmt: skip
+from s2f.splits.units_table import check_loci
 
 
 def make_panel(
@@ -29,7 +23,7 @@ def make_panel(
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    what a bootstrap draws as a whole: the unit by the table `units` of these rows, in their order (`units.read_units`),
+    what a bootstrap draws as a whole: the unit by the table `units` (`units_table.read_units`), in the order of the rows,
     or the units that pairs join. `stages` gets the counts of what is left out and why.
 
     Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of

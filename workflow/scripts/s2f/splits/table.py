@@ -14,6 +14,11 @@ from s2f.splits.linked_rows import loci
 
 # of the rows, what splits are made from
 ROW_COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
+# of the rows, what panels are made from
+PANEL_COLUMNS = [
+    "row_id", "sequence", "label", "chrom", "start", "end", "strand",
+    "allele", "variant", "pair_id", "group", "published",
+]  # fmt: skip
 
 PARTS = ("train", "val", "test")
 FEWEST = 3  # items of a panel: with two, every correlation is 1
