@@ -23,7 +23,7 @@ def make_panel(
     only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
     `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
     refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    what a bootstrap draws as a whole: the unit by the table `units` (`units_table.read_units`), in the order of the rows,
+    what a bootstrap draws as a whole: the unit by the table `units` (`units_table.read_units`), in their order,
     or the units that pairs join. `stages` gets the counts of what is left out and why.
 
     Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
