@@ -253,7 +253,7 @@ def test_a_table_may_say_strand_and_offset(tmp_path, head, cases):
     for (_, line), (strand, offset) in zip(table.iterrows(), rows, strict=True):
         expected = by_hand(head, genome, line, offset=19 if offset == "" else offset, strand=strand)
         np.testing.assert_allclose([line["ref"], line["alt"]], expected, rtol=1e-5, atol=1e-6)
-    with pytest.raises(InputError, match=r"v.tsv: row 2: offset is 30, expected 0 to 29"):
+    with pytest.raises(InputError, match=r"v.tsv: line 3: offset is 30, expected 0 to 29"):
         short = replace(asked(tmp_path, head, "variants", tmp_path / "v.tsv", genome=fasta, strand="file"), length=30)
         short._check({"insert_bp": {"shortest": 30, "longest": 30, "commonest": 30}, "strand_rule": "mean"})
 

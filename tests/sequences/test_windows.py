@@ -91,7 +91,8 @@ def test_windows_are_those_of_whole_haplotypes_on_both_strands(tmp_path_factory,
         assert ref_window[: pairs.first[0]] == alt_window[: pairs.first[0]]
         assert ref_window[pairs.end[0] :] == alt_window[pairs.end[0] :]
         assert pairs.first[0] >= offset or change[0] - offset + length > len(text) - gone + len(new)
-        if gone == len(new):  # nothing behind the change moves, and the other strand is the mirror image
+        if gone == len(new) and offset + gone <= length:
+            # all of the change is seen, nothing behind it moves, and the other strand is the mirror image
             assert pairs.end[0] <= offset + gone
             mirrored = window_pairs(genome, of, length, length - gone - offset, "+-"[strand == "+"])
             if mirrored.reason[0] == "ok":

@@ -130,11 +130,15 @@ def code_of_interpretation(wildcards):
     )
 
 
-def gpus_of_interpretation(wildcards):
-    """GPUs to explain a run: as to embed with its encoder, or to train its baseline."""
-    run = run_of(wildcards)
+def gpus_to_use(run):
+    """GPUs to use a trained run: as to embed with its encoder, or to train its baseline."""
     section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
     return int(study_jobs.uses_gpu(section, STUDY[section][name]))
+
+
+def gpus_of_interpretation(wildcards):
+    """GPUs to explain a run."""
+    return gpus_to_use(run_of(wildcards))
 
 
 def places_by_explanations():

@@ -82,10 +82,8 @@ def code_of_scores(wildcards):
 
 
 def gpus_of_scores(wildcards):
-    """GPUs to score by a run: as to embed with its encoder, or to train its baseline."""
-    run = run_that_scores(wildcards)
-    section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
-    return int(study_jobs.uses_gpu(section, STUDY[section][name]))
+    """GPUs to score by a run."""
+    return gpus_to_use(run_that_scores(wildcards))
 
 
 def entries_by_vcf():

@@ -36,7 +36,7 @@ class MappedSequence:
 def select(rows: Any, task: str, count: int, ids: Sequence[str] = (), stages: Stages | None = None) -> Any:
     """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
     row_id; of a classification only positives. Rows with N and rows without a label, in a dataset with cells those
-    without one of the first cell, are passed over and counted in `stages`, except for `ids`: the model refuses an N of
+    without one of the first cell, are skipped and counted in `stages`, except for `ids`: the model refuses an N of
     theirs by name. Raises `InputError` for an id that is not there and for too few rows."""
     stages = stages or Stages()
     stages.left("rows of the panel", len(rows))

@@ -30,7 +30,7 @@ def read_peaks(path: str | Path) -> pd.DataFrame:
 
     `signal` is the signalValue (column 7) of a narrowPeak or broadPeak (ENCODE eCLIP: log2 fold enrichment over the
     size-matched input), and the score (column 5, missing where it is `.`) of a BED. Comments, `track` and `browser`
-    lines are passed over. Raises `InputError` with file and line for a file of another format, a strand that is
+    lines are skipped. Raises `InputError` with file and line for a file of another format, a strand that is
     neither + nor -, a signal that is not a number, a file without peaks, and as `read_bed`.
     """
     lines = list(read_bed(path, 6, EXPECTED))

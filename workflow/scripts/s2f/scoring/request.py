@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -105,13 +106,18 @@ class Request:
 
     def _variants(self) -> Iterator[Variants]:
         if self.kind == "variants":
-            yield read_variants(self.path, self.separator)
+            yield self._table
         else:
             yield from (batch.variants for batch in vcf.read_vcf(self.path))
 
+    @cached_property
+    def _table(self) -> Variants:
+        """The variants of a table, which are read whole, and once."""
+        return read_variants(self.path, self.separator)
+
     def _has_strands(self) -> bool:
         """Whether a table of variants says which strand is read."""
-        return self.kind == "variants" and bool((read_variants(self.path, self.separator).strand != "").any())
+        return self.kind == "variants" and bool((self._table.strand != "").any())
 
     def _check_files(self) -> None:
         inputs = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
@@ -145,10 +151,11 @@ class Request:
             if not 0 <= offset < length:
                 raise InputError(f"--offsets has {offset}, expected places within the window, 0 to {length - 1}")
         if self.kind == "variants":
-            offsets = read_variants(self.path, self.separator).offset
+            offsets = self._table.offset
             if offsets.max(initial=-1) >= length:
                 row = int(offsets.argmax())
-                raise InputError(f"{self.path}: row {row + 1}: offset is {offsets[row]}, expected 0 to {length - 1}")
+                where = f"{self.path}: line {self._table.line[row]}"
+                raise InputError(f"{where}: offset is {offsets[row]}, expected 0 to {length - 1}")
         if self.vcf_out and vcf.is_indexed(self.vcf_out):
             vcf.refuse_unsorted(self.path)
         if not 0 <= self.tile <= length:

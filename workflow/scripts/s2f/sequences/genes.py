@@ -42,7 +42,7 @@ class Genes:
 def read_genes(path: str | Path) -> Genes:
     """The genes of a GTF or GFF3, plain or compressed; of one without genes its transcripts, or else its exons.
 
-    Genes without a strand are passed over. Raises `InputError` with file and line for fewer than 8 columns, places that
+    Genes without a strand are skipped. Raises `InputError` with file and line for fewer than 8 columns, places that
     are no whole numbers from 1, an end before its start and other strands; and for a file without a gene.
     """
     found: list[dict[str, list[Interval]]] = [{"+": [], "-": []} for _ in FEATURES]

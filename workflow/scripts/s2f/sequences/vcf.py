@@ -111,7 +111,9 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
     if cells is None:
         for row, number in zip(records, numbers, strict=True):
             _refuse(row, number, width, path)
-        raise AssertionError(f"{path}: lines {numbers[0]} to {numbers[-1]}: refused, and each record is whole")
+        raise AssertionError(
+            f"{path}: lines {numbers[0]} to {numbers[-1]}: refused together, but no single record is at fault"
+        )
     contig, pos, name, ref, alt = cells
     place = np.fromiter(map(int, pos), np.int64, len(pos))
     several = "," in "".join(alt)

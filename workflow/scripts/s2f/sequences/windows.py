@@ -3,7 +3,8 @@
 A window has L bases in the model's orientation: the plus strand as it is, the minus strand as the reverse complement of
 what it has there. The first base that changes, in that orientation, stands at a given offset. All before it is the same
 in both windows and stays in place. Where the alleles differ in length, all behind the change moves: a deletion brings
-bases in at the end of the window, an insertion pushes bases out there.
+bases in at the end of the window, an insertion pushes bases out there. Where the genome ends behind the window, a
+deletion brings in the bases before it instead, and what is behind the change stays in place.
 """
 
 from dataclasses import dataclass
