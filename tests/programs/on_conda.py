@@ -34,7 +34,7 @@ def main():
     python = folder / "tools" / "bin" / "python"
     if not python.exists():
         run([sys.executable, "-m", "venv", folder / "tools"])
-        run([python, "-m", "pip", "install", "--quiet", "py-rattler==0.28.0", "pyyaml", "packaging"])
+        run([python, "-m", "pip", "install", "--quiet", "py-rattler==0.28.0", "pyyaml", "packaging", "zstandard"])
         # py-rattler's threads still let go of objects when the interpreter ends, which crashes one run of sixty: wait
         [packages] = (folder / "tools" / "lib").glob("python*/site-packages")
         (packages / "threads_end.pth").write_text("import atexit, time; atexit.register(time.sleep, 0.2)\n")
@@ -82,7 +82,8 @@ def channel(folder, tools, python):
     pinned.write_text(text)
     arguments = ["--only-binary", ":all:", "--dest", wheels, "--constraint", ROOT / "constraints.txt"]
     run([sys.executable, "-m", "pip", "download", "--quiet", *arguments, "--requirement", pinned])
-    run([python, tools / "build_channel.py", folder / "channels" / "conda-forge", wheels, "--names", names])
+    build = [python, ROOT / "tests" / "programs" / "zstd_channel.py", tools / "build_channel.py"]
+    run([*build, folder / "channels" / "conda-forge", wheels, "--names", names])
 
 
 def run_imports(folder, checkout, environment):
