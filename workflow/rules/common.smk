@@ -42,6 +42,7 @@ from s2f.heads import augmentations, networks
 from s2f.splits.kinds import by_homology
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
+from s2f.study import ensembles as study_ensembles
 from s2f.study import jobs as study_jobs
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
@@ -71,13 +72,14 @@ except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
     logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
-RUNS = study_runs.runs(STUDY)
+RUNS = study_runs.runs(STUDY)  # what is trained
+ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
 for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
     logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has caches of its own
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
-RUNS_OF = by_split(RUNS)
+RUNS_OF = by_split([*RUNS, *ENSEMBLES])
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
 ]
@@ -132,7 +134,8 @@ wildcard_constraints:
     augmentation=any_of(run.augmentation for run in RUNS if run.head),
     head=any_of(run.head for run in RUNS if run.head),
     baseline=any_of(BASELINES),
-    model=any_of(run.model for run in RUNS),
+    ensemble=any_of(STUDY["ensembles"]),
+    model=any_of(run.model for run in [*RUNS, *ENSEMBLES]),
     seed=r"\d+",
     shift=r"[+-]\d+",
     strand="forward|reverse",

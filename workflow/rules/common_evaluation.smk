@@ -1,6 +1,56 @@
 # The functions by which the rules of evaluation read the study. No rule is defined here.
 
 
+ENSEMBLE_OF = {run.folder: run for run in ENSEMBLES}
+
+
+def ensemble_of(wildcards):
+    """The run of an ensemble, by its path."""
+    place = f"{wildcards.dataset}/{wildcards.split}"
+    folder = f"{place}/{wildcards.ensemble}/seed{wildcards.seed}"
+    if folder not in ENSEMBLE_OF:
+        raise WorkflowError(
+            f"results/{folder}: the study makes no such ensemble; its members must be trained there with this seed"
+        )
+    return ENSEMBLE_OF[folder]
+
+
+def over_of(wildcards):
+    """In what the members of an ensemble differ."""
+    return STUDY["ensembles"][wildcards.ensemble]["over"]
+
+
+def members_of(*names):
+    """Files of all members of an ensemble, by their names in the folder of a run."""
+    return lambda wildcards: [
+        f"results/{member.folder}/{name}"
+        for member in ensemble_of(wildcards).members
+        for name in names
+    ]
+
+
+def splits_of_ensemble(wildcards):
+    """Splits that the members of an ensemble were trained on: that of the ensemble, or the fold of each."""
+    folds = [member.split for member in ensemble_of(wildcards).members]
+    return folds if over_of(wildcards) == "folds" else folds[:1]
+
+
+def split_tables_of_ensemble(wildcards):
+    """Tables of `splits_of_ensemble`."""
+    return [
+        f"results/{wildcards.dataset}/splits/{split}.tsv"
+        for split in splits_of_ensemble(wildcards)
+    ]
+
+
+def panels_of_ensemble(panels):
+    """Tables of the panels on which an ensemble is scored: over folds those of the first, as it is scored only where
+    the rows are those of all."""
+    return lambda wildcards: panel_paths(
+        f"results/{wildcards.dataset}/panels/{splits_of_ensemble(wildcards)[0]}", panels
+    )
+
+
 def comparison_with_files(wildcards, input):
     """What the comparison needs to know of the study, with the paths of the inputs, as text."""
     names = [*rows_of_study(), *panels_of_study()]
@@ -34,10 +84,10 @@ def stages_of_study():
 
 
 def predictions_of_study():
-    """Paths of the predictions of all runs."""
+    """Paths of the predictions of all runs, ensembles included."""
     return [
         path
-        for run in RUNS
+        for run in [*RUNS, *ENSEMBLES]
         for path in panel_paths(
             f"results/{run.folder}/predictions", DATASETS[run.dataset]["panels"]
         )
@@ -47,13 +97,18 @@ def predictions_of_study():
 def trained_runs(dataset, split):
     """Runs of one dataset and split that train in epochs."""
     runs = RUNS_OF.get((dataset, split), [])
-    return [run for run in runs if study_runs.trains(STUDY, run.model)]
+    return [
+        run for run in runs if not run.members and study_runs.trains(STUDY, run.model)
+    ]
 
 
 def all_runs(dataset, split):
-    """Runs of one dataset and split, or of all folds of a k-fold split that they are reported under."""
-    folds = study_comparison.families(STUDY, dataset).get(split, [split])
-    return [run for fold in folds for run in RUNS_OF.get((dataset, fold), [])]
+    """Runs of one dataset and split, or of all folds of a k-fold split that they are reported under, with the ensembles
+    over these."""
+    folds = study_comparison.families(STUDY, dataset).get(split, [])
+    return [
+        run for place in [*folds, split] for run in RUNS_OF.get((dataset, place), [])
+    ]
 
 
 def runs_of(choice, attribute):

@@ -131,7 +131,9 @@ def code_of_interpretation(wildcards):
 
 
 def gpus_to_use(run):
-    """GPUs to use a trained run: as to embed with its encoder, or to train its baseline."""
+    """GPUs to use a trained run: as to embed with its encoder, or to train its baseline; an ensemble as its members."""
+    if run.members:
+        return max(map(gpus_to_use, run.members))
     section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
     return int(study_jobs.uses_gpu(section, STUDY[section][name]))
 

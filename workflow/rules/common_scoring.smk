@@ -2,7 +2,7 @@
 
 from s2f.study import scoring as study_scoring
 
-SCORED = {job.stem: job for job in study_scoring.jobs(STUDY, RUNS)}
+SCORED = {job.stem: job for job in study_scoring.jobs(STUDY, [*RUNS, *ENSEMBLES])}
 
 
 def scoring_section(wildcards):
@@ -26,10 +26,49 @@ def model_that_scores(wildcards):
     return f"results/{run_that_scores(wildcards).folder}/best_model"
 
 
-def encoder_that_scores(wildcards):
-    """The section of the encoder that the head reads, with the weights of its draw; empty for a baseline."""
+def encoders_that_score(wildcards):
+    """The section of the encoder that the head reads, with the weights of its draw, empty for a baseline; of an
+    ensemble a list of those of its members."""
     run = run_that_scores(wildcards)
-    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
+    found = [
+        section_of_draw("encoders", one.encoder, one.seed) if one.head else {}
+        for one in run.members or (run,)
+    ]
+    return found if run.members else found[0]
+
+
+def listed(sections):
+    """One section, or several, as a list."""
+    return sections if isinstance(sections, list) else [sections]
+
+
+def adapted_weights_that_score(wildcards):
+    """Folders of the weights of the encoders that rule tapt makes, each once."""
+    sections = listed(encoders_that_score(wildcards))
+    paths = (section.get("weights", {}).get("tapt") for section in sections)
+    return list(dict.fromkeys(filter(None, paths)))
+
+
+def encoders_with_weights(wildcards, input):
+    """`encoders_that_score`, as text."""
+    sections = encoders_that_score(wildcards)
+    made = dict(zip(adapted_weights_that_score(wildcards), map(str, input.weights)))
+    here = [
+        (
+            {**section, "weights": {"tapt": made[section["weights"]["tapt"]]}}
+            if "tapt" in section.get("weights", {})
+            else section
+        )
+        for section in listed(sections)
+    ]
+    return as_json(here if isinstance(sections, list) else here[0])
+
+
+def weights_that_score(wildcards):
+    """Identifies the weights of the encoders."""
+    return " ".join(
+        dict.fromkeys(map(weights_id, listed(encoders_that_score(wildcards))))
+    )
 
 
 def files_scored(wildcards):
@@ -77,7 +116,9 @@ def code_of_scores(wildcards):
     return code_fingerprint(
         "score",
         *study_scoring.modules_of(STUDY, run),
-        *([networks.module_of(run.head)] if run.head else []),
+        *dict.fromkeys(
+            networks.module_of(one.head) for one in run.members or (run,) if one.head
+        ),
     )
 
 
@@ -146,7 +187,7 @@ def options_of_judge(wildcards, input):
         words = ["--satmut", path]
         if "barcodes" in section:
             words += ["--barcodes", section["barcodes"]]
-        floor = study_scoring.floor_of(STUDY, RUNS, wildcards.scores)
+        floor = study_scoring.floor_of(STUDY, [*RUNS, *ENSEMBLES], wildcards.scores)
         words += ["--floor", floor] if floor else []
     else:
         words = ["--controls", path, "--column", section["controls"]]

@@ -1,8 +1,71 @@
 # REQUIRED INPUTS:  predictions, metrics and histories of every run, rows, panels, leak audits
-# OUTPUTS:          results/calibration.tsv, results/compare.tsv, results/compare.md
+# OUTPUTS:          results/{dataset}/{split}/{ensemble}/seed{seed}/best_model/, predictions/{panel}.tsv, metrics.tsv
+#                   results/calibration.tsv, results/compare.tsv, results/compare.md
 #                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
 #                   results/plots/{dataset}/{split}/calibration.png, …/audit.png
+
+
+for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
+
+    rule:
+        """Make an ensemble of trained models: a checkpoint that holds them, and the mean of their predictions."""
+        name:
+            numbered("make_ensemble", number)
+        input:
+            rows="results/{dataset}/rows.parquet",
+            splits=split_tables_of_ensemble,
+            panels=panels_of_ensemble(panels),
+            models=members_of("best_model"),
+            predictions=members_of(*panel_paths("predictions", panels)),
+            metrics=members_of("metrics.tsv"),
+        output:
+            model=directory(
+                "results/{dataset}/{split}/{ensemble}/seed{seed}/best_model"
+            ),
+            predictions=panel_paths(
+                "results/{dataset}/{split}/{ensemble}/seed{seed}/predictions", panels
+            ),
+            metrics="results/{dataset}/{split}/{ensemble}/seed{seed}/metrics.tsv",
+        log:
+            "logs/{dataset}/{split}/{ensemble}/seed{seed}/make_ensemble.log",
+        benchmark:
+            "benchmarks/{dataset}/{split}/{ensemble}/seed{seed}/make_ensemble.tsv"
+        wildcard_constraints:
+            dataset=any_of(datasets),
+        conda:
+            "../../envs/evaluation.yaml"
+        threads: 1
+        resources:
+            mem_mb=times_attempt(8000),
+            runtime=times_attempt(30),
+        params:
+            python=python,
+            code=code_fingerprint("make_ensemble"),
+            task=dataset_of("task"),
+            over=over_of,
+            names=panels,
+            kinds=items_of_panels,
+        message:
+            "Making ensemble {wildcards.ensemble}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+        shell:
+            "{params.python} make_ensemble "
+            "--rows {input.rows:q} "
+            "--splits {input.splits:q} "
+            "--task {params.task} "
+            "--dataset {wildcards.dataset} "
+            "--split-name {wildcards.split} "
+            "--ensemble {wildcards.ensemble} "
+            "--seed {wildcards.seed} "
+            "--over {params.over} "
+            "--members {input.models:q} "
+            "--names {params.names} "
+            "--kinds {params.kinds} "
+            "--panels {input.panels:q} "
+            "--model {output.model:q} "
+            "--predictions {output.predictions:q} "
+            "--metrics {output.metrics:q} "
+            "> {log:q} 2>&1"
 
 
 rule calibrate:
@@ -12,8 +75,8 @@ rule calibrate:
         panels=panels_of_study(),
         units=[f"results/{dataset}/units.tsv" for dataset in DATASETS],
         predictions=predictions_of_study(),
-        models=[f"results/{run.folder}/best_model" for run in RUNS],
-        metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
+        models=[f"results/{run.folder}/best_model" for run in [*RUNS, *ENSEMBLES]],
+        metrics=[f"results/{run.folder}/metrics.tsv" for run in [*RUNS, *ENSEMBLES]],
     output:
         "results/calibration.tsv",
     log:
@@ -48,8 +111,8 @@ rule compare:
         panels=panels_of_study(),
         stages=stages_of_study(),
         predictions=predictions_of_study(),
-        models=[f"results/{run.folder}/best_model" for run in RUNS],
-        metrics=[f"results/{run.folder}/metrics.tsv" for run in RUNS],
+        models=[f"results/{run.folder}/best_model" for run in [*RUNS, *ENSEMBLES]],
+        metrics=[f"results/{run.folder}/metrics.tsv" for run in [*RUNS, *ENSEMBLES]],
         calibration="results/calibration.tsv",
     output:
         table="results/compare.tsv",

@@ -16,7 +16,7 @@ for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
             model=model_that_scores,
             files=files_scored,
             measured=measured_for_scores,
-            weights=adapted_weights_of(encoder_that_scores),
+            weights=adapted_weights_that_score,
         output:
             table="results/scores/{scores}/{model}.tsv",
             skipped="results/scores/{scores}/{model}.skipped.tsv",
@@ -40,9 +40,9 @@ for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
             contents=contents_of(files_scored),
             section=json_of(scoring_section),
             options=options_of_scores,
-            encoder=json_of(encoder_that_scores),
-            spec=with_adapted_weights(encoder_that_scores),
-            weights=weights_id_of(encoder_that_scores),
+            encoder=json_of(encoders_that_score),
+            spec=encoders_with_weights,
+            weights=weights_that_score,
             confidence=STUDY["comparison"]["confidence"],
             vcf=option_of_vcf,
         message:

@@ -57,10 +57,13 @@ def main():
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals")
     parser.add_argument("--name", help="what the column model says; that of the study by default")
     parser.add_argument(
-        "--encoder-spec", type=json_option, help="encoder section (JSON) instead of that of the training"
+        "--encoder-spec",
+        type=json_option,
+        help="encoder section (JSON), of an ensemble a list, instead of that of the training",
     )
-    parser.add_argument("--encoder-weights", help="where the weights of the encoder "
-                        f"are here; by default what {WEIGHTS} says, else as in the training")  # fmt: skip
+    parser.add_argument("--encoder-weights", nargs="+", default=[], help="where the weights of the encoder are "
+                        "here, or ENCODER=FOLDER for each encoder of an ensemble; by default what "
+                        f"{WEIGHTS} says, else as in the training")  # fmt: skip
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, type=Path, help="table to write")
@@ -78,7 +81,7 @@ def main():
     lists = {name: tuple(value) for name, value in named.items() if isinstance(value, list)}
     request = Request(**{**named, **lists, "kind": kind, "path": getattr(arguments, kind)})
     # in a study its section says where the weights are
-    here = None if arguments.encoder_spec else os.environ.get(WEIGHTS)
+    here = [] if arguments.encoder_spec else [*filter(None, [os.environ.get(WEIGHTS)])]
     score(request, arguments.encoder_spec, arguments.encoder_weights or here)
 
 

@@ -79,6 +79,24 @@ class Seen:
         text = windows if self.text == "nothing" else f"{self.text}; then {windows}"
         return type(self)(text) if transductive else replace(self, text=text)
 
+    @classmethod
+    def union(cls, statements: Sequence["Seen"]) -> "Seen":
+        """What several models have seen together. Rows are known not to have been seen only where that is known of each
+        in the same terms; else nothing is known."""
+        found = list(dict.fromkeys(one.text for one in statements if not one.clean))
+        some = [one for one in statements if not one.clean]
+        if len(found) < 2:
+            return some[0] if some else cls.of_value("nothing")
+        text = "; ".join(found)
+        if any(one.everywhere for one in some):
+            return cls(text, everywhere=True)
+        if all(one.only for one in some):
+            return cls(text, only=tuple(dict.fromkeys(name for one in some for name in one.only)))
+        if all(one.but for one in some):
+            unseen = tuple(name for name in some[0].but if all(name in one.but for one in some))
+            return cls(text, but=unseen, everywhere=not unseen)
+        return cls(text)
+
     def with_training(self, part: str) -> str:
         """What a model has seen that is trained here and whose `part`, with weights of this statement, is not new."""
         return TRAIN_ROWS if self.text == "nothing" else f"{TRAIN_ROWS}; {part}: {self.text}"

@@ -117,12 +117,13 @@ class Calibration:
             self._units[dataset] = read_units(Path(compared.rows).with_name("units.tsv"), rows)["unit"].to_numpy()
         own = rows.assign(unit=self._units[dataset])
         own = labelled(own, panel.view).dropna(subset="label") if panel.view else own
-        validation = _validation(own, runs, panel, compared.panels[split][panel.name])
+        validation = _validation(own, runs, panel, compared.panels_in(split)[panel.name])
         seed = derived_seed(comparison.seed, "bootstrap", dataset, split, "validation")
         found, names = [], self.names(panel, compared.task)
         for run, item, of_run in zip(runs, read, validation, strict=True):
             spread = _spread(run.predictions[panel.name], panel)
-            if (spread is None) != (of_run.spread is None):
+            # of an ensemble over folds most validation rows are those of one member, which has no spread
+            if (spread is None) != (of_run.spread is None) and split not in compared.folds:
                 raise InputError(
                     f"{run.validation}: has a column sd, or lacks it, unlike {run.predictions[panel.name]}"
                 )

@@ -114,6 +114,8 @@ def compare(
     groups = functools.cache(lambda path: read_table(path, ("group",))["group"].to_numpy(object))
     for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
         compared = comparison.datasets[dataset]
+        if split in compared.folds:  # ensembles over folds, which stand beside the means over them
+            continue
         models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
         _check_panels(comparison, models, dataset, split)
         if dataset not in rows:
@@ -139,7 +141,8 @@ def compare(
         results |= {(dataset, split, result.panel, result.cell): result for result in new}
         done.add((dataset, split))
         if family in compared.folds and all((dataset, fold) in done for fold in folds):
-            new += _means(family, folds, dataset, results, rows[dataset])
+            means = _means(family, folds, dataset, results, rows[dataset])
+            new += _with_ensembles(comparison, measures, (dataset, family), means, rows[dataset])
         results |= {(dataset, result.split, result.panel, result.cell): result for result in new}
         frames += [result.lines(compared.in_split(result.split).baseline, comparison.confidence) for result in new]
     for dataset in rows:
@@ -174,6 +177,46 @@ def _means(
     return means
 
 
+def _with_ensembles(
+    comparison: Comparison,
+    measures: Measures,
+    place: tuple[str, str],
+    means: list[PanelResult],
+    rows: pd.DataFrame,
+) -> list[PanelResult]:
+    """The `means` over the folds of a k-fold split with the ensembles over its folds.
+
+    Those are the runs of `place` (dataset, name of the split), scored on panels whose rows are test in all folds.
+    """
+    dataset, family = place
+    compared = comparison.datasets[dataset]
+    models = _models([run for run in comparison.runs if (run.dataset, run.split) == place])
+    if not models:
+        return means
+    _check_panels(comparison, models, dataset, family)
+    found, odd = [], dict[str, dict[str, dict[str, dict[int, str]]]]()
+    for mean in means:
+        panel_file = compared.panels_in(family)[mean.panel]
+        panels = read_panels(mean.panel, panel_file["kind"], panel_file["path"], rows, compared.task)
+        panel = next((panel for panel in panels if panel.cell == mean.cell), None)
+        if panel is None:
+            own = _unmeasured(dataset, family, mean.panel, mean.cell, mean.metrics, models)
+        else:
+            groups = read_table(panel_file["path"], ("group",))["group"].to_numpy(object)
+            units = Units.of([groups], comparison.seed, dataset, family, family, mean.panel)
+            seeds = odd.setdefault(mean.panel, {})
+            own = _panel_result(comparison, measures, place, panel, rows, models, units, seeds)
+        if own.estimates and own.rows_sha256 != mean.rows_sha256:
+            raise InputError(
+                f"{dataset}, split {family!r}, panel {mean.panel!r}: ensembles over folds were scored on rows "
+                f"{own.rows_sha256[:12]}, and the folds on {mean.rows_sha256[:12]}; make the panels again"
+            )
+        both = {name: getattr(mean, name) | getattr(own, name)
+                for name in ("about", "estimates", "excluded", "notes", "one_draw", "drawn_per_seed")}  # fmt: skip
+        found.append(replace(mean, **both))
+    return found
+
+
 def _sha256_of(rows: pd.DataFrame, ids: np.ndarray) -> str:
     """Fingerprint of the rows with these `ids` (R,)."""
     return rows_sha256(rows[rows["row_id"].isin(ids)])
@@ -202,7 +245,8 @@ def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
 def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]], dataset: str, split: str) -> None:
     """The baseline was run in this split, and every run has each of its panels or a reason why not."""
     compared = comparison.datasets[dataset].in_split(split)
-    if compared.baseline and compared.baseline not in models:
+    panels = compared.panels_in(split)
+    if compared.baseline and compared.baseline not in models and split not in compared.folds:
         first = next(iter(models.values()))[0]
         others = [run for run in comparison.runs if (run.dataset, run.model) == (dataset, compared.baseline)]
         elsewhere = f"{others[0]} has split {others[0].split!r}" if others else "no run of it is listed"
@@ -214,9 +258,9 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
                 f"{run} and {trained[0]} were trained on different rows of one split: train the older of them again"
             )
     for run in (run for runs in models.values() for run in runs):
-        for panel in sorted({*compared.panels[split], *run.predictions, *run.excluded}):
-            if panel not in compared.panels[split]:
-                raise InputError(f"{run}: panel {panel!r} is not one of {', '.join(compared.panels[split])}")
+        for panel in sorted({*panels, *run.predictions, *run.excluded}):
+            if panel not in panels:
+                raise InputError(f"{run}: panel {panel!r} is not one of {', '.join(panels)}")
             if (panel in run.predictions) == (panel in run.excluded):
                 wrong = "both predictions and" if panel in run.predictions else "neither predictions nor"
                 raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")

@@ -50,22 +50,37 @@ def evaluate(
     `checkpoint.predicted_cells`, `predictions.prediction_table` and `measure.measure` do.
     """
     panels, rule, cells = {}, record["strand_rule"], predicted_cells(arguments.model, record, rows)
-    place = ["panel", *(["cell"] if cells else [])]
     for name, kind, path, out in zip(
         arguments.names, arguments.kinds, arguments.panels, arguments.predictions, strict=True
     ):
         chosen = panel_rows(rows, read_table(path))
         write_table(out, predict_rows(chosen, predict, rule, cells))
         panels[name] = {"kind": kind, "panel": path, "predictions": out}
+    table = measure(rows, panels, arguments.task, may_be_flat(record), learned_cells(arguments.task, record))
+    report(table)
+    write_table(arguments.metrics, table)
+
+
+def may_be_flat(record: Mapping[str, Any]) -> bool:
+    """Whether a run of this model.json cannot have collapsed: a floor, or a model that is not trained in epochs."""
     is_baseline = record["kind"] in kinds.names("baselines")
     facts = kinds.facts("baselines", record["kind"]) if is_baseline else {"floor": False, "epochs": True}
-    trained = facts["epochs"] and record["validation"].get("ended") != "solved"
+    return facts["floor"] or not facts["epochs"] or record["validation"].get("ended") == "solved"
+
+
+def learned_cells(task: str, record: Mapping[str, Any]) -> dict[str, bool]:
+    """What `collapse.learned` says of a run of this model.json, {cell: whether}; the cell is "" where rows have one
+    label."""
+    cells = record.get("cells", [])
     if len(cells) > 1:
-        has_learned = learned_by_cell(arguments.task, record["validation"], record["val_rows_of_cells"])
-    else:  # the validation score is that of the one cell, or of rows of one label
-        has_learned = {"".join(cells): learned(arguments.task, record["validation"], record["val_rows"])}
-    table = measure(rows, panels, arguments.task, facts["floor"] or not trained, has_learned)
+        return learned_by_cell(task, record["validation"], record["val_rows_of_cells"])
+    # the validation score is that of the one cell, or of rows of one label
+    return {"".join(cells): learned(task, record["validation"], record["val_rows"])}
+
+
+def report(table: Any) -> None:
+    """Print the metrics of a run, and the panels on which it is collapsed."""
+    place = ["panel", *(["cell"] if "cell" in table else [])]
     print(table[[*place, "metric", "value", "n", "note"]].to_string(index=False))
     for *panel, why in table.loc[table["collapsed"] != "", [*place, "collapsed"]].drop_duplicates().to_numpy():
         print(f"panel {', cell '.join(panel)}: the run is collapsed: {why}")
-    write_table(arguments.metrics, table)

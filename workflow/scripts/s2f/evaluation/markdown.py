@@ -92,7 +92,7 @@ def markdown(
         if calibration is not None:
             of_place = calibration[(calibration["dataset"] == dataset) & (calibration["split"] == split)]
             parts += ["### How sure the models are", *_sure(of_place, compared.task, _share(comparison))]
-        runs = [run for run in comparison.runs if (run.dataset, run.split) == (dataset, folds[0])]
+        runs = [run for run in comparison.runs if run.dataset == dataset and run.split in (folds[0], split)]
         parts += ["### Models", *_models(runs, of_split.drop_duplicates("model").set_index("model"), compared)]
     return "\n\n".join(parts) + "\n"
 

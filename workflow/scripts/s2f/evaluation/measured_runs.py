@@ -84,7 +84,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     Rows without a chromosome whose published part is among its `clean_published` count as clean.
     """
     record = read_record(folder / "best_model")
-    panels = datasets[record["dataset"]]["panels"][record["split"]]
+    panels = _panels_in(datasets[record["dataset"]], record["split"])
     excluded, note = {}, record.get("note", "")
     for name, panel in panels.items() if "clean_chromosomes" in record else ():
         clean = (tuple(record.get(key, ())) for key in ("clean_chromosomes", "clean_published"))
@@ -97,6 +97,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
     if excluded and record["spec"].get("use_contaminated_panels"):
         note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
         excluded = {}
+    excluded |= record.get("left_out", {})
     validation, task = record["validation"], datasets[record["dataset"]]["task"]
     # of a model of several cells, beside models of one, which were chosen by that cell alone
     if validation.get("cells") and validation["metric"] == VALIDATION[task] and "clean_chromosomes" not in record:
@@ -119,6 +120,13 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cells": record.get("cells", []), "search": record.get("search", {}),
     }  # fmt: skip
+
+
+def _panels_in(dataset: Mapping[str, Any], split: str) -> dict[str, dict[str, str]]:
+    """The panels of a split of a dataset; of a k-fold split, in which ensembles over its folds stand, those of its
+    first fold: such an ensemble is scored only where the rows are those of all folds."""
+    panels: dict[str, dict[str, dict[str, str]]] = dataset["panels"]
+    return panels.get(dataset.get("folds", {}).get(split, [split])[0], {})
 
 
 def _seen(record: Mapping[str, Any], rows_path: str, panel: Mapping[str, Any]) -> str:
@@ -166,6 +174,10 @@ class ComparedDataset:
     folds: dict[str, list[str]] = field(default_factory=dict)
     baselines: dict[str, str] = field(default_factory=dict)
 
+    def panels_in(self, split: str) -> dict[str, dict[str, str]]:
+        """The panels of a split, or of the first fold of a k-fold split; empty where there are none."""
+        return _panels_in({"panels": self.panels, "folds": self.folds}, split)
+
     def in_split(self, split: str) -> "ComparedDataset":
         """The dataset with the baseline of a split."""
         return replace(self, baseline=self.baselines.get(split, self.baseline))
@@ -200,7 +212,7 @@ class Comparison:
                     if list(dataset.panels.get(split, {})) != list(dataset.panels.get(folds[0], {"": ""})):
                         raise InputError(f"{path}: datasets.{name}.folds: {split!r} has not the panels of {folds[0]!r}")
         for index, run in enumerate(runs):
-            if run.dataset not in datasets or run.split not in datasets[run.dataset].panels:
+            if run.dataset not in datasets or not datasets[run.dataset].panels_in(run.split):
                 raise InputError(f"{path}: runs[{index}]: {run}: its dataset and split have no panels")
         if not runs:
             raise InputError(f"{path}: runs is empty, nothing to compare")

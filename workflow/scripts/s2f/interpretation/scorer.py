@@ -13,7 +13,9 @@ rounds to bfloat16, whose derivatives are noise.
 import functools
 import hashlib
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from s2f.embeddings.encoders import build as build_encoder
 from s2f.embeddings.encoders import check_codes
 from s2f.embeddings.encoders import stream as encode_stream
 from s2f.interpretation.tangents import Tangent
-from s2f.models.checkpoint import read_record
+from s2f.models.checkpoint import ENSEMBLE, Part, parts, read_record
 from s2f.models.predictions import strands
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -156,11 +158,68 @@ def load(
     """
     directory = Path(directory)
     record = read_record(directory)
+    if record["kind"] == ENSEMBLE:
+        raise InputError(f"{directory}: is an ensemble; ask its members, the folders below {directory / 'members'}")
+    (model,) = _models([Part(directory, record, 0)], [encoder_options or {}], sequences, as_cached)
+    _, batch_size, forward, tangent = model
     construct = Construct.from_spec(record["construct"])
-    common = record["model"], record, construct, fingerprint(directory)
-    if record["kind"] == "head":
-        options = encoder_options or record["encoder_spec"]
-        return Scorer(*common, *_head(directory, record, construct, options, sequences, as_cached))
+    return Scorer(record["model"], record, construct, fingerprint(directory), batch_size, forward, tangent)
+
+
+def load_members(
+    directory: str | Path, encoder_options: Mapping[int, dict[str, Any]], sequences: int = 1, as_cached: bool = False
+) -> Scorer:
+    """As `load`, of an ensemble or another checkpoint: a `Scorer` whose outputs are those of each member, one behind
+    the other, (N, M * C) of M members with C outputs.
+
+    `encoder_options` {number of a member: section of its encoder} where it is not that of its training. Heads that read
+    one encoder share it: nothing is encoded twice.
+    """
+    directory = Path(directory)
+    record = read_record(directory)
+    members = parts(directory, record)
+    models = _models(members, [encoder_options.get(part.number, {}) for part in members], sequences, as_cached)
+    places = [place for of_members, *_ in models for place in of_members]
+    order, batch_size = np.argsort(places), min(size for _, size, *_ in models)
+    forwards = [forward for _, _, forward, _ in models]
+
+    def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
+        streams = itertools.tee(chunks, len(forwards))
+        found = [of_models(own, strands) for of_models, own in zip(forwards, streams, strict=True)]
+        for values in zip(*found, strict=True):
+            by_strand = [np.concatenate(of_strand, axis=1, dtype=np.float64) for of_strand in zip(*values, strict=True)]
+            yield [
+                np.stack(np.split(of_strand, len(places), axis=1), axis=1)[:, order].reshape(of_strand.shape)
+                for of_strand in by_strand
+            ]
+
+    construct = Construct.from_spec(record["construct"])
+    return Scorer(record["model"], record, construct, fingerprint(directory), batch_size, forward)
+
+
+# places of members in a list, sequences per call, forward of all of them, and their tangent
+Model = tuple[list[int], int, Forward, Tangent | None]
+
+
+def _models(members: Sequence[Part], given: Sequence[dict[str, Any]], sequences: int, as_cached: bool) -> list[Model]:
+    """The members of a list, heads on one encoder together; `given` are sections of their encoders, or empty."""
+    heads: dict[str, list[int]] = {}
+    models: list[Model] = []
+    for place, (part, options) in enumerate(zip(members, given, strict=True)):
+        if part.record["kind"] == "head":
+            spec = options or part.record["encoder_spec"]
+            heads.setdefault(json.dumps(spec, sort_keys=True), []).append(place)
+        else:
+            models.append(([place], *_baseline(part)))
+    for text, places in heads.items():
+        own = [members[place] for place in places]
+        models.append((places, *_heads(own, json.loads(text), sequences, as_cached)))
+    return models
+
+
+def _baseline(part: Part) -> tuple[int, Forward, Tangent | None]:
+    """batch size, forward and tangent of a baseline."""
+    directory, record = part.folder, part.record
     baseline = baselines.get(record["kind"])
     predict = baseline.load(directory, record)  # checks what it reads, also for logits
     if hasattr(baseline, "logits"):
@@ -173,8 +232,8 @@ def load(
             texts = [dna.decode(row) for row in chunk.inserts]
             yield [_of_outputs(predict(texts, strand)) for strand in strands]
 
-    tangent = _tangent("baselines", record["kind"], directory, record, construct)
-    return Scorer(*common, BASELINE_BATCH, forward, tangent)
+    construct = Construct.from_spec(record["construct"])
+    return BASELINE_BATCH, forward, _tangent("baselines", record["kind"], directory, record, construct)
 
 
 def fingerprint(directory: str | Path) -> str:
@@ -201,38 +260,36 @@ def _of_outputs(values: Any) -> Any:
     return values[:, None] if values.ndim == 1 else values
 
 
-def _head(
-    directory: Path,
-    record: dict[str, Any],
-    construct: Construct,
-    options: dict[str, Any],
-    sequences: int,
-    as_cached: bool,
+def _heads(
+    members: Sequence[Part], options: dict[str, Any], sequences: int, as_cached: bool
 ) -> tuple[int, Forward, Tangent | None]:
-    """batch size, forward and tangent of a head on its encoder."""
+    """batch size and forward of heads on one encoder, their outputs one behind the other; the tangent of the first."""
     import jax
     import jax.numpy as jnp
 
     encoder = build_encoder(options)
-    if encoder.fingerprint != record["encoder_fingerprint"]:
-        raise InputError(
-            f"{directory / 'model.json'}: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
-            f"{record['encoder']!r} has {encoder.fingerprint!r} here: the head was trained on another encoder"
-        )
-    parameters, head = head_function(directory, record)
-    parameters, compiled = jax.device_put(parameters), jax.jit(head)
+    heads = []
+    for directory, record, _ in members:
+        if encoder.fingerprint != record["encoder_fingerprint"]:
+            raise InputError(
+                f"{directory / 'model.json'}: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
+                f"{record['encoder']!r} has {encoder.fingerprint!r} here: the head was trained on another encoder"
+            )
+        variables, head = head_function(directory, record)
+        heads.append((jax.device_put(variables), head, jax.jit(head), DTYPES[record["embedding_dtype"]]))
+    construct = Construct.from_spec(members[0].record["construct"])
     exact = kinds.settings("encoders", options["kind"], options).get("precision") == "float32"
     narrow = (
         exact and sequences >= NARROW_FROM and encoder.channels >= NARROW_CHANNELS and jax.default_backend() == "cpu"
     )
 
     def of_embeddings(x: np.ndarray) -> np.ndarray:
-        if as_cached:
-            x = x.astype(DTYPES[record["embedding_dtype"]])
-        size = min(HEAD_BATCH, encoder.batch_size)
-        padded = np.pad(x, ((0, -len(x) % size), (0, 0), (0, 0)))
-        parts = [compiled(parameters, jnp.asarray(padded[i : i + size], jnp.float32)) for i in range(0, len(x), size)]
-        return np.concatenate(parts)[: len(x)]
+        size, found = min(HEAD_BATCH, encoder.batch_size), []
+        for variables, _, compiled, dtype in heads:
+            padded = np.pad(x.astype(dtype) if as_cached else x, ((0, -len(x) % size), (0, 0), (0, 0)))
+            own = [compiled(variables, jnp.asarray(padded[i : i + size], jnp.float32)) for i in range(0, len(x), size)]
+            found.append(np.concatenate(own)[: len(x)])
+        return np.concatenate(found, axis=1)
 
     def in_windows(chunk: Chunk) -> tuple[np.ndarray, np.ndarray]:
         length = chunk.inserts.shape[1]
@@ -246,6 +303,8 @@ def _head(
     def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
         for embeddings in encode_stream(encoder, map(in_windows, chunks), strands):
             yield [of_embeddings(x) for x in embeddings]
+
+    parameters, head, *_ = heads[0]
 
     def first(trained: Any, x: Any) -> Any:
         return head(trained, x)[:, 0]

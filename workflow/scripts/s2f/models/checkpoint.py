@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from s2f.common.provenance import versions
 from s2f.rows.canonical import cells_of, labels_sha256
 
 FORMAT = 1
+ENSEMBLE = "ensemble"  # kind of a checkpoint that holds others
 REQUIRED = (
     "format", "name", "kind", "task", "dataset", "split", "model", "encoder", "augmentation", "head", "seed",
     "strand_rule", "construct", "insert_bp", "spec", "train_rows", "train_rows_sha256", "val_rows", "val_rows_sha256",
@@ -39,9 +40,9 @@ def write_record(
     `parts` {"train": rows, "val": rows} of the split enter by fingerprint, which tells whether models of one split
     were trained on the same table; those that the model `used` (all where absent: a model of the first cell alone uses
     rows with a label there) by their number and, where they have cells, the number of labels of each; `packages` by
-    installed version; `insert_bp` are the lengths of the inserts that the model was trained on. The other keys are
-    `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises `ValueError`
-    when one is missing.
+    installed version; `insert_bp` are the lengths of the inserts that the model was trained on, unless given. The other
+    keys are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises
+    `ValueError` when one is missing.
     """
     used = used or parts
     for part in ("train", "val"):
@@ -51,9 +52,8 @@ def write_record(
         if cells:
             record[f"{part}_rows_of_cells"] = {cell: int(used[part][f"label.{cell}"].notna().sum()) for cell in cells}
     lengths = used["train"]["sequence"].str.len()
-    record["insert_bp"] = {
-        "shortest": int(lengths.min()), "commonest": int(lengths.mode().iloc[0]), "longest": int(lengths.max()),
-    }  # fmt: skip
+    bp = {"shortest": int(lengths.min()), "commonest": int(lengths.mode().iloc[0]), "longest": int(lengths.max())}
+    record.setdefault("insert_bp", bp)
     record = {
         "format": FORMAT,
         "encoder": "",
@@ -109,3 +109,19 @@ def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
         if record[key] != value:
             raise InputError(f"{path}: {key} is {record[key]!r}, expected {value!r}; train this model again")
     return record
+
+
+class Part(NamedTuple):
+    """One trained model of a checkpoint: its own folder and model.json; `number` is its place in the study's list."""
+
+    folder: Path
+    record: dict[str, Any]
+    number: int
+
+
+def parts(directory: str | Path, record: dict[str, Any]) -> list[Part]:
+    """The trained models of a checkpoint with this model.json: itself, or of an ensemble its members."""
+    if record["kind"] != ENSEMBLE:
+        return [Part(Path(directory), record, 0)]
+    folders = [(Path(directory) / member["folder"], member["number"]) for member in record["members"]]
+    return [Part(folder, read_record(folder), number) for folder, number in folders]

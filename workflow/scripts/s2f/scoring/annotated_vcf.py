@@ -16,6 +16,7 @@ FIELDS = {
     "ref": ("S2F_REF", "prediction for REF"),
     "alt": ("S2F_ALT", "prediction for ALT"),
     "delta": ("S2F_DELTA", "effect: S2F_ALT minus S2F_REF"),
+    "sd": ("S2F_SD", "standard deviation of the effect over the members of the ensemble"),
     "low": ("S2F_LOW", "lower end of the interval of the effect"),
     "high": ("S2F_HIGH", "upper end of the interval of the effect"),
     "percentile": ("S2F_PERCENTILE", "share of the measured effects that are not larger, in percent"),
@@ -23,10 +24,10 @@ FIELDS = {
 STRAND = ("S2F_STRAND", "strand of the genome that was read; of_both: of both the one with the larger effect")
 
 
-def check(source: Path, cells: Sequence[str]) -> None:
+def check(source: Path, cells: Sequence[str], ensemble: bool = False) -> None:
     """Raise `InputError` for a VCF that cannot be written with the effects for `cells`: its header has one of the
     fields already, or two cells have one field."""
-    fields = _fields(cells, "")
+    fields = _fields(cells, "", ensemble)
     names = [field.name for field in fields]
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
@@ -34,11 +35,19 @@ def check(source: Path, cells: Sequence[str]) -> None:
     vcf.refuse_known(vcf.read_header(source), fields)
 
 
-def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str], unit: str, about: str) -> None:
+def write(
+    source: Path,
+    out: Path,
+    tables: Iterable[Path],
+    cells: Sequence[str],
+    unit: str,
+    about: str,
+    ensemble: bool = False,
+) -> None:
     """Write the VCF `source` again, with the scores in `tables`, files of one table whose lines are in the order of the
     records; the first one has the header. `unit` is that of the predictions, `about` a line on the model for the
     header. Variants without a score get a dot. Raises `InputError` as `vcf.written`."""
-    header, added = vcf.read_header(source), _fields(cells, unit)
+    header, added = vcf.read_header(source), _fields(cells, unit, ensemble)
     scores = _Scores(tables)
     with vcf.written(out, header, added, [f"##s2f_model={about}"]) as writer:
         for batch in vcf.read_vcf(source):
@@ -51,7 +60,7 @@ def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str],
             values: dict[str, np.ndarray] = {}
             for cell in cells:
                 own = (known["cell"] == cell).to_numpy() if cell else np.full(len(known), True)
-                for column, (field, _) in FIELDS.items():
+                for column, (field, _) in _columns(ensemble).items():
                     filled = np.full(len(variants), np.nan)
                     filled[rows[own]] = known[column].to_numpy(float)[own]
                     values[_name(field, cell)] = filled
@@ -62,10 +71,15 @@ def write(source: Path, out: Path, tables: Iterable[Path], cells: Sequence[str],
             writer.write(batch, values)
 
 
-def _fields(cells: Sequence[str], unit: str) -> list[Field]:
+def _columns(ensemble: bool) -> dict[str, tuple[str, str]]:
+    """`FIELDS` of a model: one alone has no spread over members."""
+    return {column: field for column, field in FIELDS.items() if ensemble or column != "sd"}
+
+
+def _fields(cells: Sequence[str], unit: str, ensemble: bool) -> list[Field]:
     found = []
     for cell in cells:
-        found += [Field(_name(FIELDS[column][0], cell), _text(column, cell, unit)) for column in FIELDS]
+        found += [Field(_name(FIELDS[column][0], cell), _text(column, cell, unit)) for column in _columns(ensemble)]
         found.append(Field(_name(STRAND[0], cell), STRAND[1], "String"))
     return found
 

@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,11 +15,13 @@ from s2f.common import kinds
 from s2f.common.devices import print_report
 from s2f.common.errors import InputError
 from s2f.common.files import atomic, sha256_file
+from s2f.common.kinds import nearest
 from s2f.common.progress import Progress
 from s2f.common.provenance import code_fingerprint
 from s2f.heads import networks
-from s2f.interpretation.scorer import fingerprint, load
-from s2f.models.checkpoint import read_record
+from s2f.interpretation.scorer import fingerprint, load_members
+from s2f.models.checkpoint import ENSEMBLE, read_record
+from s2f.models.checkpoint import parts as members_of
 from s2f.models.predictions import strands
 from s2f.scoring import annotated_vcf, options, sequences
 from s2f.scoring.blocks import LINES, Block, outputs
@@ -164,26 +166,31 @@ class Request:
             raise InputError(f"--longest is {self.longest}, expected a number of bases of at least 1")
         if self.measured and record["task"] == "classification":
             raise InputError("--measured: effects of a classification are log-odds, to which no measured ones compare")
-        if any(self.shifts) and record["kind"] != "head":
-            raise InputError(f"--shifts: {record['model']!r} cannot shift its window; leave them out")
+        fixed = [part.record["model"] for part in members_of(self.model, record) if part.record["kind"] != "head"]
+        if any(self.shifts) and fixed:
+            raise InputError(f"--shifts: {fixed[0]!r} cannot shift its window; leave them out")
+        if record.get("collapsed"):
+            raise InputError(f"{self.model}: the ensemble is collapsed: {record['collapsed']}; score by another model")
         construct = Construct.from_spec(record["construct"])
         for shift in self.shifts:
             for own in {shortest, longest}:
                 construct.flank_lengths(own, shift)
         if self.vcf_out:
-            annotated_vcf.check(self.path, record.get("cells") or ("",))
+            annotated_vcf.check(self.path, record.get("cells") or ("",), record["kind"] == ENSEMBLE)
 
-    def state(self, record: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-        """All that the result depends on, for an unfinished result to be continued; `spec` is the section of the
-        encoder of the model of a model.json."""
-        head = record["kind"] == "head"
-        modules = [kinds.module_name(*(("encoders", spec["kind"]) if head else ("baselines", record["kind"])))]
-        modules += [networks.module_of(record["head"])] if head else []
+    def state(self, record: dict[str, Any], specs: dict[int, dict[str, Any]]) -> dict[str, Any]:
+        """All that the result depends on, for an unfinished result to be continued; `specs` are the sections of the
+        encoders of the models of a model.json, as `_encoders` gives them."""
+        modules = []
+        for part in members_of(self.model, record):
+            head = part.record["kind"] == "head"
+            kind = ("encoders", specs[part.number]["kind"]) if head else ("baselines", part.record["kind"])
+            modules += [kinds.module_name(*kind), *([networks.module_of(part.record["head"])] if head else [])]
         files = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
         return {
             "options": {field.name: str(getattr(self, field.name)) for field in fields(self)},
             "files": [_state(path) for path in files if path], "model": fingerprint(self.model), "lines": LINES,
-            "code": code_fingerprint("score", *modules), "encoder": spec,
+            "code": code_fingerprint("score", *dict.fromkeys(modules)), "encoder": specs,
         }  # fmt: skip
 
 
@@ -228,11 +235,16 @@ def planned(source: Source, skipped: Path, model: str) -> Plan:
     return Plan(blocks, lines, windows, dict(reasons))
 
 
-def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_weights: str | None = None) -> Plan:
+def score(
+    request: Request,
+    encoder_spec: dict[str, Any] | list[dict[str, Any]] | None = None,
+    encoder_weights: Sequence[str] = (),
+) -> Plan:
     """Do what is asked; a killed run continues, block by block. Returns what was scored and what was not.
 
-    `encoder_spec` is the section of the encoder, by default that of the model's training, and `encoder_weights` where
-    its weights are on this machine, if not where these say. Writes `request.out`, a line per sequence or variant (and
+    `encoder_spec` is the section of the encoder, of an ensemble a list of those of its members, by default that of the
+    training, and `encoder_weights` where weights are on this machine, if not where these say: a folder, or
+    ENCODER=FOLDER for each encoder of an ensemble. Writes `request.out`, a line per sequence or variant (and
     cell, where there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is
     loaded, for all that is wrong with the options, the files and their lines.
     """
@@ -240,19 +252,21 @@ def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_
         raise InputError(f"{request.model}: is no folder, expected best_model of a run")
     record = read_record(request.model)
     scores, source = _scores(request, record), request.source(record)
-    spec = _with_weights(encoder_spec or record.get("encoder_spec", {}), encoder_weights)
-    with Parts(request.out, request.state(record, spec)) as parts:
+    specs = _encoders(request.model, record, encoder_spec, encoder_weights)
+    with Parts(request.out, request.state(record, specs)) as parts:
         left_out = parts.folder / "skipped"
         plan = planned(source, left_out, scores.model)
         if not plan.blocks:
             raise InputError(f"{request.path}: has no lines to be scored")
         print(plan.text, flush=True)
         if parts.done < plan.blocks:
-            _score_blocks(request, source, scores, spec, parts, plan)
+            _score_blocks(request, source, scores, specs, parts, plan)
         if request.vcf_out:
             unit = "log-odds" if scores.classification else "in the unit of the labels"
             about = f"{scores.model}, fingerprint {scores.fingerprint}"
-            annotated_vcf.write(request.path, request.vcf_out, parts.tables(), scores.cells, unit, about)
+            annotated_vcf.write(
+                request.path, request.vcf_out, parts.tables(), scores.cells, unit, about, scores.members > 1
+            )
         if request.skipped:
             with atomic(request.skipped) as temporary:
                 shutil.copyfile(left_out, temporary)
@@ -262,15 +276,17 @@ def score(request: Request, encoder_spec: dict[str, Any] | None = None, encoder_
 
 
 def _score_blocks(
-    request: Request, source: Source, scores: Scores, spec: dict[str, Any], parts: Parts, plan: Plan
+    request: Request, source: Source, scores: Scores, specs: dict[int, dict[str, Any]], parts: Parts, plan: Plan
 ) -> None:
     """Add the blocks that are missing to `parts`."""
     roles, done = len(source.roles), parts.done
     if not plan.lines:  # all is skipped: the result is its header
         empty = next(iter(source.blocks()))
-        parts.add(scores.lines(empty.lines, np.zeros((len(scores.strands), roles, 0, len(scores.cells)))))
+        parts.add(
+            scores.lines(empty.lines, np.zeros((len(scores.strands), roles, 0, scores.members * len(scores.cells))))
+        )
         return
-    scorer = load(request.model, spec, as_cached=True)
+    scorer = load_members(request.model, specs, as_cached=True)
     print_report()
     # of blocks that are done, the lines are read again, and nothing is computed
     blocks = (
@@ -289,6 +305,41 @@ def _score_blocks(
         progress.close()
 
 
+def _encoders(
+    model: Path,
+    record: dict[str, Any],
+    given: dict[str, Any] | list[dict[str, Any]] | None,
+    weights: Sequence[str],
+) -> dict[int, dict[str, Any]]:
+    """The section of the encoder of each trained model of a checkpoint, by its number; empty for a baseline. `given`
+    and `weights` as in `score`."""
+    sections = given if isinstance(given, list) else [given or {}]
+    found, named = {}, dict[str, str]()
+    for text in weights:
+        name, sign, folder = text.partition("=")
+        of_one = sign and "/" not in name
+        named[name if of_one else ""] = folder if of_one else text
+    heads = {part.number: part.record for part in members_of(model, record) if part.record["kind"] == "head"}
+    needing = sorted(
+        {own["encoder"] for own in heads.values() if {"path", "tapt"} & set(own["encoder_spec"].get("weights", {}))}
+    )
+    if "" in named and len(needing) > 1:
+        raise InputError(
+            f"--encoder-weights {named['']}: members read the encoders {', '.join(needing)}; say ENCODER=FOLDER "
+            "for each whose weights are elsewhere"
+        )
+    for name in sorted(set(named) - {""}):
+        if name not in needing:
+            raise InputError(
+                f"--encoder-weights {name}={named[name]}: no member reads weights of {name!r}{nearest(name, needing)}"
+            )
+    for part in members_of(model, record):
+        own = sections[part.number] if part.number < len(sections) else {}
+        own = own or part.record.get("encoder_spec", {})
+        found[part.number] = _with_weights(own, named.get(part.record["encoder"], named.get("")))
+    return found
+
+
 def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
     """The section of an encoder with its weights at another path; those that are drawn at random have none."""
     weights = spec.get("weights", {})
@@ -299,9 +350,10 @@ def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
 def _scores(request: Request, record: dict[str, Any]) -> Scores:
     """How the lines of a model are made."""
     cells, classification = tuple(record.get("cells") or ("",)), record["task"] == "classification"
-    errors = {} if classification else validation_errors(request.model, cells)
+    errors, spread = ({}, {}) if classification else validation_errors(request.model, cells)
     effects = measured_effects(*request.measured, cells) if request.measured else {}
     return Scores(
         request.name or record["model"], fingerprint(request.model)[:16], classification,
-        strands(record["strand_rule"]), cells, request.confidence, errors, effects,
+        strands(record["strand_rule"]), cells, request.confidence, errors, effects, spread,
+        len(members_of(request.model, record)),
     )  # fmt: skip

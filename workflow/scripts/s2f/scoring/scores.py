@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.calibration import check_confidence, half_width
+from s2f.evaluation.calibration import check_confidence, half_width, scaled_by
 from s2f.models.predictions import VALIDATION
 
 
@@ -27,8 +27,10 @@ class Effects:
 class Scores:
     """Makes the lines of one model. `cells` are those that it predicts, one without a name where rows have one label.
 
-    `errors` {cell: measured minus predicted (N,)} of the validation rows of a regression; `effects` {cell: `Effects`}
-    of measured variants, where there are any. `confidence` is the coverage of the intervals.
+    `errors` {cell: measured minus predicted (N,)} of the validation rows of a regression, and of an ensemble `spread`
+    {cell: standard deviation over its members (N,)}, if it is known of all; `effects` {cell: `Effects`} of measured
+    variants, where there are any. `confidence` is the coverage of the intervals. Outputs are those of M `members`, one
+    behind the other: values are means over them.
     """
 
     model: str
@@ -39,6 +41,8 @@ class Scores:
     confidence: float = 0.95
     errors: dict[str, np.ndarray] = field(default_factory=dict)
     effects: dict[str, Effects] = field(default_factory=dict)
+    spread: dict[str, np.ndarray] = field(default_factory=dict)
+    members: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a confidence that is none."""
@@ -49,34 +53,39 @@ class Scores:
         return self.of_sequences(lines, outputs) if outputs.shape[1] == 1 else self.of_variants(lines, outputs)
 
     def of_sequences(self, lines: pd.DataFrame, outputs: np.ndarray) -> pd.DataFrame:
-        """Lines of sequences, one per cell, of `outputs` (S, 1, N, C): the columns of `lines`, then [cell,] model,
-        prediction, forward, reverse, low, high, fingerprint. In a classification predictions are probabilities."""
-        values = outputs[:, 0]
+        """Lines of sequences, one per cell, of `outputs` (S, 1, N, M * C): the columns of `lines`, then [cell,] model,
+        prediction, sd, forward, reverse, low, high, fingerprint. In a classification predictions are probabilities, and
+        those of members are averaged as such."""
+        of_members = self._by_member(outputs[:, 0])
         if self.classification:
-            values = expit(values)
-        columns = {"prediction": values.mean(axis=0).ravel()}
+            of_members = expit(of_members)
+        values = of_members.mean(axis=2)
+        columns = {"prediction": values.mean(axis=0).ravel(), "sd": self._sd(of_members.mean(axis=0))}
         by_strand = dict(zip(self.strands, values, strict=True))
         columns |= {
             strand: by_strand[strand].ravel() if strand in by_strand else np.full(values[0].size, np.nan)
             for strand in ("forward", "reverse")
         }
-        return self._table(lines, columns, "prediction", self.half_of_predictions)
+        half = self.half_of_predictions
+        return self._table(lines, columns, "prediction", np.tile(half, values.shape[1]) * self._scale(columns["sd"]))
 
     def of_variants(self, lines: pd.DataFrame, outputs: np.ndarray) -> pd.DataFrame:
-        """Lines of variants, one per cell, of `outputs` (S, 2, N, C) of both alleles, or (S, 4, N, C) of those on the
-        plus and on the minus strand of the genome, NaN where one is not asked for: of two strands the one with the
-        larger effect counts. Columns: those of `lines`, then strand, [cell,] model, ref, alt, delta, low, high,
+        """Lines of variants, one per cell, of `outputs` (S, 2, N, M * C) of both alleles, or (S, 4, N, M * C) of those
+        on the plus and on the minus strand of the genome, NaN where one is not asked for: of two strands the one with
+        the larger effect counts. Columns: those of `lines`, then strand, [cell,] model, ref, alt, delta, sd, low, high,
         percentile, fingerprint. In a classification ref and alt are log-odds.
 
-        `delta` is alt - ref; low and high are its interval by the errors of measured effects; `percentile` says which
-        share of these are not larger, in size.
+        `delta` is alt - ref, and `sd` the standard deviation of it over members; low and high are its interval by the
+        errors of measured effects; `percentile` says which share of these are not larger, in size.
         """
-        values = outputs.mean(axis=0)
+        of_members = self._by_member(outputs.mean(axis=0))
+        values, apart = of_members.mean(axis=2), of_members[1] - of_members[0]
         ref, alt = values[0], values[1]
         if len(values) > 2:
             first, second = np.isfinite(values[0]), np.isfinite(values[2])
             larger = second & (~first | (np.abs(values[3] - values[2]) > np.abs(alt - ref)))
             ref, alt = np.where(larger, values[2], ref), np.where(larger, values[3], alt)
+            apart = np.where(larger[:, None], of_members[3] - of_members[2], apart)
             both = first & second
             strand = np.where(larger, "-", "+").astype(object) + np.where(both, " (larger of both)", "").astype(object)
             lines = lines.loc[lines.index.repeat(len(self.cells))].assign(strand=strand.ravel())
@@ -87,13 +96,38 @@ class Scores:
             own = cells == number
             if len(sizes):
                 percentile[own] = 100 * np.searchsorted(sizes, np.abs(delta[own]), "right") / len(sizes)
-        columns = {"ref": ref.ravel(), "alt": alt.ravel(), "delta": delta}
-        return self._table(lines, columns, "delta", self.half_of_effects, percentile=percentile)
+        columns = {"ref": ref.ravel(), "alt": alt.ravel(), "delta": delta, "sd": self._sd(apart)}
+        width = np.tile(self.half_of_effects, len(ref))
+        return self._table(lines, columns, "delta", width, percentile=percentile)
+
+    def _by_member(self, outputs: np.ndarray) -> np.ndarray:
+        """(X, N, M, C) of outputs (X, N, M * C)."""
+        return outputs.reshape(*outputs.shape[:2], self.members, len(self.cells))
+
+    def _sd(self, of_members: np.ndarray) -> np.ndarray:
+        """Standard deviation over members of values (N, M, C), (N * C,): NaN of one alone."""
+        if self.members == 1:
+            return np.full(len(of_members) * len(self.cells), np.nan)
+        return of_members.std(axis=1, ddof=1).ravel()
+
+    def _scale(self, sd: np.ndarray) -> np.ndarray:
+        """By what the width of each interval is multiplied, (N * C,): see `calibration.scaled_by`."""
+        scale = np.ones(len(sd))
+        for number, cell in enumerate(self.cells):
+            if cell in self.spread:
+                own = slice(number, None, len(self.cells))
+                scale[own] = scaled_by(sd[own], self.spread[cell])
+        return scale
 
     @cached_property
     def half_of_predictions(self) -> np.ndarray:
-        """Half the width of the interval of a prediction for each cell, NaN where it is not known: (C,)."""
-        return np.array([self._half(self.errors.get(cell)) for cell in self.cells])
+        """Half the width of the interval of a prediction for each cell, NaN where it is not known: (C,); of an ensemble
+        whose `spread` is known in units of that."""
+        scaled = {
+            cell: errors / scaled_by(self.spread[cell], self.spread[cell]) if cell in self.spread else errors
+            for cell, errors in self.errors.items()
+        }
+        return np.array([self._half(scaled.get(cell)) for cell in self.cells])
 
     @cached_property
     def half_of_effects(self) -> np.ndarray:
@@ -111,14 +145,13 @@ class Scores:
         return np.nan if errors is None else half_width(errors, self.confidence)
 
     def _table(
-        self, lines: pd.DataFrame, columns: dict[str, np.ndarray], centre: str, half: np.ndarray, **more: np.ndarray
+        self, lines: pd.DataFrame, columns: dict[str, np.ndarray], centre: str, width: np.ndarray, **more: np.ndarray
     ) -> pd.DataFrame:
         size = len(columns[centre])
         if len(lines) != size:
             lines = lines.loc[lines.index.repeat(len(self.cells))]
         times = size // len(self.cells)
         named = {"cell": np.tile(np.array(self.cells, object), times)} if self.cells[0] else {}
-        width = np.tile(half, times)
         bad = ~np.isfinite(columns[centre])
         if bad.any():
             raise InputError(f"the model's value for {lines.iloc[int(bad.argmax()), 0]!r} is not finite")
@@ -129,12 +162,17 @@ class Scores:
         return lines.reset_index(drop=True).assign(**new)
 
 
-def validation_errors(directory: str | Path, cells: Sequence[str]) -> dict[str, np.ndarray]:
-    """{cell: measured minus predicted (N,)} of the validation rows of a checkpoint of a regression."""
+def validation_errors(
+    directory: str | Path, cells: Sequence[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """{cell: measured minus predicted (N,)} of the validation rows of a checkpoint of a regression, and {cell: standard
+    deviation over members (N,)}, empty where there are none; of rows with a label."""
     path = Path(directory) / VALIDATION
     table = _predictions(path, cells)
-    error = table["label"] - table["prediction"]
-    return {cell: error[table["cell"] == cell].to_numpy() for cell in cells}
+    table = table[table["label"].notna()]
+    by_cell = {cell: table[table["cell"] == cell] for cell in cells}
+    errors = {cell: (own["label"] - own["prediction"]).to_numpy() for cell, own in by_cell.items()}
+    return errors, {cell: own["sd"].to_numpy() for cell, own in by_cell.items() if "sd" in own}
 
 
 def measured_effects(predictions: str | Path, panel: str | Path, cells: Sequence[str]) -> dict[str, Effects]:
@@ -160,7 +198,7 @@ def measured_effects(predictions: str | Path, panel: str | Path, cells: Sequence
 
 
 def _predictions(path: str | Path, cells: Sequence[str]) -> pd.DataFrame:
-    """row_id, cell, label (NaN where it is missing) and prediction of a table of predictions."""
+    """row_id, cell, label (NaN where it is missing), prediction and, of an ensemble, sd of a table of predictions."""
     table = read_table(path, ("row_id", "label", "prediction"), "predictions")
     if cells[0] and "cell" not in table.columns:
         raise InputError(f"{path}: column 'cell' is missing, the model has the cells {', '.join(cells)}")
@@ -170,5 +208,6 @@ def _predictions(path: str | Path, cells: Sequence[str]) -> pd.DataFrame:
             "cell": table["cell"] if cells[0] else "",
             "label": numbers(table, "label", path),
             "prediction": numbers(table, "prediction", path),
+            **({"sd": numbers(table, "sd", path)} if "sd" in table else {}),
         }
     )

@@ -9,7 +9,7 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import augmentations, networks
 from s2f.sequences import flanks
-from s2f.study import comparison
+from s2f.study import comparison, ensembles
 from s2f.study.comparison import baseline_of
 from s2f.study.runs import Run, runs
 
@@ -26,6 +26,7 @@ RESERVED = {
     ),
     "encoders": ("dependency_maps", "interpretation"),
     "baselines": ("dependency_maps", "interpretation"),
+    "ensembles": ("dependency_maps", "interpretation"),
     "downloads": ("*.sha256",),
     "scoring": ("*.skipped", "*.judged"),
 }  # fmt: skip
@@ -106,7 +107,7 @@ def check_names(study: dict[str, Any]) -> None:
     if not planned:
         raise InputError("models: no model is asked for")
     models_of: dict[str, set[str]] = {}
-    for run in planned:
+    for run in [*planned, *ensembles.runs(study, planned)]:
         models_of.setdefault(run.dataset, set()).add(run.model)
     for dataset in study["datasets"]:
         models = models_of.get(dataset, set())

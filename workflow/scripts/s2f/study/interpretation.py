@@ -57,6 +57,8 @@ def modules_of(study: dict[str, Any], run: Run) -> list[str]:
 
 def constant(study: dict[str, Any], run: Run) -> bool:
     """Whether a run predicts a constant."""
+    if run.members:
+        return False
     section, kind = kind_of(study, run)
     return section == "baselines" and kinds.facts(section, kind)["constant"]
 
@@ -174,6 +176,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         datasets = set(datasets_of(study, entry))
         there = {run.model: run for run in runs if run.dataset in datasets}
         for model in entry.get("models", []):
+            if model in study["ensembles"]:
+                raise InputError(f"{where}.models: {model!r} is an ensemble; explain its members one by one")
             if model not in there:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):

@@ -10,7 +10,10 @@ from s2f.study import draws
 
 @dataclass(frozen=True)
 class Run:
-    """One trained model with one seed; `model` is `{encoder}/{augmentation}/{head}` or the name of a baseline."""
+    """One trained model with one seed; `model` is `{encoder}/{augmentation}/{head}` or the name of a baseline.
+
+    Of an ensemble the runs that it is the mean of are its `members`, and `model` is its name.
+    """
 
     dataset: str
     split: str
@@ -19,6 +22,7 @@ class Run:
     encoder: str = ""
     augmentation: str = ""
     head: str = ""
+    members: "tuple[Run, ...]" = ()
 
     @property
     def folder(self) -> str:
@@ -40,7 +44,7 @@ def seeds_of(study: dict[str, Any], head: str, drawn: bool) -> list[int]:
 
 
 def runs(study: dict[str, Any]) -> list[Run]:
-    """All runs of the study, sorted by path, each once."""
+    """All runs of the study that are trained, sorted by path, each once."""
     planned = set()
     drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
     for entry in study["models"]:

@@ -8,7 +8,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.scoring import options
-from s2f.study.comparison import items_of
+from s2f.study.comparison import families, items_of
 from s2f.study.interpretation import constant, kind_of
 from s2f.study.runs import Run
 
@@ -37,11 +37,13 @@ def split_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
 
 
 def panel_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
-    """The panel of measured effects of an entry; empty where there is none, or it scores no variants."""
+    """The panel of measured effects of an entry; empty where there is none, it scores no variants, or its models are
+    ensembles over folds, which predict no row of such a panel together."""
     panels = study["datasets"][entry["dataset"]]["panels"]
     pairs = [name for name, panel in panels.items() if items_of(panel) == "pairs"]
     classification = study["datasets"][entry["dataset"]]["task"] == "classification"  # effects are log-odds
-    if classification or not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
+    over_folds = split_of(study, entry) in families(study, entry["dataset"])
+    if classification or over_folds or not any(entry.get(name) for name in options.ONLY_FOR["measured"]):
         return ""
     return entry.get("measured", next(iter(pairs), ""))
 
@@ -60,7 +62,7 @@ def active_panel(study: dict[str, Any], entry: dict[str, Any]) -> str:
 
 def floor_of(study: dict[str, Any], runs: Sequence[Run], name: str) -> str:
     """The model of an entry that every other one should beat, the first that says so; empty where there is none."""
-    models = [job.run for job in jobs(study, runs) if job.name == name and not job.run.head]
+    models = [job.run for job in jobs(study, runs) if job.name == name and not (job.run.head or job.run.members)]
     floors = [run.model for run in models if kinds.facts(*kind_of(study, run))["floor"]]
     return floors[0] if floors else ""
 
@@ -82,8 +84,9 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 
 
 def modules_of(study: dict[str, Any], run: Run) -> list[str]:
-    """Modules that scoring with a run loads by name, those of its head not among them."""
-    return [kinds.module_name(*kind_of(study, run))]
+    """Modules that scoring with a run loads by name, those of heads not among them."""
+    of_members = (kinds.module_name(*kind_of(study, member)) for member in run.members or (run,))
+    return list(dict.fromkeys(of_members))
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
@@ -110,9 +113,16 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
                 raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to score")
+        if split in families(study, entry["dataset"]):
+            for option in ("measured", "controls"):
+                if option in entry:
+                    raise InputError(
+                        f"{where}.{option}: {split!r} stands for all folds, whose ensembles have no predictions of the "
+                        "rows of a panel; name one fold as split, or leave it out"
+                    )
         shifted = [job.run for job in jobs(study, runs) if job.name == name] if any(entry.get("shifts", [])) else []
         for run in shifted:
-            if not run.head:
+            if not all(member.head for member in run.members or (run,)):
                 raise InputError(f"{where}.shifts: {run.model!r} cannot shift its window; list models on encoders")
         if "measured" in entry and dataset["task"] == "classification":
             raise InputError(f"{where}.measured: effects of a classification are log-odds: leave it out")

@@ -9,7 +9,18 @@ from typing import Any
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.heads import augmentations
-from s2f.study import cells, comparison, draws, interpretation, language_model, representation, scoring, search, seen
+from s2f.study import (
+    cells,
+    comparison,
+    draws,
+    ensembles,
+    interpretation,
+    language_model,
+    representation,
+    scoring,
+    search,
+    seen,
+)  # fmt: skip
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
 from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_names, schema, with_data_dir
@@ -55,13 +66,15 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     comparison.check_series(study)
     planned = runs(study)
     cells.check(study, planned)
-    comparison.check_against_in(study, planned)
+    ensembles.check(study, planned)
+    models = [*planned, *ensembles.runs(study, planned)]
+    comparison.check_against_in(study, models)
     draws.check(study)
     language_model.check(study, planned)
     seen.check(study)
     representation.check(study, planned)
     interpretation.check(study, planned)
-    scoring.check(study, planned)
+    scoring.check(study, models)
     search.check(study, planned)
     return study
 

@@ -1,0 +1,134 @@
+"""The section `ensembles` of a study: means over its models.
+
+An ensemble over seeds uses all trainings of a model up, so it is one replicate of itself: its tables make no claim on
+other trainings. One over encoders, or over folds, has a run for each seed, of members with that seed. A model that
+every seed gives alike (k-mer ridge) lends its only run to all of them.
+
+Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.heads import networks
+from s2f.study import draws, search
+from s2f.study.comparison import families
+from s2f.study.interpretation import constant
+from s2f.study.runs import Run, training_of
+
+FEWEST = 2  # members
+
+
+def runs(study: dict[str, Any], trained: Sequence[Run]) -> list[Run]:
+    """The runs of all ensembles, sorted by path, of the `trained` runs of the study. One that cannot be made anywhere
+    has none, see `check`."""
+    by_place: dict[tuple[str, str, str], list[Run]] = {}
+    for run in trained:
+        by_place.setdefault((run.dataset, run.split, run.model), []).append(run)
+    found = []
+    for name, entry in study["ensembles"].items():
+        for dataset, section in study["datasets"].items():
+            if entry["over"] == "folds":
+                places = families(study, dataset)
+            else:
+                places = {split: [split] for split in section["splits"]}
+            for place, splits in places.items():
+                of_members = [
+                    sorted(by_place.get((dataset, split, model), []), key=lambda run: study["seeds"].index(run.seed))
+                    for split in splits
+                    for model in entry["members"]
+                ]
+                if all(of_members):
+                    found += [
+                        Run(dataset, place, name, seed, members=members)
+                        for seed, members in _together(study, entry["over"], of_members)
+                        if len(members) >= FEWEST
+                    ]
+    return sorted(found, key=lambda run: run.folder)
+
+
+def _together(study: dict[str, Any], over: str, of_members: list[list[Run]]) -> list[tuple[int, tuple[Run, ...]]]:
+    """The seed and the members of each run of an ensemble; `of_members` are the runs of each, in the order of seeds."""
+    if over == "seeds":
+        return [(own[0].seed, tuple(own)) for own in of_members if _stochastic(study, own[0])]
+    varied = [own for own in of_members if len(own) > 1 or _stochastic(study, own[0])]
+    common = [seed for seed in study["seeds"] if all(seed in {run.seed for run in own} for own in varied)]
+    return [
+        (seed, tuple(next((run for run in own if run.seed == seed), own[0]) for own in of_members))
+        for seed in (common if varied else [of_members[0][0].seed])
+    ]
+
+
+def _stochastic(study: dict[str, Any], run: Run) -> bool:
+    """Whether another seed would give another model."""
+    if run.head:
+        section, kind, facts = "heads", networks.kind_of(run.head), networks.facts(run.head)
+        drawn = draws.is_drawn(study, "encoders", run.encoder)
+    else:
+        section, kind = "baselines", study["baselines"][run.model]["kind"]
+        facts, drawn = kinds.facts(section, kind), draws.is_drawn(study, section, run.model)
+    searched = search.trainings(study, section, kind, study["datasets"][run.dataset]["task"]) > 1
+    return bool(facts["stochastic"] or drawn or searched)
+
+
+def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
+    """Raise `InputError` for an ensemble that has the name of another model, names members that are no models, too few
+    or too many of them, one that predicts a constant, or members that are never trained together or do not predict the
+    same cells."""
+    made = runs(study, trained)
+    known = {run.model: run for run in trained}
+    for name, entry in study["ensembles"].items():
+        where, members, over = f"ensembles.{name}", entry["members"], entry["over"]
+        for section in ("encoders", "baselines"):
+            if name in study[section]:
+                raise InputError(f"{where}: the section {section!r} has the same name, choose another")
+        for member in members:
+            if member in study["ensembles"]:
+                raise InputError(f"{where}.members: {member!r} is an ensemble itself; name the members of that one")
+            if member not in known:
+                raise InputError(f"{where}.members: {member!r} is no model of the study{nearest(member, known)}")
+            if constant(study, known[member]):
+                raise InputError(f"{where}.members: {member!r} predicts a constant: it adds nothing to a mean")
+        if over == "encoders" and len(members) < FEWEST:
+            raise InputError(f"{where}.members: {members[0]!r} is alone; over encoders needs two models or more")
+        if over != "encoders" and len(members) > 1:
+            raise InputError(f"{where}.members: over {over} is about one model, and {len(members)} are named")
+        own = [run for run in made if run.model == name]
+        if not own:
+            raise InputError(f"{where}: {_why_never(over, members, trained)}")
+        for run in own:
+            cells = {member: _cells(study, member) for member in run.members}
+            odd = next((member for member in run.members if cells[member] != cells[run.members[0]]), None)
+            if odd:
+                raise InputError(
+                    f"{where}.members: in {run.dataset!r} {run.members[0].model!r} predicts the cells "
+                    f"{', '.join(cells[run.members[0]])}, and {odd.model!r} {', '.join(cells[odd])}; expected the same"
+                )
+
+
+def _why_never(over: str, members: Sequence[str], trained: Sequence[Run]) -> str:
+    if over == "seeds":
+        seeds = sorted({run.seed for run in trained if run.model == members[0]})
+        return (
+            f"{members[0]!r} is trained with the seed {seeds[0]} alone, or every seed gives the same model; "
+            "over seeds needs two or more (seeds)"
+        )
+    if over == "folds":
+        return (
+            f"no dataset has all folds of a split of kind kfold among its splits, with {members[0]!r} trained in each"
+        )
+    places = [f"{m!r} in {', '.join(sorted({run.dataset for run in trained if run.model == m}))}" for m in members]
+    return f"no dataset has all of its members: {'; '.join(places)}"
+
+
+def _cells(study: dict[str, Any], run: Run) -> list[str]:
+    """The cells that a run predicts; none where rows have one label."""
+    cells: list[str] = study["datasets"][run.dataset]["cells"]
+    if run.head:
+        first = training_of(study, run.head).get("outputs") == "first"
+    else:
+        first = kinds.facts("baselines", study["baselines"][run.model]["kind"])["first_cell"]
+    return cells[:1] if first else cells
