@@ -51,22 +51,16 @@ def main():
         print(f"member {member.name}: {reasons.get(member.number, 'kept')}")
     if len(kept) < ensembles.FEWEST:
         kept = members
+    tables = {path: read_table(path, ("row_id", "split"), "split") for path in by_split}
     panels, left_out = {}, {}
     for name, kind, panel, out in zip(
         arguments.names, arguments.kinds, arguments.panels, arguments.predictions, strict=True
     ):
-        if over_folds:
-            for member, path in zip(members, splits, strict=True):
-                ensembles.check_unseen(member, name, read_table(path, ("row_id", "split"), "split"))
-        table = ensembles.combined([m.folder / "predictions" / f"{name}.tsv" for m in kept], cells, over_folds)
-        write_table(out, table)
-        alone = int((table["n_members"] < len(kept)).sum()) if over_folds else 0
-        if alone:
-            left_out[name] = (
-                f"{alone:,} of {len(table):,} predictions are not the mean of all {len(kept)} members: the other folds "
-                "trained on these rows, or chose their epochs by them"
-            )
-            print(f"panel {name} is not scored: {left_out[name]}")
+        why = ensembles.used_by_folds(members, name, [tables[path] for path in splits]) if over_folds else ""
+        write_table(out, ensembles.combined([member.predictions(name) for member in kept], cells, over_folds))
+        if why:
+            left_out[name] = why
+            print(f"panel {name} is not scored: {why}")
             continue
         ensembles.check_fingerprints(kept, name)
         panels[name] = {"kind": kind, "panel": panel, "predictions": out}

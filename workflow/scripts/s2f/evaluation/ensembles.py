@@ -50,6 +50,10 @@ class Member:
         """Its checkpoint."""
         return self.folder / "best_model"
 
+    def predictions(self, panel: str) -> Path:
+        """Its predictions for a panel."""
+        return self.folder / "predictions" / f"{panel}.tsv"
+
     @property
     def name(self) -> str:
         """What tables call it, its split and its seed with it."""
@@ -179,19 +183,34 @@ def check_fingerprints(members: Sequence[Member], panel: str) -> None:
             )
 
 
-def check_unseen(member: Member, panel: str, split: pd.DataFrame) -> None:
-    """Raise `InputError` where a member from a fold predicts a row of a panel that is not test in its fold; `split` is
-    the table of the fold."""
-    path = member.folder / "predictions" / f"{panel}.tsv"
-    part = pd.Series(split["split"].to_numpy(object), index=split["row_id"])
-    rows = read_table(path, ("row_id",), "predictions")["row_id"]
-    found = part.reindex(rows).fillna("of no part")
-    wrong = (found != "test").to_numpy()
-    if wrong.any():
-        raise InputError(
-            f"{path}: row {rows[wrong].iloc[0]!r} is {found[wrong].iloc[0]} in split {member.record['split']!r}, "
-            "expected test: a member of an ensemble over folds predicts no row that its fold has used; predict it again"
-        )
+def used_by_folds(members: Sequence[Member], panel: str, splits: Sequence[pd.DataFrame]) -> str:
+    """Why an ensemble over folds is not scored on a panel: rows of it that not all folds call test; empty where all do.
+
+    `splits` are the tables of the folds of the `members`, with whose predictions for the panel they are compared.
+    Raises `InputError` for a member that predicts a row that is not test in its own fold.
+    """
+    predicted = []
+    for member, split in zip(members, splits, strict=True):
+        path = member.predictions(panel)
+        part = pd.Series(split["split"].to_numpy(object), index=split["row_id"])
+        rows = read_table(path, ("row_id",), "predictions")["row_id"].drop_duplicates()
+        found = part.reindex(rows).fillna("of no part")
+        wrong = (found != "test").to_numpy()
+        if wrong.any():
+            raise InputError(
+                f"{path}: row {rows[wrong].iloc[0]!r} is {found[wrong].iloc[0]} in split {member.record['split']!r}, "
+                "expected test: a member of an ensemble over folds predicts no row that its fold has used; predict it "
+                "again"
+            )
+        predicted.append(rows)
+    times = pd.concat(predicted).value_counts()
+    used = int((times < len(members)).sum())
+    if not used:
+        return ""
+    return (
+        f"{used:,} of {len(times):,} rows are test in some folds alone: the others trained on them, or chose their "
+        "epochs by them"
+    )
 
 
 def write(
