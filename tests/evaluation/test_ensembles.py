@@ -93,7 +93,8 @@ class Study:
         call(
             monkeypatch, make_ensemble, "--rows", self.folder / "rows.parquet", "--splits", *splits,
             "--task", self.task, "--dataset", "toy", "--split-name", split, "--ensemble", name,
-            "--seed", 1, "--over", over, "--members", *(member / "best_model" for member in members), "--names", "id", "--kinds", "rows",
+            "--seed", 1, "--over", over, "--members", *(member / "best_model" for member in members),
+            "--names", "id", "--kinds", "rows",
             "--panels", splits[0].with_suffix(".id.tsv"), "--model", out / "best_model",
             "--predictions", out / "predictions" / "id.tsv", "--metrics", out / "metrics.tsv",
         )  # fmt: skip

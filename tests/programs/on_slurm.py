@@ -84,6 +84,8 @@ STUDY = {
             "heads": ["linear-probe", "boda-mean-8"], "baselines": ["gc"],  # two evaluations, in one submission
         },
     ],
+    "ensembles": {"both": {"members": ["lamar.layer04/none/linear-probe", "lamar.layer04/none/boda-mean-8"],
+                           "over": "encoders"}},
     "comparison": {"against": "mean", "resamples": 100},
     "interpretation": [
         {

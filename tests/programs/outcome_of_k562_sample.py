@@ -20,6 +20,9 @@ MSE_NOT_CHECKED = "boda-sum-512-512"
 
 
 # models of Mattioli that score its variants again, one of each kind
+# an ensemble of the study, and its members
+ENSEMBLE = "kmer4-onehot-ridge"
+MEMBERS = ("kmer4/no_shift/boda-mean-512-512", "onehot/no_shift/boda-flatten-512-512", "kmer-ridge")
 SCORERS = ("kmer-ridge", "malinois-1cell-narrow", "kmer4/compact/boda-mean-512-512")
 
 
@@ -54,7 +57,7 @@ def main(path, data):
         print(f"      {dataset} {panel}: best trained model {trained.idxmax()} r {trained.max():.3f}, floor {floor}")
         check(f"{dataset} {panel}: one set of rows for all models", own["rows_sha256"].nunique() == 1)
     own = table[(table["dataset"] == "gosai_sample") & (table["metric"] == "pearson")].set_index("model")["value"]
-    best = own.drop(["mean", "kmer-ridge"]).max()
+    best = own.drop(["mean", "kmer-ridge", ENSEMBLE]).max()
     check(
         f"gosai_sample id: the best trained model ({best:.3f}) beats the k-mer floor",
         best > FLOORS["gosai_sample", "id"],
@@ -65,8 +68,30 @@ def main(path, data):
         "mean predictor has no correlation",
         table[(table["model"] == "mean") & table["metric"].str.startswith("pearson")]["value"].isna().all(),
     )
+    ensemble_beside_its_members(table, Path(path).parent, check)
     effects_of_measured_variants(Path(path).parent / "mattioli", Path(data) / "vcf", check)
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
+
+
+def ensemble_beside_its_members(table, results, check):
+    """The mean of members is no worse than the mean member, and says how far they differ."""
+    own = table[(table["dataset"] == "gosai_sample") & (table["panel"] == "id")]
+    r = own[own["metric"] == "pearson"].set_index("model")["value"]
+    members = r[list(MEMBERS)].mean()
+    check(f"gosai_sample id: {ENSEMBLE} r {r[ENSEMBLE]:.3f}, its mean member {members:.3f}", r[ENSEMBLE] >= members)
+    run = results / "gosai_sample" / "published" / ENSEMBLE / "seed1"
+    predicted = pd.read_csv(run / "predictions" / "id.tsv", sep="\t")
+    check(f"gosai_sample id: {ENSEMBLE} has a spread for each of its rows", (predicted["sd"] > 0).all())
+    calibration = pd.read_csv(results / "calibration.tsv", sep="\t")
+    found = calibration[(calibration["model"] == ENSEMBLE) & (calibration["panel"] == "id")].set_index("metric")[
+        "value"
+    ]
+    covered, spearman = found["coverage"], found["spearman"]
+    check(
+        f"gosai_sample id: {ENSEMBLE} is calibrated: coverage {covered.iloc[0]:.2f} to {covered.iloc[-1]:.2f}, its "
+        f"spread goes with the error by {spearman:.2f}",
+        len(covered) == 4 and covered.notna().all() and -1 <= spearman <= 1,
+    )
 
 
 def effects_of_measured_variants(results, data, check):

@@ -24,6 +24,7 @@ PACKAGES = {
     "isoscore": "common embeddings representation",
     "join_scores": "common",
     "judge_scores": "common evaluation scoring sequences",
+    "make_ensemble": "common evaluation models rows sequences splits",
     "make_panel": "common rows sequences splits",
     "make_rows": "common rows sequences",
     "make_split": "common rows sequences splits",
