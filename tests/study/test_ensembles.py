@@ -1,10 +1,13 @@
 """The section `ensembles`: which runs an ensemble is made of, and what is refused at the door."""
 
+import json
 import re
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
 
+from helpers.parsed_workflow import parsed_workflow
 from s2f.common.errors import InputError
 from s2f.study import ensembles, runs, scoring, validate
 
@@ -160,3 +163,29 @@ def test_the_example_of_the_docs_is_valid(root):
     study["ensembles"] = entries
     checked = validate.validated(study)
     assert {run.model for run in ensembles.runs(checked, runs.runs(checked))} == set(entries)
+
+
+def test_rules_are_given_the_files_of_members(root, tmp_path):
+    fasta = tmp_path / "a.fa"
+    fasta.write_text("")
+    members = ["kmer5/no_shift/boda-flatten-512-512", "kmer-ridge"]
+    workflow = parsed_workflow(
+        root,
+        ensembles={"both": {"over": "encoders", "members": members}},
+        scoring={"e": {"dataset": "simulated_k562", "fasta": str(fasta), "models": ["both"]}},
+    )
+    functions, place = workflow.globals, "simulated_k562/chromosome"
+    job = type("W", (), {"dataset": "simulated_k562", "split": "chromosome", "ensemble": "both", "seed": "1"})()
+    assert functions["members_of"]("best_model")(job) == [
+        f"results/{place}/{name}/seed1/best_model" for name in members
+    ]
+    assert functions["split_tables_of_ensemble"](job) == ["results/simulated_k562/splits/chromosome.tsv"]
+    assert f"results/{place}/both/seed1/predictions/snv.tsv" in functions["predictions_of_study"]()
+    job.seed = "7"
+    with pytest.raises(WorkflowError, match="the study makes no such ensemble"):
+        functions["ensemble_of"](job)
+    scores = type("W", (), {"scores": "e", "model": "both"})()
+    assert [section.get("kind") for section in functions["encoders_that_score"](scores)] == ["kmer", None]
+    given = json.loads(functions["encoders_with_weights"](scores, type("I", (), {"weights": []})()))
+    assert given == functions["encoders_that_score"](scores)
+    assert functions["gpus_of_scores"](scores) == 0
