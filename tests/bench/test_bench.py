@@ -73,7 +73,7 @@ def test_work_of_the_encoder_is_what_xla_counts():
 
 
 def test_work_with_shared_flanks():
-    plan = _flank_reuse.plan(600, 200, 200, 7)
+    plan = _flank_reuse.plan(600, 200, 200, network.REACHES)
     share = head_training.encoder_flop("full", 600, plan) / head_training.encoder_flop("full", 600)
     assert share == pytest.approx(0.5155, abs=1e-4)
 

@@ -145,6 +145,19 @@ def test_the_held_out_folds_are_the_published_ones():
         ("encoders", {"kind": "kmer"}, "nothing"),
         ("encoders", {"kind": "onehot"}, "nothing"),
         ("encoders", {"kind": "alphagenome", "weights": {"random": 0}}, "nothing"),
+        ("encoders", {"kind": "enformer_tower", "weights": {"random": 0}}, "nothing"),
+        ("encoders", {"kind": "enformer_tower", "weights": {"path": "weights"}}, "unknown"),
+        *(
+            (
+                "encoders",
+                {"kind": "enformer_tower", "weights": {"path": path}},
+                "all chromosomes but test of sequences_human.bed",
+            )
+            for path in (
+                "resources/enformer-official-rough",
+                "hub/models--EleutherAI--enformer-official-rough/snapshots/affe57",
+            )
+        ),
         ("encoders", {"kind": "lamar", "weights": {"random": 0}}, "nothing"),
         ("encoders", {"kind": "lamar", "weights": {"path": "weights"}}, "unknown"),
         ("encoders", {"kind": "lamar", "weights": {"path": "weights"}, "seen": ["chr1"]}, "chr1"),

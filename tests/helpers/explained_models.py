@@ -29,6 +29,7 @@ NARROW = {  # settings of Malinois
 # encoder, construct, head, rule
 HEADS = {
     "alphagenome": (TINY, WINDOW, "boda-flatten-16-16", "mean"),
+    "enformer": ({**TINY, "kind": "enformer_tower"}, WINDOW, "boda-flatten-16-16", "mean"),
     "onehot": ({"kind": "onehot"}, WINDOW, "boda-flatten-16-16", "mean"),
     "chip-cnn": ({"kind": "onehot"}, WINDOW, "chip-cnn", "mean"),
     "kmer": ({"kind": "kmer", "k": 3}, WINDOW, "encoder-16-dropout", "mean"),

@@ -82,8 +82,8 @@ def loaded_by_name(program):
         found += [(section, kind) for kind in kinds.having(section, fact)]
     modules = {kinds.module_name(section, kind): kind for section, kind in found}
     if program == "interpret":
-        gradients = {kinds.facts(section, kind).get("gradient") for section, kind in found} - {None, ""}
-        modules |= {f"s2f.interpretation.tangents.{name}": name for name in gradients}
+        gradients = {kind: kinds.facts(section, kind).get("gradient") for section, kind in found}
+        modules |= {f"s2f.interpretation.tangents.{name}": kind for kind, name in gradients.items() if name}
     return modules
 
 

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly", "toy_lamar")
 
 def some(*names):
     """Parameters; what takes long to compile is slow."""
-    slow = {"alphagenome": pytest.mark.slow, "chip-cnn": pytest.mark.slow}
-    return [pytest.param(name, marks=slow.get(name, ())) for name in names]
+    slow = ("alphagenome", "enformer", "chip-cnn")
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
 
 
 def loaded(folder, name):
@@ -70,7 +70,7 @@ def test_score_is_the_prediction_for_the_whole_construct(tmp_path, name):
     assert np.ptp(scorer.score(codes)) > 1e-3
 
 
-@pytest.mark.parametrize("name", some("alphagenome", "onehot", "chip-cnn", "lamar", "lamar pooled"))
+@pytest.mark.parametrize("name", some("alphagenome", "enformer", "onehot", "chip-cnn", "lamar", "lamar pooled"))
 def test_gradient_of_heads_is_the_derivative_of_the_score(tmp_path, name):
     scorer, *_ = loaded(tmp_path, name)
     codes = some_inserts()

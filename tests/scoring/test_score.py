@@ -71,8 +71,8 @@ def scored(tmp_path, model, kind, path, **more):
 
 
 def some(*names):
-    slow = {"alphagenome": pytest.mark.slow, "chip-cnn": pytest.mark.slow}
-    return [pytest.param(name, marks=slow.get(name, ())) for name in names]
+    slow = ("alphagenome", "enformer", "chip-cnn")
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
 
 
 @pytest.mark.parametrize("name", some(*HEADS))

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2f.embeddings import encoders
-from s2f.embeddings.encoders import _flank_reuse, alphagenome
+from s2f.embeddings.encoders import _enformer_network, _flank_reuse, alphagenome
+from s2f.embeddings.encoders._alphagenome_network import REACHES
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
@@ -92,26 +93,31 @@ def test_full_size_equals_the_plain_path():
     assert max(error(one, two) for one, two in zip(found, wanted, strict=True)) <= 1e-5
 
 
-@given(st.integers(60, 1500), st.integers(0, 700), st.integers(0, 700))
-@settings(max_examples=300)
-def test_the_middle_holds_all_that_the_insert_reaches(length, left, right):
+@given(
+    st.integers(60, 1500),
+    st.integers(0, 700),
+    st.integers(0, 700),
+    st.sampled_from([REACHES, _enformer_network.REACHES, (3, 0, 5)]),
+)
+@settings(max_examples=400)
+def test_the_middle_holds_all_that_the_insert_reaches(length, left, right, reaches):
     """By following a change of the insert through convolutions and pools, position by position."""
-    plan = _flank_reuse.plan(length, left, right, 7)
+    plan = _flank_reuse.plan(length, left, right, reaches)
     if plan is None:
         assert left + right >= length or left < 20 or right < 20
         return
     reached = np.zeros(length, bool)
     reached[left : length - right] = True
-    reached = grown(reached, 9)
-    first, end = plan.crop[0] + 9, plan.crop[1] - 9
-    for splice in plan.splices:
+    reached = grown(reached, reaches[0])
+    first, end = plan.crop[0] + reaches[0], plan.crop[1] - reaches[0]
+    for reach, splice in zip((*reaches[1:], 0), plan.splices, strict=False):
         reached = np.pad(reached, (0, len(reached) % 2)).reshape(-1, 2).any(1)
         begin, first_computed, last, stop = splice
         assert (first_computed, last) == (first // 2, -(-end // 2))
         assert not reached[:first_computed].any() and not reached[last:].any()
         assert 0 <= begin <= first_computed <= last <= stop <= len(reached)
-        reached = grown(reached, 4)
-        first, end = begin + 4, stop - 4
+        reached = grown(reached, reach)
+        first, end = begin + reach, stop - reach
     assert (begin, stop) == (0, len(reached))
 
 
@@ -120,14 +126,14 @@ def grown(flags, reach):
 
 
 def test_half_the_work_is_spared_at_600_bp():
-    plan = _flank_reuse.plan(600, 200, 200, 7)
+    plan = _flank_reuse.plan(600, 200, 200, REACHES)
     assert plan.crop == (181, 419)
     assert plan.splices == ((86, 95, 205, 214), (36, 45, 105, 114), (12, 20, 55, 64), (0, 8, 30, 38), (0, 2, 17, 19))
 
 
 @pytest.mark.parametrize(("left", "right"), [(0, 400), (15, 66), (200, 0), (300, 300), (400, 300)])
 def test_short_or_overlapping_flanks_give_no_plan(left, right):
-    assert _flank_reuse.plan(600, left, right, 7) is None
+    assert _flank_reuse.plan(600, left, right, REACHES) is None
 
 
 def test_windows_whose_flanks_are_not_of_their_insert_are_refused(tiny):
@@ -167,15 +173,15 @@ def test_a_window_has_the_same_bits_alone_in_any_chunk_and_in_any_order(tiny, co
 
 def test_inserts_of_similar_lengths_share_a_plan_and_each_has_its_own_flanks(company):
     codes, inserts = company
-    parts = _flank_reuse.parts(codes, inserts, 7)
+    parts = _flank_reuse.parts(codes, inserts, REACHES)
     lengths = [sorted({COMPANY[row % len(COMPANY)] for row in part.rows}) for part in parts]
     assert lengths == [[(560, 0), (600, 0)], [(193, 0), (199, 0), (200, 0)], [(150, 0)]]
     assert parts[0].plans == {"forward": None, "reverse": None}
-    assert parts[1].plans == dict.fromkeys(STRANDS, _flank_reuse.plan(600, 200, 200, 7))
-    (moved,) = _flank_reuse.parts(*windows(600, 200, 3), 7)  # the flanks are 197 and 203 bp long
-    assert moved.plans["forward"] == _flank_reuse.plan(600, 192, 200, 7) != moved.plans["reverse"]
-    (short,) = _flank_reuse.parts(*windows(600, 73), 7)
-    assert short.plans["forward"] == _flank_reuse.plan(600, 263, 264, 7)
+    assert parts[1].plans == dict.fromkeys(STRANDS, _flank_reuse.plan(600, 200, 200, REACHES))
+    (moved,) = _flank_reuse.parts(*windows(600, 200, 3), REACHES)  # the flanks are 197 and 203 bp long
+    assert moved.plans["forward"] == _flank_reuse.plan(600, 192, 200, REACHES) != moved.plans["reverse"]
+    (short,) = _flank_reuse.parts(*windows(600, 73), REACHES)
+    assert short.plans["forward"] == _flank_reuse.plan(600, 263, 264, REACHES)
     for part in parts:
         for row, kind in zip(part.rows, part.template_of, strict=True):
             first, end = inserts[row]

@@ -32,7 +32,7 @@ def bench(sequences, repeats, limits, spec):
     construct, encoder = Construct.from_spec(CONSTRUCT), encoders.build(spec)
     rows = pd.DataFrame({"row_id": [f"r{i}" for i in range(sequences)], "sequence": random_inserts(sequences)})
     flanks = construct.flank_lengths(INSERT)
-    plan = _flank_reuse.plan(LENGTH, *flanks, _alphagenome_network.BLOCKS + 1)
+    plan = _flank_reuse.plan(LENGTH, *flanks, _alphagenome_network.REACHES)
     whole, left = encoder_flop(spec["size"], LENGTH), encoder_flop(spec["size"], LENGTH, plan)
     inserts = np.tile([flanks[0], flanks[0] + INSERT], (sequences, 1))
     codes = construct.assemble(rows["sequence"])

@@ -11,15 +11,18 @@ from typing import Any
 import haiku as hk
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 
+from s2f.embeddings.encoders._towers import NWC, PRECISIONS, spliced
+
 SIZES = {"full": (768, 128), "tiny": (48, 8)}  # channels after the stem, channels added by each of six blocks
-PRECISIONS = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
 PREFIX = "alphagenome/sequence_encoder/"
 BLOCKS = 6
 POOLED = 2 ** (BLOCKS + 1)  # bp per token
-NWC = ("NWC", "WIO", "NWC")  # axes of activations, weights and results: batch, width (position), channel
+REACHES = (
+    9,
+    *[4] * BLOCKS,
+)  # positions by which the convolutions reach: widths 15 and 5 of the stem, 5 and 5 of a block
 
 
 class RMSBatchNorm(hk.Module):
@@ -144,14 +147,6 @@ class SequenceEncoder(hk.Module):
             x = DownresBlock(channels, self.ready, padding[i + 1], name=f"downres_block_{i}")(x)
             stages[2 ** (i + 1)] = x
         return spliced(pool(x), sides[BLOCKS:]), stages
-
-
-def spliced(x: jax.Array, sides: Sequence[tuple[jax.Array, jax.Array]]) -> jax.Array:
-    """x (B, L, C) between the one pair of `sides`, the same for every row; x itself where there is none."""
-    for left, right in sides:
-        left, right = (jnp.broadcast_to(side, (len(x), *side.shape[1:])) for side in (left, right))
-        x = jnp.concatenate([left, x, right], axis=1)
-    return x
 
 
 def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:

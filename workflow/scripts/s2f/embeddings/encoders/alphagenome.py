@@ -6,37 +6,33 @@ Numerics are those of the official code and of the heads published on it: every 
 is cast to the compute dtype before use, so with bfloat16 the weights are standardised in bfloat16. Standardising in
 float32 would be better numerics and a different encoder. What is gained here is time only: the official code
 standardises the weights in every call, `standardise_once` does it once, in the same dtype and order; and flanks that
-all windows share are encoded once (`_flank_reuse`).
+all windows share are encoded once (`_towers`).
 """
 
 import hashlib
 import math
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from s2f.common import kinds, provenance
+from s2f.common import provenance
 from s2f.common.errors import InputError
 from s2f.common.weights import listed, refuse_pointers
-from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline
+from s2f.embeddings.encoders import Encoder, _towers
 from s2f.embeddings.encoders._alphagenome_network import (
     BLOCKS,
-    POOLED,
-    PRECISIONS,
     PREFIX,
+    REACHES,
     SIZES,
     manifest,
     network,
     pool,
     standardise_once,
 )
-from s2f.sequences.dna import N_CODE
 
 PUBLISHED_LICENCE = (
     "Non-commercial use only: made with AlphaGenome weights, which are under the AlphaGenome model terms "
@@ -147,16 +143,8 @@ def build(spec: dict[str, Any]) -> Encoder:
     and checks. `reuse_flanks` False encodes constant flanks with every window. Raises `InputError` for an unknown key
     or value and as `read_checkpoint`.
     """
-    options = kinds.settings("encoders", "alphagenome", spec)
-    size, precision, weights = options["size"], options["precision"], options.get("weights")
-    batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
-    for key, value, known in (("size", size, SIZES), ("precision", precision, PRECISIONS)):
-        if value not in known:
-            raise InputError(f"encoder alphagenome: {key} is {value!r}, expected one of: {', '.join(known)}")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"encoder alphagenome: batch_size is {batch_size!r}, expected a whole number of at least 1")
-    if not isinstance(reuse_flanks, bool):
-        raise InputError(f"encoder alphagenome: reuse_flanks is {reuse_flanks!r}, expected true or false")
+    options = _towers.checked_options("alphagenome", spec, SIZES)
+    size, weights = options["size"], options.get("weights")
     match weights:
         case {"random": int(seed), **rest} if not rest:
             params, state = random_weights(size, seed)
@@ -167,6 +155,7 @@ def build(spec: dict[str, Any]) -> Encoder:
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
+    precision, batch_size, reuse_flanks = options["precision"], options["batch_size"], options["reuse_flanks"]
     return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks)
 
 
@@ -182,94 +171,22 @@ def from_weights(
 ) -> Encoder:
     """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
     function = network(size, precision, ready=True)
-    dtype, channels = PRECISIONS[precision], SIZES[size][0] + BLOCKS * SIZES[size][1]
 
-    def apply_one_hot(parameters, one_hot, sides=()):
-        (embedding, _), _ = function.apply(*parameters, one_hot, sides)
-        return embedding
+    def apply(parameters, one_hot, sides):
+        (tokens, stages), _ = function.apply(*parameters, one_hot, sides)
+        return tokens, [pool(stage) for stage in stages.values()]
 
-    def apply(parameters, codes, sides=()):
-        one_hot = jax.nn.one_hot(codes, 4, dtype=dtype)  # codes above 3 give four zeros
-        return apply_one_hot(parameters, one_hot, sides)
-
-    @partial(jax.jit, static_argnums=2)
-    def sides_of(parameters, codes, plan):
-        (_, stages), _ = function.apply(*parameters, jax.nn.one_hot(codes, 4, dtype=dtype))
-        return plan.sides([pool(stage) for stage in stages.values()])
-
-    compiled = jax.jit(apply)
+    channels = SIZES[size][0] + BLOCKS * SIZES[size][1]
     # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
     parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
-
-    def program(strand, plan, templates):
-        """(which of the `templates` each window of a part has (n,), device codes (batch_size, L) of the forward strand,
-        their place in the part) -> tokens of `strand`: for both strands the same code."""
-        sides: Any = ()
-        if plan:
-            sides = [sides_of(parameters, _view(template[None], strand), plan) for template in templates]
-            sides = jax.tree.map(lambda *each: jnp.concatenate(each), *sides)
-
-        def encoded(template_of, codes, place):
-            which = np.resize(template_of[place], batch_size)  # as many; those that fill a short batch do not count
-            return compiled(parameters, _view(codes, strand, plan.crop if plan else None), _rows_of(sides, which))
-
-        return encoded
-
-    def stream(chunks, strands):
-        programs = {}  # a chunk with the flanks of the one before has its programs
-
-        def parts(codes, inserts):
-            if inserts is None or not reuse_flanks:
-                inserts = np.tile([0, codes.shape[1]], (len(codes), 1))  # no flanks, no plan
-            for part in _flank_reuse.parts(codes, inserts, BLOCKS + 1):
-                key = *part.plans.values(), part.templates.tobytes()
-                if key not in programs:
-                    programs[key] = [program(strand, part.plans[strand], part.templates) for strand in strands]
-                yield part.rows, [partial(encoded, part.template_of) for encoded in programs[key]]
-
-        def with_parts():
-            for codes, inserts in chunks:
-                yield codes, list(parts(codes, inserts))
-
-        return _pipeline.stream(with_parts(), batch_size, lambda length: (tokens(length), channels), dtype)
-
-    device = jax.local_devices()[0]
-    return Encoder(
-        kind="alphagenome",
-        channels=channels,
-        tokens=tokens,
+    return _towers.encoder(
+        "alphagenome",
+        _towers.Tower(apply, REACHES, channels, precision),
+        parameters,
+        batch_size,
+        reuse_flanks,
+        ["dm-haiku"],
         fingerprint=fingerprint(params, state, size, precision),
         licence=licence,
         provenance=origin,
-        encode=lambda codes: next(stream([(codes, None)], ["forward"]))[0],
-        batch_size=batch_size,
-        backend={
-            "name": "jax",
-            "device": f"{device.platform}: {device.device_kind}",
-            "versions": provenance.versions("jax", "jaxlib", "dm-haiku", "numpy"),
-            "reuse_flanks": reuse_flanks,
-        },
-        stream=stream,
-        parameters=parameters,
-        apply=apply,
-        apply_one_hot=apply_one_hot,
     )
-
-
-@partial(jax.jit, static_argnums=(1, 2))
-def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) -> jax.Array:
-    """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
-    if strand == "reverse":
-        codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
-    return codes[:, slice(*crop)] if crop else codes
-
-
-@jax.jit
-def _rows_of(sides: Any, which: jax.Array) -> Any:
-    """Of each array in `sides` the rows `which`."""
-    return jax.tree.map(lambda side: side[which], sides)
-
-
-def tokens(length: int) -> int:
-    """Number of tokens of a window of `length` bp: seven pools, each rounding up."""
-    return -(-length // POOLED)

@@ -2,8 +2,8 @@
 gradient (B, W, 4))`, NumPy in and out. Positions may hold any four numbers: between one-hot and nothing, as integrated
 gradients need.
 
-One module per kind of model that has a gradient, named by the fact `gradient` of the kind: an edit of a gradient makes
-no embedding and trains no model again.
+A kind of model that has a gradient names the module of it as its fact `gradient`: an edit of a gradient makes no
+embedding and trains no model again.
 """
 
 from collections.abc import Callable

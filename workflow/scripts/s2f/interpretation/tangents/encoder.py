@@ -1,4 +1,4 @@
-"""Tangent of a head on AlphaGenome."""
+"""Tangent of a head on an encoder that runs inside a compiled JAX step and has an option `precision`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,10 +11,10 @@ from s2f.interpretation.tangents._frameworks import of_jax
 
 
 def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) -> Tangent:
-    """Tangent of a head on AlphaGenome's encoder, in float32."""
+    """Tangent of a head on the encoder of a config section, in float32."""
     encoder = encoders.build({**options, "precision": "float32"})
     embed = encoder.apply_one_hot
-    assert embed is not None  # alphagenome has it
+    assert embed is not None  # kinds of this gradient have it
 
     def function(both: Any, one_hot: Any) -> Any:
         frozen, trained = both

@@ -1,0 +1,105 @@
+"""Files of torch.save read without torch: the same numbers, and nothing that is executed."""
+
+import collections
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from s2f.common import torch_file
+from s2f.common.errors import InputError
+
+
+def test_tensors_of_all_kinds_are_those_that_torch_saved(tmp_path):
+    base = torch.arange(24, dtype=torch.float32).reshape(4, 6)
+    state = collections.OrderedDict(
+        whole=base, again=base, part=base[1:3, 2:5], turned=base.T, every_other=base[:, ::2], one=base[3, 5],
+        none=torch.zeros(0, 3), counter=torch.tensor(7), half=base.half(), double=base.double(),
+        numbers=torch.tensor([3]).int(),
+    )  # fmt: skip
+    state._metadata = {"": {"version": 1}}  # as torch.nn.Module.state_dict has
+    torch.save(state, tmp_path / "a.bin")
+    contents = torch_file.contents(tmp_path / "a.bin")
+    assert list(contents) == list(state) and contents["whole"] == contents["again"]
+    found = torch_file.arrays(tmp_path / "a.bin", contents)
+    for name, tensor in state.items():
+        assert found[name].dtype == tensor.numpy().dtype and found[name].flags["C_CONTIGUOUS"]
+        np.testing.assert_array_equal(found[name], tensor.numpy())
+    assert torch_file.arrays(tmp_path / "a.bin", {"one": contents["one"]}) == {"one": 23}
+
+
+class Evil:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_file_that_would_execute_something_is_refused_and_does_not(tmp_path, inside):
+    evil = Evil(tmp_path / "executed")
+    torch.save({"x": torch.ones(1), "y": evil} if inside else evil, tmp_path / "evil.bin")
+    with pytest.raises(InputError, match=r"evil\.bin: broken, or holds more than tensors, which is refused: .*open"):
+        torch_file.contents(tmp_path / "evil.bin")
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("value", [torch.nn.Linear(1, 1), np.ones(2), {1, 2}.__class__])
+def test_other_classes_are_refused(tmp_path, value):
+    torch.save({"x": value}, tmp_path / "a.bin")
+    with pytest.raises(InputError, match="holds more than tensors, which is refused: it asks for"):
+        torch_file.contents(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize("value", [{"x": torch.ones(1), "epoch": 3}, [torch.ones(1)], 5])
+def test_values_that_are_no_tensors_are_refused(tmp_path, value):
+    torch.save(value, tmp_path / "a.bin")
+    with pytest.raises(InputError, match=r"a\.bin: expected names and tensors only"):
+        torch_file.contents(tmp_path / "a.bin")
+
+
+def test_files_of_old_versions_and_broken_ones_are_named(tmp_path):
+    path = tmp_path / "a.bin"
+    torch.save({"x": torch.ones(5)}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match=r"a file of torch before 1\.6 becomes one when it is loaded and saved again"):
+        torch_file.contents(path)
+    torch.save({"x": torch.ones(5000)}, path)
+    contents, whole = torch_file.contents(path), path.read_bytes()
+    damaged = bytearray(whole)
+    damaged[whole.index(np.ones(5000, np.float32).tobytes()) + 100] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"a\.bin: x: broken \(Bad CRC-32"):
+        torch_file.arrays(path, contents)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"no ZIP archive as torch\.save writes it"):
+        torch_file.contents(path)
+
+
+def rewritten(source, target, **entries):
+    """A copy of an archive with other entries."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, entries.get(name.partition("/")[2].replace("/", "_"), old.read(name)))
+    return target
+
+
+def test_elements_outside_of_the_file_and_other_byte_orders_are_refused(tmp_path):
+    torch.save({"x": torch.ones(8)}, tmp_path / "a.bin")
+    short = rewritten(tmp_path / "a.bin", tmp_path / "short.bin", data_0=np.ones(7, np.float32).tobytes())
+    with pytest.raises(InputError, match=r"x: broken: its elements lie outside of the 7 that are stored"):
+        torch_file.arrays(short, torch_file.contents(short))
+    other = rewritten(tmp_path / "a.bin", tmp_path / "big.bin", byteorder=b"big")
+    with pytest.raises(InputError, match="its numbers are big-endian"):
+        torch_file.contents(other)
+    for garbage in (b"", b"\x80\x02}q\x00.", pickle.dumps(("storage",)), b"\x80\x02Q."):
+        path = rewritten(tmp_path / "a.bin", tmp_path / "c.bin", **{"data.pkl": garbage})
+        if garbage.startswith(b"\x80\x02}"):
+            assert torch_file.contents(path) == {}
+        else:
+            with pytest.raises(InputError, match=r"c\.bin: "):
+                torch_file.contents(path)

@@ -1,0 +1,162 @@
+"""Encoders that are towers: stages of convolutions, each followed by a pool over pairs of positions, in JAX.
+
+What AlphaGenome's and Enformer's have in common: the options of their kinds, and what makes an `Encoder` of a network,
+with the flanks that all windows share encoded once (`_flank_reuse`) and a stream without a pause (`_pipeline`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+from s2f.common import kinds, provenance
+from s2f.common.errors import InputError
+from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline
+from s2f.sequences.dna import N_CODE
+
+PRECISIONS = {"float32": np.float32, "bfloat16": ml_dtypes.bfloat16}
+NWC = ("NWC", "WIO", "NWC")  # axes of activations, weights and results: batch, width (position), channel
+Sides = Sequence[tuple[jax.Array, jax.Array]]  # of a `_flank_reuse.Plan`
+
+
+@dataclass(frozen=True)
+class Tower:
+    """The network of an encoder.
+
+    `apply(parameters, one-hot (B, L, 4), sides)` is pure and returns the tokens (B, T, D), in the precision, and the
+    pooled stages (B, l, C) that they came from, the first one first. With `sides` of a plan the input is its crop: each
+    stage that the plan splices is widened by its side activations (`spliced`), and those before the last of them are
+    computed in their middle alone, without zeros beside it. `reaches` as in `_flank_reuse.plan`.
+    """
+
+    apply: Callable[[Any, Any, Sides], tuple[jax.Array, Sequence[jax.Array]]]
+    reaches: tuple[int, ...]
+    channels: int  # D
+    precision: str  # of PRECISIONS
+
+    def tokens(self, length: int) -> int:
+        """T of a window of `length` bp: each pool rounds up."""
+        return -(-length // 2 ** len(self.reaches))
+
+
+def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a kind of tower, `weights` aside checked. Raises `InputError` for an unknown key or value."""
+    options = kinds.settings("encoders", kind, spec)
+    batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
+    for key, known in (("size", sizes), ("precision", PRECISIONS)):
+        if options[key] not in known:
+            raise InputError(f"encoder {kind}: {key} is {options[key]!r}, expected one of: {', '.join(known)}")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise InputError(f"encoder {kind}: batch_size is {batch_size!r}, expected a whole number of at least 1")
+    if not isinstance(reuse_flanks, bool):
+        raise InputError(f"encoder {kind}: reuse_flanks is {reuse_flanks!r}, expected true or false")
+    return options
+
+
+def spliced(x: jax.Array, sides: Sides) -> jax.Array:
+    """x (B, L, C) between the one pair of `sides`, the same for every row; x itself where there is none."""
+    for left, right in sides:
+        left, right = (jnp.broadcast_to(side, (len(x), *side.shape[1:])) for side in (left, right))
+        x = jnp.concatenate([left, x, right], axis=1)
+    return x
+
+
+def encoder(
+    kind: str,
+    tower: Tower,
+    parameters: Any,
+    batch_size: int,
+    reuse_flanks: bool,
+    packages: Sequence[str] = (),
+    **about: str,
+) -> Encoder:
+    """Encoder of a tower with its `parameters`, on the first JAX device.
+
+    `reuse_flanks` False encodes constant flanks with every window. `packages`: what the network needs beside JAX;
+    `about`: fingerprint, licence and provenance.
+    """
+    dtype = PRECISIONS[tower.precision]
+
+    def apply_one_hot(parameters, one_hot, sides=()):
+        return tower.apply(parameters, one_hot, sides)[0]
+
+    def apply(parameters, codes, sides=()):
+        one_hot = jax.nn.one_hot(codes, 4, dtype=dtype)  # codes above 3 give four zeros
+        return apply_one_hot(parameters, one_hot, sides)
+
+    @partial(jax.jit, static_argnums=2)
+    def sides_of(parameters, codes, plan):
+        return plan.sides(tower.apply(parameters, jax.nn.one_hot(codes, 4, dtype=dtype), ())[1])
+
+    compiled = jax.jit(apply)
+
+    def program(strand, plan, templates):
+        """(which of the `templates` each window of a part has (n,), device codes (batch_size, L) of the forward strand,
+        their place in the part) -> tokens of `strand`: for both strands the same code."""
+        sides: Any = ()
+        if plan:
+            sides = [sides_of(parameters, _view(template[None], strand), plan) for template in templates]
+            sides = jax.tree.map(lambda *each: jnp.concatenate(each), *sides)
+
+        def encoded(template_of, codes, place):
+            which = np.resize(template_of[place], batch_size)  # as many; those that fill a short batch do not count
+            return compiled(parameters, _view(codes, strand, plan.crop if plan else None), _rows_of(sides, which))
+
+        return encoded
+
+    def stream(chunks, strands):
+        programs = {}  # a chunk with the flanks of the one before has its programs
+
+        def parts(codes, inserts):
+            if inserts is None or not reuse_flanks:
+                inserts = np.tile([0, codes.shape[1]], (len(codes), 1))  # no flanks, no plan
+            for part in _flank_reuse.parts(codes, inserts, tower.reaches):
+                key = *part.plans.values(), part.templates.tobytes()
+                if key not in programs:
+                    programs[key] = [program(strand, part.plans[strand], part.templates) for strand in strands]
+                yield part.rows, [partial(encoded, part.template_of) for encoded in programs[key]]
+
+        def with_parts():
+            for codes, inserts in chunks:
+                yield codes, list(parts(codes, inserts))
+
+        return _pipeline.stream(with_parts(), batch_size, lambda length: (tower.tokens(length), tower.channels), dtype)
+
+    device = jax.local_devices()[0]
+    return Encoder(
+        kind=kind,
+        channels=tower.channels,
+        tokens=tower.tokens,
+        encode=lambda codes: next(stream([(codes, None)], ["forward"]))[0],
+        batch_size=batch_size,
+        backend={
+            "name": "jax",
+            "device": f"{device.platform}: {device.device_kind}",
+            "versions": provenance.versions("jax", "jaxlib", *packages, "numpy"),
+            "reuse_flanks": reuse_flanks,
+        },
+        stream=stream,
+        parameters=parameters,
+        apply=apply,
+        apply_one_hot=apply_one_hot,
+        **about,
+    )
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) -> jax.Array:
+    """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
+    if strand == "reverse":
+        codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
+    return codes[:, slice(*crop)] if crop else codes
+
+
+@jax.jit
+def _rows_of(sides: Any, which: jax.Array) -> Any:
+    """Of each array in `sides` the rows `which`."""
+    return jax.tree.map(lambda side: side[which], sides)

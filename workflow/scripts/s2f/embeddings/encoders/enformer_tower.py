@@ -1,0 +1,150 @@
+"""Enformer's stem and convolutional tower: one-hot DNA -> one token of 1536 channels per 128 bp. No transformer.
+
+As a frozen encoder of short windows it was proposed by Al-Murphy/alphagenome_FT_MPRA, beside AlphaGenome's, which has
+the same tokens. A token sees 646 bp, so at 600 bp nearly all. N is four zeros, as in Enformer's training; others code
+it 0.25 in all channels, which is another input. The network is in `_enformer_network`; here are its weights, published
+or random, and what makes an `Encoder` of them (`_towers`).
+
+Precision float32 equals the package's own numbers to 1e-4. In bfloat16 the factors of products and their results are
+rounded: the embedding differs by 2 % of its root mean square (that of the package under torch's autocast by 2.6 %).
+"""
+
+import hashlib
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2f.common import provenance, torch_file
+from s2f.common.errors import InputError
+from s2f.common.files import sha256_file
+from s2f.common.weights import listed, refuse_pointers
+from s2f.embeddings.encoders import Encoder, _towers
+from s2f.embeddings.encoders._enformer_network import COUNTER, REACHES, SIZES, manifest, ready, tower
+
+FILE = "pytorch_model.bin"
+PUBLISHED = "99b09d602e195d89c7d4debe144bb2f43907ba0d74006e97098e99d9171c439c"  # SHA-256 of the file, since June 2022
+LICENCE = (
+    "CC-BY-4.0: made with weights of Enformer (Avsec et al. 2021, DeepMind and Calico, "
+    "https://doi.org/10.1038/s41592-021-01252-x), converted by EleutherAI (EleutherAI/enformer-official-rough)"
+)
+HOW_TO_GET = (
+    "Get the weights from Hugging Face (EleutherAI/enformer-official-rough, no terms to accept), and set weights to "
+    f"{{path: FOLDER}}, the folder that holds {FILE}"
+)
+# the rest of Enformer; `_trunk` holds stem and tower once more, as the package names each of its modules twice
+OTHERS = ("_trunk.", "transformer.", "final_pointwise.", "_heads.")
+# Random weights: what a normalisation divides the variance by, so that activations, x / 2 for small x, stay nearly
+# linear (else so deep a network forgets what its input is made of); the gain of a convolution that undoes both, with
+# which all stages, tiny and full, keep a standard deviation of 0.7 to 0.9 (measured on random sequences)
+VARIANCE, GAIN = 16, 60
+
+Weights = dict[str, np.ndarray]
+
+
+def random_weights(size: str, seed: int) -> Weights:
+    """Seeded weights whose embeddings are useful random features; the same bits on every machine.
+
+    Weights of a convolution are uniform with variance `GAIN` / fan-in (stem: 1 / 15, as one channel of four is on),
+    centred over the input channels, as activated inputs have a positive mean; drawn from the raw PCG64 stream of their
+    own name, which NumPy keeps stable (NEP 19), by integers and correctly rounded operations. Pools are means (a matrix
+    of zeros), normalisations a division by the root of `VARIANCE`.
+    """
+    weights: Weights = {}
+    for name, shape in manifest(size).items():
+        leaf = name.rpartition(".")[2]
+        if leaf == COUNTER:
+            weights[name] = np.zeros(shape, np.int64)
+        elif len(shape) == 3:
+            raw = np.random.PCG64(provenance.derived_seed(seed, "enformer", name)).random_raw(math.prod(shape))
+            drawn = (raw >> np.uint64(40)).astype(np.int64).reshape(shape)  # 0 .. 2**24 - 1
+            stem, inputs = name.startswith("stem.0."), shape[1]
+            centred = inputs * drawn - drawn.sum(axis=1, keepdims=True)
+            variance = 1 / shape[2] if stem else GAIN / (inputs * shape[2])
+            weights[name] = (centred * (math.sqrt(12 * variance) / (inputs * 2.0**24))).astype(np.float32)
+        else:
+            value = {"running_var": VARIANCE, "weight": len(shape) == 1}.get(leaf, 0)
+            weights[name] = np.full(shape, value, np.float32)
+    return weights
+
+
+def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
+    """The tower of a checkpoint of enformer-pytorch, and where it is from; the rest of the model is not read.
+
+    Raises `InputError` when the folder holds none, for a file with more than tensors, and for an array of the tower
+    that is missing, unexpected, or of other shape or dtype, or a tensor that no part of Enformer has.
+    """
+    path = Path(folder) / FILE
+    refuse_pointers([path])
+    if not path.is_file():
+        problem = f"holds no {FILE}" if Path(folder).is_dir() else "no such folder"
+        raise InputError(f"{folder}: {problem}. {HOW_TO_GET}")
+    found, wanted = torch_file.contents(path), manifest(size)
+    missing = [f"{name} is missing" for name in wanted if name not in found]
+    unexpected = [f"{name} is unexpected" for name in found if name not in wanted and not name.startswith(OTHERS)]
+    problems = []
+    for name in sorted(wanted.keys() & found.keys()):
+        stored, dtype = found[name], np.dtype("<i8" if name.endswith(COUNTER) else "<f4")
+        if (stored.shape, stored.dtype) != (wanted[name], dtype.str):
+            problems.append(f"{name} is {np.dtype(stored.dtype)} {stored.shape}, expected {dtype} {wanted[name]}")
+    if missing or unexpected or problems:
+        raise InputError(f"{path}: does not fit the encoder: {listed(missing, unexpected, problems)}")
+    weights = torch_file.arrays(path, {name: found[name] for name in wanted})
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds values that are not finite")
+    published = sha256_file(path) == PUBLISHED
+    return weights, "EleutherAI/enformer-official-rough" if published else f"{path}, not the published file"
+
+
+def fingerprint(weights: Weights, size: str, precision: str) -> str:
+    """SHA-256 over architecture, precision, the code of N and every array's name, shape and float32 bytes, by name."""
+    digest = hashlib.sha256(f"enformer tower, channels {SIZES[size]}, N as zeros, {precision}\n".encode())
+    for name, array in sorted(weights.items()):
+        if not name.endswith(COUNTER):
+            digest.update(f"{name} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array, "<f4").data)
+    return digest.hexdigest()
+
+
+def build(spec: dict[str, Any]) -> Encoder:
+    """Encoder of a config section; for options see `enformer_tower.yaml`.
+
+    Raises `InputError` for an unknown key or value and as `read_checkpoint`.
+    """
+    options = _towers.checked_options("enformer_tower", spec, SIZES)
+    size, weights = options["size"], options.get("weights")
+    match weights:
+        case {"random": int(seed), **rest} if not rest:
+            arrays = random_weights(size, seed)
+            origin, licence = f"random weights, seed {seed}", "none (random weights)"
+        case {"path": str(folder), **rest} if not rest:
+            (arrays, origin), licence = read_checkpoint(folder, size), LICENCE
+        case _:
+            expected = "{random: SEED} or {path: FOLDER}"
+            raise InputError(f"encoder enformer_tower: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
+    precision, batch_size, reuse_flanks = options["precision"], options["batch_size"], options["reuse_flanks"]
+    return from_weights(arrays, size, precision, batch_size, origin, licence, reuse_flanks)
+
+
+def from_weights(
+    weights: Weights,
+    size: str,
+    precision: str,
+    batch_size: int,
+    origin: str,
+    licence: str,
+    reuse_flanks: bool = True,
+) -> Encoder:
+    """Encoder of arrays by their published names, on the first JAX device; `origin` says where they are from."""
+    return _towers.encoder(
+        "enformer_tower",
+        _towers.Tower(tower, REACHES, SIZES[size][-1], precision),
+        ready(weights, size, precision),
+        batch_size,
+        reuse_flanks,
+        fingerprint=fingerprint(weights, size, precision),
+        licence=licence,
+        provenance=origin,
+    )
