@@ -24,8 +24,8 @@ NAMES = ("gpu", "threads", "mem_mb", "runtime")
 def jobs(study):
     """Counter of (rule, gpu, threads, mem_mb, runtime) over all jobs of a study file, the target rule left out."""
     with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        weights = Path(folder, "resources", "alphagenome-fold-3")  # of a published encoder: made available by the user
-        weights.mkdir(parents=True)
+        for weights in ("alphagenome-fold-3", "enformer-official-rough"):  # made available by the user
+            Path(folder, "resources", weights).mkdir(parents=True)
         workflow = api.workflow(
             ResourceSettings(cores=1000),
             snakefile=ROOT / "workflow" / "Snakefile",

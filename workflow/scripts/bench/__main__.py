@@ -3,9 +3,9 @@ faster they are than the usual way.
 
     PYTHONPATH=workflow/scripts python -m bench [--rows 4096] [--heads boda-flatten-512-512] [--modes no_shift full]
 
-Needs JAX and the library only; runs on what JAX finds. Every rate is the best of the repeats; shares and ratios are
-medians over turns in which the limit, our way and the usual way run one after the other, so that a busy machine slows
-all alike. Embeddings are random, rows are random.
+Needs JAX and the library only (the part `tower` torch too); runs on what JAX finds. Every rate is the best of the
+repeats; shares and ratios are medians over turns in which the limit, our way and the usual way run one after the other,
+so that a busy machine slows all alike. Embeddings are random, rows are random.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from s2f.common.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
-PARTS = ("heads", "cache", "rows", "mutagenesis", "scoring")
+PARTS = ("heads", "cache", "tower", "rows", "mutagenesis", "scoring")
 
 
 def main():
@@ -65,6 +65,18 @@ def main():
         )  # fmt: skip
     if "cache" in a.parts:
         cache_building.bench(a.sequences or (64 if a.quick else 512 if cpu else 32_768), repeats, limits, spec)
+    if "tower" in a.parts:
+        from bench import enformer_tower  # needs torch too
+
+        small = "tiny" if a.quick else a.encoder or "full"
+        of_tower = {
+            **spec,
+            "kind": "enformer_tower",
+            "size": small,
+            "batch_size": a.encoder_batch or (32 if cpu else 512),
+        }
+        count = a.sequences or (64 if cpu else 32_768)
+        enformer_tower.bench(count, min(repeats, 3) if cpu else repeats, limits, of_tower)
     if "rows" in a.parts:
         row_reading.bench(1000 if a.quick else 100_000, repeats)
     if "mutagenesis" in a.parts:
