@@ -101,6 +101,11 @@ def test_published_weights_that_a_comparison_keeps_off_seen_rows_are_not_warned_
         ({"seen": {"except": {"file": "folds.bed", "names": ["fold6", "fold7"]}}}, "state no less, or leave it out"),
         ({"seen": {"except": "folds.bed"}}, "state no less"),
         ({"seen": ["chr1"]}, "state no less"),
+        (
+            {"kind": "enformer_tower", "weights": {"path": "enformer-official-rough"},
+             "seen": {"except": {"file": "others.bed", "names": ["test"]}}},
+            "test of sequences_human.bed; state no less",
+        ),
         ({"weights": {"path": "alphagenome-all-folds"}, "seen": {"except": FOLD_7}}, "it has seen all chromosomes;"),
         ({"weights": {"random": 1}, "seen": "all"}, "encoders.e.seen: random weights have seen nothing; leave it out"),
         ({"seen": "everything"}, "encoders.e.seen: 'everything' does not match .*What the weights"),

@@ -4,6 +4,7 @@ Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from s2f.common import kinds, seen
@@ -41,8 +42,10 @@ def _at_most(stated: Seen, named: Seen) -> bool:
     """Whether a statement holds no more for unseen than what the name of a checkpoint says of it."""
     if not (stated.clean or stated.only or stated.but or stated.outside):
         return True
-    unseen = stated.outside and named.outside and set(stated.outside["names"]) <= set(named.outside["names"])
-    return bool(unseen and stated.outside and stated.outside["names"])
+    if not (stated.outside and named.outside and stated.outside["names"]):
+        return False
+    file, of_name = (Path(regions["file"]).name for regions in (stated.outside, named.outside))
+    return (file == of_name or not of_name) and set(stated.outside["names"]) <= set(named.outside["names"])
 
 
 def warnings(study: dict[str, Any], runs: Sequence[Run]) -> list[str]:
