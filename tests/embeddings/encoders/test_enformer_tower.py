@@ -79,9 +79,9 @@ def test_float32_equals_the_package(golden, size):
         assert np.abs(found - golden.tokens(size, *names)).max() <= 1e-4
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_bfloat16_differs_by_its_rounding(golden, size):
-    """By 2.1 % (tiny 2.1 %), where the package itself differs by 2.6 % (2.4 %) under autocast; a wrong GELU by 9 %."""
+@pytest.mark.slow
+def test_bfloat16_differs_by_its_rounding(golden, size="full"):
+    """By 2.0 %, where the package itself differs by 2.6 % under autocast; a wrong GELU by 9 %."""
     found = golden.encoder(size, "bfloat16").encode(golden.codes(*OF_600))
     assert found.dtype == ml_dtypes.bfloat16
     assert 0.001 < relative_rms(found, golden.tokens(size, *OF_600)) < 0.025
@@ -149,8 +149,8 @@ def test_record():
 
 
 @pytest.mark.usefixtures("compiled_quickly")
-@pytest.mark.parametrize(("length", "insert", "shift"), [(600, 200, 0), (281, 130, 7)])
-def test_shared_flanks_and_both_strands_equal_whole_windows(weights, tiny, caplog, length, insert, shift):
+def test_shared_flanks_and_both_strands_equal_whole_windows(weights, tiny, caplog):
+    length, insert, shift = 281, 130, 7
     construct = Construct(length, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
     codes = np.random.default_rng(insert).integers(0, 5, (5, insert), np.uint8)
     windows = construct.assemble([dna.decode(row) for row in codes], shift)
@@ -159,9 +159,7 @@ def test_shared_flanks_and_both_strands_equal_whole_windows(weights, tiny, caplo
     with jax.log_compiles(), caplog.at_level(logging.WARNING):
         found = next(encoders.stream(tiny, [chunk], ["forward", "reverse"]))
     compiled = [record.message for record in caplog.records if record.message.startswith("Compiling jit(apply)")]
-    assert len(compiled) == (1 if shift == 0 else 2), (
-        compiled
-    )  # where the insert is in the middle, both strands share it
+    assert len(compiled) == 2, compiled  # as the insert is not in the middle; else both strands share it
     assert all(f"uint8[4,{length}]" not in message for message in compiled)  # the middle alone
     whole = enformer_tower.from_weights(weights, "tiny", "float32", 4, "test", "none", reuse_flanks=False)
     for array, strand in zip(found, (windows, dna.reverse_complement(windows)), strict=True):
