@@ -104,7 +104,16 @@ def texts(monkeypatch):
 @pytest.fixture
 def toy_lamar(monkeypatch, one_torch_thread):
     """The size `toy` of LAMAR."""
-    from helpers.toy_lamar import TOY
+    from helpers.toy_language_models import TOY
     from s2f.language_model import configuration
 
     monkeypatch.setitem(configuration.SIZES, "toy", TOY)
+
+
+@pytest.fixture
+def toy_dnabert2(monkeypatch, one_torch_thread):
+    """The size `toy-pieces` of DNABERT-2."""
+    from helpers.toy_language_models import TOY_DNABERT2
+    from s2f.language_model import dnabert2
+
+    monkeypatch.setitem(dnabert2.SIZES, "toy-pieces", TOY_DNABERT2)

@@ -14,6 +14,7 @@ from s2f.baselines import lamar_finetuned, read_details
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.language_model import configuration, folder, loading
+from s2f.language_model.lamar import TOKENS
 from s2f.models.validation import auroc
 from s2f.rows import canonical
 from s2f.sequences import dna
@@ -53,7 +54,7 @@ def predictions(directory, table, strand="forward"):
 def adapted(directory):
     """A folder as task-adaptive training writes it, of random weights."""
     record = {"settings": {"size": "toy"}, "provenance": "task-adaptive training", "licence": "MIT"}
-    folder.save(directory, loading.from_seed(configuration.make("toy"), 5, "masked_lm"), record)
+    folder.save(directory, loading.from_seed(configuration.make("toy"), 5, "masked_lm"), TOKENS, record)
     return {"tapt": str(directory)}
 
 
@@ -63,7 +64,7 @@ def large_weights(directory):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(8 if parameter.ndim > 1 else 1)
-    folder.save_model(directory, model)
+    folder.save_model(directory, model, TOKENS)
     return {"path": str(directory)}
 
 

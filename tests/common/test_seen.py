@@ -195,7 +195,8 @@ def test_no_kind_is_forgotten():
 
 
 def adapted(**options):
-    return {"start": {"random": 0}, "transductive": False, "datasets": {"a": ["s"], "b": ["s"]}, **options}
+    given = {"size": "lamar", "start": {"random": 0}, "transductive": False, "datasets": {"a": ["s"], "b": ["s"]}}
+    return {**given, **options}
 
 
 @pytest.mark.parametrize(

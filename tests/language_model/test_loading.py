@@ -11,9 +11,10 @@ import torch
 from transformers import EsmConfig, EsmForMaskedLM, EsmModel
 
 from helpers.golden_lamar import SIZE, Golden
-from helpers.toy_lamar import TOY
+from helpers.toy_language_models import TOY
 from s2f.common.errors import InputError
-from s2f.language_model import configuration, loading
+from s2f.language_model import configuration, loading, states
+from s2f.language_model.lamar import FAMILY, TOKENS
 from s2f.language_model.masking import IGNORED
 from s2f.language_model.tapt import masked_loss
 
@@ -47,7 +48,7 @@ def toy_state(head="masked_lm", seed=3):
 # equality with LAMAR
 
 
-@pytest.mark.parametrize("name", loading.FILES)
+@pytest.mark.parametrize("name", states.FILES)
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_logits_and_hidden_states_equal_lamars(golden, tmp_path, name, attention):
     folder = written(tmp_path / "w", golden.state, name)
@@ -74,7 +75,8 @@ def test_loss_equals_lamars(golden, tmp_path):
     ids, labels = golden.numbers["input_ids"], golden.numbers["mlm_labels"]
     with torch.no_grad():
         stock = model(**golden.inputs(), labels=torch.from_numpy(labels)).loss
-        ours = masked_loss(model, ids.astype(np.uint8), ids.astype(np.uint8), labels) / (labels != IGNORED).sum()
+        inputs = ids.astype(np.uint8)
+        ours = masked_loss(FAMILY, TOKENS, model, inputs, inputs, labels) / (labels != IGNORED).sum()
     assert float(stock) == pytest.approx(float(golden.numbers["mlm_loss"]), abs=1e-5)
     assert float(ours) == pytest.approx(float(golden.numbers["mlm_loss"]), abs=1e-5)
 
@@ -182,13 +184,13 @@ def test_unexpected_shape_dtype_and_values_are_named(tmp_path):
 def test_allowed_differences_load(tmp_path):
     config = configuration.make("toy")
     state = toy_state()
-    expected = loading.fingerprint(loading.from_folder(written(tmp_path / "a", state), config))
+    expected = states.fingerprint(loading.from_folder(written(tmp_path / "a", state), config))
     # the encoder alone, as a bare encoder saves it; without what is constant or never called
     bare = {name.removeprefix("esm."): value for name, value in state.items() if name.startswith("esm.")}
-    assert loading.fingerprint(loading.from_folder(written(tmp_path / "b", bare), config)) == expected
+    assert states.fingerprint(loading.from_folder(written(tmp_path / "b", bare), config)) == expected
     del bare["rotary_embeddings.inv_freq"], bare["contact_head.regression.weight"], bare["contact_head.regression.bias"]
     found = loading.from_folder(written(tmp_path / "c", bare), config, seed=3)
-    assert loading.fingerprint(found) == expected
+    assert states.fingerprint(found) == expected
     with pytest.raises(InputError, match=r"lm_head.bias is missing"):
         loading.from_folder(tmp_path / "b", config, "masked_lm")
 
@@ -265,7 +267,7 @@ def test_shards_with_an_index_are_one_checkpoint(tmp_path):
     """As transformers writes what is larger than it puts into one file."""
     config = configuration.make("toy")
     expected = loading.from_seed(config, 3, "masked_lm")
-    for name in loading.FILES:
+    for name in states.FILES:
         folder = tmp_path / name
         expected.save_pretrained(folder, max_shard_size="20KB")
         if name.endswith("bin"):  # which today's transformers only reads
@@ -280,7 +282,7 @@ def test_shards_with_an_index_are_one_checkpoint(tmp_path):
             (folder / "model.safetensors.index.json").unlink()
         shards = sorted(folder.glob(f"*-of-*.{name.rpartition('.')[2]}"))
         assert len(shards) > 2
-        assert loading.fingerprint(loading.from_folder(folder, config, "masked_lm")) == loading.fingerprint(expected)
+        assert states.fingerprint(loading.from_folder(folder, config, "masked_lm")) == states.fingerprint(expected)
     shards[1].unlink()
     with pytest.raises(InputError) as error:
         loading.from_folder(folder, config, "masked_lm")
@@ -295,11 +297,11 @@ def test_shards_with_an_index_are_one_checkpoint(tmp_path):
 @pytest.mark.parametrize("bare", [False, True])
 def test_names_with_the_prefix_of_a_wrapper(tmp_path, prefix, bare):
     config, state = configuration.make("toy"), toy_state("none" if bare else "masked_lm")
-    expected = loading.fingerprint(loading.from_folder(written(tmp_path / "a", state), config))
+    expected = states.fingerprint(loading.from_folder(written(tmp_path / "a", state), config))
     wrapped = {prefix + name: tensor for name, tensor in state.items()}
-    assert loading.fingerprint(loading.from_folder(written(tmp_path / "b", wrapped), config)) == expected
+    assert states.fingerprint(loading.from_folder(written(tmp_path / "b", wrapped), config)) == expected
     inside = written(tmp_path / "c", {"state_dict": wrapped, "epoch": 3}, "pytorch_model.bin")
-    assert loading.fingerprint(loading.from_folder(inside, config)) == expected
+    assert states.fingerprint(loading.from_folder(inside, config)) == expected
 
 
 def test_names_of_another_model_are_shown_beside_those_that_are_missing(tmp_path):
@@ -313,7 +315,7 @@ def test_names_of_another_model_are_shown_beside_those_that_are_missing(tmp_path
 def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
     config = configuration.make("toy")
     text = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 343210000\n"
-    for name in (*loading.FILES, "shards"):
+    for name in (*states.FILES, "shards"):
         folder = written(tmp_path / name, toy_state())
         path = folder / ("model-00001-of-00001.safetensors" if name == "shards" else name)
         (folder / "model.safetensors").unlink()
@@ -348,8 +350,8 @@ def test_random_weights(tmp_path):
     assert not dense.bias.any() and (model.esm.encoder.emb_layer_norm_after.weight == 1).all()
     bare = {f"esm.{name}": value for name, value in loading.from_seed(config, 0).state_dict().items()}
     assert all(torch.equal(value, model.state_dict()[name]) for name, value in bare.items())
-    assert loading.fingerprint(loading.from_seed(config, 0, "masked_lm")) == loading.fingerprint(model)
-    assert loading.fingerprint(loading.from_seed(config, 1, "masked_lm")) != loading.fingerprint(model)
+    assert states.fingerprint(loading.from_seed(config, 0, "masked_lm")) == states.fingerprint(model)
+    assert states.fingerprint(loading.from_seed(config, 1, "masked_lm")) != states.fingerprint(model)
 
 
 def test_unknown_size_and_attention():

@@ -19,7 +19,8 @@ from helpers import forked_programs
 from s2f.common import files
 from s2f.common.errors import InputError
 from s2f.embeddings import encoders
-from s2f.language_model import configuration, folder, loading, tapt, tokenizer
+from s2f.language_model import bpe, configuration, dnabert2, folder, loading, states, tapt, tokenizer
+from s2f.language_model.lamar import FAMILY, TOKENS
 from s2f.language_model.schedule import schedule
 from s2f.rows import canonical
 
@@ -44,7 +45,7 @@ def train(tmp_path, seed=7, texts=None, report=lambda line: None, **more):
 
 
 def weights(trained):
-    return loading.fingerprint(trained.model)
+    return states.fingerprint(trained.model)
 
 
 # learning
@@ -69,12 +70,12 @@ def test_micro_batches_of_any_size_give_the_same_step(tmp_path):
 def test_loss_equals_that_of_transformers_on_padded_windows():
     model = loading.from_seed(configuration.make("toy"), 0, "masked_lm")
     ids = tokenizer.tokenize(["ACGTACGT", "ACGTNACGTTGCATT", "AC"])
-    inputs, labels = tapt.mask(ids, 0.4, np.random.Generator(np.random.PCG64(0)))
+    inputs, labels = tapt.mask(ids, 0.4, np.random.Generator(np.random.PCG64(0)), TOKENS)
     tensors = {"input_ids": torch.from_numpy(inputs).long(), "labels": torch.from_numpy(labels)}
     with torch.no_grad():
         expected = model(**tensors, attention_mask=torch.from_numpy(ids != tokenizer.PAD).long()).loss
-        found = tapt.masked_loss(model, ids, inputs, labels) / (labels != -100).sum()
-        half = tapt.masked_loss(model, ids, inputs, labels, "bfloat16") / (labels != -100).sum()
+        found = tapt.masked_loss(FAMILY, TOKENS, model, ids, inputs, labels) / (labels != -100).sum()
+        half = tapt.masked_loss(FAMILY, TOKENS, model, ids, inputs, labels, "bfloat16") / (labels != -100).sum()
     assert float(found) == pytest.approx(float(expected), abs=1e-6)
     assert float(half) == pytest.approx(float(expected), abs=1e-2)
 
@@ -83,7 +84,7 @@ def test_every_window_is_seen_once_per_epoch():
     texts = np.array(["A" * n for n in range(1, 11)], object)
     choice = settings(batch_size=5)
     for epoch in range(2):
-        seen = [tapt._batch(texts, step, choice, 3)[0] for step in (2 * epoch, 2 * epoch + 1)]
+        seen = [tapt._batch(texts, step, TOKENS, choice, 3)[0] for step in (2 * epoch, 2 * epoch + 1)]
         lengths = sorted(int(n) - 2 for ids in seen for n in (ids != tokenizer.PAD).sum(1))
         assert lengths == list(range(1, 11))
     assert not np.array_equal(tapt._order(10, 0, 3), tapt._order(10, 1, 3))
@@ -101,7 +102,8 @@ def test_schedule_rises_over_the_warm_up_and_falls_to_nearly_nothing():
 def test_loss_of_letter_frequencies():
     labels = np.array([[tokenizer.VOCABULARY.index(letter) for letter in "AAC"] + [-100]])
     # one is added to each count: A 4, C 2, G 1, T 3
-    assert tapt.letters_loss(["AAAC", "UtNN"], labels) == pytest.approx(-(2 * np.log(0.4) + np.log(0.2)) / 3)
+    found = tapt.frequencies_loss(["AAAC", "UtNN"], labels, TOKENS)
+    assert found == pytest.approx(-(2 * np.log(0.4) + np.log(0.2)) / 3)
 
 
 def test_seed_decides_and_nothing_else(tmp_path):
@@ -134,10 +136,10 @@ def test_a_killed_run_continues_to_the_same_bits(tmp_path, monkeypatch, last):
     expected = train(tmp_path / "whole")
     update = tapt._update
 
-    def deadly(model, optimiser, batch, choice, step):
+    def deadly(model, optimiser, batch, choice, step, loss):
         if step == last:
             raise Killed
-        return update(model, optimiser, batch, choice, step)
+        return update(model, optimiser, batch, choice, step, loss)
 
     monkeypatch.setattr(tapt, "_update", deadly)
     with pytest.raises(Killed):
@@ -170,7 +172,7 @@ def test_a_broken_checkpoint_is_named(tmp_path):
 
 def saved(tmp_path, **more):
     trained = train(tmp_path, **more)
-    folder.save(tmp_path / "out", trained.model, trained.record)
+    folder.save(tmp_path / "out", trained.model, trained.tokens, trained.record)
     return trained, tmp_path / "out"
 
 
@@ -194,14 +196,14 @@ def test_transformers_loads_the_folder(tmp_path):
 def test_the_encoder_reads_the_folder_and_training_starts_from_it(tmp_path):
     trained, out = saved(tmp_path)
     encoder = encoders.build({"kind": "lamar", "size": "toy", "weights": {"tapt": str(out)}})
-    told = r"task-adaptive training, 6 steps of 8 windows, validation loss \d\.\d{3} \(frequencies of letters alone "
-    told += r"\d\.\d{3}\), from random weights, seed 0(; learned less than the frequencies of letters)?, layer02"
+    told = r"task-adaptive training, 6 steps of 8 windows, validation loss \d\.\d{3} \(frequencies of tokens alone "
+    told += r"\d\.\d{3}\), from random weights, seed 0(; learned less than the frequencies of tokens)?, layer02"
     assert re.fullmatch(told, encoder.provenance)
     assert encoder.licence == "none (random weights)"
     direct = {"kind": "lamar", "size": "toy", "weights": {"path": str(out)}}
     assert encoder.fingerprint == encoders.build(direct).fingerprint
     model, origin, licence = tapt.start(settings(start={"path": str(out)}, licence="MIT"))
-    assert loading.fingerprint(model) == weights(trained) == trained.record["weights_sha256"]
+    assert states.fingerprint(model) == weights(trained) == trained.record["weights_sha256"]
     assert origin.startswith("task-adaptive training, 6 steps") and "what it has seen is not held out" in origin
     assert licence == "MIT"
 
@@ -288,3 +290,53 @@ def test_program_survives_a_kill(tmp_path, root):
     for part, rows in windows.items():
         assert record[f"{part}_rows_sha256"] == canonical.rows_sha256(rows)
     assert record["seen"]["text"] == "windows of one (not those evaluated)" and record["seen"]["clean"]
+
+
+# DNABERT-2
+
+
+def of_pieces(**more):
+    return {"size": "toy-pieces", "steps": 60, "validate_every": 30, "learning_rate": 3e-3, **more}
+
+
+def test_dnabert2_learns_pieces_and_a_killed_run_continues_to_the_same_bits(tmp_path, toy_dnabert2, monkeypatch):
+    """Units are dropped in training: what is dropped follows from the seed and the step."""
+    whole = train(tmp_path / "whole", **of_pieces())
+    assert whole.history[-1]["val_loss"] < whole.record["frequencies_loss"] < whole.history[0]["val_loss"]
+    update = tapt._update
+
+    def deadly(model, optimiser, batch, choice, step, loss):
+        if step == 31:
+            raise Killed
+        return update(model, optimiser, batch, choice, step, loss)
+
+    monkeypatch.setattr(tapt, "_update", deadly)
+    with pytest.raises(Killed):
+        train(tmp_path, **of_pieces(checkpoint_every=30))
+    monkeypatch.setattr(tapt, "_update", update)
+    torch.rand(1)
+    assert weights(train(tmp_path, **of_pieces(checkpoint_every=30))) == weights(whole)
+
+
+def test_dnabert2_folder_is_read_by_encoder_and_training(tmp_path, toy_dnabert2):
+    trained = train(tmp_path, **of_pieces(steps=2, validate_every=2))
+    folder.save(tmp_path / "out", trained.model, trained.tokens, trained.record)
+    section = {"kind": "dnabert2", "size": "toy-pieces", "weights": {"tapt": str(tmp_path / "out")}}
+    encoder = encoders.build(section)
+    assert encoder.provenance.startswith("task-adaptive training, 2 steps of 8 windows, validation loss")
+    assert encoder.licence == "none (random weights)"
+    again, *_ = tapt.start(settings(**of_pieces(start={"path": str(tmp_path / "out")})))
+    assert states.fingerprint(again) == trained.record["weights_sha256"]
+    with pytest.raises(InputError, match="size is 'toy-pieces', expected 'dnabert2-mini'"):
+        encoders.build({**section, "size": "dnabert2-mini"})
+
+
+def test_pieces_alone_are_targets_and_replacements_of_dnabert2():
+    tokens = dnabert2.tokens({"random": 0}, "", "dnabert2-mini")
+    ids = tokens.tokenize(["ACGTNNGATTACA" * 9, "TTGACA" * 9] * 40)
+    inputs, labels = tapt.mask(ids, 0.5, np.random.Generator(np.random.PCG64(0)), tokens)
+    targets = labels != -100
+    assert (ids[targets] >= 5).all() and 0.45 < targets[ids >= 5].mean() < 0.55
+    replaced = targets & (inputs != ids) & (inputs != bpe.MASK)
+    assert (inputs[replaced] >= 5).all() and len(set(inputs[replaced])) > 100 and inputs.max() > 255
+    assert (inputs[~targets] == ids[~targets]).all()

@@ -66,7 +66,7 @@ def main(path, data):
     check("two encoders were adapted here", len(records) == 2)
     for record in records:
         adapted = json.loads(record.read_text())
-        letters, losses = adapted["letters_loss"], [step["val_loss"] for step in adapted["history"]]
+        letters, losses = adapted["frequencies_loss"], [step["val_loss"] for step in adapted["history"]]
         what = f"tapt {record.parent.name}: validation loss {losses[-1]:.3f} < {letters:.3f} of letters alone - 0.03"
         check(what, losses[-1] < letters - 0.03 < losses[0])
     rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.golden_lamar import SIZE, Golden
-from helpers.toy_lamar import TOY
+from helpers.toy_language_models import TOY
 from s2f.common.errors import InputError
-from s2f.language_model import configuration, folder, loading, tapt, tokenizer
+from s2f.language_model import configuration, folder, loading, states, tapt, tokenizer
 from s2f.representation import dependency_map, planted_pairs
 from s2f.rows.sources import simulated_rbp
 
@@ -211,8 +211,8 @@ def test_random_weights_draw_a_head_too():
     assert (built.provenance, built.licence, built.longest) == (
         "random weights, seed 5", "none (random weights)", 1024
     )  # fmt: skip
-    expected = loading.fingerprint(loading.from_seed(configuration.make("toy"), 5, "masked_lm"))
-    assert loading.fingerprint(built.model) == expected
+    expected = states.fingerprint(loading.from_seed(configuration.make("toy"), 5, "masked_lm"))
+    assert states.fingerprint(built.model) == expected
 
 
 # a model trained on hairpins
@@ -228,7 +228,7 @@ def trained(tmp_path, steps):
     }  # fmt: skip
     texts = sites["sequence"].tolist()
     made = tapt.train(texts[100:], texts[:64], tapt.Settings.from_spec(spec), 0, tmp_path / "c", lambda line: None)
-    folder.save(tmp_path / "tapt", made.model, made.record)
+    folder.save(tmp_path / "tapt", made.model, made.tokens, made.record)
     section = {"kind": "lamar", "size": "golden", "weights": {"tapt": str(tmp_path / "tapt")}}
     return sites[:8], dependency_map.build(section)
 

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from s2f.baselines._lamar_finetuning import Settings
+from s2f.baselines._finetuning import Settings
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.study import jobs, validate
@@ -30,10 +30,14 @@ def changed(**more):
     return out
 
 
-def test_options_of_the_schema_are_the_settings_of_the_library():
-    filled = jobs.options("baselines", validate.validated(STUDY)["baselines"]["tuned"])
-    assert set(filled) == set(Settings.__dataclass_fields__)
-    assert Settings.from_spec(filled) == Settings(**filled) == Settings.from_spec({"weights": {"random": 0}})
+@pytest.mark.parametrize(
+    ("kind", "not_of_it"), [("lamar_finetuned", {"kind", "tokenizer"}), ("dnabert2_finetuned", {"kind"})]
+)
+def test_options_of_the_schema_are_the_settings_of_the_library(kind, not_of_it):
+    filled = jobs.options("baselines", validate.validated(changed(kind=kind))["baselines"]["tuned"])
+    assert set(filled) == set(Settings.__dataclass_fields__) - not_of_it
+    expected = Settings(kind, **filled)
+    assert Settings.from_spec(filled, kind) == expected == Settings.from_spec({"weights": {"random": 0}}, kind)
 
 
 @pytest.mark.parametrize(

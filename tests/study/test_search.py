@@ -11,7 +11,10 @@ from s2f.study import search, validate
 
 KINDS = [(section, kind) for section in ("heads", "baselines") for kind in kinds.names(section)]
 NOTHING = {"mean", "gc", "malinois_published"}
-STATED = {"lamar_finetuned": {"weights": {"random": 0}}, "malinois_published": {"path": "x", "output": "K562"}}
+FINETUNED = ("dnabert2_finetuned", "lamar_finetuned")
+STATED = {kind: {"weights": {"random": 0}} for kind in FINETUNED} | {
+    "malinois_published": {"path": "x", "output": "K562"}
+}
 
 
 def searching(ranges=None, trials=8, **baselines):
@@ -28,9 +31,7 @@ def test_every_kind_tries_the_same_number_of_settings_or_has_nothing_to_choose(s
     baselines = {f"b{facts['named']}": {"kind": kind, **STATED.get(kind, {})}} if section == "baselines" else {}
     config = searching(**baselines)
     task = kinds.facts("baselines", kind)["task"] if section == "baselines" else ""
-    config["datasets"]["simulated_d"]["task"] = task or (
-        "classification" if kind == "lamar_finetuned" else "regression"
-    )
+    config["datasets"]["simulated_d"]["task"] = task or ("classification" if kind in FINETUNED else "regression")
     if not facts["one_label"]:
         source = {"kind": "lentimpra", "files": {"rows": "joint.tsv"}}
         config["datasets"]["simulated_d"] |= {"source": source, "cells": ["K562", "HepG2"]}

@@ -276,8 +276,8 @@ def _code_fingerprint(moment, *modules):
 
 
 @functools.cache
-def _weights_id(moment, path):
-    return study_jobs.weights_id({"weights": {"path": path}})
+def _weights_id(moment, path, tokenizer):
+    return study_jobs.weights_id({"weights": {"path": path}, "tokenizer": tokenizer})
 
 
 def moment():
@@ -300,8 +300,10 @@ def code_of_kind(program, family, section):
 
 
 def weights_id(section):
-    """Identifies the weights at the path of a section, as `study_jobs.weights_id`."""
-    return _weights_id(moment(), section.get("weights", {}).get("path"))
+    """Identifies the weights and the tokenizer at the paths of a section, as `study_jobs.weights_id`."""
+    return _weights_id(
+        moment(), section.get("weights", {}).get("path"), section.get("tokenizer")
+    )
 
 
 def weights_id_of(section):
@@ -316,8 +318,15 @@ def settings_of_tapt(wildcards):
 
 
 def start_of_tapt(wildcards):
-    """Identifies the weights that an adaptation starts from."""
-    return weights_id({"weights": tapt_section(wildcards)["start"]})
+    """Identifies the weights and the tokenizer that an adaptation starts from."""
+    section = tapt_section(wildcards)
+    return weights_id({"weights": section["start"], "tokenizer": section["tokenizer"]})
+
+
+def code_of_tapt(wildcards):
+    """Fingerprint of the program that adapts a language model, and of the model."""
+    encoder = kinds.encoder_of_size(tapt_section(wildcards)["size"])
+    return code_fingerprint("tapt", f"s2f.language_model.{encoder}")
 
 
 def items_of_panels(wildcards):

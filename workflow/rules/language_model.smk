@@ -81,7 +81,7 @@ rule tapt:
         runtime=times_attempt(720),
     params:
         python=python,
-        code=code_fingerprint("tapt"),
+        code=code_of_tapt,
         datasets=datasets_of_tapt,
         spec=settings_of_tapt,
         start=start_of_tapt,

@@ -1,4 +1,4 @@
-"""Train LAMAR on the windows of datasets with the masked-language-model loss (task-adaptive training)."""
+"""Train a language model on the windows of datasets with the masked-language-model loss (task-adaptive training)."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def main():
     about["seen"] = seen.of_adaptation(spec).record()
     record = {**trained.record, **fingerprints, **about}
     with atomic(arguments.out) as temporary:
-        folder.save(temporary, trained.model, record)
+        folder.save(temporary, trained.model, trained.tokens, record)
     write_table(arguments.history, pd.DataFrame(trained.history))
     remove(checkpoint)
 

@@ -11,7 +11,7 @@ from s2f.common.errors import InputError
 from s2f.embeddings import build as embedding
 from s2f.embeddings import encoders
 from s2f.embeddings.cache import open_cache
-from s2f.embeddings.encoders import lamar
+from s2f.embeddings.encoders import _hidden_states
 from s2f.language_model import configuration, loading, tokenizer
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -55,7 +55,7 @@ def test_layer_is_the_hidden_state_of_that_number(layer):
 
 
 def test_names_and_default_of_layers():
-    assert [lamar.layer_name(layer) for layer in (0, 6, 12)] == ["layer00", "layer06", "layer12"]
+    assert [_hidden_states.layer_name(layer) for layer in (0, 6, 12)] == ["layer00", "layer06", "layer12"]
     assert encoders.build(spec()).fingerprint == encoders.build(spec(layer=3)).fingerprint
     with pytest.raises(InputError, match="layer is 4, toy has layers 0 to 3"):
         encoders.build(spec(layer=4))

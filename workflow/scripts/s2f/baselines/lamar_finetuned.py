@@ -1,130 +1,33 @@
-"""Baseline `lamar_finetuned`: LAMAR fine-tuned on the rows, with a head on `<cls>` (see `_lamar_finetuning`).
+"""Baseline `lamar_finetuned`: LAMAR fine-tuned on the rows, with a head on `<cls>` (see `_finetuning`).
 
-A run starts fresh from the weights that its section names; the head, where they have none, and the order of the rows
-come from the job's seed. The folder is read by `AutoModelForSequenceClassification.from_pretrained` of transformers.
+The folder is read by `AutoModelForSequenceClassification.from_pretrained` of transformers.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from s2f.baselines import _lamar_finetuning, check_strand, read_details, write_details
-from s2f.baselines._lamar_finetuning import TASKS, WHERE, Settings
-from s2f.common.errors import InputError
-from s2f.common.files import sha256_file, write_json
-from s2f.common.provenance import derived_seed
-from s2f.language_model import configuration, folder, loading, tokenizer, weights
-from s2f.models.validation import VALIDATION
-from s2f.sequences import dna
+from s2f.baselines import _finetuned
 from s2f.sequences.constructs import Construct
 
+KIND = "lamar_finetuned"
 PACKAGES = ("numpy", "torch", "transformers", "safetensors")
 
 
 def train(
     train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Fine-tune, keep the epoch of the best validation AUROC (of a regression: Pearson r), write the folder.
-
-    It holds what transformers reads, `training_args.json`, `results.json` and `details.json`. The same seed, number of
-    threads and machine give the same weights on a CPU. Raises `InputError` for bad settings, weights that do not fit,
-    inserts that do not fill the construct's window and windows longer than the model takes; else as
-    `_lamar_finetuning.finetune`.
-    """
-    settings = Settings.from_spec(spec)
-    _lamar_finetuning.device_of(settings)
-    if construct.length > _lamar_finetuning.LONGEST:
-        raise InputError(
-            f"{WHERE}: the construct's window is {construct.length} bp, the model takes "
-            f"{_lamar_finetuning.LONGEST} at most"
-        )
-    parts = []
-    for part, rows in (("training", train), ("validation", val)):
-        construct.check_inserts(rows, f"{WHERE}, {part} rows")
-        ids = tokenizer.ids_of_codes(construct.assemble(list(rows["sequence"])))
-        parts.append((ids, rows["label"].to_numpy(np.float64)))
-    model, origin, licence = weights.load(
-        WHERE, settings.weights, _configuration(settings), settings.size, settings.licence,
-        "classification", derived_seed(seed, "head"),
-    )  # fmt: skip
-    before = loading.fingerprint(model.esm)
-    tuned = _lamar_finetuning.finetune(model, parts[0], parts[1], settings, seed)
-    after = loading.fingerprint(tuned.model.esm)
-    if settings.freeze and after != before:
-        raise RuntimeError("the frozen encoder has changed")
-    validation = {
-        "metric": VALIDATION[settings.labels], "value": tuned.value, "epoch": tuned.epoch, "ended": tuned.ended,
-    }  # fmt: skip
-    write_json(Path(directory) / "training_args.json", {**asdict(settings), "seed": seed})
-    readable = [{key: None if value != value else value for key, value in entry.items()} for entry in tuned.history]
-    write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})
-    write_details(
-        directory, length=construct.length, settings=asdict(settings), centre=tuned.centre, scale=tuned.scale,
-        model_sha256=folder.save_model(directory, tuned.model), encoder_before=before, encoder_after=after,
-        parameters=sum(p.numel() for p in tuned.model.parameters() if p.requires_grad), licence=licence,
-        provenance=f"fine-tuned on {len(train)} rows{', encoder frozen' if settings.freeze else ''}, from {origin}",
-    )  # fmt: skip
-    return tuned.history, validation
+    """Fine-tune and write the folder, see `_finetuned.train`."""
+    return _finetuned.train(KIND, train, val, construct, spec, seed, directory)
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float64 (N,)``: probabilities, or values of a regression.
-
-    The construct is that of `record`. Raises `InputError` when it has another length than in training, and when the
-    weights are not the file that was written, or do not fit.
-    """
-    details, path = read_details(directory), Path(directory) / folder.WEIGHTS
-    construct = Construct.from_spec(record["construct"])
-    if construct.length != details["length"]:
-        raise InputError(f"{path}: trained on {details['length']} bp, the construct has {construct.length} bp")
-    if not path.is_file() or sha256_file(path) != details["model_sha256"]:
-        raise InputError(f"{path}: not the file that training wrote; train this model again")
-    model, settings = load_model(directory, details)
-
-    def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
-        check_strand(strand)
-        if not len(inserts):
-            return np.empty(0)
-        codes = construct.assemble(inserts)
-        ids = tokenizer.ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
-        return _lamar_finetuning.predict(model, ids, settings, details["centre"], details["scale"])
-
-    return predict
+    """``predict(inserts, strand="forward") -> float64 (N,)``, see `_finetuned.load`."""
+    return _finetuned.load(KIND, directory, record)
 
 
 def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
     """``logits(inserts, strand) -> float64 (N,)``; of a regression the predicted values."""
-    details = read_details(directory)
-    model, settings = load_model(directory, details)
-    value, construct = value_of_logits(details, settings), Construct.from_spec(record["construct"])
-
-    def of(inserts: Sequence[str], strand: str) -> np.ndarray:
-        codes = construct.assemble(inserts)
-        ids = tokenizer.ids_of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
-        return value(_lamar_finetuning.logits(model, ids, settings))
-
-    return of
-
-
-def value_of_logits(details: dict[str, Any], settings: Settings) -> Callable[[Any], Any]:
-    """Function of the logits (B, outputs) of a fine-tuned LAMAR: the difference between the classes, or the predicted
-    values of a regression (B,)."""
-    if settings.labels == "regression":
-        return lambda logits: details["centre"] + details["scale"] * logits[:, 0]
-    return lambda logits: logits[:, 1] - logits[:, 0]
-
-
-def load_model(directory: str | Path, details: dict[str, Any], attention: str | None = None) -> tuple[Any, Settings]:
-    """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with."""
-    settings = Settings.from_spec(details["settings"] | ({"attention": attention} if attention else {}))
-    device = _lamar_finetuning.device_of(settings)
-    configuration.check_folder(directory, settings.size)
-    return loading.from_folder(directory, _configuration(settings), "classification").to(device), settings
-
-
-def _configuration(settings: Settings) -> Any:
-    outputs, problem = TASKS[settings.labels]
-    return configuration.make(settings.size, settings.attention, num_labels=outputs, problem_type=problem)
+    return _finetuned.logits(KIND, directory, record)

@@ -87,6 +87,15 @@ def having(section: str, fact: str) -> list[str]:
     return [kind for kind in names(section) if facts(section, kind)[fact]]
 
 
+@functools.cache
+def encoder_of_size(size: str) -> str:
+    """The kind of encoder that reads layers of a model of this size. Raises `InputError` for a size that none has."""
+    sizes = {name: kind for kind in names("encoders") for name in facts("encoders", kind)["layers"]}
+    if size not in sizes:
+        raise InputError(f"size is {size!r}, expected one of: {', '.join(sizes)}")
+    return sizes[size]
+
+
 def module_name(section: str, kind: str) -> str:
     """Dotted name of the module of a kind. Raises `InputError` as `schema`."""
     schema(section, kind)

@@ -189,7 +189,9 @@ def encoder_of(section: str, entry: Mapping[str, Any]) -> str:
 
 def of_adaptation(options: Mapping[str, Any]) -> Seen:
     """What weights adapted by an entry of the section `tapt` have seen."""
-    start = {"kind": "lamar", "weights": options["start"]} | {k: options[k] for k in ("seen",) if k in options}
+    start = {"kind": kinds.encoder_of_size(options["size"]), "weights": options["start"]} | {
+        k: options[k] for k in ("seen",) if k in options
+    }
     return of_model("encoders", start).adapted(list(dict.fromkeys(options["datasets"])), options["transductive"])
 
 

@@ -7,29 +7,29 @@ import safetensors.torch
 
 from s2f.common import files
 from s2f.common.errors import InputError
-from s2f.language_model import tokenizer
+from s2f.language_model.families import Tokens
 
 FORMAT = "s2f-tapt-1"
 WEIGHTS = "model.safetensors"
 
 
-def save(folder: str | Path, model: Any, record: dict[str, Any]) -> None:
+def save(folder: str | Path, model: Any, tokens: Tokens, record: dict[str, Any]) -> None:
     """Write what `save_model` does and `model.json`: `record`, the format and the hash of the weights."""
-    more = {"format": FORMAT, "model_sha256": save_model(folder, model)}
+    more = {"format": FORMAT, "model_sha256": save_model(folder, model, tokens)}
     files.write_json(Path(folder) / "model.json", {**record, **more})
 
 
-def save_model(folder: str | Path, model: Any) -> str:
-    """Write `config.json`, `model.safetensors` and the files of the tokenizer, which `Auto...from_pretrained` of
-    transformers reads; returns the SHA-256 of the weights."""
+def save_model(folder: str | Path, model: Any, tokens: Tokens) -> str:
+    """Write `config.json`, `model.safetensors` and the files of the tokenizer (of LAMAR, `Auto...from_pretrained` of
+    transformers reads them); returns the SHA-256 of the weights."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
     # not save_pretrained of the model, which decides by itself what is tied
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, {"format": "pt"})
-    tokenizer.save(folder)
+    tokens.save(folder)
     return files.sha256_file(folder / WEIGHTS)
 
 

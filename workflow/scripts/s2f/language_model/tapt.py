@@ -3,6 +3,8 @@
 Defaults of the optimiser are those of LAMAR's pretraining (AdamW, betas .9 and .98, weight decay .01 on matrices,
 warm-up over 5 % of the steps, linear decay, gradients clipped at norm 1; zhw-e8/LAMAR, pretrain script).
 
+DNABERT-2 is adapted in the same way, on pieces instead of letters.
+
 Every draw follows from the seed and the number of the step, so that a checkpoint holds tensors and no generator, and a
 run that was killed gives the same bits as one that was not (on a CPU with the same number of threads; on a GPU up to
 its atomic additions).
@@ -12,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,12 @@ from s2f.common import files, kinds, provenance
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.language_model import configuration, loading, tokenizer, weights
+from s2f.language_model import families, states, weights
+from s2f.language_model.families import Family, Tokens
 from s2f.language_model.masking import IGNORED, mask
 from s2f.language_model.schedule import schedule
 
+COUNTED = 4096  # windows whose tokens are counted at once
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, inputs, labels, each (B, T)
 
@@ -41,6 +45,7 @@ class Settings:
     size: str
     start: dict[str, Any]
     licence: str
+    tokenizer: str
     positives: bool
     transductive: bool
     steps: int
@@ -63,7 +68,7 @@ class Settings:
         for key in ("datasets", "seen", "per_seed"):  # for the workflow, and for records
             options.pop(key, None)
         settings = Settings(**options)
-        configuration.check_size(settings.size)
+        families.of_size(settings.size)
         for name in ("steps", "batch_size", "micro_batch", "validation_windows", "validate_every", "checkpoint_every"):
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
                 raise InputError(f"tapt: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
@@ -76,25 +81,27 @@ class Settings:
 
 @dataclass
 class Trained:
-    """Outcome: the model after the last step, its history (an entry per validation), and its record `model.json`."""
+    """Outcome: the model after the last step, what reads its texts, its history (an entry per validation), and its
+    record `model.json`."""
 
     model: torch.nn.Module
+    tokens: Tokens
     history: list[dict[str, Any]]
     record: dict[str, Any]
 
 
 def start(settings: Settings) -> tuple[torch.nn.Module, str, str]:
     """(model with a language-model head, where its weights are from, their licence)."""
-    config = configuration.make(settings.size)
+    family = families.of_size(settings.size)
+    config = family.configure(settings.size)
     match settings.start:
         case {"random": int(seed), **rest} if not rest:
-            model = loading.from_seed(config, seed, "masked_lm")
+            model = family.from_seed(config, seed, "masked_lm")
             return model, f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
-            configuration.check_folder(folder, settings.size)
-            model = loading.from_folder(folder, config, "masked_lm")
-            origin, licence = weights.origin_and_licence(folder, settings.licence)
-            return model, origin, licence or "licence of the starting weights unknown to this workflow"
+            family.check_folder(folder, settings.size)
+            model = family.from_folder(folder, config, "masked_lm")
+            return model, *weights.origin_and_licence(family, folder, settings.licence)
     raise InputError(f"tapt: start is {settings.start!r}, expected {{random: SEED}} or {{path: FOLDER}}")
 
 
@@ -114,28 +121,34 @@ def train(
     is not finite.
     """
     device = torch_device()
+    family = families.of_size(settings.size)
+    tokens = family.tokens(settings.start, settings.tokenizer, settings.size)
     model, origin, licence = start(settings)
-    identity = _identity(train_windows, val_windows, settings, seed, loading.fingerprint(model))
+    identity = _identity(train_windows, val_windows, settings, seed, states.fingerprint(model), family)
     model = model.to(device).train()
     optimiser = _optimiser(model, settings)
     windows = np.array(train_windows, object)
-    held = _validation(val_windows, settings, seed)
+    held = _validation(val_windows, tokens, settings, seed)
+    loss = partial(masked_loss, family, tokens, precision=settings.precision)
     done, history, losses = _resume(checkpoint, identity, model, optimiser)
-    letters = letters_loss(train_windows, held[2])
-    report(f"validation loss of the frequencies of letters alone: {letters:.4f} nats")
+    frequencies = frequencies_loss(train_windows, held[2], tokens)
+    report(f"validation loss of the frequencies of tokens alone: {frequencies:.4f} nats")
     if done:
         report(f"{checkpoint}: continues after step {done} of {settings.steps}")
     else:
-        history = [{"step": 0, "learning_rate": 0.0, "train_loss": None, "val_loss": _loss_of(model, held, settings)}]
+        history = [
+            {"step": 0, "learning_rate": 0.0, "train_loss": None, "val_loss": _loss_of(model, held, settings, loss)}
+        ]
         report(_line(history[-1], settings))
     for step in range(done, settings.steps):
         rate = settings.learning_rate * schedule(step, settings.steps, settings.warmup)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        losses.append(_update(model, optimiser, _batch(windows, step, settings, seed), settings, step))
+        torch.manual_seed(derived_seed("tapt", seed, "dropout", step))
+        losses.append(_update(model, optimiser, _batch(windows, step, tokens, settings, seed), settings, step, loss))
         after = step + 1
         if after % settings.validate_every == 0 or after == settings.steps:
-            value = _loss_of(model, held, settings)
+            value = _loss_of(model, held, settings, loss)
             mean = float(np.mean(losses))
             history.append({"step": after, "learning_rate": rate, "train_loss": mean, "val_loss": value})
             losses = []
@@ -145,39 +158,48 @@ def train(
             _save_checkpoint(checkpoint, identity, progress, model, optimiser)
     made = (
         f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, validation loss "
-        f"{history[-1]['val_loss']:.3f} (frequencies of letters alone {letters:.3f}), from {origin}"
+        f"{history[-1]['val_loss']:.3f} (frequencies of tokens alone {frequencies:.3f}), from {origin}"
     )
-    if history[-1]["val_loss"] >= letters:
-        made += "; learned less than the frequencies of letters"
+    if history[-1]["val_loss"] >= frequencies:
+        made += "; learned less than the frequencies of tokens"
     if settings.transductive:
         made += "; transductive: it may have seen evaluated sequences, without their labels"
     record = {
         "kind": "tapt", "settings": asdict(settings), "seed": seed, "provenance": made, "licence": licence,
-        "history": history, "letters_loss": letters, "train_windows": len(train_windows),
-        "val_windows": len(held[0]), "weights_sha256": loading.fingerprint(model),
-        "versions": provenance.versions("torch", "transformers", "safetensors", "numpy"),
+        "history": history, "frequencies_loss": frequencies, "train_windows": len(train_windows),
+        "val_windows": len(held[0]), "weights_sha256": states.fingerprint(model),
+        "versions": provenance.versions("torch", "transformers", "tokenizers", "safetensors", "numpy"),
     }  # fmt: skip
-    return Trained(model.eval(), history, record)
+    return Trained(model.eval(), tokens, history, record)
 
 
-def letters_loss(train_windows: Sequence[str], labels: np.ndarray) -> float:
-    """Mean loss (nats) at the targets of `labels` of a model that knows the frequencies of letters alone."""
-    text = "".join(train_windows).upper().replace("U", "T")
-    bases = list(tokenizer.BASES)
-    counts = np.array([1 + text.count(tokenizer.VOCABULARY[base]) for base in bases])
-    targets = np.array([(labels == base).sum() for base in bases])
+def frequencies_loss(train_windows: Sequence[str], labels: np.ndarray, tokens: Tokens) -> float:
+    """Mean loss (nats) at the targets of `labels` of a model that knows the frequencies of tokens alone: of letters, or
+    of pieces."""
+    pieces = tokens.pieces
+    counts = np.ones(pieces.stop, np.int64)
+    for start in range(0, len(train_windows), COUNTED):
+        ids = tokens.tokenize(train_windows[start : start + COUNTED]).ravel()
+        counts += np.bincount(ids, minlength=pieces.stop)[: pieces.stop]
+    counts = counts[pieces.start :]
+    targets = np.bincount(labels[labels != IGNORED], minlength=pieces.stop)[pieces.start :]
     return float(-(targets * np.log(counts / counts.sum())).sum() / max(1, targets.sum()))
 
 
 # one step
 
 
-def _batch(windows: np.ndarray, step: int, settings: Settings, seed: int) -> Batch:
-    """(ids, inputs, labels) of a step, sorted by length so that micro-batches need little padding."""
+def _batch(windows: np.ndarray, step: int, tokens: Tokens, settings: Settings, seed: int) -> Batch:
+    """(ids, inputs, labels) of a step, sorted by number of tokens so that micro-batches need little padding."""
     positions = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size)
     chosen = [windows[_order(len(windows), p // len(windows), seed)[p % len(windows)]] for p in positions.tolist()]
-    ids = tokenizer.tokenize(sorted(chosen, key=len))
-    return ids, *mask(ids, settings.mask_share, _generator(seed, "mask", step))
+    ids = _sorted(tokens.tokenize(sorted(chosen, key=len)), tokens)
+    return ids, *mask(ids, settings.mask_share, _generator(seed, "mask", step), tokens)
+
+
+def _sorted(ids: np.ndarray, tokens: Tokens) -> np.ndarray:
+    """Rows of ids (B, T), those with fewest tokens first."""
+    return ids[np.argsort((ids != tokens.pad).sum(1), kind="stable")]
 
 
 @lru_cache(2)
@@ -189,36 +211,47 @@ def _generator(*names: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(derived_seed("tapt", *names)))
 
 
-def _validation(windows: Sequence[str], settings: Settings, seed: int) -> Batch:
+def _validation(windows: Sequence[str], tokens: Tokens, settings: Settings, seed: int) -> Batch:
     """(ids, inputs, labels) of the validation windows, at most so many, masked once and for all."""
     order = _generator(seed, "validation").permutation(len(windows))[: settings.validation_windows]
-    ids = tokenizer.tokenize(sorted((windows[i] for i in order), key=len))
-    return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"))
+    ids = _sorted(tokens.tokenize(sorted((windows[i] for i in order), key=len)), tokens)
+    return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"), tokens)
 
 
 def masked_loss(
-    model: torch.nn.Module, ids: np.ndarray, inputs: np.ndarray, labels: np.ndarray, precision: str = "float32"
+    family: Family,
+    tokens: Tokens,
+    model: torch.nn.Module,
+    ids: np.ndarray,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    precision: str = "float32",
 ) -> torch.Tensor:
     """Sum of the cross-entropy (nats) over the targets of a batch; all three (B, T), the head sees targets only."""
-    longest = int((ids != tokenizer.PAD).sum(1).max())
-    device = model.lm_head.bias.device
+    longest = int((ids != tokens.pad).sum(1).max())
+    device = next(model.parameters()).device
     ids, inputs, labels = (torch.from_numpy(array[:, :longest]).to(device).long() for array in (ids, inputs, labels))
-    padding = (ids == tokenizer.PAD).any()
+    padding = ids == tokens.pad
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        hidden = model.esm(inputs, attention_mask=(ids != tokenizer.PAD).long() if padding else None).last_hidden_state
+        hidden = family.hidden(model, inputs, padding if padding.any() else None)
         logits = model.lm_head(hidden[labels != IGNORED])
     return F.cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum")
 
 
 def _update(
-    model: torch.nn.Module, optimiser: torch.optim.Optimizer, batch: Batch, settings: Settings, step: int
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    settings: Settings,
+    step: int,
+    loss_of: Callable[..., torch.Tensor],
 ) -> float:
     """One step of the optimiser; returns the mean loss per target."""
     targets = max(1, int((batch[2] != IGNORED).sum()))
     optimiser.zero_grad(set_to_none=True)
     total = 0.0
     for part in _micro(batch, settings):
-        loss = masked_loss(model, *part, settings.precision) / targets
+        loss = loss_of(model, *part) / targets
         loss.backward()
         total += loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
@@ -235,11 +268,11 @@ def _micro(batch: Batch, settings: Settings) -> Iterator[Batch]:
         yield ids[part], inputs[part], labels[part]
 
 
-def _loss_of(model: torch.nn.Module, batch: Batch, settings: Settings) -> float:
+def _loss_of(model: torch.nn.Module, batch: Batch, settings: Settings, loss_of: Callable[..., torch.Tensor]) -> float:
     """Mean loss per target of the validation windows."""
     model.eval()
     with torch.inference_mode():
-        total = sum(float(masked_loss(model, *part, settings.precision)) for part in _micro(batch, settings))
+        total = sum(float(loss_of(model, *part)) for part in _micro(batch, settings))
     model.train()
     return total / max(1, int((batch[2] != IGNORED).sum()))
 
@@ -250,7 +283,7 @@ def _optimiser(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimi
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
     ]
-    model.esm.contact_head.requires_grad_(False)  # never called
+    families.without_unused(model)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=True)
 
 
@@ -263,11 +296,16 @@ def _line(entry: dict[str, Any], settings: Settings) -> str:
 
 
 def _identity(
-    train_windows: Sequence[str], val_windows: Sequence[str], settings: Settings, seed: int, weights_sha256: str
+    train_windows: Sequence[str],
+    val_windows: Sequence[str],
+    settings: Settings,
+    seed: int,
+    weights_sha256: str,
+    family: Family,
 ) -> str:
     """What must be equal for a checkpoint to be continued, as text."""
     windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
-    code = provenance.code_fingerprint("s2f.language_model.tapt")
+    code = provenance.code_fingerprint("s2f.language_model.tapt", f"s2f.language_model.{family.kind}")
     parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__]
     return json.dumps(parts, sort_keys=True)
 
@@ -279,7 +317,8 @@ def _save_checkpoint(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    tensors = {f"model {name}": tensor.detach() for name, tensor in model.state_dict().items()}
+    # copies: DNABERT-2 has one tensor under two names, which this format refuses
+    tensors = {f"model {name}": tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for moment, tensor in optimiser.state.get(parameter, {}).items():
             tensors[f"{moment} {name}"] = tensor.detach()

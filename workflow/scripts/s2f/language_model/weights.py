@@ -6,17 +6,17 @@ from typing import Any
 
 from s2f.common import files
 from s2f.common.errors import InputError
-from s2f.language_model import configuration, folder, loading
+from s2f.language_model import folder
+from s2f.language_model.families import Family
 
-PUBLISHED_LICENCE = "licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence"
-HOW_TO_GET = (
+EXPECTED = (
     "expected one of {path: FOLDER} (published or own weights: model.safetensors or pytorch_model.bin), {tapt: FOLDER} "
-    "(made by the program tapt) and {random: SEED}. LAMAR's repository, github.com/zhw-e8/LAMAR, says where its "
-    "weights are; without them compare tapt with random"
+    "(made by the program tapt) and {random: SEED}"
 )
 
 
 def load(
+    family: Family,
     where: str,
     weights: Mapping[str, Any] | None,
     config: Any,
@@ -30,32 +30,35 @@ def load(
     `weights` is {"path": FOLDER}, {"tapt": FOLDER} or {"random": SEED}; `licence` the notice of those at a path. A
     classification `head` comes from the folder where that has one, else it is drawn from `head_seed`, also where
     `weights` are random: equal encoders may have different heads. Raises `InputError`, which begins with `where`, for
-    another section, and as `loading.from_folder` for weights that do not fit.
+    another section, and as the family's `from_folder` for weights that do not fit.
     """
     match weights:
         case {"random": int(seed), **rest} if not rest:
-            model = loading.from_seed(config, seed, head)
+            model = family.from_seed(config, seed, head)
             if head_seed is not None:
-                classifier = loading.from_seed(config, head_seed, head).classifier
+                classifier = family.from_seed(config, head_seed, head).classifier
                 model.classifier.load_state_dict(classifier.state_dict())
             return model, f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(path), **rest} if not rest:
-            configuration.check_folder(path, size)
-            origin, licence = origin_and_licence(path, licence)
-            return loading.from_folder(path, config, head, head_seed), origin, licence or PUBLISHED_LICENCE
+            family.check_folder(path, size)
+            model = family.from_folder(path, config, head, head_seed)
+            origin, licence = origin_and_licence(family, path, licence)
+            return model, origin, licence
         case {"tapt": str(path), **rest} if not rest:
             record = folder.read_record(path, size)
-            configuration.check_folder(path, size)
-            return loading.from_folder(path, config, head, head_seed), record["provenance"], record["licence"]
-    raise InputError(f"{where}: weights is {weights!r}, {HOW_TO_GET}")
+            family.check_folder(path, size)
+            return family.from_folder(path, config, head, head_seed), record["provenance"], record["licence"]
+    raise InputError(
+        f"{where}: weights is {weights!r}, {EXPECTED}; {family.how_to_get}; without them compare tapt with random"
+    )
 
 
-def origin_and_licence(path: str | Path, licence: str) -> tuple[str, str]:
-    """(where weights at a path are from, their licence, which may be empty): by the record beside them, where a
-    workflow as this one made them, and by the name of the folder elsewhere."""
+def origin_and_licence(family: Family, path: str | Path, licence: str) -> tuple[str, str]:
+    """(where weights at a path are from, their licence): by the record beside them, where a workflow as this one made
+    them, and by the name of the folder elsewhere; the licence that of published weights where nobody says another."""
     record = Path(path) / "model.json"
     if not record.is_file():
-        return f"LAMAR, checkpoint {Path(path).name}", licence
+        return f"{family.title}, checkpoint {Path(path).name}", licence or family.licence
     made = files.read_json(record)
     origin = f"{made.get('provenance', Path(path).name)}; used by path: what it has seen is not held out"
-    return origin, licence or made.get("licence", "")
+    return origin, licence or made.get("licence", "") or family.licence

@@ -25,7 +25,8 @@ import torch
 from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
-from s2f.language_model import configuration, loading, tokenizer, weights
+from s2f.language_model import configuration, states, tokenizer, weights
+from s2f.language_model.lamar import FAMILY
 from s2f.sequences import dna
 
 PRECISIONS = ("float32", "bfloat16")
@@ -76,7 +77,9 @@ def build(options: dict[str, Any]) -> LanguageModel:
         )
     config = configuration.make(size, options["attention"])
     licence = options.get("licence", "")
-    model, origin, licence = weights.load("dependency map", options.get("weights"), config, size, licence, "masked_lm")
+    model, origin, licence = weights.load(
+        FAMILY, "dependency map", options.get("weights"), config, size, licence, "masked_lm"
+    )
     device = torch_device()
     return from_model(model.to(device), options["precision"], origin, licence)
 
@@ -87,7 +90,7 @@ def from_model(
     """`LanguageModel` of an `EsmForMaskedLM`, frozen and in evaluation mode from here on."""
     if precision not in PRECISIONS:
         raise InputError(f"precision is {precision!r}, expected one of: {', '.join(PRECISIONS)}")
-    text = f"masked_lm {precision} {loading.fingerprint(model)}"
+    text = f"masked_lm {precision} {states.fingerprint(model)}"
     fingerprint = hashlib.sha256(text.encode()).hexdigest()
     return LanguageModel(model.eval().requires_grad_(False), precision, fingerprint, licence, origin)
 

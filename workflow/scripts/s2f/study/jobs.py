@@ -13,7 +13,7 @@ from s2f.common.files import sha256_file
 SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
 # files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
 # folder manifest.ocdbt names the content of the rest
-NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin")
+NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json")
 
 
 def options(section: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -30,9 +30,12 @@ def _content(path: Path, *state: int) -> str:
 def weights_id(encoder: dict[str, Any]) -> str:
     """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
 
-    Names and sizes of all files, and the content of those `NAMED`.
+    Names and sizes of all files, and the content of those `NAMED`; of random weights the tokenizer that they name.
     """
-    path = Path(encoder.get("weights", {}).get("path") or "")
+    tokenizer = encoder.get("tokenizer")
+    if tokenizer and Path(tokenizer).is_file():
+        return sha256_file(tokenizer)
+    path = Path(encoder.get("weights", {}).get("path") or tokenizer or "")
     if not path.name or not path.is_dir():
         return ""
     lines = []

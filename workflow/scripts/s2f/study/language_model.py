@@ -1,4 +1,4 @@
-"""What a study says of LAMAR: names of layers, and task-adaptive training that has not seen what models are tested on.
+"""What a study says of language models: names of layers, and adaptation that has not seen what models are tested on.
 
 Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
 """
@@ -100,4 +100,4 @@ def check_phases(where: str, options: dict[str, Any]) -> None:
 
 def tapt_uses_gpu(options: dict[str, Any]) -> bool:
     """Whether an adaptation asks for a GPU: as the encoder that it adapts."""
-    return options["size"] not in kinds.facts("encoders", "lamar")["sizes_without_gpu"]
+    return options["size"] not in kinds.facts("encoders", kinds.encoder_of_size(options["size"]))["sizes_without_gpu"]

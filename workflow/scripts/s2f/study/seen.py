@@ -22,7 +22,10 @@ def check(study: dict[str, Any]) -> None:
         for section in ("encoders", "baselines")
         for name, entry in study[section].items()
     ]
-    stated += [(f"tapt.{name}.seen", entry, "lamar", entry["start"]) for name, entry in study["tapt"].items()]
+    stated += [
+        (f"tapt.{name}.seen", entry, kinds.encoder_of_size(entry["size"]), entry["start"])
+        for name, entry in study["tapt"].items()
+    ]
     for where, entry, encoder, weights in stated:
         if "seen" not in entry:
             continue

@@ -9,19 +9,19 @@ to compute: `<cls>` and `<eos>` are added, seen by all letters, and left out of 
 import hashlib
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import torch
 
-from s2f.common import kinds, provenance
+from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.embeddings.encoders import Encoder, check_codes
-from s2f.language_model import configuration, loading, tokenizer
+from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, dtype_of, layer_name
+from s2f.language_model import configuration, states, tokenizer
 from s2f.language_model import weights as named_weights
+from s2f.language_model.lamar import FAMILY
 
 POOLINGS = ("tokens", "mean")
-PRECISIONS = ("float32", "bfloat16")
 
 
 def build(spec: dict[str, Any]) -> Encoder:
@@ -34,31 +34,16 @@ def build(spec: dict[str, Any]) -> Encoder:
     options = kinds.settings("encoders", "lamar", spec)
     size, attention, pooling = options["size"], options["attention"], options["pooling"]
     precision, batch_size = options["precision"], options["batch_size"]
-    for key, value, known in (
-        ("size", size, configuration.SIZES), ("attention", attention, configuration.ATTENTION),
-        ("pooling", pooling, POOLINGS), ("precision", precision, PRECISIONS),
-    ):  # fmt: skip
-        if value not in known:
-            raise InputError(f"encoder lamar: {key} is {value!r}, expected one of: {', '.join(known)}")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"encoder lamar: batch_size is {batch_size!r}, expected a whole number of at least 1")
-    layers = configuration.SIZES[size]["num_hidden_layers"]
-    layer = options.get("layer", layers)
-    if not isinstance(layer, int) or not 0 <= layer <= layers:
-        raise InputError(f"encoder lamar: layer is {layer!r}, {size} has layers 0 to {layers}")
+    known = {"attention": configuration.ATTENTION, "pooling": POOLINGS}
+    layer = checked_layer("encoder lamar", options, configuration.SIZES, known)
     device = torch_device()
     if attention == "flash_attention_2" and (device.type, precision) != ("cuda", "bfloat16"):
         raise InputError("encoder lamar: flash_attention_2 needs a CUDA device and precision bfloat16")
     config = configuration.make(size, attention)
     model, origin, licence = named_weights.load(
-        "encoder lamar", options.get("weights"), config, size, options.get("licence", "")
+        FAMILY, "encoder lamar", options.get("weights"), config, size, options.get("licence", "")
     )
     return from_model(truncated(model, layer), pooling, precision, batch_size, device, origin, licence)
-
-
-def layer_name(layer: int) -> str:
-    """How a layer is called in the name of an encoder: `layer06` is `hidden_states[6]`."""
-    return f"layer{layer:02d}"
 
 
 def truncated(model: torch.nn.Module, layer: int) -> torch.nn.Module:
@@ -83,7 +68,7 @@ def from_model(
     model = model.to(device).eval().requires_grad_(False)
     channels, layer = model.config.hidden_size, len(model.encoder.layer)
     half = precision == "bfloat16"
-    text = f"lamar {layer_name(layer)} {pooling} {precision} {loading.fingerprint(model)}"
+    text = f"lamar {layer_name(layer)} {pooling} {precision} {states.fingerprint(model)}"
 
     def tokens(length: int) -> int:
         return length if pooling == "tokens" else 1
@@ -92,18 +77,14 @@ def from_model(
         check_codes(codes)
         ids = tokenizer.ids_of_codes(codes)
         shape = len(codes), tokens(codes.shape[1]), channels
-        out = np.empty(shape, ml_dtypes.bfloat16 if half else np.float32)
+        out = np.empty(shape, dtype_of(half))
         for start in range(0, len(ids), batch_size):
             batch = torch.from_numpy(ids[start : start + batch_size]).to(device, torch.int64)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
                 hidden = model(batch).last_hidden_state[:, 1:-1].float()
             if pooling == "mean":
                 hidden = hidden.mean(1, keepdim=True)
-            if half:  # NumPy knows no bfloat16: hand over its bits
-                bits = hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy()
-                out[start : start + batch_size] = bits.view(ml_dtypes.bfloat16)
-            else:
-                out[start : start + batch_size] = hidden.cpu().numpy()
+            out[start : start + batch_size] = array_of(hidden, half)
         return out
 
     return Encoder(
@@ -115,10 +96,5 @@ def from_model(
         provenance=f"{origin}, {layer_name(layer)}",
         encode=encode,
         batch_size=batch_size,
-        backend={
-            "name": "torch",
-            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-            "attention": model.config._attn_implementation,
-            "versions": provenance.versions("torch", "transformers", "numpy"),
-        },
+        backend=backend(device, "transformers", attention=model.config._attn_implementation),
     )

@@ -17,11 +17,12 @@ def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) 
     to the hidden states is what torch propagates back. Always in float32."""
     from s2f.embeddings.encoders import lamar as family
     from s2f.language_model import configuration, weights
+    from s2f.language_model.lamar import FAMILY
 
     options = kinds.settings("encoders", "lamar", options)
     size = options["size"]
     config = configuration.make(size, attention_in_float32(options["attention"]))
-    model, *_ = weights.load("encoder lamar", options.get("weights"), config, size, options.get("licence", ""))
+    model, *_ = weights.load(FAMILY, "encoder lamar", options.get("weights"), config, size, options.get("licence", ""))
     layer = options.get("layer", configuration.SIZES[size]["num_hidden_layers"])
     device = torch_device()
     model = family.truncated(model, layer).to(device).eval().requires_grad_(False)

@@ -1,13 +1,14 @@
-"""Fine-tuning: LAMAR with a small head on `<cls>` learns the labels of a task; the best epoch is kept.
+"""Fine-tuning: a language model with a small head on its first token learns the labels of a task; the best epoch is
+kept.
 
 Three ways: everything learns from the start; the encoder stays frozen throughout (`freeze`); or the head alone learns
 for some epochs, then everything with a new optimiser and a new schedule (`warmup_epochs`). While the encoder is frozen
-its output is the same in every epoch, as the model has no dropout: it is computed once, and such epochs cost next to
+its output is the same in every epoch, as it drops no units then: it is computed once, and such epochs cost next to
 nothing.
 
-Defaults are those of LAMAR's fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps, linear decay,
-clip 1; zhw-e8/LAMAR) where they have any. Every draw follows from the seed: on a CPU the same seed and number of
-threads give the same bits.
+Defaults for LAMAR are those of its fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps, linear
+decay, clip 1; zhw-e8/LAMAR) where they have any. Every draw follows from the seed: on a CPU the same seed and number
+of threads give the same bits.
 """
 
 import math
@@ -26,22 +27,22 @@ from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
-from s2f.language_model import configuration
+from s2f.language_model import configuration, families
+from s2f.language_model.families import Family
 from s2f.language_model.schedule import schedule
 from s2f.models.validation import VALIDATION, DivergedError, validation_score
 
 # task -> outputs of the model, and what transformers calls it
 TASKS = {"classification": (2, "single_label_classification"), "regression": (1, "regression")}
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
-WHERE = "baseline lamar_finetuned"  # in messages
 EVALUATION_BATCH = 64
-LONGEST = configuration.COMMON["max_position_embeddings"] - 2  # letters
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run; their meaning and defaults stand in `lamar_finetuned.yaml`."""
+    """Settings of a run of a `kind` of baseline; their meaning and defaults stand in the YAML of the kind."""
 
+    kind: str
     labels: str
     size: str
     weights: dict[str, Any] | None
@@ -61,35 +62,47 @@ class Settings:
     checkpoint_activations: bool
     precision: str
     attention: str
+    tokenizer: str = ""
 
     @staticmethod
-    def from_spec(options: dict[str, Any]) -> "Settings":
+    def from_spec(options: dict[str, Any], kind: str) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
-        options = {"weights": None} | kinds.settings("baselines", "lamar_finetuned", options)
+        options = {"weights": None} | kinds.settings("baselines", kind, options)
         options.pop("seen", None)  # for records, see `common.seen`
-        settings = Settings(**options)
-        choices: dict[str, Collection[str]] = {"labels": TASKS, "size": configuration.SIZES, "precision": DTYPES}
+        settings = Settings(kind, **options)
+        where, sizes = settings.where, families.of_encoder(kinds.facts("baselines", kind)["weights_of"]).sizes
+        choices: dict[str, Collection[str]] = {"labels": TASKS, "size": sizes, "precision": DTYPES}
         for name, values in {**choices, "attention": configuration.ATTENTION}.items():
             if getattr(settings, name) not in values:
                 raise InputError(
-                    f"{WHERE}: {name} is {getattr(settings, name)!r}, expected one of: {', '.join(values)}"
+                    f"{where}: {name} is {getattr(settings, name)!r}, expected one of: {', '.join(values)}"
                 )
         for name in ("epochs", "patience", "batch_size", "micro_batch"):
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
-                raise InputError(f"{WHERE}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
+                raise InputError(f"{where}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
         if not 0 <= settings.warmup < 1:
-            raise InputError(f"{WHERE}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
+            raise InputError(f"{where}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
         if settings.freeze and settings.warmup_epochs:
             raise InputError(
-                f"{WHERE}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
+                f"{where}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
                 "encoder as it is throughout, warmup_epochs unfreezes it"
             )
         if not 0 <= settings.warmup_epochs < settings.epochs:
             raise InputError(
-                f"{WHERE}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
+                f"{where}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
                 "which include them"
             )
         return settings
+
+    @property
+    def where(self) -> str:
+        """The beginning of messages."""
+        return f"baseline {self.kind}"
+
+    @property
+    def family(self) -> Family:
+        """The family of the model."""
+        return families.of_size(self.size)
 
     def phases(self) -> list[tuple[bool, int]]:
         """[(whether the encoder is frozen, how many epochs)]."""
@@ -117,11 +130,11 @@ class Tuned:
 
 def device_of(settings: Settings) -> torch.device:
     """The torch device of a run. Raises `InputError` where it cannot compute as the settings say."""
-    device = torch_device()
+    device, where = torch_device(), settings.where
     if settings.precision == "float16" and device.type != "cuda":
-        raise InputError(f"{WHERE}: precision float16 needs a CUDA device; choose bfloat16 or float32")
+        raise InputError(f"{where}: precision float16 needs a CUDA device; choose bfloat16 or float32")
     if settings.attention == "flash_attention_2" and (device.type != "cuda" or settings.precision == "float32"):
-        raise InputError(f"{WHERE}: flash_attention_2 needs a CUDA device and precision bfloat16 or float16")
+        raise InputError(f"{where}: flash_attention_2 needs a CUDA device and precision bfloat16 or float16")
     return device
 
 
@@ -135,7 +148,7 @@ def finetune(
 ) -> Tuned:
     """Fine-tune a model for sequence classification, which is changed; returns `Tuned`.
 
-    `train` and `val` are pairs of token ids uint8 (N, T), rows of one length, and labels float64 (N,), 0 and 1 in a
+    `train` and `val` are pairs of token ids (N, T), as `Tokens.of_codes`, and labels float64 (N,), 0 and 1 in a
     classification; `report` takes a line of text per epoch. Training of the last phase stops after `patience` epochs
     whose validation score is not `min_delta` above the last one that counted; the best epoch of all phases is kept.
     Raises `InputError` for labels from which nothing can be learned, and `DivergedError` when a loss is not finite
@@ -163,8 +176,9 @@ def finetune(
         while len(history) < last:
             epoch = len(history) + 1
             order = torch.from_numpy(_order(len(labels), epoch, seed)).to(device)
+            torch.manual_seed(derived_seed(seed, "dropout", epoch))
             model.train()
-            model.esm.train(not frozen)
+            model.base_model.train(not frozen)
             loss = sum(steps.step(forward, x[rows], targets[rows]) for rows in order.split(settings.batch_size))
             loss = float(loss) / len(labels)
             seconds = time.perf_counter() - began
@@ -198,14 +212,16 @@ def finetune(
 def predict(
     model: torch.nn.Module, ids: np.ndarray, settings: Settings, centre: float = 0.0, scale: float = 1.0
 ) -> np.ndarray:
-    """float64 (N,) for token ids uint8 (N, T): probability of class 1, or values of a regression."""
+    """float64 (N,) for token ids (N, T): probability of class 1, or values of a regression."""
     return centre + scale * _values(torch.from_numpy(logits(model, ids, settings)), settings)
 
 
 def logits(model: torch.nn.Module, ids: np.ndarray, settings: Settings) -> np.ndarray:
-    """float64 (N, outputs) for token ids uint8 (N, T), in the precision and batches of `predict`."""
+    """float64 (N, outputs) for token ids (N, T), in the precision and batches of `predict`."""
     device = next(model.parameters()).device
-    return _outputs(model, partial(_whole, for_cls(model)), torch.from_numpy(ids).to(device), settings).numpy()
+    return _outputs(
+        model, partial(_whole, for_cls(model), settings.family), torch.from_numpy(ids).to(device), settings
+    ).numpy()
 
 
 # the model in its phases
@@ -216,26 +232,22 @@ def _phase(
 ) -> tuple[Callable[[torch.Tensor], torch.Tensor], Sequence[torch.Tensor]]:
     """(forward, its inputs) of a phase; `forward` gives logits (B, outputs).
 
-    While the encoder is frozen the inputs are its last hidden states of `<cls>`, float32 (N, D), computed here.
+    While the encoder is frozen the inputs are its last hidden states of the first token, float32 (N, D), computed here.
     """
-    model.esm.requires_grad_(not frozen)
-    model.esm.contact_head.requires_grad_(False)  # never called
+    model.base_model.requires_grad_(not frozen)
+    families.without_unused(model)
+    family = settings.family
     if not frozen:
         if settings.checkpoint_activations:
             model.activation_checkpointing_enable({"use_reentrant": False})
-        return partial(_whole, model), inputs
+        return partial(_whole, model, family), inputs
     model.eval()
     states = []
     for ids in inputs:
         with torch.no_grad(), _autocast(ids.device, settings):
-            parts = [_of_cls(model, part)[:, 0].float() for part in ids.split(EVALUATION_BATCH)]
+            parts = [family.first(model, part)[:, 0].float() for part in ids.split(EVALUATION_BATCH)]
         states.append(torch.cat(parts))
     return (lambda x: _head(model, x[:, None])), states
-
-
-def _of_cls(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    """Last hidden state of `<cls>`, (B, 1, D)."""
-    return model.esm(ids.long()).last_hidden_state
 
 
 def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
@@ -244,8 +256,8 @@ def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
         return model.classifier(states.float())
 
 
-def _whole(model: torch.nn.Module, ids: torch.Tensor) -> torch.Tensor:
-    return _head(model, _of_cls(model, ids))
+def _whole(model: torch.nn.Module, family: Family, ids: torch.Tensor) -> torch.Tensor:
+    return _head(model, family.first(model, ids))
 
 
 def _outputs(
@@ -276,7 +288,7 @@ class _Steps:
     def __init__(self, model: torch.nn.Module, frozen: bool, count: int, settings: Settings, device: str) -> None:
         rates = {model.classifier: settings.learning_rate}
         if not frozen:
-            rates[model.esm] = settings.encoder_learning_rate or settings.learning_rate
+            rates[model.base_model] = settings.encoder_learning_rate or settings.learning_rate
         groups: list[dict[str, Any]] = []
         for module, rate in rates.items():
             trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
@@ -325,11 +337,12 @@ def _order(count: int, epoch: int, seed: int) -> np.ndarray:
 
 
 def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
+    where = settings.where
     if settings.labels == "classification" and set(np.unique(labels)) != {0.0, 1.0}:
         found = ", ".join(f"{label:g}" for label in np.unique(labels)[:3]) or "none"
-        raise InputError(f"{WHERE}: labels of the {part} rows are {found}; a classification needs 0 and 1")
+        raise InputError(f"{where}: labels of the {part} rows are {found}; a classification needs 0 and 1")
     if settings.labels == "regression" and not (len(labels) > 1 and np.isfinite(labels).all() and np.ptp(labels) > 0):
-        raise InputError(f"{WHERE}: labels of the {part} rows are constant or not finite")
+        raise InputError(f"{where}: labels of the {part} rows are constant or not finite")
 
 
 def _plan(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from s2f.baselines import _lamar_finetuning
-from s2f.baselines._lamar_finetuning import Settings
+from s2f.baselines import _finetuning
+from s2f.baselines._finetuning import Settings
 from s2f.baselines._lamar_last_block import LastBlock, for_cls
 from s2f.common.errors import InputError
-from s2f.language_model import configuration, loading, tokenizer
+from s2f.language_model import configuration, loading, states, tokenizer
 from s2f.language_model.schedule import schedule
 from s2f.models.validation import DivergedError, auroc
 
@@ -20,7 +20,7 @@ SHORT = {"size": "toy", "epochs": 2, "learning_rate": 1e-3, "batch_size": 8, "mi
 
 
 def settings(**more):
-    return Settings.from_spec({**SHORT, **more})
+    return Settings.from_spec({**SHORT, **more}, "lamar_finetuned")
 
 
 def rows(count, seed=0, length=24):
@@ -43,11 +43,11 @@ def model(choice=None, seed=0):
 def tune(train=None, val=None, seed=7, report=lambda line: None, start=None, **more):
     choice = settings(**more)
     train, val = train or rows(40), val or rows(20, 1)
-    return _lamar_finetuning.finetune(start or model(choice), train, val, choice, seed, report)
+    return _finetuning.finetune(start or model(choice), train, val, choice, seed, report)
 
 
 def weights(found):
-    return loading.fingerprint(found)
+    return states.fingerprint(found)
 
 
 # learning
@@ -60,7 +60,7 @@ def test_it_learns_a_word():
     assert (found.value, found.epoch) == (max(scores), 1 + int(np.argmax(scores)))
     assert set(found.history[0]) == {"epoch", "train_loss", "val_auroc", "seconds", "rows_per_second"}
     ids, labels = rows(60, 1)
-    predicted = _lamar_finetuning.predict(found.model, ids, settings())
+    predicted = _finetuning.predict(found.model, ids, settings())
     assert predicted.dtype == np.float64 and ((predicted > 0) & (predicted < 1)).all()
     assert auroc(labels, predicted) == pytest.approx(found.value, abs=1e-3)  # the model of the best epoch is kept
 
@@ -73,9 +73,7 @@ def test_regression_predicts_in_the_units_of_its_labels():
         epochs=12, patience=12, learning_rate=3e-3,
     )  # fmt: skip
     assert (found.centre, found.scale) == (units(labels).mean(), units(labels).std())
-    predicted = _lamar_finetuning.predict(
-        found.model, val_ids, settings(labels="regression"), found.centre, found.scale
-    )
+    predicted = _finetuning.predict(found.model, val_ids, settings(labels="regression"), found.centre, found.scale)
     assert np.corrcoef(predicted, val_labels)[0, 1] == pytest.approx(found.value, abs=1e-3) and found.value > 0.7
     assert found.value == max(entry["val_pearson"] for entry in found.history)
     assert np.abs(predicted - units(val_labels)).mean() < 2
@@ -84,8 +82,8 @@ def test_regression_predicts_in_the_units_of_its_labels():
 def test_losses_by_hand():
     logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)]])
     expected = math.log(2) + math.log(4)
-    assert float(_lamar_finetuning.loss_sum(logits, torch.tensor([0, 0]))) == pytest.approx(expected)
-    assert float(_lamar_finetuning.loss_sum(torch.tensor([[1.0], [3.0]]), torch.tensor([0.0, 1.0]))) == 5
+    assert float(_finetuning.loss_sum(logits, torch.tensor([0, 0]))) == pytest.approx(expected)
+    assert float(_finetuning.loss_sum(torch.tensor([[1.0], [3.0]]), torch.tensor([0.0, 1.0]))) == 5
 
 
 def test_schedule_rises_over_the_warm_up_and_falls_to_nearly_nothing():
@@ -96,14 +94,14 @@ def test_schedule_rises_over_the_warm_up_and_falls_to_nearly_nothing():
 
 
 def test_each_row_is_seen_once_per_epoch_in_another_order():
-    orders = [_lamar_finetuning._order(30, epoch, 7).tolist() for epoch in (1, 2)]
+    orders = [_finetuning._order(30, epoch, 7).tolist() for epoch in (1, 2)]
     assert [sorted(order) for order in orders] == [list(range(30))] * 2 and orders[0] != orders[1]
-    assert _lamar_finetuning._order(30, 1, 8).tolist() != orders[0]
+    assert _finetuning._order(30, 1, 8).tolist() != orders[0]
 
 
 def test_patience_counts_gains_above_min_delta_and_the_best_epoch_is_kept(monkeypatch):
     scores = iter([0.5, 0.5005, 0.6, 0.6009, 0.6008, 0.9])
-    monkeypatch.setattr(_lamar_finetuning, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(_finetuning, "validation_score", lambda *_: next(scores))
     found = tune(epochs=6, patience=2)
     assert len(found.history) == 5 and (found.epoch, found.value) == (4, 0.6009)
     assert found.ended == "patience"
@@ -177,10 +175,10 @@ def spied(monkeypatch):
     """Optimisers made during a run, each with the fingerprint of the encoder when it was made and its step sizes."""
     made = []
 
-    class Steps(_lamar_finetuning._Steps):
+    class Steps(_finetuning._Steps):
         def __init__(self, tuned, *rest):
             super().__init__(tuned, *rest)
-            self.encoder, self.rates = loading.fingerprint(tuned.esm), []
+            self.encoder, self.rates = states.fingerprint(tuned.esm), []
             made.append(self)
 
         def step(self, *batch):
@@ -188,7 +186,7 @@ def spied(monkeypatch):
             self.rates.append([group["lr"] for group in self.optimiser.param_groups])
             return total
 
-    monkeypatch.setattr(_lamar_finetuning, "_Steps", Steps)
+    monkeypatch.setattr(_finetuning, "_Steps", Steps)
     return made
 
 
@@ -205,7 +203,7 @@ def test_a_frozen_encoder_keeps_its_fingerprint_and_its_mode(monkeypatch):
 def test_states_of_a_frozen_encoder_are_what_it_gives():
     choice, start = settings(freeze=True), for_cls(model()).train()
     ids = torch.from_numpy(rows(6)[0])
-    forward, (states, again) = _lamar_finetuning._phase(start, True, (ids, ids[:2]), choice)
+    forward, (states, again) = _finetuning._phase(start, True, (ids, ids[:2]), choice)
     assert not start.esm.training  # while they are computed
     torch.testing.assert_close(forward(states), model()(ids.long()).logits, rtol=0, atol=1e-6)
     assert states.shape == (6, 32) and again.shape == (2, 32) and not states.requires_grad
@@ -215,7 +213,7 @@ def test_after_its_warm_up_the_head_has_a_new_optimiser_and_the_encoder_learns(m
     made, start = spied(monkeypatch), model()
     before = weights(start.esm)
     rising = iter([0.1, 0.2, 0.3, 0.4, 0.5])
-    monkeypatch.setattr(_lamar_finetuning, "validation_score", lambda *_: next(rising))
+    monkeypatch.setattr(_finetuning, "validation_score", lambda *_: next(rising))
     found = tune(start=start, warmup_epochs=2, epochs=5, encoder_learning_rate=1e-4, warmup=0.2)
     first, second = made
     assert first.encoder == second.encoder == before != weights(found.model.esm)  # as it was until it was unfrozen
@@ -232,7 +230,7 @@ def test_after_its_warm_up_the_head_has_a_new_optimiser_and_the_encoder_learns(m
 
 def test_patience_does_not_end_the_warm_up_and_starts_anew_after_it(monkeypatch):
     scores = iter([0.9, 0.8, 0.8, 0.7, 0.7, 0.7])
-    monkeypatch.setattr(_lamar_finetuning, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(_finetuning, "validation_score", lambda *_: next(scores))
     lines, start = [], model()
     before = weights(start.esm)
     found = tune(start=start, warmup_epochs=3, epochs=6, patience=1, report=lines.append)
@@ -243,8 +241,8 @@ def test_patience_does_not_end_the_warm_up_and_starts_anew_after_it(monkeypatch)
 
 def test_weight_decay_is_for_matrices_that_learn():
     start = for_cls(model())
-    _lamar_finetuning._phase(start, False, (), settings())
-    steps = _lamar_finetuning._Steps(start, False, 10, settings(weight_decay=0.1), "cpu")
+    _finetuning._phase(start, False, (), settings())
+    steps = _finetuning._Steps(start, False, 10, settings(weight_decay=0.1), "cpu")
     names = {id(parameter): name for name, parameter in start.named_parameters()}
     decayed = {names[id(p)] for group in steps.optimiser.param_groups if group["weight_decay"] for p in group["params"]}
     others = {names[id(p)] for p in steps.parameters} - decayed
@@ -315,6 +313,6 @@ def test_divergence_keeps_nothing(monkeypatch):
 
 def test_an_epoch_without_a_score_is_not_the_best(monkeypatch):
     scores = iter([None, 0.4, None])
-    monkeypatch.setattr(_lamar_finetuning, "validation_score", lambda *_: next(scores))
+    monkeypatch.setattr(_finetuning, "validation_score", lambda *_: next(scores))
     found = tune(epochs=3)
     assert found.epoch == 2 and math.isnan(found.history[0]["val_auroc"])

@@ -1,0 +1,56 @@
+"""What encoders that read a layer of a language model have in common: options, names of layers, arrays, the record."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import torch
+
+from s2f.common import provenance
+from s2f.common.errors import InputError
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def layer_name(layer: int) -> str:
+    """How a layer is called in the name of an encoder: `layer06` is the output of the sixth block."""
+    return f"layer{layer:02d}"
+
+
+def checked_layer(
+    where: str,
+    options: Mapping[str, Any],
+    sizes: Mapping[str, Mapping[str, Any]],
+    known: Mapping[str, Collection[str]],
+) -> int:
+    """The layer that `options` name, without one the last. Raises `InputError`, which begins with `where`, for a size,
+    precision, batch size or layer that cannot be, and for an option whose value is not among the `known` ones."""
+    for key, values in {"size": sizes, **known, "precision": PRECISIONS}.items():
+        if options[key] not in values:
+            raise InputError(f"{where}: {key} is {options[key]!r}, expected one of: {', '.join(values)}")
+    if not isinstance(options["batch_size"], int) or options["batch_size"] < 1:
+        raise InputError(f"{where}: batch_size is {options['batch_size']!r}, expected a whole number of at least 1")
+    layers = sizes[options["size"]]["num_hidden_layers"]
+    layer = options.get("layer", layers)
+    if not isinstance(layer, int) or not 0 <= layer <= layers:
+        raise InputError(f"{where}: layer is {layer!r}, {options['size']} has layers 0 to {layers}")
+    return layer
+
+
+def dtype_of(half: bool) -> Any:
+    """The dtype of embeddings: bfloat16, or float32."""
+    return ml_dtypes.bfloat16 if half else np.float32
+
+
+def array_of(hidden: torch.Tensor, half: bool) -> np.ndarray:
+    """Hidden states as an array of `dtype_of`. NumPy knows no bfloat16: it is handed its bits."""
+    if half:
+        return hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy().view(ml_dtypes.bfloat16)
+    return hidden.float().cpu().numpy()
+
+
+def backend(device: torch.device, *packages: str, **more: str) -> dict[str, Any]:
+    """What a record says of the machine and of the `packages` used beside torch and NumPy."""
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
+    return {"name": "torch", "device": name, **more, "versions": provenance.versions("torch", *packages, "numpy")}

@@ -1,0 +1,115 @@
+"""Encoder `dnabert2`: hidden states of one layer of DNABERT-2, pooled, or spread over the bases of a window.
+
+The pieces that DNABERT-2 reads differ from window to window, in number too (20 to 25 for 101 random bases), so its
+tokens cannot be those of an embedding, whose number T depends on the length alone. There are two ways:
+
+* `pooling: mean`, T = 1: the mean over the pieces of a window. `[CLS]`, `[SEP]` and `[UNK]`, which each N is, do not
+  count (as in maxlwnii/tapt; a run of N would outweigh the bases, of which a piece has five on average). Where a window
+  has no other letter than N, its mean is that of the `[UNK]`.
+* `pooling: bases`, T = L: each base has the state of the piece that covers it, and N that of its `[UNK]`. Heads that
+  read sequences of tokens can then be compared with those on other encoders. Nothing in it is finer than the pieces.
+
+Layers are numbered as for LAMAR: `layer00` are the embeddings, `layer12` is the output of the last block; those above
+the chosen one are not computed. Batches hold windows of one number of tokens, so that there is no padding to compute
+and a window has the same embedding in any company (up to the rounding of matrix products of other sizes). The model
+has no longest window.
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from s2f.common import kinds
+from s2f.common.devices import torch_device
+from s2f.embeddings.encoders import Encoder, check_codes
+from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, dtype_of, layer_name
+from s2f.language_model import bpe, dnabert2, states
+from s2f.language_model import weights as named_weights
+
+WHERE = "encoder dnabert2"
+POOLINGS = ("mean", "bases")
+
+
+def build(spec: dict[str, Any]) -> Encoder:
+    """Encoder of a config section.
+
+    For options see `dnabert2.yaml`; without `layer` the last. bfloat16 multiplies in bfloat16 and keeps weights and
+    normalisations in float32 (autocast). Raises `InputError` for an unknown key or value and for weights or a tokenizer
+    that do not fit.
+    """
+    options = kinds.settings("encoders", "dnabert2", spec)
+    layer = checked_layer(WHERE, options, dnabert2.SIZES, {"pooling": POOLINGS})
+    size, weights = options["size"], options.get("weights")
+    config = dnabert2.configure(size)
+    pieces = dnabert2.pieces(weights, options["tokenizer"], size)
+    model, origin, licence = named_weights.load(
+        dnabert2.FAMILY, WHERE, weights, config, size, options.get("licence", "")
+    )
+    model.bert.encoder["layer"] = model.bert.encoder["layer"][:layer]
+    return from_model(
+        model, pieces, options["pooling"], options["precision"], options["batch_size"], torch_device(), origin, licence
+    )
+
+
+def from_model(
+    model: dnabert2.DNABERT2,
+    pieces: bpe.Pieces,
+    pooling: str,
+    precision: str,
+    batch_size: int,
+    device: torch.device,
+    origin: str,
+    licence: str,
+) -> Encoder:
+    """Encoder of a model whose last block is the layer to read; `origin` says where its weights are from."""
+    model = model.to(device).eval().requires_grad_(False)
+    channels, layer = model.config.hidden_size, len(model.bert.encoder["layer"])
+    half = precision == "bfloat16"
+    text = f"dnabert2 {layer_name(layer)} {pooling} {precision} {states.fingerprint(model)} {pieces.text()}"
+
+    def tokens(length: int) -> int:
+        return length if pooling == "bases" else 1
+
+    def encode(codes: np.ndarray) -> np.ndarray:
+        check_codes(codes)
+        rows = pieces.ids_of_codes(codes)
+        counts = np.fromiter(map(len, rows), np.int64, len(rows))
+        out = np.empty((len(codes), tokens(codes.shape[1]), channels), dtype_of(half))
+        for count in np.unique(counts):  # no padding: batches of one number of tokens
+            alike = np.flatnonzero(counts == count)
+            for start in range(0, len(alike), batch_size):
+                chosen = alike[start : start + batch_size]
+                ids = np.stack([rows[i] for i in chosen])
+                with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
+                    hidden = model(torch.from_numpy(ids).to(device, torch.int64)).float()
+                found = of_bases(hidden, pieces.spans[ids]) if pooling == "bases" else of_windows(hidden, ids)
+                out[chosen] = array_of(found, half)
+        return out
+
+    return Encoder(
+        kind="dnabert2",
+        channels=channels,
+        tokens=tokens,
+        fingerprint=hashlib.sha256(text.encode()).hexdigest(),
+        licence=licence,
+        provenance=f"{origin}, {layer_name(layer)}",
+        encode=encode,
+        batch_size=batch_size,
+        backend=backend(device, "tokenizers"),
+    )
+
+
+def of_windows(hidden: torch.Tensor, ids: np.ndarray) -> torch.Tensor:
+    """Means (B, 1, D) of hidden states (B, T, D) over the pieces of each window; `ids` (B, T)."""
+    counted = ids >= len(bpe.SPECIAL)
+    counted |= (ids == bpe.UNK) & ~counted.any(1, keepdims=True)
+    weights = counted / counted.sum(1, keepdims=True)
+    return torch.einsum("bt,btd->bd", torch.from_numpy(weights).to(hidden), hidden)[:, None]
+
+
+def of_bases(hidden: torch.Tensor, spans: np.ndarray) -> torch.Tensor:
+    """States (B, L, D) of the bases of hidden states (B, T, D), whose tokens cover `spans` (B, T) bases."""
+    repeats = torch.from_numpy(spans).to(hidden.device)
+    return torch.repeat_interleave(hidden.flatten(0, 1), repeats.flatten(), 0).unflatten(0, (len(hidden), -1))

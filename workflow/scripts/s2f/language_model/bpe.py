@@ -1,0 +1,161 @@
+"""Tokens of DNABERT-2: pieces of DNA of various lengths (byte-pair encoding), between `[CLS]` and `[SEP]`.
+
+Vocabulary and merges are read from the `tokenizer.json` of the weights, and everything else in that file must be as
+published (zhihan1996/DNABERT-2-117M: 4,096 entries, of which 4,091 are pieces of 1 to 32 letters). Texts are put into
+upper case with T for U before: the published tokenizer would read every such letter as `[UNK]`. N is one `[UNK]` per
+letter. Thus every token covers a known number of letters, and those of all tokens of a text add up to its length.
+
+Small models need no file: their pieces are all of 1, 2 and 4 letters, merged in alphabetical order (`made_here`). It is
+a stand-in, made by a rule, not a vocabulary learned from genomes.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+
+from s2f.common import files
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+
+SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+UNK, CLS, SEP, PAD, MASK = range(5)
+FILE = "tokenizer.json"
+BASES = "ACGT"
+# of the tokenizer and of its model: what must hold where a file says anything of it
+TOKENIZER: dict[str, Any] = {"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "truncation": None}
+MODEL: dict[str, Any] = {
+    "type": "BPE", "dropout": None, "unk_token": "[UNK]", "continuing_subword_prefix": None,
+    "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False,
+}  # fmt: skip
+
+
+class Pieces:
+    """A `vocabulary`, {piece: id} with the `SPECIAL` tokens first, and its `merges`, pairs of pieces in their order of
+    precedence; `spans`, int64 (vocabulary), are the letters of each id: 1 of `[UNK]`, 0 of other special tokens."""
+
+    def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
+        # its threads would take all cores of a machine that others share
+        os.environ.setdefault("RAYON_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
+        self.vocabulary, self.merges = dict(vocabulary), list(merges)
+        self.spans = np.zeros(len(vocabulary), np.int64)
+        for piece, number in vocabulary.items():
+            self.spans[number] = len(piece)
+        self.spans[: len(SPECIAL)] = 1, 0, 0, 0, 0
+        model = tokenizers.models.BPE(
+            self.vocabulary, self.merges, unk_token=SPECIAL[UNK], fuse_unk=False, cache_capacity=0
+        )
+        self._tokenizer = tokenizers.Tokenizer(model)
+
+    @property
+    def range(self) -> range:
+        """Ids of the pieces."""
+        return range(len(SPECIAL), len(self.vocabulary))
+
+    def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Token ids int32 (T,) of each text, which must be upper-case ACGTN; T differs."""
+        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [np.array([CLS, *found.ids, SEP], np.int32) for found in encoded]
+
+    def ids_of_codes(self, codes: np.ndarray) -> list[np.ndarray]:
+        """Token ids int32 (T,) of each window of uint8 codes (B, L); T differs."""
+        return self.ids([dna.decode(row) for row in codes])
+
+    def tokenize(self, texts: Sequence[str]) -> np.ndarray:
+        """Token ids int32 (B, longest) of texts of any lengths and case; what is behind `[SEP]` is `[PAD]`.
+
+        Raises `InputError` naming the 0-based index of a text with a letter outside ACGTUN.
+        """
+        cleaned = []
+        for i, text in enumerate(texts):
+            try:
+                cleaned.append(dna.clean(text))
+            except ValueError as error:
+                raise InputError(f"sequence {i}: {error}") from None
+        return padded(self.ids(cleaned))
+
+    def save(self, folder: str | Path) -> None:
+        """Write `tokenizer.json` in the published layout, which `AutoTokenizer` and `tokenizers` read."""
+        cls, sep = ({"SpecialToken": {"id": SPECIAL[number], "type_id": 0}} for number in (CLS, SEP))
+        names = {
+            SPECIAL[number]: {"id": SPECIAL[number], "ids": [number], "tokens": [SPECIAL[number]]}
+            for number in (CLS, SEP)
+        }
+        pair = [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": SPECIAL[SEP], "type_id": 1}}]
+        single = [cls, {"Sequence": {"id": "A", "type_id": 0}}, sep]
+        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        text = {
+            "version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": number, "content": name, **flags} for number, name in enumerate(SPECIAL)],
+            "normalizer": None, "pre_tokenizer": {"type": "Whitespace"},
+            "post_processor": {
+                "type": "TemplateProcessing", "single": single, "pair": [*single, *pair], "special_tokens": names,
+            },
+            "decoder": None,
+            "model": {**MODEL, "vocab": self.vocabulary, "merges": [list(merge) for merge in self.merges]},
+        }  # fmt: skip
+        files.write_json(Path(folder) / FILE, text)
+
+    def text(self) -> str:
+        """Vocabulary and merges as text: for fingerprints."""
+        return json.dumps([sorted(self.vocabulary.items(), key=lambda item: item[1]), self.merges])
+
+
+def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Ids int32 (B, longest), `PAD` behind each row."""
+    out = np.full((len(rows), max(map(len, rows), default=0)), PAD, np.int32)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+    return out
+
+
+def read(path: str | Path, entries: int) -> Pieces:
+    """`Pieces` of a `tokenizer.json`, or of the folder that holds it.
+
+    Raises `InputError` where there is none, or one that is no tokenizer of DNABERT-2 with so many `entries`.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such folder; expected one with {FILE} and the weights of DNABERT-2")
+    path = path / FILE if path.is_dir() else path
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; DNABERT-2 needs the tokenizer that its weights were trained with: {FILE} of the "
+            "folder that they are published in"
+        )
+    stored = files.read_json(path)
+    model = stored.get("model")
+    if not isinstance(model, dict):
+        raise InputError(f"{path}: key 'model' is missing: not a file of the library tokenizers")
+    for part, expected in ((stored, TOKENIZER), (model, MODEL)):
+        for key, value in expected.items():
+            if (part.get(key, value) or value) != value:
+                raise InputError(f"{path}: {key} is {part[key]!r}, that of DNABERT-2 is {value!r}")
+    vocabulary, stored_merges = model.get("vocab", {}), model.get("merges", [])
+    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in stored_merges]
+    if len(vocabulary) != entries or sorted(vocabulary.values()) != list(range(entries)):
+        raise InputError(f"{path}: {len(vocabulary)} entries, the model has {entries}, numbered from 0")
+    for number, name in enumerate(SPECIAL):
+        if vocabulary.get(name) != number:
+            raise InputError(f"{path}: id of {name} is {vocabulary.get(name)!r}, that of DNABERT-2 is {number}")
+    odd = [piece for piece, number in vocabulary.items() if number >= len(SPECIAL) and not set(piece) <= set(BASES)]
+    lacking = [letter for letter in BASES if letter not in vocabulary]
+    unmade = [pair for pair in merges if len(pair) != 2 or not {*pair, "".join(pair)} <= set(vocabulary)]
+    if odd or lacking or unmade or "" in vocabulary:
+        raise InputError(
+            f"{path}: not a vocabulary of DNA: pieces of other letters {odd[:3]}, bases that are missing {lacking}, "
+            f"merges of pieces that are none {unmade[:3]}"
+        )
+    return Pieces(vocabulary, [(first, second) for first, second in merges])
+
+
+def made_here() -> Pieces:
+    """The vocabulary of small models: all pieces of 1, 2 and 4 letters, 281 entries with the special ones."""
+    pairs = [first + second for first in BASES for second in BASES]
+    merges = [(first, second) for half in (BASES, pairs) for first in half for second in half]
+    names = [*SPECIAL, *BASES, *("".join(merge) for merge in merges)]
+    return Pieces({name: number for number, name in enumerate(names)}, merges)
