@@ -1,14 +1,17 @@
-"""The benchmark compares two ways that compute the same."""
+"""The benchmark compares ways that compute the same."""
 
-from bench import language_model as bench_lamar
+import pytest
+
+from bench import language_model
 
 
-def test_both_ways_give_the_same_numbers(capsys):
-    found = bench_lamar.bench_lamar(bench_lamar.random_windows(3, 40), repeats=1)
-    assert list(found) == ["plain", "float32", "bfloat16"]
-    assert found["plain"] == (1.0, 1.0, 0.0)
-    assert found["float32"][2] < 1e-4 < found["bfloat16"][2] < 0.2
+@pytest.mark.parametrize("bench", [language_model.bench_lamar, language_model.bench_dnabert2])
+def test_all_ways_give_the_same_numbers(capsys, bench):
+    found = bench(language_model.random_windows(3, 40), repeats=1)
+    plain, ours = [name for name in found if "plain" in name], ["encoder, float32", "encoder, bfloat16"]
+    assert list(found) == [*plain, *ours] and plain[0] == "plain: batch 32, padded to 512"
+    assert found[plain[0]] == (1.0, 1.0, 0.0)
+    assert all(found[name][2] < 1e-4 for name in [*plain, ours[0]])
+    assert 1e-4 < found[ours[1]][2] < 0.2
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("  ")[0] for line in lines[3:]] == [
-        "plain: batch 32, padded to 512", "encoder, float32", "encoder, bfloat16"
-    ]  # fmt: skip
+    assert [line.split("  ")[0] for line in lines[3:]] == list(found)

@@ -62,6 +62,10 @@ def main(path, data):
         print(f"      {dataset}: linear probe, adapted {adapted:.3f}, untrained {untrained:.3f}")
     better = sum(adapted > untrained for _, adapted, untrained in probes)
     check(f"the adapted encoder beats the untrained one by linear probe on {better} of {len(probes)} sets", better >= 6)
+    for pooling in ("mean", "bases"):
+        value = auroc["qki_k562.published", f"dnabert2-random-{pooling}.layer04/none/linear-probe"]
+        what = f"qki_k562.published: linear probe on untrained DNABERT-2, {pooling}: AUROC {value:.3f} >= 0.88"
+        check(what, value >= 0.88)
     records = sorted(Path(path).parent.glob("tapt/*/model.json"))
     check("two encoders were adapted here", len(records) == 2)
     for record in records:

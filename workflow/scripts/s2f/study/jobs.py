@@ -78,9 +78,13 @@ def split_seed(study: dict[str, Any], split: str) -> int:
 
 
 def missing_weights(study: dict[str, Any]) -> list[tuple[str, str]]:
-    """(key, path) of weights that the study takes from a path where nothing is, seen from the working folder."""
+    """(key, path) of weights and tokenizers that the study takes from a path where nothing is, seen from the working
+    folder."""
     sections = {f"{section}.{name}.weights": options.get("weights") for section in ("encoders", "baselines")
                 for name, options in study[section].items()}  # fmt: skip
     sections |= {f"tapt.{name}.start": options.get("start") for name, options in study["tapt"].items()}
     paths = {f"{key}.path": weights["path"] for key, weights in sections.items() if weights and "path" in weights}
+    named = {f"{section}.{name}.tokenizer": options.get("tokenizer")
+             for section in ("encoders", "baselines", "tapt") for name, options in study[section].items()}  # fmt: skip
+    paths |= {key: path for key, path in named.items() if path}
     return [(key, path) for key, path in paths.items() if not Path(path).exists()]
