@@ -35,15 +35,26 @@ def test_other_shards_of_equal_size_are_other_weights(tmp_path):
     assert len(ids) == 2
 
 
+def test_another_tokenizer_of_random_weights_reads_otherwise(tmp_path):
+    ids = {jobs.weights_id({"kind": "dnabert2", "weights": {"random": 0}})}
+    for number, content in enumerate(("one", "two")):
+        (tmp_path / "tokenizer.json").write_text(content)
+        os.utime(tmp_path / "tokenizer.json", ns=(0, number))
+        for path in (tmp_path, tmp_path / "tokenizer.json"):
+            ids.add(jobs.weights_id({"kind": "dnabert2", "weights": {"random": 0}, "tokenizer": str(path)}))
+    assert len(ids) == 5
+
+
 def test_weights_that_are_not_there_yet_are_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sections = {
         "encoders": {"a": {"weights": {"path": "here"}}, "b": {"weights": {"path": "gone"}}, "c": {}},
-        "baselines": {"d": {"weights": {"random": 0}}, "e": {"weights": {"path": "lost/x"}}},
-        "tapt": {"f": {"start": {"path": "away"}}, "g": {"start": {"random": 0}}},
+        "baselines": {"d": {"weights": {"random": 0}}, "e": {"weights": {"path": "lost/x"}, "tokenizer": ""}},
+        "tapt": {"f": {"start": {"path": "away"}}, "g": {"start": {"random": 0}, "tokenizer": "no/t"}},
     }
     Path("here").mkdir()
     expected = [
         ("encoders.b.weights.path", "gone"), ("baselines.e.weights.path", "lost/x"), ("tapt.f.start.path", "away"),
+        ("tapt.g.tokenizer", "no/t"),
     ]  # fmt: skip
     assert jobs.missing_weights(sections) == expected
