@@ -15,7 +15,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.rows.canonical import canonical, write_rows
-from s2f.splits.kinds import by_homology
+from s2f.splits.kinds import need_units
 from s2f.splits.make import make_split, stages_of
 
 
@@ -98,7 +98,7 @@ def test_only_splits_by_homology_need_more_than_loci(tmp_path, monkeypatch):
     given = ["--rows", tmp_path / "rows.parquet", "--seed", 0]
     for name, spec in alone.items():
         spec = kinds.filled(spec, kinds.schema("splits", spec["kind"]))
-        assert not by_homology(spec)
+        assert not need_units(spec)
         for units, out in ((["--units"], name), (["--units", tmp_path / "units.tsv"], f"{name}-too")):
             call(monkeypatch, make_split_program, *given, "--spec", json.dumps(spec), "--out", tmp_path / out, *units)
         assert (tmp_path / name).read_text() == (tmp_path / f"{name}-too").read_text()

@@ -115,7 +115,7 @@ def test_a_solved_head_has_a_run_for_each_draw_of_its_encoder(study):
 
 
 def test_heads_that_train_together_read_one_draw(study):
-    rules = runs.rules_together(study)
+    rules = runs.rules_together(study, runs.runs(study))
     assert {name: [{run.seed for run in group} for group in groups] for name, groups in rules.items()} == {
         "train_together_encoder_16_dropout": [{1, 2, 3}],
         "train_together_linear_probe": [{1}],

@@ -6,6 +6,10 @@ from helpers.minimal_study import MINIMAL, changed
 from s2f.study import runs, validate
 
 
+def together(study):
+    return runs.together(study, runs.runs(study))
+
+
 def test_runs_are_the_product_of_the_models_and_seeds():
     config = copy.deepcopy(MINIMAL) | {"seeds": [1, 2], "baselines": {"mean": {"kind": "mean", "seeds": 1}}}
     folders = [run.folder for run in runs.runs(validate.validated(config))]
@@ -20,12 +24,12 @@ def test_jobs_that_train_together_share_all_but_seed_and_last_step():
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16", "boda-sum-32"]
     config["heads"] = {"boda-max-16": {"epochs": 3}}
-    groups = [{(run.head, run.seed) for run in group} for group in runs.together(validate.validated(config))]
+    groups = [{(run.head, run.seed) for run in group} for group in together(validate.validated(config))]
     assert all({seed for _, seed in group} == {1, 2} for group in groups)
     heads = sorted(tuple(sorted({head for head, _ in group})) for group in groups)
     assert heads == [("boda-center-16",), ("boda-max-16",), ("boda-sum-16",), ("boda-sum-32",)]
     del config["heads"]
-    groups = [{run.head for run in group} for group in runs.together(validate.validated(config))]
+    groups = [{run.head for run in group} for group in together(validate.validated(config))]
     assert {"boda-sum-16", "boda-max-16"} in groups
 
 
@@ -40,7 +44,7 @@ def test_rules_that_train_together_have_names_of_their_heads_and_know_their_plac
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16"]
     checked = validate.validated(config)
-    rules = runs.rules_together(checked)
+    rules = runs.rules_together(checked, runs.runs(checked))
     assert set(rules) == {"train_together_boda_max_16_and_boda_sum_16", "train_together_boda_center_16"}
     assert sorted(run.folder for groups in rules.values() for group in groups for run in group) == sorted(
         run.folder for run in runs.runs(checked) if run.head

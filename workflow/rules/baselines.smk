@@ -7,7 +7,7 @@ rule train_baseline:
     """Train one baseline with one seed on the rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
-        split="results/{dataset}/splits/{split}.tsv",
+        split=split_to_train(["{seed}"]),
         artifact=file_of(baseline_section, "path"),
         weights=adapted_weights_of(drawn_baseline),
     output:
@@ -17,6 +17,8 @@ rule train_baseline:
         "logs/{dataset}/{split}/{baseline}/seed{seed}/train.log",
     benchmark:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
+    wildcard_constraints:
+        split=TRAINED_SPLITS,
     priority: 5  # long, or others wait for it: started late, it would run alone at the end
     conda:
         of_kinds("baselines", environment_of_baseline)
@@ -73,7 +75,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             numbered("evaluate_baseline", number)
         input:
             rows="results/{dataset}/rows.parquet",
-            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            panels=panels_to_predict(panels),
             model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
         output:
             predictions=panel_paths(
@@ -86,6 +88,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/evaluate.tsv"
         wildcard_constraints:
             dataset=any_of(datasets),
+            split=TRAINED_SPLITS,
         conda:
             of_kinds("baselines", environment_of_baseline)
         threads: 2

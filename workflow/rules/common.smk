@@ -39,11 +39,12 @@ if Path(s2f.__file__).resolve().parents[1] != SCRIPTS:
 from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
-from s2f.splits.kinds import by_homology
+from s2f.splits.kinds import need_units
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
 from s2f.study import ensembles as study_ensembles
 from s2f.study import jobs as study_jobs
+from s2f.study import learning_curve as study_curve
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
@@ -79,6 +80,9 @@ for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has caches of its own
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
+# of the points of learning curves, whose training rows are a part of those of a split, drawn for each seed
+CURVE = study_curve.points(STUDY, RUNS)
+CURVE_RUNS = study_curve.runs(STUDY, RUNS)
 RUNS_OF = by_split([*RUNS, *ENSEMBLES])
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]
@@ -136,9 +140,14 @@ wildcard_constraints:
     baseline=any_of(BASELINES),
     ensemble=any_of(STUDY["ensembles"]),
     model=any_of(run.model for run in [*RUNS, *ENSEMBLES]),
+    point=any_of(name for _, name in CURVE),
     seed=r"\d+",
     shift=r"[+-]\d+",
     strand="forward|reverse",
+
+
+# the wildcard `split` in rules that train and evaluate
+TRAINED_SPLITS = any_of([*STUDY["splits"], *(name for _, name in CURVE)])
 
 
 # --- Params: sections of the study, as text; fingerprints of code and weights

@@ -58,16 +58,59 @@ def comparison_with_files(wildcards, input):
     return as_json(study_comparison.comparison_spec(STUDY, paths.__getitem__))
 
 
-def rows_of_study():
-    """Paths of the rows of all datasets."""
-    return [f"results/{dataset}/rows.parquet" for dataset in DATASETS]
+CURVED = study_curve.datasets_of(STUDY, RUNS)  # datasets with a learning curve
 
 
-def panels_of_study():
-    """Paths of all panels of the study."""
+def curve_with_files(wildcards, input):
+    """What the program `learning_curve` needs to know of the study, with the paths of the inputs, as text."""
+    names = [*rows_of_study(CURVED), *panels_of_study(CURVED)]
+    paths = dict(zip(names, map(str, [*input.rows, *input.panels])))
+    return as_json(study_curve.spec(STUDY, RUNS, paths.__getitem__))
+
+
+def runs_of_curve():
+    """Runs of all points of learning curves, those of all rows too."""
+    return [*study_curve.ordinary(STUDY, RUNS), *CURVE_RUNS]
+
+
+def curve_results():
+    """The table of learning curves, if the study has any."""
+    return ["results/learning_curve.tsv"] if CURVE else []
+
+
+def places_of_curves():
+    """Pairs (dataset, split) that have a learning curve, where the folds of a k-fold are one."""
+    spec = study_curve.spec(STUDY, RUNS) if CURVE else {"points": {}}
+    return list(
+        dict.fromkeys(
+            (dataset, split)
+            for dataset, points in spec["points"].items()
+            for point in points.values()
+            if (split := point["split"])
+            not in sum(study_comparison.families(STUDY, dataset).values(), [])
+        )
+    )
+
+
+def curve_plots():
+    """The pictures of learning curves."""
+    return [
+        f"results/plots/{dataset}/{split}/learning_curve.png"
+        for dataset, split in places_of_curves()
+    ]
+
+
+def rows_of_study(datasets=DATASETS):
+    """Paths of the rows of datasets, all where none are named."""
+    return [f"results/{dataset}/rows.parquet" for dataset in datasets]
+
+
+def panels_of_study(datasets=DATASETS):
+    """Paths of all panels of datasets, all where none are named."""
     return [
         path
         for dataset, split in SPLITS
+        if dataset in datasets
         for path in panel_paths(
             f"results/{dataset}/panels/{split}", DATASETS[dataset]["panels"]
         )

@@ -121,11 +121,41 @@ def file_of(section, key):
 
 
 def units_of_split(wildcards):
-    """Units of the rows of a split, if it goes by homology: another threshold makes no other split again, and so trains
+    """Units of the rows of a split, if it needs them: another threshold makes no other split again, and so trains
     nothing again."""
-    if by_homology(split_section(wildcards)):
+    if need_units(split_section(wildcards)):
         return f"results/{wildcards.dataset}/units.tsv"
     return []
+
+
+def split_to_train(seeds):
+    """Table of the split of a job that trains with `seeds`; of a point of a learning curve, whose jobs have one seed,
+    that of the training rows that are drawn for it."""
+
+    def path(wildcards):
+        folder = f"results/{wildcards.dataset}/splits/{wildcards.split}"
+        if (wildcards.dataset, wildcards.split) in CURVE:
+            return f"{folder}/draw{wildcards.get('seed', seeds[0])}.tsv"
+        return f"{folder}.tsv"
+
+    return path
+
+
+def split_of_point(wildcards):
+    """Table of the split of a point of a learning curve."""
+    split, _ = CURVE[wildcards.dataset, wildcards.point]
+    return f"results/{wildcards.dataset}/splits/{split}.tsv"
+
+
+def panels_to_predict(panels):
+    """Files of the panels of a split that a job evaluates; at a point of a learning curve they are those of the split."""
+
+    def paths(wildcards):
+        place = wildcards.dataset, wildcards.split
+        split = CURVE[place][0] if place in CURVE else wildcards.split
+        return panel_paths(f"results/{wildcards.dataset}/panels/{split}", panels)
+
+    return paths
 
 
 def regions_of(section):

@@ -79,7 +79,9 @@ def training_rules():
                 for run, *_ in groups
             ],
         )
-        for name, groups in study_runs.rules_together(STUDY).items()
+        for name, groups in study_runs.rules_together(
+            STUDY, [*RUNS, *CURVE_RUNS]
+        ).items()
         for runs in groups[:1]  # the others are the same heads and seeds elsewhere
     ]
 

@@ -1,6 +1,7 @@
 # REQUIRED INPUTS:  predictions, metrics and histories of every run, rows, panels, leak audits
 # OUTPUTS:          results/{dataset}/{split}/{ensemble}/seed{seed}/best_model/, predictions/{panel}.tsv, metrics.tsv
 #                   results/calibration.tsv, results/compare.tsv, results/compare.md
+#                   results/learning_curve.tsv, results/plots/{dataset}/{split}/learning_curve.png
 #                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
 #                   results/plots/{dataset}/{split}/calibration.png, …/audit.png
@@ -104,6 +105,47 @@ rule calibrate:
         "> {log:q} 2>&1"
 
 
+rule learning_curve:
+    """Measure the models of a learning curve at each number of training rows."""
+    input:
+        rows=rows_of_study(CURVED),
+        panels=panels_of_study(CURVED),
+        predictions=[
+            path
+            for run in runs_of_curve()
+            for path in panel_paths(
+                f"results/{run.folder}/predictions", DATASETS[run.dataset]["panels"]
+            )
+        ],
+        models=[f"results/{run.folder}/best_model" for run in runs_of_curve()],
+        metrics=[f"results/{run.folder}/metrics.tsv" for run in runs_of_curve()],
+    output:
+        "results/learning_curve.tsv",
+    log:
+        "logs/learning_curve.log",
+    benchmark:
+        "benchmarks/learning_curve.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(8000),
+        runtime=times_attempt(120),
+    params:
+        python=python,
+        code=code_fingerprint("learning_curve"),
+        compared=literal(as_json(study_curve.spec(STUDY, RUNS))),
+        study=curve_with_files,
+    message:
+        "Measuring learning curves"
+    shell:
+        "{params.python} learning_curve "
+        "--study {params.study:q} "
+        "--metrics {input.metrics:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
+
+
 rule compare:
     """Compare all models of the study on their panels: a table, and its text for people."""
     input:
@@ -114,6 +156,7 @@ rule compare:
         models=[f"results/{run.folder}/best_model" for run in [*RUNS, *ENSEMBLES]],
         metrics=[f"results/{run.folder}/metrics.tsv" for run in [*RUNS, *ENSEMBLES]],
         calibration="results/calibration.tsv",
+        curve=curve_results(),
     output:
         table="results/compare.tsv",
         text=report(
@@ -143,6 +186,7 @@ rule compare:
         "--study {params.study:q} "
         "--metrics {input.metrics:q} "
         "--calibration {input.calibration:q} "
+        "--curve {input.curve:q} "
         "--out {output.table:q} "
         "--text {output.text:q} "
         "> {log:q} 2>&1"
@@ -221,6 +265,42 @@ rule plot_calibration:
         "--dataset {wildcards.dataset} "
         "--split {wildcards.split} "
         "--calibration {input:q} "
+        "--baseline={params.baseline:q} "
+        "--floors {params.floors:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
+
+
+rule plot_learning_curve:
+    """Draw on each panel of a dataset and split how good models are at each number of training rows."""
+    input:
+        "results/learning_curve.tsv",
+    output:
+        picture("learning_curve", "Learning curves", "learning_curve"),
+    log:
+        "logs/plots/{dataset}/{split}/learning_curve.log",
+    benchmark:
+        "benchmarks/plots/{dataset}/{split}/learning_curve.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(places_of_curves()),
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
+    params:
+        python=python,
+        code=code_fingerprint("plot_learning_curve"),
+        baseline=baseline_to_plot,
+        floors=study_comparison.floors(STUDY),
+    message:
+        "Drawing learning curves of {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "{params.python} plot_learning_curve "
+        "--dataset {wildcards.dataset} "
+        "--split {wildcards.split} "
+        "--curve {input:q} "
         "--baseline={params.baseline:q} "
         "--floors {params.floors:q} "
         "--out {output:q} "

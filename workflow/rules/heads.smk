@@ -15,7 +15,7 @@ for training in training_rules():
             training.name
         input:
             rows="results/{dataset}/rows.parquet",
-            split="results/{dataset}/splits/{split}.tsv",
+            split=split_to_train(training.seeds),
             manifests=caches_to_train_of("json", training.seeds),
             caches=ancient(caches_to_train_of("h5", training.seeds)),
         output:
@@ -27,6 +27,7 @@ for training in training_rules():
             f"benchmarks/{training.runs[0]}/train.tsv"
         wildcard_constraints:
             dataset=datasets_of_training(training.places, DATASETS),
+            split=TRAINED_SPLITS,
         priority: first_seed_first  # other seeds find its programs compiled
         conda:
             environment("jax")
@@ -90,7 +91,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             numbered("evaluate_head", number)
         input:
             rows="results/{dataset}/rows.parquet",
-            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            panels=panels_to_predict(panels),
             models=[f"results/{run}/best_model" for run in training.runs],
             manifests=caches_to_predict_of("json", training.seeds),
             caches=ancient(caches_to_predict_of("h5", training.seeds)),
@@ -107,6 +108,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             f"benchmarks/{training.runs[0]}/evaluate.tsv"
         wildcard_constraints:
             dataset=datasets,
+            split=TRAINED_SPLITS,
         conda:
             environment("jax")
         threads: 1

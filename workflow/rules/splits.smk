@@ -3,6 +3,7 @@
 #                   results/{dataset}/splits/{split}.tsv             row_id, split, reason
 #                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
 #                   …/splits/{split}.stages.tsv, …/panels/{split}/{panel}.stages.tsv    how many rows each stage keeps
+#                   results/{dataset}/splits/{split}-train10pct/draw{seed}.tsv    of a learning curve: fewer training rows
 #                   results/{dataset}/splits/{split}.audit.tsv       how close evaluated rows come to train rows
 
 
@@ -78,6 +79,50 @@ rule make_split:
         "--seed {params.seed} "
         "--out {output.table:q} "
         "--stages {output.stages:q} "
+        "> {log:q} 2>&1"
+
+
+rule make_subset:
+    """Keep a part of the training rows of a split, drawn for a seed: a point of a learning curve."""
+    input:
+        rows="results/{dataset}/rows.parquet",
+        units="results/{dataset}/units.tsv",
+        split=split_of_point,
+    output:
+        "results/{dataset}/splits/{point}/draw{seed}.tsv",
+    log:
+        "logs/{dataset}/splits/{point}/draw{seed}.log",
+    benchmark:
+        "benchmarks/{dataset}/splits/{point}/draw{seed}.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(CURVE, "splits/(?:{})/"),
+    priority: 10  # a part that is too small shows before models are trained
+    conda:
+        "../../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(4000),
+        runtime=times_attempt(30),
+        in_turn=in_turn,
+    params:
+        python=python,
+        code=code_fingerprint("make_subset"),
+        split=lambda wildcards: CURVE[wildcards.dataset, wildcards.point][0],
+        fraction=lambda wildcards: CURVE[wildcards.dataset, wildcards.point][1],
+        seed=STUDY["seed"],
+    message:
+        "Drawing training rows of {wildcards.dataset}: {wildcards.point}, seed {wildcards.seed}"
+    shell:
+        "{params.python} make_subset "
+        "--rows {input.rows:q} "
+        "--units {input.units:q} "
+        "--split {input.split:q} "
+        "--dataset {wildcards.dataset} "
+        "--split-name {params.split} "
+        "--fraction {params.fraction} "
+        "--seed {wildcards.seed} "
+        "--study-seed {params.seed} "
+        "--out {output:q} "
         "> {log:q} 2>&1"
 
 

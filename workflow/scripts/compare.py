@@ -8,6 +8,7 @@ from s2f.common.files import write_text
 from s2f.common.tables import write_table
 from s2f.evaluation.calibration_table import read_calibration
 from s2f.evaluation.comparison import compare
+from s2f.evaluation.learning_curve_table import read_curve
 from s2f.evaluation.left_out import left_out
 from s2f.evaluation.markdown import markdown
 from s2f.evaluation.measured_runs import Comparison, measured_run
@@ -19,6 +20,7 @@ def main():
     parser.add_argument("--study", required=True, type=json_option, help="datasets, panels and settings (JSON)")
     parser.add_argument("--metrics", required=True, nargs="+", help="metrics.tsv of every run, beside its best_model/")
     parser.add_argument("--calibration", help="calibration.tsv, which the text tells of (without it, it does not)")
+    parser.add_argument("--curve", nargs="?", help="learning_curve.tsv, likewise")
     parser.add_argument("--out", required=True, help="table to write (TSV)")
     parser.add_argument("--text", required=True, help="the same for people (Markdown)")
     arguments = parser.parse_args()
@@ -27,7 +29,8 @@ def main():
     table, units = compare(comparison)
     write_table(arguments.out, table)
     calibration = read_calibration(arguments.calibration) if arguments.calibration else None
-    write_text(arguments.text, markdown(table, units, comparison, left_out(comparison.datasets), calibration))
+    curve = read_curve(arguments.curve) if arguments.curve else None
+    write_text(arguments.text, markdown(table, units, comparison, left_out(comparison.datasets), calibration, curve))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from s2f.common.errors import run
 from s2f.common.tables import write_table
 from s2f.rows.canonical import cells_of, few_labels, read_rows
 from s2f.rows.stages import beside
-from s2f.splits.kinds import by_homology
+from s2f.splits.kinds import need_units
 from s2f.splits.make import make_split, stages_of
 from s2f.splits.table import ROW_COLUMNS
 from s2f.splits.units_table import loci_alone, read_units
@@ -17,14 +17,16 @@ def main():
     """Read rows and units, split them as the spec says, write row_id, split, reason."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
-    parser.add_argument("--units", nargs="?", help="units.tsv of the dataset, for a split that goes by homology")
+    parser.add_argument(
+        "--units", nargs="?", help="units.tsv of the dataset, for a split by homology or with train_rows"
+    )
     parser.add_argument("--spec", required=True, type=json_option, help="split section of the study (JSON)")
     parser.add_argument("--seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")
     parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
-    if by_homology(arguments.spec) and not arguments.units:
-        parser.error("--units is missing: the split goes by homology")
+    if need_units(arguments.spec) and not arguments.units:
+        parser.error("--units is missing: the split goes by homology, or keeps train_rows")
     rows = read_rows(arguments.rows, ROW_COLUMNS)
     units = read_units(arguments.units, rows) if arguments.units else loci_alone(rows)
     table = make_split(rows, arguments.spec, arguments.seed, units)

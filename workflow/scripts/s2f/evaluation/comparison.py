@@ -252,10 +252,12 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
         elsewhere = f"{others[0]} has split {others[0].split!r}" if others else "no run of it is listed"
         raise InputError(f"{first} has split {split!r}, but its baseline {compared.baseline!r} not: {elsewhere}")
     trained = [run for runs in models.values() for run in runs if run.trained_on]
+    first_of: dict[int, MeasuredRun] = {}
     for run in trained:
-        if run.trained_on != trained[0].trained_on:
+        first = first_of.setdefault(run.seed if split in compared.drawn else 0, run)
+        if run.trained_on != first.trained_on:
             raise InputError(
-                f"{run} and {trained[0]} were trained on different rows of one split: train the older of them again"
+                f"{run} and {first} were trained on different rows of one split: train the older of them again"
             )
     for run in (run for runs in models.values() for run in runs):
         for panel in sorted({*panels, *run.predictions, *run.excluded}):

@@ -40,6 +40,11 @@ SURE_OF_CLASSES = (
     "log-odds; above 1 the model was too sure of itself. It changes no ranking, and predictions in files are without "
     "it. Brier scores and log losses are in calibration.tsv."
 )
+CURVE = (
+    "Models that were trained on parts of the training rows, in brackets the {share} interval. The rows of a part are "
+    "drawn by units for each seed, those of a smaller part among those of a larger; validation and test rows are the "
+    "same at every point. Other metrics are in learning_curve.tsv."
+)
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
     "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
@@ -59,13 +64,15 @@ def markdown(
     comparison: Comparison,
     dropped: Mapping[tuple[str, str, str], str] | None = None,
     calibration: Any = None,
+    curve: Any = None,
 ) -> str:
     """Text of compare.md from `compare`'s table and numbers of units and the `Comparison` they come from.
 
     One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
     from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
     the best of the test rows. The folds of a k-fold split have one section, that of their mean. `dropped` has lines of
-    `left_out` for what stands in the section, `calibration` the lines of calibration.tsv (`calibrated.calibration`).
+    `left_out` for what stands in the section, `calibration` the lines of calibration.tsv (`calibrated.calibration`),
+    `curve` those of learning_curve.tsv.
     """
     dropped = dropped or {}
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
@@ -92,6 +99,8 @@ def markdown(
         if calibration is not None:
             of_place = calibration[(calibration["dataset"] == dataset) & (calibration["split"] == split)]
             parts += ["### How sure the models are", *_sure(of_place, compared.task, _share(comparison))]
+        if curve is not None:
+            parts += _curve(curve[(curve["dataset"] == dataset) & (curve["split"] == split)], _share(comparison))
         runs = [run for run in comparison.runs if run.dataset == dataset and run.split in (folds[0], split)]
         parts += ["### Models", *_models(runs, of_split.drop_duplicates("model").set_index("model"), compared)]
     return "\n\n".join(parts) + "\n"
@@ -217,6 +226,32 @@ def _sure_of_classes(lines: Any) -> list[str]:
         body.append([_place(panel, cell), str(of_metric["ece"].notna().sum()), spread, *errors])
     header = ["panel", "models", "temperature", "median ECE", "with temperature", "by chance"]
     return [SURE_OF_CLASSES, _table(header, body)]
+
+
+def _curve(lines: Any, share: str) -> list[str]:
+    """What more training rows buy: the first metric of each panel at each number of them, of one dataset and split."""
+    if lines.empty:
+        return []
+    parts = ["### What more training rows buy", CURVE.format(share=share)]
+    for (panel, cell), own in lines.groupby(["panel", "cell"], sort=False):
+        metric = own["metric"].iloc[0]
+        own = own[own["metric"] == metric]
+        sizes = own.groupby("fraction")["train_rows"].median()
+        header = ["model", *(f"{100 * part:g} % ({size:,.0f} rows)" for part, size in sizes.items())]
+        body = []
+        for model, of_model in own.groupby("model", sort=False):
+            at = of_model.set_index("fraction")
+            body.append([f"`{model}`", *(_point(at.loc[part]) for part in sizes.index)])
+        parts += [f"{_place(panel, cell)}, {metric}:", _table(header, body)]
+    return parts
+
+
+def _point(line: Any) -> str:
+    """The value of a model at a number of training rows."""
+    if not np.isfinite(line["value"]):
+        return "–"
+    networks = " †" if line["inference"] == NETWORKS else ""
+    return _number(line["value"], 3) + _interval(line["ci_low"], line["ci_high"], digits=3) + networks
 
 
 def _place(panel: str, cell: str) -> str:

@@ -162,6 +162,7 @@ class ComparedDataset:
     Differences refer to the model `baseline` (empty: none), or to that of `baselines` {split: model}; `floors` are
     models that every other one should beat.
     `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
+    In the splits `drawn` each seed has training rows of its own, the same for all models.
     """
 
     rows: str
@@ -173,6 +174,7 @@ class ComparedDataset:
     negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
     folds: dict[str, list[str]] = field(default_factory=dict)
     baselines: dict[str, str] = field(default_factory=dict)
+    drawn: Sequence[str] = ()
 
     def panels_in(self, split: str) -> dict[str, dict[str, str]]:
         """The panels of a split, or of the first fold of a k-fold split; empty where there are none."""

@@ -1,16 +1,13 @@
 """The picture of calibration: what intervals cover, or how far probabilities are off."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.plots.style import BLACK, BLUE, GREY, LINES, VERMILLION, WORDS_OF_SUFFIX, save
-
-MARKERS = "osD^vP"  # with the colours, so many models are told apart
-COLOURS = [colour for colour in LINES if colour not in (VERMILLION, BLACK)]
+from s2f.plots.style import BLACK, BLUE, GREY, VERMILLION, WORDS_OF_SUFFIX, looks_of, save
 
 
 def calibration(path: str | Path, table: Any, title: str, baseline: str = "", floors: Collection[str] = ()) -> None:
@@ -32,7 +29,7 @@ def calibration(path: str | Path, table: Any, title: str, baseline: str = "", fl
 def _coverage(path: str | Path, table: Any, title: str, baseline: str, floors: Collection[str]) -> None:
     places = list(table.groupby(["panel", "metric"], sort=False))
     models = list(dict.fromkeys(table["model"]))
-    looks = _looks(models, baseline, floors)
+    looks = looks_of(models, baseline, floors)
 
     def draw(figure: Any) -> None:
         columns = figure.subplots(1, len(places), sharex=True, sharey=True, squeeze=False)[0]
@@ -78,26 +75,6 @@ def _column(axes: Any, lines: Any, looks: dict[str, dict[str, Any]], with_bars: 
     axes.set_xlabel("promised share of rows in the interval (%)")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-
-
-def _looks(models: Sequence[str], baseline: str, floors: Collection[str]) -> dict[str, dict[str, Any]]:
-    """How the line of each model is drawn."""
-    looks: dict[str, dict[str, Any]] = {}
-    others = 0
-    for model in models:
-        look = {"linewidth": 1.5, "markersize": 5, "linestyle": "-"}
-        if model == baseline:
-            look |= {"color": VERMILLION, "marker": "D", "linewidth": 2.5}
-        elif model in floors:
-            look |= {"color": GREY, "marker": MARKERS[list(floors).index(model) % len(MARKERS)], "linestyle": ":"}
-        else:
-            look |= {
-                "color": COLOURS[others % len(COLOURS)],
-                "marker": MARKERS[(others // len(COLOURS)) % len(MARKERS)],
-            }
-            others += 1
-        looks[model] = look
-    return looks
 
 
 def _errors(path: str | Path, table: Any, title: str, baseline: str, floors: Collection[str]) -> None:

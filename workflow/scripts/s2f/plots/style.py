@@ -1,7 +1,8 @@
 """Pictures of results: one message each, axes with units, n in the caption, colours for the colour-blind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -13,6 +14,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 LINES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = "osD^vP"  # with the colours, so many models are told apart
 GREY = "#666666"
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "xtick.labelsize": 10, "ytick.labelsize": 10,
@@ -38,3 +40,24 @@ def save(path: str | Path, draw: Callable[[Figure], None], width: float, height:
         draw(figure)
         with atomic(path) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def looks_of(models: Sequence[str], baseline: str, floors: Collection[str]) -> dict[str, dict[str, Any]]:
+    """How the line of each model is drawn: the baseline vermillion, floors grey and dotted."""
+    colours = [colour for colour in LINES if colour not in (VERMILLION, BLACK)]
+    looks: dict[str, dict[str, Any]] = {}
+    others = 0
+    for model in models:
+        look = {"linewidth": 1.5, "markersize": 5, "linestyle": "-"}
+        if model == baseline:
+            look |= {"color": VERMILLION, "marker": "D", "linewidth": 2.5}
+        elif model in floors:
+            look |= {"color": GREY, "marker": MARKERS[list(floors).index(model) % len(MARKERS)], "linestyle": ":"}
+        else:
+            look |= {
+                "color": colours[others % len(colours)],
+                "marker": MARKERS[(others // len(colours)) % len(MARKERS)],
+            }
+            others += 1
+        looks[model] = look
+    return looks

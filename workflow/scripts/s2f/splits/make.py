@@ -12,9 +12,9 @@ from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.rows.stages import Stages
 from s2f.sequences import chromosomes
 from s2f.splits.kinds import by_chromosome
+from s2f.splits.subsets import SUBSAMPLE, kept
 from s2f.splits.table import PARTS, check_parts, ranks, strata
 
-SUBSAMPLE = "subsample"  # reason of training rows beyond `train_rows`
 MOST_NAMED = 5  # names in a note
 
 
@@ -22,7 +22,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     """Assign every row: row_id, split (train, val, test, excluded), reason.
 
     `units` is the table of units of these rows, in their order (`units_table.read_units`); `units_table.loci_alone`
-    will do for a split that does not go `by_homology`. Rows that are only ever evaluated (`EVALUATED_ONLY`) are test
+    will do for a split that does not `need_units`. Rows that are only ever evaluated (`EVALUATED_ONLY`) are test
     whatever the kind says. Rows of one locus in several parts stay only in the part that protects the evaluation most
     (test, then val) and are excluded elsewhere, with the reason. With `train_rows` so many training rows are kept (see
     `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an empty part.
@@ -42,7 +42,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     reason[leaks] = 2 + highest[locus[leaks]]
     rank[leaks] = -1
     if "train_rows" in options:
-        surplus = _surplus(rows, np.flatnonzero(rank == 0), options, study_seed)
+        surplus = _surplus(rows, np.flatnonzero(rank == 0), units, options, study_seed)
         rank[surplus], reason[surplus] = -1, len(reasons) - 1
     split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
     check_parts(rows, split, locus)
@@ -91,21 +91,18 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
     )
 
 
-def _surplus(rows: pd.DataFrame, train: np.ndarray, options: dict[str, Any], study_seed: int) -> np.ndarray:
-    """Indices of the training rows, of those at `train`, that `train_rows` leaves out.
+def _surplus(
+    rows: pd.DataFrame, train: np.ndarray, units: pd.DataFrame, options: dict[str, Any], study_seed: int
+) -> np.ndarray:
+    """Indices of the training rows, of those at `train`, that `train_rows` leaves out (see `subsets.kept`).
 
-    The kept ones are drawn at random with the classes balanced as they are (to one row) and nested: those of 100 are
-    among those of 200. Raises `InputError` when there are fewer, or one class would be left of two.
+    Raises `InputError` when there are fewer, or one class would be left of two.
     """
     wanted, classes = options["train_rows"], strata(rows)[train]
     if wanted > len(train):
         raise InputError(f"split: train_rows is {wanted}, the split has {len(train)} training rows")
-    generator = np.random.Generator(np.random.PCG64(derived_seed(study_seed, "train_rows", options.get("seed", 0))))
-    position = np.empty(len(train))  # of each row in its shuffled class, from 0 to 1
-    for number in np.unique(classes):
-        members = np.flatnonzero(classes == number)
-        position[members] = (generator.permutation(len(members)) + 0.5) / len(members)
-    order = np.argsort(position, kind="stable")
-    if len(np.unique(classes)) > len(np.unique(classes[order[:wanted]])):
+    seed = derived_seed(study_seed, "train_rows", options.get("seed", 0))
+    chosen = kept(classes, units.iloc[train], wanted, seed)
+    if len(np.unique(classes)) > len(np.unique(classes[chosen])):
         raise InputError(f"split: train_rows is {wanted}, which leaves one class of training rows; take more")
-    return train[order[wanted:]]
+    return train[~chosen]

@@ -18,7 +18,7 @@ PARTS = ("train", "val", "test")
 RESERVED = {
     "datasets": (
         "plots", "tapt", "scores", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
-        "calibration.tsv", "interpretation.tsv", "interpretation_truth.tsv",
+        "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv",
     ),
     "splits": (
         "splits", "panels", "embeddings", "interpretation", "rows.parquet", "rows.stages.tsv", "units.tsv",

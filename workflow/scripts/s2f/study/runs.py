@@ -1,5 +1,6 @@
 """The runs of a study."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ class Run:
     """One trained model with one seed; `model` is `{encoder}/{augmentation}/{head}` or the name of a baseline.
 
     Of an ensemble the runs that it is the mean of are its `members`, and `model` is its name.
+    Of a point of a learning curve `subset_of` is the split of whose training rows it has a part, drawn anew for each
+    seed; `split` is the name of that part.
     """
 
     dataset: str
@@ -23,6 +26,7 @@ class Run:
     augmentation: str = ""
     head: str = ""
     members: "tuple[Run, ...]" = ()
+    subset_of: str = ""
 
     @property
     def folder(self) -> str:
@@ -68,26 +72,28 @@ def trains_together(study: dict[str, Any]) -> bool:
     return study["train_together"] and "search" not in study
 
 
-def together(study: dict[str, Any]) -> list[list[Run]]:
+def together(study: dict[str, Any], planned: Sequence[Run]) -> list[list[Run]]:
     """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head; of one
-    seed where the encoder is drawn anew for each, as a job reads one set of caches."""
+    seed where the encoder or the training rows are drawn anew for each, as a job reads one set of caches and one split.
+    """
     groups: dict[tuple[str, ...], list[Run]] = {}
     drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
-    for run in runs(study):
+    for run in planned:
         if run.head:
             settings = str(training_of(study, run.head))
-            draw = f"draw{run.seed}" if run.encoder in drawn else ""
+            draw = f"draw{run.seed}" if run.encoder in drawn or run.subset_of else ""
             key = (run.dataset, run.split, run.encoder, draw, run.augmentation, networks.family(run.head), settings)
             groups.setdefault(key, []).append(run)
     return list(groups.values())
 
 
-def rules_together(study: dict[str, Any]) -> dict[str, list[list[Run]]]:
+def rules_together(study: dict[str, Any], planned: Sequence[Run]) -> dict[str, list[list[Run]]]:
     """Groups of `together` by the name of the rule that trains them: the same heads and seeds, in all their places."""
     groups_of_rule: dict[str, list[list[Run]]] = {}
-    for group in together(study):
-        slugs = "_and_".join(dict.fromkeys(run.head for run in group))
-        draw = f"_draw{group[0].seed}" if draws.is_drawn(study, "encoders", group[0].encoder) else ""
+    for group in together(study, planned):
+        first, slugs = group[0], "_and_".join(dict.fromkeys(run.head for run in group))
+        drawn = first.subset_of or draws.is_drawn(study, "encoders", first.encoder)
+        draw = f"_draw{first.seed}" if drawn else ""
         groups_of_rule.setdefault(f"train_together_{slugs}{draw}".replace("-", "_"), []).append(group)
     return groups_of_rule
 

@@ -16,6 +16,7 @@ from s2f.study import (
     ensembles,
     interpretation,
     language_model,
+    learning_curve,
     representation,
     scoring,
     search,
@@ -61,6 +62,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         except InputError as error:
             raise InputError(f"augmentations.{name}: {error}") from None
     comparison.with_folds(study)
+    learning_curve.completed(study)
     check_names(study)
     check_heads(study, config)
     comparison.check_series(study)
@@ -76,6 +78,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     interpretation.check(study, planned)
     scoring.check(study, models)
     search.check(study, planned)
+    learning_curve.check(study, planned)
     return study
 
 

@@ -1,0 +1,180 @@
+"""The section `learning_curve` of a study: which models are also trained on parts of their training rows.
+
+A point of a curve is a fraction of the training rows of a split. Its runs stand under a name of its own in the place of
+that split, `{split}-train10pct`, and read a part that is drawn for each seed: the seeds of a point are replicates of
+the whole procedure, draw of rows included. The parts of one seed are nested. Fraction 1 is the ordinary run. Validation
+and test rows are those of the split at every point: what is asked is what more training rows would buy, with all else
+equal, and values on other test rows could not be compared.
+
+Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.common.kinds import nearest
+from s2f.heads import networks
+from s2f.study.comparison import comparison_spec, families
+from s2f.study.runs import Run
+
+WHOLE = 1.0  # the fraction of the ordinary run
+
+
+def completed(study: dict[str, Any]) -> None:
+    """Write the short form of the section, a list of fractions, as the long one, with fraction 1 and sorted."""
+    if "learning_curve" not in study:
+        return
+    given = study["learning_curve"]
+    given = {"fractions": given} if isinstance(given, list) else given
+    fractions = sorted({*map(float, given["fractions"]), WHOLE})
+    study["learning_curve"] = {**given, "fractions": fractions}
+
+
+def name_of(split: str, fraction: float) -> str:
+    """Name under which the runs of a fraction of the training rows of a split stand; that of the split for all."""
+    return split if fraction == WHOLE else f"{split}-train{100 * fraction:g}pct"
+
+
+def points(study: dict[str, Any], planned: Sequence[Run]) -> dict[tuple[str, str], tuple[str, float]]:
+    """{(dataset, name of a point): (split, fraction below 1)} of all points that have runs."""
+    places = dict.fromkeys((run.dataset, run.split) for run in ordinary(study, planned))
+    return {
+        (dataset, name_of(split, fraction)): (split, fraction)
+        for dataset, split in places
+        for fraction in study["learning_curve"]["fractions"]
+        if fraction != WHOLE
+    }
+
+
+def runs(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
+    """The runs of all points below 1, sorted by path; `planned` are the ordinary ones.
+
+    Seeds are those of the model; one that nothing but its rows would change has all of the study, as they change.
+    """
+    found = set()
+    for run in ordinary(study, planned):
+        if run.head:
+            fixed = not networks.facts(run.head)["stochastic"]
+        else:
+            fixed = not kinds.facts("baselines", study["baselines"][run.model]["kind"])["stochastic"]
+        for seed in study["seeds"] if fixed else [run.seed]:
+            for fraction in study["learning_curve"]["fractions"]:
+                if fraction != WHOLE:
+                    name = name_of(run.split, fraction)
+                    found.add(replace(run, split=name, seed=seed, subset_of=run.split))
+    return sorted(found, key=lambda run: run.folder)
+
+
+def ordinary(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
+    """The ordinary runs that are the points of all rows; none where the study has no section."""
+    if "learning_curve" not in study:
+        return []
+    section = study["learning_curve"]
+    splits = _splits(study)
+    return [
+        run
+        for run in planned
+        if run.dataset in section.get("datasets", [run.dataset])
+        and run.split in splits.get(run.dataset, ())
+        and run.model in section.get("models", [run.model])
+        and not _why_not(study, run)
+    ]
+
+
+def _splits(study: dict[str, Any]) -> dict[str, list[str]]:
+    """{dataset: its splits that have a curve}; the name of a k-fold stands for its folds."""
+    named = study["learning_curve"].get("splits")
+    found = {}
+    for dataset, entry in study["datasets"].items():
+        of_family = families(study, dataset)
+        if named is None:
+            found[dataset] = entry["splits"]
+        else:
+            found[dataset] = [
+                split for name in named for split in of_family.get(name, [name]) if split in entry["splits"]
+            ]
+    return found
+
+
+def _why_not(study: dict[str, Any], run: Run) -> str:
+    """Why a model has no curve; empty where it has one."""
+    facts = kinds.facts("baselines", study["baselines"][run.model]["kind"]) if not run.head else {}
+    if facts.get("constant"):
+        return "predicts a constant"
+    return "is not trained here" if facts.get("unseen") else ""
+
+
+def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
+    """Raise `InputError` for a section that names what is not there, that has nothing to draw, or whose points would
+    have the names of splits."""
+    if "learning_curve" not in study:
+        return
+    section, where = study["learning_curve"], "learning_curve"
+    if section["fractions"] == [WHOLE]:
+        raise InputError(f"{where}.fractions: are all rows alone, expected a number between 0 and 1")
+    names = [name_of("", fraction) for fraction in section["fractions"]]
+    for first, second, name in zip(section["fractions"], section["fractions"][1:], names[1:], strict=False):
+        if names.count(name) > 1:
+            raise InputError(f"{where}.fractions: {first} and {second} have one name, {name!r}; round them")
+    for dataset in section.get("datasets", []):
+        if dataset not in study["datasets"]:
+            raise InputError(f"{where}.datasets: {dataset!r} is unknown{nearest(dataset, study['datasets'])}")
+    chosen = section.get("datasets", list(study["datasets"]))
+    known = {name for dataset in chosen for name in (*study["datasets"][dataset]["splits"], *families(study, dataset))}
+    for split in section.get("splits", []):
+        if split not in known:
+            raise InputError(f"{where}.splits: {split!r} is no split of these datasets{nearest(split, known)}")
+    models = {run.model: run for run in planned if run.dataset in chosen}
+    for model in section.get("models", []):
+        if model not in models:
+            raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, models)}")
+        if why := _why_not(study, models[model]):
+            raise InputError(f"{where}.models: {model!r} {why}: other training rows change nothing; leave it out")
+    if not ordinary(study, planned):
+        raise InputError(f"{where}: no model of the study is trained on rows there")
+    for _, name in points(study, planned):
+        if name in study["splits"]:
+            raise InputError(f"splits.{name}: a point of the learning curve has the same name, choose another")
+
+
+def datasets_of(study: dict[str, Any], planned: Sequence[Run]) -> list[str]:
+    """Names of the datasets that have a curve."""
+    return list(dict.fromkeys(dataset for dataset, _ in points(study, planned)))
+
+
+def spec(study: dict[str, Any], planned: Sequence[Run], found: Callable[[str], str] = str) -> dict[str, Any]:
+    """What the program `learning_curve` needs to know of the study; ``found(path)`` is where a job finds one of
+    results/. Splits are those with a curve and its points, whose panels are those of the split."""
+    of_point = points(study, planned)
+    entries = {dataset: study["datasets"][dataset] for dataset in datasets_of(study, planned)}
+    whole = comparison_spec({**study, "datasets": entries}, found)
+    datasets = {}
+    for dataset, section in whole["datasets"].items():
+        own = {name: (split, fraction) for (place, name), (split, fraction) in of_point.items() if place == dataset}
+        drawn_of = dict.fromkeys(split for split, _ in own.values())
+        panels = {split: section["panels"][split] for split in drawn_of}
+        panels |= {name: section["panels"][split] for name, (split, _) in own.items()}
+        of_family = {name: folds for name, folds in section["folds"].items() if set(folds) <= set(drawn_of)}
+        folds = {
+            name_of(family, fraction): [name_of(fold, fraction) for fold in of_family[family]]
+            for family in of_family
+            for fraction in study["learning_curve"]["fractions"]
+        }
+        datasets[dataset] = {**section, "panels": panels, "folds": folds, "baseline": "", "baselines": {},
+                             "drawn": list(own)}  # fmt: skip
+    return {**whole, "datasets": datasets, "points": _by_dataset(study, of_point)}
+
+
+def _by_dataset(study: dict[str, Any], of_point: Mapping[tuple[str, str], tuple[str, float]]) -> dict[str, Any]:
+    """{dataset: {name of a point: {split, fraction}}}, of folds also those of the k-fold that has their mean."""
+    found: dict[str, dict[str, Any]] = {}
+    for (dataset, name), (split, fraction) in of_point.items():
+        own = found.setdefault(dataset, {})
+        own[name] = {"split": split, "fraction": fraction}
+        for family, folds in families(study, dataset).items():
+            if split in folds:
+                own[name_of(family, fraction)] = {"split": family, "fraction": fraction}
+    return found
