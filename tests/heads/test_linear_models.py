@@ -50,6 +50,23 @@ def test_ridge_is_that_of_scikit_learn(size):
         assert errors[number] == pytest.approx(np.mean((theirs.predict(scaled(x)) - labels) ** 2))
 
 
+def test_rows_of_a_ridge_regression_count_by_their_weights():
+    x, signal = collinear()
+    random = np.random.Generator(np.random.PCG64(1))
+    labels, weights = signal + random.normal(size=len(x)) + 3, random.uniform(0.1, 3, len(x))
+    weights /= weights.mean()
+    parts = [slice(start, start + 64) for start in range(0, len(x), 64)]
+    found = linear_models.moments(lambda: ((x[part], labels[part], weights[part]) for part in parts))
+    ours, intercepts, errors = linear_models.ridge(found, ALPHAS)
+    z = x - np.average(x, axis=0, weights=weights)
+    z = z / np.sqrt(np.average(np.where(np.arange(z.shape[1]) == 3, 1, z**2), axis=0, weights=weights))
+    for number, alpha in enumerate(ALPHAS):
+        theirs = Ridge(alpha=alpha).fit(z, labels, sample_weight=weights)
+        np.testing.assert_allclose(ours[number], theirs.coef_, rtol=1e-6, atol=1e-8)
+        assert intercepts[number] == pytest.approx(theirs.intercept_)
+        assert errors[number] == pytest.approx(np.average((theirs.predict(z) - labels) ** 2, weights=weights))
+
+
 @pytest.mark.parametrize("size", [700, 64])
 def test_logistic_regression_is_that_of_scikit_learn(size):
     x, signal = collinear()

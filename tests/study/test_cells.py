@@ -165,6 +165,20 @@ def test_every_head_has_several_outputs():
         assert kinds.facts("heads", kind)["cells"], kind
 
 
+def test_labels_of_several_cells_are_weighed_where_a_loss_takes_them_one_by_one():
+    weighted = {"weighting": "stderr"}
+    for kind, name in (("kmer_ridge", "ridge"), ("malinois_1cell", "m-1cell")):
+        config = baseline(kind, name)
+        config["baselines"][name] |= weighted
+        assert validate.validated(config)["baselines"][name]["weighting"] == "stderr"
+    config = baseline("malinois", "malinois")
+    config["baselines"]["malinois"] |= weighted
+    with pytest.raises(
+        InputError, match=r"baselines\.malinois\.weighting: is stderr, expected equal: the published loss"
+    ):
+        validate.validated(config)
+
+
 @pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell"])
 def test_baselines_of_several_cells_and_of_the_first(kind):
     name = kind + ("-1cell" if kind == "malinois_1cell" else "")

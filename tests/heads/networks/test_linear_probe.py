@@ -1,5 +1,7 @@
 """The head linear-probe: solved to its optimum, penalty chosen on validation, the same from memory and files."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -131,3 +133,29 @@ def test_what_cannot_be_solved_is_refused():
     flat = Examples((np.ones_like(val.tables[0]),), val.index, val.labels)
     with pytest.raises(DivergedError, match="linear-probe: validation predictions are constant for every penalty"):
         solved("classification", train, flat)
+
+
+def test_precise_labels_of_a_regression_count_more_in_each_output_by_errors_of_its_own():
+    train, val, test = rows("regression", n=900)
+    random = np.random.Generator(np.random.PCG64(3))
+    noisy = np.arange(len(train.labels)) % 2 == 0
+    labels = (train.labels + noisy * 60 * random.normal(size=len(noisy))).astype(np.float32)
+    errors = np.where(noisy, 60.0, 0.1)
+    train = dataclasses.replace(train, labels=labels, errors=errors)
+
+    def r_of(train, val, **options):
+        (found,) = solved("regression", train, val, {"alphas": [10], **options})
+        predicted = predict(
+            networks.build(SLUG, 0.0, outputs=train.outputs), found.variables, test.tables[0], test.index
+        )
+        return [np.corrcoef(values, test.labels)[0, 1] for values in np.reshape(predicted, (len(test.labels), -1)).T]
+
+    (equal,), (weighted,) = r_of(train, val), r_of(train, val, weighting="stderr", tau=1.0)
+    assert weighted > equal + 0.05
+    both = dataclasses.replace(
+        train, labels=np.stack([labels, labels], axis=1), errors=np.stack([np.ones_like(errors), errors], axis=1)
+    )
+    of_val = dataclasses.replace(val, labels=np.stack([val.labels, val.labels], axis=1))
+    assert r_of(both, of_val, weighting="stderr", tau=1.0) == pytest.approx([equal, weighted], abs=1e-5)
+    with pytest.raises(InputError, match="no training row has a standard error"):
+        r_of(dataclasses.replace(train, errors=None), val, weighting="stderr")

@@ -3,9 +3,13 @@
 Features are counts of overlapping k-mers (windows with N are skipped), by default standardised to mean 0 and standard
 deviation 1 over the training rows (`scaling: standard`), else as they are (`scaling: count`). With
 `reverse_complement` (the default; false for RNA) a k-mer and its reverse complement are one feature, so both strands
-of a sequence get one prediction: 2,624 features instead of 5,184. The penalty is chosen from `alphas` by the Pearson r
+of a sequence get one prediction: 2,624 features instead of 5,184. A standardised feature then counts as the k-mers that
+it stands for, two or, of a palindrome, one: the solution for a penalty is that of a regression on the counts of all
+5,184 k-mers on both strands, in which each is penalised alike. The penalty is chosen from `alphas` by the Pearson r
 of the validation rows. Rows with several cells give a solution for each, from the rows with a label there, with one
-penalty for all, the best by the mean over cells of r: rivals have one setting for all cells too.
+penalty for all, the best by the mean over cells of r: rivals have one setting for all cells too. With `weighting:
+stderr` rows count by the standard errors of their labels (`weighting.weights_by_error`), in means and standard
+deviations of features too.
 
 Size: p features, n rows. With n < p the n x n dual is solved; else the p x p normal equations, gathered over blocks of
 rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a few hundred
@@ -24,6 +28,7 @@ from s2f.baselines import check_strand, write_details
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.models.validation import comparable, mean_of, pearson
+from s2f.models.weighting import weights_by_error
 from s2f.rows.canonical import cells_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -84,38 +89,48 @@ def fit(
     feature: np.ndarray,
     alphas: Sequence[float],
     scaling: str,
+    importance: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ridge solutions for every penalty: (weights (A, p) per count, intercepts (A,)), float64.
 
-    Minimises ``|y - b - X w|^2 + alpha |w|^2`` with X the (standardised) counts and b not penalised, as scikit-learn's
-    `Ridge` behind a `StandardScaler`; the scale is folded into the weights.
+    Minimises ``sum over rows of v (y - b - X w)^2 + alpha |w|^2`` with X the (standardised) counts, b not penalised and
+    v the `importance` of rows, (N,) with mean 1 (all 1 when None), as scikit-learn's `Ridge` behind a `StandardScaler`
+    does for the columns `feature`, each as many times as it has k-mers; the scale is folded into the weights.
     """
-    n, p = len(inserts), int(feature.max()) + 1
-    mean = labels.mean()
+    n, p, kmers = len(inserts), int(feature.max()) + 1, np.bincount(feature)
+    weights = np.ones(n) if importance is None else importance
+    mean = weights @ labels / n
     solved: Iterable[np.ndarray]
     if n < p:
         x = counts(inserts, sizes, feature).astype(np.float64)
-        centre, scale = x.mean(0), _scale(x.var(0), scaling)
-        x = (x - centre) / scale
-        solved = [x.T @ z for z in _solve(x @ x.T, labels - mean, alphas)]
+        centre = weights @ x / n
+        x -= centre
+        scale = _scale(weights @ x**2 / n, scaling, kmers)
+        x *= np.sqrt(weights)[:, None] / scale
+        solved = [x.T @ z for z in _solve(x @ x.T, np.sqrt(weights) * (labels - mean), alphas)]
     else:
         gram, total, product = np.zeros((p, p)), np.zeros(p), np.zeros(p)
         for start in range(0, n, BLOCK):
             x = counts(inserts[start : start + BLOCK], sizes, feature)
-            gram += x.T @ x
-            total += x.sum(0, dtype=np.float64)
-            product += (labels[start : start + BLOCK] - mean) @ x
+            part = weights[start : start + BLOCK]
+            gram += x.T @ x if importance is None else x.T @ (part.astype(np.float32)[:, None] * x)
+            total += part @ x
+            product += (part * (labels[start : start + BLOCK] - mean)) @ x
         centre = total / n
-        scale = _scale(np.diag(gram) / n - centre**2, scaling)
+        scale = _scale(np.diag(gram) / n - centre**2, scaling, kmers)
         gram = (gram - n * np.outer(centre, centre)) / np.outer(scale, scale)
         solved = _solve(gram, product / scale, alphas)
-    weights = np.stack(list(solved)) / scale
-    return weights, mean - weights @ centre
+    found = np.stack(list(solved)) / scale
+    return found, mean - found @ centre
 
 
-def _scale(variance: np.ndarray, scaling: str) -> np.ndarray:
-    """Divisor of each feature; a k-mer whose count never varies keeps weight 0 whatever it is."""
-    return np.sqrt(np.where(variance > 1e-12, variance, 1)) if scaling == "standard" else np.ones_like(variance)
+def _scale(variance: np.ndarray, scaling: str, kmers: np.ndarray) -> np.ndarray:
+    """Divisor of each feature, which stands for so many `kmers`; one whose count never varies keeps weight 0 whatever
+    it is."""
+    if scaling != "standard":
+        return np.ones_like(variance)
+    # two equal columns with half the weight each are penalised as one column that is sqrt(2) times as large
+    return np.sqrt(np.where(variance > 1e-12, variance, 1) / kmers)
 
 
 def _solve(gram: np.ndarray, target: np.ndarray, alphas: Sequence[float]) -> Iterator[np.ndarray]:
@@ -131,7 +146,8 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train`, choose the penalty on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
-    Raises `InputError` for unknown keys or values, and without validation rows where there is a penalty to choose.
+    Raises `InputError` for unknown keys or values, without validation rows where there is a penalty to choose, and for
+    a weighting without standard errors.
     """
     settings = kinds.settings("baselines", "kmer_ridge", spec)
     sizes, alphas = [int(k) for k in settings["k"]], sorted(float(alpha) for alpha in settings["alphas"])
@@ -147,7 +163,7 @@ def train(
     feature = features(sizes, settings["reverse_complement"])
     cells = cells_of(train)
     solutions = [
-        _of_label(train, val, label, sizes, feature, alphas, settings["scaling"])
+        _of_label(train, val, label, sizes, feature, alphas, settings)
         for label in [f"label.{cell}" for cell in cells] or ["label"]
     ]
     by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
@@ -173,7 +189,7 @@ def train(
     write_details(
         directory, alpha=alphas[best], alphas=alphas,
         val_pearson=of_all([solution.scores for solution in solutions]), scaling=settings["scaling"],
-        reverse_complement=settings["reverse_complement"],
+        reverse_complement=settings["reverse_complement"], weighting=settings["weighting"],
         parameters=(int(feature.max()) + 2) * len(solutions),
         provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
     )  # fmt: skip
@@ -200,12 +216,16 @@ def _of_label(
     sizes: Sequence[int],
     feature: np.ndarray,
     alphas: Sequence[float],
-    scaling: str,
+    settings: dict[str, Any],
 ) -> _Solution:
     """Fit on the rows of `train` with a label in column `label`, every penalty scored on those of `val`."""
     train, val = (rows[rows[label].notna()] for rows in (train, val))
-    labels = train[label].to_numpy(np.float64)
-    weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, scaling)
+    labels, importance = train[label].to_numpy(np.float64), None
+    if settings["weighting"] == "stderr":
+        column = label.replace("label", "stderr", 1)
+        errors = train[column].to_numpy(np.float64) if column in train else np.full(len(train), np.nan)
+        importance = weights_by_error(errors, settings["tau"])
+    weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, settings["scaling"], importance)
     weights = weights[:, feature]
     scores = [
         pearson(score(list(val["sequence"]), sizes, *solution), val[label])

@@ -15,8 +15,8 @@ from scipy.special import expit
 from s2f.common.errors import InputError
 from s2f.models.validation import UnsolvedError
 
-# starts a pass over the rows: pairs of x (B, D) and labels (B,)
-Pass = Callable[[], Iterable[tuple[np.ndarray, np.ndarray]]]
+# starts a pass over the rows: x (B, D) and labels (B,), for a ridge regression also weights (B,), where rows have some
+Pass = Callable[[], Iterable[tuple[np.ndarray, ...]]]
 
 STEPS = 2000  # most steps of the logistic regression; some tens are usual
 # largest derivative at the solution, per square root of a row: a step along it would lower the loss of all rows
@@ -28,7 +28,8 @@ GRADIENT = 1e-7
 class Moments:
     """Statistics of n rows: `mean` and `sd` (D,) of the columns, sd 1 where one is constant; `gram` (D, D), products of
     the standardised columns, and `product` (D,), of them with the labels, both summed over rows; mean and variance of
-    the labels. `axes` (D, D) and `spread` (D,) are the eigenvectors (columns) and eigenvalues of `gram`."""
+    the labels. Rows with weights, whose mean is 1, count by them in all of these. `axes` (D, D) and `spread` (D,) are
+    the eigenvectors (columns) and eigenvalues of `gram`."""
 
     n: int
     mean: np.ndarray
@@ -44,17 +45,23 @@ class Moments:
 def moments(rows: Pass) -> Moments:
     """One pass: n D^2 multiply-adds, and a decomposition of some 10 D^3; two float64 matrices D x D in memory."""
     n, origin = 0, None
-    for x, labels in rows():
+    for x, labels, *weights in rows():
         if origin is None:  # sums around a row lose no digits to columns far from 0
             origin = np.asarray(x[0], np.float64)
             gram = np.zeros((len(origin), len(origin)))
             total, product, of_labels = np.zeros_like(origin), np.zeros_like(origin), np.zeros(2)
         x, labels = np.asarray(x, np.float64) - origin, np.asarray(labels, np.float64)
+        n += len(x)
+        if weights:
+            gram += x.T @ (weights[0][:, None] * x)
+            total += weights[0] @ x
+            product += (weights[0] * labels) @ x
+            of_labels += weights[0] @ labels, weights[0] @ labels**2
+            continue
         gram += x.T @ x
         total += x.sum(0)
         product += labels @ x
         of_labels += labels.sum(), labels @ labels
-        n += len(x)
     if origin is None:
         raise InputError("no training rows")
     mean, label_mean = total / n, of_labels[0] / n
@@ -72,7 +79,7 @@ def moments(rows: Pass) -> Moments:
 
 def ridge(of: Moments, alphas: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (A, D), intercepts (A,) and mean squared errors (A,) that minimise ``|y - b - Z w|^2 + alpha |w|^2`` over
-    the rows y, Z of `of` for each alpha; in closed form."""
+    the rows y, Z of `of` for each alpha, squares counting by the weights of rows; in closed form."""
     along = of.axes.T @ of.product
     rotated = along / (of.spread + np.asarray(alphas, np.float64)[:, None])
     errors = of.label_variance - (2 * rotated @ along - rotated**2 @ of.spread) / of.n

@@ -154,6 +154,11 @@ def _check_baseline(study: dict[str, Any], run: Run) -> None:
                 f"{where} predicts {', '.join(outputs)}, and dataset {run.dataset!r} has the cell {cell!r}; leave it "
                 "out of the dataset or of the models"
             )
+    if not facts["one_label"] and study["baselines"][run.model].get("weighting") == "stderr":
+        raise InputError(
+            f"baselines.{run.model}.weighting: is stderr, expected equal: the published loss of {kind} compares the "
+            "cells of a row, which have no one error; heads, kmer_ridge and its variant of one output can weigh labels"
+        )
     if not cells and not facts["one_label"]:
         variants = [
             other for other in kinds.names("baselines") if kinds.schema("baselines", other).get("x-options-of") == kind

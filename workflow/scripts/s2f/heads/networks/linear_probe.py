@@ -21,6 +21,7 @@ from s2f.embeddings.cache import BLOCK_BYTES
 from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import linear
 from s2f.models.validation import VALIDATION, comparable, mean_of, validation_score
+from s2f.models.weighting import weights_by_error
 
 PASS_BYTES = 32 << 20  # of pooled rows in float64, computed with at a time
 
@@ -60,9 +61,10 @@ def solve(
     logistic regression for every inverse penalty of `C`, by L-BFGS: some tens of passes over the pooled rows, which are
     kept where they fit into `memory` bytes (rows x views x D float32), else pooled again from the caches in every pass
     with the same result. See `linear_models`. Nothing is random. The score is None, and the first penalty taken, where
-    it is undefined for all. Of C labels per row each is solved by itself, from the rows that have it, with one penalty
-    for all, the best by the mean of their scores, as rivals have one setting for all outputs too; the table has a
-    column `output`. Raises `InputError` for labels of a classification that are not 0 and 1.
+    it is undefined for all. With `weighting` stderr rows of a regression count by `weights_by_error`. Of C labels per
+    row each is solved by itself, from the rows that have it, with one penalty for all, the best by the mean of their
+    scores, as rivals have one setting for all outputs too; the table has a column `output`. Raises `InputError` for
+    labels of a classification that are not 0 and 1, and for a weighting without standard errors.
     """
     found = [
         _solve(_of_output(train, output), _of_output(val, output), task, options, memory, report)
@@ -87,7 +89,8 @@ def _of_output(examples: Examples, output: int) -> Examples:
         return examples
     measured = np.isfinite(examples.labels[:, output])
     labels = examples.labels[measured, output]
-    return dataclasses.replace(examples, index=examples.index[measured], labels=labels)
+    errors = None if examples.errors is None else examples.errors[measured, output]
+    return dataclasses.replace(examples, index=examples.index[measured], labels=labels, errors=errors)
 
 
 def _solve(
@@ -116,7 +119,11 @@ def _solve(
         f"linear-probe: {len(train.index):,} rows in {len(train.tables)} views, {channels:,} channels "
         f"({needed / 1e9:.3f} GB pooled, {passing}), on the CPU; {name} {tried}"
     )
-    pass_over = _kept(train) if kept else lambda: _pooled(train)
+    importance = None
+    if task == "regression" and options["weighting"] == "stderr":
+        errors = np.full(len(train.index), np.nan) if train.errors is None else train.errors
+        importance = weights_by_error(errors, options["tau"])
+    pass_over = _kept(train) if kept else lambda: _pooled(train, importance)
     statistics = linear_models.moments(pass_over)
     if task == "regression":
         weights, intercepts, losses = linear_models.ridge(statistics, penalties)
@@ -126,7 +133,7 @@ def _solve(
         weights, intercepts, losses = linear_models.logistic(pass_over, statistics, penalties)
     direct = weights / statistics.sd  # of channels as they are
     shift = intercepts - direct @ statistics.mean
-    predicted = np.concatenate([x @ direct.T + shift for x, _ in _pooled(val)])
+    predicted = np.concatenate([x @ direct.T + shift for x, *_ in _pooled(val)])
     labels = val.labels[_order(val)]
     scores = [validation_score(task, labels, predicted[:, number]) for number in range(len(penalties))]
     history = pd.DataFrame(
@@ -165,17 +172,19 @@ def _order(examples: Examples) -> np.ndarray:
     return np.argsort(examples.index, kind="stable")
 
 
-def _pooled(examples: Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """A pass: means over tokens (B, D) float32 and labels (B,), of all rows in one view after the other."""
+def _pooled(examples: Examples, importance: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, ...]]:
+    """A pass: means over tokens (B, D) float32 and labels (B,), of all rows in one view after the other; with the
+    `importance` (N,) of rows, if it is given."""
     order = _order(examples)
     step = max(1, BLOCK_BYTES // (int(np.prod(examples.tables[0].shape[1:])) * 4))
     for table in examples.tables:
         for start in range(0, len(order), step):
             rows = order[start : start + step]
-            yield np.asarray(table[examples.index[rows]], np.float32).mean(1), examples.labels[rows]
+            block = np.asarray(table[examples.index[rows]], np.float32).mean(1), examples.labels[rows]
+            yield block if importance is None else (*block, importance[rows])
 
 
-def _kept(examples: Examples) -> Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]]:
+def _kept(examples: Examples) -> Callable[[], Iterator[tuple[np.ndarray, ...]]]:
     """The rows of `_pooled`, kept in memory in float32."""
     rows = len(examples.index) * len(examples.tables)
     x, labels, end = np.empty((rows, examples.tables[0].shape[2]), np.float32), np.empty(rows, np.float32), 0
