@@ -149,7 +149,7 @@ def test_broken_weights_are_refused(tmp_path):
 
 
 def test_floor_of_the_gosai_sample(shared, tmp_path):
-    """As the README of the data states them, but for 0.275 on `test_snv`: of a program that penalises k-mers unlike ours
+    """As the README of the data states them, but for 0.275 on `test_snv`: of a program that penalises k-mers otherwise
     where they are palindromes."""
     table = pd.read_csv(shared / "data/mpra/gosai_sample.tsv", sep="\t")
     table["sequence"], table["label"] = table["insert"], table["K562_log2FC"]

@@ -1,4 +1,4 @@
-"""Check the K562 sample study against known floors, and its models as scorers of variants.
+"""Check the K562 sample study against known floors, its learning curve, and its models as scorers of variants.
 
 python tests/programs/outcome_of_k562_sample.py results/compare.tsv DATA
 """
@@ -19,10 +19,18 @@ MARGIN = 0.04
 MSE_NOT_CHECKED = "boda-sum-512-512"
 
 
-# models of Mattioli that score its variants again, one of each kind
+# of which the learning curve is
+CURVE = ("kmer-ridge", "kmer4/no_shift/boda-mean-512-512")
+# SNVs with 10 barcodes or more, and the correlation of two experiments on one element
+SNVS = {"GP1BB": 1154, "HBB": 561, "HBG1": 820, "F9": 888, "LDLR": 950, "SORT1": 1710}
+CEILINGS = {"LDLR": 0.973, "SORT1": 0.962}
+# mean over the elements of r with the effects: 0.29, 0.14 and 0.12 in CI, whose Malinois has four epochs
+LEAST_EFFECTS = {"kmer-ridge": 0.2, "kmer4/no_shift/boda-flatten-512-512": 0.05, "malinois-1cell-narrow": 0.03}
+
 # an ensemble of the study, and its members
 ENSEMBLE = "kmer4-onehot-ridge"
 MEMBERS = ("kmer4/no_shift/boda-mean-512-512", "onehot/no_shift/boda-flatten-512-512", "kmer-ridge")
+# models of Mattioli that score its variants again, one of each kind
 SCORERS = ("kmer-ridge", "malinois-1cell-narrow", "kmer4/compact/boda-mean-512-512")
 
 
@@ -69,6 +77,9 @@ def main(path, data):
         table[(table["model"] == "mean") & table["metric"].str.startswith("pearson")]["value"].isna().all(),
     )
     ensemble_beside_its_members(table, Path(path).parent, check)
+    learning_curve(Path(path).parent, table, check)
+    saturation_mutagenesis(Path(path).parent / "scores" / "satmut.judged.tsv", check)
+    negative_controls(Path(path).parent / "scores" / "controls.judged.tsv", check)
     effects_of_measured_variants(Path(path).parent / "mattioli", Path(data) / "vcf", check)
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 
@@ -92,6 +103,68 @@ def ensemble_beside_its_members(table, results, check):
         f"spread goes with the error by {spearman:.2f}",
         len(covered) == 4 and covered.notna().all() and -1 <= spearman <= 1,
     )
+
+
+def learning_curve(results, compared, check):
+    """More rows help, and the point of all rows is the model that is compared."""
+    curve = pd.read_csv(results / "learning_curve.tsv", sep="\t")
+    check(
+        "the comparison holds models of all rows alone", set(compared["split"]) == {"published", "chromosome", "random"}
+    )
+    for model in CURVE:
+        own = curve[(curve["panel"] == "id") & (curve["metric"] == "pearson") & (curve["model"] == model)]
+        least, whole = own.iloc[0], own.iloc[-1]
+        check(
+            f"gosai_sample id: {model} r {least['value']:.3f} [{least['ci_low']:.3f}, {least['ci_high']:.3f}] with "
+            f"{least['train_rows']:,} rows, more with {whole['train_rows']:,}: {whole['value']:.3f}",
+            whole["fraction"] == 1
+            and whole["train_rows"] == 2000
+            and whole["value"] > least["value"] > least["ci_low"],
+        )
+        named = (
+            (compared["dataset"] == "gosai_sample") & (compared["panel"] == "id") & (compared["metric"] == "pearson")
+        )
+        (line,) = compared[named & (compared["model"] == model)].to_dict("records")
+        check(f"{model}: its last point is its line of the comparison", line["value"] == whole["value"])
+
+
+def saturation_mutagenesis(path, check):
+    """Effects of measured variants: counts and ceilings that are known, and models that have learned something."""
+    table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
+    snvs = table[(table["variants"] == "SNVs") & (table["metric"] == "pearson")]
+    for model, own in snvs.groupby("model"):
+        mean = own[(own["element"] == "mean") & (own["cell_line"] == "all")].iloc[0]
+        own = own[own["element"] != "mean"].set_index("element")
+        check(f"satmut: {model} scores SNVs of six elements {own['n'].to_dict()}", own["n"].to_dict() == SNVS)
+        check(
+            f"satmut: {model} r {mean['value']:.3f} [{mean['ci_low']:.3f}, {mean['ci_high']:.3f}], mean over elements, "
+            f"> {LEAST_EFFECTS[model]}",
+            mean["value"] > LEAST_EFFECTS[model],
+        )
+    check("satmut: all three models are judged", set(snvs["model"]) == set(LEAST_EFFECTS))
+    own = snvs[(snvs["model"] == "kmer-ridge") & (snvs["element"] != "mean")].set_index("element")
+    for element, ceiling in CEILINGS.items():
+        found = own.loc[element, "ceiling"]
+        check(f"satmut: ceiling of {element} {found:.3f}, known {ceiling}", abs(found - ceiling) < 0.001)
+    in_hel = set(own.index[own["cell_line"] == "HEL 92.1.7"])
+    check(
+        f"satmut: measured in HEL 92.1.7, not in K562: {', '.join(sorted(in_hel))}", in_hel == {"GP1BB", "HBB", "HBG1"}
+    )
+    filled = own["filled_by"].dropna().to_dict()
+    check(f"satmut: filled up with the genome: {filled}", filled == {"HBB": "genome, 13 bp"})
+
+
+def negative_controls(path, check):
+    """Shuffled sequences are told from active rows, by models worse than by measurement."""
+    table = pd.read_csv(path, sep="\t").set_index(["model", "metric"])
+    for model in table.index.unique("model"):
+        found = table.loc[(model, "auroc")]
+        check(
+            f"controls: {model} AUROC {found['value']:.3f} of {found['n_active']:.0f} active rows and {found['n']:.0f} "
+            f"controls > 0.6, measurements {found['ceiling']:.3f}",
+            found["n"] == 249 and 0.6 < found["value"] < found["ceiling"] and found["ceiling"] > 0.99,
+        )
+    check("controls: all three models are judged", len(table.index.unique("model")) == 3)
 
 
 def effects_of_measured_variants(results, data, check):
