@@ -103,7 +103,6 @@ rule make_subset:
     resources:
         mem_mb=times_attempt(4000),
         runtime=times_attempt(30),
-        in_turn=in_turn,
     params:
         python=python,
         code=code_fingerprint("make_subset"),
