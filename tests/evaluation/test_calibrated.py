@@ -225,7 +225,7 @@ def test_one_pair_among_the_validation_rows_calibrates_nothing(tmp_path):
     """A small study: a panel needs three pairs, validation rows have as many as they have."""
     study = Study(tmp_path, validation=1)
     study.add("A", 0, study.rng.normal(size=len(study.rows)))
-    assert "1 pairs to calibrate with, 9 are needed" in line(study.calibration(), "width_delta", "snv", level=0.9).note
+    assert "1 pair to calibrate with, 9 are needed" in line(study.calibration(), "width_delta", "snv", level=0.9).note
 
 
 def test_spread_of_members_scales_intervals(tmp_path):

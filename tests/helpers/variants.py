@@ -1,7 +1,8 @@
 """Genomes, variants and VCFs of a few bases for the tests of variants."""
 
 from s2f.sequences.genome import Genome
-from s2f.sequences.variants import Judge, Variants
+from s2f.sequences.variant_judge import Judge
+from s2f.sequences.variants import Variants
 
 HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
@@ -22,9 +23,9 @@ def genome_of(folder, sequences, width=7):
     return opened
 
 
-def judged(genome, variants, left=0, right=0, longest=50):
+def judged(genome, variants, longest=50):
     """What a judge says of a list of variants."""
-    return Judge(genome, "in.vcf", left, right, longest).judged(Variants.of(variants))
+    return Judge(genome, "in.vcf", longest).judged(Variants.of(variants))
 
 
 def apply(sequence, start, ref, alt):

@@ -3,8 +3,9 @@ import pytest
 
 from helpers.variants import genome_of, judged
 from s2f.common.errors import InputError
+from s2f.sequences.variant_judge import Judge
 from s2f.sequences.variant_tables import read_variants
-from s2f.sequences.variants import Judge, Variant, Variants
+from s2f.sequences.variants import Variant, Variants
 
 
 def rows_of(variants):
@@ -32,7 +33,7 @@ def test_strands_and_a_header_behind_a_hash(tmp_path):
     variants = read_variants(path)
     assert variants.strand.tolist() == ["-", "+", "", ""] and variants.line.tolist() == [2, 3, 4, 5]
     genome = genome_of(tmp_path, {"chr1": "GATTACA"})
-    assert Judge(genome, path, 0, 0, 5).judged(variants).reason.tolist() == ["ok", "ok", "ok", "duplicate"]
+    assert Judge(genome, path, 5).judged(variants).reason.tolist() == ["ok", "ok", "ok", "duplicate"]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +69,6 @@ def test_variants_of_a_table_are_judged_as_those_given_one_by_one(tmp_path):
     path.write_text("chrom\tpos\tref\talt\n1\t3\tTT\tT\n1\t2\tA\tAC\n1\t2\tC\tA\n")
     genome = genome_of(tmp_path, {"chr1": "GATTACA"})
     given = [Variant("1", 3, "TT", "T"), Variant("1", 2, "A", "AC"), Variant("1", 2, "C", "A")]
-    tables = [judged(genome, given).table(), Judge(genome, path, 0, 0, 50).judged(read_variants(path)).table()]
+    tables = [judged(genome, given).table(), Judge(genome, path, 50).judged(read_variants(path)).table()]
     assert tables[0].equals(tables[1]) and tables[0]["reason"].tolist() == ["ok", "ok", "ref_mismatch"]
     assert isinstance(read_variants(path), Variants) and np.array_equal(tables[0]["norm_pos"], [2, 2, 0])

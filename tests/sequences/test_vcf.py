@@ -11,7 +11,7 @@ from helpers.variants import HEADER, vcf_text
 from s2f.common import contents
 from s2f.common.errors import InputError
 from s2f.sequences import vcf
-from s2f.sequences.variants import Judge
+from s2f.sequences.variant_judge import Judge
 from s2f.sequences.vcf import Field, read_header, read_vcf, refuse_unsorted, written
 
 ROWS = [(5, "G", "A"), (7, "T", "A,<DEL>,*"), (9, "TA", "T"), (9, "T", "."), (30, "C", "CGG,CG")]
@@ -134,7 +134,7 @@ def test_malformed_lines_of_the_cases(shared, tmp_path):
     none = tmp_path / "none.vcf"
     none.write_text("".join(f"{'' if i in messages else row}\n" for i, row in enumerate(rows, 1)))
     (batch,) = read_vcf(none)
-    judge = Judge(vcf_genome(shared), none, 25, 25, 20)
+    judge = Judge(vcf_genome(shared), none, 20)
     judged = judge.judged(batch.variants)
     assert judged.reason.tolist() == ["ok", "ok"] and batch.variants.line.tolist() == [6, 11]
     assert list(zip(judged.norm_pos, judged.norm_ref, judged.norm_alt, judged.kind, strict=True)) == [

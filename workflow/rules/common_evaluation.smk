@@ -80,16 +80,12 @@ def curve_results():
 
 def places_of_curves():
     """Pairs (dataset, split) that have a learning curve, where the folds of a k-fold are one."""
-    spec = study_curve.spec(STUDY, RUNS) if CURVE else {"points": {}}
-    return list(
-        dict.fromkeys(
-            (dataset, split)
-            for dataset, points in spec["points"].items()
-            for point in points.values()
-            if (split := point["split"])
-            not in sum(study_comparison.families(STUDY, dataset).values(), [])
-        )
-    )
+    places = {}
+    for (dataset, _), (split, _) in CURVE.items():
+        families = study_comparison.families(STUDY, dataset).items()
+        of_folds = next((name for name, folds in families if split in folds), split)
+        places[dataset, of_folds] = None
+    return list(places)
 
 
 def curve_plots():

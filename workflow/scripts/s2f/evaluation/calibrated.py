@@ -273,8 +273,9 @@ def _intervals(
             continue
         for share, level in SHARES.items():
             if len(residuals) < fewest_rows(level):
+                items = ("pair" if suffix == "_delta" else "row") + "s" * (len(residuals) != 1)
                 note = (
-                    f"{len(residuals):,} {'pairs' if suffix == '_delta' else 'rows'} to calibrate with, "
+                    f"{len(residuals):,} {items} to calibrate with, "
                     f"{fewest_rows(level)} are needed for an interval of {share} %"
                 )
                 notes |= {f"{name}_{share}{suffix}": note for name in ("coverage", "width")}

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from s2f.scoring.blocks import LINES, Block, Windows
 from s2f.sequences.genome import Genome
-from s2f.sequences.variants import OK, REASONS, Judge, Judged, Variants, texts
+from s2f.sequences.variant_judge import OK, REASONS, Judge, Judged
+from s2f.sequences.variants import Variants, texts
 from s2f.sequences.windows import centre, window_pairs
 
 STRANDS = ("+", "-", "both", "file")
@@ -50,7 +51,7 @@ class VariantEffects:
         """Yield the blocks, at most one for each `LINES` variants. Raises `InputError` as the reader, and where REF of
         most variants is not what the genome has."""
         offsets = self.offsets or (centre(self.length),)
-        judge = Judge(self.genome, self.path, 0, 0, self.longest)  # windows say themselves whether there is room
+        judge = Judge(self.genome, self.path, self.longest)
         unread = self.strand != "file" or self.of_genes  # a change on another strand is then the same one
         for batch in self.batches():
             if unread:

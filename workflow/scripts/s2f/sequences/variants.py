@@ -1,24 +1,11 @@
-"""Variants as data: keys, the form that `bcftools norm` gives them, and which of them a model can score.
+"""Variants as data: columns with a row for each ALT of each record, in the order of the file, and keys.
 
-A file gives `Variants`, one row for each ALT of each record, in the order of the file. `Judge` places them on a genome
-and says of each one whether it can be scored, and else why not:
-
-    judge = Judge(genome, path, left=25, right=25, longest=20)
-    for batch in vcf.read_vcf(path):                      # or variant_tables.read_variants(path)
-        judged = judge.judged(batch.variants)             # arrays, a row for each variant
-        pairs = windows.window_pairs(genome, judged, 51)  # ref and alt, and which of them have no window
-    judge.finish()
-
-REF is compared whole, without regard to case, and never exchanged for ALT: the sign of the effect would turn. A variant
-is first cut to the bases that change, then moved left as far as the sequence allows (Tan et al. 2015,
-doi:10.1093/bioinformatics/btv112).
+`variant_judge.Judge` says which of them a model can score, `normal_form` gives them the form of `bcftools norm`.
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,40 +14,13 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.sequences import dna
-from s2f.sequences.chromosomes import REFSEQ, chromosome
-from s2f.sequences.genome import Genome
 
-OK = "ok"
-# why a variant is not scored, in the order in which it is asked
-REASONS = {
-    "unknown_contig": "the genome has no sequence of this name, with chr before it or without",
-    "out_of_contig": "REF lies outside the sequence that the genome has",
-    "no_alt": "ALT is .",
-    "star_allele": "ALT is *, a base that another record deletes",
-    "symbolic": "ALT is a symbol such as <DEL>",
-    "breakend": "ALT joins the sequence to another place",
-    "ambiguous_allele": "REF or ALT has a letter other than A, C, G and T",
-    "ref_mismatch": "REF is not what the genome has there",
-    "ref_equals_alt": "REF and ALT are the same",
-    "duplicate": "the same change stands further up in the file",
-    "too_long": "more bases change than are allowed",
-    "near_contig_end": "too few bases of the genome before or behind it",
-    "n_in_window": "the genome has N near it",
-}
-# A wrong build: the share of records whose REF is not the genome's, and the fewest records that may tell. Records of
-# ClinVar and of Mattioli 2019 that are moved by 1 to 17 bases disagree at 0.65 to 0.81 (the rest agrees by chance); on
-# their own build 0 of 1,541 do, and 0.05 would be many. At 0.05 more than half of 10 disagree in one file of 360,000,
-# at 0.74 in 9 of 10 files, and more than half of 20 in 49 of 50. Of a shorter file the mismatches are only skipped.
-MOST_MISMATCHES, FEWEST_RECORDS = 0.5, 10
-EARLY = 1000  # records after which the end of the file is not waited for
-SHOWN = 3  # records that a message names
 LAST_POSITION = 2**31 - 1  # of the format
+
 
 _KEY = re.compile(
     r"(?P<contig>\S+?)(?P<mark>[:_-])(?P<pos>[0-9]{1,10})(?P=mark)(?P<ref>[A-Za-z]+)(?P=mark)(?P<alt>[A-Za-z]+)"
 )
-_MITOCHONDRIA = ("chrM", "M", "chrMT", "MT")
-_STRANDS = {"": 0, "+": 1, "-": 2}
 _ACGT = dna.codes_of(np.arange(256, dtype=np.uint8))
 _ACGT[[ord("U"), ord("u")]] = dna.N_CODE  # REF of DNA has none
 
@@ -85,7 +45,7 @@ class Variant:
         return f"{self.contig}:{self.pos}:{self.ref}:{self.alt}"
 
 
-class _Columns:
+class Columns:
     """Columns of one length as arrays; a mask or indices choose rows."""
 
     def __len__(self) -> int:
@@ -101,7 +61,7 @@ class _Columns:
 
 
 @dataclass(frozen=True)
-class Variants(_Columns):
+class Variants(Columns):
     """N variants as columns (N,), one for each ALT: texts as written (object), `pos` from 1, `line` of the file.
 
     `record` numbers the record within its batch, from 0, whose line a `vcf.Batch` keeps; `alt_index` counts its ALT
@@ -149,36 +109,6 @@ class Variants(_Columns):
         return [f"{contig}:{pos}:{ref}:{alt}" for contig, pos, ref, alt in zip(*columns, strict=True)]
 
 
-@dataclass(frozen=True)
-class Judged(_Columns):
-    """What `Judge` says of N variants, as columns (N,).
-
-    `reason` is `OK` or one of `REASONS`. `chrom` is the genome's name, empty where it has none. The rest is known of
-    variants whose REF has been compared and agrees: `genome_record` (row of `Genome.records`, else -1), the bases that
-    change as `start` (from 0, -1 if unknown), `removed` (how many of REF) and `inserted` (text), the form of
-    `bcftools norm` with `norm_pos` from 1 (0 if unknown), `kind` (SNV, MNV, insertion, deletion or
-    complex), and the bases of the genome's record before REF and behind it (`room_left`, `room_right`, -1 if unknown).
-    """
-
-    chrom: NDArray[np.object_]
-    reason: NDArray[np.object_]
-    norm_pos: NDArray[np.int64]
-    norm_ref: NDArray[np.object_]
-    norm_alt: NDArray[np.object_]
-    kind: NDArray[np.object_]
-    room_left: NDArray[np.int64]
-    room_right: NDArray[np.int64]
-    genome_record: NDArray[np.int64]
-    start: NDArray[np.int64]
-    removed: NDArray[np.int64]
-    inserted: NDArray[np.object_]
-
-    @property
-    def scored(self) -> NDArray[np.bool_]:
-        """Which can be scored, (N,)."""
-        return self.reason == OK
-
-
 def texts(column: Any) -> NDArray[np.object_]:
     """A column of texts (N,) as objects."""
     found = np.empty(len(column), object)
@@ -215,345 +145,9 @@ def _mend(key: str) -> str:
     return ""
 
 
-class Judge:
-    """Says of the variants of one file, batch by batch, which can be scored; see `REASONS`.
-
-    `left` and `right` are the bases of the genome that must lie before REF and behind it, `longest` the most bases that
-    an allele may add, remove or replace. `path` is the file in messages. A change is scored once per file (and strand
-    and offset, where the file gives them); to know it, 8 bytes are kept of each SNV, and of other variants their text.
-    """
-
-    def __init__(self, genome: Genome, path: str | Path, left: int, right: int, longest: int) -> None:
-        self.genome, self.path = genome, path
-        self.left, self.right, self.longest = left, right, longest
-        self.counts = dict.fromkeys((OK, *REASONS), 0)
-        self.compared = self.mismatched = 0  # records
-        self._first: list[str] = []  # for the message
-        self._explained = [0, 0]  # mismatched records whose REF is one base further, whose ALT is there
-        self._chroms = _chroms(genome)
-        # of a genome that names its RefSeq sequences with their versions, other versions are another build
-        self._versions = {
-            name.partition(".")[0] for name in genome.records["name"] if REFSEQ.fullmatch(name) and "." in name
-        }
-        self._number = {chrom: number for number, chrom in enumerate(self._chroms.values())}
-        self._seen_snvs = _Numbers()
-        self._seen: set[tuple[int, int, int, str, int, int]] = set()
-
-    def judged(self, variants: Variants) -> Judged:
-        """Judge the next variants of the file. Raises `InputError` when REF of most records so far is not the
-        genome's."""
-        count = len(variants)
-        reason = texts([OK] * count)
-        chrom = texts([self._chrom(contig) for contig in variants.contig])
-        ref, ref_begin = _letters(variants.ref)
-        alt, alt_begin = _letters(variants.alt)
-        length = np.diff(ref_begin)
-        start = variants.pos - 1
-        record = self._records(chrom, start, start + length)
-
-        known = chrom != ""
-        inside = known & (record >= 0)
-        reason[~known] = "unknown_contig"
-        reason[known & ~inside] = "out_of_contig"
-        bases = _all_true(ref < 4, ref_begin)
-        alt_bases = _all_true(alt < 4, alt_begin)
-        for row in np.flatnonzero(inside & ~alt_bases):
-            reason[row] = _no_bases(variants.alt[row])
-        reason[inside & ~bases & (reason == OK)] = "ambiguous_allele"
-        compared = np.flatnonzero(inside & bases)
-        agrees = np.zeros(count, bool)
-        agrees[compared] = self._same(ref, ref_begin, record, start, compared)
-        self._count_mismatches(variants, (ref, alt), (ref_begin, alt_begin), record, start, compared[~agrees[compared]])
-        self.compared += int((variants.alt_index[compared] == 1).sum())
-        self._refuse_wrong_build(EARLY)
-        reason[(reason == OK) & ~agrees] = "ref_mismatch"
-        upper = (texts([text.upper() for text in column]) for column in (variants.ref, variants.alt))
-        judged = self._placed(variants, chrom, reason, record, *upper)
-        for name, number in Counter(judged.reason.tolist()).items():
-            self.counts[name] += number
-        return judged
-
-    def finish(self) -> None:
-        """Say at the end of a file whether its build is wrong. Raises `InputError` as `judged`, of fewer records."""
-        self._refuse_wrong_build(FEWEST_RECORDS)
-
-    def _chrom(self, contig: str) -> str:
-        chrom = self._chroms.get(contig)
-        if chrom is None:
-            known = REFSEQ.fullmatch(contig) and contig.partition(".")[0] not in self._versions
-            chrom = self._chroms.get(chromosome(contig), "") if known else ""
-            self._chroms[contig] = chrom
-        return chrom
-
-    def _records(self, chrom: NDArray[np.object_], start: np.ndarray, end: np.ndarray) -> NDArray[np.int64]:
-        """The record of the genome that holds each interval (N,), with the bases that are needed around it where there
-        are several; -1 for none."""
-        holding = self.genome.intervals.holding
-        record = holding(chrom, start, end)
-        near = np.flatnonzero(record >= 0)
-        wide = holding(chrom[near], start[near] - self.left, end[near] + self.right)
-        record[near] = np.where(wide >= 0, wide, record[near])
-        return record
-
-    def _same(
-        self, codes: np.ndarray, begin: np.ndarray, record: np.ndarray, start: np.ndarray, rows: np.ndarray
-    ) -> NDArray[np.bool_]:
-        """Whether the genome has the letters of the `rows` (K,) of N texts at `start` (N,) of `record` (N,): (K,)."""
-        length = (begin[1:] - begin[:-1])[rows]
-        found = self.genome.codes(np.repeat(record[rows], length), _spans(start[rows], length))
-        return _all_true(found == codes[_spans(begin[rows], length)], np.append(0, np.cumsum(length)))
-
-    def _count_mismatches(
-        self,
-        variants: Variants,
-        codes: tuple[np.ndarray, np.ndarray],
-        begins: tuple[np.ndarray, np.ndarray],
-        record: np.ndarray,
-        start: np.ndarray,
-        rows: np.ndarray,
-    ) -> None:
-        """Count the records among the `rows` whose REF is not the genome's, and in how many of them ALT is, or REF is
-        one base further: `codes` and `begins` are those of REF and ALT."""
-        rows = rows[variants.alt_index[rows] == 1]
-        self.mismatched += len(rows)
-        limit = self.genome.records["end"].to_numpy(np.int64)[record[rows]]
-        for i, shift in enumerate((1, 0)):
-            within = rows[start[rows] + shift + np.diff(begins[i])[rows] <= limit]
-            self._explained[i] += int(self._same(codes[i], begins[i], record, start + shift, within).sum())
-        for row in rows[: SHOWN - len(self._first)]:
-            length = min(len(variants.ref[row]), 10)
-            found = dna.decode(self.genome.codes(record[[row]], start[row] + np.arange(length)[None])[0])
-            self._first.append(
-                f"line {variants.line[row]}, {variants.contig[row]}:{variants.pos[row]}, REF {variants.ref[row][:10]}, "
-                f"the genome has {found}"
-            )
-
-    def _refuse_wrong_build(self, fewest: int) -> None:
-        if self.compared < fewest or self.mismatched <= MOST_MISMATCHES * self.compared:
-            return
-        further, exchanged = (number > 0.9 * self.mismatched for number in self._explained)
-        mend = "expected a genome of the build in which the variants are given, as hg19 or hg38"
-        if further:
-            mend = "REF is one base further in most of them: positions count from 0, expected from 1"
-        elif exchanged:
-            mend = (
-                "ALT is there in most of them: REF and ALT are exchanged; mend the file (bcftools norm --check-ref s)"
-            )
-        raise InputError(
-            f"{self.path}: REF of {self.mismatched:,} of {self.compared:,} records is not what {self.genome.path} has "
-            f"({'; '.join(self._first)}); {mend}"
-        )
-
-    def _placed(
-        self,
-        variants: Variants,
-        chrom: NDArray[np.object_],
-        reason: NDArray[np.object_],
-        record: NDArray[np.int64],
-        ref: NDArray[np.object_],
-        alt: NDArray[np.object_],
-    ) -> Judged:
-        """Normalise the variants that have no reason yet, `ref` and `alt` in upper case, and judge the rest of it."""
-        count = len(variants)
-        reason[(reason == OK) & (ref == alt)] = "ref_equals_alt"
-        alive = np.flatnonzero(reason == OK)
-        start, pos, record_of = np.full(count, -1), np.zeros(count, np.int64), np.full(count, -1)
-        removed, left, right = np.zeros(count, np.int64), np.full(count, -1), np.full(count, -1)
-        inserted, norm_ref, norm_alt, kind = (texts([""] * count) for _ in range(4))
-        record_of[alive], start[alive], pos[alive] = record[alive], variants.pos[alive] - 1, variants.pos[alive]
-        removed[alive], inserted[alive], norm_ref[alive], norm_alt[alive] = 1, alt[alive], ref[alive], alt[alive]
-        kind[alive] = "SNV"
-        single = np.fromiter((len(r) == len(a) == 1 for r, a in zip(ref[alive], alt[alive], strict=True)), bool)
-        longer = alive[~single]
-        if len(longer):
-            changes = [trimmed(r, a) for r, a in zip(ref[longer], alt[longer], strict=True)]
-            start[longer] += [before for before, _, _ in changes]
-            gone = texts([text for _, text, _ in changes])
-            new = texts([text for _, _, text in changes])
-            of = record[longer]
-            start[longer], gone, new = self._leftmost(of, start[longer], gone, new)
-            removed[longer], inserted[longer] = [len(text) for text in gone], new
-            pos[longer], norm_ref[longer], norm_alt[longer] = self._anchored(of, start[longer], gone, new)
-            kind[longer] = [_kind(len(g), len(n)) for g, n in zip(gone, new, strict=True)]
-        begin, end = (self.genome.records[name].to_numpy(np.int64) for name in ("start", "end"))
-        reach = np.fromiter(map(len, norm_ref[alive]), np.int64, len(alive))
-        left[alive] = pos[alive] - 1 - begin[record[alive]]
-        right[alive] = end[record[alive]] - (pos[alive] - 1 + reach)
-        changed = np.maximum(removed, np.fromiter(map(len, inserted), np.int64, count))
-        near = (left < self.left) | (right < self.right)
-        repeated = np.zeros(count, bool)
-        repeated[alive] = self._repeated(
-            chrom[alive], start[alive], removed[alive], inserted[alive], variants.rows(alive), kind[alive] == "SNV"
-        )
-        for name, bad in (("duplicate", repeated), ("too_long", changed > self.longest), ("near_contig_end", near)):
-            reason[(reason == OK) & bad] = name
-        return Judged(chrom, reason, pos, norm_ref, norm_alt, kind, left, right, record_of, start, removed, inserted)
-
-    def _leftmost(
-        self, record: np.ndarray, start: np.ndarray, gone: NDArray[np.object_], new: NDArray[np.object_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.object_]]:
-        """Move insertions and deletions of N changes left as far as the sequence allows: start, gone and new.
-
-        One may move by a base where the base before it is the last one of what is inserted or deleted, which then moves
-        to its front.
-        """
-        pure = np.flatnonzero([not g or not n for g, n in zip(gone, new, strict=True)])
-        moving = texts([gone[row] or new[row] for row in pure])
-        codes, begin = _letters(moving)
-        length, is_new = np.diff(begin), np.array([not gone[row] for row in pure], bool)
-        first = self.genome.records["start"].to_numpy(np.int64)[record[pure]]
-        moved = np.zeros(len(pure), np.int64)
-        active = np.arange(len(pure))
-        while len(active):
-            place = start[pure][active] - 1 - moved[active]
-            active, place = active[place >= first[active]], place[place >= first[active]]
-            if not len(active):
-                break
-            of = record[pure][active]
-            # what a base must equal stands as many bases further: in the genome, or in what is inserted there
-            last = self.genome.codes(of, place + np.where(moved[active] < length[active], 0, length[active]))
-            own = moved[active] < length[active]
-            last[own] = codes[(begin[1:][active] - 1 - moved[active])[own]]
-            same = self.genome.codes(of, place) == last
-            active = active[same]
-            moved[active] += 1
-        start = start.copy()
-        start[pure] -= moved
-        for column, chosen in ((new, is_new), (gone, ~is_new)):
-            for i in np.flatnonzero(chosen & (moved > 0)):
-                at = int(moved[i] % length[i])
-                column[pure[i]] = moving[i][-at:] + moving[i][:-at] if at else moving[i]
-        return start, gone, new
-
-    def _anchored(
-        self, record: np.ndarray, start: np.ndarray, gone: NDArray[np.object_], new: NDArray[np.object_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.object_]]:
-        """Position from 1, REF and ALT as a VCF writes N changes: with the base before an insertion or deletion, or at
-        the begin of the genome's record with the base behind it."""
-        pos, ref, alt = start + 1, gone.copy(), new.copy()
-        begin, end = (self.genome.records[name].to_numpy(np.int64)[record] for name in ("start", "end"))
-        length = np.fromiter(map(len, gone), np.int64, len(gone))
-        pure = np.array([not g or not n for g, n in zip(gone, new, strict=True)], bool)
-        before = pure & (start > begin)
-        behind = pure & ~before & (start + length < end)
-        bases = texts([""] * len(gone))
-        for rows, place in ((before, start - 1), (behind, start + length)):
-            bases[rows] = list(dna.decode(self.genome.codes(record[rows], place[rows])))
-        ref[before], alt[before] = bases[before] + ref[before], bases[before] + alt[before]
-        ref[behind], alt[behind] = ref[behind] + bases[behind], alt[behind] + bases[behind]
-        pos[before] -= 1
-        return pos, ref, alt
-
-    def _repeated(
-        self,
-        chrom: NDArray[np.object_],
-        start: np.ndarray,
-        removed: np.ndarray,
-        inserted: NDArray[np.object_],
-        variants: Variants,
-        snv: NDArray[np.bool_],
-    ) -> NDArray[np.bool_]:
-        """Which of N changes stand further up in the file: (N,)."""
-        number = np.fromiter((self._number[name] for name in chrom), np.int64, len(chrom))
-        of_strand = np.fromiter((_STRANDS[sign] for sign in variants.strand), np.int64, len(chrom))
-        snv = snv & (variants.offset < 0)
-        repeated = np.zeros(len(chrom), bool)
-        base = _letters(inserted[snv])[0].astype(np.int64)
-        place = (number[snv] << 31 | start[snv]) << 4
-        repeated[snv] = self._seen_snvs.add(place | base << 2 | of_strand[snv])
-        for row in np.flatnonzero(~snv):
-            change = (
-                int(number[row]),
-                int(start[row]),
-                int(removed[row]),
-                inserted[row],
-                int(of_strand[row]),
-                int(variants.offset[row]),
-            )
-            repeated[row] = change in self._seen
-            self._seen.add(change)
-        return repeated
-
-
-class _Numbers:
-    """A set of int64 that grows by arrays: sorted runs, of which each is more than twice as long as the next one."""
-
-    def __init__(self) -> None:
-        self.runs: list[NDArray[np.int64]] = []
-
-    def add(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Add numbers (N,); says which of them are in the set, or further up among these: (N,)."""
-        order = np.argsort(numbers, kind="stable")
-        ordered = numbers[order]
-        known = np.zeros(len(numbers), bool)
-        known[order[1:]] = ordered[1:] == ordered[:-1]
-        for run in self.runs:
-            known |= run[np.minimum(np.searchsorted(run, numbers), len(run) - 1)] == numbers
-        new = np.sort(numbers[~known])
-        while self.runs and len(self.runs[-1]) <= 2 * len(new):
-            new = np.sort(np.concatenate([self.runs.pop(), new]))
-        self.runs += [new] if len(new) else []
-        return known
-
-
-def trimmed(ref: str, alt: str) -> tuple[int, str, str]:
-    """How many bases two alleles that differ have in common before the change, and what changes into what."""
-    tail, most = 0, min(len(ref), len(alt))
-    while tail < most and ref[-1 - tail] == alt[-1 - tail]:
-        tail += 1
-    head, most = 0, most - tail
-    while head < most and ref[head] == alt[head]:
-        head += 1
-    return head, ref[head : len(ref) - tail], alt[head : len(alt) - tail]
-
-
-def _kind(removed: int, inserted: int) -> str:
-    if not inserted:
-        return "deletion"
-    if not removed:
-        return "insertion"
-    if removed != inserted:
-        return "complex"
-    return "SNV" if removed == 1 else "MNV"
-
-
-def _no_bases(alt: str) -> str:
-    """The reason for an ALT that has other letters than bases."""
-    if alt == ".":
-        return "no_alt"
-    if alt == "*":
-        return "star_allele"
-    if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
-        return "breakend"
-    return "symbolic" if alt.startswith("<") else "ambiguous_allele"
-
-
-def _chroms(genome: Genome) -> dict[str, str]:
-    """The genome's name of each contig as files may write it: with chr before it or without, MT and M alike."""
-    records = genome.records[genome.records["chrom"] != ""]
-    found: dict[str, str] = {}
-    for chrom in records["chrom"].unique():
-        found |= {chrom: chrom, chrom.removeprefix("chr"): chrom}
-        if chrom == "chrM":
-            found |= dict.fromkeys(_MITOCHONDRIA, chrom)
-    whole = records[records["whole"]]
-    return found | dict(zip(whole["name"], whole["chrom"], strict=True))
-
-
-def _letters(column: NDArray[np.object_]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def letters(column: NDArray[np.object_]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Codes of the letters of N texts one behind the other, 4 or more for all but A, C, G and T, and where each text
     begins, (N + 1,)."""
     joined = np.frombuffer("".join(column).encode("ascii", "replace"), np.uint8)
     lengths = np.fromiter(map(len, column), np.int64, len(column))
     return _ACGT[joined], np.append(0, np.cumsum(lengths))
-
-
-def _spans(begin: np.ndarray, length: np.ndarray) -> NDArray[np.int64]:
-    """The numbers of N spans one behind the other."""
-    before = np.cumsum(length) - length
-    return np.repeat(begin - before, length) + np.arange(int(length.sum()))
-
-
-def _all_true(values: NDArray[np.bool_], begin: np.ndarray) -> NDArray[np.bool_]:
-    """Whether all values of each span are true: spans from `begin[i]` to `begin[i + 1]`, none of them empty."""
-    return np.logical_and.reduceat(values, begin[:-1]) if len(begin) > 1 else np.zeros(0, bool)

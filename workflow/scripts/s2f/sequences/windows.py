@@ -14,26 +14,24 @@ from numpy.typing import NDArray
 
 from s2f.sequences import dna
 from s2f.sequences.genome import Genome
-from s2f.sequences.variants import Judged, texts
+from s2f.sequences.variant_judge import Judged
+from s2f.sequences.variants import texts
 
 _ROWS = 4096  # windows made at once: their places stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class WindowPairs:
-    """Windows of N variants: codes `ref` and `alt`, (N, L), and what they have in common.
+    """Windows of N variants: codes `ref` and `alt`, (N, L).
 
     `reason` (N,) is `OK`, or why there is no window: near_contig_end, n_in_window, or the reason why the variant is not
-    scored; its codes are then all N. Of a change longer than the rest of the window, the window shows the begin.
-    Outside of `first` to `end` (N,), from 0 and half-open, both windows are equal; both are the offset where they are
-    equal everywhere, as in a repeat that is longer than the window.
+    scored; its codes are then all N. Of a change longer than the rest of the window, the window shows the begin; both
+    windows are equal where a repeat is longer than they are.
     """
 
     ref: NDArray[np.uint8]
     alt: NDArray[np.uint8]
     reason: NDArray[np.object_]
-    first: NDArray[np.int64]
-    end: NDArray[np.int64]
 
 
 def centre(length: int) -> int:
@@ -64,8 +62,6 @@ def window_pairs(
         ref=np.full((count, length), dna.N_CODE, np.uint8),
         alt=np.full((count, length), dna.N_CODE, np.uint8),
         reason=texts(judged.reason),
-        first=np.array(offsets),
-        end=np.array(offsets),
     )
     for begin in range(0, count, _ROWS):
         rows = np.arange(begin, min(begin + _ROWS, count))
@@ -115,10 +111,6 @@ def _fill(
     pairs.reason[rows[has_n]] = "n_in_window"
     rows, ref, alt = rows[~has_n], ref[~has_n], alt[~has_n]
     pairs.ref[rows], pairs.alt[rows] = ref, alt
-    differs = ref != alt
-    some = differs.any(axis=1)
-    pairs.first[rows[some]] = differs.argmax(axis=1)[some]
-    pairs.end[rows[some]] = length - differs[:, ::-1].argmax(axis=1)[some]
 
 
 def _holding(genome: Genome, chrom: np.ndarray, first: np.ndarray, last: np.ndarray) -> NDArray[np.int64]:
