@@ -25,7 +25,7 @@ def test_a_head_without_a_seed_runs_once_and_has_no_training_curve():
 
 def test_its_settings_are_the_options_of_its_kind_alone():
     checked = validate.validated(study(["linear-probe", "boda-mean-8"], training={"epochs": 3}))
-    assert set(runs.training_of(checked, "linear-probe")) == {"alphas", "C"}
+    assert set(runs.training_of(checked, "linear-probe")) == {"alphas", "C", "weighting", "tau"}
     assert runs.training_of(checked, "boda-mean-8")["epochs"] == 3
     checked = validate.validated(study(["linear-probe"], heads={"linear-probe": {"alphas": [5.0]}}))
     assert runs.training_of(checked, "linear-probe")["alphas"] == [5.0]
@@ -37,7 +37,7 @@ def test_its_settings_are_the_options_of_its_kind_alone():
         (
             {"heads": {"linear-probe": {"learning_rate": 0.01}}},
             "heads.linear-probe: key 'learning_rate' means nothing, as this head is solved, not trained in epochs; "
-            "known: alphas, C",
+            "known: alphas, C, weighting, tau",
         ),
         ({"heads": {"linear-probe": {"alpha": [1]}}}, "heads.linear-probe: key 'alpha' is unknown; did you mean 'al"),
         ({"heads": {"linear-probe": {"alphas": [0]}}}, "heads.linear-probe.alphas.0: 0 is less than or equal to the"),
