@@ -99,6 +99,38 @@ def test_models_of_a_point_must_have_had_the_same_rows_seed_by_seed(tmp_path):
         study.table()
 
 
+def test_folds_have_points_of_their_own_and_one_of_their_mean(tmp_path):
+    study = Study(tmp_path, np.random.default_rng(0).normal(size=40))
+    toy = study.spec["datasets"]["toy"]
+    toy["baseline"] = ""
+    names = {1.0: ["cv-fold0", "cv-fold1"], 0.5: ["cv-fold0-train50pct", "cv-fold1-train50pct"]}
+    points, sizes = {"cv-train50pct": {"split": "cv", "fraction": 0.5}}, {}
+    rng = np.random.default_rng(1)
+    for fraction, splits in names.items():
+        for fold, split in enumerate(splits):
+            for seed in (1, 2):
+                noisy = study.rows["label"].to_numpy() + rng.normal(size=40)
+                study.add(f"A/{split}", seed, noisy, panels=["id"], split=split, drawn_per_seed=fraction < 1)
+                study.spec["runs"][-1]["model"] = "A"
+                sizes["toy", split, "A", seed] = int(fraction * (100 + 20 * fold))
+            if fraction < 1:
+                points[split] = {"split": f"cv-fold{fold}", "fraction": 0.5}
+    own = toy["panels"].pop("chrom")
+    toy["panels"] = {split: {"id": own["id"]} for splits in names.values() for split in splits}
+    toy["folds"], toy["drawn"] = {"cv": names[1.0], "cv-train50pct": names[0.5]}, names[0.5]
+    comparison = Comparison.parse(study.spec, "spec.json")
+    found = learning_curve(comparison, {"toy": points}, sizes)
+    found = found[(found["metric"] == "pearson") & (found["panel"] == "id")].set_index(["split", "fraction"])
+    assert found.index.tolist() == [(s, f) for s in ("cv-fold0", "cv-fold1", "cv") for f in (0.5, 1.0)]
+    assert found["train_rows"].tolist() == [50, 100, 60, 120, 55, 110]
+    for fraction in (0.5, 1.0):
+        folds = [found.loc[(f"cv-fold{fold}", fraction)] for fold in (0, 1)]
+        mean = found.loc[("cv", fraction)]
+        assert mean["value"] == pytest.approx(np.mean([fold["value"] for fold in folds]))
+        by_seed = np.mean([values_of_seeds(fold["by_seed"]) for fold in folds], axis=0)
+        assert values_of_seeds(mean["by_seed"]) == pytest.approx(by_seed, abs=1e-5)
+
+
 def test_the_text_and_the_picture_show_every_point(curve, table, tmp_path, monkeypatch, texts):
     spec = copy.deepcopy(curve.spec)
     spec["runs"] = [run for run in spec["runs"] if run["split"] == "chrom"]
