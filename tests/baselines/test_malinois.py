@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from s2f.baselines import _malinois_training as recipe
-from s2f.baselines import malinois, malinois_1cell
-from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length, oriented
+from s2f.baselines import _sequence_training, malinois, malinois_1cell
+from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length
+from s2f.baselines._sequence_training import oriented
 from s2f.common.errors import InputError
 from s2f.models.validation import DivergedError, pearson
 from s2f.sequences import dna
@@ -371,7 +372,7 @@ def test_validation_rows_without_all_labels_are_refused(tmp_path):
 
 def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkeypatch):
     scores = iter([0.5, 0.4, 0.3, 0.2, 0.1, 0.0])
-    monkeypatch.setattr(recipe, "mean_of", lambda *_: next(scores))
+    monkeypatch.setattr(_sequence_training, "mean_of", lambda *_: next(scores))
     rows = random_rows(20)
     spec = QUICK | {"epochs": 6, "patience": 2, "min_epochs": 4}
     history, validation = malinois_1cell.train(rows, rows, CONSTRUCT, spec, 0, tmp_path)
@@ -380,7 +381,7 @@ def test_training_ends_after_patience_but_not_before_min_epochs(tmp_path, monkey
 
 def test_a_training_whose_epochs_run_out_says_so(tmp_path, monkeypatch):
     scores = iter([0.1, 0.2, 0.3, 0.2])
-    monkeypatch.setattr(recipe, "mean_of", lambda *_: next(scores))
+    monkeypatch.setattr(_sequence_training, "mean_of", lambda *_: next(scores))
     rows = random_rows(20)
     _, validation = malinois_1cell.train(
         rows, rows, CONSTRUCT, QUICK | {"epochs": 4, "patience": 2, "min_epochs": 0}, 0, tmp_path

@@ -1,5 +1,4 @@
-"""The network of the baselines `malinois`, `malinois_1cell` and `malinois_published`: architecture, strands, checked
-weights.
+"""The network of the baselines `malinois`, `malinois_1cell` and `malinois_published`.
 
 Layer names, shapes and initialisation are those of boda2 (sjgosai/boda2, `BassetBranched` with the published settings;
 Gosai et al. 2024, Nature 634, 1211), so state dictionaries are exchangeable with it.
@@ -12,22 +11,19 @@ first linear layer multiply in bfloat16 and accumulate in float32; parameters, s
 """
 
 import math
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from s2f.baselines._sequence_training import DTYPES
 from s2f.common.errors import InputError
 
 KERNELS = (19, 11, 7)
 POOLS = (3, 4, 4)
 WIDTHS = ("conv1_channels", "conv2_channels", "conv3_channels", "linear_channels", "branched_channels")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 BLOCK_BYTES = 2**20  # of a block of the first layer on a CPU: a block and its temporaries stay in a 2 MB cache
-EVALUATION_BATCH = 512
 
 
 class Normed(nn.Module):
@@ -77,8 +73,8 @@ class Malinois(nn.Module):
         self.output = GroupedLinear(s.branched_channels, 1, groups)
         self.linear_dropout, self.branched_dropout = nn.Dropout(s.linear_dropout), nn.Dropout(s.branched_dropout)
 
-    def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """Activities of sequences; in training mode with dropout and batch statistics."""
+    def forward(self, codes: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
+        """Activities of sequences, whichever strand they are; in training mode with dropout and batch statistics."""
         x = self._first_stage(codes)
         x = self._stage(x, self.conv2, POOLS[1], padding=0)
         x = self._stage(x, self.conv3, POOLS[2], padding=1)
@@ -196,34 +192,3 @@ class ConvolutionMax(torch.autograd.Function):
                 total += inputs[j].T @ share
             total += inputs[0].T @ rest
         return None, total, None
-
-
-def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
-    """Codes (B, L) with the rows of `reverse` (B,) as their reverse complement."""
-    complement = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8, device=codes.device)
-    return torch.where(reverse[:, None], complement[codes.flip(1).int()], codes)
-
-
-def predict_strand(network: Malinois, codes: torch.Tensor, strand: str) -> np.ndarray:
-    """Activities (N, outputs) float32 of one strand of the whole construct, dropout off."""
-    network.eval()
-    out = []
-    with torch.inference_mode():
-        for batch in codes.split(EVALUATION_BATCH):
-            reverse = torch.full((len(batch),), strand == "reverse", device=codes.device)
-            out.append(network(oriented(batch, reverse)).cpu())
-    return torch.cat(out).numpy()
-
-
-def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
-    """Put `state` into a network. Raises `InputError` naming a missing, unexpected, misshapen or non-finite array."""
-    wanted = network.state_dict()
-    for name in sorted(set(state) ^ set(wanted)):
-        raise InputError(f"{path}: array {name} is {'missing' if name in wanted else 'unexpected'}")
-    for name, array in state.items():
-        if array.shape != wanted[name].shape:
-            found, expected = tuple(array.shape), tuple(wanted[name].shape)
-            raise InputError(f"{path}: {name} has shape {found}, this network has {expected}")
-        if not torch.isfinite(array).all():
-            raise InputError(f"{path}: {name} holds values that are not finite")
-    network.load_state_dict(state)

@@ -23,8 +23,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from s2f.baselines._malinois_network import Malinois, load_weights
+from s2f.baselines._malinois_network import Malinois
 from s2f.baselines._malinois_training import Settings, load, write_network
+from s2f.baselines._sequence_training import load_weights
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.weights import refuse_pointers, wrapper_of

@@ -1,0 +1,92 @@
+"""The network of the baseline `dream_rnn`: DREAM-RNN.
+
+Layers, names, shapes and initialisation are those of the DREAM challenge's code for human data
+(de-Boer-Lab/random-promoter-dream-challenge-2022 @ f7b2e19, benchmarks/human, MIT; Rafi et al. 2025,
+doi:10.1038/s41587-024-02414-w), so state dictionaries are exchangeable with it. There is no activation after the last
+convolution.
+
+Speed: convolutions read (B, channels, 1, length) in channels-last memory, which is the order of the LSTM too.
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from s2f.baselines._sequence_training import CHANNELS, DTYPES, Convolution, one_hot
+
+KERNELS = (9, 15)
+
+
+class Activated(nn.Module):
+    """A convolution, ReLU and dropout."""
+
+    def __init__(self, channels: int, out: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.conv, self.dropout = Convolution(channels, out, kernel), nn.Dropout(dropout)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, out, 1, length)."""
+        return self.dropout(F.relu(self.conv(x)))
+
+
+class Parallel(nn.Module):
+    """Convolutions of two lengths beside each other; in the core they read an LSTM in both directions."""
+
+    def __init__(self, channels: int, out: int, dropout: float, lstm: int = 0, dropout_of_both: float = 0) -> None:
+        super().__init__()
+        if lstm:
+            self.lstm = nn.LSTM(channels, lstm, bidirectional=True, batch_first=True)
+        read = 2 * lstm or channels
+        self.conv_list = nn.ModuleList([Activated(read, out, kernel, dropout) for kernel in KERNELS])
+        self.dropout = nn.Dropout(dropout_of_both)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 2 out, 1, length)."""
+        if hasattr(self, "lstm"):
+            x = self.lstm(x.squeeze(2).transpose(1, 2))[0].unsqueeze(1).permute(0, 3, 1, 2)
+        return self.dropout(torch.cat([convolution(x) for convolution in self.conv_list], 1))
+
+
+class DreamRNN(nn.Module):
+    """uint8 codes (B, length) and which are reverse complements (B,) -> activities (B, outputs) float32."""
+
+    def __init__(
+        self, convolutions: int, lstm: int, mapper: int, dropout: float, core_dropout: float, strand_channel: bool,
+        outputs: int = 1, precision: str = "float32",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.dtype, self.strand_channel = DTYPES[precision], strand_channel
+        self.first = Parallel(4 + strand_channel, convolutions, dropout)
+        self.core = Parallel(2 * convolutions, convolutions, dropout, lstm, core_dropout)
+        self.final = nn.Module()
+        self.final.mapper = Convolution(2 * convolutions, mapper, 1)
+        self.final.linear = nn.Sequential(nn.Linear(mapper, outputs))
+        nn.init.normal_(self.final.mapper.weight, 0, math.sqrt(2 / mapper))
+        nn.init.normal_(self.final.linear[0].weight, 0, 0.001)
+        for layer in (self.final.mapper, self.final.linear[0]):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
+        """Activities of sequences; in training mode with dropout."""
+        return self.of_one_hot(one_hot(codes), reverse)
+
+    def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
+        """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""
+        x = x[:, :, CHANNELS]
+        if self.strand_channel:
+            x = torch.cat([x, reverse[:, None, None].to(x.dtype).expand(-1, x.shape[1], 1)], 2)
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            x = self.core(self.first(x.unsqueeze(1).permute(0, 3, 1, 2)))
+            # the mean over positions before the last convolution, which has one tap and nothing behind it
+            x = x.mean((2, 3), keepdim=True)
+        x = self.final.mapper(x.to(self.final.mapper.weight.dtype)).flatten(1)
+        return self.final.linear(x)
+
+    def train(self, mode: bool = True) -> Any:
+        """As of any module, but for the LSTM: cuDNN gives gradients in training mode alone, and it has no dropout."""
+        super().train(mode)
+        self.core.lstm.train()
+        return self

@@ -1,0 +1,125 @@
+"""The network of the baseline `legnet`: MPRA-LegNet.
+
+Layers, names, shapes and initialisation are those of human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with the
+defaults of its core.py, MIT; Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), kernels of 11 and 9, so state
+dictionaries are exchangeable with it. Its models/example.cfg, with kernels of 5 and 3, is another network, and so is the
+LegNet of the DREAM challenge in yeast.
+
+Speed: all maps are (B, channels, 1, length) in channels-last memory.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from s2f.baselines._sequence_training import CHANNELS, DTYPES, Convolution, one_hot
+from s2f.common.errors import InputError
+
+STEM_KERNEL, KERNEL, POOL, WIDER = 11, 9, 2, 4
+
+
+class Block(nn.Module):
+    """What is called `block` in the names of tensors."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The layers, one after the other."""
+        return self.block(x)
+
+
+class Excitation(nn.Module):
+    """Squeeze and excitation: each channel times a number between 0 and 1 that the means of all channels give."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.fc = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, channels), nn.Sigmoid())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, channels, 1, length)."""
+        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
+
+
+class Concatenated(nn.Module):
+    """What a layer makes of x, and x behind it."""
+
+    def __init__(self, fn: nn.Module) -> None:
+        super().__init__()
+        self.fn = fn
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 2 channels, 1, length)."""
+        return torch.cat([self.fn(x), x], 1)
+
+
+def convolution(channels: int, out: int, kernel: int, groups: int = 1) -> list[nn.Module]:
+    """A convolution without bias, its batch normalisation and SiLU."""
+    return [Convolution(channels, out, kernel, False, groups), nn.BatchNorm2d(out), nn.SiLU(inplace=True)]
+
+
+def wide(channels: int) -> Block:
+    """The inner block of a stage: to four times the channels, along positions, and back."""
+    inner = WIDER * channels
+    return Block(
+        *convolution(channels, inner, 1), *convolution(inner, inner, KERNEL, groups=inner), Excitation(inner, channels),
+        *convolution(inner, channels, 1),
+    )  # fmt: skip
+
+
+class LegNet(nn.Module):
+    """uint8 codes (B, length) -> activities (B, outputs) float32."""
+
+    def __init__(
+        self, stem: int, channels: Sequence[int], mapper: int, outputs: int = 1, precision: str = "float32"
+    ) -> None:
+        super().__init__()
+        self.dtype = DTYPES[precision]
+        self.stem = Block(*convolution(4, stem, STEM_KERNEL))
+        self.main = nn.Sequential(
+            *[
+                nn.Sequential(
+                    Concatenated(wide(before)), Block(*convolution(2 * before, after, KERNEL)), nn.MaxPool2d((1, POOL))
+                )
+                for before, after in zip((stem, *channels), channels)
+            ]
+        )  # fmt: skip
+        last = (stem, *channels)[-1]
+        self.mapper = Block(nn.BatchNorm2d(last), Convolution(last, mapper, 1))
+        self.head = nn.Sequential(
+            nn.Linear(mapper, mapper), nn.BatchNorm1d(mapper), nn.SiLU(), nn.Linear(mapper, outputs)
+        )
+        self.apply(initialise)
+
+    def forward(self, codes: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
+        """Activities of sequences, whichever strand they are; in training mode with batch statistics."""
+        return self.of_one_hot(one_hot(codes))
+
+    def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
+        """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""
+        x = x[:, :, CHANNELS].unsqueeze(1).permute(0, 3, 1, 2)
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            x = self.mapper(self.main(self.stem(x)))
+        return self.head(x.to(self.head[0].weight.dtype).mean((2, 3)))
+
+
+def initialise(layer: nn.Module) -> None:
+    """Convolutions N(0, sqrt(2 / (kernel x out channels))), depthwise ones too; linear layers N(0, 0.001); biases 0."""
+    if isinstance(layer, nn.Conv1d):
+        nn.init.normal_(layer.weight, 0, math.sqrt(2 / (layer.kernel_size[0] * layer.out_channels)))
+    elif isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, 0, 0.001)
+    if isinstance(layer, nn.Conv1d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def check_length(length: int, stages: int) -> None:
+    """Raise `InputError` for a construct of which pooling leaves nothing: below 16 bp with four stages."""
+    if length < POOL**stages:
+        raise InputError(
+            f"construct of {length} bp is too short for legnet, which pools to nothing below {POOL**stages} bp"
+        )

@@ -1,0 +1,371 @@
+"""Training, from scratch, of torch networks that read the bases of a construct: what Malinois, LegNet and DREAM-RNN share.
+
+A network takes uint8 codes (B, length) and which of them are reverse complements, bool (B,), and gives (B, outputs)
+float32. All windows lie on the device as codes; each step cuts, turns and reads a batch of them there.
+"""
+
+import math
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from s2f.baselines import check_strand, read_details, write_details
+from s2f.common.devices import torch_device
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.models.validation import DivergedError, mean_of, pearson_by_cell
+from s2f.models.weighting import weights_by_error
+from s2f.rows.canonical import cells_of, errors_of, labels_of
+from s2f.sequences.constructs import Construct
+
+CHANNELS = (0, 2, 1, 3)  # of A, C, G, T, as LegNet and DREAM-RNN have them: A, G, C, T
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CHOICES = {"validation_strand": ("forward", "mean"), "precision": tuple(DTYPES)}
+EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the network reads in an epoch, before it is shuffled: of each example the row, int64 (E,), whether as the
+    reverse complement of the whole construct, bool (E,), and how far the window is moved downstream, int64 (E,) bp, at
+    most the `reach` of its row."""
+
+    rows: torch.Tensor
+    reverse: torch.Tensor
+    shift: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """How a kind is trained.
+
+    `network()`: new, on the CPU. `optimiser(network, steps)`: the optimiser and the schedule, stepped after each of so
+    many steps in all. `examples(generator)`: those of the next epoch. `loss(predicted (B, C), labels (B, C), measured,
+    importance)`: which labels are there, bool (B, C), None where all are, and how much each counts, None where all count
+    alike. `score(values, labels)`, called `metric`, chooses the epoch: by default the mean over cells of Pearson r.
+    Without `patience` training goes through all epochs, as a schedule of a given length needs. `clip`: largest norm of
+    the gradient.
+    """
+
+    kind: str
+    network: Callable[[], nn.Module]
+    optimiser: Callable[[nn.Module, int], tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]]
+    examples: Callable[[torch.Generator], Examples]
+    loss: Callable[..., torch.Tensor]
+    settings: Any  # with learning_rate, batch_size, epochs and validation_strand
+    patience: int | None = None
+    min_epochs: int = 0
+    clip: float | None = None
+    metric: str = "pearson"
+    score: Callable[[np.ndarray, np.ndarray], float | None] | None = None
+
+    @property
+    def ends(self) -> str:
+        """How training ends that goes through all epochs: at their `limit`, or with the `schedule` of their number."""
+        return "schedule" if self.patience is None else "limit"
+
+
+class Convolution(nn.Conv1d):
+    """A convolution along positions with zeros beyond both ends, of x (B, channels, 1, length) in channels-last memory,
+    under the names and shapes of `Conv1d`: on a CPU two to four times as fast as (B, channels, length)."""
+
+    def __init__(self, channels: int, out: int, kernel: int, bias: bool = True, groups: int = 1) -> None:
+        super().__init__(channels, out, kernel, bias=bias, groups=groups)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, out, 1, length)."""
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(x, weight, self.bias, padding=(0, self.kernel_size[0] // 2), groups=self.groups)
+
+
+class Windows:
+    """The windows of rows on a device, as codes: `cut(rows, shift)` gives uint8 (B, length).
+
+    With `reach` (bp) windows can be moved downstream by so much, or by as much as the real flank allows: int64 (N,) of
+    `self.reach` says how far for each row.
+    """
+
+    def __init__(self, construct: Construct, inserts: Sequence[str], device: torch.device, reach: int = 0) -> None:
+        self.length = construct.length
+        codes, low = construct.assemble(inserts), np.zeros(len(inserts), np.int64)
+        self.reach = torch.zeros(len(inserts), dtype=torch.int64)
+        if reach:
+            codes, low, high = construct.stretches(inserts)
+            self.reach = torch.from_numpy(np.minimum(high, reach)).long()
+        self.codes, self.start = torch.from_numpy(codes).to(device), -torch.from_numpy(low).long().to(device)
+        self.places = torch.arange(self.length, device=device)
+
+    def cut(self, rows: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
+        """The windows of some rows, each moved by its `shift`."""
+        if shift is None and self.codes.shape[1] == self.length:
+            return self.codes[rows]
+        start = self.start[rows] if shift is None else self.start[rows] + shift
+        return self.codes[rows].gather(1, start[:, None] + self.places)
+
+
+def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
+    """Codes (B, L) with the rows of `reverse` (B,) as their reverse complement."""
+    complement = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8, device=codes.device)
+    return torch.where(reverse[:, None], complement[codes.flip(1).int()], codes)
+
+
+def squared_error(
+    predicted: torch.Tensor,
+    labels: torch.Tensor,
+    measured: torch.Tensor | None = None,
+    importance: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean squared error of (B, C) over the labels that are there, each times its `importance`."""
+    squared = (predicted - (labels if measured is None else torch.where(measured, labels, 0))) ** 2
+    squared = squared if importance is None else squared * importance
+    return squared.mean() if measured is None else (squared * measured).sum() / measured.sum()
+
+
+def one_cycle(
+    network: nn.Module, steps: int, learning_rate: float, weight_decay: float, cycle_momentum: bool
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW on all tensors and one cycle of step sizes: from a 25th of `learning_rate` up to it in the first 0.3 of the
+    steps, then down to a 250,000th of it, along cosines. With `cycle_momentum` beta1 goes from 0.95 to 0.85 and back."""
+    optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, learning_rate, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=1e4,
+        cycle_momentum=cycle_momentum,
+    )  # fmt: skip
+    return optimiser, schedule
+
+
+def one_hot(codes: torch.Tensor) -> torch.Tensor:
+    """float32 (B, length, 4) of codes (B, length), in the order A, C, G, T; N is four zeros."""
+    return torch.eye(5, 4, device=codes.device)[codes.int()]
+
+
+def check_choices(kind: str, settings: Any) -> None:
+    """Raise `InputError` for a value of one of the `CHOICES` that is not among them."""
+    for key, known in CHOICES.items():
+        if getattr(settings, key) not in known:
+            raise InputError(f"baseline {kind}: {key} is {getattr(settings, key)!r}, expected one of {known}")
+
+
+def check_rows(kind: str, train: Any, val: Any) -> None:
+    """Raise `InputError` for less than two rows in a part, and for a row without any label."""
+    if len(train) < 2 or len(val) < 2:
+        raise InputError(f"baseline {kind}: {len(train)} training and {len(val)} validation rows, expected 2 or more")
+    for table in (train, val):
+        bad = ~np.isfinite(labels_by_output(table)).any(1)
+        if bad.any():
+            raise InputError(f"baseline {kind}: row {table['row_id'].iloc[int(bad.argmax())]!r} has no label")
+
+
+def labels_by_output(table: Any) -> np.ndarray:
+    """Labels float32 (N, C) of rows, C being 1 where they have one label; NaN where one is missing."""
+    return labels_of(table).reshape(len(table), -1).astype(np.float32)
+
+
+def importance_of(table: Any, settings: Any) -> np.ndarray | None:
+    """How much each label counts, float32 (N, C), by the settings `weighting` and `tau`; None where all count alike.
+
+    Raises `InputError` as `weights_by_error`.
+    """
+    if settings.weighting == "equal":
+        return None
+    known = np.isfinite(labels_by_output(table))
+    importance = np.ones(known.shape, np.float32)
+    importance[known] = weights_by_error(errors_of(table).reshape(known.shape)[known], settings.tau)
+    return importance
+
+
+def steps_of_epoch(examples: int, batch_size: int) -> int:
+    """Batches of an epoch: the last may be smaller, but a last one of a single example, which has no batch statistics,
+    is left out."""
+    return examples // batch_size + (examples % batch_size > 1)
+
+
+def train_network(
+    procedure: Procedure, windows: Windows, train: Any, val: Any, construct: Construct, seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Train from scratch, keep the weights of the best validation score, write `weights.pt`: (history, validation).
+
+    `windows` are those of the rows of `train`. One line is printed per epoch; `rows_per_second` counts examples (copies
+    and reverse complements included) over the time of the updates alone. The validation record says how training
+    `ended`: by `patience`, at the `limit` of epochs, perhaps too early, or with its `schedule`. The same seed, number of
+    threads and machine give the same weights on a CPU. Raises `DivergedError` when the loss is not finite or the score
+    is never defined: no weights are written then.
+    """
+    settings, device = procedure.settings, windows.codes.device
+    outputs, labels, val_labels = cells_of(train), labels_by_output(train), labels_by_output(val)
+    val_windows = Windows(construct, list(val["sequence"]), device)
+    order = torch.Generator().manual_seed(derived_seed(seed, "order"))
+    drawn = torch.Generator().manual_seed(derived_seed(seed, "examples"))
+    examples = procedure.examples(drawn)
+    count = len(examples.rows)
+    known, weights = np.isfinite(labels), importance_of(train, settings)
+    measured = None if known.all() else torch.from_numpy(known).to(device)
+    importance = None if weights is None else torch.from_numpy(weights).to(device)
+    targets = torch.from_numpy(labels).to(device)
+
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(seed, "weights and dropout"))
+        network = procedure.network().to(device)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        print(f"{len(train)} rows, {count} examples per epoch, {parameters:,} parameters, {device.type}")
+        steps = settings.epochs * steps_of_epoch(count, settings.batch_size)
+        optimiser, schedule = procedure.optimiser(network, steps)
+        best: tuple[float, int, dict[str, torch.Tensor], list[float | None]] | None = None
+        history: list[dict[str, Any]] = []
+        ended = procedure.ends
+        for epoch in range(1, settings.epochs + 1):
+            began, losses = time.perf_counter(), []
+            examples = procedure.examples(drawn) if epoch > 1 else examples
+            rows, reverse = examples.rows.to(device), examples.reverse.to(device)
+            shift = None if examples.shift is None else examples.shift.to(device)
+            network.train()
+            for batch in torch.randperm(count, generator=order).to(device).split(settings.batch_size):
+                if len(batch) < 2:
+                    continue
+                chosen = rows[batch]
+                cut = windows.cut(chosen, None if shift is None else shift[batch])
+                predicted = network(oriented(cut, reverse[batch]), reverse[batch])
+                there, counts = (None if part is None else part[chosen] for part in (measured, importance))
+                loss = procedure.loss(predicted, targets[chosen], measured=there, importance=counts)
+                optimiser.zero_grad()
+                loss.backward()
+                if procedure.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), procedure.clip)
+                optimiser.step()
+                schedule.step()
+                losses.append(loss.detach() * len(batch))
+            mean_loss = float(torch.stack(losses).sum()) / count
+            seconds = time.perf_counter() - began
+            if not math.isfinite(mean_loss):
+                raise DivergedError(
+                    f"epoch {epoch}: training loss is {mean_loss}; lower learning_rate {settings.learning_rate}"
+                )
+            values = predict_strand(network, val_windows.codes, "forward")
+            if settings.validation_strand == "mean":
+                values = (values + predict_strand(network, val_windows.codes, "reverse")) / 2
+            by_output = pearson_by_cell(val_labels, values)
+            r = mean_of(by_output)
+            score = procedure.score(values, val_labels) if procedure.score else r
+            history.append(
+                {
+                    "epoch": epoch, "train_loss": mean_loss, "val_pearson": math.nan if r is None else r,
+                    "seconds": round(seconds, 4), "rows_per_second": round(count / seconds, 1),
+                }
+                | ({f"val_{procedure.metric}": math.nan if score is None else score} if procedure.score else {})
+            )  # fmt: skip
+            shown = "  ".join(f"{key} {value:.4f}" for key, value in history[-1].items() if key.startswith("val"))
+            print(f"epoch {epoch:3d}  train loss {mean_loss:.4f}  {shown}  {count / seconds:,.0f} rows/s", flush=True)
+            if score is not None and (best is None or score > best[0]):
+                kept = {key: value.to("cpu", copy=True) for key, value in network.state_dict().items()}
+                best = (score, epoch, kept, by_output)
+            if procedure.patience and epoch >= procedure.min_epochs:
+                if epoch - (best[1] if best else 0) >= procedure.patience:
+                    ended = "patience"
+                    break
+    if best is None:
+        raise DivergedError(
+            f"validation {procedure.metric} is undefined in every epoch (constant predictions): no model to keep"
+        )
+    torch.save(best[2], Path(directory) / "weights.pt")
+    validation: dict[str, Any] = {"metric": procedure.metric, "value": best[0], "epoch": best[1], "ended": ended}
+    if outputs:
+        by_cell = dict(zip(outputs, best[3], strict=True))
+        # beside another metric the score of heads, for comparison
+        validation |= ({"pearson": mean_of(best[3])} if procedure.score else {}) | {"cells": by_cell}
+    return history, validation
+
+
+def predict_strand(network: nn.Module, codes: torch.Tensor, strand: str) -> np.ndarray:
+    """Activities (N, outputs) float32 of one strand of the whole construct, dropout off."""
+    network.eval()
+    out = []
+    with torch.inference_mode():
+        for batch in codes.split(EVALUATION_BATCH):
+            reverse = torch.full((len(batch),), strand == "reverse", device=codes.device)
+            out.append(network(oriented(batch, reverse), reverse).cpu())
+    return torch.cat(out).numpy()
+
+
+def write_network(
+    directory: str | Path,
+    network: Callable[[], nn.Module],
+    length: int,
+    settings: Any,
+    widths: dict[str, Any],
+    outputs: Sequence[str] = (),
+    predicted: Sequence[str] = (),
+    **more: Any,
+) -> None:
+    """Write `details.json` of a network: its shape (`widths`, and whether it is `narrow`), size and precision.
+
+    `outputs` are the cells of its outputs, none where there is one output for rows of one label; `predicted` those that
+    it predicts, in this order (all where absent).
+    """
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in network().parameters())
+    write_details(
+        directory, length=length, outputs=list(outputs), predicted=list(predicted or outputs), widths=widths,
+        precision=settings.precision, narrow=settings.narrow(), parameters=parameters, **more,
+    )  # fmt: skip
+
+
+def loaded(
+    directory: str | Path,
+    construct: Construct,
+    build: Callable[[dict[str, Any], int], nn.Module],
+    precision: str | None = None,
+) -> tuple[nn.Module, list[int]]:
+    """(network on its device, indices of the outputs that are predicted) of a checkpoint, by default in the precision
+    it was trained in; `build(options, outputs)` makes it of the options in `details.json`.
+
+    Raises `InputError` when the construct has another length than the network, or when the weights are missing, broken
+    or of another network.
+    """
+    details, path = read_details(directory), Path(directory) / "weights.pt"
+    if construct.length != details["length"]:
+        raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
+    outputs = details["outputs"] or [""]
+    network = build({"precision": precision or details["precision"]} | details["widths"], len(outputs))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
+    load_weights(network, state, path)
+    return network.to(torch_device()), [outputs.index(cell) for cell in details["predicted"] or outputs]
+
+
+def predictor(network: nn.Module, predicted: Sequence[int], construct: Construct) -> Callable[..., np.ndarray]:
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct."""
+    device = next(network.parameters()).device
+
+    def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
+        check_strand(strand)
+        if not len(inserts):
+            return np.empty((0, len(predicted))[: min(2, len(predicted))], np.float32)
+        codes = torch.from_numpy(construct.assemble(inserts)).to(device)
+        values = predict_strand(network, codes, strand)[:, predicted]
+        return values if len(predicted) > 1 else values[:, 0]
+
+    return predict
+
+
+def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
+    """Put `state` into a network. Raises `InputError` naming a missing, unexpected, misshapen or non-finite array."""
+    wanted = network.state_dict()
+    for name in sorted(set(state) ^ set(wanted)):
+        raise InputError(f"{path}: array {name} is {'missing' if name in wanted else 'unexpected'}")
+    for name, array in state.items():
+        if array.shape != wanted[name].shape:
+            found, expected = tuple(array.shape), tuple(wanted[name].shape)
+            raise InputError(f"{path}: {name} has shape {found}, this network has {expected}")
+        if not torch.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds values that are not finite")
+    network.load_state_dict(state)
