@@ -2,11 +2,11 @@ import json
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
 
+from helpers.motif_rows import random_rows, with_cells
 from s2f.baselines import _malinois_training as recipe
 from s2f.baselines import _sequence_training, malinois, malinois_1cell
 from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length
@@ -27,19 +27,6 @@ CONSTRUCT = Construct(60, "", "")
 
 def count(network):
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def random_rows(n, seed=0, motif="GATTACA"):
-    """60-bp rows; the label says whether a motif was written into the sequence, four times, on either strand."""
-    generator = np.random.default_rng(seed)
-    codes = generator.integers(0, 4, (n, 60)).astype(np.uint8)
-    labels = generator.integers(0, 2, n).astype(float)
-    word = dna.encode(motif)
-    for row in np.flatnonzero(labels):
-        for place in generator.choice(60 // len(word), 4, replace=False) * len(word):
-            codes[row, place : place + len(word)] = word if generator.random() < 0.5 else dna.reverse_complement(word)
-    sequences = [dna.decode(c) for c in codes]
-    return pd.DataFrame({"row_id": [f"r{i}" for i in range(n)], "sequence": sequences, "label": labels})
 
 
 def textbook(network, codes, training):
@@ -279,12 +266,6 @@ def test_same_seed_same_weights(tmp_path):
         malinois_1cell.train(random_rows(40), random_rows(20, 1), CONSTRUCT, spec, seed, tmp_path / name)
         weights.append((tmp_path / name / "weights.pt").read_bytes())
     assert weights[0] == weights[1] != weights[2]
-
-
-def with_cells(rows, **labels):
-    """Rows with a label for each cell; `label` is that of the first."""
-    first = next(iter(labels.values()))
-    return rows.assign(label=first, **{f"label.{cell}": values for cell, values in labels.items()})
 
 
 def test_the_published_form_has_an_output_per_cell_and_is_selected_by_entropy(tmp_path):

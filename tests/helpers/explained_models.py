@@ -114,7 +114,7 @@ def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
             views = {"forward": inserts, "reverse": dna.reverse_complement(inserts)}
             yield [values(dna.one_hot(views[strand], np.float64))[:, None] for strand in strands]
 
-    def tangent(one_hot):
+    def tangent(one_hot, strand):
         return values(one_hot), gradient(one_hot).astype(np.float32)
 
     about = {"strand_rule": rule, "dataset": "d", "split": "s", "seed": 1, "licence": "none", "versions": {}}

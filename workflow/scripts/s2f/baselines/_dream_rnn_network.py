@@ -9,45 +9,47 @@ Speed: convolutions read (B, channels, 1, length) in channels-last memory, which
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from s2f.baselines._sequence_training import CHANNELS, DTYPES, Convolution, one_hot
+from s2f.baselines._channels_last import Convolution
+from s2f.baselines._sequence_training import CHANNELS, DTYPES, one_hot
 
 KERNELS = (9, 15)
 
 
-class Activated(nn.Module):
-    """A convolution, ReLU and dropout."""
+class Named(nn.Module):
+    """A convolution under the name that it has in the authors' state dictionary."""
 
-    def __init__(self, channels: int, out: int, kernel: int, dropout: float) -> None:
+    def __init__(self, conv: nn.Module) -> None:
         super().__init__()
-        self.conv, self.dropout = Convolution(channels, out, kernel), nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, out, 1, length)."""
-        return self.dropout(F.relu(self.conv(x)))
+        self.conv = conv
 
 
 class Parallel(nn.Module):
-    """Convolutions of two lengths beside each other; in the core they read an LSTM in both directions."""
+    """Convolutions of two lengths beside each other, ReLU and dropout; in the core they read an LSTM of both
+    directions.
 
-    def __init__(self, channels: int, out: int, dropout: float, lstm: int = 0, dropout_of_both: float = 0) -> None:
+    The core of the authors drops twice, halves and then all: what stays with probability 0.8 and then 0.5 stays with 0.4
+    and counts 2.5 fold, which is one dropout of 0.6.
+    """
+
+    def __init__(self, channels: int, out: int, dropouts: Sequence[float], lstm: int = 0) -> None:
         super().__init__()
-        if lstm:
-            self.lstm = nn.LSTM(channels, lstm, bidirectional=True, batch_first=True)
+        self.lstm = nn.LSTM(channels, lstm, bidirectional=True, batch_first=True) if lstm else None
         read = 2 * lstm or channels
-        self.conv_list = nn.ModuleList([Activated(read, out, kernel, dropout) for kernel in KERNELS])
-        self.dropout = nn.Dropout(dropout_of_both)
+        self.conv_list = nn.ModuleList([Named(Convolution(read, out, kernel)) for kernel in KERNELS])
+        self.dropout = nn.Dropout(1 - math.prod(1 - share for share in dropouts))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 2 out, 1, length)."""
-        if hasattr(self, "lstm"):
+        if self.lstm is not None:
             x = self.lstm(x.squeeze(2).transpose(1, 2))[0].unsqueeze(1).permute(0, 3, 1, 2)
-        return self.dropout(torch.cat([convolution(x) for convolution in self.conv_list], 1))
+        return self.dropout(F.relu(torch.cat([named.conv(x) for named in self.conv_list], 1)))
 
 
 class DreamRNN(nn.Module):
@@ -59,8 +61,8 @@ class DreamRNN(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         self.dtype, self.strand_channel = DTYPES[precision], strand_channel
-        self.first = Parallel(4 + strand_channel, convolutions, dropout)
-        self.core = Parallel(2 * convolutions, convolutions, dropout, lstm, core_dropout)
+        self.first = Parallel(4 + strand_channel, convolutions, [dropout])
+        self.core = Parallel(2 * convolutions, convolutions, [dropout, core_dropout], lstm)
         self.final = nn.Module()
         self.final.mapper = Convolution(2 * convolutions, mapper, 1)
         self.final.linear = nn.Sequential(nn.Linear(mapper, outputs))
@@ -71,7 +73,7 @@ class DreamRNN(nn.Module):
 
     def forward(self, codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
         """Activities of sequences; in training mode with dropout."""
-        return self.of_one_hot(one_hot(codes), reverse)
+        return self.of_one_hot(one_hot(codes, self), reverse)
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
         """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""

@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from s2f.baselines._sequence_training import CHANNELS, DTYPES, Convolution, one_hot
+from s2f.baselines._channels_last import Convolution, Excitation, NormedSiLU
+from s2f.baselines._sequence_training import CHANNELS, DTYPES, one_hot
 from s2f.common.errors import InputError
 
 STEM_KERNEL, KERNEL, POOL, WIDER = 11, 9, 2, 4
@@ -33,18 +33,6 @@ class Block(nn.Module):
         return self.block(x)
 
 
-class Excitation(nn.Module):
-    """Squeeze and excitation: each channel times a number between 0 and 1 that the means of all channels give."""
-
-    def __init__(self, channels: int, hidden: int) -> None:
-        super().__init__()
-        self.fc = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, channels), nn.Sigmoid())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, channels, 1, length)."""
-        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
-
-
 class Concatenated(nn.Module):
     """What a layer makes of x, and x behind it."""
 
@@ -59,7 +47,7 @@ class Concatenated(nn.Module):
 
 def convolution(channels: int, out: int, kernel: int, groups: int = 1) -> list[nn.Module]:
     """A convolution without bias, its batch normalisation and SiLU."""
-    return [Convolution(channels, out, kernel, False, groups), nn.BatchNorm2d(out), nn.SiLU(inplace=True)]
+    return [Convolution(channels, out, kernel, False, groups), NormedSiLU(out), nn.Identity()]
 
 
 def wide(channels: int) -> Block:
@@ -97,7 +85,7 @@ class LegNet(nn.Module):
 
     def forward(self, codes: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
         """Activities of sequences, whichever strand they are; in training mode with batch statistics."""
-        return self.of_one_hot(one_hot(codes))
+        return self.of_one_hot(one_hot(codes, self))
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
         """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""

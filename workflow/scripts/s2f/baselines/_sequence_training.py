@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from s2f.baselines import check_strand, read_details, write_details
@@ -24,6 +23,7 @@ from s2f.common.provenance import derived_seed
 from s2f.models.validation import DivergedError, mean_of, pearson_by_cell
 from s2f.models.weighting import weights_by_error
 from s2f.rows.canonical import cells_of, errors_of, labels_of
+from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
 CHANNELS = (0, 2, 1, 3)  # of A, C, G, T, as LegNet and DREAM-RNN have them: A, G, C, T
@@ -73,42 +73,30 @@ class Procedure:
         return "schedule" if self.patience is None else "limit"
 
 
-class Convolution(nn.Conv1d):
-    """A convolution along positions with zeros beyond both ends, of x (B, channels, 1, length) in channels-last memory,
-    under the names and shapes of `Conv1d`: on a CPU two to four times as fast as (B, channels, length)."""
-
-    def __init__(self, channels: int, out: int, kernel: int, bias: bool = True, groups: int = 1) -> None:
-        super().__init__(channels, out, kernel, bias=bias, groups=groups)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, out, 1, length)."""
-        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, weight, self.bias, padding=(0, self.kernel_size[0] // 2), groups=self.groups)
-
-
 class Windows:
     """The windows of rows on a device, as codes: `cut(rows, shift)` gives uint8 (B, length).
 
-    With `reach` (bp) windows can be moved downstream by so much, or by as much as the real flank allows: int64 (N,) of
-    `self.reach` says how far for each row.
+    With `reach` (bp) windows can be moved downstream by so much, or as far as there is real flank behind them: `reach`,
+    int64 (N,), says how far for each row. What a window leaves upstream, flank or insert, is cut off.
     """
 
     def __init__(self, construct: Construct, inserts: Sequence[str], device: torch.device, reach: int = 0) -> None:
-        self.length = construct.length
-        codes, low = construct.assemble(inserts), np.zeros(len(inserts), np.int64)
-        self.reach = torch.zeros(len(inserts), dtype=torch.int64)
-        if reach:
-            codes, low, high = construct.stretches(inserts)
-            self.reach = torch.from_numpy(np.minimum(high, reach)).long()
-        self.codes, self.start = torch.from_numpy(codes).to(device), -torch.from_numpy(low).long().to(device)
+        codes, flanks = construct.assemble(inserts), np.full((len(inserts), reach), dna.N_CODE, np.uint8)
+        self.length, self.reach = construct.length, torch.zeros(len(inserts), dtype=torch.int64)
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        for length in np.unique(lengths) if reach else ():
+            _, right = construct.flank_lengths(int(length))
+            behind = dna.encode(construct.downstream[right : right + reach])
+            flanks[lengths == length, : len(behind)] = behind
+            self.reach[torch.from_numpy(lengths == length)] = len(behind)
+        self.codes = torch.from_numpy(np.concatenate([codes, flanks], 1)).to(device)
         self.places = torch.arange(self.length, device=device)
 
     def cut(self, rows: torch.Tensor, shift: torch.Tensor | None = None) -> torch.Tensor:
         """The windows of some rows, each moved by its `shift`."""
-        if shift is None and self.codes.shape[1] == self.length:
-            return self.codes[rows]
-        start = self.start[rows] if shift is None else self.start[rows] + shift
-        return self.codes[rows].gather(1, start[:, None] + self.places)
+        if shift is None:
+            return self.codes[rows, : self.length]
+        return self.codes[rows].gather(1, shift[:, None] + self.places)
 
 
 def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
@@ -142,9 +130,9 @@ def one_cycle(
     return optimiser, schedule
 
 
-def one_hot(codes: torch.Tensor) -> torch.Tensor:
-    """float32 (B, length, 4) of codes (B, length), in the order A, C, G, T; N is four zeros."""
-    return torch.eye(5, 4, device=codes.device)[codes.int()]
+def one_hot(codes: torch.Tensor, network: nn.Module) -> torch.Tensor:
+    """(B, length, 4) of codes (B, length), in the order A, C, G, T and the dtype of a network; N is four zeros."""
+    return torch.eye(5, 4, dtype=next(network.parameters()).dtype, device=codes.device)[codes.int()]
 
 
 def check_choices(kind: str, settings: Any) -> None:
@@ -232,15 +220,10 @@ def train_network(
                     continue
                 chosen = rows[batch]
                 cut = windows.cut(chosen, None if shift is None else shift[batch])
-                predicted = network(oriented(cut, reverse[batch]), reverse[batch])
                 there, counts = (None if part is None else part[chosen] for part in (measured, importance))
+                predicted = network(oriented(cut, reverse[batch]), reverse[batch])
                 loss = procedure.loss(predicted, targets[chosen], measured=there, importance=counts)
-                optimiser.zero_grad()
-                loss.backward()
-                if procedure.clip:
-                    nn.utils.clip_grad_norm_(network.parameters(), procedure.clip)
-                optimiser.step()
-                schedule.step()
+                update(network, loss, optimiser, schedule, procedure.clip)
                 losses.append(loss.detach() * len(batch))
             mean_loss = float(torch.stack(losses).sum()) / count
             seconds = time.perf_counter() - began
@@ -281,6 +264,22 @@ def train_network(
         # beside another metric the score of heads, for comparison
         validation |= ({"pearson": mean_of(best[3])} if procedure.score else {}) | {"cells": by_cell}
     return history, validation
+
+
+def update(
+    network: nn.Module,
+    loss: torch.Tensor,
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    clip: float | None,
+) -> None:
+    """One step down the gradient of a loss, the norm of which is at most `clip`."""
+    optimiser.zero_grad()
+    loss.backward()
+    if clip:
+        nn.utils.clip_grad_norm_(network.parameters(), clip)
+    optimiser.step()
+    schedule.step()
 
 
 def predict_strand(network: nn.Module, codes: torch.Tensor, strand: str) -> np.ndarray:

@@ -62,8 +62,8 @@ Forward = Callable[[Iterable[Chunk], Sequence[str]], Iterator[list[np.ndarray]]]
 @dataclass(frozen=True, eq=False)
 class Scorer:
     """A trained model. `forward(chunks, strands)` yields for each chunk one array (N, C) per strand, the values or the
-    logits of C outputs; `tangent(one-hot windows (B, W, 4))` values (B,) and their gradient, of the windows as given,
-    or is None where a model has no gradient."""
+    logits of C outputs; `tangent(one-hot windows (B, W, 4), strand)` values (B,) and their gradient, of the windows as
+    given, or is None where a model has no gradient."""
 
     name: str
     record: dict[str, Any]
@@ -122,7 +122,7 @@ class Scorer:
             windows[: len(part), left : left + length] = part
             for strand in self.strands:
                 flip = (slice(None), slice(None, None, -1), slice(None, None, -1)) if strand == "reverse" else ...
-                value, gradient = self.tangent(np.ascontiguousarray(windows[flip]))
+                value, gradient = self.tangent(np.ascontiguousarray(windows[flip]), strand)
                 values[start : start + size] += np.asarray(value, np.float64)[: len(part)]
                 gradients[start : start + size] += gradient[flip][: len(part), left : left + length]
         return values / len(self.strands), gradients / len(self.strands)
@@ -322,4 +322,4 @@ def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:
     def built() -> Tangent:
         return importlib.import_module(f"s2f.interpretation.tangents.{name}").tangent(*arguments)
 
-    return lambda one_hot: built()(one_hot)
+    return lambda one_hot, strand: built()(one_hot, strand)

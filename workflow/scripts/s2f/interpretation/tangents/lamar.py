@@ -28,7 +28,7 @@ def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) 
     model = family.truncated(model, layer).to(device).eval().requires_grad_(False)
     of_hidden = of_jax(head, parameters)
 
-    def derived(one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def derived(one_hot: np.ndarray, strand: str) -> tuple[np.ndarray, np.ndarray]:
         x = torch.from_numpy(one_hot).to(device).requires_grad_()
         hidden = model(inputs_embeds=letters_embedded(model, x)).last_hidden_state[:, 1:-1]
         if options["pooling"] == "mean":

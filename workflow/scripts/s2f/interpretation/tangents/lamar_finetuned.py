@@ -19,4 +19,4 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
     )
     model.eval().requires_grad_(False)
     value = value_of_logits(details, settings)
-    return of_torch(lambda x: value(model(inputs_embeds=letters_embedded(model, x)).logits), model.device)
+    return of_torch(lambda x, strand: value(model(inputs_embeds=letters_embedded(model, x)).logits), model.device)

@@ -27,4 +27,4 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
         return F.relu(F.max_pool2d(norm(x), (1, POOLS[0])))
 
     network._first_stage = first_stage  # type: ignore[method-assign, assignment]  # of this network alone
-    return of_torch(lambda x: network(x)[:, predicted[0]], first.weight.device)
+    return of_torch(lambda x, strand: network(x)[:, predicted[0]], first.weight.device)

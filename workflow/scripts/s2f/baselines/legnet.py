@@ -1,0 +1,131 @@
+"""Baseline `legnet`: MPRA-LegNet (Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), trained from scratch.
+
+Network and training are those of autosome-ru/human_legnet @ a20dbc7 as its README calls it for K562 (`core.py
+--epoch_num 25 --use_shift --reverse_augment`): AdamW, one cycle of step sizes, squared error, gradients of norm 1 at
+most; each time a row is read, its window moves 0 to 21 bp downstream, never upstream, into the plasmid behind it, and
+with probability 1/2 all of it, adapters included, is read as its reverse complement. The epoch of the best Pearson r on
+the validation rows is kept, all epochs being trained, as the cycle has their number. N is four zeros.
+
+Where this differs: their windows are the 230 bp of insert and adapters, which move out of the left adapter of 15 bp and
+up to 6 bp into the insert; here they are the construct of the dataset, moved as far as there is real flank behind it, so
+not at all in layout `whole`. Their 16-bit floats are float32 or bfloat16. With
+several cells the network has an output for each, and missing labels are masked. They cross 10 folds for test and
+validation (90 models), all from one seed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from s2f.baselines._legnet_network import LegNet, check_length
+from s2f.baselines._sequence_training import (
+    Examples,
+    Procedure,
+    Windows,
+    check_choices,
+    check_rows,
+    loaded,
+    one_cycle,
+    predictor,
+    squared_error,
+    train_network,
+    write_network,
+)
+from s2f.common import kinds
+from s2f.common.devices import torch_device
+from s2f.rows.canonical import cells_of
+from s2f.sequences.constructs import Construct
+
+CLIP = 1.0  # norm of the gradient
+WIDTHS = ("stem_channels", "channels", "mapper_channels")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the network and its training: meaning and defaults, the published ones, stand in `legnet.yaml`."""
+
+    stem_channels: int
+    channels: Sequence[int]
+    mapper_channels: int
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    epochs: int
+    shift: int
+    reverse_complement: bool
+    validation_strand: str
+    precision: str
+    weighting: str
+    tau: float | None
+
+    @staticmethod
+    def from_spec(options: dict[str, Any]) -> "Settings":
+        """Settings from a config section. Raises `InputError` for an unknown key or an impossible value."""
+        settings = Settings(**kinds.settings("baselines", "legnet", options))
+        check_choices("legnet", settings)
+        return settings
+
+    def narrow(self) -> bool:
+        """True where a width differs from the published network."""
+        published = kinds.settings("baselines", "legnet", {})
+        return any(getattr(self, key) != published[key] for key in WIDTHS)
+
+    def network(self, outputs: int) -> LegNet:
+        """The network, with new weights."""
+        return LegNet(self.stem_channels, self.channels, self.mapper_channels, outputs, self.precision)
+
+
+def train(
+    train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Train as `_sequence_training.train_network`, and write `details.json` too.
+
+    Raises `InputError` for bad settings, a construct that is pooled to nothing, and a row without a label, and
+    `DivergedError` as there.
+    """
+    settings = Settings.from_spec(spec)
+    check_length(construct.length, len(settings.channels))
+    check_rows("legnet", train, val)
+    cells = cells_of(train)
+    windows = Windows(construct, list(train["sequence"]), torch_device(), settings.shift)
+
+    def examples(generator: torch.Generator) -> Examples:
+        rows = torch.arange(len(train))
+        reverse = torch.rand(len(train), generator=generator) < 0.5 * settings.reverse_complement
+        share = torch.rand(len(train), generator=generator, dtype=torch.float64)
+        return Examples(rows, reverse, (share * (windows.reach + 1)).long() if settings.shift else None)
+
+    procedure = Procedure(
+        "legnet", lambda: settings.network(max(1, len(cells))),
+        lambda network, steps: one_cycle(network, steps, settings.learning_rate, settings.weight_decay, False),
+        examples, squared_error, settings, clip=CLIP,
+    )  # fmt: skip
+    trained = train_network(procedure, windows, train, val, construct, seed, directory)
+    write_network(
+        directory, lambda: settings.network(max(1, len(cells))), construct.length, settings,
+        {key: getattr(settings, key) for key in WIDTHS}, cells, shifts=[0, int(windows.reach.max())],
+        provenance=f"trained from scratch on {len(train)} rows", licence="as the training data",
+    )  # fmt: skip
+    return trained
+
+
+def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct.
+
+    The construct is that of `record`. Raises `InputError` as `_sequence_training.loaded`.
+    """
+    construct = Construct.from_spec(record["construct"])
+    return predictor(*load_network(directory, construct), construct)
+
+
+def load_network(
+    directory: str | Path, construct: Construct, precision: str | None = None
+) -> tuple[torch.nn.Module, list[int]]:
+    """See `_sequence_training.loaded`."""
+    return loaded(
+        directory, construct, lambda options, outputs: Settings.from_spec(options).network(outputs), precision
+    )
