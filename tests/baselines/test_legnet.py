@@ -157,7 +157,9 @@ def test_windows_move_downstream_as_far_as_the_flank_allows():
 def test_examples_and_steps_are_those_of_the_recipe(monkeypatch, tmp_path):
     seen, rates, cut = [], [], Windows.cut
     forward, step = LegNet.forward, torch.optim.AdamW.step
-    monkeypatch.setattr(Windows, "cut", lambda self, rows, shift=None: seen.append((rows, shift)) or cut(self, rows, shift))
+    monkeypatch.setattr(
+        Windows, "cut", lambda self, rows, shift=None: seen.append((rows, shift)) or cut(self, rows, shift)
+    )
     turned = []
     monkeypatch.setattr(
         LegNet, "forward",
@@ -287,5 +289,5 @@ def test_rows_and_foreign_weights_are_refused(tmp_path):
         with pytest.raises(InputError, match=message):
             legnet.load(tmp_path, record)
     torch.save({name: array for name, array in state.items() if name != "head.1.running_var"}, path)
-    with pytest.raises(InputError, match="array head.1.running_var is missing"):
+    with pytest.raises(InputError, match=r"array head\.1\.running_var is missing"):
         legnet.load(tmp_path, record)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from bench import head_training, machine
+from bench import baseline_training, head_training, machine
 from helpers import programs
 from s2f.embeddings.encoders import _alphagenome_network as network
 from s2f.embeddings.encoders import _flank_reuse
@@ -35,6 +35,26 @@ def test_heads_are_printed_with_rates_shares_and_ratios(root):
         assert found, line
         rate, _, _, peak, _ = (float(part.replace(",", "")) for part in found.groups()[:5])
         assert rate > 0 and 0.05 < peak < 64
+
+
+def test_baselines_are_printed_beside_their_authors_way(root):
+    lines = run(root, "--parts", "baselines")
+    table = [line.split() for line in lines if line.startswith(("legnet ", "dream_rnn "))]
+    assert [line[:3] for line in table] == [
+        [kind, form, "8"] for kind in ("legnet", "dream_rnn") for form in ("float32", "bfloat16")
+    ]
+    assert all(float(number.replace(",", "").rstrip("%")) >= 0 for line in table for number in line[3:])
+    assert any("plain: as the authors' code" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "work"), [("legnet", 1_322_465, 78.07e6), ("dream_rnn", 4_203_393, 966e6)]
+)
+def test_the_plain_baselines_are_the_published_networks(kind, parameters, work):
+    settings = baseline_training.baselines.get(kind).Settings.from_spec({})
+    network = baseline_training.PLAIN[kind](settings)
+    assert sum(parameter.numel() for parameter in network.parameters()) == parameters
+    assert baseline_training.flop_of(network, kind) == pytest.approx(6 * work, rel=0.01)
 
 
 @pytest.mark.slow

@@ -26,6 +26,8 @@ NARROW = {  # settings of Malinois
     "conv1_channels": 8, "conv2_channels": 6, "conv3_channels": 6, "linear_channels": 8, "branched_channels": 4,
     "epochs": 1, "min_epochs": 0, "batch_size": 16,
 }  # fmt: skip
+LEGNET = {"stem_channels": 8, "channels": [8, 8], "mapper_channels": 8, "epochs": 1, "batch_size": 16}
+DREAM_RNN = {"convolution_channels": 6, "lstm_channels": 6, "mapper_channels": 8, "epochs": 1, "batch_size": 16}
 # encoder, construct, head, rule
 HEADS = {
     "alphagenome": (TINY, WINDOW, "boda-flatten-16-16", "mean"),

@@ -61,7 +61,8 @@ def gradients(network, loss):
     """{name: gradient float64}."""
     names, arrays = zip(*network.named_parameters(), strict=True)
     return {
-        name: array.double().numpy() for name, array in zip(names, torch.autograd.grad(loss, arrays, retain_graph=True), strict=True)
+        name: array.double().numpy()
+        for name, array in zip(names, torch.autograd.grad(loss, arrays, retain_graph=True), strict=True)
     }
 
 

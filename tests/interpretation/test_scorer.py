@@ -11,7 +11,9 @@ from scipy.special import expit, logit
 
 from helpers.explained_models import (
     BARE,
+    DREAM_RNN,
     HEADS,
+    LEGNET,
     NARROW,
     TINY,
     WINDOW,
@@ -80,9 +82,12 @@ def test_gradient_of_heads_is_the_derivative_of_the_score(tmp_path, name):
     agree(scorer, dna.one_hot(codes[:1]))
 
 
-def test_malinois_of_one_hot_is_malinois(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "spec"), [("malinois_1cell", NARROW), ("legnet", LEGNET), ("dream_rnn", {**DREAM_RNN, "dropout": 0.5})]
+)
+def test_networks_of_one_hot_are_those_of_the_baselines(tmp_path, kind, spec):
     train, val = rows_of(some_inserts(48, 40, 1)), rows_of(some_inserts(8, 40, 2))
-    predict = baseline_on_disk(tmp_path / "m", "malinois_1cell", WINDOW, NARROW, train, val)
+    predict = baseline_on_disk(tmp_path / "m", kind, WINDOW, spec, train, val)
     scorer, codes = models.load(tmp_path / "m"), some_inserts()
     texts = [dna.decode(c) for c in codes]
     expected = (predict(texts) + predict(texts, "reverse")) / 2
@@ -197,13 +202,13 @@ def test_of_several_cells_the_first_is_explained(tmp_path):
         rows["label.K562"], rows["label.HepG2"] = rows["label"], rows["sequence"].str.count("A").astype(float)
     codes = some_inserts()
     texts = [dna.decode(c) for c in codes]
-    for kind, spec in (("malinois", NARROW), ("kmer_ridge", {"k": [2], "alphas": [1.0]})):
+    for kind, spec in (("malinois", NARROW), ("legnet", LEGNET), ("kmer_ridge", {"k": [2], "alphas": [1.0]})):
         predict = baseline_on_disk(tmp_path / kind, kind, WINDOW, spec, train, val)
         scorer, expected = models.load(tmp_path / kind), (predict(texts) + predict(texts, "reverse")) / 2
         np.testing.assert_allclose(scorer.score(codes), expected[:, 0], rtol=1e-5)
         assert not np.allclose(expected[:, 0], expected[:, 1])
-    scorer = models.load(tmp_path / "malinois")
-    agree(scorer, dna.one_hot(codes), 1.0)
+    for kind in ("malinois", "legnet"):
+        agree(models.load(tmp_path / kind), dna.one_hot(codes), 1.0)
 
     spec, construct, slug, _ = HEADS["onehot"]
     variables = head_on_disk(tmp_path / "head", spec, construct, slug, cells=cells)

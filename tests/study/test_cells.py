@@ -179,7 +179,7 @@ def test_labels_of_several_cells_are_weighed_where_a_loss_takes_them_one_by_one(
         validate.validated(config)
 
 
-@pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell"])
+@pytest.mark.parametrize("kind", ["mean", "kmer_ridge", "malinois", "malinois_1cell", "legnet", "dream_rnn"])
 def test_baselines_of_several_cells_and_of_the_first(kind):
     name = kind + ("-1cell" if kind == "malinois_1cell" else "")
     assert validate.validated(baseline(kind, name))["datasets"]["d"]["cells"] == ["K562", "HepG2"]
@@ -191,7 +191,8 @@ def test_other_baselines_are_refused_with_those_that_can():
     with pytest.raises(
         InputError,
         match=r"baselines\.m: kind lamar_finetuned has one output, and dataset 'd' has the cells K562, HepG2; kinds "
-        r"with an output for each: kmer_ridge, malinois, malinois_published, mean; of the first cell alone: malinois_1",
+        r"with an output for each: dream_rnn, kmer_ridge, legnet, malinois, malinois_published, mean; of the first "
+        r"cell alone: malinois_1",
     ):
         validate.validated(config)
 

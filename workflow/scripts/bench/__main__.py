@@ -3,9 +3,9 @@ faster they are than the usual way.
 
     PYTHONPATH=workflow/scripts python -m bench [--rows 4096] [--heads boda-flatten-512-512] [--modes no_shift full]
 
-Needs JAX and the library only (the part `tower` torch too); runs on what JAX finds. Every rate is the best of the
-repeats; shares and ratios are medians over turns in which the limit, our way and the usual way run one after the other,
-so that a busy machine slows all alike. Embeddings are random, rows are random.
+Needs JAX, torch and the library; runs on what JAX finds. Every rate is the best of the repeats; shares and ratios are
+medians over turns in which the limit, our way and the usual way run one after the other, so that a busy machine slows
+all alike. Embeddings are random, rows are random.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from s2f.common.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
-PARTS = ("heads", "cache", "tower", "rows", "mutagenesis", "scoring")
+PARTS = ("heads", "baselines", "cache", "tower", "rows", "mutagenesis", "scoring")
 
 
 def main():
@@ -40,7 +40,7 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
-    from bench import cache_building, head_training, interpretation, machine, row_reading, scoring
+    from bench import baseline_training, cache_building, head_training, interpretation, machine, row_reading, scoring
     from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
@@ -63,6 +63,8 @@ def main():
         head_training.bench(
             a.heads, a.modes, rows, repeats, limits, encoder, spec, a.batch_size, a.precision, naive, a.seeds
         )  # fmt: skip
+    if "baselines" in a.parts:
+        baseline_training.bench(min(repeats, 3), limits, a.quick)
     if "cache" in a.parts:
         cache_building.bench(a.sequences or (64 if a.quick else 512 if cpu else 32_768), repeats, limits, spec)
     if "tower" in a.parts:

@@ -4,7 +4,8 @@ Each has two functions. ``train(train, val, construct, spec, seed, directory) ->
 row frames, a `Construct` and the baseline's config section, and writes its weights and `details.json` into
 `directory`; `history` is one dict per epoch (epoch, train_loss, val_METRIC, seconds, rows_per_second) and
 `validation` is {"metric", "value" (None where undefined), "epoch" (0 where there are none), "ended" (of what is trained
-here: by `patience`, at the `limit` of epochs, or `solved`, without any)}, and of a kind with an option of `x-grid`
+here: by `patience`, at the `limit` of epochs, with the
+`schedule` of step sizes, which has their number, or `solved`, without any)}, and of a kind with an option of `x-grid`
 "tried": pairs of a value of it and its validation value.
 ``load(directory, record) -> predict`` returns ``predict(inserts, strand="forward") -> float32 (N,)``; `record` is the
 checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most names those

@@ -73,7 +73,7 @@ def parts(x: torch.Tensor) -> Iterator[slice]:
 
 
 class _NormedSiLU(torch.autograd.Function):
-    """(SiLU of the normalised map, mean and variance of each channel); the normalised map is not kept but made again."""
+    """(SiLU of the normalised map, mean and variance of each channel); the normalised map is made again, not kept."""
 
     @staticmethod
     def forward(
@@ -126,7 +126,7 @@ class _NormedSiLU(torch.autograd.Function):
 
 
 class _Excited(torch.autograd.Function):
-    """A map x (B, channels, 1, length) times share = sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), of its means."""
+    """A map x (B, channels, 1, length) times sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), of its means."""
 
     @staticmethod
     def forward(

@@ -34,8 +34,8 @@ class Parallel(nn.Module):
     """Convolutions of two lengths beside each other, ReLU and dropout; in the core they read an LSTM of both
     directions.
 
-    The core of the authors drops twice, halves and then all: what stays with probability 0.8 and then 0.5 stays with 0.4
-    and counts 2.5 fold, which is one dropout of 0.6.
+    The core of the authors drops twice, halves and then all: what stays with probability 0.8 and then 0.5 stays with
+    0.4 and counts 2.5 fold, which is one dropout of 0.6.
     """
 
     def __init__(self, channels: int, out: int, dropouts: Sequence[float], lstm: int = 0) -> None:
@@ -90,5 +90,6 @@ class DreamRNN(nn.Module):
     def train(self, mode: bool = True) -> Any:
         """As of any module, but for the LSTM: cuDNN gives gradients in training mode alone, and it has no dropout."""
         super().train(mode)
+        assert self.core.lstm is not None
         self.core.lstm.train()
         return self

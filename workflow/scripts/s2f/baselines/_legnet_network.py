@@ -1,13 +1,14 @@
 """The network of the baseline `legnet`: MPRA-LegNet.
 
-Layers, names, shapes and initialisation are those of human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with the
-defaults of its core.py, MIT; Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), kernels of 11 and 9, so state
-dictionaries are exchangeable with it. Its models/example.cfg, with kernels of 5 and 3, is another network, and so is the
-LegNet of the DREAM challenge in yeast.
+Layers, names, shapes and initialisation are those of human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with
+the defaults of its core.py, MIT; Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), kernels of 11 and 9, so state
+dictionaries are exchangeable with it. Its models/example.cfg, with kernels of 5 and 3, is another network, and so is
+the LegNet of the DREAM challenge in yeast.
 
 Speed: all maps are (B, channels, 1, length) in channels-last memory.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -73,7 +74,7 @@ class LegNet(nn.Module):
                 nn.Sequential(
                     Concatenated(wide(before)), Block(*convolution(2 * before, after, KERNEL)), nn.MaxPool2d((1, POOL))
                 )
-                for before, after in zip((stem, *channels), channels)
+                for before, after in itertools.pairwise((stem, *channels))
             ]
         )  # fmt: skip
         last = (stem, *channels)[-1]

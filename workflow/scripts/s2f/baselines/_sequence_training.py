@@ -1,4 +1,4 @@
-"""Training, from scratch, of torch networks that read the bases of a construct: what Malinois, LegNet and DREAM-RNN share.
+"""Training from scratch of torch networks that read the bases of a construct: Malinois, LegNet and DREAM-RNN.
 
 A network takes uint8 codes (B, length) and which of them are reverse complements, bool (B,), and gives (B, outputs)
 float32. All windows lie on the device as codes; each step cuts, turns and reads a batch of them there.
@@ -49,10 +49,10 @@ class Procedure:
 
     `network()`: new, on the CPU. `optimiser(network, steps)`: the optimiser and the schedule, stepped after each of so
     many steps in all. `examples(generator)`: those of the next epoch. `loss(predicted (B, C), labels (B, C), measured,
-    importance)`: which labels are there, bool (B, C), None where all are, and how much each counts, None where all count
-    alike. `score(values, labels)`, called `metric`, chooses the epoch: by default the mean over cells of Pearson r.
-    Without `patience` training goes through all epochs, as a schedule of a given length needs. `clip`: largest norm of
-    the gradient.
+    importance)`: which labels are there, bool (B, C), None where all are, and how much each counts, None where all
+    count alike. `score(values, labels)`, called `metric`, chooses the epoch: by default the mean over cells of Pearson
+    r. Without `patience` training goes through all epochs, as a schedule of a given length needs. `clip`: largest norm
+    of the gradient.
     """
 
     kind: str
@@ -120,8 +120,9 @@ def squared_error(
 def one_cycle(
     network: nn.Module, steps: int, learning_rate: float, weight_decay: float, cycle_momentum: bool
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW on all tensors and one cycle of step sizes: from a 25th of `learning_rate` up to it in the first 0.3 of the
-    steps, then down to a 250,000th of it, along cosines. With `cycle_momentum` beta1 goes from 0.95 to 0.85 and back."""
+    """AdamW on all tensors and one cycle of step sizes: from a 25th of `learning_rate` up to it in the first 0.3 of
+    the steps, then down to a 250,000th of it, along cosines. With `cycle_momentum` beta1 goes from 0.95 to 0.85 and
+    back."""
     optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, learning_rate, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=1e4,
@@ -171,8 +172,8 @@ def importance_of(table: Any, settings: Any) -> np.ndarray | None:
 
 
 def steps_of_epoch(examples: int, batch_size: int) -> int:
-    """Batches of an epoch: the last may be smaller, but a last one of a single example, which has no batch statistics,
-    is left out."""
+    """Batches of an epoch: the last may be smaller, but one of a single example, which has no batch statistics, is left
+    out."""
     return examples // batch_size + (examples % batch_size > 1)
 
 
@@ -183,9 +184,9 @@ def train_network(
 
     `windows` are those of the rows of `train`. One line is printed per epoch; `rows_per_second` counts examples (copies
     and reverse complements included) over the time of the updates alone. The validation record says how training
-    `ended`: by `patience`, at the `limit` of epochs, perhaps too early, or with its `schedule`. The same seed, number of
-    threads and machine give the same weights on a CPU. Raises `DivergedError` when the loss is not finite or the score
-    is never defined: no weights are written then.
+    `ended`: by `patience`, at the `limit` of epochs, perhaps too early, or with its `schedule`. The same seed, number
+    of threads and machine give the same weights on a CPU. Raises `DivergedError` when the loss is not finite or the
+    score is never defined: no weights are written then.
     """
     settings, device = procedure.settings, windows.codes.device
     outputs, labels, val_labels = cells_of(train), labels_by_output(train), labels_by_output(val)

@@ -5,20 +5,19 @@ benchmarks/human: AdamW, one cycle of step sizes with beta1 cycled against it, s
 epoch of the best Pearson r on the validation rows. N is four zeros.
 
 `strands` says what is done with the reverse complement. That code does nothing with it: its fifth channel is the
-orientation in which an insert was *measured*, its inserts are turned and their adapters are not, both orientations are
-rows with labels of their own, and each prediction is of one strand. Rows here have no such orientation, so its two forms
-are:
+orientation in which an insert was *measured*; its inserts are turned and their adapters are not, both orientations are
+rows with labels of their own, and a prediction is of one of them. Rows here have no such orientation, so the forms are:
 
 * `both`, for names such as `dream-rnn-rc`: the setting of the challenge itself, in yeast. Each row is read twice in an
-  epoch, as it is and as the reverse complement of the whole construct; the fifth channel, 0 or 1 at every position, says
-  which (4,203,393 parameters). Predictions are then of either strand.
-* `forward`: as that code trains on rows of one orientation. Four channels (4,199,553 parameters), the given strand. A
+  epoch, as it is and as the reverse complement of the whole construct; the fifth channel, 0 or 1 at every position,
+  says which (4,203,393 parameters). Predictions are of either strand.
+* `forward`: as that code trains on rows of one orientation: four channels (4,199,553 parameters), the given strand. A
   prediction of the reverse complement is of what it was not trained on: for datasets of `strand_rule: forward`.
 
-Where this differs besides: an epoch is all rows, and the cycle ends with the last one (their batches are n // 32, one is
-lost each time the file is exhausted, so their cycle never ends). Windows are the construct of the dataset. With several
-cells the network has an output for each, and missing labels are masked. All starting weights come from the seed of the
-run; theirs fixes the last block alone.
+Where this differs besides: an epoch is all rows, and the cycle ends with the last one (theirs has n // 32 batches, and
+one is lost each time the file is exhausted, so their cycle never ends). Windows are the construct of the dataset. With
+several cells the network has an output for each, and missing labels are masked. All starting weights come from the seed
+of the run; theirs fixes the last block alone.
 """
 
 from collections.abc import Callable

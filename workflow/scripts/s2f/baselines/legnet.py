@@ -6,11 +6,13 @@ most; each time a row is read, its window moves 0 to 21 bp downstream, never ups
 with probability 1/2 all of it, adapters included, is read as its reverse complement. The epoch of the best Pearson r on
 the validation rows is kept, all epochs being trained, as the cycle has their number. N is four zeros.
 
-Where this differs: their windows are the 230 bp of insert and adapters, which move out of the left adapter of 15 bp and
-up to 6 bp into the insert; here they are the construct of the dataset, moved as far as there is real flank behind it, so
-not at all in layout `whole`. Their 16-bit floats are float32 or bfloat16. With
-several cells the network has an output for each, and missing labels are masked. They cross 10 folds for test and
-validation (90 models), all from one seed.
+Where this differs: their windows are the 230 bp of insert and adapters, which move out of the left adapter of 15 bp
+and up to 6 bp into the insert; here they are the construct of the dataset, moved as far as there is real flank behind
+it, so not at all in layout `whole`. Their 16-bit floats are float32 or bfloat16. With several cells the network has an
+output for each, and missing labels are masked. They cross 10 folds for test and validation (90 models), all from one
+seed.
+
+Where their texts disagree with their code, the code holds: N is not 0.25, and windows do not move upstream.
 """
 
 from collections.abc import Callable, Sequence

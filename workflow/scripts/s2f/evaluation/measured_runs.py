@@ -30,9 +30,9 @@ class MeasuredRun:
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
     `drawn_per_seed` that its weights are drawn anew for each seed, so that each has a provenance of its own.
     `val_value` is the score on the validation rows (NaN: none), and `ended` says how training did: by `patience`, at
-    the `limit` of its epochs, `solved` without any (empty: not known). `search` is what the record says of the settings
-    that were tried. Where rows have several labels, `cells` are those that it predicts, and `val_cells` its validation
-    score in each, if there is more than one.
+    the `limit` of its epochs, with its `schedule`, `solved` without any (empty: not known). `search` is what the record
+    says of the settings that were tried. Where rows have several labels, `cells` are those that it predicts, and
+    `val_cells` its validation score in each, if there is more than one.
     """
 
     dataset: str

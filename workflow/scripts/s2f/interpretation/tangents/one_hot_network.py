@@ -1,4 +1,4 @@
-"""Tangent of a baseline whose network reads one-hot windows: its module has `load_network`, the network `of_one_hot`."""
+"""Tangent of a baseline whose module has `load_network`, of a network with `of_one_hot`."""
 
 from pathlib import Path
 from typing import Any
