@@ -44,6 +44,7 @@ def test_baselines_are_printed_beside_their_authors_way(root):
         [kind, form, "8"] for kind in ("legnet", "dream_rnn") for form in ("float32", "bfloat16")
     ]
     assert all(float(number.replace(",", "").rstrip("%")) >= 0 for line in table for number in line[3:])
+    assert all(0 <= float(line[5].rstrip("%")) < 50 for line in table)  # of the limit, by narrow networks
     assert any("plain: as the authors' code" in line for line in lines)
 
 

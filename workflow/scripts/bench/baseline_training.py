@@ -41,17 +41,18 @@ def bench(repeats, limits, quick=False):
             options |= {"batch_size": batch, **NARROW[kind]}
         examples = batch * batches
         rows = random_rows(examples // 2 if kind == "dream_rnn" else examples)  # which reads both strands of each
-        runs = {form: ours(kind, rows, {**options, "precision": form}) for form in FORMS}
+        runs = {f"ours in {form}": ours(kind, rows, {**options, "precision": form}) for form in FORMS}
         plain = PLAIN[kind](baselines.get(kind).Settings.from_spec(options))
         runs["plain"] = plain_epoch(kind, plain, pd.concat([rows] * (examples // len(rows))), batch)
         turns = Turns({limit.name: limit.run for limit in limits} | runs, repeats)
         flop = flop_of(plain, kind)
         for form in FORMS:
-            rate = examples / turns.best(form)
+            name = f"ours in {form}"
+            rate = examples / turns.best(name)
             print(
                 f"{f'{kind} {form}':24s}{batch:7d}{rate:12,.1f}{rate * flop / 1e9:10,.1f}"
-                + shares(limits, turns, form, [flop * examples] * len(limits))
-                + f"{turns.ratio('plain', form):9.2f}{turns.ratio('plain', form, 'cpu'):13.2f}",
+                + shares(limits, turns, name, [flop * examples] * len(limits))
+                + f"{turns.ratio('plain', name):9.2f}{turns.ratio('plain', name, 'cpu'):13.2f}",
                 flush=True,
             )
 
