@@ -39,7 +39,7 @@ def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(r
     assert by_rule == {
         "download": 5, "make_rows": 1, "make_units": 1, "make_split": 2, "audit_split": 2, "make_panel": 12, "embed": 2,
         "make_subset": 12, "learning_curve": 1, "plot_learning_curve": 1,  # four parts of the rows, three seeds
-        "train_head": 72 + 12, "evaluate_head": 72 + 12, "train_baseline": 18 + 36, "evaluate_baseline": 18 + 36,
+        "train_head": 72 + 12, "evaluate_head": 72 + 12, "train_baseline": 30 + 36, "evaluate_baseline": 30 + 36,
         "make_ensemble": 2, "calibrate": 1, "compare": 1, "plot_split": 2, "plot_audit": 2, "plot_calibration": 2,
         "plot_comparison": 2,
         "select_sequences": 2, "interpret": 8, "plot_interpretation": 2, "summarise_interpretation": 1,
