@@ -1,7 +1,7 @@
 """The network of the baseline `legnet`: MPRA-LegNet.
 
 Layers, names, shapes and initialisation are those of human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with
-the defaults of its core.py, MIT; Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), kernels of 11 and 9, so state
+the defaults of its core.py, MIT; Agarwal et al. 2025, Nature), kernels of 11 and 9, so state
 dictionaries are exchangeable with it. Its models/example.cfg, with kernels of 5 and 3, is another network, and so is
 the LegNet of the DREAM challenge in yeast.
 

@@ -1,4 +1,4 @@
-"""Baseline `legnet`: MPRA-LegNet (Agarwal et al. 2025, doi:10.1038/s41586-024-08430-9), trained from scratch.
+"""Baseline `legnet`: MPRA-LegNet (Agarwal et al. 2025, Nature), trained from scratch.
 
 Network and training are those of autosome-ru/human_legnet @ a20dbc7 as its README calls it for K562 (`core.py
 --epoch_num 25 --use_shift --reverse_augment`): AdamW, one cycle of step sizes, squared error, gradients of norm 1 at
