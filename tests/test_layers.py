@@ -13,7 +13,7 @@ LEVELS = [
     {"splits", "embeddings", "models"},
     {"heads", "baselines", "evaluation", "representation"},
     {"interpretation", "plots"},
-    {"scoring"},
+    {"scoring", "design"},
     {"study"},
 ]
 

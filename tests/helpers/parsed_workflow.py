@@ -23,9 +23,11 @@ KINDS_OF = {
     "train_baseline": ["baselines"],
     "evaluate_baseline": ["baselines"],
     "interpret": ["encoders", "heads", "baselines"],
+    "design_sequences": ["encoders", "heads", "baselines"],
 }
 # program -> (section, fact): kinds of which the fact holds, as above
 KINDS_WITH = {"train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated")}
+KINDS_WITH["design_truth"] = KINDS_WITH["interpretation_truth"]
 
 
 def parsed_rules(root, **config):
@@ -81,7 +83,7 @@ def loaded_by_name(program):
         section, fact = KINDS_WITH[program]
         found += [(section, kind) for kind in kinds.having(section, fact)]
     modules = {kinds.module_name(section, kind): kind for section, kind in found}
-    if program == "interpret":
+    if program in ("interpret", "design_sequences"):
         gradients = {kind: kinds.facts(section, kind).get("gradient") for section, kind in found}
         modules |= {f"s2f.interpretation.tangents.{name}": kind for kind, name in gradients.items() if name}
     return modules

@@ -434,9 +434,9 @@ LIST = [
 QUICK = (
     "make_units make_split make_panel audit_split select_sequences adaptation_windows compare compare_across plot_audit "
     "plot_comparison plot_split plot_isoscore plot_interpretation plot_dependency_map measure_dependency_map isoscore "
-    "summarise_interpretation interpretation_truth make_rows download embed"
+    "summarise_interpretation interpretation_truth summarise_designs design_truth plot_design make_rows download embed"
 )
-SLOW = "train_baseline evaluate_baseline train_head evaluate_head interpret dependency_map tapt"
+SLOW = "train_baseline evaluate_baseline train_head evaluate_head interpret dependency_map tapt design_sequences"
 GIVEN = {
     "make_rows": {
         "kind": "table",

@@ -29,8 +29,8 @@ ROOT = Path(__file__).resolve().parents[2]
 IN_GROUPS = r"evaluate_head(?:_\d+)?"
 # rules that run on the submit host: they wait for the network and compute nothing
 ON_SUBMIT_HOST = {"download"}
-# rules that join and judge the tables of a study that scores: this one does not
-OF_SCORES = {"join_scores", "judge_scores"}
+# rules of a study that scores or designs: this one does neither
+OF_SCORES = {"join_scores", "judge_scores", "design_sequences", "plot_design", "summarise_designs", "design_truth"}
 CANCELLED, OUTGROWN = "make_split", "train_head"
 MEMORY = 450  # MB for the head's first attempt: too little for it, twice as much is enough
 

@@ -16,16 +16,13 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.interpretation.mutagenesis import importance_of_substitutions, substitutions
 from s2f.sequences import dna
+from s2f.sequences.iupac import IUPAC
 
 DRAWS = 10_000
 SUBJECT = ("dataset", "split", "panel", "model", "method")  # what a line is about, from the file of attributions
 COLUMNS = (
     *SUBJECT, "seed", "measure", "value", "random", "random_low", "random_high", "p_value", "n", "prevalence", "note",
 )  # fmt: skip
-IUPAC = {
-    "A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
-    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
-}  # fmt: skip
 
 
 def planted(kind: str, options: dict[str, Any], row_ids: Collection[str], sequences: Iterable[str]) -> np.ndarray:

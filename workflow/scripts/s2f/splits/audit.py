@@ -5,7 +5,7 @@ common, and the rows of the same locus, such as alleles and overlapping windows,
 refused here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from s2f.rows.canonical import EVALUATED_ONLY
 from s2f.sequences import dna
+from s2f.sequences.kmers import kmers
 from s2f.splits.homology.groups import best_scores, homologous_to_any, now_and_then
 from s2f.splits.table import PARTS, parts_checked
 
@@ -183,59 +184,18 @@ def shared_kmers(
     A k-mer and its reverse complement count as one; those with N do not count. `k` is odd and at most 31, so that a
     k-mer fits into 64 bits and none is its own reverse complement. Memory: 80 bytes per letter of the queries.
     """
-    found = list(_kmers(queries, k))
+    found = list(kmers(queries, k, AT_ONCE))
     if not found:
         return np.zeros(len(queries), np.int64)
-    of_row, kmers = (np.concatenate([part[side] for part in found]) for side in (0, 1))
-    if len(kmers) == 0:
+    of_row, codes = (np.concatenate([part[side] for part in found]) for side in (0, 1))
+    if len(codes) == 0:
         return np.zeros(len(queries), np.int64)
-    known, index = np.unique(kmers, return_inverse=True)
+    known, index = np.unique(codes, return_inverse=True)
     occurs = np.zeros(len(known), bool)
-    for _, other in _kmers(targets, k):
+    for _, other in kmers(targets, k, AT_ONCE):
         other = np.sort(other)  # neighbours in order look up neighbouring positions
         position = np.searchsorted(known, other).clip(max=len(known) - 1)
         occurs[position[known[position] == other]] = True
     hits = np.flatnonzero(occurs[index])
     distinct = np.unique(of_row[hits] * len(known) + index[hits])
     return np.bincount(distinct // len(known), minlength=len(queries))
-
-
-def _kmers(sequences: Sequence[str] | np.ndarray, k: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint64]]]:
-    """Yield for `AT_ONCE` sequences at a time the number of the sequence and the code of each k-mer.
-
-    The code has two bits per letter, and is the lower one of the k-mer and its reverse complement.
-    """
-    for start in range(0, len(sequences), AT_ONCE):
-        some = sequences[start : start + AT_ONCE]
-        letters = dna.encode("N".join(some))  # no k-mer goes over an N
-        if len(letters) < k:
-            continue
-        forward, reverse = _codes(letters, k)
-        unknown = np.concatenate([[0], np.cumsum(letters == dna.N_CODE)])
-        whole = np.flatnonzero(unknown[k:] == unknown[:-k])
-        ends = np.cumsum([len(sequence) + 1 for sequence in some])
-        yield start + np.searchsorted(ends, whole, side="right"), np.minimum(forward, reverse)[whole]
-
-
-def _codes(letters: NDArray[np.uint8], k: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Codes of all words of `k` letters and of their reverse complements: two arrays (len(letters) - k + 1,).
-
-    A word is put together from two shorter ones, by the binary digits of `k`: a dozen passes instead of 2 k.
-    """
-    letter = (letters & 3).astype(np.uint64), (3 - (letters & 3)).astype(np.uint64)
-    word, length = letter, 1
-    for digit in f"{k:b}"[1:]:
-        word, length = _joined(word, length, word, length), 2 * length
-        if digit == "1":
-            word, length = _joined(word, length, letter, 1), length + 1
-    return word
-
-
-def _joined(
-    left: tuple[np.ndarray, np.ndarray], left_length: int, right: tuple[np.ndarray, np.ndarray], right_length: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the words made of a left word and the right word that follows it."""
-    n = len(right[0]) - left_length
-    forward = left[0][:n] << np.uint64(2 * right_length) | right[0][left_length:]
-    reverse = right[1][left_length:] << np.uint64(2 * left_length) | left[1][:n]
-    return forward, reverse

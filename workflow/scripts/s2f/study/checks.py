@@ -17,8 +17,9 @@ PARTS = ("train", "val", "test")
 # section -> patterns of names that it may not hold, as other files or folders of the results are called so
 RESERVED = {
     "datasets": (
-        "plots", "tapt", "scores", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
-        "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv",
+        "plots", "tapt", "scores", "designs", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
+        "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv", "designs.tsv",
+        "designs_truth.tsv",
     ),
     "splits": (
         "splits", "panels", "embeddings", "interpretation", "rows.parquet", "rows.stages.tsv", "units.tsv",

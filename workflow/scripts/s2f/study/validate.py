@@ -12,6 +12,7 @@ from s2f.heads import augmentations
 from s2f.study import (
     cells,
     comparison,
+    design,
     draws,
     ensembles,
     interpretation,
@@ -21,7 +22,7 @@ from s2f.study import (
     scoring,
     search,
     seen,
-)  # fmt: skip
+)
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
 from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_names, schema, with_data_dir
@@ -49,7 +50,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
             dataset["panels"][panel] = checked_kind(entry, "panels", f"datasets.{name}.panels.{panel}")
-    for section in ("datasets", "splits", "encoders", "baselines", "tapt", "scoring"):
+    for section in ("datasets", "splits", "encoders", "baselines", "tapt", "scoring", "design"):
         study[section] = with_data_dir(study[section], study["data_dir"], section)
     for name, mode in study["augmentations"].items():
         if name in kinds.names("augmentations") and name != mode["kind"]:
@@ -77,6 +78,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     representation.check(study, planned)
     interpretation.check(study, planned)
     scoring.check(study, models)
+    design.check(study, planned)
     search.check(study, planned)
     learning_curve.check(study, planned)
     return study

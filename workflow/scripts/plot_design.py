@@ -1,0 +1,20 @@
+"""Draw designs: the way of each method by model and judge, and what the judge says of each design."""
+
+from s2f.common.arguments import Parser
+from s2f.common.errors import run
+from s2f.design import files
+from s2f.plots import designs
+
+
+def main():
+    """Read the folders of all methods of one design, write one picture."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--designs", required=True, nargs="+", help="folders of designs, one per method")
+    parser.add_argument("--unit", help="unit of the predictions; that of the model by default")
+    parser.add_argument("--out", required=True, help="picture to write (PNG)")
+    arguments = parser.parse_args()
+    designs.drawn(arguments.out, [files.read(folder) for folder in arguments.designs], arguments.unit)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,89 @@
+"""What is wanted of a sequence: one number, to be as large as possible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2f.common.errors import InputError
+from s2f.design.options import GOALS
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """maximise: the prediction itself; minimise: its negative; target: minus its distance to `target`. From each,
+    `penalty` times the standard deviation over the members of an ensemble is taken off, so that sequences on which
+    they disagree count less."""
+
+    goal: str = "maximise"
+    target: float = 0.0
+    penalty: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a goal that is none."""
+        if self.goal not in GOALS:
+            raise InputError(f"goal is {self.goal!r}, expected one of: {', '.join(GOALS)}")
+
+    def value(self, prediction: Array, sd: Array | None = None) -> Array:
+        """The objective (N,) of predictions (N,), means over members, and the standard deviations (N,) over these.
+
+        Raises `InputError` for a penalty without `sd`.
+        """
+        if self.goal == "target":
+            value = -np.abs(prediction - self.target)
+        else:
+            value = prediction if self.goal == "maximise" else -prediction
+        if not self.penalty:
+            return value
+        if sd is None:
+            raise InputError(f"penalty is {self.penalty:g}, but one model alone has no spread; give several")
+        return value - self.penalty * sd
+
+    def gradient(self, members: Array, gradients: np.ndarray) -> np.ndarray:
+        """Gradient (N, L, 4) of the objective: `members` (M, N) are their predictions, `gradients` (M, N, L, 4) those
+        of each. Where all members agree the standard deviation has none, and 0 stands for it."""
+        mean = members.mean(axis=0)
+        slope = {
+            "maximise": np.ones_like(mean),
+            "minimise": -np.ones_like(mean),
+            "target": -np.sign(mean - self.target),
+        }[self.goal]
+        weights = np.repeat(slope[None] / len(members), len(members), axis=0)
+        if self.penalty:
+            sd = spread(members)
+            assert sd is not None  # `value` refused one member
+            apart = (members - mean) / ((len(members) - 1) * np.where(sd > 0, sd, 1))
+            weights -= self.penalty * apart
+        return np.einsum("mn,mnlb->nlb", weights, gradients)
+
+
+def spread(members: Array) -> Array | None:
+    """Standard deviation (N,) over M members of their predictions (M, N), M - 1 degrees of freedom; None of one."""
+    return members.std(axis=0, ddof=1) if len(members) > 1 else None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which number of a model's C outputs is the prediction: that of `cell`, or, to tell it from other cells, that
+    minus the largest of the outputs `against` (the MinGap of Gosai et al. 2024, doi:10.1038/s41586-024-08070-z)."""
+
+    cell: int = 0
+    against: tuple[int, ...] = ()
+
+    @staticmethod
+    def of(cells: Sequence[str], cell: str, against: Sequence[str], model: str) -> "Reading":
+        """Of a model that predicts these cells; without `cell` the first. Raises `InputError` for a cell that it does
+        not predict."""
+        for name in filter(None, (cell, *against)):
+            if name not in cells:
+                known = f"the cells {', '.join(cells)}" if cells else "one label, of no named cell"
+                raise InputError(f"cell {name!r}: model {model} predicts {known}")
+        return Reading(list(cells).index(cell) if cell else 0, tuple(list(cells).index(name) for name in against))
+
+    def of_outputs(self, outputs: Array) -> Array:
+        """(N,) of outputs (N, C)."""
+        value = outputs[:, self.cell]
+        return value - outputs[:, list(self.against)].max(axis=1) if self.against else value

@@ -1,0 +1,56 @@
+"""What a design may ask for, and which options go together: for the study and for the program, without NumPy."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+
+METHODS = ("evolution", "annealing", "straight_through")
+NEED_GRADIENT = ("straight_through",)
+GOALS = ("maximise", "minimise", "target")
+VERDICTS = ("agrees", "doubts", "opposes", "unchanged")  # of a judge
+TAKES = ("drawn", "lowest", "highest")  # rows of a panel
+# settings of each method, with their defaults: of the study's schema too, as a test compares
+SETTINGS: dict[str, dict[str, float]] = {
+    "evolution": {"rounds": 20},
+    "annealing": {"steps": 2000, "moves": 1, "temperature": 1.0},
+    "straight_through": {"steps": 200, "samples": 4, "learning_rate": 0.5},
+}
+SITE = re.compile("[ACGTUNRYSWKMBDHV]+")  # IUPAC letters
+
+
+def lineage(section: str, kind: str) -> str:
+    """What the models of a kind of encoder or baseline descend from: those of one lineage judge no designs of each
+    other. Not in `kinds`, where a change embeds and trains everything again."""
+    return kinds.facts(section, kind).get("lineage") or kind
+
+
+def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:
+    """Raise `InputError` for options of an entry that no sequence can keep, or that do not go together.
+
+    `entry` has the keys of the study's section; `name` makes of a key what the user calls it.
+    """
+    goal, target = entry.get("goal", "maximise"), entry.get("target")
+    if (goal == "target") != (target is not None):
+        raise InputError(f"{name('target')}: is the value to be reached, for goal target; give both or neither")
+    if entry.get("against") and not entry.get("cell"):
+        raise InputError(f"{name('against')}: needs {name('cell')}, the cell that is told from these")
+    if entry.get("cell") and entry["cell"] in entry.get("against", ()):
+        raise InputError(f"{name('against')}: {entry['cell']!r} is {name('cell')} itself")
+    gc = entry.get("gc")
+    if gc and not 0 <= gc[0] < gc[1] <= 1:
+        raise InputError(f"{name('gc')}: is {gc[0]:g} to {gc[1]:g}, expected a range within 0 to 1, lower end first")
+    for key, least in (("homopolymer", 1), ("changes", 1), ("penalty", 0)):
+        if entry.get(key) is not None and entry[key] < least:
+            raise InputError(f"{name(key)}: is {entry[key]}, expected at least {least}")
+    for site in entry.get("forbidden", ()):
+        if not SITE.fullmatch(site.upper()):
+            raise InputError(f"{name('forbidden')}: {site!r} is no site; expected IUPAC letters, such as GAATTC")
+    for first, end in entry.get("protect", ()):
+        if not 0 <= first < end:
+            raise InputError(
+                f"{name('protect')}: {first}-{end} is no interval; expected first base, from 0, and the one behind the "
+                "last"
+            )

@@ -1,0 +1,113 @@
+"""The sequences that a design begins with: those of a FASTA, rows of a panel, or random ones."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2f.common.errors import InputError
+from s2f.common.provenance import derived_seed
+from s2f.common.tables import read_table
+from s2f.design.constraints import Rules
+from s2f.design.problem import Codes
+from s2f.rows.canonical import read_rows
+from s2f.sequences import dna
+from s2f.sequences.genome import records
+
+DRAWS = 1000  # tries for a random sequence that keeps the constraints
+
+
+def of_fasta(path: str | Path, bp: Mapping[str, int]) -> tuple[list[str], Codes]:
+    """Names and codes (N, L) of the records of a FASTA, plain or compressed, called by the first word of their header.
+
+    Raises `InputError` for letters other than A, C, G, T and U, a length that the model with these `insert_bp` was not
+    trained on, another length than the first record, and a name that is missing or occurs twice.
+    """
+    names: list[str] = []
+    texts: list[str] = []
+    for header, line, letters in records(path):
+        where = f"{path}: line {line}"
+        if not header.split():
+            raise InputError(f"{where}: header is empty, expected a name")
+        name = header.split()[0]
+        try:
+            text = dna.clean(letters.decode("latin-1"))
+        except ValueError as error:
+            raise InputError(f"{where}: {name!r}: {error}") from None
+        if "N" in text:
+            raise InputError(f"{where}: {name!r}: N at position {text.index('N')}; a start has A, C, G and T only")
+        if not bp["shortest"] <= len(text) <= bp["longest"]:
+            lengths = f"{bp['shortest']}" + (f" to {bp['longest']}" if bp["longest"] > bp["shortest"] else "")
+            raise InputError(f"{where}: {name!r} has {len(text)} bp, the model was trained on inserts of {lengths} bp")
+        if texts and len(text) != len(texts[0]):
+            raise InputError(
+                f"{where}: {name!r} has {len(text)} bp, {names[0]!r} {len(texts[0])}; starts of one design have one "
+                "length, so give each length a design of its own"
+            )
+        if name in names:
+            raise InputError(f"{where}: {name!r} occurs twice; names must differ")
+        names.append(name)
+        texts.append(text)
+    return names, np.stack([dna.encode(text) for text in texts])
+
+
+def of_panel(
+    rows: str | Path, panel: str | Path, take: str, count: int, rules: Rules, seed: int
+) -> tuple[list[str], Codes]:
+    """Row ids and codes (N, L) of `count` rows of a panel of rows: `drawn` by seed, or those of the `lowest` or
+    `highest` labels (of the first cell). Rows of another length than `rules`, with N, or that break a constraint are
+    passed over. Raises `InputError` where too few are left."""
+    table = read_rows(rows, ["row_id", "sequence", "label"]).set_index("row_id")
+    ids = read_table(panel, ("row_id",), "a panel of rows")["row_id"]
+    lost = set(ids) - set(table.index)
+    if lost:
+        raise InputError(f"{panel}: row {sorted(lost)[0]!r} is not among the rows of {rows}")
+    own = table.loc[ids]
+    own = own[(own["sequence"].str.len() == rules.length) & ~own["sequence"].str.contains("N")]
+    if take != "drawn":
+        own = own[own["label"].notna()]
+    order = np.array([derived_seed(seed, "design", "start", row) for row in own.index])
+    label = {"drawn": np.zeros(len(own)), "lowest": own["label"], "highest": -own["label"]}[take]
+    own = own.iloc[np.lexsort((order, np.asarray(label, np.float64)))]
+    codes = dna.encode("".join(own["sequence"])).reshape(-1, rules.length)
+    legal = np.flatnonzero(rules.legal(codes, codes))
+    if len(legal) < count:
+        raise InputError(
+            f"{panel}: {count} starts are asked for; of {len(ids):,} rows {len(own):,} have {rules.length} bp, no N, "
+            f"{len(legal):,} of these keep the constraints; ask for fewer, or ease the constraints"
+        )
+    return own.index[legal[:count]].tolist(), codes[legal[:count]]
+
+
+def random_starts(count: int, rules: Rules, seed: int) -> tuple[list[str], Codes]:
+    """Names and codes (N, L) of random sequences, each base alike likely, that keep the constraints; within a range of
+    GC content each has a share of G and C drawn from that. Raises `InputError` where none is found."""
+    gc = rules.constraints.gc or (0.5, 0.5)
+    names, found = [f"random_{number:03d}" for number in range(1, count + 1)], []
+    for name in names:
+        random = np.random.Generator(np.random.PCG64(derived_seed(seed, "design", "start", name)))
+        share = random.uniform(*gc, DRAWS)[:, None]
+        strong = random.random((DRAWS, rules.length)) < share
+        which = random.integers(0, 2, (DRAWS, rules.length), np.uint8)
+        codes = np.where(strong, 1 + which, 3 * which).astype(np.uint8)  # C or G, else A or T
+        legal = np.flatnonzero(rules.legal(codes, codes))
+        if not len(legal):
+            often = {reason: broken.mean() for reason, broken in rules.broken(codes, codes).items()}
+            reason, broken = max(often.items(), key=lambda item: item[1])
+            raise InputError(
+                f"none of {DRAWS:,} random sequences of {rules.length} bp keeps the constraints; {broken:.0%} break "
+                f"{reason!r}: ease it, or give starts that keep it"
+            )
+        found.append(codes[legal[0]])
+    return names, np.stack(found)
+
+
+def check_starts(names: list[str], codes: Codes, rules: Rules, where: Any) -> None:
+    """Raise `InputError` for starts that break a constraint: a design keeps them from its first sequence on."""
+    for reason, broken in rules.broken(codes, codes).items():
+        if broken.any():
+            raise InputError(
+                f"{where}: {names[int(broken.argmax())]!r} breaks the constraint {reason!r} "
+                f"({int(broken.sum())} of {len(names)} starts do); change these, or ease the constraint"
+            )

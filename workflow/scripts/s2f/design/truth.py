@@ -1,0 +1,75 @@
+"""Are designs true? On simulated rows the activity of any sequence is known, so the gain that the model promises can be
+set beside the gain that there is."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from s2f.common import kinds
+from s2f.common.errors import InputError
+from s2f.sequences import dna
+
+COLUMNS = (
+    "dataset", "split", "design", "method", "model", "judge", "penalty", "group", "n", "prediction_gain", "judge_gain",
+    "truth_gain", "truth_gain_low", "truth_gain_high", "truth_per_prediction", "truth_start", "truth", "best_truth",
+    "train_p99", "share_above_p99", "scored_per_design", "seconds",
+)  # fmt: skip
+
+
+def activity(kind: str, sequences: Any) -> np.ndarray:
+    """True activity (N,), without noise, of sequences of one length by a simulation. Raises `InputError` for a kind of
+    source that has none."""
+    function = getattr(kinds.module("sources", kind), "activity", None)
+    if function is None:
+        raise InputError(f"source {kind!r}: the true activity of a new sequence is not known")
+    return function(np.stack([dna.encode(sequence) for sequence in sequences]))
+
+
+def judge(
+    designs: pd.DataFrame, about: Mapping[str, Any], kind: str, options: Mapping[str, Any], split: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """Lines, dicts of `COLUMNS`, of one folder of designs: of all of them, and of those of each verdict of the judge.
+
+    `split` is the table of the split (row_id, split) of the rows that `kind` simulates from `options`: `train_p99` is
+    the 99th percentile of the true activity of its training rows. Gains are means of changes from start to design, in
+    the direction of the goal; their interval is that of the mean, 1.96 standard errors. Goals other than to maximise or
+    minimise have gains of the negative distance to the target.
+    """
+    table = kinds.module("sources", kind).simulate(dict(options)).set_index("row_id")
+    train = table.loc[split["row_id"][split["split"] == "train"], "activity"].to_numpy()
+    p99 = float(np.quantile(train, 0.01 if about["goal"] == "minimise" else 0.99))
+    start, end = activity(kind, designs["start_sequence"]), activity(kind, designs["sequence"])
+
+    def towards(value: np.ndarray) -> np.ndarray:
+        if about["goal"] == "target":
+            return -np.abs(value - about["target"])
+        return value if about["goal"] == "maximise" else -value
+
+    gains = {"truth": towards(end) - towards(start)}
+    for name in ("prediction", "judge"):
+        before, after = (designs[column].to_numpy(np.float64) for column in (f"{name}_start", name))
+        gains[name] = towards(after) - towards(before)
+    subject = {"design": about["name"], **{key: about[key] for key in COLUMNS[:7] if key not in ("design",)}}
+    lines = []
+    verdict = designs["verdict"].to_numpy()
+    for group in ("all", *dict.fromkeys(verdict)):
+        own = np.ones(len(designs), bool) if group == "all" else verdict == group
+        gain = gains["truth"][own]
+        error = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+        promised = gains["prediction"][own].mean()
+        reached = end[own] <= p99 if about["goal"] == "minimise" else end[own] >= p99
+        lines.append(
+            subject | {
+                "group": group, "n": int(own.sum()), "prediction_gain": promised,
+                "judge_gain": gains["judge"][own].mean(), "truth_gain": gain.mean(),
+                "truth_gain_low": gain.mean() - error, "truth_gain_high": gain.mean() + error,
+                "truth_per_prediction": gain.mean() / promised if promised else np.nan,
+                "truth_start": start[own].mean(), "truth": end[own].mean(),
+                "best_truth": end[own].min() if about["goal"] == "minimise" else end[own].max(),
+                "train_p99": p99, "share_above_p99": reached.mean(),
+                "scored_per_design": about["sequences_scored"] / len(designs), "seconds": about["seconds"],
+            }
+        )  # fmt: skip
+    return [{name: line[name] for name in COLUMNS} for line in lines]
