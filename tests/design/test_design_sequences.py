@@ -1,6 +1,8 @@
 """The program that designs, on small models: its files, the judge, the truth, and what it refuses before any work."""
 
 import json
+import re
+import shlex
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 import design_sequences as program
 import plot_design
 from helpers.explained_models import BARE, HEADS, WINDOW, baseline_on_disk, head_on_disk, rows_of, some_inserts
-from helpers.programs import PNG, call
+from helpers.programs import PNG, call, parser_of
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
 from s2f.common.tables import write_table
@@ -242,7 +244,7 @@ def test_the_picture_sets_model_beside_judge(monkeypatch, folder, tmp_path, text
     call(monkeypatch, plot_design, "--designs", *folders, "--unit", "log2FC", "--out", tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(PNG)
     assert {"evolution: model", "annealing: judge", "expected by validation rows", "half of that"} <= set(texts)
-    assert "change in the model's prediction (log2FC)" in texts
+    assert "change in the model's prediction\n(log2FC)" in texts
     x, model, judge = picture.way(files.read(folders[0])[1])
     assert x[0] == 1 and (np.diff(model) >= 0).all() and len(judge) == len(x)
     about = json.loads((folders[0] / "design.json").read_text())
@@ -262,3 +264,13 @@ def test_a_model_of_one_strand_designs_too(monkeypatch, folder, tmp_path):
     codes = np.stack([dna.encode(text) for text in designs["sequence"]])
     np.testing.assert_allclose(designs["prediction"], scorer.load(tmp_path / "rna").score(codes), rtol=1e-5)
     assert about["unit"] == "logit" and about["judge_per_model"] == pytest.approx(1) and designs["low"].eq("").all()
+
+
+def test_the_commands_of_the_page_are_those_of_the_programs(root):
+    page = (root / "docs" / "design.md").read_text()
+    commands = [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    assert len(commands) == 4
+    for command in commands:
+        variable, python, *flags, name = shlex.split(command)[:5]
+        assert (variable, python, flags) == ("PYTHONPATH=workflow/scripts", "python", ["-P", "-m"])
+        parser_of(name).parse_args(shlex.split(command)[5:])

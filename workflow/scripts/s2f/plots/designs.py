@@ -46,11 +46,11 @@ def drawn(
             right.plot(limits, 0.5 * slope * limits, color=GREY, linewidth=1, linestyle=":", label="half of that")
         right.set_xlim(*limits)
         right.axhline(0, color=GREY, linewidth=0.6)
-        right.set_xlabel(f"change in the model's prediction ({unit})")
+        right.set_xlabel(f"change in the model's prediction\n({unit})")
         right.set_ylabel("change in the judge's\nprediction")
         right.set_title("start to design", loc="left")
         for axes in (left, right):
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=9,
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), frameon=False, fontsize=9,
                         ncols=2 if axes is left else 1)  # fmt: skip
             axes.grid(color="#dddddd", linewidth=0.6)
             axes.set_axisbelow(True)
