@@ -453,6 +453,7 @@ GIVEN = {
     "train_baseline": {"kind": "mean", "construct": PLASMID},
     "download": {"downloads": '{"broken": {"urls": ["file:///nowhere/x"]}}'},
     "dependency_map": {"encoder_spec": json.dumps(LAMAR)},
+    "design_sequences": {"random": "2"},
     "plot_split": {
         "rows": "broken",
         "task": "regression",
