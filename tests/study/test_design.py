@@ -9,6 +9,7 @@ from helpers.parsed_workflow import parsed_workflow
 from s2f.common.errors import InputError
 from s2f.design import options
 from s2f.study import design, runs, validate
+from s2f.study import ensembles as study_ensembles
 from s2f.study.schema import schema
 
 HEAD = "one/no_shift/boda-mean-8"
@@ -63,6 +64,29 @@ def test_seeds_and_models_are_an_ensemble_and_the_judge_is_one_run():
     assert [(run.model, run.seed) for run in second.members] == [
         (HEAD, 2), (HEAD, 1), ("malinois-1cell", 2), ("malinois-1cell", 1),
     ]  # fmt: skip
+
+
+def test_an_ensemble_designs_by_its_members_and_judges_nothing():
+    ensembles = {
+        "seeds": {"over": "seeds", "members": [HEAD]},
+        "both": {"over": "encoders", "members": [HEAD, "words/no_shift/boda-mean-8"]},
+    }
+    wanted = {"judge": "malinois-1cell", "penalty": 1}
+    study = config(a={**wanted, "model": "seeds"}, b={**wanted, "model": "both", "seeds": [1]})
+    checked = validate.validated(study | {"ensembles": ensembles})
+    planned = runs.runs(checked)
+    first, second = design.jobs(checked, [*planned, *study_ensembles.runs(checked, planned)])
+    assert [(run.model, run.seed) for run in first.members] == [(HEAD, 2), (HEAD, 1)]
+    assert [(run.model, run.seed) for run in second.members] == [(HEAD, 1), ("words/no_shift/boda-mean-8", 1)]
+    for entry, message in (
+        ({"judge": "seeds", "model": "ridge"}, r"design\.a\.judge: 'seeds' is an ensemble; name one of its members"),
+        (
+            {"judge": "ridge", "model": "both"},
+            r"design\.a\.judge: 'ridge' and model 'both' are both of the family 'kmer'",
+        ),
+    ):
+        with pytest.raises(InputError, match=message):
+            validate.validated(config(a=entry) | {"ensembles": ensembles})
 
 
 def test_the_truth_is_asked_where_it_is_known():

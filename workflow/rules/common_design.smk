@@ -2,10 +2,10 @@
 
 from s2f.study import design as study_design
 
-DESIGNED = {job.path: job for job in study_design.jobs(STUDY, RUNS)}
-DESIGNS_OF_KNOWN_TRUTH = study_design.of_known_truth(STUDY, RUNS)
+DESIGNED = {job.path: job for job in study_design.jobs(STUDY, [*RUNS, *ENSEMBLES])}
+DESIGNS_OF_KNOWN_TRUTH = study_design.of_known_truth(STUDY, [*RUNS, *ENSEMBLES])
 TRUTH_OF_DESIGNS = study_design.truth_spec(
-    STUDY, RUNS, functools.partial(study_jobs.options, "sources")
+    STUDY, [*RUNS, *ENSEMBLES], functools.partial(study_jobs.options, "sources")
 )
 
 

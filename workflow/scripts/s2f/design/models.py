@@ -21,10 +21,8 @@ from s2f.design import options
 from s2f.design.objective import Reading
 from s2f.evaluation.calibration import half_width
 from s2f.interpretation.scorer import Chunk, Scorer, load
-from s2f.models.checkpoint import read_record
+from s2f.models.checkpoint import ENSEMBLE, read_record
 from s2f.models.predictions import VALIDATION
-
-ENSEMBLE = "ensemble"  # kind of a checkpoint that holds others
 
 
 @dataclass(frozen=True)

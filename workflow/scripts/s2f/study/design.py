@@ -38,12 +38,13 @@ def models_of(entry: dict[str, Any]) -> list[str]:
 
 
 def members_of(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any], model: str) -> list[Run]:
-    """The runs of a model that an entry uses: of its seeds, or the first in the order of the study. A model that every
-    seed gives alike has one run for all."""
+    """The runs of a model that an entry uses: of its seeds, or the first in the order of the study; of an ensemble the
+    runs that it is the mean of. A model that every seed gives alike has one run for all."""
     own = [run for run in runs if (run.dataset, run.split, run.model)
            == (entry["dataset"], split_of(study, entry), model)]  # fmt: skip
     own.sort(key=lambda run: study["seeds"].index(run.seed))
-    return [run for run in own if run.seed in entry["seeds"]] if "seeds" in entry else own[:1]
+    chosen = [run for run in own if run.seed in entry["seeds"]] if "seeds" in entry else own[:1]
+    return list(dict.fromkeys(member for run in chosen for member in run.members or (run,)))
 
 
 def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
@@ -101,13 +102,17 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             for model in models:
                 if model not in there:
                     raise InputError(f"{where}.{key}: {model!r} is unknown{nearest(model, there)}")
-                if constant(study, there[model]):
+                if not there[model].members and constant(study, there[model]):
                     raise InputError(f"{where}.{key}: {model!r} predicts a constant: it knows no better sequence")
+        if there[entry["judge"]].members:
+            raise InputError(
+                f"{where}.judge: {entry['judge']!r} is an ensemble; name one of its members, or another model"
+            )
         _check_cells(study, entry, dataset, there, where)
         judge = options.lineage(*kind_of(study, there[entry["judge"]]))
         members: list[Run] = []
         for model in models_of(entry):
-            if options.lineage(*kind_of(study, there[model])) == judge:
+            if judge in (options.lineage(*kind_of(study, run)) for run in there[model].members or (there[model],)):
                 raise InputError(
                     f"{where}.judge: {entry['judge']!r} and model {model!r} are both of the family {judge!r}, and "
                     "would err alike; choose a judge of another family"
@@ -153,7 +158,8 @@ def _check_cells(
             known = ", ".join(dataset["cells"]) or "none"
             raise InputError(f"{where}: cell {cell!r} is none of {entry['dataset']!r}; its cells: {known}")
         for model in (*models_of(entry), entry["judge"]):
-            section, kind = kind_of(study, there[model])
-            first_alone = section == "baselines" and kinds.facts(section, kind)["first_cell"]
-            if first_alone and cell != dataset["cells"][0]:
-                raise InputError(f"{where}: {model!r} predicts the first cell alone, not {cell!r}")
+            for run in there[model].members or (there[model],):
+                section, kind = kind_of(study, run)
+                first_alone = section == "baselines" and kinds.facts(section, kind)["first_cell"]
+                if first_alone and cell != dataset["cells"][0]:
+                    raise InputError(f"{where}: {run.model!r} predicts the first cell alone, not {cell!r}")

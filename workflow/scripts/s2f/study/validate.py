@@ -78,7 +78,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     representation.check(study, planned)
     interpretation.check(study, planned)
     scoring.check(study, models)
-    design.check(study, planned)
+    design.check(study, models)
     search.check(study, planned)
     learning_curve.check(study, planned)
     return study
