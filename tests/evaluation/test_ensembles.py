@@ -225,7 +225,18 @@ def test_a_solved_model_that_is_flat_is_kept(study, monkeypatch):
     made = study.make(monkeypatch, [study.add("A", 1, study.noisy(0.5)), weak], over="encoders")
     record = read_json(made / "best_model" / "model.json")
     assert record["dropped"] == [] and record["stochastic"] is True and record["validation"]["ended"] == "patience"
-    assert record["provenance"] == "mean of A, ridge"
+    assert record["provenance"] == "mean of A, ridge: A; ridge"
+
+
+def test_random_weights_of_one_member_are_marked(study, monkeypatch):
+    members = [study.add("A", 1, study.noisy(0.5)), study.add("B", 1, study.noisy(0.5))]
+    text = "head trained here; encoder random weights, seed 3"
+    untrained = study.add("C", 1, study.noisy(0.5), provenance=text)
+    study.make(monkeypatch, [*members, untrained], over="encoders")
+    study.make(monkeypatch, members, over="encoders", name="f")
+    comparison = study.comparison()
+    told = markdown(*compare(comparison), comparison)
+    assert "`e` (random weights)" in told and "`f` (" not in told
 
 
 def test_probabilities_are_averaged_and_cells_stay_apart(tmp_path, monkeypatch):

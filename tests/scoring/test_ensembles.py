@@ -175,3 +175,15 @@ def test_what_cannot_be_asked_is_refused(tmp_path, members):
 
     found = _encoders(model, read_json(model / "model.json"), None, ["lamar=/here"])
     assert [own.get("weights", {}).get("path") for own in found.values()] == ["/here", "/nowhere/alphagenome", None]
+
+
+def test_weights_that_are_adapted_for_each_seed_are_found_in_another_folder(tmp_path):
+    from s2f.scoring.request import _with_weights
+
+    for seed in (1, 2):
+        (tmp_path / f"draw{seed}").mkdir()
+        found = _with_weights({"kind": "lamar", "weights": {"tapt": f"results/tapt/clip/draw{seed}"}}, str(tmp_path))
+        assert found["weights"] == {"tapt": str(tmp_path / f"draw{seed}")}
+    others = [f"results/tapt/clip/draw{seed}" for seed in (3, "s")] + ["results/tapt/clip"]
+    for weights in others:  # one draw, whose folder is named itself
+        assert _with_weights({"weights": {"tapt": weights}}, str(tmp_path))["weights"] == {"tapt": str(tmp_path)}

@@ -106,6 +106,13 @@ def test_what_is_no_ensemble_is_refused(given, message):
         made(**given)
 
 
+@pytest.mark.parametrize("name", ["panels", "interpretation"])
+def test_a_k_fold_has_no_name_of_other_results_as_its_ensembles_stand_under_it(name):
+    splits = {"s": {"kind": "chromosome"}, name: {"kind": "kfold", "folds": 3}}
+    with pytest.raises(InputError, match=rf"splits.{name}: other results are called"):
+        made(e=("folds", HEAD), splits=(name,), changes={"splits": splits})
+
+
 def test_members_that_are_never_trained_together_are_refused():
     models = [
         {"datasets": ["simulated"], "encoders": ["one"], "heads": ["boda-mean-8"]},
@@ -179,6 +186,10 @@ def test_rules_are_given_the_files_of_members(root, tmp_path):
     assert functions["members_of"]("best_model")(job) == [
         f"results/{place}/{name}/seed1/best_model" for name in members
     ]
+    # Snakemake sorts inputs: only by this does an ensemble whose members change places get other numbers of them
+    assert functions["order_of_members"](job) == [f"{place}/{name}/seed1" for name in members]
+    makes = [rule for rule in workflow.rules if "make_ensemble" in rule.name]
+    assert makes and all(dict(rule.params.items())["members"] is functions["order_of_members"] for rule in makes)
     assert functions["split_tables_of_ensemble"](job) == ["results/simulated_k562/splits/chromosome.tsv"]
     assert f"results/{place}/both/seed1/predictions/snv.tsv" in functions["predictions_of_study"]()
     job.seed = "7"

@@ -29,6 +29,12 @@ def members_of(*names):
     ]
 
 
+def order_of_members(wildcards):
+    """Folders of the members of an ensemble in the order of the study, by which its model.json numbers them: Snakemake
+    compares inputs without their order."""
+    return [member.folder for member in ensemble_of(wildcards).members]
+
+
 def splits_of_ensemble(wildcards):
     """Splits that the members of an ensemble were trained on: that of the ensemble, or the fold of each."""
     folds = [member.split for member in ensemble_of(wildcards).members]

@@ -45,6 +45,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             code=code_fingerprint("make_ensemble"),
             task=dataset_of("task"),
             over=over_of,
+            members=order_of_members,
             names=panels,
             kinds=items_of_panels,
         message:

@@ -307,14 +307,15 @@ def _validation(records: Sequence[Mapping[str, Any]], table: pd.DataFrame, few: 
 
 
 def _provenance(over: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """What it is the mean of; where its members come from, if that is the same of all."""
-    models, texts = _models(records), list(dict.fromkeys(record["provenance"] for record in records))
+    """What it is the mean of, and where its members come from, each text once: tables mark what is said there, such as
+    random weights, of whichever member."""
+    models, texts = _models(records), dict.fromkeys(record["provenance"] for record in records)
     if over == "encoders":
         what = f"mean of {', '.join(models)}"
     else:
         values = ", ".join(str(record["split" if over == "folds" else "seed"]) for record in records)
         what = f"mean of {models[0]} over {over} {values}"
-    return what + (f": {texts[0]}" if len(texts) == 1 else "")
+    return f"{what}: {'; '.join(texts)}"
 
 
 def _models(records: Sequence[Mapping[str, Any]]) -> list[str]:

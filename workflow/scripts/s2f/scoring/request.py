@@ -1,5 +1,6 @@
 """What is to be scored by one model, and the work of it: all of the input is read before anything is computed."""
 
+import re
 import shutil
 import sys
 from collections import Counter
@@ -39,6 +40,7 @@ from s2f.sequences.genome import Genome
 from s2f.sequences.variant_tables import read_variants
 from s2f.sequences.variants import Variants
 
+DRAW = re.compile(r"draw\d+")  # end of the path of weights that are drawn for a seed, as `study.draws.draw_name`
 HASHED = 10**8  # bytes of input of which the content is compared; of larger files size and date stand for it
 
 
@@ -341,10 +343,18 @@ def _encoders(
 
 
 def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
-    """The section of an encoder with its weights at another path; those that are drawn at random have none."""
+    """The section of an encoder with its weights at another path; those that are drawn at random have none.
+
+    Weights that were adapted anew for each seed lie in `draw1`, `draw2` ...; where the path holds that of the section,
+    it is taken: the members of an ensemble over seeds differ in it.
+    """
     weights = spec.get("weights", {})
     key = next((key for key in ("path", "tapt") if key in weights), None)
-    return {**spec, "weights": {**weights, key: path}} if path and key else spec
+    if not path or not key:
+        return spec
+    draw = Path(path) / Path(weights[key]).name
+    own = str(draw) if DRAW.fullmatch(draw.name) and draw.is_dir() else path
+    return {**spec, "weights": {**weights, key: own}}
 
 
 def _scores(request: Request, record: dict[str, Any]) -> Scores:

@@ -41,7 +41,9 @@ def check_names(study: dict[str, Any]) -> None:
             raise InputError(f"{where}: {name!r} is not in the section {section!r}{nearest(name, study[section])}")
 
     for section, patterns in RESERVED.items():
-        for name in study[section]:
+        # ensembles over folds stand under the name of the k-fold
+        whole = comparison.k_folds(study) if section == "splits" else []
+        for name in [*study[section], *whole]:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
                 raise InputError(f"{section}.{name}: other results are called {name!r}, choose another name")
     for name, dataset in study["datasets"].items():

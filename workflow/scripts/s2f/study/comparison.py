@@ -43,6 +43,12 @@ def with_folds(study: dict[str, Any]) -> None:
         dataset["splits"] = list(dict.fromkeys(listed))
 
 
+def k_folds(study: dict[str, Any]) -> list[str]:
+    """Names of the k-fold splits of a study whose splits are already its folds (`with_folds`)."""
+    folds = (name for name, split in study["splits"].items() if kinds.facts("splits", split["kind"])["folds"])
+    return list(dict.fromkeys(name.rpartition("-fold")[0] for name in folds))
+
+
 def families(study: dict[str, Any], dataset: str) -> dict[str, list[str]]:
     """{k-fold split: its folds} of a dataset that evaluates all of them; the comparison takes their mean."""
     folds_of: dict[str, list[str]] = {}
