@@ -156,6 +156,9 @@ def test_what_cannot_be_asked_is_refused(tmp_path, members):
         scored(model, "fasta", path, tmp_path / "o.tsv", shifts=(0, 3))
     with pytest.raises(InputError, match="is an ensemble; ask its members, the folders below"):
         scorer.load(model)
+    for folder, hint in ((model / "members", "a copy needs all files"), (model.parent, f"{model} may be meant")):
+        with pytest.raises(InputError, match=f"{folder}: has no model.json, expected the folder best_model .*{hint}"):
+            scored(folder, "fasta", path, tmp_path / "o.tsv")
     few = ensemble(tmp_path / "f" / "best_model", *members[1:], few=True)
     with pytest.raises(InputError, match="the ensemble is collapsed: 1 of 2 members are left"):
         scored(few, "fasta", path, tmp_path / "o.tsv")

@@ -417,6 +417,7 @@ def test_no_file_is_overwritten_by_another(tmp_path, head):
         ({"out": path}, "would overwrite"), ({"skipped": one.out}, "would overwrite"), ({"out": head}, "is a folder"),
         ({"out": tmp_path}, "is a folder"), ({"out": head / "new.tsv"}, "lies in the folder of the model"),
         ({"path": tmp_path}, "is no regular file"), ({"model": head / "model.json"}, "is no folder"),
+        ({"skipped": path / "new.tsv"}, r"a.fa/new.tsv: no file can be written to .*a.fa \("),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             score(replace(one, **change))

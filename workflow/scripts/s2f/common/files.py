@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,19 @@ def remove(path: str | Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> None:
+    """Make the folder of a file that will be written; raise `InputError` where no file can be, before the work."""
+    folder = Path(path).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # has no name that could be left behind
+            pass
+    except OSError as error:
+        raise InputError(
+            f"{path}: no file can be written to {folder} ({error.strerror}); choose another folder"
+        ) from None
 
 
 def _flush(path: Path) -> None:

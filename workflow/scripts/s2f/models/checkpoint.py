@@ -101,6 +101,10 @@ def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Ite
 def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
     """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
     path = Path(directory) / "model.json"
+    if not path.exists():
+        below = path.with_name("best_model")
+        hint = f"; {below} may be meant" if below.is_dir() else "; a copy needs all files of the folder"
+        raise InputError(f"{directory}: has no model.json, expected the folder best_model of a run{hint}")
     record = read_json(path)
     for key in REQUIRED:
         if key not in record:

@@ -15,7 +15,7 @@ import numpy as np
 from s2f.common import kinds
 from s2f.common.devices import print_report
 from s2f.common.errors import InputError
-from s2f.common.files import atomic, sha256_file
+from s2f.common.files import atomic, check_writable, sha256_file
 from s2f.common.kinds import nearest
 from s2f.common.progress import Progress
 from s2f.common.provenance import code_fingerprint
@@ -139,6 +139,7 @@ class Request:
             if self.model.resolve() in path.resolve().parents:
                 raise InputError(f"{path}: lies in the folder of the model, which must not change; choose another name")
             seen[path.resolve()] = path
+            check_writable(path)
 
     def _check(self, record: dict[str, Any]) -> None:
         given = {field.name: getattr(self, field.name) for field in fields(self)} | {self.kind: self.path}
