@@ -294,6 +294,12 @@ def test_over_folds_no_row_is_predicted_by_a_member_that_has_used_it(tmp_path, m
     of_val = read(members[0] / "best_model" / VALIDATION).set_index("row_id")["prediction"]
     own = validation.set_index("row_id")["prediction"].reindex(of_val.index)
     np.testing.assert_allclose(own, of_val)
+    # its score is the mean of theirs: what models of several folds predict is never pooled
+    labels, scores = dict(zip(study.rows["row_id"], study.labels, strict=True)), []
+    for member in members:
+        of_val = read_table(member / "best_model" / VALIDATION)
+        scores.append(np.corrcoef(of_val["row_id"].map(labels), numbers(of_val, "forward", "v"))[0, 1])
+    assert record["validation"]["value"] == pytest.approx(np.mean(scores))
 
     # a member that predicts a row of its training, or its validation, part
     path = members[1] / "predictions" / "id.tsv"

@@ -106,6 +106,14 @@ def test_what_is_no_ensemble_is_refused(given, message):
         made(**given)
 
 
+def test_no_difference_refers_to_an_ensemble_over_folds_which_is_in_no_single_fold():
+    given = config(e=("folds", HEAD), splits=("k",))
+    for refers in ({"against": "e"}, {"against_in": {"k": "e"}}):
+        given["datasets"]["simulated"] = {**config(splits=("k",))["datasets"]["simulated"], **refers}
+        with pytest.raises(InputError, match=r"datasets.simulated: .* refer to 'e' .* no run in split 'k-fold0'"):
+            validate.validated(given)
+
+
 @pytest.mark.parametrize("name", ["panels", "interpretation"])
 def test_a_k_fold_has_no_name_of_other_results_as_its_ensembles_stand_under_it(name):
     splits = {"s": {"kind": "chromosome"}, name: {"kind": "kfold", "folds": 3}}

@@ -262,7 +262,8 @@ def write(
         dropped=[
             {"model": member.name, "reason": reasons[member.number]} for member in members if member.number in reasons
         ],
-        validation=_validation(records, table, bool(few)), parameters=sum(record["parameters"] for record in records),
+        validation=_validation(kept, table, over, bool(few)),
+        parameters=sum(record["parameters"] for record in records),
         insert_bp={**known, "commonest": commonest}, provenance=_provenance(over, of_all),
         licence="; ".join(dict.fromkeys(record["licence"] for record in of_all)),
         stochastic=any(record.get("stochastic", True) for record in of_all),
@@ -290,14 +291,20 @@ def check_cells(member: Member, rows: pd.DataFrame) -> list[str]:
     return predicted_cells(member.model, member.record, rows)
 
 
-def _validation(records: Sequence[Mapping[str, Any]], table: pd.DataFrame, few: bool) -> dict[str, Any]:
-    """As in model.json, by the forward strand, as members choose their epochs; no value of one that is collapsed."""
+def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: bool) -> dict[str, Any]:
+    """As in model.json, by the forward strand, as members choose their epochs; no value of one that is collapsed.
+
+    Over folds it is the mean of the members' own scores: predictions of models of several folds are never pooled.
+    """
+    records = [member.record for member in members]
     task, cells = records[0]["task"], records[0].get("cells") or [""]
+    tables = [_read(member.model / VALIDATION, bool(cells[0])) for member in members] if over == "folds" else [table]
     by_cell = {}
     for cell in cells:
-        own = _of_cell(table, cell)
-        own = own[own["label"].notna()]
-        by_cell[cell] = validation_score(task, own["label"].to_numpy(), own["forward"].to_numpy())
+        labelled = [own[own["label"].notna()] for own in (_of_cell(each, cell) for each in tables)]
+        by_cell[cell] = mean_of(
+            [validation_score(task, own["label"].to_numpy(), own["forward"].to_numpy()) for own in labelled]
+        )
     endings = {record["validation"].get("ended", "") for record in records}
     ended = "limit" if "limit" in endings else "patience" if few or endings != {"solved"} else "solved"
     return {

@@ -26,8 +26,8 @@ RESERVED = {
         "isoscore.tsv", "isoscore.png", "*.audit", "*.stages",
     ),
     "encoders": ("dependency_maps", "interpretation"),
-    "baselines": ("dependency_maps", "interpretation"),
-    "ensembles": ("dependency_maps", "interpretation"),
+    "baselines": ("dependency_maps", "interpretation", "*.skipped"),
+    "ensembles": ("dependency_maps", "interpretation", "*.skipped"),
     "downloads": ("*.sha256",),
     "scoring": ("*.skipped", "*.judged"),
 }  # fmt: skip

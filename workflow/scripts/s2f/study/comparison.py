@@ -120,7 +120,11 @@ def baseline_of(study: dict[str, Any], dataset: str, split: str = "") -> str:
 
 
 def check_against_in(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Refuse a split that a dataset does not have, and a model that is not run in it, in `against_in` of a dataset."""
+    """Refuse a split that a dataset does not have, and a model that is not run in it, in `against_in` of a dataset; and
+    a model that is run in none of the single splits that refer to it, as ensembles over folds are."""
+    models_in: dict[tuple[str, str], set[str]] = {}
+    for run in runs:
+        models_in.setdefault((run.dataset, run.split), set()).add(run.model)
     for name, dataset in study["datasets"].items():
         known = [*families(study, name), *dataset["splits"]]
         for split, model in dataset["against_in"].items():
@@ -132,6 +136,13 @@ def check_against_in(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 raise InputError(f"{where}.{split}: {model!r} is not among its models{nearest(model, models)}")
             if dataset.get("series"):
                 raise InputError(f"{where}: the dataset is in a series, which has one model for all splits")
+        for split in dataset["splits"]:
+            model = baseline_of(study, name, split)
+            if model and model not in models_in[name, split]:
+                raise InputError(
+                    f"datasets.{name}: differences refer to {model!r} (against, against_in), which has no run in split "
+                    f"{split!r}: an ensemble over folds stands beside their means alone; name one of its members"
+                )
 
 
 def floors(study: dict[str, Any]) -> list[str]:
