@@ -96,6 +96,10 @@ def test_folds_stand_under_the_name_of_their_split():
         ({"e": ("seeds", HEAD), "interpreted": {"panel": "id", "models": ["e"]}}, "'e' is an ensemble; explain"),
         ({"e": ("encoders", HEAD, "ridge"), "scored": {"fasta": "f", "models": ["e"], "shifts": [3]}}, "cannot shift"),
         (
+            {"e": ("folds", HEAD), "splits": ("k",), "scored": {"fasta": "f", "models": ["e"]}},
+            "scoring.e.models: 'e' is not in split 'k-fold0'; it is in k: name one of these as split",
+        ),
+        (
             {"e": ("folds", HEAD), "splits": ("k",), "scored": {"pairs": "p", "split": "k", "measured": "snv"}},
             "scoring.e.measured: 'k' stands for all folds, whose ensembles have no predictions",
         ),

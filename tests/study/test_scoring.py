@@ -70,6 +70,7 @@ GENOME = {"vcf": "v.vcf", "genome": "g.fa"}
         ({"fasta": "a", "split": "u"}, "scoring.e.split: no model of 'simulated' is trained on 'u'"),
         ({"fasta": "a", "models": ["rigde"]}, "scoring.e.models: 'rigde' is unknown; did you mean 'ridge'"),
         ({"fasta": "a", "models": ["mean"]}, "'mean' predicts a constant"),
+        ({"fasta": "a", "seed": 7, "models": ["ridge"]}, "scoring.e.seed: 'ridge' has no run with the seed 7; it has"),
         ({"fasta": "a", "seed": 7}, "no model of the study can score it"),
         ({"fasta": "a", "shifts": [3]}, "scoring.e.shifts: 'ridge' cannot shift its window; list models on encoders"),
         ({**GENOME, "measured": "id"}, "scoring.e.measured: 'id' is no panel of pairs"),

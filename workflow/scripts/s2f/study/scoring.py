@@ -97,7 +97,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             raise InputError(
                 f"scoring.{name}.dataset: {entry['dataset']!r} is unknown{nearest(entry['dataset'], known)}"
             )
-    scored = {job.name for job in jobs(study, runs)}
+    scored = {(job.name, job.run.model) for job in jobs(study, runs)}
     for name, entry in study["scoring"].items():
         where = f"scoring.{name}"
         dataset, split = study["datasets"][entry["dataset"]], split_of(study, entry)
@@ -110,9 +110,21 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             )
         for model in entry.get("models", []):
             if model not in there:
+                others = [run.split for run in runs if (run.dataset, run.model) == (entry["dataset"], model)]
+                if others:
+                    raise InputError(
+                        f"{where}.models: {model!r} is not in split {split!r}; it is in "
+                        f"{', '.join(dict.fromkeys(others))}: name one of these as split"
+                    )
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
                 raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to score")
+            if (name, model) not in scored:
+                own = [run for run in runs if (run.dataset, run.split, run.model) == (entry["dataset"], split, model)]
+                raise InputError(
+                    f"{where}.seed: {model!r} has no run with the seed {entry['seed']}; it has "
+                    f"{', '.join(str(run.seed) for run in own)}: leave seed out, or score it in an entry of its own"
+                )
         if split in families(study, entry["dataset"]):
             for option in ("measured", "controls"):
                 if option in entry:
@@ -146,5 +158,5 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 f"{where}.active_panel: {active_panel(study, entry)!r} is no panel of rows of {entry['dataset']!r}"
                 f"{nearest(active_panel(study, entry), panels)}"
             )
-        if name not in scored:
+        if not any(scoring == name for scoring, _ in scored):
             raise InputError(f"{where}: no model of the study can score it (seed {entry.get('seed', 'any')})")
