@@ -118,8 +118,13 @@ def test_a_moved_ensemble_gives_the_same_bytes(tmp_path, members):
         ensemble(tmp_path / "e" / "best_model", *members[1:]),
         fasta(tmp_path / "a.fa", some_inserts(3, LENGTH)),
     )
+    (members[1] / ".snakemake_timestamp").touch()  # hidden files are not of the model: a copy may lack them
     here = scored(model, "fasta", path, tmp_path / "here.tsv")
-    shutil.copytree(model, tmp_path / "elsewhere")
+    shutil.copytree(model, tmp_path / "elsewhere", ignore=shutil.ignore_patterns(".*"))
+    with (members[2] / "weights.npz").open("ab") as stream:  # in place, not as a training does
+        stream.write(b"0")
+    with pytest.raises(InputError, match=r"members/1: is not kmer_ridge .* as it was when the ensemble was made"):
+        scored(model, "fasta", path, tmp_path / "changed.tsv")
     for folder in (model, *members):  # as on another machine
         shutil.rmtree(folder)
     scored(tmp_path / "elsewhere", "fasta", path, tmp_path / "there.tsv")

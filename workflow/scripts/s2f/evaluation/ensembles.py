@@ -25,7 +25,7 @@ from s2f.common.tables import numbers, read_table, write_table
 from s2f.evaluation.collapse import collapsed, odd_seeds
 from s2f.evaluation.evaluator import learned_cells, may_be_flat
 from s2f.evaluation.measure import METRIC_COLUMNS, PREDICTION_COLUMNS
-from s2f.models.checkpoint import ENSEMBLE, predicted_cells, read_record, write_record
+from s2f.models.checkpoint import ENSEMBLE, fingerprint, predicted_cells, read_record, write_record
 from s2f.models.predictions import VALIDATION, strands
 from s2f.models.validation import VALIDATION as SCORES
 from s2f.models.validation import mean_of, validation_score
@@ -255,7 +255,7 @@ def write(
         task=records[0]["task"], strand_rule=records[0]["strand_rule"], construct=records[0]["construct"],
         spec={"over": over, "members": _models(of_all), **_contaminated(of_all)},
         members=[
-            {"folder": f"members/{member.number}", "number": member.number,
+            {"folder": f"members/{member.number}", "number": member.number, "fingerprint": fingerprint(member.model),
              **{key: member.record[key] for key in ("model", "kind", "split", "seed")}}
             for member in kept
         ],

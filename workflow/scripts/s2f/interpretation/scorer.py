@@ -11,7 +11,6 @@ rounds to bfloat16, whose derivatives are noise.
 """
 
 import functools
-import hashlib
 import importlib
 import itertools
 import json
@@ -30,7 +29,7 @@ from s2f.embeddings.encoders import build as build_encoder
 from s2f.embeddings.encoders import check_codes
 from s2f.embeddings.encoders import stream as encode_stream
 from s2f.interpretation.tangents import Tangent
-from s2f.models.checkpoint import ENSEMBLE, Part, parts, read_record
+from s2f.models.checkpoint import ENSEMBLE, Part, fingerprint, parts, read_record
 from s2f.models.predictions import strands
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -234,15 +233,6 @@ def _baseline(part: Part) -> tuple[int, Forward, Tangent | None]:
 
     construct = Construct.from_spec(record["construct"])
     return BASELINE_BATCH, forward, _tangent("baselines", record["kind"], directory, record, construct)
-
-
-def fingerprint(directory: str | Path) -> str:
-    """SHA-256 (hexadecimal) over names and bytes of all files of a checkpoint."""
-    digest = hashlib.sha256()
-    for path in sorted(file for file in Path(directory).rglob("*") if file.is_file()):
-        digest.update(f"{path.relative_to(directory).as_posix()}\n".encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, Callable[..., Any]]:

@@ -1,5 +1,6 @@
 """Checkpoints: `best_model/` holds the weights and `model.json`, the record of all that prediction must agree with."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -129,3 +130,25 @@ def parts(directory: str | Path, record: dict[str, Any]) -> list[Part]:
         return [Part(Path(directory), record, 0)]
     folders = [(Path(directory) / member["folder"], member["number"]) for member in record["members"]]
     return [Part(folder, read_record(folder), number) for folder, number in folders]
+
+
+def fingerprint(directory: str | Path) -> str:
+    """SHA-256 (hexadecimal) over names and bytes of all files of a checkpoint, but of hidden ones."""
+    digest, top = hashlib.sha256(), Path(directory)
+    for path in sorted(file for file in top.rglob("*") if file.is_file() and not file.name.startswith(".")):
+        digest.update(f"{path.relative_to(top).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def check_members(directory: str | Path, record: Mapping[str, Any]) -> None:
+    """Raise `InputError` for an ensemble with this model.json that holds another model than it was made of: exchanged,
+    changed in place, or copied in part. Nothing happens for other checkpoints."""
+    for member in record["members"] if record["kind"] == ENSEMBLE else ():
+        folder = Path(directory) / member["folder"]
+        if fingerprint(folder) != member.get("fingerprint"):
+            raise InputError(
+                f"{folder}: is not {member['model']} (split {member['split']}, seed {member['seed']}) as it was when "
+                "the ensemble was made: files have changed, or are not all there; copy the ensemble whole, or make it "
+                "again"
+            )

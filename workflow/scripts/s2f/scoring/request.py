@@ -20,8 +20,8 @@ from s2f.common.kinds import nearest
 from s2f.common.progress import Progress
 from s2f.common.provenance import code_fingerprint
 from s2f.heads import networks
-from s2f.interpretation.scorer import fingerprint, load_members
-from s2f.models.checkpoint import ENSEMBLE, read_record
+from s2f.interpretation.scorer import load_members
+from s2f.models.checkpoint import ENSEMBLE, check_members, fingerprint, read_record
 from s2f.models.checkpoint import parts as members_of
 from s2f.models.predictions import strands
 from s2f.scoring import annotated_vcf, options, sequences
@@ -256,6 +256,7 @@ def score(
     record = read_record(request.model)
     scores, source = _scores(request, record), request.source(record)
     specs = _encoders(request.model, record, encoder_spec, encoder_weights)
+    check_members(request.model, record)
     with Parts(request.out, request.state(record, specs)) as parts:
         left_out = parts.folder / "skipped"
         plan = planned(source, left_out, scores.model)
