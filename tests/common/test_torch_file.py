@@ -88,6 +88,49 @@ def rewritten(source, target, **entries):
     return target
 
 
+def pickled(opcodes):
+    """The pickle of {"x": a tensor}, after which `opcodes` change its state (`BUILD`)."""
+    storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x08tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage
+    return b"\x80\x02}X\x01\0\0\0x" + tensor + b"K\0K\x08\x85K\x01\x85\x89}tR" + opcodes + b"s."
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"dtype": "O"}, "a name, a shape or a place of a tensor is none"),
+        ({"strides": ()}, "a name, a shape or a place of a tensor is none"),
+        ({"shape": (8.0,)}, "a name, a shape or a place of a tensor is none"),
+        ({"offset": -1}, "a name, a shape or a place of a tensor is none"),
+        ({"storage": "9"}, r"x: broken: no entry data/9"),
+    ],
+)
+def test_what_a_pickle_puts_into_a_tensor_is_checked(tmp_path, state, message):
+    torch.save({"x": torch.ones(8)}, tmp_path / "a.bin")
+    plain = rewritten(tmp_path / "a.bin", tmp_path / "plain.bin", **{"data.pkl": pickled(b"")})
+    assert torch_file.arrays(plain, torch_file.contents(plain))["x"].tolist() == [1] * 8
+    build = pickle.dumps(state, 2)[2:-1] + b"b"
+    path = rewritten(tmp_path / "a.bin", tmp_path / "b.bin", **{"data.pkl": pickled(build)})
+    with pytest.raises(InputError, match=message):
+        torch_file.arrays(path, torch_file.contents(path))
+
+
+def test_any_damaged_byte_gives_a_message_or_the_same_numbers(tmp_path):
+    path = tmp_path / "a.bin"
+    torch.save({"x": torch.ones(8)}, path)
+    whole, draws = path.read_bytes(), np.random.Generator(np.random.PCG64(0))
+    refused = 0
+    for place, value in zip(draws.integers(0, len(whole), 300).tolist(), draws.bytes(300), strict=True):
+        path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+        try:
+            found = torch_file.arrays(path, torch_file.contents(path))
+        except InputError:
+            refused += 1
+        else:
+            assert list(found) == ["x"] and found["x"].tolist() == [1] * 8
+    assert refused > 50
+
+
 def test_elements_outside_of_the_file_and_other_byte_orders_are_refused(tmp_path):
     torch.save({"x": torch.ones(8)}, tmp_path / "a.bin")
     short = rewritten(tmp_path / "a.bin", tmp_path / "short.bin", data_0=np.ones(7, np.float32).tobytes())

@@ -5,8 +5,10 @@ The pickle is read by an unpickler that knows the names below and refuses every 
 are read of the tensors that are asked for alone, each with its checksum.
 """
 
+import io
 import pickle
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +38,16 @@ class Stored:
     offset: int
     strides: tuple[int, ...]
 
+    def is_sound(self) -> bool:
+        """Whether all is of the kind that it must be: a pickle can put anything there."""
+        numbers = self.offset, *self.shape, *self.strides
+        return (
+            self.dtype in DTYPES.values()
+            and isinstance(self.storage, str)
+            and len(self.shape) == len(self.strides)
+            and all(type(number) is int and number >= 0 for number in numbers)
+        )
+
 
 def contents(path: str | Path) -> dict[str, Stored]:
     """The tensors of a state dict in a file, by name; their bytes are not read.
@@ -43,40 +55,36 @@ def contents(path: str | Path) -> dict[str, Stored]:
     Raises `InputError` for a file that is no archive of `torch.save` (version 1.6 or later), that is broken, or whose
     pickle holds more than named tensors.
     """
+    with _archive(path) as archive:
+        pickled = _read(path, archive, "data.pkl")
+        if "byteorder" in _entries(archive) and (order := _read(path, archive, "byteorder")) != b"little":
+            raise InputError(f"{path}: its numbers are {order.decode(errors='replace')}-endian, expected little-endian")
     try:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(_entry(archive, "data.pkl")) as file:
-                found = _Tensors(file).load()
-            _check_byte_order(path, archive)
-    except zipfile.BadZipFile as error:
-        raise InputError(
-            f"{path}: no ZIP archive as torch.save writes it ({error}); a file of torch before 1.6 becomes one when it "
-            "is loaded and saved again, a broken one must be fetched again"
-        ) from None
+        found = _Tensors(io.BytesIO(pickled)).load()
+        tensors = isinstance(found, dict) and all(isinstance(tensor, Stored) for tensor in found.values())
+        sound = tensors and all(isinstance(name, str) and tensor.is_sound() for name, tensor in found.items())
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: broken, or holds more than tensors, which is refused: {error}") from None
     # what a pickle that was not written by torch may raise
-    except (EOFError, KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+    except (EOFError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise InputError(f"{path}: broken: not a pickle of tensors ({error!r})") from None
-    if not isinstance(found, dict) or not all(isinstance(tensor, Stored) for tensor in found.values()):
+    if not tensors:
         raise InputError(f"{path}: expected names and tensors only")
+    if not sound:
+        raise InputError(f"{path}: broken: a name, a shape or a place of a tensor is none")
     return dict(found)
 
 
 def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndarray]:
     """The values of some tensors of a file, by name. Raises `InputError` for bytes that are missing or damaged."""
     found = {}
-    with zipfile.ZipFile(path) as archive:
+    with _archive(path) as archive:
         for name, tensor in tensors.items():
-            try:
-                values = np.frombuffer(archive.read(_entry(archive, f"data/{tensor.storage}")), tensor.dtype)
-            except (zipfile.BadZipFile, KeyError, EOFError, ValueError) as error:
-                raise InputError(f"{path}: {name}: broken ({error})") from None
+            stored = _read(path, archive, f"data/{tensor.storage}", name)
+            values = np.frombuffer(stored, tensor.dtype, len(stored) // np.dtype(tensor.dtype).itemsize)
             steps = zip(tensor.shape, tensor.strides, strict=True)
             last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
-            if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or (
-                0 not in tensor.shape and last >= len(values)
-            ):
+            if 0 not in tensor.shape and last >= len(values):
                 raise InputError(
                     f"{path}: {name}: broken: its elements lie outside of the {len(values)} that are stored"
                 )
@@ -107,13 +115,27 @@ def _stored(storage: tuple[str, str], offset: int, shape: tuple[int, ...], strid
     return Stored(storage[0], tuple(shape), storage[1], offset, tuple(strides))
 
 
-def _entry(archive: zipfile.ZipFile, name: str) -> str:
-    """The name of an entry with the folder that `torch.save` puts all of them into."""
-    first = archive.namelist()[0] if archive.namelist() else ""
-    return f"{first.partition('/')[0]}/{name}"
+def _archive(path: str | Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise InputError(
+            f"{path}: no ZIP archive as torch.save writes it ({error}); a file of torch before 1.6 becomes one when it "
+            "is loaded and saved again, a broken one must be fetched again"
+        ) from None
 
 
-def _check_byte_order(path: str | Path, archive: zipfile.ZipFile) -> None:
-    entry = _entry(archive, "byteorder")
-    if entry in archive.namelist() and archive.read(entry) != b"little":
-        raise InputError(f"{path}: its numbers are {archive.read(entry).decode()}-endian, expected little-endian")
+def _entries(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Entries by their names without the folder that `torch.save` puts all of them into."""
+    return {name.partition("/")[2]: name for name in archive.namelist()}
+
+
+def _read(path: str | Path, archive: zipfile.ZipFile, entry: str, what: str = "") -> bytes:
+    """All bytes of an entry, whose checksum is compared; `what` names them in the message. Raises `InputError`."""
+    try:
+        return archive.read(_entries(archive)[entry])
+    except KeyError:
+        problem = f"broken: no entry {entry}, as torch.save writes it"
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
+        problem = f"broken ({error})"
+    raise InputError(f"{path}: {what or entry}: {problem}; fetch it again")
