@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from s2f.study import jobs
 
 
@@ -24,6 +26,17 @@ def test_other_weights_of_equal_size_are_other_weights(tmp_path):
     assert len(ids) == 2
     os.utime(tmp_path / "model.safetensors", ns=(0, 7))
     assert jobs.weights_id(encoder) in ids  # copied or touched, but the same
+
+
+@pytest.mark.parametrize("kind", ["alphagenome", "enformer_tower", "lamar", "dnabert2"])
+def test_another_file_at_the_path_of_weights_is_other_weights(tmp_path, kind):
+    path = tmp_path / "weights.bin"
+    ids = {jobs.weights_id({"kind": kind, "weights": {"path": str(path)}})}
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, len(ids)))
+        ids.add(jobs.weights_id({"kind": kind, "weights": {"path": str(path)}, "tokenizer": ""}))
+    assert len(ids) == 3
 
 
 def test_other_shards_of_equal_size_are_other_weights(tmp_path):

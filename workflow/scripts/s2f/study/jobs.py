@@ -30,14 +30,16 @@ def _content(path: Path, *state: int) -> str:
 def weights_id(encoder: dict[str, Any]) -> str:
     """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
 
-    Names and sizes of all files, and the content of those `NAMED`; of random weights the tokenizer that they name.
+    The content of a file; of a folder names and sizes of all files, and the content of those `NAMED`. Of random weights
+    the tokenizer that they name.
     """
-    tokenizer = encoder.get("tokenizer")
-    if tokenizer and Path(tokenizer).is_file():
-        return sha256_file(tokenizer)
-    path = Path(encoder.get("weights", {}).get("path") or tokenizer or "")
-    if not path.name or not path.is_dir():
+    named = encoder.get("weights", {}).get("path") or encoder.get("tokenizer")
+    path = Path(named or "")
+    if not named or not path.exists():
         return ""
+    if path.is_file():
+        status = path.stat()
+        return _content(path, status.st_mtime_ns, status.st_size)
     lines = []
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
         status = file.stat()
