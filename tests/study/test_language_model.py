@@ -71,6 +71,35 @@ def test_what_would_leak_or_mislead_is_refused(change, message):
         validate.validated(changed(*change))
 
 
+DNABERT2, TOY = {"kind": "dnabert2"}, {"size": "dnabert2-mini"}
+FINETUNED = {"kind": "dnabert2_finetuned"}
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "message"),
+    [
+        ("encoders", DNABERT2, "encoders.x.layer12: random weights of size dnabert2 need the key tokenizer"),
+        ("encoders", {**DNABERT2, "weights": {"random": "per_seed"}}, "need the key tokenizer"),
+        ("encoders", {**DNABERT2, "tokenizer": "here"}, ""),
+        ("encoders", {**DNABERT2, "weights": {"path": "w"}}, ""),
+        ("encoders", {**DNABERT2, "weights": {"path": "w"}, "tokenizer": "t"}, "x.layer12.tokenizer: weights in a"),
+        ("baselines", FINETUNED, "baselines.x.layer12: random weights of size dnabert2 need the key tokenizer"),
+        ("baselines", {**FINETUNED, **TOY}, ""),
+        ("tapt", {"size": "dnabert2"}, "tapt.x: random weights of size dnabert2 need the key tokenizer"),
+        ("tapt", {"size": "lamar", "tokenizer": "t"}, "tapt.x.tokenizer: lamar has tokens of its own"),
+    ],
+)
+def test_a_tokenizer_is_named_where_it_is_read_and_only_there(section, entry, message):
+    weights = {"datasets": {"simulated_a": ["random"]}} if section == "tapt" else {"weights": {"random": 0}}
+    name = "x" if section == "tapt" else "x.layer12"
+    study = changed(section, {**STUDY.get(section, {}), name: {**weights, **entry}})
+    if not message:
+        validate.validated(study)
+        return
+    with pytest.raises(InputError, match=message):
+        validate.validated(study)
+
+
 def test_transductive_use_is_allowed_when_it_is_said():
     other = changed("models", 0, "datasets", ["simulated_b"])
     other["tapt"]["adapted"]["transductive"] = True

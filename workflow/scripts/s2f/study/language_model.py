@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from s2f.common import kinds
+from s2f.common import kinds, seen
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.study.runs import Run
@@ -29,9 +29,11 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             for split in splits:
                 if split not in known:
                     raise InputError(f"{where}.{dataset}: {split!r} is no split of this dataset{nearest(split, known)}")
+        _check_tokenizer(f"tapt.{name}", options, kinds.encoder_of_size(options["size"]), options["start"])
     for section in ("encoders", "baselines"):
         for name, options in study[section].items():
             where = f"{section}.{name}"
+            _check_tokenizer(where, options, seen.encoder_of(section, options), options.get("weights") or {})
             _check_weights(where, options, study["tapt"])
             if section == "encoders":
                 _check_layer(where, options)
@@ -59,6 +61,22 @@ def _check_weights(where: str, options: dict[str, Any], trained: dict[str, Any])
         raise InputError(f"{where}.weights.tapt: {name!r} is not in the section 'tapt'{nearest(name, trained)}")
     if trained[name]["size"] != options["size"]:
         raise InputError(f"{where}: size is {options['size']}, tapt.{name} is {trained[name]['size']}")
+
+
+def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights: dict[str, Any]) -> None:
+    """Refuse a tokenizer that nothing reads with, and random weights that lack the one they need."""
+    if not encoder or "tokenizer" not in options:
+        return
+    sizes, size, given = kinds.facts("encoders", encoder)["tokenizer_sizes"], options["size"], options["tokenizer"]
+    if given and "random" not in weights:
+        raise InputError(f"{where}.tokenizer: weights in a folder are read with the one there; leave it out")
+    if given and not sizes:
+        raise InputError(f"{where}.tokenizer: {encoder} has tokens of its own; leave it out")
+    if not given and "random" in weights and size in sizes:
+        raise InputError(
+            f"{where}: random weights of size {size} need the key tokenizer: the folder that holds the tokenizer.json "
+            "of the published weights"
+        )
 
 
 def _check_layer(where: str, options: dict[str, Any]) -> None:
