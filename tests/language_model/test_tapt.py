@@ -214,7 +214,9 @@ def test_the_encoder_refuses_other_sizes_and_weights_than_recorded(tmp_path):
         encoders.build({**spec, "size": "lamar-mini"})
     other = loading.from_seed(configuration.make("toy"), 0, "masked_lm").state_dict()
     safetensors.torch.save_file(other, tmp_path / "out" / "model.safetensors")
-    with pytest.raises(InputError, match=r"model.json: model.safetensors is not the file that was written with it"):
+    with pytest.raises(
+        InputError, match=r"model.safetensors: not the file that training wrote; train this model again"
+    ):
         encoders.build(spec)
     files.write_json(tmp_path / "out" / "model.json", {"kind": "head"})
     with pytest.raises(InputError, match=r"model.json: format is None, expected 's2f-tapt-1'"):

@@ -15,7 +15,7 @@ from s2f.baselines import _finetuning, check_strand, read_details, write_details
 from s2f.baselines._finetuning import TASKS, Settings
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.files import sha256_file, write_json
+from s2f.common.files import write_json
 from s2f.common.provenance import derived_seed
 from s2f.language_model import folder, states, weights
 from s2f.language_model.families import Tokens
@@ -68,7 +68,7 @@ def train(
     write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})
     write_details(
         directory, length=construct.length, settings=options, centre=tuned.centre, scale=tuned.scale,
-        model_sha256=folder.save_model(directory, tuned.model, tokens), encoder_before=before, encoder_after=after,
+        **folder.save_model(directory, tuned.model, tokens), encoder_before=before, encoder_after=after,
         parameters=sum(p.numel() for p in tuned.model.parameters() if p.requires_grad), licence=licence,
         provenance=f"fine-tuned on {len(train)} rows{', encoder frozen' if settings.freeze else ''}, from {origin}",
     )  # fmt: skip
@@ -78,15 +78,14 @@ def train(
 def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
     """``predict(inserts, strand="forward") -> float64 (N,)``: probabilities, or values of a regression.
 
-    The construct is that of `record`. Raises `InputError` when it has another length than in training, and when the
-    weights are not the file that was written, or do not fit.
+    The construct is that of `record`. Raises `InputError` when it has another length than in training, and when weights
+    or tokenizer are not the files that were written, or do not fit.
     """
     details, path = read_details(directory), Path(directory) / folder.WEIGHTS
     construct = Construct.from_spec(record["construct"])
     if construct.length != details["length"]:
         raise InputError(f"{path}: trained on {details['length']} bp, the construct has {construct.length} bp")
-    if not path.is_file() or sha256_file(path) != details["model_sha256"]:
-        raise InputError(f"{path}: not the file that training wrote; train this model again")
+    folder.check_files(directory, details)
     model, settings = load_model(kind, directory, details)
     tokens = tokens_of(directory, settings)
 

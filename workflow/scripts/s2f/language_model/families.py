@@ -28,6 +28,7 @@ class Tokens:
     tokenize: Callable[[Sequence[str]], np.ndarray]
     of_codes: Callable[[np.ndarray], np.ndarray]  # the same of windows of one length, uint8 codes (B, L)
     save: Callable[[str | Path], None]
+    text: str = ""  # tells its vocabulary from others, where weights may have one of their own
 
 
 @dataclass(frozen=True)

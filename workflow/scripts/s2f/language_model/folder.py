@@ -1,5 +1,6 @@
 """The folder of a trained language model: what transformers reads, and `model.json`, the record of how it was made."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,18 @@ from s2f.language_model.families import Tokens
 
 FORMAT = "s2f-tapt-1"
 WEIGHTS = "model.safetensors"
+HASHED = {"model_sha256": WEIGHTS, "tokenizer_sha256": "tokenizer.json"}  # key of a record -> file, where there is one
 
 
 def save(folder: str | Path, model: Any, tokens: Tokens, record: dict[str, Any]) -> None:
-    """Write what `save_model` does and `model.json`: `record`, the format and the hash of the weights."""
-    more = {"format": FORMAT, "model_sha256": save_model(folder, model, tokens)}
+    """Write what `save_model` does and `model.json`: `record`, the format and the hashes of weights and tokenizer."""
+    more = {"format": FORMAT, **save_model(folder, model, tokens)}
     files.write_json(Path(folder) / "model.json", {**record, **more})
 
 
-def save_model(folder: str | Path, model: Any, tokens: Tokens) -> str:
+def save_model(folder: str | Path, model: Any, tokens: Tokens) -> dict[str, str]:
     """Write `config.json`, `model.safetensors` and the files of the tokenizer (of LAMAR, `Auto...from_pretrained` of
-    transformers reads them); returns the SHA-256 of the weights."""
+    transformers reads them); returns the SHA-256 of those that are `HASHED`, for `check_files`."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     model.config.architectures = [type(model).__name__]
@@ -30,19 +32,25 @@ def save_model(folder: str | Path, model: Any, tokens: Tokens) -> str:
     state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, {"format": "pt"})
     tokens.save(folder)
-    return files.sha256_file(folder / WEIGHTS)
+    return {key: files.sha256_file(folder / name) for key, name in HASHED.items() if (folder / name).is_file()}
+
+
+def check_files(folder: str | Path, record: Mapping[str, Any]) -> None:
+    """Raise `InputError` unless weights and tokenizer are the files whose hashes `record` has from `save_model`."""
+    for key, name in HASHED.items():
+        path = Path(folder) / name
+        if key in record and not (path.is_file() and files.sha256_file(path) == record[key]):
+            raise InputError(f"{path}: not the file that training wrote; train this model again")
 
 
 def read_record(folder: str | Path, size: str) -> dict[str, Any]:
     """The record of a folder made by task-adaptive training. Raises `InputError` when there is none, when it is of
-    another size, or when its weights are not those that were written with it."""
+    another size, or as `check_files`."""
     path = Path(folder) / "model.json"
-    record = files.read_json(path)
+    record = files.read_object(path)
     if record.get("format") != FORMAT:
         raise InputError(f"{path}: format is {record.get('format')!r}, expected {FORMAT!r}")
     if record["settings"]["size"] != size:
         raise InputError(f"{path}: size is {record['settings']['size']!r}, expected {size!r}")
-    weights = path.with_name(WEIGHTS)
-    if not weights.is_file() or files.sha256_file(weights) != record["model_sha256"]:
-        raise InputError(f"{path}: {WEIGHTS} is not the file that was written with it; train again")
+    check_files(folder, record)
     return record

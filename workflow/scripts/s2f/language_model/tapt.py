@@ -124,7 +124,7 @@ def train(
     family = families.of_size(settings.size)
     tokens = family.tokens(settings.start, settings.tokenizer, settings.size)
     model, origin, licence = start(settings)
-    identity = _identity(train_windows, val_windows, settings, seed, states.fingerprint(model), family)
+    identity = _identity(train_windows, val_windows, settings, seed, states.fingerprint(model), family, tokens)
     model = model.to(device).train()
     optimiser = _optimiser(model, settings)
     windows = np.array(train_windows, object)
@@ -302,11 +302,12 @@ def _identity(
     seed: int,
     weights_sha256: str,
     family: Family,
+    tokens: Tokens,
 ) -> str:
     """What must be equal for a checkpoint to be continued, as text."""
     windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
     code = provenance.code_fingerprint("s2f.language_model.tapt", f"s2f.language_model.{family.kind}")
-    parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__]
+    parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__, tokens.text]
     return json.dumps(parts, sort_keys=True)
 
 
