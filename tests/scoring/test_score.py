@@ -385,6 +385,9 @@ def test_weights_of_the_encoder_may_lie_elsewhere(tmp_path):
     spec = {"kind": "lamar", "size": "toy", "weights": {"path": "/nowhere"}}
     assert request._with_weights(spec, "/here")["weights"] == {"path": "/here"}
     assert request._with_weights({**spec, "weights": {"random": 3}}, "/here")["weights"] == {"random": 3}
+    drawn = {"kind": "dnabert2", "weights": {"random": 3}, "tokenizer": "/nowhere"}
+    assert request._with_weights(drawn, "/here") == {**drawn, "tokenizer": "/here"}
+    assert request._with_weights({**drawn, "tokenizer": ""}, "/here")["tokenizer"] == ""
 
 
 def test_a_table_says_the_strand_of_its_variants(tmp_path, head, cases):

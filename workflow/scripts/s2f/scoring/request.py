@@ -325,7 +325,7 @@ def _encoders(
         named[name if of_one else ""] = folder if of_one else text
     heads = {part.number: part.record for part in members_of(model, record) if part.record["kind"] == "head"}
     needing = sorted(
-        {own["encoder"] for own in heads.values() if {"path", "tapt"} & set(own["encoder_spec"].get("weights", {}))}
+        {own["encoder"] for own in heads.values() if _with_weights(own["encoder_spec"], "/") != own["encoder_spec"]}
     )
     if "" in named and len(needing) > 1:
         raise InputError(
@@ -345,7 +345,7 @@ def _encoders(
 
 
 def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
-    """The section of an encoder with its weights at another path; those that are drawn at random have none.
+    """The section of an encoder with its weights at another path; of random ones the tokenizer, where they name one.
 
     Weights that were adapted anew for each seed lie in `draw1`, `draw2` ...; where the path holds that of the section,
     it is taken: the members of an ensemble over seeds differ in it.
@@ -353,7 +353,7 @@ def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
     weights = spec.get("weights", {})
     key = next((key for key in ("path", "tapt") if key in weights), None)
     if not path or not key:
-        return spec
+        return {**spec, "tokenizer": path} if path and spec.get("tokenizer") else spec
     draw = Path(path) / Path(weights[key]).name
     own = str(draw) if DRAW.fullmatch(draw.name) and draw.is_dir() else path
     return {**spec, "weights": {**weights, key: own}}
