@@ -88,6 +88,10 @@ def spoiled(folder, change):
         (lambda t: t["model"]["vocab"].update({"[PAD]": 4, "[MASK]": 3}), r"id of \[PAD\] is 4, that of DNABERT-2 is"),
         (lambda t: t["model"]["vocab"].update(ACGU=t["model"]["vocab"].pop("ACGT")), r"of other letters \['ACGU'"),
         (lambda t: t["model"]["merges"].append(["ACGT", "A"]), r"merges of pieces that are none \[\['ACGT', 'A'\]\]"),
+        (lambda t: t["model"]["merges"].pop(), r"pieces that no merge makes \['TTTT'\]"),
+        (lambda t: t["model"].update(merges=[1]), "merges holds something else than pairs of pieces"),
+        (lambda t: t["model"].pop("merges"), "the model has no vocab, an object, or no merges, a list"),
+        (lambda t: t["model"]["vocab"].update(A="5"), "281 entries, the model has 281, numbered from 0"),
     ],
 )  # fmt: skip
 def test_other_tokenizers_are_refused(tmp_path, change, message):
@@ -97,4 +101,7 @@ def test_other_tokenizers_are_refused(tmp_path, change, message):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"tokenizer.json: no such file; DNABERT-2 needs the tokenizer that"):
+        bpe.read(tmp_path, 281)
+    (tmp_path / "tokenizer.json").write_text("[]")
+    with pytest.raises(InputError, match=r"tokenizer.json: holds a JSON list, expected an object"):
         bpe.read(tmp_path, 281)

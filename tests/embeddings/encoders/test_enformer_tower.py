@@ -280,6 +280,9 @@ def test_weights_of_the_other_size_and_such_that_are_not_finite_are_refused(tmp_
     wrong = {**weights, "stem.0.bias": np.full(48, np.nan, np.float32)}
     with pytest.raises(InputError, match=r"stem\.0\.bias holds values that are not finite"):
         enformer_tower.read_checkpoint(save(tmp_path / "nan", wrong), "tiny")
+    wrong = {**weights, "stem.1.fn.0.running_var": np.full(48, -1, np.float32)}
+    with pytest.raises(InputError, match=r"stem\.1\.fn\.0\.running_var holds negative values, and is a variance"):
+        enformer_tower.read_checkpoint(save(tmp_path / "negative", wrong), "tiny")
 
 
 def test_a_folder_without_weights_says_how_to_get_them(tmp_path):
@@ -290,3 +293,5 @@ def test_a_folder_without_weights_says_how_to_get_them(tmp_path):
     (tmp_path / "pytorch_model.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     with pytest.raises(InputError, match="is a pointer of git-lfs"):
         enformer_tower.read_checkpoint(tmp_path, "tiny")
+    with pytest.raises(InputError, match="is a file, expected the folder that holds it"):
+        enformer_tower.read_checkpoint(tmp_path / "pytorch_model.bin", "tiny")

@@ -149,6 +149,14 @@ def read_json(path: str | Path) -> Any:
         raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
 
 
+def read_object(path: str | Path) -> dict[str, Any]:
+    """Parse a JSON file that holds an object. Raises `InputError` as `read_json`, and for a list, text or number."""
+    found = read_json(path)
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds a JSON {type(found).__name__}, expected an object, {{...}}")
+    return found
+
+
 def sha256_file(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with Path(path).open("rb") as stream:

@@ -175,7 +175,7 @@ def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, A
         if adaptations is not None:
             return of_adaptation(adaptations[weights["tapt"]])
         path = Path(weights["tapt"]) / "model.json"
-        record = files.read_json(path)
+        record = files.read_object(path)
         if "seen" not in record:
             raise InputError(f"{path}: key 'seen' is missing; make it again")
         return Seen.of_record(record["seen"])
@@ -213,5 +213,5 @@ def _recorded(folder: str | Path) -> Seen:
     path = Path(folder) / "model.json"
     if not path.is_file():
         return Seen.of_value("unknown")
-    stated = files.read_json(path).get("seen", "unknown")
+    stated = files.read_object(path).get("seen", "unknown")
     return Seen(f"{stated if isinstance(stated, str) else stated['text']}, in the study that made it")

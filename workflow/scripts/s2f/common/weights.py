@@ -25,6 +25,11 @@ def refuse_pointers(paths: Iterable[Path]) -> None:
                 )
 
 
+def no_folder(path: str | Path) -> str:
+    """What is wrong with a path at which no folder is, as the middle of a message."""
+    return "is a file, expected the folder that holds it" if Path(path).is_file() else "no such folder"
+
+
 def wrapper_of(names: Collection[str]) -> str:
     """The prefix that wrappers have put before all names; empty where there is none."""
     prefix, bare = "", list(names)

@@ -127,7 +127,7 @@ def read(path: str | Path, entries: int) -> Pieces:
             f"{path}: no such file; DNABERT-2 needs the tokenizer that its weights were trained with: {FILE} of the "
             "folder that they are published in"
         )
-    stored = files.read_json(path)
+    stored = files.read_object(path)
     model = stored.get("model")
     if not isinstance(model, dict):
         raise InputError(f"{path}: key 'model' is missing: not a file of the library tokenizers")
@@ -135,20 +135,27 @@ def read(path: str | Path, entries: int) -> Pieces:
         for key, value in expected.items():
             if (part.get(key, value) or value) != value:
                 raise InputError(f"{path}: {key} is {part[key]!r}, that of DNABERT-2 is {value!r}")
-    vocabulary, stored_merges = model.get("vocab", {}), model.get("merges", [])
+    vocabulary, stored_merges = model.get("vocab"), model.get("merges")
+    if not isinstance(vocabulary, dict) or not isinstance(stored_merges, list):
+        raise InputError(f"{path}: the model has no vocab, an object, or no merges, a list")
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in stored_merges]
-    if len(vocabulary) != entries or sorted(vocabulary.values()) != list(range(entries)):
+    numbers = [number for number in vocabulary.values() if type(number) is int]
+    if len(vocabulary) != entries or sorted(numbers) != list(range(entries)):
         raise InputError(f"{path}: {len(vocabulary)} entries, the model has {entries}, numbered from 0")
     for number, name in enumerate(SPECIAL):
         if vocabulary.get(name) != number:
             raise InputError(f"{path}: id of {name} is {vocabulary.get(name)!r}, that of DNABERT-2 is {number}")
+    if not all(isinstance(m, list) and len(m) == 2 and all(isinstance(part, str) for part in m) for m in merges):
+        raise InputError(f"{path}: merges holds something else than pairs of pieces")
     odd = [piece for piece, number in vocabulary.items() if number >= len(SPECIAL) and not set(piece) <= set(BASES)]
     lacking = [letter for letter in BASES if letter not in vocabulary]
-    unmade = [pair for pair in merges if len(pair) != 2 or not {*pair, "".join(pair)} <= set(vocabulary)]
-    if odd or lacking or unmade or "" in vocabulary:
+    unmade = [pair for pair in merges if not {*pair, "".join(pair)} <= set(vocabulary)]
+    made = {*BASES, *SPECIAL, *("".join(pair) for pair in merges)}
+    idle = [piece for piece in vocabulary if piece not in made]  # no text would ever hold it
+    if odd or lacking or unmade or idle:
         raise InputError(
             f"{path}: not a vocabulary of DNA: pieces of other letters {odd[:3]}, bases that are missing {lacking}, "
-            f"merges of pieces that are none {unmade[:3]}"
+            f"merges of pieces that are none {unmade[:3]}, pieces that no merge makes {idle[:3]}"
         )
     return Pieces(vocabulary, [(first, second) for first, second in merges])
 

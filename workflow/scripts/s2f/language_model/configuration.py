@@ -11,7 +11,7 @@ from typing import Any
 from transformers import EsmConfig
 
 from s2f.common.errors import InputError
-from s2f.common.files import read_json
+from s2f.common.files import read_object
 from s2f.language_model.tokenizer import EOS, MASK, PAD, VOCABULARY
 
 # lamar: the published size; lamar-mini: for CPU studies, 1 % of its parameters
@@ -64,7 +64,7 @@ def check_folder(folder: str | Path, size: str) -> None:
     """Check the `config.json` of a folder of weights, where it has one; the published checkpoints have none."""
     path = Path(folder) / "config.json"
     if path.is_file():
-        stored = read_json(path)
+        stored = read_object(path)
         if stored.get("model_type", "esm") != "esm":
             raise InputError(f"{path}: model_type is {stored['model_type']!r}, expected 'esm'")
         check(EsmConfig(**stored), size, path)

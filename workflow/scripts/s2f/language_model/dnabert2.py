@@ -25,6 +25,7 @@ from torch.utils.checkpoint import checkpoint
 from s2f.common import files
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
+from s2f.common.weights import no_folder
 from s2f.language_model import bpe, states
 from s2f.language_model.families import Family, Tokens, check_attention
 
@@ -86,7 +87,7 @@ def check_folder(folder: str | Path, size: str) -> None:
     path = Path(folder) / "config.json"
     if not path.is_file():
         return
-    stored = files.read_json(path)
+    stored = files.read_object(path)
     for key, value in {**COMMON, **SIZES[size]}.items():
         found = stored.get(key, COMMON.get(key))
         if found != value:
@@ -354,8 +355,9 @@ def tokens(weights: Mapping[str, Any] | None, own: str, size: str) -> Tokens:
     """Tokens of weights that a study names, see `pieces`."""
     found = pieces(weights, own, size)
     return Tokens(
-        bpe.PAD, bpe.MASK, found.range, found.tokenize, lambda codes: bpe.padded(found.ids_of_codes(codes)), found.save
-    )
+        bpe.PAD, bpe.MASK, found.range, found.tokenize, lambda codes: bpe.padded(found.ids_of_codes(codes)),
+        found.save, found.text(),
+    )  # fmt: skip
 
 
 def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces:
@@ -365,6 +367,8 @@ def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces
     folder = (weights or {}).get("path") or (weights or {}).get("tapt")
     if folder and own:
         raise InputError(f"tokenizer is {own!r}, but weights in a folder are read with the one there: leave it out")
+    if folder and not Path(folder).is_dir():
+        raise InputError(f"{folder}: {no_folder(folder)}; {FAMILY.how_to_get}")
     if folder or own:
         return bpe.read(folder or own, entries)
     made = bpe.made_here()

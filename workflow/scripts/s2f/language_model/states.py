@@ -33,7 +33,7 @@ def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
     weights.refuse_pointers(candidates)
     path = next((path for path in candidates if path.is_file()), None)
     if path is None:
-        problem = "no such folder"
+        problem = weights.no_folder(folder)
         if folder.is_dir():
             there = sorted(entry.name for entry in folder.iterdir())
             problem = f"holds no weights ({', '.join(there[:5]) or 'nothing'}{', …' if len(there) > 5 else ''})"
@@ -45,7 +45,7 @@ def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
 
 def _of_shards(index: Path) -> dict[str, torch.Tensor]:
     """Named tensors of all shards that an index names; `InputError` where one, or a tensor of one, is not there."""
-    places = files.read_json(index).get("weight_map")
+    places = files.read_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError(f"{index}: key 'weight_map' is missing: not an index of shards")
     state: dict[str, torch.Tensor] = {}

@@ -59,6 +59,6 @@ def origin_and_licence(family: Family, path: str | Path, licence: str) -> tuple[
     record = Path(path) / "model.json"
     if not record.is_file():
         return f"{family.title}, checkpoint {Path(path).name}", licence or family.licence
-    made = files.read_json(record)
+    made = files.read_object(record)
     origin = f"{made.get('provenance', Path(path).name)}; used by path: what it has seen is not held out"
     return origin, licence or made.get("licence", "") or family.licence

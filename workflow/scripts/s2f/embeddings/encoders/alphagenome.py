@@ -21,7 +21,7 @@ import orbax.checkpoint as ocp
 
 from s2f.common import provenance
 from s2f.common.errors import InputError
-from s2f.common.weights import listed, refuse_pointers
+from s2f.common.weights import listed, no_folder, refuse_pointers
 from s2f.embeddings.encoders import Encoder, _towers
 from s2f.embeddings.encoders._alphagenome_network import (
     BLOCKS,
@@ -83,7 +83,7 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
     """
     folder = Path(folder).absolute()
     if not (folder / "_METADATA").is_file():
-        problem = "holds no Orbax checkpoint (no file _METADATA)" if folder.is_dir() else "no such folder"
+        problem = "holds no Orbax checkpoint (no file _METADATA)" if folder.is_dir() else no_folder(folder)
         raise InputError(f"{folder}: {problem}. {HOW_TO_GET}")
     refuse_pointers(sorted(folder.rglob("*")))
     checkpointer = ocp.PyTreeCheckpointer()

@@ -19,7 +19,7 @@ import numpy as np
 from s2f.common import provenance, torch_file
 from s2f.common.errors import InputError
 from s2f.common.files import sha256_file
-from s2f.common.weights import listed, refuse_pointers
+from s2f.common.weights import listed, no_folder, refuse_pointers
 from s2f.embeddings.encoders import Encoder, _towers
 from s2f.embeddings.encoders._enformer_network import COUNTER, REACHES, SIZES, manifest, ready, tower
 
@@ -78,7 +78,7 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
     path = Path(folder) / FILE
     refuse_pointers([path])
     if not path.is_file():
-        problem = f"holds no {FILE}" if Path(folder).is_dir() else "no such folder"
+        problem = f"holds no {FILE}" if Path(folder).is_dir() else no_folder(folder)
         raise InputError(f"{folder}: {problem}. {HOW_TO_GET}")
     found, wanted = torch_file.contents(path), manifest(size)
     missing = [f"{name} is missing" for name in wanted if name not in found]
@@ -94,6 +94,8 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
     for name, array in weights.items():
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
+        if name.endswith("running_var") and (array < 0).any():
+            raise InputError(f"{path}: {name} holds negative values, and is a variance")
     published = sha256_file(path) == PUBLISHED
     return weights, "EleutherAI/enformer-official-rough" if published else f"{path}, not the published file"
 
