@@ -391,6 +391,7 @@ FAMILY = Family(
     tokens=tokens,
     hidden=hidden,
     first=first,
+    pad=bpe.PAD,
     longest=None,
     licence=LICENCE,
     how_to_get="the weights of DNABERT-2 are zhihan1996/DNABERT-2-117M on Hugging Face (config.json, tokenizer.json, "

@@ -51,6 +51,7 @@ class Family:
     tokens: Callable[[Mapping[str, Any] | None, str, str], Tokens]  # (weights, tokenizer, size) of a section of a study
     hidden: Callable[[Any, torch.Tensor, torch.Tensor | None], torch.Tensor]
     first: Callable[[Any, torch.Tensor], torch.Tensor]
+    pad: int  # token id of what is behind a text
     longest: int | None  # letters that it takes at most
     licence: str  # of published weights, where nobody says another
     how_to_get: str  # end of a message where weights are missing

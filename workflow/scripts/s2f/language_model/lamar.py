@@ -45,6 +45,7 @@ FAMILY = Family(
     tokens=tokens,
     hidden=hidden,
     first=first,
+    pad=tokenizer.PAD,
     longest=configuration.COMMON["max_position_embeddings"] - 2,
     licence="licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence",
     how_to_get="LAMAR's repository, github.com/zhw-e8/LAMAR, says where its weights are",
