@@ -34,10 +34,12 @@ def changed(**more):
     ("kind", "not_of_it"), [("lamar_finetuned", {"kind", "tokenizer"}), ("dnabert2_finetuned", {"kind"})]
 )
 def test_options_of_the_schema_are_the_settings_of_the_library(kind, not_of_it):
-    filled = jobs.options("baselines", validate.validated(changed(kind=kind))["baselines"]["tuned"])
+    filled = jobs.options(
+        "baselines", validate.validated(changed(kind=kind, weights={"path": "w"}))["baselines"]["tuned"]
+    )
     assert set(filled) == set(Settings.__dataclass_fields__) - not_of_it
     expected = Settings(kind, **filled)
-    assert Settings.from_spec(filled, kind) == expected == Settings.from_spec({"weights": {"random": 0}}, kind)
+    assert Settings.from_spec(filled, kind) == expected == Settings.from_spec({"weights": {"path": "w"}}, kind)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from s2f.study import search, validate
 KINDS = [(section, kind) for section in ("heads", "baselines") for kind in kinds.names(section)]
 NOTHING = {"mean", "gc", "malinois_published"}
 FINETUNED = ("dnabert2_finetuned", "lamar_finetuned")
-STATED = {kind: {"weights": {"random": 0}} for kind in FINETUNED} | {
+STATED = {kind: {"weights": {"path": "w"}} for kind in FINETUNED} | {
     "malinois_published": {"path": "x", "output": "K562"}
 }
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from helpers.cache_builds import of
-from s2f.common import torch_file
+from s2f.common import kinds, torch_file
 from s2f.common.errors import InputError
 from s2f.common.files import sha256_file
 from s2f.embeddings import build as embedding
@@ -142,6 +142,9 @@ def test_record():
     tiny = encoders.build(TINY)
     assert (tiny.kind, tiny.channels, tiny.batch_size) == ("enformer_tower", 96, 4)
     assert [tiny.tokens(length) for length in (1, 128, 129, 200, 281, 384, 600, 2048)] == [1, 1, 2, 2, 3, 3, 5, 16]
+    for kind in ("enformer_tower", "alphagenome"):  # what the study takes for T, without loading an encoder
+        token_bp = kinds.facts("encoders", kind)["token_bp"]
+        assert all(tiny.tokens(length) == -(-length // token_bp) for length in range(1, 700))
     assert (tiny.provenance, tiny.licence) == ("random weights, seed 0", "none (random weights)")
     assert {"jax", "jaxlib", "numpy"} == set(tiny.backend["versions"])
     # a pinned value: caches made with random weights on one machine must be valid on another
