@@ -48,6 +48,7 @@ from s2f.study import learning_curve as study_curve
 from s2f.study import run_summary
 from s2f.study import runs as study_runs
 from s2f.study import seen as study_seen
+from s2f.study import stage2 as study_stage2
 from s2f.study.checks import hidden_inserts
 from s2f.study import search as study_search
 from s2f.study.schema import check_keys, with_types
@@ -135,7 +136,8 @@ wildcard_constraints:
     panel=any_of(panel for dataset in DATASETS.values() for panel in dataset["panels"]),
     encoder=any_of(ENCODERS),
     draw=r"(?:draw\d+/)?",
-    augmentation=any_of(run.augmentation for run in RUNS if run.head),
+    augmentation=any_of(run.augmentation for run in RUNS if run.head and not run.stage2),
+    stage2=any_of(STUDY["stage2"]),
     head=any_of(run.head for run in RUNS if run.head),
     baseline=any_of(BASELINES),
     ensemble=any_of(STUDY["ensembles"]),
@@ -186,6 +188,11 @@ def encoder_section(wildcards):
 def augmentation_section(wildcards):
     """Section of the study: an augmentation."""
     return STUDY["augmentations"][wildcards.augmentation]
+
+
+def stage2_section(wildcards):
+    """Section of the study: settings of fine-tuning."""
+    return STUDY["stage2"][wildcards.stage2]
 
 
 def baseline_section(wildcards):

@@ -26,6 +26,7 @@ S2F = Path(__file__).resolve().parents[1]
 READ_BY_PROGRAMS = (
     "encodes", "reads_caches", "slug", "family", "min_tokens", "epochs", "items", "simulated", "gradient", "floor",
     "weightless", "checkpoints", "weights_of", "unseen", "stochastic", "cells", "first_cell", "chromosomes", "folds",
+    "blocks",
 )  # fmt: skip
 
 

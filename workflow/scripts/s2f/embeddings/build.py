@@ -6,7 +6,7 @@ values of a cache into zeros without a word (ALBench-S2F), and a model's validat
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -133,7 +133,7 @@ def build_strands(
         def windows(chunk: int) -> tuple[np.ndarray, np.ndarray]:
             """Codes of one chunk and where their inserts are: the work of a background thread."""
             part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
-            return construct.assemble(part, shift), _positions(part, construct, shift)
+            return construct.assemble(part, shift), construct.places(part, shift)
 
         def store(strand: str, chunk: int, values: np.ndarray) -> int:
             """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
@@ -186,14 +186,6 @@ def _ahead(executor: Executor, function: Callable, items: Iterable) -> Iterator:
             yield current.result()
     if following:
         yield following.result()
-
-
-def _positions(inserts: Sequence[str], construct: Construct, shift: int) -> np.ndarray:
-    """First position of each of the `inserts` in its window and the one behind it, (n, 2)."""
-    lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
-    known, which = np.unique(lengths, return_inverse=True)
-    first = np.array([construct.flank_lengths(int(length), shift)[0] for length in known])[which]
-    return np.stack([first, first + lengths], axis=1)
 
 
 def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) -> None:

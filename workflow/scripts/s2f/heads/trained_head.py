@@ -35,7 +35,11 @@ class Head:
     def predict(self, cache: Cache, row_ids: Iterable[object]) -> np.ndarray:
         """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
         keep their order, in a classification. Of C cells (n, C)."""
-        out = predict(self.network, self.variables, cache.embedding, cache.indices(row_ids))
+        return self.predict_from(cache.embedding, cache.indices(row_ids))
+
+    def predict_from(self, table: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """The same for embeddings `index` (n,) of a table (U, T, D)."""
+        out = predict(self.network, self.variables, table, index)
         if self.record["task"] != "classification":
             return out
         from scipy.special import expit  # a sixth of the start of a program, which a regression does not need

@@ -176,15 +176,13 @@ class Trainer:
         self.lanes, self.mode, self.examples, self.val = lanes, mode, train, val
         self.length, self.report, self.task = length, report, task
         self.slugs, self.seeds = zip(*lanes, strict=True)
-        networks.check_tokens(self.slugs[0], train.tables[0].shape[1])
         self.count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
         facts = kinds.facts("augmentations", mode["kind"])
         self.reads, self.encoder = facts["reads_caches"], encoder if facts["encodes"] else None
         self.needed = train.bytes * self.reads + val.bytes
         self.fits = memory is None or self.needed <= memory
         self.draw = augmentations.build(mode)
-        # in float32, without dropout: what starts, is validated and kept
-        self.network = networks.build(self.slugs, 0.0, outputs=train.outputs)
+        self.network = self._built()
         self.programs: dict[TrainingSettings, tuple[Epochs, Callable]] = {}
 
     def train(self, settings: TrainingSettings) -> list[Trained]:
@@ -202,8 +200,7 @@ class Trainer:
         count, train, val = self.count, self.examples, self.val
         self.report(self._plan(settings))
         epochs, start = self._program(settings)
-        rates = Rates(settings.learning_rate, settings.weight_decay, 1 - settings.dropout)
-        data = self._data._replace(rates=Rates(*map(jnp.float32, rates)))
+        data = self._data._replace(rates=self._rates(settings))
         scaled = settings.standardise_labels and self.task == "regression"
         centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
         if scaled:
@@ -231,7 +228,7 @@ class Trainer:
                 state, losses = epochs.streamed(state, data, this, train.tables, train.index)
             losses = np.atleast_1d(np.asarray(losses, np.float64)) * spread**2
             seconds = time.perf_counter() - began
-            predicted = predict(self.network, state[:2], *self._val_table, count)
+            predicted = self._validated(state[:2])
             predicted = predicted if count else predicted[None]
             for lane, run in enumerate(runs):
                 if run.ended:
@@ -248,6 +245,19 @@ class Trainer:
             if scaled:
                 one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
         return trained
+
+    def _built(self) -> Any:
+        """The network that starts, is validated and kept: in float32, without dropout."""
+        networks.check_tokens(self.slugs[0], self.examples.tables[0].shape[1])
+        return networks.build(self.slugs, 0.0, outputs=self.examples.outputs)
+
+    def _rates(self, settings: TrainingSettings) -> Any:
+        """What the learner is made of, arguments of the compiled epoch."""
+        return Rates(*map(jnp.float32, (settings.learning_rate, settings.weight_decay, 1 - settings.dropout)))
+
+    def _validated(self, variables: tuple[Any, Any]) -> np.ndarray:
+        """What `variables` predict for the validation rows, as `trained_head.predict`."""
+        return predict(self.network, variables, *self._val_table, self.count)
 
     def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
         """The epochs of the settings, and what makes a state of a key; the same for settings that differ in what is not

@@ -1,8 +1,10 @@
 """Weights of a head on disk: an Orbax tree of the head alone, compared with what the head expects before it is used.
 
 The tree {module: {leaf: array}} holds parameters and state alike; a module's leaves have different names in the two.
+Of a fine-tuned encoder the arrays that were trained stand beside it, {name: array}, and no others.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +32,7 @@ def load_head(directory: str | Path, template: tuple[Tree, Tree]) -> tuple[Tree,
     that is not finite.
     """
     path = (Path(directory) / "checkpoint").resolve()
-    if not path.is_dir():
-        raise InputError(f"{path}: no such checkpoint; train this model again")
-    try:
-        with ocp.StandardCheckpointer() as checkpointer:
-            restored = checkpointer.restore(path)
-    except (ValueError, OSError, KeyError) as error:
-        raise InputError(f"{path}: broken checkpoint ({error}); train this model again") from None
+    restored = _restored(path)
     stored = {f"{module}/{leaf}": np.asarray(a) for module, leaves in restored.items() for leaf, a in leaves.items()}
     modules = [item for tree in template for item in tree.items()]
     wanted = {f"{module}/{leaf}": a.shape for module, leaves in modules for leaf, a in leaves.items()}
@@ -53,3 +49,32 @@ def load_head(directory: str | Path, template: tuple[Tree, Tree]) -> tuple[Tree,
         for tree in template
     )
     return parameters, state
+
+
+def save_changes(directory: str | Path, changes: Mapping[str, np.ndarray]) -> None:
+    """Save the trained arrays of an encoder with Orbax under `encoder/`."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((Path(directory) / "encoder").resolve(), dict(changes))
+
+
+def load_changes(directory: str | Path) -> dict[str, np.ndarray]:
+    """Restore the trained arrays {name: float32} of an encoder; that compares names and shapes with its own.
+
+    Raises `InputError` for a missing or broken checkpoint and a value that is not finite.
+    """
+    path = (Path(directory) / "encoder").resolve()
+    found = {name: np.asarray(array) for name, array in _restored(path).items()}
+    for name, array in found.items():
+        if array.dtype != np.float32 or not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds values that are not finite float32; train this model again")
+    return found
+
+
+def _restored(path: Path) -> Any:
+    if not path.is_dir():
+        raise InputError(f"{path}: no such checkpoint; train this model again")
+    try:
+        with ocp.StandardCheckpointer() as checkpointer:
+            return checkpointer.restore(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise InputError(f"{path}: broken checkpoint ({error}); train this model again") from None

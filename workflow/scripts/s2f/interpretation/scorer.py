@@ -25,7 +25,6 @@ from s2f import baselines
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.embeddings.cache import DTYPES
-from s2f.embeddings.encoders import build as build_encoder
 from s2f.embeddings.encoders import check_codes
 from s2f.embeddings.encoders import stream as encode_stream
 from s2f.interpretation.tangents import Tangent
@@ -202,15 +201,16 @@ Model = tuple[list[int], int, Forward, Tangent | None]
 
 def _models(members: Sequence[Part], given: Sequence[dict[str, Any]], sequences: int, as_cached: bool) -> list[Model]:
     """The members of a list, heads on one encoder together; `given` are sections of their encoders, or empty."""
-    heads: dict[str, list[int]] = {}
+    heads: dict[tuple[str, str], list[int]] = {}
     models: list[Model] = []
     for place, (part, options) in enumerate(zip(members, given, strict=True)):
         if part.record["kind"] == "head":
             spec = options or part.record["encoder_spec"]
-            heads.setdefault(json.dumps(spec, sort_keys=True), []).append(place)
+            same = json.dumps(spec, sort_keys=True), part.record["encoder_fingerprint"]
+            heads.setdefault(same, []).append(place)
         else:
             models.append(([place], *_baseline(part)))
-    for text, places in heads.items():
+    for (text, _), places in heads.items():
         own = [members[place] for place in places]
         models.append((places, *_heads(own, json.loads(text), sequences, as_cached)))
     return models
@@ -257,14 +257,11 @@ def _heads(
     import jax
     import jax.numpy as jnp
 
-    encoder = build_encoder(options)
+    from s2f.heads.tuned import load_encoder
+
+    encoder, changes = load_encoder(members[0].folder, members[0].record, options)
     heads = []
     for directory, record, _ in members:
-        if encoder.fingerprint != record["encoder_fingerprint"]:
-            raise InputError(
-                f"{directory / 'model.json'}: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
-                f"{record['encoder']!r} has {encoder.fingerprint!r} here: the head was trained on another encoder"
-            )
         variables, head = head_function(directory, record)
         heads.append((jax.device_put(variables), head, jax.jit(head), DTYPES[record["embedding_dtype"]]))
     construct = Construct.from_spec(members[0].record["construct"])
@@ -299,7 +296,8 @@ def _heads(
     def first(trained: Any, x: Any) -> Any:
         return head(trained, x)[:, 0]
 
-    return encoder.batch_size, forward, _tangent("encoders", options["kind"], options, parameters, first)
+    arguments = [options, parameters, first, *([] if changes is None else [changes])]
+    return encoder.batch_size, forward, _tangent("encoders", options["kind"], *arguments)
 
 
 def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:

@@ -144,6 +144,13 @@ class Construct:
             out[positions, left + length :] = downstream[:right]
         return out
 
+    def places(self, inserts: Sequence[str], shift: int = 0) -> np.ndarray:
+        """First position of each of the `inserts` in its window and the one behind it, integers (n, 2)."""
+        lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
+        known, which = np.unique(lengths, return_inverse=True)
+        first = np.array([self.flank_lengths(int(length), shift)[0] for length in known])[which]
+        return np.stack([first, first + lengths], axis=1)
+
     def stretches(self, inserts: Iterable[str], reach: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What the windows around `inserts` cover at all shifts: codes (N, S) uint8, low and high int32 (N,).
 

@@ -152,9 +152,11 @@ def _check_tasks(
 
 def _check_mode(study: dict[str, Any], run: Run) -> None:
     """Refuse an augmentation that a dataset's construct, its strand rule or the encoder does not allow."""
-    mode, dataset = study["augmentations"][run.augmentation], study["datasets"][run.dataset]
+    dataset = study["datasets"][run.dataset]
+    mode = study["stage2"][run.augmentation]["augmentation"] if run.stage2 else study["augmentations"][run.augmentation]
     layout = study["constructs"][dataset["construct"]]["layout"]
-    where = f"augmentation {run.augmentation!r} (kind {mode['kind']}) of dataset {run.dataset!r}"
+    name = f"augmentation of stage2 {run.augmentation!r}" if run.stage2 else f"augmentation {run.augmentation!r}"
+    where = f"{name} (kind {mode['kind']}) of dataset {run.dataset!r}"
     encoder, facts = study["encoders"][run.encoder]["kind"], kinds.facts("augmentations", mode["kind"])
     views = augmentations.views(mode)
     if dataset["strand_rule"] == "forward" and facts["strands"] != "given":

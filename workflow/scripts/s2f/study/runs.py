@@ -16,6 +16,7 @@ class Run:
     Of an ensemble the runs that it is the mean of are its `members`, and `model` is its name.
     Of a point of a learning curve `subset_of` is the split of whose training rows it has a part, drawn anew for each
     seed; `split` is the name of that part.
+    Of a stage-2 model, whose encoder is trained too, the name of its settings stands in the place of the augmentation.
     """
 
     dataset: str
@@ -27,6 +28,7 @@ class Run:
     head: str = ""
     members: "tuple[Run, ...]" = ()
     subset_of: str = ""
+    stage2: bool = False
 
     @property
     def folder(self) -> str:
@@ -55,11 +57,11 @@ def runs(study: dict[str, Any]) -> list[Run]:
         for dataset in entry.get("datasets", list(study["datasets"])):
             for split in study["datasets"][dataset]["splits"]:
                 for encoder in entry["encoders"]:
-                    for mode in entry["augmentations"]:
+                    for mode in [*entry["augmentations"], *entry["stage2"]]:
                         for head in entry["heads"]:
-                            model = f"{encoder}/{mode}/{head}"
+                            model, stage2 = f"{encoder}/{mode}/{head}", mode in entry["stage2"]
                             for seed in seeds_of(study, head, encoder in drawn):
-                                planned.add(Run(dataset, split, model, seed, encoder, mode, head))
+                                planned.add(Run(dataset, split, model, seed, encoder, mode, head, stage2))
                 for baseline in entry["baselines"]:
                     for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
                         planned.add(Run(dataset, split, baseline, seed))
@@ -79,7 +81,7 @@ def together(study: dict[str, Any], planned: Sequence[Run]) -> list[list[Run]]:
     groups: dict[tuple[str, ...], list[Run]] = {}
     drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
     for run in planned:
-        if run.head:
+        if run.head and not run.stage2:
             settings = str(training_of(study, run.head))
             draw = f"draw{run.seed}" if run.encoder in drawn or run.subset_of else ""
             key = (run.dataset, run.split, run.encoder, draw, run.augmentation, networks.family(run.head), settings)

@@ -83,6 +83,7 @@ def schema() -> dict[str, Any]:
     rules = kinds.read_yaml("study", "study")
     sections = rules["properties"]
     sections["training"] |= kinds.section_schema("heads/training")
+    sections["stage2"]["additionalProperties"] = kinds.section_schema("heads/stage2")
     sections["tapt"]["additionalProperties"] = kinds.section_schema("language_model/tapt")
     sections["constructs"]["additionalProperties"] = kinds.section_schema("sequences/constructs")
     return rules

@@ -22,6 +22,7 @@ from s2f.study import (
     scoring,
     search,
     seen,
+    stage2,
 )
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
@@ -35,7 +36,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     known one), wrong types and values, and names that no section defines.
     """
     refuse_other_names(config, "")
-    study = checked(config, schema(), "")
+    study = checked(stage2.with_presets(config), schema(), "")
     for entry in study["models"]:  # a mode without options is named by its kind
         for mode in entry["augmentations"]:
             if mode in kinds.names("augmentations"):
@@ -43,6 +44,8 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     for section in ("splits", "encoders", "augmentations", "baselines"):
         for name, entry in study[section].items():
             study[section][name] = checked_kind(entry, section, f"{section}.{name}")
+    for name, entry in study["stage2"].items():
+        entry["augmentation"] = checked_kind(entry["augmentation"], "augmentations", f"stage2.{name}.augmentation")
     for slug, entry in study["heads"].items():
         study["heads"][slug] = checked_head(slug, entry)
     for name, dataset in study["datasets"].items():
@@ -64,10 +67,12 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
             raise InputError(f"augmentations.{name}: {error}") from None
     comparison.with_folds(study)
     learning_curve.completed(study)
+    stage2.check_names(study)
     check_names(study)
     check_heads(study, config)
     comparison.check_series(study)
     planned = runs(study)
+    stage2.check(study, planned)
     cells.check(study, planned)
     ensembles.check(study, planned)
     models = [*planned, *ensembles.runs(study, planned)]
@@ -81,6 +86,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     design.check(study, models)
     search.check(study, planned)
     learning_curve.check(study, planned)
+    stage2.add_frozen_parts(study, planned)
     return study
 
 

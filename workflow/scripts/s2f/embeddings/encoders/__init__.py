@@ -35,13 +35,36 @@ class Encoder:
     apply_one_hot: Callable[[Any, Any], Any] | None = None  # (parameters, float one-hot (B, L, 4)); differentiable
 
 
-def build(spec: dict[str, Any]) -> Encoder:
+@dataclass(frozen=True, eq=False)
+class Tunable:
+    """The weights of an encoder and what it computes of them, for fine-tuning.
+
+    `weights` {name: float32 array}, on the host; `block_of` {name: block} of those that can be trained, blocks by the
+    names of fact `blocks`; the others, statistics of normalisations, never change. ``apply(weights, x, first)`` is pure
+    and can be derived by the weights: x is one-hot (B, L, 4), or, with `first` > 0, what block number `first` reads,
+    (B, l, C); it returns tokens (B, T, D) in the encoder's own dtype.
+    """
+
+    weights: Mapping[str, np.ndarray]
+    block_of: Mapping[str, str]
+    apply: Callable[[Mapping[str, Any], Any, int], Any] = field(repr=False)
+
+
+def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
     """The encoder that a config section describes; `spec["kind"]` names the module that builds it.
 
-    Raises `InputError` when the kind is missing or unknown, or as the family's own `build`.
+    `changes`: arrays {name: values} that take the place of some of its weights, of kinds that can be fine-tuned. Raises
+    `InputError` when the kind is missing or unknown, or as the family's own `build`.
     """
     kind: Any = spec.get("kind")  # None is refused as unknown
-    return kinds.module("encoders", kind).build(spec)
+    module = kinds.module("encoders", kind)
+    return module.build(spec) if changes is None else module.build(spec, changes)
+
+
+def tunable(spec: dict[str, Any]) -> Tunable:
+    """The encoder that a config section describes, of a kind that has `blocks`, for fine-tuning. Raises `InputError` as
+    `build`."""
+    return kinds.module("encoders", spec["kind"]).tunable(spec)
 
 
 def stream(

@@ -129,6 +129,9 @@ class SequenceEncoder(hk.Module):
 
     With `sides` of a `_flank_reuse.Plan`, x is its crop only: each stage that the plan splices is widened by its side
     activations (1, l, C) and (1, r, C), and those before the last of them are computed in their middle alone.
+
+    Stages have numbers, 0 for the stem and i + 1 for block i. Those from `first` to `last` are computed: x is what the
+    first reads, behind the stem pooled activations, and what comes out is the pooled output of the last.
     """
 
     def __init__(self, width: int, step: int, ready: bool, name: str | None = None) -> None:
@@ -136,22 +139,29 @@ class SequenceEncoder(hk.Module):
         self.width, self.step, self.ready = width, step, ready
 
     def __call__(
-        self, x: jax.Array, sides: Sequence[tuple[jax.Array, jax.Array]] = ()
+        self,
+        x: jax.Array,
+        sides: Sequence[tuple[jax.Array, jax.Array]] = (),
+        first: int = 0,
+        last: int = BLOCKS,
     ) -> tuple[jax.Array, dict[int, jax.Array]]:
         """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), width + 6 step) and {bin size: stage before its pool}."""
         padding = ["VALID"] * len(sides) + ["SAME"] * (BLOCKS + 1 - len(sides))
-        x = DnaEmbedder(self.width, self.ready, padding[0])(x)
-        stages = {1: x}
-        for i in range(BLOCKS):
-            x, channels = spliced(pool(x), sides[i : i + 1]), self.width + self.step * (i + 1)
-            x = DownresBlock(channels, self.ready, padding[i + 1], name=f"downres_block_{i}")(x)
-            stages[2 ** (i + 1)] = x
-        return spliced(pool(x), sides[BLOCKS:]), stages
+        stages = {}
+        for stage in range(first, last + 1):
+            if stage:
+                channels, name = self.width + self.step * stage, f"downres_block_{stage - 1}"
+                x = DownresBlock(channels, self.ready, padding[stage], name=name)(x)
+            else:
+                x = DnaEmbedder(self.width, self.ready, padding[0])(x)
+            stages[2**stage] = x
+            x = spliced(pool(x), sides[stage : stage + 1])
+        return x, stages
 
 
 def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:
-    """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=())`, the latter
-    returning ((tokens, stages), state).
+    """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=(), first=0,
+    last=BLOCKS)`, the latter returning ((tokens, stages), state); arguments as of `SequenceEncoder`.
 
     `ready` expects the tree of `standardise_once`. Input, parameters and state are cast to `precision` on use.
     """
@@ -160,11 +170,11 @@ def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:
     def cast(following, value, _):
         return following(jnp.asarray(value, dtype))
 
-    def forward(one_hot, sides=()):
+    def forward(one_hot, sides=(), first=0, last=BLOCKS):
         # on a GPU "default" would round float32 factors to TF32
         exact = jax.default_matmul_precision("highest" if precision == "float32" else "default")
         with exact, hk.custom_getter(cast, state=True), hk.name_scope(PREFIX.split("/")[0]):
-            return SequenceEncoder(*SIZES[size], ready)(one_hot.astype(dtype), sides)
+            return SequenceEncoder(*SIZES[size], ready)(one_hot.astype(dtype), sides, first, last)
 
     return hk.without_apply_rng(hk.transform_with_state(forward))
 

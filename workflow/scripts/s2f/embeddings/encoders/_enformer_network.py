@@ -58,24 +58,26 @@ def names(stage: int) -> tuple[str, str, str]:
     return f"{prefix}.0", f"{prefix}.1.fn", f"{prefix}.2.to_attn_logits.weight"
 
 
-def ready(weights: Mapping[str, np.ndarray], size: str, precision: str) -> Stages:
+def ready(weights: Mapping[str, Any], size: str, precision: str) -> Stages:
     """Parameters for `tower`, one dictionary per stage, as device arrays: factors of `precision`, the others float32.
 
-    `weights`: float32 arrays by the names of `manifest`. Normalisations are folded in float64, then rounded.
+    `weights`: float32 arrays by the names of `manifest`. Normalisations are folded in float64, then rounded; of arrays
+    of JAX, which can be derived, in float32.
     """
 
     def norm(name: str) -> tuple[jax.Array, jax.Array]:
         weight, bias, mean, variance = (
-            weights[f"{name}.{leaf}"].astype(np.float64) for leaf in ("weight", "bias", "running_mean", "running_var")
+            array.astype(np.float64) if isinstance(array, np.ndarray) else array
+            for array in (weights[f"{name}.{leaf}"] for leaf in ("weight", "bias", "running_mean", "running_var"))
         )
-        scale = weight / np.sqrt(variance + EPSILON)
+        scale = weight / (np.sqrt if isinstance(variance, np.ndarray) else jnp.sqrt)(variance + EPSILON)
         return jnp.asarray(scale, np.float32), jnp.asarray(bias - mean * scale, np.float32)
 
     def convolution(name: str) -> tuple[jax.Array, jax.Array]:
         w = weights[f"{name}.weight"].transpose(2, 1, 0)  # (width, Cin, Cout)
         return product(w), jnp.asarray(weights[f"{name}.bias"])
 
-    def product(array: np.ndarray) -> jax.Array:
+    def product(array: Any) -> jax.Array:
         return jnp.asarray(array, PRECISIONS[precision])
 
     stages: Stages = []
@@ -89,17 +91,22 @@ def ready(weights: Mapping[str, np.ndarray], size: str, precision: str) -> Stage
     return stages
 
 
-def tower(stages: Stages, one_hot: jax.Array, sides: Sides = ()) -> tuple[jax.Array, Sequence[jax.Array]]:
+def tower(
+    stages: Stages, one_hot: jax.Array, sides: Sides = (), first: int = 0
+) -> tuple[jax.Array, Sequence[jax.Array]]:
     """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), C) and the seven pooled stages, in the precision of the factors.
 
-    With `sides` as `_towers.Tower` says. Factors and results of matrix products, and what passes from one pool to the
-    next, are of that precision; normalisation, activation, sums and the weighing of a pool are float32: with bfloat16
-    the error is then 2 % of the root mean square (measured against golden numbers; 3 to 4 % with these rounded too).
+    With `sides` as `_towers.Tower` says. With `first` the input is what that stage reads, a pooled one, and those
+    before it are left out; with fewer `stages` the tokens are the last of them, pooled.
+
+    Factors and results of matrix products, and what passes from one pool to the next, are of that precision;
+    normalisation, activation, sums and the weighing of a pool are float32: with bfloat16 the error is then 2 % of the
+    root mean square (measured against golden numbers; 3 to 4 % with these rounded too).
     """
     x, pooled = one_hot.astype(stages[0]["pool"].dtype), []
     # on a GPU "default" would round float32 factors to TF32
     with jax.default_matmul_precision("highest" if x.dtype == np.float32 else "default"):
-        for number, stage in enumerate(stages):
+        for number, stage in list(enumerate(stages))[first:]:
             x = _activated(x, *stage["norm"]) if number else x
             x = _convolved(x, stage["convolution"], "VALID" if number < len(sides) else "SAME")
             residual = _convolved(_activated(x, *stage["residual_norm"]), stage["residual"])

@@ -48,6 +48,9 @@ def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -
     """The options of a kind of tower, `weights` aside checked. Raises `InputError` for an unknown key or value."""
     options = kinds.settings("encoders", kind, spec)
     batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
+    blocks = kinds.facts("encoders", kind)["blocks"]
+    if options.get("until") not in (None, *blocks):
+        raise InputError(f"encoder {kind}: until is {options['until']!r}, expected one of: {', '.join(blocks)}")
     for key, known in (("size", sizes), ("precision", PRECISIONS)):
         if options[key] not in known:
             raise InputError(f"encoder {kind}: {key} is {options[key]!r}, expected one of: {', '.join(known)}")
@@ -56,6 +59,26 @@ def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -
     if not isinstance(reuse_flanks, bool):
         raise InputError(f"encoder {kind}: reuse_flanks is {reuse_flanks!r}, expected true or false")
     return options
+
+
+CHANGED = ", fine-tuned here"  # end of the provenance of weights with changes
+
+
+def changed(weights: Mapping[str, np.ndarray], changes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """`weights` {name: float32 array} with some exchanged for those of the same names in `changes`. Raises `InputError`
+    for a name that is not there and for another shape."""
+    for name, array in changes.items():
+        if name not in weights:
+            raise InputError(f"fine-tuned weights: array {name} is unexpected: they are those of another encoder")
+        if array.shape != weights[name].shape:
+            raise InputError(f"fine-tuned weights: {name} is {array.shape}, this encoder has {weights[name].shape}")
+    return {name: np.asarray(changes.get(name, array), np.float32) for name, array in weights.items()}
+
+
+def blocks_until(kind: str, until: str) -> list[str]:
+    """The blocks of a kind up to that of option `until`, all where it is empty."""
+    blocks = kinds.facts("encoders", kind)["blocks"]
+    return blocks[: blocks.index(until) + 1] if until else blocks
 
 
 def spliced(x: jax.Array, sides: Sides) -> jax.Array:

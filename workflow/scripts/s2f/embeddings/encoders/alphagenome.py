@@ -22,9 +22,8 @@ import orbax.checkpoint as ocp
 from s2f.common import provenance
 from s2f.common.errors import InputError
 from s2f.common.weights import listed, no_folder, refuse_pointers
-from s2f.embeddings.encoders import Encoder, _towers
+from s2f.embeddings.encoders import Encoder, Tunable, _towers
 from s2f.embeddings.encoders._alphagenome_network import (
-    BLOCKS,
     PREFIX,
     REACHES,
     SIZES,
@@ -123,10 +122,11 @@ def _named(tree: Tree) -> dict[str, Any]:
     return {f"{module}/{leaf}": value for module, leaves in tree.items() for leaf, value in leaves.items()}
 
 
-def fingerprint(params: Tree, state: Tree, size: str, precision: str) -> str:
+def fingerprint(params: Tree, state: Tree, size: str, precision: str, until: str = "") -> str:
     """SHA-256 over architecture, precision and every array's name, shape and float32 bytes, sorted by name."""
     width, step = SIZES[size]
-    digest = hashlib.sha256(f"alphagenome sequence encoder, width {width}, step {step}, {precision}\n".encode())
+    end = f", until {until}" if until else ""
+    digest = hashlib.sha256(f"alphagenome sequence encoder, width {width}, step {step}, {precision}{end}\n".encode())
     for name, array in sorted((_named(params) | _named(state)).items()):
         digest.update(f"{name} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array, "<f4").data)
@@ -136,27 +136,63 @@ def fingerprint(params: Tree, state: Tree, size: str, precision: str) -> str:
 # The encoder
 
 
-def build(spec: dict[str, Any]) -> Encoder:
-    """Encoder of a config section.
+def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
+    """Encoder of a config section, with `changes` as `_towers.changed` takes them.
 
     For options see `alphagenome.yaml`. Precision bfloat16 is what the official code computes; float32 is for gradients
     and checks. `reuse_flanks` False encodes constant flanks with every window. Raises `InputError` for an unknown key
     or value and as `read_checkpoint`.
     """
+    options, params, state, origin, licence = _read(spec)
+    if changes is not None:
+        own = _towers.changed(_named(params), changes)
+        params = {module: {leaf: own[f"{module}/{leaf}"] for leaf in leaves} for module, leaves in params.items()}
+        origin += _towers.CHANGED
+    size, precision, batch_size, reuse_flanks = (
+        options[key] for key in ("size", "precision", "batch_size", "reuse_flanks")
+    )
+    until = options.get("until", "")
+    return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks, until)
+
+
+def tunable(spec: dict[str, Any]) -> Tunable:
+    """The same encoder for fine-tuning. The running mean squares of its normalisations stay as they are."""
+    options, params, state, _, _ = _read(spec)
+    function, statistics = (
+        network(options["size"], options["precision"]),
+        {module: list(state[module]) for module in state},
+    )
+    shapes = {module: list(params[module]) for module in params}
+
+    def apply(weights, x, first):
+        trees = ({m: {leaf: weights[f"{m}/{leaf}"] for leaf in tree[m]} for m in tree} for tree in (shapes, statistics))
+        return function.apply(*trees, x, (), first)[0][0]
+
+    return Tunable(
+        {name: np.asarray(array) for name, array in (_named(params) | _named(state)).items()},
+        {name: block_of(name) for name in _named(params)},
+        apply,
+    )
+
+
+def block_of(name: str) -> str:
+    """The block of a module or an array by its official name."""
+    return name.removeprefix(PREFIX).partition("/")[0]
+
+
+def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Tree, Tree, str, str]:
+    """(options, params, state, where they are from, licence) of a config section."""
     options = _towers.checked_options("alphagenome", spec, SIZES)
     size, weights = options["size"], options.get("weights")
     match weights:
         case {"random": int(seed), **rest} if not rest:
-            params, state = random_weights(size, seed)
-            origin, licence = f"random weights, seed {seed}", "none (random weights)"
+            return options, *random_weights(size, seed), f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
-            params, state = read_checkpoint(folder, size)
-            origin, licence = f"google/alphagenome, checkpoint {Path(folder).name}", PUBLISHED_LICENCE
+            origin = f"google/alphagenome, checkpoint {Path(folder).name}"
+            return options, *read_checkpoint(folder, size), origin, PUBLISHED_LICENCE
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
-    precision, batch_size, reuse_flanks = options["precision"], options["batch_size"], options["reuse_flanks"]
-    return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks)
 
 
 def from_weights(
@@ -168,25 +204,29 @@ def from_weights(
     origin: str,
     licence: str,
     reuse_flanks: bool = True,
+    until: str = "",
 ) -> Encoder:
     """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
+    blocks = _towers.blocks_until("alphagenome", until)
+    last = len(blocks) - 1
+    params, state = ({m: tree[m] for m in tree if block_of(m) in blocks} for tree in (params, state))
     function = network(size, precision, ready=True)
 
     def apply(parameters, one_hot, sides):
-        (tokens, stages), _ = function.apply(*parameters, one_hot, sides)
+        (tokens, stages), _ = function.apply(*parameters, one_hot, sides, 0, last)
         return tokens, [pool(stage) for stage in stages.values()]
 
-    channels = SIZES[size][0] + BLOCKS * SIZES[size][1]
+    channels = SIZES[size][0] + last * SIZES[size][1]
     # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
     parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
     return _towers.encoder(
         "alphagenome",
-        _towers.Tower(apply, REACHES, channels, precision),
+        _towers.Tower(apply, REACHES[: last + 1], channels, precision),
         parameters,
         batch_size,
         reuse_flanks,
         ["dm-haiku"],
-        fingerprint=fingerprint(params, state, size, precision),
+        fingerprint=fingerprint(params, state, size, precision, until),
         licence=licence,
         provenance=origin,
     )

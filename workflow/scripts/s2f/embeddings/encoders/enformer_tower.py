@@ -11,6 +11,7 @@ rounded: the embedding differs by 2 % of its root mean square (that of the packa
 
 import hashlib
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from s2f.common import provenance, torch_file
 from s2f.common.errors import InputError
 from s2f.common.files import sha256_file
 from s2f.common.weights import listed, no_folder, refuse_pointers
-from s2f.embeddings.encoders import Encoder, _towers
+from s2f.embeddings.encoders import Encoder, Tunable, _towers
 from s2f.embeddings.encoders._enformer_network import COUNTER, REACHES, SIZES, manifest, ready, tower
 
 FILE = "pytorch_model.bin"
@@ -100,34 +101,72 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
     return weights, "EleutherAI/enformer-official-rough" if published else f"{path}, not the published file"
 
 
-def fingerprint(weights: Weights, size: str, precision: str) -> str:
+def fingerprint(weights: Weights, size: str, precision: str, until: str = "") -> str:
     """SHA-256 over architecture, precision, the code of N and every array's name, shape and float32 bytes, by name."""
-    digest = hashlib.sha256(f"enformer tower, channels {SIZES[size]}, N as zeros, {precision}\n".encode())
+    end = f", until {until}" if until else ""
+    digest = hashlib.sha256(f"enformer tower, channels {SIZES[size]}, N as zeros, {precision}{end}\n".encode())
     for name, array in sorted(weights.items()):
-        if not name.endswith(COUNTER):
+        if not name.endswith(COUNTER) and (
+            not until or block_of(name) in _towers.blocks_until("enformer_tower", until)
+        ):
             digest.update(f"{name} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array, "<f4").data)
     return digest.hexdigest()
 
 
-def build(spec: dict[str, Any]) -> Encoder:
-    """Encoder of a config section; for options see `enformer_tower.yaml`.
+def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
+    """Encoder of a config section, with `changes` as `_towers.changed` takes them; for options see
+    `enformer_tower.yaml`.
 
     Raises `InputError` for an unknown key or value and as `read_checkpoint`.
     """
+    options, arrays, origin, licence = _read(spec)
+    if changes is not None:
+        tuned = _towers.changed(_trainable(arrays), changes)
+        arrays, origin = {**arrays, **tuned}, origin + _towers.CHANGED
+    size, precision, batch_size, reuse_flanks = (
+        options[key] for key in ("size", "precision", "batch_size", "reuse_flanks")
+    )
+    until = options.get("until", "")
+    return from_weights(arrays, size, precision, batch_size, origin, licence, reuse_flanks, until)
+
+
+def tunable(spec: dict[str, Any]) -> Tunable:
+    """The same encoder for fine-tuning. The running mean and variance of its normalisations stay as they are."""
+    options, arrays, _, _ = _read(spec)
+    size, precision = options["size"], options["precision"]
+
+    def apply(weights, x, first):
+        return tower(ready(weights, size, precision), x, (), first)[0]
+
+    weights = {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
+    return Tunable(weights, {name: block_of(name) for name in _trainable(arrays)}, apply)
+
+
+def block_of(name: str) -> str:
+    """The block of an array by its published name: `stem`, or `conv_tower.0` to 5."""
+    first, number, *_ = name.split(".")
+    return first if first == "stem" else f"{first}.{number}"
+
+
+def _trainable(weights: Weights) -> Weights:
+    """Those that training may change: no statistics of normalisations."""
+    fixed = ("running_mean", "running_var", COUNTER)
+    return {name: array for name, array in weights.items() if not name.endswith(fixed)}
+
+
+def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Weights, str, str]:
+    """(options, arrays by their published names, where they are from, licence) of a config section."""
     options = _towers.checked_options("enformer_tower", spec, SIZES)
     size, weights = options["size"], options.get("weights")
     match weights:
         case {"random": int(seed), **rest} if not rest:
-            arrays = random_weights(size, seed)
-            origin, licence = f"random weights, seed {seed}", "none (random weights)"
+            return options, random_weights(size, seed), f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
-            (arrays, origin), licence = read_checkpoint(folder, size), LICENCE
+            return options, *read_checkpoint(folder, size), LICENCE
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder enformer_tower: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
-    precision, batch_size, reuse_flanks = options["precision"], options["batch_size"], options["reuse_flanks"]
-    return from_weights(arrays, size, precision, batch_size, origin, licence, reuse_flanks)
 
 
 def from_weights(
@@ -138,15 +177,17 @@ def from_weights(
     origin: str,
     licence: str,
     reuse_flanks: bool = True,
+    until: str = "",
 ) -> Encoder:
     """Encoder of arrays by their published names, on the first JAX device; `origin` says where they are from."""
+    count = len(_towers.blocks_until("enformer_tower", until))
     return _towers.encoder(
         "enformer_tower",
-        _towers.Tower(tower, REACHES, SIZES[size][-1], precision),
-        ready(weights, size, precision),
+        _towers.Tower(tower, REACHES[:count], SIZES[size][count - 1], precision),
+        ready(weights, size, precision)[:count],
         batch_size,
         reuse_flanks,
-        fingerprint=fingerprint(weights, size, precision),
+        fingerprint=fingerprint(weights, size, precision, until),
         licence=licence,
         provenance=origin,
     )

@@ -1,18 +1,21 @@
 """Tangent of a head on an encoder that runs inside a compiled JAX step and has an option `precision`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
 from s2f.embeddings import encoders
 from s2f.interpretation.tangents import Tangent
 from s2f.interpretation.tangents._frameworks import of_jax
 
 
-def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) -> Tangent:
-    """Tangent of a head on the encoder of a config section, in float32."""
-    encoder = encoders.build({**options, "precision": "float32"})
+def tangent(
+    options: dict[str, Any], parameters: Any, head: Callable[..., Any], changes: Mapping[str, np.ndarray] | None = None
+) -> Tangent:
+    """Tangent of a head on the encoder of a config section, in float32; `changes` as `encoders.build` takes them."""
+    encoder = encoders.build({**options, "precision": "float32"}, changes)
     embed = encoder.apply_one_hot
     assert embed is not None  # kinds of this gradient have it
 

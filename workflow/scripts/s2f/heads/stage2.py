@@ -1,0 +1,191 @@
+"""Stage 2: an encoder and a head that was trained on it are trained on together.
+
+As ALBench-S2F and alphagenome_FT_MPRA do it: two groups of parameters with step sizes of their own. What is not
+unfrozen is an argument of the compiled step and no parameter of it: it can receive neither a gradient nor weight decay,
+and the optimiser has no state for it. Statistics of normalisations never change. Weights are standardised within the
+step, so that the gradient passes through that.
+
+Parameters and moments are float32; the encoder computes in its own precision, the head in float32.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from s2f.common import kinds
+from s2f.embeddings.encoders import Tunable
+from s2f.heads import networks
+from s2f.heads.augmentations.draws import steps_per_batch
+from s2f.heads.epochs import Epochs
+from s2f.heads.examples import Examples
+from s2f.heads.trained_head import predict
+from s2f.heads.training import Trainer, TrainingSettings
+
+# keys of the section that this module reads; `start`, `unfrozen` and `augmentation` say what is trained on what
+OF_TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience", "schedule", "warmup")
+
+
+@dataclass(frozen=True)
+class Stage2Settings(TrainingSettings):
+    """Settings of stage 2; meaning and defaults stand in `stage2.yaml`. `learning_rate` is that of the head."""
+
+    encoder_learning_rate: float
+    clip: float
+
+    @staticmethod
+    def of(section: Mapping[str, Any], head: Mapping[str, Any]) -> "Stage2Settings":
+        """Settings of a config section, and for what it does not name those by which the head was trained. Labels are
+        not standardised: the head predicts in their unit already."""
+        own = kinds.section_settings("heads/stage2", dict(section))
+        known = asdict(TrainingSettings.from_spec(dict(head))) | {key: own[key] for key in OF_TRAINING}
+        known |= {"precision": "float32", "standardise_labels": False}
+        return Stage2Settings(**known, encoder_learning_rate=own["encoder_learning_rate"], clip=own["clip"])
+
+
+class Stage2Rates(NamedTuple):
+    """Arguments of a compiled epoch: numbers of `Stage2Settings`, and the encoder's `frozen` arrays {name: array}."""
+
+    encoder_learning_rate: Any
+    learning_rate: Any
+    weight_decay: Any
+    kept: Any
+    frozen: Any
+
+
+class Windows(NamedTuple):
+    """Stands for an encoder in modes that cut windows: these are what the network reads."""
+
+    parameters: None = None
+
+    @staticmethod
+    def apply(_: None, codes: Any) -> Any:
+        """The codes themselves."""
+        return codes
+
+
+WINDOWS = Windows()
+BATCH = 256  # rows to predict at a time
+
+
+class Whole(NamedTuple):
+    """Encoder and head as one network, as `networks.build` gives it, of parameters {"encoder", "frozen", "head"}."""
+
+    apply: Callable
+
+
+def whole(tunable: Tunable, first: int, head: Any, dtype: Any) -> Whole:
+    """The network of an encoder from block number `first` on, and of a `head` (pair of functions).
+
+    Its input are codes of windows, float32 (B, L) or (B, L, 1), or with `first` > 0 what that block reads, (B, l, C).
+    Predictions read embeddings rounded to the `dtype` of the caches that the head was trained on; gradient steps do
+    not, as rounding has no gradient.
+    """
+
+    def apply(parameters, measured, key, x, is_training, lane=0, weight=None):
+        x = x if first else jax.nn.one_hot(x.reshape(len(x), -1).astype(jnp.uint8), 4)
+        embedding = tunable.apply({**parameters["frozen"], **parameters["encoder"]}, x, first)
+        embedding = embedding if is_training else embedding.astype(dtype)
+        embedding = embedding.astype(jnp.promote_types(embedding.dtype, jnp.float32))
+        return head.apply(
+            parameters["head"], measured, key, embedding, is_training=is_training, lane=lane, weight=weight
+        )
+
+    return Whole(apply)
+
+
+class Finetuner(Trainer):
+    """Trains an encoder with a head, the one lane `slug` with `seed`, from the head's `variables` on.
+
+    `train` and `val` hold codes of windows as tables (U, L, 1), or, with `first` > 0, what block number `first` reads.
+    `unfrozen`: names of the blocks of the encoder that are trained. Other arguments as of `Trainer`, `dtype` as of
+    `whole`. `Trained.variables` are ({"encoder": {name: array}, "head": tree}, state of the head).
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        seed: int,
+        mode: Mapping[str, Any],
+        train: Examples,
+        val: Examples,
+        tunable: Tunable,
+        unfrozen: Collection[str],
+        variables: tuple[Any, Any],
+        dtype: Any,
+        first: int = 0,
+        length: int = 0,
+        memory: int | None = None,
+        report: Callable[[str], object] = print,
+        task: str = "regression",
+    ) -> None:
+        self.tunable, self.first, self.dtype, self.variables = tunable, first, dtype, variables
+        trained = {name for name, block in tunable.block_of.items() if block in unfrozen}
+        self.trained = {name: array for name, array in tunable.weights.items() if name in trained}
+        frozen = {name: array for name, array in tunable.weights.items() if name not in trained}
+        self.frozen = jax.device_put(frozen)
+        super().__init__([(slug, seed)], mode, train, val, WINDOWS, length, memory, report, task)
+
+    def _built(self) -> Whole:
+        return self._whole(0.0)
+
+    def _whole(self, dropout: Any) -> Whole:
+        head = networks.build(self.slugs, dropout, outputs=self.examples.outputs)
+        return whole(self.tunable, self.first, head, self.dtype)
+
+    def _rates(self, settings: TrainingSettings) -> Stage2Rates:
+        assert isinstance(settings, Stage2Settings)
+        rate, *others = super()._rates(settings)
+        return Stage2Rates(jnp.float32(settings.encoder_learning_rate), rate, others[0], others[1], self.frozen)
+
+    def _validated(self, variables: tuple[Any, Any]) -> np.ndarray:
+        parameters, state = variables
+        return predict(self.network, ({**parameters, "frozen": self.frozen}, state), *self._val_table, batch_size=BATCH)
+
+    def validation(self) -> np.ndarray:
+        """What the start predicts for the validation rows."""
+        return self._validated(({"encoder": self.trained, "head": self.variables[0]}, self.variables[1]))
+
+    def _compile(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+        assert isinstance(settings, Stage2Settings)
+        train = self.examples
+        steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(self.draw)
+
+        def optimiser(rates: Stage2Rates) -> optax.GradientTransformation:
+            def group(rate: Any) -> optax.GradientTransformation:
+                step_size = replace(settings, learning_rate=rate).step_size(steps)
+                return optax.adamw(step_size, weight_decay=rates.weight_decay)
+
+            groups = {"encoder": group(rates.encoder_learning_rate), "head": group(rates.learning_rate)}
+            both = optax.multi_transform(groups, {name: name for name in groups})
+            return optax.chain(optax.clip_by_global_norm(settings.clip), both) if settings.clip else both
+
+        def learner(rates: Stage2Rates) -> tuple[Whole, optax.GradientTransformation]:
+            network = self._whole(1 - rates.kept if settings.dropout else 0.0)
+
+            def apply(parameters: Any, *arguments: Any, **named: Any) -> Any:
+                return network.apply({**parameters, "frozen": rates.frozen}, *arguments, **named)
+
+            return Whole(apply), optimiser(rates)
+
+        epochs = Epochs(
+            learner, self.draw, settings.batch_size, len(train.tables), WINDOWS.apply, self.length,
+            train.tables[0].dtype, None, self.task, train.labels.ndim,
+        )  # fmt: skip
+        parameters, measured = self.variables
+
+        def start(_: Any) -> Any:
+            # copies: an epoch updates them in place
+            state = jax.tree.map(jnp.array, ({"encoder": self.trained, "head": parameters}, measured))
+            return *state, jax.jit(optimiser(self._rates(settings)).init)(state[0])
+
+        return epochs, start
+
+
+def blocks_below(blocks: Sequence[str], unfrozen: Collection[str]) -> int:
+    """How many `blocks`, in the order of the network, lie below the first that is unfrozen: these never change."""
+    return min(blocks.index(block) for block in unfrozen)
