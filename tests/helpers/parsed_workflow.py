@@ -20,14 +20,19 @@ KINDS_OF = {
     "embed": ["encoders"],
     "train_head": ["heads", "augmentations"],
     "evaluate_head": ["heads"],
+    "train_stage2": ["heads", "augmentations"],
+    "evaluate_stage2": ["heads"],
     "train_baseline": ["baselines"],
     "evaluate_baseline": ["baselines"],
     "interpret": ["encoders", "heads", "baselines"],
     "design_sequences": ["encoders", "heads", "baselines"],
 }
 # program -> (section, fact): kinds of which the fact holds, as above
-KINDS_WITH = {"train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated")}
-KINDS_WITH["design_truth"] = KINDS_WITH["interpretation_truth"]
+KINDS_WITH = {
+    "train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated"),
+    "design_truth": ("sources", "simulated"),
+    "train_stage2": ("encoders", "blocks"), "evaluate_stage2": ("encoders", "blocks"),
+}  # fmt: skip
 
 
 def parsed_rules(root, **config):

@@ -276,6 +276,7 @@ def shards(change, name="model-00001-of-00001.safetensors"):
         Path("w/model.safetensors.index.json").write_text(json.dumps(index))
 
 
+TOWER = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}}
 LAMAR = {"kind": "lamar", "size": "lamar-mini", "weights": {"path": "w"}, "layer": 1}
 
 
@@ -436,7 +437,10 @@ QUICK = (
     "plot_comparison plot_split plot_isoscore plot_interpretation plot_dependency_map measure_dependency_map isoscore "
     "summarise_interpretation interpretation_truth summarise_designs design_truth plot_design make_rows download embed"
 )
-SLOW = "train_baseline evaluate_baseline train_head evaluate_head interpret dependency_map tapt design_sequences"
+SLOW = (
+    "train_baseline evaluate_baseline train_head evaluate_head train_stage2 evaluate_stage2 interpret dependency_map tapt "
+    "design_sequences"
+)
 GIVEN = {
     "make_rows": {
         "kind": "table",
@@ -450,6 +454,8 @@ GIVEN = {
     "compare_across": {"study": '{"study": "x", "series": {}}'},
     "embed": {"encoder_spec": '{"kind": "kmer", "k": 2}', "construct": PLASMID},
     "train_head": {"construct": PLASMID, "mode": '{"kind": "no_shift"}', "heads": ["boda-mean-8"]},
+    "train_stage2": {"construct": PLASMID, "encoder_spec": json.dumps(TOWER), "settings": "{}", "caches": []},
+    "evaluate_stage2": {"encoder_spec": json.dumps(TOWER)},
     "train_baseline": {"kind": "mean", "construct": PLASMID},
     "download": {"downloads": '{"broken": {"urls": ["file:///nowhere/x"]}}'},
     "dependency_map": {"encoder_spec": json.dumps(LAMAR)},

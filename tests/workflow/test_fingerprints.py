@@ -22,6 +22,7 @@ PACKAGES = {
     "embed": "common embeddings language_model rows sequences",
     "evaluate_baseline": "baselines common evaluation language_model models rows sequences splits",
     "evaluate_head": "common embeddings evaluation heads models rows sequences splits",
+    "evaluate_stage2": "common embeddings evaluation heads models rows sequences splits",
     "interpret": "baselines common embeddings heads interpretation language_model models rows sequences",
     "interpretation_truth": "common interpretation rows sequences",
     "isoscore": "common embeddings representation",
@@ -50,6 +51,7 @@ PACKAGES = {
     "tapt": "common language_model rows sequences",
     "train_baseline": "baselines common language_model models rows sequences splits",
     "train_head": "common embeddings heads models rows sequences splits",
+    "train_stage2": "common embeddings heads models rows sequences splits",
 }  # fmt: skip
 
 

@@ -150,6 +150,10 @@ class Finetuner(Trainer):
         """What the start predicts for the validation rows."""
         return self._validated(({"encoder": self.trained, "head": self.variables[0]}, self.variables[1]))
 
+    def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+        assert isinstance(settings, Stage2Settings)
+        return super()._program(replace(settings, encoder_learning_rate=0.0))  # an argument of the program
+
     def _compile(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
         assert isinstance(settings, Stage2Settings)
         train = self.examples

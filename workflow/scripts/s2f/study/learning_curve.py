@@ -101,10 +101,12 @@ def _splits(study: dict[str, Any]) -> dict[str, list[str]]:
 
 def _why_not(study: dict[str, Any], run: Run) -> str:
     """Why a model has no curve; empty where it has one."""
+    if run.stage2:
+        return "is fine-tuned from a run of all rows, and not from those of parts; leave it out"
     facts = kinds.facts("baselines", study["baselines"][run.model]["kind"]) if not run.head else {}
     if facts.get("constant"):
-        return "predicts a constant"
-    return "is not trained here" if facts.get("unseen") else ""
+        return "predicts a constant: other training rows change nothing; leave it out"
+    return "is not trained here: other training rows change nothing; leave it out" if facts.get("unseen") else ""
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
@@ -132,7 +134,7 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
         if model not in models:
             raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, models)}")
         if why := _why_not(study, models[model]):
-            raise InputError(f"{where}.models: {model!r} {why}: other training rows change nothing; leave it out")
+            raise InputError(f"{where}.models: {model!r} {why}")
     if not ordinary(study, planned):
         raise InputError(f"{where}: no model of the study is trained on rows there")
     for _, name in points(study, planned):
