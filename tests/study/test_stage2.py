@@ -3,6 +3,7 @@
 import copy
 
 import pytest
+import yaml
 
 from helpers.minimal_study import MINIMAL
 from s2f.common.errors import InputError
@@ -49,7 +50,7 @@ def test_caches_hold_what_the_first_unfrozen_block_reads_unless_windows_are_cut_
         assert found["encoders"][encoder] == {**found["encoders"]["e"], "until": "downres_block_2"}
 
 
-LAST = {"unfrozen": ["downres_block_5"]}
+LAST = {"unfrozen": ["downres_block_5"], "augmentation": {"kind": "random_rc"}}
 
 
 @pytest.mark.parametrize(
@@ -57,11 +58,11 @@ LAST = {"unfrozen": ["downres_block_5"]}
     [
         (study({"unfrozen": ["downres_block_6"]}), "stage2.tuned.unfrozen: encoder 'e' has no block 'downres_block_6'"),
         (study({}), "stage2.tuned: key 'unfrozen' is missing"),
-        (study({"preset": "s2c"}), "stage2.tuned.preset: 's2c' is not one of"),
-        (study(LAST | {"start": "full"}), "stage2.tuned.start: dataset 'simulated_d' has no run 'e/full/boda-mean-16-16'"),
+        (study({"preset": "s2c"}), "stage2.tuned.preset: 's2c' is unknown"),
+        (study(LAST | {"start": "full"}), "start: dataset 'simulated_d' has no run 'e/full/boda-mean-16-16'"),
         (study(LAST | {"augmentation": {"kind": "hybrid"}}), "stage2.tuned.augmentation: hybrid mixes cached and new"),
         (study(LAST | {"augmentation": {"kind": "none"}}), "augmentation of stage2 'tuned'.* trains on one strand"),
-        (study(LAST, {"kind": "onehot"}), "encoder 'e' .kind onehot. cannot be fine-tuned; kinds that can: alphagenome"),
+        (study(LAST, {"kind": "onehot"}), "encoder 'e' .kind onehot. cannot be fine-tuned; kinds"),
         (study(LAST, head="linear-probe"), "head 'linear-probe' is solved on cached embeddings"),
         (study(LAST, search={"trials": 2}), "stage2.tuned: the study has search"),
         (study(LAST, augmentations={"tuned": {"kind": "full"}}), "stage2.tuned: an augmentation has the same name"),
@@ -70,3 +71,11 @@ LAST = {"unfrozen": ["downres_block_5"]}
 def test_what_cannot_be_fine_tuned_is_refused_before_anything_runs(config, message):
     with pytest.raises(InputError, match=message):
         validate.validated(config)
+
+
+def test_the_example_of_the_documentation_is_a_study(root):
+    text = (root / "docs" / "stage2.md").read_text()
+    example = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
+    found = validate.validated({**MINIMAL, **example, "models": [*example["models"], {"baselines": ["mean"]}]})
+    assert len([run for run in runs(found) if run.stage2]) == 3
+    assert stage2.frozen_part(found, "last", "alphagenome") == "alphagenome.until.downres_block_4"

@@ -23,11 +23,15 @@ def presets() -> dict[str, dict[str, Any]]:
 
 def with_presets(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with the settings of presets where an entry has none of its own; what has another shape than a
-    study is left to the schema."""
+    study is left to the schema. Raises `InputError` for an unknown preset."""
     section = config.get("stage2")
     if not isinstance(section, Mapping):
         return config
     known = presets()
+    for name, entry in section.items():
+        preset = entry.get("preset") if isinstance(entry, Mapping) else None
+        if preset is not None and preset not in known:
+            raise InputError(f"stage2.{name}.preset: {preset!r} is unknown{nearest(preset, known)}")
     filled = {
         name: {**known.get(str(entry.get("preset")), {}), **entry} if isinstance(entry, Mapping) else entry
         for name, entry in section.items()
