@@ -61,7 +61,7 @@ def runs(study: dict[str, Any]) -> list[Run]:
                         for head in entry["heads"]:
                             model, stage2 = f"{encoder}/{mode}/{head}", mode in entry["stage2"]
                             for seed in seeds_of(study, head, encoder in drawn):
-                                planned.add(Run(dataset, split, model, seed, encoder, mode, head, stage2))
+                                planned.add(Run(dataset, split, model, seed, encoder, mode, head, stage2=stage2))
                 for baseline in entry["baselines"]:
                     for seed in study["seeds"][: study["baselines"][baseline].get("seeds")]:
                         planned.add(Run(dataset, split, baseline, seed))
