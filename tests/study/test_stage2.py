@@ -28,7 +28,7 @@ def test_a_stage_2_model_stands_beside_its_start_and_shares_no_job_with_it():
         ("e/no_shift/boda-mean-16-16", False), ("e/tuned/boda-mean-16-16", True)
     ]  # fmt: skip
     assert stage2.start_of(found, planned[1]) == planned[0]
-    assert [run for group in together(found) for run in group] == planned[:1]
+    assert [run for group in together(found, planned) for run in group] == planned[:1]
     entry = found["stage2"]["tuned"]
     assert (entry["batch_size"], entry["learning_rate"], entry["encoder_learning_rate"]) == (64, 0.001, 0.0001)
     assert stage2.unfrozen(found, "tuned", "e") == ["downres_block_4", "downres_block_5"]

@@ -105,7 +105,7 @@ def test_a_head_that_is_solved_on_the_cpu_asks_for_no_gpu(tmp_path, together):
 
 def test_the_block_to_edit_is_whole_yaml_with_names_of_rules(rules, profile):
     block = profile[profile.index("# ---- your site") :]
-    edited = yaml.safe_load(re.sub(r"^( *)# (?= *[a-z_-]+:( |$))", r"\1", block, flags=re.MULTILINE))
+    edited = yaml.safe_load(re.sub(r"^( *)# (?= *[a-z0-9_-]+:( |$))", r"\1", block, flags=re.MULTILINE))
     assert set(edited) == {"slurm-partition-config", "default-resources", "set-resources"}
     assert {"slurm_account", "mem_mb", "runtime"} <= set(edited["default-resources"])
     # rules that a study may need more than once are called NAME, NAME_2 …
