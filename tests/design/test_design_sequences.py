@@ -17,6 +17,7 @@ from s2f.common.files import read_json, write_json
 from s2f.common.tables import write_table
 from s2f.design import files, models, request, summary, truth
 from s2f.interpretation import scorer
+from s2f.models.checkpoint import fingerprint
 from s2f.models.predictions import VALIDATION
 from s2f.plots import designs as picture
 from s2f.rows.canonical import canonical, write_rows
@@ -52,8 +53,18 @@ def folder(tmp_path_factory):
     table = pd.DataFrame({"row_id": [f"v{i}" for i in range(60)], "label": np.linspace(-1, 1, 60)})
     for name, slope in (("ridge", 1.0), ("ridge2", 1.0), ("onehot", 0.5)):
         write_table(folder / name / VALIDATION, table.assign(prediction=slope * table["label"] + 0.1))
-    write_json(folder / "both" / "model.json", read_json(folder / "ridge" / "model.json")
-               | {"kind": "ensemble", "members": [{"folder": "members/0"}, {"folder": "members/1"}]})  # fmt: skip
+    members = [
+        {
+            "folder": f"members/{number}",
+            "fingerprint": fingerprint(folder / name),
+            "model": name,
+            "split": "s",
+            "seed": 1,
+        }
+        for number, name in enumerate(("ridge", "ridge2"))
+    ]
+    ensemble = {"kind": "ensemble", "members": members}
+    write_json(folder / "both" / "model.json", read_json(folder / "ridge" / "model.json") | ensemble)
     (folder / "both" / "members").mkdir()
     for number, name in enumerate(("ridge", "ridge2")):
         (folder / "both" / "members" / str(number)).symlink_to(folder / name)

@@ -21,7 +21,7 @@ from s2f.design import options
 from s2f.design.objective import Reading
 from s2f.evaluation.calibration import half_width
 from s2f.interpretation.scorer import Chunk, Scorer, load
-from s2f.models.checkpoint import ENSEMBLE, read_record
+from s2f.models.checkpoint import ENSEMBLE, check_members, read_record
 from s2f.models.predictions import VALIDATION
 
 
@@ -55,6 +55,7 @@ def checkpoints(paths: Iterable[str | Path]) -> list[Checkpoint]:
         if not path.is_dir():
             raise InputError(f"{path}: is no folder, expected best_model of a run")
         record = read_record(path)
+        check_members(path, record)
         if record["kind"] == ENSEMBLE:
             found += checkpoints(path / member["folder"] for member in record["members"])
         else:

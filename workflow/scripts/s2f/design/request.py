@@ -23,7 +23,7 @@ from s2f.design.models import Checkpoint, Model
 from s2f.design.objective import Objective, spread
 from s2f.design.problem import Codes, Point, Problem
 from s2f.evaluation.calibration import check_confidence
-from s2f.interpretation.scorer import fingerprint
+from s2f.models.checkpoint import fingerprint
 from s2f.rows.canonical import read_rows
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
