@@ -16,8 +16,7 @@ MARGIN = 0.04
 # The epoch is chosen by Pearson r, which a wrong scale does not touch. The sum of five standardised tokens starts five
 # times as wide as their mean, and 2,000 rows do not bring it to the scale of the labels: MSE 1.10 with seed 1. Nor is a
 # model on it that the table marks as not trained to the end, as Malinois is after the two epochs of CI: MSE 1.0 to 2.7.
-# DREAM-RNN learns little from 2,000 rows, however long it is trained: r 0.27, MSE 0.98 to 1.01 of the mean predictor's.
-MSE_NOT_CHECKED = ("boda-sum-512-512", "dream-rnn-rc-narrow")
+MSE_NOT_CHECKED = "boda-sum-512-512"
 
 
 # of which the learning curve is
