@@ -141,9 +141,11 @@ def test_names_that_are_missing_unexpected_or_of_other_shapes_are_refused(tmp_pa
 
 
 def test_pickled_code_is_refused(tmp_path):
-    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch /tmp/never'\ntR.")
+    ran = tmp_path / "ran"
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch %s'\ntR." % bytes(ran))
     with pytest.raises(InputError, match="holds more than tensors, which is refused"):
         dnabert2.from_folder(tmp_path, dnabert2.configure("toy-pieces"))
+    assert not ran.exists()
 
 
 def test_allowed_differences_load(tmp_path):

@@ -25,6 +25,7 @@ from s2f.baselines._sequence_training import (
     Windows,
     check_choices,
     check_rows,
+    is_narrow,
     labels_by_output,
     predictor,
     train_network,
@@ -73,8 +74,7 @@ class Settings:
 
     def narrow(self) -> bool:
         """True where a width differs from the published network."""
-        published = kinds.settings("baselines", "malinois", {})
-        return any(getattr(self, key) != published[key] for key in WIDTHS)
+        return is_narrow("malinois", self, WIDTHS)
 
 
 def mixed_loss(

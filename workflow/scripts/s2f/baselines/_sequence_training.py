@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from s2f.baselines import check_strand, read_details, write_details
+from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.common.provenance import derived_seed
@@ -141,6 +142,12 @@ def check_choices(kind: str, settings: Any) -> None:
     for key, known in CHOICES.items():
         if getattr(settings, key) not in known:
             raise InputError(f"baseline {kind}: {key} is {getattr(settings, key)!r}, expected one of {known}")
+
+
+def is_narrow(kind: str, settings: Any, widths: Sequence[str]) -> bool:
+    """Whether one of the `widths` of a network differs from the published one, the default of its kind."""
+    published = kinds.settings("baselines", kind, {})
+    return any(getattr(settings, key) != published[key] for key in widths)
 
 
 def check_rows(kind: str, train: Any, val: Any) -> None:

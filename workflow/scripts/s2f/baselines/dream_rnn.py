@@ -35,6 +35,7 @@ from s2f.baselines._sequence_training import (
     Windows,
     check_choices,
     check_rows,
+    is_narrow,
     loaded,
     one_cycle,
     predictor,
@@ -48,7 +49,7 @@ from s2f.common.errors import InputError
 from s2f.rows.canonical import cells_of
 from s2f.sequences.constructs import Construct
 
-WIDTHS = ("convolution_channels", "lstm_channels", "mapper_channels", "strands")
+WIDTHS = ("convolution_channels", "lstm_channels", "mapper_channels")
 STRANDS = ("both", "forward")
 
 
@@ -82,8 +83,7 @@ class Settings:
 
     def narrow(self) -> bool:
         """True where a width differs from the published network."""
-        published = kinds.settings("baselines", "dream_rnn", {})
-        return any(getattr(self, key) != published[key] for key in WIDTHS if key != "strands")
+        return is_narrow("dream_rnn", self, WIDTHS)
 
     def network(self, outputs: int) -> DreamRNN:
         """The network, with new weights."""
@@ -115,7 +115,7 @@ def train(
     seen = "both strands with a channel that says which" if copies == 2 else "the given strand"
     write_network(
         directory, lambda: settings.network(max(1, len(cells))), construct.length, settings,
-        {key: getattr(settings, key) for key in WIDTHS}, cells,
+        {key: getattr(settings, key) for key in (*WIDTHS, "strands")}, cells,
         provenance=f"trained from scratch on {len(train)} rows, {seen}", licence="as the training data",
     )  # fmt: skip
     return trained

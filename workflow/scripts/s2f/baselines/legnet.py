@@ -30,6 +30,7 @@ from s2f.baselines._sequence_training import (
     Windows,
     check_choices,
     check_rows,
+    is_narrow,
     loaded,
     one_cycle,
     predictor,
@@ -73,8 +74,7 @@ class Settings:
 
     def narrow(self) -> bool:
         """True where a width differs from the published network."""
-        published = kinds.settings("baselines", "legnet", {})
-        return any(getattr(self, key) != published[key] for key in WIDTHS)
+        return is_narrow("legnet", self, WIDTHS)
 
     def network(self, outputs: int) -> LegNet:
         """The network, with new weights."""

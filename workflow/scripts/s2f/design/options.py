@@ -36,7 +36,7 @@ def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:
     if (goal == "target") != (target is not None):
         raise InputError(f"{name('target')}: is the value to be reached, for goal target; give both or neither")
     if entry.get("against") and not entry.get("cell"):
-        raise InputError(f"{name('against')}: needs {name('cell')}, the cell that is told from these")
+        raise InputError(f"{name('against')}: needs {name('cell')}, the cell whose prediction is to exceed theirs")
     if entry.get("cell") and entry["cell"] in entry.get("against", ()):
         raise InputError(f"{name('against')}: {entry['cell']!r} is {name('cell')} itself")
     gc = entry.get("gc")

@@ -57,7 +57,7 @@ def of_panel(
 ) -> tuple[list[str], Codes]:
     """Row ids and codes (N, L) of `count` rows of a panel of rows: `drawn` by seed, or those of the `lowest` or
     `highest` labels (of the first cell). Rows of another length than `rules`, with N, or that break a constraint are
-    passed over. Raises `InputError` where too few are left."""
+    left out. Raises `InputError` if too few remain."""
     table = read_rows(rows, ["row_id", "sequence", "label"]).set_index("row_id")
     ids = read_table(panel, ("row_id",), "a panel of rows")["row_id"]
     lost = set(ids) - set(table.index)
