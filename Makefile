@@ -3,13 +3,14 @@
 # make test    all tests            make test-fast   those of a few seconds
 # make lint    formatters and linters
 # make faults  what goes wrong in use, tried through the real commands: expected and found
+# make docs    the documentation as a web site, build/site/index.html
 # make bench   speed, as ratios and fractions of this machine's limits
 # make clean   delete all results
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test test-fast lint format faults bench clean
+.PHONY: all setup test test-fast lint format faults docs bench clean
 
 # Jobs of the embedded study start, compile and read for much of their time, which takes one thread: with three times as
 # many as cores (up to 16, for the memory) all are busy, and three of those that would use a GPU run at once, as they
@@ -53,6 +54,10 @@ format: setup
 
 faults: setup
 	PYTHONPATH=workflow/scripts:tests python -P tests/programs/faults.py
+
+docs: setup
+	.venv/bin/python -m pip install --quiet --requirement requirements-docs.txt --constraint constraints.txt
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 bench: setup
 	PYTHONPATH=workflow/scripts python -P -m bench

@@ -149,7 +149,7 @@ def test_both_are_registered():
 
 
 def test_known_figures_on_published_sets(shared, tmp_path):
-    """GC content and 1- to 4-mers on QKI_K562: AUROC .674 and .959, measured independently of this code."""
+    """GC content and 1- to 4-mers on QKI_K562: AUROC 0.674 and 0.959, measured independently of this code."""
     folder = shared / "data" / "eclip" / "csv_101nt" / "QKI_K562_IDR"
     train, val, test = (pd.read_csv(folder / f"{part}.csv") for part in ("train", "dev", "test"))
     inserts = list(test["sequence"])

@@ -22,7 +22,7 @@ from s2f.rows.canonical import rows_sha256, write_rows
 
 @pytest.fixture
 def toy(tmp_path):
-    """Labels 1 2 3 4; A (baseline) is perfect, B has r .6 and .8 with two seeds, `flat` is constant."""
+    """Labels 1 2 3 4; A (baseline) is perfect, B has r 0.6 and 0.8 with two seeds, `flat` is constant."""
     study = Study(tmp_path, [1, 2, 3, 4])
     del study.spec["datasets"]["toy"]["panels"]["chrom"]["snv"]
     study.add("A", 0, [1, 2, 3, 4], stochastic=False, val_value=0.9)

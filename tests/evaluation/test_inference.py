@@ -308,7 +308,7 @@ def test_coverage_of_auroc_and_auprc_at_small_n(n, prevalence, distance, auprc):
 
 
 def test_coverage_near_perfect_separation():
-    """Many samples of 60 rows are separated perfectly, while the truth is not; AUROC .9977."""
+    """Many samples of 60 rows are separated perfectly, while the truth is not; AUROC 0.9977."""
     rng = np.random.default_rng(0)
     missed = perfect_samples = 0
     for sample in range(200):

@@ -8,8 +8,8 @@ with an error e that all networks of the procedure share, an error e_i of its ow
 little other for each: some trainings end better than others. s, e, e_i and the noise are standard normal for each row.
 
 Calibrated on eight trainings of `boda-mean-128` on 4-mer counts of 6,000 simulated rows, tested on 62,582: the standard
-deviation over seeds of Pearson r was .0017, and the bootstrap gave the difference of two seeds a standard error of
-.0012. `tests/programs/false_alarms.py calibration` prints both for these figures.
+deviation over seeds of Pearson r was 0.0017, and the bootstrap gave the difference of two seeds a standard error of
+0.0012. `tests/programs/false_alarms.py calibration` prints both for these figures.
 """
 
 from dataclasses import dataclass

@@ -202,6 +202,6 @@ def found_by_mutagenesis(folder, kind, settings, rows):
 
 @pytest.mark.slow
 def test_mutagenesis_of_a_ridge_finds_planted_sites(tmp_path):
-    """Average precision at least .25 above rotated attributions (measured: .5 above)."""
+    """Average precision at least 0.25 above rotated attributions (measured: 0.5 above)."""
     found = found_by_mutagenesis(tmp_path, "kmer_ridge", {"k": [5, 6], "alphas": [2e3, 5e3, 1e4]}, 3000)
     assert found["value"] > found["random_high"] + 0.25 and found["p_value"] < 1e-3

@@ -230,7 +230,7 @@ def test_hosted_use_from_a_repository_says_to_clone(root, tmp_path):
         "gitlab() or gitfile(); clone it, and name the path of workflow/Snakefile in the clone after snakefile:"
     ) in output
     assert not (root / ".snakemake-workflow-catalog.yml").exists()  # which offers such use
-    assert "git clone" in (root / "README.md").read_text()
+    assert "git clone" in (root / "docs" / "library.md").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -65,7 +65,7 @@ def test_rows_are_canonical_and_the_same_again():
         ({"rows": 10}, "source simulated_rbp: rows is 10, expected a whole number of at least 50"),
         ({"length": 16}, "length is 16, expected a whole number of at least 17"),
         ({"decoys": 0.6, "stems": 0.6}, "stems is 0.6, expected with decoys a share from 0 to 1"),
-        ({"label_noise": 0.5}, "label_noise is 0.5, expected a share below .5"),
+        ({"label_noise": 0.5}, "label_noise is 0.5, expected a share below 0.5"),
         ({"row": 100}, "unknown key 'row'; did you mean 'rows'"),
     ],
 )

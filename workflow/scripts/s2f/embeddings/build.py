@@ -1,7 +1,7 @@
 """Embedding: run a frozen encoder over the unique inserts of a dataset and write the cache, chunk by chunk.
 
 The stored dtype may lose precision only within stated bounds, measured on every chunk: float16 once turned 60 % of the
-values of a cache into zeros without a word (ALBench-S2F), and a model's validation correlation fell from .90 to .67.
+values of a cache into zeros without a word (ALBench-S2F), and a model's validation correlation fell from 0.90 to 0.67.
 """
 
 import json

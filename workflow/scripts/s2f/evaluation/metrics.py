@@ -24,7 +24,7 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[flo
     `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input
     (a spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC, F1, precision and recall
     with one class, and all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy, F1,
-    precision (0 where nothing is called) and recall cut at .5; prevalence is the share of positive labels, the AUPRC of
+    precision (0 where nothing is called) and recall cut at 0.5; prevalence is the share of positive labels, the AUPRC of
     a random guess. Raises `InputError` when a prediction is not finite, and in a classification when a label is not 0
     or 1 or a prediction is no probability.
     """

@@ -1,6 +1,6 @@
 """Task-adaptive training: the masked-language-model loss on the windows of a task, before any label is used.
 
-Defaults of the optimiser are those of LAMAR's pretraining (AdamW, betas .9 and .98, weight decay .01 on matrices,
+Defaults of the optimiser are those of LAMAR's pretraining (AdamW, betas 0.9 and 0.98, weight decay 0.01 on matrices,
 warm-up over 5 % of the steps, linear decay, gradients clipped at norm 1; zhw-e8/LAMAR, pretrain script).
 
 DNABERT-2 is adapted in the same way, on pieces instead of letters.

@@ -39,7 +39,7 @@ def _outlines() -> dict[str, Any]:
 def logo(axes: Axes, sequence: str, heights: Sequence[float] | np.ndarray) -> None:
     """Draw each letter of a sequence as high as its number, (L,) in data units; below the line where that is negative.
 
-    The letter of position i stands between i - .45 and i + .45.
+    The letter of position i stands between i - 0.45 and i + 0.45.
     """
     outlines = _outlines()
     patches, colours = [], []

@@ -9,7 +9,7 @@ renormalised. Substituting letter i by `alt` changes their odds by
 The map is D[i, j] = max over the three alternatives of e(i, alt, j): row i is substituted, column j looked at, the
 diagonal 0. The influence of a variant is the mean of e(i, alt, j) over j != i; the authors' notebook has the mean of
 the signed extreme there, in which opposite changes cancel, and their text the absolute one, which stands here. Units
-are log2 of odds ratios (bits); their code for the manuscript takes natural logarithms, thus .693 of these values.
+are log2 of odds ratios (bits); their code for the manuscript takes natural logarithms, thus 0.693 of these values.
 
 A sequence of L letters costs 3 L + 1 forward passes, batched. `map_files` writes and reads the results.
 """
@@ -31,7 +31,7 @@ from s2f.sequences import dna
 
 PRECISIONS = ("float32", "bfloat16")
 PSEUDO = 1e-10  # added to the four probabilities, as the authors do
-# Tokens of a forward pass by default. On a CPU a sequence of 101 nt takes lamar-mini .85 s in batches of 16 or 32, 1.0
+# Tokens of a forward pass by default. On a CPU a sequence of 101 nt takes lamar-mini 0.85 s in batches of 16 or 32, 1.0
 # to 1.4 s in larger ones, 1.5 s in one pass per substitution
 TOKENS = {"cpu": 1 << 11, "cuda": 1 << 16}
 LETTER_TOKENS = [tokenizer.VOCABULARY.index(letter) for letter in dna.ALPHABET[:4]]

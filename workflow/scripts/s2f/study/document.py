@@ -1,4 +1,4 @@
-"""Write config/README.md: every key of the configuration, from the descriptions in the schemas."""
+"""Write config/README.md: every key of the configuration, from the descriptions and examples in the schemas."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,28 @@ from s2f.study.schema import schema as study_schema
 
 HEAD = """# Configuration
 
-A study is one YAML file. `snakemake` alone runs the embedded study `config/config.yaml`; `--configfile FILE` runs
-another one instead, and `--configfile FILE CHANGES` (one flag: of two, only the last counts) the same with the keys
-of a second file. `--config key=value` changes single keys, with values as in the file: `--config seeds=[1,2]
-study=mine 'training={{epochs: 3}}'`. The study, UTF-8 text, is checked before anything runs: an unknown key, a value
-of the wrong type or a name that no section defines is an error that names the key. This page is written by
-`PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas that stand beside the
-modules that they are for.
+A study is one YAML file, UTF-8 text. `snakemake` alone runs the embedded study, `config/config.yaml`; `--configfile FILE`
+runs another one instead, and `--configfile FILE CHANGES` (the option once: of two, only the last counts) the same with the
+keys of a second file. `--config key=value` changes single keys, with values as in the file: `--config seeds=[1,2]
+study=mine 'training={epochs: 3}'`. The study is checked before anything runs: an unknown key, a value of the wrong type or a
+name that no section defines is an error that names the key.
 
-A new dataset, split, encoder, augmentation, head or baseline of a known kind is a new entry. A new kind is two files in
-one folder of `workflow/scripts/s2f`, a module and a schema of the same name, whose key `x-kind` states what the rest of
-the workflow must know of it (`common/kinds.py` lists the facts):
+A study needs `study`, `datasets` and `models`; other sections are needed when models or datasets refer to them. In the tables
+below required keys come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
 
-{folders}
+This page is written by `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas beside
+the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one folder:
+[CONTRIBUTING.md](../CONTRIBUTING.md).
 """
+# sections of a study, and whose kinds are listed below them: (section of `kinds`, heading)
+KINDS = {
+    "datasets": [("sources", "Kinds of `datasets.*.source`"), ("panels", "Kinds of `datasets.*.panels.*`")],
+    "splits": [("splits", "Kinds of `splits.*`")],
+    "encoders": [("encoders", "Kinds of `encoders.*`")],
+    "augmentations": [("augmentations", "Kinds of `augmentations.*`")],
+    "heads": [("heads", "Kinds of heads, by the names in `models[].heads`")],
+    "baselines": [("baselines", "Kinds of `baselines.*`")],
+}
 
 
 def main() -> None:
@@ -35,46 +43,61 @@ def main() -> None:
 
 
 def page() -> str:
-    """The page as text: one table for the study, one per kind of each section."""
-    folders = "\n".join(f"* {section}: `{folder}`" for section, folder in kinds.FOLDERS.items())
-    parts = [HEAD.format(folders=folders), "## The study", *_tables("", study_schema())]
-    titles = {
-        "sources": "`datasets.*.source`",
-        "splits": "`splits.*`",
-        "panels": "`datasets.*.panels.*`",
-        "encoders": "`encoders.*`",
-        "augmentations": "`augmentations.*`",
-        "heads": "heads, by the names in `models[].heads`",
-        "baselines": "`baselines.*`",
-    }
-    for section in titles:
-        parts.append(f"## Kinds of {titles[section]}")
-        for kind in kinds.names(section):
-            schema = kinds.schema(section, kind)
-            parts += [f"### {kind}", schema["description"], *_tables("", schema, skip=("kind",))]
+    """The page as text: the general keys, then a heading with an example and a table for each section and kind."""
+    study = study_schema()
+    sections = {key: rule for key, rule in study["properties"].items() if "x-example" in rule}
+    general = {key: rule for key, rule in study["properties"].items() if key not in sections}
+    contents = " · ".join(f"[{section}](#{section})" for section in ("general", *sections))
+    parts = [HEAD, contents, "## General", *_tables("", {**study, "properties": general})]
+    for section, rule in sections.items():
+        parts += [f"## {section}", f"{rule['description']}.", _example(rule["x-example"])]
+        parts += _tables("", {"properties": {section: rule}}, skip=(section,))
+        for kind_of, heading in KINDS.get(section, ()):
+            parts.append(f"### {heading}")
+            for kind in kinds.names(kind_of):
+                schema = kinds.schema(kind_of, kind)
+                parts += [f"#### {kind}", schema["description"], _example(schema["x-example"])]
+                parts += _tables("", schema, skip=("kind",))
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _example(text: str) -> str:
+    return f"```yaml\n{text.strip()}\n```"
 
 
 def _tables(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> list[str]:
     lines = ["| key | type | default | meaning |", "|---|---|---|---|", *_lines(prefix, schema, skip)]
-    return ["\n".join(lines)] if len(lines) > 2 else ["No further keys."]
+    return ["\n".join(lines)] if len(lines) > 2 else ["It has no options."]
 
 
 def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Iterator[str]:
-    for key, rule in schema.get("properties", {}).items():
-        if key in skip:
-            continue
+    """Rows of a table: the keys of an object, required ones first, each followed by those inside it. Of a key in
+    `skip` only what is inside it."""
+    properties, required = schema.get("properties", {}), schema.get("required", ())
+    for key, rule in sorted(properties.items(), key=lambda item: item[0] not in required):
         name = f"{prefix}{key}"
-        default = f"`{rule['default']}`" if "default" in rule else ""
-        default = "required" if key in schema.get("required", ()) else default
-        searched = _range(rule.get("x-search"))
-        yield f"| `{name}` | {_type(rule)} | {default} | {rule.get('description', '')}{searched} |"
+        if key not in skip:
+            default = "required" if key in required else f"`{_shown(rule['default'])}`" if "default" in rule else ""
+            meaning = f"{rule.get('description', '')}{_range(rule.get('x-search'))}"
+            yield f"| `{name}` | {_type(rule)} | {default} | {meaning} |"
+        elif "properties" not in rule and not any(isinstance(rule.get(k), dict) for k in ("additionalProperties", "items")):
+            continue
         yield from _lines(f"{name}.", rule)
         inner = rule.get("additionalProperties")
         if isinstance(inner, dict):
             yield from _lines(f"{name}.*.", inner)
         if isinstance(rule.get("items"), dict):
             yield from _lines(f"{name}[].", rule["items"])
+
+
+def _shown(value: Any) -> str:
+    """A default as it is written in YAML."""
+    words = {True: "true", False: "false", None: "null", "": '""', "\t": "\\t"}
+    if isinstance(value, list):
+        return f"[{', '.join(_shown(item) for item in value)}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(item)}" for key, item in value.items()) + "}"
+    return words[value] if isinstance(value, (bool, str, type(None))) and value in words else str(value)
 
 
 def _range(searched: Any) -> str:
@@ -85,10 +108,13 @@ def _range(searched: Any) -> str:
 
 
 def _type(rule: dict[str, Any]) -> str:
+    """Type of a value, with its bounds."""
     if "enum" in rule:
-        return ", ".join(f"`{value}`" for value in rule["enum"])
+        return ", ".join(f"`{_shown(value)}`" for value in rule["enum"])
     kind = rule.get("type", "")
-    return " or ".join(kind) if isinstance(kind, list) else kind
+    kind = " or ".join(kind) if isinstance(kind, list) else kind
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    return " ".join([kind, *(f"{sign} {rule[bound]:g}" for bound, sign in signs.items() if bound in rule)])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ What the file holds and what is decided here:
   controls) and neighbouring windows that share sequence lie on one side of a split. RANDOM rows have no place and no
   group. Intervals are half-open (end - start = length); 15 control rows give one base more than their sequence has.
 * `stderr` is the standard error of the mean over replicates, sd / sqrt(n_reps); missing where n_reps < 2. From 2 to 4
-  replicates it is rough (.001 to 3.4): fit for a filter, no safe weight.
+  replicates it is rough (0.001 to 3.4): fit for a filter, no safe weight.
 """
 
 from collections.abc import Sequence

@@ -2,21 +2,21 @@
 
 files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same with the truth beside.
 
-Sequences. An insert is a first-order Markov chain whose GC content is drawn per sequence (mean .45, sd .08, within
-.25-.70) and in which CpG is four times rarer than GC content implies. Sites of five factors are planted without
+Sequences. An insert is a first-order Markov chain whose GC content is drawn per sequence (mean 0.45, sd 0.08, within
+0.25-0.70) and in which CpG is four times rarer than GC content implies. Sites of five factors are planted without
 overlap, on either strand: a Poisson number (mean `sites`) of GATA, SP1/KLF, AP-1 and ETS sites, a repressor (GFI1-like)
 in a share `repressed` of the inserts, and in a share `composite` a GATA site with an AP-1 site, half of them at the
 preferred distance and half at any. Motifs are consensus sequences in IUPAC letters: upper case is the core (a base of
-the consensus has probability .94), lower case the flank (.60); the rest is shared by the other bases.
+the consensus has probability 0.94), lower case the flank (0.60); the rest is shared by the other bases.
 
 Activity is a function of the insert alone (`activity`), so that planted and chance sites, homologs and variants all
 follow one rule. In log2 units:
 
-    occupancy   o_f(p) = 1 / (1 + exp(-1.5 (bits_f(p) - best_f + 4))), better strand (ETS: minus strand x .6)
-    repression  q(p) = 1 - .85 min(1, sum of the repressor's occupancy within 50 bp of p): short range
-    position    g(p) = 1 - .6 |p - middle| / half: a site counts less near the ends
+    occupancy   o_f(p) = 1 / (1 + exp(-1.5 (bits_f(p) - best_f + 4))), better strand (ETS: minus strand x 0.6)
+    repression  q(p) = 1 - 0.85 min(1, sum of the repressor's occupancy within 50 bp of p): short range
+    position    g(p) = 1 - 0.6 |p - middle| / half: a site counts less near the ends
     drive       u = sum_f w_f sum_p q g o_f + 4 sum_(p,r) q g o_GATA(p) q g o_AP1(r) exp(-((|p - r| - 14) / 3)^2 / 2)
-    activity    a = -.6 + 2 (GC - .45) + 5 (1 - exp(-u / 1.5)): saturates
+    activity    a = -0.6 + 2 (GC - 0.45) + 5 (1 - exp(-u / 1.5)): saturates
 
 with p the centre of a site and distances |p - r| up to 9 bp from the preferred 14. Short-range repression, spacing and
 saturation are what a regression on k-mer counts cannot see. Position and spacing are symmetric under reverse
@@ -24,7 +24,7 @@ complement; only the ETS weight depends on the strand.
 
 Measurement. label = activity + stderr x standard normal noise. A row is measured with 3 + gamma(2, 8) barcodes and its
 stderr is proportional to 1 / sqrt(barcodes); the scale is set from the variance of the activities so that the
-correlation of label and activity is `reliability` (.90 by default), the ceiling of any model on these rows.
+correlation of label and activity is `reliability` (0.90 by default), the ceiling of any model on these rows.
 
 Relatives. A share `family_rows` of the rows are homologs, `family_size` to a family: copies of one ancestor with 5-15 %
 of the bases replaced; a share `pair_rows` are ref/alt pairs that differ in one base, in half of the pairs inside a
@@ -33,8 +33,8 @@ Chromosomes are drawn by length (hg19), so chr19, 21, X hold about 9 % of the gr
 
 Motif sources: JASPAR matrices MA0035 (GATA1), MA0079 (SP1), MA0099 (FOS::JUN), MA0098 (ETS1), MA0038 (GFI1), rounded to
 a consensus. Weights are our choice. Measured with the defaults, seeds 0-4, Pearson correlation with the labels of chr7
-and 13 (245-269 rows): k-mer ridge (3, 5, 6-mers) .54-.66, linear regression on GC and the summed occupancy of each
-factor .76-.80, boosted trees on these with position, spacing and repression .87-.89, the activity itself .89-.90.
+and 13 (245-269 rows): k-mer ridge (3, 5, 6-mers) 0.54-0.66, linear regression on GC and the summed occupancy of each
+factor 0.76-0.80, boosted trees on these with position, spacing and repression 0.87-0.89, the activity itself 0.89-0.90.
 """
 
 import functools

@@ -5,16 +5,16 @@ files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `sim
 Half of the rows are sites: a loop drawn from the motif `LOOP`, between two arms of `ARM` bases that pair, each base of
 the first arm drawn evenly and its partner the complement. The other half are of three kinds: a share `decoys` holds the
 loop between arms of which no base pairs, a share `stems` a paired stem around seven other bases, the rest neither. The
-background has a GC content of its own in each row (mean .45, sd .08). So the composition and all short words of sites
+background has a GC content of its own in each row (mean 0.45, sd 0.08). So the composition and all short words of sites
 and decoys are alike: counts of k-mers see the loop, and only the dependency between the arms, base i with base
 2 ARM + loop - 1 - i, tells sites from decoys; that dependency is what a map of a language model should show.
 
 A share `label_noise` of the labels is wrong, so that the truth itself has an AUROC of about 1 - label_noise. A row has
 a strand, as RNA has, and a chromosome drawn by length, but no coordinates.
 
-Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content .51-.58, logistic
-regression on counts of 1- to 4-mers .63-.79, the best match of the loop .73-.81, of the loop and paired arms .98-.99,
-the truth .97-.99.
+Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content 0.51-0.58, logistic
+regression on counts of 1- to 4-mers 0.63-0.79, the best match of the loop 0.73-0.81, of the loop and paired arms 0.98-0.99,
+the truth 0.97-0.99.
 """
 
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class Simulation:
             ("length", isinstance(self.length, int) and self.length >= SITE, f"a whole number of at least {SITE}"),
             ("decoys", 0 <= self.decoys <= 1, "a share from 0 to 1"),
             ("stems", 0 <= self.stems <= 1 - self.decoys, "with decoys a share from 0 to 1"),
-            ("label_noise", 0 <= self.label_noise < 0.5, "a share below .5"),
+            ("label_noise", 0 <= self.label_noise < 0.5, "a share below 0.5"),
         ):
             if not good:
                 raise InputError(f"source {KIND}: {name} is {getattr(self, name)!r}, expected {expected}")

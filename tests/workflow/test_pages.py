@@ -1,0 +1,128 @@
+"""README and docs are true: each command is run by CI as it stands, planned here as a dry run, or run by a named test;
+links lead somewhere; examples work."""
+
+import re
+import shlex
+
+import yaml
+
+from helpers.forked_snakemake import snakemake
+
+# pages whose commands a test of their own reads and runs
+OWN_TESTS = {
+    "docs/scoring.md": "tests/scoring/test_score.py",
+    "docs/design.md": "tests/design/test_design_sequences.py",
+}
+# commands by their first words, and where they are run
+ELSEWHERE = {
+    "source .venv/bin/activate": ".ci/run",  # the same folder is put on the path there
+    "python -m s2f.study.new": "tests/study/test_new.py",
+    "snakemake --profile slurm": "tests/programs/on_slurm.py",
+}
+
+
+def pages(root):
+    return ["README.md", *sorted(f"docs/{path.name}" for path in (root / "docs").glob("*.md"))]
+
+
+def commands(text):
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
+
+
+def test_every_command_is_run_by_ci_or_planned_here_or_run_by_a_test(root, tmp_path, shared):
+    ci, planned = (root / ".ci" / "run").read_text(), set()
+    for page in pages(root):
+        if page in OWN_TESTS:
+            assert f'"{page.rpartition("/")[2]}"' in (root / OWN_TESTS[page]).read_text(), page
+            continue
+        for command in commands((root / page).read_text()):
+            known = next((where for start, where in ELSEWHERE.items() if command.startswith(start)), None)
+            words = shlex.split(command, comments=True)
+            if known or command in ci:
+                assert known is None or (root / known).exists(), f"{page}: {command}"
+            elif "my_study.yaml" in command:
+                assert command in (root / "docs" / "mpra.md").read_text()  # planned by the test below
+            elif words[0] == "make":
+                assert re.search(rf"^{words[1]}:", (root / "Makefile").read_text(), re.MULTILINE), f"{page}: {command}"
+                assert words[1] in ("bench", "faults"), f"{page}: nothing runs {command!r}"
+            elif command not in planned:
+                assert words[0] == "snakemake", f"{page}: nothing runs {command!r}"
+                arguments = [str(root / word) if word.startswith("config/") else word for word in words[1:]]
+                arguments = [word.replace("../shared", str(shared)) for word in arguments]
+                assert "job " in snakemake(root, tmp_path, "--dry-run", *arguments), f"{page}: {command}"
+                planned.add(command)
+
+
+def test_the_study_of_the_page_on_mpra_is_planned(root, tmp_path):
+    text = (root / "docs" / "mpra.md").read_text()
+    study = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if "study: my_study" in block)
+    (tmp_path / "my_study.yaml").write_text(study)
+    (command,) = (line for line in commands(text) if "my_study.yaml" in line)
+    words = shlex.split(command)
+    assert words[:4] == ["snakemake", "results/compare.tsv", "--directory", "runs/my_study"]
+    folder = tmp_path / "runs" / "my_study"
+    folder.mkdir(parents=True)
+    (folder / "my_mpra.csv").write_text("name,oligo,log2FC,chromosome\n")
+    output = snakemake(root, folder, "--dry-run", words[1], "--configfile", str(tmp_path / "my_study.yaml"))
+    assert "train_head" in output and "train_baseline" in output
+
+
+def test_examples_in_yaml_can_be_read(root):
+    for page in pages(root):
+        for block in re.findall(r"```yaml\n(.*?)```", (root / page).read_text(), re.DOTALL):
+            assert isinstance(yaml.safe_load(block), dict), f"{page}:\n{block}"
+
+
+def test_configuration_page_is_written_from_the_schemas(root):
+    from s2f.study.document import page
+
+    assert (root / "config" / "README.md").read_text() == page(), "run: python -m s2f.study.document config/README.md"
+
+
+def test_files_pictures_and_headings_that_pages_name_exist(root):
+    for page in pages(root):
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)(#[^)\s]+)?\)", (root / page).read_text()):
+            if "://" in target:
+                continue
+            path = (root / page).parent / target if target else root / page
+            assert path.exists(), f"{page}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+                assert anchor[1:] in {anchor_of(heading) for heading in headings}, f"{page}: {target}{anchor}"
+
+
+def anchor_of(heading):
+    """The anchor that a heading has on the web: small letters, hyphens for spaces, no other marks."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+
+
+def test_all_pages_are_in_the_site_and_the_readme_stays_short(root):
+    named = re.findall(r": ([\w-]+\.md)$", (root / "mkdocs.yml").read_text(), re.MULTILINE)
+    ours = {path.name for path in (root / "docs").glob("*.md")}
+    assert ours <= set(named) and len(named) == len(set(named))
+    assert len((root / "README.md").read_text().splitlines()) <= 150
+
+
+
+
+def test_examples_of_the_configuration_page_are_valid():
+    from s2f.common import kinds
+    from s2f.heads import networks
+    from s2f.study import schema
+
+    rules = schema.schema()
+    examples = {key: rule["x-example"] for key, rule in rules["properties"].items() if "x-example" in rule}
+    for section, text in examples.items():
+        (found,) = yaml.safe_load(text).items()
+        assert found[0] == section
+        schema.Validator(rules | {"required": [section]}).validate({section: found[1]})
+    for section in kinds.FOLDERS:
+        for kind in kinds.names(section):
+            ((name, entry),) = yaml.safe_load(kinds.schema(section, kind)["x-example"]).items()
+            if section == "heads":
+                assert networks.kind_of(name) == kind
+                schema.checked_head(name, entry)
+            else:
+                assert entry["kind"] == kind
+                schema.checked(entry, kinds.schema(section, kind), name)
