@@ -104,8 +104,6 @@ def test_all_pages_are_in_the_site_and_the_readme_stays_short(root):
     assert len((root / "README.md").read_text().splitlines()) <= 150
 
 
-
-
 def test_examples_of_the_configuration_page_are_valid():
     from s2f.common import kinds
     from s2f.heads import networks

@@ -3,9 +3,10 @@
 A kind is a module and, beside it, a YAML file of the same name. The YAML is the JSON schema of the kind's options with
 their defaults, which stand nowhere else; its key `x-kind` holds what the rest of the code must know of the kind, see
 `kinds.yaml`. Of an option, `x-task` is the only task that it is for; `x-search` the range that a search draws from, or
-false where the option says what the data or the machine are; `x-example` an example for config/README.md; `x-grid` marks a list of whose values training solves all
-and the validation rows choose one. A variant of another kind takes over the options of that one with `x-options-of`.
-Reading all this imports no module of a kind, so the Snakefile loads neither JAX nor torch.
+false where the option says what the data or the machine are; `x-example` an example for config/README.md; `x-grid`
+marks a list of whose values training solves all and the validation rows choose one. A variant of another kind takes
+over the options of that one with `x-options-of`. Reading all this imports no module of a kind, so the Snakefile loads
+neither JAX nor torch.
 """
 
 import difflib

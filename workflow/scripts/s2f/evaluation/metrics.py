@@ -21,12 +21,12 @@ SAME = 1e-6
 def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[float, str]:
     """One metric over whole arrays in float64: (value, reason), where reason says why the value is NaN, else "".
 
-    `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input
-    (a spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC, F1, precision and recall
-    with one class, and all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy, F1,
-    precision (0 where nothing is called) and recall cut at 0.5; prevalence is the share of positive labels, the AUPRC of
-    a random guess. Raises `InputError` when a prediction is not finite, and in a classification when a label is not 0
-    or 1 or a prediction is no probability.
+    `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input (a
+    spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC, F1, precision and recall with
+    one class, and all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy, F1, precision
+    (0 where nothing is called) and recall cut at 0.5; prevalence is the share of positive labels, the AUPRC of a random
+    guess. Raises `InputError` when a prediction is not finite, and in a classification when a label is not 0 or 1 or a
+    prediction is no probability.
     """
     labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
     if not np.isfinite(predictions).all():

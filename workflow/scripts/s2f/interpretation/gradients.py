@@ -61,10 +61,10 @@ def integrated(
 ) -> Integrated:
     """`Integrated` gradients (Sundararajan et al. 2017) of a sequence, uint8 codes (L,), by the midpoint rule.
 
-    `baseline` uniform: every position 0.25, 0.25, 0.25, 0.25, so that the sequence minus the baseline sums to 0 at every
-    position and the part of the gradient that no sequence can feel drops out; zeros: no base anywhere, which is N to
-    encoders of one-hot input. Steps are doubled while the gap is above `tolerance` times the difference and there are
-    at most `most_steps`; the caller compares `relative_gap` with the tolerance.
+    `baseline` uniform: every position 0.25, 0.25, 0.25, 0.25, so that the sequence minus the baseline sums to 0 at
+    every position and the part of the gradient that no sequence can feel drops out; zeros: no base anywhere, which is N
+    to encoders of one-hot input. Steps are doubled while the gap is above `tolerance` times the difference and there
+    are at most `most_steps`; the caller compares `relative_gap` with the tolerance.
     """
     if baseline not in BASELINES:
         raise InputError(f"baseline is {baseline!r}, expected one of: {', '.join(BASELINES)}")

@@ -14,8 +14,8 @@ scores of equal sequences only. A low score is no verdict: models are often bett
 `k90_ratio` is another measure under a name of its own: how many singular values of the centred points make up 90 % of
 the sum of all, as a share of min(N, d). It is coarse and rarely low: 0.75 for variances that fall as 1/k^2, 0.94 for a
 sphere of 1,000 points in 16 dimensions. It also counts rounding, by which small singular values grow: of one trained
-lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), where IsoScore, which squares them, moves by 2 %. So
-a table says in which dtype the embeddings were stored.
+lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), where IsoScore, which squares them, moves by 2 %.
+So a table says in which dtype the embeddings were stored.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,18 +11,18 @@ from s2f.study.schema import schema as study_schema
 
 HEAD = """# Configuration
 
-A study is one YAML file, UTF-8 text. `snakemake` alone runs the embedded study, `config/config.yaml`; `--configfile FILE`
-runs another one instead, and `--configfile FILE CHANGES` (the option once: of two, only the last counts) the same with the
-keys of a second file. `--config key=value` changes single keys, with values as in the file: `--config seeds=[1,2]
-study=mine 'training={epochs: 3}'`. The study is checked before anything runs: an unknown key, a value of the wrong type or a
-name that no section defines is an error that names the key.
+A study is one YAML file, UTF-8 text. `snakemake` alone runs the embedded study, `config/config.yaml`; `--configfile
+FILE` runs another one instead, and `--configfile FILE CHANGES` (the option once: of two, only the last counts) the same
+with the keys of a second file. `--config key=value` changes single keys, with values as in the file: `--config
+seeds=[1,2] study=mine 'training={epochs: 3}'`. The study is checked before anything runs: an unknown key, a value of
+the wrong type or a name that no section defines is an error that names the key.
 
-A study needs `study`, `datasets` and `models`; other sections are needed when models or datasets refer to them. In the tables
-below required keys come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
+A study needs `study`, `datasets` and `models`; other sections are needed when models or datasets refer to them. In the
+tables below required keys come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
 
-This page is written by `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas beside
-the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one folder:
-[CONTRIBUTING.md](../CONTRIBUTING.md).
+This page is written by `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas
+beside the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one
+folder: [CONTRIBUTING.md](../CONTRIBUTING.md).
 """
 # sections of a study, and whose kinds are listed below them: (section of `kinds`, heading)
 KINDS = {
@@ -80,8 +80,6 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
             default = "required" if key in required else f"`{_shown(rule['default'])}`" if "default" in rule else ""
             meaning = f"{rule.get('description', '')}{_range(rule.get('x-search'))}"
             yield f"| `{name}` | {_type(rule)} | {default} | {meaning} |"
-        elif "properties" not in rule and not any(isinstance(rule.get(k), dict) for k in ("additionalProperties", "items")):
-            continue
         yield from _lines(f"{name}.", rule)
         inner = rule.get("additionalProperties")
         if isinstance(inner, dict):

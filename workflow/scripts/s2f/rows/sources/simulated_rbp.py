@@ -12,9 +12,9 @@ and decoys are alike: counts of k-mers see the loop, and only the dependency bet
 A share `label_noise` of the labels is wrong, so that the truth itself has an AUROC of about 1 - label_noise. A row has
 a strand, as RNA has, and a chromosome drawn by length, but no coordinates.
 
-Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content 0.51-0.58, logistic
-regression on counts of 1- to 4-mers 0.63-0.79, the best match of the loop 0.73-0.81, of the loop and paired arms 0.98-0.99,
-the truth 0.97-0.99.
+Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content 0.51-0.58,
+logistic regression on counts of 1- to 4-mers 0.63-0.79, the best match of the loop 0.73-0.81, of the loop and paired
+arms 0.98-0.99, the truth 0.97-0.99.
 """
 
 from dataclasses import dataclass
