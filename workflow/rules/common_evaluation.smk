@@ -220,11 +220,23 @@ def splits_compared():
     return [place for places in places_compared().values() for place in places]
 
 
+# Categories of the report, in the order in which it lists them: the answer first
+CATEGORIES = {
+    "comparison": "1 Comparison",
+    "audit": "2 Leak audit",
+    "calibration": "3 Calibration",
+    "predictions": "4 Predictions",
+    "training": "5 Training and learning curves",
+    "interpretation": "6 Looking inside",
+    "designs": "7 Designs",
+}
+
+
 def picture(name, category, caption, panel="all"):
     """Path of one picture of a dataset and split, with its place in the report."""
     return report(
         f"results/plots/{{dataset}}/{{split}}/{name}.png",
-        category=category,
+        category=CATEGORIES[category],
         labels={"dataset": "{dataset}", "split": "{split}", "panel": panel},
         caption=f"../report/{caption}.rst",
     )
@@ -232,7 +244,7 @@ def picture(name, category, caption, panel="all"):
 
 def pictures_of_panels(panels, name):
     """A picture of each panel: predictions or the comparison."""
-    return [picture(f"{panel}.{name}", name.title(), name, panel) for panel in panels]
+    return [picture(f"{panel}.{name}", name, name, panel) for panel in panels]
 
 
 def comparison_plots():
@@ -251,6 +263,11 @@ def comparison_plots():
         for (dataset, split), own in names.items()
         for name in own
     ]
+
+
+def comparison_pictures():
+    """The pictures of the comparison, of each panel of all datasets and splits."""
+    return [path for path in comparison_plots() if path.endswith(".comparison.png")]
 
 
 def across_results():

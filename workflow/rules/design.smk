@@ -66,7 +66,7 @@ rule plot_design:
     output:
         report(
             "results/plots/designs/{design}.png",
-            category="Designs",
+            category=CATEGORIES["designs"],
             labels={"design": "{design}"},
             caption="../report/design.rst",
         ),

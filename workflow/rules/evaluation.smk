@@ -160,11 +160,7 @@ rule compare:
         curve=curve_results(),
     output:
         table="results/compare.tsv",
-        text=report(
-            "results/compare.md",
-            category="Comparison",
-            caption="../report/compare.rst",
-        ),
+        text="results/compare.md",
     log:
         "logs/compare.log",
     benchmark:
@@ -193,6 +189,40 @@ rule compare:
         "> {log:q} 2>&1"
 
 
+rule comparison_page:
+    """Write the comparison as one page with its pictures, which opens without a network."""
+    input:
+        text="results/compare.md",
+        pictures=comparison_pictures(),
+    output:
+        report(
+            "results/compare.html",
+            category=CATEGORIES["comparison"],
+            caption="../report/compare.rst",
+        ),
+    log:
+        "logs/comparison_page.log",
+    benchmark:
+        "benchmarks/comparison_page.tsv"
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
+    params:
+        python=python,
+        code=code_fingerprint("comparison_page"),
+    message:
+        "Writing the page of the comparison"
+    shell:
+        "{params.python} comparison_page "
+        "--text {input.text:q} "
+        "--pictures {input.pictures:q} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
+
+
 rule compare_across:
     """Compare all models over the datasets of each series: a table, its text for people, and a picture."""
     input:
@@ -201,12 +231,12 @@ rule compare_across:
         table="results/across.tsv",
         text=report(
             "results/across.md",
-            category="Comparison",
+            category=CATEGORIES["comparison"],
             caption="../report/across.rst",
         ),
         picture=report(
             "results/plots/across.png",
-            category="Comparison",
+            category=CATEGORIES["comparison"],
             labels={"dataset": "over datasets", "split": "all", "panel": "all"},
             caption="../report/across.rst",
         ),
@@ -241,7 +271,7 @@ rule plot_calibration:
     input:
         "results/calibration.tsv",
     output:
-        picture("calibration", "Calibration", "calibration"),
+        picture("calibration", "calibration", "calibration"),
     log:
         "logs/plots/{dataset}/{split}/calibration.log",
     benchmark:
@@ -277,7 +307,7 @@ rule plot_learning_curve:
     input:
         "results/learning_curve.tsv",
     output:
-        picture("learning_curve", "Learning curves", "learning_curve"),
+        picture("learning_curve", "training", "learning_curve"),
     log:
         "logs/plots/{dataset}/{split}/learning_curve.log",
     benchmark:
@@ -313,7 +343,7 @@ rule plot_audit:
     input:
         "results/{dataset}/splits/{split}.audit.tsv",
     output:
-        picture("audit", "Splits", "audit"),
+        picture("audit", "audit", "audit"),
     log:
         "logs/plots/{dataset}/{split}/audit.log",
     benchmark:
@@ -354,7 +384,7 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
             histories=histories_to_plot,
         output:
             predictions=pictures_of_panels(panels, "predictions"),
-            training=picture("training", "Training", "training") if trained else [],
+            training=picture("training", "training", "training") if trained else [],
         log:
             "logs/plots/{dataset}/{split}/runs.log",
         benchmark:
@@ -412,7 +442,11 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             compare="results/compare.tsv",
             metrics=metrics_to_plot,
         output:
-            pictures_of_panels(panels, "comparison"),
+            pictures=pictures_of_panels(panels, "comparison"),
+            slides=[
+                f"results/plots/{{dataset}}/{{split}}/{panel}.comparison.svg"
+                for panel in panels
+            ],
         log:
             "logs/plots/{dataset}/{split}/comparison.log",
         benchmark:
@@ -446,5 +480,6 @@ for number, (panels, places) in enumerate(places_compared().items(), 1):
             "--seeds {params.seeds} "
             "--baseline={params.baseline:q} "
             "--floors {params.floors:q} "
-            "--out {output:q} "
+            "--out {output.pictures:q} "
+            "--slides {output.slides:q} "
             "> {log:q} 2>&1"

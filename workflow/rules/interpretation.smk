@@ -115,7 +115,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
             [
                 report(
                     f"results/plots/{{dataset}}/{{split}}/interpretation/{model}/{method}.{panel}.png",
-                    category="Interpretation",
+                    category=CATEGORIES["interpretation"],
                     labels={
                         "dataset": "{dataset}",
                         "split": "{split}",

@@ -96,7 +96,7 @@ rule plot_dependency_map:
     output:
         report(
             "results/plots/{dataset}/{split}/dependency_maps/{encoder}/{panel}.{place}.png",
-            category="Dependency maps",
+            category=CATEGORIES["interpretation"],
             labels={
                 "dataset": "{dataset}",
                 "split": "{split}",
@@ -174,7 +174,7 @@ rule plot_isoscore:
     output:
         report(
             "results/plots/{dataset}/isoscore.png",
-            category="Embeddings",
+            category=CATEGORIES["interpretation"],
             labels={"dataset": "{dataset}", "split": "all", "panel": "all"},
             caption="../report/isoscore.rst",
         ),

@@ -21,20 +21,23 @@ def main():
     parser.add_argument("--models", nargs="*", default=[], help="model of each run, in the same order")
     parser.add_argument("--seeds", nargs="*", default=[], help="seed of each run, in the same order")
     parser.add_argument("--out", required=True, nargs="+", help="PNG to write, per panel")
+    parser.add_argument("--slides", nargs="*", default=[], help="the same as SVG, per panel, to be put on a slide")
     arguments = parser.parse_args()
     place, table = {"dataset": arguments.dataset, "split": arguments.split}, read_compare(arguments.compare)
     for name, value in place.items():
         table = lines(arguments.compare, table, name, value, place)
     runs = list(zip(arguments.models, arguments.seeds, arguments.metrics, strict=True))
     measured = {path: read_metrics(path) for _, _, path in runs}
-    for name, picture in zip(arguments.names, arguments.out, strict=True):
+    slides = arguments.slides or [None] * len(arguments.out)
+    for name, *pictures in zip(arguments.names, arguments.out, slides, strict=True):
         own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
         # of a dataset with cells the first that models were scored in; the others are in the tables
         cell = own["cell"][own["n"].notna().idxmax()]
         own = own[own["cell"] == cell]
         title = f"{arguments.dataset}, split {arguments.split}, panel {name}" + (f", cell {cell}" if cell else "")
         seeds = seeds_of(own, name, cell, runs, measured)
-        comparison.comparison(picture, own, title, arguments.baseline, arguments.floors, seeds)
+        for picture in filter(None, pictures):
+            comparison.comparison(picture, own, title, arguments.baseline, arguments.floors, seeds)
 
 
 def read_metrics(path):

@@ -16,6 +16,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
 LINES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = "osD^vP"  # with the colours, so many models are told apart
 GREY = "#666666"
+NO_DATE: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 STYLE = {
     "font.size": 11, "axes.titlesize": 12, "axes.labelsize": 11, "xtick.labelsize": 10, "ytick.labelsize": 10,
     "legend.fontsize": 10, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 150,
@@ -31,15 +32,17 @@ SHOWN = ("pearson", "pearson_abs", "pearson_delta", "auroc", "auprc")
 
 
 def save(path: str | Path, draw: Callable[[Figure], None], width: float, height: float) -> None:
-    """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it as PNG, atomically.
+    """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it as PNG, or as SVG where the
+    name ends so, atomically.
 
-    The bytes depend only on the picture: the file holds neither date nor version.
+    The bytes depend only on the picture: the file holds neither date nor version. Text of an SVG stays text.
     """
-    with rc_context(STYLE):
+    form = "svg" if Path(path).suffix == ".svg" else "png"
+    with rc_context(STYLE | {"svg.hashsalt": "s2f", "svg.fonttype": "none"}):
         figure = Figure(figsize=(width, height))
         draw(figure)
         with atomic(path) as temporary:
-            figure.savefig(temporary, format="png", metadata={"Software": None})
+            figure.savefig(temporary, format=form, metadata=NO_DATE[form])
 
 
 def looks_of(models: Sequence[str], baseline: str, floors: Collection[str]) -> dict[str, dict[str, Any]]:
