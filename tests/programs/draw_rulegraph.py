@@ -10,6 +10,7 @@ needed.
 """
 
 import argparse
+import itertools
 import re
 import tempfile
 from collections.abc import Iterable
@@ -52,7 +53,9 @@ def study_of_all_rules() -> dict:
         },
         "stage2": {"last": {"unfrozen": ["downres_block_5"]}},
         "learning_curve": {"fractions": [0.1, 1], "models": ["kmer-ridge", head]},
-        "ensembles": {"both": {"members": [head, "alphagenome-tiny/no_shift/boda-flatten-512-512"], "over": "encoders"}},
+        "ensembles": {
+            "both": {"members": [head, "alphagenome-tiny/no_shift/boda-flatten-512-512"], "over": "encoders"},
+        },
         "scoring": {
             "controls": {
                 "dataset": "simulated_k562", "models": ["kmer-ridge", head], "table": "controls.tsv",
@@ -174,7 +177,7 @@ def places(graph: dict[str, set[str]], layer: dict[str, int]) -> dict[tuple[str,
         for depth, point in enumerate(chain, layer[chain[0][0]]):
             level[point] = depth
             neighbours.setdefault(point, set())
-        for upper, lower in zip(chain, chain[1:], strict=False):
+        for upper, lower in itertools.pairwise(chain):
             neighbours[upper].add(lower)
             neighbours[lower].add(upper)
     rows = [sorted(p for p in level if level[p] == depth) for depth in range(max(level.values()) + 1)]
@@ -204,7 +207,9 @@ def places(graph: dict[str, set[str]], layer: dict[str, int]) -> dict[tuple[str,
         for row in rows[::-step]:
             wanted = {}
             for point in row:
-                near = [x[n] for n in sorted(neighbours[point]) if sweep >= SWEEPS // 2 or level[n] == level[point] + step]
+                near = [
+                    x[n] for n in sorted(neighbours[point]) if sweep >= SWEEPS // 2 or level[n] == level[point] + step
+                ]
                 wanted[point] = sum(near) / len(near) if near else x[point]
             spread(row, wanted)
     left = min(x[point] - width.get(point, 8) / 2 for point in x)
@@ -236,7 +241,7 @@ def picture(graph: dict[str, set[str]], stages: dict[str, str]) -> str:
             points += [(x[point], top + depth * LAYER), (x[point], top + depth * LAYER + BOX)]
         points.append((x[(last,)], y[last]))
         path = f"M{points[0][0]:.0f} {points[0][1]:.0f}"
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in itertools.pairwise(points):
             middle = (y0 + y1) / 2
             path += f"C{x0:.0f} {middle:.0f} {x1:.0f} {middle:.0f} {x1:.0f} {y1:.0f}"
         lines.append(f'<path id="edge-{first}-{last}" d="{path}"/>')
