@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 
 import pytest
 
@@ -82,6 +83,11 @@ def test_packages_import_from_lower_levels_only(root):
     modules = library(root / "workflow" / "scripts")
     assert set.union(*LEVELS) == {package(module) for module in modules} - {""}
     assert not_downward(modules) == []
+
+
+def test_the_page_on_architecture_shows_these_levels(root):
+    (block,) = re.findall(r"^```\n(common\n.*?)```$", (root / "docs" / "architecture.md").read_text(), re.M | re.S)
+    assert [set(line.split()) for line in block.splitlines()] == LEVELS
 
 
 def test_no_modules_import_each_other(root):

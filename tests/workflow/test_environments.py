@@ -171,5 +171,17 @@ def test_container_is_built_from_the_same_pins(root):
     pinned = pins(root, *PINNED)
     extra = re.findall(r'"([^"\s]+==[^"\s]+)"', text)
     assert extra and all(str(Requirement(t).specifier) == "==" + pinned[Requirement(t).name] for t in extra)
-    for folder in re.findall(r"^COPY (\w+) \w+$", text, re.MULTILINE):
+    for folder in copied_into_container(root):
         assert (root / folder).is_dir()
+
+
+def copied_into_container(root):
+    """The folders of the checkout that the image has."""
+    return set(re.findall(r"^COPY (\w+) \w+$", (root / "Containerfile").read_text(), re.MULTILINE))
+
+
+def test_container_has_the_files_that_rules_name(root, workflow):
+    """Snakemake reads the environment file of a job for its records: without it the first job fails."""
+    files = {file for _, _, file, _ in environments(workflow)}
+    folders = {(root / "workflow" / "rules" / file).resolve().relative_to(root).parts[0] for file in files}
+    assert folders == {"envs"} and folders < copied_into_container(root)

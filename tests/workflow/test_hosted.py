@@ -212,6 +212,22 @@ def test_two_copies_of_the_workflow_in_one_are_refused(root, tmp_path):
     ) in output
 
 
+def test_a_plain_folder_that_names_a_clone_runs(root, tmp_path):
+    """As `snakedeploy deploy-workflow` writes it from a local clone, with the path of that clone put in: the workflow's
+    rules keep their names, its target is the default one, and config/ is the user's."""
+    (tmp_path / "workflow").mkdir()
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_text(yaml.safe_dump(SIMULATED))
+    (tmp_path / "regions.bed").touch()
+    module = f'module s2f_adapters:\n    snakefile:\n        "{root}/workflow/Snakefile"\n    config:\n        config\n'
+    (tmp_path / "workflow" / "Snakefile").write_text(
+        f'configfile: "config/config.yaml"\n\n\n{module}\n\nuse rule * from s2f_adapters\n'
+    )
+    code, output = run(["--dry-run"], tmp_path, ENVIRONMENT, timeout=600)
+    assert code == 0, output
+    assert jobs(output)["train_baseline"] == 1 and jobs(output)["compare"] == 1
+
+
 def test_hosted_use_from_a_repository_says_to_clone(root, tmp_path):
     """Snakemake fetches single files then, without the library."""
     repository, folder = tmp_path / "repository", tmp_path / "work"
