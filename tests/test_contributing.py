@@ -18,12 +18,6 @@ def targets_of(root):
     return set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(), re.MULTILINE))
 
 
-def anchors(text):
-    """The anchors of a page's headings, as hosting sites make them."""
-    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_packages_and_the_files_that_pages_name_exist(root):
     library = root / "workflow" / "scripts" / "s2f"
     text = (root / "CONTRIBUTING.md").read_text()
@@ -32,13 +26,6 @@ def test_packages_and_the_files_that_pages_name_exist(root):
     folders = [root, root / "tests", root / "workflow" / "scripts", library, *library.iterdir()]
     for page in PAGES:
         text = (root / page).read_text()
-        for target in re.findall(r"\]\(([^)]+)\)", text):
-            if "://" in target:
-                continue
-            path, _, anchor = target.partition("#")
-            linked = (root / page).parent / path if path else root / page
-            assert linked.exists(), f"{page}: {target}"
-            assert not anchor or anchor in anchors(linked.read_text()), f"{page}: {target}"
         for path in re.findall(r"`([\w./-]+/|[\w./-]+\.(?:py|yaml|txt|cff|toml|svg))`", text):
             made = path.startswith("results/") or "NAME" in path or path in ("best_model/", "pytorch_model.bin")
             assert made or any((folder / path).exists() for folder in folders), f"{page}: {path}"

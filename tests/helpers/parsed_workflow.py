@@ -11,7 +11,8 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 from s2f.common import kinds, provenance
 
 # name in an import -> name of the package on the Python index
-MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml"}
+MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml",
+           "markdown_it": "markdown-it-py"}  # fmt: skip
 # program -> sections of a study (`kinds.FOLDERS`) of which it loads the modules of kinds by their names
 KINDS_OF = {
     "make_rows": ["sources"],

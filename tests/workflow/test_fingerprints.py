@@ -13,6 +13,7 @@ PACKAGES = {
     "audit_split": "common rows sequences splits",
     "calibrate": "common evaluation models rows sequences splits",
     "compare": "common evaluation models rows sequences splits",
+    "comparison_page": "common evaluation",
     "compare_across": "common evaluation models plots rows sequences",
     "dependency_map": "common language_model representation rows sequences splits",
     "design_sequences": "baselines common design embeddings evaluation heads interpretation language_model models rows "

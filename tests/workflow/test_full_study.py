@@ -41,7 +41,7 @@ def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(r
         "make_subset": 12, "learning_curve": 1, "plot_learning_curve": 1,  # four parts of the rows, three seeds
         "train_head": 72 + 12, "evaluate_head": 72 + 12, "train_baseline": 30 + 36, "evaluate_baseline": 30 + 36,
         "make_ensemble": 2, "calibrate": 1, "compare": 1, "plot_split": 2, "plot_audit": 2, "plot_calibration": 2,
-        "plot_comparison": 2,
+        "plot_comparison": 2, "comparison_page": 1,
         "select_sequences": 2, "interpret": 8, "plot_interpretation": 2, "summarise_interpretation": 1,
     }  # fmt: skip
 

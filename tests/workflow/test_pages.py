@@ -22,7 +22,8 @@ ELSEWHERE = {
 
 
 def pages(root):
-    return ["README.md", *sorted(f"docs/{path.name}" for path in (root / "docs").glob("*.md"))]
+    """README, docs, and the pages for contributors."""
+    return [path.relative_to(root).as_posix() for path in sorted([*root.glob("*.md"), *(root / "docs").glob("*.md")])]
 
 
 def commands(text):

@@ -67,8 +67,9 @@ def test_default_study_plans_every_kind_of_job(planned):
     assert set(planned) == {
         "make_rows", "make_units", "make_split", "make_panel", "embed", "train_baseline", "evaluate_baseline",
         "evaluate_baseline_2", "calibrate", "compare", "plot_split", "plot_split_2", "plot_audit",
-        "plot_calibration", "plot_comparison", "plot_comparison_2", "audit_split", "tapt", "adaptation_windows",
-        "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map", "isoscore", "plot_isoscore",
+        "plot_calibration", "plot_comparison", "plot_comparison_2", "comparison_page", "audit_split", "tapt",
+        "adaptation_windows", "embed_strand", "dependency_map", "measure_dependency_map", "plot_dependency_map",
+        "isoscore", "plot_isoscore",
         "select_sequences", "interpret", "plot_interpretation", "plot_interpretation_2", "interpretation_truth",
         "summarise_interpretation",
     } | trained | evaluated  # fmt: skip
@@ -270,6 +271,7 @@ def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_pa
         "plot_split": 1,
         "plot_calibration": 1,
         "plot_comparison": 1,
+        "comparison_page": 1,
     }
 
 
