@@ -5,6 +5,8 @@
 The truth is known: the activity without noise of each row, and the positions of the motifs that were planted.
 """
 
+import contextlib
+import re
 import sys
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import yaml
 
 from s2f.rows.sources.simulated import simulate
 
-STUDY = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+STUDY = ROOT / "config" / "config.yaml"
 SHARE = 0.4  # of the variance of the noise-free activity, by a head on 5-mer counts
 # mutagenesis: average precision for planted positions above that of rotated attributions, and the largest p value
 MARGINS = {"malinois-1cell-narrow": (0.15, 1e-3), "onehot/none/chip-cnn": (0.1, 1e-2)}
@@ -48,7 +51,25 @@ def main(results):
     check(f"no collapsed run: {', '.join(collapsed) or 'none'}", not collapsed)
     seeds = [Path(path).parts[-2] for path in Path(results).glob("simulated_k562/**/boda-max-512-512/*/metrics.tsv")]
     check(f"the maximum over tokens was trained with {len(seeds)} seeds", len(seeds) == len(study["seeds"]))
+    check("docs/library.md: its examples run on these results", examples_run(results))
+    page = Path(results, "compare.html").read_text()
+    pictures = len(list(Path(results, "plots").glob("*/*/*.comparison.png")))
+    check(
+        f"compare.html shows {pictures} pictures, loads nothing",
+        page.count("src=") == page.count('src="data:') == pictures,
+    )
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
+
+
+def examples_run(results):
+    """Whether the code of docs/library.md runs as it stands, but for the module of another workflow."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.DOTALL)
+    blocks = [block for block in blocks if "snakefile:" not in block]
+    names = {}
+    with contextlib.chdir(Path(results).resolve().parent):
+        for block in blocks:
+            exec(compile(block, "docs/library.md", "exec"), names)
+    return len(blocks) == 3 and len(names["result"]["importance"]) == names["inserts"].shape[1]
 
 
 if __name__ == "__main__":
