@@ -37,6 +37,7 @@ from s2f.sequences.genome import records
 from s2f.splits.make import make_split
 from s2f.splits.table import FEWEST, PARTS
 from s2f.splits.units_table import loci_alone
+from s2f.study.checks import RESERVED
 from s2f.study.validate import validated
 
 CHECKOUT = kinds.S2F.parents[2]
@@ -158,7 +159,7 @@ def _of_table(draft: Draft, path: Path) -> None:
     binary = not found.cells and bool(np.isin(rows["label"], (0.0, 1.0)).all())
     task = "classification" if binary else "regression"
     labels, about = labels_of(rows), Inserts.of(rows)
-    name = _as_name(path.name.split(".")[0])
+    name = _dataset(path.name.split(".")[0])
     left = f", {found.rows - len(rows):,} without a label are left out" if found.rows > len(rows) else ""
     draft.summary = f"{len(rows):,} rows{left}; {about.text(found.rna)}."
     low, high = np.nanmin(labels), np.nanmax(labels)
@@ -215,28 +216,25 @@ def _table_source(draft: Draft, found: Survey, path: Path) -> None:
         draft.add("      first_base: 1  # start and end count from 1, and end is the last base of the insert")
     draft.add(f"      columns:{'' if found.header else '  # by number, as the file has no header'}")
     said = set()
-    for key, line in [
-        ("columns", ""),
-        *((ours, f"        {ours}: {_scalar(name)}") for ours, name in found.columns.items()),
-    ]:
-        about = key.partition(".")[0]
+    for ours in ("columns", *found.columns):
+        about = ours.partition(".")[0]  # of labels of several cells what is said stands above the first
         if about not in said and about in found.notes:
             draft.say(8, found.notes[about])
         if about not in said and about in found.questions:
             draft.ask(8, found.questions[about])
         said.add(about)
-        draft.lines += [line] if line else []
+        if ours in found.columns:
+            draft.add(f"        {ours}: {_scalar(found.columns[ours])}")
     if any(ours.startswith("stderr") for ours in found.columns):
         draft.add("      # max_stderr: 1.0  # leaves out labels with a larger standard error")
 
 
 def _pairs(draft: Draft, rows: pd.DataFrame, split: "Split") -> None:
     alternate = (rows["pair_id"] != "") & (rows["allele"] == "alt")
-    count = int((alternate & split.test).sum()) if split.test is not None else int(alternate.sum() * WANTED_SHARE)
+    known = split.test is not None
+    count = int((alternate & split.test).sum() if known else alternate.sum() * WANTED_SHARE)
     if count >= FEWEST:
-        draft.add(
-            f"      alleles: {{kind: pairs}}  # effects of variants: {'' if split.exact else 'about '}{count:,} pairs"
-        )
+        draft.add(f"      alleles: {{kind: pairs}}  # effects of variants: {'' if known else 'about '}{count:,} pairs")
     else:
         draft.say(6, f"no panel of pairs: {FEWEST} are needed among the test rows, and there are {count}")
 
@@ -248,7 +246,7 @@ def _of_peaks(draft: Draft, path: Path) -> None:
     peaks = read_peaks(path)
     told = next(filter(None, (re.fullmatch("(.+)_(.+)_IDR", name) for name in peaks["name"])), None)
     protein, cell = (told[1], told[2]) if told else (_as_name(path.name.split(".")[0]), "")
-    name = _as_name(f"{protein}_{cell}".strip("_").lower())
+    name = _dataset(f"{protein}_{cell}".lower())
     usual = peaks[peaks["chrom"].isin(STANDARD_CHROMOSOMES)]
     draft.summary = f"{len(peaks):,} peaks, which become windows of 101 nt."
     draft.say(2, "the kind of negatives is part of the name, as it moves AUROC by up to 0.3")
@@ -294,7 +292,7 @@ def _of_fasta(draft: Draft, files: Sequence[Path]) -> None:
     about = Inserts.of(rows)
     bound = int(rows["label"].sum())
     draft.summary = f"{bound:,} positives and {len(rows) - bound:,} negatives; {about.text(rna)}."
-    name = _as_name(re.sub(r"[._-]?(positives?|pos)$", "", files[0].name.split(".fa")[0]))
+    name = _dataset(re.sub(r"[._-]?(positives?|pos)$", "", files[0].name.split(".fa")[0]))
     draft.add(f"  {name}:  # {bound:,} positives and {len(rows) - bound:,} negatives, each sequence once")
     draft.add("    task: classification")
     if not rna:
@@ -378,11 +376,6 @@ class Split(Named):
     """A split; `test` (N,) says which rows are test where that is known."""
 
     test: Any = None
-
-    @property
-    def exact(self) -> bool:
-        """Whether it is known which rows are test."""
-        return self.test is not None
 
 
 @dataclass(frozen=True)
@@ -509,7 +502,7 @@ def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Su
         draft.ask(
             2,
             f"use the split in column {found.columns['published']} instead? Take away the # below, and write splits: "
-            f"[published] above{f'; these belong to no part yet: ' + ', '.join(rest) if rest else ''}",
+            f"[published] above{'; these belong to no part yet: ' + ', '.join(rest) if rest else ''}",
         )
         draft.add(f"  # published: {_flow({'kind': 'published', **of})}")
     draft.add("", "encoders:", "  kmer4: {kind: kmer, k: 4}  # counts of 4-mers: nothing to download, minutes on a CPU")
@@ -550,6 +543,12 @@ def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Su
 def _as_name(text: str) -> str:
     """A text as a name of a study or dataset."""
     return re.sub("[^A-Za-z0-9_-]+", "_", text).strip("_-") or "mine"
+
+
+def _dataset(text: str) -> str:
+    """A text as a name of a dataset, which no other result has."""
+    name = _as_name(text)
+    return f"{name}_rows" if name in RESERVED["datasets"] else name
 
 
 def _scalar(value: Any) -> str:
