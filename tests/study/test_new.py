@@ -65,14 +65,14 @@ SHAPES = {
     "semicolons, names with spaces and quotes, a text for missing": (
         "my own table (new).csv",
         table(
-            ["oligo name", "insert: sequence", '"mean ""log2"" #1"'],
+            ["oligo name", "insert: sequence", '"mean ""log2""\n#1"'],
             lambda i: [f"o {i}", DNA[i], "ND" if i == 4 else i / 3],
             ";",
         ),
         {
             "datasets my_own_table_new source separator": ";",
             "datasets my_own_table_new source columns": {
-                "row_id": "oligo name", "sequence": "insert: sequence", "label": 'mean "log2" #1',
+                "row_id": "oligo name", "sequence": "insert: sequence", "label": 'mean "log2"\n#1',
             },
             "datasets my_own_table_new source missing": ["ND"],
         },
@@ -169,7 +169,7 @@ SHAPES = {
     ),
     "variants of one sequence, with a header that is a comment": (
         "mine.tsv",
-        table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
+        "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
         {"splits": {"random": {"kind": "random", "val": 0.1, "test": 0.1}}},
         ["what is around", "few"],
     ),
@@ -306,6 +306,8 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
             "inserts of 10 to 910 bp: no window holds all",
         ),
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
+        ("My assay\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"), "'My assay' is no header: one name"),
+        ("sep=;\n" + table(["seq", "y", "z"], lambda i: [DNA[i], i, i], ";"), "'sep=;' is no header: one name"),
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n1\t2\n", "is VCF, expected a table"),
         (b"PAR1\x15\x00", "is Parquet, expected a table, peaks .* write it as text"),
         (b'{"a": [1, 2],\n "b": 3}\n', "is JSON"),

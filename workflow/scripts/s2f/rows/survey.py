@@ -6,6 +6,7 @@ a cell. All cells of the table are held in memory as text.
 """
 
 import csv
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,7 +59,7 @@ LABELS = (
 NEVER_LABELS = {
     "sd", "se", "sem", "stderr", "std", "stdev", "lfcse", "var", "variance", "ci", "lower", "upper", "p", "pval",
     "pvalue", "padj", "fdr", "q", "qval", "qvalue", "minuslog10pvalue", "minuslog10qvalue", "neglog10p", "n", "nbc",
-    "bc", "barcode", "barcodes", "count", "counts", "reps", "id", "ids", "index", "idx", "length", "len", "size",
+    "bc", "barcode", "barcodes", "count", "counts", "reps", "id", "ids", "index", "idx", "length", "len", "size", "gc",
     *NAMES["start"], *NAMES["end"], *NAMES["chrom"], "pos", "position", "offset", "rank", "fold", "split",
 }  # fmt: skip
 STANDARD_ERRORS = {"se", "sem", "stderr", "lfcse", "standarderror"}
@@ -198,8 +199,8 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
     lines = [line for line in decoded(text[: text.rfind(b"\n") + 1] or text, path).split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{path}: is empty, expected {WHAT} with a header and a row for each measured sequence")
-    comments = [line for line in lines if line.startswith("#")]
-    rows = [line for line in lines if not line.startswith("#")][:SAMPLE] or lines[:SAMPLE]
+    comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    rows = lines[len(comments) :][:SAMPLE] or lines[:SAMPLE]
     separator = max(SEPARATORS, key=lambda letter: _fit(rows, letter))
     if _fit(rows, separator)[0] < MOST:
         separator = " "
@@ -208,7 +209,12 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
                 f"{path}: one column alone, as in {rows[0][:60]!r}; expected two or more, at least the sequences and "
                 f"their labels, separated by {', '.join(SEPARATORS.values())} or blanks"
             )
-    first = _cells(rows[:1], separator)[0]
+    first, (_, width) = _cells(rows, separator)[0], _fit(rows, separator)
+    if sum(map(bool, first)) == 1:
+        raise InputError(
+            f"{path}: {rows[0][:60]!r} is no header: one name, where most rows have {width} cells; remove the line, or "
+            "begin it with #"
+        )
     if not any(re.match(SEQUENCE, cell.strip()) for cell in first):
         return separator, first, True
     above = _cells([comments[-1].lstrip("# ")], separator)[0] if comments else []
@@ -218,7 +224,12 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
 
 
 def _cells(rows: Sequence[str], separator: str) -> list[list[str]]:
-    return list(csv.reader(rows, delimiter=separator))
+    """The cells of rows, of which quoted ones may go on in the next line, near enough for a guess: the table itself is
+    read by `common.delimited`."""
+    try:
+        return list(csv.reader([f"{row}\n" for row in rows], delimiter=separator))
+    except csv.Error:  # a cell of more than 131,072 letters
+        return [row.split(separator) for row in rows]
 
 
 def _fit(rows: Sequence[str], separator: str) -> tuple[float, int]:

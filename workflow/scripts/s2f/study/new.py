@@ -47,6 +47,10 @@ WINDOW = 600  # bp, as Malinois reads
 MALINOIS = {"val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
 LEAST_SHARE, MOST_SHARE = 0.05, 0.25  # of the rows, in val and test each
 WANTED_SHARE = 0.1
+HOMOLOGY: dict[str, Any] = {
+    "name": "hashfrag",
+    "spec": {"kind": "hashfrag", "val": WANTED_SHARE, "test": WANTED_SHARE},
+}
 FEW_ROWS = 100  # of which a tenth is no panel to speak of
 ADAPTER = 8  # bp that all inserts share at an end before it is taken for more than chance
 COMPARED = 200  # rows by which inserts are called alike, if so many letters of the median one differ from the first:
@@ -269,12 +273,14 @@ def _of_peaks(draft: Draft, path: Path) -> None:
     draft.ask(6, "what are bound windows told from? flank: the nearest free window; gc_matched; dinucleotide_shuffle; "
                  "or other_rbp, with peaks of other proteins under files")  # fmt: skip
     draft.add("      negatives: {kind: flank}")
-    draft.add("    construct: window_101", "    splits: [chromosome]", "    panels: {held_out: {kind: rows}}")
-    chosen = _chromosomes(usual["chrom"]) or MALINOIS
+    chosen = _chromosomes(usual["chrom"])
     count = {part: int(usual["chrom"].isin(names).sum()) for part, names in chosen.items()}
-    text = f"peaks: val {count['val']:,}, test {count['test']:,}, train {len(usual) - sum(count.values()):,}"
+    split = Split(**HOMOLOGY, text="by homology, as chromosomes are too few")
+    if chosen:
+        text = f"peaks: train {len(usual) - sum(count.values()):,}, val {count['val']:,}, test {count['test']:,}"
+        split = Split("chromosome", {"kind": "chromosome", **chosen}, text)
     construct = Named("window_101", {"flanks": "none", "length": 101})
-    split = Split("chromosome", {"kind": "chromosome", **chosen}, text)
+    draft.add(f"    construct: {construct.name}", f"    splits: [{split.name}]", "    panels: {held_out: {kind: rows}}")
     _end(draft, construct, split, Models("classification", True, False, True))
 
 
@@ -479,9 +485,9 @@ def _split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
     if about.alike or max(len(about.begin), len(about.end)) > HOMOLOGOUS * about.lengths[0]:
         what = "are variants of one sequence" if about.alike else "share a long end"
         text = f"at random, as {why}, and inserts {what}, so that homology would make one group of them"
-        return Split("random", {"kind": "random", "val": 0.1, "test": 0.1}, text, few)
+        return Split("random", {"kind": "random", "val": WANTED_SHARE, "test": WANTED_SHARE}, text, few)
     text = f"by homology, as {why}: inserts that are alike stay in one part, so no test row has a near copy in training"
-    return Split("hashfrag", {"kind": "hashfrag", "val": 0.1, "test": 0.1}, text, few)
+    return Split(**HOMOLOGY, text=text, question=few)
 
 
 def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Survey | None = None) -> None:
