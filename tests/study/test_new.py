@@ -54,13 +54,13 @@ SHAPES = {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
         },
-        ["what is around the insert", "10 rows are few"],
+        ["what is around the insert", "are there more rows? 10 are few"],
     ),
     "no header": (
         "mine.tsv",
         table([], lambda i: [f"o{i}", 3 * i, DNA[i], i / 3]),
         {"datasets mine source columns": {"row_id": 1, "sequence": 3, "label": 4}},
-        ["is this the label? Other numbers: 2 (", "what is around", "few"],
+        ["is this the label? Other numbers: 2 (", "what is around", "are few"],
     ),
     "semicolons, names with spaces and quotes, a text for missing": (
         "my own table (new).csv",
@@ -76,13 +76,13 @@ SHAPES = {
             },
             "datasets my_own_table_new source missing": ["ND"],
         },
-        ["do these texts stand for no value", "what is around", "few"],
+        ["do these texts stand for no value", "what is around", "are few"],
     ),
     "gzip, lengths that differ": (
         "mine.tsv.gz",
         gzip.compress(table(["id", "seq", "activity"], lambda i: [i, DNA[i][: 60 - i], i]).encode()),
         {"datasets mine source columns": {"row_id": "id", "sequence": "seq", "label": "activity"}},
-        ["what is around", "few"],
+        ["what is around", "are few"],
     ),
     "UTF-16, a chromosome that is a number": (
         "mine.txt",
@@ -91,7 +91,7 @@ SHAPES = {
             "datasets mine source columns": {"sequence": "sequence", "label": "Größe µ", "chrom": "chr"},
             "splits chromosome test": ["chr7", "chr13"],
         },
-        ["what is around", "few"],
+        ["what is around", "are few"],
     ),
     "several cells": (
         "mine.tsv",
@@ -107,13 +107,13 @@ SHAPES = {
             },
             "comparison against": "kmer-ridge",
         },
-        ["same rows in several cells", "what is around", "few"],
+        ["same rows in several cells", "what is around", "are few"],
     ),
     "replicates and their mean": (
         "mine.tsv",
         table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5]),
         {"datasets mine source columns": {"sequence": "sequence", "label": "log2_mean"}},
-        ["they look like replicates", "what is around", "few"],
+        ["they look like replicates", "what is around", "are few"],
     ),
     "0 and 1, a split of its own": (
         "mine.csv",
@@ -129,7 +129,7 @@ SHAPES = {
             "splits": {"hashfrag": {"kind": "hashfrag", "val": 0.1, "test": 0.1}},
             "models 1 baselines": ["mean", "gc", "kmer-logistic"],
         },
-        ["does the strand matter", "few", "these belong to no part yet: heldout"],
+        ["does the strand matter", "are few", "these belong to no part yet: heldout"],
     ),
     "RNA, no chromosomes": (
         "mine.tsv",
@@ -141,7 +141,7 @@ SHAPES = {
             "constructs window_60 flanks": "none",
             "splits hashfrag kind": "hashfrag",
         },
-        ["few"],
+        ["are few"],
     ),
     "pairs of alleles": (
         "mine.tsv",
@@ -153,32 +153,32 @@ SHAPES = {
             },
             "datasets mine panels alleles kind": "pairs",
         },
-        ["what is around", "few"],
+        ["what is around", "are few"],
     ),
     "both alleles in a line": (
         "mine.tsv",
         table(["seq_alt", "seq_ref", "alt_log2", "ref_log2"], lambda i: [DNA[i + 1], DNA[i], i, i + 1]),
         {"datasets mine source columns": {"sequence": "seq_ref", "label": "ref_log2"}},
-        ["each line has both alleles", "is this the label", "what is around", "few"],
+        ["each line has both alleles", "is this the label", "what is around", "are few"],
     ),
     "adapters, and a name of a folder of results": (
         "plots.tsv",
         table(["seq", "y"], lambda i: ["AGGACCGGATCAACT" + DNA[i] + "CATTGCGTGAACCGA", i]),
         {"constructs window_90": {"flanks": "none", "length": 90}, "datasets plots_rows measured": "y"},
-        ["begin with AGGACCGGATCAACT (15 bp) and end with CATTGCGTGAACCGA (15 bp)", "few"],
+        ["begin with AGGACCGGATCAACT (15 bp) and end with CATTGCGTGAACCGA (15 bp)", "are few"],
     ),
     "variants of one sequence, with a header that is a comment": (
         "mine.tsv",
         "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
         {"splits": {"random": {"kind": "random", "val": 0.1, "test": 0.1}}},
-        ["what is around", "few"],
+        ["what is around", "are few"],
     ),
     "yeast": (
         "mine.tsv",
         table(["seq", "y", "chrom"], lambda i: [DNA[i // 2][i:] + DNA[i % 2], i, f"chr{'I' * (i % 3 + 1)}"], count=12)
         + table([], lambda i: [DNA[i + 4], i, "chrIV"], count=6),
         {"splits chromosome val": ["chrI"], "splits chromosome test": ["chrII"]},
-        ["what is around", "few"],
+        ["what is around", "are few"],
     ),
     "peaks": (
         "peaks.bed",
@@ -331,4 +331,15 @@ def test_a_real_table(shared):
     dataset = yaml.safe_load(draft.text())["datasets"]["mattioli_pool1_pMPRA1_K562"]
     assert dataset["cells"] == ["K562", "HepG2", "HeLa"] and dataset["splits"] == ["chromosome"]
     assert dataset["source"]["columns"]["label.HeLa"] == "HeLa_log2_mean"
-    assert "7,012 rows, 140 without a label are left out" in draft.summary
+    assert "7,012 rows with a label, of 7,152" in draft.summary
+
+
+def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypatch, capsys):
+    text = (root / "docs" / "first_study.md").read_text()
+    content, command, printed, study = re.findall(r"```[a-z]+\n(.*?)```", text, re.DOTALL)[:4]
+    written(here, "my_mpra.csv", content)
+    written(here, "Snakefile", "")  # as in the checkout
+    assert command == "python -m s2f.study.new my_mpra.csv\n"
+    call(monkeypatch, new, "my_mpra.csv")
+    assert capsys.readouterr().out == printed
+    assert (here / "my_study.yaml").read_text() == study

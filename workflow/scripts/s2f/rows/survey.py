@@ -22,7 +22,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, read_table, stripped
 from s2f.rows.placement import VARIANT
 
-SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars"}
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}  # of a tie the first: `1,5` may be a number
 SAMPLE = 50  # lines by which separator and header are told
 WHAT = "a table"
 # shares of the cells of a column that say what it holds; the rest is left to the reader, which names the line

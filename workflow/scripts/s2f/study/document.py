@@ -15,7 +15,8 @@ A study is one YAML file. `snakemake` alone runs the embedded study `config/conf
 another one instead, and `--configfile FILE CHANGES` (one flag: of two, only the last counts) the same with the keys
 of a second file. `--config key=value` changes single keys, with values as in the file: `--config seeds=[1,2]
 study=mine 'training={{epochs: 3}}'`. The study, UTF-8 text, is checked before anything runs: an unknown key, a value
-of the wrong type or a name that no section defines is an error that names the key. This page is written by
+of the wrong type or a name that no section defines is an error that names the key. A first study of your own data is
+written by `python -m s2f.study.new my_table.csv` ([how](../docs/first_study.md)), and this page by
 `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas that stand beside the
 modules that they are for.
 

@@ -1,4 +1,4 @@
-"""Write a first study of your own data: ``python -m s2f.study.new my_table.csv``, after a look at the file.
+"""Write a first study of your own data, after a look at it: ``python -m s2f.study.new my_table.csv``.
 
 The file is a table of sequences and labels, peaks (BED6 or narrowPeak), or two FASTA files, of positives and of
 negatives. What the file tells is written into the study with a comment; what it does not is guessed, marked QUESTION,
@@ -60,11 +60,16 @@ HOMOLOGOUS = 0.3  # of an insert: ends that all share and are longer make all ho
 
 def main() -> None:
     """Write the study and say what it asks and what to type next."""
-    parser = argparse.ArgumentParser(prog="python -m s2f.study.new", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m s2f.study.new",
+        description="Write a first, commented study of your own data after a look at it.",
+    )
     parser.add_argument(
         "files", nargs="+", type=Path, help="a table; or peaks (BED6, narrowPeak); or two FASTA files, positives first"
     )
-    parser.add_argument("--out", type=Path, default=Path("my_study.yaml"), help="study to write, a new file")
+    parser.add_argument(
+        "--out", type=Path, default=Path("my_study.yaml"), help="study to write, a new file (my_study.yaml)"
+    )
     arguments = parser.parse_args()
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: is there already and is not overwritten; name another file: --out FILE")
@@ -164,10 +169,10 @@ def _of_table(draft: Draft, path: Path) -> None:
     task = "classification" if binary else "regression"
     labels, about = labels_of(rows), Inserts.of(rows)
     name = _dataset(path.name.split(".")[0])
-    left = f", {found.rows - len(rows):,} without a label are left out" if found.rows > len(rows) else ""
-    draft.summary = f"{len(rows):,} rows{left}; {about.text(found.rna)}."
+    count = f"{len(rows):,} rows" + (f" with a label, of {found.rows:,}" if found.rows > len(rows) else "")
+    draft.summary = f"{count}; {about.text(found.rna)}."
     low, high = np.nanmin(labels), np.nanmax(labels)
-    draft.add(f"  {name}:  # {len(rows):,} rows{left}")
+    draft.add(f"  {name}:  # {count}")
     if task == "classification":
         draft.add(f"    task: classification  # labels are 0 and 1; {int(labels.sum()):,} are 1")
     else:
@@ -440,8 +445,12 @@ def _construct_of(about: Inserts, task: str, rna: bool) -> Named:
 def _chromosomes(column: pd.Series) -> dict[str, list[str]]:
     """Chromosomes for val and test with enough rows in each part: those of Malinois, or else, large ones first, others
     with about a tenth of the rows; {} where there are not enough chromosomes. `column` (N,) holds their names."""
-    counts = column[column.map(lambda name: bool(WHOLE.fullmatch(name)))].value_counts()
-    counts = counts.sort_index().sort_values(ascending=False, kind="stable")
+    counts = column.value_counts()
+    counts = (
+        counts[[bool(WHOLE.fullmatch(name)) for name in counts.index]]
+        .sort_index()
+        .sort_values(ascending=False, kind="stable")
+    )
     least = max(FEWEST, LEAST_SHARE * len(column))
     there = {part: [name for name in names if name in counts] for part, names in MALINOIS.items()}
     if all(counts[names].sum() >= least for names in there.values()):
@@ -465,7 +474,7 @@ def _split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
     )
     few = ""
     if len(rows) < FEW_ROWS:
-        few = f"{len(rows)} rows are few: a panel needs {FEWEST} at least, and a narrow interval a hundred or more"
+        few = f"are there more rows? {len(rows)} are few: a panel needs {FEWEST}, and a narrow interval hundreds"
     if chosen:
         spec = {"kind": "chromosome", **chosen}
         table = make_split(rows, spec, 0, loci_alone(rows))
@@ -511,7 +520,7 @@ def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Su
             f"[published] above{'; these belong to no part yet: ' + ', '.join(rest) if rest else ''}",
         )
         draft.add(f"  # published: {_flow({'kind': 'published', **of})}")
-    draft.add("", "encoders:", "  kmer4: {kind: kmer, k: 4}  # counts of 4-mers: nothing to download, minutes on a CPU")
+    draft.add("", "encoders:", "  kmer4: {kind: kmer, k: 4}  # counts of 4-mers: nothing to download, runs on a CPU")
     draft.say(2, "pretrained: take away the #, name the folder of the weights (README.md says where they are), and add "
                  "the name to encoders under models; a GPU helps")  # fmt: skip
     if models.rna or models.task == "classification":
@@ -532,7 +541,7 @@ def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Su
         one = ", reverse_complement: false" if models.rna else ""
         draft.add(f"  kmer-ridge: {{kind: kmer_ridge{one}}}")
         draft.say(
-            2, "trained from scratch: minutes on a GPU, hours on a CPU; add their names to baselines under models"
+            2, "trained from scratch, better on a GPU: take away the #, and add the name to baselines under models"
         )
         own = "malinois: {kind: malinois}" if models.cells else "malinois-1cell: {kind: malinois_1cell}"
         draft.add(f"  # {own}", "  # legnet: {kind: legnet}")
