@@ -10,6 +10,7 @@ import yaml
 from helpers.programs import call
 from s2f.common.errors import InputError
 from s2f.rows import sources
+from s2f.sequences.constructs import Construct
 from s2f.study import new
 from s2f.study.schema import check_keys
 from s2f.study.validate import validated
@@ -318,6 +319,15 @@ def test_what_no_study_can_be_of_is_named(here, content, message):
         new.drafted([here / written(here, "mine.csv", content)], "x")
 
 
+def test_the_construct_of_lentimpra_that_a_question_offers_holds_the_inserts(here):
+    """For inserts with its adapters, cut off or not."""
+    for begin, end in (("", ""), ("AGGACCGGATCAACT", "CATTGCGTGAACCGA")):
+        content = table(["seq", "y"], lambda i, begin=begin, end=end: [begin + DNA[i] + end, i])
+        draft = new.drafted([here / written(here, "mine.tsv", content)], "x")
+        (offered,) = re.findall(r"{flanks: lentimpra.*?}", " ".join(text for _, text in draft.asked))
+        assert Construct.from_spec(yaml.safe_load(offered)).flank_lengths(60) == (15, 66)
+
+
 def test_a_study_that_is_there_is_not_overwritten(here, monkeypatch):
     written(here, "my_study.yaml", "mine\n")
     with pytest.raises(InputError, match=r"my_study.yaml: is there already and is not overwritten"):
@@ -338,7 +348,7 @@ def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypa
     text = (root / "docs" / "first_study.md").read_text()
     content, command, printed, study = re.findall(r"```[a-z]+\n(.*?)```", text, re.DOTALL)[:4]
     written(here, "my_mpra.csv", content)
-    written(here, "Snakefile", "")  # as in the checkout
+    monkeypatch.setattr(new, "CHECKOUT", here)
     assert command == "python -m s2f.study.new my_mpra.csv\n"
     call(monkeypatch, new, "my_mpra.csv")
     assert capsys.readouterr().out == printed

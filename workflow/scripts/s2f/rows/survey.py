@@ -389,28 +389,28 @@ class _Roles:
             reference or [c for c in numbers if _rank(c) == best],
             key=lambda c: (not MEANS & set(c.words), c.counts),
         )
-        others = [c for c in numbers if c is not surest[0]]
-        alike = [c for c in surest if c.cell and _template(c) == _template(surest[0])]
-        cells = list(dict.fromkeys(c.cell for c in alike))
-        if len(cells) > 1 and len(cells) == len(alike):
+        alike = [c for c in self.all if c in surest and c.cell and _template(c) == _template(surest[0])]
+        cells = [c.cell for c in alike]
+        if len(set(cells)) == len(cells) > 1:
             self.cells = cells
-            for column in sorted(alike, key=self.all.index):
+            for column in alike:
                 self.take(f"label.{column.cell}", column)
-            self.cells = [c.cell for c in sorted(alike, key=self.all.index)]
+            others = [c for c in numbers if c not in alike]
+            more = f" Other numbers: {_list(c.name for c in others)}" if others else ""
             self.questions["label"] = (
                 f"are these labels of the same rows in several cells? For one alone, write label: {surest[0].name} "
-                "instead and leave out cells"
+                f"instead and leave out cells.{more}"
             )
             return
         self.take("label", surest[0])
+        others = [c for c in numbers if c is not surest[0]]
         if not others:
             return
-        replicates = [c for c in numbers if REPLICATE.search(str(c.name)) and isinstance(c.name, str)]
-        stems = {REPLICATE.sub("", str(c.name)) for c in replicates}
+        replicates = [str(c.name) for c in numbers if isinstance(c.name, str) and REPLICATE.search(c.name)]
         what = (
             "other cells: cells: [A, B] in the dataset and label.A: …, label.B: … here; replicates: average them first"
         )
-        if len(replicates) > 1 and len(stems) == 1:
+        if len(replicates) > 1 and len({REPLICATE.sub("", name) for name in replicates}) == 1:
             what = "they look like replicates: average them into one column first"
         self.questions["label"] = f"is this the label? Other numbers: {_list(c.name for c in others)} ({what})"
 

@@ -32,7 +32,7 @@ from s2f.rows.survey import Survey, survey
 from s2f.sequences.bed import HEADER
 from s2f.sequences.chromosomes import WHOLE
 from s2f.sequences.constructs import Construct
-from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, LENTIMPRA_UPSTREAM
+from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM, LENTIMPRA_DOWNSTREAM, LENTIMPRA_UPSTREAM
 from s2f.sequences.genome import records
 from s2f.splits.make import make_split
 from s2f.splits.table import FEWEST, PARTS
@@ -85,7 +85,8 @@ def main() -> None:
 
 def _command(study: Path) -> list[str]:
     """What runs a study from this folder, in the checkout or elsewhere."""
-    elsewhere = [] if Path("Snakefile").exists() else ["--snakefile", str(CHECKOUT / "Snakefile")]
+    snakefile = CHECKOUT / "Snakefile"
+    elsewhere = ["--snakefile", str(snakefile)] if snakefile.exists() and CHECKOUT != Path.cwd() else []
     return ["snakemake", *elsewhere, "results/compare.tsv", "--configfile", str(study)]
 
 
@@ -172,7 +173,8 @@ def _of_table(draft: Draft, path: Path) -> None:
     count = f"{len(rows):,} rows" + (f" with a label, of {found.rows:,}" if found.rows > len(rows) else "")
     draft.summary = f"{count}; {about.text(found.rna)}."
     low, high = np.nanmin(labels), np.nanmax(labels)
-    draft.add(f"  {name}:  # {count}")
+    draft.say(2, draft.summary)
+    draft.add(f"  {name}:")
     if task == "classification":
         draft.add(f"    task: classification  # labels are 0 and 1; {int(labels.sum()):,} are 1")
     else:
@@ -304,10 +306,15 @@ def _of_fasta(draft: Draft, files: Sequence[Path]) -> None:
     bound = int(rows["label"].sum())
     draft.summary = f"{bound:,} positives and {len(rows) - bound:,} negatives; {about.text(rna)}."
     name = _dataset(re.sub(r"[._-]?(positives?|pos)$", "", files[0].name.split(".fa")[0]))
-    draft.add(f"  {name}:  # {bound:,} positives and {len(rows) - bound:,} negatives, each sequence once")
+    draft.say(2, draft.summary)
+    draft.add(f"  {name}:")
     draft.add("    task: classification")
     if not rna:
-        draft.ask(4, "are these windows of an RNA? For DNA write molecule: DNA in the source and strand_rule: mean")
+        draft.ask(
+            4,
+            "are these windows of an RNA? For DNA write molecule: DNA in the source, strand_rule: mean, and "
+            "no augmentations under models",
+        )
     _strand(draft, True, "classification")
     draft.add("    measured: bound or not", "    source:", "      kind: fasta_pairs")
     draft.add(f"      files: {{{', '.join(f'{key}: {_scalar(path)}' for key, path in paths.items())}}}")
@@ -415,18 +422,24 @@ def _strand(draft: Draft, rna: bool, task: str) -> None:
 def _construct_of(about: Inserts, task: str, rna: bool) -> Named:
     """The window around the inserts, and what is asked about it."""
     low, _, high = about.lengths
-    known = "gosai_episomal (Gosai 2024), lentimpra (Agarwal 2025), or your own as upstream: ACG… and downstream: ACG…"
+    lenti = len(LENTIMPRA_UPSTREAM) + len(LENTIMPRA_DOWNSTREAM)
+    whole = f"{{flanks: lentimpra, length: {high + lenti}, layout: whole}}" if about.one_length else "flanks: lentimpra"
+    known = (
+        f"flanks: gosai_episomal (Gosai 2024), {whole} (Agarwal 2025), or upstream: ACG…, downstream: ACG… of your own"
+    )
     ends = ""
     if about.begin or about.end:
         shared = " and ".join(
             f"{verb} with {text if len(text) <= 30 else text[:27] + '…'} ({len(text)} bp)"
             for verb, text in (("begin", about.begin), ("end", about.end)) if text
         )  # fmt: skip
-        lenti = about.begin.startswith(LENTIMPRA_UPSTREAM)
-        instead = "flanks: lentimpra, whose adapters these are" if lenti else "upstream: … and downstream: … here"
+        instead = "upstream: … and downstream: … here"
+        if about.begin == LENTIMPRA_UPSTREAM and LENTIMPRA_DOWNSTREAM.startswith(about.end):
+            bare = high + lenti - len(about.begin + about.end)
+            instead = f"{{flanks: lentimpra, length: {bare}, layout: whole}}, whose adapters these are"
         ends = f"all inserts {shared}: adapters? They may stay; or cut them off in the table, and write {instead}"
     if about.one_length and (task == "classification" or rna or ends or high > WINDOW):
-        text = f"the window is the insert alone{'' if rna else f'; where it lies on a plasmid, give flanks: {known}'}"
+        text = f"the window is the insert alone{'' if rna else f'; where it lies on a plasmid, give {known}'}"
         question = ends or (text if not rna and task == "regression" else "")
         return Named(f"window_{high}", {"flanks": "none", "length": high}, "" if question else text, question)
     flank = min(len(GOSAI_UPSTREAM), len(GOSAI_DOWNSTREAM))
@@ -445,16 +458,12 @@ def _construct_of(about: Inserts, task: str, rna: bool) -> Named:
 def _chromosomes(column: pd.Series) -> dict[str, list[str]]:
     """Chromosomes for val and test with enough rows in each part: those of Malinois, or else, large ones first, others
     with about a tenth of the rows; {} where there are not enough chromosomes. `column` (N,) holds their names."""
-    counts = column.value_counts()
-    counts = (
-        counts[[bool(WHOLE.fullmatch(name)) for name in counts.index]]
-        .sort_index()
-        .sort_values(ascending=False, kind="stable")
-    )
+    counts = column.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    counts = counts[[bool(WHOLE.fullmatch(name)) for name in counts.index]]
     least = max(FEWEST, LEAST_SHARE * len(column))
     there = {part: [name for name in names if name in counts] for part, names in MALINOIS.items()}
     if all(counts[names].sum() >= least for names in there.values()):
-        return MALINOIS if all(there[part] == MALINOIS[part] for part in there) else there
+        return there
     chosen: dict[str, list[str]] = {"val": [], "test": []}
     wanted = max(FEWEST, WANTED_SHARE * len(column))
     for name, count in counts.items():
@@ -466,18 +475,16 @@ def _chromosomes(column: pd.Series) -> dict[str, list[str]]:
 
 def _split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
     """By chromosome where there are enough of them, else by homology."""
-    chosen = _chromosomes(rows["chrom"])
-    why = (
-        "chromosomes are too few, or too few rows have one"
-        if (rows["chrom"] != "").any()
-        else "there are no chromosomes"
-    )
+    why = "chromosomes give val or test too few rows" if (rows["chrom"] != "").any() else "there are no chromosomes"
     few = ""
     if len(rows) < FEW_ROWS:
         few = f"are there more rows? {len(rows)} are few: a panel needs {FEWEST}, and a narrow interval hundreds"
-    if chosen:
-        spec = {"kind": "chromosome", **chosen}
-        table = make_split(rows, spec, 0, loci_alone(rows))
+    spec = {"kind": "chromosome", **_chromosomes(rows["chrom"])}
+    try:
+        table = make_split(rows, spec, 0, loci_alone(rows)) if "val" in spec else None
+    except InputError as error:
+        table, why = None, f"chromosomes make no split ({error})"
+    if table is not None:
         part = table["split"].to_numpy(object)
         count = {name: int((part == name).sum()) for name in PARTS}
         of_part = {name: rows[part == name] for name in PARTS}
