@@ -1,0 +1,355 @@
+"""A first study of a user's own file: what is found in ten shapes of tables, peaks and FASTA, and what is refused."""
+
+import gzip
+import random
+import re
+
+import pytest
+import yaml
+
+from helpers.programs import call
+from s2f.common.errors import InputError
+from s2f.rows import sources
+from s2f.sequences.constructs import Construct
+from s2f.study import new
+from s2f.study.schema import check_keys
+from s2f.study.validate import validated
+
+RANDOM = random.Random(1)
+DNA = ["".join(RANDOM.choices("ACGT", k=60)) for _ in range(16)]
+CHROMOSOMES = ["chr7", "chr7", "chr13", "chr19", "chr21", "chrX", "chr1", "chr1", "chr2", "chr3"]
+
+
+def table(header, row, separator="\t", count=10):
+    """Text of a table: `header`, and what `row` gives of the numbers from 0."""
+    lines = [header, *(row(i) for i in range(count))] if header else [row(i) for i in range(count)]
+    return "".join(separator.join(map(str, line)) + "\n" for line in lines)
+
+
+def allele(i):
+    """A pair of alleles on every two lines, with 60-bp inserts."""
+    base = DNA[i // 2]
+    sequence = base if i % 2 == 0 else base[:30] + ("A" if base[30] != "A" else "C") + base[31:]
+    return [f"o{i}", sequence, i / 4, ["ref", "alt"][i % 2], f"p{i // 2}", f"chr{[7, 19, 1, 2, 3][i // 2 % 5]}"]
+
+
+# shape -> (name of the file, content, what the study says, at the path of keys, words of its questions)
+SHAPES = {
+    "header, commas, chromosomes, places from 1": (
+        "mine.csv",
+        table(
+            ["name", "oligo", "log2FC", "lfcSE", "chromosome", "start", "end", "n_barcodes"],
+            lambda i: [f"o{i}", DNA[i], i / 3 - 1, 0.1, CHROMOSOMES[i], 100 * i + 1, 100 * i + 60, 7],
+            ",",
+        ),
+        {
+            "datasets mine source separator": ",",
+            "datasets mine source columns": {
+                "row_id": "name", "sequence": "oligo", "label": "log2FC", "stderr": "lfcSE", "chrom": "chromosome",
+                "start": "start", "end": "end",
+            },
+            "datasets mine source first_base": 1,
+            "datasets mine task": "regression",
+            "constructs plasmid_600 flanks": "gosai_episomal",
+            "splits": {
+                "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
+            },
+        },
+        ["what is around the insert", "are there more rows? 10 are few"],
+    ),
+    "no header": (
+        "mine.tsv",
+        table([], lambda i: [f"o{i}", 3 * i, DNA[i], i / 3]),
+        {"datasets mine source columns": {"row_id": 1, "sequence": 3, "label": 4}},
+        ["is this the label? Other numbers: 2 (", "what is around", "are few"],
+    ),
+    "semicolons, names with spaces and quotes, a text for missing": (
+        "my own table (new).csv",
+        table(
+            ["oligo name", "insert: sequence", '"mean ""log2""\n#1"'],
+            lambda i: [f"o {i}", DNA[i], "ND" if i == 4 else i / 3],
+            ";",
+        ),
+        {
+            "datasets my_own_table_new source separator": ";",
+            "datasets my_own_table_new source columns": {
+                "row_id": "oligo name", "sequence": "insert: sequence", "label": 'mean "log2"\n#1',
+            },
+            "datasets my_own_table_new source missing": ["ND"],
+        },
+        ["do these texts stand for no value", "what is around", "are few"],
+    ),
+    "gzip, lengths that differ": (
+        "mine.tsv.gz",
+        gzip.compress(table(["id", "seq", "activity"], lambda i: [i, DNA[i][: 60 - i], i]).encode()),
+        {"datasets mine source columns": {"row_id": "id", "sequence": "seq", "label": "activity"}},
+        ["what is around", "are few"],
+    ),
+    "UTF-16, a chromosome that is a number": (
+        "mine.txt",
+        table(["Größe µ", "sequence", "chr"], lambda i: [i / 2, DNA[i], CHROMOSOMES[i][3:]]).encode("utf-16"),
+        {
+            "datasets mine source columns": {"sequence": "sequence", "label": "Größe µ", "chrom": "chr"},
+            "splits chromosome test": ["chr7", "chr13"],
+        },
+        ["what is around", "are few"],
+    ),
+    "several cells": (
+        "mine.tsv",
+        table(
+            ["name", "sequence", "K562_log2FC", "K562_SE", "HepG2_log2FC", "HepG2_SE", "length"],
+            lambda i: [f"o{i}", DNA[i], i / 3, 0.2, "" if i == 2 else -i, 0.3, 60],
+        ),
+        {
+            "datasets mine cells": ["K562", "HepG2"],
+            "datasets mine source columns": {
+                "row_id": "name", "sequence": "sequence", "label.K562": "K562_log2FC", "label.HepG2": "HepG2_log2FC",
+                "stderr.K562": "K562_SE", "stderr.HepG2": "HepG2_SE",
+            },
+            "comparison against": "kmer-ridge",
+        },
+        ["same rows in several cells", "what is around", "are few"],
+    ),
+    "replicates and their mean": (
+        "mine.tsv",
+        table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5]),
+        {"datasets mine source columns": {"sequence": "sequence", "label": "log2_mean"}},
+        ["they look like replicates", "what is around", "are few"],
+    ),
+    "0 and 1, a split of its own": (
+        "mine.csv",
+        table(
+            ["sequence", "label", "split"],
+            lambda i: [DNA[i], i % 2, ["train", "train", "dev", "test", "heldout"][i // 2]],
+            ",",
+        ),
+        {
+            "datasets mine task": "classification",
+            "datasets mine source columns": {"sequence": "sequence", "label": "label", "published": "split"},
+            "constructs window_60": {"flanks": "none", "length": 60},
+            "splits": {"hashfrag": {"kind": "hashfrag", "val": 0.1, "test": 0.1}},
+            "models 1 baselines": ["mean", "gc", "kmer-logistic"],
+        },
+        ["does the strand matter", "are few", "these belong to no part yet: heldout"],
+    ),
+    "RNA, no chromosomes": (
+        "mine.tsv",
+        table(["rna", "expression"], lambda i: [DNA[i].replace("T", "U"), i]),
+        {
+            "datasets mine strand_rule": "forward",
+            "models 0 augmentations": ["none"],
+            "baselines kmer-ridge reverse_complement": False,
+            "constructs window_60 flanks": "none",
+            "splits hashfrag kind": "hashfrag",
+        },
+        ["are few"],
+    ),
+    "pairs of alleles": (
+        "mine.tsv",
+        table(["id", "insert", "score", "allele", "pair_id", "chrom"], allele, count=30),
+        {
+            "datasets mine source columns": {
+                "row_id": "id", "sequence": "insert", "label": "score", "chrom": "chrom", "allele": "allele",
+                "pair_id": "pair_id",
+            },
+            "datasets mine panels alleles kind": "pairs",
+        },
+        ["what is around", "are few"],
+    ),
+    "both alleles in a line": (
+        "mine.tsv",
+        table(["seq_alt", "seq_ref", "alt_log2", "ref_log2"], lambda i: [DNA[i + 1], DNA[i], i, i + 1]),
+        {"datasets mine source columns": {"sequence": "seq_ref", "label": "ref_log2"}},
+        ["each line has both alleles", "is this the label", "what is around", "are few"],
+    ),
+    "adapters, and a name of a folder of results": (
+        "plots.tsv",
+        table(["seq", "y"], lambda i: ["AGGACCGGATCAACT" + DNA[i] + "CATTGCGTGAACCGA", i]),
+        {"constructs window_90": {"flanks": "none", "length": 90}, "datasets plots_rows measured": "y"},
+        ["begin with AGGACCGGATCAACT (15 bp) and end with CATTGCGTGAACCGA (15 bp)", "are few"],
+    ),
+    "variants of one sequence, with a header that is a comment": (
+        "mine.tsv",
+        "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
+        {"splits": {"random": {"kind": "random", "val": 0.1, "test": 0.1}}},
+        ["what is around", "are few"],
+    ),
+    "yeast": (
+        "mine.tsv",
+        table(["seq", "y", "chrom"], lambda i: [DNA[i // 2][i:] + DNA[i % 2], i, f"chr{'I' * (i % 3 + 1)}"], count=12)
+        + table([], lambda i: [DNA[i + 4], i, "chrIV"], count=6),
+        {"splits chromosome val": ["chrI"], "splits chromosome test": ["chrII"]},
+        ["what is around", "are few"],
+    ),
+    "peaks": (
+        "peaks.bed",
+        table([], lambda i: [CHROMOSOMES[i], 500, 560, "QKI_K562_IDR", 1000, "+", 4, 9, -1, -1]),
+        {
+            "datasets qki_k562.flank source": {
+                "kind": "encode_eclip", "rbp": "QKI", "cell": "K562", "length": 101, "negatives": {"kind": "flank"},
+                "files": {"peaks": "peaks.bed", "genome": "hg38.fa.gz"},
+            },
+            "models 1 baselines": ["mean", "gc", "kmer-logistic"],
+        },
+        ["where is the genome", "what are bound windows told from"],
+    ),
+}  # fmt: skip
+
+
+def written(folder, name, content):
+    """The path of a file, relative to the folder of the test."""
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return name
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """The working folder of a test."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_study_of_each_shape_is_valid_says_what_was_found_and_asks_the_rest(here, monkeypatch, capsys, shape):
+    name, content, said, questions = SHAPES[shape]
+    call(monkeypatch, new, written(here, name, content))
+    output = capsys.readouterr().out
+    check_keys("my_study.yaml")
+    text = (here / "my_study.yaml").read_text()
+    study = yaml.safe_load(text)
+    for path, value in said.items():
+        found = study
+        for key in path.split(" "):
+            found = found[int(key) if isinstance(found, list) else key]
+        assert found == value, path
+    lines = text.splitlines()
+    assert len(lines) <= 70 and max(map(len, lines)) <= 120
+    asked = [number for number, line in enumerate(lines, 1) if "# QUESTION: " in line]
+    assert [int(number) for number in re.findall(r"^  line (\d+): ", output, re.MULTILINE)] == asked
+    flat = " ".join(output.split())
+    assert len(asked) == len(questions) and all(question in flat for question in questions), output
+    assert output.endswith("results/compare.tsv --configfile my_study.yaml\n")
+    validated(study)
+    # models and splits that are offered are valid too
+    validated(yaml.safe_load(re.sub(r"^( +)# (?=[a-z][\w.-]*: (\{kind: |[\d.]+ ))", r"\1", text, flags=re.MULTILINE)))
+
+
+def test_the_rows_of_a_study_are_read_as_it_says(here):
+    name, content, _, _ = SHAPES["header, commas, chromosomes, places from 1"]
+    draft = new.drafted([here / written(here, name, content)], "x")
+    source = yaml.safe_load(draft.text())["datasets"]["mine"]["source"]
+    rows, _ = sources.read(source.pop("kind"), source.pop("files"), source)
+    assert rows["start"].tolist() == [100 * i for i in range(10)] and rows["stderr"].tolist() == [0.1] * 10
+    assert "# rows: train 4, val 3, test 3\n" in draft.text()
+    assert "10 rows; DNA inserts of 60 bp." in draft.summary
+
+
+def test_fasta_files_of_two_classes(here):
+    for label, first in (("positives", 0), ("negatives", 6)):
+        records = [f">chr{i + 1}:101-160(+)\n{DNA[first + i].replace('T', 'U')}\n" for i in range(6)]
+        written(here, f"PUM2.{label}.fa", "".join(records))
+    files = [here / f"PUM2.{label}.fa" for label in ("positives", "negatives")]
+    study = yaml.safe_load(new.drafted(files, "x").text())
+    assert study["datasets"]["PUM2"]["source"]["first_base"] == 1
+    assert study["datasets"]["PUM2"]["strand_rule"] == "forward"
+    with pytest.raises(
+        InputError, match=r"positives.fa: one FASTA file, expected one table, one file of peaks, or two"
+    ):
+        new.drafted(files[:1], "x")
+
+
+def test_a_table_of_hundreds_of_columns_asks_for_the_label_in_a_few_words(here):
+    wide = [f"measured {i}" for i in range(198)]
+    content = table(["name", "sequence", *wide], lambda i: [f"o{i}", DNA[i], *range(i, i + 198)])
+    draft = new.drafted([here / written(here, "wide.tsv", content)], "x")
+    (question,) = [text for _, text in draft.asked if "is this the label" in text]
+    assert "measured 8 and 189 more" in question and len(question) < 400
+
+
+def test_a_name_that_occurs_twice_is_not_looked_at(here):
+    content = table(["sequence", "log2FC", "log2FC", "y"], lambda i: [DNA[i], 1, 2, i])
+    text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
+    assert "label: y\n" in text and "names occur more than once: log2FC" in " ".join(text.split())
+
+
+def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
+    content = table(
+        ["sequence", "y", "chrom", "start", "end"],
+        lambda i: [DNA[i], i, CHROMOSOMES[i], 100, 160 if i else 170],
+    )
+    text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
+    assert "start: start" not in text and "# start and end are left out: in 1 of 10 rows" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "mine.csv: is empty, expected a table with a header and a row for each"),
+        (b"sequence,label\n", "no rows under the header"),
+        ("".join(f"{dna}\n" for dna in DNA), "one column alone, as in '" + DNA[0]),
+        (
+            table(["name", "y"], lambda i: [f"o{i}", i]),
+            "no column of sequences.*columns: 'name', 'y'. Coordinates alone",
+        ),
+        (table(["seq", "label"], lambda i: [DNA[i], ""]), "can be labels; without a value in any row: 'label'"),
+        (table(["seq", "label", "gc"], lambda i: [DNA[i], "", 0.5]), "without a value in any row: 'label'"),
+        (table(["seq", "class"], lambda i: [DNA[i], ["no", "yes"][i % 2]]), "write 1 and 0: 'class' holds no and yes"),
+        (table(["seq", "end"], lambda i: [DNA[i], i]), "can be labels; columns: 'seq', 'end'; measured values are"),
+        (
+            table(["seq", "y"], lambda i: [DNA[i], f"{i},5"], ";"),
+            "line 2: y is '0,5', expected a number; decimals have a",
+        ),
+        (table(["seq", "y"], lambda i: [DNA[i], "<1" if i == 3 else i]), "line 5: y is '<1', expected a number"),
+        (table(["seq", "y"], lambda i: [DNA[i], 1]), "the label is 1 in all 10 rows"),
+        (table(["seq", "y"], lambda i: [DNA[i] + "-" * (i == 3), i]), "line 5: seq is '.*-', expected letters"),
+        (
+            table(["seq", "y"], lambda i: [(DNA[i] * 20)[: 10 + 100 * i], i]),
+            "inserts of 10 to 910 bp: no window holds all",
+        ),
+        (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
+        ("My assay\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"), "'My assay' is no header: one name"),
+        ("sep=;\n" + table(["seq", "y", "z"], lambda i: [DNA[i], i, i], ";"), "'sep=;' is no header: one name"),
+        (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n1\t2\n", "is VCF, expected a table"),
+        (b"PAR1\x15\x00", "is Parquet, expected a table, peaks .* write it as text"),
+        (b'{"a": [1, 2],\n "b": 3}\n', "is JSON"),
+    ],
+)
+def test_what_no_study_can_be_of_is_named(here, content, message):
+    with pytest.raises(InputError, match=message):
+        new.drafted([here / written(here, "mine.csv", content)], "x")
+
+
+def test_the_construct_of_lentimpra_that_a_question_offers_holds_the_inserts(here):
+    """For inserts with its adapters, cut off or not."""
+    for begin, end in (("", ""), ("AGGACCGGATCAACT", "CATTGCGTGAACCGA")):
+        content = table(["seq", "y"], lambda i, begin=begin, end=end: [begin + DNA[i] + end, i])
+        draft = new.drafted([here / written(here, "mine.tsv", content)], "x")
+        (offered,) = re.findall(r"{flanks: lentimpra.*?}", " ".join(text for _, text in draft.asked))
+        assert Construct.from_spec(yaml.safe_load(offered)).flank_lengths(60) == (15, 66)
+
+
+def test_a_study_that_is_there_is_not_overwritten(here, monkeypatch):
+    written(here, "my_study.yaml", "mine\n")
+    with pytest.raises(InputError, match=r"my_study.yaml: is there already and is not overwritten"):
+        call(monkeypatch, new, written(here, "mine.csv", SHAPES["RNA, no chromosomes"][1]))
+    assert (here / "my_study.yaml").read_text() == "mine\n"
+
+
+def test_a_real_table(shared):
+    """Mattioli 2019: three cells with gaps, intervals of which some are not the inserts' own, a split by chromosome."""
+    draft = new.drafted([shared / "data" / "mpra" / "mattioli_pool1_pMPRA1_K562.tsv"], "x")
+    dataset = yaml.safe_load(draft.text())["datasets"]["mattioli_pool1_pMPRA1_K562"]
+    assert dataset["cells"] == ["K562", "HepG2", "HeLa"] and dataset["splits"] == ["chromosome"]
+    assert dataset["source"]["columns"]["label.HeLa"] == "HeLa_log2_mean"
+    assert "7,012 rows with a label, of 7,152" in draft.summary
+
+
+def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypatch, capsys):
+    text = (root / "docs" / "first_study.md").read_text()
+    content, command, printed, study = re.findall(r"```[a-z]+\n(.*?)```", text, re.DOTALL)[:4]
+    written(here, "my_mpra.csv", content)
+    monkeypatch.setattr(new, "CHECKOUT", here)
+    assert command == "python -m s2f.study.new my_mpra.csv\n"
+    call(monkeypatch, new, "my_mpra.csv")
+    assert capsys.readouterr().out == printed
+    assert (here / "my_study.yaml").read_text() == study

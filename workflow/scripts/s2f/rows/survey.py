@@ -1,0 +1,467 @@
+"""What a user's own table holds, looked at before there is a study of it: which column is what, by name and content.
+
+What cannot be known is guessed and asked: `Survey.questions` names the key of the source that a guess is of, and says
+what else may be meant. The guesses are checked where the table is read by them (`sources.table`); nothing here refuses
+a cell. All cells of the table are held in memory as text.
+"""
+
+import csv
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from s2f.common.contents import decoded, read_text
+from s2f.common.errors import InputError
+from s2f.common.tables import MISSING, read_table, stripped
+from s2f.rows.placement import VARIANT
+
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}  # of a tie the first: `1,5` may be a number
+SAMPLE = 50  # lines by which separator and header are told
+WHAT = "a table"
+# shares of the cells of a column that say what it holds; the rest is left to the reader, which names the line
+MOST, NEARLY_ALL = 0.5, 0.9
+FEWEST_BASES = 6  # a shorter text of A, C, G, T may be a word or an allele
+SEQUENCE = rf"^[ACGTUNacgtun]{{{FEWEST_BASES},}}$"
+# a decimal comma counts too: the reader refuses it, and says how to write the number
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+|[0-9]+,[0-9]+)([eE][+-]?[0-9]+)?$"
+INFINITE = ("inf", "infinity")  # no numbers here, nor missing ones: the reader refuses them
+CHROMOSOME = (
+    r"^(?i:chr(om(osome)?)?[ _:-]*)?([0-9]{1,2}[A-DLR]?|[XYMZWIVxym]{1,4}|MT|NC_[0-9]+(\.[0-9]+)?|Un_.*|.*_.*)$"
+)
+MOST_MISSING = 5  # different texts without a digit that may stand for a missing number; more are words
+MOST_NAMED = 8  # columns in a question
+NOT_NAMED = 10**6
+
+# words of names, in lower case: what stands between letters that are neither letters nor digits
+NAMES: dict[str, tuple[str, ...]] = {
+    "sequence": ("insert", "sequence", "seq", "oligo", "dna", "rna", "element"),
+    "row_id": ("id", "ids", "rowid", "name", "names", "oligo", "element", "key"),
+    "chrom": ("chrom", "chr", "chromosome", "seqnames", "seqname", "contig"),
+    "start": ("start", "chromstart", "begin", "from"),
+    "end": ("end", "chromend", "stop", "to"),
+    "published": ("split", "fold", "set", "partition", "subset"),
+    "pair_id": ("pair", "pairid", "pairs"),
+}
+# words of labels, the surer ones first
+LABELS = (
+    ("label", "labels", "target", "y", "class", "bound"),
+    ("log2fc", "lfc", "logfc", "log2foldchange", "foldchange", "fc", "log2", "activity", "expression", "expr"),
+    ("value", "score", "signal", "signalvalue", "mean", "effect", "ratio", "measured", "delta"),
+)
+# words of numbers that are no labels, whatever else their names say
+NEVER_LABELS = {
+    "sd", "se", "sem", "stderr", "std", "stdev", "lfcse", "var", "variance", "ci", "lower", "upper", "p", "pval",
+    "pvalue", "padj", "fdr", "q", "qval", "qvalue", "minuslog10pvalue", "minuslog10qvalue", "neglog10p", "n", "nbc",
+    "bc", "barcode", "barcodes", "count", "counts", "reps", "id", "ids", "index", "idx", "length", "len", "size", "gc",
+    *NAMES["start"], *NAMES["end"], *NAMES["chrom"], "pos", "position", "offset", "rank", "fold", "split",
+}  # fmt: skip
+STANDARD_ERRORS = {"se", "sem", "stderr", "lfcse", "standarderror"}
+MEANS = {"mean", "avg", "average"}
+REFERENCE, ALTERNATE = {"ref", "reference", "wt", "wildtype"}, {"alt", "alternate", "alternative", "mut", "mutant"}
+REPLICATE = re.compile(r"(?i)[ _.-]*(rep(licate)?|r)?[ _.-]?[0-9]+$")
+# cells that assays are done in, as names of columns write them
+CELL = re.compile(
+    r"(?i)(?<![a-z0-9])(K-?562|Hep-?G2|SK-?N-?SH|HeLa|WTC-?11|A-?549|HEK-?293T?|GM-?12878|Jurkat|HCT-?116|MCF-?7|"
+    r"U2OS|LNCaP|HUVEC|IMR-?90|HAP-?1|N2A|H1|H9|NPC|iPSC)(?![a-z0-9])"
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a table holds.
+
+    `columns` are ours -> the file's names, or numbers from 1 in a file without a header; `missing` texts that seem to
+    stand for missing numbers. `notes` and `questions` are sentences by the key of the source, or column of ours, that
+    they are about; a question names what else may be meant.
+    """
+
+    path: str
+    separator: str
+    header: bool
+    rows: int
+    columns: dict[str, str | int]
+    cells: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    first_base: int = 0
+    rna: bool = False  # whether a sequence has the letter U
+    parts: tuple[str, ...] = ()  # of a published split
+    notes: dict[str, str] = field(default_factory=dict)
+    questions: dict[str, str] = field(default_factory=dict)
+
+    def spec(self) -> dict[str, Any]:
+        """Options of the source `table` that differ from its defaults."""
+        options: dict[str, Any] = {} if self.separator == "\t" else {"separator": self.separator}
+        options["columns"] = self.columns
+        if self.missing:
+            options["missing"] = list(self.missing)
+        return options | ({"first_base": 1} if self.first_base else {})
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of a table: its name, or its number from 1, and its texts without white space around them."""
+
+    name: str | int
+    texts: pd.Series
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Its name in words, in lower case."""
+        return re.findall("[a-z0-9]+", str(self.name).lower()) if isinstance(self.name, str) else []
+
+    @cached_property
+    def present(self) -> pd.Series:
+        """The texts that stand for no missing value."""
+        return self.texts[~self.texts.isin(MISSING)]
+
+    @cached_property
+    def is_sequence(self) -> bool:
+        """Whether most of its cells are of bases."""
+        return self.share(SEQUENCE) >= MOST
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Whether most of its cells are numbers."""
+        return self.share(NUMBER) >= MOST
+
+    @cached_property
+    def is_unique(self) -> bool:
+        """Whether each row has a text of its own."""
+        return len(self.present) == len(self.texts) and self.texts.is_unique
+
+    @cached_property
+    def distinct(self) -> list[str]:
+        """Its different texts but the missing ones, sorted."""
+        return sorted(self.present.unique())
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether it holds whole numbers, and others than 0 and 1."""
+        return self.share("^[0-9]+$") == 1 and not set(self.distinct) <= {"0", "1"}
+
+    @cached_property
+    def cell(self) -> str:
+        """The cell that its name holds, as a word; empty where it holds none."""
+        found = CELL.search(str(self.name))
+        return re.sub("[^A-Za-z0-9]", "", found[0]) if found else ""
+
+    def share(self, pattern: str) -> float:
+        """Share of the cells that are not missing which match a pattern; 0 where there is none."""
+        import pyarrow
+        from pyarrow import compute
+
+        if self.present.empty:
+            return 0.0
+        cells = pyarrow.array(self.present, pyarrow.large_string())
+        return float(compute.mean(compute.match_substring_regex(cells, pattern)).as_py())
+
+    def named(self, role: str) -> int:
+        """How far its name is from one of the `NAMES` of a role: 100 for each word, and the place of that name; or
+        `NOT_NAMED`."""
+        words = NAMES[role]
+        places = [words.index(word) for word in self.words if word in words]
+        return min(places) + 100 * len(self.words) if places else NOT_NAMED
+
+
+def survey(path: str | Path) -> Survey:
+    """Look at a table. Raises `InputError` for a file that is no table of text, one without rows, with one column
+    alone, without a column of sequences or without one of numbers that can be labels, and as `read_table`."""
+    separator, names, header = _form(path)
+    columns, twice = _columns(path, separator, names, header)
+    found = _Roles(path, columns)
+    found.look()
+    if twice:
+        found.notes["columns"] = f"not looked at, as their names occur more than once: {_list(twice)}"
+    return Survey(
+        path=str(path), separator=separator, header=header, rows=len(columns[0].texts),
+        columns={ours: found.columns[ours].name for ours in _order(found.columns)}, cells=tuple(found.cells),
+        missing=tuple(found.missing), first_base=found.first_base, rna=found.columns["sequence"].share("[Uu]") > 0,
+        parts=tuple(found.parts), notes=found.notes, questions=found.questions,
+    )  # fmt: skip
+
+
+def _order(columns: dict[str, Column]) -> list[str]:
+    """Names of ours in the order in which a study lists them."""
+    known = ("row_id", "sequence", "label", "stderr", "chrom", "start", "end", "strand", "allele", "variant")
+    return sorted(columns, key=lambda ours: known.index(name) if (name := ours.partition(".")[0]) in known else 99)
+
+
+def _form(path: str | Path) -> tuple[str, list[str], bool]:
+    """Separator, names of the header (in a file without one the cells of its first row), and whether there is one."""
+    text = read_text(path, WHAT)[: 2**20].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = [line for line in decoded(text[: text.rfind(b"\n") + 1] or text, path).split("\n") if line.strip()]
+    if not lines:
+        raise InputError(f"{path}: is empty, expected {WHAT} with a header and a row for each measured sequence")
+    comments = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+    rows = lines[len(comments) :][:SAMPLE] or lines[:SAMPLE]
+    separator = max(SEPARATORS, key=lambda letter: _fit(rows, letter))
+    if _fit(rows, separator)[0] < MOST:
+        separator = " "
+        if _fit(rows, separator)[0] < MOST:
+            raise InputError(
+                f"{path}: one column alone, as in {rows[0][:60]!r}; expected two or more, at least the sequences and "
+                f"their labels, separated by {', '.join(SEPARATORS.values())} or blanks"
+            )
+    first, (_, width) = _cells(rows, separator)[0], _fit(rows, separator)
+    if sum(map(bool, first)) == 1:
+        raise InputError(
+            f"{path}: {rows[0][:60]!r} is no header: one name, where most rows have {width} cells; remove the line, or "
+            "begin it with #"
+        )
+    if not any(re.match(SEQUENCE, cell.strip()) for cell in first):
+        return separator, first, True
+    above = _cells([comments[-1].lstrip("# ")], separator)[0] if comments else []
+    if len(above) == len(first) and not any(re.match(SEQUENCE, cell.strip()) for cell in above):
+        return separator, above, True
+    return separator, first, False
+
+
+def _cells(rows: Sequence[str], separator: str) -> list[list[str]]:
+    """The cells of rows, of which quoted ones may go on in the next line, near enough for a guess: the table itself is
+    read by `common.delimited`."""
+    try:
+        return list(csv.reader([f"{row}\n" for row in rows], delimiter=separator))
+    except csv.Error:  # a cell of more than 131,072 letters
+        return [row.split(separator) for row in rows]
+
+
+def _fit(rows: Sequence[str], separator: str) -> tuple[float, int]:
+    """How well rows come apart: the share of those that have as many cells, two or more, as most of them do, and how
+    many these are."""
+    counts = pd.Series([len(cells) for cells in _cells(rows, separator)])
+    width = int(counts.mode().max()) if len(counts) else 1
+    return (float((counts == width).mean()) if width > 1 else 0.0), width
+
+
+def _columns(path: str | Path, separator: str, names: list[str], header: bool) -> tuple[list[Column], list[str]]:
+    """The columns of a table, without those whose names are empty or occur more than once; and the latter names."""
+    twice = sorted({name for name in names if name and names.count(name) > 1}) if header else []
+    wanted = [name for name in dict.fromkeys(names) if name and name not in twice] if header else []
+    table = read_table(path, wanted, WHAT, separator, header=header, only=header)
+    if table.empty:
+        about = f"; names that occur more than once: {_list(twice)}" if twice else ""
+        raise InputError(f"{path}: no rows under the header, expected one for each measured sequence{about}")
+    named: Iterable[str | int] = table.columns if header else range(1, len(table.columns) + 1)
+    return [Column(name, stripped(table.iloc[:, at])) for at, name in enumerate(named)], twice
+
+
+def _list(names: Iterable[Any]) -> str:
+    """Names in a sentence, the first of them where there are many."""
+    shown = [str(name) for name in names]
+    more = len(shown) - MOST_NAMED
+    return ", ".join(shown[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+class _Roles:
+    """Which column is what: each step takes columns from those that are left, and may leave a note or a question."""
+
+    def __init__(self, path: str | Path, columns: list[Column]):
+        self.path, self.all, self.left = path, columns, list(columns)
+        self.columns: dict[str, Column] = {}
+        self.cells: list[str] = []
+        self.missing: list[str] = []
+        self.parts: list[str] = []
+        self.first_base = 0
+        self.wide = False  # whether a line has both alleles
+        self.notes: dict[str, str] = {}
+        self.questions: dict[str, str] = {}
+
+    def look(self) -> None:
+        """All steps."""
+        self._sequence()
+        self._places()
+        self._alleles()
+        self._published()
+        self._labels()
+        self._errors()
+        self._row_id()
+        self._missing()
+
+    def take(self, ours: str, column: Column) -> None:
+        """Say that a column is one of ours."""
+        self.columns[ours] = column
+        self.left = [other for other in self.left if other is not column]
+
+    def _sequence(self) -> None:
+        found = sorted((c for c in self.left if c.is_sequence), key=lambda c: c.named("sequence"))
+        if not found:
+            raise InputError(
+                f"{self.path}: no column of sequences: none has {FEWEST_BASES} or more letters A, C, G, T, U, N in "
+                f"most of its rows; columns: {_list(repr(c.name) for c in self.all)}. Coordinates alone are not "
+                "enough: cut the sequences from the genome (bedtools getfasta)"
+            )
+        references = [c for c in found if REFERENCE & set(c.words)]
+        alternates = [c for c in found if ALTERNATE & set(c.words)]
+        self.wide = bool(references and alternates)
+        chosen = references[0] if self.wide else found[0]
+        others = [c for c in found if c is not chosen]
+        if self.wide:
+            self.questions["sequence"] = (
+                f"each line has both alleles ({_list(c.name for c in found)}), and only {chosen.name} is read. To "
+                "compare alleles, write a line for each, with columns allele (ref or alt) and pair_id, and start again"
+            )
+        elif others:
+            self.questions["sequence"] = (
+                f"is this the sequence that was measured? Others: {_list(c.name for c in others)}"
+            )
+        self.columns["sequence"] = chosen
+        self.left = [column for column in self.left if not column.is_sequence]
+
+    def _places(self) -> None:
+        named = [c for c in self.left if c.named("chrom") < NOT_NAMED and c.share(CHROMOSOME) >= MOST]
+        told = [c for c in self.left if c.share("^[Cc]hr[0-9A-Za-z_.]+$") >= NEARLY_ALL]
+        found = sorted(named, key=lambda c: c.named("chrom")) or told
+        if not found:
+            return
+        self.take("chrom", found[0])
+        strands = [c for c in self.left if c.distinct and set(c.distinct) <= {"+", "-", "."} and len(c.present) > 0]
+        if strands:
+            self.take("strand", strands[0])
+        ends = {}
+        for ours in ("start", "end"):
+            whole = [c for c in self.left if c.named(ours) < NOT_NAMED and c.share("^[0-9]+$") >= NEARLY_ALL]
+            if whole:
+                ends[ours] = min(whole, key=lambda c: c.named(ours))
+        if len(ends) < 2:
+            return
+        start, end = (pd.to_numeric(ends[ours].texts, errors="coerce").to_numpy(float) for ours in ("start", "end"))
+        known = np.isfinite(start) & np.isfinite(end)
+        surplus = (end - start - self.columns["sequence"].texts.str.len().to_numpy())[known]
+        if not len(surplus) or not ((surplus == 0).all() or (surplus == -1).all()):
+            self.notes["chrom"] = (
+                f"{ends['start'].name} and {ends['end'].name} are left out: in {(surplus != 0).sum():,} of "
+                f"{len(surplus):,} rows they span another number of bases than the insert has"
+            )
+            return
+        self.first_base = int((surplus == -1).all())
+        for ours in ends:
+            self.take(ours, ends[ours])
+
+    def _alleles(self) -> None:
+        alleles = [c for c in self.left if c.distinct == ["alt", "ref"]]
+        if alleles:
+            self.take("allele", alleles[0])
+            pairs = [c for c in self.left if c.named("pair_id") < NOT_NAMED]
+            if pairs and self._are_pairs(pairs[0]):
+                self.take("pair_id", pairs[0])
+            elif pairs:
+                self.notes["allele"] = f"{pairs[0].name} is left out: a pair needs one row ref, and every row an allele"
+        elif named := [c for c in self.left if "allele" in c.words and 1 < len(c.distinct) < 10]:
+            self.questions["columns"] = (
+                f"{named[0].name} holds {_list(named[0].distinct)}; to compare alleles, write ref and alt in it, and "
+                "name a column that both alleles of a pair share: allele: …, pair_id: …"
+            )
+        variants = [c for c in self.left if c.share(VARIANT) >= NEARLY_ALL]
+        if variants and not variants[0].is_unique:
+            self.take("variant", variants[0])
+
+    def _are_pairs(self, column: Column) -> bool:
+        """Whether each pair has at most one ref row, and each row of a pair an allele."""
+        paired = ~column.texts.isin([*MISSING, ".", "-"])
+        allele = self.columns["allele"].texts[paired]
+        return allele.isin(["ref", "alt"]).all() and not column.texts[paired][allele == "ref"].duplicated().any()
+
+    def _published(self) -> None:
+        for column in [c for c in self.left if c.named("published") < NOT_NAMED and 1 < len(c.distinct) <= 20]:
+            beginnings = [("train",), ("val", "dev"), ("test",)]
+            if all(any(text.lower().startswith(begin) for text in column.distinct) for begin in beginnings):
+                self.take("published", column)
+                self.parts = column.distinct
+                return
+
+    def _labels(self) -> None:
+        numbers = [c for c in self.left if c.is_number and not NEVER_LABELS & set(c.words)]
+        best = min(map(_rank, numbers), default=len(LABELS))
+        better = [c for c in self.left if not c.is_number and _rank(c) < best == len(LABELS) and len(c.distinct) <= 2]
+        if not numbers or better:
+            raise InputError(f"{self.path}: no column of numbers that can be labels; {self._no_label(better)}")
+        # where a line has both alleles the label is that of the reference, whose sequence is read; without names whole
+        # numbers are rather places or counts
+        reference = [c for c in numbers if REFERENCE & set(c.words)] if self.wide else []
+        surest = sorted(
+            reference or [c for c in numbers if _rank(c) == best],
+            key=lambda c: (not MEANS & set(c.words), c.counts),
+        )
+        alike = [c for c in self.all if c in surest and c.cell and _template(c) == _template(surest[0])]
+        cells = [c.cell for c in alike]
+        if len(set(cells)) == len(cells) > 1:
+            self.cells = cells
+            for column in alike:
+                self.take(f"label.{column.cell}", column)
+            others = [c for c in numbers if c not in alike]
+            more = f" Other numbers: {_list(c.name for c in others)}" if others else ""
+            self.questions["label"] = (
+                f"are these labels of the same rows in several cells? For one alone, write label: {surest[0].name} "
+                f"instead and leave out cells.{more}"
+            )
+            return
+        self.take("label", surest[0])
+        others = [c for c in numbers if c is not surest[0]]
+        if not others:
+            return
+        replicates = [str(c.name) for c in numbers if isinstance(c.name, str) and REPLICATE.search(c.name)]
+        what = (
+            "other cells: cells: [A, B] in the dataset and label.A: …, label.B: … here; replicates: average them first"
+        )
+        if len(replicates) > 1 and len({REPLICATE.sub("", name) for name in replicates}) == 1:
+            what = "they look like replicates: average them into one column first"
+        self.questions["label"] = f"is this the label? Other numbers: {_list(c.name for c in others)} ({what})"
+
+    def _no_label(self, named: list[Column]) -> str:
+        """What may be the reason that no column can be a label, those that are `named` like one before all others."""
+        empty = [c.name for c in named or self.left if c.present.empty]
+        two = [c for c in named or self.left if len(c.distinct) == 2 and not c.is_number]
+        if empty:
+            return f"without a value in any row: {_list(map(repr, empty))}"
+        if two:
+            return f"for a classification write 1 and 0: {two[0].name!r} holds {' and '.join(two[0].distinct)}"
+        return f"columns: {_list(repr(c.name) for c in self.all)}; measured values are numbers, classes are 1 and 0"
+
+    def _errors(self) -> None:
+        found = [c for c in self.left if c.is_number and STANDARD_ERRORS & {*c.words, "".join(c.words[-2:])}]
+        found = [c for c in found if not c.share("^-")]
+        if self.cells:
+            for cell in self.cells:
+                own = [c for c in found if c.cell == cell]
+                if len(own) == 1:
+                    self.take(f"stderr.{cell}", own[0])
+            return
+        own = [c for c in found if c.cell == self.columns["label"].cell] or found
+        if len(own) == 1:
+            self.take("stderr", own[0])
+
+    def _row_id(self) -> None:
+        named = sorted((c for c in self.left if c.named("row_id") < NOT_NAMED), key=lambda c: c.named("row_id"))
+        unique = [c for c in named if c.is_unique] or [c for c in self.left if c.is_unique and not c.is_number]
+        if unique:
+            self.take("row_id", unique[0])
+        elif named:
+            self.notes["sequence"] = (
+                f"rows are called by their lines, as names recur or are missing in {_list(c.name for c in named)}"
+            )
+
+    def _missing(self) -> None:
+        """Texts without a digit in columns of numbers."""
+        numbers = [c for ours, c in self.columns.items() if ours.startswith(("label", "stderr", "start", "end"))]
+        found = sorted({text for c in numbers for text in c.present[~c.present.str.contains("[0-9]")].unique()})
+        found = [text for text in found if text.lower().lstrip("+-") not in INFINITE]
+        if 0 < len(found) <= MOST_MISSING:
+            self.missing = found
+            self.questions["missing"] = "do these texts stand for no value? They occur in columns of numbers"
+
+
+def _rank(column: Column) -> int:
+    """How sure it is that a column is a label by its name, 0 the surest."""
+    return next((i for i, words in enumerate(LABELS) if set(words) & set(column.words)), len(LABELS))
+
+
+def _template(column: Column) -> str:
+    """The name of a column without its cell."""
+    return CELL.sub("{}", str(column.name), count=1)
