@@ -30,6 +30,20 @@ def test_tensors_of_all_kinds_are_those_that_torch_saved(tmp_path):
     assert torch_file.arrays(tmp_path / "a.bin", {"one": contents["one"]}) == {"one": 23}
 
 
+def test_arrays_are_written_as_torch_and_this_module_read_them(tmp_path):
+    arrays = {
+        "whole": np.arange(12, dtype=np.float32).reshape(3, 4), "turned": np.arange(6.0).reshape(2, 3).T,
+        "none": np.zeros((0, 3), np.float32), "counter": np.array(7), "half": np.ones((2, 1), np.float16),
+    }  # fmt: skip
+    torch_file.write(tmp_path / "a.bin", arrays)
+    theirs, ours = torch.load(tmp_path / "a.bin", weights_only=True), torch_file.contents(tmp_path / "a.bin")
+    assert list(theirs) == list(ours) == list(arrays)
+    for name, found in torch_file.arrays(tmp_path / "a.bin", ours).items():
+        assert found.dtype == theirs[name].numpy().dtype == arrays[name].dtype
+        np.testing.assert_array_equal(found, arrays[name])
+        np.testing.assert_array_equal(theirs[name].numpy(), arrays[name])
+
+
 class Evil:
     """Writes a file when it is unpickled."""
 

@@ -440,7 +440,7 @@ QUICK = (
 )
 SLOW = (
     "train_baseline evaluate_baseline train_head evaluate_head train_stage2 evaluate_stage2 interpret dependency_map tapt "
-    "design_sequences"
+    "export_encoder design_sequences"
 )
 GIVEN = {
     "make_rows": {

@@ -416,6 +416,17 @@ def test_only_the_encoder_is_read(checkpoint, monkeypatch):
     assert (params.keys(), state.keys()) == tuple(part.keys() for part in golden_weights("tiny"))
 
 
+def test_values_that_cannot_be_weights_are_refused(tmp_path):
+    params, state = copied()
+    params[STEM]["w"] = np.full_like(params[STEM]["w"], np.nan)
+    with pytest.raises(InputError, match=f"{STEM}/w holds values that are not finite"):
+        alphagenome.read_checkpoint(save(tmp_path / "nan", params, state), "tiny")
+    norm = f"{BLOCK}/rms_batch_norm"
+    state[norm] = {"var_ema": -state[norm]["var_ema"]}
+    with pytest.raises(InputError, match=f"{norm}/var_ema holds negative values"):
+        alphagenome.read_checkpoint(save(tmp_path / "negative", copied()[0], state), "tiny")
+
+
 def test_missing_folder_says_how_to_get_the_weights(tmp_path):
     with pytest.raises(
         InputError, match=r"nowhere: no such folder.*google/alphagenome-all-folds.*Kaggle.*non-commercial"

@@ -1,4 +1,4 @@
-"""Tensors of a file of `torch.save`, read without torch: environments of JAX lack it.
+"""Tensors of a file of `torch.save`, read and written without torch: environments of JAX lack it.
 
 Such a file is a ZIP archive of a pickle, which says what the tensors are called and where they lie, and of their bytes.
 The pickle is read by an unpickler that knows the names below and refuses every other before anything of it runs. Bytes
@@ -10,7 +10,7 @@ import pickle
 import zipfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,44 @@ def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndar
             view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)
             found[name] = np.array(view, order="C")
     return found
+
+
+def write(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays, of dtypes of `DTYPES`, as the state dict {name: tensor} that `torch.load` and `contents` read.
+
+    The pickle is spelled out, as to name a class of torch Python's own pickler would have to import it.
+    """
+    storages = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
+
+    def text(value: str) -> bytes:
+        encoded = value.encode()
+        return pickle.BINUNICODE + len(encoded).to_bytes(4, "little") + encoded
+
+    def number(value: int) -> bytes:
+        return pickle.LONG1 + b"\x08" + value.to_bytes(8, "little", signed=True)
+
+    def numbers(values: Sequence[int]) -> bytes:
+        return pickle.MARK + b"".join(map(number, values)) + pickle.TUPLE
+
+    empty = pickle.GLOBAL + b"collections\nOrderedDict\n" + pickle.EMPTY_TUPLE + pickle.REDUCE
+    stream = [pickle.PROTO + b"\x02", empty, pickle.MARK]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for key, (name, array) in enumerate(arrays.items()):
+            array = np.asarray(array, order="C")
+            storage = pickle.GLOBAL + f"torch\n{storages[array.dtype]}\n".encode()
+            where = text("storage") + storage + text(str(key)) + text("cpu") + number(array.size)
+            strides = [stride // array.itemsize for stride in array.strides]
+            arguments = (
+                pickle.MARK + where + pickle.TUPLE + pickle.BINPERSID + number(0) + numbers(array.shape)
+                + numbers(strides) + pickle.NEWFALSE + empty + pickle.TUPLE
+            )  # fmt: skip
+            rebuilt = pickle.GLOBAL + b"torch._utils\n_rebuild_tensor_v2\n" + pickle.MARK + arguments + pickle.REDUCE
+            stream += [text(name), rebuilt]
+            with archive.open(f"archive/data/{key}", "w", force_zip64=True) as entry:
+                entry.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        archive.writestr("archive/data.pkl", b"".join([*stream, pickle.SETITEMS, pickle.STOP]))
+        archive.writestr("archive/byteorder", "little")
+        archive.writestr("archive/version", "3\n")
 
 
 class _Tensors(pickle.Unpickler):

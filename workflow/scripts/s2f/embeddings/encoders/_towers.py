@@ -7,6 +7,7 @@ with the flanks that all windows share encoded once (`_flank_reuse`) and a strea
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ import numpy as np
 
 from s2f.common import kinds, provenance
 from s2f.common.errors import InputError
+from s2f.common.files import read_object
 from s2f.embeddings.encoders import Encoder, _flank_reuse, _pipeline
 from s2f.sequences.dna import N_CODE
 
@@ -61,6 +63,7 @@ def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -
     return options
 
 
+RECORD, EXPORTED = "model.json", "exported encoder"  # file beside weights that `export_encoder` wrote, and its kind
 CHANGED = ", fine-tuned here"  # end of the provenance of weights with changes
 
 
@@ -73,6 +76,27 @@ def changed(weights: Mapping[str, np.ndarray], changes: Mapping[str, np.ndarray]
         if array.shape != weights[name].shape:
             raise InputError(f"fine-tuned weights: {name} is {array.shape}, this encoder has {weights[name].shape}")
     return {name: np.asarray(changes.get(name, array), np.float32) for name, array in weights.items()}
+
+
+def exported(folder: str | Path, fingerprint: Callable[[str], str]) -> tuple[str, str] | None:
+    """(where weights are from, licence) by the record that `export_encoder` leaves beside them; None where none is.
+
+    ``fingerprint(precision)`` is that of the weights that were read. Raises `InputError` where these are not the ones
+    that were exported.
+    """
+    path = Path(folder) / RECORD
+    if not path.is_file():
+        return None
+    record = read_object(path)
+    if record.get("kind") != EXPORTED:
+        return None
+    found = fingerprint(record["precision"])
+    if found != record["encoder_fingerprint"]:
+        raise InputError(
+            f"{path}: the weights beside it have fingerprint {found!r}, those that were exported had "
+            f"{record['encoder_fingerprint']!r}: export them again, or take this file away if they are others"
+        )
+    return record["provenance"], record["licence"]
 
 
 def blocks_until(kind: str, until: str) -> list[str]:

@@ -78,7 +78,8 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
     """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read.
 
     Layout: a pair (params, state) of {module path: {leaf: array}}, the whole path being one key. Raises `InputError`
-    when the folder is no checkpoint or an array of the encoder is missing, unexpected, or of other shape or dtype.
+    when the folder is no checkpoint, when an array of the encoder is missing, unexpected, or of other shape or dtype,
+    and for values that are not finite or a mean square below zero.
     """
     folder = Path(folder).absolute()
     if not (folder / "_METADATA").is_file():
@@ -98,7 +99,13 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
     arguments = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy, partial_restore=True)
     restored = checkpointer.restore(folder, args=arguments)
-    return restored[keys[0]], restored[keys[1]]
+    params, state = restored[keys[0]], restored[keys[1]]
+    for name, array in (_named(params) | _named(state)).items():
+        if not np.isfinite(array).all():
+            raise InputError(f"{folder}: {name} holds values that are not finite")
+        if name.endswith("var_ema") and (array < 0).any():
+            raise InputError(f"{folder}: {name} holds negative values, and is a mean square")
+    return params, state
 
 
 def _check_arrays(folder: Path, stored: list[Tree], expected: tuple[Tree, Tree]) -> None:
@@ -145,14 +152,25 @@ def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None)
     """
     options, params, state, origin, licence = _read(spec)
     if changes is not None:
-        own = _towers.changed(_named(params), changes)
-        params = {module: {leaf: own[f"{module}/{leaf}"] for leaf in leaves} for module, leaves in params.items()}
-        origin += _towers.CHANGED
+        params, origin = _changed(params, changes), origin + _towers.CHANGED
     size, precision, batch_size, reuse_flanks = (
         options[key] for key in ("size", "precision", "batch_size", "reuse_flanks")
     )
     until = options.get("until", "")
     return from_weights(params, state, size, precision, batch_size, origin, licence, reuse_flanks, until)
+
+
+def save(folder: str | Path, spec: dict[str, Any], changes: Mapping[str, np.ndarray]) -> None:
+    """Write the encoder of a config section, with `changes`, into a new folder laid out as `read_checkpoint` reads it;
+    the rest of the model is not in it."""
+    _, params, state, _, _ = _read(spec)
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(Path(folder).absolute(), (_changed(params, changes), state))
+
+
+def _changed(params: Tree, changes: Mapping[str, np.ndarray]) -> Tree:
+    own = _towers.changed(_named(params), changes)
+    return {module: {leaf: own[f"{module}/{leaf}"] for leaf in leaves} for module, leaves in params.items()}
 
 
 def tunable(spec: dict[str, Any]) -> Tunable:
@@ -188,8 +206,10 @@ def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Tree, Tree, str, str]:
         case {"random": int(seed), **rest} if not rest:
             return options, *random_weights(size, seed), f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
-            origin = f"google/alphagenome, checkpoint {Path(folder).name}"
-            return options, *read_checkpoint(folder, size), origin, PUBLISHED_LICENCE
+            params, state = read_checkpoint(folder, size)
+            published = f"google/alphagenome, checkpoint {Path(folder).name}", PUBLISHED_LICENCE
+            exported = _towers.exported(folder, lambda precision: fingerprint(params, state, size, precision))
+            return options, params, state, *(exported or published)
         case _:
             expected = "{random: SEED} or {path: FOLDER}"
             raise InputError(f"encoder alphagenome: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")

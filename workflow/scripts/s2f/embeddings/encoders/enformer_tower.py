@@ -122,13 +122,24 @@ def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None)
     """
     options, arrays, origin, licence = _read(spec)
     if changes is not None:
-        tuned = _towers.changed(_trainable(arrays), changes)
-        arrays, origin = {**arrays, **tuned}, origin + _towers.CHANGED
+        arrays, origin = _changed(arrays, changes), origin + _towers.CHANGED
     size, precision, batch_size, reuse_flanks = (
         options[key] for key in ("size", "precision", "batch_size", "reuse_flanks")
     )
     until = options.get("until", "")
     return from_weights(arrays, size, precision, batch_size, origin, licence, reuse_flanks, until)
+
+
+def save(folder: str | Path, spec: dict[str, Any], changes: Mapping[str, np.ndarray]) -> None:
+    """Write the tower of a config section, with `changes`, into a new folder laid out as `read_checkpoint` reads it;
+    the rest of Enformer is not in it."""
+    _, arrays, _, _ = _read(spec)
+    Path(folder).mkdir()
+    torch_file.write(Path(folder) / FILE, _changed(arrays, changes))
+
+
+def _changed(weights: Weights, changes: Mapping[str, np.ndarray]) -> Weights:
+    return {**weights, **_towers.changed(_trainable(weights), changes)}
 
 
 def tunable(spec: dict[str, Any]) -> Tunable:
@@ -158,15 +169,17 @@ def _trainable(weights: Weights) -> Weights:
 def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Weights, str, str]:
     """(options, arrays by their published names, where they are from, licence) of a config section."""
     options = _towers.checked_options("enformer_tower", spec, SIZES)
-    size, weights = options["size"], options.get("weights")
-    match weights:
+    size = options["size"]
+    match options.get("weights"):
         case {"random": int(seed), **rest} if not rest:
             return options, random_weights(size, seed), f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
-            return options, *read_checkpoint(folder, size), LICENCE
-        case _:
+            weights, origin = read_checkpoint(folder, size)
+            exported = _towers.exported(folder, lambda precision: fingerprint(weights, size, precision))
+            return options, weights, *(exported or (origin, LICENCE))
+        case other:
             expected = "{random: SEED} or {path: FOLDER}"
-            raise InputError(f"encoder enformer_tower: weights is {weights!r}, expected {expected}. {HOW_TO_GET}")
+            raise InputError(f"encoder enformer_tower: weights is {other!r}, expected {expected}. {HOW_TO_GET}")
 
 
 def from_weights(
