@@ -9,13 +9,16 @@ import safetensors.torch
 import torch
 import transformers
 
+import measure_drift
 from helpers import programs
 from s2f.baselines import lamar_finetuned, read_details
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.tables import write_table
 from s2f.language_model import configuration, folder, loading
 from s2f.language_model.lamar import TOKENS
 from s2f.models.validation import auroc
+from s2f.representation import drift
 from s2f.rows import canonical
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -281,3 +284,17 @@ def test_programs_train_and_predict(tmp_path, root):
     assert (predicted["strand_rule"] == "forward").all()
     metrics = pd.read_csv(tmp_path / "metrics.tsv", sep="\t")
     assert set(metrics["panel"]) == {"id"} and (metrics["n"] == 10).all()
+
+
+def test_its_layers_move_from_those_that_it_began_with_unless_it_is_frozen(tmp_path, monkeypatch):
+    layers = configuration.SIZES["toy"]["num_hidden_layers"]
+    monkeypatch.setitem(kinds.facts("encoders", "lamar")["layers"], "toy", layers)
+    codes = CONSTRUCT.assemble(list(random_rows(12, 5)["sequence"]))
+    for name, options in (("moved", {"epochs": 1}), ("frozen", {"freeze": True, "epochs": 1})):
+        trained(tmp_path / name, **options)
+        record = {"kind": "lamar_finetuned", "model": "m", **read_details(tmp_path / name)}
+        names, learns, encode = measure_drift.of_language_model(tmp_path / name, record)
+        assert names[-1] == f"layer{layers:02d}" and learns == [name == "moved"] * (layers + 1)
+        cka = [drift.cka(*pair)[0] for pair in zip(*encode(codes), strict=True)]
+        assert (cka == [1.0] * (layers + 1)) == (name == "frozen")
+        assert min(cka) > 0.5

@@ -119,6 +119,23 @@ def test_errors_are_those_of_rows_and_seeds(tmp_path):
     assert found["sd"] == pytest.approx(np.sqrt(variance * 3))
 
 
+def test_a_stage_2_model_is_paired_with_its_start_whatever_the_baseline(tmp_path):
+    study, _, _ = noisy(tmp_path, (4, 3), B={"start": "A"})
+    table, text = study.compare(resamples=300)
+    found, start = line(table, "B", "pearson"), line(table, "A", "pearson")
+    of_start = ["delta_vs_start", "start_ci_low", "start_ci_high", "start_p_value"]
+    of_baseline = ["delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value"]
+    assert found[of_start].tolist() == found[of_baseline].tolist() and np.isfinite(found[of_start].astype(float)).all()
+    assert (found["start"], start["start"]) == ("A", "") and start[of_start].isna().all()
+    assert "| Δ from its start | p (start) |" in text
+    study.spec["datasets"]["toy"]["baseline"] = ""
+    alone, text = study.compare(resamples=300)
+    assert line(alone, "B", "pearson")[of_start].tolist() == found[of_start].tolist()
+    assert line(alone, "B", "pearson")[of_baseline].isna().all()
+    row = next(row for row in text.splitlines() if row.startswith(("| `B`", "| **`B`**")))
+    assert row.split(" | ")[-2].startswith(f"{found['delta_vs_start']:+.4f} [")
+
+
 @pytest.mark.parametrize(
     ("seeds", "keys", "note"),
     [

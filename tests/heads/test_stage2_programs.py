@@ -14,18 +14,20 @@ import torch
 import embed
 import evaluate_stage2
 import export_encoder
+import measure_drift
 import train_stage2
 from helpers.programs import call
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
 from s2f.common.seen import Seen, of_model
-from s2f.common.tables import read_table, write_table
+from s2f.common.tables import numbers, read_table, write_table
 from s2f.embeddings import encoders
 from s2f.heads import networks
 from s2f.heads.tuned import Tuned
 from s2f.heads.weights import load_changes, save_changes, save_head
 from s2f.models.checkpoint import read_record, write_record
+from s2f.representation import drift
 from s2f.rows.canonical import canonical, write_rows
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
@@ -33,7 +35,7 @@ from s2f.splits.table import parts_of
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
 HEAD, CONSTRUCT, NONE = "encoder-8-dropout", {"flanks": "gosai_episomal", "length": 128}, {"kind": "none"}
-PROGRAMS = (embed, train_stage2, evaluate_stage2, export_encoder)
+PROGRAMS = (embed, train_stage2, evaluate_stage2, export_encoder, measure_drift)
 
 
 def tower(kind="alphagenome", **more):
@@ -178,7 +180,7 @@ def test_other_weights_of_the_encoder_are_refused(study, alphagenome):
     with pytest.raises(InputError, match="the start was trained on another encoder"):
         study.tuned("refused", other, alphagenome.start)
     with pytest.raises(
-        InputError, match="was fine-tuned from an encoder with fingerprint .* give it the weights of th"
+        InputError, match=r"was fine-tuned from an encoder with fingerprint .* give it the weights of th"
     ):
         Tuned.load(alphagenome.tuned, read_record(alphagenome.tuned), other)
 
@@ -197,7 +199,7 @@ def test_an_exchanged_run_folder_is_refused(study, alphagenome, tmp_path):
     changes = load_changes(mixed)
     shutil.rmtree(mixed / "encoder")
     save_changes(mixed, {name: array + np.float32(1) for name, array in changes.items()})
-    with pytest.raises(InputError, match="encoder_fingerprint is .*: the head was trained on another encoder"):
+    with pytest.raises(InputError, match=r"encoder_fingerprint is .*: the head was trained on another encoder"):
         Tuned.load(mixed, read_record(mixed), tower())
 
 
@@ -252,10 +254,27 @@ def test_a_tower_of_enformer_is_written_as_it_is_published(tmp_path):
     assert {n for n in state if n not in before} == {n for n in state if n.endswith("num_batches_tracked")}
 
 
+def test_the_drift_of_a_stage_2_run_is_of_its_unfrozen_block_alone(study, alphagenome, tmp_path):
+    out = tmp_path / "drift.tsv"
+    options = ["--rows", study.folder / "rows.parquet", "--split", study.folder / "split.tsv", "--count", 8]
+    options += ["--study-seed", 0, "--threads", 1, "--out", out, "--model"]
+    call(study.monkeypatch, measure_drift, *options, alphagenome.tuned)
+    table = read_table(out, drift.COLUMNS)
+    assert table["stage"].tolist() == kinds.facts("encoders", "alphagenome")["blocks"]
+    assert table["trained"].tolist() == ["no"] * 6 + ["yes"]
+    cka = numbers(table, "cka", out).tolist()
+    assert cka[:6] == [1.0] * 6 and 0.5 < cka[6] < 1
+    assert (numbers(table, "n", out) == 8).all() and table["features"].tolist()[-1] == "96"
+    before, after = (numbers(table, name, out) for name in ("isoscore_start", "isoscore"))
+    assert (before[:6] == after[:6]).all() and before[6] != after[6]
+    with pytest.raises(InputError, match=r"e/none/encoder-8-dropout is not fine-tuned: nothing in its encoder"):
+        call(study.monkeypatch, measure_drift, *options, alphagenome.start)
+
+
 def test_what_cannot_be_exported_is_refused(study, alphagenome):
     with pytest.raises(InputError, match="is a head on a frozen encoder, expected a stage-2 model"):
         exported(study, alphagenome.start, "refused")
     with pytest.raises(InputError, match="has the name of published weights"):
         exported(study, alphagenome.tuned, "alphagenome-all-folds")
-    with pytest.raises(InputError, match="stands on {'random': 0}, which need no folder"):
+    with pytest.raises(InputError, match=r"stands on {'random': 0}, which need no folder"):
         call(study.monkeypatch, export_encoder, "--model", alphagenome.tuned, "--out", "x", "--encoder-weights", "w")

@@ -23,6 +23,7 @@ KINDS_OF = {
     "evaluate_head": ["heads"],
     "train_stage2": ["heads", "augmentations"],
     "evaluate_stage2": ["heads"],
+    "measure_drift": ["encoders"],
     "train_baseline": ["baselines"],
     "evaluate_baseline": ["baselines"],
     "interpret": ["encoders", "heads", "baselines"],

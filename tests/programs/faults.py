@@ -434,13 +434,13 @@ LIST = [
 # every program, on files that are none of what it reads
 QUICK = (
     "make_units make_split make_panel audit_split select_sequences adaptation_windows compare compare_across plot_audit "
-    "plot_comparison comparison_page plot_split plot_isoscore plot_interpretation plot_dependency_map isoscore "
-    "measure_dependency_map summarise_interpretation interpretation_truth summarise_designs design_truth plot_design "
+    "plot_comparison comparison_page plot_split plot_isoscore plot_drift plot_interpretation plot_dependency_map "
+    "isoscore measure_dependency_map summarise_interpretation interpretation_truth summarise_designs design_truth plot_design "
     "make_rows download embed"
 )
 SLOW = (
     "train_baseline evaluate_baseline train_head evaluate_head train_stage2 evaluate_stage2 interpret dependency_map tapt "
-    "export_encoder design_sequences"
+    "export_encoder measure_drift design_sequences"
 )
 GIVEN = {
     "make_rows": {

@@ -102,3 +102,23 @@ def test_a_split_with_the_name_of_a_point_is_refused():
     splits = {"chromosome": {"kind": "chromosome"}, "chromosome-train10pct": {"kind": "random"}}
     with pytest.raises(InputError, match=r"splits\.chromosome-train10pct: a point of the learning curve has the same"):
         study_with([0.1], splits=splits)
+
+
+def test_a_stage_2_model_starts_at_every_point_from_the_run_of_that_point():
+    tower = {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}}
+    head = "boda-mean-16-16"
+    models = [{"encoders": ["e"], "heads": [head], "stage2": ["tuned"]}, {"baselines": ["mean"]}]
+    config = copy.deepcopy(MINIMAL) | {"encoders": {"e": tower}, "models": models, "learning_curve": [0.5]}
+    config["stage2"] = {"tuned": {"unfrozen": "all"}}
+    study = validate.validated(config)
+    planned = runs.runs(study)
+    assert [(run.folder, run.stage2) for run in learning_curve.runs(study, planned)] == [
+        (f"simulated_d/chromosome-train50pct/e/no_shift/{head}/seed1", False),
+        (f"simulated_d/chromosome-train50pct/e/tuned/{head}/seed1", True),
+    ]
+    assert "tuned" not in str(runs.rules_together(study, learning_curve.runs(study, planned)))
+    config["learning_curve"] = {"fractions": [0.5], "models": [f"e/tuned/{head}"]}
+    with pytest.raises(
+        InputError, match=f"'e/tuned/{head}' is fine-tuned from 'e/no_shift/{head}' at every point; add"
+    ):
+        validate.validated(config)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from helpers.minimal_study import MINIMAL
 from s2f.common.errors import InputError
 from s2f.study import representation, runs, validate
 
@@ -110,3 +111,19 @@ def test_bad_maps(entries, message):
 def test_bad_isoscores(section, message):
     with pytest.raises(InputError, match=message):
         checked(isoscore=section)
+
+
+def test_drift_is_of_what_is_fine_tuned():
+    config = copy.deepcopy(MINIMAL)
+    config["encoders"] = {"e": {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}}}
+    config["stage2"] = {"tuned": {"unfrozen": "all"}}
+    config["models"][0] = {"encoders": ["e"], "heads": ["boda-mean-16-16"], "stage2": ["tuned"]}
+    own = validate.validated(config | {"drift": {}})
+    assert own["drift"] == {"rows": 512}
+    planned = runs.runs(own)
+    assert [run.model for run in representation.drifts(own, planned)] == ["e/tuned/boda-mean-16-16"]
+    assert not representation.drifts(validate.validated(config), planned)
+    with pytest.raises(InputError, match="drift: no model of these datasets is fine-tuned"):
+        validate.validated(copy.deepcopy(MINIMAL) | {"drift": {}})
+    with pytest.raises(InputError, match=r"drift\.datasets: 'd' is unknown"):
+        validate.validated(config | {"drift": {"datasets": ["d"]}})

@@ -10,10 +10,11 @@ from s2f.common.errors import InputError
 from s2f.study import search, validate
 
 KINDS = [(section, kind) for section in ("heads", "baselines") for kind in kinds.names(section)]
-NOTHING = {"mean", "gc", "malinois_published"}
+NOTHING = {"mean", "gc", "alphagenome_published", "malinois_published"}
 FINETUNED = ("dnabert2_finetuned", "lamar_finetuned")
 STATED = {kind: {"weights": {"path": "w"}} for kind in FINETUNED} | {
-    "malinois_published": {"path": "x", "output": "K562"}
+    "malinois_published": {"path": "x", "output": "K562"},
+    "alphagenome_published": {"path": "x", "unseen": []},
 }
 
 

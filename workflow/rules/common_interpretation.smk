@@ -25,6 +25,35 @@ WITH_HAIRPINS = [
 ISOSCORES = study_representation.isoscores(STUDY, RUNS)
 
 
+DRIFTS = study_representation.drifts(STUDY, RUNS)  # runs whose encoder is fine-tuned
+DRIFTS_IN = by_split(DRIFTS)  # by dataset and split
+
+
+def code_of_drift(wildcards):
+    """Fingerprint of the program that measures the drift of a run, with the module of its encoder."""
+    run = run_of(wildcards)
+    if run.head:
+        kind = ENCODERS[run.encoder]["kind"]
+    else:
+        kind = kinds.facts("baselines", BASELINES[run.model]["kind"])["weights_of"]
+    return code_fingerprint("measure_drift", kinds.module_name("encoders", kind))
+
+
+def weights_of_drift(wildcards):
+    """What the weights that a run began with are, as text."""
+    run = run_of(wildcards)
+    section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
+    return weights_id_of(lambda wildcards: section_of_draw(section, name, run.seed))(
+        wildcards
+    )
+
+
+def drifts_to_plot(wildcards):
+    """Tables of drift of one dataset and split."""
+    runs = DRIFTS_IN[wildcards.dataset, wildcards.split]
+    return [f"results/{run.folder}/drift.tsv" for run in runs]
+
+
 def maps_of(wildcards):
     """What the study says of one file of dependency maps."""
     folder = f"{wildcards.dataset}/{wildcards.split}/dependency_maps"
@@ -63,7 +92,7 @@ def caches_of_isoscore(ending):
 
 
 def representation_targets():
-    """All that the study asks for of dependency maps and IsoScores."""
+    """All that the study asks for of dependency maps, IsoScores and drift."""
     found = [
         f"results/plots/{stem}.{number}.png"
         for stem, maps in MAPS.items()
@@ -76,6 +105,7 @@ def representation_targets():
     ]
     if "isoscore" in STUDY:
         found += [f"results/plots/{dataset}/isoscore.png" for dataset in ISOSCORES]
+    found += [f"results/plots/{place}/{split}/drift.png" for place, split in DRIFTS_IN]
     return found
 
 

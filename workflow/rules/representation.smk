@@ -4,6 +4,8 @@
 #                   …/{panel}.stages.tsv, …/{panel}.pairs.stages.tsv    how many rows each stage keeps
 #                   results/plots/{dataset}/{split}/dependency_maps/{encoder}/{panel}.{place}.png
 #                   results/{dataset}/isoscore.tsv, results/plots/{dataset}/isoscore.png    evenness of embeddings
+#                   results/{dataset}/{split}/{model}/seed{seed}/drift.tsv, results/plots/{dataset}/{split}/drift.png
+#                                                                                           how far layers moved
 
 
 rule dependency_map:
@@ -197,5 +199,78 @@ rule plot_isoscore:
         "{params.python} plot_isoscore "
         "--table {input:q} "
         "--title '{wildcards.dataset}, embeddings' "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
+
+
+rule measure_drift:
+    """Measure how far each layer of a fine-tuned encoder moved from its start (linear CKA)."""
+    input:
+        rows="results/{dataset}/rows.parquet",
+        split="results/{dataset}/splits/{split}.tsv",
+        model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
+    output:
+        "results/{dataset}/{split}/{model}/seed{seed}/drift.tsv",
+    log:
+        "logs/{dataset}/{split}/{model}/seed{seed}/drift.log",
+    benchmark:
+        "benchmarks/{dataset}/{split}/{model}/seed{seed}/drift.tsv"
+    wildcard_constraints:
+        model=any_of(run.model for run in DRIFTS),
+    conda:
+        environment("interpretation")
+    threads: 2
+    resources:
+        gpu=gpus_of_interpretation,
+        mem_mb=times_attempt(16000),
+        runtime=times_attempt(120),
+    params:
+        python=python,
+        code=code_of_drift,
+        weights=weights_of_drift,
+        sequences=STUDY.get("drift", {}).get("rows"),
+        seed=STUDY["seed"],
+    message:
+        "Measuring the drift of {wildcards.model}, seed {wildcards.seed}: {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "{params.python} measure_drift "
+        "--rows {input.rows:q} "
+        "--split {input.split:q} "
+        "--model {input.model:q} "
+        "--count {params.sequences} "
+        "--study-seed {params.seed} "
+        "--threads {threads} "
+        "--gpus {resources.gpu} "
+        "--out {output:q} "
+        "> {log:q} 2>&1"
+
+
+rule plot_drift:
+    """Draw how far each layer of the fine-tuned encoders of a dataset and split moved."""
+    input:
+        drifts_to_plot,
+    output:
+        picture("drift", "Embeddings", "drift"),
+    log:
+        "logs/plots/{dataset}/{split}/drift.log",
+    benchmark:
+        "benchmarks/plots/{dataset}/{split}/drift.tsv"
+    wildcard_constraints:
+        dataset=dataset_before(DRIFTS_IN),
+    conda:
+        "../../envs/evaluation.yaml"
+    threads: 1
+    resources:
+        mem_mb=times_attempt(2000),
+        runtime=times_attempt(15),
+    params:
+        python=python,
+        code=code_fingerprint("plot_drift"),
+    message:
+        "Plotting drift: {wildcards.dataset}, {wildcards.split}"
+    shell:
+        "{params.python} plot_drift "
+        "--tables {input:q} "
+        "--title '{wildcards.dataset}, split {wildcards.split}' "
         "--out {output:q} "
         "> {log:q} 2>&1"

@@ -7,7 +7,7 @@ rule train_stage2:
     """Fine-tune an encoder together with a head that is trained on it."""
     input:
         rows="results/{dataset}/rows.parquet",
-        split="results/{dataset}/splits/{split}.tsv",
+        split=split_to_train(["{seed}"]),
         start=start_of_stage2,
         manifests=caches_of_stage2("json"),
         caches=ancient(caches_of_stage2("h5")),
@@ -20,6 +20,8 @@ rule train_stage2:
         "logs/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/train.log",
     benchmark:
         "benchmarks/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/train.tsv"
+    wildcard_constraints:
+        split=TRAINED_SPLITS,
     conda:
         environment("jax")
     threads: 2
@@ -75,7 +77,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             numbered("evaluate_stage2", number)
         input:
             rows="results/{dataset}/rows.parquet",
-            panels=panel_paths("results/{dataset}/panels/{split}", panels),
+            panels=panels_to_predict(panels),
             model="results/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/best_model",
         output:
             predictions=panel_paths(
@@ -89,6 +91,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             "benchmarks/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/evaluate.tsv"
         wildcard_constraints:
             dataset=any_of(datasets),
+            split=TRAINED_SPLITS,
         conda:
             environment("jax")
         threads: 2

@@ -66,7 +66,7 @@ def main():
     names = (arguments.dataset, arguments.split_name, arguments.kind)
     seed = derived_seed(arguments.study_seed, "baseline", *names, arguments.seed)
     before = of_model("baselines", {**arguments.spec, "kind": arguments.kind})
-    published = bool(kinds.facts("baselines", arguments.kind)["unseen"])  # loaded, not trained here
+    published = kinds.facts("baselines", arguments.kind)["published"]
     with atomic(arguments.model) as folder:
         folder.mkdir()
 

@@ -26,8 +26,8 @@ S2F = Path(__file__).resolve().parents[1]
 # facts that programs read, so that another value of one is another behaviour: see `behaviour`
 READ_BY_PROGRAMS = (
     "encodes", "reads_caches", "slug", "family", "min_tokens", "epochs", "items", "simulated", "gradient", "floor",
-    "weightless", "checkpoints", "weights_of", "unseen", "stochastic", "cells", "first_cell", "chromosomes", "folds",
-    "blocks",
+    "weightless", "checkpoints", "weights_of", "published", "unseen", "stochastic", "cells", "first_cell",
+    "chromosomes", "folds", "blocks",
 )  # fmt: skip
 
 

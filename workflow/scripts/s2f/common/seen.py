@@ -165,8 +165,9 @@ def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, A
     weights = entry.get("weights") or {}
     if "seen" in entry:
         return Seen.of_value(entry["seen"])
-    if facts.get("unseen"):
-        return Seen.of_value({"except": facts["unseen"]})
+    if facts.get("published"):
+        unseen = entry.get("unseen", facts["unseen"])
+        return Seen.of_value({"except": unseen} if unseen else "all")
     if "random" in weights:
         return Seen.of_value("nothing")
     if "path" in weights:

@@ -26,6 +26,7 @@ DTYPES = {
     "LongStorage": "<i8",
     "IntStorage": "<i4",
 }
+DEEPEST = 20  # dictionaries and lists within each other
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,20 @@ class Stored:
 def contents(path: str | Path) -> dict[str, Stored]:
     """The tensors of a state dict in a file, by name; their bytes are not read.
 
+    Raises `InputError` as `tree`, and where the pickle holds more than named tensors.
+    """
+    found = tree(path)
+    if not isinstance(found, dict) or not all(isinstance(tensor, Stored) for tensor in found.values()):
+        raise InputError(f"{path}: expected names and tensors only")
+    return dict(found)
+
+
+def tree(path: str | Path) -> Any:
+    """What a file holds: tensors, texts, numbers, and dictionaries with names, lists and tuples of these; the bytes of
+    tensors are not read.
+
     Raises `InputError` for a file that is no archive of `torch.save` (version 1.6 or later), that is broken, or whose
-    pickle holds more than named tensors.
+    pickle holds anything else.
     """
     with _archive(path) as archive:
         pickled = _read(path, archive, "data.pkl")
@@ -61,18 +74,26 @@ def contents(path: str | Path) -> dict[str, Stored]:
             raise InputError(f"{path}: its numbers are {order.decode(errors='replace')}-endian, expected little-endian")
     try:
         found = _Tensors(io.BytesIO(pickled)).load()
-        tensors = isinstance(found, dict) and all(isinstance(tensor, Stored) for tensor in found.values())
-        sound = tensors and all(isinstance(name, str) and tensor.is_sound() for name, tensor in found.items())
+        sound = _is_sound(found)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: broken, or holds more than tensors, which is refused: {error}") from None
     # what a pickle that was not written by torch may raise
     except (EOFError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise InputError(f"{path}: broken: not a pickle of tensors ({error!r})") from None
-    if not tensors:
-        raise InputError(f"{path}: expected names and tensors only")
     if not sound:
         raise InputError(f"{path}: broken: a name, a shape or a place of a tensor is none")
-    return dict(found)
+    return found
+
+
+def _is_sound(value: Any, depth: int = 0) -> bool:
+    """Whether all is of the kinds that `tree` names; a list that holds itself is none of them."""
+    if isinstance(value, Stored):
+        return value.is_sound()
+    if depth > DEEPEST or not isinstance(value, (dict, list, tuple)):
+        return value is None or isinstance(value, (str, int, float))
+    parts = value.values() if isinstance(value, dict) else value
+    names = value if isinstance(value, dict) else ()
+    return all(isinstance(name, str) for name in names) and all(_is_sound(part, depth + 1) for part in parts)
 
 
 def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndarray]:

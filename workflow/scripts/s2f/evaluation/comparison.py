@@ -101,7 +101,8 @@ def compare(
     Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
     metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the score on the
     validation rows. `ci_low` and `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and
-    `p_value` are those of `inference`: from B resamples of the panel's units and from the spread over seeds. `p_holm`
+    `p_value` are those of `inference`: from B resamples of the panel's units and from the spread over seeds; likewise
+    `delta_vs_start` of stage-2 models, the difference from the model in column `start`. `p_holm`
     corrects the p values of the first metric for the number of models that are compared with the baseline on this panel
     and cell. A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see
     `collapse`), and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their
@@ -349,7 +350,7 @@ def _about(runs: Sequence[MeasuredRun], panel: str, cell: str, collapsed: Collec
     """The columns of the table that say of a model what it is, on a panel and cell; `collapsed` seeds."""
     return {
         **{key: getattr(runs[0], key) for key in ("model", "encoder", "augmentation", "head")},
-        "provenance": _provenance(runs), "seeds": len(runs),
+        "provenance": _provenance(runs), "seeds": len(runs), "start": runs[0].start,
         "val_value": np.nan if collapsed else float(np.mean([run.val_of(cell) for run in runs])),
         "collapsed": ", ".join(map(str, collapsed)), "ended": _ended(runs), "seen": runs[0].seen.get(panel, ""),
         **_spent(runs),

@@ -14,8 +14,9 @@ from s2f.evaluation.inference import ENOUGH, NETWORKS, PROCEDURES, Error, Influe
 
 COMPARISON_COLUMNS = (
     "dataset", "split", "panel", "cell", "metric", "model", "encoder", "augmentation", "head", "seeds", "value", "sd",
-    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "val_value", "n",
-    "inference", "rows_sha256", "strand_rule", "trials", "seconds", "provenance", "seen", "collapsed", "ended", "note",
+    "ci_low", "ci_high", "delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value", "p_holm", "delta_vs_start",
+    "start_ci_low", "start_ci_high", "start_p_value", "val_value", "n", "start", "inference", "rows_sha256",
+    "strand_rule", "trials", "seconds", "provenance", "seen", "collapsed", "ended", "note",
 )  # fmt: skip
 # in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
@@ -117,7 +118,8 @@ class PanelResult:
     cell: str = ""
 
     def lines(self, baseline: str, confidence: float) -> pd.DataFrame:
-        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none).
+        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none), and
+        of stage-2 models from the model that they start from.
 
         `inference` is "procedures" where value and difference hold for new trainings too, and only then there is a p
         value; `p_holm` corrects those of the first metric for the number of models compared with the baseline.
@@ -135,7 +137,7 @@ class PanelResult:
 
     def _line(self, model: str, metric: str, baseline: str, confidence: float) -> dict[str, Any]:
         """The line of one model and metric."""
-        line = dict.fromkeys(["inference", "seen", "collapsed", "ended"], "") | self.about[model]
+        line = dict.fromkeys(["inference", "seen", "collapsed", "ended", "start"], "") | self.about[model]
         line |= {"dataset": self.dataset, "split": self.split, "panel": self.panel, "cell": self.cell, "metric": metric}
         notes = ["baseline" if model == baseline else ""]
         if model in self.excluded:
@@ -157,6 +159,12 @@ class PanelResult:
                     difference, reasons = self._difference(model, baseline, metric, confidence)
                     line |= difference
                     notes += [self.no_interval] if difference and self.no_interval else reasons
+                if line["start"] and metric != "prevalence":
+                    difference, reasons = self._difference(model, line["start"], metric, confidence, "start")
+                    names = {"delta_vs_baseline": "delta_vs_start", "p_value": "start_p_value"}
+                    names |= {"delta_ci_low": "start_ci_low", "delta_ci_high": "start_ci_high"}
+                    line |= {names[key]: value for key, value in difference.items() if key in names}
+                    notes += reasons if line["start"] != baseline and not self.no_interval else []
         notes += self.notes.get(model, [])
         return line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))}
 
@@ -171,14 +179,14 @@ class PanelResult:
         return ""
 
     def _difference(
-        self, model: str, baseline: str, metric: str, confidence: float
+        self, model: str, baseline: str, metric: str, confidence: float, word: str = "baseline"
     ) -> tuple[dict[str, Any], list[str]]:
-        """Columns of the difference from the baseline, and the reasons for missing ones."""
+        """Columns of the difference from the baseline, which is called `word`, and the reasons for missing ones."""
         estimate, other = self.estimates[model][metric], self.estimates.get(baseline, {}).get(metric)
         if other is None:
-            return {}, ["no difference: the baseline is not comparable here"]
+            return {}, [f"no difference: the {word} is not comparable here"]
         if not np.isfinite(other.value):
-            return {}, ["no difference: the baseline is undefined here"]
+            return {}, [f"no difference: the {word} is undefined here"]
         sides = [estimate, other]
         enough = all(side.replicates.enough for side in sides)
         error = inference.standard_error(
@@ -195,7 +203,7 @@ class PanelResult:
         )
         columns: dict[str, Any] = {"inference": NETWORKS if networks else PROCEDURES}
         columns |= {"delta_vs_baseline": delta, "delta_ci_low": low, "delta_ci_high": high, "p_value": p}
-        return columns, [reason, f"no p value: baseline: {of_baseline}" if of_baseline else ""]
+        return columns, [reason, f"no p value: {word}: {of_baseline}" if of_baseline else ""]
 
 
 def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callable[[np.ndarray], str]) -> PanelResult:

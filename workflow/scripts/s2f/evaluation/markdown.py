@@ -173,6 +173,8 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
     header += [metric.removesuffix(suffix) for metric in metrics]
     header += [f"Δ {metrics[0].removesuffix(suffix)}", "p"] if with_difference else []
     header += ["p (Holm)"] if with_holm else []
+    with_start = bool(first["delta_vs_start"].notna().any())
+    header += ["Δ from its start", "p (start)"] if with_start else []
     body = []
     for model in order:
         line = first.loc[model]
@@ -181,8 +183,9 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
         row.append(str(line["seeds"]))
         row += [_score(line, bold=model in best_of_encoder)] if with_validation else []
         row += [_cell(cells[metric].loc[model], plain=metric in PLAIN) for metric in metrics]
-        row += _difference(line) if with_difference else []
+        row += _difference(line, "delta_vs_baseline", "delta", "p_value") if with_difference else []
         row += [_p(line["p_holm"])] if with_holm else []
+        row += _difference(line, "delta_vs_start", "start", "start_p_value") if with_start else []
         body.append(row)
     networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
     return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *seen(first.loc[order])]
@@ -298,11 +301,12 @@ def _cell(line: Any, plain: bool) -> str:
     return _number(line["value"]) + spread + _interval(line["ci_low"], line["ci_high"])
 
 
-def _difference(line: Any) -> list[str]:
-    if not np.isfinite(line["delta_vs_baseline"]):
+def _difference(line: Any, delta: str, interval: str, p: str) -> list[str]:
+    """Cells of a difference in column `delta`, with its interval and its p value."""
+    if not np.isfinite(line[delta]):
         return ["–", "–"]
-    difference = f"{line['delta_vs_baseline']:+.4f}" + _interval(line["delta_ci_low"], line["delta_ci_high"], "+")
-    return [difference, _p(line["p_value"])]
+    low, high = line[f"{interval}_ci_low"], line[f"{interval}_ci_high"]
+    return [f"{line[delta]:+.4f}" + _interval(low, high, "+"), _p(line[p])]
 
 
 def _p(value: float) -> str:

@@ -56,6 +56,7 @@ class MeasuredRun:
     val_value: float = math.nan
     search: dict[str, Any] = field(default_factory=dict)
     ended: str = ""
+    start: str = ""  # model that a stage-2 model starts from
     cells: Sequence[str] = ()
     val_cells: dict[str, float | None] = field(default_factory=dict)
 
@@ -119,6 +120,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
             for name, panel in panels.items() if "seen" in record
         },
         "cells": record.get("cells", []), "search": record.get("search", {}),
+        "start": record.get("stage2", {}).get("start", ""),
     }  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 A point of a curve is a fraction of the training rows of a split. Its runs stand under a name of its own in the place of
 that split, `{split}-train10pct`, and read a part that is drawn for each seed: the seeds of a point are replicates of
-the whole procedure, draw of rows included. The parts of one seed are nested. Fraction 1 is the ordinary run. Validation
-and test rows are those of the split at every point: what is asked is what more training rows would buy, with all else
-equal, and values on other test rows could not be compared.
+the whole procedure, draw of rows included. The parts of one seed are nested. A stage-2 model starts from the run of the
+same point and seed. Fraction 1 is the ordinary run. Validation and test rows are those of the split at every point:
+what is asked is what more training rows would buy, with all else equal, and values on other test rows could not be
+compared.
 
 Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
 """
@@ -19,6 +20,7 @@ from s2f.common.kinds import nearest
 from s2f.heads import networks
 from s2f.study.comparison import comparison_spec, families
 from s2f.study.runs import Run
+from s2f.study.stage2 import start_of
 
 WHOLE = 1.0  # the fraction of the ordinary run
 
@@ -101,12 +103,10 @@ def _splits(study: dict[str, Any]) -> dict[str, list[str]]:
 
 def _why_not(study: dict[str, Any], run: Run) -> str:
     """Why a model has no curve; empty where it has one."""
-    if run.stage2:
-        return "is fine-tuned from a run of all rows, and not from those of parts; leave it out"
     facts = kinds.facts("baselines", study["baselines"][run.model]["kind"]) if not run.head else {}
     if facts.get("constant"):
         return "predicts a constant: other training rows change nothing; leave it out"
-    return "is not trained here: other training rows change nothing; leave it out" if facts.get("unseen") else ""
+    return "is not trained here: other training rows change nothing; leave it out" if facts.get("published") else ""
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
@@ -135,6 +135,9 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
             raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, models)}")
         if why := _why_not(study, models[model]):
             raise InputError(f"{where}.models: {model!r} {why}")
+        start = start_of(study, models[model]).model if models[model].stage2 else model
+        if start not in section["models"]:
+            raise InputError(f"{where}.models: {model!r} is fine-tuned from {start!r} at every point; add that one too")
     if not ordinary(study, planned):
         raise InputError(f"{where}: no model of the study is trained on rows there")
     for _, name in points(study, planned):

@@ -1,4 +1,4 @@
-"""What a study says of dependency maps and IsoScores.
+"""What a study says of dependency maps, IsoScores and drift.
 
 Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
 """
@@ -76,6 +76,22 @@ def isoscores(study: dict[str, Any], runs: Sequence[Run]) -> dict[str, list[str]
     return measured
 
 
+def drifts(study: dict[str, Any], runs: Sequence[Run]) -> list[Run]:
+    """The runs whose encoder is fine-tuned, in the datasets that the section `drift` names, or all: those of stage 2
+    and of language models that are not frozen; none where the study has no section."""
+    if "drift" not in study:
+        return []
+
+    def moves(run: Run) -> bool:
+        if run.head:
+            return run.stage2
+        entry = study["baselines"][run.model]
+        return bool(kinds.facts("baselines", entry["kind"])["weights_of"]) and not entry.get("freeze")
+
+    chosen = study["drift"].get("datasets", study["datasets"])
+    return [run for run in runs if run.dataset in chosen and moves(run)]
+
+
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
     """Raise `InputError` for names that no section defines, encoders without a language-model head, a layer below the
     last, and entries that want one file."""
@@ -112,3 +128,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         known(section.get("encoders", []), study["encoders"], "isoscore.encoders")
         if not isoscores(study, runs):
             raise InputError("isoscore: no dataset has an encoder; name encoders")
+    if "drift" in study:
+        known(study["drift"].get("datasets", []), study["datasets"], "drift.datasets")
+        if not drifts(study, runs):
+            raise InputError("drift: no model of these datasets is fine-tuned (stage2, or a fine-tuned language model)")

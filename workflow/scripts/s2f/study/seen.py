@@ -58,7 +58,7 @@ def warnings(study: dict[str, Any], runs: Sequence[Run]) -> list[str]:
     for run in runs:
         section, name = ("encoders", run.encoder) if run.encoder else ("baselines", run.model)
         entry = study[section][name]
-        if kinds.facts(section, entry["kind"]).get("unseen") and not entry.get("use_contaminated_panels"):
+        if kinds.facts(section, entry["kind"]).get("published") and not entry.get("use_contaminated_panels"):
             continue  # a comparison leaves out the panels that published weights may have been trained on
         had = seen.of_model(section, entry, study["tapt"])
         split = study["splits"][run.split]

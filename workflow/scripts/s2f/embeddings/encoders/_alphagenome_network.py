@@ -116,11 +116,14 @@ def trimmed(x: jax.Array, padding: str) -> jax.Array:
     return x if padding == "SAME" else x[:, 2:-2]
 
 
-def pool(x: jax.Array) -> jax.Array:
-    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone.
+def pool(x: jax.Array, zeros: bool = False) -> jax.Array:
+    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone, or with
+    `zeros` is paired with zeros.
 
     The start value must be a Python scalar: with an array XLA's reduce_window has no derivative.
     """
+    if zeros and x.shape[1] % 2:
+        x = jnp.pad(x, ((0, 0), (0, 1), (0, 0)))
     return jax.lax.reduce_window(x, -math.inf, jax.lax.max, (1, 2, 1), (1, 2, 1), "SAME")
 
 
@@ -131,12 +134,13 @@ class SequenceEncoder(hk.Module):
     activations (1, l, C) and (1, r, C), and those before the last of them are computed in their middle alone.
 
     Stages have numbers, 0 for the stem and i + 1 for block i. Those from `first` to `last` are computed: x is what the
-    first reads, behind the stem pooled activations, and what comes out is the pooled output of the last.
+    first reads, behind the stem pooled activations, and what comes out is the pooled output of the last. `zeros` as of
+    `pool`.
     """
 
-    def __init__(self, width: int, step: int, ready: bool, name: str | None = None) -> None:
+    def __init__(self, width: int, step: int, ready: bool, zeros: bool = False, name: str | None = None) -> None:
         super().__init__(name)
-        self.width, self.step, self.ready = width, step, ready
+        self.width, self.step, self.ready, self.zeros = width, step, ready, zeros
 
     def __call__(
         self,
@@ -155,15 +159,16 @@ class SequenceEncoder(hk.Module):
             else:
                 x = DnaEmbedder(self.width, self.ready, padding[0])(x)
             stages[2**stage] = x
-            x = spliced(pool(x), sides[stage : stage + 1])
+            x = spliced(pool(x, self.zeros), sides[stage : stage + 1])
         return x, stages
 
 
-def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:
+def network(size: str, precision: str, ready: bool = False, zeros: bool = False) -> hk.Transformed:
     """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=(), first=0,
     last=BLOCKS)`, the latter returning ((tokens, stages), state); arguments as of `SequenceEncoder`.
 
-    `ready` expects the tree of `standardise_once`. Input, parameters and state are cast to `precision` on use.
+    `ready` expects the tree of `standardise_once`; `zeros` as of `pool`. Input, parameters and state are cast to
+    `precision` on use.
     """
     dtype = PRECISIONS[precision]
 
@@ -174,7 +179,7 @@ def network(size: str, precision: str, ready: bool = False) -> hk.Transformed:
         # on a GPU "default" would round float32 factors to TF32
         exact = jax.default_matmul_precision("highest" if precision == "float32" else "default")
         with exact, hk.custom_getter(cast, state=True), hk.name_scope(PREFIX.split("/")[0]):
-            return SequenceEncoder(*SIZES[size], ready)(one_hot.astype(dtype), sides, first, last)
+            return SequenceEncoder(*SIZES[size], ready, zeros)(one_hot.astype(dtype), sides, first, last)
 
     return hk.without_apply_rng(hk.transform_with_state(forward))
 

@@ -11,7 +11,7 @@ all windows share are encoded once (`_towers`).
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,14 @@ def random_weights(size: str, seed: int) -> tuple[Tree, Tree]:
     return params, state
 
 
-def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
-    """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read.
+def read_checkpoint(
+    folder: str | Path,
+    size: str,
+    also: tuple[str, ...] = (),
+    check: Callable[[list[Tree]], object] = lambda pair: None,
+) -> tuple[Tree, Tree]:
+    """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read, but for
+    modules whose paths begin with one of `also`. ``check([params, state])`` sees all before anything is read.
 
     Layout: a pair (params, state) of {module path: {leaf: array}}, the whole path being one key. Raises `InputError`
     when the folder is no checkpoint, when an array of the encoder is missing, unexpected, or of other shape or dtype,
@@ -93,8 +99,13 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Tree, Tree]:
         pair = [tree[key] for key in keys]
     except (KeyError, IndexError):
         raise InputError(f"{folder}: expected a checkpoint of the pair (params, state), found {list(tree)}") from None
-    pair = [{module: part[module] for module in part if module.startswith(PREFIX)} for part in pair]
-    _check_arrays(folder, pair, manifest(size))
+    check(pair)
+
+    def chosen(prefixes: tuple[str, ...]) -> list[Tree]:
+        return [{module: part[module] for module in part if module.startswith(prefixes)} for part in pair]
+
+    _check_arrays(folder, chosen((PREFIX,)), manifest(size))
+    pair = chosen((PREFIX, *also))
     item = dict(zip(keys, pair, strict=True)) if isinstance(tree, Mapping) else pair
     as_numpy = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), item)
     arguments = ocp.args.PyTreeRestore(item=item, restore_args=as_numpy, partial_restore=True)
@@ -182,14 +193,21 @@ def tunable(spec: dict[str, Any]) -> Tunable:
     )
     shapes = {module: list(params[module]) for module in params}
 
-    def apply(weights, x, first):
+    def both(weights, x, first=0):
         trees = ({m: {leaf: weights[f"{m}/{leaf}"] for leaf in tree[m]} for m in tree} for tree in (shapes, statistics))
-        return function.apply(*trees, x, (), first)[0][0]
+        return function.apply(*trees, x, (), first)[0]
+
+    def apply(weights, x, first):
+        return both(weights, x, first)[0]
+
+    def stages(weights, x):
+        return [pool(stage) for stage in both(weights, x)[1].values()]
 
     return Tunable(
         {name: np.asarray(array) for name, array in (_named(params) | _named(state)).items()},
         {name: block_of(name) for name in _named(params)},
         apply,
+        stages,
     )
 
 

@@ -150,8 +150,11 @@ def tunable(spec: dict[str, Any]) -> Tunable:
     def apply(weights, x, first):
         return tower(ready(weights, size, precision), x, (), first)[0]
 
+    def stages(weights, x):
+        return tower(ready(weights, size, precision), x)[1]
+
     weights = {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
-    return Tunable(weights, {name: block_of(name) for name in _trainable(arrays)}, apply)
+    return Tunable(weights, {name: block_of(name) for name in _trainable(arrays)}, apply, stages)
 
 
 def block_of(name: str) -> str:
