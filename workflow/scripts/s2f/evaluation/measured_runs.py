@@ -91,9 +91,9 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         clean = (tuple(record.get(key, ())) for key in ("clean_chromosomes", "clean_published"))
         seen, total = _unclean(datasets[record["dataset"]]["rows"], panel["path"], *clean)
         if seen:
+            new = ", ".join(record["clean_chromosomes"]) or "chromosomes that are known to be new to it"
             excluded[name] = (
-                f"{seen:,} of {total:,} rows are not on {', '.join(record['clean_chromosomes'])}: "
-                "the published model may have been trained on them"
+                f"{seen:,} of {total:,} rows are not on {new}: the published model may have been trained on them"
             )
     if excluded and record["spec"].get("use_contaminated_panels"):
         note = "; ".join([*filter(None, [note]), *(f"panel {name}: {why}" for name, why in excluded.items())])
