@@ -250,7 +250,7 @@ rule plot_drift:
     input:
         drifts_to_plot,
     output:
-        picture("drift", "Embeddings", "drift"),
+        picture("drift", "interpretation", "drift"),
     log:
         "logs/plots/{dataset}/{split}/drift.log",
     benchmark:

@@ -134,12 +134,14 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
     head = {name: array for name, array in arrays.items() if not name.startswith(encoder.PREFIX)}
     network = encoder.network(size, precision, ready=True, zeros=design.layout == "torch")
     ready = jax.jit(encoder.standardise_once, static_argnums=1)(params, precision)
-    held = jax.device_put((ready, state, head))
+    held, head = jax.device_put(((ready, state), head))
 
     @jax.jit
-    def apply(held: Any, codes: Any) -> Any:
-        ready, state, head = held
-        (tokens, _), _ = network.apply(ready, state, jax.nn.one_hot(codes, 4))
+    def tokens(held: Any, codes: Any) -> Any:
+        return network.apply(*held, jax.nn.one_hot(codes, 4))[0][0]
+
+    @jax.jit
+    def value(head: Any, tokens: Any) -> Any:
         return predicted(head, tokens, design)[:, details["output"]]
 
     def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
@@ -148,7 +150,7 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
         codes = dna.reverse_complement(codes) if strand == "reverse" else codes
         size = min(details["batch_size"], max(1, len(codes)))
         padded = np.pad(codes, ((0, -len(codes) % size), (0, 0)))
-        parts = [np.asarray(apply(held, padded[i : i + size])) for i in range(0, len(padded), size)]
+        parts = [np.asarray(value(head, tokens(held, padded[i : i + size]))) for i in range(0, len(padded), size)]
         return np.concatenate([np.empty(0, np.float32), *parts])[: len(codes)]
 
     return predict
