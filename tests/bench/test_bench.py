@@ -67,12 +67,12 @@ def test_modes_that_encode_run_the_encoder(root):
 
 @pytest.mark.slow
 def test_caches_and_rows_are_printed(root):
-    lines = run(root, "--parts", "cache", "rows", "scoring")
+    lines = run(root, "--parts", "cache", "rows", "scoring", "stage2")
     table = [line for line in lines if "(extrapolated)" in line]
     assert [line.split("  ")[0] for line in table] == [
         "encoder, whole windows, one strand", "encoder, shared flanks, one strand",
         "encoder, shared flanks, both strands", "to a verified file, one strand", "to verified files, both strands",
-        "encoder alone", "the whole job",
+        "encoder alone", "the whole job", "blocks 4-5, cached",
     ]  # fmt: skip
     assert any("leave 50.8% of the 0.06281 GFLOP per window" in line for line in lines)
     assert any(line.startswith("read rows.parquet") and "x a plain pandas read" in line for line in lines)

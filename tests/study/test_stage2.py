@@ -50,6 +50,24 @@ def test_caches_hold_what_the_first_unfrozen_block_reads_unless_windows_are_cut_
         assert found["encoders"][encoder] == {**found["encoders"]["e"], "until": "downres_block_2"}
 
 
+@pytest.mark.parametrize(
+    ("entry", "blocks"), [({"preset": "locon4"}, 2), ({"unfrozen": {"locon": {"blocks": "all", "rank": 2}}}, 7)]
+)
+def test_adapters_are_named_by_their_blocks_and_read_caches_like_whole_blocks(entry, blocks):
+    found = validate.validated(study(entry | {"augmentation": {"kind": "random_rc"}}))
+    assert found["stage2"]["tuned"]["unfrozen"]["locon"].keys() == {"blocks", "rank", "alpha"}
+    assert len(stage2.unfrozen(found, "tuned", "e")) == blocks
+    assert stage2.frozen_part(found, "tuned", "e") == ("e.until.downres_block_3" if blocks == 2 else "")
+
+
+def forward_only(entry):
+    config = study(entry | {"augmentation": {"kind": "none"}})
+    dataset = next(iter(config["datasets"].values()))
+    dataset["strand_rule"] = "forward"
+    config["models"][0]["augmentations"] = ["none"]
+    return config
+
+
 LAST = {"unfrozen": ["downres_block_5"], "augmentation": {"kind": "random_rc"}}
 
 
@@ -57,6 +75,13 @@ LAST = {"unfrozen": ["downres_block_5"], "augmentation": {"kind": "random_rc"}}
     ("config", "message"),
     [
         (study({"unfrozen": ["downres_block_6"]}), "stage2.tuned.unfrozen: encoder 'e' has no block 'downres_block_6'"),
+        (study({"unfrozen": {"locon": {"blocks": ["x"]}}}), "stage2.tuned.unfrozen: encoder 'e' has no block 'x'"),
+        (study({"unfrozen": {"locon": {}}}), "stage2.tuned.unfrozen.locon: key 'blocks' is missing"),
+        (study({"unfrozen": {"lora": {}}}), "stage2.tuned.unfrozen: key 'lora' is unknown"),
+        (
+            forward_only(LAST | {"start": "none", "validation_strand": "mean"}),
+            "stage2.tuned.validation_strand: dataset 'simulated_d' is predicted on the forward strand alone",
+        ),
         (study({}), "stage2.tuned: key 'unfrozen' is missing"),
         (study({"preset": "s2c"}), "stage2.tuned.preset: 's2c' is unknown"),
         (study(LAST | {"start": "full"}), "start: dataset 'simulated_d' has no run 'e/full/boda-mean-16-16'"),
@@ -77,5 +102,5 @@ def test_the_example_of_the_documentation_is_a_study(root):
     text = (root / "docs" / "stage2.md").read_text()
     example = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])
     found = validate.validated({**MINIMAL, **example, "models": [*example["models"], {"baselines": ["mean"]}]})
-    assert len([run for run in runs(found) if run.stage2]) == 3
+    assert len([run for run in runs(found) if run.stage2]) == 4
     assert stage2.frozen_part(found, "last", "alphagenome") == "alphagenome.until.downres_block_4"

@@ -70,7 +70,15 @@ def of_blocks(folder: Path, record: dict[str, Any]) -> Layers:
     spec = record["encoder_spec"]
     encoder, changes = load_encoder(folder, record, spec)
     tunable, size = encoders.tunable(spec), encoder.batch_size
-    apply = jax.jit(tunable.stages)
+    blocks = kinds.facts("encoders", spec["kind"])["blocks"]
+
+    @jax.jit
+    def stages(weights: dict[str, Any], x: Any) -> list[Any]:
+        found = []
+        for number in range(len(blocks)):
+            x = tunable.apply(weights, x, number, number)
+            found.append(x)
+        return found
 
     def encode(codes: np.ndarray) -> list[list[np.ndarray]]:
         padded = np.pad(codes, ((0, -len(codes) % size), (0, 0)))
@@ -78,11 +86,10 @@ def of_blocks(folder: Path, record: dict[str, Any]) -> Layers:
         found = []
         for weights in (tunable.weights, {**tunable.weights, **(changes or {})}):
             held = jax.device_put(weights)
-            parts = [[np.asarray(stage, np.float32) for stage in apply(held, batch)] for batch in batches]
+            parts = [[np.asarray(stage, np.float32) for stage in stages(held, batch)] for batch in batches]
             found.append([np.concatenate(stage)[: len(codes)] for stage in zip(*parts, strict=True)])
         return found
 
-    blocks = kinds.facts("encoders", spec["kind"])["blocks"]
     moved = {tunable.block_of[name] for name in changes or ()}
     return blocks, [block in moved for block in blocks], encode
 

@@ -1,7 +1,11 @@
 """Fine-tune an encoder together with a head that is trained on it, from the checkpoint of that head on."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +14,12 @@ from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import keep_to_share, memory_for_data, print_report, report
 from s2f.common.errors import InputError, run
-from s2f.common.files import atomic
-from s2f.common.provenance import derived_seed
+from s2f.common.files import atomic, remove
+from s2f.common.provenance import code_fingerprint, derived_seed, versions
 from s2f.common.seen import Seen
 from s2f.common.tables import write_table
-from s2f.heads import augmentations
+from s2f.heads import augmentations, networks
+from s2f.heads.augmentations import BOTH
 from s2f.models.checkpoint import read_record, write_record
 from s2f.models.predictions import VALIDATION, predict_rows, with_labels
 from s2f.models.validation import check_cells, validation_score
@@ -33,7 +38,10 @@ from s2f.splits.table import parts_of
 
 
 def main():
-    """Check the start against the run, train, write `best_model/` and the table of epochs."""
+    """Check the start against the run, train, write `best_model/` and the table of epochs.
+
+    A run that was killed goes on from its checkpoint.
+    """
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
@@ -60,10 +68,14 @@ def main():
     arguments = parser.parse_args()
     keep_to_share(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
+    import jax
+
     from s2f.embeddings import encoders
     from s2f.embeddings.cache import DTYPES
     from s2f.heads.examples import Examples, open_views
-    from s2f.heads.stage2 import Finetuner, Stage2Settings, blocks_below
+    from s2f.heads.locon import Locon
+    from s2f.heads.resume import Resume
+    from s2f.heads.stage2 import Finetuner, Stage2Settings, blocks_below, told_what_to_lower
     from s2f.heads.trained_head import Head
     from s2f.heads.training import PACKAGES
     from s2f.heads.tuned import Tuned
@@ -72,7 +84,7 @@ def main():
     print_report()
     rows = read_rows(arguments.rows)
     parts, construct = parts_of(rows, arguments.split), Construct.from_spec(arguments.construct)
-    spec, section = arguments.encoder_spec, arguments.settings
+    spec, section = arguments.encoder_spec, kinds.section_settings("heads/stage2", arguments.settings)
     start = read_record(
         arguments.start, kind="head", task=arguments.task, dataset=arguments.dataset, split=arguments.split_name,
         encoder=arguments.encoder, augmentation=section["start"], head=arguments.head, seed=arguments.seed,
@@ -84,7 +96,7 @@ def main():
     if start["spec"].get("outputs") == "first":
         labelled = {part: of_first_cell(own) for part, own in parts.items()}
     check_cells(parts, cells, arguments.split)
-    mode = section["augmentation"]
+    mode, by_mean = section["augmentation"], section["validation_strand"] == "mean"
     first = blocks_below(kinds.facts("encoders", spec["kind"])["blocks"], arguments.unfrozen) if arguments.caches else 0
 
     def windows(part: str, views: Sequence[tuple[int, str]]) -> Any:
@@ -106,35 +118,55 @@ def main():
         opened = open_views(arguments.caches, **expected)
     else:
         opened = nullcontext({})
+    checkpoint = Path(arguments.model).with_name(f".{Path(arguments.model).name}.checkpoint")
     seed = derived_seed(
         arguments.study_seed, "stage2", arguments.dataset, arguments.split_name, arguments.encoder, arguments.stage2,
         arguments.head, arguments.seed,
     )  # fmt: skip
     with opened as caches:
-        views = augmentations.views(mode)
+        views, validated = augmentations.views(mode), BOTH if by_mean else (augmentations.CANONICAL,)
         if first:
             train = Examples.of(caches, views, labelled["train"])
-            val = Examples.of(caches, (augmentations.CANONICAL,), labelled["val"])
+            val = Examples.of(caches, validated, labelled["val"])
         else:
-            train, val = windows("train", views), windows("val", (augmentations.CANONICAL,))
+            train, val = windows("train", views), windows("val", validated)
         if augmentations.encodes(mode):
             reach = mode.get("reach")
             construct.check_inserts(labelled["train"], arguments.rows, (-(reach or 0), reach or 0))
             stretches = construct.stretches(labelled["train"]["sequence"], reach)
             train = Examples(train.tables, train.index, train.labels, stretches, train.errors)
-        head = load_head(arguments.start, Head.template(start))
+        head, tunable = load_head(arguments.start, Head.template(start)), encoders.tunable(spec)
+        locon, settings = Locon.of(section["unfrozen"]), Stage2Settings.of(section, start["spec"])
+        what = (f"adapters of rank {locon.rank} in " if locon else "") + ", ".join(arguments.unfrozen)
+        devices = jax.local_devices()[: max(1, arguments.gpus)]
         tuner = Finetuner(
-            arguments.head, seed, mode, train, val, encoders.tunable(spec), arguments.unfrozen, head,
+            arguments.head, seed, mode, train, val, tunable, arguments.unfrozen, head,
             DTYPES[start["embedding_dtype"]], first, construct.length, memory_for_data(arguments.memory_mb),
-            task=arguments.task,
+            task=arguments.task, locon=locon, devices=devices,
         )  # fmt: skip
-        before = validation_score(arguments.task, val.labels, tuner.validation())
-        below = "read from caches" if first else "computed in every step"
-        print(f"trained: the head and {', '.join(arguments.unfrozen)}; what is frozen below is {below}")
-        print(f"validation of the start: {before}")
-        (best,) = tuner.train(Stage2Settings.of(section, start["spec"]))
+        tuner.resume = Resume(
+            checkpoint,
+            identity(
+                head, spec, section, arguments.unfrozen, seed, base.fingerprint, start["spec"], arguments.task,
+                construct.spec(), labels_sha256(labelled["train"]), labels_sha256(labelled["val"]),
+                versions(*PACKAGES), report()["device"], len(devices), first,
+                code_fingerprint(
+                    "train_stage2", networks.module_of(arguments.head), kinds.module_name("encoders", spec["kind"]),
+                    augmentations.module_of(mode),
+                ),
+            ),
+        )  # fmt: skip
+        with told_what_to_lower(
+            settings, arguments.unfrozen, kinds.settings("encoders", spec["kind"], spec)["precision"]
+        ):
+            before = validation_score(arguments.task, val.labels, tuner.validation())
+            below = "read from caches" if first else "computed in every step"
+            print(f"trained: the head and {what}; what is frozen below is {below}")
+            print(f"on {len(devices)} devices; validation of the start: {before}", flush=True)
+            (best,) = tuner.train(settings)
     trained, state = best.variables
-    tuned = encoders.build(spec, trained["encoder"])
+    changes = locon.merged(tunable, trained["encoder"]) if locon else trained["encoder"]
+    tuned = encoders.build(spec, changes)
     with atomic(arguments.model) as folder:
         folder.mkdir()
         save_head(folder, (trained["head"], state))
@@ -151,12 +183,13 @@ def main():
             stage2={
                 "unfrozen": arguments.unfrozen, "stands_on": base.fingerprint, "start": start["model"],
                 "frozen_part": "cached" if first else "computed",
+                **({"locon": asdict(locon)} if locon else {}),
             },
-            provenance=f"head and encoder ({', '.join(arguments.unfrozen)}) fine-tuned here; encoder {base.provenance}",
+            provenance=f"head and encoder ({what}) fine-tuned here; encoder {base.provenance}",
             seen=seen.with_training("encoder"), seen_before=start["seen_before"], licence=base.licence,
             parameters=best.size, device=report(),
             validation={
-                "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
+                "metric": best.metric, "strand": section["validation_strand"], "value": best.score, "epoch": best.epoch,
                 "ended": best.ended, "start": before,
                 **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
             },
@@ -170,6 +203,18 @@ def main():
         )  # fmt: skip
         write_table(folder / VALIDATION, predicted)
     write_table(arguments.history, best.history)
+    remove(checkpoint)
+
+
+def identity(head: Any, *others: Any) -> str:
+    """What must be equal for a checkpoint to be gone on from, as text: the variables of the head that was the start,
+    and all else that the result depends on, fit for JSON."""
+    import jax
+
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves(head):
+        digest.update(np.asarray(leaf).tobytes())
+    return json.dumps([digest.hexdigest(), *others], sort_keys=True)
 
 
 def refuse_start(path: str, record: Mapping[str, Any], fingerprint: str) -> None:

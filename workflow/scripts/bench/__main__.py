@@ -14,7 +14,7 @@ from s2f.common.devices import keep_to_share, print_report
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
-PARTS = ("heads", "baselines", "cache", "tower", "rows", "mutagenesis", "scoring")
+PARTS = ("heads", "baselines", "cache", "tower", "rows", "mutagenesis", "scoring", "stage2")
 
 
 def main():
@@ -40,7 +40,16 @@ def main():
     a = parser.parse_args()
     keep_to_share(a.threads, gpus=1)
     # JAX reads the thread count once
-    from bench import baseline_training, cache_building, head_training, interpretation, machine, row_reading, scoring
+    from bench import (
+        baseline_training,
+        cache_building,
+        head_training,
+        interpretation,
+        machine,
+        row_reading,
+        scoring,
+        stage2,
+    )
     from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
@@ -86,6 +95,10 @@ def main():
         interpretation.bench(min(repeats, 1) if cpu else repeats, {**spec, **(small if cpu else {})})
     if "scoring" in a.parts:
         scoring.bench(32 if a.quick else 8192 if cpu else 100_000, min(repeats, 2), spec)
+    if "stage2" in a.parts:
+        of_stage2 = {**spec, "size": "tiny" if a.quick else a.encoder or "full"}
+        forms = list(stage2.FORMS)[: 1 if a.quick else None]
+        stage2.bench(forms, 4 if cpu else 128, min(repeats, 2), limits, of_stage2)
 
 
 if __name__ == "__main__":

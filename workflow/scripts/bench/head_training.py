@@ -94,20 +94,26 @@ def encoder_flop(size, length, plan=None):
 
     15.25 GFLOP for the full size at 600 bp.
     """
+    return sum(stages_flop(size, length, plan))
+
+
+def stages_flop(size, length, plan=None):
+    """`encoder_flop` of each stage, the stem and the blocks."""
     width, step = alphagenome_network.SIZES[size]
     left = [plan.crop[1] - plan.crop[0], *(end - begin for begin, *_, end in plan.splices)] if plan else [length]
     valid = len(left) - 1 if plan else 0  # stages without zeros beside them: each convolution shortens them
-    total = 0
+    found = []
     for stage in range(alphagenome_network.BLOCKS + 1):
         n = left[stage] if stage < len(left) else length
         inner = stage < valid
         if stage == 0:
-            total += (n - 14 * inner) * 15 * 4 * width + (n - 18 * inner) * 5 * width**2
+            products = (n - 14 * inner) * 15 * 4 * width + (n - 18 * inner) * 5 * width**2
         else:
             old, width = width, width + step
-            total += (n - 4 * inner) * 5 * old * width + (n - 8 * inner) * 5 * width**2
+            products = (n - 4 * inner) * 5 * old * width + (n - 8 * inner) * 5 * width**2
+        found.append(2 * products)
         length = -(-length // 2)
-    return 2 * total
+    return found
 
 
 def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):

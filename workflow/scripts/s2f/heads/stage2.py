@@ -6,27 +6,34 @@ and the optimiser has no state for it. Statistics of normalisations never change
 step, so that the gradient passes through that.
 
 Parameters and moments are float32; the encoder computes in its own precision, the head in float32.
+
+On several devices each has all parameters and computes its part of a batch; XLA adds up the gradients.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from s2f.common import kinds
+from s2f.common.errors import InputError
 from s2f.embeddings.encoders import Tunable
 from s2f.heads import networks
 from s2f.heads.augmentations.draws import steps_per_batch
-from s2f.heads.epochs import Epochs
+from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
+from s2f.heads.locon import Locon
 from s2f.heads.trained_head import predict
-from s2f.heads.training import Trainer, TrainingSettings
+from s2f.heads.training import Trained, Trainer, TrainingSettings
 
-# keys of the section that this module reads; `start`, `unfrozen` and `augmentation` say what is trained on what
+# keys of the section that heads have too; `start`, `unfrozen` and `augmentation` say what is trained on what
 OF_TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience", "schedule", "warmup")
 
 
@@ -36,6 +43,7 @@ class Stage2Settings(TrainingSettings):
 
     encoder_learning_rate: float
     clip: float
+    remat: bool
 
     @staticmethod
     def of(section: Mapping[str, Any], head: Mapping[str, Any]) -> "Stage2Settings":
@@ -44,7 +52,7 @@ class Stage2Settings(TrainingSettings):
         own = kinds.section_settings("heads/stage2", dict(section))
         known = asdict(TrainingSettings.from_spec(dict(head))) | {key: own[key] for key in OF_TRAINING}
         known |= {"precision": "float32", "standardise_labels": False}
-        return Stage2Settings(**known, encoder_learning_rate=own["encoder_learning_rate"], clip=own["clip"])
+        return Stage2Settings(**known, **{key: own[key] for key in ("encoder_learning_rate", "clip", "remat")})
 
 
 class Stage2Rates(NamedTuple):
@@ -78,17 +86,39 @@ class Whole(NamedTuple):
     apply: Callable
 
 
-def whole(tunable: Tunable, first: int, head: Any, dtype: Any) -> Whole:
+def whole(
+    tunable: Tunable,
+    first: int,
+    head: Any,
+    dtype: Any,
+    locon: Locon | None = None,
+    remat: bool = False,
+    rows: NamedSharding | None = None,
+) -> Whole:
     """The network of an encoder from block number `first` on, and of a `head` (pair of functions).
 
     Its input are codes of windows, float32 (B, L) or (B, L, 1), or with `first` > 0 what that block reads, (B, l, C).
     Predictions read embeddings rounded to the `dtype` of the caches that the head was trained on; gradient steps do
-    not, as rounding has no gradient.
+    not, as rounding has no gradient. With `locon` the parameters of the encoder are adapters. With `remat` a gradient
+    step keeps what passes between blocks alone and computes their inside once more. `rows`: how the rows of a batch are
+    dealt out to devices in a gradient step.
     """
+    count = len(set(tunable.block_of.values()))
+
+    def encoded(weights, x, again):
+        if not again:
+            return tunable.apply(weights, x, first, -1)
+        for block in range(first, count):
+            x = jax.checkpoint(partial(tunable.apply, first=block, last=block))(weights, x)
+        return x
 
     def apply(parameters, measured, key, x, is_training, lane=0, weight=None):
+        if rows and is_training:
+            x = jax.lax.with_sharding_constraint(x, rows)
         x = x if first else jax.nn.one_hot(x.reshape(len(x), -1).astype(jnp.uint8), 4)
-        embedding = tunable.apply({**parameters["frozen"], **parameters["encoder"]}, x, first)
+        frozen, trained = parameters["frozen"], parameters["encoder"]
+        weights = {**frozen, **(locon.changes(tunable, frozen, trained) if locon else trained)}
+        embedding = encoded(weights, x, remat and is_training)
         embedding = embedding if is_training else embedding.astype(dtype)
         embedding = embedding.astype(jnp.promote_types(embedding.dtype, jnp.float32))
         return head.apply(
@@ -101,9 +131,11 @@ def whole(tunable: Tunable, first: int, head: Any, dtype: Any) -> Whole:
 class Finetuner(Trainer):
     """Trains an encoder with a head, the one lane `slug` with `seed`, from the head's `variables` on.
 
-    `train` and `val` hold codes of windows as tables (U, L, 1), or, with `first` > 0, what block number `first` reads.
-    `unfrozen`: names of the blocks of the encoder that are trained. Other arguments as of `Trainer`, `dtype` as of
-    `whole`. `Trained.variables` are ({"encoder": {name: array}, "head": tree}, state of the head).
+    `train` and `val` hold codes of windows as tables (U, L, 1), or, with `first` > 0, what block number `first` reads;
+    with two tables in `val`, one per strand, the mean of the predictions of both is validated. `unfrozen`: names of the
+    blocks of the encoder that are trained, with `locon` by adapters. `devices`: those that share a batch; validation is
+    up to the first of them. Other arguments as of `Trainer`, `dtype` as of `whole`. `Trained.variables` are
+    ({"encoder": {name: array}, "head": tree}, state of the head).
     """
 
     def __init__(
@@ -122,20 +154,44 @@ class Finetuner(Trainer):
         memory: int | None = None,
         report: Callable[[str], object] = print,
         task: str = "regression",
+        locon: Locon | None = None,
+        devices: Sequence[Any] = (),
     ) -> None:
-        self.tunable, self.first, self.dtype, self.variables = tunable, first, dtype, variables
-        trained = {name for name, block in tunable.block_of.items() if block in unfrozen}
-        self.trained = {name: array for name, array in tunable.weights.items() if name in trained}
-        frozen = {name: array for name, array in tunable.weights.items() if name not in trained}
-        self.frozen = jax.device_put(frozen)
+        self.tunable, self.first, self.dtype, self.variables, self.locon = tunable, first, dtype, variables, locon
+        self.mesh = Mesh(np.array(devices), ("rows",)) if len(devices) > 1 else None
+        names = {name for name, block in tunable.block_of.items() if block in unfrozen and not locon}
+        self.trained = {name: array for name, array in tunable.weights.items() if name in names}
+        frozen = {name: array for name, array in tunable.weights.items() if name not in names}
+        if locon:
+            self.trained = locon.start(tunable, unfrozen, seed)
+        self.frozen = self._on_all(frozen)
         super().__init__([(slug, seed)], mode, train, val, WINDOWS, length, memory, report, task)
 
-    def _built(self) -> Whole:
-        return self._whole(0.0)
+    def train(self, settings: TrainingSettings) -> list[Trained]:
+        """As `Trainer.train`. Raises `InputError` also for batches that cannot be dealt out evenly to the devices."""
+        count = self.mesh.size if self.mesh else 1
+        if settings.batch_size % count:
+            raise InputError(
+                f"stage2: batch_size is {settings.batch_size}, which {count} devices cannot share evenly: choose a "
+                f"multiple of {count}"
+            )
+        return super().train(settings)
 
-    def _whole(self, dropout: Any) -> Whole:
+    def _on_all(self, tree: Any) -> Any:
+        """Arrays on the device, or a copy of them on each of several."""
+        return jax.device_put(tree, self.mesh and NamedSharding(self.mesh, PartitionSpec()))
+
+    @cached_property
+    def _data(self) -> Data:
+        return self._on_all(super()._data)
+
+    def _built(self) -> Whole:
+        return self._whole(0.0, False)
+
+    def _whole(self, dropout: Any, remat: bool) -> Whole:
         head = networks.build(self.slugs, dropout, outputs=self.examples.outputs)
-        return whole(self.tunable, self.first, head, self.dtype)
+        rows = self.mesh and NamedSharding(self.mesh, PartitionSpec("rows"))
+        return whole(self.tunable, self.first, head, self.dtype, self.locon, remat, rows)
 
     def _rates(self, settings: TrainingSettings) -> Stage2Rates:
         assert isinstance(settings, Stage2Settings)
@@ -144,7 +200,20 @@ class Finetuner(Trainer):
 
     def _validated(self, variables: tuple[Any, Any]) -> np.ndarray:
         parameters, state = variables
-        return predict(self.network, ({**parameters, "frozen": self.frozen}, state), *self._val_table, batch_size=BATCH)
+        variables = {**parameters, "frozen": self.frozen}, state
+        if self.mesh:  # of what each device has the copy of the first
+            variables = jax.tree.map(lambda a: a.addressable_data(0) if isinstance(a, jax.Array) else a, variables)
+        table, index = self._val_table
+        views = len(self.val.tables)
+        tables = [(table, index + view * (len(table) // views)) for view in range(views)]
+        if not self.fits:
+            tables = [(view, index) for view in self.val.tables]
+        found = [predict(self.network, variables, *view, batch_size=BATCH) for view in tables]
+        if views == 1:
+            return found[0]
+        if self.task == "classification":  # the mean of probabilities, as for panels
+            found = [np.asarray(jax.nn.sigmoid(logits)) for logits in found]
+        return np.mean(found, axis=0)
 
     def validation(self) -> np.ndarray:
         """What the start predicts for the validation rows."""
@@ -169,7 +238,7 @@ class Finetuner(Trainer):
             return optax.chain(optax.clip_by_global_norm(settings.clip), both) if settings.clip else both
 
         def learner(rates: Stage2Rates) -> tuple[Whole, optax.GradientTransformation]:
-            network = self._whole(1 - rates.kept if settings.dropout else 0.0)
+            network = self._whole(1 - rates.kept if settings.dropout else 0.0, settings.remat)
 
             def apply(parameters: Any, *arguments: Any, **named: Any) -> Any:
                 return network.apply({**parameters, "frozen": rates.frozen}, *arguments, **named)
@@ -185,7 +254,7 @@ class Finetuner(Trainer):
         def start(_: Any) -> Any:
             # copies: an epoch updates them in place
             state = jax.tree.map(jnp.array, ({"encoder": self.trained, "head": parameters}, measured))
-            return *state, jax.jit(optimiser(self._rates(settings)).init)(state[0])
+            return self._on_all((*state, jax.jit(optimiser(self._rates(settings)).init)(state[0])))
 
         return epochs, start
 
@@ -193,3 +262,25 @@ class Finetuner(Trainer):
 def blocks_below(blocks: Sequence[str], unfrozen: Collection[str]) -> int:
     """How many `blocks`, in the order of the network, lie below the first that is unfrozen: these never change."""
     return min(blocks.index(block) for block in unfrozen)
+
+
+@contextmanager
+def told_what_to_lower(settings: Stage2Settings, unfrozen: Sequence[str], precision: str) -> Iterator[None]:
+    """Raise `InputError`, which names what would take less memory, where a device has none left. (On a CPU the system
+    ends the job instead, without a word.)"""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        mends = [f"lower batch_size ({settings.batch_size})"] if settings.batch_size > 1 else []
+        mends += (
+            [] if settings.remat else ["set remat: true, which computes activations once more instead of keeping them"]
+        )
+        mends += [f"unfreeze fewer blocks, from the last on ({', '.join(unfrozen)})"] if len(unfrozen) > 1 else []
+        mends += [] if precision == "bfloat16" else [f"set precision: bfloat16 for the encoder ({precision})"]
+        mends.append("give the job more GPUs, which share a batch")
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"stage2: the device has no memory left ({reason}). In this order: {'; '.join(mends)}"
+        ) from error

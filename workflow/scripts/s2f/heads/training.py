@@ -20,6 +20,7 @@ from s2f.heads import augmentations, networks
 from s2f.heads.augmentations.draws import steps_per_batch
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
+from s2f.heads.resume import Resume
 from s2f.heads.trained_head import predict
 from s2f.models.validation import VALIDATION, DivergedError, pearson_by_cell, validation_score
 from s2f.models.weighting import weights_by_error
@@ -157,9 +158,11 @@ class Trainer:
     validated too. `encoder` and the window `length` in bp are for modes that encode. `memory`: bytes that embeddings
     may take on the device; what does not fit is streamed from the files with the same result. Several lanes train in
     one program, each on its own batches, as they would alone. Labels (N, C) of C cells give a head of C outputs, whose
-    loss is the mean over all labels that are there, and whose score is the mean over cells. Raises `InputError` for
-    embeddings too short for the heads.
+    loss is the mean over all labels that are there, and whose score is the mean over cells. `resume`: the file that
+    `train` goes on from. Raises `InputError` for embeddings too short for the heads.
     """
+
+    resume: Resume | None = None
 
     def __init__(
         self,
@@ -219,7 +222,12 @@ class Trainer:
         keys, this = split(keys)
         state = start(this)
         runs = [_Run(slug, seed, VALIDATION[self.task], count is None) for slug, seed in self.lanes]
-        for number in range(1, settings.epochs + 1):
+        done = 0
+        if self.resume:
+            done, keys, state = self.resume.load(keys, state, runs)
+            if done:
+                self.report(f"{self.resume.path}: goes on after epoch {done}")
+        for number in range(done + 1, settings.epochs + 1):
             began = time.perf_counter()
             keys, this = split(keys)
             if self.fits or not self.reads:
@@ -240,6 +248,8 @@ class Trainer:
                 self.report(run.line() if count is None else f"{run.name}  {run.line()}")
             if all(run.ended for run in runs):
                 break
+            if self.resume:
+                self.resume.keep(number, keys, state, runs)
         trained = [run.result() for run in runs]
         for slug, one in zip(self.slugs, trained, strict=True):
             if scaled:
@@ -360,6 +370,18 @@ class _Run:
         if score is not None and (self.best is None or score > self.best.score):
             self.best = Trained(jax.tree.map(np.array, variables), number, self.metric, score, by_output=by_output)
         self.ended = number - (self.best.epoch if self.best else 0) >= settings.patience
+
+    def notes(self) -> dict[str, Any]:
+        """What `continued` needs beside the variables of the best epoch; fit for JSON."""
+        best = None
+        if self.best is not None:
+            best = {key: getattr(self.best, key) for key in ("epoch", "metric", "score", "by_output")}
+        return {"history": self.history, "ended": self.ended, "best": best}
+
+    def continued(self, notes: dict[str, Any], variables: Any) -> None:
+        """Be what gave the `notes`, with the `variables` of its best epoch."""
+        self.history, self.ended, best = notes["history"], notes["ended"], notes["best"]
+        self.best = best and Trained(variables, **best)
 
     def line(self) -> str:
         """The last epoch, for the log."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.embeddings.cache import DTYPES
-from s2f.embeddings.encoders import Encoder, build, stream
+from s2f.embeddings.encoders import Encoder, build, stream, tunable
+from s2f.heads.locon import Locon
 from s2f.heads.trained_head import Head
 from s2f.heads.weights import load_changes, load_head
 from s2f.sequences.constructs import Construct
@@ -19,7 +20,8 @@ CHUNK = 1024  # sequences on their way to the encoder at a time
 
 def load_encoder(directory: str | Path, record: dict[str, Any], options: dict[str, Any]) -> tuple[Encoder, Any]:
     """The encoder of a checkpoint of a head, by the `options` of its config section, and those of its arrays that were
-    trained with the head: {name: array}, or None of a head on a frozen encoder.
+    trained with the head: {name: array}, or None of a head on a frozen encoder. Adapters are merged into the weights of
+    their convolutions.
 
     Raises `InputError` for an encoder that is not the one of the training.
     """
@@ -31,6 +33,8 @@ def load_encoder(directory: str | Path, record: dict[str, Any], options: dict[st
                 f"{path}: the model was fine-tuned from an encoder with fingerprint {record['stage2']['stands_on']!r}, "
                 f"encoder {record['encoder']!r} has {base!r} here: give it the weights of the training"
             )
+        if "locon" in record["stage2"]:
+            changes = Locon(**record["stage2"]["locon"]).merged(tunable(options), changes)
     encoder = build(options, changes)
     if encoder.fingerprint != record["encoder_fingerprint"]:
         raise InputError(

@@ -39,10 +39,16 @@ def with_presets(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "stage2": filled}
 
 
+def chosen_blocks(entry: Mapping[str, Any]) -> Any:
+    """The names of blocks that an entry trains, whole or by adapters, or `ALL`."""
+    chosen = entry["unfrozen"]
+    return chosen["locon"]["blocks"] if isinstance(chosen, Mapping) else chosen
+
+
 def unfrozen(study: Mapping[str, Any], name: str, encoder: str) -> list[str]:
     """The blocks of an encoder that an entry trains, in the order of the network."""
     blocks = kinds.facts("encoders", study["encoders"][encoder]["kind"])["blocks"]
-    chosen = study["stage2"][name]["unfrozen"]
+    chosen = chosen_blocks(study["stage2"][name])
     return [block for block in blocks if chosen == ALL or block in chosen]
 
 
@@ -105,7 +111,8 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
             )
         if "until" in study["encoders"][run.encoder]:
             raise InputError(f"{where}: encoder {run.encoder!r} ends within (until), and cannot be fine-tuned")
-        for block in [] if entry["unfrozen"] == ALL else entry["unfrozen"]:
+        chosen = chosen_blocks(entry)
+        for block in [] if chosen == ALL else chosen:
             if block not in blocks:
                 raise InputError(
                     f"{where}.unfrozen: encoder {run.encoder!r} has no block {block!r}{nearest(block, blocks)}"
@@ -117,6 +124,11 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
             raise InputError(
                 f"{where}.augmentation: {entry['augmentation']['kind']} mixes cached and new windows; in stage 2 use "
                 "full, which cuts all anew, or random_rc, which cuts none"
+            )
+        if entry["validation_strand"] == "mean" and study["datasets"][run.dataset]["strand_rule"] == "forward":
+            raise InputError(
+                f"{where}.validation_strand: dataset {run.dataset!r} is predicted on the forward strand alone; leave "
+                "the key out"
             )
         start = start_of(study, run)
         if start not in planned:

@@ -40,16 +40,16 @@ class Tunable:
     """The weights of an encoder and what it computes of them, for fine-tuning.
 
     `weights` {name: float32 array}, on the host; `block_of` {name: block} of those that can be trained, blocks by the
-    names of fact `blocks`; the others, statistics of normalisations, never change. ``apply(weights, x, first)`` is pure
-    and can be derived by the weights: x is one-hot (B, L, 4), or, with `first` > 0, what block number `first` reads,
-    (B, l, C); it returns tokens (B, T, D) in the encoder's own dtype. ``stages(weights, one-hot)`` returns the pooled
-    outputs (B, l, C) of all blocks, in the order of the network; the last are the tokens.
+    names of fact `blocks`; the others, statistics of normalisations, never change. `convolutions` {name: axis of the
+    output channels} of the weights of convolutions. ``apply(weights, x, first, last=-1)`` is pure and can be derived by
+    the weights: x is one-hot (B, L, 4), or, with `first` > 0, what block number `first` reads, (B, l, C); it returns,
+    in the encoder's own dtype, what comes out of block number `last`, of the last block (-1) the tokens (B, T, D).
     """
 
     weights: Mapping[str, np.ndarray]
     block_of: Mapping[str, str]
-    apply: Callable[[Mapping[str, Any], Any, int], Any] = field(repr=False)
-    stages: Callable[[Mapping[str, Any], Any], Sequence[Any]] = field(repr=False)
+    convolutions: Mapping[str, int]
+    apply: Callable[..., Any] = field(repr=False)
 
 
 def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:

@@ -193,21 +193,15 @@ def tunable(spec: dict[str, Any]) -> Tunable:
     )
     shapes = {module: list(params[module]) for module in params}
 
-    def both(weights, x, first=0):
+    def apply(weights, x, first, last=-1):
         trees = ({m: {leaf: weights[f"{m}/{leaf}"] for leaf in tree[m]} for m in tree} for tree in (shapes, statistics))
-        return function.apply(*trees, x, (), first)[0]
-
-    def apply(weights, x, first):
-        return both(weights, x, first)[0]
-
-    def stages(weights, x):
-        return [pool(stage) for stage in both(weights, x)[1].values()]
+        return function.apply(*trees, x, (), first, last % len(REACHES))[0][0]
 
     return Tunable(
         {name: np.asarray(array) for name, array in (_named(params) | _named(state)).items()},
         {name: block_of(name) for name in _named(params)},
+        {name: 2 for name in _named(params) if name.endswith("/w")},  # (width, Cin, Cout)
         apply,
-        stages,
     )
 
 

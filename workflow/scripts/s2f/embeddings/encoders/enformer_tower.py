@@ -147,14 +147,14 @@ def tunable(spec: dict[str, Any]) -> Tunable:
     options, arrays, _, _ = _read(spec)
     size, precision = options["size"], options["precision"]
 
-    def apply(weights, x, first):
-        return tower(ready(weights, size, precision), x, (), first)[0]
-
-    def stages(weights, x):
-        return tower(ready(weights, size, precision), x)[1]
+    def apply(weights, x, first, last=-1):
+        stages = ready(weights, size, precision)
+        return tower(stages[: last % len(stages) + 1], x, (), first)[0]
 
     weights = {name: array for name, array in arrays.items() if not name.endswith(COUNTER)}
-    return Tunable(weights, {name: block_of(name) for name in _trainable(arrays)}, apply, stages)
+    trainable = _trainable(arrays)
+    convolutions = {name: 0 for name, array in trainable.items() if array.ndim == 3}  # (Cout, Cin, width); no pools
+    return Tunable(weights, {name: block_of(name) for name in trainable}, convolutions, apply)
 
 
 def block_of(name: str) -> str:

@@ -1,0 +1,96 @@
+"""LoCon: low-rank adapters on the convolutions of an encoder (Yeh et al. 2024, LyCORIS, https://arxiv.org/abs/2309.14859).
+
+The weights of a convolution, (width, Cin, Cout) in whatever order of axes, become
+
+    W + alpha / rank * down up        down (width, Cin, rank), up (rank, Cout)
+
+that is, a convolution to `rank` channels and behind it one of width 1 to Cout. Only `down` and `up` learn. `down` is
+drawn uniformly from +-1 / sqrt(width Cin), `up` begins with zeros (both as in LyCORIS): the encoder starts as what it
+is, to the bit.
+
+Weights are standardised behind the sum. So the gradient passes through that, and the adapted encoder is one of the same
+architecture, whose weights are the sums: it is merged exactly. (genomicsxai/alphagenome-pytorch adds the output of the
+adapter to that of the standardised convolution: another network, which no weights of the official layout can express.)
+"""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from s2f.common import provenance
+from s2f.common.errors import InputError
+from s2f.embeddings.encoders import Tunable
+
+DOWN, UP = "/locon_down", "/locon_up"  # ends of the names of the two arrays of a convolution
+
+
+@dataclass(frozen=True)
+class Locon:
+    """Adapters of this `rank`, scaled by `alpha` / `rank`."""
+
+    rank: int
+    alpha: float
+
+    @staticmethod
+    def of(unfrozen: Any) -> "Locon | None":
+        """The adapters of the key `unfrozen` of stage 2; None where whole blocks are trained."""
+        if not isinstance(unfrozen, Mapping):
+            return None
+        return Locon(unfrozen["locon"]["rank"], unfrozen["locon"]["alpha"])
+
+    def start(self, tunable: Tunable, blocks: Collection[str], seed: int) -> dict[str, np.ndarray]:
+        """New adapters {name: float32 array} of all convolutions of these blocks, the same bits on every machine.
+
+        Raises `InputError` for a rank that is not below that of the weights of one of them.
+        """
+        adapters = {}
+        for name, axis in tunable.convolutions.items():
+            if tunable.block_of[name] not in blocks:
+                continue
+            shape = list(tunable.weights[name].shape)
+            outputs, fan_in = shape[axis], math.prod(shape) // shape[axis]
+            if self.rank >= min(outputs, fan_in):
+                raise InputError(
+                    f"locon: rank is {self.rank}, but the convolution {name} has {fan_in} weights for each of "
+                    f"{outputs} channels: choose a lower rank"
+                )
+            shape[axis] = self.rank
+            raw = np.random.PCG64(provenance.derived_seed(seed, "locon", name)).random_raw(math.prod(shape))
+            uniform = (raw >> np.uint64(11)) * 2.0**-52 - 1  # in [-1, 1), exact
+            adapters[name + DOWN] = (uniform / math.sqrt(fan_in)).astype(np.float32).reshape(shape)
+            adapters[name + UP] = np.zeros((self.rank, outputs), np.float32)
+        return adapters
+
+    def changes(self, tunable: Tunable, weights: Mapping[str, Any], adapters: Mapping[str, Any]) -> dict[str, Any]:
+        """The weights {name: array} of the convolutions that have adapters, with these merged into them; of `weights`
+        of the encoder {name: array}. Pure, and can be derived by the adapters.
+
+        Raises `InputError` for adapters that are not those of this encoder with this rank.
+        """
+        out = {}
+        names = {name.removesuffix(DOWN).removesuffix(UP) for name in adapters}
+        for name in sorted(names):
+            axis = tunable.convolutions.get(name)
+            if axis is None:
+                raise InputError(f"adapters: array {name} is unexpected: they are those of another encoder")
+            down, up = adapters.get(name + DOWN), adapters.get(name + UP)
+            shape = list(weights[name].shape)
+            outputs, shape[axis] = shape[axis], self.rank
+            if down is None or up is None or down.shape != tuple(shape) or up.shape != (self.rank, outputs):
+                found = [None if array is None else array.shape for array in (down, up)]
+                raise InputError(
+                    f"adapters: {name} has {found[0]} and {found[1]}, this encoder with rank {self.rank} has "
+                    f"{tuple(shape)} and {(self.rank, outputs)}"
+                )
+            product = jnp.moveaxis(jnp.tensordot(down, up, (axis, 0), precision="highest"), -1, axis)
+            out[name] = weights[name] + self.alpha / self.rank * product
+        return out
+
+    def merged(self, tunable: Tunable, adapters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """`changes` of the encoder's own weights, float32 on the host, as `encoders.build` takes them."""
+        found = self.changes(tunable, tunable.weights, adapters)
+        return {name: np.asarray(array, np.float32) for name, array in found.items()}
