@@ -86,7 +86,7 @@ def test_issue_templates_ask_for_what_is_needed(root):
         assert {"name", "description", "body"} <= set(form), name
         assert all(item["attributes"]["label"] for item in form["body"])
     required = {item["id"] for item in forms["bug"]["body"] if item.get("validations", {}).get("required")}
-    assert required == {"what", "command", "study", "log", "version"}
+    assert required == {"what", "command", "version"}
 
 
 def test_the_catalog_lists_the_workflow_and_offers_no_use_that_is_refused(root):

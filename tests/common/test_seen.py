@@ -187,7 +187,10 @@ def test_no_kind_is_forgotten():
     """A kind of encoder without weights to choose must say that it has none, or its models count as unknown."""
     for kind in kinds.names("encoders"):
         weights = "weights" in kinds.schema("encoders", kind)["properties"]
-        assert weights != kinds.facts("encoders", kind)["weightless"], kind
+        weightless = kinds.facts("encoders", kind)["weightless"]
+        assert weights != weightless, (
+            f"{kind}.yaml: weightless is {weightless}, and it has an option weights: {weights}"
+        )
         assert ("seen" in kinds.schema("encoders", kind)["properties"]) == weights, kind
 
 

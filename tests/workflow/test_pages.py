@@ -112,7 +112,9 @@ def test_examples_in_yaml_can_be_read(root):
 def test_configuration_page_is_written_from_the_schemas(root):
     from s2f.study.document import page
 
-    assert (root / "config" / "README.md").read_text() == page(), "run: python -m s2f.study.document config/README.md"
+    assert (root / "config" / "README.md").read_text() == page(), (
+        "run: .venv/bin/python -P -m s2f.study.document config/README.md"
+    )
 
 
 def test_files_pictures_and_headings_that_pages_name_exist(root):

@@ -80,7 +80,7 @@ def test_the_two_files_of_the_page_fill_a_cache(work):
 def test_the_page_refuses_weights_that_do_not_fit(work):
     done = embed(work, "broken")
     assert done.returncode == 1
-    assert "model.safetensors: are no weights of MyNet" in done.stderr and '"0.extra"' in done.stderr
+    assert "model.safetensors: these are not weights of MyNet" in done.stderr and '"0.extra"' in done.stderr
 
 
 class Rotary(torch.nn.Module):

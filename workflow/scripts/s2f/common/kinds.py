@@ -34,7 +34,11 @@ READ_BY_PROGRAMS = (
 def read_yaml(folder: str, name: str) -> dict[str, Any]:
     """A YAML file of the library, parsed; a property `{$ref: FOLDER/NAME}` is the schema there, which kinds share."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-    parsed = yaml.load((S2F / folder / f"{name}.yaml").read_text(encoding="utf-8"), loader)
+    path = S2F / folder / f"{name}.yaml"
+    try:
+        parsed = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
     for key, rule in parsed.get("properties", {}).items():
         reference = rule.get("$ref", "#") if isinstance(rule, dict) else "#"
         if not reference.startswith("#"):  # such are within the file

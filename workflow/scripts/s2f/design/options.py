@@ -24,7 +24,7 @@ SITE = re.compile("[ACGTUNRYSWKMBDHV]+")  # IUPAC letters
 def lineage(section: str, kind: str) -> str:
     """What the models of a kind of encoder or baseline descend from: those of one lineage judge no designs of each
     other. Not in `kinds`, where a change embeds and trains everything again."""
-    return kinds.facts(section, kind).get("lineage") or kind
+    return kinds.facts(section, kind)["lineage"] or kind
 
 
 def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:

@@ -12,8 +12,8 @@ from s2f.study.schema import schema as study_schema
 HEAD = """# Configuration
 
 A study is one YAML file, UTF-8 text. `snakemake` alone runs the embedded study, `config/config.yaml`; `--configfile
-FILE` runs another one instead, and `--configfile FILE CHANGES` (the option once: of two, only the last counts) the same
-with the keys of a second file. `--config key=value` changes single keys, with values as in the file: `--config
+FILE` runs another one instead, and `--configfile FILE CHANGES` (give the option once; a second one replaces the first)
+the same with the keys of a second file. `--config key=value` changes single keys, with values as in the file: `--config
 seeds=[1,2] study=mine 'training={epochs: 3}'`. The study is checked before anything runs: an unknown key, a value of
 the wrong type or a name that no section defines is an error that names the key. `python -m s2f.study.new my_table.csv`
 writes a first study of your own data ([how](../docs/first_study.md)).
@@ -21,7 +21,7 @@ writes a first study of your own data ([how](../docs/first_study.md)).
 A study needs `study`, `datasets` and `models`; other sections are needed when models or datasets refer to them. In the
 tables below required keys come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
 
-This page is written by `PYTHONPATH=workflow/scripts python -m s2f.study.document config/README.md`, from the schemas
+This page is written by `.venv/bin/python -P -m s2f.study.document config/README.md`, from the schemas
 beside the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one
 folder: [CONTRIBUTING.md](../CONTRIBUTING.md).
 """
