@@ -32,8 +32,6 @@ from s2f.rows.canonical import canonical, write_rows
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
 
-pytestmark = pytest.mark.usefixtures("compiled_quickly")
-
 HEAD, CONSTRUCT, NONE = "encoder-8-dropout", {"flanks": "gosai_episomal", "length": 128}, {"kind": "none"}
 PROGRAMS = (embed, train_stage2, evaluate_stage2, export_encoder, measure_drift)
 
@@ -106,6 +104,15 @@ class Study:
             model.with_name("h.tsv"),
         )  # fmt: skip
         return model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_quickly_for_all():
+    """As the fixture `compiled_quickly`, for those of the module too."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture(scope="module")
