@@ -127,3 +127,18 @@ def test_without_validation_scores_there_is_no_column_of_them(tmp_path):
     study.add("B", 0, [2, 1, 4, 3])
     text = study.compare()[1]
     assert "| model | seeds | pearson |" in text and "**" not in text.partition("### Panel")[2]
+
+
+def test_the_outcome_stands_in_words_above_the_table(toy):
+    """What is better, what cannot be told, and what has a larger error than a constant."""
+    noisy = np.random.default_rng(99).normal(size=60)
+    for seed in (1, 2, 3):
+        toy.add("noise", seed, 3 * noisy + 0.01 * seed, val_value=0.1)
+    table, text = toy.compare()
+    (line,) = [line for line in text.splitlines() if line.startswith("**In short**")]
+    first = table[table["metric"] == "pearson"].set_index("model")
+    better = [model for model in first.index if first["p_holm"][model] < 0.05 and first["delta_vs_baseline"][model] > 0]
+    assert better and all(f"`{model}`" in line.split("better than `A`: ")[1].split("; ")[0] for model in better)
+    assert line.endswith("mean squared error not below that of a constant: `noise`.")
+    del toy.spec["datasets"]["toy"]["floors"]
+    assert "of a constant" not in toy.compare()[1]

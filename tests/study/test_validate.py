@@ -75,6 +75,11 @@ def test_defaults_are_filled_in_at_every_depth():
             {"kind": "chromosome", "val": ["chr7"]},
             "splits.chromosome: 'chr7' is listed in two",
         ),
+        (
+            ["splits", "chromosome"],
+            {"kind": "hashfrag", "val": 0.6, "test": 0.4},
+            "splits.chromosome: val 0.6 and test 0.4 are 1 of the rows, expected less than 1",
+        ),
         (["heads"], {"boda-flaten-512-512": {"epochs": 1}}, "head 'boda-flaten-512-512' is unknown"),
         (["heads"], {"boda-max-512-512": {"epochs": 1}}, "heads.boda-max-512-512: no entry of models uses this head"),
         (["baselines", "onehot"], {"kind": "mean"}, "an encoder has the same name"),

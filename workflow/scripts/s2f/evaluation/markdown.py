@@ -26,6 +26,8 @@ CHOSEN = (
     "seed of its model far above; a mean that would hold such a run is not shown.",
     "All numbers were computed by this study.",
 )
+DIFFERENT = 0.05  # p (Holm) below which the text calls models different
+MOST_NAMED = 6  # models in a sentence
 PROMISED = 0.9  # share of rows in the intervals of which the text tells
 SURE = (
     "Around each prediction stands an interval that was calibrated on the validation rows (split conformal; for "
@@ -188,7 +190,39 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
         row += _difference(line, "delta_vs_start", "start", "start_p_value") if with_start else []
         body.append(row)
     networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
-    return [title, "; ".join(facts) + ".", _table(header, body), *networks, *_missing(lines), *seen(first.loc[order])]
+    short = _in_short(first.loc[order], cells, compared)
+    footnotes = [*networks, *_missing(lines), *seen(first.loc[order])]
+    return [title, "; ".join(facts) + ".", *short, _table(header, body), *footnotes]
+
+
+def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -> list[str]:
+    """The outcome of a table in words: which models differ from the baseline, and which know less than a constant.
+
+    `first` has the lines of the first metric by model, `cells` those of every metric.
+    """
+    said, tested = [], first[first["p_holm"].notna()]
+    if len(tested):
+        differs = tested["p_holm"] < DIFFERENT
+        groups = (
+            (f"better than `{compared.baseline}`", tested[differs & (tested["delta_vs_baseline"] > 0)]),
+            (f"worse than `{compared.baseline}`", tested[differs & (tested["delta_vs_baseline"] < 0)]),
+            (f"not distinguishable from `{compared.baseline}` on these rows", tested[~differs]),
+        )
+        said += [f"{what}: {_some(list(models.index), len(tested))}" for what, models in groups if len(models)]
+    for metric, lines in cells.items():
+        # a floor that predicts the same for all rows has an error, and no correlation
+        constant = [m for m in compared.floors if m in lines.index and not np.isfinite(first["value"].get(m, np.nan))]
+        if metric.startswith("mse") and constant:
+            error = lines["value"][constant].min()
+            lost = [model for model in first.index if lines["value"][model] >= error and model not in constant]
+            if lost:
+                said.append(f"mean squared error not below that of a constant: {_some(lost, len(first))}")
+    return [f"**In short** (p (Holm) < {DIFFERENT}): {'; '.join(said)}."] if said else []
+
+
+def _some(models: Sequence[str], of: int) -> str:
+    """Names of models for a sentence, or how many they are where they are many."""
+    return ", ".join(f"`{model}`" for model in models) if len(models) <= MOST_NAMED else f"{len(models)} of {of} models"
 
 
 def _sure(lines: Any, task: str, share: str) -> list[str]:

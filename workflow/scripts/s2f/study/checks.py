@@ -40,6 +40,13 @@ def check_names(study: dict[str, Any]) -> None:
         if name not in study[section]:
             raise InputError(f"{where}: {name!r} is not in the section {section!r}{nearest(name, study[section])}")
 
+    for name, split in study["splits"].items():
+        shares = [split.get(part, 0) for part in ("val", "test")]
+        if all(isinstance(share, (int, float)) for share in shares) and sum(shares) >= 1:
+            raise InputError(
+                f"splits.{name}: val {shares[0]:g} and test {shares[1]:g} are {sum(shares):g} of the rows, expected "
+                "less than 1: nothing would be left to train on"
+            )
     for section, patterns in RESERVED.items():
         # ensembles over folds stand under the name of the k-fold
         whole = comparison.k_folds(study) if section == "splits" else []
