@@ -163,7 +163,7 @@ def _adapted(directory: str | Path, details: dict[str, Any], settings: Settings)
     )
     if states.fingerprint(model.base_model) != details["encoder_before"]:
         raise InputError(f"{directory}: the adapters were trained on other weights than those of {start!r}")
-    return _lora.load(directory, model, settings.lora)
+    return _lora.load(directory, model, settings.lora or {})
 
 
 def merge(directory: str | Path, out: str | Path) -> None:
