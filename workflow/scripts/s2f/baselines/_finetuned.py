@@ -182,7 +182,7 @@ def merge(directory: str | Path, out: str | Path) -> None:
     settings = Settings.from_spec(details["settings"], record["kind"])
     model = _adapted(directory, details, settings).merge_and_unload()
     with files.atomic(out) as place:
-        shutil.copytree(directory, place, ignore=shutil.ignore_patterns("adapter_*"))
+        shutil.copytree(directory, place, ignore=shutil.ignore_patterns("adapter_*", ".*"))
         changed = {
             "settings": {**details["settings"], "lora": None}, "encoder_after": states.fingerprint(model.base_model),
             "provenance": f"{details['provenance']}, adapters merged",
