@@ -10,6 +10,8 @@ import torch
 import transformers
 from peft import PeftModel
 
+import merge_adapters
+from helpers import programs
 from s2f.baselines import _finetuned, _finetuning, _lora, dnabert2_finetuned, lamar_finetuned, read_details
 from s2f.common import kinds
 from s2f.common.errors import InputError
@@ -154,9 +156,13 @@ def test_checkpoint_holds_adapters_and_head_which_peft_reads(tmp_path, kind, mon
 
 
 @BOTH
-def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind):
+def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind, root, monkeypatch):
     trained(tmp_path / "m", kind)
-    _finetuned.merge(tmp_path / "m", tmp_path / "merged")
+    (command,) = re.findall(r"```bash\n(.*)\n```", (root / "docs" / "stage2.md").read_text())
+    *start_of, model, out = command.split()
+    assert start_of == ["PYTHONPATH=workflow/scripts", "python", "-P", "-m", "merge_adapters"]
+    assert (model.rpartition("/")[2], out) == ("best_model", "merged")
+    programs.call(monkeypatch, merge_adapters, tmp_path / "m", tmp_path / out)
     np.testing.assert_allclose(predictions(tmp_path / "merged", kind), predictions(tmp_path / "m", kind), atol=1e-5)
     assert not list((tmp_path / "merged").glob("adapter_*"))
     record = json.loads((tmp_path / "merged" / "model.json").read_text())
