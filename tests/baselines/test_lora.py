@@ -10,6 +10,7 @@ import torch
 import transformers
 from peft import PeftModel
 
+import measure_drift
 import merge_adapters
 from helpers import programs
 from s2f.baselines import _finetuned, _finetuning, _lora, dnabert2_finetuned, lamar_finetuned, read_details
@@ -159,10 +160,10 @@ def test_checkpoint_holds_adapters_and_head_which_peft_reads(tmp_path, kind, mon
 def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind, root, monkeypatch):
     trained(tmp_path / "m", kind)
     (command,) = re.findall(r"```bash\n(.*)\n```", (root / "docs" / "stage2.md").read_text())
-    *start_of, model, out = command.split()
-    assert start_of == ["PYTHONPATH=workflow/scripts", "python", "-P", "-m", "merge_adapters"]
-    assert (model.rpartition("/")[2], out) == ("best_model", "merged")
-    programs.call(monkeypatch, merge_adapters, tmp_path / "m", tmp_path / out)
+    program, arguments = command.split(" --model ")
+    assert program == "PYTHONPATH=workflow/scripts python -P -m merge_adapters"
+    assert arguments == "results/…/best_model --out merged"
+    programs.call(monkeypatch, merge_adapters, "--model", tmp_path / "m", "--out", tmp_path / "merged")
     np.testing.assert_allclose(predictions(tmp_path / "merged", kind), predictions(tmp_path / "m", kind), atol=1e-5)
     assert not list((tmp_path / "merged").glob("adapter_*"))
     record = json.loads((tmp_path / "merged" / "model.json").read_text())
@@ -177,6 +178,15 @@ def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind, root, monk
         _finetuned.merge(tmp_path / "merged", tmp_path / "twice")
     with pytest.raises(InputError, match="merged: is there already"):
         _finetuned.merge(tmp_path / "m", tmp_path / "merged")
+
+
+def test_drift_of_adapters_is_that_of_the_encoder_with_them(tmp_path):
+    trained(tmp_path / "m", "lamar_finetuned", epochs=1, size="lamar-mini")
+    record = json.loads((tmp_path / "m" / "model.json").read_text())
+    names, learns, encode = measure_drift.of_language_model(tmp_path / "m", record)
+    start_of, tuned = encode(CONSTRUCT.assemble(list(rows(6)["sequence"])))
+    moved = [float(np.abs(a - b).max()) > 1e-6 for a, b in zip(start_of, tuned, strict=True)]
+    assert len(names) == 5 and moved == learns == [False, True, True, True, True]  # the embeddings have no adapter
 
 
 def test_adapters_stand_on_the_weights_of_their_start_wherever_these_are(tmp_path):
