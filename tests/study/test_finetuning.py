@@ -50,12 +50,27 @@ def test_options_of_the_schema_are_the_settings_of_the_library(kind, not_of_it):
         ({"labels": "regression"}, "baselines.tuned: labels is regression, dataset 'simulated' is a classification"),
         ({"weights": {"random": 0, "path": "x"}}, r"baselines.tuned.weights: .*exactly one of path"),
         ({"precision": "half"}, "baselines.tuned.precision: 'half'"),
+        ({"lora": {}}, "baselines.tuned: it is fine-tuned with lora: its name must hold 'lora'"),
+        ({"lora": {}, "freeze": True}, "baselines.tuned: lora and freeze exclude each other"),
+        ({"lora": {"targets": ["attention.self.Wqkv"]}}, r"baselines.tuned.lora.targets.0: .*attention.self.query"),
+        ({"lora": {"rank": 0}}, "baselines.tuned.lora.rank: 0"),
         ({"epoch": 3}, "key 'epoch' is unknown; did you mean 'epochs'"),
     ],
 )
 def test_what_is_refused(more, message):
     with pytest.raises(InputError, match=message):
         validate.validated(changed(**more))
+
+
+def test_names_tell_adapters_from_fine_tuning_of_all_weights():
+    study = changed(lora={"rank": 4})
+    study["baselines"] = {"tuned-lora": study["baselines"]["tuned"]}
+    study["models"] = [{"baselines": ["tuned-lora"]}]
+    found = jobs.options("baselines", validate.validated(study)["baselines"]["tuned-lora"])["lora"]
+    assert (found["rank"], found["alpha"], found["dropout"], len(found["targets"])) == (4, 16, 0.0, 3)
+    study["baselines"]["tuned-lora"]["lora"] = None
+    with pytest.raises(InputError, match="it is fine-tuned without lora: its name must not hold 'lora'"):
+        validate.validated(study)
 
 
 def test_every_key_has_a_description():

@@ -35,13 +35,13 @@ STUDY = {
         "anew.layer01": MINI | {"weights": {"tapt": "anew"}},
         "once.layer01": MINI | {"weights": {"tapt": "once"}},
     },
-    "baselines": {"gc": {"kind": "gc"}, "tuned": TUNED | {"weights": {"tapt": "anew"}}},
+    "baselines": {"gc": {"kind": "gc"}, "tuned-lora": TUNED | {"weights": {"tapt": "anew"}, "lora": {}}},
     "models": [
         {
             "encoders": ["drawn.layer01", "fixed.layer01", "anew.layer01", "once.layer01"], "augmentations": ["none"],
             "heads": ["linear-probe", "encoder-16-dropout"],
         },
-        {"baselines": ["gc", "tuned"]},
+        {"baselines": ["gc", "tuned-lora"]},
     ],
     "training": {"epochs": 1},
     "isoscore": {},
@@ -94,6 +94,9 @@ def test_each_run_reads_the_draw_of_its_seed(root, tmp_path, together):
     for line in made["train_baseline"]:
         seed = re.search(r"--seed (\d+) ", line)[1]
         assert "tuned" not in line or f"results/tapt/anew/draw{seed}" in line
+    for seed in (1, 2):  # a checkpoint of adapters is read with the weights that these stand on
+        made_of = rf"Missing output files: [^;]*/tuned-lora/seed{seed}/metrics\.tsv[^;]*; Input files .*"
+        assert re.search(rf"{made_of}results/tapt/anew/draw{seed}\b", output)
     for line in made["tapt"]:
         draw = re.search(r"--out results/tapt/anew/draw(\d)", line)
         assert not draw or f'"random": {derived_seed(4, "draw", int(draw[1]))}' in line

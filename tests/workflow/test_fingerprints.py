@@ -37,7 +37,7 @@ PACKAGES = {
     "make_subset": "common rows sequences splits",
     "make_units": "common rows sequences splits",
     "measure_dependency_map": "common representation rows sequences",
-    "measure_drift": "common embeddings heads language_model models representation rows sequences splits",
+    "measure_drift": "baselines common embeddings heads language_model models representation rows sequences splits",
     "plot_audit": "common plots",
     "plot_calibration": "common evaluation plots",
     "plot_comparison": "common evaluation models plots rows sequences",

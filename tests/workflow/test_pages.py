@@ -16,6 +16,7 @@ OWN_TESTS = {
     "docs/scoring.md": "tests/scoring/test_score.py",
     "docs/design.md": "tests/design/test_design_sequences.py",
     "docs/first_study.md": "tests/study/test_new.py",
+    "docs/stage2.md": "tests/baselines/test_lora.py",
     "docs/tutorial.md": "tests/workflow/test_pages.py",
 }
 # commands by their first words, and where they are run

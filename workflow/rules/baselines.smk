@@ -77,6 +77,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             rows="results/{dataset}/rows.parquet",
             panels=panels_to_predict(panels),
             model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
+            weights=weights_below_adapters,
         output:
             predictions=panel_paths(
                 "results/{dataset}/{split}/{baseline}/seed{seed}/predictions", panels

@@ -170,6 +170,13 @@ def adapted_weights_of(section):
     return lambda wildcards: section(wildcards).get("weights", {}).get("tapt", [])
 
 
+def weights_below_adapters(wildcards):
+    """Folder of the weights that a baseline's adapters stand on, which its checkpoint does not hold, if rule tapt makes
+    it."""
+    adapted = baseline_section(wildcards).get("lora")
+    return adapted_weights_of(drawn_baseline)(wildcards) if adapted else []
+
+
 def windows_of_tapt(part):
     """Windows of train or val (`part`) of an adaptation, which all of its draws share."""
 

@@ -1,5 +1,6 @@
 """Measure how far each layer of an encoder moved in fine-tuning, on validation sequences (linear CKA, IsoScore)."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,7 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     """The same of the layers of a fine-tuned language model, whose outputs are means over tokens (n, 1, C)."""
     if record["kind"] not in kinds.names("baselines") or not kinds.facts("baselines", record["kind"])["weights_of"]:
         raise InputError(f"{folder}: {record['model']} is not fine-tuned: nothing in its encoder can have moved")
+    from s2f.baselines import _finetuned
     from s2f.embeddings import encoders
 
     kind, settings = kinds.facts("baselines", record["kind"])["weights_of"], record["settings"]
@@ -107,12 +109,18 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     layers = range(kinds.facts("encoders", kind)["layers"][settings["size"]] + 1)
 
     def encode(codes: np.ndarray) -> list[list[np.ndarray]]:
-        return [
-            [encoders.build({**exact, "weights": weights, "layer": layer}).encode(codes) for layer in layers]
-            for weights in (settings["weights"], {"path": str(folder)})
-        ]
+        with tempfile.TemporaryDirectory() as place:
+            tuned = folder
+            if settings.get("lora"):
+                tuned = Path(place) / "merged"
+                _finetuned.merge(folder, tuned)
+            return [
+                [encoders.build({**exact, "weights": weights, "layer": layer}).encode(codes) for layer in layers]
+                for weights in (settings["weights"], {"path": str(tuned)})
+            ]
 
-    return [f"layer{layer:02d}" for layer in layers], [not settings["freeze"]] * len(layers), encode
+    learns = [not settings["freeze"] and not (settings.get("lora") and layer == 0) for layer in layers]
+    return [f"layer{layer:02d}" for layer in layers], learns, encode
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ A run starts fresh from the weights that its section names; the head, where they
 come from the job's seed.
 """
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,12 +14,12 @@ import numpy as np
 
 from s2f.baselines import _finetuning, check_strand, read_details, write_details
 from s2f.baselines._finetuning import TASKS, Settings
-from s2f.common import kinds
+from s2f.common import files, kinds
 from s2f.common.errors import InputError
-from s2f.common.files import write_json
 from s2f.common.provenance import derived_seed
 from s2f.language_model import folder, states, weights
 from s2f.language_model.families import Tokens
+from s2f.models.checkpoint import read_record
 from s2f.models.validation import VALIDATION
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -29,7 +30,9 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fine-tune, keep the epoch of the best validation AUROC (of a regression: Pearson r), write the folder.
 
-    It holds what `folder.save_model` writes, `training_args.json`, `results.json` and `details.json`. The same seed,
+    It holds what `folder.save_model` writes, `training_args.json`, `results.json` and `details.json`; with `lora` in
+    place of the weights what `_lora.save` writes, and `encoder_before` is the fingerprint of what that stands on. The
+    same seed,
     number of threads and machine give the same weights on a CPU. Raises `InputError` for bad settings, weights that do
     not fit, inserts that do not fill the construct's window and windows longer than the model takes; else as
     `_finetuning.finetune`.
@@ -55,22 +58,34 @@ def train(
         family, where, settings.weights, _configuration(settings), settings.size, settings.licence,
         "classification", derived_seed(seed, "head"),
     )  # fmt: skip
-    before = states.fingerprint(model.base_model)
+    before, adapted, way = states.fingerprint(model.base_model), None, ", encoder frozen" if settings.freeze else ""
+    if settings.lora:
+        from s2f.baselines import _lora
+
+        adapted, way = _lora.add(model, settings.lora, seed), f" by {_lora.described(settings.lora)}"
     tuned = _finetuning.finetune(model, parts[0], parts[1], settings, seed)
-    after = states.fingerprint(tuned.model.base_model)
+    encoder = tuned.model.base_model
+    after = states.fingerprint(encoder)
     if settings.freeze and after != before:
         raise RuntimeError("the frozen encoder has changed")
+    if adapted and states.fingerprint_of(_lora.without_adapters(encoder)) != before:
+        raise RuntimeError("the encoder below the adapters has changed")
     validation = {
         "metric": VALIDATION[settings.labels], "value": tuned.value, "epoch": tuned.epoch, "ended": tuned.ended,
     }  # fmt: skip
-    write_json(Path(directory) / "training_args.json", {**options, "seed": seed})
+    files.write_json(Path(directory) / "training_args.json", {**options, "seed": seed})
     readable = [{key: None if value != value else value for key, value in entry.items()} for entry in tuned.history]
-    write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})
+    files.write_json(Path(directory) / "results.json", {"history": readable, "validation": validation})
+    if adapted:
+        folder.save_description(directory, tuned.model, tokens)
+        _lora.save(directory, adapted, options["weights"])
+    else:
+        folder.save_model(directory, tuned.model, tokens)
     write_details(
         directory, length=construct.length, settings=options, centre=tuned.centre, scale=tuned.scale,
-        **folder.save_model(directory, tuned.model, tokens), encoder_before=before, encoder_after=after,
+        **folder.hashes(directory), encoder_before=before, encoder_after=after,
         parameters=sum(p.numel() for p in tuned.model.parameters() if p.requires_grad), licence=licence,
-        provenance=f"fine-tuned on {len(train)} rows{', encoder frozen' if settings.freeze else ''}, from {origin}",
+        provenance=f"fine-tuned on {len(train)} rows{way}, from {origin}",
     )  # fmt: skip
     return tuned.history, validation
 
@@ -81,10 +96,10 @@ def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[.
     The construct is that of `record`. Raises `InputError` when it has another length than in training, and when weights
     or tokenizer are not the files that were written, or do not fit.
     """
-    details, path = read_details(directory), Path(directory) / folder.WEIGHTS
+    details = read_details(directory)
     construct = Construct.from_spec(record["construct"])
     if construct.length != details["length"]:
-        raise InputError(f"{path}: trained on {details['length']} bp, the construct has {construct.length} bp")
+        raise InputError(f"{directory}: trained on {details['length']} bp, the construct has {construct.length} bp")
     folder.check_files(directory, details)
     model, settings = load_model(kind, directory, details)
     tokens = tokens_of(directory, settings)
@@ -126,11 +141,56 @@ def value_of_logits(details: dict[str, Any], settings: Settings) -> Callable[[An
 def load_model(
     kind: str, directory: str | Path, details: dict[str, Any], attention: str | None = None
 ) -> tuple[Any, Settings]:
-    """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with."""
+    """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with.
+
+    Raises `InputError` where weights do not fit, and where those that adapters stand on are not here or are others.
+    """
     settings = Settings.from_spec(details["settings"] | ({"attention": attention} if attention else {}), kind)
     device = _finetuning.device_of(settings)
     settings.family.check_folder(directory, settings.size)
+    if settings.lora:
+        return _adapted(directory, details, settings).get_base_model().to(device), settings
     return settings.family.from_folder(directory, _configuration(settings), "classification").to(device), settings
+
+
+def _adapted(directory: str | Path, details: dict[str, Any], settings: Settings) -> Any:
+    """The `PeftModel` of a checkpoint with adapters, on the CPU."""
+    from s2f.baselines import _lora
+
+    start = _lora.base(directory, settings.weights or {})
+    model, *_ = weights.load(
+        settings.family, settings.where, start, _configuration(settings), settings.size, "", "classification", 0
+    )
+    if states.fingerprint(model.base_model) != details["encoder_before"]:
+        raise InputError(f"{directory}: the adapters were trained on other weights than those of {start!r}")
+    return _lora.load(directory, model, settings.lora or {})
+
+
+def merge(directory: str | Path, out: str | Path) -> None:
+    """Write a checkpoint with adapters once more, with their products added to the weights that they stand on: the
+    folder of a fine-tuned model like any other, which stands alone. Its predictions are the same up to rounding.
+
+    Raises `InputError` for a checkpoint without adapters, for an `out` that is there already, and as `load`.
+    """
+    directory = Path(directory)
+    if Path(out).exists():
+        raise InputError(f"{out}: is there already; name a folder to be made")
+    record, details = read_record(directory), read_details(directory)
+    if not details.get("settings", {}).get("lora"):
+        raise InputError(f"{directory}: a model of kind {record['kind']} without adapters; expected one with `lora`")
+    folder.check_files(directory, details)
+    settings = Settings.from_spec(details["settings"], record["kind"])
+    model = _adapted(directory, details, settings).merge_and_unload()
+    with files.atomic(out) as place:
+        shutil.copytree(directory, place, ignore=shutil.ignore_patterns("adapter_*", ".*"))
+        changed = {
+            "settings": {**details["settings"], "lora": None}, "encoder_after": states.fingerprint(model.base_model),
+            "provenance": f"{details['provenance']}, adapters merged",
+            **folder.save_model(place, model, tokens_of(directory, settings)),
+        }  # fmt: skip
+        for name, before in (("details.json", details), ("model.json", record)):
+            kept = {key: value for key, value in before.items() if key != "adapters_sha256"}
+            files.write_json(place / name, {**kept, **changed})
 
 
 def tokens_of(directory: str | Path, settings: Settings) -> Tokens:

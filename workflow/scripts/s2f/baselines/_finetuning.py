@@ -4,7 +4,7 @@ kept.
 Three ways: everything learns from the start; the encoder stays frozen throughout (`freeze`); or the head alone learns
 for some epochs, then everything with a new optimiser and a new schedule (`warmup_epochs`). While the encoder is frozen
 its output is the same in every epoch, as it drops no units then: it is computed once, and such epochs cost next to
-nothing.
+nothing. With `lora` (see `_lora`) adapters learn wherever the encoder would.
 
 Defaults for LAMAR are those of its fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps, linear
 decay, clip 1; zhw-e8/LAMAR) where they have any. Every draw follows from the seed: on a CPU the same seed and number
@@ -63,6 +63,7 @@ class Settings:
     precision: str
     attention: str
     tokenizer: str = ""
+    lora: dict[str, Any] | None = None
 
     @staticmethod
     def from_spec(options: dict[str, Any], kind: str) -> "Settings":
@@ -87,12 +88,28 @@ class Settings:
                 f"{where}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
                 "encoder as it is throughout, warmup_epochs unfreezes it"
             )
+        if settings.lora:
+            settings._check_lora()
         if not 0 <= settings.warmup_epochs < settings.epochs:
             raise InputError(
                 f"{where}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
                 "which include them"
             )
         return settings
+
+    def _check_lora(self) -> None:
+        lora, where = self.lora or {}, f"{self.where}: lora"
+        known = kinds.schema("baselines", self.kind)["properties"]["lora"]["properties"]["targets"]["items"]["enum"]
+        if self.freeze:
+            raise InputError(f"{where} and freeze exclude each other: adapters change what the encoder gives")
+        for name in ("rank", "alpha"):
+            if not isinstance(lora[name], int) or lora[name] < 1:
+                raise InputError(f"{where}: {name} is {lora[name]!r}, expected a whole number above 0")
+        if not 0 <= lora["dropout"] < 1:
+            raise InputError(f"{where}: dropout is {lora['dropout']!r}, expected a share of at least 0, below 1")
+        for name in lora["targets"] or [None]:
+            if name not in known:
+                raise InputError(f"{where}: target {name!r} is no linear layer of a block{kinds.nearest(name, known)}")
 
     @property
     def where(self) -> str:
@@ -234,7 +251,8 @@ def _phase(
 
     While the encoder is frozen the inputs are its last hidden states of the first token, float32 (N, D), computed here.
     """
-    model.base_model.requires_grad_(not frozen)
+    for name, parameter in model.base_model.named_parameters():
+        parameter.requires_grad_(not frozen and (not settings.lora or ".lora_" in name))
     families.without_unused(model)
     family = settings.family
     if not frozen:
@@ -359,7 +377,7 @@ def _plan(
     model: torch.nn.Module, labels: np.ndarray, val_labels: np.ndarray, settings: Settings, device: torch.device
 ) -> str:
     """What is going to happen, in a line."""
-    way = "encoder frozen" if settings.freeze else "all weights"
+    way = "encoder frozen" if settings.freeze else "adapters and head" if settings.lora else "all weights"
     way += f" after {settings.warmup_epochs} epochs of the head alone" if settings.warmup_epochs else ""
     count = sum(parameter.numel() for parameter in model.parameters())
     rows = f"{len(labels):,} rows to train, {len(val_labels):,} to validate"

@@ -15,7 +15,7 @@ from s2f.baselines import _finetuned
 from s2f.sequences.constructs import Construct
 
 KIND = "dnabert2_finetuned"
-PACKAGES = ("numpy", "torch", "tokenizers", "safetensors")
+PACKAGES = ("numpy", "torch", "tokenizers", "safetensors", "peft")
 
 
 def train(

@@ -13,7 +13,7 @@ from s2f.baselines import _finetuned
 from s2f.sequences.constructs import Construct
 
 KIND = "lamar_finetuned"
-PACKAGES = ("numpy", "torch", "transformers", "safetensors")
+PACKAGES = ("numpy", "torch", "transformers", "safetensors", "peft")
 
 
 def train(

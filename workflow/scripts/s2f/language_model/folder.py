@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-
 from s2f.common import files
 from s2f.common.errors import InputError
+from s2f.language_model import states
 from s2f.language_model.families import Tokens
 
 FORMAT = "s2f-tapt-1"
 WEIGHTS = "model.safetensors"
-HASHED = {"model_sha256": WEIGHTS, "tokenizer_sha256": "tokenizer.json"}  # key of a record -> file, where there is one
+ADAPTERS = "adapter_model.safetensors"  # of models that are saved without the weights that they start from
+# key of a record -> file, where there is one
+HASHED = {"model_sha256": WEIGHTS, "adapters_sha256": ADAPTERS, "tokenizer_sha256": "tokenizer.json"}
 
 
 def save(folder: str | Path, model: Any, tokens: Tokens, record: dict[str, Any]) -> None:
@@ -23,20 +24,30 @@ def save(folder: str | Path, model: Any, tokens: Tokens, record: dict[str, Any])
 
 def save_model(folder: str | Path, model: Any, tokens: Tokens) -> dict[str, str]:
     """Write `config.json`, `model.safetensors` and the files of the tokenizer (of LAMAR, `Auto...from_pretrained` of
-    transformers reads them); returns the SHA-256 of those that are `HASHED`, for `check_files`."""
+    transformers reads them); returns `hashes`."""
+    save_description(folder, model, tokens)
+    # not save_pretrained of the model, which decides by itself what is tied
+    states.write(Path(folder) / WEIGHTS, model.state_dict())
+    return hashes(folder)
+
+
+def save_description(folder: str | Path, model: Any, tokens: Tokens) -> None:
+    """Write what `save_model` does, but no weights."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     model.config.architectures = [type(model).__name__]
     model.config.save_pretrained(folder)
-    # not save_pretrained of the model, which decides by itself what is tied
-    state = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in model.state_dict().items()}
-    safetensors.torch.save_file(state, folder / WEIGHTS, {"format": "pt"})
     tokens.save(folder)
+
+
+def hashes(folder: str | Path) -> dict[str, str]:
+    """SHA-256 of the files of a folder that are `HASHED`, for `check_files`."""
+    folder = Path(folder)
     return {key: files.sha256_file(folder / name) for key, name in HASHED.items() if (folder / name).is_file()}
 
 
 def check_files(folder: str | Path, record: Mapping[str, Any]) -> None:
-    """Raise `InputError` unless weights and tokenizer are the files whose hashes `record` has from `save_model`."""
+    """Raise `InputError` unless weights and tokenizer are the files whose `hashes` are in `record`."""
     for key, name in HASHED.items():
         path = Path(folder) / name
         if key in record and not (path.is_file() and files.sha256_file(path) == record[key]):

@@ -38,7 +38,7 @@ def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
             there = sorted(entry.name for entry in folder.iterdir())
             problem = f"holds no weights ({', '.join(there[:5]) or 'nothing'}{', …' if len(there) > 5 else ''})"
         raise InputError(f"{folder}: {problem}; expected a folder with {' or '.join(FILES)}, or shards and their index")
-    state = _of_shards(path) if path.suffix == ".json" else _of_file(path)
+    state = _of_shards(path) if path.suffix == ".json" else read_file(path)
     prefix = weights.wrapper_of(state)
     return path, {name.removeprefix(prefix): tensor for name, tensor in state.items()}
 
@@ -54,15 +54,15 @@ def _of_shards(index: Path) -> dict[str, torch.Tensor]:
         weights.refuse_pointers([path])
         if not path.is_file():
             raise InputError(f"{path}: no such file; {index.name} names it as one of its shards")
-        state |= _of_file(path)
+        state |= read_file(path)
     for name, shard in places.items():
         if name not in state:
             raise InputError(f"{index}: {name} is not in {shard}, which is to hold it")
     return state
 
 
-def _of_file(path: Path) -> dict[str, torch.Tensor]:
-    """Named tensors of one file."""
+def read_file(path: Path) -> dict[str, torch.Tensor]:
+    """Named tensors of one file. Raises `InputError` for a file that is broken or holds more than tensors."""
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
@@ -96,10 +96,21 @@ def check(
         raise InputError(f"{path}: does not fit the model: {weights.listed(missing, unexpected, problems)}")
 
 
+def write(path: Path, state: Mapping[str, torch.Tensor]) -> None:
+    """Write named tensors as safetensors, each a copy: one tensor under two names is refused by this format."""
+    copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+    safetensors.torch.save_file(copies, path, {"format": "pt"})
+
+
 def fingerprint(model: torch.nn.Module) -> str:
-    """SHA-256 over name, shape and float32 bytes of every tensor of a model, sorted by name."""
+    """`fingerprint_of` the tensors of a model."""
+    return fingerprint_of(model.state_dict())
+
+
+def fingerprint_of(state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over name, shape and float32 bytes of every tensor, sorted by name."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy(), "<f4").data)
     return digest.hexdigest()

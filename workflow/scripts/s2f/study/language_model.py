@@ -12,7 +12,7 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.study.runs import Run
 
-PHASES = ("freeze", "warmup_epochs", "epochs")  # options of a fine-tuning that say when what learns
+PHASES = ("freeze", "lora", "warmup_epochs", "epochs")  # options of a fine-tuning that say when what learns
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
@@ -98,6 +98,11 @@ def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
     finetuned = {name: options for name, options in study["baselines"].items() if set(PHASES) <= set(options)}
     for name, options in finetuned.items():
         check_phases(f"baselines.{name}", options)
+        if bool(options["lora"]) != ("lora" in name):
+            says, is_so = ("", "with") if options["lora"] else ("not ", "without")
+            raise InputError(
+                f"baselines.{name}: it is fine-tuned {is_so} lora: its name must {says}hold 'lora', which tables show"
+            )
     for run in planned:
         labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
         if labels not in (None, task):
@@ -112,6 +117,8 @@ def check_phases(where: str, options: dict[str, Any]) -> None:
             f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
             "throughout, warmup_epochs unfreezes it"
         )
+    if options["freeze"] and options["lora"]:
+        raise InputError(f"{where}: lora and freeze exclude each other: adapters change what the encoder gives")
     if warmup >= options["epochs"]:
         raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {options['epochs']}")
 
