@@ -12,7 +12,7 @@ from s2f.common import kinds, provenance
 
 # name in an import -> name of the package on the Python index
 MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml",
-           "markdown_it": "markdown-it-py"}  # fmt: skip
+           "markdown_it": "markdown-it-py", "modiscolite": "modisco-lite"}  # fmt: skip
 # program -> sections of a study (`kinds.FOLDERS`) of which it loads the modules of kinds by their names
 KINDS_OF = {
     "make_rows": ["sources"],
@@ -28,11 +28,12 @@ KINDS_OF = {
     "evaluate_baseline": ["baselines"],
     "interpret": ["encoders", "heads", "baselines"],
     "design_sequences": ["encoders", "heads", "baselines"],
+    "insert_motifs": ["encoders", "heads", "baselines"],
 }
 # program -> (section, fact): kinds of which the fact holds, as above
 KINDS_WITH = {
     "train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated"),
-    "design_truth": ("sources", "simulated"),
+    "design_truth": ("sources", "simulated"), "motifs_truth": ("sources", "simulated"),
     "train_stage2": ("encoders", "blocks"), "evaluate_stage2": ("encoders", "blocks"),
 }  # fmt: skip
 

@@ -36,12 +36,14 @@ def call(monkeypatch, program, *arguments):
     program.main()
 
 
-def run(root, program, *arguments, folder=None):
+def run(root, program, *arguments, folder=None, path=()):
     """The finished process of ``python -P -m PROGRAM ARGUMENTS`` of a checkout in a folder, with what it printed.
 
-    It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`.
+    It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`. A program that is
+    none of the checkout's is in a folder of `path`.
     """
-    environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), "JAX_PLATFORMS": "cpu"}
+    places = os.pathsep.join(map(str, [root / "workflow" / "scripts", *path]))
+    environment = {**os.environ, "PYTHONPATH": places, "JAX_PLATFORMS": "cpu"}
     environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
     command = [forked_programs.command(), "-P", "-m", program, *map(str, arguments)]
     return subprocess.run(command, text=True, capture_output=True, env=environment, cwd=folder, timeout=600)

@@ -436,11 +436,11 @@ QUICK = (
     "make_units make_split make_panel audit_split select_sequences adaptation_windows compare compare_across plot_audit "
     "plot_comparison comparison_page plot_split plot_isoscore plot_drift plot_interpretation plot_dependency_map "
     "isoscore measure_dependency_map summarise_interpretation interpretation_truth summarise_designs design_truth "
-    "plot_design make_rows download embed"
+    "plot_design make_rows download embed find_motifs plot_motifs motifs_truth"
 )
 SLOW = (
     "train_baseline evaluate_baseline train_head evaluate_head train_stage2 evaluate_stage2 interpret dependency_map tapt "
-    "export_encoder measure_drift design_sequences"
+    "export_encoder measure_drift design_sequences insert_motifs"
 )
 GIVEN = {
     "make_rows": {

@@ -29,10 +29,12 @@ ROOT = Path(__file__).resolve().parents[2]
 IN_GROUPS = r"evaluate_head(?:_\d+)?"
 # rules that run on the submit host: they wait for the network and compute nothing
 ON_SUBMIT_HOST = {"download"}
-# rules of sections that this study does not have: scores, stage 2, drift, designs, learning curves
+# rules of sections that this study does not have: scores, stage 2, drift, designs, learning curves, and
+# motifs, which need attributions of a hundred sequences
 OF_OTHER_SECTIONS = {
     "join_scores", "judge_scores", "train_stage2", "evaluate_stage2", "measure_drift", "plot_drift", "design_sequences",
     "plot_design", "summarise_designs", "design_truth", "make_subset", "learning_curve", "plot_learning_curve",
+    "find_motifs", "insert_motifs", "plot_motifs", "motifs_truth",
 }  # fmt: skip
 CANCELLED, OUTGROWN = "make_split", "train_head"
 MEMORY = 450  # MB for the head's first attempt: too little for it, twice as much is enough

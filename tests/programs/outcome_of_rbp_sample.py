@@ -23,6 +23,7 @@ MARGIN = 0.015
 GOALS = {CNN: 0.94, "kmer-logistic": 0.95}
 NEGATIVES = ("other_rbp", "flank")
 PEAKS = ("qki_k562", "ptbp1_k562", "tardbp_k562", "pum2_k562")
+CLEAR = ("qki_k562", "pum2_k562")  # proteins of one clear motif
 
 
 # models of QKI that score variants of ClinVar, one of each kind
@@ -75,6 +76,14 @@ def main(path, data):
         check(what, losses[-1] < letters - 0.03 < losses[0])
     rows = table[table["n"].notna()].groupby(["dataset", "split", "panel"])["rows_sha256"].nunique()
     check("one set of rows for all models of a panel", (rows == 1).all())
+    motifs = pd.read_csv(Path(path).parent / "motifs_truth.tsv", sep="\t").set_index("dataset")
+    for rbp in PEAKS:
+        line = motifs.loc[f"{rbp}.other_rbp"]
+        what = f"motifs of {rbp}: {line['true']} of {line['patterns']} patterns are the protein's, rank {line['rank']}"
+        if rbp in CLEAR:
+            check(what, line["rank"] == 1)
+        else:
+            print(f"      {what}")
     effects_of_clinvar(Path(path).parent / "qki_k562.flank" / "chromosome", Path(data), check)
     sys.exit(f"{len(failed)} checks failed" if failed else 0)
 

@@ -54,6 +54,27 @@ def logo(axes: Axes, sequence: str, heights: Sequence[float] | np.ndarray) -> No
     axes.set_xlim(-0.5, len(sequence) - 0.5)
 
 
+def stacks(axes: Axes, heights: np.ndarray) -> None:
+    """Draw the four letters of each position as high as their numbers, (L, 4) in data units, the largest outermost;
+    those of negative numbers below the line."""
+    outlines = _outlines()
+    patches, colours = [], []
+    for position, row in enumerate(heights):
+        for sign in (1, -1):
+            base = 0.0
+            for k in np.argsort(np.abs(row)):
+                if row[k] * sign > 0:
+                    shape = Affine2D().scale(0.9, row[k]).translate(position - 0.45, base)
+                    patches.append(PathPatch(outlines[dna.ALPHABET[k]].transformed(shape)))
+                    colours.append(COLOURS[dna.ALPHABET[k]])
+                    base += row[k]
+    axes.add_collection(PatchCollection(patches, facecolors=colours, linewidths=0))
+    axes.axhline(0, color=BLACK, linewidth=0.6)
+    axes.set_xlim(-0.5, len(heights) - 0.5)
+    low, high = np.minimum(heights, 0).sum(axis=1).min(), np.maximum(heights, 0).sum(axis=1).max()
+    axes.set_ylim(1.05 * low, 1.05 * high if high > 0 else 0.05 * -low)
+
+
 def substitutions(axes: Axes, sequence: str, changes: np.ndarray, limit: float) -> AxesImage:
     """Heat map of changes (L, 4) by substitution, coloured from -limit to limit; dots mark the sequence's own bases."""
     image = axes.imshow(

@@ -1,5 +1,6 @@
 """Pictures of results: one message each, axes with units, n in the caption, colours for the colour-blind."""
 
+import io
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,12 +38,18 @@ def save(path: str | Path, draw: Callable[[Figure], None], width: float, height:
 
     The bytes depend only on the picture: the file holds neither date nor version. Text of an SVG stays text.
     """
-    form = "svg" if Path(path).suffix == ".svg" else "png"
+    with atomic(path) as temporary:
+        temporary.write_bytes(drawn(draw, width, height, "svg" if Path(path).suffix == ".svg" else "png"))
+
+
+def drawn(draw: Callable[[Figure], None], width: float, height: float, form: str = "png") -> bytes:
+    """The bytes of such a picture, as PNG or SVG."""
+    stream = io.BytesIO()
     with rc_context(STYLE | {"svg.hashsalt": "s2f", "svg.fonttype": "none"}):
         figure = Figure(figsize=(width, height))
         draw(figure)
-        with atomic(path) as temporary:
-            figure.savefig(temporary, format=form, metadata=NO_DATE[form])
+        figure.savefig(stream, format=form, metadata=NO_DATE[form])
+    return stream.getvalue()
 
 
 def looks_of(models: Sequence[str], baseline: str, floors: Collection[str]) -> dict[str, dict[str, Any]]:

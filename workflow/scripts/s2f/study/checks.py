@@ -18,16 +18,16 @@ PARTS = ("train", "val", "test")
 RESERVED = {
     "datasets": (
         "plots", "tapt", "scores", "designs", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
-        "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv", "designs.tsv",
-        "designs_truth.tsv",
+        "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv", "motifs_truth.tsv",
+        "designs.tsv", "designs_truth.tsv",
     ),
     "splits": (
         "splits", "panels", "embeddings", "interpretation", "rows.parquet", "rows.stages.tsv", "units.tsv",
         "isoscore.tsv", "isoscore.png", "*.audit", "*.stages",
     ),
-    "encoders": ("dependency_maps", "interpretation"),
-    "baselines": ("dependency_maps", "interpretation", "*.skipped"),
-    "ensembles": ("dependency_maps", "interpretation", "*.skipped"),
+    "encoders": ("dependency_maps", "interpretation", "motifs"),
+    "baselines": ("dependency_maps", "interpretation", "motifs", "*.skipped"),
+    "ensembles": ("dependency_maps", "interpretation", "motifs", "*.skipped"),
     "downloads": ("*.sha256",),
     "scoring": ("*.skipped", "*.judged"),
 }  # fmt: skip

@@ -18,6 +18,7 @@ from s2f.study import (
     interpretation,
     language_model,
     learning_curve,
+    motifs,
     representation,
     scoring,
     search,
@@ -53,7 +54,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         dataset["source"] = {"files": {}} | checked_kind(dataset["source"], "sources", f"datasets.{name}.source")
         for panel, entry in dataset["panels"].items():
             dataset["panels"][panel] = checked_kind(entry, "panels", f"datasets.{name}.panels.{panel}")
-    for section in ("datasets", "splits", "encoders", "baselines", "tapt", "scoring", "design"):
+    for section in ("datasets", "splits", "encoders", "baselines", "tapt", "motifs", "scoring", "design"):
         study[section] = with_data_dir(study[section], study["data_dir"], section)
     for name, mode in study["augmentations"].items():
         if name in kinds.names("augmentations") and name != mode["kind"]:
@@ -82,6 +83,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     seen.check(study)
     representation.check(study, planned)
     interpretation.check(study, planned)
+    motifs.check(study, planned)
     scoring.check(study, models)
     design.check(study, models)
     search.check(study, planned)

@@ -288,6 +288,11 @@ def _plant(row: NDArray[np.uint8], simulation: Simulation, rng: np.random.Genera
     return sites
 
 
+def motifs() -> dict[str, NDArray[np.float64]]:
+    """{factor: base probabilities (length, 4)} of all that is planted."""
+    return {name: motif(name) for name in FACTORS}
+
+
 def planted(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Positions of the planted motifs, (n, L), in rows made by `simulate`."""
     out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)

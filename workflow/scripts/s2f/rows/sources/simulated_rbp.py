@@ -115,6 +115,12 @@ def simulate(spec: dict[str, Any]) -> pd.DataFrame:
     )
 
 
+def motifs() -> dict[str, NDArray[np.float64]]:
+    """{name: base probabilities (length, 4)} of the loop, the one motif that is planted: its arms are any that pair."""
+    consensus = dna.one_hot(dna.encode(LOOP), np.float64)
+    return {"LOOP": np.where(consensus == 1, CONSENSUS, (1 - CONSENSUS) / 3)}
+
+
 def planted(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Positions of both arms and the loop of what is bound, (n, L), in rows made by `simulate`; none in others."""
     out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
