@@ -20,7 +20,7 @@ from helpers.parsed_workflow import environments, parsed_workflow, reached
 from programs.on_slurm import set_up
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = ("tables", "jax", "torch", "evaluation", "language-model", "interpretation")
+FILES = ("tables", "jax", "torch", "evaluation", "language-model", "interpretation", "motifs")
 
 
 def main():
