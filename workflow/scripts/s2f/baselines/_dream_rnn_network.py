@@ -82,8 +82,8 @@ class DreamRNN(nn.Module):
             x = torch.cat([x, reverse[:, None, None].to(x.dtype).expand(-1, x.shape[1], 1)], 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             x = self.core(self.first(x.unsqueeze(1).permute(0, 3, 1, 2)))
-        # The mean over positions before the last convolution, which has one tap and nothing behind it. In the dtype of the
-        # weights: rounded to bfloat16 a mean over hundreds of positions hides what one base changes
+        # the mean over positions before the last convolution, which has one tap and nothing behind it, in the dtype of
+        # the weights: rounded to bfloat16 a mean over hundreds of positions hides what one base changes
         x = x.mean((2, 3), keepdim=True, dtype=self.final.mapper.weight.dtype)
         return self.final.linear(self.final.mapper(x).flatten(1))
 
