@@ -9,7 +9,7 @@ import yaml
 from snakemake.api import SnakemakeApi
 from snakemake.cli import parse_group_components, parse_groups
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import GroupSettings, OutputSettings, Quietness, ResourceSettings
+from snakemake.settings.types import ConfigSettings, GroupSettings, OutputSettings, Quietness, ResourceSettings
 from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from helpers import jobs_of_study
@@ -134,10 +134,12 @@ def test_grouped_rules_exist_take_turns_and_need_no_gpu(root, rules, profile):
     groups, sizes = parse_groups(settings["groups"]), parse_group_components(settings["group-components"])
     assert set(groups.values()) == set(sizes)  # a misspelt group has one job in each submission
     for name, group in groups.items():
-        rule = rules[re.sub(r"_\d+$", "", name)]  # a study may have the rule more than once, as name_2
+        rule = rules[name]
         assert "in_turn" in rule.resources.keys() and "gpu" not in rule.resources.keys()
         assert set(re.findall(r"\{(\w+)\}", group)) <= rule.wildcard_names
-    assert {name for name, rule in rules.items() if "in_turn" in rule.resources.keys()} <= set(groups)
+    in_turn = {name for name, rule in rules.items() if "in_turn" in rule.resources.keys()}
+    firsts = {re.sub(r"_\d+$", "", name) for name in in_turn}  # whose group holds for numbered rules
+    assert firsts == set(groups)
     default = yaml.safe_load((root / "profiles" / "default" / "config.yaml").read_text())
     assert "in_turn=1" in default["resources"] and "in_turn=local" in settings["set-resource-scopes"]
 
@@ -166,12 +168,40 @@ def test_a_group_asks_for_the_memory_of_one_job_and_the_time_of_all(root, profil
             assert asks == [one.resources.mem_mb, one.threads, len(group) * one.resources.runtime]
 
 
+def test_the_group_of_the_first_of_numbered_rules_holds_for_all_that_are_not_named(
+    root, profile, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    heads = [f"boda-mean-{width}" for width in range(8, 20)]  # twelve rules, each with one job: no list is long enough
+    study = tmp_path / "study.yaml"
+    models = changed(["models"], [{"encoders": ["onehot"], "heads": heads}])
+    study.write_text(yaml.safe_dump(models | {"train_together": True}))
+    settings = yaml.safe_load(profile)
+    groups = GroupSettings(
+        overwrite_groups=parse_groups([*settings["groups"], "evaluate_head_3=apart"]),
+        group_components=parse_group_components(settings["group-components"]),
+    )
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(
+            ResourceSettings(cores=1, resources={"in_turn": 1}), config_settings=ConfigSettings(configfiles=[study]),
+            snakefile=root / "workflow" / "Snakefile", workdir=tmp_path,
+        )  # fmt: skip
+        workflow.dag().execute_workflow(executor="dryrun", group_settings=groups)
+        dag = workflow._workflow.dag
+        jobs = [job for job in dag.jobs if job.rule.name.startswith("evaluate_head")]
+        assert len(jobs) == len({job.rule.name for job in jobs}) == len(heads)
+        apart = [job.rule.name for job in jobs if job.group == "apart"]
+        assert apart == ["evaluate_head_3"] and all(job.resources.in_turn == 1 for job in jobs)
+        submissions = {id(group): len(group) for group in dag._group.values()}
+        assert sorted(submissions.values()) == [1, 1, 10]
+
+
 def test_groups_without_the_resource_that_limits_them_are_refused(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     groups = GroupSettings(overwrite_groups={"evaluate_head": "evaluate"})
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(ResourceSettings(cores=1), snakefile=root / "workflow" / "Snakefile", workdir=tmp_path)
-        with pytest.raises(WorkflowError, match=r"evaluate_head is in a group.* add in_turn=1 to --resources"):
+        with pytest.raises(WorkflowError, match=r"evaluate_head(_\d+)? is in a group.* add in_turn=1 to --resources"):
             workflow.dag().execute_workflow(executor="dryrun", group_settings=groups)
 
 

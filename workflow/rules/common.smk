@@ -366,7 +366,8 @@ def strand_rule_of_rows(wildcards):
 def numbered(first, number):
     """Name of rules that a study may need more than once, without a number for the first: train, train_2, train_3 …
 
-    Threads and resources that a profile or the command line sets for the first hold for all that it does not name.
+    Threads and resources that a profile or the command line sets for the first hold for all that it does not name; so
+    do groups, by `group_of`: they are not known yet when rules are read.
     """
     name = first if number == 1 else f"{first}_{number}"
     named, own_name = map(workflow.modifier.modify_rulename, (first, name))

@@ -1,5 +1,7 @@
 # What a job asks for: its environment, GPUs, threads, memory and time, and its turn in a group. No rule is defined here.
 
+from snakemake.io import apply_wildcards
+
 from s2f.common.contents import unpacked_lines, unpacked_size
 from s2f.study import language_model as study_language_model
 
@@ -93,16 +95,39 @@ def times_trainings(amount, trainings):
     return minutes
 
 
-def in_turn(wildcards, rulename):
-    """Resource of jobs that take seconds: 1 if a profile puts them into groups, whose jobs run one after the other.
+def group_of(first):
+    """Group of the jobs of a numbered rule: the one into which a profile or the command line puts the `first`, which
+    holds for all that it does not name. None where it names no group."""
+    named = workflow.modifier.modify_rulename(first)
+
+    def group(wildcards):
+        pattern = workflow.group_settings.overwrite_groups.get(named)
+        if pattern is None:
+            return None
+        name = apply_wildcards(pattern, wildcards)
+        # how Snakemake finds the size of a group, which is set for the pattern
+        workflow.parent_groupids[name] = pattern
+        return name
+
+    return group
+
+
+def in_turn(first):
+    """Resource of jobs that take seconds: 1 if they are in a group (`group_of`), whose jobs run one after the other.
 
     There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
     all; without it, Snakemake would ask for the memory and cores of all and the time of one.
     """
-    grouped = rulename in workflow.group_settings.overwrite_groups
-    if grouped and "in_turn" not in workflow.global_resources:
-        raise WorkflowError(
-            f"{rulename} is in a group, which needs the resource in_turn of profiles/default; add in_turn=1 to "
-            "--resources"
-        )
-    return int(grouped)
+    named = workflow.modifier.modify_rulename(first)
+
+    def turns(wildcards, rulename):
+        groups = workflow.group_settings.overwrite_groups
+        grouped = named in groups or rulename in groups
+        if grouped and "in_turn" not in workflow.global_resources:
+            raise WorkflowError(
+                f"{rulename} is in a group, which needs the resource in_turn of profiles/default; add in_turn=1 to "
+                "--resources"
+            )
+        return int(grouped)
+
+    return turns

@@ -109,13 +109,15 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
         wildcard_constraints:
             dataset=datasets,
             split=TRAINED_SPLITS,
+        group:
+            group_of("evaluate_head")
         conda:
             environment("jax")
         threads: 1
         resources:
             mem_mb=times_attempt(16000),
             runtime=times_attempt(30),
-            in_turn=in_turn,
+            in_turn=in_turn("evaluate_head"),
         params:
             python=python,
             code=code_of_evaluation(training.heads),

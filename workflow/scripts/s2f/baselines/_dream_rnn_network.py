@@ -82,10 +82,10 @@ class DreamRNN(nn.Module):
             x = torch.cat([x, reverse[:, None, None].to(x.dtype).expand(-1, x.shape[1], 1)], 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             x = self.core(self.first(x.unsqueeze(1).permute(0, 3, 1, 2)))
-            # the mean over positions before the last convolution, which has one tap and nothing behind it
-            x = x.mean((2, 3), keepdim=True)
-        x = self.final.mapper(x.to(self.final.mapper.weight.dtype)).flatten(1)
-        return self.final.linear(x)
+        # the mean over positions before the last convolution, which has one tap and nothing behind it, in the dtype of
+        # the weights: rounded to bfloat16 a mean over hundreds of positions hides what one base changes
+        x = x.mean((2, 3), keepdim=True, dtype=self.final.mapper.weight.dtype)
+        return self.final.linear(self.final.mapper(x).flatten(1))
 
     def train(self, mode: bool = True) -> Any:
         """As of any module, but for the LSTM: cuDNN gives gradients in training mode alone, and it has no dropout."""
