@@ -11,6 +11,8 @@ from helpers import forked_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Loops by the older of XLA's two ways for CPUs: programs of tests run for a moment, and compile in half the time
+COMPILED_SOONER = "--xla_cpu_use_fusion_emitters=false"
 
 
 def pytest_configure(config):
@@ -23,6 +25,7 @@ def pytest_configure(config):
     if "PYTEST_XDIST_WORKER" in os.environ:  # has the environment of the process that started it
         return
     os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
+    os.environ["XLA_FLAGS"] = f"{COMPILED_SOONER} {os.environ.get('XLA_FLAGS', '')}".strip()
     # a program that a test killed may still be about to write its last entry
     folder = tempfile.TemporaryDirectory(prefix="s2f-tests-jax-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
