@@ -51,10 +51,11 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Beside another worker the files with the most slow tests come first, so that none is left for the end."""
+    """Beside another worker the files with the most slow tests come first, so that none is left for the end, and of the
+    others those that run Snakemake, such as the fault drill."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
-        items.sort(key=lambda item: (-slow[item.path], item.path))
+        items.sort(key=lambda item: (-slow[item.path], item.path.parent.name != "workflow", item.path))
 
 
 def pytest_make_parametrize_id(val, argname):
