@@ -11,6 +11,8 @@ from helpers import forked_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Loops by the older of XLA's two ways for CPUs: programs of tests run for a moment, and compile in half the time
+COMPILED_SOONER = "--xla_cpu_use_fusion_emitters=false"
 
 
 def pytest_configure(config):
@@ -23,6 +25,7 @@ def pytest_configure(config):
     if "PYTEST_XDIST_WORKER" in os.environ:  # has the environment of the process that started it
         return
     os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
+    os.environ["XLA_FLAGS"] = f"{COMPILED_SOONER} {os.environ.get('XLA_FLAGS', '')}".strip()
     # a program that a test killed may still be about to write its last entry
     folder = tempfile.TemporaryDirectory(prefix="s2f-tests-jax-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
@@ -33,13 +36,26 @@ def pytest_configure(config):
     config.add_cleanup(programs.cleanup)
     os.environ[forked_programs.VARIABLE] = programs.name
     config.add_cleanup(forked_programs.begin(programs.name).communicate)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # workers take from each other what they have compiled
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """Each worker begins with other folders, and finds the rest compiled by the others: it is half of collecting."""
+    report = yield
+    if "PYTEST_XDIST_WORKER" in os.environ and collector.path == ROOT / "tests":
+        worker, count = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        first = len(report.result) * worker // count
+        report.result = [*report.result[first:], *report.result[:first]]
+    return report
 
 
 def pytest_collection_modifyitems(items):
-    """Beside another worker the files with the most slow tests come first, so that none is left for the end."""
+    """Beside another worker the files with the most slow tests come first, so that none is left for the end, and of the
+    others those that run Snakemake, such as the fault drill."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
-        items.sort(key=lambda item: -slow[item.path])
+        items.sort(key=lambda item: (-slow[item.path], item.path.parent.name != "workflow", item.path))
 
 
 def pytest_make_parametrize_id(val, argname):

@@ -149,13 +149,12 @@ def _call(words: list[str], environment: Mapping[str, str], output: Path) -> int
 
 
 PRELOADED = [  # the programs that most cases call, and what they load by name
-        "snakemake.cli", "programs.faults", "make_rows", "make_split", "make_units", "embed", "s2f.embeddings.build",
-        "s2f.embeddings.encoders.kmer", "s2f.rows.sources.table", "s2f.rows.sources.encode_eclip",
-        "s2f.rows.sources.simulated", "s2f.splits.kinds.random",
+        "snakemake.cli", "helpers.known_code", "programs.faults", "make_rows", "make_split", "make_units", "embed",
+        "s2f.embeddings.build", "s2f.embeddings.encoders.kmer", "s2f.rows.sources.table",
+        "s2f.rows.sources.encode_eclip", "s2f.rows.sources.simulated", "s2f.splits.kinds.random",
 ]  # fmt: skip
 
 
 def preload():
-    """Let the process that children are forked from load what they need; once, before the first case. Not in a process
-    that also runs Snakemake on copies of the workflow, which would find the library of this one loaded."""
+    """Let the process that children are forked from load what they need; once, before the first case."""
     _SERVER.set_forkserver_preload(PRELOADED)

@@ -44,6 +44,7 @@ def run(root, program, *arguments, folder=None, path=()):
     """
     places = os.pathsep.join(map(str, [root / "workflow" / "scripts", *path]))
     environment = {**os.environ, "PYTHONPATH": places, "JAX_PLATFORMS": "cpu"}
-    environment["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    quickly = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    environment["XLA_FLAGS"] = f"{environment.get('XLA_FLAGS', '')} {quickly}".strip()
     command = [forked_programs.command(), "-P", "-m", program, *map(str, arguments)]
     return subprocess.run(command, text=True, capture_output=True, env=environment, cwd=folder, timeout=600)

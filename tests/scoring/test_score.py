@@ -1,5 +1,6 @@
 """Sequences, variants and regions scored by trained models: as one by one, or refused before any work."""
 
+import functools
 import re
 import shlex
 import shutil
@@ -158,6 +159,9 @@ def test_shifts_are_means_over_recut_windows(tmp_path, head):
 # --- Variants
 
 
+loaded = functools.cache(scorer.load)  # compiled once for all variants of a test
+
+
 def by_hand(model, genome, line, length=40, offset=19, strand="+"):
     """Both alleles of a line of scores, cut from the genome by text and scored one by one."""
     chrom, pos, ref, alt = line["variant"].split(":")
@@ -174,7 +178,7 @@ def by_hand(model, genome, line, length=40, offset=19, strand="+"):
         start = size - start - len(ref)
     first = start - offset
     windows = np.stack([dna.encode(whole[first : first + length]) for whole in (text, changed)])
-    return scorer.load(model).score(windows)
+    return loaded(model).score(windows)
 
 
 @pytest.mark.parametrize(

@@ -25,19 +25,18 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(root, study, tmp_path_factory):
-    """A copy of the checkout that a test may change, and the folder of the finished tiny study.
-
-    The study was made with the checkout itself, whose compiled homology search other tests use too: results name their
-    code by its content, so they are those of the copy as well.
-    """
-    folder = tmp_path_factory.mktemp("finished")
-    copy = folder / "checkout"
-    ignored = shutil.ignore_patterns(".git", ".venv", "results", "logs", "benchmarks", ".snakemake", "__pycache__")
-    shutil.copytree(root, copy, ignore=ignored, symlinks=True)
-    work = folder / "work"
-    work.mkdir()
+    """The folder of the finished tiny study."""
+    work = tmp_path_factory.mktemp("work")
     snakemake(root, work, "--configfile", str(study))
-    return copy, work
+    return work
+
+
+@pytest.fixture
+def copy(root, tmp_path):
+    """A copy of the checkout that a test may change. What the checkout made is finished for it as well, as results name
+    their code by its content."""
+    ignored = shutil.ignore_patterns(".git", ".venv", "results", "logs", "benchmarks", ".snakemake", "__pycache__")
+    return shutil.copytree(root, tmp_path / "checkout", ignore=ignored, symlinks=True)
 
 
 def copy_of(work, folder, *without):
@@ -212,45 +211,42 @@ def test_config_changes_keys_of_the_embedded_study(root, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_finished_study_has_nothing_to_do(finished, study):
-    copy, work = finished
-    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
-    table = (work / "results" / "compare.tsv").read_text().splitlines()
+def test_a_finished_study_has_nothing_to_do(root, finished, study):
+    assert "Nothing to be done" in snakemake(root, finished, "--configfile", str(study), "--dry-run")
+    table = (finished / "results" / "compare.tsv").read_text().splitlines()
     assert len(table) == 1 + 4 * (3 + 6)  # four models; three metrics on rows, six on pairs
 
 
 @pytest.mark.slow
-def test_forced_rerun_of_one_head_trains_one_head(finished, study):
-    copy, work = finished
-    planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run", "--forcerun", f"{HEAD}/best_model"))
+def test_forced_rerun_of_one_head_trains_one_head(root, finished, study):
+    planned = jobs(
+        snakemake(root, finished, "--configfile", str(study), "--dry-run", "--forcerun", f"{HEAD}/best_model")
+    )
     assert planned["train_head"] == 1
     assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
     assert "train_baseline" not in planned and "embed" not in planned
 
 
 @pytest.mark.slow
-def test_changed_settings_of_one_head_train_that_head_only(finished, study, tmp_path):
-    copy, work = finished
+def test_changed_settings_of_one_head_train_that_head_only(root, finished, study, tmp_path):
     changed = tmp_path / "changed.yaml"
     changed.write_text(yaml.safe_dump(TINY | {"heads": {"boda-sum-512-512": {"epochs": 3}}}))
-    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run"))
     assert planned["train_head"] == 1 and planned["compare"] == 1 and "embed" not in planned
 
 
 @pytest.mark.slow
-def test_another_identity_makes_units_and_panels_and_trains_nothing_again(finished, study, tmp_path):
-    copy, work = finished
+def test_another_identity_makes_units_and_panels_and_trains_nothing_again(root, finished, study, tmp_path):
     dataset = TINY["datasets"]["simulated_k562"] | {"homology": {"identity": 0.5}}
     changed = tmp_path / "changed.yaml"
     changed.write_text(yaml.safe_dump(TINY | {"datasets": {"simulated_k562": dataset}}))
-    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run"))
     assert (planned["make_units"], planned["make_panel"], planned["audit_split"]) == (1, 2, 1)
     assert not {"make_rows", "make_split", "embed", "train_head", "train_baseline"} & set(planned)
 
 
 @pytest.mark.slow
-def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_path):
-    copy, work = finished
+def test_a_new_panel_is_predicted_without_training_again(root, finished, study, tmp_path):
     dataset = TINY["datasets"]["simulated_k562"]
     more = {
         **TINY,
@@ -259,9 +255,9 @@ def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_pa
     changed = tmp_path / "more.yaml"
     changed.write_text(yaml.safe_dump(more))
     wanted = f"{HEAD}/predictions/all.tsv"
-    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run", "--", wanted))
+    planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run", "--", wanted))
     assert planned == {"make_panel": 1, "evaluate_head": 1}
-    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run"))
     assert planned == {
         "make_panel": 1,
         "evaluate_head": 2,
@@ -276,44 +272,37 @@ def test_a_new_panel_is_predicted_without_training_again(finished, study, tmp_pa
 
 
 @pytest.mark.slow
-def test_code_changes_rerun_what_they_touch(finished, study):
-    copy, work = finished
+def test_code_changes_rerun_what_they_touch(copy, finished, study):
     module = copy / "workflow" / "scripts" / "s2f" / "heads" / "networks" / "boda.py"
     original = module.read_text()
-    try:
-        module.write_text(
-            original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda")
-        )
-        assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
-        module.write_text(original.replace("jax.nn.relu(", "jax.nn.gelu("))
-        planned = jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))
-        assert planned["train_head"] == 1  # the other head lives in another module
-        assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
-        assert "embed" not in planned and "train_baseline" not in planned
-    finally:
-        module.write_text(original)
+    module.write_text(original.replace("def build(", "# a remark\n\n\ndef build(").replace("The Boda", "These Boda"))
+    assert "Nothing to be done" in snakemake(copy, finished, "--configfile", str(study), "--dry-run")
+    module.write_text(original.replace("jax.nn.relu(", "jax.nn.gelu("))
+    planned = jobs(snakemake(copy, finished, "--configfile", str(study), "--dry-run"))
+    assert planned["train_head"] == 1  # the other head lives in another module
+    assert planned["evaluate_head"] == 1 and planned["compare"] == 1 and planned["plot_split"] == 1
+    assert "embed" not in planned and "train_baseline" not in planned
 
 
 @pytest.mark.slow
-def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path):
+def test_options_of_a_mode_and_seeds_trained_together(root, finished, study, tmp_path):
     """A mode's options are settings of its runs; one job for all seeds gives what one job per seed gave."""
-    copy, work = finished
     models = [TINY["models"][0] | {"augmentations": ["no_shift", "shifted"]}, TINY["models"][1]]
     changed = tmp_path / "changed.yaml"
     for reach, embeds in ((9, 2), (0, 0)):
         mode = {"kind": "multi_shift", "reach": reach} if reach else {"kind": "random_rc"}
         changed.write_text(yaml.safe_dump(TINY | {"augmentations": {"shifted": mode}, "models": models}))
-        planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+        planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run"))
         assert planned["train_head"] == 2 and planned.get("embed", 0) == embeds and planned["compare"] == 1
 
     together = tmp_path / "together.yaml"
     together.write_text(yaml.safe_dump(TINY | {"seeds": [1, 2], "train_together": True}))
-    history, mine = f"{HEAD}/history.tsv", copy_of(work, tmp_path / "mine", "no_shift")  # without heads
-    output = snakemake(copy, mine, history, "--configfile", str(together))
+    history, mine = f"{HEAD}/history.tsv", copy_of(finished, tmp_path / "mine", "no_shift")  # without heads
+    output = snakemake(root, mine, history, "--configfile", str(together))
     assert jobs(output) == {"train_together_boda_sum_512_512": 1}
     assert (mine / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
     alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
-                   for folder in (work, mine))  # fmt: skip
+                   for folder in (finished, mine))  # fmt: skip
     assert len(alone) == 2
     assert [float(x) for line in ours for x in line] == pytest.approx(
         [float(x) for line in alone for x in line], abs=1e-3
@@ -321,21 +310,20 @@ def test_options_of_a_mode_and_seeds_trained_together(finished, study, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(finished, study, tmp_path):
+def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(root, finished, study, tmp_path):
     """The first trial is the training without a search; heads that would train together are jobs of their own."""
-    copy, work = finished
     searching, together = tmp_path / "searching.yaml", tmp_path / "together.yaml"
     searching.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}}))
     together.write_text(yaml.safe_dump(TINY | {"search": {"trials": 2}, "train_together": True, "seeds": [1, 2]}))
-    planned = jobs(snakemake(copy, work, "--configfile", str(searching), "--dry-run"))
+    planned = jobs(snakemake(root, finished, "--configfile", str(searching), "--dry-run"))
     assert planned["train_head"] == 2 and planned["train_baseline"] == 2
     assert planned["compare"] == 1 and not {"embed", "make_rows", "make_split", "make_panel"} & set(planned)
     wanted, tables = f"{HEAD}/best_model/trials.tsv", []
 
     for name, config, seeds in (("alone", searching, [1]), ("as-one", together, [1, 2])):
-        mine = copy_of(work, tmp_path / name, "no_shift")
+        mine = copy_of(finished, tmp_path / name, "no_shift")
         of_seeds = [f"{HEAD}/best_model".replace("seed1", f"seed{seed}") for seed in seeds]
-        output = snakemake(copy, mine, *of_seeds, "--configfile", str(config))
+        output = snakemake(root, mine, *of_seeds, "--configfile", str(config))
         assert jobs(output) == {"train_head": len(seeds)}
         tables.append(read_table(mine / wanted).drop(columns="seconds"))
         record = read_json(mine / HEAD / "best_model" / "model.json")
@@ -344,26 +332,24 @@ def test_a_search_trains_every_model_again_and_begins_with_the_stated_settings(f
         assert record["spec"]["learning_rate"] == float(chosen["learning_rate"])
         assert record["search"]["trials"] == 2
     assert tables[0].equals(tables[1])
-    stated = read_json(work / HEAD / "best_model" / "model.json")
+    stated = read_json(finished / HEAD / "best_model" / "model.json")
     assert float(tables[0]["val_pearson"][0]) == stated["validation"]["value"]
     assert not read_table(mine / wanted.replace("seed1", "seed2")).drop(columns="seconds").equals(tables[0])
 
 
 @pytest.mark.slow
-def test_a_touched_or_copied_cache_retrains_nothing(finished, study):
-    copy, work = finished
-    for cache in (work / "results" / "simulated_k562" / "embeddings").rglob("*.h5"):
+def test_a_touched_or_copied_cache_retrains_nothing(root, finished, study):
+    for cache in (finished / "results" / "simulated_k562" / "embeddings").rglob("*.h5"):
         os.utime(cache)
-    assert "Nothing to be done" in snakemake(copy, work, "--configfile", str(study), "--dry-run")
+    assert "Nothing to be done" in snakemake(root, finished, "--configfile", str(study), "--dry-run")
 
 
 @pytest.mark.slow
-def test_a_new_head_trains_one_head(finished, study, tmp_path):
-    copy, work = finished
+def test_a_new_head_trains_one_head(root, finished, study, tmp_path):
     models = [TINY["models"][0] | {"heads": [*TINY["models"][0]["heads"], "boda-max-64-64"]}, TINY["models"][1]]
     changed = tmp_path / "more.yaml"
     changed.write_text(yaml.safe_dump(TINY | {"models": models}))
-    planned = jobs(snakemake(copy, work, "--configfile", str(changed), "--dry-run"))
+    planned = jobs(snakemake(root, finished, "--configfile", str(changed), "--dry-run"))
     assert planned["train_head"] == 1 and "embed" not in planned and "train_baseline" not in planned
 
 
@@ -395,42 +381,36 @@ def kill_program(root, folder, study, program, where, sign, environment=FORKED):
 
 
 @pytest.mark.slow
-def test_killed_jobs_run_again_to_the_same_table(finished, study, tmp_path):
-    copy, work = finished
-    copy_of(work, tmp_path, "alphagenome-tiny", "compare.*")  # without caches, heads and table
+def test_killed_jobs_run_again_to_the_same_table(root, finished, study, tmp_path):
+    copy_of(finished, tmp_path, "alphagenome-tiny", "compare.*")  # without caches, heads and table
     # signs of being in the middle: some chunks are noted down, the first epoch is over, resampling has begun
-    kill_program(copy, tmp_path, study, "embed", "results/*/embeddings/*/.*.journal", '"chunk": 2')
+    kill_program(root, tmp_path, study, "embed", "results/*/embeddings/*/.*.journal", '"chunk": 2')
     # these in processes with other hashes of texts than the first run had: no set's order may reach a result
-    kill_program(copy, tmp_path, study, "train_head", "logs/*/*/*/*/*/seed1/train.log", "epoch   1", ENVIRONMENT)
-    kill_program(copy, tmp_path, study, "compare", "logs/compare.log", "resamples")
-    snakemake(copy, tmp_path, "--configfile", str(study), "--", "results/compare.tsv")
-    again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, work))
+    kill_program(root, tmp_path, study, "train_head", "logs/*/*/*/*/*/seed1/train.log", "epoch   1", ENVIRONMENT)
+    kill_program(root, tmp_path, study, "compare", "logs/compare.log", "resamples")
+    snakemake(root, tmp_path, "--configfile", str(study), "--", "results/compare.tsv")
+    again, first = ((folder / "results" / "compare.tsv").read_bytes() for folder in (tmp_path, finished))
     assert again == first
     hidden = {path.name for path in (tmp_path / "results").rglob(".*")}
     assert hidden <= {".snakemake_timestamp"}  # no temporary or partial file is left
 
 
 @pytest.mark.slow
-def test_a_changed_augmentation_trains_again(finished, study):
-    copy, work = finished
+def test_a_changed_augmentation_trains_again(copy, finished, study):
     module = copy / "workflow" / "scripts" / "s2f" / "heads" / "augmentations" / "no_shift.py"
     original = module.read_text()
-    try:
-        module.write_text(original.replace("jnp.arange(2, dtype=jnp.int32)", "jnp.zeros(2, dtype=jnp.int32)"))
-        assert jobs(snakemake(copy, work, "--configfile", str(study), "--dry-run"))["train_head"] == 2
-    finally:
-        module.write_text(original)
+    module.write_text(original.replace("jnp.arange(2, dtype=jnp.int32)", "jnp.zeros(2, dtype=jnp.int32)"))
+    assert jobs(snakemake(copy, finished, "--configfile", str(study), "--dry-run"))["train_head"] == 2
 
 
 @pytest.mark.slow
-def test_a_foreign_cache_is_refused(finished, study, tmp_path):
-    copy, work = finished
-    copy_of(work, tmp_path)
+def test_a_foreign_cache_is_refused(root, finished, study, tmp_path):
+    copy_of(finished, tmp_path)
     folder = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny"
     # whole and sound, but not what its manifest says
     (folder / "+00.forward.h5").write_bytes((folder / "+00.reverse.h5").read_bytes())
     arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
-    output = snakemake(copy, tmp_path, *arguments, check=False)
+    output = snakemake(root, tmp_path, *arguments, check=False)
     assert "+00.forward.h5: " in output and "made from other rows, weights or settings" in output
 
 
@@ -442,14 +422,13 @@ def test_a_study_without_its_name_is_not_mixed_with_the_embedded_one(root, tmp_p
 
 
 @pytest.mark.slow
-def test_a_broken_cache_stops_the_head_with_a_clear_message(finished, study, tmp_path):
-    copy, work = finished
-    copy_of(work, tmp_path)
+def test_a_broken_cache_stops_the_head_with_a_clear_message(root, finished, study, tmp_path):
+    copy_of(finished, tmp_path)
     cache = tmp_path / "results" / "simulated_k562" / "embeddings" / "alphagenome-tiny" / "+00.forward.h5"
     content = cache.read_bytes()
     cache.write_bytes(content[: len(content) // 2])
     arguments = ("--configfile", str(study), "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model")
-    output = snakemake(copy, tmp_path, *arguments, check=False)
+    output = snakemake(root, tmp_path, *arguments, check=False)
     assert "+00.forward.h5" in output and "delete it and run again" in output
     assert "Traceback" not in output
 
