@@ -27,7 +27,7 @@ STAGES = {
     "language model and embeddings": ("#D6ECFA", ("language_model", "embeddings")),
     "what is trained": ("#FBDDC8", ("heads", "stage2", "baselines")),
     "evaluation and comparison": ("#D9F0E3", ("evaluation",)),
-    "looking inside": ("#F1DCEA", ("interpretation", "representation")),
+    "looking inside": ("#F1DCEA", ("interpretation", "representation", "motifs")),
     "use of trained models": ("#E4E4E4", ("scoring", "design")),
 }
 CHARACTER, BOX, LAYER, BESIDE = 6.7, 32, 60, 8  # px: width of a letter, height of a box and of a layer, distance
@@ -36,7 +36,7 @@ SWEEPS = 40
 
 
 def study_of_all_rules() -> dict:
-    """The embedded study with what it lacks: a download, stage 2, a series, a learning curve, scores and designs."""
+    """The embedded study with what it lacks: a download, stage 2, a series, a learning curve, scores, designs."""
     embedded = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     head, rbp = "kmer5/no_shift/boda-sum-512-512", embedded["datasets"]["simulated_rbp"]
     columns = {name: name for name in ("row_id", "sequence", "label", "chrom")}
@@ -62,6 +62,9 @@ def study_of_all_rules() -> dict:
                 "columns": ["sequence"], "controls": "measured",
             },
         },
+        "drift": {"rows": 8},
+        "interpretation": [{"panel": "chromosome", "top": 100}],
+        "motifs": [{"panel": "chromosome", "models": ["onehot/none/chip-cnn"], "known": "known.meme", "window": 10}],
         "design": {
             "strong": {
                 "dataset": "simulated_k562", "model": head, "judge": "malinois-1cell-narrow", "methods": ["evolution"],
@@ -87,6 +90,7 @@ def planned(folder: Path) -> str:
     """The text of `snakemake --rulegraph dot` for that study, planned in an empty folder."""
     (folder / "study.yaml").write_text(yaml.safe_dump(study_of_all_rules()))
     (folder / "controls.tsv").write_text("sequence\tmeasured\n")
+    (folder / "known.meme").touch()
     return snakemake(ROOT, folder, "--rulegraph", "dot", "--configfile", folder / "study.yaml")
 
 

@@ -67,7 +67,8 @@ def test_boxes_stand_below_what_they_read_and_never_on_each_other():
 @pytest.mark.slow
 def test_the_picture_in_the_docs_is_the_present_one(root, tmp_path):
     graph = programs_of(draw_rulegraph.planned(tmp_path))
-    programs = {path.stem for path in (root / "workflow" / "scripts").glob("*.py")}
+    by_hand = {"export_encoder", "merge_adapters"}
+    programs = {path.stem for path in (root / "workflow" / "scripts").glob("*.py")} - by_hand
     assert set(graph) == programs, "the study of the picture leaves out a program"
     graph = reduced(graph)
     assert (root / "docs" / "rulegraph.svg").read_text() == picture(graph, draw_rulegraph.stages_of(graph)), (
