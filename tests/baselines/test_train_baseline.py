@@ -19,7 +19,9 @@ CONSTRUCT = {"flanks": "gosai_episomal", "length": 600}
 @pytest.fixture
 def trained(tmp_path, monkeypatch):
     """Function that trains a baseline on nine rows and returns model.json."""
-    monkeypatch.setattr(train_baseline, "keep_to_share", lambda threads, gpus: None)  # else for the rest of the tests
+    monkeypatch.setattr(
+        train_baseline, "limit_to_job_resources", lambda threads, gpus: None
+    )  # else for the rest of the tests
     letters = ["ACGT" * 5 + letter * count for count in (1, 2, 3) for letter in "ACG"]
     table = {"row_id": [f"r{i}" for i in range(9)], "sequence": letters, "label": [float(i) for i in range(9)]}
     rows = canonical(pd.DataFrame(table), "rows")
@@ -70,7 +72,9 @@ def test_the_record_says_whether_another_seed_gives_another_model(trained, monke
 def of_cells(tmp_path, monkeypatch):
     """Function that trains a baseline on 60 rows of two cells, 20 in each part, and returns model.json; HepG2 is
     measured in all, K562 in as many of each part as are asked for."""
-    monkeypatch.setattr(train_baseline, "keep_to_share", lambda threads, gpus: None)  # else for the rest of the tests
+    monkeypatch.setattr(
+        train_baseline, "limit_to_job_resources", lambda threads, gpus: None
+    )  # else for the rest of the tests
 
     def train(kind, measured, **spec):
         letters = np.random.default_rng(0).choice(list("ACGT"), (60, 30))

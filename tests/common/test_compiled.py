@@ -15,8 +15,8 @@ from s2f.common import compiled
 # a job that compiles two programs; says how many it took from the cache, and may wait to be killed
 JOB = """
 import sys, time
-from s2f.common.devices import keep_to_share
-keep_to_share(int(sys.argv[1]), gpus=0)
+from s2f.common.devices import limit_to_job_resources
+limit_to_job_resources(int(sys.argv[1]), gpus=0)
 import jax, jax.numpy as jnp
 taken = []
 jax.monitoring.register_event_listener(lambda name, **k: taken.append(name))

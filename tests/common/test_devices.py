@@ -13,7 +13,7 @@ COUNT = """
 import json, os, sys
 from pathlib import Path
 from s2f.common import devices
-devices.keep_to_share(int(sys.argv[1]), gpus=1)
+devices.limit_to_job_resources(int(sys.argv[1]), gpus=1)
 os.environ["JAX_PLATFORMS"] = "cpu"
 import jax, jax.numpy as jnp, torch
 jnp.ones((300, 300)) @ jnp.ones((300, 300))
@@ -38,11 +38,11 @@ def test_jax_and_torch_keep_to_the_threads(count, monkeypatch):
 def test_too_late_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "jax", None)
     with pytest.raises(RuntimeError, match="must be called before jax is imported"):
-        devices.keep_to_share(2, gpus=1)
+        devices.limit_to_job_resources(2, gpus=1)
     monkeypatch.delitem(sys.modules, "jax")
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     with pytest.raises(ValueError, match="threads is 0, expected 1 or more"):
-        devices.keep_to_share(0, gpus=1)
+        devices.limit_to_job_resources(0, gpus=1)
 
 
 @pytest.mark.parametrize(
@@ -60,13 +60,13 @@ def test_too_late_is_an_error(monkeypatch):
 def test_a_card_that_may_be_shared_is_not_taken_whole(environment, preallocate, monkeypatch):
     monkeypatch.setattr(os, "environ", dict(environment))
     monkeypatch.setattr(sys, "modules", {name: m for name, m in sys.modules.items() if name not in ("jax", "torch")})
-    devices.keep_to_share(1, gpus=1)
+    devices.limit_to_job_resources(1, gpus=1)
     assert os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE") == preallocate
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == environment.get("CUDA_VISIBLE_DEVICES")  # read, never set
 
 
 def test_report_is_out_before_a_job_can_be_killed():
-    code = "import os; from s2f.common import devices; devices.print_report(); os.kill(os.getpid(), 9)"
+    code = "import os; from s2f.common import devices; devices.log_device(); os.kill(os.getpid(), 9)"
     environment = dict(os.environ, PYTHONPATH=":".join(sys.path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert done.returncode == -9
@@ -75,7 +75,7 @@ def test_report_is_out_before_a_job_can_be_killed():
 
 def test_a_job_without_a_gpu_leaves_those_of_others_alone(monkeypatch):
     code = (
-        "from s2f.common import devices; devices.keep_to_share(1, gpus=0); import jax, torch; "
+        "from s2f.common import devices; devices.limit_to_job_resources(1, gpus=0); import jax, torch; "
         "torch.cuda.is_available = lambda: True; print(jax.default_backend(), devices.torch_device())"
     )
     environment = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
@@ -89,12 +89,12 @@ def test_a_gpu_that_the_libraries_cannot_use_is_an_error_and_not_hours_on_the_cp
     pytest.importorskip("jax")
     monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setattr(devices, "report", lambda: {"own_gpu": devices.has_own_gpu(), "device": "cpu"})
-    devices.print_report()  # a workstation without a GPU
+    devices.log_device()  # a workstation without a GPU
     monkeypatch.setenv(step, "0")
     with pytest.raises(devices.InputError, match=r"SLURM gave this job a GPU, but .* `accelerator: cuda`"):
-        devices.print_report()
+        devices.log_device()
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    devices.print_report()  # on purpose
+    devices.log_device()  # on purpose
 
 
 # the same bits in every run
@@ -113,14 +113,15 @@ def test_a_gpu_that_the_libraries_cannot_use_is_an_error_and_not_hours_on_the_cp
 def test_xla_and_cublas_are_told_to_compute_alike_on_a_gpu(gpus, given, flags, monkeypatch):
     monkeypatch.setattr(os, "environ", {"XLA_FLAGS": given} if given else {})
     monkeypatch.setattr(sys, "modules", {name: m for name, m in sys.modules.items() if name not in ("jax", "torch")})
-    devices.keep_to_share(1, gpus)
+    devices.limit_to_job_resources(1, gpus)
     assert os.environ.get("XLA_FLAGS") == flags
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if gpus else None)
 
 
 def test_the_flags_are_known_to_the_pinned_xla_and_change_no_bit_on_a_cpu():
     code = (
-        "from s2f.common import devices; devices.keep_to_share(1, gpus={}); import jax, jax.numpy as jnp, hashlib; "
+        "from s2f.common import devices; devices.limit_to_job_resources(1, gpus={}); "
+        "import jax, jax.numpy as jnp, hashlib; "
         "x = jax.random.normal(jax.random.key(0), (64, 64)); "
         "y = jax.jit(jax.grad(lambda x: (jnp.tanh(x @ x) ** 2).sum()))(x); "
         "print(hashlib.sha256(y.tobytes()).hexdigest())"

@@ -75,19 +75,19 @@ def test_locks_that_the_environment_asks_for_are_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("read", "mend"),
+    ("read", "fix"),
     [
         (cache.open_cache, "delete it and run again"),
         (attributions.read, "not a readable file of attributions"),
         (map_files.read, "delete it and run again"),
     ],
 )
-def test_only_what_is_wrong_with_a_file_is_said_of_the_file(tmp_path, monkeypatch, read, mend):
+def test_only_what_is_wrong_with_a_file_is_said_of_the_file(tmp_path, monkeypatch, read, fix):
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         file["x"] = np.zeros(10000)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(InputError, match=mend):
+    with pytest.raises(InputError, match=fix):
         read(path)
 
     def fail(*arguments, **settings):

@@ -148,8 +148,8 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(saved, cell):
     table = read_table(saved(f"id\tx\na\t1\nb\tNA\nc\t{cell}\nd\tworse\n"))
     with pytest.raises(InputError) as error:
         numbers(table, "x", "t.tsv")
-    mends = {"1,5": "; decimals have a point: 1.5", "True": "; the labels of a classification are 1 and 0"}
-    assert str(error.value) == f"t.tsv: line 4: x is {cell!r}, expected a number{mends.get(cell, '')}"
+    fixes = {"1,5": "; decimals have a point: 1.5", "True": "; the labels of a classification are 1 and 0"}
+    assert str(error.value) == f"t.tsv: line 4: x is {cell!r}, expected a number{fixes.get(cell, '')}"
 
 
 def test_the_line_is_that_of_the_file_in_a_filtered_table_too(saved):

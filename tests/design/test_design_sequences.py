@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("compiled_quickly")
 @pytest.fixture(autouse=True)
 def in_the_process_of_the_tests(monkeypatch):
     """JAX is imported already: too late for its share of the machine."""
-    monkeypatch.setattr(program, "keep_to_share", lambda *_: None)
+    monkeypatch.setattr(program, "limit_to_job_resources", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

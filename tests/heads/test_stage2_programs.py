@@ -119,7 +119,9 @@ def compiled_quickly_for_all():
 def study(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for program in PROGRAMS:
-            patch.setattr(program, "keep_to_share", lambda threads, gpus: None)  # else for the rest of the tests
+            patch.setattr(
+                program, "limit_to_job_resources", lambda threads, gpus: None
+            )  # else for the rest of the tests
         yield Study(tmp_path_factory.mktemp("stage2"), patch)
 
 

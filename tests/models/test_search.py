@@ -185,7 +185,9 @@ def trained(tmp_path, monkeypatch):
     parts = np.where(rows["chrom"] == "chr7", "test", np.where(rows["chrom"] == "chr19", "val", "train"))
     write_table(tmp_path / "split.tsv", rows[["row_id"]].assign(split=parts))
 
-    monkeypatch.setattr(train_baseline, "keep_to_share", lambda threads, gpus: None)  # JAX is loaded by other tests
+    monkeypatch.setattr(
+        train_baseline, "limit_to_job_resources", lambda threads, gpus: None
+    )  # JAX is loaded by other tests
 
     def train(kind, spec, wanted, name="a", change=None):
         write_rows(tmp_path / "rows.parquet", rows if change is None else rows.assign(label=change(rows, parts)))

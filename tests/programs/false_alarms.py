@@ -139,9 +139,9 @@ def elapsed():
 
 def trained(seeds=30, resamples=300, comparisons=300):
     """Null comparisons of real trainings of one head."""
-    from s2f.common.devices import keep_to_share
+    from s2f.common.devices import limit_to_job_resources
 
-    keep_to_share(2, 0)
+    limit_to_job_resources(2, 0)
     labels, networks = real_trainings(int(seeds))
     of_all = measured(labels, networks, "pearson")
     print(f"{len(networks)} trainings: r {of_all.mean():.4f}, sd over seeds {of_all.std(ddof=1):.5f}", flush=True)

@@ -236,7 +236,7 @@ def test_an_encoder_that_says_the_same_of_all_is_named(tmp_path):
 def test_programs_write_table_and_picture(tmp_path, monkeypatch):
     constant = build(tmp_path, "c", make_rows(), function=lambda codes: np.ones((len(codes), 3, 4), np.float32))
     paths = [*(build(tmp_path, name, make_rows()) for name in "ab"), constant]
-    monkeypatch.setattr(program, "keep_to_share", lambda threads, gpus: None)
+    monkeypatch.setattr(program, "limit_to_job_resources", lambda threads, gpus: None)
     out, picture = tmp_path / "isoscore.tsv", tmp_path / "isoscore.png"
     call(monkeypatch, program, "--caches", *paths, "--levels", "pooled", "tokens", "--threads", 1, "--out", out)
     table = tables.read_table(out, isoscore.COLUMNS)

@@ -472,7 +472,7 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, head, monkeypatch, 
     for file, text in files.items():
         (tmp_path / "in" / file).write_text(text)
     monkeypatch.chdir(tmp_path / "in")
-    monkeypatch.setattr(program, "keep_to_share", lambda threads, gpus: None)
+    monkeypatch.setattr(program, "limit_to_job_resources", lambda threads, gpus: None)
     monkeypatch.setattr(scorer, "encode_stream", lambda *_: pytest.fail("the model was used"))
     options, message = BAD[name]
     model = () if "--model" in options else ("--model", head)
@@ -484,7 +484,7 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, head, monkeypatch, 
 
 def test_the_commands_of_the_docs_run(root, tmp_path, head, cases, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(program, "keep_to_share", lambda threads, gpus: None)
+    monkeypatch.setattr(program, "limit_to_job_resources", lambda threads, gpus: None)
     shutil.copy(cases / "02_indels.vcf", "variants.vcf")
     shutil.copy(cases / "reference.fa", "genome.fa")
     fasta(tmp_path / "sequences.fa", some_inserts(2))

@@ -122,7 +122,7 @@ def test_keys(key, contig, pos, ref, alt):
 
 
 @pytest.mark.parametrize(
-    ("key", "mend"),
+    ("key", "fix"),
     [
         ("rs429358", "; an rs number does not say which alleles: give those of dbSNP"),
         ("NC_000007.14:g.70038969G>T", "; this is HGVS"),
@@ -134,12 +134,12 @@ def test_keys(key, contig, pos, ref, alt):
         ("", ""),
     ],
 )
-def test_other_keys_are_refused_with_what_to_write(key, mend):
+def test_other_keys_are_refused_with_what_to_write(key, fix):
     with pytest.raises(InputError) as error:
         parsed_key(key, "t.tsv: line 3")
     assert str(error.value) == (
         f"t.tsv: line 3: variant is {key!r}, expected contig, position, REF and ALT as chr7:70038969:G:T, with the "
-        f"base before an insertion or deletion in both{mend}"
+        f"base before an insertion or deletion in both{fix}"
     )
 
 
@@ -250,7 +250,7 @@ def test_a_wrong_build_stops_a_long_file_early_and_says_what_would_fit(tmp_path)
     with pytest.raises(InputError, match="REF is one base further in most of them: positions count from 0, expected"):
         Judge(genome, "in.vcf", 20).judged(Variants.of(one_less))
     exchanged = [Variant("chr1", i + 1, other(letters[i]), letters[i], line=i) for i in range(1500)]
-    with pytest.raises(InputError, match=r"REF of 1,500 of 1,500 records .* REF and ALT are exchanged; mend the file"):
+    with pytest.raises(InputError, match=r"REF of 1,500 of 1,500 records .* REF and ALT are exchanged; fix the file"):
         Judge(genome, "in.vcf", 20).judged(Variants.of(exchanged))
 
 

@@ -1,7 +1,7 @@
 """Map which letters of sequences a language model reads to predict which others (nucleotide dependency maps)."""
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.devices import limit_to_job_resources, log_device, report
 from s2f.common.errors import run
 from s2f.common.tables import read_table, write_table
 from s2f.rows.canonical import TASKS, read_rows
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     from tqdm import tqdm
 
     from s2f.common import provenance
@@ -35,7 +35,7 @@ def main():
     rows = map_files.select(rows, arguments.task, arguments.first, arguments.ids, stages)
     print(f"rows: {stages}")
     model = dependency_map.build(arguments.encoder_spec)
-    print_report()
+    log_device()
     forwards = int((3 * rows["sequence"].str.len() + 1).sum())
     print(f"{len(rows)} sequences, {forwards:,} forward passes; {arguments.encoder} ({model.provenance})", flush=True)
     write_table(arguments.stages or beside(arguments.out), stages.table())

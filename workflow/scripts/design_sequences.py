@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share
+from s2f.common.devices import limit_to_job_resources
 from s2f.common.errors import run
 from s2f.design.options import GOALS, METHODS, SETTINGS, TAKES
 
@@ -71,7 +71,7 @@ def main():
     for name in settings:
         if name not in SETTINGS[arguments.method]:
             parser.error(f"--{name.replace('_', '-')} is no setting of {arguments.method}")
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from dataclasses import fields
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.common.files import write_json
 from s2f.common.seen import of_model
@@ -29,13 +29,13 @@ def main():
     arguments = parser.parse_args()
     if not len(set(arguments.strands)) == len(arguments.strands) == len(arguments.out) == len(arguments.manifests):
         parser.error("give each strand once, with one cache and one manifest")
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     from s2f.embeddings import build as embedding  # an encoder imports JAX or torch, which read the thread count once
     from s2f.embeddings import encoders
 
     rows = read_rows(arguments.rows, columns=["row_id", "sequence"])
     encoder = encoders.build(arguments.encoder_spec)
-    print_report()
+    log_device()
     construct = Construct.from_spec(arguments.construct)
     paths = dict(zip(arguments.strands, arguments.out, strict=True))
     made = embedding.build_strands(

@@ -1,7 +1,7 @@
 """Predict the rows of every panel with trained heads, from the caches their checkpoints ask for, and measure them."""
 
 from s2f.common.arguments import Parser
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.evaluation import evaluator
 from s2f.models.checkpoint import check_record, read_record
@@ -14,12 +14,12 @@ def main():
     evaluator.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, gpus=0)  # a few products: quicker than the start of a GPU
+    limit_to_job_resources(arguments.threads, gpus=0)  # a few products: quicker than the start of a GPU
     from s2f.heads.examples import open_views
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head
 
-    print_report()
+    log_device()
     rows = read_rows(arguments.rows)
     sequences = sequences_sha256(rows["row_id"], rows["sequence"])
     for one in evaluator.runs(arguments):

@@ -1,7 +1,7 @@
 """Predict the rows of every panel with a fine-tuned encoder and its head, and measure them."""
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.evaluation import evaluator
 from s2f.models.checkpoint import read_record
@@ -15,10 +15,10 @@ def main():
     parser.add_argument("--encoder-spec", required=True, type=json_option, help="encoder section of the study (JSON)")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     from s2f.heads.tuned import Tuned
 
-    print_report()
+    log_device()
     (one,) = evaluator.runs(arguments)
     rows, record = read_rows(one.rows), read_record(one.model, kind="head")
     model = Tuned.load(one.model, record, arguments.encoder_spec)

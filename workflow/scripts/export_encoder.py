@@ -4,7 +4,7 @@ from pathlib import Path
 
 from s2f.common import kinds
 from s2f.common.arguments import Parser
-from s2f.common.devices import keep_to_share
+from s2f.common.devices import limit_to_job_resources
 from s2f.common.errors import InputError, run
 from s2f.common.files import atomic, write_json
 from s2f.common.seen import of_checkpoint
@@ -36,7 +36,7 @@ def main():
             f"{arguments.out}: has the name of published weights, which tables then say what it has seen by; choose "
             "another name"
         )
-    keep_to_share(arguments.threads, 0)
+    limit_to_job_resources(arguments.threads, 0)
     from s2f.embeddings import encoders
     from s2f.embeddings.encoders._towers import EXPORTED, RECORD
     from s2f.heads.tuned import load_encoder

@@ -3,7 +3,7 @@
 import os
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 
@@ -21,7 +21,7 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions
     from s2f.interpretation.motifs import insertion, patterns
@@ -31,7 +31,7 @@ def main():
     arrays, _ = attributions.read(arguments.attributions)
     around = insertion.backgrounds(arrays["row_id"], arrays["sequence"], arguments.backgrounds, arguments.study_seed)
     scorer = load(arguments.model, arguments.encoder_spec, len(around))  # imports JAX or torch
-    print_report()
+    log_device()
     print(f"{len(found)} patterns in {len(around)} backgrounds of {around.shape[1]} bp")
     write_table(arguments.out, insertion.insert(scorer, found, around, arguments.study_seed))
 

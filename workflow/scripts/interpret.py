@@ -3,7 +3,7 @@
 import os
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.common.tables import read_table
 from s2f.interpretation.methods import METHODS
@@ -26,7 +26,7 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.interpretation import attributions, mutagenesis
     from s2f.interpretation.scorer import load
@@ -34,7 +34,7 @@ def main():
 
     rows = chosen_rows(read_rows(arguments.rows, ["row_id", "sequence", "label"]), read_table(arguments.selection))
     scorer = load(arguments.model, arguments.encoder_spec, len(rows))  # imports JAX or torch
-    print_report()
+    log_device()
     width = arguments.settings.get("width", mutagenesis.WIDTH) if arguments.method == "window" else 1
     scorer.check(rows, arguments.rows, width)
     found = attributions.attribute_all(scorer, arguments.method, rows, arguments.settings, arguments.study_seed)

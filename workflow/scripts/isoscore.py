@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from s2f.common.arguments import Parser
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import run
 from s2f.common.tables import write_table
 
@@ -16,10 +16,10 @@ def main():
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, gpus=0)
+    limit_to_job_resources(arguments.threads, gpus=0)
     from s2f.representation import isoscore  # NumPy reads the thread count once
 
-    print_report()
+    log_device()
     table = isoscore.table(arguments.caches, arguments.levels)
     print(table[["encoder", "level", "isoscore", "isotropic", "n", "d", "note"]].to_string(index=False), flush=True)
     write_table(arguments.out, table)

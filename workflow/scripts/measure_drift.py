@@ -10,7 +10,7 @@ import pandas as pd
 
 from s2f.common import kinds
 from s2f.common.arguments import Parser
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 from s2f.common.errors import InputError, run
 from s2f.common.provenance import derived_seed
 from s2f.common.tables import write_table
@@ -35,10 +35,10 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     from s2f.representation import drift  # NumPy reads the thread count once
 
-    print_report()
+    log_device()
     record = read_record(arguments.model)
     layers = of_blocks if "stage2" in record else of_language_model
     names, trained, encode = layers(arguments.model, record)

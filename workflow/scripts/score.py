@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share
+from s2f.common.devices import limit_to_job_resources
 from s2f.common.errors import run
 from s2f.scoring.options import BARCODES, EXPERIMENTS, INPUTS
 
@@ -72,7 +72,7 @@ def main():
         "--vcf-out", type=Path, help="of --vcf: the same VCF with the effects in INFO; with .gz indexed"
     )
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX and torch share one GPU
     from s2f.scoring.request import Request, score
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from s2f.common import kinds, seen
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.devices import limit_to_job_resources, log_device, report
 from s2f.common.errors import run
 from s2f.common.files import atomic, remove
 from s2f.common.provenance import derived_seed
@@ -30,10 +30,10 @@ def main():
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--history", required=True, help="table of losses to write")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     from s2f.language_model import folder, tapt  # torch reads the thread count once
 
-    print_report()
+    log_device()
     settings = tapt.Settings.from_spec(arguments.spec)
     parts = {part: read_rows(getattr(arguments, part)) for part in ("train", "val")}
     print(*[f"{part}: {len(rows):,} windows" for part, rows in parts.items()], sep="; ", flush=True)

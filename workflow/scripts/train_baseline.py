@@ -9,7 +9,7 @@ import pandas as pd
 from s2f import baselines
 from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, print_report, report
+from s2f.common.devices import limit_to_job_resources, log_device, report
 from s2f.common.errors import run
 from s2f.common.files import atomic, remove
 from s2f.common.provenance import derived_seed
@@ -50,9 +50,9 @@ def main():
     parser.add_argument("--history", required=True, help="table of epochs to write")
     parser.add_argument("--search", type=json_option, help="settings to try (JSON); without it those of --spec alone")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     kind = baselines.get(arguments.kind)  # may import torch, which reads the thread count once
-    print_report()
+    log_device()
     rows = read_rows(arguments.rows)
     parts = parts_of(rows, arguments.split)
     labelled, cells = parts, cells_of(rows)

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, memory_for_data, memory_of_job, print_report, report
+from s2f.common.devices import limit_to_job_resources, log_device, memory_for_data, memory_of_job, report
 from s2f.common.errors import InputError, run
 from s2f.common.files import atomic
 from s2f.common.provenance import derived_seed
@@ -54,14 +54,14 @@ def main():
     arguments = parser.parse_args()
     if arguments.search and len(arguments.heads) > 1:
         parser.error("--search is for one head: each tries settings of its own")
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
     from s2f.heads.examples import Examples, open_views
     from s2f.heads.trained_head import Head
     from s2f.heads.training import PACKAGES, trainer_of
     from s2f.heads.weights import save_head
 
-    print_report()
+    log_device()
     rows = read_rows(arguments.rows)
     parts, construct = parts_of(rows, arguments.split), Construct.from_spec(arguments.construct)
     if arguments.task == "classification":

@@ -12,7 +12,7 @@ import numpy as np
 
 from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
-from s2f.common.devices import keep_to_share, memory_for_data, print_report, report
+from s2f.common.devices import limit_to_job_resources, log_device, memory_for_data, report
 from s2f.common.errors import InputError, run
 from s2f.common.files import atomic, remove
 from s2f.common.provenance import code_fingerprint, derived_seed, versions
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
     arguments = parser.parse_args()
-    keep_to_share(arguments.threads, arguments.gpus)
+    limit_to_job_resources(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
     import jax
 
@@ -81,7 +81,7 @@ def main():
     from s2f.heads.tuned import Tuned
     from s2f.heads.weights import load_head, save_changes, save_head
 
-    print_report()
+    log_device()
     rows = read_rows(arguments.rows)
     parts, construct = parts_of(rows, arguments.split), Construct.from_spec(arguments.construct)
     spec, section = arguments.encoder_spec, kinds.section_settings("heads/stage2", arguments.settings)

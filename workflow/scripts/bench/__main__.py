@@ -10,7 +10,7 @@ all alike. Embeddings are random, rows are random.
 
 import argparse
 
-from s2f.common.devices import keep_to_share, print_report
+from s2f.common.devices import limit_to_job_resources, log_device
 
 HEADS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 HEADS += ["encoder-1024-dropout", "chip-cnn"]
@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="small sizes and one turn: does it run?")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    keep_to_share(a.threads, gpus=1)
+    limit_to_job_resources(a.threads, gpus=1)
     # JAX reads the thread count once
     from bench import (
         baseline_training,
@@ -53,7 +53,7 @@ def main():
     from s2f.embeddings import encoders
 
     cpu, repeats = machine.ON_CPU, 1 if a.quick else a.repeats
-    print_report()
+    log_device()
     limits = machine.limits(a.quick)
     alone = machine.Turns({limit.name: limit.run for limit in limits}, repeats)
     for limit in limits:

@@ -151,9 +151,9 @@ def main():
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
-    from s2f.common.devices import keep_to_share
+    from s2f.common.devices import limit_to_job_resources
 
-    keep_to_share(a.threads, gpus=1)
+    limit_to_job_resources(a.threads, gpus=1)
     from s2f.common.tables import read_table
 
     table = read_table(a.table, ["sequence"], separator=",") if a.table else None

@@ -96,9 +96,9 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
             data = unpack(data)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
             raise _broken(path, name, error) from None
-    what, mend = _other(data)
+    what, fix = _other(data)
     if what:
-        raise InputError(f"{path}: is {what}, expected {text}: {mend}")
+        raise InputError(f"{path}: is {what}, expected {text}: {fix}")
     encoding = _encoding(data)
     if encoding:
         try:
@@ -129,9 +129,9 @@ def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
             head = stream.peek(1024)[:1024]
             if head.startswith(ARCHIVE):
                 read_text(path, text)  # tells by its end what it holds
-            what, mend = _other(head)
+            what, fix = _other(head)
             if what:
-                raise InputError(f"{path}: is {what}, expected {text}: {mend}")
+                raise InputError(f"{path}: is {what}, expected {text}: {fix}")
             encoding = _encoding(head)
             if encoding not in ("", "utf-8-sig") or b"\0" in head or head.startswith(tuple(PACKED)):
                 stream = io.BytesIO(read_text(path, text))

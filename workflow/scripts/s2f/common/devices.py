@@ -27,7 +27,7 @@ from s2f.common.errors import InputError
 DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 
-def keep_to_share(threads: int, gpus: int) -> None:
+def limit_to_job_resources(threads: int, gpus: int) -> None:
     """Limit this process to `threads` computing threads, to the CPU if it has no GPU of its own (`gpus` 0), and else to
     the GPU memory that it needs where the card may be another's too; let it reuse what other jobs of the study compiled
     (see `compiled`). Call it before JAX or torch is imported.
@@ -42,7 +42,7 @@ def keep_to_share(threads: int, gpus: int) -> None:
     """
     late = [name for name in ("jax", "torch") if name in sys.modules]
     if late:
-        raise RuntimeError(f"keep_to_share must be called before {late[0]} is imported")
+        raise RuntimeError(f"limit_to_job_resources must be called before {late[0]} is imported")
     if threads < 1:
         raise ValueError(f"threads is {threads}, expected 1 or more")
     for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -84,7 +84,7 @@ def torch_device() -> Any:
     return torch.device("cuda")
 
 
-def print_report() -> None:
+def log_device() -> None:
     """Print `report()`, the second line of a log; at once, as a job that is killed does not empty its buffer.
 
     Raises `InputError` for a job that SLURM gave a GPU which the installed libraries cannot use: it would compute on

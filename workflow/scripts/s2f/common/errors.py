@@ -1,4 +1,4 @@
-"""Errors that a user can mend, and how a program ends with one."""
+"""Errors that a user can fix, and how a program ends with one."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reading and writing files: a file under its final name is always whole, errors name file, place and mend."""
+"""Reading and writing files: a file under its final name is always whole, errors name file, place and fix."""
 
 import contextlib
 import errno

@@ -104,14 +104,14 @@ def line_of(column: pd.DataFrame | pd.Series, position: int) -> int:
 def _refuse_other_formats(data: bytes, path: str | Path, what: str) -> None:
     """Refuse text that is known to be no table."""
     begin = data[:100].lstrip()
-    for mark, found, mend in (
+    for mark, found, fix in (
         (b"##fileformat=VCF", "VCF", "variants have no measured sequences; give a table with a header"),
         (b"##gff-version", "GFF", "give a table with a header"),
         (b"@HD\t", "SAM", "give a table with a header"),
         (b">", "FASTA", "give a table with a header; sequences of two classes can be a source fasta_pairs"),
     ):
         if begin.startswith(mark):
-            raise InputError(f"{path}: is {found}, expected {what}: {mend}")
+            raise InputError(f"{path}: is {found}, expected {what}: {fix}")
     if re.match(rb'[\[{]\s*[\[{"]', begin):
         raise InputError(f"{path}: is JSON, expected {what}: write it as tab-separated text")
 
@@ -157,14 +157,14 @@ def _check_names(
     missing = [name for name in columns if name not in names]
     if missing:
         decoded(delimited.header, path, delimited.first_line)
-        mend = near(missing[0], names)
+        fix = near(missing[0], names)
         for other, called in ((",", "commas"), ("\t", "tabs"), (";", "semicolons"), (" ", "blanks")):
             if len(names) == 1 and set(names[0].split(other)) >= set(columns):
-                mend = f"; its cells are separated by {called}, not by {delimited.separator!r}"
+                fix = f"; its cells are separated by {called}, not by {delimited.separator!r}"
         below = _header_below(delimited, columns)
         if below:
-            mend = f"; line {below} has all columns: remove the lines above it, or begin them with #"
-        raise InputError(f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, names))}{mend}")
+            fix = f"; line {below} has all columns: remove the lines above it, or begin them with #"
+        raise InputError(f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, names))}{fix}")
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{path}: column {name!r} occurs {names.count(name)} times")
@@ -180,11 +180,11 @@ def _header_below(delimited: Delimited, columns: list[str]) -> int:
 
 
 def numbers(
-    table: pd.DataFrame, column: str, path: str | Path, missing: Sequence[str] = MISSING, mend: str = ""
+    table: pd.DataFrame, column: str, path: str | Path, missing: Sequence[str] = MISSING, fix: str = ""
 ) -> pd.Series:
     """Convert a text column of `read_table` to float64; cells of `missing` become NaN.
 
-    Raises `InputError` naming file, line (by `line_of`) and cell, with `mend` at its end, when a cell is neither a
+    Raises `InputError` naming file, line (by `line_of`) and cell, with `fix` at its end, when a cell is neither a
     number nor missing, or is infinite.
     """
     import pyarrow
@@ -208,10 +208,10 @@ def numbers(
         position = int(bad.to_numpy().argmax())
         cell = cells.iloc[position]
         if re.fullmatch(r"[+-]?\d+,\d+", cell):
-            mend = f"; decimals have a point: {cell.replace(',', '.')}"
+            fix = f"; decimals have a point: {cell.replace(',', '.')}"
         elif cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
-            mend = "; the labels of a classification are 1 and 0"
-        raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{mend}")
+            fix = "; the labels of a classification are 1 and 0"
+        raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{fix}")
     return values.astype("float64")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common import kinds
-from s2f.common.devices import print_report
+from s2f.common.devices import log_device
 from s2f.common.devices import report as device_report
 from s2f.common.errors import InputError
 from s2f.common.files import atomic, write_json, write_text
@@ -135,7 +135,7 @@ def design(
     )
     empty: list[Mapping[str, Any]] = [{}] * (len(members) + len(judges))
     model = models.load_model(members, request.cell, request.against, specs or empty[: len(members)], len(names) * 8)
-    print_report()
+    log_device()
     problem = Problem(model, objective, rules, codes)
     began = time.perf_counter()
     ways = RUN[request.method](

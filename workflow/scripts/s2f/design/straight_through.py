@@ -57,9 +57,9 @@ def run(
         second += (1 - BETA2) * (gradient**2 - second)
         logits += learning_rate * (first / (1 - BETA1**step)) / (np.sqrt(second / (1 - BETA2**step)) + EPSILON)
         if recorded(step, steps):
-            mended = mend(problem, logits)
+            repaired = repair(problem, logits)
             scored += 1
-            better(best, best_values, mended, starts, problem.values(mended), problem)
+            better(best, best_values, repaired, starts, problem.values(repaired), problem)
             for index, way in enumerate(ways):
                 way.append(Point(step, scored, best[index].copy()))
         progress.update(1)
@@ -85,7 +85,7 @@ def better(
             best[place // samples], best_values[place // samples] = codes[place], values[place]
 
 
-def mend(problem: Problem, logits: np.ndarray) -> Codes:
+def repair(problem: Problem, logits: np.ndarray) -> Codes:
     """The most probable inserts (N, L) by logits (N, L, 4) that keep the rules: of the changes from each start the one
     of the largest advantage first, without those that break a rule."""
     starts, rules = problem.starts, problem.rules

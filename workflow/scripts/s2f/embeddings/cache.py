@@ -88,7 +88,7 @@ def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify
     `Construct.spec`), `shift`, `strand`, `sequences_sha256`; a whole manifest is welcome. `verify`: "fast" checks
     format, completeness, size, the hash of the row index and the content hash over all settings and chunk checksums;
     "full" also reads every embedding, compares the chunk checksums and looks for all-zero or non-finite rows.
-    Raises `InputError` naming the file, the attribute, both values and the mend.
+    Raises `InputError` naming the file, the attribute, both values and the fix.
     """
     if verify not in ("fast", "full"):
         raise ValueError(f"verify is {verify!r}, expected fast or full")

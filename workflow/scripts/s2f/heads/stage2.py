@@ -273,14 +273,14 @@ def told_what_to_lower(settings: Stage2Settings, unfrozen: Sequence[str], precis
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        mends = [f"lower batch_size ({settings.batch_size})"] if settings.batch_size > 1 else []
-        mends += (
+        fixes = [f"lower batch_size ({settings.batch_size})"] if settings.batch_size > 1 else []
+        fixes += (
             [] if settings.remat else ["set remat: true, which computes activations once more instead of keeping them"]
         )
-        mends += [f"unfreeze fewer blocks, from the last on ({', '.join(unfrozen)})"] if len(unfrozen) > 1 else []
-        mends += [] if precision == "bfloat16" else [f"set precision: bfloat16 for the encoder ({precision})"]
-        mends.append("give the job more GPUs, which share a batch")
+        fixes += [f"unfreeze fewer blocks, from the last on ({', '.join(unfrozen)})"] if len(unfrozen) > 1 else []
+        fixes += [] if precision == "bfloat16" else [f"set precision: bfloat16 for the encoder ({precision})"]
+        fixes.append("give the job more GPUs, which share a batch")
         reason = str(error).partition("\n")[0]
         raise InputError(
-            f"stage2: the device has no memory left ({reason}). In this order: {'; '.join(mends)}"
+            f"stage2: the device has no memory left ({reason}). In this order: {'; '.join(fixes)}"
         ) from error

@@ -64,7 +64,7 @@ def check(
     table: pd.DataFrame,
     path: str | Path,
     from_one: str = "",
-    mend: str = "",
+    fix: str = "",
     slack: int = 0,
     variants: pd.DataFrame | None = None,
 ) -> None:
@@ -75,7 +75,7 @@ def check(
     interval has as many bases as the insert, but for `slack`, and for an indel as many more or fewer as it changes; the
     length of an alternate allele without a variant that tells is not known. An insert with an SNV has the reference or
     the alternate base in its place, on the strand that it has. Raises `InputError` with line, row, both lengths or
-    bases, and what would fit; `mend` says what to do, `from_one` where it is coordinates that count from 1.
+    bases, and what would fit; `fix` says what to do, `from_one` where it is coordinates that count from 1.
     """
     if not {"start", "end"} <= set(table):
         return
@@ -104,10 +104,10 @@ def check(
         raise InputError(
             f"{_place(table, path, row)}: from start {start[row]:.0f} to end {end[row]:.0f} are "
             f"{end[row] - start[row]:.0f} bases, the insert has {length[row]:.0f}; expected the interval of the insert "
-            f"itself, counted from 0 and without its end{hint}{mend}"
+            f"itself, counted from 0 and without its end{hint}{fix}"
         )
     if variants is not None:
-        _check_variants(table, variants, start, length, path, mend)
+        _check_variants(table, variants, start, length, path, fix)
 
 
 def _check_variants(
@@ -116,7 +116,7 @@ def _check_variants(
     start: np.ndarray,
     length: np.ndarray,
     path: str | Path,
-    mend: str,
+    fix: str,
 ) -> None:
     rows = np.flatnonzero(is_snv(variants) & _of_bases(variants) & np.isfinite(start))
     if not len(rows):
@@ -129,7 +129,7 @@ def _check_variants(
         row = int(elsewhere.argmax())
         raise InputError(
             f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, and the insert lies on "
-            f"{chrom.iloc[row]}; expected one chromosome{mend}"
+            f"{chrom.iloc[row]}; expected one chromosome{fix}"
         )
     strand, allele = (table.get(name, empty).to_numpy(object) for name in ("strand", "allele"))
     fits = _has_base(table, variants, start, length, strand, allele)
@@ -153,7 +153,7 @@ def _check_variants(
     raise InputError(
         f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, but the insert from start "
         f"{start[row]:.0f}{sense} does not have {expected} there, as in {(~fits).sum():,} of {len(fits):,} such "
-        f"rows{hint}{mend}"
+        f"rows{hint}{fix}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from s2f.common import kinds
-from s2f.common.devices import print_report
+from s2f.common.devices import log_device
 from s2f.common.errors import InputError
 from s2f.common.files import atomic, check_writable, sha256_file
 from s2f.common.kinds import nearest
@@ -291,7 +291,7 @@ def _score_blocks(
         )
         return
     scorer = load_members(request.model, specs, as_cached=True)
-    print_report()
+    log_device()
     # of blocks that are done, the lines are read again, and nothing is computed
     blocks = (
         replace(block, windows=() if number < done else block.windows, skipped=block.skipped[:0])

@@ -46,14 +46,14 @@ class Fit:
     def starts(self, length: int, where: str) -> list[int]:
         """Where the windows of a sequence begin. Raises `InputError` for one that is too short, or too long."""
         if length < self.shortest or (length > self.longest and not self.tile):
-            mend = (
+            fix = (
                 "give them real sequence on both sides"
                 if length < self.shortest
                 else "cut them, or read tiles (--tile)"
             )
             raise InputError(
                 f"{where} has {length} bp, the model was trained on inserts of {self.lengths} and knows no others; "
-                f"{mend}"
+                f"{fix}"
             )
         if length <= self.longest:
             return [0]

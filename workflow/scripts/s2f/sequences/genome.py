@@ -213,10 +213,10 @@ class Genome:
         if found.max() == _NONE:
             row = int(np.flatnonzero(found.reshape(len(place), -1).max(axis=1) == _NONE)[0])
             where = self.records["name"].iloc[int(record[row])]
-            mend = "; its lines are not those of the FASTA: make the index again with samtools faidx, or remove it"
+            fix = "; its lines are not those of the FASTA: make the index again with samtools faidx, or remove it"
             raise InputError(
                 f"{self.path}: {where} has a letter that is no base at {int(np.min(place[row])) + 1} or behind"
-                + (mend if bases.any() else "")
+                + (fix if bases.any() else "")
             )
         return found
 

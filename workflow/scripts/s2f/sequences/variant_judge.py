@@ -185,16 +185,14 @@ class Judge:
         if self.compared < fewest or self.mismatched <= MOST_MISMATCHES * self.compared:
             return
         further, exchanged = (number > 0.9 * self.mismatched for number in self._explained)
-        mend = "expected a genome of the build in which the variants are given, as hg19 or hg38"
+        fix = "expected a genome of the build in which the variants are given, as hg19 or hg38"
         if further:
-            mend = "REF is one base further in most of them: positions count from 0, expected from 1"
+            fix = "REF is one base further in most of them: positions count from 0, expected from 1"
         elif exchanged:
-            mend = (
-                "ALT is there in most of them: REF and ALT are exchanged; mend the file (bcftools norm --check-ref s)"
-            )
+            fix = "ALT is there in most of them: REF and ALT are exchanged; fix the file (bcftools norm --check-ref s)"
         raise InputError(
             f"{self.path}: REF of {self.mismatched:,} of {self.compared:,} records is not what {self.genome.path} has "
-            f"({'; '.join(self._first)}); {mend}"
+            f"({'; '.join(self._first)}); {fix}"
         )
 
     def _placed(

@@ -125,12 +125,12 @@ def parsed_key(key: str, where: str = "") -> Variant:
     if not found:
         raise InputError(
             f"{where}{': ' if where else ''}variant is {key!r}, expected contig, position, REF and ALT as "
-            f"chr7:70038969:G:T, with the base before an insertion or deletion in both{_mend(key)}"
+            f"chr7:70038969:G:T, with the base before an insertion or deletion in both{_fix(key)}"
         )
     return Variant(found["contig"], int(found["pos"]), found["ref"], found["alt"], id=key.strip())
 
 
-def _mend(key: str) -> str:
+def _fix(key: str) -> str:
     key = key.strip()
     if re.fullmatch(r"rs\d+", key):
         return "; an rs number does not say which alleles: give those of dbSNP"

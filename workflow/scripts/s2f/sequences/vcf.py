@@ -157,8 +157,8 @@ def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
         raise InputError(f"{where} {len(cells)} columns separated by tabs, expected {width} as in the header{spaces}")
     for name, cell in zip(COLUMNS[:5], cells, strict=False):
         if not cell:
-            mend = "; . stands for none" if name in ("ID", "ALT") else ""
-            raise InputError(f"{where} {name.strip('#')} is empty, expected a value{mend}")
+            fix = "; . stands for none" if name in ("ID", "ALT") else ""
+            raise InputError(f"{where} {name.strip('#')} is empty, expected a value{fix}")
     whole = cells[1].isascii() and cells[1].isdecimal() and len(cells[1]) <= DIGITS
     if not whole or int(cells[1]) > LAST_POSITION:
         raise InputError(f"{where} POS is {cells[1]!r}, expected a whole number from 0 to {LAST_POSITION:,}")

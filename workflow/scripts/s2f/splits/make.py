@@ -81,13 +81,13 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
     went = parts[rows["chrom"].isin(names.index).to_numpy()].value_counts()
     stages.part("on names of no whole chromosome", count)
     which = "that the split does not list" if listed else "each of which it deals as one"
-    mend = "; list those that are part of a listed one" if listed else ""
+    fix = "; list those that are part of a listed one" if listed else ""
     if any(name in chromosomes.PLINK for name in names.index):
         known = ", ".join(f"{name.removeprefix('chr')} {ours}" for name, ours in chromosomes.PLINK.items())
-        mend += f"; PLINK's human {known}: rename them"
+        fix += f"; PLINK's human {known}: rename them"
     stages.notes.append(
         f"{count:,} of {len(rows):,} rows lie on names of no whole chromosome (as chr7, chrX) {which}: {found}{more}; "
-        f"of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{mend}"
+        f"of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{fix}"
     )
 
 

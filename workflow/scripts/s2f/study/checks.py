@@ -62,8 +62,8 @@ def check_names(study: dict[str, Any]) -> None:
             )
         rna = source["rna"] and dataset["source"].get("molecule", "RNA") == "RNA"
         if rna and dataset["strand_rule"] != "forward":
-            mend = "; for DNA say molecule: DNA in its source" if "molecule" in dataset["source"] else ""
-            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand{mend}")
+            fix = "; for DNA say molecule: DNA in its source" if "molecule" in dataset["source"] else ""
+            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand{fix}")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")

@@ -172,10 +172,10 @@ def _message(error: Any, where: str) -> str:
         text = error.schema.get("properties", {}).get(key, {}).get("description", "")
         return f"{path}: key {key!r} is missing ({text})"
     expected = error.schema.get("description", "")
-    return f"{path}: {error.message}{_mend(error)}" + (f" (expected: {expected})" if expected else "")
+    return f"{path}: {error.message}{_fix(error)}" + (f" (expected: {expected})" if expected else "")
 
 
-def _mend(error: Any) -> str:
+def _fix(error: Any) -> str:
     """The end of a message on a value that YAML reads as something else than was meant; empty elsewhere."""
     if error.validator == "pattern" and error.validator_value == CHROMOSOME:
         return f"; write {_chromosome(error.instance)}"

@@ -80,10 +80,10 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
         if coordinates:
             start, end = int(coordinates["start"]) - first_base, int(coordinates["end"])
             if end - start != len(sequence) or start < 0:
-                mend = len(sequence) == end - int(coordinates["start"]) + 1 - first_base
+                fix = len(sequence) == end - int(coordinates["start"]) + 1 - first_base
                 raise InputError(
                     f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} by its "
-                    f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if mend else "")
+                    f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if fix else "")
                 )
             strand = (coordinates["strand"] or "").replace(".", "")
             row |= {"chrom": coordinates["chrom"], "start": start, "end": end, "strand": strand}

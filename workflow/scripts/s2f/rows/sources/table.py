@@ -85,10 +85,10 @@ def _read_file(
     missing = (*MISSING, *options["missing"])
     count = len(raw)
     labels, errors = _measures("label", cells), _measures("stderr", cells)
-    mend = " (or one of the texts under `missing` that stand for no value)"
+    fix = " (or one of the texts under `missing` that stand for no value)"
     if not header:
-        mend += "; where the first line is a header, 'columns' takes the names in it"
-    values = {ours: numbers(raw, columns[ours], path, missing, mend) for ours in labels}
+        fix += "; where the first line is a header, 'columns' takes the names in it"
+    values = {ours: numbers(raw, columns[ours], path, missing, fix) for ours in labels}
     has_label = pd.DataFrame(values).notna().any(axis=1)
     if not options["drop_missing_label"]:
         refuse(~has_label, raw, [columns[labels[0]]], path, "a number (or set drop_missing_label: true)")
