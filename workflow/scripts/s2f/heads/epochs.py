@@ -13,9 +13,9 @@ among them, and two rows of a block share a batch of B with a probability of abo
 neighbours, three seeds reached a validation r of 0.876, 0.875 and 0.875 shuffled at once, with a tenth and with a
 fortieth of the rows mixed.
 
-On a CPU XLA's convolution reaches a fortieth of its speed inside a compiled loop (351 ms for ten gradients by the
-weights of width 5 and 48 channels, of 32 x 100 positions, 9 ms one by one). So where an encoder runs in the step, or
-learns in it, each step there is a call of its own.
+On a CPU the gradient of XLA's convolution by its weights reaches a fortieth of its speed inside a compiled loop (351 ms
+for ten of width 5 and 48 channels, of 32 x 100 positions, 9 ms one by one; forward a loop costs nothing). So where an
+encoder learns, each step there is a call of its own (`stepwise`).
 """
 
 from collections.abc import Callable, Sequence
@@ -95,7 +95,8 @@ class Epochs:
     encoder can receive a gradient or weight decay. `draw` of `augmentation.build`; `views`: number of caches that it
     draws from; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to
     which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and
-    key, or None for one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`. The state
+    key, or None for one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`;
+    `stepwise`: no loop over steps is compiled. The state
     (parameters, state of the network, optimiser state) is donated, that is, updated in place.
     """
 
@@ -111,12 +112,13 @@ class Epochs:
         lanes: int | None = None,
         task: str = "regression",
         dimensions: int = 1,
+        stepwise: bool = False,
     ) -> None:
         self.learner, self.draw = learner, draw
         self.batch_size, self.views, self.lanes = batch_size, views, lanes
         self.encode, self.length, self.dtype, self.loss = encode, length, dtype, LOSSES[task, dimensions]
         self.lane = 0 if lanes is None else jnp.arange(lanes)
-        self.stepwise = encode is not None and jax.default_backend() == "cpu"
+        self.stepwise = stepwise
 
         def over_lanes(function, axes):
             return function if lanes is None else jax.vmap(function, axes)

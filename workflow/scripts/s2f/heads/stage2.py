@@ -247,7 +247,7 @@ class Finetuner(Trainer):
 
         epochs = Epochs(
             learner, self.draw, settings.batch_size, len(train.tables), WINDOWS.apply, self.length,
-            train.tables[0].dtype, None, self.task, train.labels.ndim,
+            train.tables[0].dtype, None, self.task, train.labels.ndim, jax.default_backend() == "cpu",
         )  # fmt: skip
         parameters, measured = self.variables
 
