@@ -348,3 +348,24 @@ def test_a_pattern_longer_than_the_sequences_is_refused():
     pattern = patterns.Pattern("x", "raises", 20, matrix("ACGTACGTA"), matrix("ACGTACGTA"))
     with pytest.raises(InputError, match="x has 9 bp, more than the sequences"):
         insertion.insert(linear(np.zeros((8, 4))), [pattern], around, seed=1)
+
+
+def test_an_effect_that_no_background_has_is_none():
+    """The letters of TTTTT in another order are TTTTT: its effect beyond that is 0 in every background, with p 1."""
+    frame = pd.DataFrame({"pattern": "x", "background": range(5), "effect": [0.1, 0.3, 0.2, 0.4, 0.2]})
+    (line,) = insertion.summary([frame.assign(control=frame["effect"])]).to_dict("records")
+    assert (line["specific_z"], line["specific_p"]) == (0, 1) and 0 < line["effect_p"] < 0.05
+
+
+def test_sequences_of_another_length_are_not_clustered(tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    texts = ["".join(draw.choice(list("ACGT"), 30 if i % 10 else 20)) for i in range(120)]
+    rows = pd.DataFrame({"row_id": [f"r{i}" for i in range(120)], "sequence": texts, "label": 1.0})
+    written(tmp_path / "a.h5", rows, [draw.normal(size=(len(text), 4)) for text in texts])
+    found = clustering.read_contributions([tmp_path / "a.h5"])
+    assert found.one_hot.shape == (108, 30, 4) and (found.one_hot.sum(axis=2) == 1).all() and "r0" not in found.row_ids
+    assert "12 of 120 sequences are not of 30 bp" in capsys.readouterr().out
+
+
+def test_contributions_of_one_sign_have_no_seqlets():
+    assert clustering.seqlets(np.ones((100, 30)), 8, 4, 0.2) == {1: [], -1: []}

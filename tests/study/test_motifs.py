@@ -98,3 +98,9 @@ def test_too_few_sequences_and_two_entries_of_one_file_are_refused():
         validated(study(interpretation=[STUDY["interpretation"][0] | {"methods": ["ig"]}]))
     with pytest.raises(InputError, match="other results are called 'motifs'"):
         validated(study(baselines=STUDY["baselines"] | {"motifs": {"kind": "gc"}}))
+
+
+def test_a_dataset_called_like_its_protein_is_of_that_protein():
+    checked = validated(study())
+    checked["datasets"]["QKI"] = checked["datasets"].pop("simulated_a") | {"protein": "QKI"}
+    assert motifs.truth_of(checked, "QKI")["protein"] == "QKI"

@@ -140,6 +140,17 @@ def encoder_of_run(wildcards):
     return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
 
 
+def adapted_weights_of_run(wildcards):
+    """Folder of the weights that rule tapt makes and that a run reads beside its checkpoint: those of its encoder, or
+    those that a fine-tuned model began with, which its adapters stand on and its drift is measured from.
+    """
+    run = run_of(wildcards)
+    section = section_of_draw(
+        *(("encoders", run.encoder) if run.head else ("baselines", run.model)), run.seed
+    )
+    return section.get("weights", {}).get("tapt", [])
+
+
 def settings_of_method(wildcards):
     """The settings of a method for one panel, as text."""
     return as_json(entry_of(wildcards).get(wildcards.method, {}))

@@ -55,7 +55,7 @@ rule interpret:
         rows="results/{dataset}/rows.parquet",
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=adapted_weights_of(encoder_of_run),
+        weights=adapted_weights_of_run,
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
     log:

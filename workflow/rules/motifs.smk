@@ -58,7 +58,7 @@ rule insert_motifs:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         attributions="results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=adapted_weights_of(encoder_of_run),
+        weights=adapted_weights_of_run,
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/motifs/{method}/{panel}.effects.tsv",
     log:

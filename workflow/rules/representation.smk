@@ -209,6 +209,7 @@ rule measure_drift:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
+        weights=adapted_weights_of_run,
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/drift.tsv",
     log:

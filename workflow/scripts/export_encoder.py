@@ -21,6 +21,10 @@ def main():
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     arguments = parser.parse_args()
+    if arguments.out.exists():
+        raise InputError(
+            f"{arguments.out}: exists; name a folder that does not, as all that is in it would be replaced"
+        )
     record = read_record(arguments.model, kind="head")
     if "stage2" not in record:
         raise InputError(

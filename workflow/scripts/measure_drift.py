@@ -99,7 +99,7 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     """The same of the layers of a fine-tuned language model, whose outputs are means over tokens (n, 1, C)."""
     if record["kind"] not in kinds.names("baselines") or not kinds.facts("baselines", record["kind"])["weights_of"]:
         raise InputError(f"{folder}: {record['model']} is not fine-tuned: nothing in its encoder can have moved")
-    from s2f.baselines import _finetuned
+    from s2f.baselines import _finetuned, _lora
     from s2f.embeddings import encoders
 
     kind, settings = kinds.facts("baselines", record["kind"])["weights_of"], record["settings"]
@@ -107,6 +107,7 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     shared = {key: settings[key] for key in ("size", "tokenizer", "licence") if settings.get(key) and key in known}
     exact = {"kind": kind, **shared, "pooling": "mean", "precision": "float32"}
     layers = range(kinds.facts("encoders", kind)["layers"][settings["size"]] + 1)
+    start = _lora.base(folder, settings["weights"]) if settings.get("lora") else settings["weights"]
 
     def encode(codes: np.ndarray) -> list[list[np.ndarray]]:
         with tempfile.TemporaryDirectory() as place:
@@ -116,7 +117,7 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
                 _finetuned.merge(folder, tuned)
             return [
                 [encoders.build({**exact, "weights": weights, "layer": layer}).encode(codes) for layer in layers]
-                for weights in (settings["weights"], {"path": str(tuned)})
+                for weights in (start, {"path": str(tuned)})
             ]
 
     learns = [not settings["freeze"] and not (settings.get("lora") and layer == 0) for layer in layers]

@@ -391,14 +391,18 @@ def checkpoint(tmp_path_factory):
     return save(tmp_path_factory.mktemp("weights") / "all_folds", *golden_weights("tiny"))
 
 
-def test_checkpoint_gives_the_weights_it_holds(checkpoint):
-    encoder = encoders.build(
-        {"kind": "alphagenome", "size": "tiny", "weights": {"path": str(checkpoint)}, "precision": "float32"}
-    )
+def test_checkpoint_gives_the_weights_it_holds(checkpoint, tmp_path):
+    """Google's they are only under a name that says so: a fine-tuned encoder has the same layout."""
+    spec = {"kind": "alphagenome", "size": "tiny", "weights": {"path": str(checkpoint)}, "precision": "float32"}
+    encoder = encoders.build(spec)
     assert encoder.fingerprint == golden_encoder("tiny", "float32").fingerprint
     assert "on-commercial" in encoder.licence
     assert "https://deepmind.google.com/science/alphagenome/model-terms" in encoder.licence
-    assert encoder.provenance == f"google/alphagenome, checkpoint {checkpoint.name}"
+    assert encoder.provenance == f"{checkpoint.name}, in the layout of google/alphagenome"
+    named = tmp_path / "alphagenome-fold-3"
+    named.symlink_to(checkpoint)
+    of_google = encoders.build(spec | {"weights": {"path": str(named)}})
+    assert of_google.provenance == "google/alphagenome, checkpoint alphagenome-fold-3"
 
 
 def test_only_the_encoder_is_read(checkpoint, monkeypatch):

@@ -166,8 +166,8 @@ def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, A
     if "seen" in entry:
         return Seen.of_value(entry["seen"])
     if facts.get("published"):
-        unseen = entry.get("unseen", facts["unseen"])
-        return Seen.of_value({"except": unseen} if unseen else "all")
+        # a key `unseen` of an entry says what fine-tuning left out: the weights below may have seen it
+        return Seen.of_value({"except": facts["unseen"]} if facts["unseen"] else "all")
     if "random" in weights:
         return Seen.of_value("nothing")
     if "path" in weights:

@@ -6,6 +6,7 @@ are read of the tensors that are asked for alone, each with its checksum.
 """
 
 import io
+import math
 import pickle
 import zipfile
 import zlib
@@ -85,15 +86,21 @@ def tree(path: str | Path) -> Any:
     return found
 
 
-def _is_sound(value: Any, depth: int = 0) -> bool:
-    """Whether all is of the kinds that `tree` names; a list that holds itself is none of them."""
+def _is_sound(value: Any, depth: int = 0, seen: set[int] | None = None) -> bool:
+    """Whether all is of the kinds that `tree` names; a list that holds itself is none of them. What is in the tree in
+    several places is looked at once, as lists that hold each other can be in it more often than there is time for."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return True
     if isinstance(value, Stored):
         return value.is_sound()
     if depth > DEEPEST or not isinstance(value, (dict, list, tuple)):
         return value is None or isinstance(value, (str, int, float))
     parts = value.values() if isinstance(value, dict) else value
     names = value if isinstance(value, dict) else ()
-    return all(isinstance(name, str) for name in names) and all(_is_sound(part, depth + 1) for part in parts)
+    sound = all(isinstance(name, str) for name in names) and all(_is_sound(part, depth + 1, seen) for part in parts)
+    seen.add(id(value))
+    return sound
 
 
 def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndarray]:
@@ -105,7 +112,8 @@ def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndar
             values = np.frombuffer(stored, tensor.dtype, len(stored) // np.dtype(tensor.dtype).itemsize)
             steps = zip(tensor.shape, tensor.strides, strict=True)
             last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
-            if 0 not in tensor.shape and last >= len(values):
+            # as many elements as are stored at most: with strides of 0 a few bytes could ask for terabytes
+            if 0 not in tensor.shape and (last >= len(values) or math.prod(tensor.shape) > len(values)):
                 raise InputError(
                     f"{path}: {name}: broken: its elements lie outside of the {len(values)} that are stored"
                 )

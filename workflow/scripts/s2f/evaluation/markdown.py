@@ -18,6 +18,10 @@ NO_REPLICATES = (
     "† Holds for the trained networks alone, without a p value: too few seeds of the model or of the baseline, or one "
     "draw of something random for all of them (compare.tsv, column `note`)."
 )
+FROM_START = (
+    "**Δ from its start** is the difference of a fine-tuned model from the model that it began as; **p (start)** "
+    "belongs to it and is not corrected for the number of such models."
+)
 CHOSEN = (
     "**Validation** is the score by which training kept its best epoch; published weights that may have seen the "
     "validation rows have none. Bold is what it chooses: the score of the best of the models of one encoder, and the "
@@ -190,6 +194,7 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
         row += _difference(line, "delta_vs_start", "start", "start_p_value") if with_start else []
         body.append(row)
     networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
+    networks += [FROM_START] if with_start else []
     short = _in_short(first.loc[order], cells, compared)
     footnotes = [*networks, *_missing(lines), *seen(first.loc[order])]
     return [title, "; ".join(facts) + ".", *short, _table(header, body), *footnotes]

@@ -14,7 +14,7 @@ adapter to that of the standardised convolution: another network, which no weigh
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,8 +72,16 @@ class Locon:
         Raises `InputError` for adapters that are not those of this encoder with this rank.
         """
         out = {}
-        names = {name.removesuffix(DOWN).removesuffix(UP) for name in adapters}
-        for name in sorted(names):
+        for name, axis, down, up in self._pairs(tunable, weights, adapters):
+            product = jnp.moveaxis(jnp.tensordot(down, up, (axis, 0), precision="highest"), -1, axis)
+            out[name] = weights[name] + self.alpha / self.rank * product
+        return out
+
+    def _pairs(
+        self, tunable: Tunable, weights: Mapping[str, Any], adapters: Mapping[str, Any]
+    ) -> Iterator[tuple[str, int, Any, Any]]:
+        """(name, axis of the output channels, down, up) of each convolution with adapters; errors as of `changes`."""
+        for name in sorted({name.removesuffix(DOWN).removesuffix(UP) for name in adapters}):
             axis = tunable.convolutions.get(name)
             if axis is None:
                 raise InputError(f"adapters: array {name} is unexpected: they are those of another encoder")
@@ -86,11 +94,20 @@ class Locon:
                     f"adapters: {name} has {found[0]} and {found[1]}, this encoder with rank {self.rank} has "
                     f"{tuple(shape)} and {(self.rank, outputs)}"
                 )
-            product = jnp.moveaxis(jnp.tensordot(down, up, (axis, 0), precision="highest"), -1, axis)
-            out[name] = weights[name] + self.alpha / self.rank * product
-        return out
+            yield name, axis, down, up
 
     def merged(self, tunable: Tunable, adapters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`changes` of the encoder's own weights, float32 on the host, as `encoders.build` takes them."""
-        found = self.changes(tunable, tunable.weights, adapters)
-        return {name: np.asarray(array, np.float32) for name, array in found.items()}
+        """`changes` of the encoder's own weights, float32 on the host, as `encoders.build` takes them.
+
+        Summed in float64 in a stated order and rounded once, so that they have the same bits, and thus the same
+        fingerprint, on every machine; those of a training step on a device may differ in the last one.
+        """
+        out = {}
+        for name, axis, down, up in self._pairs(tunable, tunable.weights, adapters):
+            total = np.zeros(1)
+            for number in range(self.rank):
+                one = np.take(down, number, axis).astype(np.float64)
+                total = total + one[..., None] * up[number].astype(np.float64)
+            whole = tunable.weights[name] + self.alpha / self.rank * np.moveaxis(total, -1, axis)
+            out[name] = whole.astype(np.float32)
+        return out

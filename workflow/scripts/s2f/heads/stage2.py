@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from scipy.special import expit
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
@@ -212,7 +213,8 @@ class Finetuner(Trainer):
         if views == 1:
             return found[0]
         if self.task == "classification":  # the mean of probabilities, as for panels
-            found = [np.asarray(jax.nn.sigmoid(logits)) for logits in found]
+            # in float64, as in float32 large logits are all 1, which ties them in an AUROC
+            found = [expit(logits.astype(np.float64)) for logits in found]
         return np.mean(found, axis=0)
 
     def validation(self) -> np.ndarray:

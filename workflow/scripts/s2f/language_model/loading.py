@@ -60,7 +60,8 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
     states.check(path, state, expected, may_lack)
     for name, tensor in expected.items():
         if name not in state and name != INV_FREQ:
-            state[name] = _drawn(name, tensor, seed or 0)
+            # what no result reads is the same for every seed, so that equal weights have equal fingerprints
+            state[name] = _drawn(name, tensor, (seed or 0) if name.startswith("classifier.") else 0)
     if INV_FREQ in state and not torch.allclose(state[INV_FREQ].float(), expected[INV_FREQ], rtol=2e-3):
         raise InputError(f"{path}: {INV_FREQ} is not that of rotary positions with base {config.rope_theta:g}")
     return _filled(model, state)

@@ -6,7 +6,7 @@ from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
-from s2f.study.comparison import protein_of, simulated
+from s2f.study.comparison import simulated
 from s2f.study.interpretation import SELECTION, constant, datasets_of, entry_of, has_gradient
 from s2f.study.runs import Run
 
@@ -100,8 +100,8 @@ def truth_of(study: dict[str, Any], dataset: str) -> dict[str, str]:
     """{kind, protein, motif}, as far as they are known of a dataset: what the program `motifs_truth` needs to know."""
     section = study["datasets"][dataset]
     known = {"kind": section["source"]["kind"]} if simulated(section) else {}
-    protein = protein_of(study, dataset)
-    if protein != dataset:
+    protein = section.get("protein") or section["source"].get("rbp")
+    if protein:
         known["protein"] = protein
     if section.get("motif"):
         known["motif"] = section["motif"]

@@ -21,6 +21,7 @@ import orbax.checkpoint as ocp
 
 from s2f.common import provenance
 from s2f.common.errors import InputError
+from s2f.common.seen import of_checkpoint
 from s2f.common.weights import listed, no_folder, refuse_pointers
 from s2f.embeddings.encoders import Encoder, Tunable, _towers
 from s2f.embeddings.encoders._alphagenome_network import (
@@ -219,7 +220,11 @@ def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Tree, Tree, str, str]:
             return options, *random_weights(size, seed), f"random weights, seed {seed}", "none (random weights)"
         case {"path": str(folder), **rest} if not rest:
             params, state = read_checkpoint(folder, size)
+            # a fine-tuned encoder in the official layout is not Google's: only a known name says that
+            known = of_checkpoint("alphagenome", folder) is not None
             published = f"google/alphagenome, checkpoint {Path(folder).name}", PUBLISHED_LICENCE
+            if not known:
+                published = f"{Path(folder).name}, in the layout of google/alphagenome", PUBLISHED_LICENCE
             exported = _towers.exported(folder, lambda precision: fingerprint(params, state, size, precision))
             return options, params, state, *(exported or published)
         case _:

@@ -17,6 +17,7 @@ mean is taken before.
 Memory: see docs/motifs.md. It grows with the seqlets that are clustered, of which there are at most `most_seqlets`.
 """
 
+import collections
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
@@ -92,11 +93,19 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
         seeds.append(int(about["seed"]))
     if total is None or first is None or known is None:
         raise InputError("no file of attributions is given")
-    sequences = list(first["sequence"])
+    row_ids, sequences = list(first["row_id"]), list(first["sequence"])
+    # behind a shorter sequence attributions are 0, which would spoil the null distribution of windows
+    length = collections.Counter(map(len, sequences)).most_common(1)[0][0] if sequences else 0
+    kept = [number for number, sequence in enumerate(sequences) if len(sequence) == length]
+    if len(kept) < len(sequences):
+        print(
+            f"{len(sequences) - len(kept)} of {len(sequences)} sequences are not of {length} bp and are not clustered"
+        )
+    row_ids, sequences, total = [row_ids[i] for i in kept], [sequences[i] for i in kept], total[kept, :length]
     if len(sequences) < FEWEST:
         raise InputError(
-            f"{paths[0]}: attributions of {len(sequences)} sequences, expected at least {FEWEST}: motifs are what many "
-            "have in common; choose more (interpretation.*.top) from a larger panel"
+            f"{paths[0]}: attributions of {len(sequences)} sequences of one length, expected at least {FEWEST}: motifs "
+            "are what many have in common; choose more (interpretation.*.top) from a larger panel"
         )
     one_hot = np.zeros(total.shape, np.float32)
     for row, sequence in zip(one_hot, sequences, strict=True):
@@ -105,7 +114,7 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
     if not hypothetical.any():
         raise InputError(f"{paths[0]}: all attributions are 0: the model does not depend on the sequence")
     about = known | {"seeds": seeds}
-    return Contributions(list(first["row_id"]), sequences, one_hot, hypothetical, about)
+    return Contributions(row_ids, sequences, one_hot, hypothetical, about)
 
 
 @contextlib.contextmanager
@@ -199,6 +208,10 @@ def seqlets(importance: np.ndarray, window: int, flank: int, fdr: float) -> dict
     from modiscolite import extract_seqlets
 
     windows = importance.shape[1] - window + 1
+    sums = np.lib.stride_tricks.sliding_window_view(importance, window, axis=1).sum(axis=2)
+    if not ((sums > 0).any() and (sums < 0).any()):  # its null distribution needs both
+        print("all windows have contributions of one sign: no seqlets")
+        return {1: [], -1: []}
     cut, threshold = extract_seqlets.extract_seqlets(
         importance,
         window_size=window,

@@ -87,6 +87,8 @@ def summary(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     for name in ("effect", "specific"):
         with np.errstate(divide="ignore", invalid="ignore"):
             z = means[name] / (grouped[name].std(ddof=1) / np.sqrt(count))
+        # no background differs, as where the letters of TTTTT are put in another order
+        z = z.where((means[name] != 0) | (grouped[name].std(ddof=1) != 0), 0.0)
         out[f"{name}_z"], out[f"{name}_p"] = z, 2 * students.sf(z.abs(), count - 1)
     return out
 
