@@ -28,7 +28,7 @@ def toy(tmp_path):
         add("e/none/head-2", seed, 0.5, 0.7, encoder="e", head="head-2", ended="patience", **OTHERS)
     add("f/none/head-1", 1, 0.05, 0.65, encoder="f", augmentation="none", head="head-1", stochastic=False)
     study.add("mean", 1, np.full(60, 0.2), ended="solved", stochastic=False)
-    study.spec["datasets"]["toy"]["floors"] = ["mean"]
+    study.spec["datasets"]["toy"] |= {"floors": ["mean"], "constants": ["mean"]}
     return study
 
 
@@ -136,9 +136,12 @@ def test_the_outcome_stands_in_words_above_the_table(toy):
         toy.add("noise", seed, 3 * noisy + 0.01 * seed, val_value=0.1)
     table, text = toy.compare()
     (line,) = [line for line in text.splitlines() if line.startswith("**In short**")]
+    assert "better than `A` (p (Holm) < 0.05): " in line
     first = table[table["metric"] == "pearson"].set_index("model")
     better = [model for model in first.index if first["p_holm"][model] < 0.05 and first["delta_vs_baseline"][model] > 0]
-    assert better and all(f"`{model}`" in line.split("better than `A`: ")[1].split("; ")[0] for model in better)
+    assert better and all(
+        f"`{model}`" in line.split("better than `A` (p (Holm) < 0.05): ")[1].split("; ")[0] for model in better
+    )
     assert line.endswith("mean squared error not below that of a constant: `noise`.")
-    del toy.spec["datasets"]["toy"]["floors"]
+    del toy.spec["datasets"]["toy"]["constants"]
     assert "of a constant" not in toy.compare()[1]

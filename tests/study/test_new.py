@@ -10,6 +10,7 @@ import yaml
 from helpers.programs import call
 from s2f.common.errors import InputError
 from s2f.rows import sources
+from s2f.rows.survey import survey
 from s2f.sequences.constructs import Construct
 from s2f.study import new
 from s2f.study.schema import check_keys
@@ -353,3 +354,13 @@ def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypa
     call(monkeypatch, new, "my_mpra.csv")
     assert capsys.readouterr().out == printed
     assert (here / "my_study.yaml").read_text() == study
+
+
+@pytest.mark.parametrize("name", ["log2 fold change", "activity_relative_to_control"])
+def test_labels_whose_names_hold_words_of_other_columns_are_found(tmp_path, name):
+    rows = [
+        f"s{i}\t{'ACGTTGCATC' * 3}{'ACGT'[i % 4] * (1 + i // 4)}{'C' * (4 - i // 4)}\t{i / 7:.3f}\t{i}"
+        for i in range(12)
+    ]
+    (tmp_path / "t.tsv").write_text("\n".join([f"id\tsequence\t{name}\tbasal_rpm", *rows]))
+    assert survey(tmp_path / "t.tsv").columns["label"] == name

@@ -228,7 +228,8 @@ CATEGORIES = {
     "predictions": "4 Predictions",
     "training": "5 Training and learning curves",
     "interpretation": "6 Looking inside",
-    "designs": "7 Designs",
+    "motifs": "7 Motifs",
+    "designs": "8 Designs",
 }
 
 

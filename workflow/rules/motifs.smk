@@ -110,7 +110,7 @@ rule plot_motifs:
         table="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.tsv",
         page=report(
             "results/plots/{dataset}/{split}/motifs/{model}/{method}.{panel}.html",
-            category="Motifs",
+            category=CATEGORIES["motifs"],
             labels={
                 "dataset": "{dataset}",
                 "split": "{split}",

@@ -208,21 +208,22 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
     said, tested = [], first[first["p_holm"].notna()]
     if len(tested):
         differs = tested["p_holm"] < DIFFERENT
+        sure = f"(p (Holm) < {DIFFERENT})"
         groups = (
-            (f"better than `{compared.baseline}`", tested[differs & (tested["delta_vs_baseline"] > 0)]),
-            (f"worse than `{compared.baseline}`", tested[differs & (tested["delta_vs_baseline"] < 0)]),
+            (f"better than `{compared.baseline}` {sure}", tested[differs & (tested["delta_vs_baseline"] > 0)]),
+            (f"worse than `{compared.baseline}` {sure}", tested[differs & (tested["delta_vs_baseline"] < 0)]),
             (f"not distinguishable from `{compared.baseline}` on these rows", tested[~differs]),
         )
         said += [f"{what}: {_some(list(models.index), len(tested))}" for what, models in groups if len(models)]
     for metric, lines in cells.items():
-        # a floor that predicts the same for all rows has an error, and no correlation
-        constant = [m for m in compared.floors if m in lines.index and not np.isfinite(first["value"].get(m, np.nan))]
+        constant = [model for model in compared.constants if model in lines.index]
         if metric.startswith("mse") and constant:
             error = lines["value"][constant].min()
             lost = [model for model in first.index if lines["value"][model] >= error and model not in constant]
             if lost:
-                said.append(f"mean squared error not below that of a constant: {_some(lost, len(first))}")
-    return [f"**In short** (p (Holm) < {DIFFERENT}): {'; '.join(said)}."] if said else []
+                among = len(first) - len(constant)
+                said.append(f"mean squared error not below that of a constant: {_some(lost, among)}")
+    return [f"**In short**: {'; '.join(said)}."] if said else []
 
 
 def _some(models: Sequence[str], of: int) -> str:

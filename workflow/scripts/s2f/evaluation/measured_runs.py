@@ -162,7 +162,7 @@ class ComparedDataset:
     """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
 
     Differences refer to the model `baseline` (empty: none), or to that of `baselines` {split: model}; `floors` are
-    models that every other one should beat.
+    models that every other one should beat, `constants` those of them that predict the same for all rows.
     `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
     In the splits `drawn` each seed has training rows of its own, the same for all models.
     """
@@ -172,6 +172,7 @@ class ComparedDataset:
     panels: dict[str, dict[str, dict[str, str]]]
     baseline: str = ""
     floors: Sequence[str] = ()
+    constants: Sequence[str] = ()
     simulated: bool = False
     negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
     folds: dict[str, list[str]] = field(default_factory=dict)

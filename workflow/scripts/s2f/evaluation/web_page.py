@@ -17,8 +17,8 @@ STYLE = """
 .comparison img { max-width: 100%; width: 46rem; margin: 0.5rem 0 }
 .comparison table { border-collapse: collapse; font-size: 0.8rem }
 .comparison th, .comparison td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #ddd; text-align: left;
-  white-space: nowrap; vertical-align: top }
-.comparison td:first-child { white-space: normal }
+  vertical-align: top }
+.comparison td[style] { white-space: nowrap }
 .comparison th { background: #f4f4f4 }
 .comparison tbody tr:hover { background: #f8fbff }
 .comparison code { font-size: 0.95em; font-weight: inherit; background: none; color: inherit }
@@ -37,7 +37,7 @@ def web_page(text: str, pictures: Mapping[tuple[str, str, str], bytes]) -> str:
     is folded up. Text that looks like HTML is shown as it is. Raises `ValueError` for a picture whose panel the text
     does not have.
     """
-    renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
+    renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")  # nothing is loaded
     head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
     title, _, explained = head.partition("\nHow to read the tables:\n")
     left = dict(pictures)

@@ -52,15 +52,29 @@ NAMES: dict[str, tuple[str, ...]] = {
 # words of labels, the surer ones first
 LABELS = (
     ("label", "labels", "target", "y", "class", "bound"),
-    ("log2fc", "lfc", "logfc", "log2foldchange", "foldchange", "fc", "log2", "activity", "expression", "expr"),
+    (
+        "log2fc",
+        "lfc",
+        "logfc",
+        "log2foldchange",
+        "foldchange",
+        "fold",
+        "change",
+        "fc",
+        "log2",
+        "activity",
+        "expression",
+        "expr",
+    ),
     ("value", "score", "signal", "signalvalue", "mean", "effect", "ratio", "measured", "delta"),
 )
+# words of numbers that are no labels, unless another word names a label, as in "log2 fold change" and "relative to"
+NO_LABELS = {*NAMES["start"], *NAMES["end"], *NAMES["chrom"], "pos", "position", "offset", "rank", "fold", "split"}
 # words of numbers that are no labels, whatever else their names say
 NEVER_LABELS = {
     "sd", "se", "sem", "stderr", "std", "stdev", "lfcse", "var", "variance", "ci", "lower", "upper", "p", "pval",
     "pvalue", "padj", "fdr", "q", "qval", "qvalue", "minuslog10pvalue", "minuslog10qvalue", "neglog10p", "n", "nbc",
     "bc", "barcode", "barcodes", "count", "counts", "reps", "id", "ids", "index", "idx", "length", "len", "size", "gc",
-    *NAMES["start"], *NAMES["end"], *NAMES["chrom"], "pos", "position", "offset", "rank", "fold", "split",
 }  # fmt: skip
 STANDARD_ERRORS = {"se", "sem", "stderr", "lfcse", "standarderror"}
 MEANS = {"mean", "avg", "average"}
@@ -336,7 +350,8 @@ class _Roles:
         surplus = (end - start - self.columns["sequence"].texts.str.len().to_numpy())[known]
         if not len(surplus) or not ((surplus == 0).all() or (surplus == -1).all()):
             self.notes["chrom"] = (
-                f"{ends['start'].name} and {ends['end'].name} are left out: in {(surplus != 0).sum():,} of "
+                f"{ends['start'].name} and {ends['end'].name} are left out: in "
+                f"{min((surplus != 0).sum(), (surplus != -1).sum()):,} of "
                 f"{len(surplus):,} rows they span another number of bases than the insert has"
             )
             return
@@ -377,7 +392,13 @@ class _Roles:
                 return
 
     def _labels(self) -> None:
-        numbers = [c for c in self.left if c.is_number and not NEVER_LABELS & set(c.words)]
+        numbers = [
+            c
+            for c in self.left
+            if c.is_number
+            and not NEVER_LABELS & set(c.words)
+            and not (NO_LABELS & set(c.words) and (_rank(c) == len(LABELS) or len(c.words) == 1))
+        ]
         best = min(map(_rank, numbers), default=len(LABELS))
         better = [c for c in self.left if not c.is_number and _rank(c) < best == len(LABELS) and len(c.distinct) <= 2]
         if not numbers or better:

@@ -17,7 +17,8 @@ PARTS = ("train", "val", "test")
 # section -> patterns of names that it may not hold, as other files or folders of the results are called so
 RESERVED = {
     "datasets": (
-        "plots", "tapt", "scores", "designs", "README.md", "compare.tsv", "compare.md", "across.tsv", "across.md",
+        "plots", "tapt", "scores", "designs", "README.md", "compare.tsv", "compare.md",
+        "compare.html", "across.tsv", "across.md",
         "calibration.tsv", "learning_curve.tsv", "interpretation.tsv", "interpretation_truth.tsv", "motifs_truth.tsv",
         "designs.tsv", "designs_truth.tsv",
     ),

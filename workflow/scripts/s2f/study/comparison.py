@@ -150,6 +150,11 @@ def floors(study: dict[str, Any]) -> list[str]:
     return [name for name, entry in study["baselines"].items() if kinds.facts("baselines", entry["kind"])["floor"]]
 
 
+def constants(study: dict[str, Any]) -> list[str]:
+    """Names of the baselines that predict the same for all rows."""
+    return [name for name, entry in study["baselines"].items() if kinds.facts("baselines", entry["kind"])["constant"]]
+
+
 def simulated(dataset: dict[str, Any]) -> bool:
     """Whether the rows of a dataset are simulated."""
     return kinds.facts("sources", dataset["source"]["kind"])["simulated"]
@@ -183,6 +188,7 @@ def comparison_spec(study: dict[str, Any], found: Callable[[str], str] = str) ->
                 if baseline_of(study, name, split) != baseline_of(study, name)
             },
             "floors": floors(study),
+            "constants": constants(study),
             "simulated": simulated(dataset),
             "negatives": (dataset["source"].get("negatives") or {}).get("kind", ""),
         }

@@ -174,7 +174,7 @@ def _of_table(draft: Draft, path: Path) -> None:
     draft.summary = f"{count}; {about.text(found.rna)}."
     low, high = np.nanmin(labels), np.nanmax(labels)
     draft.say(2, draft.summary)
-    draft.add(f"  {name}:")
+    draft.add(f"  {_scalar(name)}:")
     if task == "classification":
         draft.add(f"    task: classification  # labels are 0 and 1; {int(labels.sum()):,} are 1")
     else:
@@ -307,7 +307,7 @@ def _of_fasta(draft: Draft, files: Sequence[Path]) -> None:
     draft.summary = f"{bound:,} positives and {len(rows) - bound:,} negatives; {about.text(rna)}."
     name = _dataset(re.sub(r"[._-]?(positives?|pos)$", "", files[0].name.split(".fa")[0]))
     draft.say(2, draft.summary)
-    draft.add(f"  {name}:")
+    draft.add(f"  {_scalar(name)}:")
     draft.add("    task: classification")
     if not rna:
         draft.ask(
