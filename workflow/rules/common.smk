@@ -303,8 +303,7 @@ def moment():
 
 
 def code_fingerprint(*modules):
-    """Hash of the behaviour of programs and modules, as in `provenance.code_fingerprint`, and of the facts of kinds
-    that programs read."""
+    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`, and kinds' facts they read."""
     return _code_fingerprint(moment(), *modules)
 
 

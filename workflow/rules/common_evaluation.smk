@@ -204,8 +204,7 @@ def places_with_pictures():
 
 
 def places_compared():
-    """{names of panels: pairs (dataset, split)} for all splits in compare.tsv; the folds of a k-fold count as one
-    split."""
+    """{names of panels: pairs (dataset, split)} for all splits in compare.tsv; the folds of a k-fold count as one."""
     return {
         panels: [
             (dataset, split)

@@ -171,8 +171,7 @@ def adapted_weights_of(section):
 
 
 def weights_below_adapters(wildcards):
-    """Folder of the weights underneath a baseline's adapters, which its checkpoint does not contain, if rule tapt makes
-    them."""
+    """Folder of the weights below a baseline's adapters, which its checkpoint lacks, if rule tapt makes them."""
     adapted = baseline_section(wildcards).get("lora")
     return adapted_weights_of(drawn_baseline)(wildcards) if adapted else []
 

@@ -4,8 +4,7 @@ from typing import NamedTuple
 
 
 def seed_to_train(seeds, wildcards):
-    """Seed of a job that trains heads; if it trains several, they share an encoder that is not drawn anew for each
-    seed."""
+    """Seed of a job that trains heads; if it trains several, they share an encoder that is not drawn for each seed."""
     return int(wildcards.get("seed", seeds[0]))
 
 

@@ -89,8 +89,7 @@ LONGEST = 2880  # minutes: two days, a common limit of partitions with GPUs
 
 
 def times_trainings(amount, trainings):
-    """Time of a job: `amount` minutes for each of its ``trainings(wildcards)``; the first attempt is limited to
-    `LONGEST`."""
+    """Time of a job: `amount` minutes for each of its ``trainings(wildcards)``, at first `LONGEST` at most."""
 
     def minutes(wildcards, attempt):
         return min(amount * trainings(wildcards), LONGEST) * attempt

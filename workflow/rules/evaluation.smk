@@ -71,8 +71,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
 
 
 rule calibrate:
-    """Calibrate all models of the study on their validation rows, and check on their panels how confident they may
-    be."""
+    """Calibrate all models on their validation rows, and check on their panels how confident they may be."""
     input:
         rows=rows_of_study(),
         panels=panels_of_study(),
@@ -268,8 +267,7 @@ rule compare_across:
 
 
 rule plot_calibration:
-    """Draw, for each panel of a dataset and split, what all models' intervals cover or how far their probabilities are
-    off."""
+    """Draw, for each panel of a dataset and split, what models' intervals cover or how far probabilities are off."""
     input:
         "results/calibration.tsv",
     output:

@@ -10,8 +10,7 @@
 for training in training_rules():
 
     rule:
-        """Train a head, or several of one family and their seeds together, on the caches that the augmentation
-        reads."""
+        """Train a head, or several of one family and their seeds together, on caches that the augmentation reads."""
         name:
             training.name
         input:

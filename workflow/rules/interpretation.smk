@@ -102,8 +102,7 @@ rule interpret:
 for number, (pictures, places) in enumerate(places_by_explanations().items(), 1):
 
     rule:
-        """Draw what was explained for one dataset and split: logos, and for mutagenesis the effect of each
-        substitution."""
+        """Draw what was explained for one dataset and split: logos, and for mutagenesis each substitution's effect."""
         name:
             numbered("plot_interpretation", number)
         input:

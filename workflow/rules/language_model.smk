@@ -15,8 +15,7 @@ NAME_OR_DRAW = (
 
 # On CPUs, and once for all draws, because homologs are searched between datasets
 rule adaptation_windows:
-    """Choose the windows for an adaptation: training rows of datasets, without anything that one of their splits holds
-    out."""
+    """Choose the windows for an adaptation: training rows of datasets, without what any of their splits holds out."""
     input:
         rows=rows_of_tapt,
         units=units_of_tapt,

@@ -1,5 +1,4 @@
-"""The command line of a program: the command is the first line of the log, and an option that takes JSON also takes a
-file."""
+"""A program's command line: the command is the first line of the log, and JSON options also take a file."""
 
 import argparse
 import json
@@ -38,8 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def json_option(text: str) -> Any:
-    """The type of an option that takes JSON, or @FILE for a file with JSON in it. Errors name the option and the
-    place."""
+    """The type of an option that takes JSON, or @FILE with JSON in it. Errors name the option and the place."""
     try:
         if text.startswith("@"):
             return read_json(text[1:])

@@ -1,5 +1,4 @@
-"""Programs that JAX compiled, kept for the next job: JAX's own persistent cache, made safe for jobs that run in
-parallel.
+"""Programs that JAX compiled, kept for the next job: JAX's own persistent cache, made safe for parallel jobs.
 
 JAX writes an entry in place. A job that is killed while writing would leave half an entry under its final name, which
 no later job repairs. JAX's limit on the size of the cache needs a lock, which a shared file system may not have. So
@@ -26,8 +25,7 @@ STALE = 7 * 86400  # seconds without a new entry after which a job's folder is t
 
 
 def keep_compiled(threads: int) -> None:
-    """Let JAX use what earlier jobs of the study compiled, and keep what this job compiles. JAX must not be imported
-    yet.
+    """Let JAX use what earlier jobs compiled, and keep what this job compiles. JAX must not be imported yet.
 
     Does nothing if the environment names no folder (`VARIABLE`) or if the user has chosen a JAX cache
     (JAX_COMPILATION_CACHE_DIR). A program is reused only by jobs with the same number of `threads` on the same kind of

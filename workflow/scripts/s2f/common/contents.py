@@ -117,8 +117,7 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
 
 @contextlib.contextmanager
 def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
-    """What `read_text` gives, as a stream, for files larger than memory: uncompressed, gzip, bzip2 and xz files in
-    UTF-8.
+    """What `read_text` gives, as a stream, for files larger than memory: plain, gzip, bzip2 and xz files in UTF-8.
 
     Raises `InputError` as `read_text` does; if compressed data break off, only once the stream gets there.
     """
@@ -274,8 +273,7 @@ def _archive(data: bytes) -> tuple[str, str]:
 
 
 def _encoding(data: bytes) -> str:
-    """The encoding, if it is not plain UTF-8, judged by the byte order mark or by NUL bytes in every second
-    position."""
+    """The encoding, if not plain UTF-8, judged by the byte order mark or by NUL bytes in every second position."""
     marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
     if marked:
         return marked

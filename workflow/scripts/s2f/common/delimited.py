@@ -41,8 +41,7 @@ class Delimited:
 
     @staticmethod
     def of(path: str, data: bytes, separator: str, first_line: int) -> "Delimited":
-        """Find out what the quotes in a text mean, and rewrite those that are ordinary characters as pyarrow needs
-        them.
+        """Find out what the quotes in a text mean, and rewrite those that are ordinary characters for pyarrow.
 
         Blank lines at the end are dropped. Raises `InputError` for a quoted cell each of whose lines would be a valid
         row of the table: its quote is more likely an ordinary character, and two or more rows would be lost.
@@ -65,8 +64,7 @@ class Delimited:
 
     @cached_property
     def line_ends(self) -> NDArray[np.int64]:
-        """Positions of all line ends in the text, (L,); a last line without one counts as ending at the end of the
-        text."""
+        """Positions of all line ends in the text, (L,); for a last line without one, the end of the text."""
         ends = _positions(self.data, LINE)
         return ends if self.data.endswith(LINE) or not self.data else np.append(ends, len(self.data))
 
@@ -82,8 +80,7 @@ class Delimited:
 
     @cached_property
     def first_row(self) -> list[str]:
-        """The cells of the first row (the header, if there is one); bytes that are not UTF-8 appear as \\xb5 and so
-        on."""
+        """The cells of the first row (the header, if there is one); bytes that are not UTF-8 appear like \\xb5."""
         return [cell.decode("utf-8", "backslashreplace") for cell in self._split(self.header.rstrip(b"\r\n"))]
 
     def _split(self, row: bytes) -> list[bytes]:
@@ -237,8 +234,7 @@ def _positions(data: bytes, letter: bytes) -> NDArray[np.int64]:
 
 
 def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-    """Positions of the first and the last quote of each quoted cell, and of quotes that begin a cell but are
-    literal."""
+    """Positions of the first and the last quote of each quoted cell, and of literal quotes that begin a cell."""
     quotes, opens, closes = _quotes(data, separator)
     cells = _paired(quotes, opens, closes)
     if cells:  # no need to go through the quotes one by one

@@ -60,8 +60,7 @@ def remove(path: str | Path) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Create the folder of a file that will be written; raise `InputError` before the work if no file can be
-    written."""
+    """Create the folder of a file that will be written; raise `InputError` now if no file can be written there."""
     folder = Path(path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +84,7 @@ def _flush(path: Path) -> None:
 
 
 def lock(path: str | Path, does: str) -> int:
-    """Open a file for appending (returns a descriptor, which the caller closes) under a lock that ends with the
-    process.
+    """Open a file for appending (a descriptor, which the caller closes) under a lock that ends with the process.
 
     `does` says in the message what the process that holds the lock is doing. Raises `InputError` if the lock is taken;
     if the file system has no locks, prints a line to stderr.
@@ -152,8 +150,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def read_object(path: str | Path) -> dict[str, Any]:
-    """Parse a JSON file that holds an object. Raises `InputError` as `read_json` does, and for a list, text or
-    number."""
+    """Parse a JSON file that holds an object. Raises `InputError` as `read_json`, and for a list, text or number."""
     found = read_json(path)
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds a JSON {type(found).__name__}, expected an object, {{...}}")

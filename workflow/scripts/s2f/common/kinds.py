@@ -32,8 +32,7 @@ READ_BY_PROGRAMS = (
 
 
 def read_yaml(folder: str, name: str) -> dict[str, Any]:
-    """Parse a YAML file of the library; a property `{$ref: FOLDER/NAME}` is replaced by that schema, which kinds
-    share."""
+    """Parse a YAML file of the library; a property `{$ref: FOLDER/NAME}` becomes that schema, which kinds share."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
     path = S2F / folder / f"{name}.yaml"
     try:
@@ -96,8 +95,7 @@ def having(section: str, fact: str) -> list[str]:
 
 @functools.cache
 def encoder_of_size(size: str) -> str:
-    """The kind of encoder that reads layers of a model of this size. Raises `InputError` for a size that no kind
-    has."""
+    """The kind of encoder that reads layers of a model of this size. Raises `InputError` for an unknown size."""
     sizes = {name: kind for kind in names("encoders") for name in facts("encoders", kind)["layers"]}
     if size not in sizes:
         raise InputError(f"size is {size!r}, expected one of: {', '.join(sizes)}")
@@ -116,8 +114,7 @@ def module(section: str, kind: str) -> ModuleType:
 
 
 def settings(section: str, kind: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """The options in an entry of a study, with the kind's defaults, but without the keys that the workflow itself
-    reads.
+    """The options in an entry of a study, with the kind's defaults, without the keys that the workflow reads itself.
 
     Raises `InputError` for an option that the kind does not have. Types and ranges are checked with the whole study.
     """

@@ -7,8 +7,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on a terminal; in a log, one line per tenth with the rate. `done` of `total` (1 or more) are already
-    done."""
+    """A bar on a terminal; in a log, one line per tenth with the rate. `done` of `total` (1 or more) are done."""
 
     def __init__(self, total: int, done: int = 0, unit: str = "windows") -> None:
         self.bar = tqdm(total=total, initial=done, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr)

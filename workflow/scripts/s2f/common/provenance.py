@@ -49,8 +49,7 @@ def behaviour_of(program: str, *modules: str) -> dict[str, str]:
 
 @functools.cache
 def _parsed(path: Path, name: str, *state: int) -> tuple[str, list[str]]:
-    """A module's syntax tree as text, and the modules it imports: once per `state` of the file, as jobs share
-    modules."""
+    """A module's syntax tree as text and its imports, parsed once per `state` of the file, as jobs share modules."""
     is_package = path.name == "__init__.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     _without_docstrings_and_hints(tree)

@@ -141,8 +141,7 @@ class Seen:
 
 
 def regions_of(value: Any) -> dict[str, Any]:
-    """{"file": path, "names": names of regions, [] for all} for the regions that a study names by a path or an
-    object."""
+    """{"file": path, "names": names of regions, [] for all} for regions that a study gives as a path or an object."""
     if isinstance(value, str):
         return {"file": value, "names": []}
     return {"file": value.get("file", ""), "names": list(value.get("names", ()))}
@@ -212,8 +211,7 @@ def of_checkpoint(encoder: str, path: str | Path) -> Seen | None:
 
 
 def _recorded(folder: str | Path) -> Seen:
-    """What weights have seen according to the record of the workflow that made them; it held nothing out for this
-    one."""
+    """What weights have seen by the record of the workflow that made them; it held nothing out for this one."""
     path = Path(folder) / "model.json"
     if not path.is_file():
         return Seen.of_value("unknown")

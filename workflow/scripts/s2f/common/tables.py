@@ -97,8 +97,7 @@ def read_table(
 
 
 def line_of(column: pd.DataFrame | pd.Series, position: int) -> int:
-    """The line in the file of the row at a position of a table from `read_table`, or of one column or some of its
-    rows."""
+    """The line in the file of the row at a position of a table from `read_table`, or of a part of such a table."""
     return int(column.index[position]) + (0 if column.index.name == LINE else 2)
 
 
@@ -141,8 +140,7 @@ def _start(data: bytes, separator: str, columns: list[str]) -> tuple[int, int, b
 
 
 def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | Path) -> None:
-    """Refuse lines that begin with # but may be rows: they have as many cells as the first other line, or all have
-    #."""
+    """Refuse lines with # that may be rows: they have as many cells as the first other line, or all lines have #."""
     cells = separator.encode()
     for number, line in enumerate(above.split(b"\n"), 1):
         if line.startswith(b"#") and cells in line and line.count(cells) == (first or line).count(cells):

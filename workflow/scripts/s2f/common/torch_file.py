@@ -31,8 +31,7 @@ DEEPEST = 20  # nesting depth of dictionaries and lists
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: its NumPy `dtype`, `shape`, and where its elements are; `offset` and `strides` in
-    elements."""
+    """A tensor in a file: its NumPy `dtype`, `shape`, and where it is; `offset` and `strides` count elements."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -42,8 +42,7 @@ def wrapper_of(names: Collection[str]) -> str:
 
 
 def listed(missing: list[str], unexpected: list[str], other: list[str]) -> str:
-    """Problems with names and tensors in one line: some of each type, because a wrong prefix shows in the names
-    found."""
+    """Problems with names and tensors in one line: some of each type, as a wrong prefix shows in the names found."""
     first = [*missing[:3], *unexpected[:2]]
     first += other[: max(2, 5 - len(first))]
     more = len(missing) + len(unexpected) + len(other) - len(first)

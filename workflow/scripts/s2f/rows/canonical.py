@@ -157,8 +157,7 @@ def few_labels(parts: Mapping[str, pd.DataFrame], cells: Sequence[str]) -> list[
 
 
 def of_first_cell(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a label of the first cell, as rows with a single label; a table without cells is returned as it
-    is."""
+    """The rows with a label of the first cell, as rows with a single label; a table without cells is unchanged."""
     if not cells_of(table):
         return table
     table = table[table["label"].notna()]

@@ -115,16 +115,14 @@ def flank(
 
 
 def nearest_flank(length: int, distance: int) -> int:
-    """The smallest number of bases by which to move a window of `length` so that it is `distance` bases from its
-    origin."""
+    """By how many bases a window of `length` must at least be moved to be `distance` bases from its origin."""
     return -(-(length + distance) // STEP) * STEP
 
 
 def gc_matched(
     positives: pd.DataFrame, peaks: pd.DataFrame, genome: Genome, distance: int, tolerance: float, seed: int
 ) -> Negatives:
-    """For each positive, a window from anywhere with the same length, strand and chromosome and nearly the same GC
-    content.
+    """For each positive, a window from anywhere with the same length, strand and chromosome and similar GC content.
 
     `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random order,
     takes the one that is closest in GC content and overlaps no earlier negative. Positives without one within
@@ -190,8 +188,7 @@ def dinucleotide_shuffle(positives: pd.DataFrame, seed: int) -> Negatives:
 
 
 def shuffled(sequence: str, rng: np.random.Generator) -> str:
-    """A random text with the same first and last letter and the same counts of letters and of adjacent pairs as
-    `sequence`.
+    """A random text with the same ends and the same counts of letters and of adjacent pairs as `sequence`.
 
     All such texts are equally likely (Altschul and Erickson 1985): pairs are the edges of a graph of letters, and the
     text is an Eulerian path. For each letter but the last, one edge is chosen to be used last, such that these edges

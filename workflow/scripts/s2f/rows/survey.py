@@ -163,8 +163,7 @@ class Column:
         return float(compute.mean(compute.match_substring_regex(cells, pattern)).as_py())
 
     def named(self, role: str) -> int:
-        """A distance between its name and the `NAMES` of a role: 100 for each word, plus the rank of the name found; or
-        `NOT_NAMED`."""
+        """How far its name is from the `NAMES` of a role: 100 per word, plus the rank of the name; or `NOT_NAMED`."""
         words = NAMES[role]
         places = [words.index(word) for word in self.words if word in words]
         return min(places) + 100 * len(self.words) if places else NOT_NAMED
@@ -194,8 +193,7 @@ def _order(columns: dict[str, Column]) -> list[str]:
 
 
 def _form(path: str | Path) -> tuple[str, list[str], bool]:
-    """The separator, the names in the header (without a header, the cells of the first row), and whether there is
-    one."""
+    """The separator, the names in the header (or the cells of the first row), and whether there is a header."""
     text = read_text(path, WHAT)[: 2**20].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = [line for line in decoded(text[: text.rfind(b"\n") + 1] or text, path).split("\n") if line.strip()]
     if not lines:

@@ -31,8 +31,7 @@ class BedLine(NamedTuple):
 
 
 def _other_format(what: str, cells: list[str]) -> str:
-    """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if it is not
-    recognised."""
+    """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if unknown."""
     cell = cells[1 if what == "start" else 2]
     if what == "start" and len(cells) >= 8 and cells[3].isdigit() and cells[4].isdigit():
         return "; this is a line of GFF or GTF, whose places are columns 4 and 5, counted from 1: make a BED of it"

@@ -145,8 +145,7 @@ class Construct:
         return out
 
     def places(self, inserts: Sequence[str], shift: int = 0) -> np.ndarray:
-        """The first position of each of the `inserts` in its window, and the position after its last: integers (n,
-        2)."""
+        """The first position of each of the `inserts` in its window, and the one after its last: integers (n, 2)."""
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
         known, which = np.unique(lengths, return_inverse=True)
         first = np.array([self.flank_lengths(int(length), shift)[0] for length in known])[which]

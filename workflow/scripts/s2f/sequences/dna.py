@@ -72,8 +72,7 @@ def one_hot(codes: NDArray[np.uint8], dtype: DTypeLike = np.float32) -> np.ndarr
 
 
 def one_base_apart(first: np.ndarray, second: np.ndarray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Which of N pairs of texts have equal lengths and differ in exactly one base, (N,), and the position of that
-    base."""
+    """Which of N pairs of texts have equal lengths and differ in exactly one base, (N,), and at which position."""
     length = np.fromiter(map(len, first), np.int64, len(first))
     kept = length == np.fromiter(map(len, second), np.int64, len(second))
     width = max(1, length[kept].max(initial=0))

@@ -1,5 +1,4 @@
-"""Flanks: the plasmid around an insert, and how much of it a window shows. No numpy, because the Snakefile reads this
-too.
+"""Flanks: the plasmid around an insert, and how much of it a window shows. No numpy: the Snakefile reads this too.
 
 Sources: the plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
 MPRA_DOWNSTREAM; MIT header); the lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in

@@ -72,8 +72,7 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
 
 
 def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -> None:
-    """Raise `InputError` for text that is not sequence, such as a comment or numbers: it would shift all later
-    bases."""
+    """Raise `InputError` for text that is not sequence, such as a comment: it would shift all later bases."""
     for number, row in enumerate(text.split(b"\n"), line):
         if row.translate(None, _SEQUENCE):
             shown = row[:60].decode("utf-8", "backslashreplace")
@@ -332,8 +331,7 @@ def _is_header(text: bytes, name: str, follows: bool) -> bool:
 
 
 def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, int, bool]:
-    """Chromosome ("" if the name is not a chromosome's), start and end of a record, and whether it is a whole
-    chromosome."""
+    """Chromosome ("" if the name is none), start and end of a record, and whether it is a whole chromosome."""
     if not name:
         raise InputError(f"{path}: line {line}: record has no name, expected chr7 or chr7:100-250")
     piece = _PIECE.fullmatch(name)

@@ -26,13 +26,11 @@ class Intervals:
         self.farthest = np.maximum.accumulate(np.where(self.ends == self.reach, np.arange(len(self.ends)), 0))
 
     def _placed(self, chrom: ArrayLike, position: ArrayLike) -> NDArray[np.int64]:
-        """Positions (N,) on the common axis of all chromosomes; those on an unknown chromosome come before all
-        others."""
+        """Positions (N,) on the common axis of all chromosomes; those on an unknown chromosome come first."""
         return self.names.get_indexer(chrom).astype(np.int64) * _CHROMOSOME + np.asarray(position, np.int64)
 
     def near(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike, distance: int = 0) -> NDArray[np.bool_]:
-        """Whether each query interval overlaps one of the set, or is separated from one by fewer than `distance`
-        bases."""
+        """Whether each query interval overlaps one of the set, or is fewer than `distance` bases away from one."""
         started = np.searchsorted(self.starts, self._placed(chrom, end) + distance, "left")
         reached = np.concatenate([[-(2**62)], self.reach])[started]
         return reached > self._placed(chrom, start) - distance

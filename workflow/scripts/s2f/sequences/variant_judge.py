@@ -108,8 +108,7 @@ class Judge:
         self._seen: set[tuple[int, int, int, str, int, int]] = set()
 
     def judged(self, variants: Variants) -> Judged:
-        """Judge the next variants of the file. Raises `InputError` if the REF of most records so far differs from the
-        genome."""
+        """Judge the next variants of the file. Raises `InputError` if REF mostly differs from the genome so far."""
         count = len(variants)
         reason = texts([OK] * count)
         chrom = texts([self._chrom(contig) for contig in variants.contig])
@@ -139,8 +138,7 @@ class Judge:
         return self._placed(variants, chrom, reason, record, *upper)
 
     def finish(self) -> None:
-        """At the end of a file, check for a wrong build. Raises `InputError` as `judged` does, but for fewer
-        records."""
+        """Check for a wrong build at the end of a file. Raises `InputError` as `judged`, but for fewer records."""
         self._refuse_wrong_build(FEWEST_RECORDS)
 
     def _chrom(self, contig: str) -> str:
@@ -207,8 +205,7 @@ class Judge:
         ref: NDArray[np.object_],
         alt: NDArray[np.object_],
     ) -> Judged:
-        """Normalise the variants without a reason so far, with `ref` and `alt` in upper case, and finish judging
-        them."""
+        """Normalise the variants without a reason so far, `ref` and `alt` in upper case, and finish judging them."""
         count = len(variants)
         reason[(reason == OK) & (ref == alt)] = "ref_equals_alt"
         alive = np.flatnonzero(reason == OK)

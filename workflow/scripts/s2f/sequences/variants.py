@@ -27,8 +27,7 @@ _ACGT[[ord("U"), ord("u")]] = dna.N_CODE  # the REF of DNA has no U
 
 @dataclass(frozen=True)
 class Variant:
-    """One ALT of one record: `pos` from 1, all texts as written, the `line` in its file and the ALT's number, from
-    1."""
+    """One ALT of one record: `pos` from 1, texts as written, the `line` in its file and the ALT's number, from 1."""
 
     contig: str
     pos: int

@@ -35,8 +35,7 @@ LONGEST_OF_TBI = 2**29  # bases in a contig; .csi allows longer contigs
 
 @dataclass(frozen=True)
 class Header:
-    """The lines above the records, without line ends: `meta` begin with ##; `columns` are the cells of the last
-    line."""
+    """The lines above the records, without line ends: `meta` begin with ##; `columns` are the last line's cells."""
 
     path: Path
     meta: tuple[str, ...]
@@ -137,8 +136,7 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
 
 
 def _first_cells(records: list[str], width: int) -> list[tuple[str, ...]] | None:
-    """The first five columns of some records, or None if `_refuse` has to find the wrong one: all are checked at
-    once."""
+    """The first five columns of some records, checked all at once; None if `_refuse` has to find the wrong one."""
     if not all(row.count("\t") == width - 1 for row in records):
         return None
     cells = list(zip(*(row.split("\t", 5)[:5] for row in records), strict=True))

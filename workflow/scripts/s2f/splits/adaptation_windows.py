@@ -1,5 +1,4 @@
-"""Windows for task-adaptive training: the training rows of datasets, without anything that one of their splits holds
-out."""
+"""Windows for task-adaptive training: the training rows of datasets, without what any of their splits holds out."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,8 +23,7 @@ def of_datasets(
     report: Callable[[str], object] = print,
     stages: Stages | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """{"train": rows, "val": rows} from several datasets, each given by the paths of rows.parquet, units.tsv and its
-    split.
+    """{"train": rows, "val": rows} of several datasets, each given by the paths of rows.parquet, units.tsv and split.
 
     A row is linked with rows that have an equal sequence in either orientation, overlapping coordinates, or the same
     pair or group. Among all rows, in whatever dataset, that it is linked with or homologous to, also through a chain of

@@ -31,8 +31,7 @@ def loci(rows: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def joined(groupings: Sequence[np.ndarray]) -> NDArray[np.int64]:
-    """Connected components of rows that have the same number in any of the arrays, each (N,): (N,), by first
-    occurrence."""
+    """Connected components of rows with equal numbers in any of the arrays, each (N,): (N,), by first occurrence."""
     edges = []
     for grouping in groupings:
         number = pd.factorize(grouping)[0]
@@ -83,8 +82,7 @@ def _words(letters: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _overlapping(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the rows with coordinates, and for each the number of the run of overlapping intervals that contains
-    it."""
+    """Indices of the rows with coordinates, and for each the number of its run of overlapping intervals."""
     placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
     chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)
     start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))

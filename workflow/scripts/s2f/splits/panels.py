@@ -17,8 +17,7 @@ from s2f.splits.units_table import check_loci
 def make_panel(
     rows: Any, split: Any, section: dict[str, Any], name: str, units: Any, stages: Stages | None = None
 ) -> Any:
-    """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is the panel's section in a
-    study.
+    """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is its section in a study.
 
     A panel consists of the test rows, limited to the published parts in its `published` if given; rows that are only
     ever evaluated (designed sequences) are included only if named there. With `file`, the rows or pairs listed in a

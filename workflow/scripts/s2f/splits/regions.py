@@ -88,8 +88,7 @@ def read_regions(path: str | Path, names: Sequence[str] = ()) -> Intervals:
 
 
 def places(rows: pd.DataFrame, regions: Intervals, options: Mapping[str, Any]) -> list[str]:
-    """Where the midpoint of each of N rows is: INSIDE a region, ELSEWHERE, NOWHERE …; options are `file` and
-    `chain`."""
+    """Where the midpoint of each of N rows is: INSIDE a region, ELSEWHERE, NOWHERE …; options `file` and `chain`."""
     known = (rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna()
     placed = rows[known]
     chrom = placed["chrom"].to_numpy(object)

@@ -32,8 +32,7 @@ def make_units(
     threads: int = 1,
     report: Callable[[str], object] = print,
 ) -> pd.DataFrame:
-    """The table of units for canonical `rows`; `identity` and `backend` are options in the dataset's section
-    `homology`.
+    """The table of units for canonical `rows`; `identity` and `backend` come from the dataset's section `homology`.
 
     `report(text)` is called with the progress of the search if it takes long. Raises `InputError` as `thresholds` and
     the search do.

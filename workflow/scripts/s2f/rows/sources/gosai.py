@@ -218,8 +218,7 @@ def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
 def _places(
     sequences: pd.Series, position: np.ndarray, change: pd.Series, window: pd.Series, pair: pd.Series, ref: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the insert of every line begins and ends, two arrays (N,), as in the module's docstring; ends are -1 if
-    unknown.
+    """Where the insert of every line begins and ends, two arrays (N,), as the module says; ends are -1 if unknown.
 
     For each line, give the `position` of the variant from 1, its `change` REF:ALT, `window` with a haplotype tag or "",
     `pair` ("" without a variant) and whether it has the reference allele.

@@ -39,8 +39,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
 
 
 def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
-    """Refuse a pair with an allele missing from the rows, or with sequences or labels that differ between the two
-    files."""
+    """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the files."""
     columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
     pairs = read_table(pairs_path, columns, "Gosai pairs", only=True, numbered=True)
     again = pairs["pair_id"].duplicated()

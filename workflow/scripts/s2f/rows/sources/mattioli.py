@@ -89,8 +89,7 @@ def _stderr(raw: pd.DataFrame, label: str, path: str) -> pd.Series | float:
 
 
 def loci(chrom: pd.Series, start: pd.Series, end: pd.Series) -> pd.Series:
-    """The name of the maximal run of overlapping half-open intervals that contains each row; empty without
-    coordinates."""
+    """The name of the run of overlapping half-open intervals that contains each row; empty without coordinates."""
     names = pd.Series("", index=chrom.index, dtype=object)
     placed = pd.DataFrame({"chrom": chrom, "start": start, "end": end})[(chrom != "") & start.notna() & end.notna()]
     for name, table in placed.sort_values(["start", "end"]).groupby("chrom"):

@@ -43,8 +43,7 @@ NO_NAME = (".", "-", "N/A", "n/a", "#N/A", "NULL", "none")
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as in the module's docstring. Raises `InputError` with the file, line or column, and what is
-    expected."""
+    """Rows and stages, as the module says. Raises `InputError` with file, line or column, and what is expected."""
     options = kinds.settings("sources", "table", spec)
     columns = _check_options(options, cells)
     if not files:
@@ -136,8 +135,7 @@ def _read_places(
     first_base: int,
     missing: Sequence[str],
 ) -> None:
-    """Make a table's coordinates and variants canonical, in place, and refuse those that do not belong to the
-    insert."""
+    """Make a table's coordinates and variants canonical, in place; refuse any that do not belong to the insert."""
     for ours in ("start", "end"):
         if ours in table:
             position = numbers(raw, columns[ours], path, missing)

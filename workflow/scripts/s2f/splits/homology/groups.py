@@ -6,9 +6,9 @@ Groups are the connected components.
 
 Which pairs are aligned (the candidates): on one strand, the two sequences have a run of at least `word` equal letters
 ACGT, and the first `word` letters of this run, extended without gaps by up to `PAD` letters on either side, score at
-least `seed_score`. (Each sequence is first replaced by the alphabetically smaller of itself and its reverse complement,
-and of the two, the one that sorts later is reversed.) The score of a candidate is exact. Compared with an alignment of
-all pairs of 17,452 real 200-bp sequences, which gives 229,013 homologous pairs and 14,101 groups:
+`seed_score`. (Each sequence is first replaced by the alphabetically smaller of itself and its reverse complement; for
+the other strand, the one of the two that sorts later is turned.) The score of a candidate is exact. Compared with an
+alignment of all pairs of 17,452 real 200-bp sequences, which gives 229,013 homologous pairs and 14,101 groups:
 
     word  seed_score   pairs missed   groups
        7          14              9   14,101
@@ -227,8 +227,7 @@ def _in_order(
 
 
 def _distinct(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], NDArray[np.int64]]:
-    """Sequences in canonical form, each once (in either orientation), sorted, and the index in them of every
-    sequence."""
+    """Sequences in canonical form, each once (in either orientation), sorted, and every sequence's index in them."""
     keys = [sequence.upper().replace("U", "T") for sequence in sequences]
     if both_strands:
         keys = [min(key, key.translate(_OPPOSITE)[::-1]) for key in keys]

@@ -1,5 +1,4 @@
-"""The score at which two inserts count as homologous: a share of the best possible score, and beyond the reach of
-chance.
+"""The score at which two inserts are homologous: a share of the best possible score, and beyond the reach of chance.
 
 The best possible score of two inserts is the length of the shorter one (match 1). hashFrag (de-Boer-Lab/hashFrag)
 requires 60 whatever the length: a share of 0.3 at 200 bp, and impossible at 51. A share alone is too low if inserts are
@@ -9,7 +8,7 @@ pairs for 5,000 rows; among rows of only C and T, as the sites of PTBP1 often ar
 What chance reaches is the score that one pair is expected to reach among all comparisons in a dataset (an E value of 1;
 Karlin and Altschul, PNAS 87, 2264, 1990). The statistics of gapped alignments have no formula and change with length
 (Altschul and others, Nucleic Acids Research 29, 351, 2001), so they are simulated: random pairs with a row's length and
-letter frequencies are aligned, and the tail of their scores, which falls exponentially, is extrapolated to the number
+evenness of letters are aligned, and the tail of their scores, which falls exponentially, is extrapolated to the number
 of comparisons.
 
 A row's threshold is the greater of the two, but chance requires no more than `HASHFRAG`. At 0.3, inserts of 200 bp

@@ -20,8 +20,7 @@ from s2f.splits.table import largest
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
-    """The part of every row, and no reason because none is excluded. `spec`: val and test (shares of the rows),
-    seed."""
+    """The part of every row, and no reason: none is excluded. `spec`: val and test (shares of the rows), seed."""
     shares = {"train": 1 - spec["val"] - spec["test"], "val": spec["val"], "test": spec["test"]}
     unit = units["unit"].to_numpy()
     try:

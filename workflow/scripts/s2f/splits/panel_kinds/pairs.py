@@ -105,8 +105,7 @@ def _loose_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
 
 
 def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
-    """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset is missing if it is not an
-    SNV."""
+    """The panel of the pairs in `joined` (columns ending in _ref and _alt); no offset if a pair is not an SNV."""
     sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
     one_base, position = dna.one_base_apart(*sequences)
     offset = pd.array([pd.NA] * len(joined), "Int64")
