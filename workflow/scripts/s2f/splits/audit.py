@@ -158,7 +158,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def low_complexity(sequences: Sequence[str] | np.ndarray) -> NDArray[np.bool_]:
-    """Whether two triplets drawn at random from a sequence are equal with a probability of `LOW_COMPLEXITY`: (N,).
+    """Whether two triplets drawn at random from a sequence are equal with probability `LOW_COMPLEXITY` or more: (N,).
 
     Triplets with N do not count.
     """
