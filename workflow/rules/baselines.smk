@@ -4,7 +4,7 @@
 
 
 rule train_baseline:
-    """Train one baseline with one seed on the rows of a split."""
+    """Train one baseline with one seed on the training rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
         split=split_to_train(["{seed}"]),
@@ -19,7 +19,7 @@ rule train_baseline:
         "benchmarks/{dataset}/{split}/{baseline}/seed{seed}/train.tsv"
     wildcard_constraints:
         split=TRAINED_SPLITS,
-    priority: 5  # long, or others wait for it: started late, it would run alone at the end
+    priority: 5  # long, or others wait for it: if it started late, it would run alone at the end
     conda:
         of_kinds("baselines", environment_of_baseline)
     threads: 2

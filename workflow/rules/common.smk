@@ -1,7 +1,7 @@
-# The study, validated, and the functions by which rules read it. No rule is defined here.
+# The study, validated, and the functions with which rules read it. No rule is defined here.
 #
-# Snakemake calls a function whose first argument is `wildcards` for each job. Those that a rule calls itself return such
-# a function: `task=dataset_of("task")` is the task of the job's dataset.
+# Snakemake calls a function whose first argument is `wildcards` once per job. Functions that a rule calls itself return
+# such a function: `task=dataset_of("task")` is the task of the job's dataset.
 
 import functools
 import gc
@@ -18,8 +18,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 SCRIPTS = Path(str(workflow.current_basedir)).resolve().parent / "scripts"
-# Snakemake looks for modules in the folders of Snakefiles first, and may do so in the working folder: a file of the user
-# there, such as random.py, is not what the library asks for. Nor is a file of the library what another Snakefile asks for
+# Snakemake looks for modules first in the folders of Snakefiles, and possibly in the working folder: a user's file
+# there, such as random.py, must not be imported by the library. Nor may another Snakefile import a file of the library
 IMPORT_PATH = list(sys.path)
 NOT_OF_USERS = {Path.cwd()} | {
     Path(path.get_path_or_uri(secret_free=True)).resolve().parent
@@ -57,14 +57,14 @@ from s2f.study.validate import by_split, validated
 sys.path[:] = IMPORT_PATH
 if (
     not HOSTED
-):  # for the Python that is Snakemake on a node of a cluster, started in the working folder
+):  # for the Python that runs Snakemake on a cluster node, started in the working folder
     os.environ.update(PYTHONSAFEPATH="1")
-# The graph of a large study is millions of objects that live until the end. To look among them for cycles to free, after
-# every 700 new ones, takes an eighth of the time of a plan of 1,000 jobs, and more of larger ones.
+# The graph of a large study consists of millions of objects that live until the end. Searching them for garbage cycles
+# after every 700 new objects takes an eighth of the time to plan 1,000 jobs, and a larger share for more jobs.
 gc.set_threshold(50_000)
 
 try:
-    if HOSTED:  # files and options of the command line are those of the other workflow
+    if HOSTED:  # files and options on the command line belong to the other workflow
         STUDY = validated(config)
     else:
         for path in workflow.configfiles:
@@ -79,9 +79,9 @@ ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
 for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
     logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
-# names of encoders whose weights are drawn anew for each seed: each draw has caches of its own
+# names of encoders whose weights are drawn anew for each seed: each draw has separate caches
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
-# of the points of learning curves, whose training rows are a part of those of a split, drawn for each seed
+# points of learning curves, whose training rows are a part of a split's training rows, drawn for each seed
 CURVE = study_curve.points(STUDY, RUNS)
 CURVE_RUNS = study_curve.runs(STUDY, RUNS)
 RUNS_OF = by_split([*RUNS, *ENSEMBLES])
@@ -97,11 +97,11 @@ K_FOLDS = [
 
 
 def any_of(names):
-    """Pattern of a wildcard that is any of `names`; without names, nothing matches it.
+    """Pattern of a wildcard that matches any of `names`; without names, it matches nothing.
 
-    Names that differ only after their last dot, such as one protein with each kind of negatives, share a part of the
-    pattern: Snakemake reads a rule's patterns again for each file of each job, so their length counts in a study of
-    many datasets.
+    Names that differ only after their last dot, such as one protein with several kinds of negatives, share a part of
+    the pattern: Snakemake parses a rule's patterns again for each file of each job, so their length matters in a study
+    with many datasets.
     """
     endings, stems = {}, {}
     for name in sorted(set(names)):
@@ -114,10 +114,10 @@ def any_of(names):
 
 
 def dataset_before(places, rest="(?:{})/"):
-    """Pattern of the wildcard `dataset` in paths …/{dataset}/{name}/…, for the pairs (dataset, name) in `places` only.
+    """Pattern of the wildcard `dataset` in paths …/{dataset}/{name}/…, only for the pairs (dataset, name) in `places`.
 
-    With another `rest` the names stand elsewhere in the path: `rest` is the pattern of what follows {dataset}/, and its
-    {} the place of the names.
+    With another `rest`, the names are elsewhere in the path: `rest` is the pattern of what follows {dataset}/, and its
+    {} marks the position of the names.
     """
     names, datasets = {}, {}
     for dataset, name in places:
@@ -152,26 +152,26 @@ wildcard_constraints:
 TRAINED_SPLITS = any_of([*STUDY["splits"], *(name for _, name in CURVE)])
 
 
-# --- Params: sections of the study, as text; fingerprints of code and weights
+# --- Params: sections of the study, as text, and fingerprints of code and weights
 
 
 def source_section(wildcards):
-    """Section of the study: the source of a dataset."""
+    """Section of the study: a dataset's source."""
     return DATASETS[wildcards.dataset]["source"]
 
 
 def construct_section(wildcards):
-    """Section of the study: the construct of a dataset."""
+    """Section of the study: a dataset's construct."""
     return STUDY["constructs"][DATASETS[wildcards.dataset]["construct"]]
 
 
 def panel_section(wildcards):
-    """Section of the study: a panel of a dataset."""
+    """Section of the study: one of a dataset's panels."""
     return DATASETS[wildcards.dataset]["panels"][wildcards.panel]
 
 
 def homology_section(wildcards):
-    """Section of the study: which inserts of a dataset are homologous."""
+    """Section of the study: which inserts of a dataset count as homologous."""
     return DATASETS[wildcards.dataset]["homology"]
 
 
@@ -191,7 +191,7 @@ def augmentation_section(wildcards):
 
 
 def stage2_section(wildcards):
-    """Section of the study: settings of fine-tuning."""
+    """Section of the study: settings for fine-tuning."""
     return STUDY["stage2"][wildcards.stage2]
 
 
@@ -201,25 +201,25 @@ def baseline_section(wildcards):
 
 
 def tapt_section(wildcards):
-    """Section of the study: the adaptation of a language model, or a draw of one."""
+    """Section of the study: the adaptation of a language model, or one draw of it."""
     return study_draws.adaptation(STUDY, wildcards.tapt)
 
 
 def seed_of(wildcards):
-    """Seed whose draw of weights a job makes or reads: that of its path, else the first of the study."""
+    """Seed whose draw of weights a job makes or reads: the seed in its path, otherwise the study's first seed."""
     draw = wildcards.get("draw", "").removeprefix("draw").rstrip("/")
     return int(draw or wildcards.get("seed", STUDY["seeds"][0]))
 
 
 def seed_of_split(wildcards):
-    """Seed of a split: that of the study, or 0 where nothing is drawn."""
+    """Seed of a split: the study's seed, or 0 if nothing is drawn."""
     return study_jobs.split_seed(STUDY, wildcards.split)
 
 
 @functools.cache
 def section_of_draw(family, name, seed):
-    """Section of the study: an encoder or a baseline (`family`) with the weights that are drawn for a seed; adapted ones
-    by their folder."""
+    """Section of the study: an encoder or a baseline (`family`) with the weights drawn for a seed; adapted weights are
+    given by their folder."""
     section = study_draws.entry(STUDY, family, name, seed)
     adapted = section.get("weights", {}).get("tapt")
     if adapted is None:
@@ -238,14 +238,14 @@ def drawn_baseline(wildcards):
 
 
 def one_draw_of(family, wildcard):
-    """What is random in the weights of an encoder or a baseline and shared by all seeds, as text."""
+    """What is random in an encoder's or a baseline's weights but shared by all seeds, as text."""
     return lambda wildcards: study_draws.one_draw(
         STUDY, family, getattr(wildcards, wildcard)
     )
 
 
 def drawn_per_seed(family, wildcard):
-    """Option of training where the weights of an encoder or a baseline are drawn anew for each seed."""
+    """Option of training if an encoder's or a baseline's weights are drawn anew for each seed."""
 
     def option(wildcards):
         drawn = study_draws.is_drawn(STUDY, family, getattr(wildcards, wildcard))
@@ -255,12 +255,12 @@ def drawn_per_seed(family, wildcard):
 
 
 def as_json(value):
-    """A value as text: a job runs again when its own section of the study changes, and only then."""
+    """A value as text, so that a job runs again if its own section of the study changes, and only then."""
     return json.dumps(value, sort_keys=True)
 
 
 def literal(text):
-    """A text as it stands: in one that no function returns, Snakemake takes words in braces for wildcards."""
+    """A text as it is: in a text that is not returned by a function, Snakemake takes words in braces for wildcards."""
     return lambda wildcards: text
 
 
@@ -270,7 +270,7 @@ def json_of(section):
 
 
 def options_of(family, section):
-    """The options that a section gives its kind, as text; `family` as in `kinds.FOLDERS`."""
+    """The options that a section gives its kind, as text; `family` is as in `kinds.FOLDERS`."""
     return lambda wildcards: as_json(study_jobs.options(family, section(wildcards)))
 
 
@@ -297,26 +297,25 @@ def _weights_id(moment, path, tokenizer):
 
 
 def moment():
-    """The time in steps of fifteen seconds. What is cached by it is computed once for the thousands of jobs of a plan,
-    and again often enough to notice a file that is edited during a run."""
+    """The time in steps of fifteen seconds. Results cached by it are computed only once for the thousands of jobs in a
+    plan, but often enough to notice a file that is edited during a run."""
     return int(time.monotonic() // 15)
 
 
 def code_fingerprint(*modules):
-    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`, and the facts of kinds that
-    programs read."""
+    """Hash of the behaviour of programs and modules, as `provenance.code_fingerprint`, and kinds' facts they read."""
     return _code_fingerprint(moment(), *modules)
 
 
 def code_of_kind(program, family, section):
-    """Fingerprint of a program that loads the module of a section's kind; `family` as in `kinds.FOLDERS`."""
+    """Fingerprint of a program that loads the module of a section's kind; `family` is as in `kinds.FOLDERS`."""
     return lambda wildcards: code_fingerprint(
         program, kinds.module_name(family, section(wildcards)["kind"])
     )
 
 
 def weights_id(section):
-    """Identifies the weights and the tokenizer at the paths of a section, as `study_jobs.weights_id`."""
+    """Identifies the weights and the tokenizer at the paths in a section, as `study_jobs.weights_id` does."""
     return _weights_id(
         moment(), section.get("weights", {}).get("path"), section.get("tokenizer")
     )
@@ -334,13 +333,13 @@ def settings_of_tapt(wildcards):
 
 
 def start_of_tapt(wildcards):
-    """Identifies the weights and the tokenizer that an adaptation starts from."""
+    """Identifies the weights and the tokenizer with which an adaptation starts."""
     section = tapt_section(wildcards)
     return weights_id({"weights": section["start"], "tokenizer": section["tokenizer"]})
 
 
 def code_of_tapt(wildcards):
-    """Fingerprint of the program that adapts a language model, and of the model."""
+    """Fingerprint of the program that adapts a language model, and of the model's code."""
     encoder = kinds.encoder_of_size(tapt_section(wildcards)["size"])
     return code_fingerprint("tapt", f"s2f.language_model.{encoder}")
 
@@ -352,22 +351,22 @@ def items_of_panels(wildcards):
 
 
 def strand_rule_of_rows(wildcards):
-    """What the reading of rows asks of the strand rule: a table of unknown origin may hold RNA, which has one strand.
-    Rows of other sources are the same by any rule, and are not read again for another one.
+    """The strand rule as far as it matters for reading rows: a table of unknown origin may contain RNA, which has one
+    strand. Rows from other sources are the same under any rule, and are not read again if it changes.
     """
     source = kinds.facts("sources", source_section(wildcards)["kind"])
     strands = DATASETS[wildcards.dataset]["strand_rule"]
     return strands if source["of_any_letters"] else "forward"
 
 
-# --- Rules that a study needs once per set of panels
+# --- Rules that a study needs once for each set of panels
 
 
 def numbered(first, number):
-    """Name of rules that a study may need more than once, without a number for the first: train, train_2, train_3 …
+    """Name for a rule that a study may need several times, without a number for the first: train, train_2, train_3 …
 
-    Threads and resources that a profile or the command line sets for the first hold for all that it does not name; so
-    do groups, by `group_of`: they are not known yet when rules are read.
+    Threads and resources that a profile or the command line sets for the first also apply to all others for which it
+    sets none. The same is true of groups, through `group_of`, because groups are not yet known when rules are read.
     """
     name = first if number == 1 else f"{first}_{number}"
     named, own_name = map(workflow.modifier.modify_rulename, (first, name))
@@ -381,8 +380,8 @@ def numbered(first, number):
 
 
 def datasets_by_panels():
-    """{names of panels: datasets that have them}. The files of a job are no function of its wildcards, so each set of
-    panels has a rule of its own. Names are sorted, as another order in the study is no other job.
+    """{names of panels: datasets that have them}. The list of a job's files cannot depend on its wildcards, so each set
+    of panels has a separate rule. Names are sorted, because another order in the study does not make another job.
     """
     found = {}
     for name, dataset in DATASETS.items():
@@ -391,7 +390,7 @@ def datasets_by_panels():
 
 
 def panel_paths(folder, panels):
-    """A table in `folder` for each panel."""
+    """One table in `folder` for each panel."""
     return [f"{folder}/{panel}.tsv" for panel in panels]
 
 
@@ -399,7 +398,7 @@ def panel_paths(folder, panels):
 
 
 def warn_of_losses(since):
-    """Say on the terminal which stages of the jobs since a time dropped more than the study's `warn_dropped`."""
+    """Say on the terminal which stages of jobs since a given time dropped more than the study's `warn_dropped`."""
     tables = [
         path
         for job in workflow.dag.jobs
@@ -411,7 +410,7 @@ def warn_of_losses(since):
 
 
 def end_timers():
-    """End the timers of Snakemake's scheduler, which would keep a finished run waiting."""
+    """Cancel the timers of Snakemake's scheduler, which would keep a finished run waiting."""
     for thread in threading.enumerate():
         if isinstance(thread, threading.Timer):
             thread.cancel()

@@ -1,4 +1,4 @@
-# The functions by which the rules of design read the study. No rule is defined here.
+# The functions with which the rules for design read the study. No rule is defined here.
 
 from s2f.study import design as study_design
 
@@ -15,7 +15,7 @@ def design_section(wildcards):
 
 
 def design_job(wildcards):
-    """What designs, by which method, and what judges."""
+    """What designs, by which method, and what judges it."""
     path = f"designs/{wildcards.design}/{wildcards.method}"
     if path not in DESIGNED:
         raise WorkflowError(
@@ -26,12 +26,12 @@ def design_job(wildcards):
 
 
 def encoder_of(run):
-    """The section of the encoder that a run's head reads, with the weights of its draw; empty for a baseline."""
+    """The section of the encoder that a run's head reads, with the weights of the run's draw; empty for a baseline."""
     return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
 
 
 def models_that_design(wildcards):
-    """Folders of the checkpoints."""
+    """Folders of the checkpoints of the models that design."""
     return [f"results/{run.folder}/best_model" for run in design_job(wildcards).members]
 
 
@@ -41,13 +41,13 @@ def model_that_judges(wildcards):
 
 
 def start_of_design(wildcards):
-    """The file of the user that a design begins with, if there is one."""
+    """The user's file with which a design starts, if there is one."""
     start = design_section(wildcards)["start"]
     return [found(start["fasta"])] if "fasta" in start else []
 
 
 def panel_of_design(wildcards):
-    """Rows and panel that a design begins with, if it does with rows."""
+    """Rows and panel with which a design starts, if it starts with rows."""
     section, split = design_section(wildcards), design_job(wildcards).judge.split
     place, start = f"results/{section['dataset']}", section["start"]
     if "panel" not in start:
@@ -56,7 +56,7 @@ def panel_of_design(wildcards):
 
 
 def training_of_design(wildcards):
-    """Rows and split whose training rows a design must not repeat, if it is asked for."""
+    """Rows and split whose training rows a design must not repeat, if this is requested."""
     section, split = design_section(wildcards), design_job(wildcards).judge.split
     place = f"results/{section['dataset']}"
     return (
@@ -67,14 +67,14 @@ def training_of_design(wildcards):
 
 
 def adapted_weights_of_design(wildcards):
-    """Folders of adapted weights that the encoders of a design read."""
+    """Folders of adapted weights that a design's encoders read."""
     job = design_job(wildcards)
     named = [encoder_of(run).get("weights", {}) for run in (*job.members, job.judge)]
     return sorted({weights["tapt"] for weights in named if "tapt" in weights})
 
 
 def specs_of_design(judge):
-    """The sections of the encoders of the models of a design, or of its judge, as text."""
+    """The sections of the encoders of a design's models, or of its judge, as text."""
 
     def text(wildcards, input):
         job, specs = design_job(wildcards), []
@@ -95,13 +95,13 @@ def specs_of_design(judge):
 
 
 def weights_of_design(wildcards):
-    """Identifies the weights of the encoders of a design."""
+    """Identifies the weights of a design's encoders."""
     job = design_job(wildcards)
     return [weights_id(encoder_of(run)) for run in (*job.members, job.judge)]
 
 
 def options_of_design(wildcards, input):
-    """Options of the program, quoted for the shell."""
+    """Options for the program, quoted for the shell."""
     section, words = design_section(wildcards), []
     start = section["start"]
     if "panel" in start:
@@ -127,7 +127,7 @@ def options_of_design(wildcards, input):
 
 
 def code_of_design(wildcards):
-    """Fingerprint of the program that designs, with the modules that it loads by name."""
+    """Fingerprint of the program that designs, and of the modules that it loads by name."""
     job = design_job(wildcards)
     heads = [
         networks.module_of(run.head) for run in (*job.members, job.judge) if run.head
@@ -138,12 +138,12 @@ def code_of_design(wildcards):
 
 
 def gpus_of_design(wildcards):
-    """GPUs to design: those of the models."""
+    """GPUs for a design: as many as its models need."""
     return max(map(gpus_to_use, design_job(wildcards).members))
 
 
 def designs_by_methods(wildcards):
-    """Folders of a design, one per method."""
+    """Folders of a design, one for each method."""
     return [
         f"results/{path}"
         for path, job in DESIGNED.items()
@@ -152,7 +152,7 @@ def designs_by_methods(wildcards):
 
 
 def unit_of_design(wildcards):
-    """Unit of the predictions of a design."""
+    """Unit of a design's predictions."""
     return study_interpretation.unit_of(STUDY, design_section(wildcards)["dataset"])
 
 
@@ -167,7 +167,7 @@ def designs_of_known_truth(wildcards):
 
 
 def splits_of_known_truth(wildcards):
-    """The tables of the splits of these."""
+    """The split tables for these designs."""
     return [
         f"results/{job.judge.dataset}/splits/{job.judge.split}.tsv"
         for job in DESIGNS_OF_KNOWN_TRUTH
@@ -175,7 +175,7 @@ def splits_of_known_truth(wildcards):
 
 
 def code_of_design_truth():
-    """Fingerprint of the program that judges designs by the truth, with the sources whose rows it simulates again."""
+    """Fingerprint of the program that judges designs by the truth, and of the sources whose rows it simulates again."""
     sources = {source["kind"] for source in TRUTH_OF_DESIGNS.values()}
     return code_fingerprint(
         "design_truth",
@@ -184,7 +184,7 @@ def code_of_design_truth():
 
 
 def design_targets():
-    """All that the study asks for of design."""
+    """Everything that the study asks for in design."""
     if not DESIGNED:
         return []
     pictures = [f"results/plots/designs/{name}.png" for name in STUDY["design"]]

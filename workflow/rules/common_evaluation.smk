@@ -1,11 +1,11 @@
-# The functions by which the rules of evaluation read the study. No rule is defined here.
+# The functions with which the rules for evaluation read the study. No rule is defined here.
 
 
 ENSEMBLE_OF = {run.folder: run for run in ENSEMBLES}
 
 
 def ensemble_of(wildcards):
-    """The run of an ensemble, by its path."""
+    """The run of an ensemble, found by its path."""
     place = f"{wildcards.dataset}/{wildcards.split}"
     folder = f"{place}/{wildcards.ensemble}/seed{wildcards.seed}"
     if folder not in ENSEMBLE_OF:
@@ -16,12 +16,12 @@ def ensemble_of(wildcards):
 
 
 def over_of(wildcards):
-    """In what the members of an ensemble differ."""
+    """What distinguishes the members of an ensemble."""
     return STUDY["ensembles"][wildcards.ensemble]["over"]
 
 
 def members_of(*names):
-    """Files of all members of an ensemble, by their names in the folder of a run."""
+    """Files of all members of an ensemble, by their names within a run's folder."""
     return lambda wildcards: [
         f"results/{member.folder}/{name}"
         for member in ensemble_of(wildcards).members
@@ -30,13 +30,13 @@ def members_of(*names):
 
 
 def order_of_members(wildcards):
-    """Folders of the members of an ensemble in the order of the study, by which its model.json numbers them: Snakemake
-    compares inputs without their order."""
+    """Folders of an ensemble's members in the order of the study, in which its model.json numbers them: Snakemake
+    ignores the order when it compares inputs."""
     return [member.folder for member in ensemble_of(wildcards).members]
 
 
 def splits_of_ensemble(wildcards):
-    """Splits that the members of an ensemble were trained on: that of the ensemble, or the fold of each."""
+    """Splits on which an ensemble's members were trained: the split of the ensemble, or each member's fold."""
     folds = [member.split for member in ensemble_of(wildcards).members]
     return folds if over_of(wildcards) == "folds" else folds[:1]
 
@@ -50,15 +50,15 @@ def split_tables_of_ensemble(wildcards):
 
 
 def panels_of_ensemble(panels):
-    """Tables of the panels on which an ensemble is scored: over folds those of the first, as it is scored only where
-    the rows are those of all."""
+    """Tables of the panels on which an ensemble is scored; over folds they are those of the first fold, because such an
+    ensemble is scored only if all folds have the same rows."""
     return lambda wildcards: panel_paths(
         f"results/{wildcards.dataset}/panels/{splits_of_ensemble(wildcards)[0]}", panels
     )
 
 
 def comparison_with_files(wildcards, input):
-    """What the comparison needs to know of the study, with the paths of the inputs, as text."""
+    """What the comparison must know about the study, with the paths of the inputs, as text."""
     names = [*rows_of_study(), *panels_of_study()]
     paths = dict(zip(names, map(str, [*input.rows, *input.panels])))
     return as_json(study_comparison.comparison_spec(STUDY, paths.__getitem__))
@@ -68,14 +68,14 @@ CURVED = study_curve.datasets_of(STUDY, RUNS)  # datasets with a learning curve
 
 
 def curve_with_files(wildcards, input):
-    """What the program `learning_curve` needs to know of the study, with the paths of the inputs, as text."""
+    """What the program `learning_curve` must know about the study, with the paths of the inputs, as text."""
     names = [*rows_of_study(CURVED), *panels_of_study(CURVED)]
     paths = dict(zip(names, map(str, [*input.rows, *input.panels])))
     return as_json(study_curve.spec(STUDY, RUNS, paths.__getitem__))
 
 
 def runs_of_curve():
-    """Runs of all points of learning curves, those of all rows too."""
+    """Runs for all points of learning curves, including those trained on all rows."""
     return [*study_curve.ordinary(STUDY, RUNS), *CURVE_RUNS]
 
 
@@ -85,7 +85,7 @@ def curve_results():
 
 
 def places_of_curves():
-    """Pairs (dataset, split) that have a learning curve, where the folds of a k-fold are one."""
+    """Pairs (dataset, split) that have a learning curve; the folds of a k-fold count as one split."""
     places = {}
     for (dataset, _), (split, _) in CURVE.items():
         families = study_comparison.families(STUDY, dataset).items()
@@ -103,12 +103,12 @@ def curve_plots():
 
 
 def rows_of_study(datasets=DATASETS):
-    """Paths of the rows of datasets, all where none are named."""
+    """Paths of the rows of the given datasets, or of all datasets if none are given."""
     return [f"results/{dataset}/rows.parquet" for dataset in datasets]
 
 
 def panels_of_study(datasets=DATASETS):
-    """Paths of all panels of datasets, all where none are named."""
+    """Paths of all panels of the given datasets, or of all datasets if none are given."""
     return [
         path
         for dataset, split in SPLITS
@@ -120,7 +120,7 @@ def panels_of_study(datasets=DATASETS):
 
 
 def stages_of_study():
-    """Tables of what is left out of rows, splits and panels, beside these."""
+    """Tables of what is dropped from rows, splits and panels; each is beside its result."""
     return [
         *(f"results/{dataset}/rows.stages.tsv" for dataset in DATASETS),
         *(f"results/{dataset}/splits/{split}.stages.tsv" for dataset, split in SPLITS),
@@ -129,7 +129,7 @@ def stages_of_study():
 
 
 def predictions_of_study():
-    """Paths of the predictions of all runs, ensembles included."""
+    """Paths of the predictions of all runs, including ensembles."""
     return [
         path
         for run in [*RUNS, *ENSEMBLES]
@@ -140,7 +140,7 @@ def predictions_of_study():
 
 
 def trained_runs(dataset, split):
-    """Runs of one dataset and split that train in epochs."""
+    """Runs that train in epochs, for one dataset and split."""
     runs = RUNS_OF.get((dataset, split), [])
     return [
         run for run in runs if not run.members and study_runs.trains(STUDY, run.model)
@@ -148,8 +148,8 @@ def trained_runs(dataset, split):
 
 
 def all_runs(dataset, split):
-    """Runs of one dataset and split, or of all folds of a k-fold split that they are reported under, with the ensembles
-    over these."""
+    """All runs, with the ensembles over them, for one dataset and split; for a k-fold split, under which its folds are
+    reported, the runs of all folds."""
     folds = study_comparison.families(STUDY, dataset).get(split, [])
     return [
         run for place in [*folds, split] for run in RUNS_OF.get((dataset, place), [])
@@ -157,14 +157,14 @@ def all_runs(dataset, split):
 
 
 def runs_of(choice, attribute):
-    """An attribute of the runs of one dataset and split that `choice` takes: `trained_runs` or `all_runs`."""
+    """An attribute of the runs for one dataset and split that `choice` selects: `trained_runs` or `all_runs`."""
     return lambda wildcards: [
         getattr(run, attribute) for run in choice(wildcards.dataset, wildcards.split)
     ]
 
 
 def predictions_to_plot(wildcards):
-    """Predictions of all runs, all of a panel together."""
+    """Predictions of all runs, grouped by panel."""
     return [
         f"results/{run.folder}/predictions/{panel}.tsv"
         for panel in sorted(DATASETS[wildcards.dataset]["panels"])
@@ -181,7 +181,7 @@ def metrics_to_plot(wildcards):
 
 
 def histories_to_plot(wildcards):
-    """Tables of epochs of all runs that train in epochs."""
+    """Tables of epochs for all runs that train in epochs."""
     return [
         f"results/{run.folder}/history.tsv"
         for run in trained_runs(wildcards.dataset, wildcards.split)
@@ -189,12 +189,12 @@ def histories_to_plot(wildcards):
 
 
 def baseline_to_plot(wildcards):
-    """The model that differences in a dataset and split refer to."""
+    """The model to which differences in a dataset and split refer."""
     return study_comparison.baseline_of(STUDY, wildcards.dataset, wildcards.split)
 
 
 def places_with_pictures():
-    """{(names of panels, whether runs train in epochs): pairs (dataset, split)} of all splits that are made."""
+    """{(names of panels, whether runs train in epochs): pairs (dataset, split)} for all splits that are made."""
     found = {}
     for dataset, split in SPLITS:
         trained = bool(trained_runs(dataset, split))
@@ -204,7 +204,7 @@ def places_with_pictures():
 
 
 def places_compared():
-    """{names of panels: pairs (dataset, split)} of all splits in compare.tsv, where the folds of a k-fold are one."""
+    """{names of panels: pairs (dataset, split)} for all splits in compare.tsv; the folds of a k-fold count as one."""
     return {
         panels: [
             (dataset, split)
@@ -220,7 +220,7 @@ def splits_compared():
     return [place for places in places_compared().values() for place in places]
 
 
-# Categories of the report, in the order in which it lists them: the answer first
+# Categories of the report, in the order in which it lists them: the answer comes first
 CATEGORIES = {
     "comparison": "1 Comparison",
     "audit": "2 Leak audit",
@@ -234,7 +234,7 @@ CATEGORIES = {
 
 
 def picture(name, category, caption, panel="all"):
-    """Path of one picture of a dataset and split, with its place in the report."""
+    """Path of one picture for a dataset and split, with its place in the report."""
     return report(
         f"results/plots/{{dataset}}/{{split}}/{name}.png",
         category=CATEGORIES[category],
@@ -244,12 +244,12 @@ def picture(name, category, caption, panel="all"):
 
 
 def pictures_of_panels(panels, name):
-    """A picture of each panel: predictions or the comparison."""
+    """One picture for each panel: predictions or the comparison."""
     return [picture(f"{panel}.{name}", name, name, panel) for panel in panels]
 
 
 def comparison_plots():
-    """All pictures of the study's datasets and splits."""
+    """All pictures for the study's datasets and splits."""
     names = {}
     for (panels, trained), places in places_with_pictures().items():
         for place in places:
@@ -267,7 +267,7 @@ def comparison_plots():
 
 
 def comparison_pictures():
-    """The pictures of the comparison, of each panel of all datasets and splits."""
+    """The pictures of the comparison, for each panel of all datasets and splits."""
     return [path for path in comparison_plots() if path.endswith(".comparison.png")]
 
 

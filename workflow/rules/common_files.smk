@@ -1,21 +1,21 @@
-# The files that jobs read and the params that hold their paths. No job is defined here.
+# The files that jobs read, and the params that hold their paths. No job is defined here.
 
 import hashlib
 
-# --- Params that Snakemake does not compare with those of an earlier run, which are all that ask for `input` or `output`.
-# Where the workflow is a module with a prefix, only paths of inputs and outputs have it: a param that holds a path takes
-# it from there, and another param says what is compared.
+# --- Params that Snakemake does not compare with those of an earlier run: all that take `input` or `output` as
+# arguments. If the workflow is a module with a prefix, only the paths of inputs and outputs have the prefix: a param
+# that contains a path takes it from there, and another param says what is to be compared.
 
 
 def not_compared(text):
-    """A text that is no reason to make anything again."""
+    """A text whose change is no reason to make anything again."""
     return lambda wildcards, output: text
 
 
 def python(wildcards, output):
-    """How the shell calls programs, which are modules of workflow/scripts, also where the environment is conda's or the
-    job is a cluster's. No prefix of all commands: the jobs of other modules are none of its business. With -P no file of
-    the working folder is taken for a program or a library.
+    """How the shell calls programs, which are modules in workflow/scripts, even in a conda environment or in a job on a
+    cluster. This is not set as a prefix for all commands, because it must not affect the jobs of other modules. With
+    -P, no file in the working folder is taken for a program or a library.
     """
     compiled = " S2F_COMPILED=.snakemake/compiled" if STUDY["keep_compiled"] else ""
     path = shlex.quote(str(SCRIPTS))
@@ -47,7 +47,7 @@ def panel_with_files(wildcards, input):
 
 
 def with_adapted_weights(section, family=None):
-    """A section, or the options that it gives its kind (`family` as in `kinds.FOLDERS`), as text."""
+    """A section, or the options that it gives its kind (`family` is as in `kinds.FOLDERS`), as text."""
 
     def text(wildcards, input):
         named = section(wildcards)
@@ -68,12 +68,12 @@ def is_made(path):
 
 
 def found(path):
-    """A path that a study names, as an input. Files that the workflow does not make are those of the working folder also
-    where it is a module with a prefix."""
+    """A path named in a study, as an input. Files that the workflow does not make are taken from the working folder,
+    even if the workflow is a module with a prefix."""
     return path if is_made(path) or not HOSTED else local(path)
 
 
-COMPARED = 10**7  # bytes of files of which the content is compared
+COMPARED = 10**7  # the largest size, in bytes, of files whose content is compared
 
 
 @functools.cache
@@ -83,13 +83,13 @@ def _state_of(moment, path):
             return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
         status = os.stat(path)
         return f"{status.st_size} bytes of {status.st_mtime_ns}"
-    except OSError:  # Snakemake says that it is missing
+    except OSError:  # Snakemake reports that it is missing
         return ""
 
 
 def contents_of(*inputs):
-    """What the user's own files among some inputs of a job hold, as text, so that a job runs again also where a file is
-    replaced by one that is older: Snakemake looks for newer ones. Of a large file its size and date stand for it.
+    """What the user's own files among some inputs of a job contain, as text, so that a job also runs again if a file is
+    replaced by an older one: Snakemake looks only for newer ones. A large file is represented by its size and date.
     """
 
     def states(wildcards):
@@ -111,7 +111,7 @@ def files_of(section):
 
 
 def file_of(section, key):
-    """The file at a key of a section, if there is one."""
+    """The file under a key of a section, if there is one."""
 
     def path(wildcards):
         named = section(wildcards)
@@ -121,16 +121,16 @@ def file_of(section, key):
 
 
 def units_of_split(wildcards):
-    """Units of the rows of a split, if it needs them: another threshold makes no other split again, and so trains
-    nothing again."""
+    """Units of a split's rows, if the split needs them: then a new threshold does not remake any other split, and so
+    does not retrain anything."""
     if need_units(split_section(wildcards)):
         return f"results/{wildcards.dataset}/units.tsv"
     return []
 
 
 def split_to_train(seeds):
-    """Table of the split of a job that trains with `seeds`; of a point of a learning curve, whose jobs have one seed,
-    that of the training rows that are drawn for it."""
+    """Table of the split for a job that trains with `seeds`; for a point of a learning curve, whose jobs have one seed,
+    the table with the training rows drawn for that seed."""
 
     def path(wildcards):
         folder = f"results/{wildcards.dataset}/splits/{wildcards.split}"
@@ -142,13 +142,13 @@ def split_to_train(seeds):
 
 
 def split_of_point(wildcards):
-    """Table of the split of a point of a learning curve."""
+    """Table of the split for a point of a learning curve."""
     split, _ = CURVE[wildcards.dataset, wildcards.point]
     return f"results/{wildcards.dataset}/splits/{split}.tsv"
 
 
 def panels_to_predict(panels):
-    """Files of the panels of a split that a job evaluates; at a point of a learning curve they are those of the split."""
+    """Files of the panels of a split that a job evaluates; for a point of a learning curve, the panels of its split."""
 
     def paths(wildcards):
         place = wildcards.dataset, wildcards.split
@@ -159,26 +159,25 @@ def panels_to_predict(panels):
 
 
 def regions_of(section):
-    """Files of the regions that a section is limited to: the BED file, and the chain file if there is one."""
+    """Files of the regions to which a section is limited: the BED file and, if there is one, the chain file."""
     return lambda wildcards: [
         found(path) for path in study_jobs.region_files(section(wildcards))
     ]
 
 
 def adapted_weights_of(section):
-    """Folder of the weights of a section that rule tapt makes, if it names such weights."""
+    """Folder of a section's weights, if rule tapt makes them."""
     return lambda wildcards: section(wildcards).get("weights", {}).get("tapt", [])
 
 
 def weights_below_adapters(wildcards):
-    """Folder of the weights that a baseline's adapters stand on, which its checkpoint does not hold, if rule tapt makes
-    it."""
+    """Folder of the weights below a baseline's adapters, which its checkpoint lacks, if rule tapt makes them."""
     adapted = baseline_section(wildcards).get("lora")
     return adapted_weights_of(drawn_baseline)(wildcards) if adapted else []
 
 
 def windows_of_tapt(part):
-    """Windows of train or val (`part`) of an adaptation, which all of its draws share."""
+    """Windows of train or val (`part`) for an adaptation, shared by all its draws."""
 
     def path(wildcards):
         plain, _ = study_draws.without_draw(wildcards.tapt)
@@ -188,7 +187,7 @@ def windows_of_tapt(part):
 
 
 def rows_of_tapt(wildcards):
-    """Rows of every dataset that an adaptation trains on, once for each of its splits."""
+    """Rows of every dataset on which an adaptation trains, repeated for each of its splits."""
     held_out = tapt_section(wildcards)["datasets"]
     return [
         f"results/{dataset}/rows.parquet"
@@ -198,23 +197,23 @@ def rows_of_tapt(wildcards):
 
 
 def positives_of_tapt(wildcards):
-    """Option of the choice of windows where an adaptation trains on those with label 1 only."""
+    """Option for choosing windows if an adaptation trains only on those with label 1."""
     return "--positives" if tapt_section(wildcards)["positives"] else ""
 
 
 def datasets_of_tapt(wildcards):
-    """Names of the datasets that an adaptation trains on, in the order of `rows_of_tapt`."""
+    """Names of the datasets on which an adaptation trains, in the order of `rows_of_tapt`."""
     held_out = tapt_section(wildcards)["datasets"]
     return [dataset for dataset, splits in held_out.items() for _ in splits]
 
 
 def units_of_tapt(wildcards):
-    """Units of every dataset that an adaptation trains on, in the order of `rows_of_tapt`."""
+    """Units of every dataset on which an adaptation trains, in the order of `rows_of_tapt`."""
     return [f"results/{dataset}/units.tsv" for dataset in datasets_of_tapt(wildcards)]
 
 
 def splits_of_tapt(wildcards):
-    """Splits whose held-out rows an adaptation does not train on, in the order of `rows_of_tapt`."""
+    """Splits whose held-out rows an adaptation must not train on, in the order of `rows_of_tapt`."""
     held_out = tapt_section(wildcards)["datasets"]
     return [
         f"results/{dataset}/splits/{split}.tsv"
@@ -224,8 +223,8 @@ def splits_of_tapt(wildcards):
 
 
 def cache_paths(dataset, encoder, seed, views, ending):
-    """Paths of the caches that hold `views`, pairs of shift and strand, or of their manifests; `seed` counts where the
-    encoder is drawn anew for each."""
+    """Paths of the caches that contain `views`, pairs of shift and strand, or of their manifests; `seed` matters if the
+    encoder is drawn anew for each seed."""
     name = study_draws.draw_name(encoder, seed) if encoder in DRAWN else encoder
     folder = f"results/{dataset}/embeddings/{name}"
     return [f"{folder}/{shift:+03d}.{strand}.{ending}" for shift, strand in views]

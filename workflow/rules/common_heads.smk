@@ -1,22 +1,22 @@
-# The functions by which the rules of heads read the study. No rule is defined here.
+# The functions with which the rules for heads read the study. No rule is defined here.
 
 from typing import NamedTuple
 
 
 def seed_to_train(seeds, wildcards):
-    """Seed of a job that trains heads; where it trains several, they share an encoder that is not drawn anew for each."""
+    """Seed of a job that trains heads; if it trains several, they share an encoder that is not drawn for each seed."""
     return int(wildcards.get("seed", seeds[0]))
 
 
 def views_to_predict(wildcards):
-    """Views that predictions need, pairs of shift and strand: both strands if they are the mean of both."""
+    """Views that predictions need, pairs of shift and strand: both strands if predictions are the mean over both."""
     both = DATASETS[wildcards.dataset]["strand_rule"] == "mean"
     return [(0, strand) for strand in (["forward", "reverse"] if both else ["forward"])]
 
 
 def caches_to_train_of(ending, seeds):
-    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`); with those by which the
-    trained head predicts the validation rows."""
+    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`), including those with which
+    the trained head predicts the validation rows."""
 
     def caches(wildcards):
         views = augmentations.views(augmentation_section(wildcards))
@@ -39,7 +39,7 @@ def caches_to_predict_of(ending, seeds):
 
 
 class TrainingRule(NamedTuple):
-    """A rule that trains heads. `heads`, `seeds` and `runs` (paths) list what one job trains, which may be wildcards."""
+    """A rule that trains heads. `heads`, `seeds` and `runs` (paths) list what one job trains; they may be wildcards."""
 
     name: str
     title: str  # what one job trains, for its message
@@ -52,8 +52,8 @@ class TrainingRule(NamedTuple):
 
 
 def training_rules():
-    """The rules that train heads: one for all, of which each job trains one head; with `train_together`, unless a study
-    searches, one for each set of heads that one compiled training can hold, with the same results.
+    """The rules that train heads. Usually one rule, in which each job trains one head; with `train_together`, unless a
+    study searches, one rule for each set of heads that a single compiled training can hold, with the same results.
     """
     folder = "{dataset}/{split}/{encoder}/{augmentation}"
     if not study_runs.trains_together(STUDY):
@@ -87,15 +87,15 @@ def training_rules():
 
 
 def datasets_of_training(places, datasets):
-    """Pattern of the wildcard `dataset` in a rule's `places` (as in `TrainingRule`) in some of the datasets; empty
-    where it has none there."""
+    """Pattern of the wildcard `dataset` for a rule's `places` (as in `TrainingRule`) in some of the datasets; empty if
+    it has none there."""
     if places is None:
         return any_of(datasets)
     return dataset_before(place for place in places if place[0] in datasets)
 
 
 def rules_that_evaluate_heads():
-    """(panels, `TrainingRule`, pattern of the wildcard `dataset`), one for each set of panels of what trains heads."""
+    """(panels, `TrainingRule`, pattern of the wildcard `dataset`) for each training rule and each set of panels."""
     return [
         (panels, training, pattern)
         for training in training_rules()
@@ -105,17 +105,17 @@ def rules_that_evaluate_heads():
 
 
 def first_head(heads, wildcards):
-    """The first head of a job; its module and settings are those of all heads of the job."""
+    """The first head of a job; its module and settings are the same for all heads of the job."""
     return wildcards.get("head", heads[0])
 
 
 def gpus_of_training(heads):
-    """GPUs of a job that trains heads: 1, or 0 where their kind is solved on the CPU."""
+    """GPUs for a job that trains heads: 1, or 0 if their kind is solved on the CPU."""
     return lambda wildcards: int(networks.facts(first_head(heads, wildcards))["gpu"])
 
 
 def code_of_training(heads):
-    """Fingerprint of the program that trains heads, with the modules that it loads by name."""
+    """Fingerprint of the program that trains heads, and of the modules that it loads by name."""
 
     def code(wildcards):
         mode = augmentation_section(wildcards)
@@ -132,7 +132,7 @@ def code_of_training(heads):
 
 
 def settings_of_training(heads):
-    """Training settings of the heads of a job, as text."""
+    """Training settings for the heads of a job, as text."""
     return lambda wildcards: as_json(
         study_runs.training_of(STUDY, first_head(heads, wildcards))
     )
@@ -146,14 +146,14 @@ def _search_of_kind(section, kind, dataset):
 
 
 def search_of_head(heads):
-    """The settings that each head of a job tries, as text: null where the study does not search."""
+    """The settings that each head of a job tries, as text: null if the study does not search."""
     return lambda wildcards: _search_of_kind(
         "heads", networks.kind_of(first_head(heads, wildcards)), wildcards.dataset
     )
 
 
 def trainings_of_head(heads):
-    """How many trainings a job does one after the other."""
+    """How many trainings a job does, one after the other."""
     return lambda wildcards: study_search.trainings(
         STUDY,
         "heads",
@@ -163,7 +163,7 @@ def trainings_of_head(heads):
 
 
 def trainings_of_baseline(wildcards):
-    """How many trainings a job does one after the other."""
+    """How many trainings a job does, one after the other."""
     kind = baseline_section(wildcards)["kind"]
     return study_search.trainings(
         STUDY, "baselines", kind, DATASETS[wildcards.dataset]["task"]
@@ -171,13 +171,13 @@ def trainings_of_baseline(wildcards):
 
 
 def search_of_baseline(wildcards):
-    """The settings that a baseline tries, as text: null where the study does not search."""
+    """The settings that a baseline tries, as text: null if the study does not search."""
     kind = baseline_section(wildcards)["kind"]
     return _search_of_kind("baselines", kind, wildcards.dataset)
 
 
 def encoder_in_training(seeds):
-    """The encoder's section, as text, if the augmentation runs the encoder in training, else nothing."""
+    """The encoder's section, as text, if the augmentation runs the encoder during training, otherwise nothing."""
 
     def section(wildcards):
         if not augmentations.encodes(augmentation_section(wildcards)):
@@ -189,12 +189,12 @@ def encoder_in_training(seeds):
 
 
 def code_of_evaluation(heads):
-    """Fingerprint of the program that evaluates heads, with their module."""
+    """Fingerprint of the program that evaluates heads, and of their module."""
     return lambda wildcards: code_fingerprint(
         "evaluate_head", networks.module_of(first_head(heads, wildcards))
     )
 
 
 def first_seed_first(wildcards):
-    """Priority of a job that trains one head: 1 for the first seed of the study, else 0."""
+    """Priority of a job that trains one head: 1 for the study's first seed, otherwise 0."""
     return int(wildcards.get("seed") == str(STUDY["seeds"][0]))

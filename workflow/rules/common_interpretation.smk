@@ -1,4 +1,4 @@
-# The functions by which the rules of representation and interpretation read the study. No rule is defined here.
+# The functions with which the rules for representation and interpretation read the study. No rule is defined here.
 
 from s2f.interpretation.methods import METHODS
 from s2f.study import interpretation as study_interpretation
@@ -6,7 +6,7 @@ from s2f.study import representation as study_representation
 
 
 def lookup_or_fail(look_up, *place):
-    """`look_up(*place)`; a message instead of a traceback for a file that was asked for by name, but not by the study."""
+    """`look_up(*place)`, but with a message instead of a traceback for a requested file that is not in the study."""
     try:
         return look_up(*place)
     except InputError as error:
@@ -30,7 +30,7 @@ DRIFTS_IN = by_split(DRIFTS)  # by dataset and split
 
 
 def code_of_drift(wildcards):
-    """Fingerprint of the program that measures the drift of a run, with the module of its encoder."""
+    """Fingerprint of the program that measures the drift of a run, and of its encoder's module."""
     run = run_of(wildcards)
     if run.head:
         kind = ENCODERS[run.encoder]["kind"]
@@ -40,7 +40,7 @@ def code_of_drift(wildcards):
 
 
 def weights_of_drift(wildcards):
-    """What the weights that a run began with are, as text."""
+    """The weights with which a run started, as text."""
     run = run_of(wildcards)
     section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
     return weights_id_of(lambda wildcards: section_of_draw(section, name, run.seed))(
@@ -49,13 +49,13 @@ def weights_of_drift(wildcards):
 
 
 def drifts_to_plot(wildcards):
-    """Tables of drift of one dataset and split."""
+    """Tables of drift for one dataset and split."""
     runs = DRIFTS_IN[wildcards.dataset, wildcards.split]
     return [f"results/{run.folder}/drift.tsv" for run in runs]
 
 
 def maps_of(wildcards):
-    """What the study says of one file of dependency maps."""
+    """What the study says about one file of dependency maps."""
     folder = f"{wildcards.dataset}/{wildcards.split}/dependency_maps"
     stem = f"{folder}/{wildcards.encoder}/{wildcards.panel}"
     return lookup_or_fail(study_representation.maps_of, MAPS, stem)
@@ -67,7 +67,7 @@ def rows_to_map(wildcards):
 
 
 def ids_to_map(wildcards):
-    """Ids of the rows that are mapped instead."""
+    """Ids of the rows to map, if the study gives these instead."""
     return list(maps_of(wildcards).ids)
 
 
@@ -80,8 +80,8 @@ def source_of_hairpins(wildcards):
 
 
 def caches_of_isoscore(ending):
-    """Caches (`h5`) of the forward strand of every encoder that is measured on a dataset, or manifests (`json`); of the
-    first seed where weights are drawn anew for each."""
+    """Caches (`h5`) of the forward strand for every encoder that is measured on a dataset, or their manifests (`json`);
+    for the first seed if weights are drawn anew for each seed."""
     return lambda wildcards: [
         path
         for encoder in ISOSCORES[wildcards.dataset]
@@ -92,7 +92,7 @@ def caches_of_isoscore(ending):
 
 
 def representation_targets():
-    """All that the study asks for of dependency maps, IsoScores and drift."""
+    """Everything that the study asks for in dependency maps, IsoScores and drift."""
     found = [
         f"results/plots/{stem}.{number}.png"
         for stem, maps in MAPS.items()
@@ -121,21 +121,21 @@ TRUTH = study_interpretation.truth_spec(
 
 
 def entry_of(wildcards):
-    """What the study says of the sequences of one panel."""
+    """What the study says about the sequences of one panel."""
     return lookup_or_fail(
         study_interpretation.entry_of, STUDY, wildcards.dataset, wildcards.panel
     )
 
 
 def run_of(wildcards):
-    """The run of a path."""
+    """The run that belongs to a path."""
     place = f"{wildcards.dataset}/{wildcards.split}"
     folder = f"{place}/{wildcards.model}/seed{wildcards.seed}"
     return lookup_or_fail(study_interpretation.run_of, RUN_OF, folder)
 
 
 def encoder_of_run(wildcards):
-    """The section of the encoder that a run's head reads, with the weights of its draw; empty for a baseline."""
+    """The section of the encoder that a run's head reads, with the weights of the run's draw; empty for a baseline."""
     run = run_of(wildcards)
     return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
 
@@ -152,7 +152,7 @@ def adapted_weights_of_run(wildcards):
 
 
 def settings_of_method(wildcards):
-    """The settings of a method for one panel, as text."""
+    """A method's settings for one panel, as text."""
     return as_json(entry_of(wildcards).get(wildcards.method, {}))
 
 
@@ -162,7 +162,7 @@ def unit_of_score(wildcards):
 
 
 def code_of_interpretation(wildcards):
-    """Fingerprint of the program that explains a run, with the modules that it loads by name."""
+    """Fingerprint of the program that explains a run, and of the modules that it loads by name."""
     run = run_of(wildcards)
     return code_fingerprint(
         "interpret",
@@ -172,7 +172,8 @@ def code_of_interpretation(wildcards):
 
 
 def gpus_to_use(run):
-    """GPUs to use a trained run: as to embed with its encoder, or to train its baseline; an ensemble as its members."""
+    """GPUs for using a trained run: as many as for embedding with its encoder, or for training its baseline; for an
+    ensemble as many as for its members."""
     if run.members:
         return max(map(gpus_to_use, run.members))
     section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
@@ -180,12 +181,12 @@ def gpus_to_use(run):
 
 
 def gpus_of_interpretation(wildcards):
-    """GPUs to explain a run."""
+    """GPUs for explaining a run."""
     return gpus_to_use(run_of(wildcards))
 
 
 def places_by_explanations():
-    """{(model, method, panel) of each picture: pairs (dataset, split) that have these}, for a rule each."""
+    """{(model, method, panel) of each picture: pairs (dataset, split) that have these}, with one rule for each set."""
     found = {}
     for place, jobs in EXPLAINED_IN.items():
         pictures = tuple((job.run.model, job.method, job.panel) for job in jobs)
@@ -194,30 +195,30 @@ def places_by_explanations():
 
 
 def explained(wildcards):
-    """What is explained in one dataset and split."""
+    """What is explained for one dataset and split."""
     return EXPLAINED_IN[wildcards.dataset, wildcards.split]
 
 
 def attributions_to_plot(wildcards):
-    """Attributions of one dataset and split."""
+    """Attributions for one dataset and split."""
     return [f"results/{job.path}" for job in explained(wildcards)]
 
 
 def most_pictures(wildcards):
-    """Most sequences in each of the pictures, in the order of `attributions_to_plot`."""
+    """The largest number of sequences in each picture, in the order of `attributions_to_plot`."""
     return [
         STUDY["interpretation"][job.entry]["pictures"] for job in explained(wildcards)
     ]
 
 
 def titles_of_pictures(wildcards):
-    """Title of each of the pictures, in the order of `attributions_to_plot`."""
+    """Title of each picture, in the order of `attributions_to_plot`."""
     place = f"{wildcards.dataset}, split {wildcards.split}"
     return [f"{place}, {job.run.model}" for job in explained(wildcards)]
 
 
 def attributions_with_known_truth(wildcards):
-    """Attributions of sequences whose truth is known."""
+    """Attributions for sequences whose truth is known."""
     if not WITH_KNOWN_TRUTH:
         raise WorkflowError(
             "results/interpretation_truth.tsv: no sequence whose truth is known is explained; give the study a section "
@@ -227,7 +228,7 @@ def attributions_with_known_truth(wildcards):
 
 
 def code_of_truth():
-    """Fingerprint of the program that judges attributions, with the sources whose rows it simulates again."""
+    """Fingerprint of the program that judges attributions, and of the sources whose rows it simulates again."""
     sources = {dataset["kind"] for dataset in TRUTH.values() if "kind" in dataset}
     return code_fingerprint(
         "interpretation_truth",
@@ -236,7 +237,7 @@ def code_of_truth():
 
 
 def interpretation_targets():
-    """All that the study asks for of interpretation."""
+    """Everything that the study asks for in interpretation."""
     pictures = [f"results/plots/{job.picture}" for job in EXPLAINED]
     tables = ["results/interpretation.tsv"] if EXPLAINED else []
     if WITH_KNOWN_TRUTH:

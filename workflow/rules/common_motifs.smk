@@ -1,4 +1,4 @@
-# The functions by which the rules of motifs read the study. No rule is defined here.
+# The functions with which the rules for motifs read the study. No rule is defined here.
 
 from s2f.study import motifs as study_motifs
 
@@ -11,7 +11,7 @@ TRUTH_OF_MOTIFS = {
 
 
 def job_of_motifs(wildcards):
-    """What the study says of the motifs of one model, by one method."""
+    """What the study says about the motifs of one model by one method."""
     place = f"{wildcards.dataset}/{wildcards.split}/{wildcards.model}"
     stem = f"{place}/motifs/{wildcards.method}/{wildcards.panel}"
     if stem not in MOTIFS:
@@ -22,23 +22,23 @@ def job_of_motifs(wildcards):
 
 
 def entry_of_motifs(wildcards):
-    """Entry of the section motifs."""
+    """Entry in the section motifs."""
     return STUDY["motifs"][job_of_motifs(wildcards).entry]
 
 
 def settings_of_motifs(wildcards):
-    """The settings of clustering, as text."""
+    """The settings for clustering, as text."""
     entry = entry_of_motifs(wildcards)
     return as_json({name: entry[name] for name in study_motifs.SETTINGS})
 
 
 def attributions_of_motifs(wildcards):
-    """Attributions of all seeds that are averaged."""
+    """Attributions of all seeds, which are averaged."""
     return [f"results/{path}" for path in job_of_motifs(wildcards).attributions]
 
 
 def effects_of_motifs(wildcards):
-    """What the inserted motifs do, for each of these seeds."""
+    """The effects of the inserted motifs, for each of these seeds."""
     return [f"results/{path}" for path in job_of_motifs(wildcards).effects]
 
 
@@ -48,12 +48,12 @@ def known_motifs(wildcards):
 
 
 def title_of_motifs(wildcards):
-    """Title of a page."""
+    """Title of the page."""
     return f"Motifs of {wildcards.model}: {wildcards.dataset}, split {wildcards.split}, panel {wildcards.panel}"
 
 
 def code_of_inserted_motifs(wildcards):
-    """Fingerprint of the program that inserts motifs, with the modules that it loads by name."""
+    """Fingerprint of the program that inserts motifs, and of the modules that it loads by name."""
     run = run_of(wildcards)
     return code_fingerprint(
         "insert_motifs",
@@ -63,7 +63,7 @@ def code_of_inserted_motifs(wildcards):
 
 
 def motifs_with_known_truth(wildcards):
-    """Patterns of datasets whose motifs are known."""
+    """Patterns found in datasets whose motifs are known."""
     if not MOTIFS_JUDGED:
         raise WorkflowError(
             "results/motifs_truth.tsv: no motifs are found where they are known; give the study a section motifs, and "
@@ -73,20 +73,20 @@ def motifs_with_known_truth(wildcards):
 
 
 def known_motifs_of_truth(wildcards):
-    """The files of known motifs of these, each once."""
+    """The files of known motifs for these patterns, each once."""
     paths = [STUDY["motifs"][job.entry]["known"] for job in MOTIFS_JUDGED]
     return [found(path) for path in dict.fromkeys(paths)]
 
 
 def known_motifs_of_each(wildcards, input):
-    """The file of known motifs for each of the patterns, as the input has it."""
+    """The file of known motifs for each of the patterns, as it appears in the input."""
     paths = [STUDY["motifs"][job.entry]["known"] for job in MOTIFS_JUDGED]
     given = dict(zip(dict.fromkeys(paths), input.known))
     return [given[path] for path in paths]
 
 
 def code_of_motifs_truth():
-    """Fingerprint of the program that judges motifs, with the sources that say what they plant."""
+    """Fingerprint of the program that judges motifs, and of the sources that say what they plant."""
     sources = {known["kind"] for known in TRUTH_OF_MOTIFS.values() if "kind" in known}
     return code_fingerprint(
         "motifs_truth",
@@ -95,6 +95,6 @@ def code_of_motifs_truth():
 
 
 def motif_targets():
-    """All that the study asks for of motifs."""
+    """Everything that the study asks for in motifs."""
     pages = [f"results/plots/{job.page}" for job in MOTIFS.values()]
     return pages + (["results/motifs_truth.tsv"] if MOTIFS_JUDGED else [])

@@ -1,4 +1,5 @@
-# What a job asks for: its environment, GPUs, threads, memory and time, and its turn in a group. No rule is defined here.
+# What a job requests: its environment, GPUs, threads, memory and time, and its turn in a group. No rule is defined
+# here.
 
 from snakemake.io import apply_wildcards
 
@@ -9,25 +10,26 @@ from s2f.study import language_model as study_language_model
 
 
 def environment(family):
-    """Environment file of a family of rules that compute on the accelerator of the study."""
+    """Environment file for a family of rules that compute on the study's accelerator."""
     variant = {"cpu": "", "cuda": "-cuda"}[STUDY["accelerator"]]
     return f"../../envs/{family}{variant}.yaml"
 
 
 def environment_of_encoder(wildcards):
-    """Environment file of the jobs that run an encoder."""
+    """Environment file for jobs that run an encoder."""
     return environment(study_jobs.environment("encoders", encoder_section(wildcards)))
 
 
 def environment_of_baseline(wildcards):
-    """Environment file of the jobs that run a baseline."""
+    """Environment file for jobs that run a baseline."""
     return environment(study_jobs.environment("baselines", baseline_section(wildcards)))
 
 
 def of_kinds(family, environment_of_job, possible=True):
-    """Environment of the jobs of a rule: by the kind of encoder or baseline (`family`); one file where the study has
-    kinds of one environment, or where no job is `possible`. Snakemake puts the environments of a study into a container
-    (--containerize) only if those of rules without jobs are files."""
+    """Environment of a rule's jobs: depends on the kind of encoder or baseline (`family`), but is a single file if the
+    study's kinds all have the same environment or if no job is `possible`. Snakemake can put the environments of a
+    study into a container (--containerize) only if rules without jobs have files as environments.
+    """
     entries = STUDY[family].values() if possible else ()
     needed = {study_jobs.environment(family, entry) for entry in entries}
     if len(needed) > 1:
@@ -36,23 +38,23 @@ def of_kinds(family, environment_of_job, possible=True):
 
 
 def gpus_of_encoder(wildcards):
-    """GPUs of a job that runs an encoder: 1 or 0."""
+    """GPUs for a job that runs an encoder: 1 or 0."""
     return int(study_jobs.uses_gpu("encoders", encoder_section(wildcards)))
 
 
 def gpus_of_baseline(wildcards):
-    """GPUs of a job that runs a baseline: 1 or 0."""
+    """GPUs for a job that runs a baseline: 1 or 0."""
     return int(study_jobs.uses_gpu("baselines", baseline_section(wildcards)))
 
 
 def gpus_of_tapt(wildcards):
-    """GPUs of a job that adapts a language model: 1 or 0."""
+    """GPUs for a job that adapts a language model: 1 or 0."""
     return int(study_language_model.tapt_uses_gpu(tapt_section(wildcards)))
 
 
 def threads_of_encoder(wildcards):
-    """CPU threads to embed: two small encoders side by side, which take longer to start than to compute, are faster than
-    one after the other on two cores."""
+    """CPU threads for embedding. On two cores, two small encoders run faster side by side than one after the other,
+    because they take longer to start than to compute."""
     return 2 if gpus_of_encoder(wildcards) else 1
 
 
@@ -60,15 +62,15 @@ def threads_of_encoder(wildcards):
 
 
 def times_attempt(amount):
-    """Memory or time of a job: `amount`, and two and three times as much when a cluster tries the job again."""
+    """Memory or time of a job: `amount`, then twice and three times as much when a cluster tries the job again."""
     return lambda wildcards, attempt: amount * attempt
 
 
 def memory_to_read(section, least):
-    """Memory of a job that reads the files of a section as tables, in MB: `least`, or 5 bytes for each of theirs, unpacked,
-    and 250 for each line, where that is more; two and three times as much when a cluster tries the job again. A genome is
-    read piece by piece. Of 10 million rows, lines of 67 bytes took 306 bytes each, and lines of 217 bytes 483; Table S2,
-    of 358 bytes and all columns, 1,340.
+    """Memory in MB of a job that reads a section's files as tables: `least`, or, if that is more, 5 bytes for each of
+    their unpacked bytes and 250 for each line; twice and three times as much when a cluster tries the job again. A
+    genome is read piece by piece and does not count. Measured on 10 million rows, lines of 67 bytes took 306 bytes
+    each, and lines of 217 bytes took 483; lines of Table S2, of 358 bytes and with all columns, took 1,340.
     """
 
     def megabytes(wildcards, input, attempt):
@@ -83,11 +85,11 @@ def memory_to_read(section, least):
     return megabytes
 
 
-LONGEST = 2880  # minutes: the two days that partitions with GPUs often allow
+LONGEST = 2880  # minutes: two days, a common limit of partitions with GPUs
 
 
 def times_trainings(amount, trainings):
-    """Time of a job: `amount` minutes for each of its ``trainings(wildcards)``, `LONGEST` at most at the first attempt."""
+    """Time of a job: `amount` minutes for each of its ``trainings(wildcards)``, at first `LONGEST` at most."""
 
     def minutes(wildcards, attempt):
         return min(amount * trainings(wildcards), LONGEST) * attempt
@@ -96,8 +98,8 @@ def times_trainings(amount, trainings):
 
 
 def group_of(first):
-    """Group of the jobs of a numbered rule: the one into which a profile or the command line puts the `first`, which
-    holds for all that it does not name. None where it names no group."""
+    """Group of the jobs of a numbered rule: the group that a profile or the command line gives the rule `first`, which
+    also applies to all others for which it gives none. None if it gives no group."""
     named = workflow.modifier.modify_rulename(first)
 
     def group(wildcards):
@@ -105,7 +107,7 @@ def group_of(first):
         if pattern is None:
             return None
         name = apply_wildcards(pattern, wildcards)
-        # how Snakemake finds the size of a group, which is set for the pattern
+        # where Snakemake looks up the size of a group, which is set for the pattern
         workflow.parent_groupids[name] = pattern
         return name
 
@@ -113,10 +115,10 @@ def group_of(first):
 
 
 def in_turn(first):
-    """Resource of jobs that take seconds: 1 if they are in a group (`group_of`), whose jobs run one after the other.
+    """Resource for jobs that take seconds: 1 if they are in a group (`group_of`), whose jobs run one after the other.
 
-    There is one of it (profiles/default), so that Snakemake asks for the memory and cores of one job and the time of
-    all; without it, Snakemake would ask for the memory and cores of all and the time of one.
+    There is only one unit of it (profiles/default), so Snakemake requests the memory and cores of one job and the total
+    time of all; without it, Snakemake would request the total memory and cores and the time of one job.
     """
     named = workflow.modifier.modify_rulename(first)
 

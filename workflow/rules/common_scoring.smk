@@ -1,4 +1,4 @@
-# The functions by which the rules of scoring read the study. No rule is defined here.
+# The functions with which the rules for scoring read the study. No rule is defined here.
 
 from s2f.study import scoring as study_scoring
 
@@ -11,7 +11,7 @@ def scoring_section(wildcards):
 
 
 def run_that_scores(wildcards):
-    """The run of a table of scores."""
+    """The run that computes a table of scores."""
     stem = f"scores/{wildcards.scores}/{wildcards.model}"
     if stem not in SCORED:
         raise WorkflowError(
@@ -22,13 +22,13 @@ def run_that_scores(wildcards):
 
 
 def model_that_scores(wildcards):
-    """Folder of the checkpoint."""
+    """Folder of the run's checkpoint."""
     return f"results/{run_that_scores(wildcards).folder}/best_model"
 
 
 def encoders_that_score(wildcards):
-    """The section of the encoder that the head reads, with the weights of its draw, empty for a baseline; of an
-    ensemble a list of those of its members."""
+    """The section of the encoder that the head reads, with the weights of its draw; empty for a baseline; for an
+    ensemble, a list with the sections of its members."""
     run = run_that_scores(wildcards)
     found = [
         section_of_draw("encoders", one.encoder, one.seed) if one.head else {}
@@ -43,7 +43,7 @@ def listed(sections):
 
 
 def adapted_weights_that_score(wildcards):
-    """Folders of the weights of the encoders that rule tapt makes, each once."""
+    """Folders of those encoder weights that rule tapt makes, each once."""
     sections = listed(encoders_that_score(wildcards))
     paths = (section.get("weights", {}).get("tapt") for section in sections)
     return list(dict.fromkeys(filter(None, paths)))
@@ -78,7 +78,7 @@ def files_scored(wildcards):
 
 
 def measured_for_scores(wildcards):
-    """The run's predictions for a panel of measured effects, and the panel; nothing where there is none."""
+    """The run's predictions for a panel of measured effects, and the panel; nothing if there is no such panel."""
     run = run_that_scores(wildcards)
     panel = study_scoring.panel_of(STUDY, scoring_section(wildcards))
     place = f"results/{run.dataset}/panels/{run.split}"
@@ -90,7 +90,7 @@ def measured_for_scores(wildcards):
 
 
 def options_of_scores(wildcards, input):
-    """Options of the program, quoted for the shell."""
+    """Options for the program, quoted for the shell."""
     section, words = scoring_section(wildcards), []
     named = [key for key in study_scoring.FILES if key in section]
     for key, path in zip(named, input.files, strict=True):
@@ -106,12 +106,12 @@ def options_of_scores(wildcards, input):
 
 
 def option_of_vcf(wildcards, output):
-    """Option of the program for the VCF that it writes."""
+    """Option for the program that names the VCF to write."""
     return f"--vcf-out {shlex.quote(str(output.vcf))}" if output.vcf else ""
 
 
 def code_of_scores(wildcards):
-    """Fingerprint of the program that scores, with the modules that it loads by name."""
+    """Fingerprint of the program that scores, and of the modules that it loads by name."""
     run = run_that_scores(wildcards)
     return code_fingerprint(
         "score",
@@ -123,12 +123,12 @@ def code_of_scores(wildcards):
 
 
 def gpus_of_scores(wildcards):
-    """GPUs to score by a run."""
+    """GPUs for scoring with a run."""
     return gpus_to_use(run_that_scores(wildcards))
 
 
 def entries_by_vcf():
-    """{ending of the VCF that is written, or nothing: names of entries}, for a rule each."""
+    """{suffix of the VCF to write, or "": names of entries}, with one rule for each."""
     found = {}
     for name, section in STUDY["scoring"].items():
         found.setdefault(section.get("vcf_out", ""), []).append(name)
@@ -136,7 +136,7 @@ def entries_by_vcf():
 
 
 def scored_by_models(ending):
-    """Tables of all models that score an entry."""
+    """Tables from all models that score an entry."""
     return lambda wildcards: [
         f"results/{stem}{ending}"
         for stem, job in SCORED.items()
@@ -145,7 +145,7 @@ def scored_by_models(ending):
 
 
 def scores_judged():
-    """Names of the scores that are judged by measured values."""
+    """Names of the scores that are judged against measured values."""
     return [
         name
         for name, section in STUDY["scoring"].items()
@@ -154,13 +154,13 @@ def scores_judged():
 
 
 def measured_to_judge(wildcards):
-    """The file of measured values."""
+    """The file with measured values."""
     section = scoring_section(wildcards)
     return found(section["satmut" if "satmut" in section else "table"])
 
 
 def judged_by_panel(wildcards):
-    """The panel with the active rows, and the runs that predict it; none where no controls are judged."""
+    """The panel with the active rows, and the runs that predict it; none if no controls are judged."""
     panel = study_scoring.active_panel(STUDY, scoring_section(wildcards))
     runs = [job.run for job in SCORED.values() if job.name == wildcards.scores]
     return panel, runs if panel else []
@@ -175,13 +175,13 @@ def active_panels(wildcards):
 
 
 def predictions_of_active(wildcards):
-    """What the models predict for it."""
+    """The models' predictions for the panel with the active rows."""
     panel, runs = judged_by_panel(wildcards)
     return [f"results/{run.folder}/predictions/{panel}.tsv" for run in runs]
 
 
 def options_of_judge(wildcards, input):
-    """Options of the program that judges, quoted for the shell."""
+    """Options for the program that judges, quoted for the shell."""
     section, path = scoring_section(wildcards), str(input.measured)
     if "satmut" in section:
         words = ["--satmut", path]
@@ -201,10 +201,10 @@ def options_of_judge(wildcards, input):
 
 
 def scoring_targets():
-    """All that the study asks for of scoring."""
+    """Everything that the study asks for in scoring."""
     return [f"results/scores/{name}.tsv" for name in STUDY["scoring"]]
 
 
 def judged_targets():
-    """The tables that judge scores."""
+    """The tables in which scores are judged."""
     return [f"results/scores/{name}.judged.tsv" for name in scores_judged()]

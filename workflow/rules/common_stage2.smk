@@ -1,8 +1,8 @@
-# The functions by which the rules of stage 2 read the study. No rule is defined here.
+# The functions with which the rules for stage 2 read the study. No rule is defined here.
 
 
 def start_of_stage2(wildcards):
-    """Folder of the checkpoint that fine-tuning starts from."""
+    """Folder of the checkpoint from which fine-tuning starts."""
     start = stage2_section(wildcards)["start"]
     place = f"{wildcards.dataset}/{wildcards.split}/{wildcards.encoder}/{start}"
     return f"results/{place}/{wildcards.head}/seed{wildcards.seed}/best_model"
@@ -14,7 +14,7 @@ def unfrozen_of_stage2(wildcards):
 
 
 def caches_of_stage2(ending):
-    """Caches (`h5`) of what the first unfrozen block reads, or their manifests (`json`); none where the whole encoder
+    """Caches (`h5`) of the input to the first unfrozen block, or their manifests (`json`); none if the whole encoder
     runs in every step."""
 
     def caches(wildcards):
@@ -29,7 +29,7 @@ def caches_of_stage2(ending):
 
 
 def code_of_stage2(program):
-    """Fingerprint of a program that trains or runs a fine-tuned encoder, with the modules that it loads by name."""
+    """Fingerprint of a program that trains or runs a fine-tuned encoder, and of the modules that it loads by name."""
 
     def code(wildcards):
         modules = [

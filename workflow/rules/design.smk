@@ -1,12 +1,12 @@
-# REQUIRED INPUTS:  best_model/ of the runs that design and judge, and sequences of the user or rows
+# REQUIRED INPUTS:  best_model/ of the runs that design and judge, and the user's sequences or rows
 # OUTPUTS:          results/designs/{design}/{method}/        designs.fa, designs.tsv, trajectories.tsv, design.json
-#                   results/designs.tsv                       all designs: model against judge, and what they cost
-#                   results/designs_truth.tsv                 of simulated rows: the true activity of the designs
+#                   results/designs.tsv                       all designs: model against judge, and their cost
+#                   results/designs_truth.tsv                 for simulated rows: the true activity of the designs
 #                   results/plots/designs/{design}.png
 
 
 rule design_sequences:
-    """Change sequences until a model predicts what is wanted, and let another family of models judge them."""
+    """Change sequences until a model predicts what is wanted, and have them judged by models of another family."""
     input:
         models=models_that_design,
         judge=model_that_judges,
@@ -60,7 +60,7 @@ rule design_sequences:
 
 
 rule plot_design:
-    """Draw the ways of all methods of a design, and what the judge says."""
+    """Draw the trajectories of all methods of a design, and what the judge says."""
     input:
         designs_by_methods,
     output:
@@ -97,7 +97,7 @@ rule plot_design:
 
 
 rule summarise_designs:
-    """Write one table of all designs: what model and judge predict, and what they cost."""
+    """Write one table of all designs: what model and judge predict, and the cost."""
     input:
         [f"results/{path}" for path in DESIGNED],
     output:
@@ -125,7 +125,7 @@ rule summarise_designs:
 
 
 rule design_truth:
-    """Set what models promise of designs beside their true activity, which simulated rows have."""
+    """Compare what models predict for designs with their true activity, which is known for simulated rows."""
     input:
         designs=designs_of_known_truth,
         splits=splits_of_known_truth,

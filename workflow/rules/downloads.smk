@@ -1,15 +1,15 @@
-# REQUIRED INPUTS:  none; the network, or a mirror
-# OUTPUTS:          resources/{name}             published files of the section `downloads`
-#                   resources/{name}.sha256      their checksums, kept for good: later downloads must agree
+# REQUIRED INPUTS:  none, only the network or a mirror
+# OUTPUTS:          resources/{name}             published files listed in the section `downloads`
+#                   resources/{name}.sha256      their checksums, never deleted: later downloads must agree
 #
-# A plain rule and not Snakemake's storage plugins: those are one more package per protocol in every environment, ask
-# the server at every parse of the workflow (so that a dry run needs the network), do not resume, and compare no
-# checksum. Here a file that is present is used as it is, with or without network, and a failure says what to do by
-# hand. The record of checksums is no output, as Snakemake deletes outputs before a job runs again.
+# This is a plain rule because Snakemake's storage plugins need one more package per protocol in every environment,
+# contact the server whenever the workflow is parsed (so that a dry run needs the network), do not resume, and do not
+# compare checksums. Here, an existing file is used as it is, with or without network, and a failure says what to do by
+# hand. The record of checksums is not an output, because Snakemake deletes outputs before a job runs again.
 
 
 rule download:
-    """Fetch a published file, resume where it stopped, and compare its checksum."""
+    """Fetch a published file, resuming an interrupted download, and check its checksum."""
     output:
         "resources/{file}",
     log:

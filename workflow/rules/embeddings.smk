@@ -1,10 +1,11 @@
-# REQUIRED INPUTS:  results/{dataset}/rows.parquet, weights named by the encoder's section
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, the weights named in the encoder's section
 # OUTPUTS:          results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5     embeddings of every unique sequence
-#                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: what it holds, content hash
-#                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              of weights drawn anew for each seed
+#                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: contents and their hash
+#                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              if weights are drawn anew for each
+# seed
 
 
-# datasets whose two strands one job makes: where the study wants it so and evaluation needs both
+# datasets for which one job embeds both strands: if the study says so and evaluation needs both
 BOTH_STRANDS_IN_ONE_JOB = [
     name
     for name, dataset in DATASETS.items()
@@ -12,15 +13,16 @@ BOTH_STRANDS_IN_ONE_JOB = [
 ]
 
 
-# a draw stands in the path of an encoder whose weights are drawn anew for each seed, and of no other
+# the path contains a draw only for an encoder whose weights are drawn anew for each seed
 ENCODER_AND_DRAW = (
     rf"(?:{any_of(DRAWN)})(?=/draw)|(?:{any_of(set(ENCODERS) - DRAWN)})(?=/[+-])"
 )
 
 
-# Jobs that read a cache follow its manifest, which is compared by content: a touched or copied cache retrains nothing.
+# Jobs that read a cache depend on its manifest, which is compared by content: touching or copying a cache retrains
+# nothing.
 rule embed:
-    """Encode the rows of a dataset at one shift into an embedding cache per strand, both in one job."""
+    """Encode the rows of a dataset at one shift into one embedding cache per strand, both in a single job."""
     input:
         rows="results/{dataset}/rows.parquet",
         weights=adapted_weights_of(drawn_encoder),
@@ -40,7 +42,7 @@ rule embed:
     wildcard_constraints:
         dataset=any_of(BOTH_STRANDS_IN_ONE_JOB),
         encoder=ENCODER_AND_DRAW,
-    priority: 5  # long, or others wait for it: started late, it would run alone at the end
+    priority: 5  # long, or others wait for it: if it started late, it would run alone at the end
     conda:
         of_kinds("encoders", environment_of_encoder, BOTH_STRANDS_IN_ONE_JOB)
     threads: threads_of_encoder
@@ -75,9 +77,9 @@ rule embed:
         "> {log:q} 2>&1"
 
 
-# for strand-specific datasets, and where two GPUs shall share the work
+# for strand-specific datasets, and for sharing the work between two GPUs
 use rule embed as embed_strand with:
-    """Encode the rows of a dataset at one shift into an embedding cache of one strand."""
+    """Encode the rows of a dataset at one shift into an embedding cache for one strand."""
     output:
         caches="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.h5",
         manifests="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.json",

@@ -2,7 +2,7 @@
 # OUTPUTS:          results/{dataset}/{split}/{ensemble}/seed{seed}/best_model/, predictions/{panel}.tsv, metrics.tsv
 #                   results/calibration.tsv, results/compare.tsv, results/compare.md
 #                   results/learning_curve.tsv, results/plots/{dataset}/{split}/learning_curve.png
-#                   results/across.tsv, results/across.md, results/plots/across.png     over the datasets of a series
+#                   results/across.tsv, results/across.md, results/plots/across.png     for all datasets in a series
 #                   results/plots/{dataset}/{split}/{panel}.comparison.png, …/{panel}.predictions.png, …/training.png
 #                   results/plots/{dataset}/{split}/calibration.png, …/audit.png
 
@@ -10,7 +10,7 @@
 for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
 
     rule:
-        """Make an ensemble of trained models: a checkpoint that holds them, and the mean of their predictions."""
+        """Make an ensemble of trained models: a checkpoint that contains them, and the mean of their predictions."""
         name:
             numbered("make_ensemble", number)
         input:
@@ -71,7 +71,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
 
 
 rule calibrate:
-    """Calibrate all models of the study on their validation rows, and check on their panels how sure they may be."""
+    """Calibrate all models on their validation rows, and check on their panels how confident they may be."""
     input:
         rows=rows_of_study(),
         panels=panels_of_study(),
@@ -148,7 +148,7 @@ rule learning_curve:
 
 
 rule compare:
-    """Compare all models of the study on their panels: a table, and its text for people."""
+    """Compare all models of the study on their panels, in a table and in a text for people."""
     input:
         rows=rows_of_study(),
         panels=panels_of_study(),
@@ -190,7 +190,7 @@ rule compare:
 
 
 rule comparison_page:
-    """Write the comparison as one page with its pictures, which opens without a network."""
+    """Write the comparison as a single page with its pictures, which can be opened without a network."""
     input:
         text="results/compare.md",
         pictures=comparison_pictures(),
@@ -224,7 +224,7 @@ rule comparison_page:
 
 
 rule compare_across:
-    """Compare all models over the datasets of each series: a table, its text for people, and a picture."""
+    """Compare all models across the datasets of each series, in a table, a text for people and a picture."""
     input:
         "results/compare.tsv",
     output:
@@ -267,7 +267,7 @@ rule compare_across:
 
 
 rule plot_calibration:
-    """Draw on each panel of a dataset and split what the intervals of all models cover, or how far probabilities are off."""
+    """Draw, for each panel of a dataset and split, what models' intervals cover or how far probabilities are off."""
     input:
         "results/calibration.tsv",
     output:
@@ -303,7 +303,7 @@ rule plot_calibration:
 
 
 rule plot_learning_curve:
-    """Draw on each panel of a dataset and split how good models are at each number of training rows."""
+    """Draw, for each panel of a dataset and split, how good models are at each number of training rows."""
     input:
         "results/learning_curve.tsv",
     output:
@@ -370,7 +370,7 @@ rule plot_audit:
         "> {log:q} 2>&1"
 
 
-# Which pictures there are depends on the dataset and split, so each set of them has a rule of its own.
+# The pictures that exist depend on the dataset and split, so each set of them has a separate rule.
 for number, ((panels, trained), places) in enumerate(places_with_pictures().items(), 1):
 
     rule:
@@ -411,7 +411,7 @@ for number, ((panels, trained), places) in enumerate(places_with_pictures().item
         message:
             "Drawing predictions and training of {wildcards.dataset}, {wildcards.split}"
         shell:
-            # the same for all: Snakemake evaluates a command when the job runs, when the loop is at its end
+            # the same for all rules: Snakemake evaluates a command when the job runs, after the loop has ended
             "{params.python} plot_split "
             "--dataset {wildcards.dataset} "
             "--split {wildcards.split} "

@@ -1,16 +1,16 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, embeddings/
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{augmentation}/{head}/seed{seed}/best_model/
-#                       with trials.tsv of a search: the settings tried and their validation scores
-#                   …/history.tsv     loss and validation Pearson r, or AUROC, of every epoch
+#                       with trials.tsv for a search: the settings tried and their validation scores
+#                   …/history.tsv     loss and validation Pearson r, or AUROC, for every epoch
 #                   …/predictions/{panel}.tsv, metrics.tsv
 
 
-# One rule, of which each job trains one head. With train_together, in a study that does not search, one for each set of
-# heads and seeds that one compiled training can hold, with the same results.
+# Usually one rule, in which each job trains one head. With train_together, in a study that does not search, one rule
+# for each set of heads and seeds that a single compiled training can hold, with the same results.
 for training in training_rules():
 
     rule:
-        """Train a head, or several of one family and their seeds together, on the caches that the augmentation reads."""
+        """Train a head, or several of one family and their seeds together, on caches that the augmentation reads."""
         name:
             training.name
         input:
@@ -28,7 +28,7 @@ for training in training_rules():
         wildcard_constraints:
             dataset=datasets_of_training(training.places, DATASETS),
             split=TRAINED_SPLITS,
-        priority: first_seed_first  # other seeds find its programs compiled
+        priority: first_seed_first  # other seeds then find its programs already compiled
         conda:
             environment("jax")
         threads: 2
@@ -82,7 +82,7 @@ for training in training_rules():
             "> {log:q} 2>&1"
 
 
-# What is trained in one job is evaluated in one job.
+# What one job trains, one job evaluates.
 for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(), 1):
 
     rule:
@@ -127,7 +127,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
         message:
             f"Evaluating {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
-            # small matrices: a GPU would only be taken from a job that needs it
+            # small matrices: this would only take a GPU from a job that needs it
             "{params.python} evaluate_head "
             "--rows {input.rows:q} "
             "--task {params.task} "

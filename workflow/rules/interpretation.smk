@@ -1,14 +1,14 @@
-# REQUIRED INPUTS:  rows and panels, best_model/ of the runs that are explained
+# REQUIRED INPUTS:  rows and panels, best_model/ of the runs to explain
 # OUTPUTS:          results/{dataset}/interpretation/{split}/{panel}.tsv      the sequences, the same for all models
-#                   results/{dataset}/interpretation/{split}/{panel}.stages.tsv   how many could be chosen
+#                   results/{dataset}/interpretation/{split}/{panel}.stages.tsv   how many were available at each stage
 #                   results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5
 #                   results/plots/{dataset}/{split}/interpretation/{model}/{method}.{panel}.png
-#                   results/interpretation.tsv            all that was explained: sequences, completeness, cost
-#                   results/interpretation_truth.tsv      against planted positions and known motifs
+#                   results/interpretation.tsv            everything explained: sequences, completeness, cost
+#                   results/interpretation_truth.tsv      compared with planted positions and known motifs
 
 
 rule select_sequences:
-    """Choose the sequences of a panel that models are asked to explain."""
+    """Choose the sequences of a panel for which models are explained."""
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -50,7 +50,7 @@ rule select_sequences:
 
 
 rule interpret:
-    """Explain the predictions of one model on chosen sequences by one method."""
+    """Explain one model's predictions for the chosen sequences by one method."""
     input:
         rows="results/{dataset}/rows.parquet",
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
@@ -102,7 +102,7 @@ rule interpret:
 for number, (pictures, places) in enumerate(places_by_explanations().items(), 1):
 
     rule:
-        """Draw what was explained in one dataset and split: logos, and for mutagenesis what each substitution does."""
+        """Draw what was explained for one dataset and split: logos, and for mutagenesis each substitution's effect."""
         name:
             numbered("plot_interpretation", number)
         input:
@@ -157,7 +157,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
 
 
 rule summarise_interpretation:
-    """Write one table of all that was explained: models, methods, sequences, completeness, cost and provenance."""
+    """Write one table of everything explained: models, methods, sequences, completeness, cost and provenance."""
     input:
         [f"results/{job.path}" for job in EXPLAINED],
     output:
@@ -185,7 +185,7 @@ rule summarise_interpretation:
 
 
 rule interpretation_truth:
-    """Judge attributions against what is known: planted positions of simulated rows, motifs of proteins."""
+    """Judge attributions by what is known: planted positions in simulated rows, and motifs of proteins."""
     input:
         attributions_with_known_truth,
     output:

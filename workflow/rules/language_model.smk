@@ -1,21 +1,21 @@
-# REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv, splits/, of every dataset that tapt.{name} names
-# OUTPUTS:          results/tapt/{name}.train.parquet  windows to train on, and {name}.val.parquet to validate
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, units.tsv and splits/ for every dataset named in tapt.{name}
+# OUTPUTS:          results/tapt/{name}.train.parquet  windows to train on, and {name}.val.parquet for validation
 #                   results/tapt/{name}.stages.tsv     how many windows each stage keeps
 #                   results/tapt/{name}/               weights adapted to the windows of a task, and model.json
-#                   results/tapt/{name}.history.tsv    masked-language-model loss of training and validation
-#                   results/tapt/{name}/draw{seed}/, draw{seed}.history.tsv    of one that is made anew for each seed
+#                   results/tapt/{name}.history.tsv    masked-language-model loss on training and validation windows
+#                   results/tapt/{name}/draw{seed}/, draw{seed}.history.tsv    if it is made anew for each seed
 
 
-# an adaptation that is made anew for each seed has draws, and is itself no target
+# an adaptation that is made anew for each seed has draws as targets, and is not a target itself
 ADAPTED_ANEW = {name for name, section in STUDY["tapt"].items() if section["per_seed"]}
 NAME_OR_DRAW = (
     rf"{any_of(set(STUDY['tapt']) - ADAPTED_ANEW)}|(?:{any_of(ADAPTED_ANEW)})/draw\d+"
 )
 
 
-# On CPUs, and once for all draws: between datasets homologs are searched
+# On CPUs, and once for all draws, because homologs are searched between datasets
 rule adaptation_windows:
-    """Choose the windows of an adaptation: training rows of datasets, without what any of their splits holds out."""
+    """Choose the windows for an adaptation: training rows of datasets, without what any of their splits holds out."""
     input:
         rows=rows_of_tapt,
         units=units_of_tapt,
@@ -56,9 +56,9 @@ rule adaptation_windows:
         "> {log:q} 2>&1"
 
 
-# A job that was killed continues from its checkpoint, a hidden file beside the folder.
+# A killed job continues from its checkpoint, a hidden file beside the folder.
 rule tapt:
-    """Adapt a language model to the training windows of datasets, without labels."""
+    """Adapt a language model to the training windows of datasets, without using labels."""
     input:
         train=windows_of_tapt("train"),
         val=windows_of_tapt("val"),
@@ -71,7 +71,7 @@ rule tapt:
         "benchmarks/tapt/{tapt}.tsv"
     wildcard_constraints:
         tapt=NAME_OR_DRAW,
-    priority: 5  # long, or others wait for it: started late, it would run alone at the end
+    priority: 5  # long, or others wait for it: if it started late, it would run alone at the end
     conda:
         environment("language-model")
     threads: 2

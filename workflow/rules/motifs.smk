@@ -1,15 +1,16 @@
-# REQUIRED INPUTS:  attributions of many sequences, best_model/ of the runs, a file of known motifs
+# REQUIRED INPUTS:  attributions for many sequences, best_model/ of the runs, a file of known motifs
 # OUTPUTS:          results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5         patterns, as modisco-lite writes them
 #                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.meme       their cores
 #                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.matches.tsv, .hits.tsv
-#                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.tsv        all that is known of each pattern
+#                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.tsv        everything known about each
+# pattern
 #                   results/{dataset}/{split}/{model}/seed{seed}/motifs/{method}/{panel}.effects.tsv
 #                   results/plots/{dataset}/{split}/motifs/{model}/{method}.{panel}.html
-#                   results/motifs_truth.tsv            against planted motifs and those of proteins
+#                   results/motifs_truth.tsv            compared with planted motifs and motifs of proteins
 
 
 rule find_motifs:
-    """Cluster the attributions of a model, the mean over its seeds, to patterns; compare and scan with them."""
+    """Cluster a model's attributions, averaged over its seeds, into patterns; compare these and scan with them."""
     input:
         attributions=attributions_of_motifs,
         known=known_motifs,
@@ -53,7 +54,7 @@ rule find_motifs:
 
 
 rule insert_motifs:
-    """Insert the patterns of a model into shuffled sequences, and see what one of its runs says."""
+    """Insert a model's patterns into shuffled sequences, and see what one of its runs predicts."""
     input:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         attributions="results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
@@ -99,7 +100,7 @@ rule insert_motifs:
 
 
 rule plot_motifs:
-    """Make the page of a model's motifs, and its table."""
+    """Make the page of a model's motifs, and the table of them."""
     input:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         known=known_motifs,
@@ -156,7 +157,7 @@ rule plot_motifs:
 
 
 rule motifs_truth:
-    """Judge the motifs of models against what is known: planted ones of simulated rows, those of proteins."""
+    """Judge models' motifs by what is known: planted motifs in simulated rows, and motifs of proteins."""
     input:
         patterns=motifs_with_known_truth,
         known=known_motifs_of_truth,

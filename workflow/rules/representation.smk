@@ -1,6 +1,6 @@
-# REQUIRED INPUTS:  rows and panels, embedding caches, weights named by the encoder's section
+# REQUIRED INPUTS:  rows and panels, embedding caches, the weights named in the encoder's section
 # OUTPUTS:          results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5          maps and variant influence
-#                   results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv   truth, of simulated sites
+#                   results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.pairs.tsv   truth, for simulated sites
 #                   …/{panel}.stages.tsv, …/{panel}.pairs.stages.tsv    how many rows each stage keeps
 #                   results/plots/{dataset}/{split}/dependency_maps/{encoder}/{panel}.{place}.png
 #                   results/{dataset}/isoscore.tsv, results/plots/{dataset}/isoscore.png    evenness of embeddings
@@ -9,7 +9,7 @@
 
 
 rule dependency_map:
-    """Map which letters of sequences a language model reads to predict which others."""
+    """Map which letters of a sequence a language model uses to predict which other letters."""
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -58,7 +58,7 @@ rule dependency_map:
 
 
 rule measure_dependency_map:
-    """Measure how bright the planted base pairs of simulated binding sites are in dependency maps."""
+    """Measure how strongly the planted base pairs of simulated binding sites show in dependency maps."""
     input:
         "results/{dataset}/{split}/dependency_maps/{encoder}/{panel}.h5",
     output:
@@ -170,7 +170,7 @@ rule isoscore:
 
 
 rule plot_isoscore:
-    """Draw the IsoScore of every encoder of a dataset beside that of an isotropic cloud."""
+    """Draw the IsoScore of every encoder on a dataset beside that of an isotropic cloud."""
     input:
         "results/{dataset}/isoscore.tsv",
     output:
@@ -204,7 +204,7 @@ rule plot_isoscore:
 
 
 rule measure_drift:
-    """Measure how far each layer of a fine-tuned encoder moved from its start (linear CKA)."""
+    """Measure how far each layer of a fine-tuned encoder has moved from its start (linear CKA)."""
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
@@ -247,7 +247,7 @@ rule measure_drift:
 
 
 rule plot_drift:
-    """Draw how far each layer of the fine-tuned encoders of a dataset and split moved."""
+    """Draw how far each layer of the encoders fine-tuned on a dataset and split has moved."""
     input:
         drifts_to_plot,
     output:

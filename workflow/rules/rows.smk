@@ -1,10 +1,10 @@
-# REQUIRED INPUTS:  the files that datasets.{dataset}.source.files names (none for simulated rows)
+# REQUIRED INPUTS:  the files named in datasets.{dataset}.source.files (none for simulated rows)
 # OUTPUTS:          results/{dataset}/rows.parquet        rows in canonical form
 #                   results/{dataset}/rows.stages.tsv     how many rows each filter kept
 
 
 rule make_rows:
-    """Read an assay table, or simulate one, into rows in canonical form, and count what each filter keeps."""
+    """Read or simulate an assay table, convert it to rows in canonical form, and count what each filter keeps."""
     input:
         files=files_of(source_section),
     output:
@@ -14,7 +14,7 @@ rule make_rows:
         "logs/{dataset}/make_rows.log",
     benchmark:
         "benchmarks/{dataset}/make_rows.tsv"
-    priority: 10  # mistakes in the data show before anything expensive
+    priority: 10  # mistakes in the data show up before anything expensive
     conda:
         "../../envs/tables.yaml"
     threads: 2

@@ -1,9 +1,9 @@
-# REQUIRED INPUTS:  best_model/ of the runs that score, and files of the user
+# REQUIRED INPUTS:  best_model/ of the runs that score, and the user's files
 # OUTPUTS:          results/scores/{scores}/{model}.tsv          sequences, or variants with their effects
 #                   results/scores/{scores}/{model}.skipped.tsv  what was not scored, and why
-#                   results/scores/{scores}/{model}.vcf[.gz]     the VCF with the effects, if it is asked for
+#                   results/scores/{scores}/{model}.vcf[.gz]     the VCF with the effects, if it is requested
 #                   results/scores/{scores}.tsv, .skipped.tsv    all models in one table
-#                   results/scores/{scores}.judged.tsv           how they agree with what was measured, where it was
+#                   results/scores/{scores}.judged.tsv           how they agree with measurements, if there are any
 
 
 for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
@@ -96,7 +96,7 @@ rule join_scores:
 
 
 rule judge_scores:
-    """Judge the scores of all models by what was measured: saturation mutagenesis, or negative controls."""
+    """Judge the scores of all models by measurements: saturation mutagenesis, or negative controls."""
     input:
         scores="results/scores/{scores}.tsv",
         measured=measured_to_judge,

@@ -1,15 +1,17 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet
-# OUTPUTS:          results/{dataset}/units.tsv                      which rows are not independent: one locus, or homologous
+# OUTPUTS:          results/{dataset}/units.tsv                      which rows are not independent: one locus, or
+# homologous
 #                   results/{dataset}/splits/{split}.tsv             row_id, split, reason
-#                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made of the test rows
+#                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made from the test rows
 #                   …/splits/{split}.stages.tsv, …/panels/{split}/{panel}.stages.tsv    how many rows each stage keeps
-#                   results/{dataset}/splits/{split}-train10pct/draw{seed}.tsv    of a learning curve: fewer training rows
-#                   results/{dataset}/splits/{split}.audit.tsv       how close evaluated rows come to train rows
+#                   results/{dataset}/splits/{split}-train10pct/draw{seed}.tsv    for a learning curve: fewer training
+# rows
+#                   results/{dataset}/splits/{split}.audit.tsv       how similar evaluated rows are to train rows
 
 
-# once per dataset, as it takes longest: 800,000 inserts of 200 bp take about an hour of CPU. Any number of threads
+# once per dataset, because it takes longest: about an hour of CPU for 800,000 inserts of 200 bp. Any number of threads
 rule make_units:
-    """Tell which rows of a dataset are not independent: one locus, or homologous inserts."""
+    """Find out which rows of a dataset are not independent: rows of one locus, or homologous inserts."""
     input:
         "results/{dataset}/rows.parquet",
     output:
@@ -55,7 +57,7 @@ rule make_split:
         "logs/{dataset}/splits/{split}.log",
     benchmark:
         "benchmarks/{dataset}/splits/{split}.tsv"
-    priority: 11  # mistakes in the data show before anything expensive, the search for homologs where it can
+    priority: 11  # mistakes in the data show up before anything expensive, even the search for homologs if possible
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -83,7 +85,7 @@ rule make_split:
 
 
 rule make_subset:
-    """Keep a part of the training rows of a split, drawn for a seed: a point of a learning curve."""
+    """Keep a part of a split's training rows, drawn for a seed: a point of a learning curve."""
     input:
         rows="results/{dataset}/rows.parquet",
         units="results/{dataset}/units.tsv",
@@ -96,7 +98,7 @@ rule make_subset:
         "benchmarks/{dataset}/splits/{point}/draw{seed}.tsv"
     wildcard_constraints:
         dataset=dataset_before(CURVE, "splits/(?:{})/"),
-    priority: 10  # a part that is too small shows before models are trained
+    priority: 10  # a part that is too small shows up before models are trained
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -125,9 +127,9 @@ rule make_subset:
         "> {log:q} 2>&1"
 
 
-# one job for each: a new panel leaves the others alone, and with them all that was made from their sequences
+# one job each, so that a new panel does not affect the others or anything made from their sequences
 rule make_panel:
-    """Make one evaluation panel of the test rows of a split."""
+    """Make one evaluation panel from the test rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
         units="results/{dataset}/units.tsv",
@@ -150,7 +152,7 @@ rule make_panel:
             ),
             r"panels/[^/]+/(?:{})(?:\.stages)?\.tsv",
         ),
-    priority: 10  # mistakes in a panel show before models are trained, after the search for homologs
+    priority: 10  # mistakes in a panel show up before models are trained, but after the search for homologs
     conda:
         "../../envs/tables.yaml"
     threads: 1
@@ -179,7 +181,7 @@ rule make_panel:
 
 # any number of threads: --set-threads audit_split=16. With two, 800,000 rows of 200 bp take about a quarter of an hour
 rule audit_split:
-    """Measure how close the test and val rows of a split come to its train rows."""
+    """Measure how similar the test and val rows of a split are to its train rows."""
     input:
         rows="results/{dataset}/rows.parquet",
         units="results/{dataset}/units.tsv",

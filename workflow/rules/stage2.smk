@@ -1,10 +1,10 @@
-# REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, best_model/ of the start
+# REQUIRED INPUTS:  results/{dataset}/rows.parquet, splits/, panels/, best_model/ with which it starts
 # OUTPUTS:          results/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/best_model/, history.tsv
 #                   …/predictions/{panel}.tsv, metrics.tsv
 
 
 rule train_stage2:
-    """Fine-tune an encoder together with a head that is trained on it."""
+    """Fine-tune an encoder together with a head that was trained on it."""
     input:
         rows="results/{dataset}/rows.parquet",
         split=split_to_train(["{seed}"]),

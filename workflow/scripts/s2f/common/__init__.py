@@ -1,1 +1,1 @@
-"""What every package needs: errors, files, tables, kinds, provenance, devices, command lines."""
+"""What every package needs: errors, files, tables, kinds, provenance, devices and command lines."""

@@ -1,4 +1,4 @@
-"""The command line of a program: its command is the first line of its log, and options of JSON also take a file."""
+"""A program's command line: the command is the first line of the log, and JSON options also take a file."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 
-# of a URL: a name and password before the host, and what follows a question mark, which can hold a token
+# in a URL: a name and password before the host, and anything after a question mark, which may contain a token
 SECRETS = ((re.compile(r"(\w://)[^/@\s]+@"), r"\1***@"), (re.compile(r"(\w://[^\s'\"?]+\?)[^\s'\"]+"), r"\1***"))
 
 
@@ -23,13 +23,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"prog": f"python -P -m {Path(sys.argv[0]).stem}"} | settings)
 
     def add_argument(self, *names: str, **settings: Any) -> argparse.Action:
-        """As of `argparse`; the help of an option of JSON says that it takes a file."""
+        """As in `argparse`; the help of an option that takes JSON also says that it takes a file."""
         if settings.get("type") is json_option:
             settings.setdefault("metavar", "JSON|@FILE")
         return super().add_argument(*names, **settings)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:  # type: ignore[override]
-        """The options, as of `argparse`; the command is printed unless it asks for help."""
+        """The options, as in `argparse`; the command is printed unless the user asks for help."""
         words = sys.argv[1:] if args is None else list(args)
         if not {"-h", "--help"} & set(words):
             print(self.prog, _without_secrets(shlex.join(words)), flush=True)
@@ -37,7 +37,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def json_option(text: str) -> Any:
-    """Type of an option that takes JSON, or @FILE for a file that holds it. Errors name the option and the place."""
+    """The type of an option that takes JSON, or @FILE with JSON in it. Errors name the option and the place."""
     try:
         if text.startswith("@"):
             return read_json(text[1:])

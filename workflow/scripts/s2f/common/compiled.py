@@ -1,10 +1,10 @@
-"""Programs that JAX compiled, kept for the next job: JAX's own persistent cache, made safe for jobs side by side.
+"""Programs that JAX compiled, kept for the next job: JAX's own persistent cache, made safe for parallel jobs.
 
-JAX writes an entry in place: a job that is killed meanwhile would leave half an entry under its final name, which no
-later job repairs, and its own bound on the size needs a lock, which a shared file system may not have. So each job
-works in a folder of its own, whose entries are links to those kept, and moves what it compiled to the others when it
-ends: an entry that others see is complete, and nobody waits for anybody. Where the folder cannot be
-used, for want of space or rights, a job says so and compiles for itself.
+JAX writes an entry in place. A job that is killed while writing would leave half an entry under its final name, which
+no later job repairs. JAX's limit on the size of the cache needs a lock, which a shared file system may not have. So
+each job works in its own folder, which starts with links to the entries kept so far, and moves what it compiled to the
+shared entries when it ends: every entry that other jobs see is complete, and no job waits for another. If the folder
+cannot be used, for lack of space or permissions, the job says so and compiles for itself.
 """
 
 import atexit
@@ -18,18 +18,18 @@ import time
 import zlib
 from pathlib import Path
 
-VARIABLE = "S2F_COMPILED"  # folder that the jobs of a study share; not set: every job compiles for itself
-MOST_BYTES, MOST_ENTRIES = 2e9, 4000  # of all entries together; each start of a job makes a link for each
-JOB = ".job-"  # how the name of a job's own folder begins
-STALE = 7 * 86400  # s without a new entry after which the folder of a job counts as left behind by a kill
+VARIABLE = "S2F_COMPILED"  # the folder that the jobs of a study share; if it is not set, every job compiles for itself
+MOST_BYTES, MOST_ENTRIES = 2e9, 4000  # limits for all entries together; every job that starts makes a link to each
+JOB = ".job-"  # prefix of the name of a job's folder
+STALE = 7 * 86400  # seconds without a new entry after which a job's folder is taken to be left over from a killed job
 
 
 def keep_compiled(threads: int) -> None:
-    """Let JAX, which must not be imported yet, find what earlier jobs of the study compiled, and keep what it compiles.
+    """Let JAX use what earlier jobs compiled, and keep what this job compiles. JAX must not be imported yet.
 
-    Does nothing unless the environment names a folder (`VARIABLE`), and where the user has chosen a cache of JAX's
-    (JAX_COMPILATION_CACHE_DIR). A program is reused on the same kind of processor by jobs with as many `threads`: both
-    are compiled into it, and JAX's own key names neither.
+    Does nothing if the environment names no folder (`VARIABLE`) or if the user has chosen a JAX cache
+    (JAX_COMPILATION_CACHE_DIR). A program is reused only by jobs with the same number of `threads` on the same kind of
+    processor: both are compiled into it, and JAX's own key includes neither.
     """
     shared = os.environ.get(VARIABLE)
     if not shared or "JAX_COMPILATION_CACHE_DIR" in os.environ:
@@ -44,14 +44,14 @@ def keep_compiled(threads: int) -> None:
         print(f"note: {shared} cannot be used ({error}): this job compiles for itself", file=sys.stderr)
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(job_folder.resolve())
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # a small job is hundreds of small programs
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # a small job consists of hundreds of small programs
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"  # these would hold the path of this job's folder
+    os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"  # these would contain the path of this job's folder
     atexit.register(_give, job_folder, kept, given)
 
 
 def _machine(threads: int) -> str:
-    """Name of a folder for programs that run on this kind of processor with so many threads."""
+    """The name of the folder for programs that run on this kind of processor with this number of threads."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n", 1)[0].splitlines()
         processor = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
@@ -61,7 +61,7 @@ def _machine(threads: int) -> str:
 
 
 def _entries(folder: Path) -> list[Path]:
-    """Programs in a folder, by the ending that JAX gives them; nothing where the folder is gone."""
+    """The programs in a folder, recognised by the suffix that JAX gives them; none if the folder no longer exists."""
     try:
         return [path for path in folder.iterdir() if path.name.endswith("-cache")]
     except FileNotFoundError:
@@ -69,9 +69,9 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _link(entry: Path, link: Path) -> bool:
-    """Make `link`, in the folder of this job, the same file as `entry`, or a copy on a file system without hard links.
+    """Make `link`, in this job's folder, a hard link to `entry`, or a copy if the file system has no hard links.
 
-    Returns whether it is there now: another job may have removed the entry to keep to the bounds.
+    Returns whether it exists now: another job may have removed the entry to keep within the limits.
     """
     try:
         os.link(entry, link)
@@ -86,21 +86,24 @@ def _link(entry: Path, link: Path) -> bool:
 
 
 def _give(job_folder: Path, kept: Path, given: set[str]) -> None:
-    """Move what this job compiled to the entries kept, remove its folder, keep all to the bounds; `given`: names of
-    the entries that the job was given at its start."""
+    """Move what this job compiled to the shared entries, remove its folder and keep the cache within the limits;
+    `given` holds the names of the entries that the job started with."""
     try:
         for entry in _entries(job_folder):
             if entry.name not in given and _is_whole(entry):
                 entry.replace(kept / entry.name)
         shutil.rmtree(job_folder, ignore_errors=True)
         _keep_to_bounds(kept.parent)
-    except OSError as error:  # what was computed is safe: nothing to fail for
+    except OSError as error:  # the results are safe, so this is no reason to fail
         print(f"note: {kept} cannot be used ({error}): other jobs compile for themselves", file=sys.stderr)
 
 
 def _is_whole(entry: Path) -> bool:
-    """Whether JAX could write all of an entry: on a full disk it leaves a part and warns. By its compression, zlib;
-    with the package zstandard it has another, which cannot be told."""
+    """Whether JAX managed to write an entry completely: on a full disk it leaves part of one and only warns.
+
+    Checked by decompressing it with zlib. With the package zstandard, JAX compresses differently; such an entry must
+    only not be empty.
+    """
     content, reader = entry.read_bytes(), zlib.decompressobj()
     if not content.startswith(b"x"):
         return bool(content)
@@ -112,7 +115,7 @@ def _is_whole(entry: Path) -> bool:
 
 
 def _keep_to_bounds(shared: Path) -> None:
-    """Remove the entries that were not used for longest, of all processors and thread counts, beyond the bounds."""
+    """Remove the least recently used entries, across all processors and thread counts, until the limits are met."""
     aged = []
     for folder in shared.iterdir():
         for entry in _entries(folder) if folder.is_dir() else []:
@@ -128,7 +131,7 @@ def _keep_to_bounds(shared: Path) -> None:
 
 
 def _remove_left_behind(kept: Path) -> None:
-    """Remove folders of jobs that were killed."""
+    """Remove the folders that killed jobs left behind."""
     for folder in kept.glob(f"{JOB}*"):
         status = _status(folder)
         if status and time.time() - status.st_mtime > STALE:
@@ -136,7 +139,7 @@ def _remove_left_behind(kept: Path) -> None:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """`path.stat()`, None where another job has removed it meanwhile."""
+    """`path.stat()`, or None if another job has removed it in the meantime."""
     try:
         return path.stat()
     except FileNotFoundError:

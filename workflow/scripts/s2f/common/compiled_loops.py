@@ -1,4 +1,4 @@
-"""Loops that numba compiled, kept for the next process. (`compiled` keeps the programs of JAX.)"""
+"""Loops that numba compiled, kept for the next process. (`compiled` keeps JAX programs.)"""
 
 import hashlib
 import sys
@@ -15,11 +15,11 @@ from s2f.common import provenance
 
 
 def keeper(source: str) -> Callable[[Callable[..., Any]], Any]:
-    """Decorator for functions of the module whose file is `source`: it compiles a function when it is first called,
-    and keeps its code for the next process.
+    """A decorator for functions of the module whose file is `source`: it compiles a function on its first call and
+    keeps the code for the next process.
 
-    Such functions must call none of other modules of ours, and must be called with one signature only, for the
-    reasons that `folder_of_code` names. Where nothing can be written, every process compiles.
+    Such functions must not call functions from our other modules, and must be called with one signature only; for the
+    reasons see `folder_of_code`. If nothing can be written, every process compiles again.
     """
     folder = folder_of_code(source)
 
@@ -27,7 +27,7 @@ def keeper(source: str) -> Callable[[Callable[..., Any]], Any]:
         if folder is None:
             return numba.njit(nogil=True)(function)
         before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
-        try:  # numba reads the setting where a function is decorated
+        try:  # numba reads this setting when a function is decorated
             return numba.njit(nogil=True, cache=True)(function)
         finally:
             numba.config.CACHE_DIR = before
@@ -36,11 +36,11 @@ def keeper(source: str) -> Callable[[Callable[..., Any]], Any]:
 
 
 def keep(functions: Iterable[Any], source: str, package: str) -> None:
-    """Keep what numba compiles of `functions` of an installed package, which the module whose file is `source` calls,
-    as `keeper` does.
+    """Keep what numba compiles for `functions` of an installed package that are called by the module whose file is
+    `source`, as `keeper` does.
 
-    Beside their own modules, where numba keeps it by itself, jobs on processors of two kinds that share an environment
-    may read code of each other. Each function must be called with one signature only.
+    By itself, numba would keep the code beside the package's modules, where jobs that share an environment but run on
+    different processors could read each other's code. Each function must be called with one signature only.
     """
     folder = folder_of_code(source, package)
     if folder is None:
@@ -54,13 +54,13 @@ def keep(functions: Iterable[Any], source: str, package: str) -> None:
 
 
 def folder_of_code(source: str, *packages: str) -> Path | None:
-    """Folder for the compiled code of the module whose file is `source`, or of `packages` that it calls; None where
-    nothing can be written.
+    """The folder for the compiled code of the module whose file is `source`, or of the `packages` that it calls; None
+    if it cannot be written to.
 
-    It lies in `__pycache__` beside the module, or in NUMBA_CACHE_DIR. numba writes the index of a function before its
-    code, and numbers code without asking other processes: after a kill, or with two jobs at once, an index could name
-    code of another source, processor or signature. So the folder is named after all that the code is made of, which is
-    the module alone, or with the versions of the packages, and each function has one signature.
+    It is in `__pycache__` beside the module, or in NUMBA_CACHE_DIR. numba writes the index of a function before its
+    code, and numbers the code without regard to other processes: after a kill, or with two jobs at once, an index could
+    point to code from another source, processor or signature. So the folder's name depends on everything that the code
+    is made from (the module and the versions of the packages), and each function has only one signature.
     """
     host = llvmlite.binding.get_host_cpu_name(), llvmlite.binding.get_host_cpu_features().flatten()
     asked = numba.config.CPU_NAME, numba.config.CPU_FEATURES, numba.config.OPT
@@ -72,6 +72,6 @@ def folder_of_code(source: str, *packages: str) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except OSError:  # a read-only checkout; results are the same
+    except OSError:  # a read-only checkout; the results are the same
         return None
     return folder

@@ -1,4 +1,5 @@
-"""What a file holds, told by its bytes and never by its name: text, unpacked and in UTF-8, or a word on what it is."""
+"""What a file holds, judged by its bytes and never by its name: text, unpacked and as UTF-8, or an error that names
+what else it is."""
 
 import bz2
 import contextlib
@@ -31,15 +32,15 @@ PACKED: dict[bytes, tuple[str, Callable[[bytes], bytes]]] = {
     b"\x28\xb5\x2f\xfd": ("zstd", _by_arrow("zstd")),
     b"\x04\x22\x4d\x18": ("lz4", _by_arrow("lz4")),
 }
-# of these, what unpacks a file bit by bit
+# those that can also unpack a file piece by piece
 OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
 STREAMS: dict[bytes, Any] = {magic: OPEN[name] for magic, (name, _) in PACKED.items() if name in OPEN}
-RATIO = 5  # bytes of a table for each of its compressed ones
-BLOCK = 2**22  # bytes read at once
+RATIO = 5  # assumed bytes of text per compressed byte
+BLOCK = 2**22  # bytes per read
 SAVE = "save the sheet as tab-separated text in UTF-8"
-POINTER = b"version https://git-lfs.github.com"  # how a file begins that stands for a large one in a clone
+POINTER = b"version https://git-lfs.github.com"  # first bytes of the stand-in for a large file in a clone
 ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")  # zip
-# first bytes -> what a file is, and how to make text of it
+# first bytes -> what the file is, and how to turn it into text
 OTHER = {
     b"PAR1\x15": ("Parquet", "write it as text: pandas.read_parquet(...).to_csv(..., sep='\\t', index=False)"),
     b"ARROW1\0\0": ("Arrow or Feather", "write it as tab-separated text"),
@@ -65,7 +66,7 @@ OTHER = {
     b"Rar!": ("a RAR archive", "unpack it and name the file in it"),
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
 }
-# how Unicode text begins, the longer marks first
+# byte order marks at the start of Unicode text, longer ones first
 MARKS = {
     b"\xff\xfe\x00\x00": "utf-32",
     b"\x00\x00\xfe\xff": "utf-32",
@@ -76,18 +77,18 @@ MARKS = {
 
 
 def read_text(path: str | Path, text: str = "text") -> bytes:
-    """The bytes of a text file: unpacked where it is gzip, bzip2, xz, zstd or lz4, UTF-16 and UTF-32 as UTF-8, without
-    a byte order mark.
+    """The bytes of a text file: unpacked if it is gzip, bzip2, xz, zstd or lz4, converted to UTF-8 if it is UTF-16 or
+    UTF-32, and without a byte order mark.
 
-    Whether the bytes are UTF-8 is left to the reader. `text` says in messages what the file should be. Raises
-    `InputError` for no file, a folder, broken compressed data, and a file that holds no text, which it names with the
-    way to text: a workbook, an archive, Parquet, or bytes that no text has.
+    Whether the bytes are valid UTF-8 is left to the caller. `text` says in messages what the file should be. Raises
+    `InputError` for a missing file, a folder, broken compressed data, and a file that is not text (a workbook, an
+    archive, Parquet, or bytes that no text contains); the message says what the file is and how to turn it into text.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise _unreadable(path, text, error) from None
-    for _ in range(3):  # compressed twice, too; not for ever, as there are files that unpack to themselves
+    for _ in range(3):  # a file may be compressed twice; the limit is for files that unpack to themselves
         packed = next((value for magic, value in PACKED.items() if data.startswith(magic)), None)
         if packed is None:
             break
@@ -116,8 +117,10 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
 
 @contextlib.contextmanager
 def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
-    """What `read_text` gives as a stream, for files that are larger than memory: those that are not compressed, and
-    gzip, bzip2 and xz, in UTF-8. Raises `InputError` as `read_text`; of data that break off later, while it is read."""
+    """What `read_text` gives, as a stream, for files larger than memory: plain, gzip, bzip2 and xz files in UTF-8.
+
+    Raises `InputError` as `read_text` does; if compressed data break off, only once the stream gets there.
+    """
     magic = b""
     try:
         with Path(path).open("rb") as raw:
@@ -128,7 +131,7 @@ def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
             stream = stack.enter_context(unpack(path) if unpack else Path(path).open("rb"))
             head = stream.peek(1024)[:1024]
             if head.startswith(ARCHIVE):
-                read_text(path, text)  # tells by its end what it holds
+                read_text(path, text)  # the error says what the archive holds, which is listed at its end
             what, fix = _other(head)
             if what:
                 raise InputError(f"{path}: is {what}, expected {text}: {fix}")
@@ -145,8 +148,8 @@ def opened(path: str | Path, text: str = "text") -> Iterator[IO[bytes]]:
 
 
 def lines(path: str | Path, text: str = "text") -> Iterator[tuple[int, str]]:
-    """Yield number, from 1, and text of each line of a file, without its end (\\n, \\r\\n or \\r). Raises `InputError`
-    as `read_text`, and with the number for a line that is not UTF-8."""
+    """Yield the number, from 1, and the text of each line of a file, without its line end (\\n, \\r\\n or \\r). Raises
+    `InputError` as `read_text` does, and with the line number for a line that is not UTF-8."""
     data = read_text(path, text)
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -156,13 +159,13 @@ def lines(path: str | Path, text: str = "text") -> Iterator[tuple[int, str]]:
 
 
 def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file in blocks, of about `BLOCK` bytes, that end with a line, the last one perhaps without
-    its end; lines end with LF, wherever the file has CRLF or CR."""
+    """Yield a file in blocks of about `BLOCK` bytes of whole lines; only the last line may lack its line end. Lines end
+    with LF, even if the file has CRLF or CR."""
     rest = b""
     while block := stream.read(BLOCK):
         block, half = rest + block, b""
         if b"\r" in block:
-            half = b"\r" if block.endswith(b"\r") else b""  # perhaps of a CRLF
+            half = b"\r" if block.endswith(b"\r") else b""  # perhaps the first half of a CRLF
             block = block[: len(block) - len(half)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         end = block.rfind(b"\n") + 1
         yield block[:end]
@@ -171,8 +174,8 @@ def whole_lines(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def line_blocks(path: str | Path, text: str = "text") -> Iterator[tuple[int, list[str]]]:
-    """Yield what `lines` gives in blocks, for files that are larger than memory: the number of the first line, from 1,
-    and the lines. Raises `InputError` as `opened`, and with the number for a line that is not UTF-8."""
+    """Yield what `lines` gives, but in blocks, for files larger than memory: the number of the block's first line, from
+    1, and its lines. Raises `InputError` as `opened` does, and with the line number for a line that is not UTF-8."""
     line = 1
     with opened(path, text) as stream:
         for block in whole_lines(stream):
@@ -183,7 +186,7 @@ def line_blocks(path: str | Path, text: str = "text") -> Iterator[tuple[int, lis
 
 
 def is_packed(path: str | Path) -> bool:
-    """Whether a file, which is there, is compressed."""
+    """Whether an existing file is compressed."""
     with Path(path).open("rb") as stream:
         return stream.read(12).startswith(tuple(PACKED))
 
@@ -201,27 +204,27 @@ def _broken(path: str | Path, name: str, error: Exception) -> InputError:
 
 
 def unpacked_size(path: str | Path) -> int:
-    """About how many bytes of text a file holds: of a compressed one `RATIO` times its size."""
+    """Roughly how many bytes of text a file holds; for a compressed file, `RATIO` times its size."""
     return Path(path).stat().st_size * (RATIO if is_packed(path) else 1)
 
 
 def unpacked_lines(path: str | Path) -> int:
-    """About how many lines of text a file holds, by those of its first 64 kB."""
+    """Roughly how many lines of text a file holds, estimated from its first 64 kB."""
     with Path(path).open("rb") as raw:
         start = raw.read(12)
     unpack = next((unpack for magic, unpack in STREAMS.items() if start.startswith(magic)), Path.open)
     try:
         with unpack(Path(path), "rb") as stream:
             head = stream.read(2**16)
-    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # the job that reads it says what is broken
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # the job that reads the file will say what is broken
         return 0
-    ends = max(head.count(b"\n"), head.count(b"\r"))  # of an old Mac
+    ends = max(head.count(b"\n"), head.count(b"\r"))  # CR line ends, from an old Mac
     return unpacked_size(path) * ends // max(len(head), 1)
 
 
 def breaks_off(path: str | Path) -> bool:
-    """Whether the text of a file ends without a line end, as one that is cut off; never said of compressed text, where
-    reading it tells, nor of UTF-16."""
+    """Whether the text of a file ends without a line end, as in a truncated file. Always False for compressed text,
+    whose truncation shows when it is read, and for UTF-16."""
     with Path(path).open("rb") as stream:
         if stream.read(12).startswith((*PACKED, b"\xff\xfe", b"\xfe\xff")):
             return False
@@ -230,7 +233,7 @@ def breaks_off(path: str | Path) -> bool:
 
 
 def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
-    """Text of UTF-8 bytes; `InputError` names the line of a byte that is none, counted from `first_line`."""
+    """Decode UTF-8 bytes; `InputError` names the line of an invalid byte, counted from `first_line`."""
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -243,7 +246,7 @@ def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
 
 
 def _other(data: bytes) -> tuple[str, str]:
-    """What kind of file it is, if not text, and how to get text from it; both empty for what may be text."""
+    """What kind of file this is, if not text, and how to get text from it; both are empty for what may be text."""
     if data.startswith(ARCHIVE):
         return _archive(data)
     if data[257:262] == b"ustar":
@@ -270,7 +273,7 @@ def _archive(data: bytes) -> tuple[str, str]:
 
 
 def _encoding(data: bytes) -> str:
-    """Encoding other than plain UTF-8, by the mark at the start or by NUL bytes in every second place."""
+    """The encoding, if not plain UTF-8, judged by the byte order mark or by NUL bytes in every second position."""
     marked = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
     if marked:
         return marked

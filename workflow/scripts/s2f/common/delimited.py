@@ -1,10 +1,10 @@
-"""Delimited text taken apart: which quotes quote, on which line each row begins, the cells of some columns.
+"""Delimited text: which quotes enclose a cell, on which line each row begins, and the cells of selected columns.
 
-A row is a line, and a cell is what stands between separators. A cell is quoted when it begins with a double quote and
-another one stands before the next separator or line end after it; within, a quote is written twice, and separators and
-line ends are text. Every other quote is an ordinary letter of its cell. pyarrow splits the rows into cells. Its own
-rule is looser: a quoted cell may end anywhere, so a note that opens with a quote and never closes it would swallow rows
-up to the next quote. Quotes that are letters are therefore doubled before pyarrow sees them.
+A row is usually one line, and cells are divided by separators. A cell is quoted if it begins with a double quote and a
+second one comes immediately before a later separator or line end; inside it, a literal quote is doubled, and separators
+and line ends are text. Every other quote is an ordinary character of its cell. pyarrow splits the rows into cells. Its
+own rule is looser: a quoted cell may end anywhere, so a note that opens with a quote and never closes it would swallow
+rows up to the next quote. Quotes that are ordinary characters are therefore doubled before pyarrow sees them.
 """
 
 import re
@@ -20,15 +20,16 @@ from s2f.common.errors import InputError
 
 LINE, QUOTE = b"\n", b'"'
 _BLOCK = 2**18
-_LARGEST = 2**31 - 1  # bytes of a block, to pyarrow
+_LARGEST = 2**31 - 1  # bytes per block that pyarrow accepts
 
 
 @dataclass(frozen=True)
 class Delimited:
-    """Text of a table: `data`, whose lines end with \\n or \\r\\n, and the number `first_line` of its first line.
+    """The text of a table: `data`, whose lines end with \\n or \\r\\n, and `first_line`, the number of its first line.
 
-    `path` is the file in messages, `separator` one ASCII letter. `spans` (K, 2) are first and last line, from 0, of the
-    quoted cells that hold line ends; `letters` are the lines of cells that begin with a quote that does not quote.
+    `path` names the file in messages; `separator` is one ASCII character. `spans` (K, 2) holds the first and the last
+    line, from 0, of each quoted cell with line ends in it; `letters` holds the lines of the cells that begin with a
+    quote that is an ordinary character.
     """
 
     path: str
@@ -40,10 +41,10 @@ class Delimited:
 
     @staticmethod
     def of(path: str, data: bytes, separator: str, first_line: int) -> "Delimited":
-        """Find out what the quotes of a text mean, and write those that are letters as pyarrow needs them.
+        """Find out what the quotes in a text mean, and rewrite those that are ordinary characters for pyarrow.
 
-        Blank lines at the end are left out. Raises `InputError` for a quoted cell whose lines are rows of the table
-        each by itself: its quote is more likely a letter, and two rows or more would be lost.
+        Blank lines at the end are dropped. Raises `InputError` for a quoted cell each of whose lines would be a valid
+        row of the table: its quote is more likely an ordinary character, and two or more rows would be lost.
         """
         data = _without_blank_end(data, separator.encode())
         text = Delimited(path, data, separator, first_line, np.zeros((0, 2), np.int64))
@@ -52,7 +53,7 @@ class Delimited:
         starts, ends, letters = _quoted_cells(data, separator.encode())
         breaks = text.line_ends
         begun, ended = (np.searchsorted(positions, breaks) for positions in (starts, ends))
-        within = np.unique(begun[begun > ended] - 1)  # the cells with a line end
+        within = np.unique(begun[begun > ended] - 1)  # the cells that contain a line end
         first, last = (np.searchsorted(breaks, positions[within]) for positions in (starts, ends))
         text = replace(text, spans=np.stack([first, last], axis=1))
         text._refuse_swallowed_rows()
@@ -63,27 +64,27 @@ class Delimited:
 
     @cached_property
     def line_ends(self) -> NDArray[np.int64]:
-        """Positions in the text of all line ends, of the last line also where the file ends without one: (L,)."""
+        """Positions of all line ends in the text, (L,); for a last line without one, the end of the text."""
         ends = _positions(self.data, LINE)
         return ends if self.data.endswith(LINE) or not self.data else np.append(ends, len(self.data))
 
     @cached_property
     def line_count(self) -> int:
-        """How many lines the text has."""
+        """The number of lines in the text."""
         return self.data.count(LINE) + (not self.data.endswith(LINE) and bool(self.data))
 
     def line(self, number: int) -> bytes:
-        """A line of the text, counted from 0, without its end."""
+        """One line of the text, counted from 0, without its line end."""
         begin = self.line_ends[number - 1] + 1 if number else 0
         return self.data[begin : self.line_ends[number]].removesuffix(b"\r")
 
     @cached_property
     def first_row(self) -> list[str]:
-        """The cells of the first row, the header where there is one; what is no UTF-8 in it stands as \\xb5."""
+        """The cells of the first row (the header, if there is one); bytes that are not UTF-8 appear like \\xb5."""
         return [cell.decode("utf-8", "backslashreplace") for cell in self._split(self.header.rstrip(b"\r\n"))]
 
     def _split(self, row: bytes) -> list[bytes]:
-        """The cells of a row by itself."""
+        """The cells of a single row."""
         quoted, plain = _quoted(self.separator.encode()), _plain(self.separator.encode())
         cells, position = [], 0
         while position <= len(row):
@@ -91,24 +92,25 @@ class Delimited:
             if found:
                 cells.append(found[0][1:-1].replace(QUOTE + QUOTE, QUOTE))
             else:
-                found = plain.match(row, position)  # matches also nothing
+                found = plain.match(row, position)  # also matches the empty string
                 cells.append(found[0])
             position = found.end() + 1
         return cells
 
     def row_lines(self, after: int) -> NDArray[np.int64]:
-        """Line of the file on which each row begins, (N,), of the rows after the first `after`."""
+        """The line of the file on which each row begins, (N,), for the rows after the first `after`."""
         begins = np.ones(self.line_count, bool)
         for first, last in self.spans.tolist():
             begins[first + 1 : last + 1] = False
         return np.flatnonzero(begins)[after:] + self.first_line
 
     def columns(self, positions: list[int], after: int) -> Any:
-        """The cells of the columns at `positions` in the first row, a pyarrow table of text with the columns "0", "1",
-        ... in this order, of the rows after the first `after`.
+        """The cells of the columns at `positions` in the first row, for the rows after the first `after`: a pyarrow
+        table of text with the columns "0", "1", ... in the given order.
 
-        Raises `InputError` with the line for a row of another length than the first, a blank line and bytes that are
-        no UTF-8, and where pyarrow finds another number of rows than the text has lines.
+        Raises `InputError` with the line for a row with a different number of cells from the first, for a blank line
+        and for bytes that are not UTF-8; also if pyarrow finds a number of rows that does not match the lines of the
+        text.
         """
         import pyarrow
         from pyarrow import csv
@@ -129,7 +131,7 @@ class Delimited:
         try:
             try:
                 found = _cells(body, self.separator, csv.ReadOptions(column_names=every), names, None, self._breaks)
-            except pyarrow.ArrowInvalid:  # once more, since rows have numbers only without threads; long lines fit in
+            except pyarrow.ArrowInvalid:  # again: rows are numbered only without threads; larger blocks fit long lines
                 block = min(_LARGEST, max(body.size, 2**20))
                 options = csv.ReadOptions(column_names=every, use_threads=False, block_size=block)
                 found = _cells(body, self.separator, options, names, on_odd_line, self._breaks)
@@ -163,7 +165,7 @@ class Delimited:
         return self.data[: self._begin_of_row(1)]
 
     def _begin_of_row(self, number: int) -> int:
-        """Where the first row (0) or the second one (1) begins."""
+        """Where the first row (0) or the second row (1) begins."""
         if number == 0:
             return 0
         position = end = 0  # `end` is the last line of the first row
@@ -176,7 +178,7 @@ class Delimited:
         return position
 
     def _about_quotes(self, line: int) -> str:
-        """What quotes may have to do with a row of another length."""
+        """What quotes may have to do with a row of a different length."""
         index = line - self.first_line
         for first, last in self.spans.tolist():
             if first == index:
@@ -209,14 +211,14 @@ class Delimited:
 
 
 def _cells(data: Any, separator: str, options: Any, names: list[str], on_odd_line: Any, breaks: bool) -> Any:
-    """The cells of the columns `names` as pyarrow takes them apart, all as text."""
+    """The cells of the columns `names` as pyarrow splits them, all as text."""
     import pyarrow
     from pyarrow import csv
 
     parse = csv.ParseOptions(
         delimiter=separator, ignore_empty_lines=False, newlines_in_values=breaks, invalid_row_handler=on_odd_line
     )
-    as_text = pyarrow.large_string()  # what pandas makes its columns of text of
+    as_text = pyarrow.large_string()  # the type from which pandas makes its text columns
     convert = csv.ConvertOptions(
         column_types=dict.fromkeys(names, as_text), include_columns=names, strings_can_be_null=False
     )
@@ -224,7 +226,7 @@ def _cells(data: Any, separator: str, options: Any, names: list[str], on_odd_lin
 
 
 def _positions(data: bytes, letter: bytes) -> NDArray[np.int64]:
-    """Where in `data` a byte occurs: (K,), found block by block so that no mask of all bytes is made."""
+    """Positions of a byte in `data`, (K,), found block by block to avoid a mask of all bytes."""
     codes = np.frombuffer(data, np.uint8)
     starts = range(0, len(codes), _BLOCK)
     found = [np.flatnonzero(codes[begin : begin + _BLOCK] == letter[0]) + begin for begin in starts]
@@ -232,10 +234,10 @@ def _positions(data: bytes, letter: bytes) -> NDArray[np.int64]:
 
 
 def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
-    """Positions of the first and the last quote of each quoted cell, and of the quotes that begin a cell as letters."""
+    """Positions of the first and the last quote of each quoted cell, and of literal quotes that begin a cell."""
     quotes, opens, closes = _quotes(data, separator)
     cells = _paired(quotes, opens, closes)
-    if cells:  # no need to go one by one
+    if cells:  # no need to go through the quotes one by one
         return *cells, []
     cell = _quoted(separator)
     starts, ends, letters, reached = [], [], [], -1
@@ -253,15 +255,15 @@ def _quoted_cells(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDA
 
 
 def _quotes(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Where the quotes are, whether a cell may begin with each, and whether one may end with it: three arrays (K,)."""
+    """Positions of the quotes, whether a cell may begin at each, and whether one may end at it: three arrays (K,)."""
     codes, count = np.frombuffer(data, np.uint8), data.count(QUOTE)
     quotes, opens, closes = np.empty(count, np.int64), np.empty(count, bool), np.empty(count, bool)
     borders = np.isin(np.arange(256), [separator[0], LINE[0]])
-    borders_after = borders | (np.arange(256) == ord("\r"))  # which stands before \n only
+    borders_after = borders | (np.arange(256) == ord("\r"))  # which comes only before \n
     done = 0
-    for begin in range(0, len(codes), _BLOCK):  # small enough to stay in the cache of the processor
+    for begin in range(0, len(codes), _BLOCK):  # small enough to stay in the processor's cache
         end = min(begin + _BLOCK, len(codes))
-        around = np.full(end - begin + 2, LINE[0], np.uint8)  # and the letters before and after
+        around = np.full(end - begin + 2, LINE[0], np.uint8)  # with the characters before and after the block
         first, last = max(begin - 1, 0), min(end + 1, len(codes))
         around[first - begin + 1 : last - begin + 1] = codes[first:last]
         at = np.flatnonzero(around[1:-1] == QUOTE[0])
@@ -274,8 +276,9 @@ def _quotes(data: bytes, separator: bytes) -> tuple[NDArray[np.int64], NDArray[n
 def _paired(
     quotes: NDArray[np.int64], opens: NDArray[np.bool_], closes: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    """First and last quotes of the cells where all quotes (see `_quotes`) quote, as in a table that a program wrote:
-    every other one begins a cell or is the second of two within one. None where a quote is a letter."""
+    """First and last quotes of the cells if every quote (see `_quotes`) is part of the quoting, as in a table written
+    by a program: quotes then come in pairs that begin and end a cell or are doubled within one. None if any is
+    literal."""
     if len(quotes) % 2:
         return None
     twice = quotes[1:-1:2] + 1 == quotes[2::2]
@@ -286,17 +289,17 @@ def _paired(
 
 
 def _quoted(separator: bytes) -> Any:
-    """Pattern of a quoted cell."""
+    """A pattern for a quoted cell."""
     return re.compile(rb'"[^"]*+(?:""[^"]*+)*+"(?=[%s\n]|\r\n|\Z)' % re.escape(separator))
 
 
 def _plain(separator: bytes) -> Any:
-    """Pattern of the rest of a cell that is not quoted, which may be empty."""
+    """A pattern for an unquoted cell or the rest of one, which may be empty."""
     return re.compile(rb"[^%s\r\n]*" % re.escape(separator))
 
 
 def _with_quotes_doubled(data: bytes, positions: list[int], separator: bytes) -> bytes:
-    """The text with the cells that begin at `positions` quoted, so that the quotes in them are letters."""
+    """The text with the cells that begin at `positions` quoted, so that their quotes are ordinary characters."""
     plain, parts, done = _plain(separator), [], 0
     for position in positions:
         end = plain.match(data, position).end()
@@ -306,7 +309,7 @@ def _with_quotes_doubled(data: bytes, positions: list[int], separator: bytes) ->
 
 
 def _without_blank_end(data: bytes, separator: bytes) -> bytes:
-    """The text without the lines at its end that hold separators only."""
+    """The text without the lines at its end that contain only separators."""
     end = len(data)
     while end:
         begin = data.rfind(LINE, 0, end - 1) + 1

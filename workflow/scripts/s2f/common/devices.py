@@ -1,17 +1,17 @@
-"""The machine a program runs on: keep to a share of it, compute alike each time, say what it has. Imports neither JAX
-nor torch by itself.
+"""The machine that a program runs on: keep to a share of it, compute the same each time, and report what it has. Does
+not itself import JAX or torch.
 
-What a GPU must be told for float32 to be float32 and for two runs to give the same bits, with what each costs:
+Settings that a GPU needs to compute float32 in full precision and to give the same bits in two runs, with their costs:
 
-* XLA: DETERMINISTIC_XLA takes sums in a fixed order and kernels by rule, not by which was faster when it was compiled.
+* XLA: DETERMINISTIC_XLA fixes the order of sums, and chooses kernels by rule, not by which was faster when compiling.
 * cuBLAS: CUBLAS_WORKSPACE_CONFIG fixes its workspaces, which decide the order of sums; 24 MiB per stream.
-* torch: `use_deterministic_algorithms` and the flags of cuDNN. An operation that has no deterministic form is computed
-  all the same, with a warning in the log.
-* TF32, to which torch rounds the factors of convolutions on a GPU by default, is off. JAX is asked for the highest
-  precision where it multiplies in float32 (see encoders and heads).
+* torch: `use_deterministic_algorithms` and the cuDNN flags. An operation without a deterministic form is still
+  computed, with a warning in the log.
+* TF32, to which torch by default rounds the factors of convolutions on a GPU, is off. JAX is asked for the highest
+  precision wherever it multiplies in float32 (see encoders and heads).
 
-None of this was measured on a GPU, neither its effect nor its cost. What was set stands in the report of the device,
-and so in `model.json`; what a user's own XLA_FLAGS or CUBLAS_WORKSPACE_CONFIG say is kept. On a CPU nothing is set.
+None of this was measured on a GPU, neither its effect nor its cost. The settings made are included in the report of the
+device, and so in `model.json`; a user's own XLA_FLAGS or CUBLAS_WORKSPACE_CONFIG are kept. On a CPU nothing is set.
 """
 
 import ctypes
@@ -28,17 +28,17 @@ DETERMINISTIC_XLA = "--xla_gpu_deterministic_ops=true"
 
 
 def limit_to_job_resources(threads: int, gpus: int) -> None:
-    """Limit this process to `threads` computing threads, to the CPU if it has no GPU of its own (`gpus` 0), and else to
-    the GPU memory that it needs where the card may be another's too; let it reuse what other jobs of the study compiled
+    """Limit this process to `threads` computing threads, to the CPU if it has no GPU (`gpus` 0), and otherwise to the
+    GPU memory that it needs if others may be using the card too; let it reuse what other jobs of the study compiled
     (see `compiled`). Call it before JAX or torch is imported.
 
-    What each library listens to, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: the thread pool of XLA on CPU
-    has NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread
-    computes); torch, and the OpenBLAS of numpy if numpy comes later, have OMP_NUM_THREADS, which Snakemake too sets for
-    its jobs. Binding to cores would work too, but then all jobs of a machine would crowd its first cores.
-    JAX takes three quarters of a card when it starts, unless XLA_PYTHON_CLIENT_PREALLOCATE says otherwise: right for a
-    card that a scheduler gave to this job alone; on a workstation it would keep every other program from the card.
-    Raises `RuntimeError` when it comes too late to count, `ValueError` for less than one thread.
+    What each library obeys, measured with jaxlib 0.10.2, torch 2.13 and numpy 2.4: XLA's thread pool on the CPU has
+    NPROC threads (OMP_NUM_THREADS and --xla_cpu_multi_thread_eigen change nothing; with NPROC=1 one thread computes);
+    torch uses OMP_NUM_THREADS, as does numpy's OpenBLAS if numpy is imported later; Snakemake sets it for its jobs too.
+    Binding to cores would also work, but then all jobs on a machine would crowd onto its first cores. JAX takes three
+    quarters of a card when it starts, unless XLA_PYTHON_CLIENT_PREALLOCATE says otherwise. That is right for a card
+    that a scheduler gave to this job only; on a workstation it would keep all other programs off the card. Raises
+    `RuntimeError` if called too late to have an effect, and `ValueError` for less than one thread.
     """
     late = [name for name in ("jax", "torch") if name in sys.modules]
     if late:
@@ -47,7 +47,7 @@ def limit_to_job_resources(threads: int, gpus: int) -> None:
         raise ValueError(f"threads is {threads}, expected 1 or more")
     for name in ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
-    # torch's threads wait at barriers by spinning: beside another busy process that was seen to slow training 35-fold
+    # torch's threads spin while they wait at barriers: beside another busy process that slowed training 35-fold
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not gpus:
         os.environ["JAX_PLATFORMS"] = "cpu"
@@ -62,16 +62,16 @@ def limit_to_job_resources(threads: int, gpus: int) -> None:
 
 
 def has_own_gpu() -> bool:
-    """Whether SLURM gave this job whole GPUs, not shards of one nor a share through MPS (`man sbatch`, `man srun`)."""
+    """Whether SLURM gave this job whole GPUs, not shards of one or a share through MPS (`man sbatch`, `man srun`)."""
     given = {"SLURM_JOB_GPUS", "SLURM_STEP_GPUS"} & set(os.environ)
     shared = {"SLURM_SHARDS_ON_NODE", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"} & set(os.environ)
     return bool(given) and not shared
 
 
 def torch_device() -> Any:
-    """The GPU where this process may use one, else the CPU: JAX_PLATFORMS=cpu speaks for torch, too.
+    """The GPU if this process may use one, else the CPU: JAX_PLATFORMS=cpu applies to torch too.
 
-    On a GPU torch computes float32 in float32, and alike each time, from here on.
+    From here on, torch on a GPU computes float32 in full precision, and the same each time.
     """
     torch = sys.modules["torch"]
     if os.environ.get("JAX_PLATFORMS") == "cpu" or not torch.cuda.is_available():
@@ -80,15 +80,15 @@ def torch_device() -> Any:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging; it would write every new array twice
+    torch.utils.deterministic.fill_uninitialized_memory = False  # for debugging: it would write every new array twice
     return torch.device("cuda")
 
 
 def log_device() -> None:
-    """Print `report()`, the second line of a log; at once, as a job that is killed does not empty its buffer.
+    """Print `report()`, the second line of a log, immediately, because a killed job does not flush its buffer.
 
-    Raises `InputError` for a job that SLURM gave a GPU which the installed libraries cannot use: it would compute on
-    the CPU for hours, and hold the card.
+    Raises `InputError` if SLURM gave the job a GPU that the installed libraries cannot use: the job would compute on
+    the CPU for hours while occupying the card.
     """
     found = report()
     print(json.dumps(found), flush=True)
@@ -102,11 +102,11 @@ def log_device() -> None:
 
 
 def report() -> dict[str, Any]:
-    """What this process computes with: device, memory in bytes, versions; on a GPU `numerics`, what it was told so
-    that runs are alike; fit for JSON.
+    """What this process computes with, ready for JSON: device, memory in bytes and versions; on a GPU also `numerics`,
+    the settings that make runs reproducible.
 
-    Looks only at libraries that are imported already: JAX before torch, else plain CPU. Reads CUDA_VISIBLE_DEVICES, as
-    the scheduler set it, and never sets it.
+    Considers only libraries that are already imported: JAX before torch, otherwise the plain CPU. Reads
+    CUDA_VISIBLE_DEVICES as the scheduler set it, and never sets it.
     """
     out: dict[str, Any] = {
         "python": platform.python_version(),
@@ -141,12 +141,13 @@ def report() -> dict[str, Any]:
 
 
 def memory_for_data(job_mb: float) -> float:
-    """Bytes that tables of a JAX program may take on its device: four fifths of what the device or the job has left.
+    """Bytes that a JAX program's tables may take on its device: four fifths of what the device or the job has left.
 
-    On a CPU that is the `job_mb` MB that the scheduler gave, or the machine's memory where that is less; on a GPU what
-    JAX may still take (`bytes_limit` less `bytes_in_use`). Where it has not taken its share of the card at the start
-    (XLA_PYTHON_CLIENT_PREALLOCATE=false, or XLA_PYTHON_CLIENT_ALLOCATOR=platform, which has no limit) it is no more
-    than the card has free: others may hold the rest. Where neither is known, 0 with a note: tables are then streamed.
+    On a CPU that is the `job_mb` MB that the scheduler gave, or the machine's memory if that is less; on a GPU it is
+    what JAX may still take (`bytes_limit` less `bytes_in_use`). If JAX did not reserve its share of the card at the
+    start (XLA_PYTHON_CLIENT_PREALLOCATE=false, or XLA_PYTHON_CLIENT_ALLOCATOR=platform, which has no limit), it is at
+    most what is free on the card, since other programs may hold the rest. If neither is known, returns 0 and prints a
+    note: the tables are then streamed.
     """
     device = sys.modules["jax"].devices()[0]
     if device.platform == "cpu":
@@ -162,10 +163,10 @@ def memory_for_data(job_mb: float) -> float:
 
 
 def free_on_card(ordinal: int) -> int | None:
-    """Bytes of memory that nobody holds on this process's CUDA device `ordinal`; None where no CUDA driver tells.
+    """Bytes of unused memory on this process's CUDA device `ordinal`; None if there is no CUDA driver to ask.
 
-    Asks the driver, which counts devices as JAX does (CUDA_VISIBLE_DEVICES, their order, MIG), in the context that JAX
-    uses too.
+    Asks the driver, which counts devices as JAX does (CUDA_VISIBLE_DEVICES, their order, MIG), in the same context that
+    JAX uses.
     """
     try:
         cuda = ctypes.CDLL("libcuda.so.1")
@@ -189,11 +190,11 @@ def free_on_card(ordinal: int) -> int | None:
 
 
 def memory_of_job(job_mb: float) -> float:
-    """Bytes that tables of a program may take in main memory: four fifths of the `job_mb` MB that the scheduler gave,
-    or of the machine's where that is less."""
+    """Bytes that a program's tables may take in main memory: four fifths of the `job_mb` MB that the scheduler gave, or
+    of the machine's memory if that is less."""
     return 0.8 * min(job_mb * 1e6, machine_memory())
 
 
 def machine_memory() -> int:
-    """Bytes of the machine's memory."""
+    """The machine's memory in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,4 +1,4 @@
-"""Reading and writing files: a file under its final name is always whole, errors name file, place and fix."""
+"""Reading and writing files: a file under its final name is always complete; errors name the file, place and fix."""
 
 import contextlib
 import errno
@@ -21,9 +21,9 @@ from s2f.common.errors import InputError
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it, on any error remove it.
 
-    A job that is killed therefore leaves either the whole file or none under the final name. The temporary name is
-    fixed (``.{name}.tmp``), so that a later run replaces what a kill left behind. Directories work like files. A disk
-    without room raises `InputError`.
+    A killed job therefore leaves either the complete file or nothing under the final name. The temporary name is fixed
+    (``.{name}.tmp``), so a later run replaces what a killed job left behind. Directories work like files. A full disk
+    raises `InputError`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,13 +45,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an exception says that there is no room: by its number, or in words as HDF5 and Orbax do."""
+    """Whether an exception says that the disk is full: by its number, or in words, as in HDF5 and Orbax."""
     number = getattr(error, "errno", None)
     return number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def remove(path: str | Path) -> None:
-    """Delete a file or a folder with all it holds; nothing happens where there is none."""
+    """Delete a file, or a folder and everything in it; do nothing if it does not exist."""
     path = Path(path)
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
@@ -60,11 +60,11 @@ def remove(path: str | Path) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Make the folder of a file that will be written; raise `InputError` where no file can be, before the work."""
+    """Create the folder of a file that will be written; raise `InputError` now if no file can be written there."""
     folder = Path(path).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # has no name that could be left behind
+        with tempfile.TemporaryFile(dir=folder):  # it has no name, so it cannot be left behind
             pass
     except OSError as error:
         raise InputError(
@@ -73,7 +73,7 @@ def check_writable(path: str | Path) -> None:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file, or every file of a folder, so that a rename never outlives its content in a power cut."""
+    """fsync a file, or every file in a folder, so that after a power cut a renamed file always has its content."""
     files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
@@ -84,10 +84,10 @@ def _flush(path: Path) -> None:
 
 
 def lock(path: str | Path, does: str) -> int:
-    """Open a file to append (a descriptor, to be closed) under a lock that ends with the process.
+    """Open a file for appending (a descriptor, which the caller closes) under a lock that ends with the process.
 
-    `does` says in the message what another process does that has it. Raises `InputError` if it is taken; where the file
-    system knows no locks, a line on stderr says so.
+    `does` says in the message what the process that holds the lock is doing. Raises `InputError` if the lock is taken;
+    if the file system has no locks, prints a line to stderr.
     """
     path = Path(path)
     while True:
@@ -102,7 +102,7 @@ def lock(path: str | Path, does: str) -> int:
                 os.close(descriptor)
                 raise
             print(f"{path}: no locks on this file system; make sure of one writer", file=sys.stderr, flush=True)
-        # an earlier writer may have finished, and removed the file, between our open and our lock
+        # an earlier writer may have finished and removed the file between our open and our lock
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
         os.close(descriptor)
@@ -115,8 +115,8 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write `value` as stable, readable JSON: sorted keys, so equal values give equal bytes. Raises `InputError` with
-    the key of a number that is not finite."""
+    """Write `value` as stable, readable JSON: keys are sorted, so equal values give equal bytes. Raises `InputError`
+    with the key of any number that is not finite."""
     try:
         text = json.dumps(value, indent=2, sort_keys=True, allow_nan=False)
     except ValueError:
@@ -130,7 +130,7 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def _not_finite(value: Any, place: str = "") -> str:
-    """Key and value of the first number in a value for JSON that is not finite; empty where all are."""
+    """The key and value of the first non-finite number in a value for JSON; empty if all are finite."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"{place or 'the value'} is {value}"
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
@@ -138,7 +138,7 @@ def _not_finite(value: Any, place: str = "") -> str:
 
 
 def read_json(path: str | Path) -> Any:
-    """Parse a JSON file; `InputError` names the file and the place where it is broken or that it is missing."""
+    """Parse a JSON file; `InputError` says that the file is missing, or where it is broken."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,5 +1,5 @@
-"""Opening HDF5 files without locks, as HDF5 refuses to open anything on file systems that have none. No lock is needed:
-a file is written by one process under a temporary name, and never changes once it has its final name."""
+"""Opening HDF5 files without locks, because HDF5 refuses to open anything on file systems that have none. No lock is
+needed: a file is written by one process under a temporary name, and never changes once it has its final name."""
 
 import errno
 import os
@@ -16,9 +16,9 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 def open_hdf5(path: str | Path, mode: str = "r", **settings: Any) -> h5py.File:
     """``h5py.File(path, mode)``.
 
-    Raises `InputError` where the environment asks for locks and there are none, and where a file cannot be read for
-    another reason than its content, such as rights: that it is broken would be a lie. What is wrong with the content of
-    a file, and what happens in writing, is an `OSError` as h5py raises it.
+    Raises `InputError` if the environment asks for locks and there are none, and if a file cannot be read for a reason
+    other than its content, such as permissions: to call such a file broken would be wrong. Faults in the content of a
+    file, and faults in writing, remain the `OSError` that h5py raises.
     """
     try:
         return h5py.File(path, mode, locking=False, **settings)

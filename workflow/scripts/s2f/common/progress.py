@@ -1,4 +1,4 @@
-"""Progress of long work: what is done of how much, and how fast."""
+"""Progress of long work: how much is done out of the total, and how fast."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 
 class Progress:
-    """A bar on a terminal; in a log one line per tenth, with the rate; `done` of `total` (1 or more) are behind."""
+    """A bar on a terminal; in a log, one line per tenth with the rate. `done` of `total` (1 or more) are done."""
 
     def __init__(self, total: int, done: int = 0, unit: str = "windows") -> None:
         self.bar = tqdm(total=total, initial=done, unit=f" {unit}", unit_scale=True, disable=None, file=sys.stderr)
@@ -15,7 +15,7 @@ class Progress:
         self.unit = unit
 
     def update(self, count: int) -> None:
-        """`count` more are done."""
+        """Count `count` more as done."""
         before, self.done = self.done, self.done + count
         self.bar.update(count)
         if self.bar.disable and count and 10 * before // self.total < 10 * self.done // self.total:
@@ -23,5 +23,5 @@ class Progress:
             print(f"{self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} per second", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Close the bar and leave it as it is."""
         self.bar.close()

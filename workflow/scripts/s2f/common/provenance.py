@@ -8,20 +8,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[2]
-# what a package imports for its hints; other names it may import for those that use it
+# a package may import these only for its hints; its other imports may be there for the modules that use the package
 OF_HINTS = ("typing", "collections.abc")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTIONS)
 
 
 def code_fingerprint(program: str, *modules: str) -> str:
-    """Hash of the behaviour of a program: its syntax tree and those of the s2f modules it imports, transitively.
+    """A hash of a program's behaviour: its syntax tree and the trees of the s2f modules it imports, transitively.
 
     Comments, docstrings, type hints and layout do not count, so only a change of behaviour changes the value. Modules
-    that are loaded by name cannot be seen in the imports: the caller names them in `modules`
-    (``code_fingerprint("train_head", "s2f.heads.networks.boda")``). Values of different Python versions cannot be
-    compared, as their syntax trees differ. Raises `ModuleNotFoundError` for a program or module that is not there (not
-    `FileNotFoundError`, which Snakemake takes in `params` for "not known yet").
+    that are loaded by name do not appear in the imports, so the caller names them in `modules`
+    (``code_fingerprint("train_head", "s2f.heads.networks.boda")``). Values from different Python versions cannot be
+    compared, because their syntax trees differ. Raises `ModuleNotFoundError` for a program or module that does not
+    exist (not `FileNotFoundError`, which Snakemake, in `params`, takes to mean "not known yet").
     """
     for name in (program, *modules):
         if _source(name) is None:
@@ -32,9 +32,9 @@ def code_fingerprint(program: str, *modules: str) -> str:
 
 
 def behaviour_of(program: str, *modules: str) -> dict[str, str]:
-    """{module: its syntax tree as text} of all that `code_fingerprint` is the hash of."""
+    """{module: its syntax tree as text} for everything that goes into `code_fingerprint`."""
     seen: dict[str, str] = {}
-    ours = {path.stem for path in SCRIPTS.iterdir()}  # most names that are imported are of other libraries
+    ours = {path.stem for path in SCRIPTS.iterdir()}  # most imported names belong to other libraries
     waiting = [program, *modules]
     while waiting:
         name = waiting.pop()
@@ -49,7 +49,7 @@ def behaviour_of(program: str, *modules: str) -> dict[str, str]:
 
 @functools.cache
 def _parsed(path: Path, name: str, *state: int) -> tuple[str, list[str]]:
-    """Syntax tree of a module as text, and the modules it imports: once per `state` of the file, as jobs share most."""
+    """A module's syntax tree as text and its imports, parsed once per `state` of the file, as jobs share modules."""
     is_package = path.name == "__init__.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     _without_docstrings_and_hints(tree)
@@ -75,13 +75,13 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.stmt]:
 def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
     """All lists of statements in `node`, outer before inner, each with the node and the field that hold it.
 
-    No expression holds a statement, so none is looked into: they are most of a tree.
+    Expressions contain no statements and make up most of a tree, so they are not searched.
     """
     for field in ("body", "orelse", "finalbody"):
         statements = getattr(node, field, None)
         if isinstance(statements, list):
             yield node, field, statements
-            for statement in getattr(node, field):  # as it is now
+            for statement in getattr(node, field):  # the list as it is now, perhaps replaced by the caller
                 yield from _blocks(statement)
     for field in ("handlers", "cases"):
         for part in getattr(node, field, ()):
@@ -89,7 +89,7 @@ def _blocks(node: ast.AST) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
 
 
 def _without_docstrings_and_hints(tree: ast.Module) -> None:
-    """A class keeps that a name is annotated, which makes it a field of a dataclass."""
+    """Keeps, in a class, the fact that a name is annotated: the annotation makes it a field of a dataclass."""
     for node, field, statements in _blocks(tree):
         if isinstance(node, DOCUMENTED):
             statements = _without_docstring(statements)
@@ -112,7 +112,7 @@ def _without_docstrings_and_hints(tree: ast.Module) -> None:
 
 
 def _without_hint(statement: ast.stmt) -> ast.stmt | None:
-    """A statement, an assignment without its hint; None for one that only declares."""
+    """The statement, without its hint if it is an assignment; None if it only declares."""
     if not isinstance(statement, ast.AnnAssign):
         return statement
     if statement.value is None:
@@ -121,7 +121,7 @@ def _without_hint(statement: ast.stmt) -> ast.stmt | None:
 
 
 def _without_unused_imports(tree: ast.Module, modules: Sequence[str] | None) -> None:
-    """Without the imports whose names were in hints only; of these `modules` alone, if given."""
+    """Remove the imports whose names appeared only in hints; if `modules` is given, only imports from those."""
     used = _names(tree)
     for node, field, statements in _blocks(tree):
         kept = [_narrowed(statement, used, modules) for statement in statements]
@@ -145,7 +145,7 @@ def _names(tree: ast.AST) -> set[str]:
 
 
 def _narrowed(statement: ast.stmt, used: set[str], modules: Sequence[str] | None) -> ast.stmt | None:
-    """A statement, an import without names that are not used; None where nothing is left of it."""
+    """The statement; if it is an import, without unused names, or None if nothing is left of it."""
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         if modules is not None and getattr(statement, "module", None) not in modules:
             return statement
@@ -157,7 +157,7 @@ def _narrowed(statement: ast.stmt, used: set[str], modules: Sequence[str] | None
 
 
 def _imports(tree: ast.Module, name: str, is_package: bool) -> list[str]:
-    """Names of all modules that could be meant by the import statements of `tree`, wherever they stand in it."""
+    """The names of all modules that the import statements anywhere in `tree` could mean."""
     found = []
     for node in (statement for _, _, statements in _blocks(tree) for statement in statements):
         if isinstance(node, ast.Import):
@@ -166,19 +166,19 @@ def _imports(tree: ast.Module, name: str, is_package: bool) -> list[str]:
             parents = name.split(".")[: len(name.split(".")) - node.level + is_package] if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
             found += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    # importing a.b.c runs a and a.b too
+    # importing a.b.c also runs a and a.b
     return [".".join(full.split(".")[: depth + 1]) for full in found for depth in range(full.count(".") + 1)]
 
 
 def derived_seed(*names: object) -> int:
-    """A seed in [0, 2**32) from names and numbers: the same on every machine and Python, unlike `hash`.
+    """A seed in [0, 2**32) from names and numbers: unlike `hash`, the same on every machine and in every Python.
 
-    ``derived_seed(study_seed, "head", dataset, split, model, seed)`` gives each job and purpose its own stream.
+    ``derived_seed(study_seed, "head", dataset, split, model, seed)`` gives each job and purpose its own random stream.
     """
     text = "\x1f".join(map(str, names))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest(), "little")
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed version of each package, for the records that are stored with results."""
+    """The installed version of each package, for the records stored with results."""
     return {name: importlib.metadata.version(name) for name in packages}

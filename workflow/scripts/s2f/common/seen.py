@@ -1,8 +1,8 @@
-"""What a model has seen before it is trained on a split, and whether rows that it is tested on are among it.
+"""What a model has seen before it is trained on a split, and whether that includes the rows it is tested on.
 
 Pretrained weights may have seen the evaluated rows: as tracks, as plain sequence, or with their labels. Tables must say
-so in the line of such a model (compare.tsv, column `seen`). The study states what was seen (`seen.yaml`), or the kind
-knows it. Read by the Snakefile too: no numpy here.
+so in the line of such a model (compare.tsv, column `seen`). Either the study states what was seen (`seen.yaml`), or the
+kind knows it. The Snakefile reads this too, so it does not import numpy.
 """
 
 import re
@@ -14,20 +14,21 @@ from typing import Any, Self
 from s2f.common import files, kinds
 from s2f.common.errors import InputError
 
-MOST_NAMED = 3  # datasets in a text
-TRAIN_ROWS = "train rows"  # what a model that is trained here has seen
-# after the name of a checkpoint: the rest of its folder's name, and below it a version, as the clients of Hugging Face
-# and Kaggle make it. Folders above say nothing of the weights
+MOST_NAMED = 3  # the most datasets that a text names
+TRAIN_ROWS = "train rows"  # what a model trained here has seen
+# what may follow the name of a checkpoint: the rest of its folder's name, and below that a version, as the Hugging Face
+# and Kaggle clients create it. The folders above say nothing about the weights
 LEAF = r"[^/]*(/snapshots/[^/]+|/\d+)?$"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A statement: `text` for people, and what is known of the rows that were not seen.
+    """A statement: `text` for people, and what is known about the rows that were not seen.
 
-    `clean`: none that is evaluated was. `everywhere`: all that have a place in the genome were. `only`: chromosomes;
-    rows elsewhere were not. `but`: chromosomes; rows on them were not. `outside`: regions, {"file": BED or "", "names":
-    names of its regions, [] for all}; rows in them were not. With none of these, nothing is known.
+    `clean`: no evaluated row was seen. `everywhere`: all rows with a place in the genome were seen. `only`:
+    chromosomes; rows elsewhere were not seen. `but`: chromosomes; rows on them were not seen. `outside`: regions,
+    {"file": BED or "", "names": names of its regions, [] for all}; rows in them were not seen. If none of these is set,
+    nothing is known.
     """
 
     text: str
@@ -39,7 +40,7 @@ class Seen:
 
     @classmethod
     def of_value(cls, value: Any) -> Self:
-        """The statement of a study, in the form of `seen.yaml`; its schema has checked it."""
+        """The statement given in a study, in the form of `seen.yaml`; the schema has already checked it."""
         match value:
             case "nothing":
                 return cls("nothing", clean=True)
@@ -65,13 +66,13 @@ class Seen:
         return cls(**{**record, **lists})
 
     def record(self) -> dict[str, Any]:
-        """The statement as JSON, for manifests of caches and records of models."""
+        """The statement as JSON, for the manifests of caches and the records of models."""
         return {**asdict(self), "only": list(self.only), "but": list(self.but)}
 
     def adapted(self, datasets: Sequence[str], transductive: bool) -> Self:
-        """What weights that began with this have seen after adaptation to the windows of `datasets`.
+        """What weights that started from this statement have seen after adaptation to the windows of `datasets`.
 
-        The windows that splits evaluate were held out (`language_model.check`), unless it was `transductive`.
+        Windows that splits evaluate were held out (`language_model.check`), unless adaptation was `transductive`.
         """
         more = f" and {len(datasets) - MOST_NAMED} more datasets" if len(datasets) > MOST_NAMED else ""
         windows = f"windows of {', '.join(datasets[:MOST_NAMED])}{more}"
@@ -81,8 +82,8 @@ class Seen:
 
     @classmethod
     def union(cls, statements: Sequence["Seen"]) -> "Seen":
-        """What several models have seen together. Rows are known not to have been seen only where that is known of each
-        in the same terms; else nothing is known."""
+        """What several models have seen together. Rows are known to be unseen only if that is known for every model in
+        the same terms; otherwise nothing is known."""
         found = list(dict.fromkeys(one.text for one in statements if not one.clean))
         some = [one for one in statements if not one.clean]
         if len(found) < 2:
@@ -98,12 +99,12 @@ class Seen:
         return cls(text)
 
     def with_training(self, part: str) -> str:
-        """What a model has seen that is trained here and whose `part`, with weights of this statement, is not new."""
+        """What a model trained here has seen if its `part` starts from weights with this statement."""
         return TRAIN_ROWS if self.text == "nothing" else f"{TRAIN_ROWS}; {part}: {self.text}"
 
     def misses(self, chromosomes: Sequence[str] = (), within: Any = None) -> bool:
-        """Whether it is known that no row on `chromosomes`, or none of a panel limited to the regions `within`, was
-        seen; both in the form of a study, empty where rows lie anywhere."""
+        """Whether it is known that no row on `chromosomes`, or no row of a panel limited to the regions `within`, was
+        seen; both are in the form used in a study, and empty if rows lie anywhere."""
         if self.clean or self._covers(within):
             return True
         if not chromosomes:
@@ -112,8 +113,8 @@ class Seen:
         return (bool(self.only) and not names & set(self.only)) or (bool(self.but) and names <= set(self.but))
 
     def of_rows(self, rows_on: Mapping[str, int], within: Any = None, others: int = 0) -> str:
-        """Words about the rows of a panel, {chromosome ("" where unknown): rows}, limited to the regions `within`;
-        `others` more are known not to have been seen."""
+        """A phrase about the rows of a panel, {chromosome ("" if unknown): rows}, limited to the regions `within`;
+        `others` further rows are known not to have been seen."""
         total, homeless = sum(rows_on.values()) + others, rows_on.get("", 0)
         if self.clean or self._covers(within) or total == others:
             return "none of these rows"
@@ -130,7 +131,7 @@ class Seen:
         return words + (f", {homeless:,} without a chromosome" if homeless else "")
 
     def _covers(self, within: Any) -> bool:
-        """Whether regions that were not seen are known to hold those of `within`."""
+        """Whether the regions that were not seen are known to include all regions of `within`."""
         if not (self.outside and within):
             return False
         asked, unseen = regions_of(within), self.outside
@@ -140,14 +141,14 @@ class Seen:
 
 
 def regions_of(value: Any) -> dict[str, Any]:
-    """{"file": path, "names": names of regions, [] for all} of regions that a study names: a path or an object."""
+    """{"file": path, "names": names of regions, [] for all} for regions that a study gives as a path or an object."""
     if isinstance(value, str):
         return {"file": value, "names": []}
     return {"file": value.get("file", ""), "names": list(value.get("names", ()))}
 
 
 def _called(regions: Mapping[str, Any]) -> str:
-    """Regions for people."""
+    """The regions in words."""
     names, file = ", ".join(regions["names"]), Path(regions["file"]).name
     if not file:
         return f"regions {names}"
@@ -157,9 +158,9 @@ def _called(regions: Mapping[str, Any]) -> str:
 def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, Any] | None = None) -> Seen:
     """What an encoder or a baseline (`section`, its `entry` in the study) has seen before it is trained on a split.
 
-    By its key `seen`; else by its weights: random ones have seen nothing; a folder by the name of its checkpoint, or by
-    the record in it; adapted ones by `adaptations`, the section `tapt` of the study, or by the record in the folder
-    that the entry names. Without weights by the facts of its kind.
+    Its key `seen` decides. Without it, the weights do: random ones have seen nothing; for a folder, the name of its
+    checkpoint or the record in it decides; for adapted weights, `adaptations` (the study's section `tapt`) or the
+    record in the folder that the entry names. Without weights, the facts of its kind decide.
     """
     facts = kinds.facts(section, entry["kind"])
     weights = entry.get("weights") or {}
@@ -184,12 +185,12 @@ def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, A
 
 
 def encoder_of(section: str, entry: Mapping[str, Any]) -> str:
-    """The kind of encoder whose weights an encoder or a baseline takes, "" for none."""
+    """The kind of encoder whose weights an encoder or a baseline uses, "" if none."""
     return entry["kind"] if section == "encoders" else kinds.facts(section, entry["kind"])["weights_of"]
 
 
 def of_adaptation(options: Mapping[str, Any]) -> Seen:
-    """What weights adapted by an entry of the section `tapt` have seen."""
+    """What the weights adapted by an entry of the section `tapt` have seen."""
     start = {"kind": kinds.encoder_of_size(options["size"]), "weights": options["start"]} | {
         k: options[k] for k in ("seen",) if k in options
     }
@@ -197,9 +198,9 @@ def of_adaptation(options: Mapping[str, Any]) -> Seen:
 
 
 def of_checkpoint(encoder: str, path: str | Path) -> Seen | None:
-    """What published weights at a path have seen, where their name says which they are; None elsewhere.
+    """What published weights at a path have seen, if their name says which they are; otherwise None.
 
-    The name of the folder itself counts before that of a link to it.
+    The name of the folder itself takes precedence over the name of a link to it.
     """
     known = kinds.facts("encoders", encoder)["checkpoints"] if encoder else {}
     for name in (Path(path).resolve().as_posix(), Path(path).as_posix()):
@@ -210,7 +211,7 @@ def of_checkpoint(encoder: str, path: str | Path) -> Seen | None:
 
 
 def _recorded(folder: str | Path) -> Seen:
-    """What weights have seen by the record of the workflow that made them, which holds nothing out for this one."""
+    """What weights have seen by the record of the workflow that made them; it held nothing out for this one."""
     path = Path(folder) / "model.json"
     if not path.is_file():
         return Seen.of_value("unknown")

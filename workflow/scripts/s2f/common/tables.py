@@ -1,4 +1,4 @@
-"""Tables of text: written whole, read with checks."""
+"""Text tables: written atomically, read with checks."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -15,20 +15,20 @@ from s2f.common.files import atomic
 from s2f.common.kinds import near
 
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
-LINE = "line"  # name of an index that is the line of the file
+LINE = "line"  # name of an index that holds line numbers of the file
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a data frame as TSV, atomically; floats keep their shortest exact form, missing values are empty."""
+    """Write a data frame as TSV, atomically; floats keep their shortest exact form, and missing values are empty."""
     with atomic(path) as temporary:
         if not _write_plain(temporary, table):
             table.to_csv(temporary, sep="\t", index=False, lineterminator="\n")
 
 
 def _write_plain(path: Path, table: pd.DataFrame) -> bool:
-    """Write a table of text and whole numbers that needs no quotes: the bytes of pandas in a tenth of its time.
+    """Write a table of text and whole numbers that needs no quotes: the same bytes as pandas in a tenth of the time.
 
-    False, and nothing worth keeping at `path`, for any other table.
+    For any other table, returns False and leaves nothing useful at `path`.
     """
     import pyarrow
     from pyarrow import csv
@@ -39,8 +39,8 @@ def _write_plain(path: Path, table: pd.DataFrame) -> bool:
         if not all(any(is_type(field.type) for is_type in simple) for field in plain.schema):
             return False
         csv.write_csv(plain, path, csv.WriteOptions(delimiter="\t", quoting_style="none", quoting_header="none"))
-        return len(table.columns) > 1  # a line of one empty cell would be blank, where pandas writes quotes
-    except pyarrow.ArrowException:  # columns of mixed types, and cells that need quotes
+        return len(table.columns) > 1  # a line with one empty cell would be blank; pandas writes quotes instead
+    except pyarrow.ArrowException:  # columns of mixed types, or cells that need quotes
         return False
 
 
@@ -56,25 +56,25 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a delimited text file into a data frame of strings.
 
-    Every cell comes back as the text it is (empty where missing), so `7`, `007` and `X` of a chromosome column
-    survive; `numbers` converts. What the file is, is told by its content (`contents.read_text`), and what its quotes
-    mean by `delimited`; lines end with \\n, \\r\\n or \\r. Above the header may stand blank lines and lines that begin
-    with #; the header itself may, if it alone has the `columns`. Columns without a name are left out.
+    Every cell comes back as the text it is (empty if missing), so `7`, `007` and `X` in a chromosome column survive;
+    `numbers` converts. The format is judged by the content (`contents.read_text`), and `delimited` decides what quotes
+    mean; lines end with \\n, \\r\\n or \\r. Blank lines and lines that begin with # may come before the header; the
+    header may itself begin with # if only that line has the `columns`. Columns without a name are dropped.
 
-    Parameters: `columns` that must exist; `text` is the human name of the table for messages; `separator` one ASCII
-    letter. Without `header` the columns are called "column 1", "column 2", ... With `only` nothing but `columns` is
-    read, in the order of the file. With `numbered` the index is the line of the file on which each row begins, and is
-    called "line"; else it counts the rows from 0. `line_of` gives the line.
+    Parameters: `columns` must exist; `text` is what messages call the table; `separator` is one ASCII character.
+    Without a `header` the columns are called "column 1", "column 2", ... With `only`, nothing but `columns` is read, in
+    the order of the file. With `numbered`, the index is called "line" and holds the line of the file on which each row
+    begins; otherwise it counts the rows from 0. `line_of` gives the line.
 
-    Raises `InputError` with file and, where there is one, line: when the file is missing or no table, a column is
-    missing or its name occurs twice, a line is blank (at the end of the file it is ignored) or has another number of
-    cells than the header, and as `contents` and `delimited` do.
+    Raises `InputError` with the file and, if there is one, the line: if the file is missing or is not a table, if a
+    column is missing or its name occurs twice, if a line is blank (blank lines at the end of the file are ignored) or
+    has a different number of cells from the header, and as `contents` and `delimited` do.
     """
     columns, what = list(columns), text or "table"
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
         raise InputError(f"{path}: separator is {separator!r}, expected one ASCII letter, no quote and no line end")
     data = read_text(path, what)
-    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):  # of an old Mac, or of several systems
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):  # from an old Mac, or from a mix of systems
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     _refuse_other_formats(data, path, what)
     begin, skipped, named = _start(data, separator, columns if header else [])
@@ -97,12 +97,12 @@ def read_table(
 
 
 def line_of(column: pd.DataFrame | pd.Series, position: int) -> int:
-    """The line of the file of the row at a position of a table of `read_table`, or of a column or some rows of one."""
+    """The line in the file of the row at a position of a table from `read_table`, or of a part of such a table."""
     return int(column.index[position]) + (0 if column.index.name == LINE else 2)
 
 
 def _refuse_other_formats(data: bytes, path: str | Path, what: str) -> None:
-    """Refuse text that is known to be no table."""
+    """Refuse text that is recognisably not a table."""
     begin = data[:100].lstrip()
     for mark, found, fix in (
         (b"##fileformat=VCF", "VCF", "variants have no measured sequences; give a table with a header"),
@@ -117,9 +117,9 @@ def _refuse_other_formats(data: bytes, path: str | Path, what: str) -> None:
 
 
 def _start(data: bytes, separator: str, columns: list[str]) -> tuple[int, int, bool]:
-    """Where the header begins, how many lines stand above it, and whether it is a comment that names the `columns`
-    behind its #: the first line that neither is blank nor begins with #, unless it lacks columns that one of these
-    has."""
+    """Where the header begins, how many lines come before it, and whether it is a comment that names the `columns`
+    after its #. The header is the first line that is neither blank nor begins with #, unless that line lacks columns
+    which one of the lines before it has."""
     begin, number, candidates = 0, 0, []
     while begin < len(data):
         end = data.find(b"\n", begin) + 1 or len(data)
@@ -140,7 +140,7 @@ def _start(data: bytes, separator: str, columns: list[str]) -> tuple[int, int, b
 
 
 def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | Path) -> None:
-    """Refuse lines that begin with # and may be rows: with as many cells as the first other one, or where all do."""
+    """Refuse lines with # that may be rows: they have as many cells as the first other line, or all lines have #."""
     cells = separator.encode()
     for number, line in enumerate(above.split(b"\n"), 1):
         if line.startswith(b"#") and cells in line and line.count(cells) == (first or line).count(cells):
@@ -153,7 +153,7 @@ def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | P
 def _check_names(
     names: list[str], columns: list[str], wanted: list[str], delimited: Delimited, path: str | Path
 ) -> None:
-    """Refuse a header that lacks one of the `columns`, or has a name twice among those that are read."""
+    """Refuse a header that lacks one of the `columns`, or in which the name of a column to be read occurs twice."""
     missing = [name for name in columns if name not in names]
     if missing:
         decoded(delimited.header, path, delimited.first_line)
@@ -171,7 +171,7 @@ def _check_names(
 
 
 def _header_below(delimited: Delimited, columns: list[str]) -> int:
-    """Line of the file, among the next 50, that has all `columns`; 0 for none: titles may stand above a header."""
+    """The line of the file, among the next 50, that has all `columns`; 0 if none: titles may come before a header."""
     for number, line in enumerate(delimited.data[:100_000].split(b"\n")[1:51], 1):
         cells = line.decode("utf-8", "replace").rstrip("\r").split(delimited.separator)
         if {cell.strip('"') for cell in cells} >= set(columns):
@@ -184,13 +184,13 @@ def numbers(
 ) -> pd.Series:
     """Convert a text column of `read_table` to float64; cells of `missing` become NaN.
 
-    Raises `InputError` naming file, line (by `line_of`) and cell, with `fix` at its end, when a cell is neither a
+    Raises `InputError` naming the file, line (by `line_of`) and cell, with `fix` at its end, if a cell is neither a
     number nor missing, or is infinite.
     """
     import pyarrow
     from pyarrow import compute
 
-    # ten times as fast, and correctly rounded; whatever it does not take is left to the slower way that names the cell
+    # ten times as fast, and correctly rounded; what it does not accept goes the slower way, which names the cell
     column_of_text = pyarrow.array(table[column], pyarrow.large_string())
     absent = compute.is_in(column_of_text, pyarrow.array(missing, pyarrow.large_string()))
     try:
@@ -216,8 +216,8 @@ def numbers(
 
 
 def refuse(bad: Any, table: pd.DataFrame, columns: Sequence[str], path: str | Path, expected: str) -> None:
-    """Raise `InputError` for the first row of the mask `bad`, (N,), with its line and its cells in `columns`, whole: a
-    user looks them up."""
+    """Raise `InputError` for the first row in the mask `bad`, (N,), with its line and its complete cells in `columns`,
+    so that a user can look them up."""
     if np.any(bad):
         position = int(np.argmax(bad))
         cells = " and ".join(f"{name} is {table[name].iloc[position]!r}" for name in columns)
@@ -225,7 +225,7 @@ def refuse(bad: Any, table: pd.DataFrame, columns: Sequence[str], path: str | Pa
 
 
 def stripped(column: pd.Series) -> pd.Series:
-    """A text column without white space at the ends of its texts; itself, not a copy, where there is none."""
+    """A text column without white space at either end of its texts; the column itself, not a copy, if there is none."""
     import pyarrow
     from pyarrow import compute
 
@@ -235,7 +235,7 @@ def stripped(column: pd.Series) -> pd.Series:
 
 
 def mapped(column: pd.Series, function: Callable[[str], str]) -> pd.Series:
-    """A text column with `function` applied to each of its texts, once to those that recur."""
+    """A text column with `function` applied to each text, only once for texts that recur."""
     codes, texts = pd.factorize(column, use_na_sentinel=False)
     return pd.Series(pd.array([function(text) for text in texts.tolist()], "str").take(codes), index=column.index)
 

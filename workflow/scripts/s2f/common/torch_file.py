@@ -1,8 +1,8 @@
-"""Tensors of a file of `torch.save`, read and written without torch: environments of JAX lack it.
+"""Tensors in a `torch.save` file, read and written without torch, which JAX environments lack.
 
-Such a file is a ZIP archive of a pickle, which says what the tensors are called and where they lie, and of their bytes.
-The pickle is read by an unpickler that knows the names below and refuses every other before anything of it runs. Bytes
-are read of the tensors that are asked for alone, each with its checksum.
+Such a file is a ZIP archive with a pickle, which says what the tensors are called and where they are, and their bytes.
+The unpickler knows the names below and refuses any other before it can run. Only the bytes of the requested tensors are
+read, and their checksums are verified.
 """
 
 import io
@@ -27,12 +27,12 @@ DTYPES = {
     "LongStorage": "<i8",
     "IntStorage": "<i4",
 }
-DEEPEST = 20  # dictionaries and lists within each other
+DEEPEST = 20  # nesting depth of dictionaries and lists
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A tensor in a file: `dtype` of NumPy, `shape`, and where its elements are; `offset` and `strides` in elements."""
+    """A tensor in a file: its NumPy `dtype`, `shape`, and where it is; `offset` and `strides` count elements."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -41,7 +41,7 @@ class Stored:
     strides: tuple[int, ...]
 
     def is_sound(self) -> bool:
-        """Whether all is of the kind that it must be: a pickle can put anything there."""
+        """Whether every field has a valid type and value: a pickle can put anything there."""
         numbers = self.offset, *self.shape, *self.strides
         return (
             self.dtype in DTYPES.values()
@@ -54,7 +54,7 @@ class Stored:
 def contents(path: str | Path) -> dict[str, Stored]:
     """The tensors of a state dict in a file, by name; their bytes are not read.
 
-    Raises `InputError` as `tree`, and where the pickle holds more than named tensors.
+    Raises `InputError` as `tree` does, and if the pickle holds anything but named tensors.
     """
     found = tree(path)
     if not isinstance(found, dict) or not all(isinstance(tensor, Stored) for tensor in found.values()):
@@ -63,10 +63,10 @@ def contents(path: str | Path) -> dict[str, Stored]:
 
 
 def tree(path: str | Path) -> Any:
-    """What a file holds: tensors, texts, numbers, and dictionaries with names, lists and tuples of these; the bytes of
-    tensors are not read.
+    """What a file holds: tensors, texts, numbers, and nested dictionaries (with text keys), lists and tuples of these;
+    the bytes of tensors are not read.
 
-    Raises `InputError` for a file that is no archive of `torch.save` (version 1.6 or later), that is broken, or whose
+    Raises `InputError` for a file that is not a `torch.save` archive (version 1.6 or later), that is broken, or whose
     pickle holds anything else.
     """
     with _archive(path) as archive:
@@ -78,7 +78,7 @@ def tree(path: str | Path) -> Any:
         sound = _is_sound(found)
     except pickle.UnpicklingError as error:
         raise InputError(f"{path}: broken, or holds more than tensors, which is refused: {error}") from None
-    # what a pickle that was not written by torch may raise
+    # what a pickle not written by torch may raise
     except (EOFError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
         raise InputError(f"{path}: broken: not a pickle of tensors ({error!r})") from None
     if not sound:
@@ -87,8 +87,8 @@ def tree(path: str | Path) -> Any:
 
 
 def _is_sound(value: Any, depth: int = 0, seen: set[int] | None = None) -> bool:
-    """Whether all is of the kinds that `tree` names; a list that holds itself is none of them. What is in the tree in
-    several places is looked at once, as lists that hold each other can be in it more often than there is time for."""
+    """Whether everything is of a type that `tree` names; a list that contains itself is not. What occurs in several
+    places is looked at once: lists that hold each other can make the tree larger than there is time for."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return True
@@ -104,7 +104,7 @@ def _is_sound(value: Any, depth: int = 0, seen: set[int] | None = None) -> bool:
 
 
 def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndarray]:
-    """The values of some tensors of a file, by name. Raises `InputError` for bytes that are missing or damaged."""
+    """The values of some tensors in a file, by name. Raises `InputError` for missing or damaged bytes."""
     found = {}
     with _archive(path) as archive:
         for name, tensor in tensors.items():
@@ -124,9 +124,9 @@ def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndar
 
 
 def write(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write arrays, of dtypes of `DTYPES`, as the state dict {name: tensor} that `torch.load` and `contents` read.
+    """Write arrays, with dtypes in `DTYPES`, as the state dict {name: tensor} that `torch.load` and `contents` read.
 
-    The pickle is spelled out, as to name a class of torch Python's own pickler would have to import it.
+    The pickle is written opcode by opcode, because Python's own pickler would have to import torch to name its classes.
     """
     storages = {np.dtype(dtype): name for name, dtype in DTYPES.items()}
 
@@ -193,12 +193,12 @@ def _archive(path: str | Path) -> zipfile.ZipFile:
 
 
 def _entries(archive: zipfile.ZipFile) -> dict[str, str]:
-    """Entries by their names without the folder that `torch.save` puts all of them into."""
+    """The entries by name, without the folder into which `torch.save` puts all of them."""
     return {name.partition("/")[2]: name for name in archive.namelist()}
 
 
 def _read(path: str | Path, archive: zipfile.ZipFile, entry: str, what: str = "") -> bytes:
-    """All bytes of an entry, whose checksum is compared; `what` names them in the message. Raises `InputError`."""
+    """All bytes of an entry, with its checksum verified; `what` is its name in the message. Raises `InputError`."""
     try:
         return archive.read(_entries(archive)[entry])
     except KeyError:

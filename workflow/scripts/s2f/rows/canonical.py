@@ -1,4 +1,4 @@
-"""Rows: the canonical form of an assay table, its checks, its fingerprint and its file."""
+"""Rows: the canonical form of an assay table, with its checks, fingerprint and file."""
 
 import hashlib
 import string
@@ -19,7 +19,7 @@ from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosomes
 
 # column -> pandas dtype; `label` is the measured value (log2FC, or 0/1 in a classification); `variant` is the variant
-# that the insert was made for, as chr7:70038969:G:T (position from 1, as in VCF)
+# for which the insert was made, as chr7:70038969:G:T (position from 1, as in VCF)
 COLUMNS = {
     "row_id": "str", "sequence": "str", "label": "float64", "stderr": "float64",
     "chrom": "str", "start": "Int64", "end": "Int64", "strand": "str",
@@ -27,16 +27,16 @@ COLUMNS = {
 }  # fmt: skip
 NUMBERS = ("label", "stderr", "start", "end")
 TASKS = ("regression", "classification")
-# `published` of rows that are only ever evaluated begins so: designed sequences, "ood:METHOD"
+# prefix of `published` in rows that are only ever evaluated: designed sequences, "ood:METHOD"
 EVALUATED_ONLY = "ood:"
-# fewest labels of a cell in a part of a split, in which a model of it is trained: by fewer validation rows an epoch
-# would be chosen by chance (the error of a correlation of 10 rows is 0.38)
+# fewest labels of a cell in a part of a split in which its model is trained: with fewer validation rows, an epoch would
+# be chosen by chance (the error of a correlation over 10 rows is 0.38)
 LEAST_LABELS = {"train": 2, "val": 10}
-# labels and standard errors are below this: models compute in float32, where the square of a larger one, or the sum of
-# many, is infinite
+# labels and standard errors must be below this: models compute in float32, in which the square of a larger number, or
+# the sum of many, is infinite
 LARGEST = 1e15
-NAMES = ("row_id", "variant", "pair_id", "group", "published")  # columns whose texts tell rows apart, or join them
-OF_CELL = {"label.": "label", "stderr.": "stderr"}  # columns `label.{cell}` and `stderr.{cell}`, and what they are
+NAMES = ("row_id", "variant", "pair_id", "group", "published")  # columns whose texts distinguish rows or link them
+OF_CELL = {"label.": "label", "stderr.": "stderr"}  # columns `label.{cell}` and `stderr.{cell}`, and what they hold
 
 
 def canonical(
@@ -44,15 +44,15 @@ def canonical(
 ) -> pd.DataFrame:
     """Check a table and return it in canonical form.
 
-    `table` needs `row_id`, `sequence`, `label`; other columns of `COLUMNS` are filled with missing values and unknown
-    ones refused. Text columns become text, sequences upper-case ACGTN with U as T, chromosomes `chr7` (never `7`).
-    With `cells` the table has a column `label.{cell}` for each, where a missing label is NaN, and `stderr.{cell}`
-    where it is known; `label` and `stderr` become those of the first cell.
-    `path` names the source in messages. Raises `InputError` with the row at fault for: an empty or duplicate row_id
-    or one with a tab or line break, one of the `NAMES` with a letter that cannot be seen, illegal base, empty sequence,
-    non-finite label, a row without a label in any cell, a cell without a label in any row, a label
-    other than 0 and 1 in a classification, a negative or infinite stderr, a label or stderr of `LARGEST` or more, an
-    end without start (or the reverse) or not after it, strands other than + and -, alleles other than ref and alt.
+    `table` needs `row_id`, `sequence` and `label`; the other columns of `COLUMNS` are filled with missing values, and
+    unknown columns are refused. Text columns become text, sequences upper-case ACGTN with U as T, and chromosomes
+    `chr7` (never `7`). With `cells`, the table has a column `label.{cell}` for each, in which a missing label is NaN,
+    and `stderr.{cell}` if it is known; `label` and `stderr` become those of the first cell. `path` names the source in
+    messages. Raises `InputError` with the faulty row for: a row_id that is empty, a duplicate or contains a tab or line
+    break; an invisible character in one of the `NAMES`; an illegal base; an empty sequence; a non-finite label; a row
+    without a label in any cell; a cell without a label in any row; a label other than 0 and 1 in a classification; a
+    negative or infinite stderr; a label or stderr of `LARGEST` or more; an end without a start (or the reverse) or not
+    after it; strands other than + and -; and alleles other than ref and alt.
     """
     of_cells = [f"{column}{cell}" for column in OF_CELL for cell in cells]
     unknown = set(table.columns) - set(COLUMNS) - set(of_cells)
@@ -85,7 +85,7 @@ def canonical(
     out["chrom"] = chromosomes(out["chrom"], lambda row: f"{path}: row {ids.iloc[row]!r}")
 
     def refuse(bad: Any, column: str, expected: str) -> None:
-        """Name the first row of the mask `bad`, its value in `column` and what is expected there."""
+        """Name the first row in the mask `bad`, its value in `column` and what is expected there."""
         if bad.any():
             row = out.iloc[int(np.argmax(bad))]
             value = repr(row[column]) if isinstance(row[column], str) else row[column]
@@ -114,8 +114,8 @@ def canonical(
 
 
 def _refuse_unseen(names: pd.Series, ids: pd.Series, path: str | Path) -> None:
-    """Refuse a name with a letter that cannot be seen, such as a byte order mark or a zero-width or no-break space: it
-    is none of the same name without it."""
+    """Refuse a name with an invisible character, such as a byte order mark or a zero-width or no-break space: it would
+    not equal the same name without it."""
     if not letters_other_than(string.printable.strip().encode() + b" ", names):
         return
     for row, name in zip(ids, names, strict=True):
@@ -129,24 +129,24 @@ def _refuse_unseen(names: pd.Series, ids: pd.Series, path: str | Path) -> None:
 
 
 def cells_of(table: pd.DataFrame) -> list[str]:
-    """The cells whose labels a table of rows holds, the first one first; empty where rows have one label."""
+    """The cells whose labels a table of rows holds, in order; empty if rows have a single label."""
     return [str(name).removeprefix("label.") for name in table.columns if str(name).startswith("label.")]
 
 
 def labels_of(table: pd.DataFrame) -> NDArray[np.float64]:
-    """The labels of rows: (N,), or (N, C) of a table with C cells, NaN where one is missing."""
+    """The labels of rows: (N,), or (N, C) for a table with C cells; missing labels are NaN."""
     columns = [f"label.{cell}" for cell in cells_of(table)]
     return table[columns].to_numpy(np.float64) if columns else table["label"].to_numpy(np.float64)
 
 
 def errors_of(table: pd.DataFrame) -> NDArray[np.float64]:
-    """The standard errors of the labels of rows, NaN where one is not known: of the shape of `labels_of`."""
+    """The standard errors of the labels of rows, in the shape of `labels_of`; unknown ones are NaN."""
     columns = [f"stderr.{cell}" for cell in cells_of(table)]
     return table.reindex(columns=columns or ["stderr"]).to_numpy(np.float64).reshape(labels_of(table).shape)
 
 
 def few_labels(parts: Mapping[str, pd.DataFrame], cells: Sequence[str]) -> list[str]:
-    """A line for each part of a split {part: rows} and each of the `cells` with fewer than `LEAST_LABELS`."""
+    """One line for each part of a split {part: rows} and each of the `cells` with fewer than `LEAST_LABELS` labels."""
     counts = {(part, cell): int(parts[part][f"label.{cell}"].notna().sum()) for part in LEAST_LABELS for cell in cells}
     return [
         f"part {part}: {count:,} of {len(parts[part]):,} rows have a label of {cell}, expected {LEAST_LABELS[part]} or "
@@ -157,7 +157,7 @@ def few_labels(parts: Mapping[str, pd.DataFrame], cells: Sequence[str]) -> list[
 
 
 def of_first_cell(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows with a label of the first cell, as rows of one label; a table without cells as it is."""
+    """The rows with a label of the first cell, as rows with a single label; a table without cells is unchanged."""
     if not cells_of(table):
         return table
     table = table[table["label"].notna()]
@@ -165,7 +165,7 @@ def of_first_cell(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series:
-    """One column of the canonical form in its dtype, filled with missing values where the table has none."""
+    """One column of the canonical form in its dtype, filled with missing values if the table does not have it."""
     if name in table:
         column = table[name].astype(dtype)
         return column.fillna("") if dtype == "str" else column
@@ -174,7 +174,7 @@ def _column(table: pd.DataFrame, name: str, dtype: str) -> pd.Series:
 
 
 def letters_of(column: pd.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
-    """The bytes of all texts of a column in a row, and where each of the N begins and how long it is."""
+    """The bytes of all texts of a column, end to end, and the beginning and length of each of the N texts."""
     texts = pa.array(column, pa.large_string())
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     ends = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset : texts.offset + len(texts) + 1]
@@ -182,14 +182,14 @@ def letters_of(column: pd.Series) -> tuple[NDArray[np.uint8], NDArray[np.int64],
 
 
 def letters_other_than(known: bytes, column: pd.Series) -> bool:
-    """Whether a text of a column holds a byte that is not among the bytes `known`."""
+    """Whether any text in a column contains a byte that is not among the bytes `known`."""
     texts = pa.array(column, pa.large_string())
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     return any(_letters(chunk).tobytes().translate(None, known) for chunk in chunks)
 
 
 def _letters(texts: pa.Array) -> NDArray[np.uint8]:
-    """The bytes of all texts of an arrow array in a row."""
+    """The bytes of all texts in an arrow array, end to end."""
     ends = np.frombuffer(texts.buffers()[1], np.int64)
     return np.frombuffer(texts.buffers()[2] or b"", np.uint8)[ends[texts.offset] : ends[texts.offset + len(texts)]]
 
@@ -204,17 +204,17 @@ def _clean(sequence: str, row: str, path: str | Path) -> str:
 
 
 def rows_sha256(table: pd.DataFrame) -> str:
-    """SHA-256 over the sorted (row_id, sequence, label) of rows: the fingerprint every result table carries.
+    """SHA-256 over the sorted (row_id, sequence, label) of rows: the fingerprint that every result table carries.
 
-    Labels enter as the shortest text that gives the same float64 (Python repr), so the value does not depend on
-    files or platforms. It is the column `label` that counts, also of a table with cells.
+    Labels enter as the shortest text that gives the same float64 (Python repr), so the value does not depend on files
+    or platforms. Only the column `label` counts, even in a table with cells.
     """
     columns = (table["row_id"].tolist(), table["sequence"].tolist(), table["label"].to_numpy(np.float64).tolist())
     return _sha256([f"{row}\t{sequence}\t{label!r}\n" for row, sequence, label in zip(*columns, strict=True)])
 
 
 def labels_sha256(table: pd.DataFrame) -> str:
-    """As `rows_sha256`, over the labels of all cells: what a model with an output for each was trained on."""
+    """As `rows_sha256`, but over the labels of all cells: what a model with one output per cell was trained on."""
     if not cells_of(table):
         return rows_sha256(table)
     columns = (table["row_id"].tolist(), table["sequence"].tolist(), labels_of(table).tolist())
@@ -222,7 +222,7 @@ def labels_sha256(table: pd.DataFrame) -> str:
 
 
 def sequences_sha256(row_ids: Sequence[str], sequences: Sequence[str]) -> str:
-    """SHA-256 over the sorted (row_id, sequence): what an embedding cache was made from, whatever the label."""
+    """SHA-256 over the sorted (row_id, sequence): what an embedding cache was made from, regardless of labels."""
     columns = (np.asarray(row_ids, object), np.asarray(sequences, object))
     return _sha256([f"{row}\t{sequence}\n" for row, sequence in zip(*columns, strict=True)])
 
@@ -235,14 +235,14 @@ def _sha256(lines: list[str]) -> str:
 def write_rows(path: str | Path, table: pd.DataFrame) -> None:
     """Write canonical rows as parquet, atomically."""
     with atomic(path) as temporary:
-        # lz4 is read in half the time of snappy and 12 % larger; a dictionary pays only where texts recur
+        # lz4 is read in half the time of snappy but is 12 % larger; a dictionary pays off only if texts recur
         recurring = [name for name in ("chrom", "strand", "allele", "published") if name in table]
         table.to_parquet(temporary, index=False, compression="lz4", use_dictionary=recurring)
 
 
 def read_rows(path: str | Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read rows written by `write_rows`; `columns` limits what is read, and `label` among them brings the labels of all
-    cells. Raises `InputError` when the file is broken."""
+    """Read rows written by `write_rows`; `columns` limits what is read, and `label` among them includes the labels of
+    all cells. Raises `InputError` if the file is broken."""
     try:
         if columns and "label" in columns:
             there = pyarrow.parquet.read_schema(path).names

@@ -1,9 +1,9 @@
-"""Fetching published files: resumed when a connection breaks, checked, and whole under their final name or absent.
+"""Fetching published files: downloads resume after a broken connection, are checked, and appear only when complete.
 
-A download is described by `urls` (tried in order), `sha256`, `md5` and `size` (bytes), the last three where they are
-published. Where no SHA-256 is, that of the first download is recorded beside the file ({name}.sha256, as sha256sum
-writes it) and later ones must agree. What has arrived of a file waits in .{name}.part; .{name}.part.json says of which
-URL and version it is a part, so that nothing else is ever appended to it.
+A download is described by `urls` (tried in order), `sha256`, `md5` and `size` (bytes), the last three only if they are
+published. If there is no published SHA-256, that of the first download is recorded beside the file ({name}.sha256, in
+the format of sha256sum) and later downloads must agree with it. The part received so far is kept in .{name}.part;
+.{name}.part.json says which URL and version it belongs to, so that nothing else is ever appended to it.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from s2f.common.errors import InputError
 from s2f.common.files import is_disk_full, read_json, sha256_file, write_json, write_text
 
 CHUNK = 1 << 20
-TIMEOUT = 60.0  # seconds without a byte
-ATTEMPTS = 5  # connections to one URL
+TIMEOUT = 60.0  # seconds without receiving a byte
+ATTEMPTS = 5  # connections to each URL
 WEB_PAGE = (b"<!doctype html", b"<html")
 
 
 class DownloadError(Exception):
-    """One source did not give the file; the message says why."""
+    """One source could not provide the file; the message says why."""
 
 
 def fetch(
@@ -39,11 +39,11 @@ def fetch(
     pause: float = 5.0,
     report: Callable[[str], object] = print,
 ) -> None:
-    """Put the file `name` of a download section at `path`, from the mirror or from the first of its URLs that has it.
+    """Put the file `name` of a download section at `path`, from the mirror or the first of its URLs that has it.
 
-    `mirror` is a folder or the URL of one (file:// or http): its file of the same name is taken first and checked like
-    any other. `pause` seconds pass between two connections. Raises `InputError` that names every source with the
-    reason of its failure, and what to do by hand.
+    `mirror` is a folder or a folder's URL (file:// or http): a file of the same name there is taken first, and checked
+    like any other. There are `pause` seconds between two connections. Raises `InputError` that names every source with
+    the reason for its failure, and says what to do by hand.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def fetch(
 
 
 def _sources(name: str, download: dict[str, Any], mirror: str) -> list[str]:
-    """URLs in the order in which they are tried; a local mirror only where it has the file."""
+    """URLs in the order in which they are tried; a local mirror is included only if it has the file."""
     if not mirror:
         return download["urls"]
     if not urllib.parse.urlsplit(mirror).scheme:
@@ -106,7 +106,7 @@ def _copy(url: str, part: Path) -> None:
 
 
 def _receive(url: str, part: Path, size: int | None, pause: float, report: Callable[[str], object]) -> None:
-    """Complete `part` from `url`, in several connections where one breaks."""
+    """Complete `part` from `url`, over several connections if one breaks."""
     for attempt in range(ATTEMPTS):
         if attempt:
             time.sleep(pause)
@@ -129,7 +129,7 @@ def _receive(url: str, part: Path, size: int | None, pause: float, report: Calla
 
 
 def _connect(url: str, part: Path, size: int | None, report: Callable[[str], object]) -> None:
-    """One connection: append to `part` what is missing of it, or begin it anew."""
+    """Over one connection, append what is missing from `part`, or start it again."""
     version = _version_of(part, url)
     have = part.stat().st_size if version else 0
     headers = {"User-Agent": "s2f-adapters", "Accept-Encoding": "identity"}
@@ -138,7 +138,7 @@ def _connect(url: str, part: Path, size: int | None, report: Callable[[str], obj
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing is missing, or the file has shrunk
+        if error.code != 416:  # 416: nothing is missing, or the file has shrunk
             raise
         _forget(part)
         if have == size or error.headers.get("Content-Range") == f"bytes */{have}":
@@ -155,7 +155,7 @@ def _connect(url: str, part: Path, size: int | None, report: Callable[[str], obj
         _check_answer(response, size, total)
         _check_room(part, (total or size or 0) - have)
         version = response.headers.get("ETag", "W/")
-        if version.startswith("W/"):  # a weak one may stand for other bytes
+        if version.startswith("W/"):  # a weak one may be shared by different bytes
             version = response.headers.get("Last-Modified")
         if version:
             write_json(_notes(part), {"url": url, "version": version})
@@ -191,7 +191,7 @@ def _check_room(part: Path, needed: int) -> None:
 
 
 def _check(part: Path, download: dict[str, Any], path: Path, report: Callable[[str], object]) -> str:
-    """SHA-256 of the complete part, after its size and checksums are compared; a wrong part is removed."""
+    """SHA-256 of the completed part, after checking its size and checksums; a wrong part is removed."""
     size, sha256 = part.stat().st_size, sha256_file(part)
     expected, source = download.get("sha256"), "as the study says"
     if expected is None and _record(path).exists():
@@ -225,7 +225,7 @@ def _notes(part: Path) -> Path:
 
 
 def _version_of(part: Path, url: str) -> str:
-    """The version of `url` that `part` is a part of, empty when it is none or nobody knows."""
+    """The version of `url` to which `part` belongs; empty if it belongs to another URL or the version is unknown."""
     try:
         notes = read_json(_notes(part)) if part.exists() and _notes(part).exists() else {}
     except InputError:

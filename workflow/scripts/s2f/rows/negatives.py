@@ -1,13 +1,13 @@
 """Negatives of a binding classification: windows that the protein does not bind, by named kind.
 
-Each function takes the positives, a frame of chrom, start, end, strand, sequence, group, and returns `Negatives`: as
-many windows as positives that are kept. The kind decides what a classifier can learn: against `other_rbp` also what
-sites of CLIP experiments have in common is no help, `flank` keeps gene and composition, `gc_matched` the GC content and
-`dinucleotide_shuffle` the dinucleotides; scores on different kinds cannot be compared.
+Each function takes the positives, a frame with chrom, start, end, strand, sequence and group, and returns `Negatives`:
+as many windows as positives that are kept. The kind decides what a classifier can learn: with `other_rbp`, even
+features common to all CLIP sites are no help; `flank` keeps the gene and the composition, `gc_matched` the GC content
+and `dinucleotide_shuffle` the dinucleotides. Scores on different kinds cannot be compared.
 
-Genomic negatives lie at least `distance` bases from every peak of the protein and from every positive window, which
-may reach far beyond its peak: bases of a positive must not recur in a negative. Both hold on either strand: a site on
-the other strand may be one of an antisense transcript, and a split would tie overlapping windows together.
+Genomic negatives lie at least `distance` bases from every peak of the protein and from every positive window, which may
+extend far beyond its peak: bases of a positive must not recur in a negative. Both conditions apply to either strand: a
+site on the other strand may belong to an antisense transcript, and a split would tie overlapping windows together.
 """
 
 import itertools
@@ -23,14 +23,14 @@ from s2f.sequences.genome import Genome
 from s2f.sequences.intervals import Disjoint, Intervals, best_of_overlapping
 
 COLUMNS = ["chrom", "start", "end", "strand", "sequence", "group"]
-STEP = 10  # bases between the positions that are tried for a flank
-CANDIDATES = 40  # drawn per positive to match its GC content
+STEP = 10  # bases between the positions tried for a flank
+CANDIDATES = 40  # candidates drawn per positive to match its GC content
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """`table` of negatives (columns `COLUMNS`); `kept`, indices (sorted) of the positives that go with them, as
-    many; `counts`, what was left of the candidates at each stage."""
+    """`table` of negatives (columns `COLUMNS`); `kept`, the sorted indices of the positives that go with them, equal in
+    number; `counts`, how many candidates were left at each stage."""
 
     table: pd.DataFrame
     kept: np.ndarray
@@ -38,7 +38,7 @@ class Negatives:
 
 
 def intervals_of(peaks: pd.DataFrame) -> Intervals:
-    """The `Intervals` of a frame with chrom, start and end."""
+    """The `Intervals` of a frame with the columns chrom, start and end."""
     return Intervals(peaks["chrom"], peaks["start"], peaks["end"])
 
 
@@ -58,8 +58,8 @@ def other_rbp(
 ) -> Negatives:
     """Windows of `length` bases around the centres of other proteins' peaks (`others`), drawn at random.
 
-    Of overlapping windows on a strand that of the highest signal is a candidate. Where there are fewer candidates than
-    positives, as many positives are drawn.
+    Of overlapping windows on one strand, the one with the highest signal is a candidate. If there are fewer candidates
+    than positives, an equal number of positives is drawn.
     """
     table = centred(others.assign(group=locus(others)), length)
     counts = [("other peaks", len(table))]
@@ -80,11 +80,12 @@ def other_rbp(
 def flank(
     positives: pd.DataFrame, peaks: pd.DataFrame, genome: Genome, distance: int, reach: int, seed: int
 ) -> Negatives:
-    """For each positive the nearest free window of its length and strand, at most `reach` bases away.
+    """For each positive, the nearest free window of the same length and strand, at most `reach` bases away.
 
-    Positions are tried every `STEP` bases, upstream or downstream first by lot. Free is a window that is far from all
-    peaks and positives, held by the FASTA and does not overlap an earlier negative on its strand. It shares the group
-    of its positive; positives without one are not kept. Counts start with the positions tried.
+    Positions are tried in steps of `STEP` bases; whether upstream or downstream comes first is random. A window is free
+    if it is far from all peaks and positives, lies within the FASTA and does not overlap an earlier negative on its
+    strand. It has the same group as its positive; positives without one are not kept. The counts start with the
+    positions tried.
     """
     occupied, free = (intervals_of(peaks), intervals_of(positives)), Disjoint()
     counted = np.zeros(3, int)
@@ -114,18 +115,18 @@ def flank(
 
 
 def nearest_flank(length: int, distance: int) -> int:
-    """Bases by which a window of `length` is moved at least to be `distance` bases from where it was."""
+    """By how many bases a window of `length` must at least be moved to be `distance` bases from its origin."""
     return -(-(length + distance) // STEP) * STEP
 
 
 def gc_matched(
     positives: pd.DataFrame, peaks: pd.DataFrame, genome: Genome, distance: int, tolerance: float, seed: int
 ) -> Negatives:
-    """For each positive a window of its length, strand and chromosome and of nearly its GC content, anywhere.
+    """For each positive, a window from anywhere with the same length, strand and chromosome and similar GC content.
 
-    `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random
-    order, takes that of the nearest GC content which overlaps no earlier negative. Positives without one within
-    `tolerance` (a share of the bases) are not kept. Windows of all positives must be of one length.
+    `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random order,
+    takes the one that is closest in GC content and overlaps no earlier negative. Positives without one within
+    `tolerance` (a share of the bases) are not kept. The windows of all positives must have the same length.
     """
     length = int((positives["end"] - positives["start"]).iloc[0])
     drawn = []
@@ -157,7 +158,7 @@ def gc_matched(
         for shift in shifts:
             left = waiting.get((chrom, strand, gc + shift), [])
             while left and i not in taken:
-                index = left.pop()  # one that overlaps an earlier negative is of no use to any other positive
+                index = left.pop()  # one that overlaps an earlier negative is no use to any other positive either
                 if free.add(chrom, "", starts[index], ends[index]):
                     taken[i] = index
             if i in taken:
@@ -169,9 +170,9 @@ def gc_matched(
 
 
 def dinucleotide_shuffle(positives: pd.DataFrame, seed: int) -> Negatives:
-    """For each positive a shuffle of its sequence with the same dinucleotide counts, at its place and in its group.
+    """For each positive, a shuffle of its sequence with the same dinucleotide counts, at its position and in its group.
 
-    A positive of which ten shuffles give nothing but itself or another row, as of one letter, is not kept.
+    A positive is not kept if ten shuffles give only itself or another row, as with a sequence of a single letter.
     """
     seen = set(positives["sequence"])
     shuffles, kept = [], []
@@ -187,12 +188,12 @@ def dinucleotide_shuffle(positives: pd.DataFrame, seed: int) -> Negatives:
 
 
 def shuffled(sequence: str, rng: np.random.Generator) -> str:
-    """A random text with the counts of letters and of neighbouring pairs of letters of `sequence`, and its ends.
+    """A random text with the same ends and the same counts of letters and of adjacent pairs as `sequence`.
 
-    All such texts are equally likely (Altschul and Erickson 1985): pairs are the edges of a graph of letters, the text
-    is an Eulerian path. Of each letter but the last an edge is chosen to be left by at the end, such that these lead
-    to the last letter; the others are used in random order. The edges are chosen by loop-erased random walks (Wilson
-    1996), which never try in vain, however rarely a letter is left.
+    All such texts are equally likely (Altschul and Erickson 1985): pairs are the edges of a graph of letters, and the
+    text is an Eulerian path. For each letter but the last, one edge is chosen to be used last, such that these edges
+    lead to the last letter; the others are used in random order. The edges are chosen by loop-erased random walks
+    (Wilson 1996), which need no retries, however rarely an edge leaves a letter for another.
     """
     if len(sequence) < 4:
         return sequence
@@ -224,7 +225,7 @@ def shuffled(sequence: str, rng: np.random.Generator) -> str:
 
 
 def _distances(distance: int) -> tuple[str, str]:
-    """Names of the two stages of distance."""
+    """The names of the two stages that check distances."""
     return f"{distance} nt from any peak", f"{distance} nt from any positive window"
 
 
@@ -243,7 +244,7 @@ def _rng(seed: int, *names: object) -> np.random.Generator:
 
 
 def _usable(table: pd.DataFrame, positives: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose sequence has no N, is not that of a positive and not that of an earlier row."""
+    """Rows whose sequence has no N and equals neither that of a positive nor that of an earlier row."""
     seen, good = set(positives["sequence"]), []
     for sequence in table["sequence"]:
         good.append("N" not in sequence and sequence not in seen)

@@ -1,4 +1,4 @@
-"""Peaks of CLIP experiments: their files, and the windows that are cut from them."""
+"""Peaks of CLIP experiments: their files, and the windows cut from them."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,17 @@ from s2f.common.provenance import derived_seed
 from s2f.sequences.bed import BedLine, read_bed
 
 STANDARD_CHROMOSOMES = tuple(f"chr{name}" for name in [*range(1, 23), "X", "Y", "M"])
-# number of columns -> what a file may be, in the order in which it is asked
+# number of columns -> the formats that a file may have, in the order in which they are tried
 FORMATS = {6: ("BED6",), 8: ("BED8",), 9: ("BED9", "broadPeak"), 10: ("narrowPeak",), 12: ("BED12",)}
-SIGNAL_VALUE = ("narrowPeak", "broadPeak")  # formats with a signalValue (column 7); the others have a score (column 5)
+SIGNAL_VALUE = ("narrowPeak", "broadPeak")  # formats with a signalValue (column 7); others have a score (column 5)
 EXPECTED = "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
 
 
 def read_peaks(path: str | Path) -> pd.DataFrame:
-    """Peaks of a file: chrom, start, end (0-based, half-open), name, strand, signal, line.
+    """The peaks in a file: chrom, start, end (0-based, half-open), name, strand, signal, line.
 
-    The format goes by the number of columns, without those that are empty in every line, and by what stands in them:
+    The format is recognised by the number of columns, not counting those that are empty in every line, and their
+    content:
 
         BED6                6 columns
         BED8, BED9, BED12   columns 7 and 8 (thickStart, thickEnd) lie within start and end, or are 0; column 9
@@ -29,9 +30,9 @@ def read_peaks(path: str | Path) -> pd.DataFrame:
         narrowPeak          10 columns, of which 7 to 10 are numbers, 10 a whole one
 
     `signal` is the signalValue (column 7) of a narrowPeak or broadPeak (ENCODE eCLIP: log2 fold enrichment over the
-    size-matched input), and the score (column 5, missing where it is `.`) of a BED. Comments, `track` and `browser`
-    lines are skipped. Raises `InputError` with file and line for a file of another format, a strand that is
-    neither + nor -, a signal that is not a number, a file without peaks, and as `read_bed`.
+    size-matched input), and the score (column 5, missing if it is `.`) of a BED. Comments, `track` and `browser` lines
+    are skipped. Raises `InputError` with the file and line for a file in another format, a strand that is neither + nor
+    -, a signal that is not a number and a file without peaks, and as `read_bed` does.
     """
     lines = list(read_bed(path, 6, EXPECTED))
     if not lines:
@@ -53,7 +54,7 @@ def read_peaks(path: str | Path) -> pd.DataFrame:
 
 
 def _format(lines: list[BedLine], path: str | Path) -> str:
-    """Format of a file, as `read_peaks` says; `InputError` names the first line that fits none."""
+    """The format of a file, as in `read_peaks`; `InputError` names the first line that fits no format."""
     width = len(lines[0].cells)
     while width > 6 and not any(line.cells[width - 1] for line in lines):
         width -= 1
@@ -76,7 +77,7 @@ def _format(lines: list[BedLine], path: str | Path) -> str:
 
 
 def _bed(line: BedLine, width: int) -> bool:
-    """Whether the columns from the seventh on are those of a BED."""
+    """Whether the columns from the seventh on fit a BED."""
     thick, rest = line.cells[6:width][:2], line.cells[8:width]
     if thick and not all(
         re.fullmatch(r"[0-9]+", cell) and (int(cell) == 0 or line.start <= int(cell) <= line.end) for cell in thick
@@ -88,13 +89,13 @@ def _bed(line: BedLine, width: int) -> bool:
 
 
 def _narrow_or_broad(line: BedLine, width: int) -> bool:
-    """Whether the columns from the eighth on are numbers; the seventh, the signal, is asked with its own message."""
+    """Whether the columns from the eighth on are numbers; the seventh, the signal, is checked with its own message."""
     numbers = [_number(cell) for cell in line.cells[7:width]]
     return bool(np.isfinite(numbers).all()) and (width < 10 or numbers[2].is_integer())
 
 
 def _number(cell: str) -> float:
-    """The number in a cell, infinity for none; Python alone takes 1_000 for one."""
+    """The number in a cell, or infinity if it is not a number; unlike Python, 1_000 is not accepted."""
     try:
         return float("inf" if "_" in cell else cell)
     except ValueError:
@@ -102,21 +103,22 @@ def _number(cell: str) -> float:
 
 
 def centred(regions: pd.DataFrame, length: int) -> pd.DataFrame:
-    """`regions` with start and end of the window of `length` bases around the centre of each.
+    """`regions`, with start and end replaced by a window of `length` bases around the centre of each.
 
-    The centre is the base at (start + end) // 2 and has length // 2 bases before it in the genome, on both strands, as
-    in published sets; where the centre lies between two bases, the strands therefore differ by one base.
+    The centre is the base at (start + end) // 2, with length // 2 bases before it in the genome, on both strands, as in
+    published sets; if the centre lies between two bases, the strands therefore differ by one base.
     """
     start = (regions["start"] + regions["end"]) // 2 - length // 2
     return regions.assign(start=start, end=start + length)
 
 
 def tiled(regions: pd.DataFrame, length: int, seed: int) -> pd.DataFrame:
-    """Windows of at most `length` bases that cover regions (chrom, start, end, strand and others, which are passed on).
+    """Windows of at most `length` bases that cover regions (chrom, start, end, strand, and other columns, which are
+    kept).
 
-    A region that is not longer is one window, whole; up to 4 times as long it is cut into windows that begin every
-    length // 2 bases from its 5' end, the last at its 3' end; of a longer one round(sqrt(region / length)) windows are
-    drawn at random. The draw depends on `seed` and the region alone.
+    A region of at most `length` is one window; a region up to 4 times as long is cut into windows that begin every
+    length // 2 bases from its 5' end, the last one at its 3' end; from a longer one, round(sqrt(region / length))
+    windows are drawn at random. The draw depends only on `seed` and the region.
     """
     indices, starts, ends = [], [], []
     for i, row in enumerate(regions[["chrom", "start", "end", "strand"]].itertuples(index=False)):

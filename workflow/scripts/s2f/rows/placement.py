@@ -1,4 +1,4 @@
-"""Whether the coordinates of an insert are its own: they span as many bases, and its variant lies in it."""
+"""Whether coordinates belong to their insert: they span the same number of bases, and its variant lies in it."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ _COMPLEMENT_TEXT = str.maketrans("ACGT", "TGCA")
 
 
 def parsed(variants: pd.Series) -> pd.DataFrame:
-    """Fields of variants such as chr7:70038969:G:T: chrom as it stands, pos from 1 (float64, NaN where a variant is
-    named otherwise), ref and alt in upper case."""
+    """The fields of variants such as chr7:70038969:G:T: chrom as written, pos from 1 (float64, NaN if a variant has any
+    other form of name), ref and alt in upper case."""
     import pyarrow
     import pyarrow.compute as pc
 
@@ -30,23 +30,23 @@ def parsed(variants: pd.Series) -> pd.DataFrame:
 
 
 def is_snv(variants: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which of the variants of `parsed` have one letter in place of one: (N,)."""
+    """Which of the variants from `parsed` replace one letter by one letter: (N,)."""
     return ((variants["ref"].str.len() == 1) & (variants["alt"].str.len() == 1)).to_numpy(bool)
 
 
 def offsets(pos: np.ndarray, start: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where in inserts of `length` (N,) that begin at `start` (N,) in the genome, from 0, the base at `pos` (N,), from
-    1, lies: offsets from 0 (N,) in inserts of the plus strand, and in those of the minus strand, which begin at the
-    other end. NaN where a place is not known."""
+    """Where the base at `pos` (N,), from 1, lies in inserts of `length` (N,) that begin at `start` (N,), from 0, in the
+    genome: offsets from 0 (N,) for inserts on the plus strand, and for those on the minus strand, which begin at the
+    other end. NaN if a position is not known."""
     before = pos - 1 - start
     return before, length - 1 - before
 
 
 def as_designed(snvs: pd.DataFrame, variants: pd.DataFrame, start: np.ndarray, strand: np.ndarray) -> NDArray[np.bool_]:
-    """Whether SNVs are those of their variants, (N,); True where a variant is no SNV or a place is not known.
+    """Whether SNVs match their variants, (N,); True if a variant is not an SNV or a position is not known.
 
-    `snvs` has the offset, ref_base and alt_base of two inserts and their length; an insert of the minus strand has the
-    complements of the variant's bases, counted from its other end. Without a strand either will do.
+    `snvs` has the offset, ref_base and alt_base of two inserts, and their length; an insert on the minus strand has the
+    complements of the variant's bases, counted from its other end. If the strand is unknown, either may match.
     """
     unknown = np.isnan(start) | np.isnan(variants["pos"].to_numpy()) | ~is_snv(variants)
     plus, minus = offsets(variants["pos"].to_numpy(), start, snvs["length"].to_numpy(np.float64))
@@ -68,14 +68,14 @@ def check(
     slack: int = 0,
     variants: pd.DataFrame | None = None,
 ) -> None:
-    """Refuse rows of a source whose coordinates are not those of their inserts.
+    """Refuse rows of a source whose coordinates do not belong to their inserts.
 
-    `table` has sequence, start and end, and may have chrom, strand, allele and variant; `variants` are the fields of
-    these where they are known. Rows without a place pass. The
-    interval has as many bases as the insert, but for `slack`, and for an indel as many more or fewer as it changes; the
-    length of an alternate allele without a variant that tells is not known. An insert with an SNV has the reference or
-    the alternate base in its place, on the strand that it has. Raises `InputError` with line, row, both lengths or
-    bases, and what would fit; `fix` says what to do, `from_one` where it is coordinates that count from 1.
+    `table` has sequence, start and end, and may have chrom, strand, allele and variant; `variants` are the parsed
+    fields of the latter, if already known. Rows without coordinates pass. The interval must have as many bases as the
+    insert, give or take `slack`, and for an indel the number of bases by which it changes the length; the length of an
+    alternate allele is unknown if no variant gives it. An insert with an SNV must have the reference or the alternate
+    base at its position, on its strand. Raises `InputError` with the line, the row, both lengths or bases, and what
+    would fit; `fix` says what to do, `from_one` what to do if coordinates count from 1.
     """
     if not {"start", "end"} <= set(table):
         return
@@ -91,12 +91,12 @@ def check(
         told = _of_bases(variants)
     allowed[(table.get("allele", empty) == "alt").to_numpy(bool) & ~told] = np.inf
     surplus = end - start - length
-    wrong = (np.abs(surplus) > allowed) & (end > start)  # False where NaN; other ends are refused in any row
+    wrong = (np.abs(surplus) > allowed) & (end > start)  # False for NaN; other ends are refused in any row
     if wrong.any():
         row = int(wrong.argmax())
         placed = np.isfinite(surplus) & np.isfinite(allowed)
         hint = ""
-        if (surplus[placed] == -1).mean() > 0.5:  # a start of 0 is none that counts from 1
+        if (surplus[placed] == -1).mean() > 0.5:  # a start of 0 cannot count from 1
             inclusive = "; ends seem to be those of the last base: add 1"
             hint = inclusive if (start == 0).any() else f"; starts seem to be counted from 1{from_one}"
         elif not from_one and (surplus[placed] == 1).mean() > 0.5:
@@ -165,7 +165,7 @@ def _has_base(
     strand: np.ndarray,
     allele: np.ndarray,
 ) -> NDArray[np.bool_]:
-    """Whether each insert has the base of its allele, or any of both, or N in the place of its SNV: (N,)."""
+    """Whether each insert has the base of its allele (or of either, if unknown), or N, at its SNV's position: (N,)."""
     fits = np.zeros(len(table), bool)
     letters, begins, _ = letters_of(table["sequence"].str.upper().str.replace("U", "T"))
     for offset, other, turned in zip(
@@ -181,7 +181,7 @@ def _has_base(
 
 
 def _of_bases(variants: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which variants name the bases of both alleles, rather than - or <DEL>: (N,)."""
+    """Which variants give the bases of both alleles, rather than - or <DEL>: (N,)."""
     return (variants["ref"].str.fullmatch("[ACGTN]+") & variants["alt"].str.fullmatch("[ACGTN]+")).to_numpy(bool)
 
 

@@ -1,9 +1,9 @@
-"""How many rows, pairs, peaks or windows each stage of a program keeps, and what it drops: the tables *.stages.tsv.
+"""How many rows, pairs, peaks or windows each stage of a program keeps, and how many it drops: the tables *.stages.tsv.
 
 Every program that drops any writes such a table beside its result: `rows.stages.tsv`, `{split}.stages.tsv`,
-`{panel}.stages.tsv`. `compare.md` has a line for each, and a stage that drops more than `warn_dropped` of the study is
-named on the terminal when a run ends. What else is odd about the rows stands in lines `NOTE` of the same tables, and is
-said at both places.
+`{panel}.stages.tsv`. `compare.md` has a line for each, and a stage that drops more than the study's `warn_dropped` is
+named on the terminal when a run ends. Anything else that is unusual about the rows appears in `NOTE` lines of the same
+tables, and is reported in both places.
 """
 
 from pathlib import Path
@@ -15,16 +15,16 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
 
-NOTE = "note"  # stage of a line that has no counts but a text, in the column of this name
+NOTE = "note"  # stage of a line that has a text, in the column of this name, instead of counts
 
 Rows = TypeVar("Rows", pd.DataFrame, np.ndarray)
 
 
 class Stages:
-    """Counts how many rows each filter keeps: the table `rows.stages.tsv`, and those of other programs.
+    """Counts how many rows each filter keeps, for the table `rows.stages.tsv` and the tables of other programs.
 
-    `expected` are known counts of stages; they stand beside ours and `warnings` names those that differ, after
-    the `notes`, sentences of the source about what is odd.
+    `expected` are known counts of stages; the table shows them beside ours, and `warnings` names those that differ,
+    after the `notes`, sentences in which the source says what is unusual.
     """
 
     def __init__(self, expected: dict[str, int] | None = None) -> None:
@@ -36,31 +36,31 @@ class Stages:
         self.beside: list[list[tuple[str, int]]] = []
 
     def keep(self, stage: str, table: Rows, mask: Any = None) -> Rows:
-        """Record `stage` after keeping the rows of `mask` (all when None) and return them."""
+        """Record `stage` after keeping the rows in `mask` (all if None), and return them."""
         table = table if mask is None else table[mask]
         self.left(stage, len(table))
         return table
 
     def left(self, stage: str, count: int) -> None:
-        """Record that `count` are left after `stage`."""
+        """Record that `count` rows are left after `stage`."""
         self.counts.append((stage, int(count)))
 
     def choose(self, stage: str, count: int) -> None:
-        """Record that `count` are left because the study asks for so many or for these alone: nothing is lost."""
+        """Record that `count` are left because the study asks for only that many or only for these: nothing is lost."""
         self.left(stage, count)
         self.chosen.add(stage)
 
     def part(self, stage: str, count: int) -> None:
-        """Record the count of a part of the rows, which filters nothing."""
+        """Record the count of a part of the rows; this filters nothing."""
         self.parts.append((stage, int(count)))
 
     def side(self, name: str, counts: list[tuple[str, int]]) -> None:
-        """Record the stages of something beside the rows, such as peaks of other proteins: (stage, kept) each."""
+        """Record the stages, each (stage, kept), of something other than the rows, such as peaks of other proteins."""
         self.beside.append([(f"{name}: {stage}", int(count)) for stage, count in counts])
 
     def table(self) -> pd.DataFrame:
-        """Columns stage, rows, removed (missing for parts, choices and the first stage of what stands beside) and,
-        where counts are known, expected; below a line for each of the `warnings`, where there are any."""
+        """Columns stage, rows, removed (missing for parts, choices and the first stage of anything other than the rows)
+        and, if any counts are known, expected; if there are `warnings`, these follow, one per line."""
         out = pd.DataFrame(self.counts, columns=["stage", "rows"])
         out["removed"] = (-out["rows"].diff()).fillna(0).astype(int)
         others = [pd.DataFrame(counts, columns=["stage", "rows"]) for counts in self.beside]
@@ -81,7 +81,7 @@ class Stages:
         return out.reset_index(drop=True)
 
     def warnings(self) -> list[str]:
-        """The notes, and a sentence for every stage whose count is not the expected one, or that was not reached."""
+        """The notes, and a sentence for every stage that was not reached or whose count is not as expected."""
         counts = dict([*self.counts, *self.parts])
         return self.notes + [
             f"stage {stage!r} has {counts.get(stage, 'no')} rows, {count} are expected"
@@ -94,12 +94,12 @@ class Stages:
 
 
 def beside(path: str | Path) -> Path:
-    """Where the stages of a table stand: `{name}.stages.tsv` beside `{name}.tsv`."""
+    """The path of a table's stages: `{name}.stages.tsv` beside `{name}.tsv`."""
     return Path(path).with_suffix(".stages.tsv")
 
 
 def dropped(path: str | Path) -> tuple[int, list[tuple[str, int, int]]]:
-    """How many rows a table of stages begins with, and (stage, removed, those before it) of each that removes any."""
+    """The rows with which a table of stages begins, and (stage, removed, rows before it) for each that removes any."""
     table = read_table(path, ["stage", "rows", "removed"], "stages")
     table = table[table["stage"] != NOTE]
     if table.empty:
@@ -111,6 +111,6 @@ def dropped(path: str | Path) -> tuple[int, list[tuple[str, int, int]]]:
 
 
 def notes(path: str | Path) -> list[str]:
-    """What a table of stages notes beside its counts."""
+    """The notes in a table of stages, apart from its counts."""
     table = read_table(path, ["stage"], "stages")
     return table.loc[table["stage"] == NOTE, NOTE].tolist() if NOTE in table else []

@@ -1,8 +1,8 @@
-"""What a user's own table holds, looked at before there is a study of it: which column is what, by name and content.
+"""A first look at a user's own table, before there is a study of it: which column is what, by name and content.
 
-What cannot be known is guessed and asked: `Survey.questions` names the key of the source that a guess is of, and says
-what else may be meant. The guesses are checked where the table is read by them (`sources.table`); nothing here refuses
-a cell. All cells of the table are held in memory as text.
+What cannot be known is guessed, and the user is asked: `Survey.questions` names the option of the source that a guess
+is for, and says what else may be meant. The guesses are checked when the table is read with them (`sources.table`);
+nothing here refuses a cell. All cells of the table are held in memory as text.
 """
 
 import csv
@@ -22,24 +22,24 @@ from s2f.common.errors import InputError
 from s2f.common.tables import MISSING, read_table, stripped
 from s2f.rows.placement import VARIANT
 
-SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}  # of a tie the first: `1,5` may be a number
-SAMPLE = 50  # lines by which separator and header are told
+SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}  # first wins a tie: `1,5` may be a number
+SAMPLE = 50  # lines from which separator and header are recognised
 WHAT = "a table"
-# shares of the cells of a column that say what it holds; the rest is left to the reader, which names the line
+# shares of a column's cells that decide what it holds; the rest is left to the reader, which names the line
 MOST, NEARLY_ALL = 0.5, 0.9
 FEWEST_BASES = 6  # a shorter text of A, C, G, T may be a word or an allele
 SEQUENCE = rf"^[ACGTUNacgtun]{{{FEWEST_BASES},}}$"
-# a decimal comma counts too: the reader refuses it, and says how to write the number
+# a decimal comma counts too: the reader refuses it and says how to write the number
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+|[0-9]+,[0-9]+)([eE][+-]?[0-9]+)?$"
-INFINITE = ("inf", "infinity")  # no numbers here, nor missing ones: the reader refuses them
+INFINITE = ("inf", "infinity")  # neither numbers nor missing ones here: the reader refuses them
 CHROMOSOME = (
     r"^(?i:chr(om(osome)?)?[ _:-]*)?([0-9]{1,2}[A-DLR]?|[XYMZWIVxym]{1,4}|MT|NC_[0-9]+(\.[0-9]+)?|Un_.*|.*_.*)$"
 )
-MOST_MISSING = 5  # different texts without a digit that may stand for a missing number; more are words
-MOST_NAMED = 8  # columns in a question
+MOST_MISSING = 5  # different texts without a digit that may mean a missing number; if there are more, they are words
+MOST_NAMED = 8  # columns named in a question
 NOT_NAMED = 10**6
 
-# words of names, in lower case: what stands between letters that are neither letters nor digits
+# words in names, in lower case: the runs of letters between other characters
 NAMES: dict[str, tuple[str, ...]] = {
     "sequence": ("insert", "sequence", "seq", "oligo", "dna", "rna", "element"),
     "row_id": ("id", "ids", "rowid", "name", "names", "oligo", "element", "key"),
@@ -49,25 +49,15 @@ NAMES: dict[str, tuple[str, ...]] = {
     "published": ("split", "fold", "set", "partition", "subset"),
     "pair_id": ("pair", "pairid", "pairs"),
 }
-# words of labels, the surer ones first
+# words for labels, the most certain first
 LABELS = (
     ("label", "labels", "target", "y", "class", "bound"),
     (
-        "log2fc",
-        "lfc",
-        "logfc",
-        "log2foldchange",
-        "foldchange",
-        "fold",
-        "change",
-        "fc",
-        "log2",
-        "activity",
-        "expression",
-        "expr",
+        "log2fc", "lfc", "logfc", "log2foldchange", "foldchange", "fold", "change", "fc", "log2", "activity",
+        "expression", "expr",
     ),
     ("value", "score", "signal", "signalvalue", "mean", "effect", "ratio", "measured", "delta"),
-)
+)  # fmt: skip
 # words of numbers that are no labels, unless another word names a label, as in "log2 fold change" and "relative to"
 NO_LABELS = {*NAMES["start"], *NAMES["end"], *NAMES["chrom"], "pos", "position", "offset", "rank", "fold", "split"}
 # words of numbers that are no labels, whatever else their names say
@@ -80,7 +70,7 @@ STANDARD_ERRORS = {"se", "sem", "stderr", "lfcse", "standarderror"}
 MEANS = {"mean", "avg", "average"}
 REFERENCE, ALTERNATE = {"ref", "reference", "wt", "wildtype"}, {"alt", "alternate", "alternative", "mut", "mutant"}
 REPLICATE = re.compile(r"(?i)[ _.-]*(rep(licate)?|r)?[ _.-]?[0-9]+$")
-# cells that assays are done in, as names of columns write them
+# cells in which assays are done, as written in column names
 CELL = re.compile(
     r"(?i)(?<![a-z0-9])(K-?562|Hep-?G2|SK-?N-?SH|HeLa|WTC-?11|A-?549|HEK-?293T?|GM-?12878|Jurkat|HCT-?116|MCF-?7|"
     r"U2OS|LNCaP|HUVEC|IMR-?90|HAP-?1|N2A|H1|H9|NPC|iPSC)(?![a-z0-9])"
@@ -89,11 +79,11 @@ CELL = re.compile(
 
 @dataclass(frozen=True)
 class Survey:
-    """What a table holds.
+    """What a table contains.
 
-    `columns` are ours -> the file's names, or numbers from 1 in a file without a header; `missing` texts that seem to
-    stand for missing numbers. `notes` and `questions` are sentences by the key of the source, or column of ours, that
-    they are about; a question names what else may be meant.
+    `columns` maps our names to the file's names, or to numbers from 1 for a file without a header; `missing` holds
+    texts that seem to mean missing numbers. `notes` and `questions` are sentences under the option of the source, or
+    our column, that they are about; a question says what else may be meant.
     """
 
     path: str
@@ -104,13 +94,13 @@ class Survey:
     cells: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     first_base: int = 0
-    rna: bool = False  # whether a sequence has the letter U
+    rna: bool = False  # whether any sequence has the letter U
     parts: tuple[str, ...] = ()  # of a published split
     notes: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)
 
     def spec(self) -> dict[str, Any]:
-        """Options of the source `table` that differ from its defaults."""
+        """The options of the source `table` that differ from their defaults."""
         options: dict[str, Any] = {} if self.separator == "\t" else {"separator": self.separator}
         options["columns"] = self.columns
         if self.missing:
@@ -120,24 +110,24 @@ class Survey:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of a table: its name, or its number from 1, and its texts without white space around them."""
+    """A column of a table: its name, or its number from 1, and its texts without surrounding white space."""
 
     name: str | int
     texts: pd.Series
 
     @cached_property
     def words(self) -> list[str]:
-        """Its name in words, in lower case."""
+        """The words in its name, in lower case."""
         return re.findall("[a-z0-9]+", str(self.name).lower()) if isinstance(self.name, str) else []
 
     @cached_property
     def present(self) -> pd.Series:
-        """The texts that stand for no missing value."""
+        """The texts that do not mean a missing value."""
         return self.texts[~self.texts.isin(MISSING)]
 
     @cached_property
     def is_sequence(self) -> bool:
-        """Whether most of its cells are of bases."""
+        """Whether most of its cells consist of bases."""
         return self.share(SEQUENCE) >= MOST
 
     @cached_property
@@ -147,27 +137,27 @@ class Column:
 
     @cached_property
     def is_unique(self) -> bool:
-        """Whether each row has a text of its own."""
+        """Whether all its texts are different."""
         return len(self.present) == len(self.texts) and self.texts.is_unique
 
     @cached_property
     def distinct(self) -> list[str]:
-        """Its different texts but the missing ones, sorted."""
+        """Its different texts, without the missing ones, sorted."""
         return sorted(self.present.unique())
 
     @cached_property
     def counts(self) -> bool:
-        """Whether it holds whole numbers, and others than 0 and 1."""
+        """Whether it contains whole numbers, and others besides 0 and 1."""
         return self.share("^[0-9]+$") == 1 and not set(self.distinct) <= {"0", "1"}
 
     @cached_property
     def cell(self) -> str:
-        """The cell that its name holds, as a word; empty where it holds none."""
+        """The cell mentioned in its name, as a word; empty if there is none."""
         found = CELL.search(str(self.name))
         return re.sub("[^A-Za-z0-9]", "", found[0]) if found else ""
 
     def share(self, pattern: str) -> float:
-        """Share of the cells that are not missing which match a pattern; 0 where there is none."""
+        """The share of the cells not missing that match a pattern; 0 if there are no such cells."""
         import pyarrow
         from pyarrow import compute
 
@@ -177,16 +167,15 @@ class Column:
         return float(compute.mean(compute.match_substring_regex(cells, pattern)).as_py())
 
     def named(self, role: str) -> int:
-        """How far its name is from one of the `NAMES` of a role: 100 for each word, and the place of that name; or
-        `NOT_NAMED`."""
+        """How far its name is from the `NAMES` of a role: 100 per word, plus the rank of the name; or `NOT_NAMED`."""
         words = NAMES[role]
         places = [words.index(word) for word in self.words if word in words]
         return min(places) + 100 * len(self.words) if places else NOT_NAMED
 
 
 def survey(path: str | Path) -> Survey:
-    """Look at a table. Raises `InputError` for a file that is no table of text, one without rows, with one column
-    alone, without a column of sequences or without one of numbers that can be labels, and as `read_table`."""
+    """Look at a table. Raises `InputError` for a file that is not a text table, that has no rows or only one column, or
+    that lacks a column of sequences or a column of numbers that can be labels; and as `read_table` does."""
     separator, names, header = _form(path)
     columns, twice = _columns(path, separator, names, header)
     found = _Roles(path, columns)
@@ -202,13 +191,13 @@ def survey(path: str | Path) -> Survey:
 
 
 def _order(columns: dict[str, Column]) -> list[str]:
-    """Names of ours in the order in which a study lists them."""
+    """Our names in the order in which a study lists them."""
     known = ("row_id", "sequence", "label", "stderr", "chrom", "start", "end", "strand", "allele", "variant")
     return sorted(columns, key=lambda ours: known.index(name) if (name := ours.partition(".")[0]) in known else 99)
 
 
 def _form(path: str | Path) -> tuple[str, list[str], bool]:
-    """Separator, names of the header (in a file without one the cells of its first row), and whether there is one."""
+    """The separator, the names in the header (or the cells of the first row), and whether there is a header."""
     text = read_text(path, WHAT)[: 2**20].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = [line for line in decoded(text[: text.rfind(b"\n") + 1] or text, path).split("\n") if line.strip()]
     if not lines:
@@ -238,24 +227,24 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
 
 
 def _cells(rows: Sequence[str], separator: str) -> list[list[str]]:
-    """The cells of rows, of which quoted ones may go on in the next line, near enough for a guess: the table itself is
-    read by `common.delimited`."""
+    """The cells of rows, in which quoted cells may continue on the next line, precisely enough for a guess: the table
+    itself is read by `common.delimited`."""
     try:
         return list(csv.reader([f"{row}\n" for row in rows], delimiter=separator))
-    except csv.Error:  # a cell of more than 131,072 letters
+    except csv.Error:  # a cell of more than 131,072 characters
         return [row.split(separator) for row in rows]
 
 
 def _fit(rows: Sequence[str], separator: str) -> tuple[float, int]:
-    """How well rows come apart: the share of those that have as many cells, two or more, as most of them do, and how
-    many these are."""
+    """How well a separator divides rows: the share of rows with the most common number of cells (if that is two or
+    more), and that number."""
     counts = pd.Series([len(cells) for cells in _cells(rows, separator)])
     width = int(counts.mode().max()) if len(counts) else 1
     return (float((counts == width).mean()) if width > 1 else 0.0), width
 
 
 def _columns(path: str | Path, separator: str, names: list[str], header: bool) -> tuple[list[Column], list[str]]:
-    """The columns of a table, without those whose names are empty or occur more than once; and the latter names."""
+    """The columns of a table, except those whose names are empty or recur; and the names that recur."""
     twice = sorted({name for name in names if name and names.count(name) > 1}) if header else []
     wanted = [name for name in dict.fromkeys(names) if name and name not in twice] if header else []
     table = read_table(path, wanted, WHAT, separator, header=header, only=header)
@@ -267,14 +256,14 @@ def _columns(path: str | Path, separator: str, names: list[str], header: bool) -
 
 
 def _list(names: Iterable[Any]) -> str:
-    """Names in a sentence, the first of them where there are many."""
+    """Names as part of a sentence; if there are many, the first of them."""
     shown = [str(name) for name in names]
     more = len(shown) - MOST_NAMED
     return ", ".join(shown[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 class _Roles:
-    """Which column is what: each step takes columns from those that are left, and may leave a note or a question."""
+    """Decides which column is what: each step takes columns from those left, and may add a note or a question."""
 
     def __init__(self, path: str | Path, columns: list[Column]):
         self.path, self.all, self.left = path, columns, list(columns)
@@ -288,7 +277,7 @@ class _Roles:
         self.questions: dict[str, str] = {}
 
     def look(self) -> None:
-        """All steps."""
+        """Take all steps."""
         self._sequence()
         self._places()
         self._alleles()
@@ -299,7 +288,7 @@ class _Roles:
         self._missing()
 
     def take(self, ours: str, column: Column) -> None:
-        """Say that a column is one of ours."""
+        """Record that a column is one of ours."""
         self.columns[ours] = column
         self.left = [other for other in self.left if other is not column]
 
@@ -378,7 +367,7 @@ class _Roles:
             self.take("variant", variants[0])
 
     def _are_pairs(self, column: Column) -> bool:
-        """Whether each pair has at most one ref row, and each row of a pair an allele."""
+        """Whether each pair has at most one ref row, and each row in a pair has an allele."""
         paired = ~column.texts.isin([*MISSING, ".", "-"])
         allele = self.columns["allele"].texts[paired]
         return allele.isin(["ref", "alt"]).all() and not column.texts[paired][allele == "ref"].duplicated().any()
@@ -403,8 +392,8 @@ class _Roles:
         better = [c for c in self.left if not c.is_number and _rank(c) < best == len(LABELS) and len(c.distinct) <= 2]
         if not numbers or better:
             raise InputError(f"{self.path}: no column of numbers that can be labels; {self._no_label(better)}")
-        # where a line has both alleles the label is that of the reference, whose sequence is read; without names whole
-        # numbers are rather places or counts
+        # if a line has both alleles, the label is the reference's, whose sequence is read; if names do not help, whole
+        # numbers are more likely to be positions or counts
         reference = [c for c in numbers if REFERENCE & set(c.words)] if self.wide else []
         surest = sorted(
             reference or [c for c in numbers if _rank(c) == best],
@@ -436,7 +425,7 @@ class _Roles:
         self.questions["label"] = f"is this the label? Other numbers: {_list(c.name for c in others)} ({what})"
 
     def _no_label(self, named: list[Column]) -> str:
-        """What may be the reason that no column can be a label, those that are `named` like one before all others."""
+        """Possible reasons why no column can be a label, first of all the columns that are `named` like one."""
         empty = [c.name for c in named or self.left if c.present.empty]
         two = [c for c in named or self.left if len(c.distinct) == 2 and not c.is_number]
         if empty:
@@ -469,7 +458,7 @@ class _Roles:
             )
 
     def _missing(self) -> None:
-        """Texts without a digit in columns of numbers."""
+        """Find texts without a digit in columns of numbers."""
         numbers = [c for ours, c in self.columns.items() if ours.startswith(("label", "stderr", "start", "end"))]
         found = sorted({text for c in numbers for text in c.present[~c.present.str.contains("[0-9]")].unique()})
         found = [text for text in found if text.lower().lstrip("+-") not in INFINITE]
@@ -479,10 +468,10 @@ class _Roles:
 
 
 def _rank(column: Column) -> int:
-    """How sure it is that a column is a label by its name, 0 the surest."""
+    """How certain it is from its name that a column is a label; 0 is the most certain."""
     return next((i for i, words in enumerate(LABELS) if set(words) & set(column.words)), len(LABELS))
 
 
 def _template(column: Column) -> str:
-    """The name of a column without its cell."""
+    """The name of a column without the cell in it."""
     return CELL.sub("{}", str(column.name), count=1)

@@ -1,8 +1,8 @@
-"""BED files: the one reader of intervals, which checks the columns that all of them have in common line by line.
+"""BED files: the only reader of intervals, which checks the columns common to all BED formats line by line.
 
-bioframe.read_table is pandas.read_csv with the columns that the caller states: lines that are cut and columns of
-another format come back as NaN or as what they are not, without the number of the line. So this reader is kept, which
-does little but check.
+bioframe.read_table is pandas.read_csv with column names given by the caller: truncated lines and columns of another
+format come back as NaN or as wrong values, without a line number. So we keep this reader, which does little except
+check.
 """
 
 import re
@@ -17,11 +17,11 @@ from s2f.sequences.intervals import LONGEST
 
 HEADER = re.compile(r"#|(track|browser)(\s|$)")
 
-COLUMNS = ("start", "chromstart", "chrom_start", "begin", "pos", "end", "chromend", "chrom_end")  # as headers name them
+COLUMNS = ("start", "chromstart", "chrom_start", "begin", "pos", "end", "chromend", "chrom_end")  # as headers call them
 
 
 class BedLine(NamedTuple):
-    """A line: its number, the interval (0-based, half-open; canonical chromosome), and all of its cells."""
+    """A line: its number, its interval (0-based, half-open; canonical chromosome) and all its cells."""
 
     line: int
     chrom: str
@@ -31,7 +31,7 @@ class BedLine(NamedTuple):
 
 
 def _other_format(what: str, cells: list[str]) -> str:
-    """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if it is unknown."""
+    """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if unknown."""
     cell = cells[1 if what == "start" else 2]
     if what == "start" and len(cells) >= 8 and cells[3].isdigit() and cells[4].isdigit():
         return "; this is a line of GFF or GTF, whose places are columns 4 and 5, counted from 1: make a BED of it"
@@ -43,12 +43,12 @@ def _other_format(what: str, cells: list[str]) -> str:
 
 
 def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start, end)") -> Iterator[BedLine]:
-    """Yield the lines of a BED file, plain or compressed, of at least `fewest` columns separated by tabs.
+    """Yield the lines of a BED file, plain or compressed, which must have at least `fewest` columns separated by tabs.
 
-    `expected` says in a message how many of which there should be. Comments, `track` and `browser` lines are passed
-    over. Raises `InputError` with file and line for fewer columns, lines of different numbers of columns, coordinates
-    that are no whole numbers or beyond any chromosome, an end not after its start and no chromosome, and as
-    `contents.lines`.
+    `expected` says in messages how many columns there should be, and which. Comments, `track` and `browser` lines are
+    skipped. Raises `InputError` with the file and line for too few columns, for lines with different numbers of
+    columns, for coordinates that are not whole numbers or lie beyond any chromosome, for an end that is not after its
+    start, for a missing chromosome, and as `contents.lines` does.
     """
     width = 0
     names: dict[str, str] = {}

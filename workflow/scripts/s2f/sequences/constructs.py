@@ -1,7 +1,7 @@
-"""Constructs: how an insert and the plasmid around it become the fixed window that an encoder reads.
+"""Constructs: how an insert and the plasmid around it become the fixed-length window that an encoder reads.
 
-The compact window follows section 1.7 of the MPRA notes of that field: the window is re-cut from real flank, never
-rolled, and holds no N.
+The compact window follows section 1.7 of the MPRA notes: a shifted window is cut again from real flank, never rolled,
+and contains no N.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,11 +25,11 @@ DEFAULTS = kinds.section_settings("sequences/constructs", {})
 
 @dataclass(frozen=True)
 class Construct:
-    """Window of `length` bp that holds the whole insert between real flank.
+    """A window of `length` bp that contains the whole insert between real flank.
 
-    layout `centered`: the missing bases are split, floor half upstream and ceil half downstream (boda2).
-    layout `compact`: as the compact window: at most min(200, `flank_bp`) bases per side.
-    layout `whole`: all of both flanks; the insert must fill the rest exactly (lentiMPRA: 15 + 200 + 66 = 281).
+    layout `centered`: the missing bases are divided, rounded down upstream and rounded up downstream (boda2).
+    layout `compact`: as in the compact window, with at most min(200, `flank_bp`) bases per side.
+    layout `whole`: both flanks in full; the insert must fill the rest exactly (lentiMPRA: 15 + 200 + 66 = 281).
     """
 
     length: int
@@ -39,7 +39,7 @@ class Construct:
     flank_bp: int = DEFAULTS["flank_bp"]
 
     def __post_init__(self) -> None:
-        """Refuse an unknown layout and flanks with another letter than A, C, G, T: an N is no real flank."""
+        """Refuse an unknown layout, and flanks with any letter other than A, C, G, T: an N is not real flank."""
         if self.layout not in LAYOUTS:
             raise InputError(f"construct: layout {self.layout!r} is unknown; known: {', '.join(LAYOUTS)}")
         for side in ("upstream", "downstream"):
@@ -49,8 +49,8 @@ class Construct:
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> "Construct":
-        """Build from a config section: `flanks` (a name of `FLANKS`) or both `upstream` and `downstream`, `length`,
-        `layout`, `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
+        """Build from a config section: `flanks` (a name in `FLANKS`) or both `upstream` and `downstream`, and `length`,
+        `layout` and `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
         options = kinds.section_settings("sequences/constructs", spec)
         sides = [side for side in ("upstream", "downstream") if side in options]
         if ("flanks" in options) == bool(sides) or len(sides) == 1:
@@ -64,16 +64,16 @@ class Construct:
         return Construct(int(options["length"]), upstream, downstream, options["layout"], int(options["flank_bp"]))
 
     def spec(self) -> dict[str, Any]:
-        """What `from_spec` turns into an equal construct: what checkpoints and caches store."""
+        """What `from_spec` turns back into an equal construct; checkpoints and caches store this."""
         return {
             "length": self.length, "upstream": self.upstream, "downstream": self.downstream,
             "layout": self.layout, "flank_bp": self.flank_bp,
         }  # fmt: skip
 
     def flank_lengths(self, insert_length: int, shift: int = 0) -> tuple[int, int]:
-        """(left, right) flank in bp around an insert when the window is moved `shift` bp downstream.
+        """(left, right) flank in bp around an insert if the window is moved `shift` bp downstream.
 
-        Raises `InputError` when the insert does not fit or the flank has too few real bases.
+        Raises `InputError` if the insert does not fit or a flank has too few real bases.
         """
         pad = self.length - insert_length
         if insert_length < 1:
@@ -101,7 +101,7 @@ class Construct:
 
     def check_inserts(self, rows: Any, path: str | Path, shifts: Sequence[int] = (0,)) -> None:
         """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
-        `InputError` names `path`, the first such row and how many there are."""
+        `InputError` names `path`, the first such row and the number of such rows."""
         lengths = rows["sequence"].str.len()
         for length in sorted(lengths.unique(), reverse=True):
             try:
@@ -124,12 +124,12 @@ class Construct:
         return -min(cap_up - left, right), min(left, cap_down - right)
 
     def assemble(self, inserts: Iterable[str], shift: int = 0) -> NDArray[np.uint8]:
-        """Codes (N, length) uint8 of the windows around `inserts`, texts of any mix of lengths.
+        """Codes (N, length) uint8 of the windows around `inserts`, texts of any mixture of lengths.
 
-        `shift` moves the window downstream by re-cutting it from longer flank. Raises `InputError` as
-        `flank_lengths` and for an illegal letter, naming the 0-based position of the insert.
+        `shift` moves the window downstream: it is cut again from the longer flank. Raises `InputError` as
+        `flank_lengths` does, and for an illegal letter, naming the 0-based position of the insert.
         """
-        inserts = list(inserts)  # by position: a column of a filtered frame would be looked up by its row labels
+        inserts = list(inserts)  # by position: pandas would look up a filtered column by its row labels
         out = np.empty((len(inserts), self.length), np.uint8)
         upstream, downstream = dna.encode(self.upstream), dna.encode(self.downstream)
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
@@ -145,18 +145,18 @@ class Construct:
         return out
 
     def places(self, inserts: Sequence[str], shift: int = 0) -> np.ndarray:
-        """First position of each of the `inserts` in its window and the one behind it, integers (n, 2)."""
+        """The first position of each of the `inserts` in its window, and the one after its last: integers (n, 2)."""
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
         known, which = np.unique(lengths, return_inverse=True)
         first = np.array([self.flank_lengths(int(length), shift)[0] for length in known])[which]
         return np.stack([first, first + lengths], axis=1)
 
     def stretches(self, inserts: Iterable[str], reach: int | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What the windows around `inserts` cover at all shifts: codes (N, S) uint8, low and high int32 (N,).
+        """What the windows around `inserts` cover over all shifts: codes (N, S) uint8, low and high int32 (N,).
 
-        Shifts go from -reach to +reach bp, or as far as the real flank allows. The window at `shift` starts
-        shift - low into the row's codes; rows with a smaller range are filled up with N that no window reaches.
-        Raises `InputError` as `flank_lengths`, naming the 0-based position of the insert.
+        Shifts go from -reach to +reach bp, or as far as the real flank allows. The window at `shift` starts at position
+        shift - low of the row's codes; rows with a smaller range are padded with N, which no window reaches.
+        Raises `InputError` as `flank_lengths` does, naming the 0-based position of the insert.
         """
         inserts = list(inserts)
         lengths = np.fromiter(map(len, inserts), np.int64, len(inserts))
@@ -172,7 +172,7 @@ class Construct:
                 raise InputError(f"insert {positions[0]}: {error}") from None
             ranges[positions] = low, high
             group = [inserts[i] for i in positions]
-            # the last window adds high - low bases to the first: both hold the insert, so they overlap
+            # the last window adds high - low bases to the first; both contain the insert, so they overlap
             more = self.assemble(group, high)[:, self.length - (high - low) :]
             parts.append((positions, np.concatenate([self.assemble(group, low), more], axis=1)))
         out = np.full((len(inserts), max(part.shape[1] for _, part in parts)), dna.N_CODE, np.uint8)
@@ -182,7 +182,7 @@ class Construct:
 
 
 def _encode(inserts: list[str], positions: np.ndarray) -> NDArray[np.uint8]:
-    """Codes (P, length) of the `inserts` at `positions`, all of one length."""
+    """Codes (P, length) of the `inserts` at `positions`, which must all have the same length."""
     try:
         return dna.encode("".join(inserts[i] for i in positions)).reshape(len(positions), -1)
     except ValueError:

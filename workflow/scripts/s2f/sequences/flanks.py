@@ -1,7 +1,7 @@
 """Flanks: the plasmid around an insert, and how much of it a window shows. No numpy: the Snakefile reads this too.
 
-Sources: plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
-MPRA_DOWNSTREAM; MIT header); lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in
+Sources: the plasmid flanks of the Gosai 2024 K562 MPRA as in boda2 `common/constants.py` (MPRA_UPSTREAM,
+MPRA_DOWNSTREAM; MIT header); the lentiMPRA adapters, minimal promoter and barcode of Agarwal 2025 as in
 alphagenome_FT_MPRA (MIT).
 """
 
@@ -29,21 +29,21 @@ FLANKS = {
 
 
 def left_flank(layout: str, padding: int, upstream: int, flank_bp: int) -> int:
-    """bp of the flank before an insert, of `padding` bp in all: half of it, at most min(200, `flank_bp`) in a `compact`
-    window, and in a `whole` one all `upstream` bp that there are."""
+    """bp of flank before an insert, if both flanks together have `padding` bp: half of it; in a `compact` window at
+    most min(200, `flank_bp`); in a `whole` one all of the `upstream` bp that exist."""
     if layout == "whole":
         return upstream
     return min(200, flank_bp, padding // 2) if layout == "compact" else padding // 2
 
 
 def lengths(section: Mapping[str, Any]) -> tuple[int, int]:
-    """bp of both flanks that a construct section names or spells out."""
+    """Lengths in bp of the two flanks that a construct section names or spells out."""
     upstream, downstream = FLANKS.get(section.get("flanks", "none"), ("", ""))
     return len(section.get("upstream", upstream)), len(section.get("downstream", downstream))
 
 
 def tokens_of_flank(length: int, left: int, insert: int, token_bp: int) -> list[int]:
-    """Tokens, from 0, that hold no base of the insert: of a window of `length` bp in tokens of `token_bp` bp, the last
-    one perhaps shorter, with `left` bp before an insert of `insert` bp."""
+    """The tokens, numbered from 0, that contain no base of the insert, in a window of `length` bp that is divided into
+    tokens of `token_bp` bp (the last may be shorter), with `left` bp before an insert of `insert` bp."""
     count = -(-length // token_bp)
     return [t for t in range(count) if (t + 1) * token_bp <= left or t * token_bp >= left + insert]

@@ -1,4 +1,4 @@
-"""Genes and their strands, from GTF or GFF3: on which strand the transcripts over a place are."""
+"""Genes and their strands, from GTF or GFF3: which strand is transcribed at a position."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from s2f.common.errors import InputError
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import LONGEST, Intervals
 
-# features that span genes, the first ones that a file has: some tools write transcripts or exons only
+# features that span genes; the first type that a file has is used, because some tools write only transcripts or exons
 FEATURES = (("gene", "ncRNA_gene", "pseudogene"), ("transcript", "mRNA"), ("exon", "CDS"))
 _RANK = {name: rank for rank, names in enumerate(FEATURES) for name in names}
 _FORMAT = "genes (GTF)"
@@ -21,17 +21,18 @@ Interval = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Genes:
-    """The genes of each strand as intervals, and how many there are."""
+    """The genes of each strand as intervals, and the number of genes."""
 
     plus: Intervals
     minus: Intervals
     count: int
 
     def strands(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> NDArray[np.object_]:
-        """On which strand genes overlap each interval, 0-based and half-open: +, -, both or none, (N,).
+        """The strand on which genes overlap each interval (0-based, half-open): +, -, both or none, (N,).
 
-        Of judged variants `judged.start` to `judged.start + maximum(judged.removed, 1)`; what is not placed has none.
-        `both` and `none` are no strand to score on: the caller asks for one, or scores both and says so.
+        For judged variants, ask about `judged.start` to `judged.start + maximum(judged.removed, 1)`; variants without a
+        position get none. `both` and `none` are not strands to score on: the caller asks the user for one, or scores
+        both and says so.
         """
         plus, minus = (genes.near(chrom, start, end) for genes in (self.plus, self.minus))
         found = np.full(len(plus), "none", object)
@@ -40,14 +41,14 @@ class Genes:
 
 
 def read_genes(path: str | Path) -> Genes:
-    """The genes of a GTF or GFF3, plain or compressed; of one without genes its transcripts, or else its exons.
+    """The genes in a GTF or GFF3 file, plain or compressed; if it has no genes, its transcripts, or else its exons.
 
-    Genes without a strand are skipped. Raises `InputError` with file and line for fewer than 8 columns, places that
-    are no whole numbers from 1, an end before its start and other strands; and for a file without a gene.
+    Genes without a strand are skipped. Raises `InputError` with the file and line for fewer than 8 columns, positions
+    that are not whole numbers from 1, an end before its start, and unknown strands; also for a file without a gene.
     """
     found: list[dict[str, list[Interval]]] = [{"+": [], "-": []} for _ in FEATURES]
     names: dict[str, str] = {}
-    best = len(FEATURES)  # rank of the features seen so far
+    best = len(FEATURES)  # rank of the best feature seen so far
     for first, rows in line_blocks(path, _FORMAT):
         for line, row in enumerate(rows, first):
             if row.startswith("##FASTA"):
@@ -77,7 +78,7 @@ def _chromosome(name: str, where: str) -> str:
 
 
 def _checked(cells: list[str], where: str) -> tuple[int, int, str]:
-    """Start, from 0, end and strand of a line."""
+    """Start (from 0), end and strand of a line."""
     for name, cell in (("start", cells[3]), ("end", cells[4])):
         if not (cell.isascii() and cell.isdecimal()) or not 1 <= int(cell) <= LONGEST:
             bed = "; this may be BED" if cells[1].isdecimal() and cells[2].isdecimal() else ""

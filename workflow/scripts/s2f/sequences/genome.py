@@ -1,14 +1,15 @@
-"""Genome sequence from FASTA, the one reader of it: whole chromosomes or pieces of them, plain or compressed.
+"""Genome sequence from FASTA, and its only reader: whole chromosomes or pieces of them, plain or compressed.
 
 A record is a chromosome (`chr7`, `7`) or a piece of one, `chr7:100-250`, 0-based and half-open, of the plus strand.
-Nothing is written beside the file, and never more than one record is held in memory: windows are read by position where
-a plain file has its `.fai` index (samtools faidx) beside it, and otherwise in one pass over the file. Measured, 5,000
-windows of 101 bases from 100 Mb in lines of 60: 0.04 s by index, 0.4 s plain, 1.1 s gzip; opening takes as long again.
-Those who ask again and again, for millions of places, use `Genome.codes`, which unpacks what has no index once.
+Nothing is written beside the file, and at most one record is held in memory: windows are read by position if a plain
+file has its `.fai` index (samtools faidx) beside it, and otherwise in one pass over the file. Measured for 5,000
+windows of 101 bases from 100 Mb in lines of 60: 0.04 s with an index, 0.4 s plain, 1.1 s gzip; opening takes as long
+again. Callers that ask repeatedly, for millions of positions, use `Genome.codes`, which unpacks a file without an index
+once.
 
-An index is used only where it is not older than its FASTA and tells of every record where that begins and ends.
-pyfaidx and pysam.FastaFile are not used because they check neither: an index is taken as it is (pyfaidx makes it anew
-by dates alone), they write beside the file, and of gzip they read only bgzip.
+An index is used only if it is not older than its FASTA and gives the true start and end of every record. pyfaidx and
+pysam.FastaFile are not used because they check neither: they trust an index (pyfaidx rebuilds it only by date), they
+write beside the file, and the only gzip they read is bgzip.
 """
 
 import functools
@@ -30,26 +31,26 @@ from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
 
-_SEQUENCE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*-.\n \t"  # what may stand between headers
-_HEADER = 2**16  # bytes that no header has
+_SEQUENCE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*-.\n \t"  # what may come between headers
+_HEADER = 2**16  # longer than any header, in bytes
 _PIECE = re.compile(r"(?P<chrom>.+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+-])\))?")
-# IUPAC letters of more than one base, of which hg38 holds a few, become N
+# IUPAC letters for more than one base, of which hg38 contains a few, become N
 _LETTERS = bytes.maketrans(b"acgtnuURYSWKMBDHVryswkmbdhv", b"ACGTNTT" + b"N" * 20)
 _CODES = dna.codes_of(np.frombuffer(bytes(range(256)).translate(_LETTERS), np.uint8))
 _Column = NDArray[np.int64]
-_NONE = 255  # code of what is no base
+_NONE = 255  # code of letters that are not bases
 
 
 def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
-    """Yield (header without >, line of the header, letters, a bytearray without line breaks) of each FASTA record.
+    """Yield (header without >, line of the header, letters as a bytearray without line breaks) for each FASTA record.
 
-    Lines end with LF, CRLF or CR. Raises `InputError` for text before the first header, a file without any, a header
-    that is not UTF-8, and as `contents.opened`.
+    Lines end with LF, CRLF or CR. Raises `InputError` for text before the first header, a file without headers, a
+    header that is not UTF-8, and as `contents.opened` does.
     """
     header, line, letters, passed = None, 0, bytearray(), 0  # passed: line breaks before the block
     with opened(path, "FASTA") as stream:
         for block in whole_lines(stream):
-            before = passed - 1  # for the line break put in front, so that each header follows one
+            before = passed - 1  # minus the line break put in front, so that every header follows one
             for number, text in enumerate((b"\n" + block).split(b"\n>")):
                 if number:
                     if header is not None:
@@ -71,7 +72,7 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
 
 
 def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -> None:
-    """Raise `InputError` for what is no sequence, such as a comment or numbers: it would shift all bases behind it."""
+    """Raise `InputError` for text that is not sequence, such as a comment: it would shift all later bases."""
     for number, row in enumerate(text.split(b"\n"), line):
         if row.translate(None, _SEQUENCE):
             shown = row[:60].decode("utf-8", "backslashreplace")
@@ -83,12 +84,12 @@ def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -
 
 @dataclass(frozen=True)
 class Genome:
-    """What a FASTA file holds: `records` has one row for each, with chrom, start, end, and whole (not a piece).
+    """What a FASTA file contains: `records` has one row per record, with chrom, start, end and whole (not a piece).
 
-    Where there is an index also first (byte of the first base), bases and width (of a line, in letters and in bytes).
-    A record has chrom "" where nobody can ask for it: its name is that of no chromosome or contig, or another record is
-    the same chromosome (chrM and chrMT); `ambiguous` has a text for each of the latter. `notes` says for people what is
-    odd about the file.
+    If there is an index, it also has first (byte of the first base), and bases and width (letters and bytes per line).
+    chrom is "" for a record that cannot be asked for, because its name is not that of a chromosome or contig or because
+    another record is the same chromosome (chrM and chrMT); `ambiguous` has a text for each of the latter. `notes` says
+    what is unusual about the file.
     """
 
     path: Path
@@ -99,14 +100,14 @@ class Genome:
 
     @staticmethod
     def open(path: str | Path) -> "Genome":
-        """Read the index `{path}.fai` of a plain file, or pass once over the file.
+        """Read the index `{path}.fai` of a plain file, or go through the file once.
 
-        Raises `InputError` with line for a piece that is not as long as its name says, a piece of the minus strand, a
-        name or piece that occurs twice, and a file of which no record has the name of a chromosome.
+        Raises `InputError` with the line for a piece whose length is not the one in its name, a piece of the minus
+        strand, a name or piece that occurs twice, and a file in which no record is named after a chromosome.
         """
         path = Path(path)
         index = path.with_name(path.name + ".fai")
-        with opened(path, "FASTA"):  # refuses what is no text, before an index hides it
+        with opened(path, "FASTA"):  # refuses anything but text, before an index hides it
             indexed = index.is_file() and not is_packed(path)
         entries, why = _indexed(index, path) if indexed else ([], "")
         note = f"{index}: {why}, so it is not used; make the index again with samtools faidx, or remove it"
@@ -139,12 +140,13 @@ class Genome:
         return Genome(path, table, intervals, ambiguous, (note,) if why else ())
 
     def holds(self, windows: pd.DataFrame) -> NDArray[np.bool_]:
-        """Whether one record holds the whole window, (N,), of windows (chrom, start, end)."""
+        """Whether a single record contains the whole window, (N,), for windows (chrom, start, end)."""
         return self.intervals.holding(windows["chrom"], windows["start"], windows["end"]) >= 0
 
     def check(self, table: pd.DataFrame, path: str | Path) -> None:
-        """Refuse intervals (chrom, end, line) of the file `path` on a chromosome that the FASTA lacks or has more than
-        once, or beyond its end; the end of a chromosome is not known where the FASTA holds pieces of it."""
+        """Refuse intervals (chrom, end, line) from the file `path` that lie on a chromosome which the FASTA lacks or
+        has more than once, or that go beyond its end; the end is not known if the FASTA has only pieces of a
+        chromosome."""
         lost = ~table["chrom"].isin(set(self.records["chrom"]))
         if lost.any():
             row = table[lost].iloc[0]
@@ -163,10 +165,10 @@ class Genome:
             )
 
     def fetch(self, windows: pd.DataFrame) -> list[str]:
-        """Sequences of windows (chrom, start, end, strand) in RNA sense: those of the minus strand are
-        reverse-complemented. Upper case, U as T; IUPAC letters of several bases as N.
+        """Sequences of windows (chrom, start, end, strand) in RNA sense: those on the minus strand are
+        reverse-complemented. Upper case, U as T; IUPAC letters for several bases become N.
 
-        Raises `InputError` where no record holds a window, for other letters, and for an index that does not fit its
+        Raises `InputError` if no record contains a window, for other letters, and for an index that does not match its
         file.
         """
         record_of = self.intervals.holding(windows["chrom"], windows["start"], windows["end"])
@@ -192,19 +194,19 @@ class Genome:
         return sequences
 
     def codes(self, record: NDArray[np.int64], place: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Codes of bases by the number of their record and their place on the chromosome, from 0, in any order.
+        """Codes of bases, given the number of their record and their position on the chromosome (from 0), in any order.
 
-        `place` (N,) or (N, L) must lie within the records (N,); the answer has its shape. IUPAC letters of several
-        bases are N. A plain file with an index is read where it lies. Any other is unpacked into a temporary file when
-        it is first asked (a byte for each of its bases), so that no genome is held in memory. Raises `InputError` for
-        an index that does not fit its file, and for letters that are no bases.
+        `place` (N,) or (N, L) must lie within the records (N,); the result has its shape. IUPAC letters for several
+        bases become N. A plain file with an index is read in place. Any other file is unpacked into a temporary file on
+        the first call (one byte per base), so that no genome is held in memory. Raises `InputError` for an index that
+        does not match its file, and for letters that are not bases.
         """
         if not place.size:
             return np.zeros(place.shape, np.uint8)
         shape = (-1, *[1] * (place.ndim - 1))
         letters, start, first, bases, width = self._bases
         at = place - start[record].reshape(shape)
-        if bases.any():  # lines of one length in all records, as a rule, and a division by one number is fast
+        if bases.any():  # usually all records have the same line length, and dividing by one number is fast
             same = (bases == bases[0]).all() and (width == width[0]).all()
             of_line, of_break = (bases[0], width[0]) if same else (x[record].reshape(shape) for x in (bases, width))
             at += at // of_line * (of_break - of_line)
@@ -223,7 +225,7 @@ class Genome:
     @functools.cached_property
     def _bases(self) -> tuple[NDArray[np.uint8], _Column, _Column, _Column, _Column]:
         """A file of bases as an array of bytes, and for each record its start on the chromosome, its first byte, and
-        bases and bytes of a line (0 where a record is one line)."""
+        the bases and bytes per line (0 if the record is a single line)."""
         start, first, bases, width = (
             self.records[name].to_numpy(np.int64) for name in ("start", "first", "bases", "width")
         )
@@ -266,7 +268,7 @@ class Genome:
                 stream.seek(first[i])
                 text = stream.read(last[i] + 1 - first[i])
                 letters = text.translate(None, b"\r\n")
-                ends = text[bases[i] - start[i] % bases[i] :: width[i]]  # a line break each
+                ends = text[bases[i] - start[i] % bases[i] :: width[i]]  # one line break each
                 if len(letters) != end[i] - start[i] or b">" in letters or ends.strip(b"\r\n"):
                     raise InputError(
                         f"{self.path}.fai: its lines are not those of the FASTA at {where[i]}; make the index again "
@@ -282,10 +284,10 @@ def _scanned(path: Path) -> list[tuple[str, int, int, int, int, int]]:
 
 
 def _indexed(path: Path, fasta: Path) -> tuple[list[tuple[str, int, int, int, int, int]], str]:
-    """The entries of an index, or none and why it cannot be used.
+    """The entries of an index, or none and the reason why it cannot be used.
 
-    Between the end of each record and the first base of the next one lies nothing but the header of that, and after the
-    last one nothing: so no record is missing from the index, and none is another or of another length.
+    Between the end of each record and the first base of the next there is only the next record's header, and nothing
+    follows the last record. So no record is missing from the index, and none is a different one or has another length.
     """
     if path.stat().st_mtime_ns < fasta.stat().st_mtime_ns:
         return [], "is older than the FASTA"
@@ -311,7 +313,7 @@ def _indexed(path: Path, fasta: Path) -> tuple[list[tuple[str, int, int, int, in
 
 
 def _between(stream: IO[bytes], start: int, end: int) -> bytes:
-    """The bytes from `start` to `end` of a file, at most as many as a header may have; ? where `end` comes first."""
+    """The bytes of a file from `start` to `end`, at most as many as a header may have; ? if `end` comes first."""
     if end < start:
         return b"?"
     stream.seek(start)
@@ -319,8 +321,8 @@ def _between(stream: IO[bytes], start: int, end: int) -> bytes:
 
 
 def _is_header(text: bytes, name: str, follows: bool) -> bool:
-    """Whether the text before the first base of a record is its header, with the line break of the record before if it
-    `follows` one."""
+    """Whether the text before the first base of a record is its header, preceded by the line break of the previous
+    record if it `follows` one."""
     header = text.lstrip(b"\r\n \t")
     whole = header.startswith(b">") and header.endswith(b"\n") and header.count(b"\n") == 1
     if not whole or (follows and not text.startswith((b"\r", b"\n"))):
@@ -329,7 +331,7 @@ def _is_header(text: bytes, name: str, follows: bool) -> bool:
 
 
 def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, int, bool]:
-    """Chromosome ("" for a name of none), start, end of a record, and whether it is a whole chromosome."""
+    """Chromosome ("" if the name is none), start and end of a record, and whether it is a whole chromosome."""
     if not name:
         raise InputError(f"{path}: line {line}: record has no name, expected chr7 or chr7:100-250")
     piece = _PIECE.fullmatch(name)
@@ -346,9 +348,9 @@ def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, in
     return _known(piece["chrom"]), start, end, False
 
 
-@functools.cache  # pieces have few chromosomes
+@functools.cache  # pieces come from few chromosomes
 def _known(name: str) -> str:
-    """The canonical name of a chromosome; "" for a name that no interval can have (`bed.read_bed`)."""
+    """The canonical name of a chromosome, or "" for a name that no interval can have (`bed.read_bed`)."""
     try:
         return chromosome(name)
     except InputError:

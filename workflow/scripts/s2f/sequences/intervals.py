@@ -1,4 +1,4 @@
-"""Intervals on chromosomes, 0-based and half-open: which hold, overlap or lie near others."""
+"""Intervals on chromosomes, 0-based and half-open: which contain, overlap or lie near others."""
 
 import bisect
 
@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-LONGEST = 2**38  # bases: no chromosome is so long
-_CHROMOSOME = 4 * LONGEST  # chromosomes are laid one behind the other, farther apart than any is long
+LONGEST = 2**38  # bases: longer than any chromosome
+_CHROMOSOME = 4 * LONGEST  # chromosomes are laid end to end on one axis, at distances greater than any length
 
 
 class Intervals:
-    """A set of intervals to be asked about others: N intervals as `chrom` (text), `start` and `end` (integers).
+    """A set of intervals to be queried: N intervals given as `chrom` (text), `start` and `end` (integers).
 
-    They may overlap. Questions are answered in the order of N log N steps, all at once.
+    They may overlap. All queries are answered together, in O(N log N) steps.
     """
 
     def __init__(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> None:
@@ -22,21 +22,21 @@ class Intervals:
         self.order = np.lexsort((end, start))
         self.starts, self.ends = start[self.order], end[self.order]
         self.reach = np.maximum.accumulate(self.ends)
-        # which of those up to here ends last
+        # among the intervals up to here, the one that ends last
         self.farthest = np.maximum.accumulate(np.where(self.ends == self.reach, np.arange(len(self.ends)), 0))
 
     def _placed(self, chrom: ArrayLike, position: ArrayLike) -> NDArray[np.int64]:
-        """Positions (N,) in the row of chromosomes; those on an unknown chromosome lie before all."""
+        """Positions (N,) on the common axis of all chromosomes; those on an unknown chromosome come first."""
         return self.names.get_indexer(chrom).astype(np.int64) * _CHROMOSOME + np.asarray(position, np.int64)
 
     def near(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike, distance: int = 0) -> NDArray[np.bool_]:
-        """Whether each interval asked for overlaps one of the set, or fewer than `distance` bases lie between."""
+        """Whether each query interval overlaps one of the set, or is fewer than `distance` bases away from one."""
         started = np.searchsorted(self.starts, self._placed(chrom, end) + distance, "left")
         reached = np.concatenate([[-(2**62)], self.reach])[started]
         return reached > self._placed(chrom, start) - distance
 
     def holding(self, chrom: ArrayLike, start: ArrayLike, end: ArrayLike) -> NDArray[np.int64]:
-        """Index (in the order given) of an interval of the set that holds the one asked for, -1 for none: (N,)."""
+        """Index (in the given order) of an interval in the set that contains the query interval, or -1: (N,)."""
         last = np.searchsorted(self.starts, self._placed(chrom, start), "right") - 1
         candidate = self.farthest[np.maximum(last, 0)]
         held = (last >= 0) & (self.ends[candidate] >= self._placed(chrom, end))
@@ -44,15 +44,15 @@ class Intervals:
 
 
 class Disjoint:
-    """Intervals on strands, of which none may overlap another: `add` takes one where it is free."""
+    """Intervals on strands, none of which may overlap another: `add` accepts an interval if its place is free."""
 
     def __init__(self) -> None:
         self.taken: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 
     def add(self, chrom: str, strand: str, start: int, end: int) -> bool:
-        """Take the interval and say True, or leave it and say False where it overlaps one already taken."""
+        """Accept the interval and return True, or return False if it overlaps one accepted earlier."""
         starts, ends = self.taken.setdefault((chrom, strand), ([], []))
-        index = bisect.bisect_left(starts, end)  # those before it start within reach; the last of them ends last
+        index = bisect.bisect_left(starts, end)  # those before it start before `end`; the last of them ends last
         if index and ends[index - 1] > start:
             return False
         starts.insert(index, start)
@@ -61,9 +61,9 @@ class Disjoint:
 
 
 def best_of_overlapping(table: pd.DataFrame, priority: ArrayLike) -> NDArray[np.bool_]:
-    """Mask (N,) of rows (chrom, strand, start, end) of which no two on a strand overlap, taken greedily.
+    """A mask (N,) of rows (chrom, strand, start, end), chosen greedily so that no two on one strand overlap.
 
-    Rows of higher `priority` ((N,), NaN last) come first, equal ones in the order of coordinates.
+    Rows with higher `priority` ((N,), NaN last) come first; ties are broken by coordinates.
     """
     columns = [table[name].to_numpy() for name in ("chrom", "strand", "start", "end")]
     order = np.lexsort((columns[1].astype(str), columns[3], columns[2], columns[0].astype(str), -np.asarray(priority)))
@@ -74,8 +74,8 @@ def best_of_overlapping(table: pd.DataFrame, priority: ArrayLike) -> NDArray[np.
 
 
 def merged(table: pd.DataFrame) -> pd.DataFrame:
-    """Runs of overlapping rows (chrom, strand, start, end) of one strand, joined: a frame of the same columns and
-    `signal`, the highest of the run."""
+    """Runs of overlapping rows (chrom, strand, start, end) on one strand, merged: a frame with the same columns and
+    `signal`, the highest in the run."""
     table = table.sort_values(["chrom", "strand", "start", "end"])
     reach = table.groupby(["chrom", "strand"])["end"].cummax()
     before = reach.groupby([table["chrom"], table["strand"]]).shift(fill_value=-1)

@@ -1,4 +1,4 @@
-"""Letters of nucleotides that stand for several bases (IUPAC)."""
+"""Nucleotide letters that represent several bases (IUPAC)."""
 
 IUPAC = {
     "A": "A", "C": "C", "G": "G", "T": "T", "U": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",

@@ -1,6 +1,7 @@
-"""The form that `bcftools norm` gives a variant: what changes, as far left as the sequence allows.
+"""The form that `bcftools norm` gives a variant: only the bases that change, as far left as the sequence allows.
 
-A variant is first cut to the bases that change, then moved left (Tan et al. 2015, doi:10.1093/bioinformatics/btv112).
+A variant is first trimmed to the bases that change, then moved left (Tan et al. 2015,
+doi:10.1093/bioinformatics/btv112).
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from s2f.sequences.variants import letters, texts
 
 
 def trimmed(ref: str, alt: str) -> tuple[int, str, str]:
-    """How many bases two alleles that differ have in common before the change, and what changes into what."""
+    """How many bases two different alleles have in common before the change, and what is replaced by what."""
     tail, most = 0, min(len(ref), len(alt))
     while tail < most and ref[-1 - tail] == alt[-1 - tail]:
         tail += 1
@@ -23,7 +24,7 @@ def trimmed(ref: str, alt: str) -> tuple[int, str, str]:
 
 
 def kind_of(removed: int, inserted: int) -> str:
-    """What a change of so many bases into so many is called."""
+    """The name of a change that replaces `removed` bases by `inserted` bases."""
     if not inserted:
         return "deletion"
     if not removed:
@@ -36,10 +37,10 @@ def kind_of(removed: int, inserted: int) -> str:
 def leftmost(
     genome: Genome, record: np.ndarray, start: np.ndarray, gone: NDArray[np.object_], new: NDArray[np.object_]
 ) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.object_]]:
-    """Move insertions and deletions of N changes left as far as the sequence allows: start, gone and new.
+    """Move the insertions and deletions among N changes left as far as the sequence allows: start, removed, inserted.
 
-    One may move by a base where the base before it is the last one of what is inserted or deleted, which then moves
-    to its front.
+    A change can move by one base if the base before it equals the last base that is inserted or deleted, which then
+    moves to the front.
     """
     pure = np.flatnonzero([not g or not n for g, n in zip(gone, new, strict=True)])
     moving = texts([gone[row] or new[row] for row in pure])
@@ -54,7 +55,7 @@ def leftmost(
         if not len(active):
             break
         of = record[pure][active]
-        # what a base must equal stands as many bases further: in the genome, or in what is inserted there
+        # the base that must be equal is as many bases further on: in the genome, or in what is inserted there
         last = genome.codes(of, place + np.where(moved[active] < length[active], 0, length[active]))
         own = moved[active] < length[active]
         last[own] = codes[(begin[1:][active] - 1 - moved[active])[own]]
@@ -73,8 +74,8 @@ def leftmost(
 def anchored(
     genome: Genome, record: np.ndarray, start: np.ndarray, gone: NDArray[np.object_], new: NDArray[np.object_]
 ) -> tuple[NDArray[np.int64], NDArray[np.object_], NDArray[np.object_]]:
-    """Position from 1, REF and ALT as a VCF writes N changes: with the base before an insertion or deletion, or at
-    the begin of the genome's record with the base behind it."""
+    """Position (from 1), REF and ALT as a VCF writes N changes: with the base before an insertion or deletion, or, at
+    the beginning of the genome's record, with the base after it."""
     pos, ref, alt = start + 1, gone.copy(), new.copy()
     begin, end = (genome.records[name].to_numpy(np.int64)[record] for name in ("start", "end"))
     length = np.fromiter(map(len, gone), np.int64, len(gone))

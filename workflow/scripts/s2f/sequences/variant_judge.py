@@ -1,6 +1,6 @@
-"""Which variants a model can score: their REF is what the genome has, and where they lie.
+"""Which variants a model can score: the REF must be what the genome has, and the position must be known.
 
-`Judge` places the `Variants` of a file on a genome and says of each one whether it can be scored, and else why not:
+`Judge` places the `Variants` of a file on a genome and says for each whether it can be scored, and if not, why:
 
     judge = Judge(genome, path, longest=20)
     for batch in vcf.read_vcf(path):                      # or variant_tables.read_variants(path)
@@ -8,7 +8,7 @@
         pairs = windows.window_pairs(genome, judged, 51)  # ref and alt, and which of them have no window
     judge.finish()
 
-REF is compared whole, without regard to case, and never exchanged for ALT: the sign of the effect would turn.
+REF is compared in full, ignoring case, and never exchanged for ALT: that would reverse the sign of the effect.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from s2f.sequences.normal_form import anchored, kind_of, leftmost, trimmed
 from s2f.sequences.variants import Columns, Variants, letters, texts
 
 OK = "ok"
-# why a variant is not scored, in the order in which it is asked
+# reasons why a variant is not scored, in the order in which they are checked
 REASONS = {
     "unknown_contig": "the genome has no sequence of this name, with chr before it or without",
     "out_of_contig": "REF lies outside the sequence that the genome has",
@@ -41,26 +41,27 @@ REASONS = {
     "near_contig_end": "too few bases of the genome before or behind it",
     "n_in_window": "the genome has N near it",
 }
-# A wrong build: the share of records whose REF is not the genome's, and the fewest records that may tell. Records of
-# ClinVar and of Mattioli 2019 that are moved by 1 to 17 bases disagree at 0.65 to 0.81 (the rest agrees by chance); on
-# their own build 0 of 1,541 do, and 0.05 would be many. At 0.05 more than half of 10 disagree in one file of 360,000,
-# at 0.74 in 9 of 10 files, and more than half of 20 in 49 of 50. Of a shorter file the mismatches are only skipped.
+# Detecting a wrong build: the share of records whose REF is not the genome's, and the fewest records to judge by.
+# Records of ClinVar and of Mattioli 2019 that are moved by 1 to 17 bases disagree at a rate of 0.65 to 0.81 (the rest
+# agree by chance); on their own build 0 of 1,541 do, and 0.05 would be many. At a rate of 0.05, more than half of 10
+# records disagree in one file of 360,000; at 0.74 they do in 9 of 10 files, and more than half of 20 do in 49 of 50. In
+# a shorter file, mismatches are only skipped.
 MOST_MISMATCHES, FEWEST_RECORDS = 0.5, 10
-EARLY = 1000  # records after which the end of the file is not waited for
-SHOWN = 3  # records that a message names
+EARLY = 1000  # records after which we do not wait for the end of the file
+SHOWN = 3  # records named in a message
 _MITOCHONDRIA = ("chrM", "M", "chrMT", "MT")
 _STRANDS = {"": 0, "+": 1, "-": 2}
 
 
 @dataclass(frozen=True)
 class Judged(Columns):
-    """What `Judge` says of N variants, as columns (N,).
+    """What `Judge` says about N variants, as columns (N,).
 
-    `reason` is `OK` or one of `REASONS`. `chrom` is the genome's name, empty where it has none. The rest is known of
-    variants whose REF has been compared and agrees: `genome_record` (row of `Genome.records`, else -1), the bases that
-    change as `start` (from 0, -1 if unknown), `removed` (how many of REF) and `inserted` (text), the form of
-    `bcftools norm` with `norm_pos` from 1 (0 if unknown), `kind` (SNV, MNV, insertion, deletion or
-    complex), and the bases of the genome's record before REF and behind it (`room_left`, `room_right`, -1 if unknown).
+    `reason` is `OK` or one of `REASONS`. `chrom` is the genome's name, empty if it has none. The rest is known for
+    variants whose REF was compared and agrees: `genome_record` (row of `Genome.records`, otherwise -1); the change as
+    `start` (from 0, -1 if unknown), `removed` (number of bases of REF) and `inserted` (text), in the form of
+    `bcftools norm`, with `norm_pos` from 1 (0 if unknown); `kind` (SNV, MNV, insertion, deletion or complex); and the
+    number of bases in the genome's record before and after REF (`room_left`, `room_right`, -1 if unknown).
     """
 
     chrom: NDArray[np.object_]
@@ -78,26 +79,27 @@ class Judged(Columns):
 
     @property
     def scored(self) -> NDArray[np.bool_]:
-        """Which can be scored, (N,)."""
+        """Which variants can be scored, (N,)."""
         return self.reason == OK
 
 
 class Judge:
-    """Says of the variants of one file, batch by batch, which can be scored; see `REASONS`.
+    """Says, batch by batch, which variants of one file can be scored; see `REASONS`.
 
-    `longest` is the most bases that an allele may add, remove or replace, and `path` the file in messages. A change is
-    scored once per file (and strand and offset, where the file gives them); to know it, 8 bytes are kept of each SNV,
-    and of other variants their text. Whether the genome has room for a window, the window says.
+    `longest` is the largest number of bases that an allele may add, remove or replace, and `path` names the file in
+    messages. A change is scored once per file (and per strand and offset, if the file gives them); to recognise
+    repetitions, 8 bytes are kept per SNV, and the text of any other variant. Whether the genome has enough room for a
+    window is checked when the window is made.
     """
 
     def __init__(self, genome: Genome, path: str | Path, longest: int) -> None:
         self.genome, self.path = genome, path
         self.longest = longest
-        self.compared = self.mismatched = 0  # records
-        self._first: list[str] = []  # for the message
-        self._explained = [0, 0]  # mismatched records whose REF is one base further, whose ALT is there
+        self.compared = self.mismatched = 0  # numbers of records
+        self._first: list[str] = []  # examples for the message
+        self._explained = [0, 0]  # mismatches: REF is one base further on, ALT is in the genome
         self._chroms = _chroms(genome)
-        # of a genome that names its RefSeq sequences with their versions, other versions are another build
+        # if a genome names its RefSeq sequences with versions, other versions mean another build
         self._versions = {
             name.partition(".")[0] for name in genome.records["name"] if REFSEQ.fullmatch(name) and "." in name
         }
@@ -106,8 +108,7 @@ class Judge:
         self._seen: set[tuple[int, int, int, str, int, int]] = set()
 
     def judged(self, variants: Variants) -> Judged:
-        """Judge the next variants of the file. Raises `InputError` when REF of most records so far is not the
-        genome's."""
+        """Judge the next variants of the file. Raises `InputError` if REF mostly differs from the genome so far."""
         count = len(variants)
         reason = texts([OK] * count)
         chrom = texts([self._chrom(contig) for contig in variants.contig])
@@ -137,7 +138,7 @@ class Judge:
         return self._placed(variants, chrom, reason, record, *upper)
 
     def finish(self) -> None:
-        """Say at the end of a file whether its build is wrong. Raises `InputError` as `judged`, of fewer records."""
+        """Check for a wrong build at the end of a file. Raises `InputError` as `judged`, but for fewer records."""
         self._refuse_wrong_build(FEWEST_RECORDS)
 
     def _chrom(self, contig: str) -> str:
@@ -151,7 +152,7 @@ class Judge:
     def _same(
         self, codes: np.ndarray, begin: np.ndarray, record: np.ndarray, start: np.ndarray, rows: np.ndarray
     ) -> NDArray[np.bool_]:
-        """Whether the genome has the letters of the `rows` (K,) of N texts at `start` (N,) of `record` (N,): (K,)."""
+        """Whether the genome matches the `rows` (K,) of N texts at `start` (N,) of `record` (N,): (K,)."""
         length = (begin[1:] - begin[:-1])[rows]
         found = self.genome.codes(np.repeat(record[rows], length), _spans(start[rows], length))
         return _all_true(found == codes[_spans(begin[rows], length)], np.append(0, np.cumsum(length)))
@@ -165,8 +166,8 @@ class Judge:
         start: np.ndarray,
         rows: np.ndarray,
     ) -> None:
-        """Count the records among the `rows` whose REF is not the genome's, and in how many of them ALT is, or REF is
-        one base further: `codes` and `begins` are those of REF and ALT."""
+        """Count the records among the `rows` whose REF is not the genome's, and among these the records whose ALT is,
+        or whose REF is one base further on; `codes` and `begins` belong to REF and ALT."""
         rows = rows[variants.alt_index[rows] == 1]
         self.mismatched += len(rows)
         limit = self.genome.records["end"].to_numpy(np.int64)[record[rows]]
@@ -204,7 +205,7 @@ class Judge:
         ref: NDArray[np.object_],
         alt: NDArray[np.object_],
     ) -> Judged:
-        """Normalise the variants that have no reason yet, `ref` and `alt` in upper case, and judge the rest of it."""
+        """Normalise the variants without a reason so far, `ref` and `alt` in upper case, and finish judging them."""
         count = len(variants)
         reason[(reason == OK) & (ref == alt)] = "ref_equals_alt"
         alive = np.flatnonzero(reason == OK)
@@ -248,7 +249,7 @@ class Judge:
         variants: Variants,
         snv: NDArray[np.bool_],
     ) -> NDArray[np.bool_]:
-        """Which of N changes stand further up in the file: (N,)."""
+        """Which of N changes already occurred further up in the file: (N,)."""
         number = np.fromiter((self._number[name] for name in chrom), np.int64, len(chrom))
         of_strand = np.fromiter((_STRANDS[sign] for sign in variants.strand), np.int64, len(chrom))
         snv = snv & (variants.offset < 0)
@@ -271,13 +272,13 @@ class Judge:
 
 
 class _Numbers:
-    """A set of int64 that grows by arrays: sorted runs, of which each is more than twice as long as the next one."""
+    """A set of int64 to which arrays are added: sorted runs, each more than twice as long as the next one."""
 
     def __init__(self) -> None:
         self.runs: list[NDArray[np.int64]] = []
 
     def add(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Add numbers (N,); says which of them are in the set, or further up among these: (N,)."""
+        """Add numbers (N,); return which of them were already in the set, or occur earlier among these: (N,)."""
         order = np.argsort(numbers, kind="stable")
         ordered = numbers[order]
         known = np.zeros(len(numbers), bool)
@@ -292,7 +293,7 @@ class _Numbers:
 
 
 def _no_bases(alt: str) -> str:
-    """The reason for an ALT that has other letters than bases."""
+    """The reason to give for an ALT with letters that are not bases."""
     if alt == ".":
         return "no_alt"
     if alt == "*":
@@ -303,7 +304,7 @@ def _no_bases(alt: str) -> str:
 
 
 def _chroms(genome: Genome) -> dict[str, str]:
-    """The genome's name of each contig as files may write it: with chr before it or without, MT and M alike."""
+    """The genome's name for each contig as files may write it: with or without chr; MT and M are the same."""
     records = genome.records[genome.records["chrom"] != ""]
     found: dict[str, str] = {}
     for chrom in records["chrom"].unique():
@@ -315,11 +316,11 @@ def _chroms(genome: Genome) -> dict[str, str]:
 
 
 def _spans(begin: np.ndarray, length: np.ndarray) -> NDArray[np.int64]:
-    """The numbers of N spans one behind the other."""
+    """All the indices in N spans, one span after the other."""
     before = np.cumsum(length) - length
     return np.repeat(begin - before, length) + np.arange(int(length.sum()))
 
 
 def _all_true(values: NDArray[np.bool_], begin: np.ndarray) -> NDArray[np.bool_]:
-    """Whether all values of each span are true: spans from `begin[i]` to `begin[i + 1]`, none of them empty."""
+    """Whether all values of each span are true; spans go from `begin[i]` to `begin[i + 1]`, and none is empty."""
     return np.logical_and.reduceat(values, begin[:-1]) if len(begin) > 1 else np.zeros(0, bool)

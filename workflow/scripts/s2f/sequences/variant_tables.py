@@ -17,11 +17,11 @@ _VCF = b"##fileformat=VCF"
 
 
 def read_variants(path: str | Path, separator: str = "\t") -> Variants:
-    """The variants of a table, in its order: one in each row, of columns chrom, pos (from 1), ref and alt, or of one
-    column `variant` with keys (`variants.parsed_key`). `id`, `strand` (+, - or empty) and `offset` (place of the first
-    changed base in the window, from 0, in the orientation that is read, or empty) may stand beside them.
+    """The variants of a table, in its order, one per row: in the columns chrom, pos (from 1), ref and alt, or as keys
+    in one column `variant` (`variants.parsed_key`). There may also be columns `id`, `strand` (+, - or empty) and
+    `offset` (position of the first changed base in the window, from 0, in the orientation that is read, or empty).
 
-    Raises `InputError` with line and cell for what is none of this, and as `tables.read_table`.
+    Raises `InputError` with line and cell for anything else, and as `tables.read_table` does.
     """
     with opened(path, "variants") as stream:
         if stream.read(len(_VCF)) == _VCF:

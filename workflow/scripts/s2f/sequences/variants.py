@@ -1,6 +1,6 @@
-"""Variants as data: columns with a row for each ALT of each record, in the order of the file, and keys.
+"""Variants as data: columns with one row per ALT of each record, in the order of the file, and keys.
 
-`variant_judge.Judge` says which of them a model can score, `normal_form` gives them the form of `bcftools norm`.
+`variant_judge.Judge` says which of them a model can score; `normal_form` gives them the form of `bcftools norm`.
 """
 
 import re
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from s2f.common.errors import InputError
 from s2f.sequences import dna
 
-LAST_POSITION = 2**31 - 1  # of the format
+LAST_POSITION = 2**31 - 1  # the limit of the format
 
 
 _KEY = re.compile(
     r"(?P<contig>\S+?)(?P<mark>[:_-])(?P<pos>[0-9]{1,10})(?P=mark)(?P<ref>[A-Za-z]+)(?P=mark)(?P<alt>[A-Za-z]+)"
 )
 _ACGT = dna.codes_of(np.arange(256, dtype=np.uint8))
-_ACGT[[ord("U"), ord("u")]] = dna.N_CODE  # REF of DNA has none
+_ACGT[[ord("U"), ord("u")]] = dna.N_CODE  # the REF of DNA has no U
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One ALT of one record: `pos` from 1, all texts as written; `line` of its file and number of its ALT, from 1."""
+    """One ALT of one record: `pos` from 1, texts as written, the `line` in its file and the ALT's number, from 1."""
 
     contig: str
     pos: int
@@ -41,18 +41,18 @@ class Variant:
 
     @property
     def key(self) -> str:
-        """`chr7:70038969:G:T`: what names a variant, as IDs are not unique."""
+        """`chr7:70038969:G:T`; this identifies a variant, because IDs are not unique."""
         return f"{self.contig}:{self.pos}:{self.ref}:{self.alt}"
 
 
 class Columns:
-    """Columns of one length as arrays; a mask or indices choose rows."""
+    """Columns of equal length, as arrays; a mask or indices select rows."""
 
     def __len__(self) -> int:
         return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
 
     def rows(self: Any, chosen: Any) -> Any:
-        """The rows of a mask (N,), or of indices, in their order."""
+        """The rows selected by a mask (N,), or by indices, in their order."""
         return type(self)(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def table(self: Any) -> pd.DataFrame:
@@ -62,11 +62,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class Variants(Columns):
-    """N variants as columns (N,), one for each ALT: texts as written (object), `pos` from 1, `line` of the file.
+    """N variants as columns (N,), one per ALT: texts as written (object), `pos` from 1, `line` in the file.
 
-    `record` numbers the record within its batch, from 0, whose line a `vcf.Batch` keeps; `alt_index` counts its ALT
-    from 1. `strand` is the transcript's, + or -, where the file gives one, else empty; `offset` is the place of
-    the first changed base in the window, in the model's orientation, where the file gives one, else -1.
+    `record` is the number, from 0, of the record within its batch, whose line a `vcf.Batch` keeps; `alt_index` numbers
+    the record's ALTs from 1. `strand` is the strand of the transcript, + or -, if the file gives one, otherwise empty;
+    `offset` is the position of the first changed base in the window, in the model's orientation, if the file gives one,
+    otherwise -1.
     """
 
     contig: NDArray[np.object_]
@@ -82,7 +83,7 @@ class Variants(Columns):
 
     @staticmethod
     def of(variants: Sequence[Variant]) -> "Variants":
-        """Columns of single variants, each one a record."""
+        """Columns made from single variants, each a record."""
 
         def column(name: str) -> list[Any]:
             return [getattr(variant, name) for variant in variants]
@@ -104,22 +105,22 @@ class Variants(Columns):
         return Variant(*(getattr(self, field.name)[row] for field in fields(Variant)))
 
     def keys(self) -> list[str]:
-        """`Variant.key` of each."""
+        """The `Variant.key` of each variant."""
         columns = (self.contig, self.pos.tolist(), self.ref, self.alt)
         return [f"{contig}:{pos}:{ref}:{alt}" for contig, pos, ref, alt in zip(*columns, strict=True)]
 
 
 def texts(column: Any) -> NDArray[np.object_]:
-    """A column of texts (N,) as objects."""
+    """A text column (N,) as an array of objects."""
     found = np.empty(len(column), object)
     found[:] = column
     return found
 
 
 def parsed_key(key: str, where: str = "") -> Variant:
-    """The variant that `chr7:70038969:G:T`, `7-70038969-G-T` or `chr7_70038969_G_T` names, with the key as its ID.
+    """The variant named by `chr7:70038969:G:T`, `7-70038969-G-T` or `chr7_70038969_G_T`, with the key as its ID.
 
-    Raises `InputError` for other keys; `where` (file and line) begins the message.
+    Raises `InputError` for keys of any other form; `where` (file and line) begins the message.
     """
     found = _KEY.fullmatch(key.strip())
     if not found:
@@ -146,7 +147,7 @@ def _fix(key: str) -> str:
 
 
 def letters(column: NDArray[np.object_]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Codes of the letters of N texts one behind the other, 4 or more for all but A, C, G and T, and where each text
+    """Codes of the letters of N texts laid end to end (4 or more for anything but A, C, G and T), and where each text
     begins, (N + 1,)."""
     joined = np.frombuffer("".join(column).encode("ascii", "replace"), np.uint8)
     lengths = np.fromiter(map(len, column), np.int64, len(column))

@@ -1,12 +1,13 @@
-"""VCF: read in batches of constant memory, and written again with fields added to INFO.
+"""VCF: read in batches with constant memory, and written again with fields added to INFO.
 
-The reader is our own, on the common reader of lines. htslib (pysam, cyvcf2) gives no line numbers, refuses files with
-blank lines, and warns of a broken record on the terminal where a message must name it; two readers would disagree at
-the edges. A scorer needs the first five columns and the line itself, to write it again unchanged. In the tests pysam is
-the judge: our records equal htslib's in all files that it accepts. bgzip and the index are written by pysam.
+The reader is our own, built on the common reader of lines. htslib (pysam, cyvcf2) gives no line numbers, refuses files
+with blank lines, and warns about a broken record on the terminal, although a message must name it; two readers would
+disagree in borderline cases. A scorer needs only the first five columns, and the line itself in order to write it again
+unchanged. The tests compare with pysam: our records equal htslib's in all files that htslib accepts. bgzip files and
+the index are written by pysam.
 
-What is accepted beyond the format: gzip, bgzip and other compression, LF, CRLF or CR, blank lines, contigs without a
-##contig line, a missing ##fileformat line.
+Accepted beyond what the format allows: gzip, bgzip and other compression, LF, CRLF or CR, blank lines, contigs without
+a ##contig line, and a missing ##fileformat line.
 """
 
 import contextlib
@@ -29,12 +30,12 @@ BATCH = 2**14  # records
 INFO = COLUMNS.index("INFO")
 DIGITS = len(str(LAST_POSITION))
 _END = re.compile(r"[\t;]END=(\d+)")
-LONGEST_OF_TBI = 2**29  # bases of a contig; .csi takes longer ones
+LONGEST_OF_TBI = 2**29  # bases in a contig; .csi allows longer contigs
 
 
 @dataclass(frozen=True)
 class Header:
-    """The lines above the records, without ends: `meta` begin with ##, `columns` are the cells of the last one."""
+    """The lines above the records, without line ends: `meta` begin with ##; `columns` are the last line's cells."""
 
     path: Path
     meta: tuple[str, ...]
@@ -42,21 +43,21 @@ class Header:
 
     @property
     def samples(self) -> tuple[str, ...]:
-        """Names of the samples, which stand behind FORMAT."""
+        """Names of the samples, which come after FORMAT."""
         return self.columns[len(COLUMNS) + 1 :]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some records of a file: their lines, without ends, and one variant for each ALT, whose `record` numbers the
-    lines from 0."""
+    """Some records of a file: their lines, without line ends, and one variant per ALT, whose `record` is the number of
+    its line, from 0."""
 
     lines: list[str]
     variants: Variants
 
 
 def read_header(path: str | Path) -> Header:
-    """The header of a VCF. Raises `InputError` for a file without one, and as `contents.opened`."""
+    """The header of a VCF. Raises `InputError` for a file without one, and as `contents.opened` does."""
     meta: list[str] = []
     for line, rows in line_blocks(path, FORMAT):
         for number, row in enumerate(rows, line):
@@ -73,14 +74,14 @@ def read_header(path: str | Path) -> Header:
 
 
 def read_vcf(path: str | Path, batch: int = BATCH) -> Iterator[Batch]:
-    """Yield the records of a VCF in the order of the file, at most `batch` at once.
+    """Yield the records of a VCF in the order of the file, at most `batch` at a time.
 
-    No more than a block of the file is held in memory. Raises `InputError` with file and line for a record with other
-    columns than the header, an empty cell of the first five columns, a position that is no number, and as
-    `read_header`.
+    Only one block of the file is held in memory. Raises `InputError` with the file and line for a record whose columns
+    differ from the header's, an empty cell in the first five columns, a position that is not a number, and as
+    `read_header` does.
     """
     width = len(read_header(path).columns)
-    above = True  # in the header
+    above = True  # still in the header
     for line, rows in line_blocks(path, FORMAT):
         numbers = [number for number, row in enumerate(rows, line) if row and not row.isspace()]
         records = [rows[number - line] for number in numbers]
@@ -106,7 +107,7 @@ def _checked_columns(row: str, path: str | Path, line: int) -> tuple[str, ...]:
 
 
 def _variants(records: list[str], numbers: list[int], width: int, path: str | Path) -> Variants:
-    """One variant for each ALT of some records, whose lines have these numbers."""
+    """One variant per ALT of some records, whose lines have the given numbers."""
     cells = _first_cells(records, width)
     if cells is None:
         for row, number in zip(records, numbers, strict=True):
@@ -135,8 +136,7 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
 
 
 def _first_cells(records: list[str], width: int) -> list[tuple[str, ...]] | None:
-    """The first five columns of some records, or None where `_refuse` has to find the one that is wrong: what is right
-    is asked of all at once."""
+    """The first five columns of some records, checked all at once; None if `_refuse` has to find the wrong one."""
     if not all(row.count("\t") == width - 1 for row in records):
         return None
     cells = list(zip(*(row.split("\t", 5)[:5] for row in records), strict=True))
@@ -148,7 +148,7 @@ def _first_cells(records: list[str], width: int) -> list[tuple[str, ...]] | None
 
 
 def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
-    """Raise `InputError` for a line that is no record; nothing where it is one."""
+    """Raise `InputError` for a line that is not a record; otherwise do nothing."""
     where, cells = f"{path}: line {line}:", row.split("\t")
     if row.startswith("#"):
         raise InputError(f"{where} begins with #, expected a record: comments stand in the header only")
@@ -168,7 +168,7 @@ def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
 
 @dataclass(frozen=True)
 class Field:
-    """A field that is added to INFO, with a value for each ALT: Float, Integer or String."""
+    """A field to add to INFO, with one value per ALT: Float, Integer or String."""
 
     name: str
     description: str
@@ -176,21 +176,21 @@ class Field:
 
     @property
     def line(self) -> str:
-        """Its line of the header."""
+        """Its line in the header."""
         text = self.description.replace("\\", "\\\\").replace('"', '\\"')
         return f'##INFO=<ID={self.name},Number=A,Type={self.type},Description="{text}">'
 
 
 class Writer:
-    """Writes the records of a VCF again, with fields added to INFO: what `written` gives."""
+    """Writes the records of a VCF again, with fields added to INFO; `written` yields one."""
 
     def __init__(self, put: Callable[[bytes], object], added: Sequence[Field], order: "_Order | None") -> None:
         self.put, self.added, self.order = put, added, order
 
     def write(self, batch: Batch, values: Mapping[str, ArrayLike]) -> None:
-        """Write the records of a batch: `values` of each field, one for each of its N variants; NaN and empty texts
-        become a dot. Numbers have 6 significant digits. Raises `InputError` for records out of order if an index is
-        written, and `ValueError` for texts that INFO cannot hold."""
+        """Write the records of a batch, with `values` of each field, one per variant (N); NaN and empty texts become a
+        dot. Numbers have 6 significant digits. Raises `InputError` for records out of order if an index is written, and
+        `ValueError` for texts that INFO cannot hold."""
         if self.order:
             self.order.add(batch)
         first = np.flatnonzero(batch.variants.alt_index == 1)
@@ -205,7 +205,7 @@ class Writer:
 
 
 def refuse_known(header: Header, added: Sequence[Field]) -> None:
-    """Raise `InputError` for a field that the header has already."""
+    """Raise `InputError` for a field that the header already has."""
     for field in added:
         known = [line for line in header.meta if re.match(rf"##INFO=<ID={re.escape(field.name)}[,>]", line)]
         if known:
@@ -219,10 +219,10 @@ def refuse_known(header: Header, added: Sequence[Field]) -> None:
 def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequence[str] = ()) -> Iterator[Writer]:
     """Write the records of `header.path` again, with the fields `added` to INFO and the lines `meta` to the header.
 
-    All else is as it was: order, IDs, FILTER, genotypes; line ends are \\n, and blank lines go. The file has its name
-    when all is written. If that ends in .gz or .bgz, it is compressed by bgzip and gets an index, .tbi or, for places
-    beyond 2^29, .csi; its records must be in order (`refuse_unsorted` says so beforehand). Raises `InputError` as
-    `refuse_known`.
+    Everything else stays the same: order, IDs, FILTER, genotypes. Line ends become \\n, and blank lines are removed.
+    The file gets its name when everything is written. If the name ends in .gz or .bgz, the file is compressed by bgzip
+    and gets an index, .tbi or, for positions beyond 2^29, .csi; its records must then be in order (`refuse_unsorted`
+    checks this beforehand). Raises `InputError` as `refuse_known` does.
     """
     path = Path(path)
     refuse_known(header, added)
@@ -245,12 +245,12 @@ def written(path: str | Path, header: Header, added: Sequence[Field], meta: Sequ
         index, other = (path.with_name(path.name + ending) for ending in endings)
         with atomic(index) as index_path, _unwritten_told(path):
             pysam.tabix_index(str(temporary), preset="vcf", csi=index.suffix == ".csi", index=str(index_path))
-        remove(other)  # of an earlier file
+        remove(other)  # from an earlier file
 
 
 @contextlib.contextmanager
 def _bgzip(temporary: Path, path: Path) -> Iterator[Callable[[bytes], object]]:
-    """What writes bytes to `temporary`, compressed by bgzip; `path` is its name in messages."""
+    """A function that writes bytes to `temporary`, compressed by bgzip; `path` is the file's name in messages."""
     import pysam
 
     stream = pysam.BGZFile(str(temporary), "wb")
@@ -268,7 +268,7 @@ def _bgzip(temporary: Path, path: Path) -> Iterator[Callable[[bytes], object]]:
 
 @contextlib.contextmanager
 def _unwritten_told(path: Path) -> Iterator[None]:
-    """Raise `InputError` where htslib could not write: it does not say why."""
+    """Raise `InputError` if htslib could not write; htslib does not say why."""
     try:
         yield
     except OSError as error:
@@ -276,20 +276,20 @@ def _unwritten_told(path: Path) -> Iterator[None]:
 
 
 def is_indexed(path: str | Path) -> bool:
-    """Whether a file of this name is written with an index."""
+    """Whether a file with this name is written with an index."""
     return Path(path).suffix in (".gz", ".bgz")
 
 
 def refuse_unsorted(path: str | Path) -> None:
-    """Raise `InputError` for a VCF whose records are not in order, which cannot be indexed."""
+    """Raise `InputError` for a VCF whose records are not in order, because it cannot be indexed."""
     order = _Order(path)
     for batch in read_vcf(path):
         order.add(batch)
 
 
 class _Order:
-    """Whether the records of a file are in order: contigs each in one run, positions rising. `last` is the end of REF,
-    or END of INFO, that lies farthest, as an index holds both."""
+    """Whether the records of a file are in order: each contig in one run, with rising positions. `last` is the farthest
+    end of REF, or END in INFO, since an index includes both."""
 
     def __init__(self, path: str | Path) -> None:
         self.path, self.last = path, 0
@@ -313,7 +313,7 @@ class _Order:
 
 
 def _texts_of(values: ArrayLike, field: Field) -> list[str]:
-    """The cells of a field."""
+    """The cells of one field."""
     column = np.asarray(values)
     if field.type == "String":
         cells = [str(value) or "." for value in column]
@@ -326,7 +326,7 @@ def _texts_of(values: ArrayLike, field: Field) -> list[str]:
 
 
 def _joined(cells: list[str], first: NDArray[np.int64]) -> list[str]:
-    """The cells of each record, joined by commas: `first` is where the records begin."""
+    """The cells of each record, joined by commas; `first` says where the records begin."""
     if len(first) == len(cells):
         return cells
     ends = [*first[1:].tolist(), len(cells)]
@@ -334,7 +334,7 @@ def _joined(cells: list[str], first: NDArray[np.int64]) -> list[str]:
 
 
 def _around_info(row: str) -> tuple[str, str, str]:
-    """A record before INFO, INFO, and behind it."""
+    """A record's text before INFO, INFO itself, and the text after it."""
     cells = row.split("\t", INFO + 1)
     behind = f"\t{cells[INFO + 1]}" if len(cells) > INFO + 1 else ""
     return "\t".join(cells[:INFO]) + "\t", cells[INFO], behind

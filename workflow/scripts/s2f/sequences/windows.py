@@ -1,10 +1,10 @@
-"""Windows of the reference and of the alternate allele around variants, of real bases only.
+"""Windows of the reference and the alternate allele around variants, made only of real bases.
 
-A window has L bases in the model's orientation: the plus strand as it is, the minus strand as the reverse complement of
-what it has there. The first base that changes, in that orientation, stands at a given offset. All before it is the same
-in both windows and stays in place. Where the alleles differ in length, all behind the change moves: a deletion brings
-bases in at the end of the window, an insertion pushes bases out there. Where the genome ends behind the window, a
-deletion brings in the bases before it instead, and what is behind the change stays in place.
+A window has L bases in the model's orientation: the plus strand as it is, or the reverse complement for the minus
+strand. The first base that changes, in that orientation, is at a given offset. Everything before it is the same in both
+windows and stays in place. If the alleles differ in length, everything after the change moves: a deletion brings bases
+in at the end of the window, and an insertion pushes bases out there. If the genome ends just after the window, a
+deletion instead brings in bases from before it, and what comes after the change stays in place.
 """
 
 from dataclasses import dataclass
@@ -17,16 +17,16 @@ from s2f.sequences.genome import Genome
 from s2f.sequences.variant_judge import Judged
 from s2f.sequences.variants import texts
 
-_ROWS = 4096  # windows made at once: their places stay in the processor's cache
+_ROWS = 4096  # windows made at a time, so that their positions stay in the processor's cache
 
 
 @dataclass(frozen=True)
 class WindowPairs:
     """Windows of N variants: codes `ref` and `alt`, (N, L).
 
-    `reason` (N,) is `OK`, or why there is no window: near_contig_end, n_in_window, or the reason why the variant is not
-    scored; its codes are then all N. Of a change longer than the rest of the window, the window shows the begin; both
-    windows are equal where a repeat is longer than they are.
+    `reason` (N,) is `OK`, or says why there is no window: near_contig_end, n_in_window, or the reason why the variant
+    is not scored; the codes are then all N. If a change is longer than the rest of the window, the window shows its
+    beginning; the two windows are equal if a repeat is longer than they are.
     """
 
     ref: NDArray[np.uint8]
@@ -35,7 +35,7 @@ class WindowPairs:
 
 
 def centre(length: int) -> int:
-    """Where the first changed base stands by default: at 99 of 200 bases, 25 of 51."""
+    """The default position of the first changed base: 99 in 200 bases, 25 in 51."""
     return (length - 1) // 2
 
 
@@ -46,10 +46,10 @@ def window_pairs(
     offset: int | NDArray[np.int64] | None = None,
     strand: str | NDArray[np.object_] = "+",
 ) -> WindowPairs:
-    """Windows of `length` bases for N judged variants, in their order.
+    """Windows of `length` bases for N judged variants, in the same order.
 
-    `offset` is the place of the first changed base in the window, from 0 (`centre` if None), and `strand` + or -, one
-    for all or (N,) each. Raises `ValueError` for an offset outside the window and another strand.
+    `offset` is the position of the first changed base in the window, from 0 (`centre` if None), and `strand` is + or -;
+    both may be a single value for all or (N,). Raises `ValueError` for an offset outside the window or another strand.
     """
     count = len(judged)
     offsets = np.broadcast_to(np.asarray(centre(length) if offset is None else offset, np.int64), count)
@@ -77,15 +77,15 @@ def _fill(
     offsets: NDArray[np.int64],
     minus: NDArray[np.bool_],
 ) -> None:
-    """Make the windows of some rows."""
+    """Make the windows for some of the rows."""
     length = pairs.ref.shape[1]
     removed, new = judged.removed, np.fromiter(map(len, judged.inserted[rows]), np.int64, len(rows))
-    # the first base of the window; the way through the genome is + or - 1
+    # the first base of the window; steps through the genome are + or - 1
     way = np.where(minus[rows], -1, 1)
     origin = np.where(
         minus[rows], judged.start[rows] + removed[rows] - 1 + offsets[rows], judged.start[rows] - offsets[rows]
     )
-    more = np.maximum(removed[rows] - new, 0)  # bases that a deletion brings in
+    more = np.maximum(removed[rows] - new, 0)  # bases brought in by a deletion
     record = _holding(genome, judged.chrom[rows], origin, origin + way * (length - 1 + more))
     before = np.zeros(len(rows), np.int64)  # how many of them come from before the window
     beyond = np.flatnonzero((record < 0) & (more > 0) & (offsets[rows] + removed[rows] <= length))
@@ -114,14 +114,14 @@ def _fill(
 
 
 def _holding(genome: Genome, chrom: np.ndarray, first: np.ndarray, last: np.ndarray) -> NDArray[np.int64]:
-    """The record of the genome that holds each stretch between two bases, in either order; -1 for none."""
+    """The genome record that contains each stretch between two bases, given in either order; -1 for none."""
     return genome.intervals.holding(chrom, np.minimum(first, last), np.maximum(first, last) + 1)
 
 
 def _read(
     genome: Genome, record: np.ndarray, origin: np.ndarray, way: np.ndarray, step: NDArray[np.int64]
 ) -> NDArray[np.uint8]:
-    """Codes (N, L) of the bases `step` (N or 1, L) from `origin` (N,) on, in the model's orientation."""
+    """Codes (N, L) of the bases at distances `step` (N or 1, L) from `origin` (N,), in the model's orientation."""
     codes = genome.codes(record, origin[:, None] + way[:, None] * step)
     codes[way < 0] = dna.complement(codes[way < 0])
     return codes
@@ -134,10 +134,10 @@ def _put(
     new: NDArray[np.int64],
     minus: NDArray[np.bool_],
 ) -> None:
-    """Write the bases that are new at the offsets of N windows, in the model's orientation."""
+    """Write the new bases at the offsets of N windows, in the model's orientation."""
     codes = dna.encode("".join(inserted))
     begin = np.cumsum(new) - new
-    within = np.arange(int(new.sum())) - np.repeat(begin, new)  # place in its insertion
+    within = np.arange(int(new.sum())) - np.repeat(begin, new)  # position within its insertion
     of = np.repeat(np.arange(len(new)), new)
     place = offsets[of] + np.where(minus[of], new[of] - 1 - within, within)
     seen = place < alt.shape[1]

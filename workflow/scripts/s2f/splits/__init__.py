@@ -1,1 +1,1 @@
-"""Train, val and test: splits, panels, and how close their rows are."""
+"""Train, val and test: splits, panels, and how similar their rows are."""

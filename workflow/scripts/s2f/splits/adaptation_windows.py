@@ -23,15 +23,16 @@ def of_datasets(
     report: Callable[[str], object] = print,
     stages: Stages | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """{"train": rows, "val": rows} of several datasets, each as the paths of rows.parquet, units.tsv and its split.
+    """{"train": rows, "val": rows} of several datasets, each given by the paths of rows.parquet, units.tsv and split.
 
-    A row counts for the part that protects the evaluation most among all rows it is linked with (equal sequence in
-    either orientation, overlapping coordinates, one pair or group) or homologous to, also by a chain of rows, of
-    whatever dataset: what one dataset tests on never trains. The units tell which rows are homologous within a dataset;
-    between datasets that is searched here, by the thresholds that the units state. `positives`: only rows whose label
-    is 1, the bound windows of a classification. Equal sequences appear once. `stages` gets the counts of what is left
-    out. Raises `InputError` when a part is left empty, and when some datasets have coordinates and others none: windows
-    of one locus, cut differently, could then not be told.
+    A row is linked with rows that have an equal sequence in either orientation, overlapping coordinates, or the same
+    pair or group. Among all rows, in whatever dataset, that it is linked with or homologous to, also through a chain of
+    rows, the part that best protects the evaluation decides: what one dataset tests on is never trained on. The units
+    say which rows are homologous within a dataset; homologs between datasets are searched here, with the thresholds
+    given in the units. `positives`: use only rows whose label is 1, the bound windows of a classification. Equal
+    sequences are kept once. The counts of what is dropped are added to `stages`. Raises `InputError` if a part remains
+    empty, and if some datasets have coordinates and others have none: windows of one locus that were cut differently
+    could then not be recognised.
     """
     stages = stages or Stages()
     frames = []
@@ -39,7 +40,7 @@ def of_datasets(
         rows = read_rows(path)
         of_row = read_units(units, rows)
         parts = check_split(rows, read_table(split, ["row_id", "split"], "split"))
-        rank = pd.Index(PARTS).get_indexer(parts)  # -1 where excluded
+        rank = pd.Index(PARTS).get_indexer(parts)  # -1 for excluded rows
         names = {name: rows[name].where(rows[name] == "", f"{number} " + rows[name]) for name in ("pair_id", "group")}
         frames.append(rows.assign(rank=rank, **names, unit=of_row["unit"], threshold=of_row["threshold"], table=number))
     placed = [bool(frame["start"].notna().any()) for frame in frames]

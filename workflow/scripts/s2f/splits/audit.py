@@ -1,8 +1,8 @@
-"""Leak audit of a split: how close the rows that are evaluated come to the rows that were learned from.
+"""Leak audit of a split: how similar the evaluated rows are to the rows that were learned from.
 
-Every kind of split is measured alike: the best local alignment (`homology.groups`, both strands), the 31-mers in
-common, and the rows of the same locus, such as alleles and overlapping windows, and of the same unit. Nothing is
-refused here.
+Every kind of split is measured in the same way: by the best local alignment (`homology.groups`, both strands), by the
+31-mers in common, and by the rows of the same locus (such as alleles and overlapping windows) or of the same unit.
+Nothing is refused here.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from s2f.sequences.kmers import kmers
 from s2f.splits.homology.groups import best_scores, homologous_to_any, now_and_then
 from s2f.splits.table import PARTS, parts_checked
 
-# part whose rows may leak -> parts that are scored; val counts for test because it chooses epochs and settings
+# part whose rows may leak -> parts that are scored; val counts as test because it decides epochs and settings
 COMPARED = {"train": ("test", "val"), "val": ("test",)}
-# Seeds of the alignment, finer than those of the split `hashfrag`: most pairs that the split missed show here.
+# Seeds of the alignment, more sensitive than in the split `hashfrag`: most pairs that the split missed show up here.
 SEEDS: dict[str, Any] = {"word": 7, "seed_score": 14}
-# Score that is a leak by any account. A row that reaches it is looked at no further: repeats have thousands of
-# relatives in train, whose alignments took two thirds of the time, to tell 120 from 130.
+# A score that is a leak by any standard. Once a row reaches it, the search stops for this row: repeats have thousands
+# of relatives in train, and their alignments took two thirds of the time only to distinguish 120 from 130.
 ENOUGH = 100
 KMER = 31
-AT_ONCE = 1 << 16  # rows whose k-mers are in memory
-# Chance that two triplets of a row are equal from which it is of low complexity: 0.016 in random rows, 0.5 in (GT)n. It
-# is the threshold of DUST (Morgulis and others, Journal of Computational Biology 13, 1028, 2006): a score of 20 in 64
-# letters
+AT_ONCE = 1 << 16  # rows whose k-mers are in memory at a time
+# A row is of low complexity if two of its triplets are equal with at least this probability: 0.016 in random rows, 0.5
+# in (GT)n. It is the threshold of DUST (Morgulis and others, Journal of Computational Biology 13, 1028, 2006): a score
+# of 20 in 64 letters
 LOW_COMPLEXITY = 0.0645
 
 
@@ -40,44 +40,44 @@ def audit(
     threads: int = 1,
     report: Callable[[str], object] = print,
 ) -> pd.DataFrame:
-    """One line per evaluated row and part it is compared with: what they share.
+    """One line per evaluated row and part with which it is compared: what they have in common.
 
-    `rows` are canonical, `table` is their split, `units` their table (`units_table.read_units`). Compared are test
-    with train, val with train and test with val; excluded rows are left out. Test rows that are only ever evaluated are
-    the part `designed`. Columns:
+    `rows` are canonical, `table` is their split, `units` their table of units (`units_table.read_units`). Test is
+    compared with train, val with train, and test with val; excluded rows are ignored. Test rows that are only ever
+    evaluated form the part `designed`. Columns:
         part, against, row_id, length
         threshold          the threshold of the row (`homology.thresholds`)
-        lowest_threshold   the lowest score from which it can be homologous to a row of `against`, as the lower
-                           threshold of a pair holds
-        highest_possible   the score of a row of `against` that holds the whole row, if one is as long; scores end at
-                           `highest_score`
-        best_score         highest local alignment score with a row of `against`, see below
-        homologous         1 if the score of a pair with a row of `against` reaches the threshold of that pair, else 0
-        shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
-        same_locus_rows    rows of `against` of the same locus; 0 in every split made here
-        same_unit_rows     rows of `against` of the same unit: homologous, also by a chain of rows
-        low_complexity     1 for a row whose triplets recur (`low_complexity`): its best_score ends at its threshold
+        lowest_threshold   the lowest score at which the row can be homologous to a row of `against`, since the lower
+                           threshold of a pair applies
+        highest_possible   the score of a row of `against` that contains the whole row, if one is long enough; scores
+                           are capped at `highest_score`
+        best_score         highest local alignment score with a row of `against`, see below homologous         1 if the
+        score of a pair with a row of `against` reaches that pair's threshold, else 0 shared_31mers      distinct
+        31-mers, in either orientation, that occur in `against`; those with N never count same_locus_rows    rows of
+        `against` of the same locus; 0 in every split made here same_unit_rows     rows of `against` of the same unit:
+        homologous, also through a chain of rows low_complexity     1 for a row with recurring triplets
+        (`low_complexity`): its best_score is capped at its threshold
 
-    A score is exact (match 1, mismatch -1, gap of k letters 2 + (k - 1)), but only pairs with a seed in common are
-    aligned (see `homology.groups`): 0 where there is none. Against the alignment of all pairs of two real samples
-    (722 rows of 114 bp, 2,000 of up to 200 bp) the 468 rows that reach 50 had their true score, of those from 40 to 50
-    nine in 87 a lower one; below, where scores are those of chance, two thirds are too low, by 4 points on average.
+    A score is exact (match 1, mismatch -1, gap of k letters 2 + (k - 1)), but only pairs with a common seed are aligned
+    (see `homology.groups`); without one the score is 0. Compared with the alignment of all pairs in two real samples
+    (722 rows of 114 bp, 2,000 of up to 200 bp), all 468 rows that reach 50 had their true score; from 40 to 50, nine in
+    87 had a lower one; below that, where scores are due to chance, two thirds were too low, by 4 points on average.
 
-    Rows of low complexity, such as (GT)n and poly-A, score with each other by what they are made of, and every pair of
-    them has hundreds of seeds. Whether such a row is homologous is as exact as of others; how far it goes beyond its
-    threshold is not looked for. A test holds the cost of 2,000 inserts of (GT)n or poly-A, whole or with 30 % of their
-    letters drawn anew, to 20 times that of random rows; measured are 1 to 5 times, of 4,000 as of 2,000, without more
-    memory.
+    Rows of low complexity, such as (GT)n and poly-A, align well with each other because of their composition, and every
+    pair of them has hundreds of seeds. Whether such a row is homologous is determined as exactly as for others; by how
+    much it exceeds its threshold is not determined. A test limits the cost of 2,000 inserts of (GT)n or poly-A,
+    unchanged or with 30 % of their letters redrawn, to 20 times that of random rows; measured were 1 to 5 times, for
+    4,000 as for 2,000, with no additional memory.
 
-    `homologous` goes by the seeds of the audit, which find pairs that those of the units miss, and not by chains of
-    rows; `same_unit_rows` the other way round. `report(text)` is called with the plan and, where it takes long, with
-    how far it is. Raises `InputError` where rows and table do not
-    name the same rows, for an unknown or empty part, and for what `best_scores` refuses.
+    `homologous` uses the audit's seeds, which find pairs that the units' seeds miss, but does not follow chains of
+    rows; `same_unit_rows` is the other way round. `report(text)` is called with the plan and, if it takes long, with
+    the progress. Raises `InputError` if rows and table do not name the same rows, for an unknown or empty part, and for
+    what `best_scores` refuses.
     """
     locus, unit, threshold = (units[name].to_numpy() for name in ("locus", "unit", "threshold"))
     lengths = rows["sequence"].str.len().to_numpy(np.int64)
     highest = highest_score(int(threshold.max()))
-    # linked rows in two parts are to be counted, not refused: every row is its own locus for the check
+    # linked rows in two parts must be counted, not refused, so in this check every row is its own locus
     parts = parts_checked(rows, table, np.arange(len(rows)))
     indices = {part: np.flatnonzero(parts == part) for part in PARTS}
     sequences = rows["sequence"].to_numpy(object)
@@ -93,7 +93,7 @@ def audit(
         searched = {"threads": threads, "progress": now_and_then(report), **SEEDS}
         scores = best_scores(sequences[queries], sequences[targets], most[queries], **searched)
         homologous = scores >= threshold[queries]
-        # only the threshold of a row of `against` can be lower than that of a query which did not reach its own
+        # if a query did not reach its own threshold, only that of a row of `against` can be lower
         lowest = threshold[queries].clip(max=threshold[targets].min())
         unsettled = np.flatnonzero(~homologous & (scores >= lowest))
         if len(unsettled):
@@ -123,15 +123,15 @@ def audit(
 
 
 def highest_score(threshold: int) -> int:
-    """Score at which the search for a better one ends: `ENOUGH`, or the highest threshold where that is higher."""
+    """The score at which the search for a better one ends: `ENOUGH`, or the highest threshold if that is higher."""
     return max(ENOUGH, threshold)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """What `audit` found, a line per part and what it is compared with; shares are fractions of the rows.
+    """The results of `audit`, one line per part and part compared with; shares are fractions of the rows.
 
-    The thresholds and `highest_possible` are those of the row in the middle: a share of rows that reach a threshold
-    says nothing where none can.
+    The thresholds and `highest_possible` are those of the median row: a share of rows that reach a threshold means
+    nothing if none can.
     """
     lines = []
     for (part, against), compared in table.groupby(["part", "against"], sort=False):
@@ -158,14 +158,14 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def low_complexity(sequences: Sequence[str] | np.ndarray) -> NDArray[np.bool_]:
-    """Whether two triplets of a sequence, drawn at random, are equal with a chance of `LOW_COMPLEXITY`: (N,).
+    """Whether two triplets drawn at random from a sequence are equal with probability `LOW_COMPLEXITY` or more: (N,).
 
     Triplets with N do not count.
     """
     found = []
     for start in range(0, len(sequences), AT_ONCE):
         some = sequences[start : start + AT_ONCE]
-        letters = dna.encode("NN".join(some)).astype(np.int64)  # no triplet without N goes over to the next sequence
+        letters = dna.encode("NN".join(some)).astype(np.int64)  # no triplet without N extends into the next sequence
         of_row = np.repeat(np.arange(len(some)), [len(sequence) + 2 for sequence in some])[: len(letters)]
         words = np.lib.stride_tricks.sliding_window_view(letters, 3) if len(letters) > 2 else np.zeros((0, 3), np.int64)
         whole = np.flatnonzero((words != dna.N_CODE).all(axis=1))
@@ -181,8 +181,8 @@ def shared_kmers(
 ) -> NDArray[np.int64]:
     """How many distinct `k`-mers of each query occur in any target, in either orientation: (len(queries),).
 
-    A k-mer and its reverse complement count as one; those with N do not count. `k` is odd and at most 31, so that a
-    k-mer fits into 64 bits and none is its own reverse complement. Memory: 80 bytes per letter of the queries.
+    A k-mer and its reverse complement count as one; those with N do not count. `k` must be odd, so that none is its own
+    reverse complement, and at most 31, so that a k-mer fits into 64 bits. Memory: 80 bytes per letter of the queries.
     """
     found = list(kmers(queries, k, AT_ONCE))
     if not found:
@@ -193,7 +193,7 @@ def shared_kmers(
     known, index = np.unique(codes, return_inverse=True)
     occurs = np.zeros(len(known), bool)
     for _, other in kmers(targets, k, AT_ONCE):
-        other = np.sort(other)  # neighbours in order look up neighbouring positions
+        other = np.sort(other)  # after sorting, neighbours look up neighbouring positions
         position = np.searchsorted(known, other).clip(max=len(known) - 1)
         occurs[position[known[position] == other]] = True
     hits = np.flatnonzero(occurs[index])

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from s2f.rows.canonical import letters_of
 from s2f.sequences import dna
 
-BLOCK = 100_000  # sequences looked at together, so that memory is used again and again
+BLOCK = 100_000  # sequences processed together, so that the same memory is reused
 
 
 def loci(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """Label rows that must not be told apart by a split: (N,), numbered by first occurrence.
+    """Label rows that a split must not separate: (N,), numbered by first occurrence.
 
-    Linked are rows with equal sequence in either orientation, equal `pair_id` (alleles), equal `group`, or
+    Rows are linked if they have equal sequences in either orientation, equal `pair_id` (alleles), equal `group`, or
     overlapping coordinates on one chromosome (windows and orientations of one locus).
     """
     joined = [_recurring(rows["sequence"]), _overlapping(rows)]
     for name in ("pair_id", "group"):
         linked = np.flatnonzero(rows[name] != "")
         joined.append((linked, pd.factorize(rows[name])[0][linked]))
-    edges = []  # each row with the first one that has the same key
+    edges = []  # each row with the first row that has the same key
     for indices, keys in joined:
         first = np.empty(keys.max(initial=-1) + 1, np.int64)
         first[keys[::-1]] = indices[::-1]
@@ -31,7 +31,7 @@ def loci(rows: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def joined(groupings: Sequence[np.ndarray]) -> NDArray[np.int64]:
-    """Connected components of rows with one number in any of the arrays, each (N,): (N,), by first occurrence."""
+    """Connected components of rows with equal numbers in any of the arrays, each (N,): (N,), by first occurrence."""
     edges = []
     for grouping in groupings:
         number = pd.factorize(grouping)[0]
@@ -42,10 +42,10 @@ def joined(groupings: Sequence[np.ndarray]) -> NDArray[np.int64]:
 
 
 def canonical_sequences(sequences: Sequence[str]) -> list[str]:
-    """Each sequence or its reverse complement, whichever sorts first: equal for the two orientations."""
+    """Each sequence or its reverse complement, whichever sorts first, and so equal for the two orientations."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     ends = np.cumsum(lengths)[::-1]
-    # the reverse complement of all sequences in a row holds those of each, the last one first
+    # the reverse complement of all sequences end to end contains that of each, the last one first
     turned = dna.reverse_complement_text("".join(sequences))
     starts = (ends[:1] - ends).tolist()[::-1]
     return [
@@ -55,9 +55,9 @@ def canonical_sequences(sequences: Sequence[str]) -> list[str]:
 
 
 def _recurring(sequences: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the sequences that occur again in either orientation, and the number of each such sequence.
+    """Indices of the sequences that recur in either orientation, and a number for each such sequence.
 
-    Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to compare.
+    Nearly all occur once: a 64-bit sum over the middle, equal for both orientations, finds the few to be compared.
     """
     sums = np.empty(len(sequences), np.uint64)
     factors = np.random.Generator(np.random.PCG64(0)).integers(2**64, size=8, dtype=np.uint64) | np.uint64(1)
@@ -76,17 +76,17 @@ def _recurring(sequences: pd.Series) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _words(letters: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Rows of letters (N, length) as uint64 (N, words), eight letters to a word."""
+    """Rows of letters (N, length) as uint64 (N, words), eight letters per word."""
     length = letters.shape[1]
     return (np.pad(letters, ((0, 0), (0, -length % 8))) if length % 8 else letters).view(np.uint64)
 
 
 def _overlapping(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of the rows with coordinates, and for each the number of the run of overlapping intervals it lies in."""
+    """Indices of the rows with coordinates, and for each the number of its run of overlapping intervals."""
     placed = np.flatnonzero((rows["chrom"] != "") & rows["start"].notna() & rows["end"].notna())
     chrom = pd.factorize(rows["chrom"])[0][placed].astype(np.int64)
     start, end = (rows[name].to_numpy(np.int64, na_value=0)[placed] for name in ("start", "end"))
-    if len(placed):  # lay the chromosomes one behind the other
+    if len(placed):  # lay the chromosomes end to end
         offset = chrom * (end.max() - start.min() + 1)
         start, end = start + offset, end + offset
     order = np.lexsort((end, start))
@@ -98,8 +98,9 @@ def _overlapping(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 def _components(count: int, first: np.ndarray, second: np.ndarray) -> NDArray[np.int64]:
     """Connected components of `count` nodes, (N,), numbered by first occurrence; edge i is first[i], second[i].
 
-    Every node points to one of its component with a number not above its own. The greater end of each edge is bent to
-    the smaller, then all arrows are followed to their end, until no edge lies between two ends.
+    Every node points to a node of its component with a number not above its own. For each edge, the greater end is made
+    to point to the smaller, and then all pointers are followed to their ends, until no edge connects two different
+    ends.
     """
     target = np.arange(count)
     while len(first):

@@ -15,17 +15,18 @@ from s2f.splits.kinds import by_chromosome
 from s2f.splits.subsets import SUBSAMPLE, kept
 from s2f.splits.table import PARTS, check_parts, ranks, strata
 
-MOST_NAMED = 5  # names in a note
+MOST_NAMED = 5  # names listed in a note
 
 
 def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
     """Assign every row: row_id, split (train, val, test, excluded), reason.
 
-    `units` is the table of units of these rows, in their order (`units_table.read_units`); `units_table.loci_alone`
-    will do for a split that does not `need_units`. Rows that are only ever evaluated (`EVALUATED_ONLY`) are test
-    whatever the kind says. Rows of one locus in several parts stay only in the part that protects the evaluation most
-    (test, then val) and are excluded elsewhere, with the reason. With `train_rows` so many training rows are kept (see
-    `_surplus`), the others are excluded. Raises `InputError` for an unknown kind and an empty part.
+    `units` is the table of units for these rows, in their order (`units_table.read_units`); `units_table.loci_alone` is
+    enough for a split that does not `need_units`. Rows that are only ever evaluated (`EVALUATED_ONLY`) are test
+    whatever the kind says. If rows of one locus are in several parts, they stay only in the part that best protects the
+    evaluation (test, then val) and are excluded elsewhere, with the reason. With `train_rows`, that many training rows
+    are kept (see `_surplus`) and the others are excluded. Raises `InputError` for an unknown kind and for an empty
+    part.
     """
     kind = kinds.module("splits", section["kind"])
     options = section | kinds.settings("splits", section["kind"], section)
@@ -50,13 +51,13 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
 
 
 def stages_of(table: pd.DataFrame, rows: pd.DataFrame, section: dict[str, Any]) -> Stages:
-    """How many rows of a split, as `make_split` gives it of `rows` by a `section`, each reason excludes, how many are
-    in each part, and, where it goes by chromosomes, how many lie on names of none."""
+    """How many rows of a split, made by `make_split` from `rows` and a `section`, each reason excludes, how many are in
+    each part, and, for a split by chromosome, how many are on names that are not whole chromosomes."""
     stages, left = Stages(), len(table)
     stages.left("rows", left)
     for reason, count in table.loc[table["split"] == "excluded", "reason"].value_counts(sort=False).items():
         left -= count
-        # a subsample is what the study asks for
+        # a subsample is intended by the study
         (stages.choose if reason == SUBSAMPLE else stages.left)(f"excluded: {reason}", left)
     for part in PARTS:
         stages.part(part, (table["split"] == part).sum())
@@ -66,8 +67,8 @@ def stages_of(table: pd.DataFrame, rows: pd.DataFrame, section: dict[str, Any]) 
 
 
 def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, Any], stages: Stages) -> None:
-    """Count and note rows on names that a split does not list and that are no whole chromosome (`chromosomes.WHOLE`):
-    such as scaffolds, and misspelt ones of chromosomes that it holds out. To the split each is a chromosome of its own.
+    """Count and note rows on names that a split does not list and that are not whole chromosomes (`chromosomes.WHOLE`),
+    such as scaffolds, or misspelt names of held-out chromosomes. The split treats each such name as another chromosome.
     """
     options = section | kinds.settings("splits", section["kind"], section)
     listed = {chromosomes.chromosome(name) for part in PARTS for name in options.get(part, ())}
@@ -94,9 +95,9 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
 def _surplus(
     rows: pd.DataFrame, train: np.ndarray, units: pd.DataFrame, options: dict[str, Any], study_seed: int
 ) -> np.ndarray:
-    """Indices of the training rows, of those at `train`, that `train_rows` leaves out (see `subsets.kept`).
+    """Indices of the training rows, among those at `train`, that `train_rows` drops (see `subsets.kept`).
 
-    Raises `InputError` when there are fewer, or one class would be left of two.
+    Raises `InputError` if there are too few, or if only one of two classes would be left.
     """
     wanted, classes = options["train_rows"], strata(rows)[train]
     if wanted > len(train):

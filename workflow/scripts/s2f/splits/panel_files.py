@@ -1,6 +1,6 @@
-"""Published panel files, as ALBench-S2F writes them: which rows of a dataset they name.
+"""Published panel files, in the formats of ALBench-S2F: which rows of a dataset they list.
 
-Three forms, told apart by their columns (trchristensen-99/ALBench-S2F; other columns are ignored):
+There are three forms, recognised by their columns (trchristensen-99/ALBench-S2F; other columns are ignored):
 
     test_in_distribution_hashfrag.tsv    IDs, sequence, {label}                                     kind rows
     test_ood_designed_{cell}.tsv         ID, sequence, {label}                                      kind rows
@@ -23,10 +23,10 @@ IDS = ("IDs", "ID")
 
 
 def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
-    """(kind, frames) of a panel file: frames of row_id, sequence, label, one for `rows`, ref and alt for `pairs`.
+    """(kind, frames) of a panel file: frames of row_id, sequence and label, one for `rows`, ref and alt for `pairs`.
 
-    Raises `InputError` when the columns are of neither form, a number is none or a line (its alternate allele) occurs
-    twice; an ID may, with another label.
+    Raises `InputError` if the columns fit neither form, if a number is invalid, or if a line (its alternate allele)
+    occurs twice; an ID may occur twice with different labels.
     """
     raw = read_table(path, text="panel file", numbered=True)
     if {"IDs_ref", "IDs_alt"} <= set(raw):
@@ -52,11 +52,11 @@ def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
 
 
 def find(rows: pd.DataFrame, listed: pd.DataFrame, path: str | Path) -> NDArray[np.int64]:
-    """Indices in canonical `rows` of the `listed` rows of a frame by `read`, -1 where the dataset lacks one: (N,).
+    """Indices in canonical `rows` of the `listed` rows in a frame from `read`, -1 if the dataset lacks one: (N,).
 
-    A row is the listed one when its row_id is (or is up to an @, which a source adds to tell repeated IDs apart) and
-    its sequence and label are the listed ones. Raises `InputError` for a listed row whose ID is there with another
-    sequence or label: another version of the table.
+    A row is the listed one if its row_id matches (up to an @, which a source adds to distinguish repeated IDs) and its
+    sequence and label are the listed ones. Raises `InputError` for a listed row whose ID is present with a different
+    sequence or label: it comes from another version of the table.
     """
     names = rows["row_id"].where(rows["row_id"].isin(set(listed["row_id"])), rows["row_id"].str.split("@").str[0])
     present = pd.DataFrame({"name": names.to_numpy(), "position": np.arange(len(rows))})
@@ -72,5 +72,5 @@ def find(rows: pd.DataFrame, listed: pd.DataFrame, path: str | Path) -> NDArray[
             raise InputError(f"{path}: row {name!r} has another {column} than in the dataset")
         joined, index = joined[same], index[same]
     found = np.full(len(listed), -1)
-    found[joined["number"].to_numpy()[::-1]] = index[::-1]  # the first of several
+    found[joined["number"].to_numpy()[::-1]] = index[::-1]  # the first one, if there are several
     return found

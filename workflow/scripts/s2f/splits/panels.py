@@ -1,4 +1,4 @@
-"""Panels: named evaluation sets made of the test rows of a split."""
+"""Panels: named evaluation sets made from the test rows of a split."""
 
 from typing import Any
 
@@ -17,16 +17,17 @@ from s2f.splits.units_table import check_loci
 def make_panel(
     rows: Any, split: Any, section: dict[str, Any], name: str, units: Any, stages: Stages | None = None
 ) -> Any:
-    """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is the panel's in a study.
+    """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is its section in a study.
 
-    A panel is made of the test rows, limited to the published parts in its `published` where given; rows that are
-    only ever evaluated (designed sequences) must be named so. `file` takes what a published file lists instead (see
-    `panel_files`); `label` is the label in its columns, `incomplete` leaves out what the dataset lacks instead of
-    refusing it. `within` keeps what lies in regions (see `regions`). What is made of them is up to the kind. `group` is
-    what a bootstrap draws as a whole: the unit by the table `units` (`units_table.read_units`), in their order,
-    or the units that pairs join. `stages` gets the counts of what is left out and why.
+    A panel consists of the test rows, limited to the published parts in its `published` if given; rows that are only
+    ever evaluated (designed sequences) are included only if named there. With `file`, the rows or pairs listed in a
+    published file are used instead (see `panel_files`); `label` is the label in its columns, and `incomplete` skips
+    what the dataset lacks instead of refusing the file. `within` keeps what lies in regions (see `regions`). What is
+    made from the rows depends on the kind. `group` is what a bootstrap draws as a whole: the unit from the table
+    `units` (`units_table.read_units`, in the order of the rows), or the units that pairs join. The counts of what is
+    dropped, and why, are added to `stages`.
 
-    Raises `InputError` for a split or units that are not those of the rows (`parts_checked`, `check_loci`), a panel of
+    Raises `InputError` for a split or units that do not belong to the rows (`parts_checked`, `check_loci`), a panel of
     fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.
     """
     stages = stages or Stages()
@@ -51,7 +52,7 @@ def make_panel(
 
 
 def _of_test(test: Any, options: dict[str, Any], name: str, stages: Stages) -> Any:
-    """The panel of `options` without a file."""
+    """The panel described by `options`, without a file."""
     if options.get("published"):
         absent = sorted(set(options["published"]) - set(test["published"]))
         if absent:

@@ -1,8 +1,9 @@
-"""Panels limited to regions of the genome: what an encoder has not seen, for one.
+"""Panels limited to regions of the genome, for example to what an encoder has not seen.
 
-An item is in a region by the midpoint of its row, base (start + end) // 2 counted from 0, as in published comparisons
-on held-out folds; of a pair both rows are asked. Where rows and regions are of two genome builds, midpoints are lifted
-over to that of the regions by a UCSC chain file (package `liftover`): exact, while a lifted region may have holes.
+An item is in a region if the midpoint of its row is, base (start + end) // 2 counted from 0, as in published
+comparisons on held-out folds; for a pair, this applies to both rows. If rows and regions are on different genome
+builds, midpoints are lifted over to the regions' build with a UCSC chain file (package `liftover`): this is exact,
+whereas a lifted region may have holes.
 """
 
 import re
@@ -21,25 +22,25 @@ from s2f.sequences.bed import read_bed
 from s2f.sequences.chromosomes import chromosome
 from s2f.sequences.intervals import Intervals
 
-ROW_OF_ITEM = ("row_id", "ref_row_id", "alt_row_id")  # columns of panels that name rows
-# where a midpoint is, as counted in messages
+ROW_OF_ITEM = ("row_id", "ref_row_id", "alt_row_id")  # columns of panels that identify rows
+# where a midpoint is, in the words of the counts in messages
 INSIDE, ELSEWHERE, NOWHERE, LOST, SEVERAL = (
     "inside", "elsewhere", "without coordinates", "not lifted over", "lifted to several places",
 )  # fmt: skip
 
-# of midpoints that are left out although no region was asked for that would leave them out: what the others are
+# for midpoints that are dropped although no region was requested that would exclude them: what the others are
 KNOWN = {NOWHERE: "with coordinates", LOST: "lifted over", SEVERAL: "lifted to one place"}
 
 
 def limited(
     panel: pd.DataFrame, rows: pd.DataFrame, within: str | Mapping[str, Any], name: str, stages: Stages | None = None
 ) -> pd.DataFrame:
-    """The items of a panel whose rows all lie in the regions `within`, in their order.
+    """The items of a panel all of whose rows lie in the regions `within`, in their order.
 
-    `rows` have row_id, chrom, start and end; `within` is that of the panel `name` in a study: a path or {file, names,
-    chain}. What was left out is printed, and counted in `stages`. Raises `InputError` when no item is left, for a file
-    that is no BED, for names that no region has, and for a chain file that is none or leads to another build than the
-    BED file's name tells.
+    `rows` have row_id, chrom, start and end; `within` comes from the panel `name` in a study: a path or {file, names,
+    chain}. What is dropped is printed, and counted in `stages`. Raises `InputError` if no item is left, for a file that
+    is not a BED, for names that no region has, and for a chain file that is invalid or leads to a different build from
+    the one in the BED file's name.
     """
     stages = stages or Stages()
     options = {"chain": ""} | regions_of(within) | ({} if isinstance(within, str) else dict(within))
@@ -48,7 +49,7 @@ def limited(
     asked = rows[rows["row_id"].isin(set().union(*(panel[column] for column in columns)))]
     place = dict(zip(asked["row_id"], places(asked, regions, options), strict=True))
     of_items = [[place[row] for row in ids] for ids in zip(*(panel[column] for column in columns), strict=True)]
-    # of an item that is left out, the first reason
+    # for a dropped item, the first reason
     found = [next((one for one in of_item if one != INSIDE), INSIDE) for of_item in of_items]
     counts = Counter(found)
     left_out = ", ".join(
@@ -68,9 +69,9 @@ def limited(
 
 
 def read_regions(path: str | Path, names: Sequence[str] = ()) -> Intervals:
-    """The regions of a BED file, those of the given `names` (column 4) where there are any; they may overlap.
+    """The regions in a BED file, only those with the given `names` (column 4) if there are any; they may overlap.
 
-    Raises `InputError` as `read_bed`, for a name that no region has, and for a file without regions.
+    Raises `InputError` as `read_bed` does, for a name that no region has, and for a file without regions.
     """
     lines = list(read_bed(path, 4, "4 (chrom, start, end, name)") if names else read_bed(path))
     if not lines:
@@ -105,7 +106,7 @@ def places(rows: pd.DataFrame, regions: Intervals, options: Mapping[str, Any]) -
 
 def lifted(chrom: np.ndarray, position: np.ndarray, chain: str | Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bases (N,), counted from 0, in the build that a chain file leads to: chromosomes, positions, and ELSEWHERE for
-    those that lift to one place, LOST or SEVERAL for others, whose place is then empty."""
+    those that lift to one position; LOST or SEVERAL for others, whose position is then empty."""
     from liftover import ChainFile
 
     try:
@@ -127,8 +128,8 @@ def lifted(chrom: np.ndarray, position: np.ndarray, chain: str | Path) -> tuple[
 
 
 def check_direction(chain: str | Path, regions: str | Path) -> None:
-    """Refuse a chain file that does not lead to the genome build of the regions, where the names of both files tell one
-    (hg19ToHg38.over.chain.gz, folds.hg38.bed): the wrong direction lifts most bases too, to wrong places."""
+    """Refuse a chain file that does not lead to the regions' genome build, if the names of both files give one
+    (hg19ToHg38.over.chain.gz, folds.hg38.bed): the wrong direction also lifts most bases, but to wrong positions."""
     leads = re.search(r"To([A-Za-z]+\d+)\.", Path(chain).name)
     builds = {build.lower() for build in re.findall(r"(?<![A-Za-z])(?:hg|mm|hs)\d+", Path(regions).name, re.IGNORECASE)}
     if leads and builds and leads[1].lower() not in builds:

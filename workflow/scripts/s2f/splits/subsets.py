@@ -1,4 +1,4 @@
-"""Nested subsets of the training rows: a fixed number of them, and the points of a learning curve."""
+"""Nested subsets of the training rows, for a fixed number of rows and for the points of a learning curve."""
 
 import numpy as np
 import pandas as pd
@@ -9,19 +9,19 @@ from s2f.common.provenance import derived_seed
 from s2f.rows.canonical import cells_of, few_labels
 from s2f.splits.table import parts_checked, strata
 
-SUBSAMPLE = "subsample"  # reason of the training rows that a subset leaves out
-LARGEST = 0.005  # share of the training rows that a unit may hold to be drawn as one
-FEWEST = 10  # rows of a subset: from fewer nothing is learned that could be measured
+SUBSAMPLE = "subsample"  # reason of exclusion for the training rows that a subset drops
+LARGEST = 0.005  # largest share of the training rows in a unit that is drawn as a whole
+FEWEST = 10  # rows in a subset: with fewer, nothing measurable is learned
 
 
 def make_subset(
     rows: pd.DataFrame, table: pd.DataFrame, units: pd.DataFrame, fraction: float, seed: int
 ) -> pd.DataFrame:
-    """A split with a `fraction` of its training rows: row_id, split, reason; all other rows stay where they are.
+    """A split with a `fraction` of its training rows: row_id, split, reason; all other rows keep their parts.
 
-    `table` is that of the split, `units` the table of units in the order of `rows`. Subsets of one `seed` are nested;
-    see `kept`. Raises `InputError` as `table.check_split`, for fewer than `FEWEST` rows, and where a cell has too few
-    labels left for a model.
+    `table` is the table of the split, and `units` the table of units in the order of `rows`. Subsets with the same
+    `seed` are nested; see `kept`. Raises `InputError` as `table.check_split` does, for fewer than `FEWEST` rows, and if
+    a cell has too few labels left for a model.
     """
     parts = parts_checked(rows, table, units["locus"].to_numpy())
     train = np.flatnonzero(parts == "train")
@@ -43,19 +43,19 @@ def make_subset(
 
 
 def seed_of_subset(study_seed: int, dataset: str, split: str, seed: int) -> int:
-    """Seed of the subsets of a split's training rows for a replicate with `seed`: the same for all fractions."""
+    """The seed of the subsets of a split's training rows for a replicate with `seed`: the same for all fractions."""
     return derived_seed(study_seed, "subset", dataset, split, seed)
 
 
 def kept(classes: NDArray[np.int64], units: pd.DataFrame, wanted: int, seed: int) -> NDArray[np.bool_]:
-    """Which of N training rows a subset of about `wanted` rows holds, bool (N,).
+    """Which of N training rows are in a subset of about `wanted` rows, bool (N,).
 
-    Rows that are not independent are drawn together: the rows of a unit, where it holds no more than `LARGEST` of all,
-    else those of a locus. A large family, as of a repeat, is no single observation: drawn as one it would be missing in
-    most small subsets and fill the others, which would then not be like the rows that models are tested on. So the
-    number of rows is that of whole groups which is nearest to `wanted`. Subsets of one `seed` are nested: each holds
-    the first groups in one random order, in which classes (`classes`, (N,)) are mixed as they are among all rows, to
-    the rows of a group.
+    Rows that are not independent are drawn together: the rows of a unit if it has no more than a share `LARGEST` of all
+    rows, otherwise those of a locus. A large family, such as a repeat, is not a single observation: drawn as one, it
+    would be missing from most small subsets and fill the others, which would then not resemble the rows that models are
+    tested on. So the number of rows is that number of rows in whole groups which is nearest to `wanted`. Subsets with
+    the same `seed` are nested: each consists of the first groups in one random order, in which classes (`classes`,
+    (N,)) are mixed as they are among all rows, to within the rows of a group.
     """
     group = _groups(units)
     count = int(group.max()) + 1
@@ -78,7 +78,7 @@ def kept(classes: NDArray[np.int64], units: pd.DataFrame, wanted: int, seed: int
 
 
 def _groups(units: pd.DataFrame) -> NDArray[np.int64]:
-    """The group of each of N training rows, (N,) from 0 in the order of their first rows."""
+    """The group of each of N training rows, (N,), numbered from 0 in the order of the groups' first rows."""
     unit, locus = (units[name].to_numpy(np.int64) for name in ("unit", "locus"))
     number = pd.factorize(unit)[0]
     large = np.bincount(number)[number] > LARGEST * len(unit)

@@ -12,20 +12,20 @@ from s2f.common.errors import InputError
 from s2f.common.tables import read_table
 from s2f.splits.linked_rows import loci
 
-# of the rows, what splits are made from
+# the columns of rows from which splits are made
 ROW_COLUMNS = ["row_id", "sequence", "label", "chrom", "start", "end", "pair_id", "group", "published"]
-# of the rows, what panels are made from
+# the columns of rows from which panels are made
 PANEL_COLUMNS = [
     "row_id", "sequence", "label", "chrom", "start", "end", "strand",
     "allele", "variant", "pair_id", "group", "published",
 ]  # fmt: skip
 
 PARTS = ("train", "val", "test")
-FEWEST = 3  # items of a panel: with two, every correlation is 1
+FEWEST = 3  # items of a panel: with only two, every correlation is 1
 
 
 def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, str]:
-    """Turn {part: names} round into {name: part}; `InputError` for a name in two parts."""
+    """Turn {part: names} into {name: part}; `InputError` for a name in two parts."""
     parts: dict[str, str] = {}
     for part, members in names.items():
         for name in members:
@@ -35,33 +35,33 @@ def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, st
 
 
 def strata(rows: pd.DataFrame) -> NDArray[np.int64]:
-    """Class of every row, (N,): its label where all labels are 0 or 1, else 0."""
+    """The class of every row, (N,): its label if all labels are 0 or 1, else 0."""
     labels = rows["label"].to_numpy(np.float64)
     return labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else np.zeros(len(rows), np.int64)
 
 
 def parts_of(rows: pd.DataFrame, path: str | Path) -> dict[str, pd.DataFrame]:
-    """Rows of each part {train, val, test} by the split table at `path`, after `check_split`."""
+    """The rows of each part {train, val, test}, according to the split table at `path`, after `check_split`."""
     parts = check_split(rows, read_table(path, ["row_id", "split"], "split"))
     return {part: rows[parts == part] for part in PARTS}
 
 
 def check_split(rows: pd.DataFrame, table: pd.DataFrame) -> np.ndarray:
-    """The part of every row, (N,) text in the order of `rows`, by a split table.
+    """The part of every row, (N,) text in the order of `rows`, according to a split table.
 
-    Refuses a split with a row missing, unknown or twice, an unknown or empty part, or linked rows in two parts. The
-    links are computed from the rows, whatever tables say.
+    Refuses a split in which a row is missing, unknown or repeated, a part is unknown or empty, or linked rows are in
+    two parts. The links are computed from the rows, whatever tables say.
     """
     return parts_checked(rows, table, loci(rows))
 
 
 def parts_checked(rows: pd.DataFrame, table: pd.DataFrame, locus: np.ndarray) -> np.ndarray:
-    """As `check_split`, where the `loci` of the rows are known: `locus` (N,)."""
+    """As `check_split`, if the `loci` of the rows are known: `locus` (N,)."""
     return check_parts(rows, table["split"].to_numpy(object)[positions(rows, table)], locus)
 
 
 def check_parts(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
-    """`parts` (N,) as they are given; refuses an unknown or empty part, and a locus in two parts."""
+    """`parts` (N,), returned unchanged; refuses an unknown or empty part, and a locus in two parts."""
     rank = ranks(parts)
     for number, part in enumerate(PARTS):
         if not (rank == number).any():
@@ -79,8 +79,8 @@ def check_parts(rows: pd.DataFrame, parts: Any, locus: np.ndarray) -> Any:
 
 
 def largest(rows: pd.DataFrame, group: np.ndarray) -> str:
-    """The end of a message about an empty part: which rows the largest group (numbers (N,)) holds and how these are
-    linked; nothing where it holds fewer than half of the rows."""
+    """The end of a message about an empty part: which rows are in the largest group (numbers (N,)) and how they are
+    linked; empty if it has fewer than half of the rows."""
     members = rows[group == np.bincount(group).argmax()]
     if len(members) < 2 or 2 * len(members) < len(rows):
         return ""
@@ -102,9 +102,9 @@ def largest(rows: pd.DataFrame, group: np.ndarray) -> str:
 
 
 def positions(rows: pd.DataFrame, table: pd.DataFrame, what: str = "split") -> NDArray[np.int64]:
-    """Where in a table of one line per row each of the rows stands, (N,); refuses other rows and repeated ones."""
+    """The position of each row in a table with one line per row, (N,); refuses other rows and repeated ones."""
     if table["row_id"].reset_index(drop=True).equals(rows["row_id"].reset_index(drop=True)):
-        return np.arange(len(rows))  # as programs write it; row_id of rows are unique
+        return np.arange(len(rows))  # the order in which programs write it; the row_ids of rows are unique
     ids = pd.Index(table["row_id"])
     if ids.has_duplicates:
         raise InputError(f"{what}: row {ids[ids.duplicated()][0]!r} is assigned twice")
@@ -116,7 +116,7 @@ def positions(rows: pd.DataFrame, table: pd.DataFrame, what: str = "split") -> N
 
 
 def ranks(parts: Any) -> NDArray[np.int64]:
-    """The index in `PARTS` of each of the `parts`, (N,), -1 for excluded; refuses an unknown one."""
+    """The index in `PARTS` of each of the `parts`, (N,), -1 for excluded; refuses an unknown part."""
     codes, names = pd.factorize(parts, use_na_sentinel=False)
     for name in sorted({str(name) for name in names} - {*PARTS, "excluded"}):
         raise InputError(f"split: part {name!r} is unknown; known: {', '.join(PARTS)}, excluded")
@@ -124,7 +124,7 @@ def ranks(parts: Any) -> NDArray[np.int64]:
 
 
 def panel_rows(rows: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
-    """The rows that a panel needs predictions for, each once, in the order of `rows`."""
+    """The rows for which a panel needs predictions, each once, in the order of `rows`."""
     columns = ["row_id"] if "row_id" in panel else ["ref_row_id", "alt_row_id"]
     wanted = set().union(*(panel[column] for column in columns))
     found = rows[rows["row_id"].isin(wanted)]

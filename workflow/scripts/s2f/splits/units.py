@@ -1,12 +1,12 @@
 """Units: rows of a dataset that are not independent of each other, computed once and used wherever that matters.
 
-A table has the columns row_id, locus, homology, unit (whole numbers from 0, by first occurrence) and threshold:
+The table has the columns row_id, locus, homology, unit (whole numbers from 0, by first occurrence) and threshold:
 
-    locus      rows with one sequence, allele pair, group or locus (`linked_rows.loci`): they never lie in two parts
-    homology   inserts that are alike (`homology.groups`)
-    unit       what is connected by either, also by a chain of rows: hashfrag and a k-fold by homology keep it in one
-               part, an adaptation trains on none of which a row is held out, the bootstrap draws it whole
-    threshold  the score from which an insert is homologous to another one, see `homology.thresholds`
+    locus      rows with the same sequence, allele pair, group or locus (`linked_rows.loci`): they are never in two
+    parts homology   similar inserts (`homology.groups`) unit       rows connected by either, also through a chain of
+    rows: hashfrag and a k-fold by homology keep a unit in
+               one part, an adaptation does not train on a unit with a held-out row, the bootstrap draws it as a whole
+    threshold  the score at which an insert is homologous to another one, see `homology.thresholds`
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from s2f.splits.homology.groups import homologous_groups, now_and_then
 from s2f.splits.homology.thresholds import thresholds
 from s2f.splits.linked_rows import canonical_sequences, joined, loci
 
-# of the rows, what units are made from
+# the columns of rows from which units are made
 ROW_COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group"]
 BACKENDS: dict[str, Callable[..., NDArray[np.int32]]] = {"exact": homologous_groups, "blast": homologous_groups_blast}
 
@@ -32,14 +32,14 @@ def make_units(
     threads: int = 1,
     report: Callable[[str], object] = print,
 ) -> pd.DataFrame:
-    """The table of units of canonical `rows`; `identity` and `backend` are those of the dataset's section `homology`.
+    """The table of units for canonical `rows`; `identity` and `backend` come from the dataset's section `homology`.
 
-    `report(text)` is called where it takes long, with how far the search is. Raises `InputError` as `thresholds` and
-    the search.
+    `report(text)` is called with the progress of the search if it takes long. Raises `InputError` as `thresholds` and
+    the search do.
     """
     sequences = rows["sequence"].tolist()
     needed = thresholds(sequences, identity)
-    if (needed > rows["sequence"].str.len().to_numpy()).all():  # no score is enough (`thresholds`): nothing to search
+    if (needed > rows["sequence"].str.len().to_numpy()).all():  # no score is enough (`thresholds`): no need to search
         homology = pd.factorize(np.array(canonical_sequences(sequences), object))[0]
     else:
         shown = {"progress": now_and_then(report)} if backend == "exact" else {}
@@ -50,7 +50,7 @@ def make_units(
 
 
 def summary(rows: pd.DataFrame, table: pd.DataFrame) -> str:
-    """How many units there are and how large, and what the thresholds are, in lines for people."""
+    """How many units there are, how large they are, and what the thresholds are, as lines for people."""
     lengths, needed = rows["sequence"].str.len().to_numpy(), table["threshold"].to_numpy()
     if (needed > lengths).all():
         lines = ["identity 1: only equal inserts are homologous"]

@@ -1,4 +1,4 @@
-"""The table of units as its readers find it: what reads it does not depend on the code that searches for homologs."""
+"""The table of units for its readers, which so do not depend on the code that searches for homologs."""
 
 from pathlib import Path
 
@@ -14,15 +14,15 @@ NUMBERS = ("locus", "homology", "unit", "threshold")
 
 
 def read_units(path: str | Path, rows: pd.DataFrame) -> pd.DataFrame:
-    """The table of units at `path`, in the order of `rows`, after `checked`; `InputError` names what is wrong."""
+    """The table of units at `path`, in the order of `rows`, after `checked`; `InputError` says what is wrong."""
     return checked(rows, read_table(path, ["row_id", *NUMBERS], "units"))
 
 
 def checked(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """A table of units in the order of `rows`, numbers as int64, index that of the rows.
+    """A table of units in the order of `rows`, with numbers as int64 and the index of the rows.
 
-    Raises `InputError` for another set of rows, a cell that is no number from 0, and a locus or homology group whose
-    rows lie in different units. Whether the links are those of the rows is not computed again (see `check_loci`).
+    Raises `InputError` for a different set of rows, a cell that is not a number from 0, and a locus or homology group
+    whose rows are in different units. Whether the links fit the rows is not computed again (see `check_loci`).
     """
     place = positions(rows, table, "units")
     found = {"row_id": rows["row_id"]}
@@ -49,20 +49,20 @@ def checked(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def loci_alone(rows: pd.DataFrame) -> pd.DataFrame:
-    """What a split needs that does not go by homology, without a search: the columns row_id and locus of the table."""
+    """What a split without homology needs, made without a search: the columns row_id and locus of the table."""
     return pd.DataFrame({"row_id": rows["row_id"], "locus": loci(rows)}, index=rows.index)
 
 
 def check_loci(rows: pd.DataFrame, stated: np.ndarray, some: np.ndarray, bridges: np.ndarray) -> None:
-    """Refuse stated loci, (N,), that are not those of the rows; computed again are the links among `some`, a mask.
+    """Refuse stated loci, (N,), that do not fit the rows; the links are computed again only among `some`, a mask.
 
-    So a table of other rows, or one that was edited, does not pass. No link may be missing, and what joins rows beyond
-    their own links must be rows of the mask `bridges`. Raises `InputError` with a row at fault.
+    So a table that belongs to other rows, or was edited, is refused. No link may be missing, and rows that are joined
+    without links of their own must be joined by rows of the mask `bridges`. Raises `InputError` with a faulty row.
     """
     found, own = loci(rows[some].reset_index(drop=True)), stated[some]
     first = np.empty(found.max() + 1, np.int64)
     first[found[::-1]] = own[::-1]
-    parts = np.bincount(first, minlength=len(rows))  # found in each stated one
+    parts = np.bincount(first, minlength=len(rows))  # number of computed loci in each stated one
     bridged = np.zeros(len(rows), bool)
     bridged[stated[bridges]] = True
     wrong = (first[found] != own) | ((parts > 1) & ~bridged)[own]

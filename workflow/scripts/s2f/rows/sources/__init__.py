@@ -1,10 +1,10 @@
 """Sources: one module per kind of assay table; `read` gives its rows in canonical form.
 
 A source is a module of this package with ``read(files, spec) -> (table, Stages)``: `files` maps names to paths, `spec`
-is its section of the config, `table` has columns of `canonical.COLUMNS`. One that can give the labels of several cells
-says so by its fact `cells`; it is called as ``read(files, spec, cells)`` by datasets with cells, and `table` has
-columns `label.{cell}` and, where known, `stderr.{cell}` in place of `label` and `stderr`. The module's name is its
-kind; its options and facts stand in the YAML beside it (see `common.kinds`).
+is its section of the config, and `table` has columns from `canonical.COLUMNS`. A source that can give the labels of
+several cells says so by its fact `cells`; for datasets with cells it is called as ``read(files, spec, cells)``, and
+`table` then has columns `label.{cell}` and, if known, `stderr.{cell}` in place of `label` and `stderr`. The module's
+name is its kind; its options and facts are in the YAML beside it (see `common.kinds`).
 """
 
 from collections.abc import Sequence
@@ -30,9 +30,9 @@ def read(
 ) -> tuple[pd.DataFrame, Stages]:
     """Rows of the source `kind` in canonical form (see `rows.canonical`) and the `Stages` of its filters.
 
-    With `cells` each row has their labels, and rows without any are left out. Raises `InputError` for an unknown kind,
-    a cell that the source does not have, the letter U under the `strand_rule` mean, labels that are all the same, and
-    for whatever the source finds wrong in its files or options.
+    With `cells`, each row has their labels, and rows without any are dropped. Raises `InputError` for an unknown kind,
+    a cell that the source does not have, the letter U if the `strand_rule` is mean, labels that are all equal, and
+    whatever the source finds wrong in its files or options.
     """
     if len(cells) == 1:
         raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
@@ -51,7 +51,7 @@ def read(
 
 
 def _refuse_constant_labels(rows: pd.DataFrame, path: str | Path, task: str) -> None:
-    """Refuse labels, of any cell, that are the same in all rows: nothing can be learned from them, nor measured."""
+    """Refuse labels, of any cell, that are equal in all rows: nothing can be learned from them or measured."""
     labels = canonical.labels_of(rows).reshape(len(rows), -1)
     for of_cell, cell in zip(labels.T, canonical.cells_of(rows) or [""], strict=True):
         known = of_cell[np.isfinite(of_cell)]
@@ -66,7 +66,7 @@ def _refuse_constant_labels(rows: pd.DataFrame, path: str | Path, task: str) -> 
 
 
 def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:
-    """Refuse sequences with the letter U, which would be averaged with a strand that no RNA has."""
+    """Refuse sequences with the letter U: they would be averaged with a strand that RNA does not have."""
     letters = canonical.letters_of(table["sequence"])[0].tobytes()
     if b"U" in letters or b"u" in letters:
         row = table[table["sequence"].str.contains("U", case=False, regex=False)].iloc[0]
@@ -77,7 +77,7 @@ def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> pd.DataFrame:
-    """The rows with a label, in any of the `cells` where there are cells; counted in `stages`."""
+    """The rows with a label, or, if there are `cells`, with a label in any of them; counted in `stages`."""
     if not cells:
         return stages.keep("label measured", table, table["label"].notna())
     has_label = table[[f"label.{cell}" for cell in cells]].notna()
@@ -87,7 +87,7 @@ def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> 
 
 
 def file_of(files: dict[str, str], name: str, kind: str) -> str:
-    """Path under `name` in the `files` of a source; `InputError` when the config does not give it."""
+    """The path under `name` in the `files` of a source; `InputError` if the config does not give it."""
     if name not in files:
         given = ", ".join(sorted(files)) or "none"
         raise InputError(f"source {kind}: file {name!r} is missing from 'files'; given: {given}")
@@ -95,15 +95,16 @@ def file_of(files: dict[str, str], name: str, kind: str) -> str:
 
 
 def names_of(files: dict[str, str]) -> str:
-    """The files of the rows in messages: the one of them, or all."""
+    """What messages call the files of the rows: the single file, or all of them."""
     return str(files["rows"]) if "rows" in files else ", ".join(map(str, files.values()))
 
 
 def complete_pairs(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    """`table` with `pair_id` emptied where it does not join one ref row with at least one alt row.
+    """`table` with an empty `pair_id` wherever it does not link one ref row with at least one alt row.
 
-    Filters can remove one allele of a pair; what is left is an ordinary row (its `group` still ties it to its locus).
-    Raises `InputError` for a pair with two ref rows or a row of a pair without allele: no delta could be computed.
+    Filters can remove one allele of a pair; the remaining row is an ordinary one (its `group` still ties it to its
+    locus). Raises `InputError` for a pair with two ref rows, and for a row of a pair without an allele: no delta could
+    be computed.
     """
     paired = (table["pair_id"] != "").to_numpy(bool)
     ref, alt = (paired & (table["allele"] == allele).to_numpy(bool) for allele in ("ref", "alt"))

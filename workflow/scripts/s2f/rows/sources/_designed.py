@@ -2,13 +2,13 @@
 
 Two forms are read:
 
-* test_ood_designed_{cell}.tsv of ALBench-S2F: a TSV with ID, sequence, method, target_cell, {cell}_log2FC and
-  {cell}_lfcSE; all its rows are taken.
-* DATA-MPRA_Datasets.zip of Zenodo record 10698014: its members Validation/OL46.attributes (ID, project),
+* test_ood_designed_{cell}.tsv from ALBench-S2F: a TSV with ID, sequence, method, target_cell, {cell}_log2FC and
+  {cell}_lfcSE; all its rows are used.
+* DATA-MPRA_Datasets.zip from Zenodo record 10698014: its members Validation/OL46.attributes (ID, project),
   Validation/OL46_{cell}_20220720.out (ID, log2FoldChange, lfcSE) and Fastas/OL46_reference.fasta.gz are joined by ID,
-  and the measured sequences of 200 bp kept that were designed for the cell, as ALBench made its file
-  (trchristensen-99/ALBench-S2F, scripts/build_k562_ood_designed.py). Names of members and columns are those of that
-  script; the archive itself could not be had when this was written.
+  and the measured 200-bp sequences designed for the cell are kept, as in ALBench's own file
+  (trchristensen-99/ALBench-S2F, scripts/build_k562_ood_designed.py). The names of members and columns are taken from
+  that script; the archive itself was not available when this was written.
 """
 
 import gzip
@@ -31,11 +31,11 @@ VALUES = ("label", "stderr")
 
 
 def read(path: str | Path, cell: str, others: Sequence[str] = ()) -> pd.DataFrame:
-    """Rows designed for and measured in `cell` (K562, HepG2, SKNSH), a frame with some columns of `canonical.COLUMNS`.
+    """Rows designed for and measured in `cell` (K562, HepG2, SKNSH): a frame with some of `canonical.COLUMNS`.
 
-    With `others` it has `label.{cell}` and `stderr.{cell}` of all these cells in place of `label` and `stderr`: the
-    same rows, with what was measured of them in other cells where the file has it. Raises `InputError` for a file of
-    neither form, a missing member or column, a cell that is no number and an ID that occurs twice.
+    With `others`, it has `label.{cell}` and `stderr.{cell}` for all these cells in place of `label` and `stderr`: the
+    same rows, with their measurements in other cells if the file has them. Raises `InputError` for a file in neither
+    form, a missing member or column, a cell that is not a number and an ID that occurs twice.
     """
     if zipfile.is_zipfile(path):
         return _archive(path, cell, others)
@@ -61,7 +61,7 @@ def _rows(table: pd.DataFrame, cell: str, others: Sequence[str], path: str | Pat
 
 
 def _endings(cell: str, others: Sequence[str]) -> list[tuple[str, str]]:
-    """(cell, ending of its columns in the rows) of each cell."""
+    """(cell, suffix of its columns in the rows) for each cell."""
     return [(name, f".{name}") for name in (cell, *others)] if others else [(cell, "")]
 
 
@@ -89,7 +89,7 @@ def _archive(path: str | Path, cell: str, others: Sequence[str]) -> pd.DataFrame
 
 
 def _measured(path: Path | None, cell: str) -> pd.DataFrame:
-    """ID, label.{cell} and stderr.{cell} of a file of measurements; no rows where there is none."""
+    """ID, label.{cell} and stderr.{cell} from a file of measurements; no rows if there is no file."""
     columns = ["ID", f"label.{cell}", f"stderr.{cell}"]
     if path is None:
         return pd.DataFrame({name: pd.Series(dtype="str" if name == "ID" else "float64") for name in columns})
@@ -99,11 +99,11 @@ def _measured(path: Path | None, cell: str) -> pd.DataFrame:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo | None:
-    """The member of a zip archive that is `name` in whatever folder; None where there is none."""
+    """The member of a zip archive called `name` in any folder, or None."""
     return next((info for info in archive.infolist() if f"/{info.filename}".endswith(f"/{name}")), None)
 
 
 def _sequences(path: Path) -> dict[str, str]:
-    """{ID: sequence} of a gzipped FASTA file; the ID is the whole header line."""
+    """{ID: sequence} from a gzipped FASTA file; the ID is the whole header line."""
     records = gzip.decompress(path.read_bytes()).decode().split(">")[1:]
     return {head: "".join(lines) for head, *lines in (record.split("\n") for record in records)}

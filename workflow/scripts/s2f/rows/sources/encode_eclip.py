@@ -1,21 +1,22 @@
 """Peaks of one eCLIP experiment and a genome: windows in RNA sense, bound (1) or not (0), or with their signal.
 
-files: `peaks`, narrowPeak, broadPeak or BED (see `s2f.rows.peaks`); `genome`, FASTA of whole chromosomes or of pieces
-(see `s2f.sequences.genome`); all others are peaks of other proteins, by name, for negatives of kind other_rbp (one list
-may serve several proteins: the entry of the protein itself is left out where it is the same file). `encode_eclip.yaml`
-describes the options.
+files: `peaks`, narrowPeak, broadPeak or BED (see `s2f.rows.peaks`); `genome`, a FASTA of whole chromosomes or pieces
+(see `s2f.sequences.genome`); any others are peaks of other proteins, by name, for negatives of kind other_rbp (one list
+may serve several proteins: the protein's own entry is skipped if it is the same file). `encode_eclip.yaml` describes
+the options.
 
-* `rbp`, `cell`: what the peaks are of; a name QKI_K562_IDR in column 4 must agree, `.` and others are passed over.
-* `windows`: `centre`, one of `length` nt around the middle of each peak, of overlapping ones on a strand the one of
-  the highest signal; or `tile`, peaks that overlap on a strand joined and cut into windows of at most `length` (see
-  `peaks.tiled`), after `extend` nt are added to both ends of a peak.
-* `chromosomes`: null for 1-22, X, Y, M. `min_signal`: peaks of at least this signalValue (score of a BED), also of
-  those of other proteins.
-* `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives. Where
-  all peaks have one signal, it is refused as a label and for `min_signal`.
-* `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` holds towards
-  all windows of positives and all peaks of the file, also those below `min_signal`.
-* `incomplete_genome`: leave out peaks whose window no piece of the FASTA holds instead of refusing the file.
+* `rbp`, `cell`: what the peaks belong to; a name such as QKI_K562_IDR in column 4 must agree, `.` and others are
+  ignored.
+* `windows`: `centre`, one window of `length` nt around the middle of each peak; if windows overlap on a strand, the one
+  with the highest signal; or `tile`, for which peaks that overlap on a strand are merged and cut into windows of at
+  most `length` (see `peaks.tiled`), after `extend` nt are added to both ends of each peak.
+* `chromosomes`: null for 1-22, X, Y, M. `min_signal`: keep peaks with at least this signalValue (the score of a BED);
+  this applies to other proteins' peaks too.
+* `label`: `bound`, 1 for windows of peaks and 0 for `negatives`; or `signal`, the signalValue, without negatives. If
+  all peaks have the same signal, it is refused as a label and for `min_signal`.
+* `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` applies to all
+  positive windows and all peaks in the file, including those below `min_signal`.
+* `incomplete_genome`: skip peaks whose window is not contained in a piece of the FASTA, instead of refusing the file.
 
 Windows of one peak share `group`, and so do a positive and the flank or shuffle made for it.
 """
@@ -37,13 +38,13 @@ from s2f.sequences.genome import Genome
 from s2f.sequences.intervals import best_of_overlapping, merged
 
 KIND = "encode_eclip"
-# those made for each positive have its length; windows of others could be told apart by their length alone
+# those made for each positive have its length; other windows could be distinguished by their length alone
 OF_ANY_LENGTH = ("flank", "dinucleotide_shuffle")
 NEGATIVES = ("other_rbp", "flank", "dinucleotide_shuffle", "gc_matched")
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
+    """Rows and stages, as in the module's docstring. Raises `InputError` with the file, line and what is expected."""
     options = {"rbp": ""} | kinds.settings("sources", KIND, spec)
     if files.get("peaks") and files.get(options["rbp"]) == files["peaks"]:
         files = {name: path for name, path in files.items() if name != options["rbp"]}
@@ -110,7 +111,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
 
 
 def _check_names(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> None:
-    """Refuse a file whose names, as ENCODE's QKI_K562_IDR, say another protein or cell."""
+    """Refuse a file whose names, such as ENCODE's QKI_K562_IDR, give another protein or cell."""
     for name, line in zip(peaks["name"], peaks["line"], strict=True):
         told = re.fullmatch(r"(.+)_(.+)_IDR", name)
         if told and (told[1] != options["rbp"] or (options["cell"] and told[2] != options["cell"])):
@@ -121,12 +122,12 @@ def _check_names(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> Non
 
 
 def _chosen(peaks: pd.DataFrame, options: dict[str, Any]) -> pd.Series:
-    """Mask of the peaks on the chromosomes of the study."""
+    """A mask of the peaks on the study's chromosomes."""
     return peaks["chrom"].isin(map(chromosome, options["chromosomes"] or STANDARD_CHROMOSOMES))
 
 
 def _strong(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> pd.DataFrame:
-    """Peaks of at least the signal that the study asks for."""
+    """The peaks with at least the signal that the study asks for."""
     if options["min_signal"] is None and options["label"] != "signal":
         return peaks
     unknown = peaks["signal"].isna()
@@ -137,7 +138,7 @@ def _strong(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> pd.DataF
 
 
 def _check_varies(signal: pd.Series, where: str, what: str) -> None:
-    """Refuse a signal that is the same for all: a column that is none, such as the score of a narrowPeak."""
+    """Refuse a signal that is equal in all peaks: the column is not a signal, such as the score of a narrowPeak."""
     if len(signal) > 1 and signal.nunique() == 1:
         raise InputError(
             f"{where} has the signal {signal.iloc[0]:g}, which is of no use as {what}; expected a narrowPeak or "
@@ -146,7 +147,7 @@ def _check_varies(signal: pd.Series, where: str, what: str) -> None:
 
 
 def _others(name: str, path: str, genome: Genome, options: dict[str, Any], stages: Stages) -> pd.DataFrame:
-    """Peaks of another protein, chosen as those of the protein itself; `stages` gets their counts."""
+    """Another protein's peaks, chosen as the protein's own are; their counts are added to `stages`."""
     peaks = read_peaks(path)
     counts = [("read", len(peaks))]
     same_protein = peaks["name"].str.fullmatch(re.escape(options["rbp"]) + "_.+_IDR")
@@ -166,7 +167,7 @@ def _others(name: str, path: str, genome: Genome, options: dict[str, Any], stage
 
 
 def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], path: str, stages: Stages) -> pd.DataFrame:
-    """Windows of the peaks, with sequence, signal and group."""
+    """The windows of the peaks, with sequence, signal and group."""
 
     def keep(stage: str, table: pd.DataFrame, mask: Any = None) -> pd.DataFrame:
         table = stages.keep(stage, table, mask)
@@ -203,8 +204,8 @@ def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], pat
 
 
 def _held(table: pd.DataFrame, genome: Genome, options: dict[str, Any], path: str) -> np.ndarray:
-    """Mask of the windows that the FASTA holds; one beyond the end of a chromosome is left out, one that reaches out
-    of a piece refused unless the study says so."""
+    """A mask of the windows that the FASTA contains; a window beyond the end of a chromosome is dropped, and one that
+    extends beyond a piece is refused unless the study allows it."""
     held = genome.holds(table)
     if options["incomplete_genome"] or held.all():
         return held
@@ -230,7 +231,7 @@ def _with_negatives(
     path: str,
     stages: Stages,
 ) -> pd.DataFrame:
-    """The positives that have a negative, and these."""
+    """The positives that have a negative, and those negatives."""
     chosen = options["negatives"]
     kind, distance, seed = chosen["kind"], chosen["distance"], options["seed"]
     if kind == "other_rbp":
@@ -244,7 +245,7 @@ def _with_negatives(
         made = make_negatives.gc_matched(positives, peaks, genome, distance, chosen["gc_tolerance"], seed)
     else:
         made = make_negatives.dinucleotide_shuffle(positives, seed)
-    for stage, count in made.counts:  # candidates, of which most are no use, and not rows
+    for stage, count in made.counts:  # counts of candidates, most of which are not used and are not rows
         stages.part(f"{kind}: {stage}", count)
     if not len(made.table):
         raise InputError(

@@ -1,13 +1,13 @@
-"""Sequences of two classes in two FASTA files, as RNA-binding benchmarks publish them.
+"""Sequences of two classes in two FASTA files, as published with RNA-binding benchmarks.
 
-files: `positives` and `negatives`, FASTA, plain or gzip, DNA or RNA letters in any case. spec: `first_base`, the number
-of a chromosome's first base in headers: 0 (end exclusive, as bedtools getfasta writes) or 1 (end inclusive, as samtools
-faidx writes); `molecule`, RNA or DNA: rows of an RNA have one strand, of which the study must say strand_rule: forward,
-and those of DNA hold no U.
+files: `positives` and `negatives`, FASTA, plain or gzip, DNA or RNA letters in upper or lower case. spec: `first_base`,
+the number of a chromosome's first base in headers: 0 (end exclusive, as written by bedtools getfasta) or 1 (end
+inclusive, as written by samtools faidx); `molecule`, RNA or DNA: rows of RNA have one strand, so the study must set
+strand_rule: forward; rows of DNA contain no U.
 
 A header `chr7:100-250`, `chr7:100-250(-)` or `name::chr7:100-250(-)` gives coordinates and strand; any other is a name.
-Row ids begin with `positive|` or `negative|`. A sequence that occurs again in its class is left out, one that occurs in
-both classes is left out of both.
+Row ids begin with `positive|` or `negative|`. A sequence that recurs in its class is kept once, and one that occurs in
+both classes is dropped from both.
 """
 
 import re
@@ -23,11 +23,11 @@ from s2f.sequences import dna
 from s2f.sequences.genome import records
 
 COORDINATES = re.compile(r"(?:.*::)?(?P<chrom>[^\s:]+):(?P<start>\d+)-(?P<end>\d+)(?:\((?P<strand>[+.-])\))?")
-PLACE = re.compile(r":[\d,]+[:-][\d,]+")  # what may be meant as one
+PLACE = re.compile(r":[\d,]+[:-][\d,]+")  # what may be meant as coordinates
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as the module says. Raises `InputError` with file, line and what is expected."""
+    """Rows and stages, as in the module's docstring. Raises `InputError` with the file, line and what is expected."""
     settings = kinds.settings("sources", "fasta_pairs", spec)
     first_base = settings["first_base"]
     if first_base not in (0, 1):
@@ -47,7 +47,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
 
 
 def _read_class(path: str, label: float, first_base: int, molecule: str, notes: list[str]) -> pd.DataFrame:
-    """Rows of one file; `notes` gets a sentence on headers that may hold a place in another form."""
+    """The rows of one file; a sentence about headers that may give coordinates in another form is added to `notes`."""
     rows: list[dict[str, Any]] = []
     unread: list[tuple[str, int]] = []
     lines: dict[str, int] = {}

@@ -1,36 +1,37 @@
-"""Gosai 2024 MPRA in K562, HepG2 and SK-N-SH: Table S2 of the paper (798,064 rows), filtered as Malinois was trained.
+"""Gosai 2024 MPRA in K562, HepG2 and SK-N-SH: Table S2 of the paper (798,064 rows), filtered as for training Malinois.
 
-files: `rows`, the table (tab-separated, the columns of `COLUMNS`; Zenodo record 10698014); optionally `designed`, the
-measurements of designed sequences, added as rows that are only ever evaluated: the file test_ood_designed_*.tsv of
-ALBench-S2F or the archive DATA-MPRA_Datasets.zip of the same Zenodo record (see `_designed`).
+files: `rows`, the table (tab-separated, with the columns `COLUMNS`; Zenodo record 10698014); optionally `designed`, the
+measurements of designed sequences, added as rows that are only ever evaluated: either test_ood_designed_*.tsv from
+ALBench-S2F or the archive DATA-MPRA_Datasets.zip from the same Zenodo record (see `_designed`).
 
-spec: `label`, K562_log2FC (default), HepG2_log2FC or SKNSH_log2FC, and the filters. With cells the label and standard
-error of each are its columns {cell}_log2FC and {cell}_lfcSE, and the rows are the same: the filters are those of boda2
-(MPRA data module, sjgosai/boda2 @ d74deca7), in its order, always over all three cells; null switches one off:
+spec: `label`, K562_log2FC (default), HepG2_log2FC or SKNSH_log2FC, and the filters. With cells, the label and standard
+error of each cell are its columns {cell}_log2FC and {cell}_lfcSE, and the rows are the same. The filters are those of
+boda2 (MPRA data module, sjgosai/boda2 @ d74deca7), in its order and always over all three cells; null switches one off:
 
     read      every line
-    complete  drop rows that lack one of three labels, three standard errors, chromosome, project or sequence
+    complete  drop rows that lack any of three labels, three standard errors, chromosome, project or sequence
     project   `projects` (UKBB, GTEX, CRE)
-    stderr    the largest of three standard errors is below `max_stderr` (1.0), not equal to it
+    stderr    the largest of three standard errors is strictly below `max_stderr` (1.0)
     outlier   mean - `sd_cutoff` sd < label < mean + `sd_cutoff` sd + `up_cutoff_move` in every cell (6 sd, 4.0; the
               published Malinois run moved by 3.0), mean and sd (ddof 1) over the rows kept so far
     allele    `alleles`: all, or reference: reference alleles and inserts without a variant
     length    inserts of at least `min_length` bp
 
-`expected` maps a stage, or one of the chromosome parts of the published split that are counted after it, to the count
-it should have; the table of stages shows both. What the table holds and what is decided here:
+`expected` maps a stage, or one of the chromosome parts of the published split that are counted after it, to its
+expected count; the table of stages shows both. What the table contains, and what is decided here:
 
-* IDs are chr:pos:ref:alt:allele:window, allele R or A, pos from 1 in hg19, then in some rows a haplotype tag (Alt_...:
-  a second variant of the insert); CRE rows have chr:pos:NA:NA. `variant` is chr:pos:ref:alt, `pair_id` adds window and
-  haplotype, so that ref and alt are paired within one window of one haplotype; `group` is the locus, chr:pos.
-* One ID can stand in several lines (an oligo measured in several libraries). Such lines, and their partners, are told
-  apart by @ and the column OL, then by .2, .3 ... in the order of the file, in row_id and pair_id.
-* In window wC a single-base variant lies at offset 99 of 200 bp (468 of 468 published pairs), so `start` = pos - 100
-  and `end` = pos + 100; for indels, whose inserts may be shorter, that is the window to within the indel. Where the
-  variant lies in other windows is not published. An SNV shows it: its two inserts differ there, as given or, in an
-  insert of the other strand, as complements. The indels and single alleles of a window get the place of its SNVs, if a
-  share of `ALIKE` of these, and `ENOUGH` of them, have one place and length. All others, and CRE rows, have no start
-  and end, only chromosome and group.
+* IDs are chr:pos:ref:alt:allele:window, with allele R or A and pos from 1 in hg19, followed in some rows by a haplotype
+  tag (Alt_...: a second variant in the insert); CRE rows have chr:pos:NA:NA. `variant` is chr:pos:ref:alt; `pair_id`
+  adds window and haplotype, so that ref and alt are paired within one window of one haplotype; `group` is the locus,
+  chr:pos.
+* One ID can occur in several lines (an oligo measured in several libraries). Such lines, and their partners, are
+  distinguished in row_id and pair_id by @ and the column OL, then by .2, .3 ... in the order of the file.
+* In window wC, a single-base variant lies at offset 99 of 200 bp (468 of 468 published pairs), so `start` = pos - 100
+  and `end` = pos + 100; for indels, whose inserts may be shorter, this is accurate to within the indel. The position of
+  the variant in other windows is not published. An SNV reveals it: its two inserts differ there, either as given or,
+  for an insert of the other strand, as complements. The indels and single alleles of a window get the coordinates of
+  its SNVs if at least `ENOUGH` of these, and a share of `ALIKE` of them, agree on position and length. All others, and
+  CRE rows, have no start and end, only chromosome and group.
 """
 
 from collections.abc import Callable, Sequence
@@ -56,7 +57,7 @@ CELLS = ("K562", "HepG2", "SKNSH")
 LABELS = tuple(f"{cell}_log2FC" for cell in CELLS)
 ERRORS = tuple(f"{cell}_lfcSE" for cell in CELLS)
 COLUMNS = ("IDs", "chr", "data_project", "OL", "class", *LABELS, *ERRORS, "sequence")
-# parts of the published chromosome split
+# the parts of the published chromosome split
 PUBLISHED_PARTS = {"chr7+chr13": ("chr7", "chr13"), "chr19+chr21+chrX": ("chr19", "chr21", "chrX")}
 CENTRE = 100  # a window wC begins CENTRE bases before pos
 ALIKE, ENOUGH = 0.99, 10
@@ -73,7 +74,7 @@ STAGES = (
     "designed",
 )
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
-# four groups, as many as the quick way of RE2 takes; `of_pair` is missing where the insert has no variant
+# four groups, the most that RE2 handles fast; `of_pair` is missing if the insert has no variant
 ID = (
     r"^(?P<chrom>[^:\s]+):(?P<pos>[0-9]+)(?:-[0-9]+)?:(?P<change>[A-Za-z*.<>-]+:[A-Za-z*.<>-]+)"
     r"(?::(?P<of_pair>[RA]:[^:\s]+(?::\S+)?))?$"
@@ -81,10 +82,11 @@ ID = (
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as the module says.
+    """Rows and stages, as in the module's docstring.
 
-    Raises `InputError` with file, line and column for a missing or renamed column, a line of another length, a cell
-    that is no number or no sequence, an ID of another form and a chromosome other than that of the ID.
+    Raises `InputError` with the file, line and column for a missing or renamed column, a line with a different number
+    of cells, a cell that is not a number or not a sequence, an ID in another form, and a chromosome that differs from
+    the ID's.
     """
     options = kinds.settings("sources", "gosai", spec)
     path = file_of(files, "rows", "gosai")
@@ -140,7 +142,7 @@ def _kept(
     labels: np.ndarray,
     errors: np.ndarray,
 ) -> np.ndarray:
-    """Indices of the rows that pass all filters, in order; each filter is counted in `stages`."""
+    """Indices of the rows that pass all filters, in order; the result of each filter is counted in `stages`."""
     indices = stages.keep("read", np.arange(len(raw)))
     complete = ~np.isnan(labels).any(axis=1) & ~np.isnan(errors).any(axis=1)
     for name in ("chr", "data_project", "sequence"):
@@ -162,12 +164,12 @@ def _kept(
 
 
 def _where(passed: Any, indices: np.ndarray) -> np.ndarray:
-    """The mask `passed` at `indices`; True stands for a filter that is off."""
+    """The mask `passed` at `indices`; True means that a filter is off."""
     return np.ones(len(indices), bool) if passed is True else passed[indices]
 
 
 def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
-    """Row columns that follow from IDs, chr and sequence, for every line of the file."""
+    """Row columns derived from IDs, chr and sequence, for every line of the file."""
 
     def column(texts: Any) -> pd.Series:
         return _series(texts).set_axis(raw.index)
@@ -188,7 +190,7 @@ def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
         odd = ~dna.to_numpy() & ~raw["sequence"].isin(MISSING).to_numpy()
         refuse(odd, raw, ["sequence"], path, "letters A, C, G, T, N")
 
-    window = pc.utf8_slice_codeunits(of_pair, 2)  # its name, then a haplotype tag in some rows
+    window = pc.utf8_slice_codeunits(of_pair, 2)  # its name, followed in some rows by a haplotype tag
     group = _joined(pyarrow.array(of_id, pyarrow.string()), pos, ":")
     variant = _joined(group, change, ":")
     pair = _joined(variant, window, ":")
@@ -216,10 +218,10 @@ def _parsed(raw: pd.DataFrame, path: str) -> pd.DataFrame:
 def _places(
     sequences: pd.Series, position: np.ndarray, change: pd.Series, window: pd.Series, pair: pd.Series, ref: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the insert of every line begins and ends, two arrays (N,), as the module says; ends are -1 where unknown.
+    """Where the insert of every line begins and ends, two arrays (N,), as the module says; ends are -1 if unknown.
 
-    Of each line: `position` of the variant from 1, its `change` REF:ALT, `window` with a haplotype tag or "", `pair`
-    ("" without a variant) and whether it has the reference allele.
+    For each line, give the `position` of the variant from 1, its `change` REF:ALT, `window` with a haplotype tag or "",
+    `pair` ("" without a variant) and whether it has the reference allele.
     """
     name = window.str.split(":", n=1).str[0]
     centred = (name == "wC").to_numpy()
@@ -228,7 +230,7 @@ def _places(
     if len(others) == 0:
         return start, end
     number, names = pd.factorize(pair.iloc[others])
-    alleles = np.full((2, len(names)), -1)  # the first line of each pair with the reference, with the alternate
+    alleles = np.full((2, len(names)), -1)  # each pair's first line with the reference allele, with the alternate
     for row, mask in enumerate((ref[others], ~ref[others])):
         alleles[row, number[mask][::-1]] = others[mask][::-1]
     whole = np.flatnonzero((alleles >= 0).all(axis=0))
@@ -241,7 +243,7 @@ def _places(
     turned = np.array([a.translate(_COMPLEMENT) == b for a, b in zip(found, stated, strict=True)], bool)
     length = np.fromiter(map(len, inserts[0]), np.int64, len(inserts[0]))
 
-    first = np.where(given, offset, length - 1 - offset)  # from where the insert begins in the genome to the variant
+    first = np.where(given, offset, length - 1 - offset)  # bases in the genome from the insert's beginning to the SNV
     before, wide = np.full((2, len(names)), -1)
     before[whole[given | turned]], wide[whole[given | turned]] = first[given | turned], length[given | turned]
     name = name.iloc[others].to_numpy(object)
@@ -260,7 +262,7 @@ def _places(
 
 
 def _by_chunks(function: Callable[[Any], Any], column: pd.Series) -> pyarrow.ChunkedArray:
-    """A function of arrow text on the chunks of a column, on as many threads as arrow itself takes."""
+    """Apply a function of arrow text to the chunks of a column, using as many threads as arrow itself does."""
     texts = pyarrow.array(column, pyarrow.string())
     chunks = texts.chunks if isinstance(texts, pyarrow.ChunkedArray) else [texts]
     chunks = chunks or [pyarrow.array([], pyarrow.string())]
@@ -273,14 +275,14 @@ def _joined(first: Any, second: Any, separator: str) -> Any:
 
 
 def _series(texts: Any) -> pd.Series:
-    """A column of the texts of an arrow array."""
+    """A column with the texts of an arrow array."""
     return pd.Series(texts.to_pandas(), dtype="str")
 
 
 def _libraries(raw: pd.DataFrame, key: pd.Series, reference: np.ndarray) -> pd.Series:
-    """What tells lines with one ID apart: "@OL", ".2", ...; empty for a `key` whose lines have IDs of their own.
+    """What distinguishes lines with the same ID: "@OL", ".2", ...; empty for a `key` whose lines have unique IDs.
 
-    The mask `reference` tells the alleles of a key apart: only where one of them recurs can an ID recur.
+    The mask `reference` separates the alleles of a key: an ID can recur only if one of them does.
     """
     number = 2 * pd.factorize(key)[0] + reference
     again = np.bincount(number)[number] > 1

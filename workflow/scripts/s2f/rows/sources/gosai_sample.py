@@ -1,12 +1,12 @@
 """Gosai 2024 K562 MPRA, cut down to a sample with published splits and ref/alt pairs.
 
-files: `rows`, a TSV with row_id, split, pair_id, allele, insert, K562_log2FC (other columns are ignored; in particular
-`sequence_as_published`, which holds N inside the insert window where an insert is shorter than 200 bp); `pairs`, a TSV
-with pair_id, seq_ref, seq_alt, K562_log2FC_ref, K562_log2FC_alt that must agree with the rows. spec: none.
+files: `rows`, a TSV with row_id, split, pair_id, allele, insert and K562_log2FC (other columns are ignored, in
+particular `sequence_as_published`, which has N inside the insert window if an insert is shorter than 200 bp); `pairs`,
+a TSV with pair_id, seq_ref, seq_alt, K562_log2FC_ref and K562_log2FC_alt, which must agree with the rows. spec: none.
 
-The published split names (train, pool, val, test, test_snv) are passed on as they are; `group` is the pair. An insert
-of `test` can recur in `test_snv`: the same measurement listed in two test panels, kept in both and never split apart,
-since equal sequences are linked in every split. The file has neither coordinates nor standard errors.
+The published split names (train, pool, val, test, test_snv) are passed on unchanged; `group` is the pair. An insert in
+`test` can recur in `test_snv`: the same measurement, listed in two test panels. It is kept in both and never separated,
+because equal sequences are linked in every split. The file has neither coordinates nor standard errors.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ LABEL = "K562_log2FC"
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
-    """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
+    """Rows and stages, as in the module's docstring. Raises `InputError` if rows and pairs disagree."""
     kinds.settings("sources", "gosai_sample", spec)  # has no options
     path, pairs_path = file_of(files, "rows", "gosai_sample"), file_of(files, "pairs", "gosai_sample")
     columns = ["row_id", "split", "pair_id", "allele", "insert", LABEL]
@@ -39,7 +39,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
 
 
 def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
-    """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the two files."""
+    """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the files."""
     columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
     pairs = read_table(pairs_path, columns, "Gosai pairs", only=True, numbered=True)
     again = pairs["pair_id"].duplicated()

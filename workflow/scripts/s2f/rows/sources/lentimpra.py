@@ -1,10 +1,10 @@
 """Agarwal 2025 lentiMPRA joint library: 200-bp elements measured in K562, HepG2 and WTC11.
 
 files: `rows`, a TSV with name, insert_200 and the label column. spec: `label`, the label column, log2(RNA/DNA):
-K562_log2 (default), HepG2_log2 or WTC11_log2. With cells the label of each is its column {cell}_log2.
+K562_log2 (default), HepG2_log2 or WTC11_log2. With cells, the label of each cell is its column {cell}_log2.
 
 The table has no coordinates and no standard errors. An element measured in both orientations has two names that end in
-_F and _R: `group` is the name without that ending, so the orientations never lie on two sides of a split.
+_F and _R: `group` is the name without that suffix, so the two orientations are never separated by a split.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from s2f.rows.stages import Stages
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[Any, Stages]:
-    """Rows and stages, as the module says."""
+    """Rows and stages, as in the module's docstring."""
     label = kinds.settings("sources", "lentimpra", spec)["label"]
     path = file_of(files, "rows", "lentimpra")
     columns = {f"label.{cell}": f"{cell}_log2" for cell in cells} or {"label": label}

@@ -1,19 +1,19 @@
 """Agarwal 2025 lentiMPRA: the large library of one cell type, with the ten folds that MPRALegNet was trained on.
 
-files: `rows`, a TSV of one of two forms, which are told apart by their columns:
+files: `rows`, a TSV in one of two forms, recognised by its columns:
 
-* MPRA-MNIST, Agarwal_{cell}.tsv of Zenodo record 17453603 (autosome-imtf/MPRA-MNIST): seq_id, chromosome, start, end
+* MPRA-MNIST, Agarwal_{cell}.tsv from Zenodo record 17453603 (autosome-imtf/MPRA-MNIST): seq_id, chromosome, start, end
   (hg38, from 0, half-open), strand, seq (the insert), expression, averaged_expression, fold;
-* human_legnet, datasets/original/{cell}.tsv (autosome-ru/human_legnet): seq_id, seq (the insert between its adapters
-  of 15 bp), mean_value, fold, rev. Rows with rev other than 0 repeat others as reverse complements (issue 1 of that
-  repository) and are dropped: they are no measurements.
+* human_legnet, datasets/original/{cell}.tsv (autosome-ru/human_legnet): seq_id, seq (the insert between its 15-bp
+  adapters), mean_value, fold, rev. Rows with rev other than 0 repeat other rows as reverse complements (issue 1 of that
+  repository) and are dropped, because they are not measurements.
 
 spec: `label`, the column of the activity, log2(RNA/DNA); null (default) is expression or mean_value.
 averaged_expression is the mean over both orientations of an element.
 
 `published` is fold1 ... fold10, empty for a row without a fold. An element measured in both orientations has two
-names, one or both of which end in _F, _R or _Reversed...: `group` is the name without that ending, so that orientations
-never lie on two sides of a split.
+names, one or both of which end in _F, _R or _Reversed...: `group` is the name without that suffix, so the two
+orientations are never separated by a split.
 """
 
 from typing import Any
@@ -35,10 +35,10 @@ ORIENTATION = r"_(?:F|R|Reversed.*)$"
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
-    """Rows and stages, as the module says.
+    """Rows and stages, as in the module's docstring.
 
-    Raises `InputError` with file, line and column for a table of neither form, a label of the other form, a cell that
-    is no number, a fold other than 1 to 10 and a sequence without its adapters.
+    Raises `InputError` with the file, line and column for a table in neither form, a label from the other form, a cell
+    that is not a number, a fold other than 1 to 10 and a sequence without its adapters.
     """
     label = kinds.settings("sources", "lentimpra_folds", spec)["label"]
     path = file_of(files, "rows", "lentimpra_folds")
@@ -77,5 +77,5 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
             table[name] = coordinate.astype("Int64")
         table["strand"] = raw["strand"].mask(raw["strand"].isin([*MISSING, "."]), "")
     table = stages.keep("label measured", table, table["label"].notna())
-    placement.check(table, path, slack=2 * len(ADAPTERS[1]))  # with the adapters or without
+    placement.check(table, path, slack=2 * len(ADAPTERS[1]))  # with or without the adapters
     return table, stages

@@ -2,24 +2,25 @@
 
 files: `rows`, a TSV with unique_id, oligo_type, chr_hg19, start, end, strand, sequence, the label column and, for a
 label `X_mean` with replicate statistics, `X_sd` and n_reps; optionally `pairs`, a TSV with wt_id, snp_id, seq_ref,
-seq_alt, K562_ref, K562_alt, without which rows have neither allele nor pair_id. spec: `label`, the label column
-(default K562_log2_mean). With cells (K562, HepG2, HeLa) the label of each is its column {cell}_log2_mean; of 7,152
-rows 5,270 have all three.
+seq_alt, K562_ref and K562_alt, without which rows have neither allele nor pair_id. spec: `label`, the label column
+(default K562_log2_mean). With cells (K562, HepG2, HeLa), the label of each cell is its column {cell}_log2_mean; 5,270
+of 7,152 rows have all three.
 
-What the file holds and what is decided here:
+What the file contains, and what is decided here:
 
 * unique_id is not unique: 7,152 rows have 6,252 ids, because the ten scrambles of each of 100 loci share one. They are
-  different sequences with labels of their own (no two rows of the file have the same sequence), so none is dropped;
-  each gets `.scramble01` ... `.scramble10`, numbered by sequence, so that an id does not depend on the order of rows.
-* FLIPPED rows are measurements of the reverse complement with labels of their own, not copies: they stay.
+  different sequences with separate labels (no two rows of the file have the same sequence), so none is dropped; they
+  become `.scramble01` ... `.scramble10`, numbered by sequence, so that an id does not depend on the order of rows.
+* FLIPPED rows are separate measurements of the reverse complement, not copies, so they are kept.
 * `pair_id` is the unique_id of the reference row, shared by it and its alternate alleles (one to several per locus;
-  SNP_PLUS_HAPLO rows change several bases). A pair that lost an allele because it was not measured is no pair.
+  SNP_PLUS_HAPLO rows change several bases). A pair that lost an allele because it was not measured is not a pair.
 * `group` is the maximal run of overlapping intervals on a chromosome, as chrom:start-end, over all rows of the file
-  whatever their label: ref and alt, both orientations, scrambles (same composition, and the study's matched
-  controls) and neighbouring windows that share sequence lie on one side of a split. RANDOM rows have no place and no
-  group. Intervals are half-open (end - start = length); 15 control rows give one base more than their sequence has.
-* `stderr` is the standard error of the mean over replicates, sd / sqrt(n_reps); missing where n_reps < 2. From 2 to 4
-  replicates it is rough (0.001 to 3.4): fit for a filter, no safe weight.
+  regardless of their labels: ref and alt, both orientations, scrambles (which have the same composition and are the
+  study's matched controls) and neighbouring windows that share sequence stay on one side of a split. RANDOM rows have
+  no coordinates and no group. Intervals are half-open (end - start = length); in 15 control rows they are one base
+  longer than the sequence.
+* `stderr` is the standard error of the mean over replicates, sd / sqrt(n_reps); missing if n_reps < 2. From 2 to 4
+  replicates it is rough (0.001 to 3.4): good enough for a filter, but not safe as a weight.
 """
 
 from collections.abc import Sequence
@@ -40,7 +41,7 @@ PAIRED_LABEL = "K562_log2_mean"  # the label that the pairs file repeats
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as the module says. Raises `InputError` where rows and pairs disagree."""
+    """Rows and stages, as in the module's docstring. Raises `InputError` if rows and pairs disagree."""
     label = kinds.settings("sources", "mattioli", spec)["label"]
     path = file_of(files, "rows", "mattioli")
     labels = {f".{cell}": f"{cell}_log2_mean" for cell in cells} or {"": label}
@@ -67,19 +68,19 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     if "pairs" in files:
         table["allele"], table["pair_id"] = _pairs(table, paired, path, files["pairs"])
     table = measured(table, stages, cells)
-    placement.check(table, path, slack=1)  # 15 control rows
+    placement.check(table, path, slack=1)  # for the 15 control rows
     return (complete_pairs(table, path) if "pairs" in files else table), stages
 
 
 def _row_ids(raw: pd.DataFrame) -> pd.Series:
-    """unique_id, with the number of the scramble (in the order of the sequences) where scrambles share it."""
+    """unique_id, extended by the number of the scramble (in the order of sequences) if scrambles share it."""
     shared = raw["unique_id"].duplicated(keep=False) & (raw["oligo_type"] == "SCRAMBLED")
-    number = raw.sort_values(["unique_id", "sequence"]).groupby("unique_id").cumcount() + 1  # aligns by index
+    number = raw.sort_values(["unique_id", "sequence"]).groupby("unique_id").cumcount() + 1  # aligned by index
     return raw["unique_id"].where(~shared, raw["unique_id"] + ".scramble" + number.astype(str).str.zfill(2))
 
 
 def _stderr(raw: pd.DataFrame, label: str, path: str) -> pd.Series | float:
-    """Standard error of the mean; NaN with fewer than two replicates or for a label without statistics in the file."""
+    """Standard error of the mean; NaN for fewer than two replicates or a label without statistics in the file."""
     deviation = label.removesuffix("_mean") + "_sd"
     if deviation not in raw or "n_reps" not in raw:
         return np.nan
@@ -88,7 +89,7 @@ def _stderr(raw: pd.DataFrame, label: str, path: str) -> pd.Series | float:
 
 
 def loci(chrom: pd.Series, start: pd.Series, end: pd.Series) -> pd.Series:
-    """Name of the maximal run of overlapping half-open intervals that each row lies in; empty without a place."""
+    """The name of the run of overlapping half-open intervals that contains each row; empty without coordinates."""
     names = pd.Series("", index=chrom.index, dtype=object)
     placed = pd.DataFrame({"chrom": chrom, "start": start, "end": end})[(chrom != "") & start.notna() & end.notna()]
     for name, table in placed.sort_values(["start", "end"]).groupby("chrom"):
@@ -101,8 +102,8 @@ def loci(chrom: pd.Series, start: pd.Series, end: pd.Series) -> pd.Series:
 
 
 def _pairs(table: pd.DataFrame, label: str | None, path: str, pairs_path: str) -> tuple[np.ndarray, pd.Series]:
-    """Allele and pair_id of every row, checked against the pairs file: ids, sequences and the column `label`, where
-    the table has the label that the file repeats."""
+    """Allele and pair_id of every row, checked against the pairs file: ids, sequences and, if the table has the label
+    that the file repeats, the column `label`."""
     columns = ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"]
     pairs = read_table(pairs_path, columns, "Mattioli pairs", only=True, numbered=True)
     rows = table.set_index("row_id")

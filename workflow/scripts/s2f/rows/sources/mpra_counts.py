@@ -1,25 +1,26 @@
-"""An MPRA as MPRAsnakeflow, MPRAlib or the IGVF consortium write it: counts per oligo and replicate, and the design.
+"""An MPRA as written by MPRAsnakeflow, MPRAlib or the IGVF consortium: counts per oligo and replicate, and the design.
 
-files: `rows` and `design`. `rows` is a table of one of two forms, told apart by their columns:
+files: `rows` and `design`. `rows` is a table in one of two forms, recognised by its columns:
 
 * counts of replicates (`reporter_experiment.oligo.*.tsv.gz`): replicate, oligo_name, dna_counts, rna_counts,
-  log2FoldChange (of RNA over DNA), n_bc, the number of barcodes. The label is the mean of log2FoldChange over
-  replicates, each counted alike, and `stderr` its standard error, sd / sqrt(n), missing with one replicate. It is not
-  the log2FoldChange of summed counts, which `combine_replicates` of MPRAlib gives. From 2 or 3 replicates a standard
-  error is rough.
-* results per element (`reporter_element.tsv.gz` of IGVF): oligo_name, log2FoldChange, without replicates, so without
-  `stderr` and filters.
+  log2FoldChange (of RNA over DNA), n_bc, the number of barcodes. The label is the unweighted mean of log2FoldChange
+  over replicates, and `stderr` its standard error, sd / sqrt(n), missing with one replicate. The label is not the
+  log2FoldChange of summed counts, which `combine_replicates` of MPRAlib gives. From 2 or 3 replicates a standard error
+  is rough.
+* results per element (`reporter_element.tsv.gz` from IGVF): oligo_name, log2FoldChange. There are no replicates, so
+  there is no `stderr` and nothing is filtered.
 
-`design` has the sequences: FASTA, or the table of IGVF (`reporter_sequence_design.tsv.gz`): name, sequence, chr, start
-and end (from 0, half-open), strand, SPDI, allele; NA where there is none, lists as JSON. Its coordinates are those of
-the columns (column `ref` says the build); those inside of names may be of another one. Two oligos of one window that
-have the reference and the alternate allele of one variant are a pair; an oligo with several variants is in none. Of one
-that is not as long as its interval, where no variant says why (indels without SPDI), only the chromosome is kept.
+`design` has the sequences: FASTA, or the IGVF table (`reporter_sequence_design.tsv.gz`): name, sequence, chr, start and
+end (from 0, half-open), strand, SPDI, allele; missing values are NA, and lists are JSON. Coordinates are taken from the
+columns (the column `ref` gives the build); those inside names may be of another build. Two oligos of one window with
+the reference and the alternate allele of one variant are a pair; an oligo with several variants is in no pair. If an
+oligo's length differs from its interval's and no variant explains why (indels without SPDI), only its chromosome is
+kept.
 
-MPRAsnakeflow writes `_` for blanks and square brackets in names: names are compared so, and row ids have them so.
+In names, MPRAsnakeflow replaces blanks and square brackets by `_`: names are compared in that form, and row ids use it.
 
-spec: `min_barcodes`, fewest barcodes of an oligo in a replicate, else this replicate does not count for it;
-`min_replicates`, fewest replicates that count.
+spec: `min_barcodes`, the fewest barcodes with which a replicate counts for an oligo; `min_replicates`, the fewest
+replicates that must count.
 """
 
 import json
@@ -42,16 +43,16 @@ COUNTS = ["replicate", "oligo_name", "dna_counts", "rna_counts", "log2FoldChange
 ELEMENTS = ["oligo_name", "log2FoldChange"]
 PLACED = ["chr", "start", "end", "strand", "SPDI", "allele"]
 ABSENT = ("NA", "")
-CHANGED = re.compile(r"[\s\[\]]")  # letters that MPRAsnakeflow replaces
+CHANGED = re.compile(r"[\s\[\]]")  # characters that MPRAsnakeflow replaces
 SPDI = re.compile(r"[^:\s]+:(\d+):([ACGTN]*):([ACGTN]*)")
 
 
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
-    """Rows and stages, as the module says.
+    """Rows and stages, as in the module's docstring.
 
-    Raises `InputError` with file, line and column for a table of neither form, a cell that is no number, an oligo that
-    occurs twice in a replicate or is not in the design, names of the design that are not told apart, and a variant that
-    is not where its coordinates say.
+    Raises `InputError` with the file, line and column for a table in neither form, a cell that is not a number, an
+    oligo that occurs twice in a replicate or is not in the design, names in the design that become equal, and a variant
+    that is not where its coordinates say.
     """
     settings = kinds.settings("sources", "mpra_counts", spec)
     path, design_path = (file_of(files, name, "mpra_counts") for name in ("rows", "design"))
@@ -84,7 +85,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
 def _of_replicates(
     raw: pd.DataFrame, name: pd.Series, path: str, settings: dict[str, Any], stages: Stages
 ) -> pd.DataFrame:
-    """label and stderr of each oligo, by its name."""
+    """label and stderr of each oligo, indexed by its name."""
     barcodes = numbers(raw, "n_bc", path)
     refuse(~(barcodes >= 0) | (barcodes % 1 != 0), raw, ["n_bc"], path, "a whole number from 0")
     value = numbers(raw, "log2FoldChange", path)
@@ -105,7 +106,7 @@ def _of_replicates(
 
 
 def _of_elements(raw: pd.DataFrame, name: pd.Series, path: str, stages: Stages) -> pd.DataFrame:
-    """label of each oligo, by its name."""
+    """label of each oligo, indexed by its name."""
     refuse(name.duplicated(), raw, ["oligo_name"], path, "an oligo that no earlier line has")
     value = numbers(raw, "log2FoldChange", path).set_axis(name)
     stages.keep("read", value)
@@ -118,7 +119,7 @@ def _name(text: str) -> str:
 
 
 def _design(path: str) -> pd.DataFrame:
-    """Sequences by name, and where they are known chrom, start, end, strand, allele, variant, pair_id and the number of
+    """Sequences by name, with, if known, chrom, start, end, strand, allele, variant, pair_id and the number of
     `variants`."""
     if read_text(path, "design").lstrip()[:1] == b">":
         rows = [(header, line, letters.decode("latin-1")) for header, line, letters in records(path)]
@@ -139,7 +140,7 @@ def _design(path: str) -> pd.DataFrame:
         _add_places(table, raw, path)
         surplus = table["end"] - table["start"] - table["sequence"].str.len()
         displaced = ((surplus != 0) & (table["variant"] == "")).fillna(False).astype(bool)
-        if displaced.sum() > surplus.notna().sum() / 2:  # then it is no matter of indels
+        if displaced.sum() > surplus.notna().sum() / 2:  # then indels are not the reason
             displaced[:] = False
         table[["start", "end"]] = table[["start", "end"]].mask(displaced)
         placement.check(table.assign(row_id=names), path)
@@ -148,7 +149,7 @@ def _design(path: str) -> pd.DataFrame:
 
 
 def _add_places(table: pd.DataFrame, raw: pd.DataFrame, path: str) -> None:
-    """Add coordinates and alleles of the table of IGVF, in place."""
+    """Add coordinates and alleles from the IGVF table, in place."""
     texts = {column: raw[column].where(~raw[column].isin(ABSENT), "") for column in PLACED}
     table["chrom"] = texts["chr"]
     for column in ("start", "end"):
@@ -183,7 +184,7 @@ def _add_places(table: pd.DataFrame, raw: pd.DataFrame, path: str) -> None:
 
 
 def _list(text: str, column: str, where: str) -> list[str]:
-    """The entries of a list as JSON; those of an empty text are none."""
+    """The entries of a JSON list; an empty text has none."""
     if not text:
         return []
     try:

@@ -1,16 +1,16 @@
-"""A simulated MPRA with K562-like motifs, of which the activity, the sites and the effect of each variant are known.
+"""A simulated MPRA with K562-like motifs, in which the activity, the sites and the effect of each variant are known.
 
-files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same with the truth beside.
+files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same rows with the truth.
 
 Sequences. An insert is a first-order Markov chain whose GC content is drawn per sequence (mean 0.45, sd 0.08, within
-0.25-0.70) and in which CpG is four times rarer than GC content implies. Sites of five factors are planted without
-overlap, on either strand: a Poisson number (mean `sites`) of GATA, SP1/KLF, AP-1 and ETS sites, a repressor (GFI1-like)
-in a share `repressed` of the inserts, and in a share `composite` a GATA site with an AP-1 site, half of them at the
-preferred distance and half at any. Motifs are consensus sequences in IUPAC letters: upper case is the core (a base of
-the consensus has probability 0.94), lower case the flank (0.60); the rest is shared by the other bases.
+0.25-0.70) and in which CpG is four times rarer than the GC content implies. Sites of five factors are planted without
+overlap, on either strand: a Poisson number (mean `sites`) of GATA, SP1/KLF, AP-1 and ETS sites; a repressor (GFI1-like)
+in a share `repressed` of the inserts; and in a share `composite` a GATA site with an AP-1 site, half of these pairs at
+the preferred distance and half at any distance. Motifs are consensus sequences in IUPAC letters: upper case is the core
+(a consensus base has probability 0.94), lower case the flank (0.60); the other bases share the rest.
 
-Activity is a function of the insert alone (`activity`), so that planted and chance sites, homologs and variants all
-follow one rule. In log2 units:
+Activity is a function of the insert only (`activity`), so planted sites, chance sites, homologs and variants all follow
+one rule. In log2 units:
 
     occupancy   o_f(p) = 1 / (1 + exp(-1.5 (bits_f(p) - best_f + 4))), better strand (ETS: minus strand x 0.6)
     repression  q(p) = 1 - 0.85 min(1, sum of the repressor's occupancy within 50 bp of p): short range
@@ -18,23 +18,24 @@ follow one rule. In log2 units:
     drive       u = sum_f w_f sum_p q g o_f + 4 sum_(p,r) q g o_GATA(p) q g o_AP1(r) exp(-((|p - r| - 14) / 3)^2 / 2)
     activity    a = -0.6 + 2 (GC - 0.45) + 5 (1 - exp(-u / 1.5)): saturates
 
-with p the centre of a site and distances |p - r| up to 9 bp from the preferred 14. Short-range repression, spacing and
-saturation are what a regression on k-mer counts cannot see. Position and spacing are symmetric under reverse
-complement; only the ETS weight depends on the strand.
+where p is the centre of a site and distances |p - r| are up to 9 bp from the preferred 14. A regression on k-mer counts
+cannot see short-range repression, spacing and saturation. Position and spacing are symmetric under reverse complement;
+only the ETS weight depends on the strand.
 
-Measurement. label = activity + stderr x standard normal noise. A row is measured with 3 + gamma(2, 8) barcodes and its
-stderr is proportional to 1 / sqrt(barcodes); the scale is set from the variance of the activities so that the
-correlation of label and activity is `reliability` (0.90 by default), the ceiling of any model on these rows.
+Measurement. label = activity + stderr x standard normal noise. A row is measured with 3 + gamma(2, 8) barcodes, and its
+stderr is proportional to 1 / sqrt(barcodes); the scale is set from the variance of the activities such that label and
+activity have the correlation `reliability` (0.90 by default), the ceiling for any model on these rows.
 
-Relatives. A share `family_rows` of the rows are homologs, `family_size` to a family: copies of one ancestor with 5-15 %
-of the bases replaced; a share `pair_rows` are ref/alt pairs that differ in one base, in half of the pairs inside a
-planted site (where the locus has one) and in the others outside all. A family or a pair shares `group` and chromosome.
-Chromosomes are drawn by length (hg19), so chr19, 21, X hold about 9 % of the groups and chr7, 13 about 9 %.
+Relatives. A share `family_rows` of the rows are homologs, `family_size` per family: copies of one ancestor with 5-15 %
+of the bases replaced. A share `pair_rows` are ref/alt pairs that differ in one base: in half of the pairs inside a
+planted site (if the locus has one), in the other half outside all sites. A family or a pair shares `group` and
+chromosome. Chromosomes are drawn by length (hg19), so chr19, 21 and X have about 9 % of the groups, as do chr7 and 13.
 
 Motif sources: JASPAR matrices MA0035 (GATA1), MA0079 (SP1), MA0099 (FOS::JUN), MA0098 (ETS1), MA0038 (GFI1), rounded to
-a consensus. Weights are our choice. Measured with the defaults, seeds 0-4, Pearson correlation with the labels of chr7
-and 13 (245-269 rows): k-mer ridge (3, 5, 6-mers) 0.54-0.66, linear regression on GC and the summed occupancy of each
-factor 0.76-0.80, boosted trees on these with position, spacing and repression 0.87-0.89, the activity itself 0.89-0.90.
+a consensus. Weights are our choice. Pearson correlations with the labels of chr7 and 13 (245-269 rows), measured with
+the defaults and seeds 0-4: k-mer ridge (3, 5, 6-mers) 0.54-0.66; linear regression on GC and the summed occupancy of
+each factor 0.76-0.80; boosted trees on these with position, spacing and repression 0.87-0.89; the activity itself
+0.89-0.90.
 """
 
 import functools
@@ -53,8 +54,8 @@ from s2f.rows.canonical import COLUMNS
 from s2f.rows.stages import Stages
 from s2f.sequences import dna
 
-# factor -> (consensus, weight in the drive, frequency among planted activator sites); odd widths, so that the centre of
-# a site is the same base on both strands
+# factor -> (consensus, weight in the drive, frequency among planted activator sites); widths are odd, so that the
+# centre of a site is the same base on both strands
 FACTORS = {
     "GATA": ("aGATAAgaa", 0.38, 0.35),
     "SP1": ("gGGGCGGgg", 0.28, 0.25),
@@ -66,7 +67,7 @@ IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "W": "AT", "S": "CG"}
 MINUS_STRAND = {"ETS": 0.6}
 SPACING, SPACING_SD, SYNERGY = 14, 3.0, 4.0
 REPRESSION, REPRESSION_REACH = 0.85, 50
-# lengths of the hg19 chromosomes in Mb
+# lengths of hg19 chromosomes in Mb
 CHROMOSOMES = dict(
     zip(
         [f"chr{i}" for i in range(1, 23)] + ["chrX"],
@@ -78,11 +79,11 @@ CHROMOSOMES = dict(
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `simulate` makes; the fields are the settings of the source, with defaults in its YAML."""
+    """The settings of `simulate`, which are the options of the source; defaults are in its YAML."""
 
-    rows: int  # number of rows in all
+    rows: int  # total number of rows
     seed: int
-    length: int  # bp of an insert
+    length: int  # length of an insert in bp
     reliability: float  # Pearson correlation of label and activity
     sites: float  # mean number of planted activator sites in an insert
     composite: float  # share of inserts with a GATA-AP1 pair
@@ -92,7 +93,7 @@ class Simulation:
     pair_rows: float  # share of rows that are ref/alt pairs
 
     def check(self) -> None:
-        """Raise `InputError` naming the setting that is no number or out of range."""
+        """Raise `InputError` naming a setting that is not a number or is out of range."""
         for field in fields(self):
             value, types = getattr(self, field.name), (int,) if field.type is int else (int, float)
             if not isinstance(value, types) or isinstance(value, bool):
@@ -124,7 +125,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
 
 def simulate(spec: dict[str, Any]) -> pd.DataFrame:
     """Canonical columns and the truth: `activity` (log2, without noise); `motifs`, planted sites as
-    factor:first base (0-based):strand joined by commas; in alt rows `snv_offset` (0-based) and `snv_in_site`."""
+    factor:first base (0-based):strand, joined by commas; in alt rows also `snv_offset` (0-based) and `snv_in_site`."""
     simulation = Simulation(**kinds.settings("sources", "simulated", spec))
     simulation.check()
     rng = np.random.Generator(np.random.PCG64(derived_seed("simulated", simulation.seed)))
@@ -143,7 +144,7 @@ def simulate(spec: dict[str, Any]) -> pd.DataFrame:
 
 
 def activity(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Noise-free activity (N,) in log2 units, of inserts given as codes (N, length) without N."""
+    """Noise-free activity (N,), in log2 units, of inserts given as codes (N, length) without N."""
     length = codes.shape[1]
     occupancy = {name: _occupancy(codes, name) for name in FACTORS}
     window = 2 * REPRESSION_REACH + 1
@@ -174,13 +175,13 @@ def motif(name: str) -> NDArray[np.float64]:
 
 
 def _occupancy(codes: NDArray[np.uint8], name: str) -> NDArray[np.float64]:
-    """Occupancy (N, length) of a factor's sites at the position of their centre; the better of the two strands."""
+    """Occupancy (N, length) of a factor's sites at the position of their centre, on the better of the two strands."""
     matrix = motif(name)
     bits = np.log2(matrix / 0.25)
     best, width = bits.max(axis=1).sum(), len(bits)
     out = np.zeros(codes.shape)
     ends = codes.shape[1] - width + 1
-    # on the minus strand the window is read backwards and complemented (A 0 <-> T 3, C 1 <-> G 2)
+    # for the minus strand the window is read backwards and complemented (A 0 <-> T 3, C 1 <-> G 2)
     for table, strength in ((bits, 1.0), (bits[::-1, ::-1], MINUS_STRAND.get(name, 1.0))):
         score = sum(table[k][codes[:, k : k + ends]] for k in range(width))
         inside = out[:, width // 2 : width // 2 + ends]
@@ -224,7 +225,7 @@ def _sequences(simulation: Simulation, rng: np.random.Generator) -> tuple[NDArra
     names = np.array([f"locus_{i:06d}" for i in range(len(copies))], object)
     sizes = np.array(list(CHROMOSOMES.values()), float)
     chromosome = rng.choice(len(sizes), len(copies), p=sizes / sizes.sum())[locus]
-    # homologs lie apart on their chromosome; the two alleles of a pair share their position
+    # homologs lie far apart on their chromosome; the two alleles of a pair have the same position
     share = np.where(is_pair[locus], rng.random(len(copies))[locus], rng.random(len(codes)))
     start = (share * (sizes[chromosome] - 1) * 1e6).astype(np.int64)
     table = pd.DataFrame(
@@ -240,7 +241,7 @@ def _sequences(simulation: Simulation, rng: np.random.Generator) -> tuple[NDArra
 
 
 def _background(count: int, length: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Codes (count, length) of Markov chains, each with a GC content of its own and few CpG."""
+    """Codes (count, length) of Markov chains, each with its own GC content and few CpGs."""
     gc = np.clip(rng.normal(0.45, 0.08, count), 0.25, 0.70)
     composition = np.column_stack([1 - gc, gc, gc, 1 - gc]) / 2
     codes = np.empty((count, length), np.uint8)
@@ -255,7 +256,7 @@ def _background(count: int, length: int, rng: np.random.Generator) -> NDArray[np
 
 
 def _plant(row: NDArray[np.uint8], simulation: Simulation, rng: np.random.Generator) -> list[tuple[str, int, str]]:
-    """Write sampled sites into one background (in place); list of (factor, first base, strand)."""
+    """Write sampled sites into one background (in place); return a list of (factor, first base, strand)."""
     activators = [name for name in FACTORS if FACTORS[name][2]]
     wanted = []
     if rng.random() < simulation.composite:
@@ -270,7 +271,7 @@ def _plant(row: NDArray[np.uint8], simulation: Simulation, rng: np.random.Genera
     for cluster in wanted:
         name, centre = cluster[-1]
         span = centre + len(FACTORS[name][0])
-        for _ in range(20):  # an insert that is full after twenty tries does without this site
+        for _ in range(20):  # an insert with no room after twenty tries does without this site
             start = int(rng.integers(0, len(row) - span + 1))
             if not taken[start : start + span].any():
                 break
@@ -289,12 +290,12 @@ def _plant(row: NDArray[np.uint8], simulation: Simulation, rng: np.random.Genera
 
 
 def motifs() -> dict[str, NDArray[np.float64]]:
-    """{factor: base probabilities (length, 4)} of all that is planted."""
+    """{factor: base probabilities (length, 4)} for all planted motifs."""
     return {name: motif(name) for name in FACTORS}
 
 
 def planted(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Positions of the planted motifs, (n, L), in rows made by `simulate`."""
+    """The positions of the planted motifs, (n, L), in rows made by `simulate`."""
     out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
     for row, sites in zip(out, table["motifs"], strict=True):
         for factor, first, _ in (site.split(":") for site in sites.split(",") if site):

@@ -1,20 +1,20 @@
-"""Simulated binding sites of an RNA-binding protein that reads a motif in the loop of a hairpin: the truth is known.
+"""Simulated binding sites of an RNA-binding protein that reads a motif in the loop of a hairpin; the truth is known.
 
-files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same with the truth beside.
+files: none. spec: the fields of `Simulation`. `read` gives canonical rows, `simulate` the same rows with the truth.
 
-Half of the rows are sites: a loop drawn from the motif `LOOP`, between two arms of `ARM` bases that pair, each base of
-the first arm drawn evenly and its partner the complement. The other half are of three kinds: a share `decoys` holds the
-loop between arms of which no base pairs, a share `stems` a paired stem around seven other bases, the rest neither. The
-background has a GC content of its own in each row (mean 0.45, sd 0.08). So the composition and all short words of sites
-and decoys are alike: counts of k-mers see the loop, and only the dependency between the arms, base i with base
-2 ARM + loop - 1 - i, tells sites from decoys; that dependency is what a map of a language model should show.
+Half of the rows are sites: a loop drawn from the motif `LOOP`, between two arms of `ARM` bases that pair; each base of
+the first arm is drawn uniformly, and its partner is the complement. The other half are of three kinds: a share `decoys`
+has the loop between arms in which no base pairs, a share `stems` has a paired stem around seven other bases, and the
+rest have neither. The GC content of the background is drawn per row (mean 0.45, sd 0.08). So sites and decoys have the
+same composition and the same short words: k-mer counts see the loop, and only the dependency between the arms, base i
+with base 2 ARM + loop - 1 - i, distinguishes sites from decoys; a language model's map should show that dependency.
 
-A share `label_noise` of the labels is wrong, so that the truth itself has an AUROC of about 1 - label_noise. A row has
-a strand, as RNA has, and a chromosome drawn by length, but no coordinates.
+A share `label_noise` of the labels is wrong, so the truth itself has an AUROC of about 1 - label_noise. A row has a
+strand, as RNA does, and a chromosome drawn by length, but no coordinates.
 
-Measured with 2,000 and 4,000 rows, three seeds each, AUROC on chr7 and 13 (161-369 rows): GC content 0.51-0.58,
-logistic regression on counts of 1- to 4-mers 0.63-0.79, the best match of the loop 0.73-0.81, of the loop and paired
-arms 0.98-0.99, the truth 0.97-0.99.
+AUROC on chr7 and 13 (161-369 rows), measured with 2,000 and 4,000 rows and three seeds each: GC content 0.51-0.58;
+logistic regression on counts of 1- to 4-mers 0.63-0.79; the best match of the loop 0.73-0.81; the best match of the
+loop with paired arms 0.98-0.99; the truth 0.97-0.99.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ from s2f.rows.stages import Stages
 from s2f.sequences import dna
 
 KIND = "simulated_rbp"
-LOOP, CONSENSUS = "ACTAACA", 0.94  # the site of QKI and one base; chance of the base of the consensus
+LOOP, CONSENSUS = "ACTAACA", 0.94  # the QKI site and one base; probability of the consensus base
 ARM = 5
 SITE = 2 * ARM + len(LOOP)
 CONTENTS = ("site", "decoy", "stem", "background")
@@ -41,9 +41,9 @@ CONTENTS = ("site", "decoy", "stem", "background")
 
 @dataclass(frozen=True)
 class Simulation:
-    """What `simulate` makes; the fields are the settings of the source, with defaults in its YAML."""
+    """The settings of `simulate`, which are the options of the source; defaults are in its YAML."""
 
-    rows: int  # half of them sites
+    rows: int  # half of them are sites
     seed: int
     length: int  # nt
     decoys: float  # share of the other half with the loop between unpaired arms
@@ -51,7 +51,7 @@ class Simulation:
     label_noise: float  # share of wrong labels
 
     def check(self) -> None:
-        """Raise `InputError` naming the setting that is out of range."""
+        """Raise `InputError` naming a setting that is out of range."""
         for name, good, expected in (
             ("rows", isinstance(self.rows, int) and self.rows >= 50, "a whole number of at least 50"),
             ("length", isinstance(self.length, int) and self.length >= SITE, f"a whole number of at least {SITE}"),
@@ -72,7 +72,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
 
 
 def simulate(spec: dict[str, Any]) -> pd.DataFrame:
-    """Canonical columns and the truth: `kind` (of `CONTENTS`), `bound` (whether it is a site), `first`
+    """Canonical columns and the truth: `kind` (one of `CONTENTS`), `bound` (whether it is a site) and `first`
     (0-based position of the first base of the first arm, -1 in background)."""
     simulation = Simulation(**kinds.settings("sources", KIND, spec))
     simulation.check()
@@ -87,7 +87,7 @@ def simulate(spec: dict[str, Any]) -> pd.DataFrame:
     codes = np.where(strong, np.where(second, 2, 1), np.where(second, 3, 0)).astype(np.uint8)
     first = np.where(kind == "background", -1, rng.integers(0, length - SITE + 1, count))
     arm = rng.integers(0, 4, (count, ARM))
-    # by 1 to 3 letters off the complement: no base of a decoy's arms pairs, and all are as frequent as in a site
+    # 1 to 3 letters away from the complement: no base in a decoy's arms pairs, and all are as frequent as in a site
     partner = 3 - (arm + np.where(kind == "decoy", 1, 0)[:, None] * rng.integers(1, 4, arm.shape)) % 4
     missed = rng.random((count, len(LOOP))) >= CONSENSUS
     loop = (dna.encode(LOOP) + missed * rng.integers(1, 4, missed.shape)) % 4
@@ -116,13 +116,13 @@ def simulate(spec: dict[str, Any]) -> pd.DataFrame:
 
 
 def motifs() -> dict[str, NDArray[np.float64]]:
-    """{name: base probabilities (length, 4)} of the loop, the one motif that is planted: its arms are any that pair."""
+    """{name: base probabilities (length, 4)} of the loop, the only planted motif: any arms that pair will do."""
     consensus = dna.one_hot(dna.encode(LOOP), np.float64)
     return {"LOOP": np.where(consensus == 1, CONSENSUS, (1 - CONSENSUS) / 3)}
 
 
 def planted(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Positions of both arms and the loop of what is bound, (n, L), in rows made by `simulate`; none in others."""
+    """The positions of both arms and the loop in bound rows made by `simulate`, (n, L); none in other rows."""
     out = np.zeros((len(table), len(table["sequence"].iloc[0])), bool)
     for row, bound, first in zip(out, table["bound"], table["first"], strict=True):
         row[first : first + SITE] = bound

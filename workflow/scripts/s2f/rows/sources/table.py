@@ -1,19 +1,19 @@
-"""A user's own table: any TSV or CSV, and a map from our columns to its columns.
+"""A user's own table: any TSV or CSV, and a mapping from our columns to its columns.
 
-files: `rows`; or one file for each part of a published split, by the names of the parts (train, dev, test). spec:
+files: `rows`; or one file for each part of a published split, under the names of the parts (train, dev, test). spec:
 
-* `columns`: our name -> the file's name, or its number from 1 where the file has no header (all of them then). sequence
-  and label (in a dataset with cells a `label.{cell}` for each, and `stderr.{cell}` where there is one) are needed;
-  row_id, stderr, chrom, start, end, strand, allele, variant, pair_id, group and published are optional. Coordinates are
-  those of the insert (see `rows.placement`). Without row_id a row is called after its file and line, `train:17`;
-  without published, rows of several files get the names of these.
-* `first_base`: 0 where coordinates count from 0 and leave out the end (default), 1 where they count from 1 and hold it.
-* `separator`: one character, tab by default.
-* `missing`: further texts that stand for a missing value, beside none, NA, NaN, nan, None and null; in columns of names
-  (pair_id, group, ...) the `NO_NAME` do so as well.
-* `max_stderr`: keep rows with a standard error below it (strictly); a row without one is dropped, since nothing is
-  known of its precision. With cells it is single labels that are kept. Default: no filter.
-* `drop_missing_label`: drop rows without a label (default), whatever else they hold, or refuse them.
+* `columns`: our name -> the file's name, or, for all columns of a file without a header, its number from 1. sequence
+  and label are required (in a dataset with cells, a `label.{cell}` for each, and `stderr.{cell}` if there is one);
+  row_id, stderr, chrom, start, end, strand, allele, variant, pair_id, group and published are optional. Coordinates
+  belong to the insert (see `rows.placement`). Without row_id, a row is named after its file and line, `train:17`;
+  without published, rows of several files get the names of the files.
+* `first_base`: 0 if coordinates count from 0 and exclude the end (default), 1 if they count from 1 and include it.
+* `separator`: one character, a tab by default.
+* `missing`: further texts that mean a missing value, besides none, NA, NaN, nan, None and null; in columns of names
+  (pair_id, group, ...) the texts in `NO_NAME` do so as well.
+* `max_stderr`: keep rows with a standard error strictly below this; a row without one is dropped, because nothing is
+  known about its precision. With cells, this applies to each label separately. Default: no filter.
+* `drop_missing_label`: drop rows without a label, whatever else they contain (default), or refuse them.
 """
 
 from collections.abc import Sequence
@@ -34,11 +34,11 @@ from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosomes
 from s2f.sequences.intervals import LONGEST
 
-# of our columns those that may be empty, as text
+# those of our columns that may be empty, as text
 OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "published")
-# what some of these may hold, beside nothing
+# what some of these may contain, if they are not empty
 ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
-# how tables write that a row has no such name: all of these rows would be one group otherwise
+# how tables write that a row has no such name; otherwise all these rows would be one group
 NO_NAME = (".", "-", "N/A", "n/a", "#N/A", "NULL", "none")
 
 
@@ -79,7 +79,7 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
 def _read_file(
     name: str, path: str, columns: dict[str, str], options: dict[str, Any], cells: Sequence[str]
 ) -> tuple[pd.DataFrame, int]:
-    """The rows with a label of one file under our names, numbers as numbers, and how many rows the file has."""
+    """The rows of one file that have a label, under our names and with numbers as numbers; and its number of rows."""
     header = options["columns"] == columns
     raw = read_table(path, columns.values(), "table", options["separator"], header=header, only=True, numbered=True)
     missing = (*MISSING, *options["missing"])
@@ -96,7 +96,7 @@ def _read_file(
         ids = stripped(raw[columns["row_id"]])
         again = ids.duplicated() & (ids != "")
         refuse(again, raw, [columns["row_id"]], path, "a name that no earlier row has")
-    # what else a row without a label holds does not matter
+    # anything else in a row without a label does not matter
     if not has_label.all():
         raw, values = raw[has_label], {ours: column[has_label] for ours, column in values.items()}
     table = pd.DataFrame(
@@ -114,7 +114,7 @@ def _read_file(
             refuse(table[ours] < 0, raw, [columns[ours]], path, "a number of at least 0")
     for ours in OPTIONAL:
         if ours in table:
-            # - may be a strand, too
+            # - may also be a strand
             absent = table[ours].isin((*missing, *NO_NAME)) & ~table[ours].isin(ALLOWED.get(ours, ()))
             table[ours] = table[ours].mask(absent, "")
     for ours, allowed in ALLOWED.items():
@@ -135,7 +135,7 @@ def _read_places(
     first_base: int,
     missing: Sequence[str],
 ) -> None:
-    """Make coordinates and variants of a table canonical, in place, and refuse those that are not the insert's own."""
+    """Make a table's coordinates and variants canonical, in place; refuse any that do not belong to the insert."""
     for ours in ("start", "end"):
         if ours in table:
             position = numbers(raw, columns[ours], path, missing)
@@ -157,7 +157,7 @@ def _read_places(
 def _refuse_other_letters(
     table: pd.DataFrame, raw: pd.DataFrame, columns: dict[str, str], path: str, missing: Sequence[str]
 ) -> None:
-    """Refuse a sequence that is missing (NA could be read as bases) or holds a letter that is none of a base."""
+    """Refuse a sequence that is missing (NA could be read as bases) or contains a letter that is not a base."""
     sequences = table["sequence"]
     absent = sequences.isin(missing)
     refuse(absent, raw, [columns["sequence"]], path, "letters A, C, G, T, U, N")
@@ -186,8 +186,8 @@ def _refuse_names_in_two_files(parts: dict[str, pd.DataFrame], files: dict[str, 
 
 
 def _canonical_variants(variants: pd.Series, path: str) -> tuple[pd.Series, pd.DataFrame]:
-    """Variants such as 7:70038969:g:t as chr7:70038969:G:T, those that are named otherwise as they are; and the fields
-    of all (`placement.parsed`), with canonical chromosomes."""
+    """Variants such as 7:70038969:g:t as chr7:70038969:G:T (other forms stay as they are), and the fields of all
+    variants (`placement.parsed`), with canonical chromosomes."""
     fields = placement.parsed(variants)
     told = fields["pos"].notna()
     chrom = chromosomes(fields["chrom"].where(told, ""), lambda row: f"{path}: line {line_of(variants, row)}: variant")
@@ -197,13 +197,13 @@ def _canonical_variants(variants: pd.Series, path: str) -> tuple[pd.Series, pd.D
 
 
 def _measures(name: str, cells: Sequence[str]) -> list[str]:
-    """`name` of the one label, or `name.{cell}` of each cell."""
+    """`name` for a single label, or `name.{cell}` for each cell."""
     return [f"{name}.{cell}" for cell in cells] or [name]
 
 
 def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, str]:
-    """The map of columns, those of a file without a header under the names that `read_table` gives them; refuses
-    every mistake that can be seen without the file."""
+    """The mapping of columns (for a file without a header, to the names that `read_table` gives them); refuses every
+    mistake that can be seen without the file."""
     columns = options.get("columns", {})
     known = [*(name for name in COLUMNS if not cells or name not in OF_CELL.values())]
     known += [name for what in OF_CELL.values() for name in _measures(what, cells) if cells]

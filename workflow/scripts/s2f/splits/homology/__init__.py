@@ -1,1 +1,1 @@
-"""Homologous sequences by local alignment."""
+"""Homologous sequences, found by local alignment."""

@@ -1,12 +1,13 @@
-"""The compiled half of the search for homologous sequences: words in common, extension, alignment, joining.
+"""The compiled half of the search for homologous sequences: common words, extension, alignment, joining.
 
-`align` gives Smith-Waterman scores as hashFrag counts them (de-Boer-Lab/hashFrag): match 1, mismatch -1, a gap of k
-letters -(2 + (k - 1)). `search` finds the pairs that `groups` describes and aligns those that can still change the
-result. The inner loops are written in LLVM vector code, one pair per lane, because loops in Python that numba compiles
-reach a third of its speed, and no fixed share of it.
+`align` gives Smith-Waterman scores as in hashFrag (de-Boer-Lab/hashFrag): match 1, mismatch -1, a gap of k letters -(2
++ (k - 1)). `search` finds the pairs that `groups` describes and aligns those that can still change the result. The
+inner loops are written in LLVM vector code, one pair per lane, because Python loops compiled by numba reach only a
+third of its speed, and not reliably.
 
-Sequences lie in a text: uint8 (rows, stride), one per row from column `PAD` on, letters as `MASK_OF_CODE`, else 0, with
-at least `PAD` zeros from the end of one to the start of the next, and `LANES` bytes that may be read after the last.
+Sequences are stored in a text: uint8 (rows, stride), one per row starting at column `PAD`, with letters as in
+`MASK_OF_CODE` and 0 elsewhere, at least `PAD` zeros from the end of one sequence to the start of the next, and `LANES`
+bytes after the last that may be read.
 """
 
 import numba
@@ -17,26 +18,26 @@ from numba.extending import intrinsic
 from s2f.common.compiled_loops import keeper
 
 LANES = 64
-PAD = 28  # letters to either side of a shared word that `_extend` looks at
-NARROW_ROWS, WIDE_ROWS = 4, 2  # rows of the dynamic program at a time, numbers of 8 and 16 bits: as registers allow
-FLOOR = 2  # number that stands for a score of 0: none of the subtractions goes below 0
-NARROW = 250  # letters up to which scores fit into 8 bits
-BLOCK = 1 << 13  # places of a word whose surroundings are at hand at a time
-CHANCE = 24  # score that few pairs without common origin reach
-WAITING = 1 << 14  # candidates to collect before they are aligned: few, so that families join early
-SEEN = 1 << 24  # pairs whose alignment is remembered, 128 MB
+PAD = 28  # letters on either side of a common word that `_extend` looks at
+NARROW_ROWS, WIDE_ROWS = 4, 2  # rows of the dynamic program per step, in 8 and 16 bits: as registers allow
+FLOOR = 2  # the number that represents a score of 0, so that no subtraction goes below 0
+NARROW = 250  # longest sequence, in letters, for which scores fit into 8 bits
+BLOCK = 1 << 13  # positions of a word whose surroundings are held ready at a time
+CHANCE = 24  # a score that few unrelated pairs reach
+WAITING = 1 << 14  # candidates to collect before aligning them: few, so that families are joined early
+SEEN = 1 << 24  # pairs whose alignment is remembered; 128 MB
 
-# Letters as bits, so that one AND compares and N (no bit of `BASES`) equals nothing, not even N.
+# Letters as bits, so that one AND compares them and N (which has no bit of `BASES`) equals nothing, not even N.
 MASK_OF_CODE = np.array([1, 2, 4, 8, 16], np.uint8)
 BASES = np.uint8(15)
 _DIGIT = np.zeros(17, np.int64)
 _DIGIT[MASK_OF_CODE] = np.arange(5)
-SLOTS = 9  # a table by letter has the places 1, 2, 4 and 8, and 0 for what equals nothing
+SLOTS = 9  # a table indexed by letter has positions 1, 2, 4 and 8, and 0 for what equals nothing
 _kept = keeper(__file__)
 
 
 class _Vectors:
-    """Instructions on all lanes, for numbers of `width` bits."""
+    """Instructions that act on all lanes, for numbers of `width` bits."""
 
     def __init__(self, builder: ir.IRBuilder, width: int) -> None:
         self.builder = builder
@@ -49,7 +50,7 @@ class _Vectors:
         return ir.Constant(self.type, [value] * LANES)
 
     def call(self, name: str, first: ir.Value, second: ir.Value) -> ir.Value:
-        """An instruction of LLVM with two arguments: smax, umax, usub.sat ..."""
+        """An LLVM instruction with two arguments: smax, umax, usub.sat ..."""
         name = f"llvm.{name}.{self.suffix}"
         function = self.builder.module.globals.get(name) or ir.Function(self.builder.module, self.function, name)
         return self.builder.call(function, [first, second])
@@ -74,7 +75,7 @@ class _Vectors:
 
 
 def _data(context, builder, signature, arguments, which):
-    """Pointers to the numbers of those arguments that are arrays."""
+    """Pointers to the data of those arguments that are arrays."""
     return [context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in which]
 
 
@@ -84,16 +85,16 @@ def _integer(value: int) -> ir.Constant:
 
 @intrinsic
 def _transpose(typing, letters, offsets, columns):
-    """Letters in a row become letters in a lane: `columns` (LANES, LANES) uint8 from `LANES` letters of each lane.
+    """Transpose letters from rows to lanes: `columns` (LANES, LANES) uint8 from `LANES` letters of each lane.
 
-    Lane k reads the flat text `letters` from `offsets[k]` on. Bits other than `BASES` are cleared.
+    Lane k reads the flat text `letters` from `offsets[k]`. Bits other than `BASES` are cleared.
     """
 
     def codegen(context, builder, signature, arguments):
         lanes = _Vectors(builder, 8)
         letters, offsets, columns = _data(context, builder, signature, arguments, range(3))
         rows = [lanes.load(letters, builder.load(builder.gep(offsets, [_integer(k)]))) for k in range(LANES)]
-        # each round turns the 12 bits of (row, column) by one, so that six exchange the two
+        # each round rotates the 12 bits of (row, column) by one, so six rounds exchange the two
         halves = [[k // 2 + start + LANES * (k % 2) for k in range(LANES)] for start in (0, LANES // 2)]
         for _ in range(LANES.bit_length() - 1):
             rows = [lanes.shuffle(rows[k // 2], rows[k // 2 + LANES // 2], halves[k % 2]) for k in range(LANES)]
@@ -108,14 +109,15 @@ def _transpose(typing, letters, offsets, columns):
 def _rows(typing, query, target, score, gap, best, columns):
     """Advance the dynamic program of all lanes by a few rows (`NARROW_ROWS`, `WIDE_ROWS`).
 
-    `query` (rows, LANES) uint8 are the letters of each lane's first sequence in these rows, `target` (columns, LANES)
-    uint8 its second sequence. `score` and `gap` (columns, LANES) unsigned hold the row above and become the last row:
-    the best score of an alignment ending at the cell, less 1; and the best of one that goes on with a gap, its next
-    letter paid. `best` (LANES,) is the highest score so far. Scores count from `FLOOR`.
+    `query` (rows, LANES) uint8 holds the letters of each lane's first sequence in these rows, `target` (columns, LANES)
+    uint8 its second sequence. `score` and `gap` (columns, LANES) unsigned hold the row above and are replaced by the
+    last row: the best score of an alignment that ends at the cell, less 1; and the best of one that continues with a
+    gap, with the gap's next letter already paid for. `best` (LANES,) is the highest score so far. Scores count from
+    `FLOOR`.
 
-    One number stands for gaps of both kinds: where letters of both sequences are left out side by side, mismatches
-    cost less than two gaps, so that such a gap never makes a best score. A cell takes ten instructions without
-    saturation, which half of the units cannot do; several rows at once keep loads and stores from counting.
+    One number represents gaps of both kinds: if letters of both sequences are skipped side by side, mismatches cost
+    less than two gaps, so such a gap never leads to a best score. A cell takes ten instructions and no saturating ones,
+    which half of the units cannot execute; because several rows are processed at once, loads and stores hardly matter.
     """
 
     def codegen(context, builder, signature, arguments):
@@ -169,9 +171,9 @@ def _rows(typing, query, target, score, gap, best, columns):
 
 @numba.njit(nogil=True)
 def _lanes(rows, size):
-    """Memory for `rows` of lanes of `size` bytes, uint8 (rows, LANES * size), which begins with a cache line.
+    """Memory for `rows` of lanes of `size` bytes, uint8 (rows, LANES * size), aligned to a cache line.
 
-    Where every vector lies across two lines, loads take twice as long.
+    If every vector crosses two lines, loads take twice as long.
     """
     whole = np.empty((rows + 1) * LANES * size, np.uint8)
     start = -whole.ctypes.data % LANES
@@ -180,7 +182,7 @@ def _lanes(rows, size):
 
 @numba.njit(nogil=True)
 def workspace(longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scratch memory of `align` for sequences up to `longest` letters: numbers of 8 bits up to `NARROW`, else of 16."""
+    """Scratch memory of `align` for sequences of up to `longest` letters: 8-bit numbers up to `NARROW`, else 16-bit."""
     rows = (longest // LANES + 1) * LANES
     narrow = longest <= NARROW
     return (
@@ -203,9 +205,10 @@ def align(
 ) -> None:
     """Best local scores of `count` <= LANES pairs into `scores` (LANES,) int64; no sequence may be empty.
 
-    `lengths` (rows,) are the letters of each row of `text`; `first` and `second` (LANES,) the rows of each pair; `work`
-    comes from `workspace`. Of the longest of the first sequences and of the second the last `margin` letters are left
-    out: an alignment of score t reaches t - margin before them, because a letter of each is worth 1 at most.
+    `lengths` (rows,) gives the number of letters in each row of `text`; `first` and `second` (LANES,) the rows of each
+    pair; `work` comes from `workspace`. The last `margin` letters of the longest first and of the longest second
+    sequence are not aligned: an alignment of score t reaches t - margin without them, because each letter adds 1 at
+    most.
     """
     letters, narrow, wide = work
     flat, stride = text.ravel(), text.shape[1]
@@ -228,7 +231,7 @@ def align(
 
 @_kept
 def align_rows(text: np.ndarray, lengths: np.ndarray, scores: np.ndarray) -> None:
-    """Best local scores into `scores` (P,) int64 of the first P rows of `text`, each with the row P after it."""
+    """Best local scores into `scores` (P,) int64: each of the first P rows of `text` with the row P rows below it."""
     pairs = len(scores)
     work = workspace(lengths.max())
     first, found = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
@@ -246,7 +249,7 @@ def _fill(letters, rows, columns, work, count, scores):
     score[:columns] = FLOOR - 1
     gap[:columns] = FLOOR - 2
     best = np.full(LANES, FLOOR, work.dtype)
-    letters[0, rows : rows + NARROW_ROWS - 1] = 0  # the rows at a time may go over the end
+    letters[0, rows : rows + NARROW_ROWS - 1] = 0  # a step of several rows may go beyond the end
     step = NARROW_ROWS if work.itemsize == 1 else WIDE_ROWS
     for row in range(0, rows, step):
         _rows(letters[0, row : row + step], letters[1], score, gap, best, columns)
@@ -256,7 +259,7 @@ def _fill(letters, rows, columns, work, count, scores):
 
 @intrinsic
 def _surroundings(typing, letters, before, after, windows, which):
-    """Copy `PAD` letters of the flat text from `before` and from `after` on into `windows[which]`, times 8.
+    """Copy `PAD` letters of the flat text from `before` and from `after`, times 8, into `windows[which]`.
 
     Row `which` + 1 of `windows` (rows, LANES) is overwritten.
     """
@@ -276,13 +279,13 @@ def _surroundings(typing, letters, before, after, windows, which):
 
 @intrinsic
 def _extend(typing, table, windows, which, scores, least):
-    """Best gain of an ungapped extension to both sides of a word: of one sequence with those of all lanes.
+    """Best gain from extending a word on both sides without gaps: one sequence against those of all lanes.
 
-    `table` (2 * PAD, SLOTS, LANES) int8 says what each letter before and after the word gains in each lane, and
-    `windows[which]` (LANES,) uint8 are the letters of the one sequence there, times 8 (a step of an address). The gain
-    to a side is the highest sum on the way, 0 at least; both gains are added up in `scores` (LANES,) int8. Returns as
-    bits of a uint64 the lanes whose score is at least `least`, without those with equal letters just before the word:
-    that run of equal letters has an earlier word.
+    `table` (2 * PAD, SLOTS, LANES) int8 holds the gain of each letter before and after the word in each lane, and
+    `windows[which]` (LANES,) uint8 the letters of the one sequence at these positions, times 8 (the address step). The
+    gain on a side is the highest sum on the way outwards, at least 0; the sum of both gains is written to `scores`
+    (LANES,) int8. Returns, as bits of a uint64, the lanes whose score is at least `least`, without those that have
+    equal letters just before the word: their run of equal letters has an earlier word.
     """
 
     def codegen(context, builder, signature, arguments):
@@ -290,7 +293,7 @@ def _extend(typing, table, windows, which, scores, least):
         table, windows, scores = _data(context, builder, signature, arguments, (0, 1, 3))
         letters = builder.gep(windows, [builder.mul(arguments[2], _integer(LANES))])
         total = longer = None
-        # the letters before the word from its edge outwards, then those after it
+        # the letters before the word, from its edge outwards, then those after it
         for order in (range(PAD - 1, -1, -1), range(PAD, 2 * PAD)):
             score = best = lanes.constant(0)
             for k in order:
@@ -314,7 +317,7 @@ def _extend(typing, table, windows, which, scores, least):
 
 @intrinsic
 def _lowest_bit(typing, mask):
-    """Number of the lowest set bit of a uint64 that is not 0."""
+    """The number of the lowest set bit of a non-zero uint64."""
 
     def codegen(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
@@ -326,10 +329,10 @@ def _lowest_bit(typing, mask):
 def index_words(
     text: np.ndarray, lengths: np.ndarray, word: int, row_of: np.ndarray, column_of: np.ndarray
 ) -> np.ndarray:
-    """Fill in the places of all words of the first sequences: row and column of the text where a word begins.
+    """Record the positions of all words of the first sequences: the row and column of the text where each word begins.
 
-    `row_of` (W,) uint32 and `column_of` (W,) uint16 have an entry for each word without N of each sequence at least;
-    the places of word number w are those from starts[w] to starts[w + 1], in rising order. Returns `starts`.
+    `row_of` (W,) uint32 and `column_of` (W,) uint16 have at least one entry for each word without N in each sequence;
+    the positions of word number w are entries starts[w] to starts[w + 1], in ascending order. Returns `starts`.
     """
     starts = np.zeros(4**word + 2, np.int64)
     for filling in (False, True):
@@ -369,17 +372,17 @@ def search(
     bests: np.ndarray,
     seen: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the candidates among the places of the words [first, last) and align them: new `parents` and `bests`.
+    """Find the candidates among the positions of the words [first, last) and align them: new `parents` and `bests`.
 
-    The forest `parents` (N,) int32 is returned with the trees joined of which a pair reaches the score that it needs,
-    the lower one of its rows' `needed` (N,) int32; pairs within a tree are skipped. With a `border` other than 0 only
-    pairs of a row before it and a row from it on are looked at, and `bests` (N - border,) int32 becomes the highest
-    score of each row from the border on, unless that is reached by its tree. Pairs are first aligned without so many of
-    their last letters that `CHANCE` is needed in the rest, which refutes most.
+    Returns the forest `parents` (N,) int32 after joining the trees of all pairs that reach the score they need, the
+    lower of their rows' `needed` (N,) int32; pairs within a tree are skipped. With a `border` other than 0, only pairs
+    of a row before it and a row from it onwards are considered, and `bests` (N - border,) int32 becomes the highest
+    score of each row from the border onwards, unless the tree shows that it has reached what it needs. Pairs are first
+    aligned without so many of their last letters that the rest must reach `CHANCE`, which refutes most.
 
-    `seen` (a power of 2,) uint64 holds pairs that were candidates before, each at the place that its number hashes to,
-    in the same or another range of words; threads share it. Such a pair is not aligned again: two rows of (GT)n have
-    hundreds of seeds in common. A pair that another one has replaced is aligned once more, which changes nothing.
+    `seen` (a power of 2,) uint64 holds earlier candidate pairs, each at the position given by its hash, from the same
+    or another range of words; threads share it. Such a pair is not aligned again: two rows of (GT)n have hundreds of
+    common seeds. A pair that has been overwritten by another is aligned once more, which changes nothing.
     """
     n, stride = len(parents), text.shape[1]
     flat = text.ravel()
@@ -411,7 +414,7 @@ def search(
                     if turned:
                         row, column = n + row, 2 * PAD + lengths[row] - word - column
                     offsets[k] = row * stride + column
-                for k in range(count):  # a loop of its own, so that many of these places are on the way from memory
+                for k in range(count):  # a separate loop: many of these positions are then fetched at once
                     _surroundings(flat, offsets[k] - PAD, offsets[k] + word, windows, k)
                 later = 0
                 for chunk in range(begin, below[count - 1], LANES):
@@ -453,13 +456,13 @@ def search(
 
 @numba.njit(nogil=True)
 def _place(key, size):
-    """Where a key stands in a table of `size` places, a power of 2: the middle bits of its product with 2^64 / phi."""
+    """The position of a key in a table of `size`, a power of 2: the middle bits of its product with 2^64 / phi."""
     return np.int64((np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) & (size - 1)
 
 
 @numba.njit(nogil=True)
 def _mirror(number, word):
-    """Number of the reverse complement of a word."""
+    """The number of a word's reverse complement."""
     mirror = 0
     for _ in range(word):
         mirror = mirror * 4 + 3 - number % 4
@@ -469,7 +472,7 @@ def _mirror(number, word):
 
 @numba.njit(nogil=True)
 def _tabulate(flat, stride, row_of, column_of, chunk, count, word, columns, table):
-    """Make the table of `_extend` for the sequences around the places from `chunk` on, one in each of `count` lanes."""
+    """Fill the table of `_extend` for the sequences around the positions from `chunk`, one in each of `count` lanes."""
     offsets = np.empty(LANES, np.int64)
     for side, step in ((0, -PAD), (PAD, word)):
         for lane in range(LANES):
@@ -484,7 +487,7 @@ def _tabulate(flat, stride, row_of, column_of, chunk, count, word, columns, tabl
 
 @numba.njit(nogil=True)
 def _one_tree(parent, row_of, chunk, count):
-    """Root of the tree in which all the rows lie, or -1."""
+    """The root of the tree that contains all the rows, or -1."""
     first = _root(parent, np.int64(row_of[chunk]))
     for index in range(chunk + 1, chunk + count):
         if _root(parent, np.int64(row_of[index])) != first:
@@ -494,7 +497,7 @@ def _one_tree(parent, row_of, chunk, count):
 
 @numba.njit(nogil=True)
 def _ungapped(letters, i, j, word):
-    """Best score of an alignment without gaps through the equal words at offsets i and j, up to the ends."""
+    """The best score of an ungapped alignment through the equal words at offsets i and j, up to the ends."""
     total = word
     for x, y, step in ((i + word, j + word, 1), (i - 1, j - 1, -1)):
         score = best = 0
@@ -509,9 +512,10 @@ def _ungapped(letters, i, j, word):
 
 @numba.njit(nogil=True)
 def _settle(text, lengths, keys, count, border, needed, work, parent, best):
-    """Align the first `count` pairs of `keys` that can still change `parent` and `best`, and change them (`search`).
+    """Align those of the first `count` pairs of `keys` that can still change `parent` and `best`, and update these
+    (`search`).
 
-    A key is row << 33 | turned << 32 | other row, where the row comes after the other and may be turned.
+    A key is row << 33 | turned << 32 | other row; the row comes after the other one and may be reverse-complemented.
     """
     n = len(parent)
     batch, enough, waiting = np.empty(LANES, np.int64), np.empty(LANES, np.int64), 0
@@ -534,12 +538,12 @@ def _settle(text, lengths, keys, count, border, needed, work, parent, best):
                 align(text, lengths, left, right, waiting, cut, work, scores)
                 for lane in range(waiting):
                     query, score = batch[lane] >> 33, scores[lane]
-                    if border:  # an alignment of some of the letters counts as well
+                    if border:  # an alignment of only some of the letters also counts
                         best[query - border] = max(best[query - border], score)
                     if score >= enough[lane]:
                         _join(parent, query, right[lane])
                     elif cut:
-                        known = enough[lane] - 1  # a score up to here changes nothing
+                        known = enough[lane] - 1  # a score up to this changes nothing
                         if border:
                             known = min(known, best[query - border])
                         if score + cut > known:
@@ -559,14 +563,14 @@ def _root(parent, node):
 
 @numba.njit(nogil=True)
 def _join(parent, a, b):
-    """Connect two trees; the root is the lowest number, so that every parent is at most its child."""
+    """Join two trees; the lower number becomes the root, so every parent is at most its child."""
     a, b = _root(parent, a), _root(parent, b)
     parent[max(a, b)] = min(a, b)
 
 
 @_kept
 def merge(parent: np.ndarray, found: np.ndarray) -> None:
-    """Join in `parent` what is joined in `found`, and make every node point to its root."""
+    """Join in `parent` whatever is joined in `found`, and make every node point to its root."""
     for node in range(len(parent)):
         if found[node] != node:
             _join(parent, node, found[node])

@@ -1,8 +1,8 @@
-"""Homologous groups as hashFrag finds them: NCBI blastn, its hits rescored, connected components.
+"""Homologous groups as hashFrag finds them: NCBI blastn, rescoring of its hits, connected components.
 
-For comparison with published hashFrag splits; `groups.homologous_groups` is exact and faster. blastn prices a gap of
-k letters 2 + k while it searches, drops alignments early and keeps at most `max_targets` hits per query, so it misses
-some pairs, mostly in repeat families. Settings: de-Boer-Lab/hashFrag 1.0.2.
+For comparison with published hashFrag splits; `groups.homologous_groups` is exact and faster. While searching, blastn
+charges 2 + k for a gap of k letters, drops alignments early and keeps at most `max_targets` hits per query, so it
+misses some pairs, mostly in repeat families. Settings: de-Boer-Lab/hashFrag 1.0.2.
 """
 
 import shutil
@@ -36,11 +36,11 @@ def homologous_groups_blast(
     threads: int = 2,
     max_targets: int = 500,
 ) -> NDArray[np.int32]:
-    """Group of each sequence: (N,), numbered by first occurrence.
+    """The group of each sequence: (N,), numbered by first occurrence.
 
     `threshold` is as in `groups.homologous_groups`. Every sequence is searched in a database of all sequences and, with
     `both_strands`, their reverse complements. Needs makeblastdb and blastn (NCBI BLAST+) on PATH. Raises `InputError`
-    when they are missing or fail.
+    if they are missing or fail.
     """
     n = len(sequences)
     reverse = [dna.reverse_complement_text(sequence) for sequence in sequences] if both_strands else []
@@ -63,10 +63,10 @@ def _write_fasta(path: Path, sequences: Iterable[str]) -> None:
 
 
 def _edges(path: Path, needed: NDArray[np.int64]) -> np.ndarray:
-    """Query and target numbers of the hits whose score with gaps of k letters at 2 + (k - 1) reaches what they need."""
+    """Query and target numbers of hits that reach the score they need, with gaps of k letters at 2 + (k - 1)."""
     columns = ["query", "target", "positive", "mismatch", "opens", "gaps"]
     kept = [np.zeros((2, 0), np.int64)]
-    if not path.stat().st_size:  # no hit at all, which pandas refuses
+    if not path.stat().st_size:  # no hits at all, a file that pandas refuses
         return kept[0]
     for hits in pd.read_csv(path, sep="\t", names=columns, dtype=np.int64, chunksize=1_000_000):
         score = hits["positive"] - hits["mismatch"] - 2 * hits["opens"] - (hits["gaps"] - hits["opens"])
@@ -76,7 +76,7 @@ def _edges(path: Path, needed: NDArray[np.int64]) -> np.ndarray:
 
 
 def _run(program: str, *arguments: object) -> None:
-    """Run a program of BLAST+ without a shell."""
+    """Run a BLAST+ program without a shell."""
     path = shutil.which(program)
     if path is None:
         raise InputError(f"{program}: not found on PATH; install NCBI BLAST+ or choose the built-in homology search")

@@ -1,14 +1,14 @@
 """Homologous groups of many short DNA sequences by exact local alignment.
 
-Two sequences are homologous when the local alignment score of one with the other, or with its reverse complement, is at
+Two sequences are homologous if the local alignment score of one with the other, or with its reverse complement, is at
 least `threshold` (hashFrag, de-Boer-Lab/hashFrag: match 1, mismatch -1, gap of k letters 2 + (k - 1); threshold 60).
 Groups are the connected components.
 
-Which pairs are aligned (the candidates): on one strand the two have `word` letters ACGT in a row in common, and the
-first `word` letters of this run, extended without gaps by up to `PAD` letters to either side, score at least
-`seed_score`. (Both are taken as the smaller in the alphabet of sequence and reverse complement, and of the two the one
-that sorts later is turned.) The score of a candidate is exact. Against the comparison of all pairs of 17,452 real
-200-bp sequences, which has 229,013 homologous pairs and 14,101 groups:
+Which pairs are aligned (the candidates): on one strand, the two sequences have a run of at least `word` equal letters
+ACGT, and the first `word` letters of this run, extended without gaps by up to `PAD` letters on either side, score at
+`seed_score`. (Each sequence is first replaced by the alphabetically smaller of itself and its reverse complement; for
+the other strand, the one of the two that sorts later is turned.) The score of a candidate is exact. Compared with an
+alignment of all pairs of 17,452 real 200-bp sequences, which gives 229,013 homologous pairs and 14,101 groups:
 
     word  seed_score   pairs missed   groups
        7          14              9   14,101
@@ -18,8 +18,8 @@ that sorts later is turned.) The score of a candidate is exact. Against the comp
       11          11          7,262   14,134   all pairs with a word of 11 in common: the most blastn -word_size 11 sees
       11          16          9,127   14,143   with blastn's trigger of gapped extension
 
-Short inserts have fewer places for a seed, and lower thresholds. Of 3,000 pairs of random sequences, of which one is
-the other with so many letters drawn anew, the default misses these of those whose score reaches the threshold:
+Short inserts have fewer positions for a seed, and lower thresholds. In 3,000 pairs of random sequences, one of which is
+the other with some of its letters redrawn, the default misses this many of the pairs whose score reaches the threshold:
 
     length  threshold    10 %     15 %       20 %       25 %
         51         24  0/3000   6/2999    67/2974   134/2846
@@ -29,11 +29,10 @@ the other with so many letters drawn anew, the default misses these of those who
        200         60       0        0          0          0
 
 Cost for N sequences of L letters on two strands: N^2 L^2 / 4^word chance hits of words (2e11 for 400,000 of 200 bp),
-which are extended 64 at a time; some in 1,000 become candidates and are aligned, first without so many of their last
-letters as the score that is asked for allows. Pairs that are connected already are skipped, and an ungapped score of
-`threshold` connects without alignment, so that a family of F repeats costs about F alignments and not F^2. A pair is
-aligned once, however many seeds it has (`alignment.SEEN`).
-All that is compiled is in `alignment`.
+which are extended 64 at a time. A few in 1,000 become candidates and are aligned, first without as many of their last
+letters as the required score allows. Pairs that are already connected are skipped, and an ungapped score of `threshold`
+connects without alignment, so a family of F repeats costs about F alignments and not F^2. A pair is aligned once,
+however many seeds it has (`alignment.SEEN`). All compiled code is in `alignment`.
 """
 
 import time
@@ -50,7 +49,7 @@ from s2f.common.errors import InputError
 from s2f.sequences import dna
 from s2f.splits.homology.alignment import MASK_OF_CODE, PAD, SEEN, index_words, merge, search
 
-LONGEST = 2**15 - 16  # letters: what the numbers of `align` hold
+LONGEST = 2**15 - 16  # letters: the limit of the numbers in `align`
 _OPPOSITE = str.maketrans("ACGT", "TGCA")
 
 
@@ -63,13 +62,14 @@ def homologous_groups(
     seed_score: int = 14,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int32]:
-    """Group of each sequence: (N,), numbered by first occurrence.
+    """The group of each sequence: (N,), numbered by first occurrence.
 
-    `sequences` are texts over ACGTUN of at least one letter; N matches nothing. `threshold` is one for all, or that of
-    each sequence, (N,), of which the lower one holds for a pair (see `thresholds`). Equal sequences (or reverse
-    complements, with `both_strands`) share a group whatever their length; a sequence shorter than `word` is otherwise
-    alone. The result depends neither on `threads` nor, but for the numbering, on the order of the sequences.
-    `progress(done, total)` is called with word hits looked at. Raises `InputError` for a bad sequence or parameter.
+    `sequences` are texts over ACGTUN of at least one letter; N matches nothing. `threshold` is one number for all, or
+    one per sequence, (N,), of which the lower applies to a pair (see `thresholds`). Equal sequences (or reverse
+    complements, with `both_strands`) share a group whatever their length; otherwise a sequence shorter than `word` is
+    alone. The result does not depend on `threads` or, except for the numbering, on the order of the sequences.
+    `progress(done, total)` is called with the number of word hits examined. Raises `InputError` for a bad sequence or
+    parameter.
     """
     _check_sequences(sequences, "sequence")
     rows, of_row = _distinct(sequences, both_strands)
@@ -90,12 +90,12 @@ def best_scores(
     seed_score: int = 14,
     progress: Callable[[int, int], object] | None = None,
 ) -> NDArray[np.int64]:
-    """Highest local alignment score of each query with any candidate target: (len(queries),).
+    """The highest local alignment score of each query with any candidate target: (len(queries),).
 
-    0 where a query has no candidate. The audit of a split: with train as targets, no test sequence may reach the
-    threshold of the groups. A query that reaches `enough`, one number or that of each query, gets that score and is not
-    looked at further, which saves most of the time where whole repeat families lie on both sides. Other parameters and
-    errors as for `homologous_groups`.
+    0 if a query has no candidate. This is the audit of a split: with train as targets, no test sequence may reach the
+    threshold of the groups. A query that reaches `enough` (one number, or one per query) gets that score and is not
+    searched further, which saves most of the time if whole repeat families lie on both sides. Other parameters and
+    errors are as for `homologous_groups`.
     """
     most = np.broadcast_to(np.iinfo(np.int16).max if enough is None else enough, len(queries))
     needed = np.concatenate([np.full(len(targets), np.iinfo(np.int16).max), most])
@@ -117,9 +117,9 @@ def homologous_to_any(
 ) -> NDArray[np.bool_]:
     """Whether each query is homologous to any candidate target: (len(queries),).
 
-    The score of a pair reaches the lower one of its thresholds, as in `homologous_groups`. `best_scores` cannot tell
-    where targets have thresholds of their own: the best score may be that of another target than the one that needs
-    least. Other parameters and errors as for `homologous_groups`.
+    The score of a pair must reach the lower of its thresholds, as in `homologous_groups`. `best_scores` cannot decide
+    this if targets have their own thresholds: the best score may belong to a different target from the one that needs
+    the lowest score. Other parameters and errors are as for `homologous_groups`.
     """
     needed = np.concatenate([target_thresholds, query_thresholds])
     return _search_targets(queries, targets, needed, word, both_strands, threads, seed_score, progress)[0]
@@ -128,21 +128,22 @@ def homologous_to_any(
 def _search_targets(
     queries: Sequence[str] | np.ndarray, targets: Sequence[str] | np.ndarray, needed: np.ndarray, *settings: Any
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Search all queries among all targets, which `needed` counts first: whether a pair of each query reaches what it
-    needs, the best score of each up to then, two arrays (len(queries),). `settings` as of `_search`, from `word` on."""
+    """Search all queries among all targets, which come first in `needed`: whether a pair of each query reaches what it
+    needs, and the best score of each up to that point, two arrays (len(queries),). `settings` are those of `_search`,
+    from `word` onwards."""
     _check_sequences(queries, "query")
     _check_sequences(targets, "target")
     if len(queries) == 0 or len(targets) == 0:
         return np.zeros(len(queries), bool), np.zeros(len(queries), np.int64)
     border = len(targets)
     parent = np.arange(border + len(queries), dtype=np.int32)
-    parent[:border] = 0  # the targets are one tree: a query that has reached what it needs is joined to all of them
+    parent[:border] = 0  # the targets form one tree; a query that has reached what it needs is joined to it
     parent, best = _search([*targets, *queries], border, parent, needed, *settings)
     return parent[border:] == 0, best.astype(np.int64)
 
 
 def now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callable[[int, int], None]:
-    """A function `progress` of the searches that reports how far it is, once in so many seconds."""
+    """A `progress` function for the searches that reports the progress once every so many `seconds`."""
     last = time.monotonic()
 
     def progress(done: int, total: int) -> None:
@@ -165,7 +166,7 @@ def _search(
     seed_score: int,
     progress: Callable[[int, int], object] | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Run `alignment.search` over all words: the forest and the best scores, which see there."""
+    """Run `alignment.search` over all words and return the forest and the best scores, as described there."""
     scores = [int(needed.min(initial=1)), int(needed.max(initial=1))]
     limits = (("threshold", scores, 1, 2**15 - 1), ("word", [word], 4, 12), ("threads", [threads], 1, 1024))
     for name, values, low, high in limits:
@@ -204,7 +205,7 @@ def _check_sequences(sequences: Sequence[str] | np.ndarray, what: str) -> None:
             raise InputError(f"homology: {where} has {len(sequence)} letters, expected 1 to {LONGEST}")
     try:
         dna.encode("".join(sequences))
-    except ValueError:  # the position in the whole says little: look for the sequence
+    except ValueError:  # the position in the joined text says little: look for the sequence
         for number, sequence in enumerate(sequences):
             try:
                 dna.encode(sequence)
@@ -215,7 +216,7 @@ def _check_sequences(sequences: Sequence[str] | np.ndarray, what: str) -> None:
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[Any], Any], items: Iterable[Any], threads: int
 ) -> Iterator[Any]:
-    """Results of `function` over `items`, in their order, with few of them under way at a time."""
+    """The results of `function` over `items`, in their order, with only a few of them being computed at a time."""
     running: deque[Future[Any]] = deque()
     for item in items:
         running.append(pool.submit(function, item))
@@ -226,7 +227,7 @@ def _in_order(
 
 
 def _distinct(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], NDArray[np.int64]]:
-    """Sequences in canonical form, each kept once (in either orientation), sorted, and the index of every sequence."""
+    """Sequences in canonical form, each once (in either orientation), sorted, and every sequence's index in them."""
     keys = [sequence.upper().replace("U", "T") for sequence in sequences]
     if both_strands:
         keys = [min(key, key.translate(_OPPOSITE)[::-1]) for key in keys]
@@ -236,26 +237,26 @@ def _distinct(sequences: Sequence[str], both_strands: bool) -> tuple[list[str], 
 
 
 def pack(sequences: Sequence[str], both_strands: bool) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """The text of `alignment` and lengths (rows,): all sequences, then all reverse complements.
+    """The text for `alignment`, and lengths (rows,): all sequences, then all reverse complements.
 
-    The stride is a power of two, so that row and column of a letter are a shift and a mask.
+    The stride is a power of two, so that a letter's row and column are found by a shift and a mask.
     """
     lengths = np.array([len(sequence) for sequence in sequences], np.int64)
     codes = dna.encode("".join(sequences))
     stride = 1 << int(lengths.max() + PAD - 1).bit_length()
     rows = len(lengths) * (1 + both_strands)
-    text = np.zeros((rows + 1, stride), np.uint8)[:rows]  # a row more in memory: zeros after the last sequence
+    text = np.zeros((rows + 1, stride), np.uint8)[:rows]  # one more row in memory: zeros after the last sequence
     column = np.arange(stride) - PAD
     used = (column >= 0) & (column < lengths[:, None])
     text[: len(lengths)][used] = MASK_OF_CODE[codes]
-    if both_strands:  # the reverse of the whole has the last sequence first, each one backwards
+    if both_strands:  # the reverse of the whole text has the last sequence first, each one backwards
         text[len(lengths) :][::-1][used[::-1]] = MASK_OF_CODE[dna.reverse_complement(codes)]
         lengths = np.tile(lengths, 2)
     return text, lengths
 
 
 def pack_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The text of `alignment` for sequences of one length, given as codes (N, length)."""
+    """The text for `alignment`, made from sequences of equal length given as codes (N, length)."""
     stride = 1 << int(codes.shape[1] + PAD - 1).bit_length()
     text = np.zeros((len(codes) + 1, stride), np.uint8)[:-1]
     text[:, PAD : PAD + codes.shape[1]] = MASK_OF_CODE[codes]
@@ -263,10 +264,10 @@ def pack_codes(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _spans(starts: np.ndarray, word: int, both_strands: bool) -> tuple[list[tuple[int, int]], np.ndarray]:
-    """Ranges of word numbers of about equal work, and the hits looked at up to the end of each."""
+    """Ranges of word numbers that need about the same work, and the number of hits examined by the end of each."""
     counts = np.diff(starts).astype(np.float64)
     hits = np.cumsum(counts * (counts - 1) / 2 + both_strands * counts * counts / 2)
-    # a place costs about as much as 50 hits to gather, a word without places as one
+    # gathering a position costs about as much as 50 hits, and a word without positions as much as one
     work = hits + 50 * np.cumsum(counts) + np.arange(1, len(counts) + 1)
     ends = np.unique(np.searchsorted(work, np.linspace(0, work[-1], 513)[1:]).clip(max=len(counts) - 1) + 1)
     return list(zip([0, *ends[:-1]], ends, strict=True)), hits[ends - 1]

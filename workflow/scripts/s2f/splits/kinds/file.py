@@ -1,4 +1,4 @@
-"""The split `file`: the rows that panel files list are test."""
+"""The split `file`: the rows listed in panel files are test."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from s2f.splits.kinds import random
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
-    """The rows that panel files list are test, whole loci of the others are drawn into val, the rest trains.
+    """The rows listed in panel files are test, whole loci of the others are drawn into val, and the rest is train.
 
-    `spec`: `files` {name: path} (see `panel_files`), `label` in their columns, fraction `val` of the other rows.
+    `spec`: `files` {name: path} (see `panel_files`), `label` in their columns, and `val`, a fraction of the other rows.
     """
     test = np.zeros(len(rows), bool)
     for path in spec["files"].values():

@@ -1,10 +1,10 @@
-"""The split `hashfrag`: homologous inserts never lie in two parts, of the rows that it draws.
+"""The split `hashfrag`: among the rows that it draws, homologous inserts are never in two parts.
 
-The method of hashFrag (de Boer lab): groups are the connected components of local alignments; whole groups are drawn.
-Which inserts are homologous is what the units of the dataset say, which keep alleles and loci together as well.
+The method is that of hashFrag (de Boer lab): groups are the connected components of local alignments, and whole groups
+are drawn. The dataset's units say which inserts are homologous; they also keep alleles and loci together.
 
 Rows that are only ever evaluated (designed sequences) are not drawn: they are test whatever their units, so a designed
-row may have relatives in train, which the audit of the split counts under `designed`. Their part in the units is to
+row may have relatives in train, which the split's audit counts under `designed`. Their only role in the units is to
 join: two families that only a designed row connects are drawn as one.
 """
 
@@ -20,7 +20,7 @@ from s2f.splits.table import largest
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
-    """The part of every row, and no reason as none is excluded. `spec`: val and test (shares of the rows), seed."""
+    """The part of every row, and no reason: none is excluded. `spec`: val and test (shares of the rows), seed."""
     shares = {"train": 1 - spec["val"] - spec["test"], "val": spec["val"], "test": spec["test"]}
     unit = units["unit"].to_numpy()
     try:
@@ -34,16 +34,16 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
 def draw_groups(
     units: np.ndarray, fractions: Mapping[str, float], seed: int, largest: float = 0.1
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Part of every row, (N,) text of the names in `fractions`, and a report.
+    """The part of every row, (N,) text with the names in `fractions`, and a report.
 
     `units` (N,) are numbers; a unit is never divided. `fractions` maps train, val and test to shares of the rows that
-    sum to 1. The units come in random order (as in hashFrag, so that single rows and families have the same chance);
-    each goes to test as long as it fits into what is left of test's share, then to val, else to train. A unit above
-    `largest` times the share of a part never goes there: a giant family trains, it does not evaluate. The report holds
-    rows and units per part, the size of the largest unit, and units and rows that were refused by val and test alike
-    for their size.
+    sum to 1. The units come in random order (as in hashFrag, so that single rows and families have the same chance).
+    Each goes to test if it fits into what is left of test's share, otherwise to val, otherwise to train. A unit larger
+    than `largest` times a part's share never goes there: a giant family is trained on, not evaluated. The report holds
+    rows and units per part, the size of the largest unit, and the units and rows that were refused by both val and test
+    because of their size.
 
-    Raises `InputError` for fractions that are not shares and a part that stays empty.
+    Raises `InputError` for fractions that are not shares and for a part that remains empty.
     """
     names = ("train", "val", "test")
     if set(fractions) != set(names) or min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-9:

@@ -1,4 +1,4 @@
-"""The split `kfold`: every row is test in one of k folds, dealt as whole chromosomes, loci or units."""
+"""The split `kfold`: every row is test in one of k folds, into which whole chromosomes, loci or units are dealt."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ from s2f.splits.table import PARTS, largest, strata
 
 
 def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFrame) -> tuple[pd.Series, str]:
-    """One fold is test, a share of the rest val.
+    """One fold is test, and a share of the rest is val.
 
     `spec`: `folds` (k), `fold` (0 to k - 1), `by` (`chromosome`, `locus` or `homology`), `inner` (share of the rest
-    that is val), `seed`. By chromosome, a locus with rows on several goes whole to the fold of the one with most of
-    them, and rows without a chromosome are excluded. The folds of one seed are one deal: each row is test in exactly
-    one of them. Val is dealt from whole groups of the rest, anew for every fold. Raises `InputError` for a fold that
-    does not exist, too few groups, and a part that is empty or, where the labels are 0 and 1, holds one class.
+    that is val), `seed`. By chromosome, a locus with rows on several chromosomes goes to the fold of the one with most
+    of its rows, and rows without a chromosome are excluded. The folds of one seed are dealt together: each row is test
+    in exactly one of them. Val is dealt from whole groups of the rest, separately for every fold. Raises `InputError`
+    for a fold that does not exist, too few groups, and a part that is empty or, if labels are 0 and 1, has only one
+    class.
     """
     folds, fold = spec["folds"], spec.get("fold")
     if fold not in range(folds):
@@ -63,23 +64,23 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
 
 
 def deal(groups: np.ndarray, classes: np.ndarray, folds: int, seed: int) -> NDArray[np.int64]:
-    """Deal groups to folds so that each holds a like share of every class: (N,), the fold of each row.
+    """Deal groups to folds so that each fold gets a similar share of every class: (N,), the fold of each row.
 
     `groups` and `classes` (N,) are numbers. In an order drawn at random, roughly by their largest share of a class,
-    each group goes to the fold that holds least of the group's classes: the aim of StratifiedGroupKFold in
-    scikit-learn. That one sorts groups by the spread of their class counts, thus not by size where labels are balanced
-    or no classes.
+    each group goes to the fold with the fewest rows of the group's classes; StratifiedGroupKFold in scikit-learn has
+    the same aim. It, however, sorts groups by the spread of their class counts, which ignores size if labels are
+    balanced or are not classes.
     """
     groups, classes = np.unique(groups, return_inverse=True)[1], np.unique(classes, return_inverse=True)[1]
     width = classes.max() + 1
     counts = np.bincount(groups * width + classes, minlength=(groups.max() + 1) * width).reshape(-1, width)
     shares = counts / counts.sum(axis=0)
-    # by share, but shaken: whole chromosomes never have equal shares, and another seed must give other folds
+    # by share, but perturbed: whole chromosomes never have equal shares, and another seed must give other folds
     shaken = shares.max(axis=1) * np.random.Generator(np.random.PCG64(seed)).uniform(0.8, 1, len(shares))
     order = np.argsort(-shaken, kind="stable")
     held, fold_of = np.zeros((folds, width)), np.empty(len(shares), np.int64)
     for group in order:
-        # of folds that hold equally much of its classes, the one with least of all
+        # among folds with equally many rows of its classes, the one with the fewest rows in total
         fold = (held @ (shares[group] + 1e-6)).argmin()
         held[fold] += shares[group]
         fold_of[group] = fold
@@ -87,7 +88,7 @@ def deal(groups: np.ndarray, classes: np.ndarray, folds: int, seed: int) -> NDAr
 
 
 def _homes(chrom: pd.Series, locus: np.ndarray) -> NDArray[np.int64]:
-    """Number of the chromosome with most rows of each row's locus, (N,); -1 for rows without a chromosome."""
+    """The number of the chromosome with most rows of each row's locus, (N,); -1 for rows without a chromosome."""
     number, names = pd.factorize(chrom.where(chrom != ""))
     placed = np.flatnonzero(number >= 0)
     table = pd.DataFrame({"locus": locus[placed], "chrom": number[placed]})

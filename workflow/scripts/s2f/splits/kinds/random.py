@@ -13,7 +13,7 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     locus = units["locus"].to_numpy()
     sizes = np.bincount(locus)
     order = np.random.Generator(np.random.PCG64(derived_seed(seed, "split", spec["seed"]))).permutation(len(sizes))
-    # cut where the running share of rows passes each border: parts are exact up to one locus
+    # cut where the running share of rows passes each border: parts are exact to within one locus
     share = np.cumsum(sizes[order]) / len(rows)
     part = np.full(len(sizes), "train", object)
     part[order[share <= spec["test"]]] = "test"

@@ -1,11 +1,12 @@
 """Panel `pairs`: SNVs, every alternate allele with the reference of its locus.
 
-Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base (those of the inserts as they stand, thus
-of their strand), group. Only pairs whose inserts have one length and differ in exactly one base, the one of their
-`variant` where both its position and the insert's are known (its complement in an insert of the minus strand), are
-SNVs; the others are counted and left out. `match: variant_key` pairs the first reference with the first alternate row
-of each `variant`, whatever their windows, haplotypes and lengths, as published comparisons did; the name of such a
-panel says so. `group` joins the units of the two rows of a pair, and by them all pairs of the panel that share a unit.
+Columns pair_id, ref_row_id, alt_row_id, offset (0-based), ref_base, alt_base (bases in the inserts as they are, and so
+on their strand), group. A pair is an SNV only if its inserts have equal lengths and differ in exactly one base, and
+that base is the one of their `variant` if the positions of both the variant and the insert are known (its complement in
+an insert on the minus strand); other pairs are counted and dropped. `match: variant_key` pairs the first reference row
+with the first alternate row of each `variant`, whatever their windows, haplotypes and lengths, as in published
+comparisons; the name of such a panel says so. `group` joins the units of a pair's two rows, and through them all pairs
+of the panel that share a unit.
 """
 
 from typing import Any
@@ -23,16 +24,16 @@ from s2f.splits.table import FEWEST
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages) -> pd.DataFrame:
-    """Pairs among the test rows; `stages` gets what is left out.
+    """Pairs among the test rows; what is dropped is added to `stages`.
 
-    Raises `InputError` for a locus with more than one reference, an unknown match and fewer than `FEWEST` SNVs, with
-    what became of the others.
+    Raises `InputError` for a locus with more than one reference, for an unknown match, and for fewer than `FEWEST`
+    SNVs, with what happened to the others.
     """
     return among(test, options, name, stages, FEWEST)
 
 
 def among(rows: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages, fewest: int = 0) -> pd.DataFrame:
-    """As `of_test`, of any rows: `fewest` pairs are enough."""
+    """As `of_test`, but for any rows, and `fewest` pairs are enough."""
     if options["match"] not in ("pair_id", "variant_key"):
         raise InputError(f"panel {name}: match is {options['match']!r}, expected pair_id or variant_key")
     if options["match"] == "variant_key":
@@ -41,7 +42,7 @@ def among(rows: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages
 
 
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
-    """The listed pairs, also those that are not one base."""
+    """The listed pairs, including those that do not differ in exactly one base."""
     reference, alternate = (rows.reset_index(drop=True) for rows in lists)
     joined = pd.concat([reference.add_suffix("_ref"), alternate.add_suffix("_alt")], axis=1)
     return _pair_table(joined, reference["row_id"])
@@ -104,7 +105,7 @@ def _loose_pairs(test: pd.DataFrame, name: str, stages: Stages) -> pd.DataFrame:
 
 
 def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
-    """The panel of the pairs in `joined` (columns ending in _ref and _alt); the offset of what is no SNV is missing."""
+    """The panel of the pairs in `joined` (columns ending in _ref and _alt); no offset if a pair is not an SNV."""
     sequences = [joined[f"sequence_{allele}"].to_numpy(object) for allele in ("ref", "alt")]
     one_base, position = dna.one_base_apart(*sequences)
     offset = pd.array([pd.NA] * len(joined), "Int64")
@@ -126,7 +127,7 @@ def _pair_table(joined: pd.DataFrame, pair_id: pd.Series) -> pd.DataFrame:
 
 
 def _groups(pairs: pd.DataFrame) -> np.ndarray:
-    """What a bootstrap draws as a whole, (N,): pairs of which two rows, whichever, are of one unit, also by a chain.
+    """What a bootstrap draws as a whole, (N,): pairs with any rows in the same unit, also through a chain of pairs.
 
     Named after the unit of the first alternate row.
     """

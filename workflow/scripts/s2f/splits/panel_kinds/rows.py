@@ -8,11 +8,11 @@ from s2f.rows.stages import Stages
 
 
 def of_test(test: pd.DataFrame, options: dict[str, Any], name: str, stages: Stages) -> pd.DataFrame:
-    """All of the test rows."""
+    """All test rows."""
     return of_lists([test])
 
 
 def of_lists(lists: list[pd.DataFrame]) -> pd.DataFrame:
-    """All of the listed rows."""
+    """All listed rows."""
     (test,) = lists
     return pd.DataFrame({"row_id": test["row_id"], "group": test["unit"]}).reset_index(drop=True)
