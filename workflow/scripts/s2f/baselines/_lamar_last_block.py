@@ -1,7 +1,8 @@
-"""The last block of LAMAR for a head that reads `<cls>` alone: what belongs to the other letters is not computed.
+"""The last block of LAMAR for a head that reads only `<cls>`: results that only other tokens need are not computed.
 
-They enter as keys and values; their queries, attention and feed-forward part would be thrown away. Equal to the stock
-block up to rounding (1e-7); with four layers a training step takes four fifths of the CPU time.
+The other tokens enter as keys and values; their queries, attention and feed-forward part would be thrown away. The
+result equals the stock block's up to rounding (1e-7); with four layers, a training step takes four fifths of the CPU
+time.
 """
 
 from typing import Any
@@ -41,7 +42,7 @@ class LastBlock(torch.nn.Module):
 
 
 def for_cls(model: torch.nn.Module) -> torch.nn.Module:
-    """The model with its last block so; changes `model`, whose `state_dict` keeps its names."""
+    """The model with this last block in place of its own; changes `model`, whose `state_dict` keeps its names."""
     layers = model.base_model.encoder.layer
     if isinstance(layers[-1], EsmLayer):
         layers[-1] = LastBlock(layers[-1])
