@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-PART_BYTES = 2**19  # of a map, processed at a time: a part and its temporaries fit into a 2 MB cache
+PART_BYTES = 2**19  # size of the part of a map processed at a time; with its temporaries it fits into a 2 MB cache
 
 
 class Convolution(nn.Conv1d):
@@ -127,8 +127,8 @@ class _NormedSiLU(torch.autograd.Function):
 
 
 class _Excited(torch.autograd.Function):
-    """A map x (B, channels, 1, length) times sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), where mean is its
-    mean."""
+    """A map x (B, channels, 1, length) times sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), computed from its
+    means."""
 
     @staticmethod
     def forward(

@@ -1,4 +1,4 @@
-"""Fine-tuned language models as baselines: the folder of a run, and loading it. `_finetuning` does the training.
+"""Fine-tuned language models as baselines: writing and loading the folder of a run. `_finetuning` does the training.
 
 A run starts from the weights that its config section names. The job's seed determines the head, if the weights have
 none, and the order of the rows.

@@ -282,7 +282,7 @@ def _whole(model: torch.nn.Module, family: Family, ids: torch.Tensor) -> torch.T
 def _outputs(
     model: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings
 ) -> torch.Tensor:
-    """float64 (N, outputs) for the inputs of a phase, as the model was trained to give them."""
+    """float64 (N, outputs) for the inputs of a phase, on the scale on which the model was trained."""
     model.eval()
     with torch.inference_mode(), _autocast(x.device, settings):
         return _in_batches(lambda part: forward(part).double(), x, settings).cpu()

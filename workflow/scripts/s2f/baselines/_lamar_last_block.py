@@ -34,7 +34,7 @@ class LastBlock(torch.nn.Module):
             layer(part).unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
             for layer, part in ((attention.query, x[:, :1]), (attention.key, x), (attention.value, x))
         )
-        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # of position 0: 1 and 0, the query stays
+        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # at position 0 these are 1 and 0: no change
         key = (key.float() * cos + rotate_half(key.float()) * sin).to(query.dtype)
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         attended = self.attention.output(seen, hidden[:, :1])

@@ -23,7 +23,7 @@ from s2f.common.errors import InputError
 KERNELS = (19, 11, 7)
 POOLS = (3, 4, 4)
 WIDTHS = ("conv1_channels", "conv2_channels", "conv3_channels", "linear_channels", "branched_channels")
-BLOCK_BYTES = 2**20  # of the first layer on a CPU: a block and its temporaries fit into a 2 MB cache
+BLOCK_BYTES = 2**20  # size of a block of the first layer on a CPU; with its temporaries it fits into a 2 MB cache
 
 
 class Normed(nn.Module):

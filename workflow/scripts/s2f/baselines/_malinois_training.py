@@ -73,7 +73,7 @@ class Settings:
         return settings
 
     def narrow(self) -> bool:
-        """True where a width differs from the published network."""
+        """True if a width differs from the published network."""
         return is_narrow("malinois", self, WIDTHS)
 
 

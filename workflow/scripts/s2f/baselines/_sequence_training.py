@@ -49,7 +49,7 @@ class Procedure:
     """How a kind is trained.
 
     `network()` makes a new network on the CPU. `optimiser(network, steps)` gives the optimiser and the schedule, which
-    is stepped after each of these steps. `examples(generator)` gives the examples of the next epoch. `loss(predicted
+    is stepped after each of the `steps`. `examples(generator)` gives the examples of the next epoch. `loss(predicted
     (B, C), labels (B, C), measured, importance)`: `measured`, bool (B, C), says which labels are there (None: all), and
     `importance` how much each counts (None: all alike). `score(values, labels)`, whose name is `metric`, chooses the
     epoch; by default it is the mean over cells of Pearson r. Without `patience`, training goes through all epochs, as a
@@ -70,8 +70,8 @@ class Procedure:
 
     @property
     def ends(self) -> str:
-        """How training through all epochs ends: at their `limit`, or with the `schedule` if its length is their
-        number."""
+        """How training that goes through all epochs ends: at their `limit`, or with the `schedule` if there is no
+        `patience`."""
         return "schedule" if self.patience is None else "limit"
 
 

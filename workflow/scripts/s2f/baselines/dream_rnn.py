@@ -83,7 +83,7 @@ class Settings:
         return settings
 
     def narrow(self) -> bool:
-        """True where a width differs from the published network."""
+        """True if a width differs from the published network."""
         return is_narrow("dream_rnn", self, WIDTHS)
 
     def network(self, outputs: int) -> DreamRNN:

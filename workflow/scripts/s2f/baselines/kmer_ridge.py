@@ -248,9 +248,8 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``scores(inserts, strand) -> float64 (N,)`` from the weights in a folder; `reverse` counts the reverse
-    complement.
-    Weights of C cells give (N, C).
+    """``scores(inserts, strand) -> float64 (N,)`` from the weights in a folder, or (N, C) if these are for C cells;
+    `reverse` counts the reverse complement.
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
     """

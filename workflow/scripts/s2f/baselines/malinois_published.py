@@ -72,8 +72,7 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained. Rows are used only
     for the validation score, which exists only if all validation rows are new to the network: a score on rows that it
-    was trained on, or that chose its epoch, is too high, and next to the scores of other models it would win the
-    choice.
+    was trained on, or that chose its epoch, is too high, and a comparison with other models' scores would pick it.
 
     `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH) for rows with one label, optional sha256 of the file,
     url for the record and precision (float32 or bfloat16); use_contaminated_panels is for the caller. For rows with

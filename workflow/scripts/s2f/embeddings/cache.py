@@ -34,7 +34,7 @@ DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float
 # bits of infinity, shifted left by one to drop the sign: anything not smaller is infinite or not a number
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
 AGAIN = "delete it and run again"
-DENSE = 8  # rows: a gap that is read through rather than jumped over
+DENSE = 8  # rows: gaps up to this are read through rather than jumped over
 BLOCK_BYTES = 128 << 20  # of embeddings read, or moved to the device, at a time
 
 
@@ -202,7 +202,7 @@ def read_ahead(table: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
 
 
 def fault(bits: np.ndarray, dtype: str) -> tuple[int, str] | None:
-    """(index, what is wrong) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass, 5
+    """(index, what is wrong) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass at 5
     GB/s."""
     largest = (bits.reshape(len(bits), -1) << 1).max(axis=1)
     bad = (largest == 0) | (largest >= INFINITY[dtype])

@@ -218,7 +218,7 @@ class Trainer:
             data = data._replace(importance=jnp.asarray(importance, jnp.float32))
         if count is None:
             keys, split = jax.random.key(self.seeds[0]), jax.random.split
-        else:  # (2, lanes), as one key gives (2,)
+        else:  # (2, lanes), because one key gives (2,)
             keys = jnp.stack([jax.random.key(seed) for seed in self.seeds])
             split = jax.vmap(jax.random.split, out_axes=1)
         keys, this = split(keys)

@@ -212,7 +212,7 @@ def _generator(*names: object) -> np.random.Generator:
 
 
 def _validation(windows: Sequence[str], tokens: Tokens, settings: Settings, seed: int) -> Batch:
-    """(ids, inputs, labels) of the validation windows, up to the largest number, masked once and for all."""
+    """(ids, inputs, labels) of the validation windows, at most `validation_windows`, masked once and for all."""
     order = _generator(seed, "validation").permutation(len(windows))[: settings.validation_windows]
     ids = _sorted(tokens.tokenize(sorted((windows[i] for i in order), key=len)), tokens)
     return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"), tokens)

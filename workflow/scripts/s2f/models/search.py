@@ -39,7 +39,8 @@ class Search:
 
     @property
     def drawn(self) -> bool:
-        """Whether chance takes part: the values of a grid by itself are evenly spread, and the same for all seeds."""
+        """Whether chance takes part: without other settings, the values of a grid are evenly spread and equal for all
+        seeds."""
         return bool(set(self.ranges) - {self.grid})
 
     def settings(self, stated: dict[str, Any], seed: int) -> list[dict[str, Any]]:

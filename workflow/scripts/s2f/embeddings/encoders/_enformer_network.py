@@ -118,7 +118,7 @@ def tower(
 
 
 def _activated(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
-    """Normalised, then this model's form of GELU, which is neither the erf nor the tanh form."""
+    """Normalised, then this model's GELU, which is neither the erf nor the tanh form."""
     activated = x.astype(np.float32) * scale + shift
     return (activated * jax.nn.sigmoid(1.702 * activated)).astype(x.dtype)
 

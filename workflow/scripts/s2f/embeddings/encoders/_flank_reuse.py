@@ -64,10 +64,9 @@ def plan(length: int, left: int, right: int, reaches: Sequence[int]) -> Plan | N
         length, first, last = -(-length // 2), lo // 2, hi // 2
         reach = (
             reaches[stage] if stage < len(reaches) else length
-        )  # no convolution behind the last pool: all is restored
+        )  # no convolution after the last pool: everything is restored
         lo, hi = _even(first - reach, last + reach)
-        # the zeros beside the window are not activations: a middle that comes near them is computed with everything
-        # else
+        # the zeros beside the window are not activations: a middle that comes near them is computed with the rest
         inside = lo >= reach and hi <= length - reach
         splices.append((lo - reach, first, last, hi + reach) if inside else (0, first, last, length))
         if not inside:

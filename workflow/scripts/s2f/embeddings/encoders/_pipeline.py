@@ -41,7 +41,7 @@ def stream(
     waiting: deque[tuple[list[np.ndarray], np.ndarray, list[Any], bool]] = deque()
 
     def fetch() -> list[np.ndarray] | None:
-        """Wait for the oldest batch; return the arrays of its chunk if it was the last batch of these, otherwise
+        """Wait for the oldest batch; return the arrays of its chunk if it was that chunk's last batch, otherwise
         None."""
         arrays, rows, results, last = waiting.popleft()
         for array, result in zip(arrays, results, strict=True):

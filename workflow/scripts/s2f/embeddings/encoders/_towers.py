@@ -47,8 +47,7 @@ class Tower:
 
 
 def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked options of a kind of tower; only `weights` is not checked. Raises `InputError` for an unknown key or
-    value."""
+    """The options of a kind of tower, checked except for `weights`. Raises `InputError` for an unknown key or value."""
     options = kinds.settings("encoders", kind, spec)
     batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
     blocks = kinds.facts("encoders", kind)["blocks"]
@@ -145,7 +144,7 @@ def encoder(
 
     def program(strand, plan, templates):
         """(which of the `templates` each window of a part has (n,), device codes (batch_size, L) of the forward strand,
-        their position in the part) -> tokens of `strand`; the code is the same for both strands."""
+        their position in the part) -> tokens of `strand`; both strands run the same compiled code."""
         sides: Any = ()
         if plan:
             sides = [sides_of(parameters, _view(template[None], strand), plan) for template in templates]
@@ -198,7 +197,7 @@ def encoder(
 
 @partial(jax.jit, static_argnums=(1, 2))
 def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) -> jax.Array:
-    """Device codes (B, L), or their reverse complement for the reverse strand; of a `crop` only columns first .. end -
+    """Device codes (B, L), for the reverse strand their reverse complement; with `crop`, only columns first .. end -
     1."""
     if strand == "reverse":
         codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]

@@ -64,9 +64,9 @@ def solve(
     again from the caches in every pass, with the same result. See `linear_models`. Nothing is random. If the score is
     undefined for all penalties, it is None and the first penalty is taken. With `weighting` stderr, rows of a
     regression are weighted by `weights_by_error`. With C labels per row, each label is solved by itself, from the rows
-    that have it, but with one penalty for all, the one with the best mean score, because rivals have one setting for
-    all outputs too; the table then has a column `output`. Raises `InputError` for labels of a classification that are
-    not 0 and 1, and for a weighting without standard errors.
+    that have it, but with one penalty for all, the one with the best mean score, because other models have one setting
+    for all outputs too; the table then has a column `output`. Raises `InputError` for labels of a classification that
+    are not 0 and 1, and for a weighting without standard errors.
     """
     found = [
         _solve(_of_output(train, output), _of_output(val, output), task, options, memory, report)
