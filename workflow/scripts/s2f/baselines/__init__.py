@@ -1,19 +1,19 @@
-"""Baselines: models that read the sequence itself. One module per kind; a module is loaded only when it is asked for.
+"""Baselines: models that read the sequence itself. There is one module per kind, loaded only when it is asked for.
 
-Each has two functions. ``train(train, val, construct, spec, seed, directory) -> (history, validation)`` takes canonical
-row frames, a `Construct` and the baseline's config section, and writes its weights and `details.json` into
-`directory`; `history` is one dict per epoch (epoch, train_loss, val_METRIC, seconds, rows_per_second) and
-`validation` is {"metric", "value" (None where undefined), "epoch" (0 where there are none), "ended" (of what is trained
-here: by `patience`, at the `limit` of epochs, with the
-`schedule` of step sizes, which has their number, or `solved`, without any)}, and of a kind with an option of `x-grid`
-"tried": pairs of a value of it and its validation value.
+Each module has two functions. ``train(train, val, construct, spec, seed, directory) -> (history, validation)`` takes
+canonical row frames, a `Construct` and the baseline's config section, and writes its weights and `details.json` into
+`directory`. `history` is one dict per epoch (epoch, train_loss, val_METRIC, seconds, rows_per_second). `validation` is
+{"metric", "value" (None if undefined), "epoch" (0 if there are none), "ended"}. "ended" is there for what is trained
+here: by `patience`, at the `limit` of epochs, with the `schedule` of step sizes, whose length is their number, or
+`solved`, without epochs. A kind with an `x-grid` option adds "tried": pairs of a value of that option and its
+validation value.
 ``load(directory, record) -> predict`` returns ``predict(inserts, strand="forward") -> float32 (N,)``; `record` is the
-checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most names those
-whose versions belong into the record in `PACKAGES`; one that predicts probabilities has ``logits(directory, record)``,
-as `load`, of logits computed anew: a probability near 0 or 1 has lost its digits.
+checkpoint's `model.json`, from which the construct is taken. A module that needs other libraries than most lists in
+`PACKAGES` those whose versions belong in the record. A module that predicts probabilities also has ``logits(directory,
+record)``, which works like `load` but computes logits directly: a probability near 0 or 1 has lost its digits.
 
-A kind with the fact `cells` may be given rows with several labels (`canonical.labels_of`, NaN where one is missing). It
-then predicts float32 (N, C), and its validation value is the mean over cells where the metric is one of each cell.
+A kind with the fact `cells` may be given rows with several labels (`canonical.labels_of`, NaN for a missing one). It
+then predicts float32 (N, C), and its validation value is the mean over cells if the metric is one per cell.
 """
 
 from pathlib import Path
@@ -39,7 +39,7 @@ def check_strand(strand: str) -> None:
 
 
 def write_details(directory: str | Path, **details: Any) -> None:
-    """Write `details.json`: what a baseline needs to be loaded and what its record must say.
+    """Write `details.json`: what is needed to load a baseline, and what its record must say.
 
     Every baseline gives `parameters` (int: numbers fitted), `provenance` and `licence` (text).
     """

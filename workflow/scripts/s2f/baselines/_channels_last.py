@@ -1,10 +1,10 @@
-"""Layers for maps along a sequence, (B, channels, 1, length) in channels-last memory: the channels of a position lie
-beside each other.
+"""Layers for maps along a sequence, (B, channels, 1, length) in channels-last memory, in which the channels of a
+position are adjacent.
 
-Names and shapes of parameters are those of the usual layers, and so is what they compute. On a CPU convolutions of this
-layout are two to four times as fast as of (B, channels, length), and what follows them is done part by part in cache:
-memory is what the rest of LegNet waits for. torch's own batch normalisation of this layout also sums all positions in
-float32; here only those of a part are.
+Names and shapes of parameters are those of the usual layers, and so are the results. On a CPU, convolutions in this
+layout are two to four times as fast as in (B, channels, length), and the layers after them work part by part in cache,
+because the rest of LegNet is limited by memory. torch's own batch normalisation in this layout also sums all positions
+in float32; here only the positions of a part are summed in float32.
 """
 
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-PART_BYTES = 2**19  # of a map that is read at a time: it and its temporaries stay in a 2 MB cache
+PART_BYTES = 2**19  # size of the part of a map processed at a time; with its temporaries it fits into a 2 MB cache
 
 
 class Convolution(nn.Conv1d):
-    """`Conv1d` with zeros beyond both ends, so that the length stays."""
+    """`Conv1d` with zero padding at both ends, which keeps the length."""
 
     def __init__(self, channels: int, out: int, kernel: int, bias: bool = True, groups: int = 1) -> None:
         super().__init__(channels, out, kernel, bias=bias, groups=groups)
@@ -33,7 +33,7 @@ class NormedSiLU(nn.BatchNorm2d):
     """Batch normalisation and SiLU."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of x (B, channels, 1, length), in its dtype."""
+        """For x (B, channels, 1, length), in its dtype."""
         if not self.training or x.device.type != "cpu":
             return F.silu(super().forward(x))
         y, mean, variance = _NormedSiLU.apply(x, self.weight, self.bias, self.eps)
@@ -46,14 +46,15 @@ class NormedSiLU(nn.BatchNorm2d):
 
 
 class Excitation(nn.Module):
-    """Squeeze and excitation: each channel times a number between 0 and 1 that the means of all channels give."""
+    """Squeeze and excitation: each channel is multiplied by a number from 0 to 1 computed from the means of all
+    channels."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
         self.fc = nn.Sequential(nn.Linear(channels, hidden), nn.SiLU(), nn.Linear(hidden, channels), nn.Sigmoid())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of x (B, channels, 1, length), in its dtype."""
+        """For x (B, channels, 1, length), in its dtype."""
         inner, outer = self.fc[0], self.fc[2]
         if x.device.type == "cpu":
             with torch.autocast("cpu", enabled=False):
@@ -62,7 +63,7 @@ class Excitation(nn.Module):
 
 
 def positions(x: torch.Tensor) -> torch.Tensor:
-    """(B x length, channels) of a map (B, channels, 1, length): of channels-last memory no copy."""
+    """A map (B, channels, 1, length) as (B x length, channels); for channels-last memory this is not a copy."""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
@@ -73,7 +74,7 @@ def parts(x: torch.Tensor) -> Iterator[slice]:
 
 
 class _NormedSiLU(torch.autograd.Function):
-    """(SiLU of the normalised map, mean and variance of each channel); the normalised map is made again, not kept."""
+    """(SiLU of the normalised map, mean and variance of each channel); the normalised map is recomputed, not kept."""
 
     @staticmethod
     def forward(
@@ -104,7 +105,7 @@ class _NormedSiLU(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        """Two passes: the gradient of the normalised map with its sums, and from these that of x."""
+        """Two passes: the gradient of the normalised map and its sums, then the gradient of x from these."""
         x, weight, bias, mean, inverse = ctx.saved_tensors
         rows, result = positions(x), torch.empty_like(x)
         into, of_out = positions(result), positions(gradient)
@@ -126,7 +127,8 @@ class _NormedSiLU(torch.autograd.Function):
 
 
 class _Excited(torch.autograd.Function):
-    """A map x (B, channels, 1, length) times sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), of its means."""
+    """A map x (B, channels, 1, length) times sigmoid(W2 silu(W1 mean + b1) + b2), (B, channels), computed from its
+    means."""
 
     @staticmethod
     def forward(
@@ -141,7 +143,7 @@ class _Excited(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Two passes: the gradient of the shares, and from it that of x."""
+        """Two passes: the gradient of the shares, then the gradient of x from it."""
         x, mean, inner, share, w1, w2 = ctx.saved_tensors
         result, of_share = torch.empty_like(x), torch.empty_like(share)
         for part in parts(x):

@@ -1,11 +1,11 @@
 """The network of the baseline `dream_rnn`: DREAM-RNN.
 
-Layers, names, shapes and initialisation are those of the DREAM challenge's code for human data
+Layers, names, shapes and initialisation follow the DREAM challenge's code for human data
 (de-Boer-Lab/random-promoter-dream-challenge-2022 @ f7b2e19, benchmarks/human, MIT; Rafi et al. 2025,
-doi:10.1038/s41587-024-02414-w), so state dictionaries are exchangeable with it. There is no activation after the last
+doi:10.1038/s41587-024-02414-w), so state dictionaries can be exchanged with it. There is no activation after the last
 convolution.
 
-Speed: convolutions read (B, channels, 1, length) in channels-last memory, which is the order of the LSTM too.
+Speed: convolutions read (B, channels, 1, length) in channels-last memory, which is also the order that the LSTM reads.
 """
 
 import math
@@ -31,11 +31,11 @@ class Named(nn.Module):
 
 
 class Parallel(nn.Module):
-    """Convolutions of two lengths beside each other, ReLU and dropout; in the core they read an LSTM of both
-    directions.
+    """Convolutions of two kernel lengths side by side, then ReLU and dropout; in the core they read the output of a
+    bidirectional LSTM.
 
-    The core of the authors drops twice, halves and then all: what stays with probability 0.8 and then 0.5 stays with
-    0.4 and counts 2.5 fold, which is one dropout of 0.6.
+    The authors' core applies dropout twice, first to each half and then to both: a value kept with probability 0.8 and
+    then 0.5 is kept with probability 0.4 and scaled by 2.5, which is a single dropout of 0.6.
     """
 
     def __init__(self, channels: int, out: int, dropouts: Sequence[float], lstm: int = 0) -> None:
@@ -53,7 +53,7 @@ class Parallel(nn.Module):
 
 
 class DreamRNN(nn.Module):
-    """uint8 codes (B, length) and which are reverse complements (B,) -> activities (B, outputs) float32."""
+    """uint8 codes (B, length), and a mask (B,) of the reverse complements -> activities (B, outputs) float32."""
 
     def __init__(
         self, convolutions: int, lstm: int, mapper: int, dropout: float, core_dropout: float, strand_channel: bool,
@@ -76,19 +76,21 @@ class DreamRNN(nn.Module):
         return self.of_one_hot(one_hot(codes, self), reverse)
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
-        """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""
+        """Activities of one-hot windows (B, length, 4), in the order A, C, G, T; the values may be any numbers."""
         x = x[:, :, CHANNELS]
         if self.strand_channel:
             x = torch.cat([x, reverse[:, None, None].to(x.dtype).expand(-1, x.shape[1], 1)], 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             x = self.core(self.first(x.unsqueeze(1).permute(0, 3, 1, 2)))
-        # the mean over positions before the last convolution, which has one tap and nothing behind it, in the dtype of
-        # the weights: rounded to bfloat16 a mean over hundreds of positions hides what one base changes
+        # the mean over positions is taken before the last convolution, whose kernel has one position and which nothing
+        # follows, and in the dtype of the weights: rounded to bfloat16, a mean over hundreds of positions hides what
+        # one base changes
         x = x.mean((2, 3), keepdim=True, dtype=self.final.mapper.weight.dtype)
         return self.final.linear(self.final.mapper(x).flatten(1))
 
     def train(self, mode: bool = True) -> Any:
-        """As of any module, but for the LSTM: cuDNN gives gradients in training mode alone, and it has no dropout."""
+        """As in any module, except for the LSTM: cuDNN gives its gradients only in training mode, and it has no
+        dropout."""
         super().train(mode)
         assert self.core.lstm is not None
         self.core.lstm.train()

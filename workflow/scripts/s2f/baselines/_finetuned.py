@@ -1,7 +1,7 @@
-"""Fine-tuned language models as baselines: their folder, and what reads it. See `_finetuning` for the training.
+"""Fine-tuned language models as baselines: writing and loading the folder of a run. `_finetuning` does the training.
 
-A run starts fresh from the weights that its section names; the head, where they have none, and the order of the rows
-come from the job's seed.
+A run starts from the weights that its config section names. The job's seed determines the head, if the weights have
+none, and the order of the rows.
 """
 
 import shutil
@@ -28,14 +28,13 @@ from s2f.sequences.constructs import Construct
 def train(
     kind: str, train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Fine-tune, keep the epoch of the best validation AUROC (of a regression: Pearson r), write the folder.
+    """Fine-tune, keep the epoch with the best validation AUROC (Pearson r for a regression), and write the folder.
 
-    It holds what `folder.save_model` writes, `training_args.json`, `results.json` and `details.json`; with `lora` in
-    place of the weights what `_lora.save` writes, and `encoder_before` is the fingerprint of what that stands on. The
-    same seed,
-    number of threads and machine give the same weights on a CPU. Raises `InputError` for bad settings, weights that do
-    not fit, inserts that do not fill the construct's window and windows longer than the model takes; else as
-    `_finetuning.finetune`.
+    The folder holds what `folder.save_model` writes, `training_args.json`, `results.json` and `details.json`. With
+    `lora` it holds what `_lora.save` writes instead of the weights, and `encoder_before` is the fingerprint of the
+    weights below the adapters. On a CPU, the same seed, number of threads and machine give the same weights. Raises
+    `InputError` for bad settings, for weights that do not fit, for inserts that do not fill the construct's window and
+    for windows longer than the model takes; otherwise as `_finetuning.finetune`.
     """
     settings = Settings.from_spec(spec, kind)
     where, family = settings.where, settings.family
@@ -91,10 +90,10 @@ def train(
 
 
 def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float64 (N,)``: probabilities, or values of a regression.
+    """``predict(inserts, strand="forward") -> float64 (N,)``: probabilities, or the values of a regression.
 
-    The construct is that of `record`. Raises `InputError` when it has another length than in training, and when weights
-    or tokenizer are not the files that were written, or do not fit.
+    The construct is taken from `record`. Raises `InputError` if its length differs from the one in training, or if
+    weights or tokenizer are not the files that were written, or do not fit.
     """
     details = read_details(directory)
     construct = Construct.from_spec(record["construct"])
@@ -116,7 +115,7 @@ def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[.
 
 
 def logits(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)``; of a regression the predicted values."""
+    """``logits(inserts, strand) -> float64 (N,)``; for a regression, the predicted values."""
     details = read_details(directory)
     model, settings = load_model(kind, directory, details)
     tokens = tokens_of(directory, settings)
@@ -131,8 +130,8 @@ def logits(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable
 
 
 def value_of_logits(details: dict[str, Any], settings: Settings) -> Callable[[Any], Any]:
-    """Function of the logits (B, outputs) of a fine-tuned model: the difference between the classes, or the predicted
-    values of a regression (B,)."""
+    """Function that maps the logits (B, outputs) of a fine-tuned model to one value per row (B,): the difference
+    between the classes, or the predicted value of a regression."""
     if settings.labels == "regression":
         return lambda logits: details["centre"] + details["scale"] * logits[:, 0]
     return lambda logits: logits[:, 1] - logits[:, 0]
@@ -141,9 +140,9 @@ def value_of_logits(details: dict[str, Any], settings: Settings) -> Callable[[An
 def load_model(
     kind: str, directory: str | Path, details: dict[str, Any], attention: str | None = None
 ) -> tuple[Any, Settings]:
-    """(model on its device, `Settings`) of a checkpoint, by default with the attention it was trained with.
+    """(model on its device, `Settings`) of a checkpoint, by default with the attention that it was trained with.
 
-    Raises `InputError` where weights do not fit, and where those that adapters stand on are not here or are others.
+    Raises `InputError` if weights do not fit, or if the weights below the adapters are missing or have changed.
     """
     settings = Settings.from_spec(details["settings"] | ({"attention": attention} if attention else {}), kind)
     device = _finetuning.device_of(settings)
@@ -167,10 +166,10 @@ def _adapted(directory: str | Path, details: dict[str, Any], settings: Settings)
 
 
 def merge(directory: str | Path, out: str | Path) -> None:
-    """Write a checkpoint with adapters once more, with their products added to the weights that they stand on: the
-    folder of a fine-tuned model like any other, which stands alone. Its predictions are the same up to rounding.
+    """Write a checkpoint with adapters again, with their products added to the weights below them. The new folder is
+    complete in itself, like that of any other fine-tuned model. Its predictions are the same up to rounding.
 
-    Raises `InputError` for a checkpoint without adapters, for an `out` that is there already, and as `load`.
+    Raises `InputError` for a checkpoint without adapters, for an `out` that already exists, and as `load`.
     """
     directory = Path(directory)
     if Path(out).exists():
@@ -194,7 +193,7 @@ def merge(directory: str | Path, out: str | Path) -> None:
 
 
 def tokens_of(directory: str | Path, settings: Settings) -> Tokens:
-    """How a checkpoint reads texts: by the tokenizer in its folder."""
+    """How a checkpoint reads text: with the tokenizer in its folder."""
     return settings.family.tokens({"path": str(directory)}, "", settings.size)
 
 

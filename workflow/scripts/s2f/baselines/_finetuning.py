@@ -1,14 +1,14 @@
-"""Fine-tuning: a language model with a small head on its first token learns the labels of a task; the best epoch is
-kept.
+"""Fine-tuning: a language model with a small head on its first token learns the labels of a task, epoch by epoch, and
+the best epoch is kept.
 
-Three ways: everything learns from the start; the encoder stays frozen throughout (`freeze`); or the head alone learns
-for some epochs, then everything with a new optimiser and a new schedule (`warmup_epochs`). While the encoder is frozen
-its output is the same in every epoch, as it drops no units then: it is computed once, and such epochs cost next to
-nothing. With `lora` (see `_lora`) adapters learn wherever the encoder would.
+There are three ways. Everything learns from the start; or the encoder stays frozen throughout (`freeze`); or only the
+head learns for some epochs, then everything does, with a new optimiser and a new schedule (`warmup_epochs`). A frozen
+encoder drops no units, so its output is the same in every epoch: it is computed once, and such epochs cost next to
+nothing. With `lora` (see `_lora`), adapters learn wherever the encoder would.
 
-Defaults for LAMAR are those of its fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps, linear
-decay, clip 1; zhw-e8/LAMAR) where they have any. Every draw follows from the seed: on a CPU the same seed and number
-of threads give the same bits.
+The defaults for LAMAR are those of its fine-tuning scripts (AdamW, step size 5e-5, warm-up over 5 % of the steps,
+linear decay, clip 1; zhw-e8/LAMAR) if these state any. Every random draw follows from the seed: on a CPU, the same seed
+and number of threads give the same bits.
 """
 
 import math
@@ -32,7 +32,7 @@ from s2f.language_model.families import Family
 from s2f.language_model.schedule import schedule
 from s2f.models.validation import VALIDATION, DivergedError, validation_score
 
-# task -> outputs of the model, and what transformers calls it
+# task -> number of outputs of the model, and transformers' name for the task
 TASKS = {"classification": (2, "single_label_classification"), "regression": (1, "regression")}
 DTYPES = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 EVALUATION_BATCH = 64
@@ -40,7 +40,7 @@ EVALUATION_BATCH = 64
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run of a `kind` of baseline; their meaning and defaults stand in the YAML of the kind."""
+    """Settings of a run of a `kind` of baseline; the YAML of the kind gives their meaning and defaults."""
 
     kind: str
     labels: str
@@ -69,7 +69,7 @@ class Settings:
     def from_spec(options: dict[str, Any], kind: str) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
         options = {"weights": None} | kinds.settings("baselines", kind, options)
-        options.pop("seen", None)  # for records, see `common.seen`
+        options.pop("seen", None)  # only for records, see `common.seen`
         settings = Settings(kind, **options)
         where, sizes = settings.where, families.of_encoder(kinds.facts("baselines", kind)["weights_of"]).sizes
         choices: dict[str, Collection[str]] = {"labels": TASKS, "size": sizes, "precision": DTYPES}
@@ -113,7 +113,7 @@ class Settings:
 
     @property
     def where(self) -> str:
-        """The beginning of messages."""
+        """The beginning of error messages."""
         return f"baseline {self.kind}"
 
     @property
@@ -122,7 +122,7 @@ class Settings:
         return families.of_size(self.size)
 
     def phases(self) -> list[tuple[bool, int]]:
-        """[(whether the encoder is frozen, how many epochs)]."""
+        """[(whether the encoder is frozen, number of epochs)]."""
         head_alone = self.epochs if self.freeze else self.warmup_epochs
         phases = [(True, head_alone), (False, self.epochs - head_alone)]
         return [(frozen, epochs) for frozen, epochs in phases if epochs]
@@ -130,10 +130,10 @@ class Settings:
 
 @dataclass
 class Tuned:
-    """Outcome: the model of the best `epoch` (from 1), on the CPU; its validation score `value`; a dict per epoch; how
-    training `ended`: by `patience`, or at the `limit` of epochs.
+    """Outcome: the model of the best `epoch` (from 1), on the CPU; its validation score `value`; one dict per epoch;
+    and how training `ended`: by `patience`, or at the `limit` of epochs.
 
-    A regression predicts `centre` + `scale` x output: it learned labels of mean 0 and standard deviation 1.
+    A regression predicts `centre` + `scale` x output, because it learned labels of mean 0 and standard deviation 1.
     """
 
     model: torch.nn.Module
@@ -146,7 +146,7 @@ class Tuned:
 
 
 def device_of(settings: Settings) -> torch.device:
-    """The torch device of a run. Raises `InputError` where it cannot compute as the settings say."""
+    """The torch device of a run. Raises `InputError` if it cannot compute as the settings ask."""
     device, where = torch_device(), settings.where
     if settings.precision == "float16" and device.type != "cuda":
         raise InputError(f"{where}: precision float16 needs a CUDA device; choose bfloat16 or float32")
@@ -163,13 +163,14 @@ def finetune(
     seed: int,
     report: Callable[[str], None] = print,
 ) -> Tuned:
-    """Fine-tune a model for sequence classification, which is changed; returns `Tuned`.
+    """Fine-tune a model for sequence classification, which is changed in place; returns `Tuned`.
 
-    `train` and `val` are pairs of token ids (N, T), as `Tokens.of_codes`, and labels float64 (N,), 0 and 1 in a
-    classification; `report` takes a line of text per epoch. Training of the last phase stops after `patience` epochs
-    whose validation score is not `min_delta` above the last one that counted; the best epoch of all phases is kept.
-    Raises `InputError` for labels from which nothing can be learned, and `DivergedError` when a loss is not finite
-    or the validation score is undefined in every epoch: constant predictions, or some that are not finite.
+    `train` and `val` are pairs of token ids (N, T), as given by `Tokens.of_codes`, and labels float64 (N,), which are 0
+    and 1 in a classification; `report` takes one line of text per epoch. Training of the last phase stops after
+    `patience` epochs whose validation score is not `min_delta` above the last one that counted; the best epoch of all
+    phases is kept. Raises `InputError` for labels from which nothing can be learned, and `DivergedError` if a loss is
+    not finite or if the validation score is undefined in every epoch, because predictions are constant or not all
+    finite.
     """
     device = device_of(settings)
     (ids, labels), (val_ids, val_labels) = train, val
@@ -229,12 +230,12 @@ def finetune(
 def predict(
     model: torch.nn.Module, ids: np.ndarray, settings: Settings, centre: float = 0.0, scale: float = 1.0
 ) -> np.ndarray:
-    """float64 (N,) for token ids (N, T): probability of class 1, or values of a regression."""
+    """float64 (N,) for token ids (N, T): the probability of class 1, or the values of a regression."""
     return centre + scale * _values(torch.from_numpy(logits(model, ids, settings)), settings)
 
 
 def logits(model: torch.nn.Module, ids: np.ndarray, settings: Settings) -> np.ndarray:
-    """float64 (N, outputs) for token ids (N, T), in the precision and batches of `predict`."""
+    """float64 (N, outputs) for token ids (N, T), with the precision and batches of `predict`."""
     device = next(model.parameters()).device
     return _outputs(
         model, partial(_whole, for_cls(model), settings.family), torch.from_numpy(ids).to(device), settings
@@ -247,9 +248,10 @@ def logits(model: torch.nn.Module, ids: np.ndarray, settings: Settings) -> np.nd
 def _phase(
     model: torch.nn.Module, frozen: bool, inputs: Sequence[torch.Tensor], settings: Settings
 ) -> tuple[Callable[[torch.Tensor], torch.Tensor], Sequence[torch.Tensor]]:
-    """(forward, its inputs) of a phase; `forward` gives logits (B, outputs).
+    """(forward, its inputs) for a phase; `forward` gives logits (B, outputs).
 
-    While the encoder is frozen the inputs are its last hidden states of the first token, float32 (N, D), computed here.
+    While the encoder is frozen, the inputs are its last hidden states of the first token, float32 (N, D), computed
+    here.
     """
     for name, parameter in model.base_model.named_parameters():
         parameter.requires_grad_(not frozen and (not settings.lora or ".lora_" in name))
@@ -268,7 +270,7 @@ def _phase(
 
 
 def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
-    """Logits (B, outputs) of hidden states (B, 1, D), in float32 also where the encoder is not: else rows would tie."""
+    """Logits (B, outputs) of hidden states (B, 1, D), always in float32: in fewer bits, rows would tie."""
     with torch.autocast(states.device.type, enabled=False):
         return model.classifier(states.float())
 
@@ -280,15 +282,16 @@ def _whole(model: torch.nn.Module, family: Family, ids: torch.Tensor) -> torch.T
 def _outputs(
     model: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings
 ) -> torch.Tensor:
-    """float64 (N, outputs) for the inputs of a phase, as the model was trained to give them."""
+    """float64 (N, outputs) for the inputs of a phase, on the scale on which the model was trained."""
     model.eval()
     with torch.inference_mode(), _autocast(x.device, settings):
         return _in_batches(lambda part: forward(part).double(), x, settings).cpu()
 
 
 def _in_batches(forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings) -> torch.Tensor:
-    """`forward` of inputs, in batches. Those of token ids have one number of tokens each: beside padding a row would be
-    rounded otherwise, in bfloat16 by 2 % of the spread of the logits, and a row has one prediction in any company."""
+    """`forward` of inputs, in batches. All rows in a batch of token ids have the same number of tokens: padding would
+    change how a row is rounded (in bfloat16 by 2 % of the spread of the logits), and a row must have the same
+    prediction in any batch."""
     counts = torch.zeros(len(x), device=x.device) if x.is_floating_point() else (x != settings.family.pad).sum(1)
     order = counts.argsort(stable=True)
     sizes = counts.unique(return_counts=True)[1].tolist()
@@ -298,7 +301,7 @@ def _in_batches(forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
 
 
 def _values(outputs: torch.Tensor, settings: Settings) -> np.ndarray:
-    """float64 (N,): probability of class 1, or the output of a regression."""
+    """float64 (N,): the probability of class 1, or the output of a regression."""
     return (outputs[:, 0] if settings.labels == "regression" else outputs.softmax(1)[:, 1]).numpy()
 
 
@@ -311,7 +314,8 @@ def _autocast(device: torch.device, settings: Settings) -> torch.autocast:
 
 
 class _Steps:
-    """Optimiser and schedule of a phase: AdamW, no decay on biases and normalisations, as transformers' trainer."""
+    """Optimiser and schedule of a phase: AdamW without decay on biases and normalisations, as in transformers'
+    trainer."""
 
     def __init__(self, model: torch.nn.Module, frozen: bool, count: int, settings: Settings, device: str) -> None:
         rates = {model.classifier: settings.learning_rate}
@@ -331,7 +335,7 @@ class _Steps:
     def step(
         self, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, targets: torch.Tensor
     ) -> torch.Tensor:
-        """One step on a batch, in micro-batches; returns the sum of the losses of its rows, a tensor."""
+        """One step on a batch, in micro-batches; returns the sum of the losses of its rows as a tensor."""
         for group in self.optimiser.param_groups:
             group["lr"] = group["highest"] * schedule(self.done, self.count, self.settings.warmup)
         self.optimiser.zero_grad(set_to_none=True)
@@ -351,7 +355,7 @@ class _Steps:
 
 
 def loss_sum(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Sum of the losses of a batch: cross-entropy in nats of two logits, or the squared error of one."""
+    """Sum of the losses of a batch: the cross-entropy in nats for two logits, or the squared error for one."""
     if logits.shape[1] == 1:
         return F.mse_loss(logits[:, 0], targets, reduction="sum")
     return F.cross_entropy(logits, targets, reduction="sum")
@@ -361,7 +365,7 @@ def _order(count: int, epoch: int, seed: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(derived_seed(seed, "order", epoch))).permutation(count)
 
 
-# words
+# messages
 
 
 def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
@@ -376,7 +380,7 @@ def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
 def _plan(
     model: torch.nn.Module, labels: np.ndarray, val_labels: np.ndarray, settings: Settings, device: torch.device
 ) -> str:
-    """What is going to happen, in a line."""
+    """One line that says what is going to happen."""
     way = "encoder frozen" if settings.freeze else "adapters and head" if settings.lora else "all weights"
     way += f" after {settings.warmup_epochs} epochs of the head alone" if settings.warmup_epochs else ""
     count = sum(parameter.numel() for parameter in model.parameters())

@@ -1,7 +1,8 @@
-"""The last block of LAMAR for a head that reads `<cls>` alone: what belongs to the other letters is not computed.
+"""The last block of LAMAR for a head that reads only `<cls>`: results that only other tokens need are not computed.
 
-They enter as keys and values; their queries, attention and feed-forward part would be thrown away. Equal to the stock
-block up to rounding (1e-7); with four layers a training step takes four fifths of the CPU time.
+The other tokens enter as keys and values; their queries, attention and feed-forward part would be thrown away. The
+result equals the stock block's up to rounding (1e-7); with four layers, a training step takes four fifths of the CPU
+time.
 """
 
 from typing import Any
@@ -33,7 +34,7 @@ class LastBlock(torch.nn.Module):
             layer(part).unflatten(-1, (-1, attention.attention_head_size)).transpose(1, 2)
             for layer, part in ((attention.query, x[:, :1]), (attention.key, x), (attention.value, x))
         )
-        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # of position 0: 1 and 0, the query stays
+        cos, sin = (table.unsqueeze(1) for table in position_embeddings)  # at position 0 these are 1 and 0: no change
         key = (key.float() * cos + rotate_half(key.float()) * sin).to(query.dtype)
         seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         attended = self.attention.output(seen, hidden[:, :1])
@@ -41,7 +42,7 @@ class LastBlock(torch.nn.Module):
 
 
 def for_cls(model: torch.nn.Module) -> torch.nn.Module:
-    """The model with its last block so; changes `model`, whose `state_dict` keeps its names."""
+    """The model with this last block in place of its own; changes `model`, whose `state_dict` keeps its names."""
     layers = model.base_model.encoder.layer
     if isinstance(layers[-1], EsmLayer):
         layers[-1] = LastBlock(layers[-1])

@@ -1,9 +1,9 @@
 """The network of the baseline `legnet`: MPRA-LegNet.
 
-Layers, names, shapes and initialisation are those of human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with
-the defaults of its core.py, MIT; Agarwal et al. 2025, Nature), kernels of 11 and 9, so state
-dictionaries are exchangeable with it. Its models/example.cfg, with kernels of 5 and 3, is another network, and so is
-the LegNet of the DREAM challenge in yeast.
+Layers, names, shapes and initialisation follow human_legnet (autosome-ru/human_legnet @ a20dbc7, `LegNet` with the
+defaults of its core.py, MIT; Agarwal et al. 2025, Nature), with kernels of 11 and 9, so state dictionaries can be
+exchanged with it. The network of its models/example.cfg, with kernels of 5 and 3, is a different one, and so is the
+LegNet of the DREAM challenge in yeast.
 
 Speed: all maps are (B, channels, 1, length) in channels-last memory.
 """
@@ -23,7 +23,7 @@ STEM_KERNEL, KERNEL, POOL, WIDER = 11, 9, 2, 4
 
 
 class Block(nn.Module):
-    """What is called `block` in the names of tensors."""
+    """The layers that tensor names call `block`."""
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class Concatenated(nn.Module):
-    """What a layer makes of x, and x behind it."""
+    """The output of a layer for x, with x itself appended."""
 
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def convolution(channels: int, out: int, kernel: int, groups: int = 1) -> list[n
 
 
 def wide(channels: int) -> Block:
-    """The inner block of a stage: to four times the channels, along positions, and back."""
+    """The inner block of a stage: expands to four times the channels, convolves along positions and reduces again."""
     inner = WIDER * channels
     return Block(
         *convolution(channels, inner, 1), *convolution(inner, inner, KERNEL, groups=inner), Excitation(inner, channels),
@@ -85,11 +85,11 @@ class LegNet(nn.Module):
         self.apply(initialise)
 
     def forward(self, codes: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
-        """Activities of sequences, whichever strand they are; in training mode with batch statistics."""
+        """Activities of sequences, of either strand; in training mode with batch statistics."""
         return self.of_one_hot(one_hot(codes, self))
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
-        """Activities of one-hot windows (B, length, 4), which may hold any numbers, in the order A, C, G, T."""
+        """Activities of one-hot windows (B, length, 4), in the order A, C, G, T; the values may be any numbers."""
         x = x[:, :, CHANNELS].unsqueeze(1).permute(0, 3, 1, 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             x = self.mapper(self.main(self.stem(x)))
@@ -97,7 +97,7 @@ class LegNet(nn.Module):
 
 
 def initialise(layer: nn.Module) -> None:
-    """Convolutions N(0, sqrt(2 / (kernel x out channels))), depthwise ones too; linear layers N(0, 0.001); biases 0."""
+    """Convolutions (also depthwise) N(0, sqrt(2 / (kernel x out channels))); linear layers N(0, 0.001); biases 0."""
     if isinstance(layer, nn.Conv1d):
         nn.init.normal_(layer.weight, 0, math.sqrt(2 / (layer.kernel_size[0] * layer.out_channels)))
     elif isinstance(layer, nn.Linear):
@@ -107,7 +107,7 @@ def initialise(layer: nn.Module) -> None:
 
 
 def check_length(length: int, stages: int) -> None:
-    """Raise `InputError` for a construct of which pooling leaves nothing: below 16 bp with four stages."""
+    """Raise `InputError` for a construct so short that pooling leaves nothing: below 16 bp with four stages."""
     if length < POOL**stages:
         raise InputError(
             f"construct of {length} bp is too short for legnet, which pools to nothing below {POOL**stages} bp"

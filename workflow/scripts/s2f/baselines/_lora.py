@@ -1,9 +1,10 @@
 """Low-rank adapters for fine-tuning (LoRA; Hu et al. 2022, arXiv:2106.09685), through peft.
 
-The chosen linear layers of each block of the encoder stay as they are, and what a product of two narrow matrices makes
-of the same input is added: W x + (alpha / rank) B A x. A is drawn, B begins as zero, so that training starts from the
-very outputs of the frozen encoder. Only A, B and the head learn, and only they are saved: `adapter_config.json` and
-`adapter_model.safetensors`, which `PeftModel.from_pretrained` of peft puts on a model with the weights of the start.
+The chosen linear layers of each encoder block keep their weights, and a product of two narrow matrices, applied to the
+same input, is added: W x + (alpha / rank) B A x. A is drawn at random and B starts at zero, so training starts from
+exactly the outputs of the frozen encoder. Only A, B and the head learn, and only they are saved, as
+`adapter_config.json` and `adapter_model.safetensors`; peft's `PeftModel.from_pretrained` adds them to a model that has
+the starting weights.
 """
 
 import re
@@ -25,13 +26,13 @@ from s2f.common.provenance import derived_seed
 from s2f.language_model import folder, states
 
 CONFIG = "adapter_config.json"
-BASE = "base_model_name_or_path"  # key of `CONFIG`: folder of the weights that adapters stand on; null of random ones
+BASE = "base_model_name_or_path"  # key of `CONFIG`: folder of the weights below the adapters; null if these are random
 
 
 def add(model: torch.nn.Module, lora: dict[str, Any], seed: int) -> PeftModel:
-    """Adapters on the blocks of a model for sequence classification, which is changed and stays the model to train.
+    """Add adapters to the blocks of a model for sequence classification; it is changed and stays the model to train.
 
-    `lora` is the section of a baseline. Matrices A are drawn from `seed`.
+    `lora` is that part of the baseline's section. The matrices A are drawn from `seed`.
     """
     torch.manual_seed(derived_seed(seed, "adapters"))
     names = "|".join(re.escape(name) for name in sorted(lora["targets"]))
@@ -43,7 +44,7 @@ def add(model: torch.nn.Module, lora: dict[str, Any], seed: int) -> PeftModel:
 
 
 def save(directory: str | Path, adapted: PeftModel, weights: dict[str, Any]) -> None:
-    """Write adapters and head in the format of peft, with the folder of the `weights` that they stand on."""
+    """Write adapters and head in peft's format, with the folder of the `weights` below them."""
     config = adapted.peft_config["default"]
     config.base_model_name_or_path, config.inference_mode = weights.get("path") or weights.get("tapt"), True
     config.save_pretrained(str(directory))
@@ -51,7 +52,7 @@ def save(directory: str | Path, adapted: PeftModel, weights: dict[str, Any]) -> 
 
 
 def load(directory: str | Path, model: torch.nn.Module, lora: dict[str, Any]) -> PeftModel:
-    """A model of the weights of the start, which is changed, with the adapters and the head of a checkpoint.
+    """A model with the starting weights, which is changed in place, with the adapters and the head of a checkpoint.
 
     Raises `InputError` naming the tensors that are missing, unexpected or of another shape.
     """
@@ -63,8 +64,8 @@ def load(directory: str | Path, model: torch.nn.Module, lora: dict[str, Any]) ->
 
 
 def base(directory: str | Path, weights: dict[str, Any]) -> dict[str, Any]:
-    """The section of the `weights` that a checkpoint stands on, at the folder that its `CONFIG` names: the one of the
-    training, or another that somebody wrote there."""
+    """The `weights` section below a checkpoint's adapters, with the folder that its `CONFIG` names: the folder used in
+    training, or another one that somebody wrote there."""
     path, (kind, named) = Path(directory) / CONFIG, *weights.items()
     here = files.read_object(path).get(BASE)
     if kind == "random":
@@ -78,17 +79,17 @@ def base(directory: str | Path, weights: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_adapters(encoder: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """The state of an encoder under the names that it had before `add`."""
+    """The encoder's state under the names that it had before `add`."""
     state = encoder.state_dict().items()
     return {name.replace(".base_layer.", "."): tensor for name, tensor in state if ".lora_" not in name}
 
 
 def described(lora: dict[str, Any]) -> str:
-    """In words, for tables."""
+    """A description for tables."""
     dropped = f", dropout {lora['dropout']:g}" if lora["dropout"] else ""
     return f"LoRA of rank {lora['rank']}, alpha {lora['alpha']}{dropped}, on {', '.join(sorted(lora['targets']))}"
 
 
 def _state(adapted: PeftModel) -> dict[str, torch.Tensor]:
-    # no embedding is among the targets; to find that out by itself peft would ask a server for the base model
+    # no embedding is among the targets; to find that out by itself, peft would ask a server for the base model
     return get_peft_model_state_dict(adapted, save_embedding_layers=False)

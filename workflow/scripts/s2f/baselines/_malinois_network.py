@@ -1,11 +1,11 @@
 """The network of the baselines `malinois`, `malinois_1cell` and `malinois_published`.
 
-Layer names, shapes and initialisation are those of boda2 (sjgosai/boda2, `BassetBranched` with the published settings;
-Gosai et al. 2024, Nature 634, 1211), so state dictionaries are exchangeable with it.
+Layer names, shapes and initialisation follow boda2 (sjgosai/boda2, `BassetBranched` with the published settings; Gosai
+et al. 2024, Nature 634, 1211), so state dictionaries can be exchanged with it.
 
-Speed: one-hot input makes the first convolution special. Its batch statistics follow exactly from the 76 x 76
-co-occurrence matrix of bases within a window, so its normalisation is folded into the weights before convolving, and
-convolution and max pooling run block by block in cache; the map of 300 x 600 values per sequence is never stored.
+Speed: the input of the first convolution is one-hot. Its batch statistics follow exactly from the 76 x 76 co-occurrence
+matrix of bases within a window, so its normalisation is folded into the weights before convolving, and convolution and
+max pooling run block by block in cache; the map of 300 x 600 values per sequence is never stored.
 The other convolutions are 2-D of height 1 in channels-last layout. With `precision: bfloat16` the convolutions and the
 first linear layer multiply in bfloat16 and accumulate in float32; parameters, statistics and branches stay float32.
 """
@@ -23,7 +23,7 @@ from s2f.common.errors import InputError
 KERNELS = (19, 11, 7)
 POOLS = (3, 4, 4)
 WIDTHS = ("conv1_channels", "conv2_channels", "conv3_channels", "linear_channels", "branched_channels")
-BLOCK_BYTES = 2**20  # of a block of the first layer on a CPU: a block and its temporaries stay in a 2 MB cache
+BLOCK_BYTES = 2**20  # size of a block of the first layer on a CPU; with its temporaries it fits into a 2 MB cache
 
 
 class Normed(nn.Module):
@@ -38,7 +38,7 @@ class Normed(nn.Module):
 class GroupedLinear(nn.Module):
     """One linear map per branch: (G, B, in) -> (G, B, out), weight (G, in, out), bias (G, 1, out).
 
-    Initialised as in boda2, whose fan-in is `in x out` (that of a 3-D weight) and not `in`.
+    Initialised as in boda2, where the fan-in is `in x out` (the fan-in of a 3-D weight) instead of `in`.
     """
 
     def __init__(self, size: int, out: int, groups: int) -> None:
@@ -74,7 +74,7 @@ class Malinois(nn.Module):
         self.linear_dropout, self.branched_dropout = nn.Dropout(s.linear_dropout), nn.Dropout(s.branched_dropout)
 
     def forward(self, codes: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
-        """Activities of sequences, whichever strand they are; in training mode with dropout and batch statistics."""
+        """Activities of sequences, of either strand; in training mode with dropout and batch statistics."""
         x = self._first_stage(codes)
         x = self._stage(x, self.conv2, POOLS[1], padding=0)
         x = self._stage(x, self.conv3, POOLS[2], padding=1)
@@ -119,7 +119,7 @@ class Malinois(nn.Module):
 
 
 def flatten_length(length: int) -> int:
-    """Positions left after the three pooling steps: 13 for 600 bp. Raises `InputError` where none is left."""
+    """Positions left after the three pooling steps: 13 for 600 bp. Raises `InputError` if none is left."""
     left = (length // POOLS[0] // POOLS[1] + 2) // POOLS[2]
     if left < 1:
         raise InputError(f"construct of {length} bp is too short for malinois, which pools to nothing below 24 bp")
@@ -133,7 +133,7 @@ def windows(x: torch.Tensor, kernel: int, start: int, step: int, count: int) -> 
 
 
 def blocks(x: torch.Tensor, bytes_per_row: int) -> list[slice]:
-    """Slices of rows: so many that a block stays in cache on a CPU, all rows at once elsewhere."""
+    """Slices of rows: on a CPU as many rows as stay in cache, elsewhere all rows at once."""
     size = max(1, BLOCK_BYTES // bytes_per_row) if x.device.type == "cpu" else len(x)
     return [slice(start, start + size) for start in range(0, len(x), size)]
 
@@ -154,7 +154,7 @@ class ConvolutionMax(torch.autograd.Function):
     """Max over `pool` neighbours of the convolution of one-hot x (B, P, 4) with weight (4 * kernel, C) float32.
 
     Gives (B, length // pool, C) in the dtype of x. The convolution is recomputed for the gradient, which goes to the
-    first of equal neighbours as in max pooling. There is none for x.
+    first of equal neighbours, as in max pooling. x itself gets no gradient.
     """
 
     @staticmethod

@@ -1,11 +1,11 @@
-"""Training of the network of Gosai et al. 2024 from scratch, with an output for each cell or with one.
+"""Training of the network of Gosai et al. 2024 from scratch, with one output per cell or a single output.
 
-Loss, optimiser and schedule follow boda2 (sjgosai/boda2) with the published settings; the pretrained Basset
-convolutions from which the published run started are not used. Rows of one label, for which the published loss is not
-defined, give the one-output variant: see `malinois_1cell`.
+Loss, optimiser and schedule follow boda2 (sjgosai/boda2) with the published settings, but training does not start from
+the pretrained Basset convolutions of the published run. The published loss is not defined for rows with one label; such
+rows give the one-output variant, see `malinois_1cell`.
 
-The published table has no gaps. Where a label of a row is missing, L1 is over the labels that are there; the divergence
-and the score of selection, which compare the cells of a row, are over rows with all labels.
+The published table has no gaps. If labels of a row are missing, L1 is taken over the labels that are there; the
+divergence and the selection score, which compare the cells of a row, are taken over rows with all labels.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ from s2f.sequences.constructs import Construct
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the network and its training: meaning and defaults, the published ones, stand in `malinois.yaml`."""
+    """Settings of the network and its training; `malinois.yaml` gives their meaning and the published defaults."""
 
     conv1_channels: int
     conv2_channels: int
@@ -73,7 +73,7 @@ class Settings:
         return settings
 
     def narrow(self) -> bool:
-        """True where a width differs from the published network."""
+        """True if a width differs from the published network."""
         return is_narrow("malinois", self, WIDTHS)
 
 
@@ -85,13 +85,13 @@ def mixed_loss(
     measured: torch.Tensor | None = None,
     importance: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Training loss of (B, outputs): (alpha L1 + beta KL) / (alpha + beta); plain L1 where there is one output.
+    """Training loss of (B, outputs): (alpha L1 + beta KL) / (alpha + beta); plain L1 if there is one output.
 
     KL is the divergence between the softmax over outputs of the labels and of the predictions, averaged over all
     B x outputs terms (boda2 `L1KLmixed`, reduction mean). `measured`, bool (B, outputs), says which labels are there
-    (all when None): L1 is the mean over these, and rows without all labels have a divergence of 0: a batch weighs KL by
-    the rows that have it, and one complete row among many does not count as much as all. With `importance` (B, outputs)
-    labels count by it in L1.
+    (None: all). L1 is the mean over these. Rows without all labels have a divergence of 0, so a batch weighs KL by the
+    rows that have it, and one complete row among many does not count as much as a full batch. `importance` (B, outputs)
+    weights the labels in L1.
     """
     if importance is not None:
         distance = ((predicted - labels).abs() * importance).mean()
@@ -110,11 +110,11 @@ def mixed_loss(
 
 
 def entropy_spearman(predicted: np.ndarray, labels: np.ndarray) -> float | None:
-    """Rank correlation between the Shannon entropies of the softmax over outputs of predictions and of labels.
+    """Rank correlation between the Shannon entropies of two softmaxes over outputs: of predictions and of labels.
 
-    The score by which the published model was selected: does it know which sequences are specific to a cell. Ranks
-    are positions in the sorted order, ties are broken by order (boda2). Rows with a label missing (NaN) do not count.
-    None where undefined.
+    This score selected the published model: does it know which sequences are specific to a cell? Ranks are positions in
+    the sorted order, and ties are broken by order (boda2). Rows with a missing label (NaN) do not count. None if
+    undefined.
     """
     if not np.isfinite(predicted).all():
         return None
@@ -131,9 +131,9 @@ def entropy_spearman(predicted: np.ndarray, labels: np.ndarray) -> float | None:
 def virtual_rows(labels: np.ndarray, cutoff: float | None, reverse_complement: bool) -> tuple[np.ndarray, np.ndarray]:
     """(row, reversed) of each training example of an epoch, before shuffling: int64 and bool arrays.
 
-    Rows in the order of their largest label over cells, descending (stable), are visited once, those at or above
-    `cutoff` (None: none) once more; with `reverse_complement` every visit is two examples, forward and then reversed.
-    Such examples exist only here, never as rows of a table.
+    Rows are visited in descending order of their largest label over cells (stable): each row once, and those at or
+    above `cutoff` (None: none) once more. With `reverse_complement`, every visit gives two examples, first forward and
+    then reversed. Such examples exist only here, never as rows of a table.
     """
     highest = np.nanmax(labels, axis=1)
     order = np.argsort(-highest, kind="stable") if cutoff is not None else np.arange(len(labels))
@@ -147,7 +147,7 @@ def virtual_rows(labels: np.ndarray, cutoff: float | None, reverse_complement: b
 def optimiser_of(
     network: torch.nn.Module, steps: int, settings: Settings
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """Adam with the largest second moment so far, and a cosine that restarts, however many `steps` there are."""
+    """Adam with the largest second moment so far, and a cosine schedule with restarts, for any number of `steps`."""
     optimiser = torch.optim.Adam(
         network.parameters(), settings.learning_rate, (settings.beta1, settings.beta2), eps=1e-8,
         weight_decay=settings.weight_decay, amsgrad=True, fused=True,
@@ -160,9 +160,9 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Train as `_sequence_training.train_network`, and write `details.json` too.
 
-    Rows with several cells give an output for each, selected by `entropy_spearman`; others one output, selected by
-    Pearson r. Raises `InputError` for bad settings, a row without a label, or too few validation rows with all labels
-    (`LEAST_LABELS`), and `DivergedError` as there.
+    Rows with several cells give one output per cell, and `entropy_spearman` selects the epoch; other rows give one
+    output, and Pearson r selects it. Raises `InputError` for bad settings, a row without a label, or too few validation
+    rows with all labels (`LEAST_LABELS`), and `DivergedError` as there.
     """
     settings = Settings.from_spec(spec)
     check_rows("malinois", train, val)
@@ -213,10 +213,10 @@ def write_network(
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct.
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) for C cells, for one strand of the construct.
 
-    The construct is that of `record`. Raises `InputError` when it has another length than the network, or when the
-    weights are missing, broken or of another network.
+    The construct is taken from `record`. Raises `InputError` if its length differs from the network's, or if the
+    weights are missing, broken or from another network.
     """
     construct = Construct.from_spec(record["construct"])
     return predictor(*load_network(directory, construct), construct)

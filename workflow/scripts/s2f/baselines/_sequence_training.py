@@ -1,7 +1,7 @@
 """Training from scratch of torch networks that read the bases of a construct: Malinois, LegNet and DREAM-RNN.
 
-A network takes uint8 codes (B, length) and which of them are reverse complements, bool (B,), and gives (B, outputs)
-float32. All windows lie on the device as codes; each step cuts, turns and reads a batch of them there.
+A network takes uint8 codes (B, length) and a bool mask (B,) of the reverse complements, and gives (B, outputs) float32.
+All windows are on the device as codes; each step cuts, orients and reads a batch of them there.
 """
 
 import math
@@ -27,7 +27,7 @@ from s2f.rows.canonical import cells_of, errors_of, labels_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 
-CHANNELS = (0, 2, 1, 3)  # of A, C, G, T, as LegNet and DREAM-RNN have them: A, G, C, T
+CHANNELS = (0, 2, 1, 3)  # of A, C, G, T in the order that LegNet and DREAM-RNN read: A, G, C, T
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CHOICES = {"validation_strand": ("forward", "mean"), "precision": tuple(DTYPES)}
 EVALUATION_BATCH = 512
@@ -35,9 +35,9 @@ EVALUATION_BATCH = 512
 
 @dataclass(frozen=True)
 class Examples:
-    """What the network reads in an epoch, before it is shuffled: of each example the row, int64 (E,), whether as the
-    reverse complement of the whole construct, bool (E,), and how far the window is moved downstream, int64 (E,) bp, at
-    most the `reach` of its row."""
+    """The examples that the network reads in an epoch, before shuffling: the row of each, int64 (E,); whether it is
+    read as the reverse complement of the whole construct, bool (E,); and how far its window is moved downstream, int64
+    (E,) bp, at most the `reach` of its row."""
 
     rows: torch.Tensor
     reverse: torch.Tensor
@@ -48,12 +48,12 @@ class Examples:
 class Procedure:
     """How a kind is trained.
 
-    `network()`: new, on the CPU. `optimiser(network, steps)`: the optimiser and the schedule, stepped after each of so
-    many steps in all. `examples(generator)`: those of the next epoch. `loss(predicted (B, C), labels (B, C), measured,
-    importance)`: which labels are there, bool (B, C), None where all are, and how much each counts, None where all
-    count alike. `score(values, labels)`, called `metric`, chooses the epoch: by default the mean over cells of Pearson
-    r. Without `patience` training goes through all epochs, as a schedule of a given length needs. `clip`: largest norm
-    of the gradient.
+    `network()` makes a new network on the CPU. `optimiser(network, steps)` gives the optimiser and the schedule, which
+    is stepped after each of the `steps`. `examples(generator)` gives the examples of the next epoch. `loss(predicted
+    (B, C), labels (B, C), measured, importance)`: `measured`, bool (B, C), says which labels are there (None: all), and
+    `importance` how much each counts (None: all alike). `score(values, labels)`, whose name is `metric`, chooses the
+    epoch; by default it is the mean over cells of Pearson r. Without `patience`, training goes through all epochs, as a
+    schedule of a given length needs. `clip` is the largest norm of the gradient.
     """
 
     kind: str
@@ -70,15 +70,17 @@ class Procedure:
 
     @property
     def ends(self) -> str:
-        """How training ends that goes through all epochs: at their `limit`, or with the `schedule` of their number."""
+        """How training that goes through all epochs ends: at their `limit`, or with the `schedule` if there is no
+        `patience`."""
         return "schedule" if self.patience is None else "limit"
 
 
 class Windows:
     """The windows of rows on a device, as codes: `cut(rows, shift)` gives uint8 (B, length).
 
-    With `reach` (bp) windows can be moved downstream by so much, or as far as there is real flank behind them: `reach`,
-    int64 (N,), says how far for each row. What a window leaves upstream, flank or insert, is cut off.
+    With `reach` (bp), a window can be moved downstream by up to that many bp, or as far as real flank follows it; the
+    array `reach`, int64 (N,), holds this limit for each row. Whatever a window leaves behind upstream, flank or insert,
+    is cut off.
     """
 
     def __init__(self, construct: Construct, inserts: Sequence[str], device: torch.device, reach: int = 0) -> None:
@@ -101,7 +103,7 @@ class Windows:
 
 
 def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
-    """Codes (B, L) with the rows of `reverse` (B,) as their reverse complement."""
+    """Codes (B, L), in which the rows that `reverse` (B,) marks are replaced by their reverse complements."""
     complement = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8, device=codes.device)
     return torch.where(reverse[:, None], complement[codes.flip(1).int()], codes)
 
@@ -112,7 +114,7 @@ def squared_error(
     measured: torch.Tensor | None = None,
     importance: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Mean squared error of (B, C) over the labels that are there, each times its `importance`."""
+    """Mean squared error of (B, C) over the labels that are there, each weighted by its `importance`."""
     squared = (predicted - (labels if measured is None else torch.where(measured, labels, 0))) ** 2
     squared = squared if importance is None else squared * importance
     return squared.mean() if measured is None else (squared * measured).sum() / measured.sum()
@@ -121,9 +123,9 @@ def squared_error(
 def one_cycle(
     network: nn.Module, steps: int, learning_rate: float, weight_decay: float, cycle_momentum: bool
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW on all tensors and one cycle of step sizes: from a 25th of `learning_rate` up to it in the first 0.3 of
-    the steps, then down to a 250,000th of it, along cosines. With `cycle_momentum` beta1 goes from 0.95 to 0.85 and
-    back."""
+    """AdamW on all tensors and one cycle of step sizes along cosines: from a 25th of `learning_rate` up to
+    `learning_rate` in the first 0.3 of the steps, then down to a 250,000th of it. With `cycle_momentum`, beta1 goes
+    from 0.95 to 0.85 and back."""
     optimiser = torch.optim.AdamW(network.parameters(), learning_rate, weight_decay=weight_decay, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, learning_rate, total_steps=steps, pct_start=0.3, div_factor=25, final_div_factor=1e4,
@@ -133,25 +135,25 @@ def one_cycle(
 
 
 def one_hot(codes: torch.Tensor, network: nn.Module) -> torch.Tensor:
-    """(B, length, 4) of codes (B, length), in the order A, C, G, T and the dtype of a network; N is four zeros."""
+    """(B, length, 4) from codes (B, length), in the order A, C, G, T and the network's dtype; N is four zeros."""
     return torch.eye(5, 4, dtype=next(network.parameters()).dtype, device=codes.device)[codes.int()]
 
 
 def check_choices(kind: str, settings: Any) -> None:
-    """Raise `InputError` for a value of one of the `CHOICES` that is not among them."""
+    """Raise `InputError` if a setting in `CHOICES` has a value that is not listed there."""
     for key, known in CHOICES.items():
         if getattr(settings, key) not in known:
             raise InputError(f"baseline {kind}: {key} is {getattr(settings, key)!r}, expected one of {known}")
 
 
 def is_narrow(kind: str, settings: Any, widths: Sequence[str]) -> bool:
-    """Whether one of the `widths` of a network differs from the published one, the default of its kind."""
+    """Whether one of a network's `widths` differs from the published one, which is the default of its kind."""
     published = kinds.settings("baselines", kind, {})
     return any(getattr(settings, key) != published[key] for key in widths)
 
 
 def check_rows(kind: str, train: Any, val: Any) -> None:
-    """Raise `InputError` for less than two rows in a part, and for a row without any label."""
+    """Raise `InputError` for fewer than two rows in either part, and for a row without any label."""
     if len(train) < 2 or len(val) < 2:
         raise InputError(f"baseline {kind}: {len(train)} training and {len(val)} validation rows, expected 2 or more")
     for table in (train, val):
@@ -161,12 +163,12 @@ def check_rows(kind: str, train: Any, val: Any) -> None:
 
 
 def labels_by_output(table: Any) -> np.ndarray:
-    """Labels float32 (N, C) of rows, C being 1 where they have one label; NaN where one is missing."""
+    """Labels float32 (N, C) of rows, with C = 1 for rows with one label; NaN for a missing label."""
     return labels_of(table).reshape(len(table), -1).astype(np.float32)
 
 
 def importance_of(table: Any, settings: Any) -> np.ndarray | None:
-    """How much each label counts, float32 (N, C), by the settings `weighting` and `tau`; None where all count alike.
+    """How much each label counts, float32 (N, C), by the settings `weighting` and `tau`; None if all count alike.
 
     Raises `InputError` as `weights_by_error`.
     """
@@ -179,21 +181,21 @@ def importance_of(table: Any, settings: Any) -> np.ndarray | None:
 
 
 def steps_of_epoch(examples: int, batch_size: int) -> int:
-    """Batches of an epoch: the last may be smaller, but one of a single example, which has no batch statistics, is left
-    out."""
+    """Batches of an epoch. The last one may be smaller, but a batch of a single example is dropped, because it has no
+    batch statistics."""
     return examples // batch_size + (examples % batch_size > 1)
 
 
 def train_network(
     procedure: Procedure, windows: Windows, train: Any, val: Any, construct: Construct, seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Train from scratch, keep the weights of the best validation score, write `weights.pt`: (history, validation).
+    """Train from scratch, keep the weights with the best validation score, write `weights.pt`: (history, validation).
 
-    `windows` are those of the rows of `train`. One line is printed per epoch; `rows_per_second` counts examples (copies
-    and reverse complements included) over the time of the updates alone. The validation record says how training
-    `ended`: by `patience`, at the `limit` of epochs, perhaps too early, or with its `schedule`. The same seed, number
-    of threads and machine give the same weights on a CPU. Raises `DivergedError` when the loss is not finite or the
-    score is never defined: no weights are written then.
+    `windows` holds the windows of the rows of `train`. One line is printed per epoch; `rows_per_second` counts examples
+    (copies and reverse complements included) over the time of the updates only. The validation record says how training
+    `ended`: by `patience`, at the `limit` of epochs (perhaps too early), or with its `schedule`. On a CPU, the same
+    seed, number of threads and machine give the same weights. Raises `DivergedError` if the loss is not finite or the
+    score is never defined; then no weights are written.
     """
     settings, device = procedure.settings, windows.codes.device
     outputs, labels, val_labels = cells_of(train), labels_by_output(train), labels_by_output(val)
@@ -269,7 +271,7 @@ def train_network(
     validation: dict[str, Any] = {"metric": procedure.metric, "value": best[0], "epoch": best[1], "ended": ended}
     if outputs:
         by_cell = dict(zip(outputs, best[3], strict=True))
-        # beside another metric the score of heads, for comparison
+        # if the metric is another one, also the score that heads have, for comparison
         validation |= ({"pearson": mean_of(best[3])} if procedure.score else {}) | {"cells": by_cell}
     return history, validation
 
@@ -281,7 +283,7 @@ def update(
     schedule: torch.optim.lr_scheduler.LRScheduler,
     clip: float | None,
 ) -> None:
-    """One step down the gradient of a loss, the norm of which is at most `clip`."""
+    """One step down the gradient of a loss; the norm of the gradient is limited to `clip`."""
     optimiser.zero_grad()
     loss.backward()
     if clip:
@@ -291,7 +293,7 @@ def update(
 
 
 def predict_strand(network: nn.Module, codes: torch.Tensor, strand: str) -> np.ndarray:
-    """Activities (N, outputs) float32 of one strand of the whole construct, dropout off."""
+    """Activities (N, outputs) float32 of one strand of the whole construct, with dropout off."""
     network.eval()
     out = []
     with torch.inference_mode():
@@ -311,10 +313,10 @@ def write_network(
     predicted: Sequence[str] = (),
     **more: Any,
 ) -> None:
-    """Write `details.json` of a network: its shape (`widths`, and whether it is `narrow`), size and precision.
+    """Write the `details.json` of a network: its shape (`widths`, and whether it is `narrow`), size and precision.
 
-    `outputs` are the cells of its outputs, none where there is one output for rows of one label; `predicted` those that
-    it predicts, in this order (all where absent).
+    `outputs` lists the cells of its outputs; it is empty if there is one output, for rows with one label. `predicted`
+    lists the cells that it predicts, in this order (all if absent).
     """
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in network().parameters())
@@ -330,11 +332,11 @@ def loaded(
     build: Callable[[dict[str, Any], int], nn.Module],
     precision: str | None = None,
 ) -> tuple[nn.Module, list[int]]:
-    """(network on its device, indices of the outputs that are predicted) of a checkpoint, by default in the precision
-    it was trained in; `build(options, outputs)` makes it of the options in `details.json`.
+    """(network on its device, indices of the predicted outputs) of a checkpoint, by default in the precision it was
+    trained in; `build(options, outputs)` makes the network from the options in `details.json`.
 
-    Raises `InputError` when the construct has another length than the network, or when the weights are missing, broken
-    or of another network.
+    Raises `InputError` if the length of the construct differs from the network's, or if the weights are missing, broken
+    or from another network.
     """
     details, path = read_details(directory), Path(directory) / "weights.pt"
     if construct.length != details["length"]:
@@ -350,7 +352,8 @@ def loaded(
 
 
 def predictor(network: nn.Module, predicted: Sequence[int], construct: Construct) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct."""
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) for C cells, for one strand of the
+    construct."""
     device = next(network.parameters()).device
 
     def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
@@ -365,7 +368,7 @@ def predictor(network: nn.Module, predicted: Sequence[int], construct: Construct
 
 
 def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
-    """Put `state` into a network. Raises `InputError` naming a missing, unexpected, misshapen or non-finite array."""
+    """Load `state` into a network. Raises `InputError` naming a missing, unexpected, misshapen or non-finite array."""
     wanted = network.state_dict()
     for name in sorted(set(state) ^ set(wanted)):
         raise InputError(f"{path}: array {name} is {'missing' if name in wanted else 'unexpected'}")

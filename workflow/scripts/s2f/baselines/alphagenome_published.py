@@ -1,18 +1,19 @@
-"""Baseline `alphagenome_published`: a published stage-2 model, AlphaGenome's encoder and its head, never trained here.
+"""Baseline `alphagenome_published`: a published stage-2 model (AlphaGenome's encoder and its head), never trained here.
 
-Two layouts are read, strictly and without running anything in them:
+Two layouts are read, strictly and without running any code in them:
 
-* that of alphagenome_ft (`save_checkpoint` at 7313e8a), in which alphagenome_FT_MPRA publishes: a folder with
-  config.json and checkpoint/, an Orbax pair (params, state) of whole module paths, the encoder's and
+* the layout of alphagenome_ft (`save_checkpoint` at 7313e8a), in which alphagenome_FT_MPRA publishes: a folder with
+  config.json and checkpoint/, an Orbax pair (params, state) keyed by whole module paths, the encoder's and
   `head/NAME/~predict/{norm, hidden_0, ..., output}`;
-* that of alphagenome-encoder-ft (`train.save_checkpoint` at 8a9911c): a file of `torch.save`, a dictionary with
+* the layout of alphagenome-encoder-ft (`train.save_checkpoint` at 8a9911c): a `torch.save` file with a dictionary of
   `encoder_state_dict` (save_mode minimal) or `model_state_dict` (full), `head_state_dict`, `head_config` and
   `construct_config`; names and axes of the arrays are those of alphagenome-pytorch at 3c6b556.
 
-The head is LayerNorm, then an MLP over all tokens (`flatten`) or over each, of which the middle one or the sum, mean or
-largest of a window in the middle is taken. Two differences are kept: PyTorch's GELU is exact, JAX's the approximation
-by tanh; and at odd lengths the encoder of alphagenome-pytorch pairs the last position with zeros, where AlphaGenome
-passes it alone. One is not: alphagenome_ft computes heads in the bfloat16 of its encoder, here they are float32.
+The head is LayerNorm, then an MLP over all tokens together (`flatten`) or over each token; in the latter case the
+output is the middle token's, or the sum, mean or maximum over a window in the middle. Two differences between the
+layouts are kept: PyTorch's GELU is exact, JAX's is the tanh approximation; and at odd lengths the encoder of
+alphagenome-pytorch pairs the last position with zeros, whereas AlphaGenome passes it on unpaired. One is not kept:
+alphagenome_ft computes heads in the bfloat16 of its encoder, here they are float32.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +36,7 @@ from s2f.sequences.constructs import Construct
 PACKAGES = ("numpy", "jax", "jaxlib", "dm-haiku", "orbax-checkpoint")
 TOKEN_BP = 128
 POOLINGS, ACTIVATIONS = ("flatten", "center", "sum", "mean", "max"), ("relu", "gelu")
-# keys of a file of alphagenome-encoder-ft
+# keys of an alphagenome-encoder-ft file
 KEYS = (
     "save_mode", "stage", "epoch", "config", "head_type", "head_state_dict", "head_config", "construct_config",
     "metrics", "encoder_state_dict", "model_state_dict",
@@ -46,8 +47,8 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Design:
-    """What the arrays of a model do not say: `layout` ft_mpra or torch, and of the head how tokens are `pooled`, in
-    which window, and its `activation`."""
+    """What the arrays of a model do not say: its `layout`, ft_mpra or torch, and for the head the `pooling` of tokens,
+    the window it covers, and the `activation`."""
 
     layout: str
     pooling: str
@@ -55,7 +56,7 @@ class Design:
     activation: str
 
     def check(self, path: Path) -> None:
-        """Raise `InputError` for a pooling or an activation that no such head has."""
+        """Raise `InputError` for a pooling or an activation that these heads do not have."""
         for name, value, known in (("pooling", self.pooling, POOLINGS), ("activation", self.activation, ACTIVATIONS)):
             if value not in known:
                 raise InputError(f"{path}: {name} of the head is {value!r}, expected one of: {', '.join(known)}")
@@ -65,9 +66,9 @@ class Design:
 
 @dataclass(frozen=True, eq=False)
 class Published:
-    """A model as it was read: arrays of the encoder by their official names, (params, state), and of the head by names
-    norm/scale, norm/offset, hidden_0/w, hidden_0/b, ..., output/w, output/b; float32. `length`: bp of its training, 0
-    where the file does not say it."""
+    """A model as read from its files: the float32 arrays of the encoder by their official names, (params, state), and
+    of the head by the names norm/scale, norm/offset, hidden_0/w, hidden_0/b, ..., output/w, output/b. `length`: bp of
+    the windows that it was trained on, 0 if the file does not say."""
 
     encoder: tuple[dict[str, dict[str, np.ndarray]], dict[str, dict[str, np.ndarray]]]
     head: Arrays
@@ -79,11 +80,11 @@ class Published:
 def train(
     train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Check the files of `spec` and keep their arrays; nothing is trained. The validation score is there only where all
-    validation rows lie on chromosomes that are new to the model, as of `malinois_published`.
+    """Check the files of `spec` and keep their arrays; nothing is trained. There is a validation score only if all
+    validation rows are on chromosomes that are new to the model, as for `malinois_published`.
 
-    Raises `InputError` for files that are none of the two layouts, arrays that are missing, unexpected, of another
-    shape or not finite, an output that the model does not have, and a construct of another length.
+    Raises `InputError` for files in neither layout, for arrays that are missing, unexpected, misshapen or not finite,
+    for an output that the model does not have, and for a construct of another length.
     """
     from s2f.embeddings.encoders import alphagenome
 
@@ -157,7 +158,7 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def predicted(head: Mapping[str, Any], tokens: Any, design: Design) -> Any:
-    """What a head gives, float32 (B, K), of tokens (B, T, D)."""
+    """The outputs of a head, float32 (B, K), for tokens (B, T, D)."""
     import jax
     import jax.numpy as jnp
 
@@ -182,7 +183,7 @@ def predicted(head: Mapping[str, Any], tokens: Any, design: Design) -> Any:
 
 
 def read_ft_mpra(folder: Path, size: str) -> Published:
-    """A folder of alphagenome_ft. Raises `InputError` for another one, and for a head without an encoder."""
+    """Read a folder of alphagenome_ft. Raises `InputError` for any other folder and for a head without an encoder."""
     from s2f.embeddings.encoders import alphagenome
 
     path, config = folder / "checkpoint", read_object(folder / "config.json")
@@ -200,7 +201,7 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
 
     def check(pair: list[Any]) -> None:
         own = [module for module in pair[0] if module.startswith(prefixes)]
-        # of a full model the rest of AlphaGenome is there too, and not read
+        # a full model also holds the rest of AlphaGenome, which is not read
         strange = [module for part in pair for module in part if not module.startswith((*prefixes, "alphagenome/"))]
         if strange:
             raise InputError(f"{path}: module {strange[0]} is unexpected")
@@ -217,7 +218,7 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
             raise InputError(f"{path}: {head}{name} is {array.dtype}, expected float32 or bfloat16")
     found = {name: array.astype(np.float32) for name, array in found.items()}
     digest = alphagenome.fingerprint(params, state, size, "float32")[:16]
-    # the Gosai head names no pooling: it is flat, and always relu
+    # the Gosai head names no pooling: it flattens the tokens, and its activation is always relu
     inputs, channels = (found.get(name, np.empty(0)).shape[:1] for name in ("hidden_0/w", "norm/scale"))
     pooling = options.get("pooling_type") or ("sum" if inputs == channels else "flatten")
     activation = options.get("activation", "relu") if "pooling_type" in options else "relu"
@@ -234,7 +235,7 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
 
 
 def read_torch(path: Path, size: str) -> Published:
-    """A file of alphagenome-encoder-ft. Raises `InputError` for another one, and for a head without an encoder."""
+    """Read an alphagenome-encoder-ft file. Raises `InputError` for any other file and for a head without an encoder."""
     refuse_pointers([path])
     held = torch_file.tree(path)
     if not isinstance(held, dict) or "head_state_dict" not in held:
@@ -288,7 +289,7 @@ class Place(NamedTuple):
 
 
 def torch_names(size: str) -> dict[str, Place]:
-    """The arrays of the encoder of alphagenome-pytorch by their names, of its class SequenceEncoder."""
+    """The encoder arrays of alphagenome-pytorch by the names that its class SequenceEncoder gives them."""
     from s2f.embeddings.encoders._alphagenome_network import PREFIX, manifest
 
     names = {}
@@ -317,7 +318,7 @@ def _tensors(path: Path, held: dict[str, Any], key: str) -> dict[str, torch_file
 
 
 def _read(path: Path, tensors: Mapping[str, torch_file.Stored]) -> Arrays:
-    """Values of tensors, float32. Raises `InputError` for another dtype and values that are not finite."""
+    """Values of tensors, float32. Raises `InputError` for another dtype and for values that are not finite."""
     arrays = torch_file.arrays(path, tensors)
     for name, array in arrays.items():
         if array.dtype != np.float32 or not np.isfinite(array).all():
@@ -328,7 +329,7 @@ def _read(path: Path, tensors: Mapping[str, torch_file.Stored]) -> Arrays:
 
 
 def _head_name(path: Path, name: str) -> str:
-    """The official name of an array of a head in PyTorch."""
+    """The official name of an array of a PyTorch head."""
     layer, _, leaf = name.rpartition(".")
     known = {"norm": ("norm", {"weight": "scale", "bias": "offset"}), "output_layer": ("output", OF_LINEAR)}
     module, leaves = known.get(layer, (layer.replace("hidden_layers.", "hidden_"), OF_LINEAR))
@@ -338,7 +339,7 @@ def _head_name(path: Path, name: str) -> str:
 
 
 def _hidden(head: Mapping[str, Any]) -> int:
-    """How many hidden layers a head has."""
+    """Number of hidden layers of a head."""
     return sum(name.startswith("hidden_") and name.endswith("/w") for name in head)
 
 
@@ -349,7 +350,7 @@ def _check_widths(path: Path, key: str, stated: Any, head: Arrays) -> None:
 
 
 def _check_head(path: Path, found: Published, channels: int, length: int) -> None:
-    """Compare names and shapes of a head with those on an encoder of so many channels, for windows of `length` bp."""
+    """Compare a head's names and shapes with what `channels` encoder channels and windows of `length` bp require."""
     if found.length not in (0, length):
         raise InputError(f"{path}: the model reads {found.length} bp, the construct of this dataset has {length} bp")
     tokens = -(-length // TOKEN_BP)

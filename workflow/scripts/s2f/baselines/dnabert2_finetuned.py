@@ -1,8 +1,8 @@
 """Baseline `dnabert2_finetuned`: DNABERT-2 fine-tuned on the rows, with a head on `[CLS]` (see `_finetuning`).
 
-Windows of a batch are padded to the one with most pieces. The head and the tenth of units that are dropped in training
-are those of the published code (see `language_model.dnabert2`), the step size and the number of epochs those of its
-use on eCLIP sites (maxlwnii/tapt, commit 9030fac2).
+The windows of a batch are padded to the one with the most pieces. The head and the share of units dropped in training
+(a tenth) are those of the published code (see `language_model.dnabert2`); the step size and the number of epochs are
+those of its use on eCLIP sites (maxlwnii/tapt, commit 9030fac2).
 """
 
 from collections.abc import Callable, Sequence
@@ -31,5 +31,5 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)``; of a regression the predicted values."""
+    """``logits(inserts, strand) -> float64 (N,)``; for a regression, the predicted values."""
     return _finetuned.logits(KIND, directory, record)

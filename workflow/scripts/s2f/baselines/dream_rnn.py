@@ -1,23 +1,24 @@
 """Baseline `dream_rnn`: DREAM-RNN (Rafi et al. 2025, doi:10.1038/s41587-024-02414-w), trained from scratch.
 
 Network, optimiser and schedule are those of de-Boer-Lab/random-promoter-dream-challenge-2022 @ f7b2e19,
-benchmarks/human: AdamW, one cycle of step sizes with beta1 cycled against it, squared error, no limit on gradients, the
-epoch of the best Pearson r on the validation rows. N is four zeros.
+benchmarks/human: AdamW, one cycle of step sizes with beta1 cycled in the opposite direction, squared error, no limit on
+gradients, and the epoch with the best Pearson r on the validation rows. N is four zeros.
 
-`strands` says what is done with the reverse complement. That code does nothing with it: its fifth channel is the
-orientation in which an insert was *measured*; its inserts are turned and their adapters are not, both orientations are
-rows with labels of their own, and a prediction is of one of them. Rows here have no such orientation, so the forms are:
+`strands` says how reverse complements are used. The authors' code for human data does not use them: its fifth channel
+is the orientation in which an insert was *measured*. Inserts are turned there but their adapters are not, each
+orientation is a row with its own label, and a prediction is for one of them. Rows here have no such orientation, so
+there are two forms:
 
 * `both`, for names such as `dream-rnn-rc`: the setting of the challenge itself, in yeast. Each row is read twice in an
   epoch, as it is and as the reverse complement of the whole construct; the fifth channel, 0 or 1 at every position,
-  says which (4,203,393 parameters). Predictions are of either strand.
-* `forward`: as that code trains on rows of one orientation: four channels (4,199,553 parameters), the given strand. A
-  prediction of the reverse complement is of what it was not trained on: for datasets of `strand_rule: forward`.
+  says which (4,203,393 parameters). Either strand can be predicted.
+* `forward`: as that code trains on rows of one orientation: four channels (4,199,553 parameters) and only the given
+  strand. It is not trained on reverse complements, so it suits datasets of `strand_rule: forward`.
 
-Where this differs besides: an epoch is all rows, and the cycle ends with the last one (theirs has n // 32 batches, and
-one is lost each time the file is exhausted, so their cycle never ends). Windows are the construct of the dataset. With
-several cells the network has an output for each, and missing labels are masked. All starting weights come from the seed
-of the run; theirs fixes the last block alone.
+Other differences: an epoch is all rows, and the cycle ends with the last epoch (theirs has n // 32 batches, and one is
+lost each time the file is exhausted, so their cycle never ends). Windows are the construct of the dataset. With several
+cells the network has one output per cell, and missing labels are masked. All starting weights come from the seed of the
+run; the seed in their code fixes only the last block.
 """
 
 from collections.abc import Callable
@@ -55,7 +56,7 @@ STRANDS = ("both", "forward")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the network and its training: meaning and defaults, the published ones, stand in `dream_rnn.yaml`."""
+    """Settings of the network and its training; `dream_rnn.yaml` gives their meaning and the published defaults."""
 
     convolution_channels: int
     lstm_channels: int
@@ -82,7 +83,7 @@ class Settings:
         return settings
 
     def narrow(self) -> bool:
-        """True where a width differs from the published network."""
+        """True if a width differs from the published network."""
         return is_narrow("dream_rnn", self, WIDTHS)
 
     def network(self, outputs: int) -> DreamRNN:
@@ -122,9 +123,9 @@ def train(
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct.
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) for C cells, for one strand of the construct.
 
-    The construct is that of `record`. Raises `InputError` as `_sequence_training.loaded`.
+    The construct is taken from `record`. Raises `InputError` as `_sequence_training.loaded`.
     """
     construct = Construct.from_spec(record["construct"])
     return predictor(*load_network(directory, construct), construct)

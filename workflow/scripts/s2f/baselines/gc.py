@@ -1,6 +1,6 @@
-"""Baseline `gc`: logistic regression on the GC content of the insert alone, for classification.
+"""Baseline `gc`: logistic regression on only the GC content of the insert, for classification.
 
-What it scores is what a model gets for composition: the share of G and C tells binding sites from many negatives.
+Its score is what a model can reach from composition: the share of G and C separates binding sites from many negatives.
 The prediction is monotone in the GC content; its direction is learned.
 """
 
@@ -21,7 +21,7 @@ from s2f.sequences.constructs import Construct
 
 
 def gc_content(inserts: Sequence[str]) -> np.ndarray:
-    """Share of G and C among A, C, G, T of each insert: float64 (N,), NaN where there is none of these."""
+    """Share of G and C among the A, C, G and T of each insert: float64 (N,), NaN for an insert without any of these."""
     codes = dna.encode("".join(inserts))
     owner = np.repeat(np.arange(len(inserts)), [len(insert) for insert in inserts])
     known, strong = (
@@ -38,7 +38,7 @@ def train(
     labels = classes(train, "gc")
     content = gc_content(list(train["sequence"]))
     centre, scale = float(np.nanmean(content)), float(np.nanstd(content)) or 1.0
-    standard = np.nan_to_num((content - centre) / scale)  # an insert of N has the mean
+    standard = np.nan_to_num((content - centre) / scale)  # an insert of N gets the mean
     model = LogisticRegression().fit(standard[:, None], labels)
     slope = float(model.coef_[0, 0]) / scale
     intercept = float(model.intercept_[0]) - slope * centre
@@ -58,7 +58,7 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)`` of the fit in a folder."""
+    """``logits(inserts, strand) -> float64 (N,)`` from the fit in a folder."""
     details = read_details(directory)
 
     def of(inserts: Sequence[str], strand: str) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Baseline `kmer_logistic`: logistic regression on the counts of all 1- to 4-mers of the insert, for classification.
 
-Features are those of `kmer_ridge`: counts of overlapping k-mers, by default as they are, else (`scaling: standard`)
-standardised over the training rows. RNA has one strand, so a k-mer and its reverse complement are two features unless
-`reverse_complement` says otherwise. The inverse penalty C is chosen from a list by the AUROC of the validation rows.
+The features are those of `kmer_ridge`: counts of overlapping k-mers, by default unscaled, or standardised over the
+training rows (`scaling: standard`). RNA has one strand, so a k-mer and its reverse complement are two features unless
+`reverse_complement` is set. The inverse penalty C is chosen from a list by the AUROC on the validation rows.
 Predictions are probabilities.
 """
 
@@ -27,7 +27,7 @@ ITERATIONS = 200
 
 
 def classes(rows: Any, kind: str) -> np.ndarray:
-    """Labels of training rows, int (N,); `InputError` unless they are 0 and 1, both of them."""
+    """Labels of training rows, int (N,). Raises `InputError` unless they are 0 and 1 and both occur."""
     labels = rows["label"].to_numpy(np.float64)
     other = labels[~np.isin(labels, (0, 1))]
     if len(other):
@@ -42,8 +42,8 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train`, choose C on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
-    Raises `InputError` for unknown keys or values, one class of training rows, and validation rows of fewer than two
-    classes where there is a C to choose; `UnsolvedError` for a C without a solution.
+    Raises `InputError` for unknown keys or values, for training rows of one class, and, if there is a C to choose, for
+    validation rows of fewer than two classes; `UnsolvedError` for a C without a solution.
     """
     settings = kinds.settings("baselines", "kmer_logistic", spec)
     sizes, strengths = [int(k) for k in settings["k"]], sorted(float(c) for c in settings["C"])
@@ -104,5 +104,5 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)`` of the fit in a folder."""
+    """``logits(inserts, strand) -> float64 (N,)`` from the fit in a folder."""
     return scorer(directory)

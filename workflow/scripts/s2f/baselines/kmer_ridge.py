@@ -1,19 +1,19 @@
 """Baseline `kmer_ridge`: ridge regression on the counts of all 3-, 5- and 6-mers of the insert.
 
 Features are counts of overlapping k-mers (windows with N are skipped), by default standardised to mean 0 and standard
-deviation 1 over the training rows (`scaling: standard`), else as they are (`scaling: count`). With
-`reverse_complement` (the default; false for RNA) a k-mer and its reverse complement are one feature, so both strands
-of a sequence get one prediction: 2,624 features instead of 5,184. A standardised feature then counts as the k-mers that
-it stands for, two or, of a palindrome, one: the solution for a penalty is that of a regression on the counts of all
-5,184 k-mers on both strands, in which each is penalised alike. The penalty is chosen from `alphas` by the Pearson r
-of the validation rows. Rows with several cells give a solution for each, from the rows with a label there, with one
-penalty for all, the best by the mean over cells of r: rivals have one setting for all cells too. With `weighting:
-stderr` rows count by the standard errors of their labels (`weighting.weights_by_error`), in means and standard
-deviations of features too.
+deviation 1 over the training rows (`scaling: standard`), otherwise unscaled (`scaling: count`). With
+`reverse_complement` (the default; false for RNA), a k-mer and its reverse complement are one feature, so both strands
+of a sequence get the same prediction: 2,624 features instead of 5,184. A standardised feature then counts as the k-mers
+that it represents (two, or one for a palindrome): the solution for a penalty is that of a regression on the counts of
+all 5,184 k-mers on both strands, in which each is penalised alike. The penalty is chosen from `alphas` by the Pearson r
+on the validation rows. Rows with several cells give one solution per cell, from the rows with a label for it, and a
+single penalty for all cells, the one with the best mean r over cells, because the models compared with it also have one
+setting for all cells. With `weighting: stderr`, rows are weighted by the standard errors of their labels
+(`weighting.weights_by_error`), also in the means and standard deviations of features.
 
-Size: p features, n rows. With n < p the n x n dual is solved; else the p x p normal equations, gathered over blocks of
-rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a few hundred
-MB. Prediction sums one weight per window and never makes the feature matrix.
+Size: for p features and n rows, the n x n dual is solved if n < p, otherwise the p x p normal equations, summed over
+blocks of rows (dense float32 counts, float64 sums): 600,000 rows need one matrix product of 4e12 multiply-adds and a
+few hundred MB. Prediction sums one weight per window and never builds the feature matrix.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,8 +39,8 @@ BLOCK = 4096  # rows per dense block: 85 MB of float32 at 5,184 features
 def windows(inserts: Sequence[str], sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """(row, column) int64 arrays, one entry per k-mer window without N of every insert.
 
-    `sizes` are the k in order; column numbers the k-mers of the first k, then those of the next; within one k they
-    are in the order AAA, AAC, AAG ... TTT.
+    `sizes` lists the k in order. The column numbers go through the k-mers of the first k, then of the next, and within
+    one k through AAA, AAC, AAG ... TTT.
     """
     codes = dna.encode("".join(insert + "N" for insert in inserts))  # the N keeps windows inside their insert
     owner = np.repeat(np.arange(len(inserts)), [len(insert) + 1 for insert in inserts])
@@ -58,7 +58,7 @@ def windows(inserts: Sequence[str], sizes: Sequence[int]) -> tuple[np.ndarray, n
 
 
 def counts(inserts: Sequence[str], sizes: Sequence[int], feature: np.ndarray) -> np.ndarray:
-    """Counts (N, p) float32 of the k-mers of each insert; `feature` (as `features`) names the p of each column."""
+    """Counts (N, p) float32 of the k-mers of each insert; `feature` (see `features`) maps columns to the p features."""
     width = int(feature.max()) + 1
     rows, columns = windows(inserts, sizes)
     flat = np.bincount(rows * width + feature[columns], minlength=len(inserts) * width)
@@ -66,14 +66,14 @@ def counts(inserts: Sequence[str], sizes: Sequence[int], feature: np.ndarray) ->
 
 
 def features(sizes: Sequence[int], reverse_complement: bool) -> np.ndarray:
-    """int64 array: the feature of each column of `windows`, shared with its reverse complement where that is asked."""
+    """int64 array: the feature of each column of `windows`, shared with its reverse complement if that is asked for."""
     columns = np.arange(sum(4**k for k in sizes))
     first = np.minimum(columns, reverse_columns(sizes)) if reverse_complement else columns
     return np.unique(first, return_inverse=True)[1]
 
 
 def reverse_columns(sizes: Sequence[int]) -> np.ndarray:
-    """int64 array: column of the reverse complement of each column's k-mer."""
+    """int64 array: for each column, the column of its k-mer's reverse complement."""
     out, offset = [], 0
     for k in sizes:
         digits = np.arange(4**k)[:, None] // 4 ** np.arange(k) % 4  # last base first
@@ -93,9 +93,10 @@ def fit(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ridge solutions for every penalty: (weights (A, p) per count, intercepts (A,)), float64.
 
-    Minimises ``sum over rows of v (y - b - X w)^2 + alpha |w|^2`` with X the (standardised) counts, b not penalised and
-    v the `importance` of rows, (N,) with mean 1 (all 1 when None), as scikit-learn's `Ridge` behind a `StandardScaler`
-    does for the columns `feature`, each as many times as it has k-mers; the scale is folded into the weights.
+    Minimises ``sum over rows of v (y - b - X w)^2 + alpha |w|^2``, where X is the (standardised) counts, b is not
+    penalised and v is the `importance` of rows, (N,) with mean 1 (None: all 1). scikit-learn's `Ridge` after a
+    `StandardScaler` does the same for the columns `feature`, each repeated for every k-mer in it. The scale is folded
+    into the weights.
     """
     n, p, kmers = len(inserts), int(feature.max()) + 1, np.bincount(feature)
     weights = np.ones(n) if importance is None else importance
@@ -125,11 +126,11 @@ def fit(
 
 
 def _scale(variance: np.ndarray, scaling: str, kmers: np.ndarray) -> np.ndarray:
-    """Divisor of each feature, which stands for so many `kmers`; one whose count never varies keeps weight 0 whatever
-    it is."""
+    """Divisor of each feature, which represents `kmers` k-mers. A feature whose count never varies keeps weight 0 with
+    any divisor."""
     if scaling != "standard":
         return np.ones_like(variance)
-    # two equal columns with half the weight each are penalised as one column that is sqrt(2) times as large
+    # two equal columns with half the weight each are penalised like one column that is sqrt(2) times as large
     return np.sqrt(np.where(variance > 1e-12, variance, 1) / kmers)
 
 
@@ -146,8 +147,8 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Fit on `train`, choose the penalty on `val`, write `weights.npz`. Nothing is random; `seed` is not used.
 
-    Raises `InputError` for unknown keys or values, without validation rows where there is a penalty to choose, and for
-    a weighting without standard errors.
+    Raises `InputError` for unknown keys or values, if there are no validation rows but a penalty to choose, and for a
+    weighting without standard errors.
     """
     settings = kinds.settings("baselines", "kmer_ridge", spec)
     sizes, alphas = [int(k) for k in settings["k"]], sorted(float(alpha) for alpha in settings["alphas"])
@@ -179,7 +180,7 @@ def train(
         )
 
     def of_all(values: list[Any]) -> Any:
-        """One value for each cell, the value itself of rows with one label."""
+        """One value per cell, or the value itself for rows with one label."""
         return values if cells else values[0]
 
     np.savez(
@@ -200,8 +201,8 @@ def train(
 
 @dataclass(frozen=True)
 class _Solution:
-    """The solutions for one label by each of A penalties: validation `scores`, `weights` (A, columns of `windows`) and
-    `intercepts` (A,); `rows` that had the label in training."""
+    """The solutions for one label with each of A penalties: validation `scores`, `weights` (A, columns of `windows`)
+    and `intercepts` (A,); `rows` is the number of training rows with the label."""
 
     rows: int
     scores: list[float | None]
@@ -218,7 +219,7 @@ def _of_label(
     alphas: Sequence[float],
     settings: dict[str, Any],
 ) -> _Solution:
-    """Fit on the rows of `train` with a label in column `label`, every penalty scored on those of `val`."""
+    """Fit on the rows of `train` with a label in column `label`, and score every penalty on such rows of `val`."""
     train, val = (rows[rows[label].notna()] for rows in (train, val))
     labels, importance = train[label].to_numpy(np.float64), None
     if settings["weighting"] == "stderr":
@@ -235,20 +236,20 @@ def _of_label(
 
 
 def score(inserts: Sequence[str], sizes: Sequence[int], weights: np.ndarray, intercept: float) -> np.ndarray:
-    """Predictions (N,) float64: the intercept and one weight for each window of an insert, strand as given."""
+    """Predictions (N,) float64: the intercept plus one weight per window of an insert, on the strand as given."""
     rows, columns = windows(inserts, sizes)
     return np.bincount(rows, weights=weights[columns], minlength=len(inserts)) + intercept
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, see `scorer`."""
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) for C cells, see `scorer`."""
     scores = scorer(directory)
     return lambda inserts, strand="forward": scores(inserts, strand).astype(np.float32)
 
 
 def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``scores(inserts, strand) -> float64 (N,)`` of the weights in a folder; `reverse` counts the reverse complement.
-    Weights of C cells give (N, C).
+    """``scores(inserts, strand) -> float64 (N,)`` from the weights in a folder, or (N, C) if these are for C cells;
+    `reverse` counts the reverse complement.
 
     Raises `InputError` when `weights.npz` is missing, broken or not finite.
     """

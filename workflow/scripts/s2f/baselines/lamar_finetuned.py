@@ -1,6 +1,6 @@
 """Baseline `lamar_finetuned`: LAMAR fine-tuned on the rows, with a head on `<cls>` (see `_finetuning`).
 
-The folder is read by `AutoModelForSequenceClassification.from_pretrained` of transformers.
+`AutoModelForSequenceClassification.from_pretrained` of transformers can read the folder.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,5 +29,5 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
 
 def logits(directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)``; of a regression the predicted values."""
+    """``logits(inserts, strand) -> float64 (N,)``; for a regression, the predicted values."""
     return _finetuned.logits(KIND, directory, record)

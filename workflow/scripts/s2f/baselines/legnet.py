@@ -1,18 +1,18 @@
 """Baseline `legnet`: MPRA-LegNet (Agarwal et al. 2025, Nature), trained from scratch.
 
 Network and training are those of autosome-ru/human_legnet @ a20dbc7 as its README calls it for K562 (`core.py
---epoch_num 25 --use_shift --reverse_augment`): AdamW, one cycle of step sizes, squared error, gradients of norm 1 at
-most; each time a row is read, its window moves 0 to 21 bp downstream, never upstream, into the plasmid behind it, and
-with probability 1/2 all of it, adapters included, is read as its reverse complement. The epoch of the best Pearson r on
-the validation rows is kept, all epochs being trained, as the cycle has their number. N is four zeros.
+--epoch_num 25 --use_shift --reverse_augment`): AdamW, one cycle of step sizes, squared error, and gradients limited to
+norm 1. Each time a row is read, its window moves 0 to 21 bp downstream, never upstream, into the plasmid behind it, and
+with probability 1/2 the whole of it, adapters included, is read as its reverse complement. All epochs are trained,
+because the cycle has their length, and the one with the best Pearson r on the validation rows is kept. N is four zeros.
 
-Where this differs: their windows are the 230 bp of insert and adapters, which move out of the left adapter of 15 bp
-and up to 6 bp into the insert; here they are the construct of the dataset, moved as far as there is real flank behind
-it, so not at all in layout `whole`. Their 16-bit floats are float32 or bfloat16. With several cells the network has an
-output for each, and missing labels are masked. They cross 10 folds for test and validation (90 models), all from one
+Differences: their windows are the 230 bp of insert and adapters, which move out of the left adapter of 15 bp and up to
+6 bp into the insert; here windows are the construct of the dataset, moved as far as real flank follows it, so not at
+all in layout `whole`. Instead of 16-bit floats, float32 or bfloat16 is used. With several cells the network has one
+output per cell, and missing labels are masked. They cross 10 folds for test and validation (90 models), all from one
 seed.
 
-Where their texts disagree with their code, the code holds: N is not 0.25, and windows do not move upstream.
+If their texts disagree with their code, the code is followed: N is not 0.25, and windows do not move upstream.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ WIDTHS = ("stem_channels", "channels", "mapper_channels")
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of the network and its training: meaning and defaults, the published ones, stand in `legnet.yaml`."""
+    """Settings of the network and its training; `legnet.yaml` gives their meaning and the published defaults."""
 
     stem_channels: int
     channels: Sequence[int]
@@ -73,7 +73,7 @@ class Settings:
         return settings
 
     def narrow(self) -> bool:
-        """True where a width differs from the published network."""
+        """True if a width differs from the published network."""
         return is_narrow("legnet", self, WIDTHS)
 
     def network(self, outputs: int) -> LegNet:
@@ -86,8 +86,8 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Train as `_sequence_training.train_network`, and write `details.json` too.
 
-    Raises `InputError` for bad settings, a construct that is pooled to nothing, and a row without a label, and
-    `DivergedError` as there.
+    Raises `InputError` for bad settings, for a construct that pooling reduces to nothing and for a row without a label,
+    and `DivergedError` as there.
     """
     settings = Settings.from_spec(spec)
     check_length(construct.length, len(settings.channels))
@@ -116,9 +116,9 @@ def train(
 
 
 def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndarray]:
-    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) of C cells, for one strand of the construct.
+    """``predict(inserts, strand="forward") -> float32 (N,)``, or (N, C) for C cells, for one strand of the construct.
 
-    The construct is that of `record`. Raises `InputError` as `_sequence_training.loaded`.
+    The construct is taken from `record`. Raises `InputError` as `_sequence_training.loaded`.
     """
     construct = Construct.from_spec(record["construct"])
     return predictor(*load_network(directory, construct), construct)

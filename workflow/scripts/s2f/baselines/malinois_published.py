@@ -1,14 +1,15 @@
 """Baseline `malinois_published`: the published Malinois network (Gosai et al. 2024), read and never trained here.
 
-The artifact is the file of `URL` or the `torch_checkpoint.pt` inside: a dictionary with the state dict and the
+The artifact is the file at `URL`, or the `torch_checkpoint.pt` inside it: a dictionary with the state dict and the
 settings as `argparse.Namespace`. It is a pickle, so it is read with PyTorch's restricted unpickler, which builds
 tensors and the few plain classes named below and refuses everything else, before any of it runs.
 
-What it has seen: it was trained on all chromosomes but 7, 13, 19, 21 and X; 19, 21 and X chose the epoch. So only rows
-of chromosomes 7 and 13 test it, and the designed sequences of library OL46, measured in 2022, after its training in
-2021 (of synthetic rows it saw 0.02 %): no leak, but they were designed with this network's predictions as the aim, so
-that they are another test for it than for models that had no part in their making. It reads 600 bp of the Gosai plasmid
-and nothing else. Licence of the weights: MIT, by the header of the boda2 sources.
+What it has seen: it was trained on all chromosomes except 7, 13, 19, 21 and X, and 19, 21 and X chose the epoch. So
+only two kinds of rows test it: those on chromosomes 7 and 13, and the designed sequences of library OL46, measured in
+2022, after its training in 2021 (it saw 0.02 % of the synthetic rows). The designed sequences are no leak, but they
+were designed to optimise this network's predictions, so they test it differently from models that had no part in their
+making. It reads 600 bp of the Gosai plasmid and nothing else. Licence of the weights: MIT, according to the header of
+the boda2 sources.
 """
 
 import argparse
@@ -46,7 +47,8 @@ CONSTRUCT = Construct(600, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
 CLEAN_CHROMOSOMES = tuple(kinds.facts("baselines", "malinois_published")["unseen"])
 CLEAN_DESIGNED = ("ood:FastSeqProp", "ood:Simulated_Annealing", "ood:AdaLead")
 
-# settings that must be these where the artifact states them; the older dialect has no input_len, which is then 600
+# settings that must have these values if the artifact states them; the older dialect has no input_len, which is then
+# 600
 EXPECTED = {
     "input_len": 600, "conv1_channels": 300, "conv1_kernel_size": 19, "conv2_channels": 200, "conv2_kernel_size": 11,
     "conv3_channels": 200, "conv3_kernel_size": 7, "n_linear_layers": 1, "linear_channels": 1000,
@@ -68,12 +70,12 @@ SAFE = [
 def train(
     train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained, no rows are used
-    but for the validation score, which is there only where all validation rows are new to the network: of rows that it
-    was trained on, or that chose its epoch, a score says too much, and beside those of others would choose it.
+    """Check the artifact of `spec` and keep its weights as a plain state dict; nothing is trained. Rows are used only
+    for the validation score, which exists only if all validation rows are new to the network: a score on rows that it
+    was trained on, or that chose its epoch, is too high, and a comparison with other models' scores would pick it.
 
-    `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH) for rows of one label, optional sha256 of the file,
-    url for the record and precision (float32 or bfloat16); use_contaminated_panels is for the caller. Of rows with
+    `spec`: path (file or .tar.gz), output (K562, HepG2 or SKNSH) for rows with one label, optional sha256 of the file,
+    url for the record and precision (float32 or bfloat16); use_contaminated_panels is for the caller. For rows with
     several cells it predicts these. Raises `InputError` for another construct, checksum, network or content, and for a
     cell that it does not predict.
     """
@@ -116,8 +118,8 @@ def train(
 def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str]:
     """(bytes of torch_checkpoint.pt, SHA-256 of the file): from the file itself or from the archive around it.
 
-    An archive's member is read into memory, nothing is unpacked to disk. Raises `InputError` when the file is missing,
-    has another checksum than `expected` or no such member.
+    A member of an archive is read into memory; nothing is unpacked to disk. Raises `InputError` if the file is missing,
+    if its checksum is not `expected`, or if it has no such member.
     """
     refuse_pointers([path])
     try:
@@ -161,7 +163,7 @@ def unpickle(content: bytes, path: str | Path) -> dict[str, Any]:
 
 
 def state_dict(checkpoint: dict[str, Any], path: str | Path) -> dict[str, torch.Tensor]:
-    """The float32 state dict of a checkpoint after its settings are compared with the published network.
+    """The float32 state dict of a checkpoint, after its settings have been compared with the published network.
 
     Raises `InputError` naming the key that is missing or has another value.
     """

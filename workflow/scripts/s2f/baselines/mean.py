@@ -1,6 +1,5 @@
-"""Baseline `mean`: predicts the mean label of the training rows, or of each cell, for every sequence. The floor under
-all
-models."""
+"""Baseline `mean`: predicts the mean label of the training rows, or of each cell, for every sequence; a trivial
+baseline below which no model should fall."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from s2f.sequences.constructs import Construct
 def train(
     train: Any, val: Any, construct: Construct, spec: dict[str, Any], seed: int, directory: str | Path
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Store the mean training label. A constant has no correlation, so the validation value is None."""
+    """Store the mean training label. The validation value is None, because a constant has no correlation."""
     kinds.settings("baselines", "mean", spec)  # has no options
     means = [float(train[f"label.{cell}"].mean()) for cell in cells_of(train)]
     write_details(

@@ -1,7 +1,8 @@
 """Embedding: run a frozen encoder over the unique inserts of a dataset and write the cache, chunk by chunk.
 
-The stored dtype may lose precision only within stated bounds, measured on every chunk: float16 once turned 60 % of the
-values of a cache into zeros without a word (ALBench-S2F), and a model's validation correlation fell from 0.90 to 0.67.
+The stored dtype may lose precision only within stated bounds, which are measured on every chunk: float16 once silently
+turned 60 % of the values of a cache into zeros (ALBench-S2F), and a model's validation correlation fell from 0.90 to
+0.67.
 """
 
 import json
@@ -26,17 +27,17 @@ from s2f.rows.canonical import sequences_sha256
 from s2f.sequences.constructs import Construct
 
 UNKNOWN = Seen.of_value("unknown")
-CHUNK_BYTES = 64 << 20  # largest chunk by default: what a kill costs; `build_strands` says how many are in memory
+CHUNK_BYTES = 64 << 20  # default limit, the loss if a build is killed; `build_strands` says how many are in memory
 
-# What a stored dtype may cost. float32 -> bfloat16 stays below both bounds: it rounds to within 2^-8 of a value.
-# float32 -> float16 does so where values keep away from float16's subnormal range, below 6e-5.
+# What a stored dtype may cost. float32 -> bfloat16 stays below both bounds, because it rounds to within 2^-8 of a
+# value. float32 -> float16 does so if values stay away from float16's subnormal range, below 6e-5.
 TOKEN_ERROR = 2.0**-8  # root mean square error of a token's channels, relative to their root mean square
-VALUE_ERROR = 2.0**-8  # error of one value relative to itself (1 where it becomes zero) ...
+VALUE_ERROR = 2.0**-8  # error of one value relative to itself (1 if it becomes zero) ...
 VALUE_SHARE = 1e-3  # ... that this share of the non-zero values of a chunk may exceed
 
 
 class RefusedError(Exception):
-    """An embedding must not be stored: its index in the chunk, and why."""
+    """An embedding that must not be stored: its index in the chunk, and the reason."""
 
     def __init__(self, index: int, why: str) -> None:
         super().__init__(why)
@@ -72,20 +73,20 @@ def build_strands(
     encoder_spec: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Encode the rows of a dataset into the caches `paths`, {strand: path}, in one pass over the windows; returns
-    {strand: manifest}, for `files.write_json`. A cache has the same bytes whether made alone or with the other.
+    {strand: manifest}, for `files.write_json`. A cache has the same bytes whether it is made alone or with the other.
 
-    Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows` data frame with
-    `row_id` and `sequence`; `encoder_name` its name in the study; `shift` in bp; `dtype` of `cache.DTYPES`;
-    `chunk_rows` embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole batches); `seen` what
-    the encoder's weights have seen and `encoder_spec` its section of the study, for the record. The encoder
-    sees each unique insert once per strand. A build that was killed continues where it stopped. Raises `InputError` for
-    inserts that do not fit the construct, a disk that is too small, a dtype that loses too much, an embedding that is
-    all zero or not finite, and while another process writes the same file; `ValueError` when the encoder gives another
-    shape or dtype than it promises.
+    Parameters: strands `forward` and `reverse` (the reverse complement of the whole window); `rows`, a data frame with
+    `row_id` and `sequence`; `encoder_name`, the encoder's name in the study; `shift` in bp; `dtype`, one of
+    `cache.DTYPES`; `chunk_rows`, embeddings per chunk (default: at most 64 MiB and a fiftieth of all, in whole
+    batches); and, for the record, `seen`, what the encoder's weights have seen, and `encoder_spec`, its section of the
+    study. The encoder sees each unique insert once per strand. A build that was killed continues where it stopped.
+    Raises `InputError` for inserts that do not fit the construct, a disk that is too small, a dtype that loses too
+    much, an embedding that is all zero or not finite, and while another process writes the same file; `ValueError` if
+    the encoder gives another shape or dtype than it promises.
 
-    Windows of the next chunk are assembled, and those of the last one checked and written, while the encoder works. On
-    the host this holds, per strand, four chunks in the encoder's dtype (two in `encoders.stream`, one on its way, one
-    being written) and, where the stored dtype is another, five more in float32 while the loss is measured.
+    While the encoder works, the windows of the next chunk are assembled, and those of the last one are checked and
+    written. Per strand, the host holds four chunks in the encoder's dtype (two in `encoders.stream`, one on its way,
+    one being written) and, if the stored dtype is another, five more in float32 while the loss is measured.
     """
     paths = {strand: Path(path) for strand, path in paths.items()}
     first = next(iter(paths.values()))
@@ -99,7 +100,7 @@ def build_strands(
     unique, tokens, channels = len(inserts), int(encoder.tokens(construct.length)), int(encoder.channels)
     batch = int(encoder.batch_size)
     row_bytes = tokens * channels * DTYPES[dtype].itemsize
-    # small caches get fifty chunks too: a slow encoder should show progress and lose little in a kill
+    # small caches get fifty chunks too: a slow encoder should show progress and lose little if it is killed
     chunk_rows = chunk_rows or max(1, min(CHUNK_BYTES // row_bytes, unique // 50) // batch) * batch
     chunk_rows = min(unique, chunk_rows)
     settings = {
@@ -131,12 +132,12 @@ def build_strands(
         check_space(partials.values())
 
         def windows(chunk: int) -> tuple[np.ndarray, np.ndarray]:
-            """Codes of one chunk and where their inserts are: the work of a background thread."""
+            """Codes of one chunk and the positions of their inserts; runs in a background thread."""
             part = inserts[chunk * chunk_rows : (chunk + 1) * chunk_rows]
             return construct.assemble(part, shift), construct.places(part, shift)
 
         def store(strand: str, chunk: int, values: np.ndarray) -> int:
-            """Check, convert and write one strand of one chunk: the work of a background thread per strand."""
+            """Check, convert and write one strand of one chunk; runs in a background thread per strand."""
             values = np.asarray(values)
             count = min(unique - chunk * chunk_rows, chunk_rows)
             if values.shape != (count, tokens, channels) or values.dtype not in (np.float32, ml_dtypes.bfloat16):
@@ -178,7 +179,7 @@ def build_strands(
 
 
 def _ahead(executor: Executor, function: Callable, items: Iterable) -> Iterator:
-    """Yield `function(item)` for each item, the next one being worked on by the executor meanwhile."""
+    """Yield `function(item)` for each item, while the executor already works on the next one."""
     following = None
     for item in items:
         current, following = following, executor.submit(function, item)
@@ -197,10 +198,10 @@ def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) ->
 
 
 def _index(rows: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Unique inserts, sorted row ids (bytes), and per id the index of its insert (int32).
+    """Unique inserts, sorted row ids (bytes), and for each id the index of its insert (int32).
 
-    Inserts are sorted by length, then by sequence: most chunks then hold inserts of one length, and an encoder that
-    takes those of similar lengths together has few batches to fill up.
+    Inserts are sorted by length, then by sequence. Most chunks then hold inserts of one length, and an encoder that
+    batches inserts of similar lengths has few batches to fill up.
     """
     inserts, insert_of_row = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
     by_length = np.argsort([len(insert) for insert in inserts], kind="stable")
@@ -212,9 +213,10 @@ def _index(rows: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
 
 
 def convert(values: np.ndarray, dtype: str) -> tuple[np.ndarray, list[float]]:
-    """`values` (n, T, D) in the stored dtype, and [worst token error, share of bad values] of the round trip.
+    """`values` (n, T, D) in the stored dtype, and [worst token error, share of bad values] after the round trip.
 
-    Raises `RefusedError` for an all-zero or non-finite embedding, for overflow, and beyond TOKEN_ERROR and VALUE_SHARE.
+    Raises `RefusedError` for an all-zero or non-finite embedding, for overflow, and for errors beyond TOKEN_ERROR and
+    VALUE_SHARE.
     """
     values = np.ascontiguousarray(values)
     faulty = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")

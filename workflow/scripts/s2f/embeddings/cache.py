@@ -1,12 +1,13 @@
-"""Embedding caches: what a frozen encoder makes of a dataset, one HDF5 file per encoder, construct, shift and strand.
+"""Embedding caches: the output of a frozen encoder for a dataset, one HDF5 file per encoder, construct, shift and
+strand.
 
-Datasets of a file: `row_id` (N) sorted bytes, `row_to_embedding` (N) int32, `embedding` (U, T, D) contiguous and
+Datasets in a file: `row_id` (N) sorted bytes, `row_to_embedding` (N) int32, `embedding` (U, T, D) contiguous and
 uncompressed (bfloat16 as its bits in uint16, float16 or float32), `chunk_sha256` (chunks, 32) over the bytes of each
 `chunk_rows` embeddings. Attributes: the keys of the manifest, and `complete`. Each unique insert is stored once, in the
 order of the sequences, so the order of the rows never changes a byte.
 
-The manifest, a small JSON file beside the cache, repeats the attributes: rules follow it instead of the large file,
-whose modification time says nothing of its content. `s2f.embeddings.build` makes both.
+The manifest, a small JSON file beside the cache, repeats the attributes. Workflow rules depend on it instead of the
+large file, whose modification time says nothing about its content. `s2f.embeddings.build` writes both.
 """
 
 import hashlib
@@ -30,19 +31,19 @@ from s2f.common.hdf5 import open_hdf5
 FORMAT = "s2f-embeddings-2"
 STRANDS = ("forward", "reverse")
 DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float16), "float32": np.dtype(np.float32)}
-# bits of infinity, shifted left by one to lose the sign: what is not smaller is infinite or not a number
+# bits of infinity, shifted left by one to drop the sign: anything not smaller is infinite or not a number
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
 AGAIN = "delete it and run again"
-DENSE = 8  # rows: a gap that is read through rather than jumped over
-BLOCK_BYTES = 128 << 20  # of embeddings that are read, or moved to the device, at a time
+DENSE = 8  # rows: gaps up to this are read through rather than jumped over
+BLOCK_BYTES = 128 << 20  # of embeddings read, or moved to the device, at a time
 
 
 @dataclass
 class Cache:
     """An open embedding cache.
 
-    `manifest`: what the file says of itself. `row_ids`: sorted bytes (N,). `row_to_embedding`: int32 (N,).
-    `embedding`: (U, T, D) bfloat16, float16 or float32, a read-only map of the file: index it, or stream slices.
+    `manifest`: what the file says about itself. `row_ids`: sorted bytes (N,). `row_to_embedding`: int32 (N,).
+    `embedding`: (U, T, D) bfloat16, float16 or float32, a read-only map of the file; index it, or stream slices.
     """
 
     path: Path
@@ -71,7 +72,7 @@ class Cache:
         return self.row_ids[(self.row_to_embedding == embedding).argmax()].decode()
 
     def close(self) -> None:
-        """Let go of the map of the file."""
+        """Release the map of the file."""
         self.embedding = None  # type: ignore[assignment]  # a closed cache is not used again
 
     def __enter__(self) -> Self:
@@ -84,11 +85,11 @@ class Cache:
 def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify: str = "fast") -> Cache:
     """Open a cache after checking it.
 
-    `expect`: values of manifest keys that must hold, such as `encoder_fingerprint`, `construct` (the dict of
-    `Construct.spec`), `shift`, `strand`, `sequences_sha256`; a whole manifest is welcome. `verify`: "fast" checks
-    format, completeness, size, the hash of the row index and the content hash over all settings and chunk checksums;
-    "full" also reads every embedding, compares the chunk checksums and looks for all-zero or non-finite rows.
-    Raises `InputError` naming the file, the attribute, both values and the fix.
+    `expect`: values that keys of the manifest must have, such as `encoder_fingerprint`, `construct` (the dict of
+    `Construct.spec`), `shift`, `strand`, `sequences_sha256`; it may be a whole manifest. `verify`: "fast" checks
+    format, completeness, size, the hash of the row index, and the content hash over all settings and chunk checksums;
+    "full" also reads every embedding, compares the chunk checksums and looks for all-zero or non-finite rows. Raises
+    `InputError` naming the file, the attribute, both values and the fix.
     """
     if verify not in ("fast", "full"):
         raise ValueError(f"verify is {verify!r}, expected fast or full")
@@ -112,7 +113,7 @@ def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify
 
 
 def check(path: str | Path) -> dict[str, Any]:
-    """Verify a cache in full and compare it with its manifest; returns the latter. Raises as `open_cache`."""
+    """Verify a cache in full and compare it with its manifest, which is returned. Raises as `open_cache`."""
     beside = Path(path).with_suffix(".json")
     manifest = read_json(beside)
     with open_cache(path, manifest, verify="full") as cache:
@@ -123,11 +124,11 @@ def check(path: str | Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarray, int]:
-    """Manifest, row ids, row_to_embedding, chunk checksums, offset of the embeddings; `InputError` when broken."""
+    """Manifest, row ids, row_to_embedding, chunk checksums, offset of the embeddings; `InputError` if broken."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; it is made by the rule embed")
     try:
-        with open_hdf5(path) as file:  # refuses a file that is shorter than it was
+        with open_hdf5(path) as file:  # refuses a truncated file
             settings = {key: from_attribute(key, value) for key, value in file.attrs.items()}
             if settings.get("format") != FORMAT:
                 raise InputError(f"{path}: format is {settings.get('format')!r}, expected {FORMAT!r}; {AGAIN}")
@@ -160,7 +161,7 @@ def _verify_chunks(cache: Cache, bits: np.ndarray, checksums: np.ndarray) -> Non
             row = cache.row_of(chunk * size + faulty[0])
             raise InputError(f"{cache.path}: row {row!r}: the embedding is {faulty[1]}; {AGAIN}")
 
-    # hashing and numpy let go of the interpreter lock; one thread does about 1 GB/s
+    # hashing and numpy release the interpreter lock; one thread does about 1 GB/s
     with ThreadPoolExecutor(min(4, len(os.sched_getaffinity(0)))) as pool:
         for _ in pool.map(verify, range(len(checksums))):
             pass
@@ -180,10 +181,11 @@ def map_bits(path: Path, offset: int, settings: Mapping[str, Any]) -> np.ndarray
 
 
 def read_ahead(table: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
-    """Ask the system to read stretches of a map of a file before they are needed: those around `rows` (n,) of which an
-    eighth or more is wanted, as one by one each row is a wait for the disk. Returns them, (first, end) in rows.
+    """Ask the system to read parts of a file's map before they are needed: stretches around `rows` (n,) of which at
+    least an eighth is wanted, because rows read one by one would each wait for the disk. Returns the stretches, (first,
+    end) in rows.
 
-    Nothing to do for a table in memory.
+    Does nothing for a table in memory.
     """
     rows = np.unique(rows)
     if not isinstance(table, np.memmap) or not len(rows):
@@ -200,7 +202,8 @@ def read_ahead(table: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
 
 
 def fault(bits: np.ndarray, dtype: str) -> tuple[int, str] | None:
-    """(index, what) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass, 5 GB/s."""
+    """(index, what is wrong) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass at 5
+    GB/s."""
     largest = (bits.reshape(len(bits), -1) << 1).max(axis=1)
     bad = (largest == 0) | (largest >= INFINITY[dtype])
     if not bad.any():
@@ -226,12 +229,12 @@ def content_sha256(manifest: Mapping[str, Any], checksums: np.ndarray) -> str:
 
 
 def as_json(value: Any) -> str:
-    """One line of JSON, equal for equal values."""
+    """One line of JSON, the same for equal values."""
     return json.dumps(value, sort_keys=True, allow_nan=False)
 
 
 def to_attribute(value: Any) -> int | float | np.ndarray:
-    """Value of a manifest key as HDF5 attribute: text of fixed length, because HDF5 puts other text anywhere."""
+    """Value of a manifest key as an HDF5 attribute: text of fixed length, because HDF5 may put other text anywhere."""
     if isinstance(value, (int, float)):
         return value
     raw = (value if isinstance(value, str) else as_json(value)).encode()

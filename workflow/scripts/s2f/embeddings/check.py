@@ -8,7 +8,7 @@ from s2f.embeddings.cache import check
 
 
 def main() -> None:
-    """Name each broken cache on stderr; exit status 1 when there is one."""
+    """Name each broken cache on stderr; exit status 1 if there is one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("caches", nargs="+", help="embedding caches (HDF5)")
     broken = 0

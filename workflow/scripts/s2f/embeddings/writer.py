@@ -1,8 +1,9 @@
-"""The unfinished embedding cache: written past HDF5, locked, journaled, so that a kill costs one chunk at most.
+"""The unfinished embedding cache: written past HDF5, locked and journaled, so a killed run loses at most one chunk.
 
-``.{name}.partial`` is an HDF5 file whose embeddings have their space but no content yet; chunks are written there by
-position. ``.{name}.journal`` holds one line of JSON per chunk that is done, with its checksum, under a header line that
-says of what. A later run with an equal header checks the named chunks and goes on; any other starts anew.
+``.{name}.partial`` is an HDF5 file in which the embeddings have their space but no content yet; chunks are written
+there by position. ``.{name}.journal`` holds one line of JSON per finished chunk, with its checksum, under a header line
+that says what is being built. A later run with an equal header checks the listed chunks and goes on; any other run
+starts anew.
 """
 
 import contextlib
@@ -34,16 +35,16 @@ from s2f.embeddings.cache import (
 )
 
 SPARE = 16 << 20  # bytes for HDF5's own structures, on top of row index and embeddings
-LATE = ("round_trip_token_error", "round_trip_bad_share", "content_sha256")  # attributes known at the end only
+LATE = ("round_trip_token_error", "round_trip_bad_share", "content_sha256")  # attributes known only at the end
 
 
 class Partial:
-    """The partial file of the cache `path` under the exclusive lock of its journal; use as a context manager: write all
-    chunks in any order, seal, publish.
+    """The partial file of the cache `path`, under the exclusive lock of its journal. Use it as a context manager: write
+    all chunks in any order, seal, publish.
 
-    `settings`: the manifest without the keys of `LATE`. `code`: fingerprint of the code that encodes, because chunks of
-    two versions must not meet in one file. `done` maps chunk number -> record of the chunks that are on disk.
-    Entering raises `InputError` when another process holds the lock.
+    `settings`: the manifest without the keys in `LATE`. `code`: fingerprint of the encoding code, because chunks from
+    two versions must not meet in one file. `done` maps chunk number -> record for the chunks that are on disk. Entering
+    raises `InputError` if another process holds the lock.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Partial:
         self._stack.close()
 
     def write(self, chunk: int, bits: np.ndarray, errors: list[float]) -> None:
-        """Write the bits (n, T, D) of one chunk and note it down; `errors` are its two round-trip errors."""
+        """Write the bits (n, T, D) of one chunk and record it; `errors` are its two round-trip errors."""
         unwritten, position = bits.reshape(-1).data.cast("B"), self.offset + chunk * self.chunk_bytes
         record = {"chunk": chunk, "sha256": hashlib.sha256(unwritten).hexdigest(), "errors": errors}
         with _disk_errors(self.path):
@@ -92,7 +93,7 @@ class Partial:
         self.done[chunk] = record
 
     def discard(self) -> None:
-        """Remove what has been written: it is of no use to a later run."""
+        """Remove what has been written, because no later run can use it."""
         remove(self.file)
         self.journal.unlink(missing_ok=True)
 
@@ -114,7 +115,7 @@ class Partial:
         return manifest
 
     def publish(self) -> None:
-        """Give the sealed file its name."""
+        """Give the sealed file its final name."""
         self.file.replace(self.path)
         self.journal.unlink()
 
@@ -124,7 +125,7 @@ class Partial:
         return needed + sum(part.nbytes for part in self.index) - self.file.stat().st_blocks * 512
 
     def _continue(self) -> dict[int, dict[str, Any]] | None:
-        """Records of the chunks of an earlier run that are whole; None when it was another run or left no file."""
+        """Records of the intact chunks of an earlier run; None if that was another run or left no file."""
         records, length = _read_journal(self.log)
         if not records or records[0] != self.header:
             return None
@@ -151,10 +152,11 @@ class Partial:
         self._note(self.header)
 
     def _create(self) -> None:
-        """An HDF5 file with all but the embeddings, whose space is laid out, and with room for what comes last."""
+        """An HDF5 file with everything but the embeddings, whose space is reserved, and with room for what comes
+        last."""
         shape, dtype = embedding_shape(self.settings), DTYPES[self.settings["dtype"]]
         late = dict(zip(LATE, (0.0, 0.0, "0" * 64), strict=True))
-        # 4096: embeddings start on a page, so that maps and direct reads are aligned
+        # 4096: embeddings start on a page, which aligns maps and direct reads
         with open_hdf5(self.file, "w", alignment_threshold=4096, alignment_interval=4096) as file:
             for key, value in {**self.settings, **late}.items():
                 file.attrs[key] = to_attribute(value)
@@ -178,8 +180,8 @@ class Partial:
 
 
 def check_space(partials: Collection[Partial]) -> None:
-    """Raise `InputError` when the disk has no room for what `partials`, of one folder, lack together; those in which
-    nothing is done yet are removed."""
+    """Raise `InputError` if the disk has no room for what `partials`, all in one folder, still lack together; partial
+    files in which nothing is done yet are removed."""
     folder = next(iter(partials)).path.parent
     needed, free = sum(partial.lacks() for partial in partials), shutil.disk_usage(folder).free
     if free < needed:
@@ -193,7 +195,8 @@ def check_space(partials: Collection[Partial]) -> None:
 
 
 def _read_journal(log: int) -> tuple[list[dict[str, Any]], int]:
-    """The lines of a journal, parsed, up to one that a kill or a power cut broke; and their length in bytes."""
+    """The parsed lines of a journal, up to the first one that a kill or a power cut broke, and their length in
+    bytes."""
     records, length = [], 0
     with open(log, "rb", closefd=False) as stream:
         for line in stream:

@@ -1,21 +1,22 @@
-"""One epoch of head training as compiled loops over batches: embeddings on the device, or streamed ahead of the step.
+"""One epoch of head training as compiled loops over batches, with embeddings on the device or streamed ahead of the
+step.
 
-All that is random in an epoch (order, views, dropout) is drawn from its key before the first step, as a `Plan`: both
+All randomness of an epoch (order, views, dropout) is drawn from its key before the first step, as a `Plan`. So both
 ways take the same steps on the same batches, and so does each of several heads that train together (lanes, by vmap).
 
-The order of an epoch is drawn in two stages where there are more than `MIXED_ROWS` rows: blocks of `BLOCK_ROWS` rows
-that are neighbours in the cache are shuffled and put into groups of equal size, the fewest that hold `MIXED_ROWS` rows
-at most (of 16,640 rows two, not one and a single block); the rows of each group are shuffled then. So an epoch that is
-streamed reads stretches of some hundred rows, of a part of the file that fits into memory, instead of one row here and
-there of all of it. What it costs in randomness: neighbours in a cache are inserts with the same first letters, alleles
-among them, and two rows of a block share a batch of B with a probability of about B over the rows of a group (0.8 to
-1.6 % for batches of 128) instead of B / N. Fewer rows are shuffled all at once. With 20,000 rows in families of four
-neighbours, three seeds reached a validation r of 0.876, 0.875 and 0.875 shuffled at once, with a tenth and with a
-fortieth of the rows mixed.
+With more than `MIXED_ROWS` rows, the order of an epoch is drawn in two stages. Blocks of `BLOCK_ROWS` rows that are
+neighbours in the cache are shuffled and put into groups of equal size, as few as possible with at most `MIXED_ROWS`
+rows each (16,640 rows give two equal groups, not a full one and a single block); then the rows of each group are
+shuffled. An epoch that is streamed thus reads stretches of some hundred rows, from a part of the file that fits into
+memory, instead of single rows from all over it. The price is some randomness: neighbours in a cache are inserts with
+the same first letters, including alleles, and two rows of a block share a batch of B with a probability of about B over
+the rows of a group (0.8 to 1.6 % for batches of 128) instead of B / N. Fewer rows are shuffled all at once. With 20,000
+rows in families of four neighbours, three seeds reached a validation r of 0.876 when shuffled at once, 0.875 with a
+tenth of the rows mixed and 0.875 with a fortieth.
 
-On a CPU the gradient of XLA's convolution by its weights reaches a fortieth of its speed inside a compiled loop (351 ms
-for ten of width 5 and 48 channels, of 32 x 100 positions, 9 ms one by one; forward a loop costs nothing). So where an
-encoder learns, each step there is a call of its own (`stepwise`).
+Inside a compiled loop on a CPU, the gradient of XLA's convolution with respect to its weights runs at a fortieth of its
+speed (351 ms for ten of width 5 and 48 channels, on 32 x 100 positions, against 9 ms one by one; forward, a loop costs
+nothing). So if an encoder learns on a CPU, each step is a separate call (`stepwise`).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,8 +33,8 @@ from s2f.heads.augmentations.draws import Draw, cut
 
 
 def _of_cells(y: jax.Array, label: jax.Array, importance: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
-    """Squared errors of the cells with a label, times their importance, summed over them, and the number of these: (B,)
-    each, of (B, C)."""
+    """Squared errors of the labelled cells, times their importance, summed over cells, and the number of these cells:
+    (B,) each, from (B, C)."""
     measured = jnp.isfinite(label)
     difference = jnp.where(measured, y - jnp.where(measured, label, 0.0), 0.0)
     return _times(importance, difference**2).sum(axis=1), measured.sum(axis=1)
@@ -43,8 +44,8 @@ def _times(importance: jax.Array | None, loss: jax.Array) -> jax.Array:
     return loss if importance is None else importance * loss
 
 
-# (task, dimensions of the labels) -> loss of each row, of what the head gives, its labels and their importance (None:
-# all alike), and the number of labels
+# (task, dimensions of the labels) -> function of the head's output, its labels and their importance (None: all alike),
+# which gives the loss of each row and the number of labels
 LOSSES: dict[tuple[str, int], Callable] = {
     ("regression", 1): lambda y, label, importance=None: (_times(importance, (y - label) ** 2), 1),
     ("regression", 2): _of_cells,
@@ -59,8 +60,8 @@ BLOCK_ROWS, MIXED_ROWS = 256, 1 << 14
 
 
 class Plan(NamedTuple):
-    """An epoch of S steps over batches of B rows: `rows` int32 (S, B), indices of the examples; `weights` (S, B), 0
-    where the last batch is padded; `draws` with leading axis S; `keys` (S,) for dropout."""
+    """An epoch of S steps over batches of B rows: `rows` int32 (S, B), indices of the examples; `weights` (S, B), 0 for
+    the padding of the last batch; `draws` with leading axis S; `keys` (S,) for dropout."""
 
     rows: jax.Array
     weights: jax.Array
@@ -69,11 +70,11 @@ class Plan(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); `table`
-    (views * U, T, D) with `index` (N,) unless streamed; for modes that encode `codes` (N, stretch) and `frozen`, the
-    encoder's parameters; for modes that read caches `order` (N,), the rows in the order of the cache. Labels of C cells
-    are (N, C), NaN where one is missing. `rates` are what the learner of `Epochs` is made of; `importance` is how much
-    each label counts, of the shape of these, with mean 1, all alike where it is None."""
+    """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); unless
+    streamed, `table` (views * U, T, D) with `index` (N,); for modes that encode, `codes` (N, stretch) and `frozen`, the
+    encoder's parameters; for modes that read caches, `order` (N,), the rows in the order of the cache. Labels of C
+    cells are (N, C), NaN for a missing one. `rates` are the arguments of the learner in `Epochs`. `importance`, of the
+    same shape as the labels and with mean 1, is how much each label counts (None: all alike)."""
 
     labels: jax.Array
     low: jax.Array
@@ -90,14 +91,14 @@ class Data(NamedTuple):
 class Epochs:
     """The compiled epochs of trainings.
 
-    `learner`: function of `Data.rates`, scalars that are arguments of the compiled program, such as the step size. It
-    gives the network, of `networks.build`, and the optimiser, which sees the head's parameters alone: nothing of the
-    encoder can receive a gradient or weight decay. `draw` of `augmentation.build`; `views`: number of caches that it
-    draws from; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype` that embeddings are stored in, to
-    which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis of state and
-    key, or None for one head without that axis; `task` and `dimensions` of the labels, key of `LOSSES`;
-    `stepwise`: no loop over steps is compiled. The state
-    (parameters, state of the network, optimiser state) is donated, that is, updated in place.
+    `learner`: function of `Data.rates`, scalars such as the step size that are arguments of the compiled program. It
+    gives the network, as from `networks.build`, and the optimiser, which sees only the head's parameters: nothing of
+    the encoder can receive a gradient or weight decay. `draw`: from `augmentation.build`; `views`: number of caches
+    that it draws from; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype`: the stored dtype of
+    embeddings, to which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis
+    of state and key, or None for one head without that axis; `task` and `dimensions` of the labels: the key in
+    `LOSSES`; `stepwise`: no loop over steps is compiled. The state (parameters, state of the network, optimiser state)
+    is donated, that is, updated in place.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Epochs:
         self._block = jax.jit(over_lanes(self._steps, (0, None, 0, 0, 0)), donate_argnums=0)
 
     def resident(self, state: Any, data: Data, key: jax.Array) -> tuple[Any, jax.Array]:
-        """One epoch on embeddings in `data.table`, or on none where the mode encodes all: (state, mean loss)."""
+        """One epoch on embeddings in `data.table`, or on none if the mode encodes everything: (state, mean loss)."""
         if not self.stepwise:
             return self._resident(state, data, key, self.lane)
         plan, axis = self._plan(data, key), 0 if self.lanes is None else 1
@@ -142,10 +143,10 @@ class Epochs:
     def streamed(
         self, state: Any, data: Data, key: jax.Array, tables: Sequence[np.ndarray], index: np.ndarray
     ) -> tuple[Any, jax.Array]:
-        """One epoch on embeddings that stay in `tables`, one (U, T, D) per view, in memory or a map of a file; `index`
-        (N,) points into each: (state, mean loss).
+        """One epoch on embeddings that stay in `tables`, one (U, T, D) per view, in memory or as a map of a file;
+        `index` (N,) points into each: (state, mean loss).
 
-        While the device computes one block of steps, a thread gathers the next: three blocks exist at most.
+        While the device computes one block of steps, a thread gathers the next; at most three blocks exist at a time.
         """
         plan = self._plan(data, key)
         rows, view = np.asarray(plan.rows), np.asarray(plan.draws.view)
@@ -171,7 +172,7 @@ class Epochs:
             coming = ahead.submit(block, 0)
             for start in range(0, steps, size):
                 now = coming.result()
-                jax.block_until_ready(before)  # the block before last: else blocks would queue up in device memory
+                jax.block_until_ready(before)  # the block before last: otherwise blocks would queue up in device memory
                 before = total
                 if start + size < steps:
                     coming = ahead.submit(block, start + size)
@@ -240,7 +241,7 @@ class Epochs:
         return encoded() if draw.encode is None else jax.lax.cond(draw.encode, encoded, cached)
 
     def _step(self, learner, state, key, x, y, importance, weight, lane):
-        """One AdamW step on the mean loss, over cells the mean of all labels of the batch."""
+        """One AdamW step on the mean loss; with cells, this is the mean over all labels of the batch."""
         network, optimiser = learner
 
         def loss_of(parameters, measured):
@@ -255,7 +256,7 @@ class Epochs:
 
 
 def _unrolled(function: Callable, state: Any, over: Any) -> tuple[Any, jax.Array]:
-    """As `jax.lax.scan` of a function that gives numbers, without a loop in the program."""
+    """As `jax.lax.scan` for a function that gives numbers, but without a loop in the program."""
     out = []
     for number in range(len(jax.tree.leaves(over)[0])):
         state, found = function(state, jax.tree.map(lambda array: array[number], over))  # noqa: B023
@@ -264,7 +265,7 @@ def _unrolled(function: Callable, state: Any, over: Any) -> tuple[Any, jax.Array
 
 
 def _shuffled(key: jax.Array, count: int, order: jax.Array | None) -> jax.Array:
-    """The rows of an epoch, int32 (count,): shuffled, in blocks first where they have an `order` in a file."""
+    """The rows of an epoch, int32 (count,), shuffled; in blocks first if they have an `order` in a file."""
     if order is None or count <= MIXED_ROWS:
         return jax.random.permutation(key, count)
     block_key, row_key = jax.random.split(key)
@@ -275,13 +276,13 @@ def _shuffled(key: jax.Array, count: int, order: jax.Array | None) -> jax.Array:
 
 
 def _groups(count: int) -> int:
-    """Groups of blocks of `count` rows that are mixed, equal but for one block: else the last batches of an epoch would
-    come from the few blocks that are left over."""
+    """Number of groups in which the blocks of `count` rows are mixed. Groups are equal to within one block; otherwise
+    the last batches of an epoch would come from the few blocks that are left over."""
     return -(-count // MIXED_ROWS)
 
 
 def _gather(tables: Sequence[np.ndarray], view: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Rows `positions` of the tables numbered in `view`, arrays of one shape: (..., T, D)."""
+    """Rows `positions` of the tables numbered in `view`, two arrays of one shape: (..., T, D)."""
     out = np.empty((view.size, *tables[0].shape[1:]), tables[0].dtype)
     view, flat = view.ravel(), positions.ravel()
     ascending = np.argsort(flat)

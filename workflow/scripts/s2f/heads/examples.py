@@ -1,6 +1,7 @@
-"""Examples: the rows of a dataset as the trainer sees them, embeddings joined to labels by row id.
+"""Examples: the rows of a dataset as the trainer sees them, with embeddings joined to labels by row id.
 
-Embeddings stay in the files (memory maps) until the trainer decides: all on the device where they fit, else streamed.
+Embeddings stay in the files (memory maps) until the trainer decides: all move to the device if they fit, otherwise they
+are streamed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,8 +24,8 @@ from s2f.rows.canonical import errors_of, labels_of
 def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tuple[int, str], Cache]]:
     """Open embedding caches by (shift, strand), each checked against the manifest beside it and `expected`.
 
-    The manifest is what the workflow follows, so a file that was put in place of the one it describes is refused. All
-    must stem from the same rows and number their unique sequences alike; `InputError` names what differs.
+    The workflow follows the manifest, so a file that has been put in place of the one it describes is refused. All
+    caches must come from the same rows and number their unique sequences alike; `InputError` names what differs.
     """
     with ExitStack() as stack:
         caches: dict[tuple[int, str], Cache] = {}
@@ -40,10 +41,10 @@ def open_views(paths: Sequence[str | Path], **expected: Any) -> Iterator[dict[tu
 
 @dataclass(frozen=True)
 class Examples:
-    """N rows. `tables`: one array (U, T, D) per view, in memory or a map of a file. `index` (N,) int32 into axis 0 of
-    each; `labels` float32 (N,), or (N, C) of C cells with NaN where one is missing. `stretches`, for modes that encode:
-    codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`. `errors`: standard errors of the labels, of
-    their shape, NaN where one is not known."""
+    """N rows. `tables`: one array (U, T, D) per view, in memory or as a map of a file. `index`: (N,) int32 into axis 0
+    of each. `labels`: float32 (N,), or (N, C) for C cells, with NaN for a missing one. `stretches`, for modes that
+    encode: codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`. `errors`: standard errors of the labels,
+    in the same shape, NaN if unknown."""
 
     tables: tuple[np.ndarray, ...]
     index: np.ndarray
@@ -58,9 +59,9 @@ class Examples:
         rows: Any,
         stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
     ) -> "Examples":
-        """The `views` (pairs of shift and strand) of rows (`row_id`, labels) in open caches, nothing read yet.
+        """The `views` (pairs of shift and strand) of rows (`row_id`, labels) in open caches; nothing is read yet.
 
-        Raises `InputError` for a view that no cache holds and a row that is in none.
+        Raises `InputError` for a view that no cache holds and for a row that is in none.
         """
         for shift, strand in views:
             if (shift, strand) not in caches:
@@ -73,7 +74,7 @@ class Examples:
 
     @property
     def outputs(self) -> int:
-        """Labels per row, so many outputs has a head."""
+        """Labels per row, which is also the number of outputs of a head."""
         return 1 if self.labels.ndim == 1 else self.labels.shape[1]
 
     @property
@@ -92,8 +93,8 @@ class Examples:
         return len(np.unique(self.index)) * len(self.tables) * self.row_bytes
 
     def on_device(self) -> tuple[jax.Array, jax.Array]:
-        """One table (views * U, T, D) on the device with the used rows of all views, one behind the other, and the
-        index (N,) int32 into the first. Moved in blocks: the host never holds the table."""
+        """One table (views * U, T, D) on the device with the used rows of all views, one view after the other, and the
+        index (N,) int32 into the first view. It is moved in blocks: the host never holds the whole table."""
         unique, index = np.unique(self.index, return_inverse=True)
         count, shape = len(unique), self.tables[0].shape[1:]
         table = jnp.empty((len(self.tables) * count, *shape), self.tables[0].dtype)

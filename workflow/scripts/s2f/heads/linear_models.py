@@ -1,8 +1,9 @@
 """Linear and logistic regression with an L2 penalty, solved to the optimum for all penalties of a list at once.
 
-Rows are read in blocks, so that they may stay in files. Columns are standardised by the statistics of these rows
-(`Moments`), weights are those of standardised columns, and the intercept is not penalised: what scikit-learn's `Ridge`
-and `LogisticRegression` minimise behind a `StandardScaler`, with the same names of the penalties. All in float64.
+Rows are read in blocks, so they may stay in files. Columns are standardised by the statistics of these rows
+(`Moments`), weights refer to the standardised columns, and the intercept is not penalised: scikit-learn's `Ridge` and
+`LogisticRegression` minimise the same after a `StandardScaler`, with the same names of the penalties. Everything is in
+float64.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,21 +16,21 @@ from scipy.special import expit
 from s2f.common.errors import InputError
 from s2f.models.validation import UnsolvedError
 
-# starts a pass over the rows: x (B, D) and labels (B,), for a ridge regression also weights (B,), where rows have some
+# starts a pass over the rows: x (B, D) and labels (B,); for a ridge regression also weights (B,), if rows have any
 Pass = Callable[[], Iterable[tuple[np.ndarray, ...]]]
 
-STEPS = 2000  # most steps of the logistic regression; some tens are usual
-# largest derivative at the solution, per square root of a row: a step along it would lower the loss of all rows
-# together by next to nothing
+STEPS = 2000  # largest number of steps of the logistic regression; some tens are usual
+# largest derivative at the solution, per square root of a row: a step along it would hardly lower the loss of all rows
+# together
 GRADIENT = 1e-7
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Statistics of n rows: `mean` and `sd` (D,) of the columns, sd 1 where one is constant; `gram` (D, D), products of
-    the standardised columns, and `product` (D,), of them with the labels, both summed over rows; mean and variance of
-    the labels. Rows with weights, whose mean is 1, count by them in all of these. `axes` (D, D) and `spread` (D,) are
-    the eigenvectors (columns) and eigenvalues of `gram`."""
+    """Statistics of n rows: `mean` and `sd` (D,) of the columns, with sd 1 for a constant one; `gram` (D, D), the
+    products of the standardised columns, and `product` (D,), their products with the labels, both summed over rows;
+    mean and variance of the labels. If rows have weights, with mean 1, all of these are weighted. `axes` (D, D) and
+    `spread` (D,) are the eigenvectors (columns) and eigenvalues of `gram`."""
 
     n: int
     mean: np.ndarray
@@ -43,7 +44,7 @@ class Moments:
 
 
 def moments(rows: Pass) -> Moments:
-    """One pass: n D^2 multiply-adds, and a decomposition of some 10 D^3; two float64 matrices D x D in memory."""
+    """One pass: n D^2 multiply-adds, and a decomposition of about 10 D^3; two float64 D x D matrices in memory."""
     n, origin = 0, None
     for x, labels, *weights in rows():
         if origin is None:  # sums around a row lose no digits to columns far from 0
@@ -79,7 +80,7 @@ def moments(rows: Pass) -> Moments:
 
 def ridge(of: Moments, alphas: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (A, D), intercepts (A,) and mean squared errors (A,) that minimise ``|y - b - Z w|^2 + alpha |w|^2`` over
-    the rows y, Z of `of` for each alpha, squares counting by the weights of rows; in closed form."""
+    the rows y, Z of `of` for each alpha, in closed form; the weights of rows weight the squares."""
     along = of.axes.T @ of.product
     rotated = along / (of.spread + np.asarray(alphas, np.float64)[:, None])
     errors = of.label_variance - (2 * rotated @ along - rotated**2 @ of.spread) / of.n
@@ -88,15 +89,15 @@ def ridge(of: Moments, alphas: Sequence[float]) -> tuple[np.ndarray, np.ndarray,
 
 def logistic(rows: Pass, of: Moments, strengths: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Weights (C, D), intercepts (C,) and mean log losses (C,) that minimise ``sum of log losses + |w|^2 / (2 C)`` over
-    `rows` with labels 0 and 1 for each C of `strengths`; `of`: their `moments`.
+    `rows` with labels 0 and 1 for each C in `strengths`; `of` holds their `moments`.
 
-    L-BFGS (scipy) of all C at once, so that a pass over the rows serves all. Columns may be nearly collinear, on which
-    first-order steps get stuck: the variables are scaled by the square root of the Hessian's bound, gram / 4 + 1 / C
-    (Böhning and Lindsay 1988), after which no direction is much steeper than another. Raises `UnsolvedError` where
-    that does not converge.
+    L-BFGS (scipy) runs on all C at once, so one pass over the rows serves all. Columns may be nearly collinear, and
+    first-order steps would get stuck on them. So the variables are scaled by the square root of the Hessian's bound,
+    gram / 4 + 1 / C (Böhning and Lindsay 1988), after which no direction is much steeper than another. Raises
+    `UnsolvedError` if that does not converge.
     """
     count, penalties = len(strengths), 1 / np.asarray(strengths, np.float64)
-    # variables (C, D + 1) -> weights and intercept of standardised columns, and of columns as they are
+    # variables (C, D + 1) -> weights and intercept for standardised columns, and for the original columns
     scale = 1 / np.sqrt(of.spread / 4 + penalties[:, None])
     unit = 2 / np.sqrt(of.n)
 

@@ -1,16 +1,17 @@
 """LoCon: low-rank adapters on the convolutions of an encoder (Yeh et al. 2024, LyCORIS, https://arxiv.org/abs/2309.14859).
 
-The weights of a convolution, (width, Cin, Cout) in whatever order of axes, become
+The weights of a convolution, (width, Cin, Cout) in any order of axes, become
 
     W + alpha / rank * down up        down (width, Cin, rank), up (rank, Cout)
 
-that is, a convolution to `rank` channels and behind it one of width 1 to Cout. Only `down` and `up` learn. `down` is
-drawn uniformly from +-1 / sqrt(width Cin), `up` begins with zeros (both as in LyCORIS): the encoder starts as what it
-is, to the bit.
+that is, a convolution to `rank` channels followed by one of width 1 to Cout. Only `down` and `up` learn. `down` is
+drawn uniformly from +-1 / sqrt(width Cin) and `up` starts at zero (both as in LyCORIS), so the encoder starts out
+unchanged, to the bit.
 
-Weights are standardised behind the sum. So the gradient passes through that, and the adapted encoder is one of the same
-architecture, whose weights are the sums: it is merged exactly. (genomicsxai/alphagenome-pytorch adds the output of the
-adapter to that of the standardised convolution: another network, which no weights of the official layout can express.)
+Weights are standardised after the sum. So the gradient passes through the standardisation, and the adapted encoder has
+the same architecture, with the sums as its weights: adapters are merged exactly. (genomicsxai/alphagenome-pytorch adds
+the output of the adapter to the output of the standardised convolution, which is a different network that no weights in
+the official layout can express.)
 """
 
 import math
@@ -37,15 +38,15 @@ class Locon:
 
     @staticmethod
     def of(unfrozen: Any) -> "Locon | None":
-        """The adapters of the key `unfrozen` of stage 2; None where whole blocks are trained."""
+        """The adapters that the key `unfrozen` of stage 2 asks for; None if whole blocks are trained."""
         if not isinstance(unfrozen, Mapping):
             return None
         return Locon(unfrozen["locon"]["rank"], unfrozen["locon"]["alpha"])
 
     def start(self, tunable: Tunable, blocks: Collection[str], seed: int) -> dict[str, np.ndarray]:
-        """New adapters {name: float32 array} of all convolutions of these blocks, the same bits on every machine.
+        """New adapters {name: float32 array} for all convolutions of these blocks; the same bits on every machine.
 
-        Raises `InputError` for a rank that is not below that of the weights of one of them.
+        Raises `InputError` if the rank is not below the rank of the weights of every one of them.
         """
         adapters = {}
         for name, axis in tunable.convolutions.items():
@@ -66,10 +67,10 @@ class Locon:
         return adapters
 
     def changes(self, tunable: Tunable, weights: Mapping[str, Any], adapters: Mapping[str, Any]) -> dict[str, Any]:
-        """The weights {name: array} of the convolutions that have adapters, with these merged into them; of `weights`
-        of the encoder {name: array}. Pure, and can be derived by the adapters.
+        """The weights {name: array} of the convolutions that have adapters, with the adapters merged into them;
+        `weights` {name: array} are the encoder's. Pure, and differentiable in the adapters.
 
-        Raises `InputError` for adapters that are not those of this encoder with this rank.
+        Raises `InputError` for adapters that do not belong to this encoder with this rank.
         """
         out = {}
         for name, axis, down, up in self._pairs(tunable, weights, adapters):
@@ -97,7 +98,7 @@ class Locon:
             yield name, axis, down, up
 
     def merged(self, tunable: Tunable, adapters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """`changes` of the encoder's own weights, float32 on the host, as `encoders.build` takes them.
+        """`changes` of the encoder's own weights, float32 on the host, in the form that `encoders.build` takes.
 
         Summed in float64 in a stated order and rounded once, so that they have the same bits, and thus the same
         fingerprint, on every machine; those of a training step on a device may differ in the last one.

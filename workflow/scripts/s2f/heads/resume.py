@@ -1,7 +1,7 @@
-"""The file from which a training that was killed goes on, with the result of one that was not.
+"""The file from which a killed training continues, with the result of one that was not killed.
 
-It holds what an epoch begins with (parameters, state, moments, random key) and what was found so far (history, best
-epoch). On a CPU with the same number of threads the bits of the result are the same.
+It holds what an epoch starts from (parameters, state, moments, random key) and what was found so far (history, best
+epoch). On a CPU with the same number of threads, the bits of the result are the same.
 """
 
 import json
@@ -19,21 +19,22 @@ from s2f.common.errors import InputError
 from s2f.common.files import atomic
 
 SECONDS = (
-    300.0  # between two files: of a whole encoder one has 1.4 GB, more than an epoch of few rows may take to write
+    300.0  # between two files: a file with a whole encoder has 1.4 GB and may take longer to write than a short epoch
 )
 
 
 class Resume:
-    """The file `path` of the training with this `identity`, a text that names all that its result depends on.
+    """The file `path` of the training with this `identity`, a text that names everything its result depends on.
 
-    The caller deletes the file when the result is safe.
+    The caller deletes the file once the result is safe.
     """
 
     def __init__(self, path: str | Path, identity: str) -> None:
         self.path, self.identity, self.saved = Path(path), identity, time.monotonic()
 
     def keep(self, epoch: int, keys: jax.Array, state: Any, runs: Sequence[Any]) -> None:
-        """Write what follows `epoch`, unless that was done less than `SECONDS` ago. `runs` are `training.Run`s."""
+        """Write the state after `epoch`, unless a file was written less than `SECONDS` ago. `runs` are
+        `training.Run`s."""
         if time.monotonic() - self.saved < SECONDS:
             return
         arrays: dict[str, Any] = {"keys": jax.random.key_data(keys)}
@@ -48,8 +49,8 @@ class Resume:
         self.saved = time.monotonic()
 
     def load(self, keys: jax.Array, state: Any, runs: Sequence[Any]) -> tuple[int, jax.Array, Any]:
-        """(epochs done, key, state) of the file, whose history and best epochs enter the `runs`; 0 and the arguments
-        where there is none, or that of another training. Raises `InputError` for a broken one."""
+        """(epochs done, key, state) from the file, whose history and best epochs go into the `runs`; 0 and the
+        arguments if there is no file, or one of another training. Raises `InputError` for a broken file."""
         if not self.path.is_file():
             return 0, keys, state
         try:

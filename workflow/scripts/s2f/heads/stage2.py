@@ -1,13 +1,13 @@
-"""Stage 2: an encoder and a head that was trained on it are trained on together.
+"""Stage 2: an encoder and a head that was trained on it are trained further together.
 
-As ALBench-S2F and alphagenome_FT_MPRA do it: two groups of parameters with step sizes of their own. What is not
-unfrozen is an argument of the compiled step and no parameter of it: it can receive neither a gradient nor weight decay,
+This follows ALBench-S2F and alphagenome_FT_MPRA: two groups of parameters, each with its own step size. Whatever is not
+unfrozen is an argument of the compiled step and not a parameter: it can receive neither a gradient nor weight decay,
 and the optimiser has no state for it. Statistics of normalisations never change. Weights are standardised within the
-step, so that the gradient passes through that.
+step, so the gradient passes through the standardisation.
 
 Parameters and moments are float32; the encoder computes in its own precision, the head in float32.
 
-On several devices each has all parameters and computes its part of a batch; XLA adds up the gradients.
+With several devices, each holds all parameters and computes its part of a batch; XLA adds up the gradients.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -34,13 +34,13 @@ from s2f.heads.locon import Locon
 from s2f.heads.trained_head import predict
 from s2f.heads.training import Trained, Trainer, TrainingSettings
 
-# keys of the section that heads have too; `start`, `unfrozen` and `augmentation` say what is trained on what
+# keys that the section shares with heads; `start`, `unfrozen` and `augmentation` say what is trained on what
 OF_TRAINING = ("learning_rate", "weight_decay", "batch_size", "epochs", "patience", "schedule", "warmup")
 
 
 @dataclass(frozen=True)
 class Stage2Settings(TrainingSettings):
-    """Settings of stage 2; meaning and defaults stand in `stage2.yaml`. `learning_rate` is that of the head."""
+    """Settings of stage 2; `stage2.yaml` gives their meaning and defaults. `learning_rate` is the head's."""
 
     encoder_learning_rate: float
     clip: float
@@ -48,8 +48,8 @@ class Stage2Settings(TrainingSettings):
 
     @staticmethod
     def of(section: Mapping[str, Any], head: Mapping[str, Any]) -> "Stage2Settings":
-        """Settings of a config section, and for what it does not name those by which the head was trained. Labels are
-        not standardised: the head predicts in their unit already."""
+        """Settings from a config section; those that it does not name come from the training of the head. Labels are
+        not standardised, because the head already predicts in their unit."""
         own = kinds.section_settings("heads/stage2", dict(section))
         known = asdict(TrainingSettings.from_spec(dict(head))) | {key: own[key] for key in OF_TRAINING}
         known |= {"precision": "float32", "standardise_labels": False}
@@ -67,7 +67,7 @@ class Stage2Rates(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Stands for an encoder in modes that cut windows: these are what the network reads."""
+    """Takes the place of an encoder in modes that cut windows: the network reads the windows themselves."""
 
     parameters: None = None
 
@@ -82,7 +82,8 @@ BATCH = 256  # rows to predict at a time
 
 
 class Whole(NamedTuple):
-    """Encoder and head as one network, as `networks.build` gives it, of parameters {"encoder", "frozen", "head"}."""
+    """Encoder and head as one network, in the form of `networks.build`, with parameters {"encoder", "frozen",
+    "head"}."""
 
     apply: Callable
 
@@ -96,13 +97,13 @@ def whole(
     remat: bool = False,
     rows: NamedSharding | None = None,
 ) -> Whole:
-    """The network of an encoder from block number `first` on, and of a `head` (pair of functions).
+    """The network that consists of an encoder, from block number `first` on, and of a `head` (pair of functions).
 
-    Its input are codes of windows, float32 (B, L) or (B, L, 1), or with `first` > 0 what that block reads, (B, l, C).
+    Its input is codes of windows, float32 (B, L) or (B, L, 1), or with `first` > 0 the input of that block, (B, l, C).
     Predictions read embeddings rounded to the `dtype` of the caches that the head was trained on; gradient steps do
-    not, as rounding has no gradient. With `locon` the parameters of the encoder are adapters. With `remat` a gradient
-    step keeps what passes between blocks alone and computes their inside once more. `rows`: how the rows of a batch are
-    dealt out to devices in a gradient step.
+    not, because rounding has no gradient. With `locon`, the encoder's parameters are adapters. With `remat`, a gradient
+    step keeps only what passes between blocks and computes their inside a second time. `rows`: how the rows of a batch
+    are distributed over devices in a gradient step.
     """
     count = len(set(tunable.block_of.values()))
 
@@ -130,12 +131,12 @@ def whole(
 
 
 class Finetuner(Trainer):
-    """Trains an encoder with a head, the one lane `slug` with `seed`, from the head's `variables` on.
+    """Trains an encoder together with a head, the only lane `slug` with `seed`, starting from the head's `variables`.
 
-    `train` and `val` hold codes of windows as tables (U, L, 1), or, with `first` > 0, what block number `first` reads;
-    with two tables in `val`, one per strand, the mean of the predictions of both is validated. `unfrozen`: names of the
-    blocks of the encoder that are trained, with `locon` by adapters. `devices`: those that share a batch; validation is
-    up to the first of them. Other arguments as of `Trainer`, `dtype` as of `whole`. `Trained.variables` are
+    `train` and `val` hold codes of windows as tables (U, L, 1) or, with `first` > 0, the input of block number `first`;
+    if `val` has two tables, one per strand, the mean of their predictions is validated. `unfrozen`: names of the
+    encoder blocks that are trained, with `locon` by adapters. `devices`: the devices that share a batch; the first of
+    them does the validation. Other arguments as in `Trainer`, `dtype` as in `whole`. `Trained.variables` are
     ({"encoder": {name: array}, "head": tree}, state of the head).
     """
 
@@ -169,7 +170,7 @@ class Finetuner(Trainer):
         super().__init__([(slug, seed)], mode, train, val, WINDOWS, length, memory, report, task)
 
     def train(self, settings: TrainingSettings) -> list[Trained]:
-        """As `Trainer.train`. Raises `InputError` also for batches that cannot be dealt out evenly to the devices."""
+        """As `Trainer.train`. Also raises `InputError` for batches that cannot be divided evenly among the devices."""
         count = self.mesh.size if self.mesh else 1
         if settings.batch_size % count:
             raise InputError(
@@ -179,7 +180,7 @@ class Finetuner(Trainer):
         return super().train(settings)
 
     def _on_all(self, tree: Any) -> Any:
-        """Arrays on the device, or a copy of them on each of several."""
+        """Arrays on the device, or a copy of them on each of several devices."""
         return jax.device_put(tree, self.mesh and NamedSharding(self.mesh, PartitionSpec()))
 
     @cached_property
@@ -202,7 +203,7 @@ class Finetuner(Trainer):
     def _validated(self, variables: tuple[Any, Any]) -> np.ndarray:
         parameters, state = variables
         variables = {**parameters, "frozen": self.frozen}, state
-        if self.mesh:  # of what each device has the copy of the first
+        if self.mesh:  # each device has a copy: take the first one
             variables = jax.tree.map(lambda a: a.addressable_data(0) if isinstance(a, jax.Array) else a, variables)
         table, index = self._val_table
         views = len(self.val.tables)
@@ -218,7 +219,7 @@ class Finetuner(Trainer):
         return np.mean(found, axis=0)
 
     def validation(self) -> np.ndarray:
-        """What the start predicts for the validation rows."""
+        """What the starting weights predict for the validation rows."""
         return self._validated(({"encoder": self.trained, "head": self.variables[0]}, self.variables[1]))
 
     def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
@@ -254,7 +255,7 @@ class Finetuner(Trainer):
         parameters, measured = self.variables
 
         def start(_: Any) -> Any:
-            # copies: an epoch updates them in place
+            # copies, because an epoch updates them in place
             state = jax.tree.map(jnp.array, ({"encoder": self.trained, "head": parameters}, measured))
             return self._on_all((*state, jax.jit(optimiser(self._rates(settings)).init)(state[0])))
 
@@ -262,14 +263,14 @@ class Finetuner(Trainer):
 
 
 def blocks_below(blocks: Sequence[str], unfrozen: Collection[str]) -> int:
-    """How many `blocks`, in the order of the network, lie below the first that is unfrozen: these never change."""
+    """How many `blocks`, in the order of the network, come before the first unfrozen one: these never change."""
     return min(blocks.index(block) for block in unfrozen)
 
 
 @contextmanager
 def told_what_to_lower(settings: Stage2Settings, unfrozen: Sequence[str], precision: str) -> Iterator[None]:
-    """Raise `InputError`, which names what would take less memory, where a device has none left. (On a CPU the system
-    ends the job instead, without a word.)"""
+    """Raise `InputError`, which names what would take less memory, if a device has none left. (On a CPU the system
+    kills the job instead, without a message.)"""
     try:
         yield
     except jax.errors.JaxRuntimeError as error:

@@ -22,19 +22,19 @@ class Head:
 
     @staticmethod
     def template(record: dict[str, Any]) -> tuple[Any, Any]:
-        """Pair (parameters, state) of trees of shaped arrays that the variables of the record's head must fill."""
+        """Pair (parameters, state) of trees of shaped arrays, which the variables of the record's head must match."""
         x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
         network = networks.build(record["head"], 0.0, outputs=outputs_of(record))
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
     @cached_property
     def network(self) -> Any:
-        """What `networks.build` gives; kept, as another one would be compiled again."""
+        """The result of `networks.build`, kept because a new one would be compiled again."""
         return networks.build(self.record["head"], 0.0, outputs=outputs_of(self.record))
 
     def predict(self, cache: Cache, row_ids: Iterable[object]) -> np.ndarray:
-        """Predictions (n,) for rows of an open cache, joined by id: probabilities, in float64, so that those near 1
-        keep their order, in a classification. Of C cells (n, C)."""
+        """Predictions (n,) for rows of an open cache, joined by id, or (n, C) for C cells. In a classification these
+        are probabilities, in float64, so that values near 1 keep their order."""
         return self.predict_from(cache.embedding, cache.indices(row_ids))
 
     def predict_from(self, table: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -42,13 +42,13 @@ class Head:
         out = predict(self.network, self.variables, table, index)
         if self.record["task"] != "classification":
             return out
-        from scipy.special import expit  # a sixth of the start of a program, which a regression does not need
+        from scipy.special import expit  # takes a sixth of a program's start, and a regression does not need it
 
         return expit(out, dtype=np.float64)
 
 
 def outputs_of(record: dict[str, Any]) -> int:
-    """Number of outputs of the head of a record: the cells that it predicts."""
+    """Number of outputs of the head of a record, that is, of cells that it predicts."""
     return max(1, len(record.get("cells", [])))
 
 
@@ -60,9 +60,9 @@ def predict(
     lanes: int | None = None,
     batch_size: int = 1024,
 ) -> np.ndarray:
-    """What a head with `variables` (parameters, state) gives, float32 (N,), dropout off, for rows `index` of `table`
-    (U, T, D), on the device or a map of a file that is read in blocks; (lanes, N) for variables with that leading axis.
-    A head of C outputs gives (N, C) and (lanes, N, C).
+    """The output of a head with `variables` (parameters, state), float32 (N,), dropout off, for rows `index` of `table`
+    (U, T, D), which is on the device, or a map of a file that is read in blocks; (lanes, N) for variables with that
+    leading axis. A head with C outputs gives (N, C) and (lanes, N, C).
     """
     n, size = len(index), min(batch_size, max(1, len(index)))
     padded = np.pad(index, (0, -n % size)).reshape(-1, size)

@@ -1,5 +1,5 @@
-"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, the best is kept; or
-solving them, where their kind has a solution."""
+"""Training heads on embeddings of a frozen encoder: compiled epochs, early stopping on validation, and the best epoch
+is kept. Heads whose kind has a solution are solved instead."""
 
 import dataclasses
 import time
@@ -30,7 +30,8 @@ PACKAGES = ("jax", "jaxlib", "dm-haiku", "optax", "orbax-checkpoint", "numpy")
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Settings of head training; meaning and defaults (of the K562 heads of ALBench-S2F) stand in `training.yaml`."""
+    """Settings of head training; `training.yaml` gives their meaning and defaults (those of ALBench-S2F's K562
+    heads)."""
 
     learning_rate: float
     weight_decay: float
@@ -52,10 +53,10 @@ class TrainingSettings:
         return TrainingSettings(**kinds.section_settings("heads/training", spec))
 
     def step_size(self, steps: int) -> float | optax.Schedule:
-        """Step size of AdamW: a number, or a function of the step (from 0) where it changes over all `steps`.
+        """Step size of AdamW: a number, or a function of the step (from 0) if it changes over all `steps`.
 
-        It rises over a share `warmup` of the steps, as in `language_model.schedule`, and then stays or falls to 0 along
-        half a cosine (Loshchilov and Hutter 2017, without restarts).
+        It rises over a share `warmup` of the steps, as in `language_model.schedule`, and then stays constant or falls
+        to 0 along half a cosine (Loshchilov and Hutter 2017, without restarts).
         """
         warm = round(self.warmup * steps)
         if self.schedule == "constant" and not warm:
@@ -71,10 +72,10 @@ class TrainingSettings:
 
 @dataclass
 class Trained:
-    """Outcome: `variables` (parameters, state) of the best epoch, `epoch` (from 1; 0 of a head that is solved), its
-    validation `score` by `metric`; once training has ended a table of all epochs, or of all penalties, and why it
-    `ended`: by "patience", at the "limit" of epochs, or "solved"; of a head that is solved the penalties `tried`, with
-    their validation scores. `by_output` has the score of each of several outputs."""
+    """Outcome: `variables` (parameters, state) of the best epoch; this `epoch` (from 1; 0 for a head that is solved);
+    its validation `score` by `metric`; once training has ended, a table of all epochs, or of all penalties, and how it
+    `ended`: by "patience", at the "limit" of epochs, or "solved". For a head that is solved, `tried` holds the
+    penalties with their validation scores. `by_output` has the score of each of several outputs."""
 
     variables: tuple[Any, Any]
     epoch: int
@@ -97,8 +98,9 @@ class Trained:
 
 
 class Rates(NamedTuple):
-    """Settings that are arguments of a compiled epoch, float32. Dropout is `kept`, 1 - dropout in float64, to which
-    1 - (1 - kept) in float32 is equal up to a dropout of 0.5 (Sterbenz' lemma): a network gets the bits of a number."""
+    """Settings that are arguments of a compiled epoch, float32. Dropout is passed as `kept`, 1 - dropout in float64. Up
+    to a dropout of 0.5, 1 - (1 - kept) in float32 is equal to it (Sterbenz' lemma): a network gets the bits of a
+    number."""
 
     learning_rate: Any
     weight_decay: Any
@@ -117,11 +119,11 @@ def trainer_of(
     report: Callable[[str], object] = print,
     task: str = "regression",
 ) -> Callable[[Mapping[str, Any]], list[Trained]]:
-    """Function of options that trains `lanes` by them, see `Trainer`; or, where the kind of the head has a solution,
-    gives that one with these options for every lane, as no seed changes it.
+    """Function of options that trains `lanes` with them, see `Trainer`. If the kind of the head has a solution, the
+    function gives that for every lane, because no seed changes it.
 
-    `host_memory`: bytes that a solution, which is computed on the CPU, may take for rows. Raises also `InputError` for
-    a mode that runs the encoder in training, and for an option that does not belong to the kind.
+    `host_memory`: bytes that a solution, which is computed on the CPU, may use for rows. Also raises `InputError` for a
+    mode that runs the encoder in training, and for an option that does not belong to the kind.
     """
     slug = lanes[0][0]
     if networks.facts(slug)["epochs"]:
@@ -136,7 +138,7 @@ def trainer_of(
         variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
         if score is None:
             raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
-        # of several outputs a penalty has the mean of their scores
+        # with several outputs, a penalty has the mean of their scores
         by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
         tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
         by_output = None
@@ -149,17 +151,17 @@ def trainer_of(
 
 
 class Trainer:
-    """Trains heads `lanes`, pairs (slug, seed) of one family, by one set of settings after another.
+    """Trains the heads `lanes`, pairs (slug, seed) of one family, with one set of settings after another.
 
-    What the trainings share is done once: the embeddings are moved to the device, and the program of an epoch is
-    compiled, for each batch size, precision and schedule; the numbers of `Rates` are arguments of it.
+    Shared work is done once: the embeddings are moved to the device, and the program of an epoch is compiled for each
+    batch size, precision and schedule; the numbers in `Rates` are its arguments.
 
-    `mode`: section of the augmentation. `val` holds the canonical strand alone, on which the published heads were
+    `mode`: section of the augmentation. `val` holds only the canonical strand, on which the published heads were
     validated too. `encoder` and the window `length` in bp are for modes that encode. `memory`: bytes that embeddings
-    may take on the device; what does not fit is streamed from the files with the same result. Several lanes train in
-    one program, each on its own batches, as they would alone. Labels (N, C) of C cells give a head of C outputs, whose
-    loss is the mean over all labels that are there, and whose score is the mean over cells. `resume`: the file that
-    `train` goes on from. Raises `InputError` for embeddings too short for the heads.
+    may take on the device; if they do not fit, they are streamed from the files with the same result. Several lanes
+    train in one program, each on its own batches, as they would alone. Labels (N, C) of C cells give a head with C
+    outputs, whose loss is the mean over all labels that are there, and whose score is the mean over cells. `resume`:
+    the file from which `train` continues. Raises `InputError` for embeddings too short for the heads.
     """
 
     resume: Resume | None = None
@@ -189,16 +191,16 @@ class Trainer:
         self.programs: dict[TrainingSettings, tuple[Epochs, Callable]] = {}
 
     def train(self, settings: TrainingSettings) -> list[Trained]:
-        """One `Trained` per lane, with its variables of its best validation.
+        """One `Trained` per lane, with the variables of its best validation.
 
-        Per batch one AdamW step per view of the mode, in a regression on the mean squared error, in a classification
-        (labels 0 and 1) on the mean binary cross entropy of the logit; the order is drawn anew each epoch and the last,
-        short batch is padded with weight 0. A head stops after `settings.patience` epochs without a better Pearson r,
-        or AUROC. With `settings.weighting` the squared errors of precise labels count more (`weights_by_error`). With
-        `settings.standardise_labels` a regression learns labels of mean 0 and sd 1; losses and predictions are in the
-        unit of the labels all the same. Raises `DivergedError` when a loss is not finite or the validation predictions
-        of a head are constant or not finite in every epoch until its patience ends, and `InputError` for a weighting
-        without standard errors.
+        Each batch gives one AdamW step per view of the mode: in a regression on the mean squared error, in a
+        classification (labels 0 and 1) on the mean binary cross entropy of the logit. The order is drawn anew in each
+        epoch, and the last, short batch is padded with weight 0. A head stops after `settings.patience` epochs without
+        a better Pearson r, or AUROC. With `settings.weighting`, the squared errors of precise labels count more
+        (`weights_by_error`). With `settings.standardise_labels`, a regression learns labels of mean 0 and sd 1, but
+        losses and predictions are still in the unit of the labels. Raises `DivergedError` if a loss is not finite, or
+        if the validation predictions of a head are constant or not finite in every epoch until its patience ends, and
+        `InputError` for a weighting without standard errors.
         """
         count, train, val = self.count, self.examples, self.val
         self.report(self._plan(settings))
@@ -210,13 +212,13 @@ class Trainer:
             data = data._replace(labels=jnp.asarray((train.labels - centre) / spread, jnp.float32))
         if settings.weighting == "stderr" and self.task == "regression":
             errors = np.full(train.labels.shape, np.nan) if train.errors is None else train.errors
-            known = np.isfinite(train.labels)  # a label that is missing takes no part in the mean
+            known = np.isfinite(train.labels)  # a missing label takes no part in the mean
             importance = np.ones(train.labels.shape)
             importance[known] = weights_by_error(errors[known], settings.tau)
             data = data._replace(importance=jnp.asarray(importance, jnp.float32))
         if count is None:
             keys, split = jax.random.key(self.seeds[0]), jax.random.split
-        else:  # (2, lanes), as one key gives (2,)
+        else:  # (2, lanes), because one key gives (2,)
             keys = jnp.stack([jax.random.key(seed) for seed in self.seeds])
             split = jax.vmap(jax.random.split, out_axes=1)
         keys, this = split(keys)
@@ -257,12 +259,12 @@ class Trainer:
         return trained
 
     def _built(self) -> Any:
-        """The network that starts, is validated and kept: in float32, without dropout."""
+        """The network that is started, validated and kept: in float32, without dropout."""
         networks.check_tokens(self.slugs[0], self.examples.tables[0].shape[1])
         return networks.build(self.slugs, 0.0, outputs=self.examples.outputs)
 
     def _rates(self, settings: TrainingSettings) -> Any:
-        """What the learner is made of, arguments of the compiled epoch."""
+        """The arguments of the compiled epoch from which the learner is made."""
         return Rates(*map(jnp.float32, (settings.learning_rate, settings.weight_decay, 1 - settings.dropout)))
 
     def _validated(self, variables: tuple[Any, Any]) -> np.ndarray:
@@ -270,8 +272,8 @@ class Trainer:
         return predict(self.network, variables, *self._val_table, self.count)
 
     def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
-        """The epochs of the settings, and what makes a state of a key; the same for settings that differ in what is not
-        compiled."""
+        """The epochs for the settings, and the function that makes a state from a key; the same for settings that
+        differ only in what is not compiled."""
         scheduled = settings.schedule != "constant" or settings.warmup > 0
         compiled = dataclasses.replace(
             settings, learning_rate=0.0, weight_decay=0.0, dropout=float(settings.dropout > 0), patience=0, outputs="",
@@ -286,7 +288,7 @@ class Trainer:
         steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(self.draw)
 
         def learner(rates: Rates) -> tuple[Any, optax.GradientTransformation]:
-            # no dropout is compiled as such: no masks are drawn
+            # a dropout of 0 is compiled as such: no masks are drawn
             dropout = 1 - rates.kept if settings.dropout else 0.0
             network = networks.build(self.slugs, dropout, settings.precision, train.outputs)
             step_size = dataclasses.replace(settings, learning_rate=rates.learning_rate).step_size(steps)
@@ -303,7 +305,7 @@ class Trainer:
             parameters, measured = self.network.init(key, example, is_training=False)
             return parameters, measured, optimiser.init(parameters)
 
-        # one program: op by op, each of them would be compiled for itself
+        # one program: op by op, each op would be compiled separately
         return epochs, jax.jit(start if self.count is None else jax.vmap(start))
 
     @cached_property
@@ -318,7 +320,7 @@ class Trainer:
         return self.val.on_device() if self.fits else (self.val.tables[0], self.val.index)
 
     def _plan(self, settings: TrainingSettings) -> str:
-        """What is going to happen, in a line."""
+        """One line that says what is going to happen."""
         names = ", ".join(f"{slug} (seed {seed})" for slug, seed in self.lanes)
         where = "on the device" if self.fits else "streamed from the caches"
         return (
@@ -330,8 +332,8 @@ class Trainer:
 
 
 def _label_scale(labels: np.ndarray) -> tuple[Any, float]:
-    """Mean and sd of labels (N,), sd 1 where all are equal; of labels (N, C) the mean (C,) of each cell and one sd
-    about these means, so that the loss weighs cells as it does without a scale."""
+    """Mean and sd of labels (N,), with sd 1 if all are equal; for labels (N, C), the mean (C,) of each cell and a
+    single sd about these means, so that the loss weights cells as it does without a scale."""
     labels = labels.astype(np.float64)
     centre = labels.mean() if labels.ndim == 1 else np.nanmean(labels, axis=0)
     return centre, float(np.sqrt(np.nanmean((labels - centre) ** 2))) or 1.0
@@ -357,7 +359,7 @@ class _Run:
         rows: int,
         seconds: float,
     ) -> None:
-        """Take in one epoch; raises `DivergedError` where its loss is not finite."""
+        """Take in one epoch; raises `DivergedError` if its loss is not finite."""
         if not np.isfinite(loss):
             others = "; heads that train together are lost too, train_together: false would keep them"
             raise DivergedError(
@@ -372,14 +374,14 @@ class _Run:
         self.ended = number - (self.best.epoch if self.best else 0) >= settings.patience
 
     def notes(self) -> dict[str, Any]:
-        """What `continued` needs beside the variables of the best epoch; fit for JSON."""
+        """What `continued` needs besides the variables of the best epoch; can be written as JSON."""
         best = None
         if self.best is not None:
             best = {key: getattr(self.best, key) for key in ("epoch", "metric", "score", "by_output")}
         return {"history": self.history, "ended": self.ended, "best": best}
 
     def continued(self, notes: dict[str, Any], variables: Any) -> None:
-        """Be what gave the `notes`, with the `variables` of its best epoch."""
+        """Continue the run that gave the `notes`, with the `variables` of its best epoch."""
         self.history, self.ended, best = notes["history"], notes["ended"], notes["best"]
         self.best = best and Trained(variables, **best)
 
@@ -392,7 +394,7 @@ class _Run:
         )
 
     def result(self) -> Trained:
-        """The best epoch with the history; raises `DivergedError` where there is none."""
+        """The best epoch with the history; raises `DivergedError` if there is none."""
         if self.best is None:
             raise DivergedError(
                 f"{self.name}: validation predictions are constant or not finite in every epoch: no model"

@@ -1,4 +1,4 @@
-"""A head and the encoder that was fine-tuned with it: loaded from a checkpoint, and what they predict of sequences."""
+"""A head and the encoder that was fine-tuned with it: loading them from a checkpoint, and their predictions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ CHUNK = 1024  # sequences on their way to the encoder at a time
 
 
 def load_encoder(directory: str | Path, record: dict[str, Any], options: dict[str, Any]) -> tuple[Encoder, Any]:
-    """The encoder of a checkpoint of a head, by the `options` of its config section, and those of its arrays that were
-    trained with the head: {name: array}, or None of a head on a frozen encoder. Adapters are merged into the weights of
-    their convolutions.
+    """The encoder of a head's checkpoint, built from the `options` of its config section, and the encoder arrays that
+    were trained with the head: {name: array}, or None for a head on a frozen encoder. Adapters are merged into the
+    weights of their convolutions.
 
-    Raises `InputError` for an encoder that is not the one of the training.
+    Raises `InputError` if the encoder is not the one used in training.
     """
     path, changes = Path(directory) / "model.json", None
     if "stage2" in record:
@@ -62,9 +62,9 @@ class Tuned:
     def predict(self, sequences: Sequence[str], strand: str) -> np.ndarray:
         """Predictions (N,) or (N, C) for inserts on one strand, as `Head.predict`; each unique insert is encoded once.
 
-        Embeddings are rounded to the dtype of the caches that the head was trained on at first. So where nothing was
-        changed, these are the very numbers of the start. They are held in memory: 15 kB for each insert of 600 bp in
-        bfloat16, of AlphaGenome's full size.
+        Embeddings are rounded to the dtype of the caches that the head was first trained on. So if nothing was changed,
+        the predictions are exactly those of the start. Embeddings are held in memory: 15 kB for each insert of 600 bp
+        in bfloat16, with AlphaGenome at full size.
         """
         unique, index = np.unique(np.asarray(sequences, object), return_inverse=True)
         inserts = unique.tolist()

@@ -1,7 +1,7 @@
-"""Weights of a head on disk: an Orbax tree of the head alone, compared with what the head expects before it is used.
+"""Weights of a head on disk: an Orbax tree of only the head, compared with what the head expects before it is used.
 
-The tree {module: {leaf: array}} holds parameters and state alike; a module's leaves have different names in the two.
-Of a fine-tuned encoder the arrays that were trained stand beside it, {name: array}, and no others.
+The tree {module: {leaf: array}} holds both parameters and state; a module's leaves have different names in the two. If
+the encoder was fine-tuned, the arrays that were trained, and no others, are saved beside the tree: {name: array}.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def save_head(directory: str | Path, variables: tuple[Tree, Tree]) -> None:
 
 
 def load_head(directory: str | Path, template: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
-    """Restore a head's (parameters, state) and compare every key and shape with `template`, such a pair of shaped
+    """Restore a head's (parameters, state) and compare every key and shape with `template`, a like pair of shaped
     arrays.
 
     Raises `InputError` for a missing or broken checkpoint, a missing or unexpected array, another shape, or a value
@@ -58,7 +58,7 @@ def save_changes(directory: str | Path, changes: Mapping[str, np.ndarray]) -> No
 
 
 def load_changes(directory: str | Path) -> dict[str, np.ndarray]:
-    """Restore the trained arrays {name: float32} of an encoder; that compares names and shapes with its own.
+    """Restore the trained arrays {name: float32} of an encoder, which then compares names and shapes with its own.
 
     Raises `InputError` for a missing or broken checkpoint and a value that is not finite.
     """

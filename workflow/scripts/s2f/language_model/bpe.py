@@ -1,12 +1,13 @@
 """Tokens of DNABERT-2: pieces of DNA of various lengths (byte-pair encoding), between `[CLS]` and `[SEP]`.
 
 Vocabulary and merges are read from the `tokenizer.json` of the weights, and everything else in that file must be as
-published (zhihan1996/DNABERT-2-117M: 4,096 entries, of which 4,091 are pieces of 1 to 32 letters). Texts are put into
-upper case with T for U before: the published tokenizer would read every such letter as `[UNK]`. N is one `[UNK]` per
-letter. Thus every token covers a known number of letters, and those of all tokens of a text add up to its length.
+published (zhihan1996/DNABERT-2-117M: 4,096 entries, of which 4,091 are pieces of 1 to 32 letters). Texts are first put
+into upper case with T for U, because the published tokenizer would read every lower-case letter or U as `[UNK]`. N is
+one `[UNK]` per letter. So every token covers a known number of letters, and the tokens of a text together cover its
+length.
 
-Small models need no file: their pieces are all of 1, 2 and 4 letters, merged in alphabetical order (`made_here`). It is
-a stand-in, made by a rule, not a vocabulary learned from genomes.
+Small models need no file: their pieces are all those of 1, 2 and 4 letters, merged in alphabetical order (`made_here`).
+This vocabulary is a stand-in made by a rule, not learned from genomes.
 """
 
 import json
@@ -26,7 +27,7 @@ SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 UNK, CLS, SEP, PAD, MASK = range(5)
 FILE = "tokenizer.json"
 BASES = "ACGT"
-# of the tokenizer and of its model: what must hold where a file says anything of it
+# of the tokenizer and of its model: what must hold if a file says anything about it
 TOKENIZER: dict[str, Any] = {"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "truncation": None}
 MODEL: dict[str, Any] = {
     "type": "BPE", "dropout": None, "unk_token": "[UNK]", "continuing_subword_prefix": None,
@@ -35,11 +36,12 @@ MODEL: dict[str, Any] = {
 
 
 class Pieces:
-    """A `vocabulary`, {piece: id} with the `SPECIAL` tokens first, and its `merges`, pairs of pieces in their order of
-    precedence; `spans`, int64 (vocabulary), are the letters of each id: 1 of `[UNK]`, 0 of other special tokens."""
+    """A `vocabulary`, {piece: id} with the `SPECIAL` tokens first, and its `merges`, pairs of pieces in order of
+    precedence; `spans`, int64 (vocabulary), are the numbers of letters of each id: 1 for `[UNK]`, 0 for other special
+    tokens."""
 
     def __init__(self, vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> None:
-        # its threads would take all cores of a machine that others share
+        # its threads would take all cores of a machine that is shared
         os.environ.setdefault("RAYON_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
         self.vocabulary, self.merges = dict(vocabulary), list(merges)
         self.spans = np.zeros(len(vocabulary), np.int64)
@@ -57,16 +59,16 @@ class Pieces:
         return range(len(SPECIAL), len(self.vocabulary))
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Token ids int32 (T,) of each text, which must be upper-case ACGTN; T differs."""
+        """Token ids int32 (T,) of each text, which must be upper-case ACGTN; T differs between texts."""
         encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array([CLS, *found.ids, SEP], np.int32) for found in encoded]
 
     def ids_of_codes(self, codes: np.ndarray) -> list[np.ndarray]:
-        """Token ids int32 (T,) of each window of uint8 codes (B, L); T differs."""
+        """Token ids int32 (T,) of each window of uint8 codes (B, L); T differs between windows."""
         return self.ids([dna.decode(row) for row in codes])
 
     def tokenize(self, texts: Sequence[str]) -> np.ndarray:
-        """Token ids int32 (B, longest) of texts of any lengths and case; what is behind `[SEP]` is `[PAD]`.
+        """Token ids int32 (B, longest) of texts of any length and case; everything after `[SEP]` is `[PAD]`.
 
         Raises `InputError` naming the 0-based index of a text with a letter outside ACGTUN.
         """
@@ -101,12 +103,12 @@ class Pieces:
         files.write_json(Path(folder) / FILE, text)
 
     def text(self) -> str:
-        """Vocabulary and merges as text: for fingerprints."""
+        """Vocabulary and merges as text, for fingerprints."""
         return json.dumps([sorted(self.vocabulary.items(), key=lambda item: item[1]), self.merges])
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Ids int32 (B, longest), `PAD` behind each row."""
+    """Ids int32 (B, longest), with `PAD` after each row."""
     out = np.full((len(rows), max(map(len, rows), default=0)), PAD, np.int32)
     for i, row in enumerate(rows):
         out[i, : len(row)] = row
@@ -116,7 +118,7 @@ def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
 def read(path: str | Path, entries: int) -> Pieces:
     """`Pieces` of a `tokenizer.json`, or of the folder that holds it.
 
-    Raises `InputError` where there is none, or one that is no tokenizer of DNABERT-2 with so many `entries`.
+    Raises `InputError` if there is none, or if it is no tokenizer of DNABERT-2 with `entries` entries.
     """
     path = Path(path)
     if not path.exists():
@@ -151,7 +153,7 @@ def read(path: str | Path, entries: int) -> Pieces:
     lacking = [letter for letter in BASES if letter not in vocabulary]
     unmade = [pair for pair in merges if not {*pair, "".join(pair)} <= set(vocabulary)]
     made = {*BASES, *SPECIAL, *("".join(pair) for pair in merges)}
-    idle = [piece for piece in vocabulary if piece not in made]  # no text would ever hold it
+    idle = [piece for piece in vocabulary if piece not in made]  # no text would ever contain it
     if odd or lacking or unmade or idle:
         raise InputError(
             f"{path}: not a vocabulary of DNA: pieces of other letters {odd[:3]}, bases that are missing {lacking}, "
@@ -161,7 +163,7 @@ def read(path: str | Path, entries: int) -> Pieces:
 
 
 def made_here() -> Pieces:
-    """The vocabulary of small models: all pieces of 1, 2 and 4 letters, 281 entries with the special ones."""
+    """The vocabulary of small models: all pieces of 1, 2 and 4 letters, 281 entries including the special ones."""
     pairs = [first + second for first in BASES for second in BASES]
     merges = [(first, second) for half in (BASES, pairs) for first in half for second in half]
     names = [*SPECIAL, *BASES, *("".join(merge) for merge in merges)]

@@ -1,8 +1,8 @@
-"""The architecture of LAMAR as a configuration of transformers' ESM classes, and the check that it really is that.
+"""The architecture of LAMAR as a configuration of transformers' ESM classes, and a check that it really is LAMAR's.
 
-`EsmConfig` accepts any key: with `positional_embedding_type="rotary"` (the key is `position_embedding_type`) it builds
-a model of absolute positions without a word. And stock `EsmForMaskedLM` shares the input embedding with the output
-layer, which LAMAR never does: loading its weights would overwrite the former with the latter.
+`EsmConfig` accepts any key: with `positional_embedding_type="rotary"` (the key is `position_embedding_type`) it
+silently builds a model with absolute positions. Also, stock `EsmForMaskedLM` shares the input embedding with the output
+layer, which LAMAR never does: loading its weights would overwrite the embedding with the output layer.
 """
 
 from pathlib import Path
@@ -14,12 +14,12 @@ from s2f.common.errors import InputError
 from s2f.common.files import read_object
 from s2f.language_model.tokenizer import EOS, MASK, PAD, VOCABULARY
 
-# lamar: the published size; lamar-mini: for CPU studies, 1 % of its parameters
+# lamar: the published size; lamar-mini: 1 % of its parameters, for CPU studies
 SIZES = {
     "lamar": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
     "lamar-mini": {"hidden_size": 128, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 512},
 }
-# of every size; dropouts are 0 in the published model, in training too
+# for every size; dropouts are 0 in the published model, in training too
 COMMON: dict[str, Any] = {
     "vocab_size": len(VOCABULARY), "pad_token_id": PAD, "mask_token_id": MASK, "eos_token_id": EOS,
     "position_embedding_type": "rotary", "rope_theta": 10000.0, "max_position_embeddings": 1026,
@@ -32,7 +32,7 @@ ATTENTION = ("sdpa", "eager", "flash_attention_2")
 def make(size: str, attention: str = "sdpa", **more: Any) -> EsmConfig:
     """Configuration of a size. `more`: other keys of `EsmConfig`, such as `num_labels`.
 
-    Raises `InputError` for an unknown size, attention or key, and for a key that would make it another model.
+    Raises `InputError` for an unknown size, attention or key, and for a key that would give another model.
     """
     check_size(size)
     if attention not in ATTENTION:
@@ -61,7 +61,7 @@ def check(config: EsmConfig, size: str, where: str | Path) -> None:
 
 
 def check_folder(folder: str | Path, size: str) -> None:
-    """Check the `config.json` of a folder of weights, where it has one; the published checkpoints have none."""
+    """Check the `config.json` of a folder of weights if it has one; the published checkpoints have none."""
     path = Path(folder) / "config.json"
     if path.is_file():
         stored = read_object(path)

@@ -1,14 +1,14 @@
 """DNABERT-2, a language model of DNA over pieces of various lengths: a BERT with linear attention biases (ALiBi) and
-gated units, by stock torch operations.
+gated units, built from stock torch operations.
 
-Facts of the published model are those of zhihan1996/DNABERT-2-117M, revision 7bce263b (Apache-2.0: Zhou et al. 2023,
-arXiv:2306.15006); its code, which transformers would run as remote code, is not used. Names of tensors are the
-published ones. No position, slope or mask is kept in the model: libraries that build models without memory and fill in
-the tensors of a file leave such things empty.
+Facts about the published model are from zhihan1996/DNABERT-2-117M, revision 7bce263b (Apache-2.0: Zhou et al. 2023,
+arXiv:2306.15006); its code, which transformers would run as remote code, is not used. Tensors have the published names.
+The model stores no positions, slopes or masks, because libraries that build models without memory and fill in the
+tensors of a file leave such things empty.
 
-Hidden states are normalised after each block, and there is no further normalisation. In training a tenth of the hidden
-units is dropped where the published model drops them. The head of a classification is that of the published code, a
-dense layer with tanh on `[CLS]` (its "pooler", which is part of no checkpoint) and a linear one.
+Hidden states are normalised after each block, and not again after the last. In training a tenth of the hidden units is
+dropped at the same places as in the published model. The head of a classification is the published code's: a dense
+layer with tanh on `[CLS]` (its "pooler", which is part of no checkpoint) and a linear layer.
 """
 
 import math
@@ -40,9 +40,9 @@ SIZES: dict[str, dict[str, Any]] = {
         "vocab_size": 281,
     },
 }  # fmt: skip
-# of every size, under the names of the published config.json
+# for every size, under the names in the published config.json
 COMMON: dict[str, Any] = {"type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}
-DROPOUT = 0.1  # published: hidden_dropout_prob; that of attention is 0
+DROPOUT = 0.1  # published: hidden_dropout_prob; the dropout of attention is 0
 ATTENTION = ("sdpa",)
 HEADS = ("none", "masked_lm", "classification")
 WORDS = "bert.embeddings.word_embeddings.weight"
@@ -53,7 +53,7 @@ LICENCE = "DNABERT-2, Apache License 2.0 (zhihan1996/DNABERT-2-117M; Zhou et al.
 
 @dataclass
 class Configuration:
-    """Architecture of a model; `num_labels` are the outputs of a classification."""
+    """Architecture of a model; `num_labels` is the number of outputs of a classification."""
 
     size: str
     hidden_size: int
@@ -66,8 +66,8 @@ class Configuration:
     architectures: list[str] = field(default_factory=list)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write `config.json` under the published names. It has no `model_type`, as the published one: transformers
-        would build a BERT of its own from it, with random weights."""
+        """Write `config.json` under the published names. Like the published one, it has no `model_type`: transformers
+        would otherwise build its own BERT from it, with random weights."""
         known = {key: value for key, value in asdict(self).items() if key != "size" and value is not None}
         more = {"hidden_dropout_prob": DROPOUT, "attention_probs_dropout_prob": 0.0, "pad_token_id": bpe.PAD}
         files.write_json(Path(folder) / "config.json", {**COMMON, **known, **more})
@@ -82,8 +82,8 @@ def configure(size: str, attention: str = "sdpa", **more: Any) -> Configuration:
 
 
 def check_folder(folder: str | Path, size: str) -> None:
-    """Check the `config.json` of a folder of weights, where it has one. Raises `InputError`, naming key and both
-    values, unless it describes DNABERT-2 of this size."""
+    """Check the `config.json` of a folder of weights if it has one. Raises `InputError`, naming key and both values,
+    unless it describes DNABERT-2 of this size."""
     path = Path(folder) / "config.json"
     if not path.is_file():
         return
@@ -98,16 +98,17 @@ def check_folder(folder: str | Path, size: str) -> None:
 
 
 def slopes(heads: int) -> list[float]:
-    """How much a head's scores fall per token of distance (Press et al. 2022, arXiv:2108.12409): a geometric series for
-    a power of 2; of other numbers the largest power of 2 below, then every second one of twice that power."""
+    """How much a head's scores fall per token of distance (Press et al. 2022, arXiv:2108.12409): for a power of 2 a
+    geometric series; for other numbers the series of the largest power of 2 below, then every second term of the series
+    of twice that power."""
     below = 2 ** int(math.log2(heads))
     series = {count: [2.0 ** (-8.0 * (i + 1) / count) for i in range(count)] for count in (below, 2 * below)}
     return series[below] + series[2 * below][::2][: heads - below]
 
 
 def bias(heads: int, length: int, padding: torch.Tensor | None, device: torch.device) -> torch.Tensor:
-    """What is added to the scores, float32 (1 or B, heads, T, T): minus slope times distance, and minus infinity where
-    `padding`, bool (B, T), says that a token is none."""
+    """Term added to the scores, float32 (1 or B, heads, T, T): minus slope times distance, and minus infinity where
+    `padding`, bool (B, T), marks a token as padding."""
     position = torch.arange(length, device=device)
     distance = (position[:, None] - position).abs().float()
     found = -torch.tensor(slopes(heads), device=device)[:, None, None] * distance
@@ -132,7 +133,8 @@ class Block(torch.nn.Module):
         self.heads = config.num_attention_heads
 
     def forward(self, hidden: torch.Tensor, scores: torch.Tensor, first: bool = False) -> torch.Tensor:
-        """`scores` as `bias`; `first`: only the state of the first token, (B, 1, D), from all as keys and values."""
+        """`scores` as from `bias`; `first`: only the state of the first token, (B, 1, D), with all tokens as keys and
+        values."""
         output, mlp = self.attention["output"], self.mlp
         qkv = self.attention["self"]["Wqkv"](hidden)
         query, key, value = qkv.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
@@ -147,7 +149,7 @@ class Block(torch.nn.Module):
 
 
 class Bert(torch.nn.Module):
-    """The encoder: ids int64 (B, T), and `padding`, bool (B, T) or None -> last hidden states (B, T, D), zero at
+    """The encoder: ids int64 (B, T), and `padding`, bool (B, T) or None -> last hidden states (B, T, D), zero for
     padding."""
 
     def __init__(self, config: Configuration) -> None:
@@ -164,7 +166,7 @@ class Bert(torch.nn.Module):
         self.checkpointing: dict[str, Any] | None = None
 
     def forward(self, ids: torch.Tensor, padding: torch.Tensor | None = None, first: bool = False) -> torch.Tensor:
-        """With `first` only the last state of the first token is computed, (B, 1, D)."""
+        """With `first`, only the last state of the first token is computed, (B, 1, D)."""
         parts = self.embeddings
         hidden = parts["word_embeddings"](ids) + parts["token_type_embeddings"].weight[0]
         hidden = F.dropout(parts["LayerNorm"](hidden), DROPOUT, self.training)
@@ -180,7 +182,7 @@ class Bert(torch.nn.Module):
 
 
 class MaskedLM(torch.nn.Module):
-    """Logits (…, vocabulary) of hidden states (…, D); the last matrix is the table of the input embeddings."""
+    """Logits (…, vocabulary) from hidden states (…, D); the last matrix is the table of the input embeddings."""
 
     def __init__(self, config: Configuration, words: torch.nn.Parameter) -> None:
         super().__init__()
@@ -191,13 +193,13 @@ class MaskedLM(torch.nn.Module):
         self.predictions = torch.nn.ModuleDict({"transform": transform, "decoder": decoder})
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """As the class says."""
+        """See the class."""
         transform = self.predictions["transform"]
         return self.predictions["decoder"](transform["LayerNorm"](F.gelu(transform["dense"](hidden))))
 
 
 class Classifier(torch.nn.Module):
-    """Outputs (B, labels) of hidden states (B, T, D), from the first token."""
+    """Outputs (B, labels) from hidden states (B, T, D), read at the first token."""
 
     def __init__(self, config: Configuration) -> None:
         super().__init__()
@@ -205,13 +207,13 @@ class Classifier(torch.nn.Module):
         self.out_proj = torch.nn.Linear(config.hidden_size, config.num_labels)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """As the class says."""
+        """See the class."""
         pooled = torch.tanh(self.dense(hidden[:, 0]))
         return self.out_proj(F.dropout(pooled, DROPOUT, self.training))
 
 
 class DNABERT2(torch.nn.Module):
-    """The encoder `bert` with a head of `HEADS`: `cls` of the masked language model, or `classifier`."""
+    """The encoder `bert` with one of the `HEADS`: `cls` of the masked language model, or `classifier`."""
 
     def __init__(self, config: Configuration, head: str) -> None:
         super().__init__()
@@ -235,7 +237,8 @@ class DNABERT2(torch.nn.Module):
         return self.cls
 
     def activation_checkpointing_enable(self, options: dict[str, Any]) -> None:
-        """Compute activations twice in training, as the method of transformers; `options` of torch's `checkpoint`."""
+        """Compute activations twice in training, like the method of transformers; `options` for torch's
+        `checkpoint`."""
         self.bert.checkpointing = options
 
     def forward(self, ids: torch.Tensor, padding: torch.Tensor | None = None) -> torch.Tensor:
@@ -264,9 +267,9 @@ def _norm(config: Configuration) -> torch.nn.LayerNorm:
 
 
 def from_seed(config: Configuration, seed: int, head: str = "none") -> DNABERT2:
-    """A model of untrained weights, in evaluation mode on the CPU: N(0, 0.02), biases 0, norms 1, row of `[PAD]` 0.
+    """A model with untrained weights, in evaluation mode on the CPU: N(0, 0.02), biases 0, norms 1, row of `[PAD]` 0.
 
-    Each tensor has its own stream, named by `seed` and its name, so the encoder is the same under every head.
+    Each tensor is drawn from a stream named by `seed` and its own name, so the encoder is the same under every head.
     """
     model = _empty(config, head)
     return _filled(model, {name: _drawn(name, tensor, seed) for name, tensor in _expected(model).items()})
@@ -275,8 +278,8 @@ def from_seed(config: Configuration, seed: int, head: str = "none") -> DNABERT2:
 def from_folder(folder: str | Path, config: Configuration, head: str = "none", seed: int | None = None) -> DNABERT2:
     """A model with the weights of a folder (`states.FILES`), in evaluation mode on the CPU, float32.
 
-    A checkpoint without a classification head gets one drawn from `seed`, where that is given; a language-model head
-    must be there when asked for. Heads that are not asked for are left out, and so is a pooler without a classifier,
+    A checkpoint without a classification head gets one drawn from `seed` if that is given; a language-model head must
+    be there if it is asked for. Heads that are not asked for are skipped, and so is a pooler without a classifier,
     which no published checkpoint has. Raises `InputError` naming the file and the tensors that are missing, unexpected,
     not of the configuration's shape, not floating or not finite, and for a file that holds more than tensors: nothing
     in it is ever executed.
@@ -300,7 +303,7 @@ def from_folder(folder: str | Path, config: Configuration, head: str = "none", s
 
 
 def _current_names(state: Mapping[str, torch.Tensor], head: str) -> dict[str, torch.Tensor]:
-    """A state under the names used here: of a bare encoder, and of the classification head of the published code."""
+    """A state under the names used here, from a bare encoder or from the published code's classification head."""
     if not any(name.startswith("bert.") for name in state):
         state = {name if name.startswith(("cls.", "classifier.")) else f"bert.{name}": t for name, t in state.items()}
     if head != "classification" or "classifier.weight" not in state:
@@ -313,14 +316,14 @@ def _current_names(state: Mapping[str, torch.Tensor], head: str) -> dict[str, to
 
 
 def _empty(config: Configuration, head: str) -> DNABERT2:
-    """A model without memory for its tensors, all of which `_filled` puts in: drawing numbers that are overwritten
-    would take seconds."""
+    """A model without memory for its tensors, all of which `_filled` supplies: it would take seconds to draw numbers
+    that are overwritten."""
     with torch.device("meta"):
         return DNABERT2(config, head)
 
 
 def _expected(model: DNABERT2) -> dict[str, torch.Tensor]:
-    """Tensors of a model by their names, without the decoder, which is the table of the embeddings."""
+    """Tensors of a model by name, without the decoder, which is the table of the embeddings."""
     return {name: tensor for name, tensor in model.state_dict().items() if name != DECODER}
 
 
@@ -339,7 +342,7 @@ def _drawn(name: str, tensor: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def _filled(model: DNABERT2, state: Mapping[str, torch.Tensor]) -> DNABERT2:
-    """The model with every tensor of `state`, one for the embeddings and the decoder."""
+    """The model with every tensor of `state`; embeddings and decoder share one."""
     whole = {name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in state.items()}
     tied = "cls" in dict(model.named_children())
     model.load_state_dict(whole | ({DECODER: whole[WORDS]} if tied else {}), strict=True, assign=True)
@@ -352,7 +355,7 @@ def _filled(model: DNABERT2, state: Mapping[str, torch.Tensor]) -> DNABERT2:
 
 
 def tokens(weights: Mapping[str, Any] | None, own: str, size: str) -> Tokens:
-    """Tokens of weights that a study names, see `pieces`."""
+    """Tokens for the weights that a study names, see `pieces`."""
     found = pieces(weights, own, size)
     return Tokens(
         bpe.PAD, bpe.MASK, found.range, found.tokenize, lambda codes: bpe.padded(found.ids_of_codes(codes)),
@@ -361,8 +364,8 @@ def tokens(weights: Mapping[str, Any] | None, own: str, size: str) -> Tokens:
 
 
 def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces:
-    """The vocabulary of weights that a study names: that of their folder; of random ones that of `own`, a folder or
-    file, which small models need not have. Raises `InputError` where it is missing, given twice or of another size."""
+    """The vocabulary for the weights that a study names: their folder's, or for random weights that of `own`, a folder
+    or file, which small models do not need. Raises `InputError` if it is missing, given twice or of another size."""
     entries = SIZES[size]["vocab_size"]
     folder = (weights or {}).get("path") or (weights or {}).get("tapt")
     if folder and own:

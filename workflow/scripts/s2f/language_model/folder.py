@@ -1,4 +1,4 @@
-"""The folder of a trained language model: what transformers reads, and `model.json`, the record of how it was made."""
+"""The folder of a trained language model: files that transformers reads, and `model.json`, the record of its making."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,28 +11,29 @@ from s2f.language_model.families import Tokens
 
 FORMAT = "s2f-tapt-1"
 WEIGHTS = "model.safetensors"
-ADAPTERS = "adapter_model.safetensors"  # of models that are saved without the weights that they start from
-# key of a record -> file, where there is one
+ADAPTERS = "adapter_model.safetensors"  # of models that are saved without their starting weights
+# key of a record -> file, if there is one
 HASHED = {"model_sha256": WEIGHTS, "adapters_sha256": ADAPTERS, "tokenizer_sha256": "tokenizer.json"}
 
 
 def save(folder: str | Path, model: Any, tokens: Tokens, record: dict[str, Any]) -> None:
-    """Write what `save_model` does and `model.json`: `record`, the format and the hashes of weights and tokenizer."""
+    """Write what `save_model` writes, and `model.json`: `record`, the format and the hashes of weights and
+    tokenizer."""
     more = {"format": FORMAT, **save_model(folder, model, tokens)}
     files.write_json(Path(folder) / "model.json", {**record, **more})
 
 
 def save_model(folder: str | Path, model: Any, tokens: Tokens) -> dict[str, str]:
-    """Write `config.json`, `model.safetensors` and the files of the tokenizer (of LAMAR, `Auto...from_pretrained` of
-    transformers reads them); returns `hashes`."""
+    """Write `config.json`, `model.safetensors` and the tokenizer's files; returns `hashes`. (transformers reads LAMAR's
+    with `Auto...from_pretrained`.)"""
     save_description(folder, model, tokens)
-    # not save_pretrained of the model, which decides by itself what is tied
+    # not save_pretrained of the model, which decides by itself which tensors are tied
     states.write(Path(folder) / WEIGHTS, model.state_dict())
     return hashes(folder)
 
 
 def save_description(folder: str | Path, model: Any, tokens: Tokens) -> None:
-    """Write what `save_model` does, but no weights."""
+    """Write what `save_model` writes, except the weights."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     model.config.architectures = [type(model).__name__]
@@ -41,7 +42,7 @@ def save_description(folder: str | Path, model: Any, tokens: Tokens) -> None:
 
 
 def hashes(folder: str | Path) -> dict[str, str]:
-    """SHA-256 of the files of a folder that are `HASHED`, for `check_files`."""
+    """SHA-256 of the `HASHED` files of a folder, for `check_files`."""
     folder = Path(folder)
     return {key: files.sha256_file(folder / name) for key, name in HASHED.items() if (folder / name).is_file()}
 
@@ -55,8 +56,8 @@ def check_files(folder: str | Path, record: Mapping[str, Any]) -> None:
 
 
 def read_record(folder: str | Path, size: str) -> dict[str, Any]:
-    """The record of a folder made by task-adaptive training. Raises `InputError` when there is none, when it is of
-    another size, or as `check_files`."""
+    """The record of a folder made by task-adaptive training. Raises `InputError` if there is none, if it is for another
+    size, or as `check_files`."""
     path = Path(folder) / "model.json"
     record = files.read_object(path)
     if record.get("format") != FORMAT:

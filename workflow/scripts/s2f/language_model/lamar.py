@@ -1,6 +1,6 @@
-"""LAMAR, a language model of RNA with a token per letter, through the stock ESM classes of transformers.
+"""LAMAR, a language model of RNA with one token per letter, through the stock ESM classes of transformers.
 
-Facts of the published model are those of zhw-e8/LAMAR, commit 8d3bf808 (MIT); its code is not used.
+Facts about the published model are from zhw-e8/LAMAR, commit 8d3bf808 (MIT); its code is not used.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ TOKENS = Tokens(
 
 
 def tokens(weights: Mapping[str, Any] | None, own: str, size: str) -> Tokens:
-    """`TOKENS`, the same for all weights. Raises `InputError` where a study names a tokenizer of its `own`."""
+    """`TOKENS`, the same for all weights. Raises `InputError` if a study names its `own` tokenizer."""
     if own:
         raise InputError(f"tokenizer is {own!r}, but LAMAR reads letter by letter: leave it out")
     return TOKENS

@@ -13,27 +13,27 @@ from s2f.common.provenance import derived_seed
 from s2f.language_model import states
 from s2f.language_model.tokenizer import PAD
 
-# head -> its class, and the prefix of its own tensors
+# head -> its class, and the prefix of the tensors that belong only to it
 HEADS = {
     "none": (EsmModel, None),
     "masked_lm": (EsmForMaskedLM, "lm_head."),
     "classification": (EsmForSequenceClassification, "classifier."),
 }
-# In checkpoints made by LAMAR's own class, and of no effect: it keeps a table of absolute positions beside the rotary
+# In checkpoints made by LAMAR's own class, without effect: it keeps a table of absolute positions beside the rotary
 # ones, and the counter that older transformers stored.
 UNUSED = ("esm.embeddings.position_embeddings.weight", "esm.embeddings.position_ids")
 INV_FREQ = "esm.rotary_embeddings.inv_freq"
 # What a checkpoint may lack: a constant, and a head that is never called here.
 MAY_LACK = (INV_FREQ, "esm.contact_head.")
 OLD_NORMS = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-# by layer, or once for all with a star, as transformers 5 saves it
+# per layer, or with a star once for all layers, as transformers 5 saves it
 OLD_INV_FREQ = re.compile(r"esm\.encoder\.layer\.(?:\d+|\*)\.attention\.self\.rotary_embeddings\.inv_freq")
 
 
 def from_seed(config: EsmConfig, seed: int, head: str = "none") -> PreTrainedModel:
-    """A model of untrained weights, in evaluation mode on the CPU: N(0, 0.02), biases 0, norms 1, row of `<pad>` 0.
+    """A model with untrained weights, in evaluation mode on the CPU: N(0, 0.02), biases 0, norms 1, row of `<pad>` 0.
 
-    Each tensor has its own stream, named by `seed` and its name, so the encoder is the same under every head.
+    Each tensor is drawn from a stream named by `seed` and its own name, so the encoder is the same under every head.
     """
     model = _model(config, head)
     state = {name: _drawn(name, tensor, seed) for name, tensor in _expected(model).items() if name != INV_FREQ}
@@ -43,10 +43,10 @@ def from_seed(config: EsmConfig, seed: int, head: str = "none") -> PreTrainedMod
 def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed: int | None = None) -> PreTrainedModel:
     """A model with the weights of a folder (`states.FILES`), in evaluation mode on the CPU, float32.
 
-    A checkpoint without a classification head gets one drawn from `seed`, where that is given; a language-model head
-    must be there when asked for. Heads that are not asked for are left out. Raises `InputError` naming the file and
-    the tensors that are missing, unexpected, not of the configuration's shape, not floating or not finite, and for a
-    file that holds more than tensors: nothing in it is ever executed.
+    A checkpoint without a classification head gets one drawn from `seed` if that is given; a language-model head must
+    be there if it is asked for. Heads that are not asked for are skipped. Raises `InputError` naming the file and the
+    tensors that are missing, unexpected, not of the configuration's shape, not floating or not finite, and for a file
+    that holds more than tensors: nothing in it is ever executed.
     """
     path, state = states.read_state(folder)
     state = _current_names(state, path)
@@ -68,8 +68,8 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
 
 
 def _current_names(state: dict[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
-    """A state under today's names: of bare encoders, of LAMAR's classification head, of normalisations as transformers
-    saves them, of one `inv_freq` per layer."""
+    """A state under today's names: names differ in bare encoders, in LAMAR's classification head, in normalisations as
+    transformers saves them, and for an `inv_freq` per layer."""
     if not any(name.startswith("esm.") for name in state):
         heads = tuple(prefix for _, prefix in HEADS.values() if prefix)
         state = {name if name.startswith(heads) else f"esm.{name}": tensor for name, tensor in state.items()}
@@ -88,8 +88,8 @@ def _current_names(state: dict[str, torch.Tensor], path: Path) -> dict[str, torc
 class Intermediate(torch.nn.Module):
     """The first half of a block's feed-forward part, with GELU in one pass over memory instead of four.
 
-    Equal to the stock module up to rounding (golden logits differ as before, by 1e-6); a training step takes two thirds
-    of the CPU time.
+    Equal to the stock module up to rounding (golden logits still differ by 1e-6, as before); a training step takes two
+    thirds of the CPU time.
     """
 
     def __init__(self, dense: torch.nn.Module) -> None:
@@ -106,7 +106,7 @@ def _model(config: EsmConfig, head: str) -> PreTrainedModel:
         raise ValueError(f"head is {head!r}, expected one of: {', '.join(HEADS)}")
     try:  # the pooler of a bare encoder is part of no checkpoint
         model = EsmModel(config, add_pooling_layer=False) if head == "none" else HEADS[head][0](config)
-    except ImportError as error:  # flash attention is a package of its own
+    except ImportError as error:  # flash attention is a separate package
         raise InputError(f"attention {config._attn_implementation}: {error}") from None
     for layer in model.base_model.encoder.layer:
         layer.intermediate = Intermediate(layer.intermediate.dense)
@@ -114,7 +114,7 @@ def _model(config: EsmConfig, head: str) -> PreTrainedModel:
 
 
 def _expected(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    """Tensors of a model by their names under the prefix `esm.`."""
+    """Tensors of a model by name, with the prefix `esm.`."""
     prefix = "esm." if isinstance(model, EsmModel) else ""
     return {prefix + name: tensor for name, tensor in model.state_dict().items()}
 
@@ -134,7 +134,7 @@ def _drawn(name: str, tensor: torch.Tensor, seed: int) -> torch.Tensor:
 
 
 def _filled(model: PreTrainedModel, state: dict[str, torch.Tensor]) -> PreTrainedModel:
-    """The model with every tensor of `state`, which lacks `inv_freq` at most."""
+    """The model with every tensor of `state`, in which only `inv_freq` may be missing."""
     state = {INV_FREQ: _expected(model)[INV_FREQ], **state}
     if isinstance(model, EsmModel):
         state = {name.removeprefix("esm."): tensor for name, tensor in state.items()}

@@ -1,15 +1,15 @@
 """Masking for the language-model loss: 15 % of the tokens are targets; 80 % of them hidden, 10 % replaced, 10 % kept.
 
-Targets and replacements are A, C, G and T only, or pieces made of them; never N or a special token (in DNABERT-2 too N
-is no target). The collator of transformers draws replacements from the whole vocabulary: with LAMAR's, half of them
-would be special tokens.
+Targets and replacements are only A, C, G and T, or pieces made of them, never N or a special token (with DNABERT-2,
+too, N is no target). The collator of transformers draws replacements from the whole vocabulary; with LAMAR's, half of
+them would be special tokens.
 """
 
 import numpy as np
 
 from s2f.language_model.families import Tokens
 
-IGNORED = -100  # label of what is no target, as torch's cross-entropy expects it
+IGNORED = -100  # label of tokens that are no target, as torch's cross-entropy expects it
 
 
 def mask(
@@ -17,7 +17,7 @@ def mask(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(inputs, labels int64), both (B, T), from token ids (B, T); inputs have the dtype of the ids.
 
-    Each of `tokens.pieces` is a target with probability `share`, drawn from the `generator`; labels are the ids at
+    Each id in `tokens.pieces` is a target with probability `share`, drawn from the `generator`; labels are the ids at
     targets and `IGNORED` elsewhere.
     """
     pieces = (ids >= tokens.pieces.start) & (ids < tokens.pieces.stop)

@@ -1,7 +1,7 @@
-"""Files of weights as names and tensors: read without executing anything, checked strictly, fingerprinted.
+"""Files of weights as names and tensors: read without executing anything, strictly checked, fingerprinted.
 
-Strictly: a tensor that the model lacks or the file lacks is refused by name, but for what the caller allows. A
-loader with `strict=False` once renamed `lm_head.dense.weight` to `esm.lm_head.dense.weight`, dropped it in silence and
+Strictly means that a tensor missing from the model or from the file is refused by name, unless the caller allows it. A
+loader with `strict=False` once renamed `lm_head.dense.weight` to `esm.lm_head.dense.weight`, dropped it silently and
 left the language-model head random.
 """
 
@@ -19,14 +19,14 @@ from s2f.common import files, weights
 from s2f.common.errors import InputError
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-WRAPPED = ("state_dict", "model_state_dict", "model")  # keys under which checkpoints of training keep the tensors
+WRAPPED = ("state_dict", "model_state_dict", "model")  # keys under which training checkpoints keep the tensors
 
 
 def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
-    """Path and named tensors of the weights in a folder: of one file, or of the shards that an index names.
+    """Path and named tensors of the weights in a folder: from one file, or from the shards that an index names.
 
-    What wrappers of training put around or before the names of all tensors is taken off. Raises `InputError` where
-    there are no weights, or broken ones.
+    Wrappers and prefixes that training put around all tensors are removed. Raises `InputError` if there are no weights,
+    or if they are broken.
     """
     folder = Path(folder)
     candidates = [folder / name for name in (*FILES, *(f"{name}.index.json" for name in FILES))]
@@ -44,7 +44,7 @@ def read_state(folder: str | Path) -> tuple[Path, dict[str, torch.Tensor]]:
 
 
 def _of_shards(index: Path) -> dict[str, torch.Tensor]:
-    """Named tensors of all shards that an index names; `InputError` where one, or a tensor of one, is not there."""
+    """Named tensors of all shards that an index names; `InputError` if a shard, or a tensor in one, is missing."""
     places = files.read_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise InputError(f"{index}: key 'weight_map' is missing: not an index of shards")
@@ -67,7 +67,7 @@ def read_file(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:  # torch's own text tells how to run it all the same
+    except pickle.UnpicklingError:  # torch's own text explains how to run it anyway
         raise InputError(
             f"{path}: broken, or holds more than tensors, which is refused; ask its publisher for model.safetensors"
         ) from None
@@ -83,8 +83,8 @@ def read_file(path: Path) -> dict[str, torch.Tensor]:
 def check(
     path: Path, state: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], may_lack: tuple[str, ...]
 ) -> None:
-    """Raise `InputError`, naming file and tensors, unless a state has the names and shapes of `expected` and finite
-    numbers; names that begin with one of `may_lack` need not be there."""
+    """Raise `InputError`, naming file and tensors, unless a state has the names and shapes of `expected` and only
+    finite numbers; tensors whose names begin with one of `may_lack` may be missing."""
     missing = [f"{n} is missing" for n in expected if n not in state and not n.startswith(may_lack)]
     unexpected, problems = [f"{n} is unexpected" for n in state if n not in expected], []
     for name, tensor in state.items():
@@ -97,7 +97,7 @@ def check(
 
 
 def write(path: Path, state: Mapping[str, torch.Tensor]) -> None:
-    """Write named tensors as safetensors, each a copy: one tensor under two names is refused by this format."""
+    """Write named tensors as safetensors, each as a copy, because this format refuses one tensor under two names."""
     copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
     safetensors.torch.save_file(copies, path, {"format": "pt"})
 

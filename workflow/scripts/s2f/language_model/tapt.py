@@ -1,12 +1,12 @@
 """Task-adaptive training: the masked-language-model loss on the windows of a task, before any label is used.
 
-Defaults of the optimiser are those of LAMAR's pretraining (AdamW, betas 0.9 and 0.98, weight decay 0.01 on matrices,
+The optimiser's defaults are those of LAMAR's pretraining (AdamW, betas 0.9 and 0.98, weight decay 0.01 on matrices,
 warm-up over 5 % of the steps, linear decay, gradients clipped at norm 1; zhw-e8/LAMAR, pretrain script).
 
 DNABERT-2 is adapted in the same way, on pieces instead of letters.
 
-Every draw follows from the seed and the number of the step, so that a checkpoint holds tensors and no generator, and a
-run that was killed gives the same bits as one that was not (on a CPU with the same number of threads; on a GPU up to
+Every random draw follows from the seed and the number of the step. So a checkpoint holds tensors and no generator, and
+a run that was killed gives the same bits as one that was not (on a CPU with the same number of threads; on a GPU up to
 its atomic additions).
 """
 
@@ -40,7 +40,7 @@ Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, inputs, labels, each (
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of a run; their meaning and defaults stand in `tapt.yaml`."""
+    """Settings of a run; `tapt.yaml` gives their meaning and defaults."""
 
     size: str
     start: dict[str, Any]
@@ -65,7 +65,7 @@ class Settings:
     def from_spec(spec: dict[str, Any]) -> "Settings":
         """Settings of a config section. Raises `InputError` for an unknown key or an impossible value."""
         options = kinds.section_settings("language_model/tapt", spec)
-        for key in ("datasets", "seen", "per_seed"):  # for the workflow, and for records
+        for key in ("datasets", "seen", "per_seed"):  # for the workflow and for records
             options.pop(key, None)
         settings = Settings(**options)
         families.of_size(settings.size)
@@ -81,8 +81,8 @@ class Settings:
 
 @dataclass
 class Trained:
-    """Outcome: the model after the last step, what reads its texts, its history (an entry per validation), and its
-    record `model.json`."""
+    """Outcome: the model after the last step, its tokens, its history (one entry per validation) and its record
+    `model.json`."""
 
     model: torch.nn.Module
     tokens: Tokens
@@ -91,7 +91,7 @@ class Trained:
 
 
 def start(settings: Settings) -> tuple[torch.nn.Module, str, str]:
-    """(model with a language-model head, where its weights are from, their licence)."""
+    """(model with a language-model head, origin of its weights, their licence)."""
     family = families.of_size(settings.size)
     config = family.configure(settings.size)
     match settings.start:
@@ -115,9 +115,9 @@ def train(
 ) -> Trained:
     """Train on `train_windows`, follow the loss on `val_windows`.
 
-    `checkpoint`: the file that is written every `checkpoint_every` steps and continued from where it is of the
-    same run (settings, seed, windows, code); of another, it is ignored. The caller deletes it when the result is safe.
-    `report` takes a line of text per validation. Raises `InputError` for settings that do not fit and for a loss that
+    `checkpoint`: a file that is written every `checkpoint_every` steps. A run continues from it if it belongs to the
+    same run (settings, seed, windows, code), and ignores it otherwise. The caller deletes it once the result is safe.
+    `report` takes one line of text per validation. Raises `InputError` for settings that do not fit and for a loss that
     is not finite.
     """
     device = torch_device()
@@ -154,7 +154,7 @@ def train(
             losses = []
             report(_line(history[-1], settings))
         if after % settings.checkpoint_every == 0 and after < settings.steps:
-            progress = {"step": after, "history": history, "losses": losses}  # losses: since the last validation
+            progress = {"step": after, "history": history, "losses": losses}  # losses since the last validation
             _save_checkpoint(checkpoint, identity, progress, model, optimiser)
     made = (
         f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, validation loss "
@@ -174,8 +174,8 @@ def train(
 
 
 def frequencies_loss(train_windows: Sequence[str], labels: np.ndarray, tokens: Tokens) -> float:
-    """Mean loss (nats) at the targets of `labels` of a model that knows the frequencies of tokens alone: of letters, or
-    of pieces."""
+    """Mean loss (nats) at the targets of `labels` for a model that knows only the frequencies of tokens: letters, or
+    pieces."""
     pieces = tokens.pieces
     counts = np.ones(pieces.stop, np.int64)
     for start in range(0, len(train_windows), COUNTED):
@@ -190,7 +190,7 @@ def frequencies_loss(train_windows: Sequence[str], labels: np.ndarray, tokens: T
 
 
 def _batch(windows: np.ndarray, step: int, tokens: Tokens, settings: Settings, seed: int) -> Batch:
-    """(ids, inputs, labels) of a step, sorted by number of tokens so that micro-batches need little padding."""
+    """(ids, inputs, labels) of a step, sorted by number of tokens, so micro-batches need little padding."""
     positions = np.arange(step * settings.batch_size, (step + 1) * settings.batch_size)
     chosen = [windows[_order(len(windows), p // len(windows), seed)[p % len(windows)]] for p in positions.tolist()]
     ids = _sorted(tokens.tokenize(sorted(chosen, key=len)), tokens)
@@ -198,7 +198,7 @@ def _batch(windows: np.ndarray, step: int, tokens: Tokens, settings: Settings, s
 
 
 def _sorted(ids: np.ndarray, tokens: Tokens) -> np.ndarray:
-    """Rows of ids (B, T), those with fewest tokens first."""
+    """Rows of ids (B, T), the rows with the fewest tokens first."""
     return ids[np.argsort((ids != tokens.pad).sum(1), kind="stable")]
 
 
@@ -212,7 +212,7 @@ def _generator(*names: object) -> np.random.Generator:
 
 
 def _validation(windows: Sequence[str], tokens: Tokens, settings: Settings, seed: int) -> Batch:
-    """(ids, inputs, labels) of the validation windows, at most so many, masked once and for all."""
+    """(ids, inputs, labels) of the validation windows, at most `validation_windows`, masked once and for all."""
     order = _generator(seed, "validation").permutation(len(windows))[: settings.validation_windows]
     ids = _sorted(tokens.tokenize(sorted((windows[i] for i in order), key=len)), tokens)
     return ids, *mask(ids, settings.mask_share, _generator(seed, "validation mask"), tokens)
@@ -227,7 +227,7 @@ def masked_loss(
     labels: np.ndarray,
     precision: str = "float32",
 ) -> torch.Tensor:
-    """Sum of the cross-entropy (nats) over the targets of a batch; all three (B, T), the head sees targets only."""
+    """Sum of the cross-entropy (nats) over the targets of a batch, (B, T) each; the head computes only targets."""
     longest = int((ids != tokens.pad).sum(1).max())
     device = next(model.parameters()).device
     ids, inputs, labels = (torch.from_numpy(array[:, :longest]).to(device).long() for array in (ids, inputs, labels))
@@ -278,7 +278,7 @@ def _loss_of(model: torch.nn.Module, batch: Batch, settings: Settings, loss_of: 
 
 
 def _optimiser(model: torch.nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW; no decay on biases and normalisations, as transformers' trainer does it."""
+    """AdamW without decay on biases and normalisations, as in transformers' trainer."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
@@ -304,7 +304,7 @@ def _identity(
     family: Family,
     tokens: Tokens,
 ) -> str:
-    """What must be equal for a checkpoint to be continued, as text."""
+    """Text of everything that must be equal for a checkpoint to be continued."""
     windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
     code = provenance.code_fingerprint("s2f.language_model.tapt", f"s2f.language_model.{family.kind}")
     parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__, tokens.text]
@@ -318,7 +318,7 @@ def _save_checkpoint(
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
 ) -> None:
-    # copies: DNABERT-2 has one tensor under two names, which this format refuses
+    # copies, because DNABERT-2 has one tensor under two names, which this format refuses
     tensors = {f"model {name}": tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for moment, tensor in optimiser.state.get(parameter, {}).items():
@@ -331,7 +331,8 @@ def _save_checkpoint(
 def _resume(
     path: str | Path, identity: str, model: torch.nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[int, list[dict[str, Any]], list[float]]:
-    """(steps done, history, losses) of a checkpoint of the same run, which enters model and optimiser; else nothing."""
+    """(steps done, history, losses) of a checkpoint of the same run, which is loaded into model and optimiser; else
+    nothing."""
     if not Path(path).is_file():
         return 0, [], []
     try:

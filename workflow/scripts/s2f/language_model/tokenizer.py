@@ -1,8 +1,8 @@
 """Tokens of LAMAR: one per letter, between `<cls>` and `<eos>`, with the ids of its single-nucleotide tokenizer.
 
-A table of ten letters instead of transformers' tokenizer: twenty times as fast, and a token for every letter. The
-latter merges a run of letters that it does not know, which U and lower case are, into one `<unk>` without a word, so
-that positions no longer fit. Here U is read as T, case is ignored, and any other letter is an error.
+This is a table of ten letters instead of transformers' tokenizer: twenty times as fast, and every letter is one token.
+transformers' tokenizer silently merges a run of letters that it does not know, such as U and lower case, into a single
+`<unk>`, so positions no longer match. Here U is read as T, case is ignored, and any other letter is an error.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def ids_of_codes(codes: np.ndarray) -> np.ndarray:
 
 
 def tokenize(sequences: Sequence[str]) -> np.ndarray:
-    """Token ids uint8 (B, longest + 2) of sequences of any lengths; what is behind `<eos>` is `<pad>`.
+    """Token ids uint8 (B, longest + 2) of sequences of any length; everything after `<eos>` is `<pad>`.
 
     Raises `InputError` naming the 0-based index of a sequence with a letter outside ACGTUN.
     """
@@ -47,7 +47,7 @@ def tokenize(sequences: Sequence[str]) -> np.ndarray:
 def save(folder: str | Path, longest: int = 1024) -> None:
     """Write the files from which `AutoTokenizer.from_pretrained` makes transformers' tokenizer with the same ids.
 
-    That one expects upper-case letters with T for U. `longest`: letters beyond which it warns.
+    That tokenizer expects upper-case letters with T for U. `longest`: number of letters beyond which it warns.
     """
     names = {f"{name}_token": f"<{name}>" for name in ("cls", "pad", "eos", "unk", "mask")}
     folder = Path(folder)

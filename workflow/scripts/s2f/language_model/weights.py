@@ -1,4 +1,4 @@
-"""Weights that a section of a study names: a folder, task-adaptive training, or a seed; one reader for all users."""
+"""Weights that a section of a study names: a folder, task-adaptive training, or a seed. All users load them here."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +25,12 @@ def load(
     head: str = "none",
     head_seed: int | None = None,
 ) -> tuple[Any, str, str]:
-    """(model on the CPU in evaluation mode, where its weights are from, their licence).
+    """(model on the CPU in evaluation mode, origin of its weights, their licence).
 
-    `weights` is {"path": FOLDER}, {"tapt": FOLDER} or {"random": SEED}; `licence` the notice of those at a path. A
-    classification `head` comes from the folder where that has one, else it is drawn from `head_seed`, also where
-    `weights` are random: equal encoders may have different heads. Raises `InputError`, which begins with `where`, for
-    another section, and as the family's `from_folder` for weights that do not fit.
+    `weights` is {"path": FOLDER}, {"tapt": FOLDER} or {"random": SEED}; `licence` is the notice of weights at a path. A
+    classification `head` comes from the folder if that has one, and is otherwise drawn from `head_seed`, even if
+    `weights` are random, so equal encoders may have different heads. Raises `InputError`, whose text begins with
+    `where`, for any other section, and as the family's `from_folder` for weights that do not fit.
     """
     match weights:
         case {"random": int(seed), **rest} if not rest:
@@ -54,8 +54,9 @@ def load(
 
 
 def origin_and_licence(family: Family, path: str | Path, licence: str) -> tuple[str, str]:
-    """(where weights at a path are from, their licence): by the record beside them, where a workflow as this one made
-    them, and by the name of the folder elsewhere; the licence that of published weights where nobody says another."""
+    """(origin of the weights at a path, their licence). The origin comes from the record beside the weights if a
+    workflow like this one made them, and otherwise is the name of the folder; the licence is that of the published
+    weights unless another is stated."""
     record = Path(path) / "model.json"
     if not record.is_file():
         return f"{family.title}, checkpoint {Path(path).name}", licence or family.licence

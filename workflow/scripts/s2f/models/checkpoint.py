@@ -1,4 +1,5 @@
-"""Checkpoints: `best_model/` holds the weights and `model.json`, the record of all that prediction must agree with."""
+"""Checkpoints: `best_model/` holds the weights and `model.json`, the record of everything that prediction must
+match."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,8 @@ REQUIRED = (
 
 def head_name(manifest: Mapping[str, Any], slug: str) -> str:
     """Name of a head in its checkpoint: the published scheme (K562 heads of ALBench-S2F) on published AlphaGenome
-    weights, which the licence in the manifest of a cache tells apart from random ones; else encoder's name and slug."""
+    weights, which are recognised by the licence in the manifest of a cache; otherwise the encoder's name and the
+    slug."""
     arch = slug.replace("-", "_")
     published = manifest["encoder_kind"] == "alphagenome" and not manifest["licence"].startswith("none")
     return f"alphagenome_k562_head_{arch}_v4" if published else f"{manifest['encoder']}_head_{arch}"
@@ -38,12 +40,12 @@ def write_record(
 ) -> None:
     """Write model.json into the folder of a checkpoint.
 
-    `parts` {"train": rows, "val": rows} of the split enter by fingerprint, which tells whether models of one split
-    were trained on the same table; those that the model `used` (all where absent: a model of the first cell alone uses
-    rows with a label there) by their number and, where they have cells, the number of labels of each; `packages` by
-    installed version; `insert_bp` are the lengths of the inserts that the model was trained on, unless given. The other
-    keys are `REQUIRED`, more are welcome: `cells`, those that the model predicts, where rows have several. Raises
-    `ValueError` when one is missing.
+    `parts` {"train": rows, "val": rows} of the split enter as fingerprints, which show whether models of one split were
+    trained on the same table. The rows that the model `used` (if absent, all; a model of only the first cell uses rows
+    with a label for it) enter as their number and, if they have cells, the number of labels of each cell. `packages`
+    enter as installed versions. `insert_bp` are the lengths of the inserts that the model was trained on, unless given.
+    The other keys are `REQUIRED`, and more may be given, such as `cells`, the cells that the model predicts, if rows
+    have several. Raises `ValueError` if a key is missing.
     """
     used = used or parts
     for part in ("train", "val"):
@@ -70,7 +72,7 @@ def write_record(
 
 
 def predicted_cells(directory: str | Path, record: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
-    """The cells of `rows` that the model of a record predicts; none where rows have one label.
+    """The cells of `rows` that the model of a record predicts; none if rows have one label.
 
     Raises `InputError` for a model that was trained on rows with other cells.
     """
@@ -84,9 +86,9 @@ def predicted_cells(directory: str | Path, record: Mapping[str, Any], rows: pd.D
 
 
 def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Iterable[str | Path]) -> None:
-    """Refuse a checkpoint that was not trained on these caches, before anybody blames the caches.
+    """Refuse a checkpoint that was not trained on these caches, before anybody suspects the caches themselves.
 
-    `expected` are values of model.json that the manifest beside each cache must hold too.
+    `expected` are values in model.json that the manifest beside each cache must also have.
     """
     for cache in caches:
         manifest = read_json(Path(cache).with_suffix(".json"))
@@ -100,7 +102,8 @@ def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Ite
 
 
 def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
-    """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both."""
+    """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both
+    values."""
     path = Path(directory) / "model.json"
     if not path.exists():
         below = path.with_name("best_model")
@@ -125,7 +128,7 @@ class Part(NamedTuple):
 
 
 def parts(directory: str | Path, record: dict[str, Any]) -> list[Part]:
-    """The trained models of a checkpoint with this model.json: itself, or of an ensemble its members."""
+    """The trained models of a checkpoint with this model.json: the model itself, or the members of an ensemble."""
     if record["kind"] != ENSEMBLE:
         return [Part(Path(directory), record, 0)]
     folders = [(Path(directory) / member["folder"], member["number"]) for member in record["members"]]
@@ -133,7 +136,7 @@ def parts(directory: str | Path, record: dict[str, Any]) -> list[Part]:
 
 
 def fingerprint(directory: str | Path) -> str:
-    """SHA-256 (hexadecimal) over names and bytes of all files of a checkpoint, but of hidden ones."""
+    """SHA-256 (hexadecimal) over names and bytes of all files of a checkpoint, except hidden ones."""
     digest, top = hashlib.sha256(), Path(directory)
     for path in sorted(file for file in top.rglob("*") if file.is_file() and not file.name.startswith(".")):
         digest.update(f"{path.relative_to(top).as_posix()}\n".encode())
@@ -142,8 +145,8 @@ def fingerprint(directory: str | Path) -> str:
 
 
 def check_members(directory: str | Path, record: Mapping[str, Any]) -> None:
-    """Raise `InputError` for an ensemble with this model.json that holds another model than it was made of: exchanged,
-    changed in place, or copied in part. Nothing happens for other checkpoints."""
+    """Raise `InputError` if an ensemble with this model.json holds a model other than those it was made from:
+    exchanged, changed in place, or only partly copied. Other checkpoints always pass."""
     for member in record["members"] if record["kind"] == ENSEMBLE else ():
         folder = Path(directory) / member["folder"]
         if fingerprint(folder) != member.get("fingerprint"):

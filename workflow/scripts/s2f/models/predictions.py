@@ -8,7 +8,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 
 RULES = ("mean", "forward")
-VALIDATION = "validation.tsv"  # in the folder of a checkpoint: what the model predicts for its validation rows
+VALIDATION = "validation.tsv"  # in the folder of a checkpoint: the model's predictions for its validation rows
 
 
 def strands(rule: str) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def predict_rows(
 
 
 def with_labels(rows: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
-    """Those of `rows` that a model `used`, with the labels of all cells."""
+    """The rows among `rows` that a model `used`, with the labels of all cells."""
     return rows[rows["row_id"].isin(used["row_id"])]
 
 
@@ -35,11 +35,11 @@ def prediction_table(
 ) -> pd.DataFrame:
     """Columns row_id, label, prediction, forward, reverse, strand_rule for `rows`.
 
-    `by_strand` maps each strand to predictions (N,) in the order of `rows`; under the rule `mean` the prediction is
-    the mean of both strands. For rows with several cells, `cells` are those that the model predicts and predictions
-    are (N, C), or (N,) of one cell: the table has a line per row and cell, the column `cell` after row_id, and an empty
-    label where one is missing. Raises `InputError` for an unknown rule, a strand that is missing or has another shape,
-    and a value that is not finite.
+    `by_strand` maps each strand to predictions (N,) in the order of `rows`; under the rule `mean`, the prediction is
+    the mean of both strands. If rows have several cells, `cells` are those that the model predicts, and predictions are
+    (N, C), or (N,) for a single cell: the table has one line per row and cell, a column `cell` after row_id, and an
+    empty label where one is missing. Raises `InputError` for an unknown rule, for a strand that is missing or has
+    another shape, and for a value that is not finite.
     """
     values = {}
     for strand in strands(rule):

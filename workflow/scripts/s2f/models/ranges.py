@@ -1,6 +1,6 @@
-"""Ranges of settings: a list of values, or {from, to, scale, whole}. Imports no numpy: a study is checked by it.
+"""Ranges of settings: a list of values, or {from, to, scale, whole}. Imports no numpy, because it checks studies.
 
-Numbers that are not whole have three digits that count, and never leave the range.
+Numbers that are not whole have three significant digits and never leave the range.
 """
 
 import decimal
@@ -14,7 +14,7 @@ Range = Any  # list, or {from, to, scale, whole}
 
 
 def value_at(drawn: Range, place: float) -> Any:
-    """The value at a `place` from 0 to 1 of a range."""
+    """The value of a range at a `place` from 0 to 1."""
     if isinstance(drawn, list):
         return drawn[min(int(place * len(drawn)), len(drawn) - 1)]
     low, high = drawn["from"], drawn["to"]
@@ -23,14 +23,14 @@ def value_at(drawn: Range, place: float) -> Any:
 
 
 def places(count: int) -> list[float]:
-    """The middles of `count` equal parts of a range: its ends are guesses of what is too little and too much, and two
-    values at the ends would leave out all that is likely."""
+    """The middles of `count` equal parts of a range. Its ends are guesses of what is too little and too much, so two
+    values at the ends would miss everything that is likely."""
     return [(number + 0.5) / count for number in range(count)]
 
 
 def settings_within(ranges: Mapping[str, Range], grid: str, trials: int) -> int:
-    """How many different settings `trials` draws from `ranges` find, `trials` at most; values of the setting `grid` are
-    not drawn but those at `places`, and each is combined with what is drawn of the other settings."""
+    """How many different settings `trials` draws from `ranges` find, at most `trials`. Values of the setting `grid` are
+    not drawn but taken at `places`, and each is combined with the values drawn for the other settings."""
     others = math.prod(_values_within(drawn, trials) for key, drawn in ranges.items() if key != grid)
     if not grid:
         return min(others, trials)
@@ -46,7 +46,7 @@ def _values_within(drawn: Range, most: int) -> int:
     if drawn["whole"]:
         return int(high - low + 1)
     if low <= 0 < high:
-        return most  # digits that count begin anywhere
+        return most  # the significant digits can begin anywhere
     digits = decimal.Context(prec=DIGITS, rounding=decimal.ROUND_HALF_EVEN)
     found = {value_at(drawn, 0), value_at(drawn, 1)}
     number = decimal.Decimal(repr(low))

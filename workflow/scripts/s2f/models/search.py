@@ -1,8 +1,8 @@
 """Search for settings: which ones a run tries, and which of them its validation rows choose.
 
-Every model of a study gets the same number of trials, so that none is better for having been tuned more. Settings are
-drawn at random (Bergstra and Bengio 2012, "Random search for hyper-parameter optimization"), as a Latin hypercube
-(McKay, Beckman and Conover 1979): of n draws one falls into each n-th of a range.
+Every model of a study gets the same number of trials, so none is better because it was tuned more. Settings are drawn
+at random (Bergstra and Bengio 2012, "Random search for hyper-parameter optimization"), as a Latin hypercube (McKay,
+Beckman and Conover 1979): of n draws, one falls into each n-th of a range.
 """
 
 import json
@@ -21,7 +21,7 @@ from s2f.common.tables import write_table
 from s2f.models.ranges import Range, places, value_at
 from s2f.models.validation import DivergedError, UnsolvedError, comparable
 
-MOST_DRAWS = 10_000  # of one setting that is to differ from those before
+MOST_DRAWS = 10_000  # of one setting that has to differ from those before
 Model = TypeVar("Model")
 
 
@@ -29,8 +29,8 @@ Model = TypeVar("Model")
 class Search:
     """What is searched: `ranges` {setting: range of `models.ranges`}.
 
-    `grid` is a setting that is itself a list, such as penalties, of whose values training solves all and keeps the
-    best: a trial is one value of it, the stated list takes no part. With 0 `trials` there is nothing to choose.
+    `grid` is a setting that is itself a list, such as penalties; training solves all its values and keeps the best.
+    Each value is one trial, and the list stated in the study is not used. With 0 `trials` there is nothing to choose.
     """
 
     trials: int
@@ -39,12 +39,13 @@ class Search:
 
     @property
     def drawn(self) -> bool:
-        """Whether chance takes part: the values of a grid alone are spread evenly, and the same for all seeds."""
+        """Whether chance takes part: without other settings, the values of a grid are evenly spread and equal for all
+        seeds."""
         return bool(set(self.ranges) - {self.grid})
 
     def settings(self, stated: dict[str, Any], seed: int) -> list[dict[str, Any]]:
-        """The `trials` different settings to try, {setting: value}; the first has the values that are `stated`, but for
-        the grid. Raises `InputError` where the ranges do not hold so many."""
+        """The `trials` different settings to try, {setting: value}; the first has the `stated` values, except for the
+        grid. Raises `InputError` if the ranges do not hold enough different settings."""
         random = np.random.Generator(np.random.PCG64(seed))
         keys = sorted(set(self.ranges) - {self.grid})
         evenly = random.permutation(places(self.trials)) if keys else places(self.trials)
@@ -72,9 +73,9 @@ class Search:
 
 @dataclass
 class Outcome(Generic[Model]):
-    """A training: its `model`, the best `epoch` (0 where there are none), and the validation `score` by `metric`.
+    """A training: its `model`, the best `epoch` (0 if there are none), and the validation `score` by `metric`.
 
-    `tried`: pairs of a value of the grid and its score, of which the model has the best; empty without a grid.
+    `tried`: pairs of a value of the grid and its score; the model has the best of these values. Empty without a grid.
     """
 
     model: Model
@@ -86,7 +87,8 @@ class Outcome(Generic[Model]):
 
 @dataclass
 class Found(Generic[Model]):
-    """The best `model` of a search, the `spec` it was trained by, a line per trial, and the `record` for model.json."""
+    """The best `model` of a search, the `spec` it was trained with, one line per trial, and the `record` for
+    model.json."""
 
     model: Model
     spec: dict[str, Any]
@@ -94,7 +96,7 @@ class Found(Generic[Model]):
     record: dict[str, Any]
 
     def write(self, folder: Path) -> dict[str, Any]:
-        """Write trials.tsv into the folder of a checkpoint, and return what model.json holds of the search."""
+        """Write trials.tsv into the folder of a checkpoint, and return what model.json holds about the search."""
         write_table(folder / "trials.tsv", self.trials)
         return {"search": self.record}
 
@@ -106,14 +108,13 @@ def search(
     train: Callable[[dict[str, Any]], Outcome[Model]],
     report: Callable[[str], object] = print,
 ) -> Found[Model]:
-    """Train by each setting and keep the best model by its validation score, the first of equals.
+    """Train with each setting and keep the model with the best validation score, the first if scores are equal.
 
-    `stated` are the settings of the study, which `train` takes as a whole, with those of a trial in their place;
-    settings that differ in the grid alone are one training. A trial that diverges, or whose penalty has no solution,
-    counts as tried. `Found.trials` has
-    the columns trial, each searched setting, val_{metric}, epoch, seconds (of a training that is several trials, an
-    equal share), chosen and note. Raises `DivergedError` where every trial diverges; an `InputError` of a trial names
-    it.
+    `stated` are the settings of the study; `train` takes all of them, with the values of a trial in place of the stated
+    ones. Settings that differ only in the grid are one training. A trial that diverges, or whose penalty has no
+    solution, counts as tried. `Found.trials` has the columns trial, each searched setting, val_{metric}, epoch, seconds
+    (an equal share if one training is several trials), chosen and note. Raises `DivergedError` if every trial diverges;
+    an `InputError` from a trial names the trial.
     """
     if not wanted.trials:
         report("nothing to choose: one training by the stated settings")
@@ -159,8 +160,9 @@ def _attempt(
     name: str,
     report: Callable[[str], object],
 ) -> tuple[Outcome[Model] | None, dict[int, str]]:
-    """The training of the settings `numbers`, or None where it diverges; and why, {number: note}, for each setting that
-    diverged or has no solution. Without such a penalty of the grid the others are solved again."""
+    """The training with the settings `numbers`, or None if it diverges; and the reason, {number: note}, for each
+    setting that diverged or has no solution. If a penalty of the grid has none, the others are solved again without
+    it."""
     notes: dict[int, str] = {}
     left = list(numbers)
     while left:
@@ -181,7 +183,7 @@ def _attempt(
 
 
 def _trainings(settings: Sequence[dict[str, Any]], grid: str) -> list[list[int]]:
-    """Numbers of the settings of each training: those that differ in the grid alone are one."""
+    """Numbers of the settings of each training: settings that differ only in the grid are one training."""
     if not grid:
         return [[number] for number in range(len(settings))]
     alike: dict[str, list[int]] = {}
@@ -191,13 +193,13 @@ def _trainings(settings: Sequence[dict[str, Any]], grid: str) -> list[list[int]]
 
 
 def _spec(wanted: Search, stated: dict[str, Any], settings: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The settings of a training, of which those of its trials differ in the grid alone."""
+    """The settings of a training, whose trials differ only in the grid."""
     grid = {wanted.grid: [setting[wanted.grid] for setting in settings]} if wanted.grid else {}
     return {**stated, **settings[0], **grid}
 
 
 def _kept(numbers: Sequence[int], settings: Sequence[dict[str, Any]], grid: str, outcome: Outcome[Any]) -> int:
-    """Number of the setting by which the model of a training was made: the first of the best, as it was `tried`."""
+    """Number of the setting that gave the model of a training: the first of the best ones that it `tried`."""
     if not grid:
         return numbers[0]
     best = max(outcome.tried, key=lambda pair: comparable(pair[1]))[0]

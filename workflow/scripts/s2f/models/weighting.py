@@ -1,4 +1,4 @@
-"""Weights of labels by how precisely they were measured."""
+"""Weights of labels according to the precision of their measurement."""
 
 import numpy as np
 
@@ -8,11 +8,12 @@ from s2f.common.errors import InputError
 def weights_by_error(errors: np.ndarray, tau: float | None = None) -> np.ndarray:
     """Weights of labels whose standard errors are `errors`, of any shape: 1 / (se^2 + tau^2), with mean 1.
 
-    That is the best linear weighting where a model misses the true activity by `tau` (standard deviation, in the unit
-    of the labels) beside the error of measurement, as in a random-effects meta-analysis (DerSimonian and Laird 1986,
-    doi:10.1016/0197-2456(86)90046-2). By default tau^2 is the mean of se^2: then the most precise label counts twice as
-    much as one of average error, and not more, however small a standard error of two replicates came out. A label
-    without a standard error (NaN) has the weight of one of average error. Raises `InputError` where no label has one.
+    This is the best linear weighting if a model misses the true activity by `tau` (standard deviation, in the unit of
+    the labels) in addition to the error of measurement, as in a random-effects meta-analysis (DerSimonian and Laird
+    1986, doi:10.1016/0197-2456(86)90046-2). By default tau^2 is the mean of se^2: the most precise label then counts
+    twice as much as one with average error, and not more, however small the standard error of two replicates happened
+    to be. A label without a standard error (NaN) has the weight of one with average error. Raises `InputError` if no
+    label has one.
     """
     known = np.isfinite(errors)
     if not known.any():

@@ -15,8 +15,8 @@ from s2f.sequences import dna
 class Encoder:
     """A frozen map from windows of N codes to T tokens of D channels, and what a record must say about it.
 
-    `apply`, `apply_one_hot` and `parameters` exist for encoders that can run inside a compiled JAX step; they are
-    None elsewhere. Both functions are pure, take `parameters` first (pass it as an argument of the jitted function: a
+    `apply`, `apply_one_hot` and `parameters` exist for encoders that can run inside a compiled JAX step; otherwise they
+    are None. Both functions are pure, take `parameters` first (pass it as an argument of the jitted function, because a
     captured tree is folded into the program as constants) and return (B, T, D) in the encoder's own dtype.
     """
 
@@ -37,13 +37,14 @@ class Encoder:
 
 @dataclass(frozen=True, eq=False)
 class Tunable:
-    """The weights of an encoder and what it computes of them, for fine-tuning.
+    """The weights of an encoder and the function that computes with them, for fine-tuning.
 
-    `weights` {name: float32 array}, on the host; `block_of` {name: block} of those that can be trained, blocks by the
-    names of fact `blocks`; the others, statistics of normalisations, never change. `convolutions` {name: axis of the
-    output channels} of the weights of convolutions. ``apply(weights, x, first, last=-1)`` is pure and can be derived by
-    the weights: x is one-hot (B, L, 4), or, with `first` > 0, what block number `first` reads, (B, l, C); it returns,
-    in the encoder's own dtype, what comes out of block number `last`, of the last block (-1) the tokens (B, T, D).
+    `weights` {name: float32 array} are on the host. `block_of` {name: block} lists the weights that can be trained,
+    with blocks named as in the fact `blocks`; the others, statistics of normalisations, never change. `convolutions`
+    {name: axis of the output channels} lists the weights of convolutions. ``apply(weights, x, first, last=-1)`` is pure
+    and differentiable in the weights. x is one-hot (B, L, 4) or, with `first` > 0, the input of block number `first`,
+    (B, l, C). The result, in the encoder's own dtype, is the output of block number `last`; for the last block (-1) it
+    is the tokens (B, T, D).
     """
 
     weights: Mapping[str, np.ndarray]
@@ -55,8 +56,8 @@ class Tunable:
 def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
     """The encoder that a config section describes; `spec["kind"]` names the module that builds it.
 
-    `changes`: arrays {name: values} that take the place of some of its weights, of kinds that can be fine-tuned. Raises
-    `InputError` when the kind is missing or unknown, or as the family's own `build`.
+    `changes`: arrays {name: values} that replace some of its weights, for kinds that can be fine-tuned. Raises
+    `InputError` if the kind is missing or unknown, or as the family's own `build`.
     """
     kind: Any = spec.get("kind")  # None is refused as unknown
     module = kinds.module("encoders", kind)
@@ -74,11 +75,11 @@ def stream(
 ) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, T, D) per strand, in the order of `strands`.
 
-    `chunks`: pairs of uint8 codes (n, L), the forward strand, and `inserts`, integers (n, 2), or None: of each window
-    the first position of its insert and the one behind it. Windows with the same insert position must have the same
-    codes elsewhere, so that an encoder may work on the insert alone. Encoders with a `stream` of their own send each
-    chunk to the device once for both strands; a chunk may be drawn before the one before is yielded. An embedding
-    depends on its own window and insert position alone, not on the rest of its chunk.
+    `chunks`: pairs of uint8 codes (n, L), the forward strand, and `inserts`, integers (n, 2) or None: for each window,
+    the first position of its insert and the one after its last. Windows with the same insert position must have the
+    same codes elsewhere, so that an encoder may work on the insert only. Encoders with their own `stream` send each
+    chunk to the device once for both strands; a chunk may be drawn before the previous one is yielded. An embedding
+    depends only on its own window and insert position, not on the rest of its chunk.
     """
     if encoder.stream:
         yield from encoder.stream(chunks, strands)

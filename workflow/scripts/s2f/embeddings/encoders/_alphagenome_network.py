@@ -1,5 +1,5 @@
-"""The network of AlphaGenome's sequence encoder, as Haiku modules that bear the official names, and its weights made
-ready: standardised once instead of in every call, in the same dtype and order of operations.
+"""The network of AlphaGenome's sequence encoder, as Haiku modules with the official names, and the preparation of its
+weights: they are standardised once instead of in every call, with the same dtype and order of operations.
 
 Reimplemented after google-deepmind/alphagenome_research (Apache-2.0, commit 3f79219), not copied.
 """
@@ -26,7 +26,7 @@ REACHES = (
 
 
 class RMSBatchNorm(hk.Module):
-    """Scale by the running mean square per channel, no mean subtracted; x (B, L, C)."""
+    """Scale by the running mean square per channel, without subtracting a mean; x (B, L, C)."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(B, L, C) -> (B, L, C)."""
@@ -40,7 +40,8 @@ class RMSBatchNorm(hk.Module):
 def standardised(w: jax.Array, scale: jax.Array) -> jax.Array:
     """Weights (width, Cin, Cout) with zero mean and variance `scale`^2 / fan-in per output channel (Brock 2021, NFNet).
 
-    The order matters in bfloat16 and is the official one: the variance is that of the weights as centred and rounded.
+    The order matters in bfloat16 and is the official one: the variance is taken of the weights after centring and
+    rounding.
     """
     fan_in = w.shape[0] * w.shape[1]
     w = w - jnp.mean(w, axis=(0, 1), keepdims=True)
@@ -49,9 +50,9 @@ def standardised(w: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 class StandardizedConv1D(hk.Module):
-    """Convolution of width 5 on standardised weights. `ready`: `w` is standardised already and `scale` is gone.
+    """Convolution of width 5 on standardised weights. `ready`: `w` is already standardised and there is no `scale`.
 
-    `padding`: "SAME", zeros beside the window; "VALID", none: the result lacks two positions at either end.
+    `padding`: "SAME" puts zeros beside the window; "VALID" puts none, and the result lacks two positions at either end.
     """
 
     def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
@@ -82,7 +83,7 @@ class ConvBlock(hk.Module):
 
 
 class DnaEmbedder(hk.Module):
-    """The stem. Padding "VALID" takes seven and two positions off either end."""
+    """The stem. Padding "VALID" removes seven and then two positions at either end."""
 
     def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
         super().__init__(name)
@@ -95,9 +96,9 @@ class DnaEmbedder(hk.Module):
 
 
 class DownresBlock(hk.Module):
-    """Two residual convolutions; the residual is widened by zeros behind the last channel.
+    """Two residual convolutions; the residual is widened by zeros after the last channel.
 
-    Padding "VALID" takes two and two positions off either end.
+    Padding "VALID" removes two and then two more positions at either end.
     """
 
     def __init__(self, channels: int, ready: bool, padding: str = "SAME", name: str | None = None) -> None:
@@ -112,12 +113,12 @@ class DownresBlock(hk.Module):
 
 
 def trimmed(x: jax.Array, padding: str) -> jax.Array:
-    """What stands beside the result of a convolution of width 5 with this padding: x (B, L, C) or its inner part."""
+    """The part of x (B, L, C) that lines up with the result of a convolution of width 5 with this padding."""
     return x if padding == "SAME" else x[:, 2:-2]
 
 
 def pool(x: jax.Array, zeros: bool = False) -> jax.Array:
-    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes alone, or with
+    """Maximum over pairs of positions, (B, L, C) -> (B, ceil(L / 2), C); an odd last position passes unpaired, or with
     `zeros` is paired with zeros.
 
     The start value must be a Python scalar: with an array XLA's reduce_window has no derivative.
@@ -130,11 +131,12 @@ def pool(x: jax.Array, zeros: bool = False) -> jax.Array:
 class SequenceEncoder(hk.Module):
     """Stem and six blocks, each followed by a pool.
 
-    With `sides` of a `_flank_reuse.Plan`, x is its crop only: each stage that the plan splices is widened by its side
-    activations (1, l, C) and (1, r, C), and those before the last of them are computed in their middle alone.
+    With the `sides` of a `_flank_reuse.Plan`, x is only the plan's crop: each stage that the plan splices is widened by
+    its side activations (1, l, C) and (1, r, C), and the stages before the last of these are computed only in their
+    middle.
 
-    Stages have numbers, 0 for the stem and i + 1 for block i. Those from `first` to `last` are computed: x is what the
-    first reads, behind the stem pooled activations, and what comes out is the pooled output of the last. `zeros` as of
+    Stages are numbered, 0 for the stem and i + 1 for block i. Stages `first` to `last` are computed: x is the input of
+    `first` (pooled activations, unless that is the stem), and the result is the pooled output of `last`. `zeros` as in
     `pool`.
     """
 
@@ -165,9 +167,9 @@ class SequenceEncoder(hk.Module):
 
 def network(size: str, precision: str, ready: bool = False, zeros: bool = False) -> hk.Transformed:
     """The encoder as two pure functions, `init(key, one_hot)` and `apply(params, state, one_hot, sides=(), first=0,
-    last=BLOCKS)`, the latter returning ((tokens, stages), state); arguments as of `SequenceEncoder`.
+    last=BLOCKS)`; the latter returns ((tokens, stages), state). Their arguments are those of `SequenceEncoder`.
 
-    `ready` expects the tree of `standardise_once`; `zeros` as of `pool`. Input, parameters and state are cast to
+    `ready` expects the tree of `standardise_once`; `zeros` as in `pool`. Input, parameters and state are cast to
     `precision` on use.
     """
     dtype = PRECISIONS[precision]
@@ -185,9 +187,10 @@ def network(size: str, precision: str, ready: bool = False, zeros: bool = False)
 
 
 def standardise_once(params: dict[str, dict[str, Any]], precision: str) -> dict[str, dict[str, Any]]:
-    """Parameters for `network(..., ready=True)`: all in `precision`, weights standardised, `scale` of them dropped.
+    """Parameters for `network(..., ready=True)`: all in `precision`, with standardised weights and without their
+    `scale`.
 
-    Must equal what the definition does in each call, so nothing here may be done in a better dtype.
+    The result must equal what the definition does in each call, so nothing here may be done in a better dtype.
     """
     dtype = PRECISIONS[precision]
     ready = {}

@@ -1,13 +1,13 @@
-"""The stem and the convolutional tower of Enformer as a pure function, and their weights made ready for it.
+"""The stem and the convolutional tower of Enformer as a pure function, and the preparation of their weights for it.
 
-Avsec et al. 2021 (https://doi.org/10.1038/s41592-021-01252-x), as lucidrains/enformer-pytorch 0.8.12 (MIT) computes it;
-written from a description of that, not copied. At odd lengths, thus at 200, 281 and 600 bp, DeepMind's own code fails
-and that package alone says what comes out: an odd last position passes each pool unchanged.
+Avsec et al. 2021 (https://doi.org/10.1038/s41592-021-01252-x), as computed by lucidrains/enformer-pytorch 0.8.12 (MIT);
+written from a description of that package, not copied. At odd lengths, which occur for windows of 200, 281 and 600 bp,
+DeepMind's own code fails and only that package defines the result: an odd last position passes each pool unchanged.
 
-A stage is a convolution (of width 15 on the one-hot stem input, else of width 5 on normalised and activated input), a
-residual one of width 1, and a pool over pairs of positions that weighs the two by a softmax of learned logits. Here the
-normalisations are a scale and a shift per channel, and the softmax over two logits, W a and W b, is a sigmoid of
-W (a - b): half the products.
+A stage is a convolution (of width 15 on the one-hot stem input, otherwise of width 5 on normalised and activated
+input), a residual convolution of width 1, and a pool over pairs of positions that weights the two by a softmax of
+learned logits. Here each normalisation is a scale and a shift per channel, and the softmax over two logits, W a and W
+b, is a sigmoid of W (a - b), which needs half the products.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +19,16 @@ import numpy as np
 
 from s2f.embeddings.encoders._towers import NWC, PRECISIONS, Sides, spliced
 
-# channels after the stem and after each of six blocks; of `tiny` as the package makes them of dim 96, divisible by 8
+# channels after the stem and after each of six blocks; for `tiny`, what the package makes of dim 96, divisible by 8
 SIZES = {"full": (768, 768, 896, 1024, 1152, 1280, 1536), "tiny": (48, 48, 56, 64, 72, 80, 96)}
 REACHES = (7, *[2] * 6)  # positions by which the convolutions reach: width 15 of the stem, 5 of a block
 EPSILON = 1e-5  # of the normalisations
-COUNTER = "num_batches_tracked"  # of PyTorch, and of no effect here
+COUNTER = "num_batches_tracked"  # of PyTorch, without effect here
 Stages = list[dict[str, Any]]
 
 
 def manifest(size: str) -> dict[str, tuple[int, ...]]:
-    """{name: shape} of the 100 arrays of the published checkpoint that make the tower, in the order of the network."""
+    """{name: shape} of the 100 arrays of the published checkpoint that form the tower, in the order of the network."""
     widths = SIZES[size]
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -53,16 +53,17 @@ def manifest(size: str) -> dict[str, tuple[int, ...]]:
 
 
 def names(stage: int) -> tuple[str, str, str]:
-    """Prefixes of the names of the convolution and of the residual one, and the name of the pool's matrix."""
+    """Prefixes of the names of the convolution and the residual convolution, and the name of the pool's matrix."""
     prefix = f"conv_tower.{stage - 1}" if stage else "stem"
     return f"{prefix}.0", f"{prefix}.1.fn", f"{prefix}.2.to_attn_logits.weight"
 
 
 def ready(weights: Mapping[str, Any], size: str, precision: str) -> Stages:
-    """Parameters for `tower`, one dictionary per stage, as device arrays: factors of `precision`, the others float32.
+    """Parameters for `tower`, one dictionary per stage, as device arrays: factors in `precision`, the others in
+    float32.
 
-    `weights`: float32 arrays by the names of `manifest`. Normalisations are folded in float64, then rounded; of arrays
-    of JAX, which can be derived, in float32.
+    `weights`: float32 arrays by the names in `manifest`. Normalisations are folded in float64 and then rounded; for JAX
+    arrays, which can be differentiated, in float32.
     """
 
     def norm(name: str) -> tuple[jax.Array, jax.Array]:
@@ -96,12 +97,12 @@ def tower(
 ) -> tuple[jax.Array, Sequence[jax.Array]]:
     """One-hot (B, L, 4) -> tokens (B, ceil(L / 128), C) and the seven pooled stages, in the precision of the factors.
 
-    With `sides` as `_towers.Tower` says. With `first` the input is what that stage reads, a pooled one, and those
-    before it are left out; with fewer `stages` the tokens are the last of them, pooled.
+    `sides` as in `_towers.Tower`. With `first`, the input is what that stage reads, which is pooled, and the stages
+    before it are skipped; with fewer `stages`, the tokens are the pooled output of the last one.
 
-    Factors and results of matrix products, and what passes from one pool to the next, are of that precision;
-    normalisation, activation, sums and the weighing of a pool are float32: with bfloat16 the error is then 2 % of the
-    root mean square (measured against golden numbers; 3 to 4 % with these rounded too).
+    The factors and results of matrix products, and what passes from one pool to the next, have that precision;
+    normalisation, activation, sums and the weighting in a pool are float32. With bfloat16 the error is then 2 % of the
+    root mean square (measured against golden numbers; 3 to 4 % if these are rounded too).
     """
     x, pooled = one_hot.astype(stages[0]["pool"].dtype), []
     # on a GPU "default" would round float32 factors to TF32
@@ -117,14 +118,14 @@ def tower(
 
 
 def _activated(x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
-    """Normalised, then the GELU of this model: neither erf nor tanh."""
+    """Normalised, then this model's GELU, which is neither the erf nor the tanh form."""
     activated = x.astype(np.float32) * scale + shift
     return (activated * jax.nn.sigmoid(1.702 * activated)).astype(x.dtype)
 
 
 def _convolved(x: jax.Array, convolution: tuple[jax.Array, jax.Array], padding: str = "SAME") -> jax.Array:
-    """(B, L, Cin) by weights (width, Cin, Cout) and a bias (Cout,) -> (B, L, Cout), or L - width + 1 positions without
-    padding."""
+    """(B, L, Cin) convolved with weights (width, Cin, Cout), plus a bias (Cout,) -> (B, L, Cout), or L - width + 1
+    positions without padding."""
     w, bias = convolution
     if len(w) == 1:
         return _sum(x @ w[0], bias)

@@ -1,20 +1,21 @@
-"""Constant flanks are encoded once: where the insert cannot reach, all windows of a dataset share their activations.
+"""Constant flanks are encoded once: all windows of a dataset share the activations that the insert cannot reach.
 
-For encoders of stages, each of some convolutions and a pool over pairs of positions (`_towers`).
+For encoders made of stages, each of some convolutions and a pool over pairs of positions (`_towers`).
 
-A convolution carries the insert a few positions outwards, a pool halves its extent. So each stage of the encoder has a
-middle that depends on the insert, between two sides that do not. `plan` says where; the network then convolves the
-middle alone, with as many shared activations beside it as its convolutions read, instead of zeros. This is exact: every
-position sees the very inputs that it sees in the whole window. With 200 + 200 + 200 bp, 51.6 % of AlphaGenome's
-multiply-adds are left (48.6 % is the least: here a few positions of the sides are computed again, which saves a splice
-per convolution), and 46.9 % of those of Enformer's tower.
+A convolution spreads the influence of the insert by a few positions, and a pool halves its extent. So each stage of the
+encoder has a middle that depends on the insert, between two sides that do not. `plan` says where; the network then
+convolves only the middle, with as many shared activations beside it as its convolutions read, instead of zeros. This is
+exact: every position gets the same inputs as in the whole window. With 200 + 200 + 200 bp, 51.6 % of AlphaGenome's
+multiply-adds remain (the minimum is 48.6 %: here a few positions of the sides are computed again, which saves one
+splice per convolution), and 46.9 % of the multiply-adds of Enformer's tower.
 
-Which activations are shared is decided by the length of the window and by where in it the insert lies, never by the
-other windows of a chunk: in bfloat16 a window encoded with another middle is rounded otherwise, by up to 6 % of the
-effect of a substitution. So a window has the same embedding in any company.
+Only the length of the window and the position of the insert in it decide which activations are shared, never the other
+windows of a chunk: in bfloat16, a window encoded with another middle is rounded differently, by up to 6 % of the effect
+of a substitution. So a window has the same embedding in any chunk.
 
-Measured for AlphaGenome's full size on two idle CPU cores, float32, batches of 32: 1.7 times as many sequences a second
-as with whole windows (15.7, now 26.8), 1.8 times to a verified file with both strands; outputs equal bit by bit.
+Measured for AlphaGenome at full size on two idle CPU cores, float32, batches of 32: 1.7 times as many sequences a
+second as with whole windows (26.8 instead of 15.7), and 1.8 times as many up to a verified file with both strands;
+outputs are equal bit by bit.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,7 @@ import numpy as np
 
 from s2f.sequences.dna import N_CODE
 
-# Flanks are taken to be up to GRID - 1 bp shorter, so that inserts of similar lengths share a program, which takes
+# Flanks are treated as up to GRID - 1 bp shorter, so that inserts of similar lengths share a program, which takes
 # seconds to compile; but not around inserts so short that these bases would cost more than a tenth of the work.
 GRID, GRID_FROM = 8, 96  # bp
 STRANDS = ("forward", "reverse")
@@ -36,23 +37,24 @@ class Plan:
     """Where the middle is.
 
     `crop`: (first, end) in bp of what the stem reads. `splices`: for each pooled stage, from the first on,
-    (begin, first, last, end): the middle holds positions first .. last - 1 of it and is widened by shared ones to
-    begin .. end - 1. The last splice restores the whole stage; from there on all is computed.
+    (begin, first, last, end): the middle holds positions first .. last - 1 of the stage, and shared activations widen
+    it to begin .. end - 1. The last splice restores the whole stage; everything after it is computed.
     """
 
     crop: tuple[int, int]
     splices: tuple[tuple[int, int, int, int], ...]
 
     def sides(self, stages: Iterable[Any]) -> list[tuple[Any, Any]]:
-        """The shared activations beside the middle, pairs (left, right), of whole pooled `stages` (1, length, C)."""
+        """The shared activations on both sides of the middle, pairs (left, right), from whole pooled `stages` (1,
+        length, C)."""
         pairs = zip(self.splices, stages, strict=False)
         return [(stage[:, begin:first], stage[:, last:end]) for (begin, first, last, end), stage in pairs]
 
 
 def plan(length: int, left: int, right: int, reaches: Sequence[int]) -> Plan | None:
-    """The `Plan` of a window of `length` bp whose first `left` and last `right` bp are constant; None when the flanks
-    are too short to spare anything. `reaches`: by how many positions the convolutions of each stage reach, one after
-    the other, before its pool."""
+    """The `Plan` of a window of `length` bp whose first `left` and last `right` bp are constant; None if the flanks are
+    too short to save anything. `reaches`: for each stage, how many positions its convolutions reach, one after the
+    other, before its pool."""
     stem = reaches[0]
     lo, hi = _even(left - stem, length - right + stem)
     if left + right >= length or lo < stem or hi > length - stem:
@@ -62,9 +64,9 @@ def plan(length: int, left: int, right: int, reaches: Sequence[int]) -> Plan | N
         length, first, last = -(-length // 2), lo // 2, hi // 2
         reach = (
             reaches[stage] if stage < len(reaches) else length
-        )  # no convolution behind the last pool: all is restored
+        )  # no convolution after the last pool: everything is restored
         lo, hi = _even(first - reach, last + reach)
-        # the zeros beside the window are no activations: a middle that comes near them is computed with all the rest
+        # the zeros beside the window are not activations: a middle that comes near them is computed with the rest
         inside = lo >= reach and hi <= length - reach
         splices.append((lo - reach, first, last, hi + reach) if inside else (0, first, last, length))
         if not inside:
@@ -74,8 +76,9 @@ def plan(length: int, left: int, right: int, reaches: Sequence[int]) -> Plan | N
 
 @dataclass(frozen=True)
 class Part:
-    """Windows of a chunk that are encoded with one plan per strand. `rows` (n,), their places in the chunk; `plans`,
-    {strand: Plan or None}; `templates` (k, L), windows with N for the insert; `template_of` (n,), the one of each."""
+    """Windows of a chunk that are encoded with one plan per strand. `rows` (n,): their positions in the chunk; `plans`:
+    {strand: Plan or None}; `templates` (k, L): windows with N as the insert; `template_of` (n,): the template of each
+    window."""
 
     rows: np.ndarray
     plans: dict[str, Plan | None]
@@ -87,8 +90,8 @@ def parts(codes: np.ndarray, inserts: np.ndarray, reaches: Sequence[int]) -> lis
     """The parts of a chunk of windows, uint8 codes (n, L), whose inserts are at `inserts` (n, 2), first .. end - 1.
     `reaches` as in `plan`.
 
-    The plan of a window follows from L and its insert's position, put on a grid, alone. Raises `ValueError` where
-    windows with the insert at one position have different flanks.
+    The plan of a window follows only from L and the position of its insert, put on a grid. Raises `ValueError` if
+    windows with the same insert position have different flanks.
     """
     length = codes.shape[1]
     positions, example, position_of = np.unique(inserts, axis=0, return_index=True, return_inverse=True)
@@ -111,5 +114,5 @@ def parts(codes: np.ndarray, inserts: np.ndarray, reaches: Sequence[int]) -> lis
 
 
 def _even(first: int, last: int) -> tuple[int, int]:
-    """The least range around first .. last - 1 that a pool halves without a rest."""
+    """The smallest range around first .. last - 1 that a pool halves without a remainder."""
     return first // 2 * 2, -(-last // 2) * 2

@@ -1,4 +1,4 @@
-"""What encoders that read a layer of a language model have in common: options, names of layers, arrays, the record."""
+"""What encoders that read a layer of a language model share: options, names of layers, arrays, the record."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 def layer_name(layer: int) -> str:
-    """How a layer is called in the name of an encoder: `layer06` is the output of the sixth block."""
+    """A layer's name within the name of an encoder: `layer06` is the output of the sixth block."""
     return f"layer{layer:02d}"
 
 
@@ -24,8 +24,9 @@ def checked_layer(
     sizes: Mapping[str, Mapping[str, Any]],
     known: Mapping[str, Collection[str]],
 ) -> int:
-    """The layer that `options` name, without one the last. Raises `InputError`, which begins with `where`, for a size,
-    precision, batch size or layer that cannot be, and for an option whose value is not among the `known` ones."""
+    """The layer that `options` names, or the last one if it names none. Raises `InputError`, whose text begins with
+    `where`, for an impossible size, precision, batch size or layer, and for an option whose value is not among the
+    `known` ones."""
     for key, values in {"size": sizes, **known, "precision": PRECISIONS}.items():
         if options[key] not in values:
             raise InputError(f"{where}: {key} is {options[key]!r}, expected one of: {', '.join(values)}")
@@ -44,13 +45,13 @@ def dtype_of(half: bool) -> Any:
 
 
 def array_of(hidden: torch.Tensor, half: bool) -> np.ndarray:
-    """Hidden states as an array of `dtype_of`. NumPy knows no bfloat16: it is handed its bits."""
+    """Hidden states as an array of `dtype_of`. NumPy has no bfloat16, so it is given the bits."""
     if half:
         return hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy().view(ml_dtypes.bfloat16)
     return hidden.float().cpu().numpy()
 
 
 def backend(device: torch.device, *packages: str, **more: str) -> dict[str, Any]:
-    """What a record says of the machine and of the `packages` used beside torch and NumPy."""
+    """What a record says about the machine and the `packages` used besides torch and NumPy."""
     name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
     return {"name": "torch", "device": name, **more, "versions": provenance.versions("torch", *packages, "numpy")}

@@ -15,8 +15,8 @@ QUEUED = {"cpu": 1}
 QUEUED_ELSEWHERE = 2
 
 
-# Rows of a chunk, by index, and the programs that encode them, one per array that is asked for: functions from device
-# codes (batch_size, L) and the place of the batch in the part to device results (batch_size, *shape(L)).
+# Rows of a chunk, by index, and the programs that encode them, one per requested array: functions from device codes
+# (batch_size, L) and the position of the batch in the part to device results (batch_size, *shape(L)).
 Part = tuple[np.ndarray, Sequence[Callable[[jax.Array, slice], jax.Array]]]
 
 
@@ -28,20 +28,21 @@ def stream(
 ) -> Iterator[list[np.ndarray]]:
     """Yield, for each chunk, a list with one array (n, *shape(L)) of `dtype` per program.
 
-    `chunks`: pairs of uint8 codes (n, L) and the parts, one at least, in which the chunk is encoded. Codes are sent
-    once for all programs, as codes; a short batch is filled up, so that no program is compiled twice. Calls return
-    before the device has done its work: results are copied back, in `dtype`, while it does the next batch, also across
-    chunks: a chunk is drawn before the last results of the one before are awaited. Raises `InputError` for codes that
-    are none.
+    `chunks`: pairs of uint8 codes (n, L) and the parts, at least one, in which the chunk is encoded. Codes are sent
+    once for all programs, as codes; a short batch is filled up, so no program is compiled twice. Calls return before
+    the device has done its work: results are copied back, in `dtype`, while the device computes the next batch. This
+    also holds across chunks: a chunk is drawn before the last results of the previous one are awaited. Raises
+    `InputError` for invalid codes.
 
-    Memory: on the device QUEUED + 1 batches of codes and results at most, beside what the programs need; on the host
-    the arrays of two chunks.
+    Memory: on the device, at most QUEUED + 1 batches of codes and results, in addition to what the programs need; on
+    the host, the arrays of two chunks.
     """
     queued = QUEUED.get(jax.default_backend(), QUEUED_ELSEWHERE)
     waiting: deque[tuple[list[np.ndarray], np.ndarray, list[Any], bool]] = deque()
 
     def fetch() -> list[np.ndarray] | None:
-        """Wait for the oldest batch; the arrays of its chunk if it was the last of them, else None."""
+        """Wait for the oldest batch; return the arrays of its chunk if it was that chunk's last batch, otherwise
+        None."""
         arrays, rows, results, last = waiting.popleft()
         for array, result in zip(arrays, results, strict=True):
             array[rows] = np.asarray(result)[: len(rows)]

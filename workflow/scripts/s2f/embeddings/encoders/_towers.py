@@ -1,7 +1,7 @@
 """Encoders that are towers: stages of convolutions, each followed by a pool over pairs of positions, in JAX.
 
-What AlphaGenome's and Enformer's have in common: the options of their kinds, and what makes an `Encoder` of a network,
-with the flanks that all windows share encoded once (`_flank_reuse`) and a stream without a pause (`_pipeline`).
+AlphaGenome's and Enformer's towers share the options of their kinds, and the code that makes an `Encoder` from a
+network, encodes flanks that all windows share only once (`_flank_reuse`) and streams without a pause (`_pipeline`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -31,9 +31,9 @@ class Tower:
     """The network of an encoder.
 
     `apply(parameters, one-hot (B, L, 4), sides)` is pure and returns the tokens (B, T, D), in the precision, and the
-    pooled stages (B, l, C) that they came from, the first one first. With `sides` of a plan the input is its crop: each
-    stage that the plan splices is widened by its side activations (`spliced`), and those before the last of them are
-    computed in their middle alone, without zeros beside it. `reaches` as in `_flank_reuse.plan`.
+    pooled stages (B, l, C) that they came from, in order. With the `sides` of a plan, the input is the plan's crop:
+    each stage that the plan splices is widened by its side activations (`spliced`), and the stages before the last of
+    these are computed only in their middle, without zeros beside it. `reaches` as in `_flank_reuse.plan`.
     """
 
     apply: Callable[[Any, Any, Sides], tuple[jax.Array, Sequence[jax.Array]]]
@@ -42,12 +42,12 @@ class Tower:
     precision: str  # of PRECISIONS
 
     def tokens(self, length: int) -> int:
-        """T of a window of `length` bp: each pool rounds up."""
+        """T for a window of `length` bp: each pool rounds up."""
         return -(-length // 2 ** len(self.reaches))
 
 
 def checked_options(kind: str, spec: dict[str, Any], sizes: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a kind of tower, `weights` aside checked. Raises `InputError` for an unknown key or value."""
+    """The options of a kind of tower, checked except for `weights`. Raises `InputError` for an unknown key or value."""
     options = kinds.settings("encoders", kind, spec)
     batch_size, reuse_flanks = options["batch_size"], options["reuse_flanks"]
     blocks = kinds.facts("encoders", kind)["blocks"]
@@ -68,8 +68,8 @@ CHANGED = ", fine-tuned here"  # end of the provenance of weights with changes
 
 
 def changed(weights: Mapping[str, np.ndarray], changes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """`weights` {name: float32 array} with some exchanged for those of the same names in `changes`. Raises `InputError`
-    for a name that is not there and for another shape."""
+    """`weights` {name: float32 array} with some of them replaced by the arrays of the same names in `changes`. Raises
+    `InputError` for a name that does not exist and for another shape."""
     for name, array in changes.items():
         if name not in weights:
             raise InputError(f"fine-tuned weights: array {name} is unexpected: they are those of another encoder")
@@ -79,10 +79,10 @@ def changed(weights: Mapping[str, np.ndarray], changes: Mapping[str, np.ndarray]
 
 
 def exported(folder: str | Path, fingerprint: Callable[[str], str]) -> tuple[str, str] | None:
-    """(where weights are from, licence) by the record that `export_encoder` leaves beside them; None where none is.
+    """(origin of the weights, licence) from the record that `export_encoder` leaves beside them; None if there is none.
 
-    ``fingerprint(precision)`` is that of the weights that were read. Raises `InputError` where these are not the ones
-    that were exported.
+    ``fingerprint(precision)`` gives the fingerprint of the weights that were read. Raises `InputError` if these are not
+    the ones that were exported.
     """
     path = Path(folder) / RECORD
     if not path.is_file():
@@ -100,13 +100,13 @@ def exported(folder: str | Path, fingerprint: Callable[[str], str]) -> tuple[str
 
 
 def blocks_until(kind: str, until: str) -> list[str]:
-    """The blocks of a kind up to that of option `until`, all where it is empty."""
+    """The blocks of a kind up to the one that the option `until` names; all if it is empty."""
     blocks = kinds.facts("encoders", kind)["blocks"]
     return blocks[: blocks.index(until) + 1] if until else blocks
 
 
 def spliced(x: jax.Array, sides: Sides) -> jax.Array:
-    """x (B, L, C) between the one pair of `sides`, the same for every row; x itself where there is none."""
+    """x (B, L, C) between the single pair of `sides`, the same for every row; x itself if there is no pair."""
     for left, right in sides:
         left, right = (jnp.broadcast_to(side, (len(x), *side.shape[1:])) for side in (left, right))
         x = jnp.concatenate([left, x, right], axis=1)
@@ -124,7 +124,7 @@ def encoder(
 ) -> Encoder:
     """Encoder of a tower with its `parameters`, on the first JAX device.
 
-    `reuse_flanks` False encodes constant flanks with every window. `packages`: what the network needs beside JAX;
+    `reuse_flanks` False encodes constant flanks with every window. `packages`: what the network needs besides JAX;
     `about`: fingerprint, licence and provenance.
     """
     dtype = PRECISIONS[tower.precision]
@@ -144,20 +144,20 @@ def encoder(
 
     def program(strand, plan, templates):
         """(which of the `templates` each window of a part has (n,), device codes (batch_size, L) of the forward strand,
-        their place in the part) -> tokens of `strand`: for both strands the same code."""
+        their position in the part) -> tokens of `strand`; both strands run the same compiled code."""
         sides: Any = ()
         if plan:
             sides = [sides_of(parameters, _view(template[None], strand), plan) for template in templates]
             sides = jax.tree.map(lambda *each: jnp.concatenate(each), *sides)
 
         def encoded(template_of, codes, place):
-            which = np.resize(template_of[place], batch_size)  # as many; those that fill a short batch do not count
+            which = np.resize(template_of[place], batch_size)  # repeated to fill a short batch; the rest does not count
             return compiled(parameters, _view(codes, strand, plan.crop if plan else None), _rows_of(sides, which))
 
         return encoded
 
     def stream(chunks, strands):
-        programs = {}  # a chunk with the flanks of the one before has its programs
+        programs = {}  # a chunk with the same flanks as the one before reuses its programs
 
         def parts(codes, inserts):
             if inserts is None or not reuse_flanks:
@@ -197,7 +197,8 @@ def encoder(
 
 @partial(jax.jit, static_argnums=(1, 2))
 def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) -> jax.Array:
-    """Device codes (B, L), for the reverse strand their reverse complement; columns first .. end - 1 of `crop` only."""
+    """Device codes (B, L), for the reverse strand their reverse complement; with `crop`, only columns first .. end -
+    1."""
     if strand == "reverse":
         codes = jnp.where(codes == N_CODE, codes, 3 - codes)[:, ::-1]
     return codes[:, slice(*crop)] if crop else codes
@@ -205,5 +206,5 @@ def _view(codes: jax.Array, strand: str, crop: tuple[int, int] | None = None) ->
 
 @jax.jit
 def _rows_of(sides: Any, which: jax.Array) -> Any:
-    """Of each array in `sides` the rows `which`."""
+    """The rows `which` of each array in `sides`."""
     return jax.tree.map(lambda side: side[which], sides)

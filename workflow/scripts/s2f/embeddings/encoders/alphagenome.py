@@ -1,12 +1,12 @@
 """AlphaGenome's sequence encoder: one-hot DNA -> one token of 1536 channels per 128 bp. No attention, no positions.
 
-The network is in `_alphagenome_network`; here are its weights, official or random, and what makes an `Encoder` of them.
+The network is in `_alphagenome_network`; this module reads or draws its weights and makes an `Encoder` from them.
 
-Numerics are those of the official code and of the heads published on it: every parameter AND the running mean square
-is cast to the compute dtype before use, so with bfloat16 the weights are standardised in bfloat16. Standardising in
-float32 would be better numerics and a different encoder. What is gained here is time only: the official code
-standardises the weights in every call, `standardise_once` does it once, in the same dtype and order; and flanks that
-all windows share are encoded once (`_towers`).
+The numerics are those of the official code and of the heads published on it: every parameter AND the running mean
+square is cast to the compute dtype before use, so with bfloat16 the weights are standardised in bfloat16. Standardising
+in float32 would be better numerics and a different encoder. Only time is gained here: the official code standardises
+the weights in every call, `standardise_once` does it once, with the same dtype and order; and flanks that all windows
+share are encoded once (`_towers`).
 """
 
 import hashlib
@@ -47,17 +47,18 @@ HOW_TO_GET = (
 
 Tree = dict[str, dict[str, Any]]  # {module: {leaf: array}}
 
-# Weights: each reader returns (params, state), arrays float32 on the host
+# Weights: each reader returns (params, state), with float32 arrays on the host
 
 
 def random_weights(size: str, seed: int) -> tuple[Tree, Tree]:
     """Seeded weights whose embeddings are useful random features; the same bits on every machine.
 
-    Each weight of a convolution is uniform with mean 0 and variance 1 / fan-in (stem: 1 / 15, as one channel of four is
-    on), drawn from the raw PCG64 stream of its own name, which NumPy keeps stable (NEP 19), by correctly rounded
-    operations only: a normal variate needs log and cos, whose last bit depends on the machine. Scales are 1, biases and
-    offsets 0. The running mean square of the k-th normalisation is 1 + k: then each residual branch adds about 0.9 to
-    the mean square of its input (measured on random sequences, tiny and full) and no layer drowns in those before it.
+    Each weight of a convolution is uniform with mean 0 and variance 1 / fan-in (stem: 1 / 15, because one channel of
+    four is on). It is drawn from the raw PCG64 stream of its own name, which NumPy keeps stable (NEP 19), and only by
+    correctly rounded operations: a normal variate needs log and cos, whose last bit depends on the machine. Scales are
+    1, biases and offsets 0. The running mean square of the k-th normalisation is 1 + k: each residual branch then adds
+    about 0.9 to the mean square of its input (measured on random sequences, tiny and full), and no layer is drowned out
+    by earlier ones.
     """
     shapes, state_shapes = manifest(size)
     params: Tree = {}
@@ -81,12 +82,13 @@ def read_checkpoint(
     also: tuple[str, ...] = (),
     check: Callable[[list[Tree]], object] = lambda pair: None,
 ) -> tuple[Tree, Tree]:
-    """The encoder of an official AlphaGenome checkpoint, an Orbax folder; the rest of the model is not read, but for
-    modules whose paths begin with one of `also`. ``check([params, state])`` sees all before anything is read.
+    """Read the encoder of an official AlphaGenome checkpoint, an Orbax folder. The rest of the model is not read,
+    except for modules whose paths begin with one of `also`. ``check([params, state])`` sees everything before any array
+    is read.
 
-    Layout: a pair (params, state) of {module path: {leaf: array}}, the whole path being one key. Raises `InputError`
-    when the folder is no checkpoint, when an array of the encoder is missing, unexpected, or of other shape or dtype,
-    and for values that are not finite or a mean square below zero.
+    Layout: a pair (params, state) of {module path: {leaf: array}}, where the whole path is one key. Raises `InputError`
+    if the folder is no checkpoint, if an array of the encoder is missing, unexpected or of another shape or dtype, and
+    for values that are not finite or a mean square below zero.
     """
     folder = Path(folder).absolute()
     if not (folder / "_METADATA").is_file():
@@ -156,11 +158,11 @@ def fingerprint(params: Tree, state: Tree, size: str, precision: str, until: str
 
 
 def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
-    """Encoder of a config section, with `changes` as `_towers.changed` takes them.
+    """Encoder of a config section, with `changes` as in `_towers.changed`.
 
-    For options see `alphagenome.yaml`. Precision bfloat16 is what the official code computes; float32 is for gradients
-    and checks. `reuse_flanks` False encodes constant flanks with every window. Raises `InputError` for an unknown key
-    or value and as `read_checkpoint`.
+    For options see `alphagenome.yaml`. The official code computes in bfloat16; float32 is for gradients and checks.
+    `reuse_flanks` False encodes constant flanks with every window. Raises `InputError` for an unknown key or value and
+    as `read_checkpoint`.
     """
     options, params, state, origin, licence = _read(spec)
     if changes is not None:
@@ -173,8 +175,8 @@ def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None)
 
 
 def save(folder: str | Path, spec: dict[str, Any], changes: Mapping[str, np.ndarray]) -> None:
-    """Write the encoder of a config section, with `changes`, into a new folder laid out as `read_checkpoint` reads it;
-    the rest of the model is not in it."""
+    """Write the encoder of a config section, with `changes`, into a new folder with the layout that `read_checkpoint`
+    reads; the rest of the model is not in it."""
     _, params, state, _, _ = _read(spec)
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(Path(folder).absolute(), (_changed(params, changes), state))
@@ -186,7 +188,7 @@ def _changed(params: Tree, changes: Mapping[str, np.ndarray]) -> Tree:
 
 
 def tunable(spec: dict[str, Any]) -> Tunable:
-    """The same encoder for fine-tuning. The running mean squares of its normalisations stay as they are."""
+    """The same encoder for fine-tuning. The running mean squares of its normalisations stay fixed."""
     options, params, state, _, _ = _read(spec)
     function, statistics = (
         network(options["size"], options["precision"]),
@@ -207,12 +209,12 @@ def tunable(spec: dict[str, Any]) -> Tunable:
 
 
 def block_of(name: str) -> str:
-    """The block of a module or an array by its official name."""
+    """The block of a module or an array, from its official name."""
     return name.removeprefix(PREFIX).partition("/")[0]
 
 
 def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Tree, Tree, str, str]:
-    """(options, params, state, where they are from, licence) of a config section."""
+    """(options, params, state, origin of the weights, licence) of a config section."""
     options = _towers.checked_options("alphagenome", spec, SIZES)
     size, weights = options["size"], options.get("weights")
     match weights:
@@ -243,7 +245,7 @@ def from_weights(
     reuse_flanks: bool = True,
     until: str = "",
 ) -> Encoder:
-    """Encoder of float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
+    """Encoder from float32 weights in the official tree, on the first JAX device; `origin` says where they are from."""
     blocks = _towers.blocks_until("alphagenome", until)
     last = len(blocks) - 1
     params, state = ({m: tree[m] for m in tree if block_of(m) in blocks} for tree in (params, state))
@@ -254,7 +256,7 @@ def from_weights(
         return tokens, [pool(stage) for stage in stages.values()]
 
     channels = SIZES[size][0] + last * SIZES[size][1]
-    # compiled like the per-call code, so that XLA rounds in the same places: bit-equal on a CPU
+    # compiled like the per-call code, so XLA rounds in the same places: equal bit by bit on a CPU
     parameters = jax.jit(standardise_once, static_argnums=1)(params, precision), jax.device_put(state)
     return _towers.encoder(
         "alphagenome",

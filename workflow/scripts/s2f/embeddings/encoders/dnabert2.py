@@ -1,18 +1,18 @@
 """Encoder `dnabert2`: hidden states of one layer of DNABERT-2, pooled, or spread over the bases of a window.
 
-The pieces that DNABERT-2 reads differ from window to window, in number too (20 to 25 for 101 random bases), so its
-tokens cannot be those of an embedding, whose number T depends on the length alone. There are two ways:
+The pieces that DNABERT-2 reads differ from window to window, also in number (20 to 25 for 101 random bases). An
+embedding cannot use them as its tokens, whose number T depends only on the length of the window. There are two ways:
 
-* `pooling: mean`, T = 1: the mean over the pieces of a window. `[CLS]`, `[SEP]` and `[UNK]`, which each N is, do not
-  count (as in maxlwnii/tapt; a run of N would outweigh the bases, of which a piece has five on average). Where a window
-  has no other letter than N, its mean is that of the `[UNK]`.
-* `pooling: bases`, T = L: each base has the state of the piece that covers it, and N that of its `[UNK]`. Heads that
-  read sequences of tokens can then be compared with those on other encoders. Nothing in it is finer than the pieces.
+* `pooling: mean`, T = 1: the mean over the pieces of a window. `[CLS]`, `[SEP]` and `[UNK]`, one for each N, do not
+  count (as in maxlwnii/tapt; a run of N would outweigh the bases, of which a piece has five on average). If a window
+  has no letter but N, its mean is taken over the `[UNK]`.
+* `pooling: bases`, T = L: each base has the state of the piece that covers it, and each N that of its `[UNK]`. Heads
+  that read sequences of tokens can then be compared with heads on other encoders. No detail is finer than a piece.
 
-Layers are numbered as for LAMAR: `layer00` are the embeddings, `layer12` is the output of the last block; those above
-the chosen one are not computed. Batches hold windows of one number of tokens, so that there is no padding to compute
-and a window has the same embedding in any company (up to the rounding of matrix products of other sizes). The model
-has no longest window.
+Layers are numbered as for LAMAR: `layer00` are the embeddings, `layer12` is the output of the last block; layers above
+the chosen one are not computed. All windows of a batch have the same number of tokens, so there is no padding to
+compute and a window has the same embedding in any batch (up to the rounding of matrix products of other sizes). The
+model sets no limit to the length of a window.
 """
 
 import hashlib
@@ -35,9 +35,9 @@ POOLINGS = ("mean", "bases")
 def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    For options see `dnabert2.yaml`; without `layer` the last. bfloat16 multiplies in bfloat16 and keeps weights and
-    normalisations in float32 (autocast). Raises `InputError` for an unknown key or value and for weights or a tokenizer
-    that do not fit.
+    For options see `dnabert2.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16 while
+    weights and normalisations stay in float32 (autocast). Raises `InputError` for an unknown key or value and for
+    weights or a tokenizer that do not fit.
     """
     options = kinds.settings("encoders", "dnabert2", spec)
     layer = checked_layer(WHERE, options, dnabert2.SIZES, {"pooling": POOLINGS})
@@ -63,7 +63,7 @@ def from_model(
     origin: str,
     licence: str,
 ) -> Encoder:
-    """Encoder of a model whose last block is the layer to read; `origin` says where its weights are from."""
+    """Encoder from a model whose last block is the layer to read; `origin` says where its weights are from."""
     model = model.to(device).eval().requires_grad_(False)
     channels, layer = model.config.hidden_size, len(model.bert.encoder["layer"])
     half = precision == "bfloat16"
@@ -110,6 +110,6 @@ def of_windows(hidden: torch.Tensor, ids: np.ndarray) -> torch.Tensor:
 
 
 def of_bases(hidden: torch.Tensor, spans: np.ndarray) -> torch.Tensor:
-    """States (B, L, D) of the bases of hidden states (B, T, D), whose tokens cover `spans` (B, T) bases."""
+    """States (B, L, D) of the bases, from hidden states (B, T, D) whose tokens cover `spans` (B, T) bases."""
     repeats = torch.from_numpy(spans).to(hidden.device)
     return torch.repeat_interleave(hidden.flatten(0, 1), repeats.flatten(), 0).unflatten(0, (len(hidden), -1))

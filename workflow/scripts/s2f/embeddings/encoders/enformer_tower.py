@@ -1,12 +1,12 @@
 """Enformer's stem and convolutional tower: one-hot DNA -> one token of 1536 channels per 128 bp. No transformer.
 
-As a frozen encoder of short windows it was proposed by Al-Murphy/alphagenome_FT_MPRA, beside AlphaGenome's, which has
-the same tokens. A token sees 646 bp, so at 600 bp nearly all. N is four zeros, as in Enformer's training; others code
-it 0.25 in all channels, which is another input. The network is in `_enformer_network`; here are its weights, published
-or random, and what makes an `Encoder` of them (`_towers`).
+Al-Murphy/alphagenome_FT_MPRA proposed it as a frozen encoder of short windows, beside AlphaGenome's, which has tokens
+of the same size. A token sees 646 bp, so nearly all of a window of 600 bp. N is four zeros, as in Enformer's training;
+others code it as 0.25 in all channels, which is a different input. The network is in `_enformer_network`; this module
+reads published weights or draws random ones and makes an `Encoder` from them (`_towers`).
 
-Precision float32 equals the package's own numbers to 1e-4. In bfloat16 the factors of products and their results are
-rounded: the embedding differs by 2 % of its root mean square (that of the package under torch's autocast by 2.6 %).
+With precision float32, results equal the package's own numbers to 1e-4. In bfloat16 the factors and results of products
+are rounded: the embedding differs by 2 % of its root mean square (the package's under torch's autocast by 2.6 %).
 """
 
 import hashlib
@@ -34,11 +34,11 @@ HOW_TO_GET = (
     "Get the weights from Hugging Face (EleutherAI/enformer-official-rough, no terms to accept), and set weights to "
     f"{{path: FOLDER}}, the folder that holds {FILE}"
 )
-# the rest of Enformer; `_trunk` holds stem and tower once more, as the package names each of its modules twice
+# the rest of Enformer; `_trunk` holds stem and tower once more, because the package names each of its modules twice
 OTHERS = ("_trunk.", "transformer.", "final_pointwise.", "_heads.")
-# Random weights: what a normalisation divides the variance by, so that activations, x / 2 for small x, stay nearly
-# linear (else so deep a network forgets what its input is made of); the gain of a convolution that undoes both, with
-# which all stages, tiny and full, keep a standard deviation of 0.7 to 0.9 (measured on random sequences)
+# Random weights. VARIANCE: a normalisation divides the variance by it, so that activations, x / 2 for small x, stay
+# nearly linear (otherwise so deep a network forgets what its input is made of). GAIN: the gain of a convolution, which
+# undoes both, so that all stages, tiny and full, keep a standard deviation of 0.7 to 0.9 (measured on random sequences)
 VARIANCE, GAIN = 16, 60
 
 Weights = dict[str, np.ndarray]
@@ -47,10 +47,10 @@ Weights = dict[str, np.ndarray]
 def random_weights(size: str, seed: int) -> Weights:
     """Seeded weights whose embeddings are useful random features; the same bits on every machine.
 
-    Weights of a convolution are uniform with variance `GAIN` / fan-in (stem: 1 / 15, as one channel of four is on),
-    centred over the input channels, as activated inputs have a positive mean; drawn from the raw PCG64 stream of their
-    own name, which NumPy keeps stable (NEP 19), by integers and correctly rounded operations. Pools are means (a matrix
-    of zeros), normalisations a division by the root of `VARIANCE`.
+    The weights of a convolution are uniform with variance `GAIN` / fan-in (stem: 1 / 15, because one channel of four is
+    on) and centred over the input channels, because activated inputs have a positive mean. They are drawn from the raw
+    PCG64 stream of their own name, which NumPy keeps stable (NEP 19), by integers and correctly rounded operations.
+    Pools are means (a matrix of zeros), and normalisations divide by the root of `VARIANCE`.
     """
     weights: Weights = {}
     for name, shape in manifest(size).items():
@@ -71,10 +71,10 @@ def random_weights(size: str, seed: int) -> Weights:
 
 
 def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
-    """The tower of a checkpoint of enformer-pytorch, and where it is from; the rest of the model is not read.
+    """The tower of an enformer-pytorch checkpoint, and its origin; the rest of the model is not read.
 
-    Raises `InputError` when the folder holds none, for a file with more than tensors, and for an array of the tower
-    that is missing, unexpected, or of other shape or dtype, or a tensor that no part of Enformer has.
+    Raises `InputError` if the folder holds none, for a file with more than tensors, for an array of the tower that is
+    missing, unexpected or of another shape or dtype, and for a tensor that no part of Enformer has.
     """
     path = Path(folder) / FILE
     refuse_pointers([path])
@@ -115,8 +115,7 @@ def fingerprint(weights: Weights, size: str, precision: str, until: str = "") ->
 
 
 def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None) -> Encoder:
-    """Encoder of a config section, with `changes` as `_towers.changed` takes them; for options see
-    `enformer_tower.yaml`.
+    """Encoder of a config section, with `changes` as in `_towers.changed`; for options see `enformer_tower.yaml`.
 
     Raises `InputError` for an unknown key or value and as `read_checkpoint`.
     """
@@ -131,8 +130,8 @@ def build(spec: dict[str, Any], changes: Mapping[str, np.ndarray] | None = None)
 
 
 def save(folder: str | Path, spec: dict[str, Any], changes: Mapping[str, np.ndarray]) -> None:
-    """Write the tower of a config section, with `changes`, into a new folder laid out as `read_checkpoint` reads it;
-    the rest of Enformer is not in it."""
+    """Write the tower of a config section, with `changes`, into a new folder with the layout that `read_checkpoint`
+    reads; the rest of Enformer is not in it."""
     _, arrays, _, _ = _read(spec)
     Path(folder).mkdir()
     torch_file.write(Path(folder) / FILE, _changed(arrays, changes))
@@ -143,7 +142,7 @@ def _changed(weights: Weights, changes: Mapping[str, np.ndarray]) -> Weights:
 
 
 def tunable(spec: dict[str, Any]) -> Tunable:
-    """The same encoder for fine-tuning. The running mean and variance of its normalisations stay as they are."""
+    """The same encoder for fine-tuning. The running mean and variance of its normalisations stay fixed."""
     options, arrays, _, _ = _read(spec)
     size, precision = options["size"], options["precision"]
 
@@ -158,19 +157,19 @@ def tunable(spec: dict[str, Any]) -> Tunable:
 
 
 def block_of(name: str) -> str:
-    """The block of an array by its published name: `stem`, or `conv_tower.0` to 5."""
+    """The block of an array, from its published name: `stem`, or `conv_tower.0` to 5."""
     first, number, *_ = name.split(".")
     return first if first == "stem" else f"{first}.{number}"
 
 
 def _trainable(weights: Weights) -> Weights:
-    """Those that training may change: no statistics of normalisations."""
+    """The arrays that training may change: all except the statistics of normalisations."""
     fixed = ("running_mean", "running_var", COUNTER)
     return {name: array for name, array in weights.items() if not name.endswith(fixed)}
 
 
 def _read(spec: dict[str, Any]) -> tuple[dict[str, Any], Weights, str, str]:
-    """(options, arrays by their published names, where they are from, licence) of a config section."""
+    """(options, arrays by their published names, their origin, licence) of a config section."""
     options = _towers.checked_options("enformer_tower", spec, SIZES)
     size = options["size"]
     match options.get("weights"):
@@ -195,7 +194,7 @@ def from_weights(
     reuse_flanks: bool = True,
     until: str = "",
 ) -> Encoder:
-    """Encoder of arrays by their published names, on the first JAX device; `origin` says where they are from."""
+    """Encoder from arrays by their published names, on the first JAX device; `origin` says where they are from."""
     count = len(_towers.blocks_until("enformer_tower", until))
     return _towers.encoder(
         "enformer_tower",

@@ -1,7 +1,7 @@
 """Encoder `kmer`: how often each k-mer starts in each 128-bp token of the window; nothing is trained.
 
-A frozen encoder without weights that runs anywhere: heads on it show what counting k-mers by position can do, which is
-what heads on a foundation model have to beat. Tokens cover the window as AlphaGenome's do (the last may be partial).
+A frozen encoder without weights that runs anywhere. Heads on it show what counting k-mers by position can achieve, and
+heads on a foundation model have to beat that. Tokens cover the window as AlphaGenome's do (the last may be partial).
 """
 
 import hashlib
@@ -68,7 +68,7 @@ def counts_on_device(codes: Any, k: int) -> Any:
 
 
 def _words(codes: Any, starts: int, k: int) -> tuple[Any, Any]:
-    """Number of the k-mer that starts at each position (B, starts), and whether it holds an N."""
+    """Number of the k-mer that starts at each position (B, starts), and whether it contains an N."""
     word: Any = 0
     broken: Any = False
     for step in range(k):

@@ -1,9 +1,9 @@
-"""Encoder `lamar`: hidden states of one layer of LAMAR, a language model of RNA; a token per letter, or their mean.
+"""Encoder `lamar`: hidden states of one layer of LAMAR, a language model of RNA; one token per letter, or their mean.
 
 Layers are numbered as transformers numbers hidden states: `layer00` are the embeddings, `layer06` is the output of the
-sixth block, and the last (`layer12`, of `lamar-mini` `layer04`) has passed the final normalisation too. Blocks above
-the chosen layer are cut off, so a middle layer costs half. Windows of a call have one length, thus there is no padding
-to compute: `<cls>` and `<eos>` are added, seen by all letters, and left out of the result.
+sixth block, and the last one (`layer12`, or `layer04` of `lamar-mini`) has also passed the final normalisation. Blocks
+above the chosen layer are cut off, so a middle layer costs half as much. All windows of a call have the same length, so
+there is no padding to compute: `<cls>` and `<eos>` are added, seen by all letters, and removed from the result.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ POOLINGS = ("tokens", "mean")
 def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    For options see `lamar.yaml`; without `layer` the last. bfloat16 multiplies in bfloat16 and keeps weights and
-    normalisations in float32 (autocast). Raises `InputError` for an unknown key or value and for weights that do not
-    fit.
+    For options see `lamar.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16 while
+    weights and normalisations stay in float32 (autocast). Raises `InputError` for an unknown key or value and for
+    weights that do not fit.
     """
     options = kinds.settings("encoders", "lamar", spec)
     size, attention, pooling = options["size"], options["attention"], options["pooling"]
@@ -47,7 +47,8 @@ def build(spec: dict[str, Any]) -> Encoder:
 
 
 def truncated(model: torch.nn.Module, layer: int) -> torch.nn.Module:
-    """The encoder up to `layer`: its last hidden state is `hidden_states[layer]` of the whole; changes `model`."""
+    """The encoder up to `layer`: its last hidden state is `hidden_states[layer]` of the whole model; changes
+    `model`."""
     if layer < len(model.encoder.layer):
         model.encoder.layer = model.encoder.layer[:layer]
         model.encoder.emb_layer_norm_after = None  # the final normalisation belongs to the last layer
@@ -64,7 +65,7 @@ def from_model(
     origin: str,
     licence: str,
 ) -> Encoder:
-    """Encoder of a `truncated` model; `origin` says where its weights are from."""
+    """Encoder from a `truncated` model; `origin` says where its weights are from."""
     model = model.to(device).eval().requires_grad_(False)
     channels, layer = model.config.hidden_size, len(model.encoder.layer)
     half = precision == "bfloat16"

@@ -1,8 +1,8 @@
-"""Augmentation modes: on which views of a batch the trainer takes gradient steps, one step per view.
+"""Augmentation modes: the views of a batch on which the trainer takes gradient steps, one step per view.
 
 A view is a shift of the window in bp (by re-cutting it from longer real flank, never by rolling) and a strand. Some
-modes draw among views that stand in embedding caches, some cut new windows and run the frozen encoder inside the
-training step; `hybrid` does either by a coin per batch. Each mode is a kind: a module with
+modes draw among views in embedding caches, and some cut new windows and run the frozen encoder inside the training
+step; `hybrid` tosses a coin between the two for each batch. Each mode is a kind: a module with
 
 * ``views(options)``: the caches that it reads, pairs of shift in bp and strand, `CANONICAL` first;
 * ``draw(options)``: its draw, a function ``(key, low, high) -> Draw``, see `draws.Draw`, where `low` and `high` (B,)

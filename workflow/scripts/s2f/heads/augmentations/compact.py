@@ -1,5 +1,5 @@
-"""Augmentation `compact`: one step per batch, the compact window at a shift drawn evenly from all that the real flank
-allows, and with probability 1/2 the reverse complement (compact window of ALBench-S2F).
+"""Augmentation `compact`: one step per batch on the compact window, at a shift drawn evenly from all that the real
+flank allows, and with probability 1/2 as the reverse complement (compact window of ALBench-S2F).
 """
 
 from collections.abc import Callable, Mapping

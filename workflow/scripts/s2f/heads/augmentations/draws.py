@@ -13,8 +13,8 @@ from s2f.sequences.dna import N_CODE
 class Draw(NamedTuple):
     """The views of one batch of B rows, V gradient steps. Fields that a mode does not use are None.
 
-    view: int32 (V, B), number of the cache in `augmentation.views`. shift: int32 (V, B) in bp and reverse: bool (V, B),
-    for windows that are encoded in the step. encode: bool (), whether this batch is encoded (None: always).
+    view: int32 (V, B), the number of a cache in `augmentation.views`. shift: int32 (V, B) in bp, and reverse: bool (V,
+    B), for windows that are encoded in the step. encode: bool (), whether this batch is encoded (None: always).
     """
 
     view: Any = None
@@ -24,7 +24,7 @@ class Draw(NamedTuple):
 
 
 def steps_per_batch(draw: Callable) -> int:
-    """V, the number of gradient steps on a batch by the draw of a mode, which is not run."""
+    """V, the number of gradient steps on a batch, found from the draw of a mode without running it."""
     low = jax.ShapeDtypeStruct((1,), jnp.int32)
     drawn = jax.eval_shape(draw, jax.eval_shape(lambda: jax.random.key(0)), low, low)
     return (drawn.shift if drawn.view is None else drawn.view).shape[0]
@@ -33,8 +33,8 @@ def steps_per_batch(draw: Callable) -> int:
 def cut(codes: Array, low: Array, shift: Array, reverse: Array, length: int) -> Array:
     """Windows uint8 (V, B, length) of the rows' stretches.
 
-    `codes` uint8 (B, stretch) hold each row's windows at all its shifts from `low` (B,) up, `shift` and `reverse`
-    (V, B) are drawn: window s starts s - low bp into the stretch; the reverse complement is that of the whole window.
+    `codes` uint8 (B, stretch) hold each row's windows at all its shifts from `low` (B,) up; `shift` and `reverse` (V,
+    B) are drawn. The window at shift s starts s - low bp into the stretch; `reverse` turns the whole window.
     """
     positions = (shift - low)[..., None] + jnp.arange(length)
     windows = jnp.take_along_axis(jnp.broadcast_to(codes, (*shift.shape, codes.shape[-1])), positions, axis=-1)

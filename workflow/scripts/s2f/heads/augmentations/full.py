@@ -1,5 +1,5 @@
-"""Augmentation `full`: one step per batch, with probability 1/2 a shift drawn from -reach to +reach (else 0), and with
-probability 1/2 the reverse complement (ALBench-S2F, which rolled the construct: here the window is re-cut).
+"""Augmentation `full`: one step per batch, with probability 1/2 at a shift drawn from -reach to +reach (otherwise 0),
+and with probability 1/2 on the reverse complement (ALBench-S2F, which rolled the construct; here the window is re-cut).
 """
 
 from collections.abc import Callable, Mapping

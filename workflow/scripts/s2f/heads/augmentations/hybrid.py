@@ -1,5 +1,5 @@
-"""Augmentation `hybrid`: one step per batch, by a coin: cached embeddings, each row canonical or reverse complement
-with probability 1/2, or the encoder on windows drawn as in `full` (ALBench-S2F).
+"""Augmentation `hybrid`: one step per batch. A coin decides between cached embeddings, each row canonical or reverse
+complement with probability 1/2, and the encoder on windows drawn as in `full` (ALBench-S2F).
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ def views(options: Mapping[str, Any]) -> tuple[View, ...]:
 
 
 def draw(options: Mapping[str, Any]) -> Callable:
-    """Both a cached view and a window for each row, and the coin that picks."""
+    """A cached view and a window for each row, and the coin that chooses between them."""
     import jax
     import jax.numpy as jnp
 

@@ -1,5 +1,5 @@
-"""Augmentation `multi_shift`: as `no_shift`, each row on each strand at one of several cached shifts, drawn anew in
-each epoch.
+"""Augmentation `multi_shift`: like `no_shift`, but each row and strand is at one of several cached shifts, drawn anew
+in each epoch.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ def views(options: Mapping[str, Any]) -> tuple[View, ...]:
 def shifts(options: Mapping[str, Any]) -> tuple[int, ...]:
     """The shifts in bp: 0, then the others of an even ladder from -reach to +reach.
 
-    Raises `InputError` for an even number of shifts, and for more than the reach has.
+    Raises `InputError` for an even number of shifts, and for more shifts than the reach allows.
     """
     half = options["shifts"] // 2
     if options["shifts"] % 2 == 0 or options["reach"] < half:

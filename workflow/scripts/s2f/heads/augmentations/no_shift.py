@@ -14,7 +14,7 @@ def views(options: Mapping[str, Any]) -> tuple[View, ...]:
 
 
 def draw(options: Mapping[str, Any]) -> Callable:
-    """Each strand in a step of its own."""
+    """Each strand in its own step."""
     import jax.numpy as jnp
 
     from s2f.heads.augmentations.draws import Draw

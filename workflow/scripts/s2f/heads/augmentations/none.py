@@ -1,4 +1,4 @@
-"""Augmentation `none`: the canonical strand alone, one step per batch (strand-specific RNA assays)."""
+"""Augmentation `none`: only the canonical strand, one step per batch (strand-specific RNA assays)."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

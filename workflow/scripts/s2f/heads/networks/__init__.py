@@ -1,8 +1,8 @@
 """Heads: small trainable networks on frozen embeddings (B, T, D), named by slug. JAX is loaded by `build` and `solve`.
 
-Most are trained in epochs (`s2f.heads.training`). The module of a kind whose fact `epochs` is false has a function
+Most are trained in epochs (`s2f.heads.training`). If the fact `epochs` of a kind is false, its module has a function
 ``solve(train, val, task, options, memory, report) -> (variables, validation score or None, table of what was tried)``
-instead, of `examples.Examples` and the options of the kind; the first column of the table are the penalties.
+instead, which takes `examples.Examples` and the options of the kind; the first column of the table is the penalties.
 """
 
 import functools
@@ -30,7 +30,7 @@ def facts(slug: str) -> dict[str, Any]:
 
 
 def options(slug: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a head that is solved, from its entry of a study, with the defaults of its kind. Raises
+    """The options of a head that is solved, from its entry in a study, with the defaults of its kind. Raises
     `InputError` for a key that it does not have."""
     return kinds.settings("heads", _match(slug)[0], dict(entry))
 
@@ -41,31 +41,31 @@ def schema(slug: str) -> dict[str, Any]:
 
 
 def family(slug: str) -> str:
-    """Heads of one family have the same parameters and differ in the last step only: they may train in one program.
+    """Heads of one family have the same parameters and differ only in the last step, so they may train in one program.
 
-    Those are the sum, mean and max of one network per token; any other head is a family of its own.
+    The sum, mean and max of one network per token form such a family; any other head is a family by itself.
     """
     match = re.fullmatch(facts(slug)["family"] or "(?!)", slug)
     return f"{_match(slug)[0]}: {'-'.join(match.groups())}" if match else slug
 
 
 def min_tokens(slug: str) -> int:
-    """Fewest tokens T per window that head `slug` can read."""
+    """Smallest number of tokens T per window that head `slug` can read."""
     return facts(slug)["min_tokens"]
 
 
 def has(slug: str, fact: str) -> bool:
-    """Whether head `slug` has a name of the pattern that a fact of its kind states, such as `largest_token`."""
+    """Whether the name of head `slug` matches the pattern stated by a fact of its kind, such as `largest_token`."""
     return re.fullmatch(kinds.facts("heads", _match(slug)[0])[fact] or "(?!)", slug) is not None
 
 
 def several_outputs(slug: str) -> bool:
-    """Whether head `slug` can have an output for each cell."""
+    """Whether head `slug` can have one output per cell."""
     return facts(slug)["cells"]
 
 
 def check_tokens(slug: str, tokens: int) -> None:
-    """Raise `InputError` where embeddings of `tokens` tokens per window are too short for head `slug`."""
+    """Raise `InputError` if embeddings of `tokens` tokens per window are too short for head `slug`."""
     if tokens >= min_tokens(slug):
         return
     pooled = " (pooled vectors, or windows as long as a token: use linear-probe)" if tokens == 1 else ""
@@ -73,7 +73,7 @@ def check_tokens(slug: str, tokens: int) -> None:
 
 
 def solve(slug: str, *arguments: Any) -> tuple[tuple[Any, Any], float | None, Any]:
-    """What `solve` of the module of a head that is solved gives."""
+    """The result of `solve` in the module of a head that is solved."""
     return kinds.module("heads", _match(slug)[0]).solve(*arguments)
 
 
@@ -82,12 +82,13 @@ def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32"
 
     ``init(key, x, is_training=False) -> (parameters, state)``, both {module: {leaf: array}}, together the head's
     *variables*; ``apply(parameters, state, key, x, is_training, lane=0, weight=None) -> (y, state)`` with x float32
-    (B, T, D) and y float32 (B,), a logit in a classification. The state holds what is measured and not trained, such
-    as running statistics; most heads have none. `weight` (B,), needed in training, is 0 for rows that fill up a batch.
-    `slugs` is one slug, or several of one `family`, of which the one at index `lane` is computed. `dropout` is the drop
-    probability of hidden layers, active only in training (chip-cnn has rates of its own, linear-probe none);
-    `precision` that of the factors of matrix products (see `layers.matmul`). With several `outputs`, of kinds that have
-    them, y is (B, outputs). Raises `InputError` for a slug that no family knows and for outputs of a kind that has one.
+    (B, T, D) and y float32 (B,), a logit in a classification. The state holds values that are measured and not trained,
+    such as running statistics; most heads have none. `weight` (B,), needed in training, is 0 for rows that fill up a
+    batch. `slugs` is one slug, or several of one `family`, of which the one at index `lane` is computed. `dropout` is
+    the drop probability of hidden layers, used only in training (chip-cnn has its own rates, linear-probe none);
+    `precision` applies to the factors of matrix products (see `layers.matmul`). With several `outputs`, for kinds that
+    can have them, y is (B, outputs). Raises `InputError` for a slug that no family knows and for several outputs of a
+    kind with one.
     """
     slugs = [slugs] if isinstance(slugs, str) else slugs
     slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
@@ -96,16 +97,16 @@ def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32"
     kind, parts = _match(slugs[0])[0], [_match(slug)[1] for slug in slugs]
     if outputs > 1 and not several_outputs(slugs[0]):
         raise InputError(f"head {slugs[0]!r} has one output, {outputs} are asked for")
-    # a kind that has one output need not know of their number
+    # a kind with a single output need not know the number
     return kinds.module("heads", kind).build(parts, dropout, precision, *([outputs] if outputs > 1 else []))
 
 
 def rescaled(slug: str, variables: tuple[Any, Any], shape: Sequence[int], factor: float, term: Any) -> Any:
-    """The variables of the head that predicts what `variables` do times `factor` > 0 plus `term`, a number or one for
-    each output, on embeddings of `shape` (T, D).
+    """The variables of a head that predicts `factor` > 0 times the predictions of `variables`, plus `term` (a number,
+    or one for each output), on embeddings of `shape` (T, D).
 
-    Every head ends in a linear map, module `output`, whose bias some add up over tokens: by how much a prediction
-    follows the bias is what the head gives for weights 0 and bias 1.
+    Every head ends in a linear map, module `output`, and some heads add up its bias over tokens: with weights 0 and
+    bias 1, the output of the head says how much a prediction follows the bias.
     """
     import jax.numpy as jnp
 

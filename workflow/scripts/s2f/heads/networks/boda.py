@@ -1,8 +1,8 @@
 """The Boda-style heads: LayerNorm, then one MLP over all tokens (`flatten`) or one per token (`sum`, `mean`, ...).
 
-Source: the K562 heads of ALBench-S2F (`boda-{reduction}-{hidden widths}`), after the dense part of boda2. Order of
-operations as there: LayerNorm over channels per token; per hidden layer linear, dropout, ReLU; one output. Token heads
-reduce the T scalar outputs, not the embeddings.
+Source: the K562 heads of ALBench-S2F (`boda-{reduction}-{hidden widths}`), after the dense part of boda2. Operations
+are in the same order: LayerNorm over channels per token; per hidden layer linear, dropout, ReLU; one output. Token
+heads reduce the T scalar outputs, not the embeddings.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ POOLED = ("sum", "mean", "max")  # their networks differ in the last step only
 def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
     """Haiku functions for `boda-{reduction}-{widths}`; see `s2f.heads.networks.build`.
 
-    Several reductions of `POOLED`, one in each of `parts`, make one network whose `lane` picks one. Parameters
-    at D = 1536: 1,053,185 for the token heads, 4,198,913 for flatten at T = 5 (512-512).
+    Several reductions from `POOLED`, one in each of `parts`, make one network in which `lane` picks one. Parameters at
+    D = 1536: 1,053,185 for the token heads, 4,198,913 for flatten at T = 5 (512-512).
     """
     widths, reductions = parts[0]["widths"], tuple(part["reduction"] for part in parts)
     several = (outputs,) if outputs > 1 else ()

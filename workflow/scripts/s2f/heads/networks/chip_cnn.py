@@ -1,9 +1,9 @@
 """Head `chip-cnn`: three convolutions along the tokens, each with batch norm and a pool, then a hidden layer.
 
 Source: `chip_cnn` of LLM_eval (Tang and Koo 2025, Genome Biology 26), written for one-hot sequence and for the tokens
-of language models alike: there batch norm and a 1x1 convolution to 512 channels come first, with no activation between
-them and the convolution behind them. Weights He-uniform, biases zero, batch norm as in Keras. The rates of dropout are
-the head's own, as published: `training.dropout` does not reach it.
+of language models. For the latter, batch norm and a 1x1 convolution to 512 channels come first, with no activation
+before the next convolution. Weights are He-uniform, biases zero, and batch norm is as in Keras. The dropout rates are
+the head's own, as published: `training.dropout` does not affect it.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ HE_UNIFORM = hk.initializers.VarianceScaling(2.0, "fan_in", "uniform")
 
 
 class Kernel(hk.Module):
-    """Weights w of a shape, He-uniform, and bias b of its last axis."""
+    """Weights w of a given shape, He-uniform, and bias b for its last axis."""
 
     def __call__(self, *shape: int) -> tuple[jax.Array, jax.Array]:
         """Both arrays."""
@@ -50,7 +50,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outpu
             first = reduced_convolution if depth == 0 and x.shape[-1] > 4 else plain_convolution
             x = first(precision, x, f"convolution_{depth}", taps, width, is_training, weight)
             factor, term = BatchNorm(f"norm_{depth}")(x, is_training, weight)
-            # ReLU and pool may change places, and behind the pool there is less to do
+            # ReLU and pool may change places, and after the pool there is less to do
             x = dropped(jax.nn.relu(pooled(x * factor + term, pool)), DROPOUT)
         x = x.reshape(len(x), -1)
         w, b = Kernel("hidden")(x.shape[1], HIDDEN)
@@ -75,11 +75,11 @@ def plain_convolution(
 def reduced_convolution(
     precision: str, x: jax.Array, name: str, taps: int, width: int, is_training: bool, weight: jax.Array | None
 ) -> jax.Array:
-    """Batch norm, 1x1 convolution to `REDUCED` channels and convolution, x (B, T, C) -> (B, T, width), as one.
+    """Batch norm, 1x1 convolution to `REDUCED` channels and convolution, x (B, T, C) -> (B, T, width), in one.
 
-    All three are linear, so their weights are multiplied in each step (C x 512 x K width products) instead of every
-    token being carried through 512 channels: about six times fewer operations. What the first two add to a token is
-    the same for all, but missing beyond the ends, where the convolution reads zeros.
+    All three are linear, so their weights are multiplied in each step (C x 512 x K width products) instead of carrying
+    every token through 512 channels: about six times fewer operations. The term that the first two add to a token is
+    the same for all tokens, but it is missing beyond the ends, where the convolution reads zeros.
     """
     factor, term = BatchNorm("norm_reduce")(x, is_training, weight)
     reduce, reduce_bias = Kernel("reduce")(x.shape[-1], REDUCED)
@@ -91,7 +91,7 @@ def reduced_convolution(
 
 
 def pooled(x: jax.Array, size: int) -> jax.Array:
-    """Largest of each `size` tokens, a rest is dropped: (B, T, C) -> (B, T // size, C)."""
+    """Maximum of each `size` tokens; a remainder is dropped: (B, T, C) -> (B, T // size, C)."""
     rows, tokens, channels = x.shape
     x = x[:, : tokens // size * size].reshape(rows, tokens // size, size, channels)
     out = x[:, :, 0]
@@ -101,6 +101,6 @@ def pooled(x: jax.Array, size: int) -> jax.Array:
 
 
 def inert(bias: jax.Array) -> jax.Array:
-    """A bias in front of batch norm: the mean takes it out again, so its gradient is 0 but for rounding, which AdamW
-    would blow up to full steps."""
+    """A bias before batch norm: subtracting the mean removes it, so its gradient is 0 except for rounding errors, which
+    AdamW would blow up to full steps."""
     return lax.stop_gradient(bias)

@@ -1,6 +1,6 @@
-"""Convolution along the tokens and batch normalisation, as matrix products and sums that are quick inside a scan.
+"""Convolution along the tokens and batch normalisation, as matrix products and sums that are fast inside a scan.
 
-XLA's own convolution is not: inside a compiled loop on a CPU it reached 2 GFLOP/s where these products reach 50 to 100.
+XLA's own convolution is slow there: inside a compiled loop on a CPU it reached 2 GFLOP/s, and these products 50 to 100.
 """
 
 from functools import partial
@@ -13,15 +13,15 @@ from jax import lax
 
 from s2f.heads.networks.layers import product
 
-MOMENTUM, EPSILON = 0.99, 1e-3  # Keras's defaults, those of the networks that use this norm
+MOMENTUM, EPSILON = 0.99, 1e-3  # Keras's defaults, as in the networks that use this norm
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def convolve(precision: str, x: jax.Array, w: jax.Array) -> jax.Array:
-    """x (B, T, C) with w (K, C, H), zeros beyond both ends: float32 (B, T, H), one product whatever K is (odd).
+    """x (B, T, C) with w (K, C, H), zeros beyond both ends: float32 (B, T, H), in one product for any odd K.
 
-    y[t] = sum_k x[t + k - (K-1)/2] w[k]. The K neighbours of a token are laid side by side where C is the smaller
-    width (x before the product) or H is (sums of the K products after it). `precision` as in `layers.matmul`.
+    y[t] = sum_k x[t + k - (K-1)/2] w[k]. If C is the smaller width, the K neighbours of a token are laid side by side
+    in x before the product; if H is, the K products are summed after it. `precision` as in `layers.matmul`.
     """
     return _forward(precision, x, w)[0]
 
@@ -63,7 +63,7 @@ def _beside(x: jax.Array, taps: int, sign: int) -> jax.Array:
 
 
 def _sum_of(products, shape, sign):
-    """Transpose of `_beside` with the sign turned: products (B * T, K * H) of `shape` (B, T, K, H) -> (B, T, H)."""
+    """Transpose of `_beside` with the sign reversed: products (B * T, K * H) of `shape` (B, T, K, H) -> (B, T, H)."""
     products, half = products.reshape(shape), shape[2] // 2
     return sum(_shifted(products[:, :, k], sign * (k - half)) for k in range(shape[2]))
 
@@ -77,13 +77,13 @@ def within(tokens: int, taps: int) -> np.ndarray:
 class BatchNorm(hk.Module):
     """Normalisation over rows and tokens as a factor and a term per channel, to be applied or merged with what follows.
 
-    In training the mean and variance are those of the batch, rows of weight 0 left out; in prediction their running
-    averages (momentum `MOMENTUM`, divided by the sum of their weights as in Adam, so that few steps suffice), which
-    live in the state: they get no gradient and no weight decay.
+    In training, mean and variance are those of the batch, without the rows of weight 0. In prediction they are running
+    averages (momentum `MOMENTUM`, divided by the sum of their weights as in Adam, so that few steps suffice), which are
+    kept in the state, so they get no gradient and no weight decay.
     """
 
     def __call__(self, x: jax.Array, is_training: bool, weight: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-        """x (B, ..., C), weight (B,) or None where no training -> factor (C,), term (C,): x * factor + term."""
+        """x (B, ..., C), weight (B,) or None outside training -> factor (C,), term (C,): x * factor + term."""
         width = x.shape[-1:]
         scale = hk.get_parameter("scale", width, init=jnp.ones)
         offset = hk.get_parameter("offset", width, init=jnp.zeros)

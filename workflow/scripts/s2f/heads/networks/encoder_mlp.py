@@ -17,7 +17,7 @@ def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outpu
     def forward(x, is_training, lane=0, weight=None):
         x, scale, offset = Norm("norm")(x)
         w, b = Weights(int(parts[0]["width"]), "hidden_0")(x.shape[-1])
-        # scale and offset are the same for all tokens: they may act on the mean
+        # scale and offset are the same for all tokens, so they can be applied to the mean
         x = norm_linear(precision, x.mean(axis=1, keepdims=True), scale, offset, w) + b
         if is_training:
             x = dropped(x, dropout)

@@ -1,9 +1,9 @@
 """Layers that the heads share: LayerNorm joined with the linear map behind it, and matrix products in two precisions.
 
-Haiku's own layers would do, but two thirds of a head's arithmetic are the first linear map, and a third of that is the
-gradient of its input, which the trainer needs only to reach the scale and offset of the norm before it. Both follow
-from the weights and their gradient (see `norm_linear`), so that product is left out: measured side by side on two CPU
-cores, an epoch of boda-flatten-512-512 takes three quarters of the time.
+Haiku's own layers would do, but the first linear map takes two thirds of a head's arithmetic, and a third of that is
+the gradient of its input, which the trainer needs only for the scale and offset of the norm before it. Both follow from
+the weights and their gradient (see `norm_linear`), so that product is skipped: measured side by side on two CPU cores,
+an epoch of boda-flatten-512-512 takes three quarters of the time.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,8 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 class Norm(hk.Module):
-    """LayerNorm over channels without its last step: `x` normalised, and the scale and offset still to be applied."""
+    """LayerNorm over channels without its last step: gives the normalised `x`, and a scale and an offset still to be
+    applied."""
 
     def __call__(self, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         """(..., D) -> (..., D) of mean 0 and variance 1 (epsilon 1e-5), scale (D,), offset (D,)."""
@@ -36,7 +37,8 @@ class Weights(hk.Module):
         self.width, self.init = width, init
 
     def __call__(self, inputs: int) -> tuple[jax.Array, jax.Array]:
-        """Both arrays; w from `init`, else a normal distribution cut at two sd, of sd 1 / sqrt(inputs)."""
+        """Both arrays; w comes from `init`, by default from a normal distribution cut at two sd, of sd 1 /
+        sqrt(inputs)."""
         init = self.init or hk.initializers.TruncatedNormal(1 / np.sqrt(inputs))
         w = hk.get_parameter("w", (inputs, self.width), init=init)
         return w, hk.get_parameter("b", (self.width,), init=jnp.zeros)
@@ -49,10 +51,11 @@ def linear(x: jax.Array, width: int, name: str, precision: str, init: Callable |
 
 
 def dropped(x: jax.Array, rate: float | jax.Array) -> jax.Array:
-    """x with every value set to 0 with probability `rate`, a number or a traced scalar, and else divided by 1 - rate.
+    """x with every value set to 0 with probability `rate`, a number or a traced scalar, and otherwise divided by 1 -
+    rate.
 
-    `hk.dropout` to the bit: XLA makes a product with the inverse of a division by a constant, which that of a traced
-    scalar would not be.
+    Equals `hk.dropout` to the bit. XLA turns a division by a constant into a product with its inverse, but does not do
+    so for a traced scalar.
     """
     key = hk.next_rng_key()
     if isinstance(rate, float) and rate == 0:
@@ -62,12 +65,13 @@ def dropped(x: jax.Array, rate: float | jax.Array) -> jax.Array:
 
 
 def product(precision: str, a: jax.Array, b: jax.Array) -> jax.Array:
-    """a (M, K) times b (K, N), float32: both rounded to bfloat16 first if so asked, the sums always in float32."""
+    """a (M, K) times b (K, N), float32: both are rounded to bfloat16 first if asked for, and sums are always
+    float32."""
     if precision == "bfloat16":
         a, b = a.astype(jnp.bfloat16), b.astype(jnp.bfloat16)
         if jax.default_backend() != "cpu":
             return jnp.matmul(a, b, preferred_element_type=jnp.float32)
-        # XLA has no quick product of bfloat16 on a CPU; that of the rounded factors in float32 is the same number
+        # XLA has no fast product of bfloat16 on a CPU; the product of the rounded factors in float32 is the same number
         a, b = a.astype(jnp.float32), b.astype(jnp.float32)
     return jnp.matmul(a, b, precision="highest")  # on a GPU the default would round float32 factors to TF32
 
@@ -95,14 +99,14 @@ matmul.defvjp(_matmul_forward, _matmul_backward)
 def norm_linear(precision: str, x: jax.Array, scale: jax.Array, offset: jax.Array, w: jax.Array) -> jax.Array:
     """Apply the norm's scale and offset (D,) to normalised x (B, T, D), then w (T * D, H): float32 (B, H).
 
-    The gradients are those of the formula, in float32 to rounding (with bfloat16, P is a product of rounded factors).
-    With P = x^T g (T, D, H), the product that the gradient of the weights needs anyway,
+    The gradients are those of the formula, in float32 up to rounding (with bfloat16, P is a product of rounded
+    factors). With P = x^T g (T, D, H), the product that the gradient of the weights needs anyway,
 
         dw[t, d, h] = scale[d] P[t, d, h] + offset[d] sum_b g[b, h]
         dscale[d]   = sum_t,h w[t, d, h] P[t, d, h]
         doffset[d]  = sum_t,h w[t, d, h] sum_b g[b, h]
 
-    so that g w^T is computed only where somebody asks for the gradient of x (attribution), not in training.
+    so g w^T is computed only if somebody asks for the gradient of x (attribution), not in training.
     """
     return product(precision, (x * scale + offset).reshape(len(x), -1), w)
 
@@ -117,7 +121,7 @@ def _norm_linear_backward(precision, saved, g):
     products = product(precision, x.reshape(batch, -1).T, g).reshape(tokens, channels, -1)
     weights, total = w.reshape(tokens, channels, -1), g.sum(0)
     dw = scale[:, None] * products + offset[:, None] * total
-    # token by token: elementwise loops and two small products are far quicker on a CPU than one reduction over two axes
+    # token by token: on a CPU, elementwise loops and two small products are far faster than one reduction over two axes
     dscale = product("float32", sum(weights[t] * products[t] for t in range(tokens)), jnp.ones_like(total))
     doffset = product("float32", sum(weights[t] for t in range(tokens)), total)
     dx = product(precision, g, w.T).reshape(x.shape) * scale

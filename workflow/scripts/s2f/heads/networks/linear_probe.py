@@ -1,9 +1,9 @@
-"""Head `linear-probe`: mean over tokens, each channel standardised by the training rows, one linear map.
+"""Head `linear-probe`: mean over tokens, each channel standardised over the training rows, one linear map.
 
-What a frozen representation holds in linear reach, as a logistic or linear regression on pooled embeddings measures it
-(Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes"). It is not trained in
-epochs but solved to its optimum, see `solve`: channels of pooled embeddings are nearly collinear, and steps of a
-gradient that are stopped early never leave the first few directions.
+It measures what a linear model can read from a frozen representation, by a logistic or linear regression on pooled
+embeddings (Alain and Bengio 2016, "Understanding intermediate layers using linear classifier probes"). It is not
+trained in epochs but solved to its optimum, see `solve`: channels of pooled embeddings are nearly collinear, and
+gradient steps that are stopped early never leave the first few directions.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from s2f.heads.networks.layers import linear
 from s2f.models.validation import VALIDATION, comparable, mean_of, validation_score
 from s2f.models.weighting import weights_by_error
 
-PASS_BYTES = 32 << 20  # of pooled rows in float64, computed with at a time
+PASS_BYTES = 32 << 20  # of pooled rows in float64, processed at a time
 
 
 def build(parts: Sequence[dict[str, str]], dropout: float, precision: str, outputs: int = 1) -> hk.TransformedWithState:
@@ -54,17 +54,19 @@ def solve(
     memory: int | None = None,
     report: Callable[[str], object] = print,
 ) -> tuple[tuple[Any, Any], float | None, pd.DataFrame]:
-    """(variables, validation score, table of the penalties tried) of the best penalty by the validation rows `val`.
+    """(variables, validation score, table of the penalties tried) for the penalty that is best on the validation rows
+    `val`.
 
-    Rows are those of all views of `train`. In a `task` regression the ridge regression for every penalty of `alphas`,
-    from the normal equations: one pass over the caches, nothing but matrices D x D in memory. In a classification the
-    logistic regression for every inverse penalty of `C`, by L-BFGS: some tens of passes over the pooled rows, which are
-    kept where they fit into `memory` bytes (rows x views x D float32), else pooled again from the caches in every pass
-    with the same result. See `linear_models`. Nothing is random. The score is None, and the first penalty taken, where
-    it is undefined for all. With `weighting` stderr rows of a regression count by `weights_by_error`. Of C labels per
-    row each is solved by itself, from the rows that have it, with one penalty for all, the best by the mean of their
-    scores, as rivals have one setting for all outputs too; the table has a column `output`. Raises `InputError` for
-    labels of a classification that are not 0 and 1, and for a weighting without standard errors.
+    All views of `train` give rows. For the `task` regression, this is the ridge regression for every penalty in
+    `alphas`, from the normal equations: one pass over the caches, with only D x D matrices in memory. For a
+    classification, it is the logistic regression for every inverse penalty in `C`, by L-BFGS: some tens of passes over
+    the pooled rows, which are kept if they fit into `memory` bytes (rows x views x D float32) and otherwise pooled
+    again from the caches in every pass, with the same result. See `linear_models`. Nothing is random. If the score is
+    undefined for all penalties, it is None and the first penalty is taken. With `weighting` stderr, rows of a
+    regression are weighted by `weights_by_error`. With C labels per row, each label is solved by itself, from the rows
+    that have it, but with one penalty for all, the one with the best mean score, because other models have one setting
+    for all outputs too; the table then has a column `output`. Raises `InputError` for labels of a classification that
+    are not 0 and 1, and for a weighting without standard errors.
     """
     found = [
         _solve(_of_output(train, output), _of_output(val, output), task, options, memory, report)
@@ -84,7 +86,7 @@ def solve(
 
 
 def _of_output(examples: Examples, output: int) -> Examples:
-    """The rows with a label of an output, and that label alone."""
+    """The rows that have a label for an output, with only that label."""
     if examples.outputs == 1:
         return examples
     measured = np.isfinite(examples.labels[:, output])
@@ -101,9 +103,9 @@ def _solve(
     memory: int | None,
     report: Callable[[str], object],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[float | None], pd.DataFrame]:
-    """Mean and sd (D,) of the channels; by each of A penalties weights (A, D) of the channels as they are, intercepts
-    (A,), and validation scores; and the table of `solve`, for labels (N,)."""
-    from s2f.heads import linear_models  # loads scipy, which a prediction does not need
+    """Mean and sd (D,) of the channels; for each of A penalties, weights (A, D) for the unscaled channels, intercepts
+    (A,) and validation scores; and the table of `solve`, for labels (N,)."""
+    from s2f.heads import linear_models  # loads scipy, which predictions do not need
 
     began = time.perf_counter()
     name, penalties = {
@@ -131,7 +133,7 @@ def _solve(
         if not set(np.unique(train.labels)) <= {0, 1}:
             raise InputError("linear-probe: a training row has a label other than 0 and 1 (a classification)")
         weights, intercepts, losses = linear_models.logistic(pass_over, statistics, penalties)
-    direct = weights / statistics.sd  # of channels as they are
+    direct = weights / statistics.sd  # for the unscaled channels
     shift = intercepts - direct @ statistics.mean
     predicted = np.concatenate([x @ direct.T + shift for x, *_ in _pooled(val)])
     labels = val.labels[_order(val)]
@@ -152,10 +154,10 @@ def _solve(
 def _variables(
     mean: np.ndarray, sd: np.ndarray, directs: Sequence[np.ndarray], shifts: Sequence[float]
 ) -> tuple[Any, Any]:
-    """(parameters, state) of the network, float32, for weights (D,) of the channels as they are and an intercept,
-    of each output.
+    """(parameters, state) of the network, float32, from weights (D,) for the unscaled channels and an intercept, for
+    each output.
 
-    Each array is computed from those that are rounded before it, so that roundings do not add up.
+    Each array is computed from the rounded values of the earlier ones, so rounding errors do not add up.
     """
     mean, sd = mean.astype(np.float32), sd.astype(np.float32)
     weights = [(direct * sd.astype(np.float64)).astype(np.float32) for direct in directs]
@@ -168,13 +170,13 @@ def _variables(
 
 
 def _order(examples: Examples) -> np.ndarray:
-    """The rows in the order of their tables, which are read from the first to the last embedding then."""
+    """The rows in the order of their tables, which are then read from the first to the last embedding."""
     return np.argsort(examples.index, kind="stable")
 
 
 def _pooled(examples: Examples, importance: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, ...]]:
-    """A pass: means over tokens (B, D) float32 and labels (B,), of all rows in one view after the other; with the
-    `importance` (N,) of rows, if it is given."""
+    """One pass: means over tokens (B, D) float32 and labels (B,), of all rows in one view after the other; with the
+    `importance` (N,) of rows if it is given."""
     order = _order(examples)
     step = max(1, BLOCK_BYTES // (int(np.prod(examples.tables[0].shape[1:])) * 4))
     for table in examples.tables:
