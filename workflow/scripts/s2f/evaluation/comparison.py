@@ -1,5 +1,4 @@
-"""Comparison of models: the tidy table compare.tsv, its intervals and tests. Numbers that are not comparable are
-refused."""
+"""Comparison of models: the tidy table compare.tsv, its intervals and tests; incomparable numbers are refused."""
 
 import functools
 import itertools

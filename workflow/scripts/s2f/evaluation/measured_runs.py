@@ -132,8 +132,7 @@ def _panels_in(dataset: Mapping[str, Any], split: str) -> dict[str, dict[str, st
 
 
 def _seen(record: Mapping[str, Any], rows_path: str, panel: Mapping[str, Any]) -> str:
-    """What a model has seen according to its `record`; for pretrained weights, also whether that includes a panel's
-    rows."""
+    """What a model has seen by its `record`; for pretrained weights, also whether rows of a panel are among it."""
     before = Seen.of_record(record["seen_before"])
     if before.text == "nothing":
         return record["seen"]
