@@ -11,10 +11,7 @@ from s2f.common.hdf5 import open_hdf5
 from s2f.sequences import dna
 
 SAME = ("dataset", "split", "panel", "model", "method", "strand_rule", "score_unit")
-SIGNS = {
-    "pos_patterns": "raises",
-    "neg_patterns": "lowers",
-}  # groups of the file: effect of a pattern on the score
+SIGNS = {"pos_patterns": "raises", "neg_patterns": "lowers"}  # groups of the file: what a pattern does to the score
 CORE = 0.3  # a position is in the core from this share of the highest contribution (as in the package's report)
 
 
