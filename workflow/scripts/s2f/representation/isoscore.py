@@ -14,8 +14,8 @@ Eickhoff, ICLR 2024).
 `k90_ratio` is a different measure: how many singular values of the centred points make up 90 % of the sum of all, as a
 share of min(N, d). It is coarse and rarely low: 0.75 for variances that fall as 1/k^2, 0.94 for a sphere of 1,000
 points in 16 dimensions. It is also sensitive to rounding, which enlarges small singular values: for one trained
-lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), while IsoScore, which squares them, changes by 2
-%. Tables therefore state the dtype in which the embeddings were stored.
+lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), while IsoScore, which squares them, changes by
+only 2 %. Tables therefore state the dtype of the stored embeddings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
