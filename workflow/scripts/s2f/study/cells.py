@@ -17,8 +17,8 @@ OF_DIFFERENCES = ("mean", "max")  # `evaluation.cells.COMBINED`, which needs num
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for cells that a source does not have, a dataset with cells in a study that otherwise cannot
-    handle them, a model that does not fit the labels of its dataset, and a baseline with a misleading name."""
+    """Raise `InputError` for cells that a source does not have, cells where task or options do not allow them, a model
+    that does not fit the labels of its dataset, and a baseline with a misleading name."""
     for name, baseline in study["baselines"].items():
         needed = kinds.facts("baselines", baseline["kind"])["named"]
         if needed not in name:
