@@ -2,7 +2,7 @@
 result.
 
 A program runs in a child of a process that has already loaded pandas and the library, because starting it would take
-longer than most cases. So does Snakemake (`forked_snakemake`). A case with another environment has a new process.
+longer than most cases. So does Snakemake (`forked_snakemake`). A case with another environment starts a new process.
 """
 
 import multiprocessing
@@ -71,7 +71,7 @@ def fits(case: Case, result: str) -> bool:
 
 
 def _run(row: str, name: str, folder: str, output: str) -> None:
-    """A case, in a process of its own and in its folder."""
+    """Run a case in a separate process and in its folder."""
     from programs.faults import CASES
 
     case = next(case for case in CASES if (case.row, case.name) == (row, name))

@@ -56,7 +56,7 @@ def trainings(rng, procedure, count, signal, error):
 
 
 def compare(labels, networks, sides, resamples, seed, task="regression", clusters=None):
-    """{metric: (difference, p value, p value of the rows alone)} for each pair of sets of positions in `networks` (M,
+    """{metric: (difference, p value, p value from the rows only)} for each pair of sets of positions in `networks` (M,
     n).
 
     `sides` lists pairs of lists of positions: the seeds of one procedure, and the seeds of the other.

@@ -1,10 +1,10 @@
-"""Draw docs/rulegraph.svg: which rule reads what which other rule makes, as Snakemake itself plans it.
+"""Draw docs/rulegraph.svg: which rule reads the files of which other rules, as planned by Snakemake.
 
     PYTHONPATH=workflow/scripts:tests python tests/programs/draw_rulegraph.py docs/rulegraph.svg
 
-`snakemake --rulegraph` is asked about a study with every section, so that every program has a job. Its graph has
-too many arrows for a picture: here one is left out where a longer way says the same. Rules that run one program are one
-box. Boxes stand in layers, each below all that it reads, and are ordered by the mean place of their neighbours
+`snakemake --rulegraph` plans a study with every section, in which every program has a job. Its graph has too many
+arrows for a picture: an arrow is omitted if a longer path says the same. Rules that run the same program are one box.
+Boxes are in layers, each box below all that it reads, and are ordered by the mean position of their neighbours
 (Sugiyama, Tagawa and Toda 1981, "Methods for visual understanding of hierarchical system structures"). Graphviz is not
 needed.
 """

@@ -104,7 +104,7 @@ class PlainRows(Dataset):
 
 
 def plain_epoch(kind, network, rows, batch):
-    """`run()` trains one epoch as the authors do."""
+    """`run()` trains one epoch in the way of the authors."""
     rate, decay = {"legnet": (0.01, 0.1), "dream_rnn": (0.005, 0.01)}[kind]
     device = baselines.get(kind).torch_device()
     network.to(device)

@@ -117,7 +117,7 @@ def signed_rank(differences: np.ndarray, of: str = "datasets") -> tuple[float, s
     zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
     if count == 0:
         return np.nan, f"no test: no difference in any of {len(differences)} {of}"
-    from scipy.stats import wilcoxon  # takes a second to load: only where there are pairs
+    from scipy.stats import wilcoxon  # takes a second to load: only if there are pairs
 
     p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
     few = f"{count} {of}: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""

@@ -123,7 +123,7 @@ def _regression(
     labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """As `_weighted`; whatever is the same in all resamples is computed here, once."""
-    from s2f.evaluation import _resampled_ranks  # compiles: only where something is resampled
+    from s2f.evaluation import _resampled_ranks  # compiles: only if something is resampled
 
     y, p = labels - labels.mean(), predictions - predictions.mean(axis=1, keepdims=True)
     sums = _cluster_sums([np.ones_like(y), y, y * y, *p, *p * p, *p * y, *(predictions - labels) ** 2], clusters, count)

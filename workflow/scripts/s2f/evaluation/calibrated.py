@@ -68,7 +68,7 @@ def calibration(comparison: Comparison) -> pd.DataFrame:
     (`_abs`) and once for effects (`_delta`); the intervals of effects come from the errors of effects of pairs among
     the validation rows and are unscaled, because the spread of an effect does not follow from the spreads of its
     alleles. For a classification: the `temperature`; `ece`, `brier` and `logloss` of the model as it is and with the
-    temperature (`_scaled`); and the `ece` that the scaled model would show by chance alone (`_chance`). Values,
+    temperature (`_scaled`); and the `ece` that the scaled model would show by mere chance (`_chance`). Values,
     intervals and notes are made as in `compare`, but validation units are drawn too: an interval covers what would
     change with other test rows, other validation rows and other trainings. `n_validation` rows or pairs were calibrated
     on. Raises `InputError` as `compare` does, and for a run without predictions of its validation rows.

@@ -2,7 +2,7 @@
 check them.
 
 A function that takes `counts` (C, N) answers for C resamples of N rows at once: `counts` says how often each row is
-taken. A line of ones stands for the rows as they are.
+taken. A line of ones means the rows as they are.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 from s2f.common.errors import InputError
 
-LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is checked
+LEVELS = (0.5, 0.8, 0.9, 0.95)  # whose coverage is checked
 BINS = 15
 CLIP = 2.0**-24  # probabilities are kept this far from 0 and 1, as near as float32 can come
 TEMPERATURES = (0.01, 100.0)  # the range that is searched for a temperature

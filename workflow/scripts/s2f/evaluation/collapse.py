@@ -2,10 +2,10 @@
 the model, and a mean over seeds that includes one describes no run at all.
 
 A weak model is not a collapsed one, and flat predictions are no proof of collapse: with a correlation r to the labels,
-least squares gives predictions a spread of r times that of the labels. If predictions are flat, `collapsed` therefore
-checks whether the run has learned anything, on the panel or, if the panel is hard, in validation. Differences between
-alleles are never checked, nor are solved or published models: a large penalty shrinks predictions as it should, and no
-training of ours can have failed. What a single run cannot show, a comparison with its other seeds does: see
+least squares gives predictions a spread of r times the spread of the labels. If predictions are flat, `collapsed`
+therefore checks whether the run has learned anything, on the panel or, if the panel is hard, in validation. Differences
+between alleles are never checked, nor are solved or published models: a large penalty shrinks predictions as it should,
+and no training of ours can have failed. What a single run cannot show, a comparison with its other seeds does: see
 `odd_seeds`.
 """
 

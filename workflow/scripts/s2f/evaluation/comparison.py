@@ -35,7 +35,7 @@ class Measured:
 
 
 class Measures(Protocol):
-    """What is compared: the columns of the rows that it reads, its names on a panel, and their values."""
+    """A set of measures to compare: the columns of rows that it reads, its names on a panel, and their values."""
 
     @property
     def columns(self) -> Sequence[str]:
@@ -441,7 +441,7 @@ class Scored:
 def _check_comparable(
     runs: Sequence[MeasuredRun], scored: Sequence[Scored], reference: MeasuredRun, panel: Panel
 ) -> None:
-    """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any that is stale."""
+    """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any stale run."""
     stated = {run: item.stated for run, item in zip(map(str, runs), scored, strict=True)}
     for run, item in zip(runs, scored, strict=True):
         for key in ("rows_sha256", "strand_rule"):

@@ -61,7 +61,7 @@ class Estimate:
     def over_folds(folds: Sequence["Estimate"], units: int, shared: bool, common: bool, notes: list[str]) -> "Estimate":
         """The mean over folds, which have `units` distinct units in all.
 
-        Nothing can be resampled where rows are `shared`; `common` as in `Replicates.mean_over_folds`.
+        Nothing can be resampled if rows are `shared`; `common` as in `Replicates.mean_over_folds`.
         """
         once = units / sum(fold.influence.count for fold in folds)
         resamples = np.mean([fold.resamples for fold in folds], axis=0)
@@ -125,7 +125,7 @@ class PanelResult:
         and, for stage-2 models, from the model that they start from.
 
         `inference` is "procedures" if value and difference hold for new trainings too; only then is there a p value;
-        `p_holm` corrects those of the first metric for the number of models compared with the baseline.
+        `p_holm` corrects the p values of the first metric for the number of models compared with the baseline.
         """
         lines = []
         for metric in self.metrics:

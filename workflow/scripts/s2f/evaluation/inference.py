@@ -218,8 +218,8 @@ def interval(value: float, error: Error, metric: str, units: int, confidence: fl
     """Interval of a metric's value, computed on its scale: (low, high, ""), or NaN, NaN and why there is none.
 
     If all rows are separated perfectly, resamples do not differ. The interval of a share or area of 1 then reaches down
-    to `boundary`, and that of 0 up to its mirror image; a perfect correlation or an error of 0 has no interval. Any
-    other value without spread is exact, such as the AUROC of a constant.
+    to `boundary`, and of 0 up to its mirror image; a perfect correlation or an error of 0 has no interval. Any other
+    value without spread is exact, such as the AUROC of a constant.
     """
     if error.reason:
         return np.nan, np.nan, error.reason

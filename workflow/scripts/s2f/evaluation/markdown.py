@@ -127,7 +127,7 @@ def _share(comparison: Comparison) -> str:
 
 
 def _budgets(comparison: Comparison) -> str:
-    """How many settings each model tried; empty where the study does not search."""
+    """How many settings each model tried; empty if the study does not search."""
     if not any(run.search for run in comparison.runs):
         return ""
     models: dict[int, list[str]] = {}

@@ -146,7 +146,7 @@ def read_panel(
             wrong = needed_rows["allele"].to_numpy()[in_needed[column]] != allele
             if wrong.any():
                 raise InputError(f"{path}: {column} {table[column][wrong].iloc[0]!r} is not the {allele} allele")
-    # the order of the panel file has no meaning: items follow the rows, so that equal sets give equal numbers
+    # the order of the panel file has no meaning: items follow the rows, and equal sets give equal numbers
     order = np.argsort(in_needed[scored], kind="stable")
     in_needed = {column: positions[order] for column, positions in in_needed.items()}
     clusters, groups = pd.factorize(table["group"], sort=True)

@@ -34,8 +34,8 @@ def web_page(text: str, pictures: Mapping[tuple[str, str, str], bytes]) -> str:
     """HTML of a comparison from the Markdown of compare.md and PNGs by (dataset, split, panel).
 
     A picture is below the first heading of its panel. The explanation of the tables, which comes first in the text, is
-    collapsed. Text that looks like HTML is shown as it is. Raises `ValueError` for a picture whose panel the text does
-    not have.
+    collapsed. Text that looks like HTML is shown literally. Raises `ValueError` for a picture whose panel is not in the
+    text.
     """
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table")
     head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)

@@ -32,7 +32,7 @@ def attribute(scorer: Any, method: str, codes: np.ndarray, settings: dict[str, A
     `attribution` (L, 4): for ism, the change of the score with each substitution, 0 at the sequence's own base; for
     saliency, the gradient minus its mean over bases; for ig, integrated gradients; for window, the importance at the
     sequence's own base. `importance` (L,): how much the sequence's base raises the score, which logos show and `truth`
-    judges. `score`: that of the sequence.
+    judges. `score`: the score of the sequence.
     """
     if method in NEED_GRADIENT:
         scorer.needs_gradient()

@@ -36,7 +36,7 @@ def saliency(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @dataclass(frozen=True)
 class Integrated:
     """Integrated gradients of one sequence: `attribution` float64 (L, 4); its sum should be `difference`, the score
-    minus that of the baseline, and is off by `gap`; `steps` is how many steps were taken."""
+    minus the baseline's score, and is off by `gap`; `steps` is how many steps were taken."""
 
     attribution: np.ndarray
     score: float

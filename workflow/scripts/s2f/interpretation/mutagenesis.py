@@ -64,7 +64,7 @@ def importance_of_substitutions(changes: np.ndarray) -> np.ndarray:
 
 
 def window_starts(length: int, width: int, step: int) -> np.ndarray:
-    """First positions int64 of windows that cover a sequence; the last one ends where the sequence does."""
+    """First positions int64 of windows that cover a sequence; the last one ends with the sequence."""
     if not 1 <= width <= length:
         raise InputError(f"window of {width} bp: expected 1 to {length} bp, the length of the sequence")
     if not 1 <= step <= width:

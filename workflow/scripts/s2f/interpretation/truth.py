@@ -98,8 +98,8 @@ def judged(positives: np.ndarray) -> np.ndarray:
 
 
 def _exchanged(values: np.ndarray | Sequence[np.ndarray], seed: int) -> float:
-    """The p value of the mean over sequences under random exchange of profiles: `values` (n, n) are those of profile k
-    with the truth of sequence i, and each truth draws the profile of a random sequence."""
+    """The p value of the mean over sequences under random exchange of profiles: `values` (n, n) belong to profile k and
+    the truth of sequence i, and each truth draws the profile of a random sequence."""
     own_first = np.array([np.roll(row, -k) for k, row in enumerate(np.asarray(values).T)])
     return _outcome(own_first, seed)["p_value"]
 

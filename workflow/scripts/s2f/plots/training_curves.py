@@ -9,7 +9,7 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.plots.style import LINES, NAMES, save
 
-# by which Malinois of several cells chooses its epoch, beside the metric that all models have
+# the metric by which Malinois with several cells chooses its epoch, in addition to the metric that all models have
 OWN_SCORE = "val_entropy_spearman"
 
 

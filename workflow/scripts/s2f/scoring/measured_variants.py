@@ -42,7 +42,7 @@ class Element:
     first_base: int
 
     def region(self, length: int, shortest: int) -> tuple[int, int, str]:
-        """Start and end in `codes` of the region of the windows of `length` bp, and what they contain besides the
+        """Start and end in `codes` of the region for windows of `length` bp, and what windows contain besides the
         element.
 
         Windows are inside an element that is at least as long as a window. A shorter element that is at least as long

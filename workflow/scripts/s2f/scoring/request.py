@@ -246,9 +246,9 @@ def score(
     """Score the input; a killed run continues, block by block. Returns what was scored and what was not.
 
     `encoder_spec` is the section of the encoder (for an ensemble, a list of its members' sections), by default the one
-    used in training. `encoder_weights` says where weights are on this machine if the section is not right: a folder, or
-    ENCODER=FOLDER for each encoder of an ensemble. Writes `request.out`, a line per sequence or variant (and cell, if
-    there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is loaded, for
+    used in training. `encoder_weights` says where weights are on this machine, if not where the section says: a folder,
+    or ENCODER=FOLDER for each encoder of an ensemble. Writes `request.out`, a line per sequence or variant (and cell,
+    if there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is loaded, for
     anything wrong with the options, the files and their lines.
     """
     if not request.model.is_dir():

@@ -85,8 +85,8 @@ def truth_spec(
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an entry that names what does not exist, asks a model for what it cannot do, or lets a
-    model be judged by one of its own family."""
+    """Raise `InputError` for an entry that names what does not exist, asks a model for what it cannot do, or has a
+    model judged by one of the same family."""
     for name, entry in study["design"].items():
         where, known = f"design.{name}", study["datasets"]
         if entry["dataset"] not in known:

@@ -90,7 +90,7 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
 
 
 def _shown(value: Any) -> str:
-    """A default as it is written in YAML."""
+    """A default written as YAML."""
     words = {True: "true", False: "false", None: "null", "": '""', "\t": "\\t"}
     if isinstance(value, list):
         return f"[{', '.join(_shown(item) for item in value)}]"

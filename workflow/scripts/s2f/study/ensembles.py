@@ -1,4 +1,4 @@
-"""The section `ensembles` of a study: means over its models.
+"""The section `ensembles` of a study: means over its trained models.
 
 An ensemble over seeds uses all trainings of a model, so there is only one replicate of it, and tables make no claim
 about other trainings. An ensemble over encoders or over folds has a run for each seed, from members with that seed. A

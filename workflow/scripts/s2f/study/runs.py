@@ -103,7 +103,7 @@ def rules_together(study: dict[str, Any], planned: Sequence[Run]) -> dict[str, l
 
 
 def trains(study: dict[str, Any], model: str) -> bool:
-    """Whether a model is trained here in epochs, so that it has a training curve."""
+    """Whether a model is trained here in epochs, and thus has a training curve."""
     if model in study["baselines"]:
         return kinds.facts("baselines", study["baselines"][model]["kind"])["epochs"]
     return networks.facts(model.rpartition("/")[2])["epochs"]

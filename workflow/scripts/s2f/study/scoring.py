@@ -14,7 +14,7 @@ from s2f.study.runs import Run
 
 FILES = (*options.INPUTS, "genome", "genes", "elements")  # options that name files
 OF_JUDGE = ("controls", "active_panel", "active_above")  # options of the program that judges the scores
-# all others are options of the program that scores
+# all other options are for the program that scores
 OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out", *OF_JUDGE)
 
 

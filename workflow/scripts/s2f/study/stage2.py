@@ -60,8 +60,8 @@ def start_of(study: Mapping[str, Any], run: Run) -> Run:
 
 
 def frozen_part(study: Mapping[str, Any], name: str, encoder: str) -> str:
-    """Name of the encoder that makes the input of the first unfrozen block, for caches; empty if the whole encoder runs
-    in every step, because windows are cut anew or its first block is trained."""
+    """Name of the encoder that makes the input of the first unfrozen block, for caches; empty if the complete encoder
+    runs in every step, because windows are cut anew or its first block is trained."""
     entry = study["stage2"][name]
     blocks = kinds.facts("encoders", study["encoders"][encoder]["kind"])["blocks"]
     below = blocks.index(unfrozen(study, name, encoder)[0])
