@@ -23,7 +23,7 @@ SITE = re.compile("[ACGTUNRYSWKMBDHV]+")  # IUPAC letters
 
 def lineage(section: str, kind: str) -> str:
     """The lineage of a kind of encoder or baseline: models of one lineage must not judge each other's designs. It is
-    not in `kinds`, because a change there makes everything be embedded and trained again."""
+    not in `kinds`, because after a change there everything is embedded and trained again."""
     return kinds.facts(section, kind)["lineage"] or kind
 
 

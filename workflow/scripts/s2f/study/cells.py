@@ -134,8 +134,7 @@ def _check_head(study: dict[str, Any], run: Run) -> None:
 
 def _check_baseline(study: dict[str, Any], run: Run) -> None:
     """Refuse a baseline with one output in a dataset with cells, a baseline that needs several cells in a dataset with
-    a single label, and published weights that do not predict a cell of the dataset, or for which the study does not say
-    which cell."""
+    a single label, and published weights that do not predict a cell of the dataset, or for which no cell is chosen."""
     kind, cells = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["cells"]
     facts, where = kinds.facts("baselines", kind), f"baselines.{run.model}: kind {kind}"
     if cells and not (facts["cells"] or facts["first_cell"]):

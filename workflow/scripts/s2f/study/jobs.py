@@ -28,7 +28,7 @@ def _content(path: Path, *state: int) -> str:
 
 
 def weights_id(encoder: dict[str, Any]) -> str:
-    """A hash of an encoder's weights at a path, or empty: other weights there make everything be embedded again.
+    """A hash of an encoder's weights at a path, or empty; if it changes, embeddings are made again.
 
     For a file it covers the content; for a folder, the names and sizes of all files and the content of those in
     `NAMED`; for random weights, the tokenizer that they name.

@@ -1,5 +1,4 @@
-"""Patterns in attributions of many sequences, by TF-MoDISco (Shrikumar 2018) as implemented by the package
-modisco-lite.
+"""Patterns in attributions of many sequences, by TF-MoDISco (Shrikumar 2018) as in the package modisco-lite.
 
 The package needs one-hot sequences and hypothetical contributions, both (N, L, 4): what each of the four bases would
 add at a position. For mutagenesis these are the effects of the substitutions (0 at the sequence's own base) minus their

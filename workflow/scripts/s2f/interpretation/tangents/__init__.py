@@ -2,8 +2,8 @@
 (B,), gradient (B, W, 4))`, NumPy in and out. A position may have any four numbers, from all zero to one-hot, as
 integrated gradients need. `strand` says whether the windows are forward or reverse, which some models take as input.
 
-A kind of model with a gradient names the gradient's module as its fact `gradient`: editing a gradient thus makes no
-embedding be computed and no model be trained again.
+A kind of model with a gradient names the gradient's module as its fact `gradient`: editing a gradient thus repeats no
+embedding and no training.
 """
 
 from collections.abc import Callable
