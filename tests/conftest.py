@@ -11,7 +11,7 @@ from helpers import forked_programs
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-# Loops by the older of XLA's two ways for CPUs: programs of tests run for a moment, and compile in half the time
+# Loops by the older of XLA's two emitters for CPUs: programs of tests run only briefly, and compile in half the time
 COMPILED_SOONER = "--xla_cpu_use_fusion_emitters=false"
 
 
@@ -19,14 +19,14 @@ def pytest_configure(config):
     """Before JAX, torch or numpy is imported: one thread per process, one compilation cache and one server that forks
     programs for all processes.
 
-    The tests and the programs they start compile many programs of XLA more than once; in this cache each is compiled
-    once per run of pytest. It starts empty in every run, so that nothing depends on what an earlier one left.
+    The tests and the programs they start compile many XLA programs more than once; with this cache each is compiled
+    once per run of pytest. The cache starts empty in every run, so nothing depends on an earlier run.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:  # has the environment of the process that started it
+    if "PYTEST_XDIST_WORKER" in os.environ:  # a worker has the environment of the process that started it
         return
     os.environ.update(dict.fromkeys(THREADS, "1"), OMP_WAIT_POLICY="PASSIVE")
     os.environ["XLA_FLAGS"] = f"{COMPILED_SOONER} {os.environ.get('XLA_FLAGS', '')}".strip()
-    # a program that a test killed may still be about to write its last entry
+    # a program that a test killed may still be writing its last entry
     folder = tempfile.TemporaryDirectory(prefix="s2f-tests-jax-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
@@ -36,12 +36,13 @@ def pytest_configure(config):
     config.add_cleanup(programs.cleanup)
     os.environ[forked_programs.VARIABLE] = programs.name
     config.add_cleanup(forked_programs.begin(programs.name).communicate)
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # workers take from each other what they have compiled
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # workers use each other's compiled files
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector):
-    """Each worker begins with other folders, and finds the rest compiled by the others: it is half of collecting."""
+    """Each worker begins with different folders and finds the rest compiled by the others: compiling is half of
+    collecting."""
     report = yield
     if "PYTEST_XDIST_WORKER" in os.environ and collector.path == ROOT / "tests":
         worker, count = int(os.environ["PYTEST_XDIST_WORKER"][2:]), int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
@@ -51,15 +52,15 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Beside another worker the files with the most slow tests come first, so that none is left for the end, and of the
-    others those that run Snakemake, such as the fault drill."""
+    """With several workers the files with the most slow tests come first, so none of them is left for the end; then
+    those that run Snakemake, such as the fault drill."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
         items.sort(key=lambda item: (-slow[item.path], item.path.parent.name != "workflow", item.path))
 
 
 def pytest_make_parametrize_id(val, argname):
-    """Bytes have no part in the name of a test: compressed ones hold the time, and workers must agree on names."""
+    """Bytes are not part of a test's name: compressed bytes contain the time, and workers must agree on names."""
     return argname if isinstance(val, bytes) else None
 
 
@@ -71,7 +72,7 @@ def root():
 
 @pytest.fixture(scope="session")
 def shared():
-    """Folder with real rows and golden numbers, beside the checkout; tests that need it skip where it is absent."""
+    """Folder with real rows and golden numbers, beside the checkout; tests that need it skip if it is absent."""
     folder = ROOT.parent / "shared"
     if not (folder / "data").is_dir():
         pytest.skip(
@@ -82,7 +83,7 @@ def shared():
 
 @pytest.fixture
 def compiled_quickly():
-    """XLA without most of its optimisations: tiny programs run for a moment, and compile in half the time."""
+    """XLA without most of its optimisations: tiny programs run only briefly, and compile in half the time."""
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")
@@ -104,7 +105,7 @@ def one_torch_thread():
 
 @pytest.fixture
 def texts(monkeypatch):
-    """All texts of the last figure that was saved."""
+    """All texts in the last figure that was saved."""
     from matplotlib.figure import Figure
 
     found, savefig = [], Figure.savefig

@@ -1,4 +1,4 @@
-"""Caches of a quick encoder on disk, and what they must hold."""
+"""Caches of a quick encoder on disk, and what they must contain."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def build(path, rows=ROWS, encoder=None, construct=CONSTRUCT, chunk_rows=5, **op
 
 
 def of(rows, path):
-    """Embeddings of rows by id."""
+    """The embeddings of rows, by id."""
     with open_cache(path) as cache:
         return np.asarray(cache.embedding[cache.indices(rows["row_id"])]).astype(np.float32)
 

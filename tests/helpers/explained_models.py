@@ -1,4 +1,4 @@
-"""Small trained models on disk, and models of a formula, for the tests of interpretation."""
+"""Small trained models on disk, and models given by a formula, for the tests of interpretation."""
 
 from functools import partial
 from pathlib import Path
@@ -49,13 +49,13 @@ def some_inserts(count=3, length=40, seed=0):
 
 
 def rows_of(codes):
-    """Rows of inserts given as codes; labels fall."""
+    """Rows from inserts given as codes, with descending labels."""
     names = [f"r{i}" for i in range(len(codes))]
     return pd.DataFrame({"row_id": names, "sequence": [dna.decode(c) for c in codes], "label": -np.arange(len(codes))})
 
 
 def record(folder, construct, rule="mean", **more):
-    """A model.json with what every record must hold."""
+    """A model.json with what every record must contain."""
     parts = {part: rows_of(some_inserts(2)).assign(label=0.0) for part in ("train", "val")}
     known = {
         "name": "n", "kind": "head", "task": "regression", "dataset": "d", "split": "s", "model": "m", "seed": 1,
@@ -100,9 +100,9 @@ def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean", tas
 
 
 def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
-    """A `Scorer` of functions of one-hot inserts: `values` (N, L, 4) -> (N,), and their `gradient` (N, L, 4).
+    """A `Scorer` made of functions of one-hot inserts: `values` (N, L, 4) -> (N,), and their `gradient` (N, L, 4).
 
-    Its attribute `spans` lists the spans it was asked with.
+    Its attribute `spans` lists the spans with which it was called.
     """
     spans = []
 

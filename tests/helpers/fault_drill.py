@@ -1,7 +1,8 @@
-"""Faults tried through the real commands: a case makes its input in a folder, runs commands there, says what it found.
+"""Faults tried through the real commands: a case makes its input in a folder, runs commands there, and reports the
+result.
 
-A program runs in a child of a process that has loaded pandas and the library already, as starts would take longer than
-most cases; Snakemake likewise (`forked_snakemake`), and a process of its own where the environment must be another.
+A program runs in a child of a process that has already loaded pandas and the library, because starting it would take
+longer than most cases. So does Snakemake (`forked_snakemake`). A case with another environment starts a new process.
 """
 
 import multiprocessing
@@ -30,9 +31,9 @@ class Case:
     """A fault.
 
     `make` writes the input into the working folder, which is empty, and returns the commands to run there, or functions
-    to call between them; the first command that fails is the last. `value` says what came of it where all succeed.
-    `expected` is a pattern of what is found. CI runs the `quick` cases. `environment` gives variables of programs, for
-    which a process starts anew.
+    to call between them; the first command that fails is the last. If all succeed, `value` gives the result. `expected`
+    is a pattern that the result must match. CI runs the `quick` cases. `environment` has environment variables, for
+    which a new process is started.
     """
 
     row: str
@@ -65,12 +66,12 @@ def found(case: Case) -> tuple[str, str, float]:
 
 
 def fits(case: Case, result: str) -> bool:
-    """Whether what was found is what was expected; a traceback never is."""
+    """Whether the result is as expected; a traceback never is."""
     return "TRACEBACK" not in result and re.search(case.expected, result, re.DOTALL) is not None
 
 
 def _run(row: str, name: str, folder: str, output: str) -> None:
-    """A case, in a process of its own and in its folder."""
+    """Run a case in a separate process and in its folder."""
     from programs.faults import CASES
 
     case = next(case for case in CASES if (case.row, case.name) == (row, name))
@@ -99,7 +100,7 @@ def _outcome(case: Case, output: Path) -> str:
 
 
 def _message(text: str, code: int) -> str:
-    """What a command that failed says: its last message, or that it ended in a traceback."""
+    """What a failed command says: its last message, or that it ended in a traceback."""
     lines = [line for line in text.splitlines() if line.strip()]
     if "Traceback (most recent call last)" in text:
         return f"TRACEBACK: {lines[-1]}"
@@ -148,7 +149,7 @@ def _call(words: list[str], environment: Mapping[str, str], output: Path) -> int
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-PRELOADED = [  # the programs that most cases call, and what they load by name
+PRELOADED = [  # the programs that most cases call, and the modules that they load by name
         "snakemake.cli", "helpers.known_code", "programs.faults", "make_rows", "make_split", "make_units", "embed",
         "s2f.embeddings.build", "s2f.embeddings.encoders.kmer", "s2f.rows.sources.table",
         "s2f.rows.sources.encode_eclip", "s2f.rows.sources.simulated", "s2f.splits.kinds.random",
@@ -156,5 +157,5 @@ PRELOADED = [  # the programs that most cases call, and what they load by name
 
 
 def preload():
-    """Let the process that children are forked from load what they need; once, before the first case."""
+    """Load what children need in the process from which they are forked; once, before the first case."""
     _SERVER.set_forkserver_preload(PRELOADED)

@@ -1,12 +1,12 @@
 """Programs in processes that have the large libraries loaded, which takes longer than most jobs of small studies do.
 
-`begin` makes a folder with a command `python` and starts a server. Where that folder comes first on the PATH,
-``python -P -m PROGRAM`` runs in a process that the server forks: with numpy, JAX, torch and others loaded, with which
-nothing has been computed yet, so that no thread runs. All else is as in a process of its own: folder, environment,
-arguments, streams, exit status; a program whose command is killed is killed, too. JAX and torch are hidden until a
-program imports them, as programs say how many threads they take before that.
+`begin` makes a folder with a command `python` and starts a server. ``python -P -m PROGRAM`` with that folder first on
+the PATH runs in a process forked by the server, with numpy, JAX, torch and others loaded but not yet used, so no
+threads are running. Everything else is as in a separate process: folder, environment, arguments, streams, exit status;
+if the command is killed, so is the program. JAX and torch are hidden until a program imports them, because programs set
+their number of threads before that.
 
-Programs are started without a server by `make`, which CI runs too, and by the tests of what happens at a start.
+`make`, which CI runs too, and the tests of program starts run programs without a server.
 """
 
 import atexit
@@ -34,9 +34,9 @@ LIBRARIES = (
     "matplotlib.figure", "matplotlib.backends.backend_agg", "torch", "safetensors.torch",
     "transformers.models.esm.modeling_esm", "jax", "jax.numpy", "haiku", "optax",
 )  # fmt: skip
-VARIABLE = "S2F_TESTS_PROGRAMS"  # folder of the command, for all processes of a run of pytest
+VARIABLE = "S2F_TESTS_PROGRAMS"  # names the command's folder, for all processes of a run of pytest
 HIDDEN = ("jax", "torch")
-# what is read where a library is loaded: with another value than the server's a program starts by itself
+# variables that are read when a library is loaded: if a value differs from the server's, a program starts by itself
 READ_EARLY = ("JAX_", "NUMBA_", "MPL")
 COMMAND = """#!/bin/sh
 exec {python} -IS {script} "$@"
@@ -61,9 +61,10 @@ os._exit(status)
 
 
 def begin(folder):
-    """Make the command `python` in a folder and start the server, which ends with this process or when told.
+    """Make the command `python` in a folder and start the server, which ends with this process or on request.
 
-    It takes a few milliseconds: the server loads the libraries when the first program is asked for. Returns it.
+    Returns the server. This takes a few milliseconds: the server loads the libraries when the first program is
+    requested.
     """
     folder = Path(folder)
     address, script = str(folder / "server"), folder / "client.py"
@@ -77,7 +78,7 @@ def begin(folder):
         return subprocess.Popen(
             [sys.executable, "-I", __file__, str(ready.fileno())], pass_fds=[ready.fileno()], stdin=subprocess.PIPE,
             start_new_session=True, cwd="/",
-            # the memory of pyarrow, which has a thread of its own otherwise
+            # pyarrow's allocator would otherwise have a background thread
             env={**os.environ, "JAX_PLATFORMS": "cpu", "JE_ARROW_MALLOC_CONF": "background_thread:false"},
         )  # fmt: skip
 
@@ -88,7 +89,7 @@ def command():
 
 
 class _Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives modules that are loaded to those that import them."""
+    """Import finder that hands out modules that are loaded already."""
 
     def __init__(self, names):
         self.modules = {name: sys.modules.pop(name) for name in names}
@@ -103,7 +104,7 @@ class _Hidden(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def exec_module(self, module):
         module.__spec__, module.__loader__ = self.own
-        if module.__name__ == "torch":  # reads it where it is loaded
+        if module.__name__ == "torch":  # torch reads it when it is loaded
             module.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count())))
 
 
@@ -114,7 +115,7 @@ def _load():
     assert len(threads) == 1, "a process with threads cannot be forked"
     sys.meta_path.insert(0, _Hidden(HIDDEN))
     gc.collect()
-    gc.freeze()  # else each program would copy all pages of objects
+    gc.freeze()  # otherwise each program would copy all pages with objects
 
 
 def _serve(listening):
@@ -146,7 +147,7 @@ def _serve(listening):
                 running[end] = pid
                 selector.register(end, selectors.EVENT_READ, connection)
                 selector.register(connection, selectors.EVENT_READ, pid)
-            elif isinstance(key.data, int):  # who asked is gone
+            elif isinstance(key.data, int):  # the client is gone
                 selector.unregister(key.fileobj)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(key.data, signal.SIGKILL)
@@ -171,7 +172,7 @@ def _early(variables):
 
 
 def main():
-    """Serve; in a process that was forked, be the program."""
+    """Serve; in a forked process, run the program."""
     folder, (program, *arguments), variables, streams = _serve(socket.socket(fileno=int(sys.argv[1])))
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -197,7 +198,7 @@ def main():
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
-    # as at the end of any process, but for taking all modules apart: that would copy what is shared with the server
+    # as at the end of any process, but without clearing modules, which would copy what is shared with the server
     threading._shutdown()
     atexit._run_exitfuncs()
     os._exit(status or 0)

@@ -1,7 +1,7 @@
-"""Snakemake in a process that has loaded it already: its start takes longer than most plans that tests ask for.
+"""Snakemake in a process that has loaded it already: starting it takes longer than most plans that tests need.
 
-The process knows the code of this checkout's library too (`known_code`), so that plans with it take half as long as
-those with a copy.
+The process also knows the code of this checkout's library (`known_code`): plans with it take half as long as with a
+copy.
 """
 
 import multiprocessing
@@ -18,7 +18,7 @@ from helpers import forked_programs
 ROOT = Path(__file__).resolve().parents[2]
 # programs run as `python -P -m …`: the interpreter of these tests must be the first on the path
 ENVIRONMENT = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
-# in a run of pytest the command that forks them comes before it
+# in a run of pytest, the folder of the forking command comes before it
 FORKED = ENVIRONMENT
 if forked_programs.VARIABLE in os.environ:
     FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
@@ -27,7 +27,7 @@ _SERVER.set_forkserver_preload(["snakemake.cli", "snakemake.report.html_reporter
 
 
 def snakemake(root, folder, *arguments, check=True, environment=FORKED):
-    """Run Snakemake on the checkout `root` with results in `folder`; returns all that it printed.
+    """Run Snakemake on the checkout `root` with results in `folder`; returns everything that it printed.
 
     Its programs are forked too (see `forked_programs`), but not in another `environment`.
     """
@@ -46,7 +46,7 @@ def jobs(output):
 
 
 def run(arguments, folder, environment, timeout):
-    """(exit code, output) of ``snakemake ARGUMENTS`` in a folder; raises `TimeoutError` after so many seconds."""
+    """(exit code, output) of ``snakemake ARGUMENTS`` in a folder; raises `TimeoutError` after `timeout` seconds."""
     with tempfile.NamedTemporaryFile() as output:
         process = start(arguments, folder, environment, output.name)
         process.join(timeout)

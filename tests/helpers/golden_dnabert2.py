@@ -15,7 +15,7 @@ DECODER, WORDS = "cls.predictions.decoder.weight", "bert.embeddings.word_embeddi
 
 
 def tensor(name, shape):
-    """One tensor of the recipe, from its name and shape alone."""
+    """One tensor of the recipe, which depends only on its name and shape."""
     raw = np.random.PCG64(zlib.crc32(name.encode())).random_raw(int(np.prod(shape)))
     z = (2.0 * (raw >> np.uint64(40)).astype(np.float64) * 2.0**-24 - 1.0) * np.sqrt(3.0)
     if name.endswith(("word_embeddings.weight", "token_type_embeddings.weight")) or len(shape) == 1:

@@ -1,4 +1,4 @@
-"""Weights and numbers made with LAMAR's own code: the recipe of the golden files, under LAMAR's own tensor names."""
+"""Weights and numbers made with LAMAR's own code: the recipe of the golden files, with LAMAR's tensor names."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ SIZE = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "in
 
 
 def tensor(name, shape):
-    """One tensor of the recipe, from its name and shape alone."""
+    """One tensor of the recipe, which depends only on its name and shape."""
     key = f"{name}|{'x'.join(map(str, shape))}"
     seed = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "little")
     u = np.random.RandomState(seed).uniform(-1, 1, size=shape)
@@ -48,6 +48,6 @@ class Golden:
         return {name: torch.from_numpy(self.numbers[name]) for name in ("input_ids", "attention_mask")}
 
     def difference(self, found, name):
-        """Largest difference from a golden array where there are letters."""
+        """Largest difference from a golden array, over positions with letters."""
         real = self.numbers["attention_mask"] == 1
         return np.abs(found.detach().float().numpy() - self.numbers[name])[real].max()

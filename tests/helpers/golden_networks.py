@@ -11,7 +11,7 @@ from s2f.sequences import dna
 
 
 class Golden:
-    """`numbers` (npz), `notes` (json) of a folder; `tag` and `scale` are those of its weight recipe."""
+    """`numbers` (npz) and `notes` (json) of a folder; `tag` and `scale` belong to its weight recipe."""
 
     def __init__(self, folder, tag, scale):
         self.notes = json.loads((folder / "golden.json").read_text())
@@ -41,8 +41,8 @@ class Golden:
         return torch.from_numpy(z.astype(np.float32))
 
     def fill(self, network, parameters):
-        """Put the weights of the recipe into a network of which the notes list the `parameters`; they must agree in
-        names, order and shapes."""
+        """Put the weights of the recipe into a network whose `parameters` the notes list; names, order and shapes must
+        agree."""
         state = {name: self.tensor(name, tuple(array.shape)) for name, array in network.state_dict().items()}
         assert list(state) == [entry["name"] for entry in parameters]
         for entry, array in zip(parameters, state.values(), strict=True):

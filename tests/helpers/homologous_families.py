@@ -1,11 +1,12 @@
-"""Panels with families of homologs, whose activity and error are half shared, and the coverage of intervals on them."""
+"""Panels with families of homologs that share half of their activity and error, and the coverage of intervals on
+them."""
 
 import numpy as np
 
 from s2f.evaluation.bootstrap import bootstrap, influences, large_clusters
 from s2f.evaluation.inference import Influence, interval, standard_error
 
-# name: (units of one row, families, rows of each)
+# name: (units of one row, families, rows per family)
 PANELS = {
     "10 families of 100": (1000, 10, 100),
     "40 families of 25": (1000, 40, 25),
@@ -22,8 +23,8 @@ def draw(random, singles, families, size):
 
 
 def coverage(panel, by, repetitions, resamples, seed=0):
-    """Share of the 95 % intervals of Pearson r, made as those of the tables, that hold the true r, where `by` is
-    resampled: "row" or "unit"."""
+    """Share of 95 % intervals of Pearson r, made as in the tables, that contain the true r if `by` is resampled: "row"
+    or "unit"."""
     random = np.random.default_rng(seed)
     many = [np.concatenate(values) for values in zip(*(draw(random, *panel)[1:] for _ in range(400)), strict=True)]
     true = np.corrcoef(*many)[0, 1]

@@ -15,7 +15,8 @@ needs_blast = pytest.mark.skipif(shutil.which("blastn") is None, reason="needs N
 
 @numba.njit
 def gotoh(a, b):
-    """Local alignment with three matrices, gaps of any kind in any order: match 1, mismatch -1, gap 2 + (k - 1)."""
+    """Local alignment with three matrices, with gaps of either kind in any order: match 1, mismatch -1, gap 2 + (k -
+    1)."""
     m, n = len(a), len(b)
     h = np.zeros((m + 1, n + 1), np.int64)
     e = np.full((m + 1, n + 1), -1000)
@@ -60,14 +61,16 @@ def seed_score(a, b, word):
 
 
 def candidate_score(first, second, word, seed, both_strands=True):
-    """Score of a pair over the strands on which it is a candidate (the second is turned); 0 where it is none."""
+    """Best score of a pair on the strands on which it is a candidate (the second is reverse-complemented); 0 if it is
+    none."""
     turned = [second, dna.reverse_complement_text(second)][: 1 + both_strands]
     seeds = [seed_score(dna.encode(first), dna.encode(c), word) for c in turned]
     return max([score(first, c) for c, s in zip(turned, seeds, strict=True) if s >= max(seed, 1)], default=0)
 
 
 def mutated(rng, sequence, rate):
-    """A relative: substitutions, short insertions and deletions, cut at the ends, either strand, now and then an N."""
+    """A relative: with substitutions, short insertions and deletions, cut at the ends, on either strand, occasionally
+    with an N."""
     out = []
     for letter in sequence:
         kind = rng.random()

@@ -1,9 +1,9 @@
-"""Print what the jobs of a study ask a cluster for, as a table for docs/cluster.md.
+"""Print the resources that the jobs of a study request from a cluster, as a table for docs/cluster.md.
 
     python tests/helpers/jobs_of_study.py config/studies/k562_full.yaml
 
-The jobs are those of a dry run in an empty folder: Snakemake's own graph, nothing is run. Each rule names its threads,
-memory, time and GPUs, so that no default of profiles/slurm takes part; a site's `set-resources` would.
+The jobs are those of a dry run in an empty folder: the graph is Snakemake's, and nothing is run. Each rule names its
+threads, memory, time and GPUs, so the defaults of profiles/slurm have no effect; a site's `set-resources` would.
 """
 
 import argparse
@@ -22,9 +22,9 @@ NAMES = ("gpu", "threads", "mem_mb", "runtime")
 
 
 def jobs(study):
-    """Counter of (rule, gpu, threads, mem_mb, runtime) over all jobs of a study file, the target rule left out."""
+    """Counter of (rule, gpu, threads, mem_mb, runtime) over all jobs of a study file, except the target rule."""
     with tempfile.TemporaryDirectory() as folder, SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        for weights in ("alphagenome-fold-3", "enformer-official-rough"):  # made available by the user
+        for weights in ("alphagenome-fold-3", "enformer-official-rough"):  # weights that a user must provide
             Path(folder, "resources", weights).mkdir(parents=True)
         workflow = api.workflow(
             ResourceSettings(cores=1000),
@@ -48,7 +48,7 @@ def jobs(study):
 
 
 def _number(asked):
-    """What a job asks for; 0 for what depends on files that are not there yet."""
+    """The requested amount; 0 if it depends on files that do not exist yet."""
     return 0 if isinstance(asked, str) else int(asked)
 
 

@@ -1,7 +1,7 @@
-"""The library's code as its fingerprints know it, read before Snakemake is forked: half of what a plan takes.
+"""The library's code, read for its fingerprints before Snakemake is forked: half of the time of a plan.
 
-What is known of a file holds for that path, time and size (`provenance.behaviour_of`): one that is changed later is
-read again.
+What is known of a file is keyed by path, time and size (`provenance.behaviour_of`): a file that changes later is read
+again.
 """
 
 import sys
@@ -16,7 +16,7 @@ def read():
 
 
 def forget_unless_of(snakefiles):
-    """Without the modules of the library, unless it is that of one of these Snakefiles: a copy has its own."""
+    """Forget the modules of the library, unless it belongs to one of these Snakefiles: a copy has its own."""
     if str(provenance.SCRIPTS.parent / "Snakefile") not in snakefiles:
         for name in [name for name in sys.modules if name.partition(".")[0] == "s2f"]:
             del sys.modules[name]

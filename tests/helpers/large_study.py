@@ -2,9 +2,9 @@
 
     python tests/helpers/large_study.py FOLDER [--proteins 154] [--folds 5]
 
-Each protein is told from two kinds of negatives, each of these datasets is split into folds, and ten models are trained
-on each fold: 15,400 models in all. Nothing is run and no file is needed: the plan is that of `snakemake -n` in an empty
-folder. FOLDER receives study.yaml and plan.log, all that Snakemake said.
+Each protein has two kinds of negatives, each of these datasets is split into folds, and ten models are trained on each
+fold: 15,400 models in all. Nothing is run and no file is needed: the plan is that of `snakemake -n` in an empty folder.
+FOLDER receives study.yaml and plan.log, the output of Snakemake.
 """
 
 import argparse
@@ -76,10 +76,10 @@ def large_study(proteins, folds):
 
 
 def plan(folder, proteins, folds):
-    """Plan the study in `folder`: ({rule: jobs}, CPU seconds of Snakemake, most of its memory in MB).
+    """Plan the study in `folder`: ({rule: jobs}, CPU seconds of Snakemake, its peak memory in MB).
 
-    Writes study.yaml and plan.log there; results are planned into an empty folder beside them. Leaves with the end of
-    the log where Snakemake fails.
+    Writes study.yaml and plan.log there; results are planned into an empty folder beside them. Exits with the end of
+    the log if Snakemake fails.
     """
     empty = folder / "empty"
     empty.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Rows that are linked as a test wants them, the links in plain words, and plain splits, for the tests of splits."""
+"""Rows linked as a test needs them, the links by a plain rule, and plain splits, for the tests of splits."""
 
 import itertools
 
@@ -23,13 +23,13 @@ def rows_of(sequences, **columns):
 
 
 def unlinked(count, **columns):
-    """`count` rows with sequences that have nothing to do with each other."""
+    """`count` rows with unrelated sequences."""
     words = map("".join, itertools.product("AC", repeat=10))  # no reverse complement among them
     return rows_of(list(itertools.islice(words, count)), **columns)
 
 
 def units_of(rows):
-    """Units of rows of which only equal inserts are homologous: their loci."""
+    """Units of rows if only equal inserts are homologous: their loci."""
     return make_units(rows, 1)
 
 
@@ -38,7 +38,7 @@ def split_of(rows, parts):
 
 
 def linked(a, b):
-    """Whether a split must keep two rows together: the rule, once more, in plain words."""
+    """Whether a split must keep two rows together: the rule again, in its plainest form."""
     return (
         a.sequence in (b.sequence, dna.reverse_complement_text(b.sequence))
         or (a.pair_id == b.pair_id != "")
@@ -57,7 +57,7 @@ row = st.fixed_dictionaries(
         "published": st.sampled_from(["", "train", "pool", "val", "test", "test_snv"]),
     }
 )
-# one row of each part that is linked to nothing
+# one row of each part that is linked to no other
 alone = [
     {"sequence": "CCCCCA", "chrom": "chr1", "published": "train"},
     {"sequence": "CCCCCC", "chrom": "chr2", "published": "val"},
@@ -67,6 +67,6 @@ random_rows = st.lists(row, max_size=12).map(lambda lines: rows_of_lines([*alone
 
 
 def rows_of_lines(lines):
-    """Rows that share sequences, orientations, pairs, groups and loci now and then; each place is 5 bp."""
+    """Rows that occasionally share sequences, orientations, pairs, groups and loci; each place is 5 bp."""
     table = pd.DataFrame(lines, columns=[*alone[0], "pair_id", "group", "start"])
     return rows_of(table["sequence"], **table.drop(columns="sequence").assign(end=table["start"] + 5))

@@ -1,4 +1,4 @@
-"""The smallest study that is valid, to be changed key by key."""
+"""The smallest valid study, to be changed key by key."""
 
 import copy
 

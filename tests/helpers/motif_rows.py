@@ -1,4 +1,4 @@
-"""Rows of which the label says whether a motif was written into the sequence: what a small network learns at once."""
+"""Rows whose label says whether a motif was written into the sequence, which a small network learns at once."""
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,6 @@ def random_rows(n, seed=0, motif="GATTACA"):
 
 
 def with_cells(rows, **labels):
-    """Rows with a label for each cell; `label` is that of the first."""
+    """Rows with a label for each cell; `label` is the label of the first cell."""
     first = next(iter(labels.values()))
     return rows.assign(label=first, **{f"label.{cell}": values for cell, values in labels.items()})

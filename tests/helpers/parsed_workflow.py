@@ -10,10 +10,10 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 
 from s2f.common import kinds, provenance
 
-# name in an import -> name of the package on the Python index
+# {name in an import: name of the package on the Python index}
 MODULES = {"haiku": "dm-haiku", "sklearn": "scikit-learn", "orbax": "orbax-checkpoint", "yaml": "pyyaml",
            "markdown_it": "markdown-it-py", "modiscolite": "modisco-lite"}  # fmt: skip
-# program -> sections of a study (`kinds.FOLDERS`) of which it loads the modules of kinds by their names
+# {program: sections of a study (`kinds.FOLDERS`) whose modules of kinds it loads by name}
 KINDS_OF = {
     "make_rows": ["sources"],
     "make_split": ["splits"],
@@ -30,7 +30,7 @@ KINDS_OF = {
     "design_sequences": ["encoders", "heads", "baselines"],
     "insert_motifs": ["encoders", "heads", "baselines"],
 }
-# program -> (section, fact): kinds of which the fact holds, as above
+# {program: (section, fact)}: as above, for kinds with that fact
 KINDS_WITH = {
     "train_head": ("encoders", "in_training"), "interpretation_truth": ("sources", "simulated"),
     "design_truth": ("sources", "simulated"), "motifs_truth": ("sources", "simulated"),
@@ -55,12 +55,12 @@ def parsed_workflow(root, **config):
 
 
 def normal(name):
-    """A package's name as both indexes compare names."""
+    """A package's name in the form in which both indexes compare names."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def reached(program, *modules):
-    """What a program and the modules it loads by name import, at any depth: (our modules, packages of others)."""
+    """What a program and the modules it loads by name import, at any depth: (our modules, other packages)."""
     ours, others, waiting = set(), set(), [program, *modules]
     while waiting:
         name = waiting.pop()
@@ -98,14 +98,14 @@ def loaded_by_name(program):
 
 
 def environments(workflow):
-    """Of every rule: (its name, its program, its environment file, the modules that its program may load by name)."""
+    """For every rule: (its name, its program, its environment file, the modules that its program may load by name)."""
     for name, rule in rules_of(workflow).items():
         program = program_of(rule)
         modules = loaded_by_name(program)
         if not callable(rule.conda_env):
             yield name, program, rule.conda_env, sorted(modules)
             continue
-        for module, kind in modules.items():  # each kind of encoder or baseline has an environment of its own choice
+        for module, kind in modules.items():  # each kind of encoder or baseline chooses its environment
             for section in ("ENCODERS", "BASELINES"):
                 workflow.globals[section][kind] = {"kind": kind}
             yield name, program, rule.conda_env(SimpleNamespace(encoder=kind, baseline=kind)), [module]

@@ -1,4 +1,4 @@
-"""The programs of the rules, called in the process of the test or run in one of their own."""
+"""The programs of the rules, called in the process of the test or run in a separate one."""
 
 import importlib
 import os
@@ -10,11 +10,11 @@ import pytest
 from helpers import forked_programs
 from s2f.common.arguments import Parser
 
-PNG = b"\x89PNG\r\n\x1a\n"  # how the file of a picture begins
+PNG = b"\x89PNG\r\n\x1a\n"  # the first bytes of a PNG file
 
 
 class _Asked(Exception):
-    """A program has asked for its options."""
+    """Raised when a program parses its options."""
 
 
 def parser_of(program):
@@ -31,16 +31,17 @@ def parser_of(program):
 
 
 def call(monkeypatch, program, *arguments):
-    """Call `main` of a program as its command line would."""
+    """Call `main` of a program as from the command line."""
     monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
     program.main()
 
 
 def run(root, program, *arguments, folder=None, path=()):
-    """The finished process of ``python -P -m PROGRAM ARGUMENTS`` of a checkout in a folder, with what it printed.
+    """The finished process of ``python -P -m PROGRAM ARGUMENTS`` from a checkout, run in a folder, with what it
+    printed.
 
-    It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`. A program that is
-    none of the checkout's is in a folder of `path`.
+    It is forked (see `forked_programs`), and XLA compiles as with the fixture `compiled_quickly`. A program that is not
+    part of the checkout is in a folder of `path`.
     """
     places = os.pathsep.join(map(str, [root / "workflow" / "scripts", *path]))
     environment = {**os.environ, "PYTHONPATH": places, "JAX_PLATFORMS": "cpu"}

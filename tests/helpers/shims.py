@@ -1,9 +1,9 @@
-"""File systems that fail, for programs: libraries that are loaded before others (LD_PRELOAD)."""
+"""File systems that fail: libraries that programs load before others (LD_PRELOAD)."""
 
 import shutil
 import subprocess
 
-# as the C library has it; number 37 is ENOLCK, "No locks available"
+# the signature is the C library's; 37 is ENOLCK, "No locks available"
 NO_LOCKS = """
 #include <errno.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ int flock(int file, int operation) {
     return -1;
 }
 """
-# files take no byte, while pipes and the terminal do; number 28 is ENOSPC, "No space left on device"
+# nothing can be written to files, only to pipes and the terminal; 28 is ENOSPC, "No space left on device"
 FULL_DISK = """
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,11 +1,11 @@
-"""Predictions of simulated trainings: the seeds of a procedure, with the spread that real ones were seen to have.
+"""Predictions of simulated trainings: the seeds of a procedure, with a spread like that of real seeds.
 
 A row has the signal s, which can be learned, and the label y = s + noise. Network i of a procedure predicts
 
     s + c_i (sqrt(w) e + sqrt(1 - w) e_i)
 
-with an error e that all networks of the procedure share, an error e_i of its own, and an amount of error c_i that is a
-little other for each: some trainings end better than others. s, e, e_i and the noise are standard normal for each row.
+with an error e that all networks of the procedure share, an individual error e_i, and an amount of error c_i that
+varies a little: some trainings end better than others. s, e, e_i and the noise are standard normal for each row.
 
 Calibrated on eight trainings of `boda-mean-128` on 4-mer counts of 6,000 simulated rows, tested on 62,582: the standard
 deviation over seeds of Pearson r was 0.0017, and the bootstrap gave the difference of two seeds a standard error of
@@ -24,9 +24,10 @@ from s2f.evaluation.metrics import score
 
 @dataclass(frozen=True)
 class Procedure:
-    """Error `amount` c with its standard deviation `spread` over trainings, of which the share `shared` w is common.
+    """Error `amount` c with its standard deviation `spread` over trainings, and the share `shared` w of it that is
+    common.
 
-    `own` is the share of that common error that other procedures do not make.
+    `own` is the share of that common error that other procedures do not have.
     """
 
     amount: float = 0.5
@@ -35,7 +36,7 @@ class Procedure:
     own: float = 0.3
 
     def correlation(self):
-        """Pearson r that its trainings have on average, on endless rows."""
+        """Mean Pearson r of its trainings, on infinitely many rows."""
         return float(1 / np.sqrt(2 * (1 + self.amount**2 + self.spread**2)))
 
 
@@ -55,9 +56,10 @@ def trainings(rng, procedure, count, signal, error):
 
 
 def compare(labels, networks, sides, resamples, seed, task="regression", clusters=None):
-    """{metric: (difference, p value, p value of the rows alone)} for each pair of places in `networks` (M, n).
+    """{metric: (difference, p value, p value from the rows only)} for each pair of sets of positions in `networks` (M,
+    n).
 
-    `sides` lists pairs of lists of places: the seeds of one procedure, and those of the other.
+    `sides` lists pairs of lists of positions: the seeds of one procedure, and the seeds of the other.
     """
     clusters = np.arange(len(labels)) if clusters is None else clusters
     units = int(clusters.max()) + 1

@@ -1,5 +1,5 @@
-"""Inserts as large libraries hold them, of any number and always the same: repeat families of tens of thousands,
-windows of one locus that overlap, stretches of two letters in turn, and a background with the words of real inserts.
+"""Any number of inserts like those of large libraries, always the same: repeat families of tens of thousands,
+overlapping windows of one locus, stretches of two alternating letters, and a background with the words of real inserts.
 """
 
 import numpy as np
@@ -17,10 +17,11 @@ ALU = (
 
 
 def inserts(count, real, seed=0):
-    """`count` texts of up to `LENGTH` letters, shuffled; `real` are inserts to take statistics and a share from.
+    """`count` texts of up to `LENGTH` letters, shuffled; `real` are inserts that provide statistics and a share of the
+    texts.
 
-    Relatives of a family are cut from its ancestor anywhere (of an Alu at least 90 letters), differ from it in 5 to
-    20 % of the letters (a fifth of the changes are gaps), and half of them are turned.
+    Relatives of a family are cut from anywhere in its ancestor (at least 90 letters for an Alu) and differ from it in 5
+    to 20 % of the letters (a fifth of the changes are gaps); half of them are reverse-complemented.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     codes = np.stack([_codes(text) for text in real if len(text) == LENGTH and set(text) <= set("ACGT")])
@@ -55,7 +56,7 @@ def _codes(text):
 
 
 def _statistics(codes):
-    """Cumulated frequencies (4 ** ORDER, 4) of the letter after every context."""
+    """Cumulative frequencies (4 ** ORDER, 4) of the letter after each context."""
     windows = np.lib.stride_tricks.sliding_window_view(codes, ORDER + 1, axis=1).astype(np.int64)
     number = windows @ (4 ** np.arange(ORDER, -1, -1))
     counts = np.bincount(number.ravel(), minlength=4 ** (ORDER + 1)).reshape(-1, 4) + 0.1
@@ -74,7 +75,8 @@ def _background(random, markov, codes, count):
 
 
 def _relatives(random, ancestors, starts):
-    """Windows of the ancestors (N, L) from `starts` on with changes, as codes (N, LENGTH) with 4 for no letter."""
+    """Windows of the ancestors (N, L) that begin at `starts`, with changes, as codes (N, LENGTH) with 4 for no
+    letter."""
     count, width = len(ancestors), LENGTH + 20
     rows = np.take_along_axis(ancestors, starts[:, None] + np.arange(width), axis=1)
     rate = random.uniform(0.05, 0.2, count)[:, None]

@@ -1,9 +1,9 @@
-"""Tables in the format of Table S2 of Gosai 2024, of any size, with planted anomalies and the truth about them.
+"""Tables in the format of Table S2 of Gosai 2024, with any number of rows, planted anomalies and the truth about them.
 
     python tests/helpers/table_s2.py ROWS OUT [--seed N]
 
-writes one (798064 rows: the size of the published table) and prints what a reader must find in it. All values are
-made up. Pairs come in blocks of `BLOCK`, in which these slots are special and the others single SNVs in window wC:
+writes one (798064 rows: the size of the published table) and prints what a reader must find in it. All values are made
+up. Pairs come in blocks of `BLOCK`, in which these slots are special and the others are single SNVs in window wC:
 
     0, 1, 2    one SNV in the windows wC, wL and wR             7     a deletion: the alternate insert is short
     3, 4       one SNV, without and with a haplotype tag        8     an insertion: the reference insert is short
@@ -26,7 +26,7 @@ COLUMNS = ["IDs", "chr", "data_project", "OL", "class", *LABELS, *ERRORS, "seque
 BLOCK = 40
 SLOTS = {1: "wL", 2: "wR", 4: "haplotype", 6: "multi", 7: "deletion", 8: "insertion", 10: "repeated"}
 PARENT = {1: 0, 2: 0, 4: 3, 6: 5, 10: 9}
-OFFSET = {"wC": 99, "wL": 49, "wR": 149}  # of the variant; those of wL and wR are made up
+OFFSET = {"wC": 99, "wL": 49, "wR": 149}  # of the variant; the values for wL and wR are made up
 # megabases of chr1 ... chr22, chrX, chrY
 SIZES = np.array(
     [249, 243, 198, 191, 181, 171, 159, 146, 141, 136, 135, 134, 115, 107, 103, 90, 81, 78, 59, 63, 48, 51, 155, 59]
@@ -37,7 +37,8 @@ NAMES = np.array([*map(str, range(1, 23)), "X", "Y"], object)
 @dataclass(frozen=True)
 class Truth:
     """What is planted, by row of the file: `role` ("", "cre" or of `SLOTS`), `anomaly` ("" or its name), number of the
-    strict `pair` (-1: none), canonical `chrom`, and by stage whether the row is `kept` there and in all before."""
+    strict `pair` (-1: none), canonical `chrom`, and for each stage whether the row is `kept` there and in all stages
+    before."""
 
     role: np.ndarray
     anomaly: np.ndarray
@@ -122,7 +123,7 @@ def _inserts(random, role, parent):
     everyone = np.arange(len(role))
     ref = reference[everyone, offset]
     codes = np.searchsorted(np.frombuffer(b"ACGT", np.uint8), ref)
-    # the other base of a position that has two alternate alleles
+    # the second base of a position with two alternate alleles
     step = np.where(role == "multi", 2, 1)
     alt = np.frombuffer(b"ACGT", np.uint8)[(codes + step) % 4]
     changed = reference.copy()
@@ -142,7 +143,8 @@ def _inserts(random, role, parent):
 
 
 def _plant(random, table, labels, errors):
-    """Write labels and errors into the table as text, with anomalies; returns their names by row and what is kept."""
+    """Write labels and errors into the table as text, with anomalies; returns the anomalies by row and which rows are
+    kept."""
     rows = len(table)
     anomaly = np.full(rows, "", object)
     free = iter(random.permutation(rows))
@@ -173,7 +175,7 @@ def _plant(random, table, labels, errors):
         complete[chosen] = False
     project = complete & (table["data_project"] != "BODA").to_numpy()
     stderr = project & (errors.max(axis=1) < 1.0)
-    for _ in range(20):  # the limit depends on the values that are placed below it
+    for _ in range(20):  # the limit depends on the values placed below it
         limit = labels[stderr, 1].mean() + 6 * labels[stderr, 1].std(ddof=1)
         labels[between, 1] = limit + 3.5
     mean, sd = labels[stderr].mean(axis=0), labels[stderr].std(axis=0, ddof=1)
@@ -193,7 +195,7 @@ def _plant(random, table, labels, errors):
 
 
 def write(path, table):
-    """Write a frame of text as Table S2 is written: tabs, a header, no quotes."""
+    """Write a frame of text in the format of Table S2: tabs, a header, no quotes."""
     options = csv.WriteOptions(delimiter="\t", quoting_style="none", quoting_header="none")
     csv.write_csv(pyarrow.Table.from_pandas(table.astype("str"), preserve_index=False), path, options)
 

@@ -1,4 +1,4 @@
-"""Genomes, variants and VCFs of a few bases for the tests of variants."""
+"""Genomes, variants and VCFs of a few bases, for the tests of variants."""
 
 from s2f.sequences.genome import Genome
 from s2f.sequences.variant_judge import Judge
@@ -8,7 +8,7 @@ HEADER = "##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQ
 
 
 def genome_of(folder, sequences, width=7):
-    """A FASTA in lines of `width` with its index, opened."""
+    """A FASTA with lines of `width` letters and its index, opened."""
     path, entries, done = folder / "genome.fa", "", 0
     with path.open("w") as stream:
         for name, letters in sequences.items():
@@ -24,12 +24,12 @@ def genome_of(folder, sequences, width=7):
 
 
 def judged(genome, variants, longest=50):
-    """What a judge says of a list of variants."""
+    """What a judge says about a list of variants."""
     return Judge(genome, "in.vcf", longest).judged(Variants.of(variants))
 
 
 def apply(sequence, start, ref, alt):
-    """The haplotype that an allele makes of a sequence."""
+    """The haplotype that results from an allele in a sequence."""
     assert sequence[start : start + len(ref)] == ref
     return sequence[:start] + alt + sequence[start + len(ref) :]
 

@@ -1,1 +1,1 @@
-"""What CI and people run that is no test: studies on a cluster, checks of finished studies, benchmarks."""
+"""Programs for CI and people that are not tests: studies on a cluster, checks of finished studies, benchmarks."""

@@ -1,12 +1,12 @@
-"""Homologous groups beside hashFrag: the same groups or a reason why not, how much faster, and how the time grows.
+"""Homologous groups compared with hashFrag: whether the groups are the same, how much faster, and how time grows.
 
     export PYTHONPATH=workflow/scripts:tests
     python tests/programs/bench_homology.py example FOLDER
     python tests/programs/bench_homology.py growth FOLDER N...  # sizes: made-up inserts, each in a process
 
-FOLDER holds hashFrag's example: sequences.fa.gz and groups_threshold60.tsv.gz.
-`example` compares all pairs exactly (half a minute on one core), runs blastn as hashFrag does (BLAST+ on PATH) and then
-this search, both with two threads. hashFrag's own work on the hits comes on top: blastn alone is its lower bound.
+FOLDER holds hashFrag's example: sequences.fa.gz and groups_threshold60.tsv.gz. `example` compares all pairs exactly
+(half a minute on one core), runs blastn as hashFrag does (BLAST+ on PATH) and then this search, both with two threads.
+hashFrag's work on the hits comes on top: the time of blastn is a lower bound.
 """
 
 import gzip
@@ -44,7 +44,8 @@ BLASTN = (
 
 @numba.njit(nogil=True)
 def homologous_pairs(text, lengths, rows, first, last, work):
-    """(row, earlier row, turned, score) of all pairs of rows [first, last) with earlier ones that are homologous."""
+    """(row, earlier row, reverse-complemented, score) of all homologous pairs of rows [first, last) with earlier
+    rows."""
     found = [(0, 0, 0, 0)][:0]
     left, right, scores = np.empty(LANES, np.int64), np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for row in range(first, last):
@@ -61,7 +62,7 @@ def homologous_pairs(text, lengths, rows, first, last, work):
 
 
 def all_pairs(sequences):
-    """Homologous pairs by comparing everything with everything, (P, 4) int64 as `homologous_pairs`."""
+    """Homologous pairs from comparing all rows with all, (P, 4) int64 as `homologous_pairs`."""
     text, lengths = homology.pack(sequences, True)
     rows = len(sequences)
 
@@ -81,7 +82,8 @@ def components(pairs, rows):
 
 
 def timed(what, function, *arguments):
-    """Call the function and print wall and CPU seconds, of its child processes as well; returns its result and both."""
+    """Call the function and print wall and CPU seconds, including child processes; returns its result and both
+    times."""
 
     def cpu():
         own = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -102,14 +104,15 @@ def read_fasta(path):
 
 
 def blast(folder):
-    """Database and search of sequences.fa in a folder, all against all; the hits are in hits.tsv."""
+    """Build a database of sequences.fa in a folder and search all against all; the hits are in hits.tsv."""
     quiet = {"check": True, "cwd": folder, "stdout": subprocess.DEVNULL}
     subprocess.run(["makeblastdb", "-in", "sequences.fa", "-dbtype", "nucl", "-out", "database"], **quiet)
     subprocess.run(["blastn", "-query", "sequences.fa", "-db", "database", "-out", "hits.tsv", *BLASTN], **quiet)
 
 
 def blast_scores(path, names):
-    """{(row, earlier row): highest score} of the hits of two sequences, as hashFrag corrects scores of blastn."""
+    """{(row, earlier row): highest score} of the hits of two sequences, with hashFrag's correction of blastn's
+    scores."""
     hits = pd.read_csv(path, sep="\t", header=None, usecols=[0, 1, 4, 5, 13, 14])
     hits.columns = ["query", "target", "mismatch", "opens", "positive", "gaps"]
     score = hits["positive"] - hits["mismatch"] - 2 * hits["opens"] - (hits["gaps"] - hits["opens"])
@@ -120,13 +123,13 @@ def blast_scores(path, names):
 
 
 def common_word(first, second):
-    """Whether two texts have `WORD` letters in a row in common."""
+    """Whether two texts share `WORD` consecutive letters."""
     words = {first[k : k + WORD] for k in range(len(first) - WORD + 1)}
     return any(second[k : k + WORD] in words for k in range(len(second) - WORD + 1))
 
 
 def example(folder):
-    """Groups and time of the example of hashFrag."""
+    """Groups and time for hashFrag's example."""
     fasta = read_fasta(folder / "sequences.fa.gz")
     names = [name for name in fasta if not name.endswith("_Reversed")]
     sequences = [fasta[name] for name in names]
@@ -218,7 +221,7 @@ def grow(count, folder):
 
 
 def main():
-    """One of the two comparisons."""
+    """Run one of the two comparisons."""
     if len(sys.argv) < 3 or sys.argv[1] not in ("example", "growth", "grow"):
         sys.exit(__doc__)
     command, folder, counts = sys.argv[1], Path(sys.argv[2]), [int(text) for text in sys.argv[3:]]

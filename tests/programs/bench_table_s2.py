@@ -1,6 +1,6 @@
-"""Time and memory of the data half of the K562 study, on a made-up table of full size: reading, filtering, the split by
-chromosome and its panels, as the workflow runs them on two cores. The search for homologs is left out (identity 1; see
-bench_homology.py).
+"""Time and memory of the data half of the K562 study, on a synthetic table of full size: reading, filtering, the split
+by chromosome and its panels, as the workflow runs them on two cores. The search for homologs is not included (identity
+1; see bench_homology.py).
 
     python tests/programs/bench_table_s2.py [ROWS]
 
@@ -47,7 +47,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         table, rows, split = f"{folder}/s2.txt", f"{folder}/rows.parquet", f"{folder}/split.tsv"
         units = f"{folder}/units.tsv"
-        # in a process of its own: what this one holds would count as memory of the programs that it starts
+        # in a separate process: what this one holds would count as memory of the programs that it starts
         subprocess.run([sys.executable, TABLE_S2, str(count), table], stdout=subprocess.DEVNULL, check=True)
         size, load = Path(table).stat().st_size / 1e6, os.getloadavg()[0]
         print(f"{count:,} rows, {size:,.0f} MB; load {load:.1f} on {os.cpu_count()} cores before the start")

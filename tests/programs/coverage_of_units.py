@@ -1,4 +1,4 @@
-"""Coverage of 95 % intervals of r where a panel holds families of homologs: resampling rows, or units.
+"""Coverage of 95 % intervals of r on panels with families of homologs: resampling rows, or units.
 
     export PYTHONPATH=workflow/scripts:tests
     python tests/programs/coverage_of_units.py [REPETITIONS [RESAMPLES [SEED]]]

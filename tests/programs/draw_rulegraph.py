@@ -1,10 +1,10 @@
-"""Draw docs/rulegraph.svg: which rule reads what which other rule makes, as Snakemake itself plans it.
+"""Draw docs/rulegraph.svg: which rule reads the files of which other rules, as planned by Snakemake.
 
     PYTHONPATH=workflow/scripts:tests python tests/programs/draw_rulegraph.py docs/rulegraph.svg
 
-`snakemake --rulegraph` is asked about a study with every section, so that every program has a job. Its graph has
-too many arrows for a picture: here one is left out where a longer way says the same. Rules that run one program are one
-box. Boxes stand in layers, each below all that it reads, and are ordered by the mean place of their neighbours
+`snakemake --rulegraph` plans a study with every section, in which every program has a job. Its graph has too many
+arrows for a picture: an arrow is omitted if a longer path says the same. Rules that run the same program are one box.
+Boxes are in layers, each box below all that it reads, and are ordered by the mean position of their neighbours
 (Sugiyama, Tagawa and Toda 1981, "Methods for visual understanding of hierarchical system structures"). Graphviz is not
 needed.
 """
@@ -21,7 +21,7 @@ import yaml
 from helpers.forked_snakemake import snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
-# stage: (colour of its boxes, files of workflow/rules); light enough for black letters, and told apart by place too
+# stage: (colour of its boxes, files of workflow/rules); light enough for black letters, and distinguished by place too
 STAGES = {
     "rows and splits": ("#FFF3CC", ("downloads", "rows", "splits")),
     "language model and embeddings": ("#D6ECFA", ("language_model", "embeddings")),
@@ -31,12 +31,13 @@ STAGES = {
     "use of trained models": ("#E4E4E4", ("scoring", "design")),
 }
 CHARACTER, BOX, LAYER, BESIDE = 6.7, 32, 60, 8  # px: width of a letter, height of a box and of a layer, distance
-LONG = 13  # letters of a name that has one line
+LONG = 13  # most letters of a name on one line
 SWEEPS = 40
 
 
 def study_of_all_rules() -> dict:
-    """The embedded study with what it lacks: a download, stage 2, a series, a learning curve, scores, designs."""
+    """The embedded study with the sections it lacks: a download, stage 2, a series, a learning curve, scores,
+    designs."""
     embedded = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
     head, rbp = "kmer5/no_shift/boda-sum-512-512", embedded["datasets"]["simulated_rbp"]
     columns = {name: name for name in ("row_id", "sequence", "label", "chrom")}
@@ -95,9 +96,9 @@ def planned(folder: Path) -> str:
 
 
 def programs_of(dot: str) -> dict[str, set[str]]:
-    """{program: the programs whose files it reads} of a graph of rules; without the target rule.
+    """{program: the programs whose files it reads} from a graph of rules, without the target rule.
 
-    A rule is named after its program; rules made per set of panels or per strand have something behind that name.
+    A rule is named after its program; rules made per set of panels or per strand have a suffix.
     """
     programs = {path.stem for path in (ROOT / "workflow" / "scripts").glob("*.py")}
     rules = {}
@@ -117,7 +118,7 @@ def programs_of(dot: str) -> dict[str, set[str]]:
 
 
 def reduced(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The graph without arrows that a longer way implies (its transitive reduction)."""
+    """The graph without arrows that a longer path implies (its transitive reduction)."""
     behind = {node: _all_before(graph, node) for node in graph}
     return {
         node: {parent for parent in parents if not any(parent in behind[other] for other in parents)}
@@ -137,7 +138,7 @@ def _all_before(graph: dict[str, set[str]], node: str) -> set[str]:
 
 
 def layers_of(graph: dict[str, set[str]]) -> dict[str, int]:
-    """{node: its layer}: 0 for what reads nothing, else one more than the deepest node that it reads."""
+    """{node: its layer}: 0 for a node that reads nothing, otherwise one more than the deepest node that it reads."""
     layer: dict[str, int] = {}
 
     def depth(node: str) -> int:
@@ -151,7 +152,7 @@ def layers_of(graph: dict[str, set[str]]) -> dict[str, int]:
 
 
 def lines_of(name: str) -> list[str]:
-    """A name as one line, or two where it is long, parted at the underscore that makes the longer one short."""
+    """A name as one line or, if it is long, two, split at the underscore that makes the longer line shortest."""
     parts = name.split("_")
     halves = [["_".join(parts[:n]) + "_", "_".join(parts[n:])] for n in range(1, len(parts))]
     return min(halves, key=lambda lines: max(map(len, lines))) if len(name) > LONG and halves else [name]
@@ -163,7 +164,7 @@ def width_of(name: str) -> float:
 
 
 def chains(graph: dict[str, set[str]], layer: dict[str, int]) -> list[list[tuple[str, ...]]]:
-    """Each arrow as the points it passes, one per layer: its ends, and between them places that keep a way free."""
+    """Each arrow as the points it passes, one per layer: its ends, and between them points that keep its path free."""
     found = []
     for node in sorted(graph):
         for parent in sorted(graph[node]):
@@ -173,7 +174,7 @@ def chains(graph: dict[str, set[str]], layer: dict[str, int]) -> list[list[tuple
 
 
 def places(graph: dict[str, set[str]], layer: dict[str, int]) -> dict[tuple[str, ...], float]:
-    """The x of the middle of every box and of every point that an arrow passes, in px from 0."""
+    """The x of the centre of every box and of every point that an arrow passes, in px from 0."""
     width = {(node,): width_of(node) for node in graph}
     neighbours: dict[tuple[str, ...], set[tuple[str, ...]]] = {point: set() for point in width}
     level = {(node,): layer[node] for node in graph}
@@ -188,7 +189,7 @@ def places(graph: dict[str, set[str]], layer: dict[str, int]) -> dict[tuple[str,
     x = {point: float(number) for row in rows for number, point in enumerate(row)}
 
     def spread(row, wanted):
-        """Boxes side by side in the order of where they are wanted, moved together as far as room allows."""
+        """Boxes side by side in the order of their wanted positions, and as near to these as space allows."""
         row.sort(key=lambda point: (wanted[point], point))
         groups: list[tuple[list, float, float]] = []  # points, their width, sum of (wanted middle - offset) per point
         for point in row:
@@ -206,7 +207,7 @@ def places(graph: dict[str, set[str]], layer: dict[str, int]) -> dict[tuple[str,
                 x[point] = start + own / 2
                 start += own
 
-    for sweep in range(SWEEPS):  # downwards by what is above, upwards by what is below, at last by both
+    for sweep in range(SWEEPS):  # downwards by the layer above, upwards by the layer below, finally by both
         step = -1 if sweep % 2 == 0 else 1
         for row in rows[::-step]:
             wanted = {}

@@ -1,4 +1,4 @@
-"""What p values and intervals of a comparison keep of their promise: false alarms, power, coverage, time.
+"""How well p values and intervals of a comparison hold: false alarms, power, coverage, time.
 
     export PYTHONPATH=workflow/scripts:tests OPENBLAS_NUM_THREADS=1
     python tests/programs/false_alarms.py calibration      # what the simulated trainings were set to, seconds
@@ -8,11 +8,11 @@
     python tests/programs/false_alarms.py time             # 10,000 resamples of 12 models x 62,582 rows, half a minute
     python tests/programs/false_alarms.py trained [SEEDS]  # null comparisons of real trainings, some minutes
 
-Each prints the numbers of `s2f.evaluation.inference` beside those of the bootstrap over rows alone, as it was before.
-The trainings of `null` and `power` are simulated, see `helpers.simulated_trainings` for how they were calibrated: those
-of the 62,582 test rows of the K562 study would take days. `trained` trains a head on 4-mer counts of simulated rows
-with SEEDS seeds (30), tests it on 62,582 rows, and compares disjoint sets of seeds drawn at random, on all rows or on
-some; its comparisons share networks, so that their shares spread more than binomially.
+Each prints the numbers of `s2f.evaluation.inference` beside those of the earlier method, a bootstrap over rows only.
+The trainings of `null` and `power` are simulated (`helpers.simulated_trainings` describes how they were calibrated):
+real ones for the 62,582 test rows of the K562 study would take days. `trained` trains a head on 4-mer counts of
+simulated rows with SEEDS seeds (30), tests it on 62,582 rows, and compares disjoint sets of seeds drawn at random, on
+all rows or on some. Its comparisons share networks, so the printed shares spread more than binomially.
 """
 
 import sys
@@ -28,7 +28,7 @@ from s2f.evaluation.bootstrap import bootstrap
 SIZES = (374, 5000, 62582)  # test rows of the embedded study, of the sample, of the K562 study
 SEEDS = (3, 5)
 METRICS = ("pearson", "spearman", "mse")
-AT_ONCE = 3  # comparisons on one sample of rows, each of other trainings
+AT_ONCE = 3  # comparisons on one sample of rows, each with other trainings
 
 
 def calibration():
@@ -45,7 +45,7 @@ def calibration():
 
 
 def null(samples=100, resamples=300):
-    """Shares of p < 0.05 where both sides are trainings of one procedure."""
+    """Shares of p < 0.05 if both sides are trainings of one procedure."""
     print(f"p < 0.05 in {AT_ONCE * samples} null comparisons, of procedures (of the rows alone)")
     for n in SIZES:
         for seeds in SEEDS:
@@ -60,7 +60,7 @@ def null(samples=100, resamples=300):
 
 
 def shares(found):
-    """Shares of p < 0.05 of {metric: arrays (C, 3)} as text."""
+    """Shares of p < 0.05 from {metric: arrays (C, 3)}, as text."""
     texts = []
     for metric, values in found.items():
         of_procedures, of_rows = (np.mean(np.concatenate(values)[:, column] < 0.05) for column in (1, 2))
@@ -69,7 +69,7 @@ def shares(found):
 
 
 def power(samples=60, resamples=300):
-    """Share of p < 0.05 where one procedure is better by 0.005 in r, at 62,582 rows and five seeds a side."""
+    """Share of p < 0.05 if one procedure is better by 0.005 in r, at 62,582 rows and five seeds per side."""
     n, seeds, rng = SIZES[-1], 5, np.random.default_rng(0)
     better = Procedure()
     worse = Procedure(amount=better.amount + 0.0198)
@@ -86,7 +86,7 @@ def power(samples=60, resamples=300):
 
 
 def coverage(samples=1000, resamples=400):
-    """Share of 95 % intervals of normal classes that hold the truth, and of those that lie above and below it."""
+    """Share of 95 % intervals that contain the truth, for normal classes, and of those that are above and below it."""
     print("coverage (above, below) of procedures' intervals; of percentiles, as before")
     for n, prevalence, distance in (
         (120, 0.5, 1.2), (120, 0.5, 2.5), (120, 0.1, 2.0), (200, 0.2, 1.5), (200, 0.5, 2.5), (300, 0.1, 1.2),
@@ -121,13 +121,13 @@ def classes(rng, n, prevalence, distance):
 
 
 def truth(rng, prevalence, distance):
-    """AUROC and AUPRC of endless rows: in closed form, and of a million rows."""
+    """AUROC and AUPRC for infinitely many rows: in closed form, and from a million rows."""
     labels, predictions = classes(rng, 1_000_000, prevalence, distance)
     return stats.norm.cdf(distance / 2**0.5), measured(labels, predictions[None], "auprc")[0]
 
 
 def elapsed():
-    """CPU seconds of 10,000 resamples, after the loops were compiled."""
+    """CPU seconds of 10,000 resamples, after compilation of the loops."""
     rng, n = np.random.default_rng(0), SIZES[-1]
     labels = rng.standard_normal(n)
     predictions = labels + rng.standard_normal((12, n))

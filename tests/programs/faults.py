@@ -1,9 +1,10 @@
-"""Fault drill: what goes wrong in use, tried through the real commands; a table of what was expected and what was found.
+"""Fault drill: what can go wrong in use, tried through the real commands; prints a table of expected and actual
+results.
 
     PYTHONPATH=workflow/scripts:tests python tests/programs/faults.py [--quick | --slow] [--only WORD] [--verbose]
 
-Rows are named as the kinds of faults: A is silently wrong, B misleads, C annoys, K is a kill, a lock, a full disk or a
-damaged file, P is bad input of a program. Ends with status 1 if a case is not as expected.
+Rows are named by kind of fault: A is silently wrong, B misleads, C annoys, K is a kill, a lock, a full disk or a
+damaged file, P is bad input to a program. Exits with status 1 if a case is not as expected.
 """
 
 import argparse
@@ -103,7 +104,7 @@ def peak_lines(columns=10, signal=None, name="QKI_K562_IDR"):
 
 
 def fasta(headers=("chr1", "chr2"), seed=5, width=60):
-    """Text of a FASTA; the sequence of a record is that of its place."""
+    """Text of a FASTA; the sequence of a record depends on its place."""
     lines = []
     for place, header in enumerate(headers):
         sequence = letters(seed + place, 3000)
@@ -128,7 +129,7 @@ def eclip(peaks=None, genome=None, index=None, **spec):
 
 
 def windows_read():
-    """The windows of the four peaks, which are the same by any index."""
+    """The windows of the four peaks, which are the same with any index."""
     import pandas as pd
 
     read = pd.read_parquet("rows.parquet").set_index(["chrom", "start"])
@@ -285,7 +286,7 @@ def weights(change, name="model.safetensors", after=lambda: None):
         import multiprocessing
 
         maker = multiprocessing.get_context("fork").Process(target=shards, args=(change, name))
-        maker.start()  # torch has threads of its own, which no later fork may have
+        maker.start()  # torch has threads, which must not be there in a later fork
         maker.join()
         spec, construct = json.dumps(LAMAR), json.dumps({"flanks": "none", "length": 20})
         files = {"rows": "t.tsv"}
@@ -299,7 +300,7 @@ def weights(change, name="model.safetensors", after=lambda: None):
 
 
 def program(name, **given):
-    """Case input of a program: a file that is none of what it reads, wherever it reads one."""
+    """Case input of a program: a file that it cannot read, in place of every file that it reads."""
 
     def make():
         Path("broken").write_bytes(bytes(range(256)) * 8)
@@ -431,7 +432,7 @@ LIST = [
     Case("B9", "weights that were cut", weights(lambda state: state, after=lambda: cut("w/model.safetensors")), "error: w/model.safetensors: broken", quick=False),
     Case("B9", "a link to weights that are not there", weights(lambda state: state, after=lambda: (Path("w/model.safetensors").unlink(), Path("w/model.safetensors").symlink_to("blob"))), "error: .*is a link to blob, which is not there", quick=False),
 ]  # fmt: skip
-# every program, on files that are none of what it reads
+# every program, on files that it cannot read
 QUICK = (
     "make_units make_split make_panel audit_split select_sequences adaptation_windows compare compare_across plot_audit "
     "plot_comparison comparison_page plot_split plot_isoscore plot_drift plot_interpretation plot_dependency_map "
@@ -485,7 +486,7 @@ LIST += [
     for name in (QUICK + " " + SLOW).split()
 ]
 CASES = [case for case in LIST if case.environment is dict or shims.can_be_built()]
-# bad input of single programs has tests of its own: for CI it is not quick
+# bad input to single programs has separate tests: these cases are not among the quick ones of CI
 CASES = [replace(case, quick=case.quick and case.row != "P") for case in CASES]
 
 

@@ -1,10 +1,10 @@
-"""Let Snakemake make the environment of every rule, and import in each all that the programs of its rules can load.
+"""Let Snakemake make the environment of every rule, and import in each everything that its programs can load.
 
     PYTHONPATH=workflow/scripts:tests python tests/programs/on_conda.py FOLDER TOOLS
 
-TOOLS is a folder with stand-ins for conda and its channels (`build_channel.py`, `bin/conda`), for machines that reach
-the Python index only. FOLDER keeps wheels, channel and environments: a second run uses them again; the first downloads
-0.5 GB. `.ci/cluster` calls this, then runs all rules in these environments: `on_slurm.py --conda-prefix`.
+TOOLS is a folder with stand-ins for conda and its channels (`build_channel.py`, `bin/conda`), for machines that can
+only reach the Python index. FOLDER keeps wheels, channel and environments, which a second run reuses; the first
+downloads 0.5 GB. `.ci/cluster` calls this, then runs all rules in these environments: `on_slurm.py --conda-prefix`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main():
     if not python.exists():
         run([sys.executable, "-m", "venv", folder / "tools"])
         run([python, "-m", "pip", "install", "--quiet", "py-rattler==0.28.0", "pyyaml", "packaging", "zstandard"])
-        # py-rattler's threads still let go of objects when the interpreter ends, which crashes one run of sixty: wait
+        # py-rattler's threads may still release objects when the interpreter ends, which crashes one run in sixty: wait
         [packages] = (folder / "tools" / "lib").glob("python*/site-packages")
         (packages / "threads_end.pth").write_text("import atexit, time; atexit.register(time.sleep, 0.2)\n")
     channel(folder, tools, python)
@@ -53,7 +53,7 @@ def main():
 
 
 def run(command, **options):
-    """Run a command; leave with its output where it fails. Returns what it printed."""
+    """Run a command; exit with its output if it fails. Returns what it printed."""
     done = subprocess.run(
         list(map(str, command)), text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
     )
@@ -63,7 +63,7 @@ def run(command, **options):
 
 
 def channel(folder, tools, python):
-    """A local channel `conda-forge` with all that the environment files name, from wheels of the pinned versions."""
+    """A local channel `conda-forge` with all packages of the environment files, from wheels of the pinned versions."""
     wheels, names = folder / "wheels", ROOT / "envs" / "names.txt"
     index = dict(line.split()[::-1] for line in names.read_text().splitlines())
     wanted = {"pip"}
@@ -87,7 +87,8 @@ def channel(folder, tools, python):
 
 
 def run_imports(folder, checkout, environment):
-    """Import, in the environment of each rule, all that its program can load, also beyond the small study."""
+    """Import, in the environment of each rule, everything that its program can load, even if the small study does
+    not."""
     made = {path.read_text(): path.with_suffix("") for path in (folder / "environments").glob("*_.yaml")}
     needed = {}
     # of this checkout, whose library is loaded here; the other is a copy of it

@@ -2,10 +2,10 @@
 
     PYTHONPATH=workflow/scripts:tests python tests/programs/on_slurm.py FOLDER [--conda-prefix ENVIRONMENTS]
 
-Made for a cluster of one's own with partitions `cpu` (the default) and `gpu`, two GPUs (fake ones will do) and nodes
-that declare 64 GB; `.ci/cluster` starts one. It submits some sixty jobs from a copy of the checkout in FOLDER, which
-must not exist, and prints them as a table. Ends by itself at the limit. With a folder for conda environments the jobs
-run in those, while the local run stays in the environment of this program: both must give the same table.
+Made for a private cluster with partitions `cpu` (the default) and `gpu`, two GPUs (fake ones will do) and nodes that
+declare 64 GB; `.ci/cluster` starts one. It submits about sixty jobs from a copy of the checkout in FOLDER, which must
+not exist, and prints them as a table. It ends by itself at a time limit. With a folder for conda environments the jobs
+run in those, while the local run uses the environment of this program: both must give the same table.
 """
 
 import argparse
@@ -27,17 +27,17 @@ from helpers.parsed_workflow import parsed_workflow
 ROOT = Path(__file__).resolve().parents[2]
 # rules whose jobs share allocations (groups of profiles/slurm)
 IN_GROUPS = r"evaluate_head(?:_\d+)?"
-# rules that run on the submit host: they wait for the network and compute nothing
+# rules that run on the submit host, because they only wait for the network
 ON_SUBMIT_HOST = {"download"}
-# rules of sections that this study does not have: scores, stage 2, drift, designs, learning curves, and
-# motifs, which need attributions of a hundred sequences
+# rules of sections that this study does not have: scores, stage 2, drift, designs, learning curves, and motifs (which
+# need attributions of a hundred sequences)
 OF_OTHER_SECTIONS = {
     "join_scores", "judge_scores", "train_stage2", "evaluate_stage2", "measure_drift", "plot_drift", "design_sequences",
     "plot_design", "summarise_designs", "design_truth", "make_subset", "learning_curve", "plot_learning_curve",
     "find_motifs", "insert_motifs", "plot_motifs", "motifs_truth",
 }  # fmt: skip
 CANCELLED, OUTGROWN = "make_split", "train_head"
-MEMORY = 450  # MB for the head's first attempt: too little for it, twice as much is enough
+MEMORY = 450  # MB for the head's first attempt: too little; twice as much is enough
 
 STUDY = {
     "study": "on_slurm",
@@ -79,7 +79,7 @@ STUDY = {
         },
         "lamar.layer04": {"kind": "lamar", "size": "lamar-mini", "weights": {"tapt": "windows"}},
     },
-    "cache": {"strands": "separate"},  # two GPU jobs that can run side by side
+    "cache": {"strands": "separate"},  # two GPU jobs that can run in parallel
     "training": {"epochs": 40, "patience": 40},
     "baselines": {"mean": {"kind": "mean"}, "gc": {"kind": "gc"}},
     "models": [
@@ -107,7 +107,7 @@ STUDY["datasets"]["simulated_rbp2"] = dict(
 )
 STUDY["models"].append({"datasets": ["simulated_rbp2"], "baselines": ["gc"]})
 PICTURES = ("audit", "training", "id.predictions", "id.comparison", "calibration")
-# a job of every rule, without the pictures and audits of the other datasets: a job costs two starts of Snakemake
+# a job for every rule, without the pictures and audits of the other datasets: a job costs two starts of Snakemake
 TARGETS = [
     "compare.tsv", "compare.md", "across.tsv", "interpretation.tsv", "interpretation_truth.tsv",
     *(f"plots/simulated_rbp/random/{name}.png" for name in PICTURES),
@@ -116,17 +116,17 @@ TARGETS = [
     "simulated_rbp/random/dependency_maps/lamar.layer04/id.pairs.tsv",
     "plots/simulated_rbp/isoscore.png",
 ]  # fmt: skip
-# the rules that stand in for `embed_strand` and `train_head` with these settings: a run of its own, at the same time
+# the rules that replace `embed_strand` and `train_head` with these settings: a separate run, at the same time
 TOGETHER = {"cache": {"strands": "together"}, "train_together": True}
 TOGETHER_TARGET = "results/tiny/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1/best_model"
-# what a lab would write: its partitions; checks more often than a lab should; and the memory that is too little
+# what a lab would write: its partitions, more frequent checks than a lab needs, and the insufficient memory
 LAB = {
     "slurm-partition-config": str(
         ROOT / "profiles" / "slurm" / "partitions.yaml"
-    ),  # whole path: for runs with --directory
+    ),  # full path: for runs with --directory
     "slurm-init-seconds-before-status-checks": 1,
     "slurm-keep-successful-logs": True,  # they say whether an environment was activated
-    # a GPU model also for a rule whose jobs ask for none here: it must not matter to those
+    # a GPU model also for a rule whose jobs need no GPU here: they must ignore it
     "set-resources": {
         OUTGROWN: {"mem_mb": f"attempt * {MEMORY}", "gpu_model": "h100"},
         "train_baseline": {"gpu_model": "h100"},
@@ -151,7 +151,7 @@ def main():
     if arguments.conda_prefix:
         cluster += ["--sdm", "conda", "--conda-prefix", str(arguments.conda_prefix.resolve())]
     together = [str(folder / "together.yaml"), *cluster, "--directory", str(folder / "together"), "--", TOGETHER_TARGET]
-    # as many threads as a job has in SLURM: sums in another order give other last digits
+    # as many threads as a job has in SLURM: summing in another order changes the last digits
     runs = {
         "slurm": start(
             [*command, *cluster, "--", *(f"results/{name}" for name in TARGETS)], checkout, folder / "slurm.log"
@@ -164,7 +164,7 @@ def main():
     }
     try:
         cancelled = cancel(CANCELLED, checkout, end)
-        wait_for_strands(checkout, end)  # or this run's job may take the GPU of one of them
+        wait_for_strands(checkout, end)  # otherwise this run's job may take the GPU of one of them
         runs["together"] = start([*command, *together], checkout, folder / "together.log")
         for name, run in runs.items():
             finish(name, run, end, folder)
@@ -179,7 +179,7 @@ def main():
     check(jobs, cancelled, checkout, folder)
     check_together(beside, jobs)
     ran = {rule for job in jobs + beside for rule in job["rule"].split(", ")}
-    # of a rule that the embedded study has several times, with a number, the first stands for all
+    # if the embedded study has a rule several times, with a number, the first represents all
     missing = {
         rule.name for rule in parsed_workflow(ROOT, train_together=False).rules if not re.search(r"_\d+$", rule.name)
     } - ran
@@ -211,12 +211,12 @@ def set_up(folder):
 def start(command, checkout, log):
     """Start Snakemake; its output goes to the file `log`."""
     environment = dict(os.environ, PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", JAX_PLATFORMS="cpu")
-    environment.pop("PYTHONPATH", None)  # of this program: the workflow sets its own
+    environment.pop("PYTHONPATH", None)  # this program's; the workflow sets its own
     return subprocess.Popen(command, cwd=checkout, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
 
 def finish(name, run, end, folder):
-    """Wait for a run; leave with its log where it fails or is not over at the limit."""
+    """Wait for a run; exit with its log if it fails or is not finished at the limit."""
     try:
         code = run.wait(max(1, end - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -247,9 +247,9 @@ def wait_for_strands(checkout, end):
 
 
 def accounting(place):
-    """What slurmctld knows of the jobs submitted from folder `place`: a list of dicts, in the order of submission.
+    """What slurmctld knows about the jobs submitted from folder `place`: a list of dicts, in the order of submission.
 
-    `rule` of a submission that jobs of a group share are their rules, `of` is then empty.
+    If the jobs of a group share a submission, `rule` names all of their rules and `of` is empty.
     """
     text = subprocess.run(["scontrol", "show", "job", "-d", "-o"], text=True, capture_output=True).stdout
     jobs = []
@@ -259,7 +259,7 @@ def accounting(place):
             continue
         log = re.search(r"/(rule|group)_(?P<rule>[^/]+)/(?P<of>.*?)/?\d+\.log$", fields["StdOut"])
         rule = log["rule"]
-        if log[1] == "group":  # called group_{name of the group}_{rule}_{rule}
+        if log[1] == "group":  # its name is group_{name of the group}_{rule}_{rule}
             rule = ", ".join(re.findall(IN_GROUPS, re.search(rf"(?:_{IN_GROUPS})+$", rule)[0]))
         jobs.append({
             "id": fields["JobId"], "rule": rule, "of": log["of"], "log": fields["StdOut"],
@@ -271,7 +271,7 @@ def accounting(place):
 
 
 def add_memory_used(jobs, place):
-    """Add the largest resident memory in MB, as Snakemake's benchmark of each job says; a job that failed has none."""
+    """Add the largest resident memory in MB from Snakemake's benchmark of each job; a failed job has none."""
     measured = {}
     for path in place.glob("benchmarks/**/*.tsv"):
         measured[path.relative_to(place).as_posix()] = pd.read_csv(path, sep="\t")["max_rss"][0]
@@ -281,22 +281,22 @@ def add_memory_used(jobs, place):
     first = TOGETHER_TARGET.split("/")[5:7]
     patterns["train_together_boda_sum_512_512"] = "/".join(["benchmarks", "{views}", *first, "train.tsv"])
     for job in jobs:
-        if re.match(IN_GROUPS, job["rule"]):  # of several jobs, each with a benchmark of its own
+        if re.match(IN_GROUPS, job["rule"]):  # several jobs, each with its own benchmark
             continue
         name = job["rule"]
-        if name not in patterns:  # a rule with a number, which has the paths of the first
+        if name not in patterns:  # a rule with a number has the paths of the first
             name = re.sub(r"_\d+$", "", name)
         parts = re.split(r"\{\w+(?:,[^{}]*)?\}", patterns[name])  # at wildcards, which may have constraints
         pattern = "(.+)".join(map(re.escape, parts))
         for path, used in measured.items():
             match = re.fullmatch(pattern, path)
-            # SLURM's log is called by the wildcards, in another order than here
+            # SLURM's log is named by the wildcards, in a different order
             if match and job["state"] == "COMPLETED" and letters(*match.groups()) == letters(job["of"]):
                 job["used"] = f"{used:.0f}"
 
 
 def letters(*texts):
-    """The characters of texts but separators, sorted."""
+    """The characters of texts without separators, sorted."""
     return sorted("".join(texts).replace("_", "").replace("/", ""))
 
 
@@ -308,7 +308,7 @@ def table(jobs):
 
 
 def check(jobs, cancelled, checkout, folder):
-    """Fail with a message where something is not as it must be."""
+    """Fail with a message if something is not as it must be."""
     log = (folder / "slurm.log").read_text()
     by_rule = {}
     for job in jobs:
@@ -328,10 +328,10 @@ def check(jobs, cancelled, checkout, folder):
     shared = sum(int(count) for rule, count in planned.items() if re.fullmatch(IN_GROUPS, rule))
     assert len(grouped) < shared, f"{shared} jobs of groups made {len(grouped)} submissions"
 
-    # a GPU for each job that computes with one, by the partition that has them; side by side on different devices
+    # each job that needs a GPU gets one, through the partition with GPUs; parallel jobs have different devices
     for job in jobs:
         embeds = job["rule"] in {"embed", "embed_strand"} and job["of"].startswith("tiny")  # lamar-mini needs none
-        trains = job["rule"] == "train_head" and "linear-probe" not in job["of"]  # which is solved on the CPU
+        trains = job["rule"] == "train_head" and "linear-probe" not in job["of"]  # a linear probe is solved on the CPU
         wanted = embeds or trains
         assert (job["partition"], job["gpu"]) == (("gpu", "1") if wanted else ("cpu", "0")), f"GPU of {job}"
     first, second = (job for job in by_rule["embed_strand"] if job["of"].startswith("tiny"))
@@ -342,7 +342,7 @@ def check(jobs, cancelled, checkout, folder):
     assert {record["cuda_visible_devices"] for record in seen} == {"0", "1"}, f"the programs saw {seen}"
     assert all(record["own_gpu"] for record in seen), f"JAX would have left the card to others: {seen}"
 
-    # cancelled: reported, and made by a second job that asks for twice the memory and time
+    # the cancelled job is reported, and repeated by a job that asks for twice the memory and time
     of = next(job["of"] for job in jobs if job["id"] == cancelled)
     states = [(job["state"], job["memory"], job["time"]) for job in by_rule[CANCELLED] if job["of"] == of]
     assert [state for state, *_ in states] == ["CANCELLED", "COMPLETED"], states
@@ -350,7 +350,7 @@ def check(jobs, cancelled, checkout, folder):
     assert asked[1] == (2 * asked[0][0], 2 * asked[0][1]), states
     assert f"SLURM-job '{cancelled}' failed, SLURM status is: 'CANCELLED'" in log
 
-    # too little memory: killed, said so where users look, and passed with twice as much
+    # too little memory: the job is killed, users are told where they look, and it passes with twice as much
     states = [(job["state"], job["memory"]) for job in by_rule[OUTGROWN] if job["of"].startswith("tiny")]
     assert states == [("FAILED", f"{MEMORY}M"), ("COMPLETED", f"{2 * MEMORY}M")], states
     assert any(
@@ -362,7 +362,7 @@ def check(jobs, cancelled, checkout, folder):
 
 
 def check_together(beside, jobs):
-    """The second run was done at the same time, by rules that make both strands, or all runs, in one job."""
+    """The second run took place at the same time, by rules that make both strands, or all runs, in one job."""
     states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
     names = {"make_rows": "0", "make_split": "0", "embed": "1"}  # a split by chromosome reads no units
     names["train_together_boda_sum_512_512"] = "1"
@@ -371,7 +371,7 @@ def check_together(beside, jobs):
 
 
 def check_conda(jobs):
-    """Each job that ended well ran in an environment, as the log of SLURM's job says."""
+    """Each successful job ran in an environment, as the log of SLURM's job says."""
     for job in jobs:
         if job["state"] == "COMPLETED":
             log = Path(job["log"])
@@ -379,7 +379,7 @@ def check_conda(jobs):
 
 
 def minutes(text):
-    """A time limit as SLURM prints it, 1-04:00:00, in minutes."""
+    """A time limit as printed by SLURM, such as 1-04:00:00, in minutes."""
     days, _, clock = text.rpartition("-")
     hours, mins, _ = map(int, clock.split(":"))
     return 1440 * int(days or 0) + 60 * hours + mins

@@ -1,4 +1,4 @@
-"""Check the K562 sample study against known floors, its learning curve, and its models as scorers of variants.
+"""Check the K562 sample study: its models against known floors, its learning curve, and its models as variant scorers.
 
 python tests/programs/outcome_of_k562_sample.py results/compare.tsv DATA
 """
@@ -10,27 +10,29 @@ from pathlib import Path
 import pandas as pd
 from scored import scored
 
-# test Pearson r of a 3/5/6-mer ridge regression on the same rows; another implementation may differ by the margin
+# test Pearson r of a 3/5/6-mer ridge regression on the same rows; other implementations may differ by the margin
 FLOORS = {("gosai_sample", "id"): 0.469, ("mattioli", "chromosome"): 0.571, ("lentimpra_k562", "id"): 0.566}
 MARGIN = 0.04
-# The epoch is chosen by Pearson r, which a wrong scale does not touch. The sum of five standardised tokens starts five
-# times as wide as their mean, and 2,000 rows do not bring it to the scale of the labels: MSE 1.10 with seed 1. Nor is a
-# model on it that the table marks as not trained to the end, as Malinois is after the two epochs of CI: MSE 1.0 to 2.7.
+# The epoch is chosen by Pearson r, which does not depend on scale. The sum of five standardised tokens starts five
+# times as wide as their mean, and 2,000 rows are too few to bring it to the scale of the labels: MSE 1.10 with seed 1.
+# Nor does a model have the right scale that the table marks as not trained to the end, such as Malinois after the two
+# epochs of CI: MSE 1.0 to 2.7.
 MSE_NOT_CHECKED = "boda-sum-512-512"
 
 
-# of which the learning curve is
+# models with a learning curve
 CURVE = ("kmer-ridge", "kmer4/no_shift/boda-mean-512-512")
-# SNVs with 10 barcodes or more, and the correlation of two experiments on one element
+# number of SNVs with 10 barcodes or more, and the correlation of two experiments on one element
 SNVS = {"GP1BB": 1154, "HBB": 561, "HBG1": 820, "F9": 888, "LDLR": 950, "SORT1": 1710}
 CEILINGS = {"LDLR": 0.973, "SORT1": 0.962}
-# mean over the elements of r with the effects: 0.29, 0.14 and 0.12 in CI, whose Malinois has four epochs
+# mean over the elements of r between predicted and measured effects: 0.29, 0.14 and 0.12 in CI, whose Malinois has four
+# epochs
 LEAST_EFFECTS = {"kmer-ridge": 0.2, "kmer4/no_shift/boda-flatten-512-512": 0.05, "malinois-1cell-narrow": 0.03}
 
 # an ensemble of the study, and its members
 ENSEMBLE = "kmer4-onehot-ridge"
 MEMBERS = ("kmer4/no_shift/boda-mean-512-512", "onehot/no_shift/boda-flatten-512-512", "kmer-ridge")
-# models of Mattioli that score its variants again, one of each kind
+# models of Mattioli that score its variants again, one per kind
 SCORERS = (
     "kmer-ridge", "malinois-1cell-narrow", "legnet-narrow", "dream-rnn-rc-narrow", "kmer4/compact/boda-mean-512-512",
 )  # fmt: skip
@@ -56,7 +58,7 @@ def main(path, data):
         for model in trained.index:
             check(f"{dataset} {panel}: {model} r {r[model]:.3f} > 0.1", r[model] > 0.1)
             limited = ended[model].startswith("limit")
-            if limited:  # on the way: Malinois has 0.33 to 0.51 after the epochs of CI
+            if limited:  # still training: Malinois has 0.33 to 0.51 after the epochs of CI
                 check(f"{dataset} {panel}: {model}, not trained to the end, r {r[model]:.3f} > 0.25", r[model] > 0.25)
             whole = not model.endswith(MSE_NOT_CHECKED) and not limited
             if dataset == "gosai_sample" and whole:
@@ -87,7 +89,7 @@ def main(path, data):
 
 
 def ensemble_beside_its_members(table, results, check):
-    """The mean of members is no worse than the mean member, and says how far they differ."""
+    """The ensemble is no worse than its mean member, and says how far members differ."""
     own = table[(table["dataset"] == "gosai_sample") & (table["panel"] == "id")]
     r = own[own["metric"] == "pearson"].set_index("model")["value"]
     members = r[list(MEMBERS)].mean()
@@ -108,7 +110,7 @@ def ensemble_beside_its_members(table, results, check):
 
 
 def learning_curve(results, compared, check):
-    """More rows help, and the point of all rows is the model that is compared."""
+    """More rows help, and the point with all rows is the compared model."""
     curve = pd.read_csv(results / "learning_curve.tsv", sep="\t")
     check(
         "the comparison holds models of all rows alone", set(compared["split"]) == {"published", "chromosome", "random"}
@@ -131,7 +133,7 @@ def learning_curve(results, compared, check):
 
 
 def saturation_mutagenesis(path, check):
-    """Effects of measured variants: counts and ceilings that are known, and models that have learned something."""
+    """Effects of measured variants: the counts and ceilings are as known, and models have learned something."""
     table = pd.read_csv(path, sep="\t", keep_default_na=False, na_values=[""])
     snvs = table[(table["variants"] == "SNVs") & (table["metric"] == "pearson")]
     for model, own in snvs.groupby("model"):
@@ -157,7 +159,7 @@ def saturation_mutagenesis(path, check):
 
 
 def negative_controls(path, check):
-    """Shuffled sequences are told from active rows, by models worse than by measurement."""
+    """Shuffled sequences are separated from active rows, less well by models than by measurement."""
     table = pd.read_csv(path, sep="\t").set_index(["model", "metric"])
     for model in table.index.unique("model"):
         found = table.loc[(model, "auroc")]
@@ -170,7 +172,7 @@ def negative_controls(path, check):
 
 
 def effects_of_measured_variants(results, data, check):
-    """Variants read from the genome, where the measured oligos have them, against the panel of the same oligos."""
+    """Variants read from the genome at the positions of measured oligos, against the panel of the same oligos."""
     variants = pd.read_csv(data / "mattioli_snps.hg19.tsv", sep="\t").rename(columns={"id": "rs", "snp_id": "id"})
     variants = variants.rename(columns={"offset_in_oligo": "offset"})
     panel = pd.read_csv(results / "panels" / "chromosome" / "snv.tsv", sep="\t")

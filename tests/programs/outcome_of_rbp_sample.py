@@ -1,4 +1,4 @@
-"""Check the RBP sample study against known floors, and its models as scorers of variants.
+"""Check the RBP sample study: its models against known floors, and as variant scorers.
 
 python tests/programs/outcome_of_rbp_sample.py results/compare.tsv DATA
 """
@@ -19,14 +19,14 @@ KNOWN = {
     "ptbp1_hepg2.published": {"gc": 0.550, "kmer-logistic": 0.977, CNN: 0.988},
 }
 MARGIN = 0.015
-# goals on the set of QKI
+# goals on the published set of QKI
 GOALS = {CNN: 0.94, "kmer-logistic": 0.95}
 NEGATIVES = ("other_rbp", "flank")
 PEAKS = ("qki_k562", "ptbp1_k562", "tardbp_k562", "pum2_k562")
-CLEAR = ("qki_k562", "pum2_k562")  # proteins of one clear motif
+CLEAR = ("qki_k562", "pum2_k562")  # proteins with one clear motif
 
 
-# models of QKI that score variants of ClinVar, one of each kind
+# models of QKI that score variants of ClinVar, one per kind
 SCORERS = ("kmer-logistic", CNN, "lamar-random.layer04/none/linear-probe")
 
 
@@ -89,7 +89,7 @@ def main(path, data):
 
 
 def effects_of_clinvar(runs, data, check):
-    """Variants of ClinVar on the strand of their genes, by models of windows of 51 bases."""
+    """ClinVar variants on the strand of their genes, scored by models with windows of 51 bases."""
     known = pd.read_csv(data / "vcf" / "clinvar_in_pieces.hg38.tsv", sep="\t", dtype=str, keep_default_na=False)
     fits = known["state"].isin(["fits_51", "fits_101"])
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""Check the finished embedded study against what its rows were made from.
+"""Check the finished embedded study against the simulation behind its rows.
 
     PYTHONPATH=workflow/scripts python tests/programs/outcome_of_simulated.py results
 
-The truth is known: the activity without noise of each row, and the positions of the motifs that were planted.
+The truth is known: the noise-free activity of each row, and the positions of the planted motifs.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from s2f.rows.sources.simulated import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "config" / "config.yaml"
-SHARE = 0.4  # of the variance of the noise-free activity, by a head on 5-mer counts
+SHARE = 0.4  # of the variance of the noise-free activity, explained by a head on 5-mer counts
 # mutagenesis: average precision for planted positions above that of rotated attributions, and the largest p value
 MARGINS = {"malinois-1cell-narrow": (0.15, 1e-3), "onehot/none/chip-cnn": (0.1, 1e-2)}
 
@@ -62,7 +62,7 @@ def main(results):
 
 
 def examples_run(results):
-    """Whether the code of docs/library.md runs as it stands, but for the module of another workflow."""
+    """Whether the code of docs/library.md runs as it is, except for the module of another workflow."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(), re.DOTALL)
     blocks = [block for block in blocks if "snakefile:" not in block]
     names = {}

@@ -1,4 +1,4 @@
-"""The program that scores, run by hand on the models of a finished study, for the checks of the sample studies."""
+"""The program `score`, run directly on the models of a finished study, for the checks of the sample studies."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "workflow" / "scripts"
 
 
 def scored(model, *options):
-    """The tables of scores and of what was skipped, of ``python -m score --model MODEL OPTIONS``."""
+    """The tables of scores and of skipped items from ``python -m score --model MODEL OPTIONS``."""
     with tempfile.TemporaryDirectory() as folder:
         out, skipped = Path(folder) / "out.tsv", Path(folder) / "skipped.tsv"
         command = [sys.executable, "-P", "-m", "score", "--model", model, *options, "--out", out, "--skipped", skipped]

@@ -2,7 +2,7 @@
 
     python tests/programs/text_files.py FILE …
 
-A hook of .pre-commit-config.yaml, and a test of all files in the repository. Exits with 1 and a line for each fault.
+This is a hook of .pre-commit-config.yaml and a test of all files in the repository. Exits with 1 and a line per fault.
 """
 
 import sys

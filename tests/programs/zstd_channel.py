@@ -1,9 +1,10 @@
-"""Run a script that builds a conda channel, its packages in the `.conda` form instead of `.tar.bz2`.
+"""Run a script that builds a conda channel, with its packages in the `.conda` format instead of `.tar.bz2`.
 
     python zstd_channel.py BUILDER ARGUMENTS...
 
-The builder writes each package by `tarfile.open(PATH.tar.bz2, "w:bz2")`. bz2 takes minutes of CPU for the environments
-of this workflow, both ways; Zstandard, which conda's newer form holds, takes seconds. Needs the package zstandard.
+The builder writes each package by `tarfile.open(PATH.tar.bz2, "w:bz2")`. For the environments of this workflow, bz2
+takes minutes of CPU to compress and to decompress; Zstandard, which conda's newer format uses, takes seconds. Needs the
+package zstandard.
 """
 
 import contextlib
@@ -22,7 +23,7 @@ open_tar = tarfile.open
 
 @contextlib.contextmanager
 def open_package(path, mode, **options):
-    """A tar file to write to, saved as a package in the `.conda` form: a zip of two compressed tar files, one of them
+    """A tar file to write to, saved as a package in the `.conda` format: a zip of two compressed tar files, one of them
     with the metadata (`info/`)."""
     assert mode == "w:bz2", mode
     everything = io.BytesIO()
@@ -37,7 +38,7 @@ def open_package(path, mode, **options):
 
 
 def members(everything, of_info):
-    """Bytes of a tar file with those members of another that lie in `info/`, or with the others."""
+    """Bytes of a tar file with the members of another that are in `info/`, or with the others."""
     everything.seek(0)
     chosen = io.BytesIO()
     with open_tar(fileobj=everything) as source, open_tar(fileobj=chosen, mode="w") as tar:

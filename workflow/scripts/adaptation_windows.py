@@ -1,4 +1,5 @@
-"""Choose the windows that a language model is adapted to: training rows of datasets, without what any holds out."""
+"""Choose the windows for adapting a language model: training rows of datasets, without rows that any dataset holds
+out."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Measure how close the test and val rows of a split come to its train rows."""
+"""Measure how similar the test and val rows of a split are to its train rows."""
 
 from functools import partial
 

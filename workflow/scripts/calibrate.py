@@ -1,4 +1,4 @@
-"""Check how sure the models of a study may be: calibrated on validation rows, checked on every panel."""
+"""Check how certain the models of a study are: calibrated on validation rows, checked on every panel."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from s2f.evaluation.measured_runs import Comparison, measured_run
 
 
 def main():
-    """Read what each run says of itself, calibrate it, write the table."""
+    """Read what each run says of itself, calibrate the runs, write the table."""
     parser = Parser(description=__doc__)
     parser.add_argument("--study", required=True, type=json_option, help="datasets, panels and settings (JSON)")
     parser.add_argument("--metrics", required=True, nargs="+", help="metrics.tsv of every run, beside its best_model/")

@@ -10,7 +10,7 @@ from s2f.plots.across_datasets import values_by_dataset
 
 
 def main():
-    """Read compare.tsv, write the table over datasets, its text and its picture."""
+    """Read compare.tsv; write the table over datasets, its text and its picture."""
     parser = Parser(description=__doc__)
     parser.add_argument("--compare", required=True, help="compare.tsv")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Write the comparison as one page with its pictures, which opens in any browser without a network."""
+"""Write the comparison and its pictures as one page, which opens in any browser without a network."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ENDING = ".comparison.png"
 
 
 def main():
-    """Read compare.md and the pictures of its panels, {dataset}/{split}/{panel}.comparison.png, write the page."""
+    """Read compare.md and the pictures of its panels, {dataset}/{split}/{panel}.comparison.png; write the page."""
     parser = Parser(description=__doc__)
     parser.add_argument("--text", required=True, help="compare.md")
     parser.add_argument("--pictures", nargs="+", type=Path, default=[], help="the picture of each panel")

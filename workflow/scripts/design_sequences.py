@@ -1,4 +1,4 @@
-"""Design sequences for which a trained model predicts what is wanted, and let another family of models judge them."""
+"""Design sequences for which a trained model predicts what is wanted, and let a model of another family judge them."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from s2f.design.options import GOALS, METHODS, SETTINGS, TAKES
 
 
 def interval(text):
-    """(first, end) of a text such as 0-20."""
+    """(first, end) from a text such as 0-20."""
     found = re.fullmatch(r"(\d+)-(\d+)", text)
     if not found:
         raise ArgumentTypeError(f"{text!r} is no interval; expected FIRST-END in bp from 0, such as 0-20")
@@ -20,7 +20,7 @@ def interval(text):
 
 
 def main():
-    """Hand the options to `s2f.design.request.design`."""
+    """Pass the options to `s2f.design.request.design`."""
     parser = Parser(description=__doc__)
     parser.add_argument(
         "--model", required=True, nargs="+", type=Path, help="folder best_model of a run; several are an ensemble"

@@ -1,4 +1,4 @@
-"""Set what models promise of designed sequences beside their true activity, which simulated rows have."""
+"""Compare what models promise of designed sequences with the true activity, which is known in a simulation."""
 
 import pandas as pd
 

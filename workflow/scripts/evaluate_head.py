@@ -1,4 +1,4 @@
-"""Predict the rows of every panel with trained heads, from the caches their checkpoints ask for, and measure them."""
+"""Predict the rows of every panel with trained heads, from the caches that their checkpoints need, and measure them."""
 
 from s2f.common.arguments import Parser
 from s2f.common.devices import limit_to_job_resources, log_device
@@ -14,7 +14,7 @@ def main():
     evaluator.add_arguments(parser)
     parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
     arguments = parser.parse_args()
-    limit_to_job_resources(arguments.threads, gpus=0)  # a few products: quicker than the start of a GPU
+    limit_to_job_resources(arguments.threads, gpus=0)  # a few products: faster than starting a GPU
     from s2f.heads.examples import open_views
     from s2f.heads.trained_head import Head
     from s2f.heads.weights import load_head

@@ -1,4 +1,4 @@
-"""Write the encoder of a stage-2 model as published weights are laid out, for the key `weights` of an encoder."""
+"""Write the encoder of a stage-2 model in the layout of published weights, for the key `weights` of an encoder."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from s2f.models.checkpoint import read_record
 
 
 def main():
-    """Merge the trained arrays with the weights that they stand on, write them, and read them again."""
+    """Merge the trained arrays with the weights they are based on, write the result, and read it again."""
     parser = Parser(description=__doc__)
     parser.add_argument("--model", required=True, type=Path, help="folder best_model of a stage-2 run")
     parser.add_argument(

@@ -23,7 +23,7 @@ def main():
     parser.add_argument("--matches", required=True, help="table to write: best match of each pattern")
     parser.add_argument("--hits", required=True, help="table to write: where they stand")
     arguments = parser.parse_args()
-    # read where numba is loaded
+    # read when numba is loaded
     os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     from s2f.interpretation.motifs import clustering, matches, meme, patterns
 

@@ -1,4 +1,4 @@
-"""Insert patterns into shuffled sequences, and see what one model says."""
+"""Insert patterns into shuffled sequences, and measure their effect by one model."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Judge attributions against what is known: planted positions of simulated rows, motifs of proteins."""
+"""Judge attributions by what is known: planted positions of simulated rows, motifs of proteins."""
 
 import pandas as pd
 

@@ -9,7 +9,7 @@ from s2f.common.tables import write_table
 
 
 def main():
-    """Read the caches of a dataset, write a line per encoder and level."""
+    """Read the caches of a dataset; write a line per encoder and level."""
     parser = Parser(description=__doc__)
     parser.add_argument("--caches", required=True, nargs="+", type=Path, help="embedding caches of one dataset (HDF5)")
     parser.add_argument("--levels", nargs="+", default=["pooled"], help="pooled (mean of the tokens), tokens (each)")

@@ -1,4 +1,4 @@
-"""Put the scores of several models into one table, and what they skipped into another."""
+"""Put the scores of several models into one table, and the skipped items into another."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ def main():
 
 
 def join(tables: Sequence[Path], out: Path) -> None:
-    """Write tables of one header one behind the other. Raises `InputError` for one with another header."""
+    """Write tables with the same header one after another. Raises `InputError` for a table with another header."""
     with out.open("wb") as joined:
         header = None
         for path in tables:

@@ -1,4 +1,4 @@
-"""Judge scores by what was measured: effects of saturation mutagenesis, or negative controls."""
+"""Judge scores by measurements: effects in saturation mutagenesis, or negative controls."""
 
 from pathlib import Path
 

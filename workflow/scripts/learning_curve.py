@@ -23,7 +23,7 @@ def main():
         found = measured_run(Path(path).parent, study["datasets"])
         place = found["dataset"], found["split"], found["model"], found["seed"]
         train_rows[place] = read_record(Path(path).parent / "best_model")["train_rows"]
-        # each seed has training rows of its own, so that another seed gives another model
+        # each seed has its own training rows, so another seed gives another model
         drawn = {"stochastic": True, "drawn_per_seed": True} if found["split"] in points[found["dataset"]] else {}
         runs.append(found | drawn)
     write_table(arguments.out, learning_curve(Comparison.parse({**study, "runs": runs}, "--study"), points, train_rows))

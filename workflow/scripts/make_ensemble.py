@@ -1,4 +1,5 @@
-"""Make an ensemble of trained models: a checkpoint that holds them, and the mean of their predictions, measured."""
+"""Make an ensemble of trained models: a checkpoint that holds them, and the mean of their predictions with its
+metrics."""
 
 import pandas as pd
 
@@ -14,7 +15,7 @@ from s2f.splits.table import parts_of
 
 
 def main():
-    """Drop members that failed, combine the predictions of the others, write best_model/, predictions and metrics."""
+    """Drop failed members, combine the predictions of the others, write best_model/, predictions and metrics."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument(

@@ -14,7 +14,7 @@ from s2f.splits.units_table import loci_alone, read_units
 
 
 def main():
-    """Read rows and units, split them as the spec says, write row_id, split, reason."""
+    """Read rows and units, split them as the spec says; write row_id, split, reason."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Keep a part of the training rows of a split: a point of a learning curve."""
+"""Draw a part of the training rows of a split, for a point of a learning curve."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run
@@ -10,7 +10,7 @@ from s2f.splits.units_table import read_units
 
 
 def main():
-    """Read rows, units and split, draw the part for a seed, write row_id, split, reason."""
+    """Read rows, units and split, draw the part for a seed; write row_id, split, reason."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--units", required=True, help="units.tsv of the dataset")

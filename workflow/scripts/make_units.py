@@ -1,4 +1,4 @@
-"""Tell which rows of a dataset are not independent: one locus, or homologous inserts."""
+"""Find which rows of a dataset are not independent: at one locus, or with homologous inserts."""
 
 import time
 from functools import partial
@@ -11,7 +11,7 @@ from s2f.splits.units import BACKENDS, ROW_COLUMNS, make_units, summary
 
 
 def main():
-    """Read rows, write the table of units, print how many and how large they are."""
+    """Read rows, write the table of units, print how many units there are and how large."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--identity", required=True, type=float, help="share of the best possible alignment score")

@@ -8,7 +8,7 @@ from s2f.rows.stages import Stages, beside
 
 
 def main():
-    """Read the maps, run the simulation again, write a line per mapped sequence that holds a hairpin."""
+    """Read the maps, run the simulation again, write a line per mapped sequence with a hairpin."""
     parser = Parser(description=__doc__)
     parser.add_argument("--maps", required=True, help="file of dependency maps (HDF5)")
     parser.add_argument("--source", required=True, type=json_option, help="options of the source simulated_rbp (JSON)")

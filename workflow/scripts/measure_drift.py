@@ -1,4 +1,4 @@
-"""Measure how far each layer of an encoder moved in fine-tuning, on validation sequences (linear CKA, IsoScore)."""
+"""Measure how far fine-tuning moved each layer of an encoder, on validation sequences (linear CKA, IsoScore)."""
 
 import tempfile
 from collections.abc import Callable
@@ -61,8 +61,8 @@ def main():
 
 
 def of_blocks(folder: Path, record: dict[str, Any]) -> Layers:
-    """(names, which are trained, function of codes (n, L)) of the blocks of a stage-2 model: the function returns what
-    each gives at the start, and after training, pooled, float32 (n, l, C)."""
+    """(names, which are trained, function of codes (n, L)) for the blocks of a stage-2 model: the function returns the
+    pooled output of each block at the start and after training, float32 (n, l, C)."""
     import jax
 
     from s2f.embeddings import encoders
@@ -96,7 +96,7 @@ def of_blocks(folder: Path, record: dict[str, Any]) -> Layers:
 
 
 def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
-    """The same of the layers of a fine-tuned language model, whose outputs are means over tokens (n, 1, C)."""
+    """The same for the layers of a fine-tuned language model, whose outputs are means over tokens (n, 1, C)."""
     if record["kind"] not in kinds.names("baselines") or not kinds.facts("baselines", record["kind"])["weights_of"]:
         raise InputError(f"{folder}: {record['model']} is not fine-tuned: nothing in its encoder can have moved")
     from s2f.baselines import _finetuned, _lora

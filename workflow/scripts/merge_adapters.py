@@ -1,9 +1,10 @@
-"""Merge the adapters of a model that was fine-tuned with `lora` into the weights that they stand on.
+"""Merge the adapters of a model that was fine-tuned with `lora` into the weights that they adapt.
 
     PYTHONPATH=workflow/scripts python -P -m merge_adapters --model results/…/best_model --out FOLDER
 
 FOLDER is then the `best_model/` of a fine-tuned model without adapters: it needs no other weights, and its predictions
-are the same up to rounding. That of LAMAR opens with `AutoModelForSequenceClassification.from_pretrained`.
+are the same up to rounding. The folder of a LAMAR model opens with
+`AutoModelForSequenceClassification.from_pretrained`.
 """
 
 import argparse

@@ -22,7 +22,7 @@ def main():
         raise InputError(
             f"{arguments.calibration}: no line for dataset {arguments.dataset!r}, split {arguments.split!r}"
         )
-    # of a dataset with cells the first that models were scored in; the others are in the table
+    # in a dataset with cells, the first in which models were scored; the others are in the table
     cell = table["cell"][table["n"].notna().idxmax()]
     title = f"{arguments.dataset}, split {arguments.split}" + (f", cell {cell}" if cell else "")
     own = table[table["cell"] == cell]

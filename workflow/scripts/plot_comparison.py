@@ -31,7 +31,7 @@ def main():
     slides = arguments.slides or [None] * len(arguments.out)
     for name, *pictures in zip(arguments.names, arguments.out, slides, strict=True):
         own = lines(arguments.compare, table, "panel", name, {**place, "panel": name})
-        # of a dataset with cells the first that models were scored in; the others are in the tables
+        # in a dataset with cells, the first in which models were scored; the others are in the tables
         cell = own["cell"][own["n"].notna().idxmax()]
         own = own[own["cell"] == cell]
         title = f"{arguments.dataset}, split {arguments.split}, panel {name}" + (f", cell {cell}" if cell else "")
@@ -41,13 +41,13 @@ def main():
 
 
 def read_metrics(path):
-    """A metrics.tsv with its values as numbers."""
+    """A metrics.tsv with its values parsed."""
     table = read_table(path, METRIC_COLUMNS, "metrics")
     return table.assign(value=numbers(table, "value", path))
 
 
 def seeds_of(own, panel, cell, runs, measured):
-    """{model: its seeds on a panel and cell}; collapsed are those that say so or that the comparison names."""
+    """{model: its seeds on a panel and cell}; a seed is collapsed if its metrics or the comparison say so."""
     named = {line.model: line.collapsed.split(", ") for line in own.itertuples()}
     found = {}
     for model, seed, path in runs:
@@ -60,7 +60,7 @@ def seeds_of(own, panel, cell, runs, measured):
 
 
 def lines(path, table, name, value, place):
-    """Lines of the table with a value in a column; `InputError` where there is none."""
+    """Lines of the table with a value in a column; raises `InputError` if there are none."""
     found = table[table[name] == value]
     if found.empty:
         raise InputError(f"{path}: no line for {name} {value!r} (of {place})")

@@ -7,7 +7,7 @@ from s2f.representation import map_files, planted_pairs
 
 
 def main():
-    """Take one sequence of the file, write one picture."""
+    """Take one sequence of the file and write its picture."""
     parser = Parser(description=__doc__)
     parser.add_argument("--maps", required=True, help="file of dependency maps (HDF5)")
     parser.add_argument("--place", required=True, type=int, help="which sequence of the file, from 1")

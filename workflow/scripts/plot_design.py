@@ -1,4 +1,4 @@
-"""Draw designs: the way of each method by model and judge, and what the judge says of each design."""
+"""Draw designs: the path of each method by model and judge, and what the judge says of each design."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run
@@ -7,7 +7,7 @@ from s2f.plots import designs
 
 
 def main():
-    """Read the folders of all methods of one design, write one picture."""
+    """Read the folders of all methods of one design; write one picture."""
     parser = Parser(description=__doc__)
     parser.add_argument("--designs", required=True, nargs="+", help="folders of designs, one per method")
     parser.add_argument("--unit", help="unit of the predictions; that of the model by default")

@@ -1,4 +1,4 @@
-"""Plot how far each layer of fine-tuned encoders moved from its start."""
+"""Plot how far fine-tuning moved each layer of the encoders."""
 
 import pandas as pd
 

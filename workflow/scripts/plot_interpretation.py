@@ -1,4 +1,4 @@
-"""Draw attributions of models by methods: logos, and for mutagenesis what each substitution does."""
+"""Draw attributions of models by several methods: logos, and for mutagenesis the effect of each substitution."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run
@@ -8,7 +8,7 @@ from s2f.plots import interpretation
 
 
 def main():
-    """Read attributions and the selections they were made for, write one picture for each file of attributions."""
+    """Read attributions and the selections they were made for; write one picture for each file of attributions."""
     parser = Parser(description=__doc__)
     parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
     parser.add_argument("--selections", required=True, nargs="+", help="table of the chosen rows of each")

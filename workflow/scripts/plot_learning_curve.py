@@ -20,7 +20,7 @@ def main():
     table = table[(table["dataset"] == arguments.dataset) & (table["split"] == arguments.split)]
     if table.empty:
         raise InputError(f"{arguments.curve}: no line for dataset {arguments.dataset!r}, split {arguments.split!r}")
-    # of a dataset with cells the first that models were scored in; the others are in the table
+    # in a dataset with cells, the first in which models were scored; the others are in the table
     cell = table["cell"][table["n"].notna().idxmax()]
     title = f"{arguments.dataset}, split {arguments.split}" + (f", cell {cell}" if cell else "")
     learning_curve(arguments.out, table[table["cell"] == cell], title, arguments.baseline, arguments.floors)

@@ -1,4 +1,5 @@
-"""Make the page of a model's motifs: logos, known motifs they match, what they do; and the same as a table."""
+"""Make the page of a model's motifs: logos, the known motifs that they match, their effects; and the same as a
+table."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

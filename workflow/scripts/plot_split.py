@@ -1,5 +1,5 @@
-"""Draw the runs of one dataset and split: predicted against measured for each panel, and training curves; each if a
-path is given for its pictures."""
+"""Draw the runs of one dataset and split: predicted against measured values for each panel, and training curves, each
+if a path is given for its pictures."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run
@@ -42,7 +42,7 @@ def main():
 
 
 def draw_predictions(arguments, title):
-    """Predicted against measured on each panel: of the effects where the panel has pairs."""
+    """Draw predicted against measured values on each panel, or effects if the panel has pairs."""
     runs, names = list(zip(arguments.models, arguments.seeds, strict=False)), arguments.names
     count = len(set(runs))
     given = {len(arguments.models), len(arguments.seeds), len(runs)}
@@ -56,7 +56,7 @@ def draw_predictions(arguments, title):
     for place, (name, kind, path, picture) in enumerate(panels):
         files = dict(zip(runs, arguments.predictions[place * count : (place + 1) * count], strict=True))
         there = {run: predicted_cells(file) if cells_of(rows) else set() for run, file in files.items()}
-        # of a dataset with cells the first that was measured here and that a model predicts
+        # in a dataset with cells, the first that was measured here and that a model predicts
         found = (
             (panel, {run: file for run, file in files.items() if not panel.view or panel.cell in there[run]})
             for panel in read_panels(name, kind, path, rows, arguments.task)
@@ -77,7 +77,7 @@ def draw_predictions(arguments, title):
 
 
 def draw_training(arguments, title):
-    """Training loss and validation metric per epoch of each run."""
+    """Draw training loss and validation metric per epoch of each run."""
     runs = list(zip(arguments.history_models, arguments.history_seeds, strict=False))
     if not len(arguments.histories) == len(arguments.history_models) == len(arguments.history_seeds) == len(set(runs)):
         raise InputError(

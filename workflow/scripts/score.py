@@ -9,11 +9,11 @@ from s2f.common.devices import limit_to_job_resources
 from s2f.common.errors import run
 from s2f.scoring.options import BARCODES, EXPERIMENTS, INPUTS
 
-WEIGHTS = "S2F_ENCODER_WEIGHTS"  # where the weights of the encoder are, on another machine than that of the training
+WEIGHTS = "S2F_ENCODER_WEIGHTS"  # where the encoder's weights are on a machine other than that of the training
 
 
 def main():
-    """Hand the options to `s2f.scoring.request.score`."""
+    """Pass the options to `s2f.scoring.request.score`."""
     parser = Parser(description=__doc__)
     parser.add_argument("--model", required=True, type=Path, help="folder best_model of a run")
     source = parser.add_argument_group("what is scored, one of these").add_mutually_exclusive_group(required=True)
@@ -80,7 +80,7 @@ def main():
     named = {field.name: getattr(arguments, field.name) for field in fields(Request) if hasattr(arguments, field.name)}
     lists = {name: tuple(value) for name, value in named.items() if isinstance(value, list)}
     request = Request(**{**named, **lists, "kind": kind, "path": getattr(arguments, kind)})
-    # in a study its section says where the weights are
+    # in a study, the encoder's section says where the weights are
     here = [] if arguments.encoder_spec else [*filter(None, [os.environ.get(WEIGHTS)])]
     score(request, arguments.encoder_spec, arguments.encoder_weights or here)
 

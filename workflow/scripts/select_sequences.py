@@ -1,4 +1,4 @@
-"""Choose the sequences of a panel that models are asked to explain."""
+"""Choose the sequences of a panel for which predictions are explained."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

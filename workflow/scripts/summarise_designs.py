@@ -1,4 +1,4 @@
-"""Write one table of all designs: models, judges, what both say, and what it cost."""
+"""Write one table of all designs: models, judges, what both predict, and the cost."""
 
 import pandas as pd
 

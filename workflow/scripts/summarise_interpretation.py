@@ -1,4 +1,4 @@
-"""Write one table of all that was explained: models, methods, sequences, completeness, cost and provenance."""
+"""Write one table of all attributions: models, methods, sequences, completeness, cost and provenance."""
 
 import pandas as pd
 

@@ -15,7 +15,7 @@ from s2f.rows.canonical import read_rows, rows_sha256
 
 
 def main():
-    """Write the folder of weights and the table of losses; a run that was killed continues from its checkpoint."""
+    """Write the folder of weights and the table of losses; a killed run continues from its checkpoint."""
     parser = Parser(description=__doc__)
     for part in ("train", "val"):
         parser.add_argument(f"--{part}", required=True, help=f"windows of {part} (parquet)")

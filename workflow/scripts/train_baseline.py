@@ -1,4 +1,4 @@
-"""Train one baseline with one seed on the rows of a split, by the settings of the study or the best of several."""
+"""Train one baseline with one seed on the rows of a split, with the settings of the study or the best of several."""
 
 import itertools
 from pathlib import Path
@@ -24,7 +24,7 @@ from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
 
 PACKAGES = ("numpy", "scikit-learn", "torch")
-HISTORY = ("epoch", "train_loss", "seconds", "rows_per_second")  # of a floor, which has no epochs
+HISTORY = ("epoch", "train_loss", "seconds", "rows_per_second")  # columns for a floor, which has no epochs
 
 
 def main():
@@ -62,7 +62,7 @@ def main():
     if first:
         labelled = {part: of_first_cell(own) for part, own in parts.items()}
     construct = Construct.from_spec(arguments.construct)
-    # by kind, not by name: variants of a kind differ in their settings alone
+    # by kind, not by name: variants of a kind differ only in their settings
     names = (arguments.dataset, arguments.split_name, arguments.kind)
     seed = derived_seed(arguments.study_seed, "baseline", *names, arguments.seed)
     before = of_model("baselines", {**arguments.spec, "kind": arguments.kind})

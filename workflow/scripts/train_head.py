@@ -1,4 +1,4 @@
-"""Train heads on the embedding caches that the augmentation reads: one head, or several of one family together."""
+"""Train heads on the embedding caches that the augmentation reads: one head, or several of a family together."""
 
 import importlib
 from typing import Any
@@ -78,7 +78,7 @@ def main():
     }  # fmt: skip
     encoder, stretches = None, None
     if augmentations.encodes(arguments.mode):
-        # by name: heads on caches do not depend on the code of encoders
+        # imported by name: heads on caches do not depend on the code of encoders
         encoder = importlib.import_module("s2f.embeddings.encoders").build(arguments.encoder_spec)
         expected["encoder_fingerprint"] = encoder.fingerprint
         reach = arguments.mode.get("reach", 0)
@@ -114,7 +114,7 @@ def main():
             trained = train_by(spec)
         else:
             ((slug, seed),) = places
-            # not by encoder: models of one kind try the same settings, whatever they read
+            # not by encoder: models of one kind try the same settings, whatever encoder they read
             draws = derived_seed(arguments.study_seed, "search", *names[:2], networks.kind_of(slug), seed)
             found = search(Search(**arguments.search), spec, draws, attempt)
             trained, spec = [found.model], found.spec

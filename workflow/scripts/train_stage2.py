@@ -1,4 +1,4 @@
-"""Fine-tune an encoder together with a head that is trained on it, from the checkpoint of that head on."""
+"""Fine-tune an encoder together with a head that was trained on it, starting from the checkpoint of that head."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ from s2f.splits.table import parts_of
 def main():
     """Check the start against the run, train, write `best_model/` and the table of epochs.
 
-    A run that was killed goes on from its checkpoint.
+    A killed run continues from its checkpoint.
     """
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
@@ -207,8 +207,8 @@ def main():
 
 
 def identity(head: Any, *others: Any) -> str:
-    """What must be equal for a checkpoint to be gone on from, as text: the variables of the head that was the start,
-    and all else that the result depends on, fit for JSON."""
+    """What must be equal for a run to continue from a checkpoint, as text for JSON: the variables of the head from
+    which training started, and everything else that the result depends on."""
     import jax
 
     digest = hashlib.sha256()
@@ -218,7 +218,7 @@ def identity(head: Any, *others: Any) -> str:
 
 
 def refuse_start(path: str, record: Mapping[str, Any], fingerprint: str) -> None:
-    """Raise `InputError` for a start that is itself fine-tuned, or was trained on another encoder than that with this
+    """Raise `InputError` for a start that is itself fine-tuned, or was trained on an encoder without this
     fingerprint."""
     if "stage2" in record:
         raise InputError(f"{path}: the model is fine-tuned already; start from a head on the frozen encoder")

@@ -1,1 +1,1 @@
-"""What `bench` measures: one module per hot path, and `machine` for the limits of the machine itself."""
+"""Benchmarks: one module per hot path, and `machine` for the limits of the machine itself."""

@@ -1,11 +1,11 @@
-"""Measure the hot paths of this machine: rates, what share of the hardware's own limit they reach, and how many times
-faster they are than the usual way.
+"""Measure the hot paths on this machine: their rates, the share of the hardware's limit that they reach, and how many
+times faster they are than the usual way.
 
     PYTHONPATH=workflow/scripts python -m bench [--rows 4096] [--heads boda-flatten-512-512] [--modes no_shift full]
 
-Needs JAX, torch and the library; runs on what JAX finds. Every rate is the best of the repeats; shares and ratios are
-medians over turns in which the limit, our way and the usual way run one after the other, so that a busy machine slows
-all alike. Embeddings are random, rows are random.
+Needs JAX, torch and the library; runs on the device that JAX finds. Every rate is the best of the repeats. Shares and
+ratios are medians over turns in which the limit, our way and the usual way run one after another: a busy machine slows
+all of them alike. Embeddings and rows are random.
 """
 
 import argparse

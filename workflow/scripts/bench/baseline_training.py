@@ -1,4 +1,4 @@
-"""Training LegNet and DREAM-RNN, and the same done as their authors do it."""
+"""Training LegNet and DREAM-RNN, in the library and as their authors do it."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 
 WINDOW = Construct(230, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
-BATCH = {"legnet": 256, "dream_rnn": 32}  # LegNet's own, 1024, takes 5 GB the plain way
+BATCH = {"legnet": 256, "dream_rnn": 32}  # LegNet's default, 1024, takes 5 GB the plain way
 BATCHES = {"legnet": 2, "dream_rnn": 4}
 CODE = {"A": 0, "G": 1, "C": 2, "T": 3}
 FORMS = ("float32", "bfloat16")
@@ -65,7 +65,7 @@ def random_rows(count):
 
 
 def ours(kind, rows, options):
-    """`run()` trains one epoch with the library: its whole training, validated on four rows."""
+    """`run()` trains one epoch with the library: its whole training, with validation on four rows."""
 
     def run():
         with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
@@ -75,8 +75,8 @@ def ours(kind, rows, options):
 
 
 class PlainRows(Dataset):
-    """Texts made one-hot row by row and letter by letter, (channels, length) float32 in the order A, G, C, T; LegNet's
-    moved and turned at random, DREAM-RNN's with the channel of the strand."""
+    """Texts made one-hot row by row and letter by letter, (channels, length) float32 in the order A, G, C, T; for
+    LegNet shifted and reverse-complemented at random, for DREAM-RNN with a channel for the strand."""
 
     def __init__(self, kind, rows):
         self.kind, self.labels, self.random = kind, rows["label"].to_numpy(np.float32), np.random.default_rng(0)
@@ -104,7 +104,7 @@ class PlainRows(Dataset):
 
 
 def plain_epoch(kind, network, rows, batch):
-    """`run()` trains one epoch as the authors do."""
+    """`run()` trains one epoch in the way of the authors."""
     rate, decay = {"legnet": (0.01, 0.1), "dream_rnn": (0.005, 0.01)}[kind]
     device = baselines.get(kind).torch_device()
     network.to(device)
@@ -150,7 +150,7 @@ class PlainStage(nn.Module):
 
 
 class PlainLegNet(nn.Module):
-    """LegNet of standard layers."""
+    """LegNet from standard layers."""
 
     def __init__(self, settings):
         super().__init__()
@@ -163,12 +163,12 @@ class PlainLegNet(nn.Module):
         self.head = nn.Sequential(nn.Linear(mapper, mapper), nn.BatchNorm1d(mapper), nn.SiLU(), nn.Linear(mapper, 1))
 
     def forward(self, x):
-        """(B,) of (B, 4, length)."""
+        """(B,) from (B, 4, length)."""
         return self.head(self.body(x).mean(2)).squeeze(1)
 
 
 class PlainDreamRNN(nn.Module):
-    """DREAM-RNN of standard layers."""
+    """DREAM-RNN from standard layers."""
 
     def __init__(self, settings):
         super().__init__()
@@ -186,7 +186,7 @@ class PlainDreamRNN(nn.Module):
         self.mapper, self.linear = nn.Conv1d(2 * own, mapper, 1), nn.Linear(mapper, 1)
 
     def forward(self, x):
-        """(B,) of (B, 5, length)."""
+        """(B,) from (B, 5, length)."""
         x = torch.cat([part(x) for part in self.first], 1)
         x = self.lstm(x.permute(0, 2, 1))[0].permute(0, 2, 1)
         x = self.dropout(torch.cat([part(x) for part in self.core], 1))
@@ -201,7 +201,7 @@ NARROW = {
 
 
 def flop_of(network, kind):
-    """FLOP of one example in training, two per multiply-add: three times those of its forward pass, of which the
+    """FLOP of one example in training, two per multiply-add: three times those of the forward pass, in which the
     convolutions and the LSTM are counted."""
     counted = []
 

@@ -1,4 +1,4 @@
-"""Cache building: sequences/s through the encoder alone and to checked files, one strand and both."""
+"""Cache building: sequences/s through the encoder only and to checked files, for one strand and both."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ def random_inserts(count, length=INSERT):
 
 
 def bench(sequences, repeats, limits, spec):
-    """Print one line per way through AlphaGenome's encoder as `spec` describes it."""
+    """Print one line per way of using AlphaGenome's encoder as `spec` describes it."""
     construct, encoder = Construct.from_spec(CONSTRUCT), encoders.build(spec)
     rows = pd.DataFrame({"row_id": [f"r{i}" for i in range(sequences)], "sequence": random_inserts(sequences)})
     flanks = construct.flank_lengths(INSERT)

@@ -1,8 +1,8 @@
-"""Enformer's tower: windows/s of the encoder, and how many times as many as the network in plain torch modules encodes,
-batch by batch, in evaluation mode and without gradients, as users of enformer-pytorch do.
+"""Enformer's tower: windows/s of the encoder, and how many times faster it is than the network in plain torch modules,
+batch by batch, in evaluation mode and without gradients, as used with enformer-pytorch.
 
-Measured once on two CPU cores that others used too, full size, float32: 2.3 times with whole windows, 4.6 times with
-shared flanks (by CPU time 2.4 and 4.8).
+Measured once at full size in float32, on two CPU cores that were shared with other work: 2.3 times with whole windows,
+4.6 times with shared flanks (by CPU time 2.4 and 4.8).
 """
 
 import itertools
@@ -22,7 +22,7 @@ from s2f.sequences.constructs import Construct
 
 
 class QuickGelu(nn.Module):
-    """GELU by a sigmoid."""
+    """GELU approximated by a sigmoid."""
 
     def forward(self, x):
         """Any shape."""
@@ -30,7 +30,7 @@ class QuickGelu(nn.Module):
 
 
 class Residual(nn.Module):
-    """The input and what a block makes of it."""
+    """The input plus the output of a block."""
 
     def __init__(self, block):
         super().__init__()
@@ -42,14 +42,14 @@ class Residual(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """Pairs of positions weighed by a softmax of logits of each."""
+    """Pairs of positions, weighted by a softmax of their logits."""
 
     def __init__(self, channels):
         super().__init__()
         self.to_attn_logits = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x):
-        """(B, C, L) -> (B, C, ceil(L / 2)); the logits of what pads an odd length are the lowest number."""
+        """(B, C, L) -> (B, C, ceil(L / 2)); the padding of an odd length has the lowest number as logit."""
         odd = x.shape[-1] % 2
         pairs = nn.functional.pad(x, (0, odd)).unflatten(-1, (-1, 2))
         logits = self.to_attn_logits(pairs)
@@ -64,7 +64,7 @@ def block(inputs, outputs, width):
 
 
 def plain_network(size, weights):
-    """The tower in modules whose names are those of the published checkpoint, in evaluation mode."""
+    """The tower in evaluation mode, in modules with the names of the published checkpoint."""
     widths = network.SIZES[size]
     stem = nn.Conv1d(4, widths[0], 15, padding=7), Residual(block(widths[0], widths[0], 1)), AttentionPool(widths[0])
     stages = [
@@ -79,8 +79,8 @@ def plain_network(size, weights):
 
 
 def flop(size, length, plan=None, plain=False):
-    """FLOP of one window, two per multiply-add; with a `_flank_reuse.Plan` what is left. `plain`: with the logits of
-    both positions of a pair; 7.81 GFLOP for the full size at 600 bp."""
+    """FLOP of one window, two per multiply-add; with a `_flank_reuse.Plan`, only what remains to be computed. `plain`:
+    with the logits of both positions of a pair; 7.81 GFLOP for the full size at 600 bp."""
     left = [plan.crop[1] - plan.crop[0], *(end - begin for begin, *_, end in plan.splices)] if plan else [length]
     total, old = 0, 4
     for stage, new in enumerate(network.SIZES[size]):

@@ -1,4 +1,4 @@
-"""Head training, per head and augmentation mode, and the same work done as the field does it."""
+"""Head training, per head and augmentation mode, and the same work done in the usual way."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ from s2f.heads.networks import chip_cnn
 
 FULL_ROWS, LENGTH = 627_660, 600
 SHAPE = 5, 1536  # T and D of AlphaGenome's embeddings at 600 bp
-LANGUAGE_SHAPE = 51, 128  # of those of a small language model at 51 nt, for heads that need more tokens
+LANGUAGE_SHAPE = 51, 128  # of the embeddings of a small language model at 51 nt, for heads that need more tokens
 ADAMW_BYTES = 28  # per parameter and update: gradient, parameter and two moments read, the last three written
 OPTIONS = {
     "multi_shift": {"shifts": 3, "reach": 15},
@@ -27,8 +27,8 @@ OPTIONS = {
 
 
 def start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds=1):
-    """(run, shapes of the parameters): `run()` trains one epoch with `s2f.heads.epochs`, of `seeds` heads in one
-    program; the one place here that knows its interface."""
+    """(run, shapes of the parameters): `run()` trains one epoch with `s2f.heads.epochs`, for `seeds` heads in one
+    program; only this function depends on that interface."""
     from s2f.heads.epochs import Data, Epochs
 
     encodes = augmentations.encodes(mode)
@@ -44,7 +44,7 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
         tables["stretches"] if encodes else None, encoder.parameters if encodes else None,
     )  # fmt: skip
 
-    @jax.jit  # op by op, each of them would be compiled for itself
+    @jax.jit  # otherwise each operation would be compiled separately
     def start(key):
         parameters, measured = network.init(key, jnp.zeros((1, *shape), jnp.float32), is_training=False)
         return parameters, measured, optimiser.init(parameters)
@@ -64,8 +64,8 @@ def start_training(slug, mode, rows, encoder, batch_size, precision, tables, see
 def work_of(slug, mode, size, tokens, length, encoder_size, batch_size=128):
     """(FLOP per row and step of the head, steps per batch, FLOP per row of encoding in the step).
 
-    A gradient step takes three times the forward products, the first layer twice: nothing needs the gradient of its
-    input (see `s2f.heads.networks.layers`).
+    A gradient step takes three times the forward products, for the first layer twice: the gradient with respect to its
+    input is not needed (see `s2f.heads.networks.layers`).
     """
     if slug == "chip-cnn":
         head = flop_of_chip_cnn(size, tokens, batch_size)
@@ -90,7 +90,7 @@ def flop_of_chip_cnn(size, tokens, batch_size):
 
 
 def encoder_flop(size, length, plan=None):
-    """FLOP of one window through AlphaGenome's encoder, two per multiply-add; with a `_flank_reuse.Plan` what is left.
+    """FLOP of one window through AlphaGenome's encoder, two per multiply-add; with a `_flank_reuse.Plan`, what remains.
 
     15.25 GFLOP for the full size at 600 bp.
     """
@@ -101,7 +101,7 @@ def stages_flop(size, length, plan=None):
     """`encoder_flop` of each stage, the stem and the blocks."""
     width, step = alphagenome_network.SIZES[size]
     left = [plan.crop[1] - plan.crop[0], *(end - begin for begin, *_, end in plan.splices)] if plan else [length]
-    valid = len(left) - 1 if plan else 0  # stages without zeros beside them: each convolution shortens them
+    valid = len(left) - 1 if plan else 0  # stages without zero padding: each convolution shortens them
     found = []
     for stage in range(alphagenome_network.BLOCKS + 1):
         n = left[stage] if stage < len(left) else length
@@ -117,11 +117,12 @@ def stages_flop(size, length, plan=None):
 
 
 def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
-    """`step()`: one batch as the field trains, blocking at its end; the head is the same network.
+    """`step()`: one batch trained in the usual way, blocking at its end; the head is the same network.
 
-    Per batch: rows are gathered on the host and made float32 there, one compiled step per view follows, whose
-    optimiser carries the whole model, `extra_parameters` zeros beside the head, without donating its buffers; the loss
-    is fetched after each step. Modes that encode send float one-hot windows and standardise the weights in each step.
+    For each batch, rows are gathered on the host and converted to float32 there; then follows one compiled step per
+    view, whose optimiser holds the whole model, `extra_parameters` zeros in addition to the head, without donating its
+    buffers. The loss is fetched after each step. Modes that encode send float one-hot windows and standardise the
+    weights in each step.
     """
     network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
     rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
@@ -162,8 +163,8 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
 
 
 def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precision, naive_parameters, seeds):
-    """Print one line per head and mode. `encoder` was built of `spec`; embeddings are random: of its own shape in modes
-    that run it, else of AlphaGenome's."""
+    """Print one line per head and mode. `encoder` was built from `spec`; embeddings are random, with the encoder's
+    shape in modes that run it, otherwise with AlphaGenome's."""
     print(
         f"\nhead training, {rows:,} rows, batch {batch_size}, {precision}, heads at a time: {seeds}, "
         "embeddings T x D in bfloat16 on the device\n"
@@ -194,10 +195,10 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             peak = peak_gb()
             naive = naive_training(slug, mode, spec, tables, batch_size, naive_parameters)
             turns = Turns({limit.name: limit.run for limit in limits} | {"ours": run, "naive": naive}, repeats)
-            del run, naive  # and what they hold, before the next peak
+            del run, naive  # free what they hold before the next peak is measured
 
             head, steps, encoding = work_of(slug, mode, size, tokens, LENGTH, spec["size"], batch_size)
-            done = rows * seeds  # each head draws its own batches, and encodes them
+            done = rows * seeds  # each head draws and encodes its own batches
             flop, rate = done * (head * steps + encoding), done / turns.best("ours")
             parameters = sum(int(np.prod(shape)) for leaves in size.values() for shape in leaves.values())
             moved = steps * (done * tokens * channels * 2 + -(-done // batch_size) * ADAMW_BYTES * parameters)
@@ -212,7 +213,7 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
 
 
 def make_tables(mode, rows, tokens, channels, spec):
-    """Random embeddings of each view on the host and, as the trainer holds them, on the device; labels and windows."""
+    """Random embeddings of each view, on the host and on the device as the trainer holds them; labels and windows."""
     random = np.random.Generator(np.random.PCG64(0))
     count = len(augmentations.views(mode))
     first = random.standard_normal((rows, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)

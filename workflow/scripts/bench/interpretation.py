@@ -1,4 +1,5 @@
-"""Saturation mutagenesis through the frozen encoder: substitutions/s, and how many times faster than one by one."""
+"""Saturation mutagenesis through the frozen encoder: substitutions/s, and how many times faster it is than one by
+one."""
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def bench(repeats, spec):
         "batched, flanks encoded once": (through(encoder, windows, whole), len(windows)),
         "batched, all but neighbours encoded once": (through(encoder, windows, near), len(windows)),
     }
-    # shared activations are exact in float32 only
+    # shared activations are exact only in float32
     ours = "the third" if not ON_CPU else f"the last, of fewer than {NARROW_FROM} sequences the third"
     ours = ours if spec["precision"] == "float32" else "the second"
     print(

@@ -2,11 +2,11 @@
 
     PYTHONPATH=workflow/scripts python -m bench.language_model [--size lamar-mini] [--sequences 128] [--table FILE.csv]
 
-The plain loop is how such embeddings are usually made. Of LAMAR: batches of 32 through transformers' tokenizer, padded
-to 512 tokens, eager attention, all hidden states. Of DNABERT-2: batches of 32 in the order of the file through
-transformers' tokenizer, padded to 512 tokens, or to the longest of the batch, with an attention mask, and the mean over
-the pieces. All compute the same, and the difference of their results is shown. They run by turns; ratios are medians
-over turns. Seconds of CPU time stand beside those of the wall, because another job on the machine disturbs them less.
+The plain loop is how such embeddings are usually made. For LAMAR: batches of 32 through transformers' tokenizer, padded
+to 512 tokens, eager attention, all hidden states. For DNABERT-2: batches of 32 in the order of the file through
+transformers' tokenizer, padded to 512 tokens or to the longest of the batch, with an attention mask, and the mean over
+the pieces. All compute the same, and the difference between results is shown. The ways take turns; ratios are medians
+over turns. CPU seconds are shown beside wall seconds, because other jobs on the machine affect them less.
 """
 
 import argparse
@@ -75,7 +75,7 @@ def plain_means(model, tokenizer, sequences, padding):
 
 
 def bench_dnabert2(sequences, size="dnabert2-mini", repeats=3, precisions=("float32", "bfloat16"), tokenizer=""):
-    """As `bench_lamar`; `tokenizer` is the folder of that of the full size."""
+    """As `bench_lamar`; `tokenizer` is the folder of the full-size model's tokenizer."""
     import numpy as np
     from transformers import PreTrainedTokenizerFast
 
@@ -102,7 +102,7 @@ def bench_dnabert2(sequences, size="dnabert2-mini", repeats=3, precisions=("floa
 
 
 def _compared(title, what, codes, ways, repeats):
-    """Time the `ways`, {name: function}, by turns, and print a line of each beside the first."""
+    """Time the `ways`, {name: function}, in turns, and print a line for each compared with the first."""
     import numpy as np
 
     from s2f.common.devices import torch_device

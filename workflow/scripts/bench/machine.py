@@ -1,4 +1,4 @@
-"""The limits of this machine, measured by the same library that does the work, and how to time beside them."""
+"""The limits of this machine, measured with the same library that does the work, and timing relative to them."""
 
 import gc
 import statistics
@@ -19,10 +19,10 @@ def seconds(run):
 
 
 class Turns:
-    """Times of `runs`, {name: function}, called by turns after one call each that warms up.
+    """Times of `runs`, {name: function}, called in turns after one call of each to warm up.
 
-    What else the machine does then slows all alike: compare within a turn. `wall` and `cpu` are {name: times in s}, the
-    latter of all threads of this process; `first` {name: s} are the calls that warm up, compilation included.
+    Other load on the machine then slows all of them alike: compare within a turn. `wall` and `cpu` are {name: times in
+    s}, the latter over all threads of this process; `first` {name: s} are the warm-up calls, compilation included.
     """
 
     def __init__(self, runs, repeats):
@@ -39,7 +39,7 @@ class Turns:
         return min(self.wall[name])
 
     def ratio(self, one, other, clock="wall"):
-        """Median over turns of the time of `one` in units of that of `other`."""
+        """Median over turns of the time of `one` divided by the time of `other`."""
         times = getattr(self, clock)
         return statistics.median(a / b for a, b in zip(times[one], times[other], strict=True))
 
@@ -63,9 +63,11 @@ def header(limits):
 
 
 def shares(limits, turns, work, amounts):
-    """Columns: what share of each limit `work` reached, which did `amounts` [FLOP or bytes, per limit] in each turn.
+    """Columns: the share of each limit that `work` reached, with `amounts` [FLOP or bytes, per limit] of work in each
+    turn.
 
-    On a CPU also by the CPU time of both, which other processes disturb less, but in which idle threads cost nothing.
+    On a CPU the share is also given by CPU time, which other processes affect less, but in which idle threads cost
+    nothing.
     """
     reached = [
         amount / limit.amount / turns.ratio(work, limit.name, clock)
@@ -78,8 +80,8 @@ def shares(limits, turns, work, amounts):
 def limits(quick=False):
     """Limits of the device: float32 matrix products on a CPU; bfloat16 and TF32 products and memory traffic on a GPU.
 
-    Square products, on a CPU of 2048 (the fastest of 1024 to 4096 there), on a GPU 16 of 8192 in a row. Memory: a copy
-    of 2 GB, counted as read and written.
+    Products are of square matrices: of size 2048 on a CPU (the fastest of 1024 to 4096 there), and 16 of size 8192 in a
+    row on a GPU. Memory: a copy of 2 GB, counted as read and written.
     """
     if ON_CPU:
         n = 512 if quick else 2048
@@ -103,7 +105,7 @@ def limits(quick=False):
 
 
 def reset_peak():
-    """Start anew with the peak memory of this process; a GPU's peak cannot be reset."""
+    """Reset the peak memory of this process; a GPU's peak cannot be reset."""
     gc.collect()
     if ON_CPU:
         Path("/proc/self/clear_refs").write_text("5")

@@ -12,7 +12,7 @@ from s2f.rows.canonical import canonical, read_rows, write_rows
 
 
 def bench(count, repeats):
-    """Print rows/s from parquet, against a plain pandas read of the same rows as TSV."""
+    """Print rows/s from parquet, compared with a plain pandas read of the same rows as TSV."""
     labels = np.random.Generator(np.random.PCG64(1)).standard_normal(count)
     raw = pd.DataFrame({"row_id": [f"r{i}" for i in range(count)], "sequence": random_inserts(count), "label": labels})
     with tempfile.TemporaryDirectory() as folder:

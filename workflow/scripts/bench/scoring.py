@@ -1,4 +1,4 @@
-"""Scoring a VCF with a head on AlphaGenome's encoder: windows/s, as a share of what the encoder alone reaches."""
+"""Scoring a VCF with a head on AlphaGenome's encoder: windows/s, as a share of the rate of the encoder by itself."""
 
 import contextlib
 import io
@@ -29,7 +29,7 @@ MILLION = 10**6
 
 
 def bench(variants, repeats, spec):
-    """Print a line for the encoder alone and one for the job on `variants` SNVs; `spec` as in `cache_building`."""
+    """Print a line for the encoder by itself and one for the job on `variants` SNVs; `spec` as in `cache_building`."""
     encoder, construct = encoders.build(spec), Construct.from_spec(CONSTRUCT)
     random = np.random.Generator(np.random.PCG64(4))
     genome = random.integers(0, 4, 50 * variants + 2 * INSERT, np.uint8)

@@ -1,4 +1,4 @@
-"""Stage 2: examples/s of gradient steps of each form, as shares of the limit, and their memory."""
+"""Stage 2: examples/s of gradient steps in each form, as shares of the limit, and their memory."""
 
 import gc
 
@@ -31,7 +31,7 @@ FORMS = {  # name: (number of the first block that learns, whether those before 
 
 
 def bench(forms, batch_size, repeats, limits, spec):
-    """Print one line per form of `FORMS` of fine-tuning AlphaGenome's encoder as `spec` describes it."""
+    """Print one line per form in `FORMS` of fine-tuning AlphaGenome's encoder as `spec` describes it."""
     names, tunable = kinds.facts("encoders", "alphagenome")["blocks"], encoders.tunable(spec)
     width, step = _alphagenome_network.SIZES[spec["size"]]
     of_stages = stages_flop(spec["size"], LENGTH)

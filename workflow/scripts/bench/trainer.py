@@ -1,12 +1,12 @@
-"""Compare the loops that adapt and fine-tune LAMAR with the Trainer of transformers: speed, and what a kill costs.
+"""Compare the loops that adapt and fine-tune LAMAR with the Trainer of transformers: speed, and the cost of a kill.
 
     PYTHONPATH=workflow/scripts python -P -m bench.trainer [--size lamar-mini] [--repeats 5]
 
 The Trainer gets what our loops use: micro-batches sorted by length and masked by the number of the step, the same loss,
-optimiser, schedule, clipping and order of rows, and the held-out loss by a callback. Whole trainings run by turns;
-ratios are medians over turns of CPU seconds. A run that is killed and continued is compared with one that was not: with
-the checkpoint that the library writes, and with one that holds the tensors under their own names. What came of it is in
-docs/stage2.md.
+optimiser, schedule, clipping and order of rows, and the held-out loss by a callback. Whole trainings take turns; ratios
+are medians over turns of CPU seconds. A run that is killed and continued is compared with an uninterrupted one: with
+the checkpoint that the library writes, and with one that holds the tensors under their original names. The results are
+in docs/stage2.md.
 """
 
 import argparse
@@ -31,19 +31,19 @@ SEED = 1
 
 
 class KilledError(Exception):
-    """The end of a run that is to be continued."""
+    """Raised to end a run that is to be continued."""
 
 
 class Ours(transformers.Trainer):
-    """A Trainer that takes batches, loss and optimiser from us. `plain_names`: checkpoints hold the tensors of the
-    model as they are called in it."""
+    """A Trainer with our batches, loss and optimiser. `plain_names`: checkpoints hold the tensors under their names in
+    the model."""
 
     def __init__(self, loss, optimiser, share, plain_names=True, **rest):
         super().__init__(data_collator=lambda items: items[0], **rest)
         self.remove_callback(transformers.PrinterCallback)
         self.loss, self.optimizer, self.plain_names = loss, optimiser, plain_names
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: share(step))
-        self.model_accepts_loss_kwargs = True  # the loss is that of the whole batch, not to be divided
+        self.model_accepts_loss_kwargs = True  # the loss is for the whole batch and must not be divided
 
     def _get_train_sampler(self, *_):
         return torch.utils.data.SequentialSampler(self.train_dataset)
@@ -52,7 +52,7 @@ class Ours(transformers.Trainer):
         return inputs
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        """Ours, of one of our items."""
+        """Our loss of one of our items."""
         return self.loss(model, inputs)
 
     def _save(self, output_dir=None, state_dict=None):
@@ -68,7 +68,7 @@ class Ours(transformers.Trainer):
 
 
 class HeldOut(transformers.TrainerCallback):
-    """Calls `check(model)` every so many steps and after the last, and ends the run at step `kill`."""
+    """Calls `check(model)` every few steps and after the last, and ends the run at step `kill`."""
 
     def __init__(self, check, every, last, kill=None):
         self.check, self.every, self.last, self.kill, self.found = check, every, last, kill, []

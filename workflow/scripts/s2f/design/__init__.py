@@ -1,1 +1,1 @@
-"""New sequences: changed base by base until a trained model predicts for them what is wanted, within constraints."""
+"""Design of new sequences: changed base by base, within constraints, until a trained model predicts what is wanted."""

@@ -1,8 +1,8 @@
-"""Simulated annealing: random changes, of which worse ones are kept too while it is warm.
+"""Simulated annealing: random changes; while the temperature is high, changes for the worse are kept too.
 
 A step proposes `moves` substitutions for each sequence; one that lowers the objective by d is kept with probability
-exp(-d / T). T falls as `temperature` / (1 + step) ** 0.501, the schedule of boda2 (Gosai et al. 2024), in the unit of
-the objective. All sequences take a step in one call of the model. The best sequence on the way is the design.
+exp(-d / T). T falls as `temperature` / (1 + step) ** 0.501, the schedule of boda2 (Gosai et al. 2024), and has the unit
+of the objective. All sequences take a step in one call of the model. The best sequence found on the way is the design.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ TRIES = 20  # proposals per step that may break the rules before a sequence stay
 def run(
     problem: Problem, seed_of: Callable[[int], int], steps: int, moves: int, temperature: float
 ) -> list[list[Point]]:
-    """The way of each start, with the best sequence so far at the recorded steps. Each start has random numbers of its
-    own, by ``seed_of(index)``: others beside it change nothing."""
+    """The path of each start, with the best sequence so far at the recorded steps. Each start has its own random
+    numbers, from ``seed_of(index)``, and does not depend on the other starts."""
     count = len(problem.starts)
     current, values = problem.starts.copy(), problem.values(problem.starts)
     best, best_values = current.copy(), values.copy()
@@ -54,8 +54,8 @@ def run(
 def propose(
     problem: Problem, current: Codes, random: list[np.random.Generator], free: np.ndarray, moves: int
 ) -> tuple[Codes, np.ndarray]:
-    """Inserts (N, L) with `moves` other bases at `free` positions, and which (N,) keep the rules: of each sequence the
-    first of `TRIES` proposals that does."""
+    """Inserts (N, L) with `moves` other bases at `free` positions, and which of them (N,) keep the rules: for each
+    sequence, the first of `TRIES` proposals that does."""
     proposed, waiting = current.copy(), np.ones(len(current), bool)
     for _ in range(TRIES):
         for index in np.flatnonzero(waiting):

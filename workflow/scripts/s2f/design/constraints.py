@@ -1,6 +1,7 @@
-"""What every designed sequence must keep: composition, runs, sites, distance to its start, nothing of training rows.
+"""What a designed sequence must respect: composition, runs, sites, distance to its start, no overlap with training
+rows.
 
-Runs and sites count also where they reach into the flanks of the construct, as the plasmid will have them there.
+Runs and sites that reach into the flanks of the construct count too, because the plasmid will contain them.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,15 @@ from s2f.sequences.constructs import Construct
 from s2f.sequences.iupac import IUPAC
 from s2f.sequences.kmers import kmers
 
-KMER = 31  # letters in common with a training row that `avoid` does not allow, as the leak audit counts them
+KMER = 31  # length of the k-mers that `avoid` compares with training rows, as in the leak audit
 
 
 @dataclass(frozen=True)
 class Constraints:
     """`gc`: lowest and highest share of G and C in the insert; `homopolymer`: longest run of one base; `forbidden`:
     sites in IUPAC letters; `changes`: most bases that differ from the start; `protect`: intervals (first, end) of the
-    insert, in bp from 0, that stay as they are; `avoid`: training inserts with which no 31-mer is shared, on either
-    strand. What is None or empty does not count."""
+    insert, in bp from 0, that stay as they are; `avoid`: training inserts with which no 31-mer may be shared, on either
+    strand. A constraint that is None or empty does not apply."""
 
     gc: tuple[float, float] | None = None
     homopolymer: int | None = None
@@ -36,9 +37,9 @@ class Constraints:
 
 @dataclass(frozen=True)
 class Rules:
-    """`Constraints` for inserts of `length` bp in a construct; `both_strands`: a site is forbidden on either.
+    """`Constraints` for inserts of `length` bp in a construct; `both_strands`: sites are forbidden on both strands.
 
-    Raises `InputError` for what no sequence can keep.
+    Raises `InputError` for constraints that no sequence can keep.
     """
 
     constraints: Constraints
@@ -47,7 +48,7 @@ class Rules:
     both_strands: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be kept, whatever the sequence."""
+        """Refuse constraints that no sequence can keep."""
         gc = self.constraints.gc
         if gc and np.floor(gc[1] * self.length + 1e-9) < np.ceil(gc[0] * self.length - 1e-9):
             raise InputError(f"gc {gc[0]:g} to {gc[1]:g}: no number of G and C in {self.length} bp lies within it")
@@ -73,7 +74,7 @@ class Rules:
 
     @cached_property
     def _flanks(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Codes of the flanks in the window of an insert of this length."""
+        """Codes of the flanks that surround an insert of this length in its window."""
         left, _ = self.construct.flank_lengths(self.length)
         window = self.construct.assemble(["N" * self.length])[0]
         return window[:left], window[left + self.length :]
@@ -85,7 +86,7 @@ class Rules:
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.uint64)
 
     def legal(self, codes: NDArray[np.uint8], starts: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which inserts (N, L) keep all constraints, bool (N,); `starts` (N, L) or (1, L): where each came from."""
+        """Which inserts (N, L) keep all constraints, bool (N,); `starts` (N, L) or (1, L) are their starts."""
         good = np.ones(len(codes), bool)
         for broken in self.broken(codes, starts).values():
             good &= ~broken
@@ -93,7 +94,7 @@ class Rules:
 
     def broken(self, codes: NDArray[np.uint8], starts: NDArray[np.uint8]) -> dict[str, NDArray[np.bool_]]:
         """{constraint, in words: which inserts (N, L) break it, bool (N,)}; 31-mers, which cost most to look up, are
-        sought where nothing else is broken."""
+        only checked if nothing else is broken."""
         asked, found = self.constraints, dict[str, NDArray[np.bool_]]()
         if asked.gc:
             share = gc_content(codes)
@@ -122,7 +123,7 @@ class Rules:
         return np.concatenate([left, codes, right], axis=1)
 
     def _runs(self, codes: NDArray[np.uint8], longest: int) -> NDArray[np.bool_]:
-        """Which inserts have a longer run, one that reaches into a flank included, bool (N,)."""
+        """Which inserts have a run longer than `longest`, including runs that reach into a flank, bool (N,)."""
         around = self._in_context(codes, longest)
         same = around[:, 1:] == around[:, :-1]
         if same.shape[1] < longest:
@@ -131,11 +132,11 @@ class Rules:
         return ((total[:, longest:] - total[:, :-longest]) == longest).any(axis=1)
 
     def _holds(self, codes: NDArray[np.uint8], site: str) -> NDArray[np.bool_]:
-        """Which inserts hold a site, one that reaches into a flank included, bool (N,)."""
+        """Which inserts contain a site, including sites that reach into a flank, bool (N,)."""
         around = self._in_context(codes, len(site) - 1)
         ends = around.shape[1] - len(site) + 1
         allowed = np.array([[base in IUPAC[letter] for base in dna.ALPHABET] for letter in site])
-        # on the other strand the site is read backwards, A for T and C for G; N stays
+        # on the other strand the site is reversed, with A and T as well as C and G exchanged; N stays
         views = [allowed, allowed[::-1, [3, 2, 1, 0, 4]]] if self.both_strands else [allowed]
         found = np.zeros(len(codes), bool)
         for view in views:
@@ -153,7 +154,7 @@ class Rules:
 
 
 def gc_content(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Share of G and C of inserts (N, L): (N,)."""
+    """Share of G and C in inserts (N, L): (N,)."""
     return np.isin(codes, [1, 2]).mean(axis=1)
 
 

@@ -1,8 +1,8 @@
-"""Greedy in-silico evolution: each round tries every substitution that is allowed, and keeps the best one.
+"""Greedy in-silico evolution: each round tries every allowed substitution and keeps the best one.
 
-A round costs three sequences per position. They differ from their parent in one base: those of neighbouring positions
-go to the model together, so that an encoder computes once what none of them changes, as in saturation mutagenesis. The
-blocks of positions are the same in all rounds and for all sequences, so an encoder compiles their programs once.
+A round costs three sequences per position. They differ from their parent in one base. Changes at neighbouring positions
+go to the model together: an encoder then computes only once what none of them changes, as in saturation mutagenesis.
+The blocks of positions are the same in all rounds and for all sequences, so an encoder compiles its programs once.
 """
 
 from collections.abc import Callable
@@ -16,8 +16,8 @@ from s2f.interpretation.scorer import Chunk
 
 
 def run(problem: Problem, seed_of: Callable[[int], int], rounds: int) -> list[list[Point]]:
-    """The way of each start, one change per round at most; one that no single change improves has arrived. Nothing is
-    random. Ties go to the first position, and there to the first base after its own."""
+    """The path of each start, with at most one change per round; a sequence that no single change improves stays as it
+    is. Nothing is random. Ties go to the first position, and within it to the first base after the current one."""
     current, values = problem.starts.copy(), problem.values(problem.starts)
     ways = [[Point(0, 1, codes.copy())] for codes in current]
     scored, active = np.ones(len(current), np.int64), np.ones(len(current), bool)

@@ -18,8 +18,8 @@ STEPS = ("step", "scored", "changes", "objective", "prediction", "sd", "judge")
 
 
 def read(folder: str | Path) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """The designs, their trajectories, both with numbers where numbers are, and what was done. Raises `InputError` for
-    a folder that the program `design_sequences` has not written."""
+    """The designs and their trajectories, both with parsed numbers, and what was done. Raises `InputError` for a folder
+    that was not written by the program `design_sequences`."""
     folder = Path(folder)
     designs = read_table(
         folder / DESIGNS, ("id", "start", "verdict", "start_sequence", "sequence", *NUMBERS), "designs"

@@ -1,7 +1,7 @@
-"""The model that designs, one or several trained ones together, and the judge: predictions, spread, gradients.
+"""The model that designs (one trained model, or several together) and the judge: predictions, spread, gradients.
 
-A judge has to be of another lineage than the model: what two fits of one kind of model have in common, an optimiser
-finds and uses. The schemas of encoders and baselines say which kinds are of one lineage.
+A judge must have another lineage than the model: an optimiser finds and exploits whatever two fits of one kind of model
+have in common. The schemas of encoders and baselines say which kinds share a lineage.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,22 +34,22 @@ class Checkpoint:
 
     @property
     def lineage(self) -> str:
-        """What its kind descends from, as `kinds` says."""
+        """The lineage of its kind, according to `kinds`."""
         if self.record["kind"] == "head":
             return options.lineage("encoders", self.record["encoder_spec"]["kind"])
         return options.lineage("baselines", self.record["kind"])
 
     @property
     def has_gradient(self) -> bool:
-        """Whether its output can be derived by its input."""
+        """Whether its output has a gradient with respect to its input."""
         if self.record["kind"] == "head":
             return bool(kinds.facts("encoders", self.record["encoder_spec"]["kind"])["gradient"])
         return bool(kinds.facts("baselines", self.record["kind"])["gradient"])
 
 
 def checkpoints(paths: Iterable[str | Path]) -> list[Checkpoint]:
-    """The trained models in some folders, of an ensemble its members. Raises `InputError` for a folder that is none,
-    and for models that differ in task, cells, strand rule or construct, whose mean would mean nothing."""
+    """The trained models in the folders, for an ensemble its members. Raises `InputError` for a folder without a model,
+    and for models that differ in task, cells, strand rule or construct: their mean would be meaningless."""
     found: list[Checkpoint] = []
     for path in map(Path, paths):
         if not path.is_dir():
@@ -74,7 +74,7 @@ def checkpoints(paths: Iterable[str | Path]) -> list[Checkpoint]:
 
 
 def check_judge(model: Sequence[Checkpoint], judge: Sequence[Checkpoint]) -> None:
-    """Raise `InputError` for a judge of the model's lineage, or of another task."""
+    """Raise `InputError` for a judge with the model's lineage, or for another task."""
     shared = {own.lineage for own in model} & {own.lineage for own in judge}
     if shared:
         name = sorted(shared)[0]
@@ -91,7 +91,7 @@ def check_judge(model: Sequence[Checkpoint], judge: Sequence[Checkpoint]) -> Non
 
 
 def name_of(members: Sequence[Checkpoint]) -> str:
-    """What the model is called: its name, and the seeds of several."""
+    """Name of the model, with the seeds if there are several."""
     names = list(dict.fromkeys(own.record["model"] for own in members))
     seeds = list(dict.fromkeys(str(own.record["seed"]) for own in members))
     return " + ".join(names) + (f" (seeds {', '.join(seeds)})" if len(members) > 1 and len(seeds) > 1 else "")
@@ -99,8 +99,8 @@ def name_of(members: Sequence[Checkpoint]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Trained models used as one: `readings` say which number of each one's outputs counts, in the unit of the labels,
-    of a classification the logit."""
+    """Trained models used as one: `readings` say which of each model's outputs counts, in the unit of the labels, or as
+    the logit in a classification."""
 
     name: str
     scorers: Sequence[Scorer]
@@ -130,7 +130,7 @@ class Model:
             yield np.stack(values)
 
     def gradient(self, one_hot: np.ndarray) -> tuple[NDArray[np.float64], np.ndarray]:
-        """Predictions (M, N) of the first output at inserts float32 (N, L, 4), and their gradients (M, N, L, 4)."""
+        """Predictions (M, N) of the first output for inserts float32 (N, L, 4), and their gradients (M, N, L, 4)."""
         both = [scorer.gradient(one_hot) for scorer in self.scorers]
         return np.stack([values for values, _ in both]), np.stack([gradient for _, gradient in both])
 
@@ -142,8 +142,8 @@ def load_model(
     specs: Sequence[Mapping[str, Any]],
     sequences: int,
 ) -> Model:
-    """The `Model` of some checkpoints; `specs` are the sections of their encoders, empty for those of the training;
-    `sequences` as in `scorer.load`."""
+    """The `Model` of some checkpoints; `specs` are the sections of their encoders, empty for the sections used in
+    training; `sequences` as in `scorer.load`."""
     readings = readings_of(members, cell, against)
     scorers = [
         load(own.path, dict(spec) or None, sequences, as_cached=True) for own, spec in zip(members, specs, strict=True)
@@ -152,14 +152,14 @@ def load_model(
 
 
 def readings_of(members: Sequence[Checkpoint], cell: str, against: Sequence[str]) -> list[Reading]:
-    """The `Reading` of each member. Raises `InputError` for a cell that one does not predict."""
+    """The `Reading` of each member. Raises `InputError` for a cell that a member does not predict."""
     return [Reading.of(own.record.get("cells") or [], cell, against, str(own.path)) for own in members]
 
 
 def validation(members: Sequence[Checkpoint], cell: str, against: Sequence[str]) -> pd.DataFrame | None:
-    """Index row_id, columns label (NaN where it is missing) and prediction, the mean over members, of the rows that
-    chose the epochs of all of them; logits of a classification. None where they have no rows in common, as models over
-    folds."""
+    """The rows that chose the epochs of all members: index row_id, columns label (NaN where it is missing) and
+    prediction (mean over members; logits in a classification). None if the members have no such rows in common, as
+    models of several folds."""
     tables = []
     for own, reading in zip(members, readings_of(members, cell, against), strict=True):
         path, cells = own.path / VALIDATION, own.record.get("cells") or []
@@ -184,15 +184,16 @@ def validation(members: Sequence[Checkpoint], cell: str, against: Sequence[str])
 
 
 def half_of(table: pd.DataFrame | None, task: str, confidence: float) -> float:
-    """Half the width of the interval of a prediction by validation rows; NaN of a classification and without rows."""
+    """Half the width of a prediction's interval, from the validation rows; NaN for a classification and without
+    rows."""
     if table is None or task != "regression":
         return np.nan
     return half_width(table["label"] - table["prediction"], confidence)
 
 
 def expected_slope(model: pd.DataFrame | None, judge: pd.DataFrame | None) -> float:
-    """By how much the judge's prediction rises with the model's on the validation rows of both: the slope of least
-    squares; NaN where they have fewer than three rows in common, or the model predicts one value for all."""
+    """How much the judge's prediction rises with the model's on validation rows of both: the least-squares slope; NaN
+    if they have fewer than three rows in common, or the model predicts the same for all."""
     if model is None or judge is None:
         return np.nan
     common = model.index.intersection(judge.index)

@@ -1,4 +1,4 @@
-"""What is wanted of a sequence: one number, to be as large as possible."""
+"""What is wanted of a sequence: a number that is to become as large as possible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Objective:
     """maximise: the prediction itself; minimise: its negative; target: minus its distance to `target`. From each,
-    `penalty` times the standard deviation over the members of an ensemble is taken off, so that sequences on which
-    they disagree count less."""
+    `penalty` times the standard deviation over the members of an ensemble is subtracted: sequences on which they
+    disagree count less."""
 
     goal: str = "maximise"
     target: float = 0.0
     penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse a goal that is none."""
+        """Refuse an unknown goal."""
         if self.goal not in GOALS:
             raise InputError(f"goal is {self.goal!r}, expected one of: {', '.join(GOALS)}")
 
     def value(self, prediction: Array, sd: Array | None = None) -> Array:
-        """The objective (N,) of predictions (N,), means over members, and the standard deviations (N,) over these.
+        """The objective (N,) of predictions (N,), which are means over members, and their standard deviations (N,).
 
         Raises `InputError` for a penalty without `sd`.
         """
@@ -43,8 +43,8 @@ class Objective:
         return value - self.penalty * sd
 
     def gradient(self, members: Array, gradients: np.ndarray) -> np.ndarray:
-        """Gradient (N, L, 4) of the objective: `members` (M, N) are their predictions, `gradients` (M, N, L, 4) those
-        of each. Where all members agree the standard deviation has none, and 0 stands for it."""
+        """Gradient (N, L, 4) of the objective, from the members' predictions `members` (M, N) and their `gradients` (M,
+        N, L, 4). Where all members agree, the standard deviation has no gradient, and 0 is used."""
         mean = members.mean(axis=0)
         slope = {
             "maximise": np.ones_like(mean),
@@ -61,22 +61,23 @@ class Objective:
 
 
 def spread(members: Array) -> Array | None:
-    """Standard deviation (N,) over M members of their predictions (M, N), M - 1 degrees of freedom; None of one."""
+    """Standard deviation (N,) over M members of their predictions (M, N), with M - 1 degrees of freedom; None for one
+    member."""
     return members.std(axis=0, ddof=1) if len(members) > 1 else None
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Which number of a model's C outputs is the prediction: that of `cell`, or, to tell it from other cells, that
-    minus the largest of the outputs `against` (the MinGap of Gosai et al. 2024, doi:10.1038/s41586-024-08070-z)."""
+    """How a model's C outputs give the prediction: the output of `cell` or, for specificity, that output minus the
+    largest of the outputs `against` (the MinGap of Gosai et al. 2024, doi:10.1038/s41586-024-08070-z)."""
 
     cell: int = 0
     against: tuple[int, ...] = ()
 
     @staticmethod
     def of(cells: Sequence[str], cell: str, against: Sequence[str], model: str) -> "Reading":
-        """Of a model that predicts these cells; without `cell` the first. Raises `InputError` for a cell that it does
-        not predict."""
+        """The reading for a model that predicts these cells; without `cell`, the first one counts. Raises `InputError`
+        for a cell that it does not predict."""
         for name in filter(None, (cell, *against)):
             if name not in cells:
                 known = f"the cells {', '.join(cells)}" if cells else "one label, of no named cell"
@@ -84,6 +85,6 @@ class Reading:
         return Reading(list(cells).index(cell) if cell else 0, tuple(list(cells).index(name) for name in against))
 
     def of_outputs(self, outputs: Array) -> Array:
-        """(N,) of outputs (N, C)."""
+        """The prediction (N,) from outputs (N, C)."""
         value = outputs[:, self.cell]
         return value - outputs[:, list(self.against)].max(axis=1) if self.against else value

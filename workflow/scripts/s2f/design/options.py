@@ -12,7 +12,7 @@ NEED_GRADIENT = ("straight_through",)
 GOALS = ("maximise", "minimise", "target")
 VERDICTS = ("agrees", "doubts", "opposes", "unchanged")  # of a judge
 TAKES = ("drawn", "lowest", "highest")  # rows of a panel
-# settings of each method, with their defaults: of the study's schema too, as a test compares
+# settings of each method and their defaults; a test checks that the study's schema has the same
 SETTINGS: dict[str, dict[str, float]] = {
     "evolution": {"rounds": 20},
     "annealing": {"steps": 2000, "moves": 1, "temperature": 1.0},
@@ -22,15 +22,15 @@ SITE = re.compile("[ACGTUNRYSWKMBDHV]+")  # IUPAC letters
 
 
 def lineage(section: str, kind: str) -> str:
-    """What the models of a kind of encoder or baseline descend from: those of one lineage judge no designs of each
-    other. Not in `kinds`, where a change embeds and trains everything again."""
+    """The lineage of a kind of encoder or baseline: models of one lineage must not judge each other's designs. It is
+    not in `kinds`, because after a change there everything is embedded and trained again."""
     return kinds.facts(section, kind)["lineage"] or kind
 
 
 def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:
-    """Raise `InputError` for options of an entry that no sequence can keep, or that do not go together.
+    """Raise `InputError` for options of an entry that no sequence can satisfy, or that contradict each other.
 
-    `entry` has the keys of the study's section; `name` makes of a key what the user calls it.
+    `entry` has the keys of the study's section; `name` turns a key into what the user calls it.
     """
     goal, target = entry.get("goal", "maximise"), entry.get("target")
     if (goal == "target") != (target is not None):

@@ -1,4 +1,4 @@
-"""What the methods share: the sequences to begin with, what may change in them, and how good a sequence is."""
+"""What the methods share: the starting sequences, what may change in them, and how good a sequence is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ POINTS = 50  # of a trajectory, at most, for methods of many small steps
 
 
 class Point(NamedTuple):
-    """The best sequence so far, uint8 codes (L,), after a step; `scored`: sequences that the model has read for it."""
+    """The best sequence so far, uint8 codes (L,), after a step; `scored`: sequences that the model has read by then."""
 
     step: int
     scored: int
@@ -27,7 +27,7 @@ class Point(NamedTuple):
 
 @dataclass(eq=False)
 class Problem:
-    """Sequences `starts` (N, L) to be changed within `rules`, all of which keep them, so that `objective` grows."""
+    """Sequences `starts` (N, L), all within `rules`, which are to be changed within `rules` to increase `objective`."""
 
     model: Model
     objective: Objective
@@ -51,5 +51,5 @@ class Problem:
 
 
 def recorded(step: int, steps: int) -> bool:
-    """Whether a trajectory of many `steps` has a point after this one, from 1."""
+    """Whether a trajectory of `steps` steps has a point after this `step`, counted from 1."""
     return step == steps or step % max(1, -(-steps // POINTS)) == 0

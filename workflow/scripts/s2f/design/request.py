@@ -1,4 +1,4 @@
-"""One design from options to files: all input is checked before a model is loaded, all files appear together."""
+"""One design, from options to files: all input is checked before a model is loaded, and all files appear together."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,12 +35,12 @@ RUN: dict[str, Callable[..., list[list[Point]]]] = {
     "annealing": annealing.run,
     "straight_through": straight_through.run,
 }
-AGREES = 0.5  # share of the expected change in the judge's prediction from which it agrees with the model
+AGREES = 0.5  # the judge agrees with the model from this share of the expected change in its prediction
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the program `design_sequences` is asked for; see its options."""
+    """The options of the program `design_sequences`."""
 
     model: tuple[Path, ...]
     judge: tuple[Path, ...]
@@ -70,7 +70,7 @@ class Request:
     name: str = "design"
 
     def check(self) -> None:
-        """Raise `InputError` for options that do not go together, and for a folder that would be overwritten."""
+        """Raise `InputError` for options that contradict each other, and for a folder that would be overwritten."""
         options.check(vars(self), lambda key: f"--{key.replace('_', '-')}")
         check_confidence(self.confidence)
         given = [key for key, value in (("--start", self.start), ("--panel", self.panel), ("--random", self.random))
@@ -94,18 +94,18 @@ class Request:
 def design(
     request: Request, specs: Sequence[Mapping[str, Any]] = (), judge_specs: Sequence[Mapping[str, Any]] = ()
 ) -> pd.DataFrame:
-    """Do what is asked, and write the folder `request.out`: designs as FASTA and table, trajectories, and a JSON of
+    """Make the designs and write the folder `request.out`: designs as FASTA and table, trajectories, and a JSON file of
     what was done. Returns the table of designs.
 
-    `specs` and `judge_specs` are the sections of the encoders of the models, by default those of the training. Raises
-    `InputError`, before a model is loaded, for all that is wrong with options, models, starts and constraints.
+    `specs` and `judge_specs` are the sections of the models' encoders, by default those used in training. Raises
+    `InputError`, before a model is loaded, for anything wrong with options, models, starts or constraints.
     """
     request.check()
     members, judges = models.checkpoints(request.model), models.checkpoints(request.judge)
     models.check_judge(members, judges)
     _check_models(request, members, judges)
     record, bp = members[0].record, dict(members[0].record["insert_bp"])
-    for own in (*members[1:], *judges):  # the model's and the judge's lengths
+    for own in (*members[1:], *judges):  # lengths of the model and of the judge
         other = own.record["insert_bp"]
         bp |= {"shortest": max(bp["shortest"], other["shortest"]), "longest": min(bp["longest"], other["longest"])}
     if not bp["shortest"] <= bp["longest"]:
@@ -161,12 +161,12 @@ def design(
 
 
 def _settings(request: Request) -> dict[str, Any]:
-    """Settings of the method, with defaults for what is not given."""
+    """Settings of the method, with defaults for those that are not given."""
     return {**options.SETTINGS[request.method], **request.settings}
 
 
 def _check_models(request: Request, members: Sequence[Checkpoint], judges: Sequence[Checkpoint]) -> None:
-    """Refuse models that cannot do what is asked."""
+    """Refuse models that cannot do what the request asks for."""
     for own in (*members, *judges):
         if own.record["kind"] != "head" and kinds.facts("baselines", own.record["kind"])["constant"]:
             raise InputError(f"{own.path}: {own.record['model']!r} predicts a constant: nothing can be designed by it")
@@ -193,7 +193,7 @@ def _check_models(request: Request, members: Sequence[Checkpoint], judges: Seque
 
 
 def _avoided(request: Request) -> list[str]:
-    """Inserts with which no 31-mer may be shared: those of a FASTA, and the training rows of a split."""
+    """Inserts with which no 31-mer may be shared: the records of a FASTA, and the training rows of a split."""
     found = []
     if request.avoid:
         found += [letters.decode("latin-1") for _, _, letters in records(request.avoid)]
@@ -206,7 +206,7 @@ def _avoided(request: Request) -> list[str]:
 
 
 def _trajectories(names: list[str], ways: list[list[Point]], problem: Problem, judge: Model) -> pd.DataFrame:
-    """A line per start and recorded step: the best sequence so far, by the model and by the judge."""
+    """A line per start and recorded step: the best sequence so far, as predicted by the model and by the judge."""
     codes = np.stack([point.codes for way in ways for point in way])
     unique, place = np.unique(codes, axis=0, return_inverse=True)
     place = place.ravel()
@@ -240,7 +240,7 @@ def _designs(
     trajectories: pd.DataFrame,
     rules: Rules,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The table of designs, and what `design.json` says of them."""
+    """The table of designs, and what `design.json` says about them."""
     record, task = members[0].record, members[0].record["task"]
     first, last = (trajectories.groupby("start", sort=False).nth(place).set_index("start") for place in (0, -1))
     of_model, of_judge = (models.validation(some, request.cell, request.against) for some in (members, judges))
@@ -292,9 +292,10 @@ def _designs(
 
 
 def verdicts(change: np.ndarray, judge_change: np.ndarray, slope: float) -> list[str]:
-    """What the judge says of each change in the model's prediction (N,): `agrees`, its own prediction moves at least
-    `AGREES` of what rows of the data let expect, `slope` times the change; `doubts`, it moves less; `opposes`, it does
-    not move that way at all; `unchanged`, there is no change to judge. Without a slope any move that way agrees."""
+    """The judge's verdict on each change in the model's prediction (N,). `agrees`: its own prediction changes by at
+    least `AGREES` of what the rows of the data suggest, `slope` times the model's change. `doubts`: it changes by less.
+    `opposes`: it does not change in that direction at all. `unchanged`: there is no change to judge. Without a slope,
+    any change in that direction agrees."""
     along = np.sign(change) * judge_change
     expected = np.abs(change) * max(slope, 0.0) if np.isfinite(slope) else np.zeros_like(change)
     words = np.where(along <= 0, "opposes", np.where(along < AGREES * expected, "doubts", "agrees"))
@@ -310,7 +311,7 @@ def _about(own: Checkpoint) -> dict[str, Any]:
 
 
 def _fasta(table: pd.DataFrame) -> str:
-    """The designs, with what model and judge say in the header."""
+    """The designs, with the predictions of model and judge in the header."""
     lines = [
         f">{own.id} prediction={own.prediction:.4f} judge={own.judge:.4f} changes={own.changes} verdict={own.verdict}\n"
         f"{own.sequence}\n"

@@ -1,4 +1,4 @@
-"""The sequences that a design begins with: those of a FASTA, rows of a panel, or random ones."""
+"""The sequences that a design begins with: records of a FASTA, rows of a panel, or random sequences."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +15,14 @@ from s2f.rows.canonical import read_rows
 from s2f.sequences import dna
 from s2f.sequences.genome import records
 
-DRAWS = 1000  # tries for a random sequence that keeps the constraints
+DRAWS = 1000  # attempts to draw a random sequence that keeps the constraints
 
 
 def of_fasta(path: str | Path, bp: Mapping[str, int]) -> tuple[list[str], Codes]:
-    """Names and codes (N, L) of the records of a FASTA, plain or compressed, called by the first word of their header.
+    """Names and codes (N, L) of the records of a FASTA, plain or compressed; the first word of a header is the name.
 
-    Raises `InputError` for letters other than A, C, G, T and U, a length that the model with these `insert_bp` was not
-    trained on, another length than the first record, and a name that is missing or occurs twice.
+    Raises `InputError` for letters other than A, C, G, T and U, a length on which the model with these `insert_bp` was
+    not trained, a length other than that of the first record, and a name that is missing or occurs twice.
     """
     names: list[str] = []
     texts: list[str] = []
@@ -55,9 +55,9 @@ def of_fasta(path: str | Path, bp: Mapping[str, int]) -> tuple[list[str], Codes]
 def of_panel(
     rows: str | Path, panel: str | Path, take: str, count: int, rules: Rules, seed: int
 ) -> tuple[list[str], Codes]:
-    """Row ids and codes (N, L) of `count` rows of a panel of rows: `drawn` by seed, or those of the `lowest` or
-    `highest` labels (of the first cell). Rows of another length than `rules`, with N, or that break a constraint are
-    left out. Raises `InputError` if too few remain."""
+    """Row ids and codes (N, L) of `count` rows of a panel of rows: `drawn` at random by `seed`, or the rows with the
+    `lowest` or `highest` labels (of the first cell). Rows with a length other than that of `rules`, with N, or that
+    break a constraint are dropped. Raises `InputError` if too few remain."""
     table = read_rows(rows, ["row_id", "sequence", "label"]).set_index("row_id")
     ids = read_table(panel, ("row_id",), "a panel of rows")["row_id"]
     lost = set(ids) - set(table.index)
@@ -81,8 +81,8 @@ def of_panel(
 
 
 def random_starts(count: int, rules: Rules, seed: int) -> tuple[list[str], Codes]:
-    """Names and codes (N, L) of random sequences, each base alike likely, that keep the constraints; within a range of
-    GC content each has a share of G and C drawn from that. Raises `InputError` where none is found."""
+    """Names and codes (N, L) of random sequences that keep the constraints. All bases are equally likely; with a range
+    of GC content, each sequence draws its share of G and C from it. Raises `InputError` if none is found."""
     gc = rules.constraints.gc or (0.5, 0.5)
     names, found = [f"random_{number:03d}" for number in range(1, count + 1)], []
     for name in names:

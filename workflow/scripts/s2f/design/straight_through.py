@@ -1,16 +1,17 @@
-"""Straight-through gradients: sequences are drawn, read by the model as they are, and its gradient moves the odds.
+"""Straight-through gradients: the model reads sequences that are drawn from logits, and its gradient moves the logits.
 
-Each position has four logits; at the start its own base has log(1 + EPS), the others log(EPS). A sequence is the
-largest logit of each position after Gumbel noise is added, which draws it from their softmax; its gradient is taken for
-that of the softmax of the noisy logits (Jang et al. 2017, arXiv:1611.01144), and Adam moves the logits. This is the way
-of Ledidi (Schreiber et al. 2020, doi:10.1101/2020.05.21.109686) without its price for changes. Fast SeqProp (Linder and
-Seelig 2021, doi:10.1186/s12859-021-04437-5), which standardises the logits and learns a scale and an offset for each
-base, was tried first, with the settings of boda2: of the rise in prediction that this way finds it found a tenth, or
-seven tenths with a fifth of the step size (a narrow Malinois, 60 steps of four sequences, docs/design.md).
+Each position has four logits; at the start the base of the sequence has log(1 + EPS), the others have log(EPS). Gumbel
+noise is added, and the largest logit of each position gives the base, which is thereby drawn from the softmax. The
+gradient with respect to the sequence is used as the gradient with respect to the softmax of the noisy logits (Jang et
+al. 2017, arXiv:1611.01144), and Adam moves the logits. This is the method of Ledidi (Schreiber et al. 2020,
+doi:10.1101/2020.05.21.109686) without its penalty on changes. Fast SeqProp (Linder and Seelig 2021,
+doi:10.1186/s12859-021-04437-5), which standardises the logits and learns a scale and an offset for each base, was tried
+first, with the settings of boda2: it reached a tenth of the rise in prediction that this method finds, or seven tenths
+with a fifth of the step size (a narrow Malinois, 60 steps of four sequences, docs/design.md).
 
-Drawn sequences know no rules. Those that keep them count as they are; others, and the most probable sequence, are
-taken back to the rules at the recorded steps: from the start the changes are made one by one in the order of their
-logits' advantage, without those that would break a rule. The best sequence so found is the design.
+Sequences are drawn without regard to the rules. Those that keep the rules count as they are. The others, and the most
+probable sequence, are repaired at the recorded steps: beginning with the start, changes are made one by one in the
+order of their logits' advantage, except those that would break a rule. The best sequence found is the design.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,13 @@ from s2f.design.problem import Codes, Point, Problem, recorded
 from s2f.sequences import dna
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # of Adam, Kingma and Ba 2015
-EPS = 1e-4  # the odds of a base that a start does not have, to begin with
+EPS = 1e-4  # initial odds of a base that the start does not have
 
 
 def run(
     problem: Problem, seed_of: Callable[[int], int], steps: int, samples: int, learning_rate: float
 ) -> list[list[Point]]:
-    """The way of each start, with the best sequence so far at the recorded steps; `samples` sequences are drawn per
+    """The path of each start, with the best sequence so far at the recorded steps; `samples` sequences are drawn per
     step. Random numbers as in `annealing.run`. Raises `InputError` for a model without gradients."""
     starts = problem.starts
     count, length = starts.shape
@@ -68,7 +69,7 @@ def run(
 
 
 def of_softmax(logits: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """Gradient of logits (..., 4) by the `slope` (..., 4) of their softmax."""
+    """Gradient with respect to logits (..., 4), from the gradient `slope` (..., 4) with respect to their softmax."""
     share = np.exp(logits - logits.max(axis=-1, keepdims=True))
     share /= share.sum(axis=-1, keepdims=True)
     return share * (slope - (slope * share).sum(axis=-1, keepdims=True))
@@ -77,7 +78,7 @@ def of_softmax(logits: np.ndarray, slope: np.ndarray) -> np.ndarray:
 def better(
     best: Codes, best_values: np.ndarray, codes: Codes, starts: Codes, values: np.ndarray, problem: Problem
 ) -> None:
-    """Put those of sequences (N * S, L) into `best` (N, L) that have a higher value and keep the rules."""
+    """Replace sequences of `best` (N, L) by those of (N * S, L) that have a higher value and keep the rules."""
     samples = len(codes) // len(best)
     hopeful = np.flatnonzero(values > np.repeat(best_values, samples))
     for place in hopeful[problem.rules.legal(codes[hopeful], starts[hopeful])]:
@@ -86,8 +87,8 @@ def better(
 
 
 def repair(problem: Problem, logits: np.ndarray) -> Codes:
-    """The most probable inserts (N, L) by logits (N, L, 4) that keep the rules: of the changes from each start the one
-    of the largest advantage first, without those that break a rule."""
+    """The most probable inserts (N, L) by logits (N, L, 4) that keep the rules: each start is changed in the order of
+    the largest advantage, without changes that break a rule."""
     starts, rules = problem.starts, problem.rules
     wanted = np.where(rules.free, logits.argmax(axis=2), starts).astype(np.uint8)
     good = rules.legal(wanted, starts)

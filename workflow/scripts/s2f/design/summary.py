@@ -1,4 +1,4 @@
-"""What was designed: a line per folder of designs, with what model and judge say, and what it cost."""
+"""Summary of designs: a line per folder, with the predictions of model and judge and the cost."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,8 +15,8 @@ COLUMNS = (
 
 
 def line(designs: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Dict of `COLUMNS` of one folder, `designs` and `about` as `request.read`: means over the designs, and how many
-    have each verdict."""
+    """Dict of `COLUMNS` for one folder, `designs` and `about` as `request.read` returns them: means over the designs,
+    and how many have each verdict."""
     means = {name: designs[name].mean() for name in ("changes", "prediction_start", "prediction", "sd", "judge_start")}
     counts = designs["verdict"].value_counts()
     values = {

@@ -1,5 +1,5 @@
-"""Are designs true? On simulated rows the activity of any sequence is known, so the gain that the model promises can be
-set beside the gain that there is."""
+"""Are designs true? In a simulation the activity of any sequence is known, so the gain that the model promises can be
+compared with the true gain."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,8 +19,8 @@ COLUMNS = (
 
 
 def activity(kind: str, sequences: Any) -> np.ndarray:
-    """True activity (N,), without noise, of sequences of one length by a simulation. Raises `InputError` for a kind of
-    source that has none."""
+    """True activity (N,), without noise, of sequences of one length in a simulation. Raises `InputError` for a kind of
+    source without a true activity."""
     function = getattr(kinds.module("sources", kind), "activity", None)
     if function is None:
         raise InputError(f"source {kind!r}: the true activity of a new sequence is not known")
@@ -30,12 +30,12 @@ def activity(kind: str, sequences: Any) -> np.ndarray:
 def judge(
     designs: pd.DataFrame, about: Mapping[str, Any], kind: str, options: Mapping[str, Any], split: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Lines, dicts of `COLUMNS`, of one folder of designs: of all of them, and of those of each verdict of the judge.
+    """Lines, dicts of `COLUMNS`, for one folder of designs: for all of them, and for the designs with each verdict.
 
     `split` is the table of the split (row_id, split) of the rows that `kind` simulates from `options`: `train_p99` is
-    the 99th percentile of the true activity of its training rows. Gains are means of changes from start to design, in
-    the direction of the goal; their interval is that of the mean, 1.96 standard errors. Goals other than to maximise or
-    minimise have gains of the negative distance to the target.
+    the 99th percentile of the true activity of its training rows. Gains are mean changes from start to design, in the
+    direction of the goal, with an interval of 1.96 standard errors of the mean. For a goal other than to maximise or
+    minimise, they are gains of the negative distance to the target.
     """
     table = kinds.module("sources", kind).simulate(dict(options)).set_index("row_id")
     train = table.loc[split["row_id"][split["split"] == "train"], "activity"].to_numpy()

@@ -1,13 +1,12 @@
 """The inner loops of the bootstrap: statistics of ranks in every resample, in one pass per model over its sorted order.
 
-A resample is a weight per item, the number of times that its cluster was drawn. In sorted order the average rank of an
-item follows from the weights before it, so that nothing is sorted or copied. Items of equal value form a run, whose
-items share a rank; a run is described by its places [start, stop) in the sorted order, and only runs of two items or
-more are listed: `runs` (G, 2) holds those of all orders one after another, order i having those from `first[i]` to
-`first[i + 1]`.
+A resample gives each item a weight: how often its cluster was drawn. In sorted order, the average rank of an item
+follows from the weights before it, so nothing needs to be sorted again or copied. Items of equal value form a run and
+share a rank. A run is the interval [start, stop) of the sorted order, and only runs of two items or more are listed:
+`runs` (G, 2) holds the runs of all orders one after another; order i has the runs from `first[i]` to `first[i + 1]`.
 
-One pass reads two numbers per item at random places, from an array that fits into the second cache of a core up to
-60,000 items or so; it is bound by these reads, 2 to 3 ns each.
+One pass reads two numbers per item at random places of an array, which fits into the second-level cache of a core up to
+about 60,000 items. These reads, 2 to 3 ns each, are what limits its speed.
 """
 
 import numba
@@ -22,7 +21,7 @@ _kept = keeper(__file__)
 def _doubled_ranks(order, runs, weight, ranks):
     """Fill `ranks` (N,) with twice the average rank of each item, and return the ranks' sum of squares about the mean.
 
-    That sum is (n^3 - n) / 12 less (t^3 - t) / 12 for each run of t (Kendall, Rank Correlation Methods, 1948).
+    That sum is (n^3 - n) / 12 minus (t^3 - t) / 12 for each run of t items (Kendall, Rank Correlation Methods, 1948).
     """
     before, place, cubes = 0, 0, 0.0
     for run in range(len(runs) + 1):
@@ -45,9 +44,9 @@ def _doubled_ranks(order, runs, weight, ranks):
 
 @numba.njit(nogil=True)
 def _with_ranks(order, runs, weight):
-    """Sum over items of average rank times the second column of `weight` (N, 2), and the ranks' sum of squares.
+    """Sum over items of the average rank times the second column of `weight` (N, 2), and the ranks' sum of squares.
 
-    The second column must sum to 0, so that ranks need not be taken about their mean.
+    The second column must sum to 0, so the mean of the ranks need not be subtracted.
     """
     before, place, cubes, product = 0, 0, 0.0, 0.0
     for run in range(len(runs) + 1):
@@ -74,8 +73,8 @@ def spearman(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Covariance sums (C, M) of the ranks of labels and predictions, and sums of squares (C, M + 1) of all ranks.
 
-    `counts` (C, K) of each cluster in each resample, `clusters` (N,) of the items, `orders` (M + 1, N): first that of
-    the labels, then those of M models.
+    `counts` (C, K) of each cluster in each resample, `clusters` (N,) of the items, `orders` (M + 1, N): the order of
+    the labels first, then those of the M models.
     """
     resamples, items, models = len(counts), len(clusters), len(orders) - 1
     covariance, squares = np.empty((resamples, models)), np.empty((resamples, models + 1))
@@ -98,7 +97,7 @@ def spearman(
 def _ranking(order, runs, weight):
     """Sum of the positives' average ranks and average precision (0 without positives); `weight` (N, 2): all, positives.
 
-    Items are met from the highest prediction down, the way in which precision is counted.
+    Items are visited from the highest prediction down, as precision requires.
     """
     above, hits, precision, ranks, place = 0, 0, 0.0, 0.0, len(order)
     for run in range(len(runs) - 1, -2, -1):
@@ -134,7 +133,7 @@ def ranking(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of the positives' average ranks, and average precisions: both (C, M); `positive` (N,) marks the positives.
 
-    The other arguments are those of `spearman`, `orders` (M, N) those of the models.
+    The other arguments are as in `spearman`; `orders` (M, N) has the models only.
     """
     resamples, items, models = len(counts), len(clusters), len(orders)
     rank_sums, precisions = np.empty((resamples, models)), np.empty((resamples, models))

@@ -15,7 +15,7 @@ ACROSS_COLUMNS = (
     "series", "split", "panel", "metric", "model", "datasets", "proteins", "value", "sd", "delta_vs_baseline",
     "better", "p_value", "of_datasets", "seen", "note",
 )  # fmt: skip
-# from so many proteins on, the smallest p value that the test can give is below 0.1
+# with at least this many proteins, the smallest p value that the test can give is below 0.1
 ENOUGH = 5
 HEAD = (
     "A protein counts once: where several datasets of a series are of one protein, their mean takes their place, and a "
@@ -31,12 +31,12 @@ HEAD = (
 
 
 def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.DataFrame:
-    """Frame of `ACROSS_COLUMNS`, a line per series, split, panel, metric and model.
+    """Frame of `ACROSS_COLUMNS`: a line per series, split, panel, metric and model.
 
-    `seen` is what the model has seen by the table, with the names of datasets where it is not the same for all.
-    `table` is that of `comparison.read_compare`; `series` {name: {datasets, proteins, splits, baseline}}, of which
-    `proteins` {dataset: protein} says which datasets count as one. A model that has no value in one of the datasets is
-    not compared, and the note says where. Differences are paired by protein; prevalence has none. Raises `InputError`
+    `seen` is what the table says that the model has seen, with the names of the datasets if that differs between them.
+    `table` comes from `comparison.read_compare`; in `series` {name: {datasets, proteins, splits, baseline}}, `proteins`
+    {dataset: protein} says which datasets count as one. A model without a value in one of the datasets is not compared,
+    and the note names the dataset. Differences are paired by protein; prevalence has no difference. Raises `InputError`
     for a dataset that the table lacks.
     """
     lines = []
@@ -63,7 +63,7 @@ def across(table: pd.DataFrame, series: Mapping[str, dict[str, Any]]) -> pd.Data
 
 
 def _seen_in_each(cells: pd.DataFrame) -> str:
-    """What one model has seen, from its lines of one metric, each of another dataset."""
+    """What one model has seen, from its lines of one metric, one line per dataset."""
     datasets: dict[str, list[str]] = {}
     for dataset, text in zip(cells["dataset"], cells["seen"], strict=True):
         datasets.setdefault(text, []).append(dataset)
@@ -81,7 +81,7 @@ def _marks(provenance: pd.Series) -> list[str]:
 def _line(
     values: pd.Series, baseline: pd.Series | None, proteins: Mapping[str, str], metric: str, is_baseline: bool
 ) -> dict[str, Any]:
-    """Columns of one model from its values by dataset (D,) and those of the baseline (None: none is configured)."""
+    """Columns of one model, from its values by dataset (D,) and the baseline's (None: no baseline is configured)."""
     lacking = list(values.index[values.isna()])
     line: dict[str, Any] = {"datasets": len(values) - len(lacking)}
     line["proteins"] = values.dropna().index.map(proteins).nunique()
@@ -104,12 +104,12 @@ def _line(
 
 
 def signed_rank(differences: np.ndarray, of: str = "datasets") -> tuple[float, str]:
-    """Two-sided p value of the Wilcoxon signed-rank test of (D,) paired differences, and a note on what it can say.
+    """Two-sided p value of the Wilcoxon signed-rank test of (D,) paired differences, and a note on what it can show.
 
-    `of` names what has the differences.
+    `of` is the word for what is paired.
 
-    Differences of zero are left out, as Wilcoxon did. The null distribution is exact, over all 2^n signs of the n other
-    ones, up to 50 of them without ties and 13 with ties (scipy), else approximated.
+    Differences of zero are dropped, as Wilcoxon did. The null distribution is exact, over all 2^n signs of the n
+    remaining differences, up to n = 50 without ties and n = 13 with ties (scipy); above that it is approximated.
     """
     differences = np.asarray(differences, np.float64)
     others = differences[np.abs(differences) > 1e-12]
@@ -117,7 +117,7 @@ def signed_rank(differences: np.ndarray, of: str = "datasets") -> tuple[float, s
     zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
     if count == 0:
         return np.nan, f"no test: no difference in any of {len(differences)} {of}"
-    from scipy.stats import wilcoxon  # takes a second to load: only where there are pairs
+    from scipy.stats import wilcoxon  # takes a second to load: only if there are pairs
 
     p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
     few = f"{count} {of}: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
@@ -165,7 +165,7 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
 
 
 def _counted(options: Mapping[str, Any]) -> str:
-    """How many datasets a series has, of how many proteins."""
+    """How many datasets a series has, and for how many proteins."""
     datasets, proteins = len(options["datasets"]), options["proteins"]
     if set(proteins) == set(proteins.values()):
         return f"n = {datasets} datasets"

@@ -1,6 +1,6 @@
-"""Cluster bootstrap of metrics: exact, without copying a row, the same resamples for every model of a panel.
+"""Cluster bootstrap of metrics: exact, without copying rows, and with the same resamples for every model of a panel.
 
-Also the influence of single clusters on a metric, by the same weights.
+Also the influence of single clusters on a metric, computed with the same weights.
 """
 
 import math
@@ -22,12 +22,12 @@ def bootstrap(
     """Metrics of M models in each of B resamples of the clusters: metric -> float64 (M, B).
 
     `labels` (N,), `predictions` (M, N), `clusters` (N,) numbered from 0, `resamples` B. A resample draws as many
-    clusters as there are, with replacement, and takes all items of a cluster each time. All models meet the same
-    resamples, and so do all calls with equal seed and number of clusters: differences between models are paired.
+    clusters as there are, with replacement, and takes all items of a cluster each time. All models get the same
+    resamples, and so do all calls with the same seed and number of clusters: differences between models are paired.
     Every value equals, up to rounding, the metric of the explicitly resampled arrays, ties included; it is NaN where
-    that metric is undefined. A resample is a weight per item: moments are products of a matrix of counts (C, K) with
-    sums over clusters, ranks come from cumulative weights in sorted order (`_resampled_ranks`, compiled). Of both the
-    ranks take most of the time: B x M x N x 2 to 3 ns. Memory: the counts of some resamples (32 MB) and three numbers
+    that metric is undefined. A resample gives each item a weight: moments are products of a matrix of counts (C, K) and
+    sums over clusters; ranks come from cumulative weights in sorted order (`_resampled_ranks`, compiled). The ranks
+    take most of the time: B x M x N x 2 to 3 ns. Memory: the counts of some of the resamples (32 MB) and three numbers
     per item and model.
     """
     return stratified_bootstrap(task, labels, predictions, clusters, resamples, (int(np.max(clusters)) + 1, seed))
@@ -41,9 +41,9 @@ def stratified_bootstrap(
     resamples: int,
     *strata: tuple[int, int],
 ) -> dict[str, np.ndarray]:
-    """As `bootstrap`, where clusters are drawn by strata, each among themselves and by a seed of its own.
+    """As `bootstrap`, but clusters are drawn within strata, and each stratum has a seed.
 
-    `strata` are (number of clusters, seed), of consecutive clusters. A cluster may have no items here.
+    `strata` are (number of clusters, seed) of consecutive clusters. A cluster may have no items here.
     """
     weighted = _weighted(task, labels, predictions, clusters, sum(count for count, _ in strata))
     with np.errstate(divide="ignore", invalid="ignore"):  # of a resample without items
@@ -56,10 +56,11 @@ def influences(
 ) -> dict[str, np.ndarray]:
     """Influence of the clusters `of` (U,) on metrics of M models: metric -> float64 (M, U).
 
-    It is the derivative of the metric with respect to the weight of a cluster where all have weight 1 (infinitesimal
-    jackknife: Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982), here the difference between the
-    weights 1.5 and 0.5, as counts of 3 and 1 where all others have 2. To first order, the sum of squares over all
-    clusters is the variance over resamples. NaN where the metric is undefined. Takes as long as 2 U resamples.
+    The influence is the derivative of the metric with respect to the weight of a cluster when all clusters have weight
+    1 (infinitesimal jackknife: Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982). Here it is the
+    difference between the weights 1.5 and 0.5, computed as counts of 3 and 1 while all others have 2. To first order,
+    the sum of squares over all clusters is the variance over resamples. NaN where the metric is undefined. This takes
+    as long as 2 U resamples.
     """
     if not len(of):
         return {metric: np.empty((len(np.atleast_2d(predictions)), 0)) for metric in METRICS[task]}
@@ -77,10 +78,10 @@ def influences(
 
 
 def large_clusters(clusters: np.ndarray, most: int = MOST_INFLUENCES) -> tuple[np.ndarray, np.ndarray]:
-    """Clusters that are larger than others, (U,), and the size class of each, (U,); `clusters` (N,) numbered from 0.
+    """The clusters that are larger than others (U,) and their size classes (U,); `clusters` (N,) are numbered from 0.
 
-    A class holds the sizes from a power of 2 to the next. The smallest class is left out, and so are whole classes,
-    from the small ones on, where there are more than `most` clusters: which are taken depends on sizes alone.
+    A class holds the sizes from one power of 2 to the next. The smallest class is omitted. If more than `most` clusters
+    remain, whole classes are omitted too, smallest first, so the choice depends only on sizes.
     """
     sizes = np.bincount(clusters)
     classes = np.floor(np.log2(np.maximum(sizes, 1))).astype(np.int64)
@@ -94,7 +95,7 @@ def large_clusters(clusters: np.ndarray, most: int = MOST_INFLUENCES) -> tuple[n
 def _weighted(
     task: str, labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Function of counts (C, `count`), how often each cluster is taken -> {metric: (C, M)}."""
+    """A function from counts (C, `count`), how often each cluster is taken, to {metric: (C, M)}."""
     labels, predictions = np.asarray(labels, np.float64), np.atleast_2d(np.asarray(predictions, np.float64))
     # compiled for arrays of one type and layout
     clusters = np.ascontiguousarray(clusters, np.int64)
@@ -104,8 +105,8 @@ def _weighted(
 def resampled_counts(resamples: int, *strata: tuple[int, int], size: int = AT_ONCE) -> Iterator[np.ndarray]:
     """Yield float64 (C, K): how often each of the K clusters of all strata was drawn in each of the next C resamples.
 
-    `strata` are (number of clusters, seed); in each the draws are multinomial with equal chances. An array has `size`
-    numbers or fewer, unless one resample has more; that does not change the draws.
+    `strata` are (number of clusters, seed); within each, draws are multinomial with equal chances. An array has at most
+    `size` numbers, unless a single resample has more; `size` does not change the draws.
     """
     generators = [np.random.Generator(np.random.PCG64(seed)) for _, seed in strata]
     ends = np.cumsum([count for count, _ in strata])
@@ -121,8 +122,8 @@ def resampled_counts(resamples: int, *strata: tuple[int, int], size: int = AT_ON
 def _regression(
     labels: np.ndarray, predictions: np.ndarray, clusters: np.ndarray, count: int
 ) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """As `_weighted`; work that no resample changes is done here, once."""
-    from s2f.evaluation import _resampled_ranks  # compiles: only where something is resampled
+    """As `_weighted`; whatever is the same in all resamples is computed here, once."""
+    from s2f.evaluation import _resampled_ranks  # compiles: only if something is resampled
 
     y, p = labels - labels.mean(), predictions - predictions.mean(axis=1, keepdims=True)
     sums = _cluster_sums([np.ones_like(y), y, y * y, *p, *p * p, *p * y, *(predictions - labels) ** 2], clusters, count)
@@ -133,7 +134,7 @@ def _regression(
         n, sum_y, sum_yy = np.split(resampled[:, :3], 3, axis=1)  # each (C, 1)
         sum_p, sum_pp, sum_py, squares = np.split(resampled[:, 3:], 4, axis=1)  # each (C, M)
         pearson = _correlation(sum_py - sum_p * sum_y / n, _spread(sum_pp, sum_p, n), _spread(sum_yy, sum_y, n))
-        if counts.max() * n.max() >= 2**31:  # the most that a weighted rank can be
+        if counts.max() * n.max() >= 2**31:  # the largest possible weighted rank
             raise InputError(
                 f"{len(labels):,} items are too many to resample their ranks, expected 80 million or fewer"
             )
@@ -162,7 +163,7 @@ def _classification(
         rank_sums, precision = _resampled_ranks.ranking(counts, clusters, labels > 0, *orders)
         one_class = (positive == 0) | (positive == n)
         pairs = np.where(one_class, np.nan, positive * (n - positive))
-        # AUROC is the U statistic of Mann and Whitney (1947) per pair of a positive and a negative
+        # AUROC is the U statistic of Mann and Whitney (1947) over the number of pairs of a positive and a negative
         return {
             "auroc": (rank_sums - positive * (positive + 1) / 2) / pairs,
             "auprc": np.where(one_class, np.nan, precision),
@@ -182,7 +183,7 @@ def _cluster_sums(features: Sequence[np.ndarray], clusters: np.ndarray, count: i
 
 
 def _spread(squares: np.ndarray, total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Sum of squares about the mean, NaN where that is rounding: a resample of one value has no correlation."""
+    """Sum of squares about the mean; NaN if it is only rounding error: a resample of one value has no correlation."""
     spread = squares - total * total / n
     return np.where(spread > 1e-12 * squares, spread, np.nan)
 

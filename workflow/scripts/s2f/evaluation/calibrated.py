@@ -1,4 +1,4 @@
-"""Calibration on the validation rows, checked on panels: what `comparison.compare` measures for calibration.tsv."""
+"""Calibration on the validation rows, checked on panels: the measures of `comparison.compare` for calibration.tsv."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ OF_INTERVALS = (*(f"{name}_{share}" for name in ("coverage", "width") for share 
 OF_PROBABILITIES = (
     "temperature", "ece", "ece_scaled", "ece_chance", "brier", "brier_scaled", "logloss", "logloss_scaled",
 )  # fmt: skip
-MOST_RESAMPLES = 1000  # from so many, a standard error is known to 2 %
+MOST_RESAMPLES = 1000  # this many give a standard error to within 2 %
 AT_ONCE = 2**21  # counts in memory
 NO_SPREAD = "no column sd: one model, without members that could differ"
 NO_PAIRS = "no pair of alleles is among the validation rows: nothing to calibrate effects with"
@@ -55,23 +55,23 @@ PUBLISHED = "published weights may have been trained on the validation rows, and
 NO_RANKING = "on the validation rows its log-odds rank no better than chance: no temperature"
 APART = "on the validation rows its log-odds tell the classes apart perfectly: no temperature"
 
-# of validation units (C, K) and items (C, N), how often each is taken -> {metric: (C,)}
+# from how often each validation unit (C, K) and each item (C, N) is taken to {metric: (C,)}
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
 
 
 def calibration(comparison: Comparison) -> pd.DataFrame:
     """Frame of `CALIBRATION_COLUMNS`: what the calibration of each model on its validation rows is worth on each panel.
 
-    A line per dataset, split, panel, cell, metric, level and model. Of a regression: `coverage` and `width` of the
-    split conformal interval at each of `LEVELS`, `crps`, and where predictions have a column `sd`, by which errors are
-    then scaled, `spearman` of it with |error|; on pairs once for the alternate alleles (`_abs`) and once for effects
-    (`_delta`), whose intervals come from the errors of effects of pairs among the validation rows, unscaled, as the
-    spread of an effect does not follow from those of its alleles. Of a classification: the `temperature`, `ece`,
-    `brier` and `logloss` as the model is and with the temperature (`_scaled`), and the `ece` that chance alone would
-    give it then (`_chance`). Values, intervals and notes are those of `compare`, with validation units drawn too: an
-    interval says what would be other with other test rows, other validation rows and other trainings. `n_validation`
-    rows or pairs were calibrated on. Raises `InputError` as `compare` does, and for a run without predictions of its
-    validation rows.
+    A line per dataset, split, panel, cell, metric, level and model. For a regression: `coverage` and `width` of the
+    split conformal interval at each of `LEVELS`, and `crps`. If predictions have a column `sd`, errors are scaled by
+    it, and `spearman` is its correlation with |error|. Pairs have these measures once for the alternate alleles
+    (`_abs`) and once for effects (`_delta`); the intervals of effects come from the errors of effects of pairs among
+    the validation rows and are unscaled, because the spread of an effect does not follow from the spreads of its
+    alleles. For a classification: the `temperature`; `ece`, `brier` and `logloss` of the model as it is and with the
+    temperature (`_scaled`); and the `ece` that the scaled model would show by mere chance (`_chance`). Values,
+    intervals and notes are made as in `compare`, but validation units are drawn too: an interval covers what would
+    change with other test rows, other validation rows and other trainings. `n_validation` rows or pairs were calibrated
+    on. Raises `InputError` as `compare` does, and for a run without predictions of its validation rows.
     """
     measures = Calibration()
     table, _ = compare(replace(comparison, resamples=min(comparison.resamples, MOST_RESAMPLES)), measures)
@@ -79,7 +79,7 @@ def calibration(comparison: Comparison) -> pd.DataFrame:
     table["metric"], table["level"] = found[0] + found[2], found[1].map(SHARES).astype("float64")
     places = zip(table["dataset"], table["split"], table["cell"], map(_of, found[2]), table["model"], strict=True)
     table["n_validation"] = pd.array([measures.validated.get(place) for place in places], "Int64")
-    # of models without a column sd there is nothing to tell, nor where no model has one
+    # nothing is reported for models without a column sd, nor if no model has one
     ranked = table.groupby(["dataset", "split", "panel", "cell", "metric"], sort=False)["value"].transform("count") > 0
     told = (found[0] != "spearman") | (ranked & ~table["note"].str.contains(NO_SPREAD, regex=False))
     return table.loc[told, list(CALIBRATION_COLUMNS)].reset_index(drop=True)
@@ -110,7 +110,7 @@ class Calibration:
         read: Sequence[Scored],
         units: Units,
     ) -> Measured:
-        """As `Measures.of`; the units of the validation rows are drawn too, by a seed of their own."""
+        """As `Measures.of`; the units of the validation rows are drawn too, with a separate seed."""
         dataset, split = place
         compared = comparison.datasets[dataset]
         if dataset not in self._units:
@@ -122,7 +122,7 @@ class Calibration:
         found, names = [], self.names(panel, compared.task)
         for run, item, of_run in zip(runs, read, validation, strict=True):
             spread = _spread(run.predictions[panel.name], panel)
-            # of an ensemble over folds most validation rows are those of one member, which has no spread
+            # most validation rows of an ensemble over folds belong to a single member, which has no spread
             if (spread is None) != (of_run.spread is None) and split not in compared.folds:
                 raise InputError(
                     f"{run.validation}: has a column sd, or lacks it, unlike {run.predictions[panel.name]}"
@@ -148,13 +148,13 @@ class Calibration:
 
 
 def _of(suffix: str) -> str:
-    """Which validation items a suffix of a metric is calibrated with: pairs for effects, or rows."""
+    """Which validation items calibrate the metrics of a suffix: pairs for effects, otherwise rows."""
     return suffix if suffix == "_delta" else ""
 
 
 @dataclass(frozen=True)
 class _Validation:
-    """What a run predicts for its n validation rows, of one cell or difference of cells.
+    """What a run predicts for its n validation rows, for one cell or difference of cells.
 
     `labels`, `predictions` and `spread` (None: no column sd) are (n,); `units` (n,) are numbered from 0 to `drawn` - 1,
     over all runs; `pairs` (m, 2) are positions of the reference and the alternate row of m pairs.
@@ -173,14 +173,14 @@ class _Validation:
         return self.labels - self.predictions
 
     def units_of(self, suffix: str) -> np.ndarray:
-        """The unit of each item that a suffix of a metric is calibrated with: of the n rows, or of the m pairs."""
+        """The unit of each item that calibrates the metrics of a suffix: of each of the n rows, or of the m pairs."""
         return self.units[self.pairs[:, 1]] if suffix == "_delta" else self.units
 
 
 def _validation(
     rows: pd.DataFrame, runs: Sequence[MeasuredRun], panel: Panel, section: dict[str, Any]
 ) -> list[_Validation]:
-    """The `_Validation` of each run; `rows` have a label and a column `unit`, `section` is that of a `panel`."""
+    """The `_Validation` of each run; `rows` have a label and a column `unit`, `section` is the section of a `panel`."""
     position = pd.Series(np.arange(len(rows)), index=rows["row_id"])
     positions = []
     for run in runs:
@@ -191,7 +191,7 @@ def _validation(
                 "before they were kept; train it again (remove its folder best_model)"
             )
         place = position.reindex(read_table(path, ("row_id",), "predictions")["row_id"].drop_duplicates())
-        # of a cell, rows without a label there are none
+        # rows without a label in a cell are not rows of it
         known = place.dropna() if panel.view else place
         if known.isna().any():
             row = known.index[known.isna()][0]
@@ -224,7 +224,7 @@ def _validation(
 
 
 def _pairs(rows: pd.DataFrame, name: str, section: dict[str, Any]) -> pd.DataFrame:
-    """Pairs among validation rows, made as those of the panel `name` are among the test rows; however few."""
+    """Pairs among the validation rows, however few, made as panel `name` makes its pairs among the test rows."""
     match = {key: section[key] for key in ("match",) if key in section}
     options = kinds.settings("panels", "pairs", {"kind": "pairs", **match})
     named = rows["pair_id" if options["match"] == "pair_id" else "variant"] != ""
@@ -235,8 +235,8 @@ def _pairs(rows: pd.DataFrame, name: str, section: dict[str, Any]) -> pd.DataFra
 
 
 def _spread(path: str | Path, panel: Panel) -> np.ndarray | None:
-    """The column sd of a table of predictions in the order of `panel.rows`, (R,); None where there is none, and for a
-    difference of cells. Raises `InputError` for a value that is no number from 0."""
+    """The column sd of a table of predictions in the order of `panel.rows`, (R,); None if the table has none, and for a
+    difference of cells. Raises `InputError` for a value that is not a number of at least 0."""
     table = read_table(path, ("row_id",), "predictions")
     if "sd" not in table or (panel.view and panel.view.others):
         return None
@@ -335,10 +335,10 @@ Results = tuple[dict[str, float], dict[str, np.ndarray], dict[str, np.ndarray]] 
 
 
 def _resampled(measure: Measure, panel: Panel, units: Units, drawn: int, seed: int, resamples: int) -> Results:
-    """The values of a `measure`, in each of the resamples (B,), and the influence on them of large units (U,).
+    """The values of a `measure`, their resamples (B,), and the influence of large units (U,) on them.
 
-    The units of the panel are drawn as for the comparison, the `drawn` units of validation rows by a `seed`. The
-    influence is the difference between the weights 1.5 and 0.5 of a unit, as in `bootstrap.influences`.
+    The units of the panel are drawn as for the comparison, the `drawn` units of the validation rows with `seed`. The
+    influence is the difference between weights of 1.5 and 0.5 for a unit, as in `bootstrap.influences`.
     """
     clusters, strata = units.numbers(panel)
     own = sum(count for count, _ in strata)
@@ -365,7 +365,7 @@ def _resampled(measure: Measure, panel: Panel, units: Units, drawn: int, seed: i
 def _with_ranks(
     results: Results, panel: Panel, units: Units, predictions: np.ndarray, spread: np.ndarray | None, resamples: int
 ) -> Results:
-    """`results` with Spearman's correlation of the `spread` (R,) with |error|; NaN without one, and for effects."""
+    """`results` with Spearman's correlation of the `spread` (R,) and |error|; NaN without a spread, and for effects."""
     clusters, strata = units.numbers(panel)
     errors = np.abs(panel.of_rows(panel.rows["label"].to_numpy(np.float64) - predictions))
     for suffix in SUFFIXES[panel.kind]:

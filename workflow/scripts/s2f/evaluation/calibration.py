@@ -1,8 +1,8 @@
-"""How sure a prediction is: intervals and probabilities calibrated on rows that training did not fit, and how to check
-them.
+"""How certain a prediction is: intervals and probabilities calibrated on rows that training did not fit, and how to
+check them.
 
-Where a function takes `counts` (C, N), it answers for C resamples of N rows at once, each row taken so many times; a
-row of ones is the rows as they are.
+A function that takes `counts` (C, N) answers for C resamples of N rows at once: `counts` says how often each row is
+taken. A line of ones means the rows as they are.
 """
 
 import numpy as np
@@ -11,10 +11,10 @@ from scipy.special import expit, logit
 
 from s2f.common.errors import InputError
 
-LEVELS = (0.5, 0.8, 0.9, 0.95)  # of which coverage is checked
+LEVELS = (0.5, 0.8, 0.9, 0.95)  # whose coverage is checked
 BINS = 15
-CLIP = 2.0**-24  # a probability of 0 or 1 is one that float32 cannot tell from it
-TEMPERATURES = (0.01, 100.0)  # between which a temperature is looked for
+CLIP = 2.0**-24  # probabilities are kept this far from 0 and 1, as near as float32 can come
+TEMPERATURES = (0.01, 100.0)  # the range that is searched for a temperature
 
 
 def check_confidence(confidence: float) -> None:
@@ -24,12 +24,12 @@ def check_confidence(confidence: float) -> None:
 
 
 def half_width(errors: ArrayLike, confidence: float) -> float:
-    """Half the width of the interval around a prediction: split conformal prediction (Lei et al. 2018,
-    doi:10.1080/01621459.2017.1307116) by the `errors` (N,) of rows that are like the new one, measured minus predicted.
+    """Half the width of the interval around a prediction, by split conformal prediction (Lei et al. 2018,
+    doi:10.1080/01621459.2017.1307116) from the `errors` (N,), measured minus predicted, of rows like the new one.
 
-    Of n rows it is the ceil((n + 1) * confidence)-th smallest |error|: a new row of the same kind then lies within the
-    interval at least so often. Infinite for too few rows. Missing errors (NaN) do not count. Raises `InputError`
-    as `check_confidence`.
+    With n rows it is the ceil((n + 1) * confidence)-th smallest |error|: a new row of the same kind then lies within
+    the interval with at least that probability. It is infinite if there are too few rows. Missing errors (NaN) do not
+    count. Raises `InputError` as `check_confidence`.
     """
     check_confidence(confidence)
     sizes = np.asarray(errors, np.float64)
@@ -49,14 +49,14 @@ def half_widths(errors: NDArray[np.float64], levels: ArrayLike, counts: NDArray[
 
 
 def fewest_rows(confidence: float) -> int:
-    """The least number of rows for an interval of a confidence that is not infinite."""
+    """The fewest rows that give a finite interval at a confidence."""
     return int(np.ceil(confidence / (1 - confidence) - 1e-9))
 
 
 def coverage(
     errors: NDArray[np.float64], half: NDArray[np.float64], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Share of N rows, by their `errors` (N,), in an interval of `half` (L, C) the width on both sides: (L, C)."""
+    """Share of N rows with `errors` (N,) of at most `half` (L, C), half the width of an interval: (L, C)."""
     sizes = np.abs(errors)
     order = np.argsort(sizes, kind="stable")
     taken = np.zeros((len(counts), len(sizes) + 1))
@@ -68,13 +68,13 @@ def coverage(
 def crps(
     residuals: NDArray[np.float64], errors: NDArray[np.float64], counts: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Continuous ranked probability score of N predictions by their `errors` (N,), measured minus predicted: (C, N), or
-    (N,) without `counts` (C, n).
+    """Continuous ranked probability score of N predictions from their `errors` (N,), measured minus predicted: (C, N),
+    or (N,) without `counts` (C, n).
 
-    The predictive distribution X is the prediction plus one of the `residuals` (n,) of validation rows, each alike
-    likely (a split conformal predictive system: Vovk et al. 2018, PMLR 91:37). With y what was measured, the
-    score is E|X - y| - E|X - X'| / 2 (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 21), in the
-    unit of the label; smaller is better, and of a distribution without spread it is the absolute error.
+    The predictive distribution X is the prediction plus one of the `residuals` (n,) of validation rows, all equally
+    likely (a split conformal predictive system: Vovk et al. 2018, PMLR 91:37). For a measured y the score is E|X - y| -
+    E|X - X'| / 2 (Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 21), in the unit of the label.
+    Smaller is better; for a distribution without spread it is the absolute error.
     """
     order = np.argsort(residuals, kind="stable")
     ordered = residuals[order]
@@ -83,7 +83,7 @@ def crps(
     below, sums = (np.zeros((len(shares), len(residuals) + 1)) for _ in range(2))
     np.cumsum(shares, axis=1, out=below[:, 1:])
     np.cumsum(shares * ordered, axis=1, out=sums[:, 1:])
-    # sum over i < j of w_i w_j (r_j - r_i), by what lies below and above each j
+    # sum over i < j of w_i w_j (r_j - r_i), from the weights below and above each j
     spread = (shares * ordered * (2 * below[:, 1:] - shares - 1)).sum(axis=1, keepdims=True)
     places = np.searchsorted(ordered, errors, "right")
     distance = errors * (2 * below[:, places] - 1) - 2 * sums[:, places] + sums[:, -1:]
@@ -92,18 +92,18 @@ def crps(
 
 
 def scaled_by(spread: NDArray[np.float64], of_validation: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What errors are divided by where members of a model differ by `spread` (N,): normalised conformal prediction
+    """What errors are divided by if the members of a model differ by `spread` (N,): normalised conformal prediction
     (Papadopoulos et al. 2008; Lei et al. 2018, section 5.2).
 
-    Members may agree on a row by chance: less than a hundredth of the mean spread `of_validation` (n,) counts as that.
-    All are 1 where the members never differ.
+    Members may agree on a row by chance, so a spread below a hundredth of the mean spread `of_validation` (n,) counts
+    as that hundredth. All values are 1 if the members never differ.
     """
     least = 0.01 * float(np.mean(of_validation))
     return np.maximum(spread, least) if least > 0 else np.ones_like(spread)
 
 
 def log_odds(probabilities: ArrayLike) -> NDArray[np.float64]:
-    """Log-odds of probabilities, finite also of 0 and 1 (`CLIP`)."""
+    """Log-odds of probabilities, finite for 0 and 1 too (`CLIP`)."""
     return logit(np.clip(np.asarray(probabilities, np.float64), CLIP, 1 - CLIP))
 
 
@@ -113,11 +113,11 @@ def temperature(
     counts: NDArray[np.float64] | None = None,
     start: float = 1.0,
 ) -> NDArray[np.float64]:
-    """What the `logits` (n,) of labels 0 and 1 are divided by for the least log loss: (C,), for `counts` (C, n).
+    """The divisor of the `logits` (n,) of labels 0 and 1 that gives the least log loss: (C,), for `counts` (C, n).
 
-    Temperature scaling (Guo et al. 2017, arXiv:1706.04599). In 1 / T the loss is convex and its slope rises, so the
-    zero of the slope is found by Newton's steps within a bracket that closes around it, to 1e-9 of T. It lies within
-    `TEMPERATURES`: at the upper limit the logits rank no better than chance, at the lower one the classes are apart.
+    Temperature scaling (Guo et al. 2017, arXiv:1706.04599). The loss is convex in 1 / T, so its slope has one zero,
+    which Newton's method finds within a shrinking bracket, to 1e-9 of T. The result lies within `TEMPERATURES`: at the
+    upper limit the logits rank no better than chance, at the lower limit they separate the classes.
     """
     weights = np.ones((1, len(logits))) if counts is None else counts
     low, high = (np.full(len(weights), 1 / limit) for limit in reversed(TEMPERATURES))
@@ -138,8 +138,8 @@ def temperature(
 
 
 def bins_of(probabilities: NDArray[np.float64], count: int = BINS) -> NDArray[np.int64]:
-    """The bin of each row, (N,), numbered from 0 in rising order of probability: `count` of equal mass, as nearly as
-    equal probabilities, which share a bin, allow."""
+    """The bin of each row (N,), numbered from 0 by rising probability: `count` bins with as equal numbers of rows as
+    possible, since equal probabilities share a bin."""
     _, inverse, times = np.unique(probabilities, return_inverse=True, return_counts=True)
     middle = (np.cumsum(times) - times / 2) / len(probabilities)
     return np.unique(np.floor(count * middle)[inverse], return_inverse=True)[1]
@@ -151,10 +151,12 @@ def calibration_error(
     bins: NDArray[np.int64],
     counts: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Expected calibration error: over `bins` (N,) the mean, by mass, of |share of positives - mean probability|: (C,).
+    """Expected calibration error: the mean over `bins` (N,), weighted by rows, of |share of positives - mean
+    probability|: (C,).
 
-    `probabilities` are (N,) or (C, N). Naeini et al. 2015 (doi:10.1609/aaai.v29i1.9602) and Guo et al. 2017, with bins
-    of equal mass (`bins_of`) instead of equal width. It is not 0 even of a calibrated model (see `chance_error`).
+    `probabilities` are (N,) or (C, N). Naeini et al. 2015 (doi:10.1609/aaai.v29i1.9602) and Guo et al. 2017, but with
+    bins of equal mass (`bins_of`) instead of equal width. Even a calibrated model does not reach 0 (see
+    `chance_error`).
     """
     order = np.argsort(bins, kind="stable")
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
@@ -165,10 +167,11 @@ def calibration_error(
 def chance_error(
     probabilities: NDArray[np.float64], bins: NDArray[np.int64], counts: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What `calibration_error` is on average where each label is 1 with just its probability: (C,).
+    """The mean of `calibration_error` if each label is 1 with exactly its predicted probability: (C,).
 
-    The positives of a bin then spread about their expected number by sqrt(sum p (1 - p)), and a normal deviation of
-    that size is sqrt(2 / pi) of it on average: with 15 bins of 20 rows around one half it comes to 0.09.
+    The number of positives in a bin then has a standard deviation of sqrt(sum p (1 - p)), and the mean absolute
+    deviation of a normal variable is sqrt(2 / pi) times its standard deviation: with 15 bins of 20 rows and
+    probabilities near 0.5 this gives 0.09.
     """
     order = np.argsort(bins, kind="stable")
     starts = np.flatnonzero(np.diff(bins[order], prepend=-1))
@@ -182,6 +185,6 @@ def brier(probabilities: NDArray[np.float64], labels: NDArray[np.float64]) -> ND
 
 
 def log_loss(probabilities: NDArray[np.float64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Minus the logarithm of the probability of each label, in nats: the logarithmic score, smaller being better."""
+    """Minus the logarithm of the probability of each label, in nats: the logarithmic score; smaller is better."""
     p = np.clip(probabilities, CLIP, 1 - CLIP)
     return -(labels * np.log(p) + (1 - labels) * np.log1p(-p))

@@ -15,6 +15,6 @@ NUMERIC = ("level", "value", "sd", "ci_low", "ci_high", "n", "n_validation")
 
 
 def read_calibration(path: str | Path) -> pd.DataFrame:
-    """calibration.tsv as a frame with numbers where numbers are; raises `InputError` as `read_table` and `numbers`."""
+    """calibration.tsv as a frame, its numbers parsed; raises `InputError` as `read_table` and `numbers`."""
     table = read_table(path, CALIBRATION_COLUMNS, "calibration")
     return table.assign(**{column: numbers(table, column, path) for column in NUMERIC})

@@ -1,4 +1,4 @@
-"""What is evaluated of a dataset with cells: each of them, and what tells a cell from the others."""
+"""What is evaluated in a dataset with cells: each cell, and the difference of each cell from the others."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ COMBINED: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max
 class View:
     """A cell, or a *pseudo-cell*: the difference of the cell `target` from the mean or the largest of the `others`.
 
-    Which of the two is said by `combined`. Labels and predictions are formed alike, so a model is asked how specific an
-    insert is.
+    `combined` says which of the two. Labels and predictions are formed in the same way, so it measures how well a model
+    predicts how specific an insert is.
     """
 
     name: str
@@ -30,7 +30,7 @@ class View:
         return (self.target, *self.others)
 
     def of(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Values (N,) of the view from those of its cells {cell: (N,)}; NaN where one of them is."""
+        """Values (N,) of the view from the values of its cells {cell: (N,)}; NaN where one of them is NaN."""
         if not self.others:
             return values[self.target]
         others = np.stack([values[cell] for cell in self.others])
@@ -38,8 +38,8 @@ class View:
 
 
 def views(cells: Sequence[str]) -> list[View]:
-    """The cells, then of each the difference from the mean and from the largest of the others; of two cells both are
-    their difference, which is one view."""
+    """The cells, then for each cell its difference from the mean and from the largest of the others. With two cells
+    both are the same difference, which is one view."""
     found = [View(cell, cell) for cell in cells]
     if len(cells) == 2:
         return [*found, View(f"{cells[0]}-{cells[1]}", cells[0], (cells[1],), "mean")]
@@ -50,10 +50,10 @@ def views(cells: Sequence[str]) -> list[View]:
 
 
 def labelled(rows: pd.DataFrame, view: View) -> pd.DataFrame:
-    """Rows whose `label` is that of a view, NaN where it is missing."""
+    """Rows with the label of a view as `label`, NaN where it is missing."""
     return rows.assign(label=view.of({cell: rows[f"label.{cell}"].to_numpy(np.float64) for cell in view.cells}))
 
 
 def views_of(rows: pd.DataFrame) -> list[View]:
-    """The views of rows with cells; none where rows have one label."""
+    """The views of rows with cells; none if rows have a single label."""
     return views(cells_of(rows))

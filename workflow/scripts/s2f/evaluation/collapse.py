@@ -1,11 +1,12 @@
-"""Collapsed runs: trainings that failed, whose predictions hardly depend on the sequence. Their metrics are no numbers
-of the model, and a mean over seeds that holds one describes no run at all.
+"""Collapsed runs: failed trainings, whose predictions hardly depend on the sequence. Their metrics say nothing about
+the model, and a mean over seeds that includes one describes no run at all.
 
-A weak model is not a collapsed one, and flat predictions alone do not tell them apart: the best that least squares can
-do with a correlation r to the labels is a spread of r times theirs. So `collapsed` asks of flat predictions whether
-the run has learned anything, on the panel or, if the panel is hard, in validation. Differences between alleles are
-never asked, nor is a model that is solved or published: a large penalty shrinks predictions as it should, and no
-training of ours can have failed. What no single run can show, its other seeds do: see `odd_seeds`.
+A weak model is not a collapsed one, and flat predictions are no proof of collapse: with a correlation r to the labels,
+least squares gives predictions a spread of r times the spread of the labels. If predictions are flat, `collapsed`
+therefore checks whether the run has learned anything, on the panel or, if the panel is hard, in validation. Differences
+between alleles are never checked, nor are solved or published models: a large penalty shrinks predictions as it should,
+and no training of ours can have failed. What a single run cannot show, a comparison with its other seeds does: see
+`odd_seeds`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,24 +17,25 @@ import numpy as np
 from s2f.evaluation.metrics import METRICS, SAME, score
 from s2f.models.validation import score_of_task
 
-# Shares of the standard deviation of the labels; in a classification, whose labels have no log odds, the standard
-# deviation of the predicted log odds itself: odds that vary by a hundredth, by a tenth.
-CONSTANT = 0.01  # below it, predictions are constant whatever they correlate with: a ten-thousandth of the variance
-FLAT = 0.1  # below it, they cannot explain one per cent of the variance, and must show that they rank rows
-# What shows that: a correlation (2 AUROC - 1) that explains one per cent, and stands above 0 by so many of its own
-# standard errors. With 60,000 rows a correlation of 0.01 is above 0 too, and is nothing.
+# Shares of the standard deviation of the labels. In a classification, whose labels have no log odds, these are the
+# standard deviation of the predicted log odds itself: odds that vary by a hundredth or by a tenth.
+CONSTANT = 0.01  # below it, predictions are constant whatever their correlation: a ten-thousandth of the variance
+FLAT = 0.1  # below it, they cannot explain 1 % of the variance and must be shown to rank rows
+# What shows that: a correlation (2 AUROC - 1) that explains 1 % of the variance and is above 0 by `ERRORS` of its
+# standard errors. With 60,000 rows, even a meaningless correlation of 0.01 is significantly above 0.
 LEAST = 0.1
 ERRORS = 2.0
-# Standard errors of a difference by which a seed that is not above chance must lie below the best one. Seeds share the
-# rows of a panel, so their true error is smaller, and weak models do not come so far apart by chance.
+# A seed that is not above chance must be below the best seed by this many standard errors of the difference. Seeds
+# share the rows of a panel, so the true error is smaller, and chance does not put the seeds of a weak model this far
+# apart.
 FAR = 3.0
 
 
 def errors_above_chance(task: str, value: float, units: int, prevalence: float = 0.5) -> float:
-    """By how many standard errors under chance a Pearson r lies above 0, an AUROC above 0.5; 0 where it is undefined.
+    """By how many standard errors under chance a Pearson r is above 0, or an AUROC above 0.5; 0 if it is undefined.
 
-    `units` are the independent rows. Pearson: Fisher's z = artanh(r) has the error 1 / sqrt(units - 3) (Fisher 1921).
-    AUROC: Mann and Whitney (1947); `prevalence` is the share of positives, and an equal one gives the least error.
+    `units` are the independent rows. Pearson: Fisher's z = artanh(r) has the standard error 1 / sqrt(units - 3) (Fisher
+    1921). AUROC: Mann and Whitney (1947); `prevalence` is the share of positives, and 0.5 gives the smallest error.
     """
     if not np.isfinite(value):
         return 0.0
@@ -43,20 +45,21 @@ def errors_above_chance(task: str, value: float, units: int, prevalence: float =
 
 
 def ranks(task: str, value: float, units: int, prevalence: float = 0.5) -> bool:
-    """Whether a Pearson r or an AUROC shows that predictions rank rows: `LEAST` and `ERRORS`."""
+    """Whether a Pearson r or an AUROC shows that predictions rank rows, by `LEAST` and `ERRORS`."""
     correlation = value if task == "regression" else 2 * value - 1
     return correlation >= LEAST and errors_above_chance(task, value, units, prevalence) >= ERRORS
 
 
 def learned(task: str, validation: Mapping[str, Any], rows: int) -> bool:
-    """Whether a run ranks so many validation `rows`; `validation` as in model.json, where a floor has no value."""
+    """Whether a run ranks its validation rows, `rows` in number; `validation` as in model.json, where a floor has no
+    value."""
     value = score_of_task(task, validation)
     return value is not None and ranks(task, value, rows)
 
 
 def learned_by_cell(task: str, validation: Mapping[str, Any], rows: Mapping[str, int]) -> dict[str, bool]:
-    """As `learned`, of a model with an output for each cell: {cell: whether it ranks the validation `rows` {cell: how
-    many} with a label there}. The mean over cells would vouch for an output that has learned nothing."""
+    """As `learned`, for a model with an output for each cell: {cell: whether it ranks the validation rows with a label
+    there}; `rows` is {cell: how many}. A mean over cells would hide an output that has learned nothing."""
     scores = validation.get("cells", {})
     return {cell: learned(task, {"value": scores.get(cell)}, count) for cell, count in rows.items()}
 
@@ -64,9 +67,9 @@ def learned_by_cell(task: str, validation: Mapping[str, Any], rows: Mapping[str,
 def collapsed(task: str, labels: np.ndarray, by_strand: Mapping[str, np.ndarray], units: int, has_learned: bool) -> str:
     """Why a run is collapsed on a panel, or "".
 
-    `labels` (N,) of rows in so many independent `units`, `by_strand` {strand: predictions (N,)} each strand that is
-    predicted: the mean of both would hide that one is constant. `has_learned` says what `learned` says of the run.
-    Labels that are constant, or in a classification of one class, judge nothing.
+    `labels` (N,) are of rows in `units` independent units, `by_strand` {strand: predictions (N,)} has each predicted
+    strand: the mean of both would hide that one is constant. `has_learned` is what `learned` returns for the run.
+    Constant labels, or a single class in a classification, cannot show a collapse.
     """
     if len(labels) < 3 or np.ptp(labels) == 0:
         return ""
@@ -80,10 +83,10 @@ def collapsed(task: str, labels: np.ndarray, by_strand: Mapping[str, np.ndarray]
 
 
 def odd_seeds(task: str, values: Sequence[float], labels: np.ndarray, units: int) -> list[str]:
-    """For each seed of a model why it is collapsed beside the others, or "".
+    """For each seed of a model: why it is collapsed compared with the others, or "".
 
     `values` (S,) are Pearson r or AUROC of the seeds on one panel with `labels` (N,). A seed is odd if its value is not
-    above chance while another one's is so far above it that they cannot be trainings of the same quality.
+    above chance while another seed's is so far above it that the two trainings cannot be of the same quality.
     """
     above = np.array([errors_above_chance(task, value, units, _prevalence(task, labels)) for value in values])
     odd = (above < ERRORS) & (above.max() - above > FAR * np.sqrt(2))

@@ -1,4 +1,4 @@
-"""Comparison of models: the tidy table compare.tsv, its intervals and tests, and the refusal to join unlike numbers."""
+"""Comparison of models: the tidy table compare.tsv, its intervals and tests; incomparable numbers are refused."""
 
 import functools
 import itertools
@@ -26,7 +26,7 @@ from s2f.rows.canonical import read_rows, rows_sha256
 @dataclass(frozen=True)
 class Measured:
     """The measures of V runs on a panel, by name: V pairs (value, note), the values in B resamples of its units (V, B),
-    the influence of its large units (V, U), and how many units each of them rests on."""
+    the influence of its large units (V, U), and how many units each measure is based on."""
 
     values: dict[str, list[tuple[float, str]]]
     resampled: dict[str, np.ndarray]
@@ -35,11 +35,11 @@ class Measured:
 
 
 class Measures(Protocol):
-    """What is compared: the columns of the rows that it reads, its names on a panel, and their values."""
+    """A set of measures to compare: the columns of rows that it reads, its names on a panel, and their values."""
 
     @property
     def columns(self) -> Sequence[str]:
-        """Columns of the rows, their labels among them."""
+        """Columns of the rows that are read, labels included."""
         ...
 
     def names(self, panel: Panel, task: str) -> list[str]:
@@ -98,24 +98,24 @@ def compare(
 ) -> tuple[pd.DataFrame, dict[tuple[str, str, str, str], int]]:
     """All models on all their panels: frame with `COMPARISON_COLUMNS`, {(dataset, split, panel, cell): units}.
 
-    Per dataset, split, panel, cell (empty where rows have one label) and metric: `value` is the mean over seeds of the
-    metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the score on the
-    validation rows. `ci_low` and `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and
-    `p_value` are those of `inference`: from B resamples of the panel's units and from the spread over seeds; likewise
-    `delta_vs_start` of stage-2 models, the difference from the model in column `start`. `p_holm`
-    corrects the p values of the first metric for the number of models that are compared with the baseline on this panel
-    and cell. A missing number is NaN and the note says why; so is a mean over seeds of which one is collapsed (see
-    `collapse`), and column `collapsed` names the seeds. Of a k-fold split there are the lines of its folds and of their
-    mean (see `estimates.mean_over_folds`), which stands under its name. A cell that is measured in too few items of a
-    panel has lines without numbers. Raises `InputError` when a run's split, panel, strand rule or rows are not those of
-    its baseline (of the first model where no baseline is configured), and for stale files.
+    Per dataset, split, panel, cell (empty if rows have a single label) and metric: `value` is the mean over seeds of
+    the metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the validation
+    score. `ci_low` and `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value`
+    come from `inference`: from B resamples of the panel's units and from the spread over seeds. `delta_vs_start` of
+    stage-2 models is likewise the difference from the model in column `start`. `p_holm` corrects the p values of the
+    first metric for the number of models that are compared with the baseline on this panel and cell. A missing number
+    is NaN and the note says why. A mean over seeds is missing too if one of them is collapsed (see `collapse`); column
+    `collapsed` names these seeds. A k-fold split has lines for its folds and, under its own name, for their mean (see
+    `estimates.mean_over_folds`). A cell that is measured in too few items of a panel has lines without numbers. Raises
+    `InputError` if a run's split, panel, strand rule or rows differ from those of its baseline (of the first model if
+    no baseline is configured), and for stale files.
     """
     results: dict[tuple[str, str, str, str], PanelResult] = {}
     frames, rows, done = [], {}, set()
     groups = functools.cache(lambda path: read_table(path, ("group",))["group"].to_numpy(object))
     for dataset, split in dict.fromkeys((run.dataset, run.split) for run in comparison.runs):
         compared = comparison.datasets[dataset]
-        if split in compared.folds:  # ensembles over folds, which stand beside the means over them
+        if split in compared.folds:  # ensembles over folds, listed beside the means over the folds
             continue
         models = _models([run for run in comparison.runs if (run.dataset, run.split) == (dataset, split)])
         _check_panels(comparison, models, dataset, split)
@@ -161,7 +161,7 @@ def _means(
     results: Mapping[tuple[str, str, str, str], PanelResult],
     rows: pd.DataFrame,
 ) -> list[PanelResult]:
-    """The means over the folds of a k-fold split, a `PanelResult` per panel."""
+    """The means over the folds of a k-fold split: a `PanelResult` per panel."""
     means = []
     of_cell = {view.name: view for view in views_of(rows)}
     for panel, cell in [places for name, split, *places in results if (name, split) == (dataset, folds[0])]:
@@ -185,9 +185,10 @@ def _with_ensembles(
     means: list[PanelResult],
     rows: pd.DataFrame,
 ) -> list[PanelResult]:
-    """The `means` over the folds of a k-fold split with the ensembles over its folds.
+    """The `means` over the folds of a k-fold split, joined by the ensembles over its folds.
 
-    Those are the runs of `place` (dataset, name of the split), scored on panels whose rows are test in all folds.
+    The ensembles are the runs of `place` (dataset, name of the split), scored on panels whose rows are test rows in all
+    folds.
     """
     dataset, family = place
     compared = comparison.datasets[dataset]
@@ -224,7 +225,7 @@ def _sha256_of(rows: pd.DataFrame, ids: np.ndarray) -> str:
 
 
 def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
-    """{model: its runs, ordered by seed}; models keep their order. Seeds of one model must agree in all but numbers."""
+    """{model: its runs, ordered by seed}; models keep their order. Seeds of one model may differ only in numbers."""
     models: dict[str, list[MeasuredRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)
@@ -244,7 +245,7 @@ def _models(runs: Sequence[MeasuredRun]) -> dict[str, list[MeasuredRun]]:
 
 
 def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]], dataset: str, split: str) -> None:
-    """The baseline was run in this split, and every run has each of its panels or a reason why not."""
+    """Check that the baseline was run in this split, and that every run has each of its panels or a reason why not."""
     compared = comparison.datasets[dataset].in_split(split)
     panels = compared.panels_in(split)
     if compared.baseline and compared.baseline not in models and split not in compared.folds:
@@ -317,7 +318,7 @@ def _panel_result(
             for metric in names
         }
     collapsed = _collapsed(runs, read, panel, compared, odd)
-    for name, reasons in collapsed.items():  # prevalence is one of the labels, not of the model
+    for name, reasons in collapsed.items():  # prevalence belongs to the labels, not to the model
         estimates[name] |= {m: e.collapsed(reasons) for m, e in estimates[name].items() if m != "prevalence"}
     return PanelResult(
         dataset, split, panel.name, names, cell=panel.cell, n=len(panel.clusters),
@@ -347,7 +348,7 @@ def _unmeasured(
 
 
 def _about(runs: Sequence[MeasuredRun], panel: str, cell: str, collapsed: Collection[int] = ()) -> dict[str, Any]:
-    """The columns of the table that say of a model what it is, on a panel and cell; `collapsed` seeds."""
+    """The columns that say what a model is, on a panel and cell; `collapsed` are its collapsed seeds."""
     return {
         **{key: getattr(runs[0], key) for key in ("model", "encoder", "augmentation", "head")},
         "provenance": _provenance(runs), "seeds": len(runs), "start": runs[0].start,
@@ -364,10 +365,12 @@ def _collapsed(
     compared: ComparedDataset,
     odd: dict[str, dict[str, dict[int, str]]],
 ) -> dict[str, dict[int, str]]:
-    """{model: {seed: why its run is collapsed}} of the models that have such a run: by itself, or beside its others.
+    """{model: {seed: why its run is collapsed}} of models with such a run: collapsed by itself, or compared with other
+    seeds.
 
-    Floors and solved models are never asked (see `collapse`). A difference of cells is not asked either, and holds the
-    seeds that are odd in one of them: `odd` {cell: {model: {seed: why}}} has those of the cells, and takes in these.
+    Floors and solved models are never checked (see `collapse`), nor are differences of cells: a difference has the
+    seeds that are odd in one of its cells. `odd` {cell: {model: {seed: why}}} holds the odd seeds of the cells found so
+    far and is added to.
     """
     labels = panel.of_rows(panel.rows["label"].to_numpy())
     first = panel.metrics(compared.task)[0]
@@ -389,20 +392,21 @@ def _collapsed(
 
 
 def _spent(runs: Sequence[MeasuredRun]) -> dict[str, Any]:
-    """Columns of a search: the settings that each run of a model tried, and the mean of the seconds that it took."""
+    """Columns of a search: how many settings each run of a model tried, and the mean of the seconds that this took."""
     if not all(run.search for run in runs):
         return {}
     return {"trials": runs[0].search["trials"], "seconds": float(np.mean([run.search["seconds"] for run in runs]))}
 
 
 def _provenance(runs: Sequence[MeasuredRun]) -> str:
-    """Where the weights of a model come from; of weights drawn anew for each seed, those of the first one stand."""
+    """Where the weights of a model come from; if weights are drawn anew for each seed, those of the first seed are
+    named."""
     first = runs[0]
     return first.provenance + (f" (seed {first.seed}; drawn anew for each seed)" if first.drawn_per_seed else "")
 
 
 def _ended(runs: Sequence[MeasuredRun]) -> str:
-    """How the trainings of a model ended: `limit` and which seeds of it, if any did at their last epoch."""
+    """How the trainings of a model ended: `limit` and the seeds, if any ended at their last epoch."""
     limited = [str(run.seed) for run in runs if run.ended == "limit"]
     if limited:
         return f"limit: seed{'s' if len(limited) > 1 else ''} {', '.join(limited)}"
@@ -411,7 +415,7 @@ def _ended(runs: Sequence[MeasuredRun]) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """A run on a panel: `predictions` (R,), `values` {metric: (value, reason)}, and what its metrics.tsv states."""
+    """A run on a panel: `predictions` (R,), `values` {metric: (value, reason)}, and what its metrics.tsv says."""
 
     predictions: np.ndarray
     values: dict[str, tuple[float, str]]
@@ -437,7 +441,7 @@ class Scored:
 def _check_comparable(
     runs: Sequence[MeasuredRun], scored: Sequence[Scored], reference: MeasuredRun, panel: Panel
 ) -> None:
-    """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any that is stale."""
+    """Refuse a run whose rows or strand rule differ from those of the `reference` run, then any stale run."""
     stated = {run: item.stated for run, item in zip(map(str, runs), scored, strict=True)}
     for run, item in zip(runs, scored, strict=True):
         for key in ("rows_sha256", "strand_rule"):
@@ -460,7 +464,7 @@ def _check_comparable(
 
 
 def read_compare(path: str | Path) -> pd.DataFrame:
-    """compare.tsv as a frame with numbers where numbers are; raises `InputError` for a missing column or a bad cell."""
+    """compare.tsv as a frame, its numbers parsed; raises `InputError` for a missing column or a bad cell."""
     table = read_table(path, COMPARISON_COLUMNS, "comparison")
     numeric = COMPARISON_COLUMNS[COMPARISON_COLUMNS.index("value") : COMPARISON_COLUMNS.index("n") + 1]
     return table.assign(**{column: numbers(table, column, path) for column in numeric})

@@ -1,12 +1,12 @@
-"""Ensembles: the mean of several trained models, and how far these differ.
+"""Ensembles: the mean of several trained models, and how far they differ.
 
 The prediction of an ensemble is the mean of its members' predictions (deep ensembles: Lakshminarayanan et al. 2017,
 arXiv:1612.01474), and `sd` their standard deviation (ddof 1). In a classification it is the mean of probabilities, not
-of log-odds: that is the probability of the mixture, and what the strand rule does with the strands of each member.
+of log-odds: the probability of the mixture, and the way in which the strand rule treats the strands of each member.
 
-Members that failed are dropped, by the validation rows alone: a run that is collapsed there, or whose score there is
-undefined. Nothing that is measured on a panel counts. Members from folds of a k-fold split never predict a row but
-where it is test in their fold: what a fold trained on, and what it chose its epoch by, is no test of it.
+Failed members are dropped, judged only by the validation rows: a run that is collapsed there, or whose score there is
+undefined. Nothing that is measured on a panel counts. Members from folds of a k-fold split only predict rows that are
+test rows in their fold: rows that a fold was trained on, or that chose its epoch, do not test it.
 """
 
 import os
@@ -32,14 +32,14 @@ from s2f.models.validation import mean_of, validation_score
 from s2f.rows.canonical import labels_sha256
 
 OVER = ("seeds", "encoders", "folds")
-FEWEST = 2  # members that must be left
+FEWEST = 2  # members that must remain
 # what all members must agree in
 ALIKE = ("task", "dataset", "strand_rule", "construct")
 
 
 @dataclass(frozen=True)
 class Member:
-    """A run that an ensemble may be made of, by its folder; `number` is its place in the study's list."""
+    """A run that may join an ensemble, given by its folder; `number` is its place in the study's list."""
 
     folder: Path
     record: dict[str, Any]
@@ -56,13 +56,13 @@ class Member:
 
     @property
     def name(self) -> str:
-        """What tables call it, its split and its seed with it."""
+        """Its name in tables, with its split and seed."""
         return f"{self.record['model']} (split {self.record['split']}, seed {self.record['seed']})"
 
 
 def read_members(models: Sequence[str | Path]) -> list[Member]:
-    """The members of checkpoints `best_model/`, beside which their predictions and metrics lie. Raises `InputError` for
-    fewer than two, and for some that differ in what they predict."""
+    """The members given by checkpoints `best_model/`, whose predictions and metrics are beside them. Raises
+    `InputError` for fewer than two, and for members that differ in what they predict."""
     members = [Member(Path(model).parent, read_record(model), number) for number, model in enumerate(models)]
     if len(members) < FEWEST:
         raise InputError(f"an ensemble of {len(members)} members, expected at least {FEWEST}")
@@ -78,8 +78,8 @@ def read_members(models: Sequence[str | Path]) -> list[Member]:
 
 
 def dropped(members: Sequence[Member], over: str) -> dict[int, str]:
-    """{number of a member: why it is dropped}, by its validation rows alone: its score there is undefined, it is
-    collapsed there by itself, or, among seeds of one model, beside the others (see `collapse`)."""
+    """{number of a member: why it is dropped}, judged only by its validation rows: its score there is undefined, or it
+    is collapsed there, either by itself or, among seeds of one model, compared with the others (see `collapse`)."""
     task, found = members[0].record["task"], dict[int, str]()
     cells = members[0].record.get("cells") or [""]
     measured: dict[str, list[tuple[Member, float, np.ndarray]]] = {cell: [] for cell in cells}
@@ -111,11 +111,11 @@ def dropped(members: Sequence[Member], over: str) -> dict[int, str]:
 
 
 def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool = False) -> pd.DataFrame:
-    """The table of predictions of an ensemble from those of its members: their means, and the columns sd and, where
-    members may lack rows (`some`), n_members.
+    """An ensemble's table of predictions, from the tables of its members: the means, a column sd and, if members may
+    lack rows (`some`), a column n_members.
 
-    Predictions of both strands are means too. `sd` is missing where one member alone predicts a row. Raises
-    `InputError` for members with other rows, labels or strand rules.
+    Predictions of both strands are means too. `sd` is missing where only one member predicts a row. Raises `InputError`
+    for members with other rows, labels or strand rules.
     """
     tables = [_read(path, bool(cells)) for path in paths]
     rules = [sorted(set(table["strand_rule"])) for table in tables]
@@ -166,7 +166,8 @@ def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool 
 
 
 def check_fingerprints(members: Sequence[Member], panel: str) -> None:
-    """Raise `InputError` for members whose metrics of a panel are those of other rows, or of another strand rule."""
+    """Raise `InputError` for members whose metrics of a panel were computed from other rows, or by another strand
+    rule."""
     stated = {}
     for member in members:
         path = member.folder / "metrics.tsv"
@@ -184,10 +185,11 @@ def check_fingerprints(members: Sequence[Member], panel: str) -> None:
 
 
 def used_by_folds(members: Sequence[Member], panel: str, splits: Sequence[pd.DataFrame]) -> str:
-    """Why an ensemble over folds is not scored on a panel: rows of it that not all folds call test; empty where all do.
+    """Why an ensemble over folds is not scored on a panel: rows that are not test rows in every fold; empty if there
+    are none.
 
-    `splits` are the tables of the folds of the `members`, with whose predictions for the panel they are compared.
-    Raises `InputError` for a member that predicts a row that is not test in its own fold.
+    `splits` are the tables of the members' folds, with which the members' predictions for the panel are compared.
+    Raises `InputError` for a member that predicts a row that is not a test row of its own fold.
     """
     predicted = []
     for member, split in zip(members, splits, strict=True):
@@ -223,11 +225,11 @@ def write(
     place: Mapping[str, Any],
     left_out: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Fill the folder of a checkpoint: the members that are kept, their validation predictions combined, model.json,
-    which is returned.
+    """Fill the folder of a checkpoint: the kept members, their combined validation predictions, and model.json, which
+    is returned.
 
-    Where fewer than two members are left, all are kept and `collapsed` of the record says so. `parts` {train, val:
-    rows} are those that any member used, `place` has dataset, split and seed, `left_out` {panel: why it is not scored}.
+    If fewer than two members remain, all are kept and `collapsed` in the record says so. `parts` {train, val: rows} are
+    the rows that any member used; `place` has dataset, split and seed; `left_out` is {panel: why it is not scored}.
     """
     kept = [member for member in members if member.number not in reasons]
     few = ""
@@ -242,7 +244,7 @@ def write(
     of_all = [member.record for member in members]  # the same for all seeds, whichever member is dropped
     cells = records[0].get("cells", [])
     table = combined([member.model / VALIDATION for member in kept], cells, over == "folds")
-    if over == "folds":  # most rows are in the validation part of one fold alone
+    if over == "folds":  # most rows are in the validation part of only one fold
         table = table.drop(columns="sd")
     write_table(folder / VALIDATION, table)
     bp = [record["insert_bp"] for record in of_all]
@@ -292,9 +294,10 @@ def check_cells(member: Member, rows: pd.DataFrame) -> list[str]:
 
 
 def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: bool) -> dict[str, Any]:
-    """As in model.json, by the forward strand, as members choose their epochs; no value of one that is collapsed.
+    """As in model.json, by the forward strand, by which members choose their epochs; without a value if it is
+    collapsed.
 
-    Over folds it is the mean of the members' own scores: predictions of models of several folds are never pooled.
+    Over folds it is the mean of the members' own scores: predictions of models from several folds are never pooled.
     """
     records = [member.record for member in members]
     task, cells = records[0]["task"], records[0].get("cells") or [""]
@@ -314,8 +317,8 @@ def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: 
 
 
 def _provenance(over: str, records: Sequence[Mapping[str, Any]]) -> str:
-    """What it is the mean of, and where its members come from, each text once: tables mark what is said there, such as
-    random weights, of whichever member."""
+    """What it is the mean of, and where its members come from, each text once: tables mark what any of these texts
+    says, for instance random weights."""
     models, texts = _models(records), dict.fromkeys(record["provenance"] for record in records)
     if over == "encoders":
         what = f"mean of {', '.join(models)}"
@@ -355,7 +358,8 @@ def _contaminated(records: Sequence[Mapping[str, Any]]) -> dict[str, bool]:
 
 
 def _search(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the search for the settings of all members has cost: an ensemble of three has tried what three have."""
+    """What the search for the settings cost over all members: an ensemble of three has tried as many as its three
+    members."""
     searches = [record["search"] for record in records if record.get("search")]
     if not searches:
         return {}
@@ -367,13 +371,13 @@ def _named(members: Sequence[Member], reasons: Mapping[int, str]) -> str:
 
 
 def _differing(found: Sequence[Any], expected: Sequence[Any]) -> str:
-    """The first line that two lists do not share, in both."""
+    """The first entry that two lists do not share, from each."""
     return " and ".join(str(next((line for line in one if line not in other), "nothing"))
                         for one, other in ((found, expected), (expected, found)))  # fmt: skip
 
 
 def _read(path: str | Path, cells: bool) -> pd.DataFrame:
-    """A table of predictions with numbers where numbers are."""
+    """A table of predictions, its numbers parsed."""
     table = read_table(path, (*(["cell"] if cells else []), *PREDICTION_COLUMNS), "predictions")
     columns = ("label", "prediction", "forward", "reverse")
     return table.assign(**{column: numbers(table, column, path) for column in columns})
@@ -384,8 +388,8 @@ def _of_cell(table: pd.DataFrame, cell: str) -> pd.DataFrame:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """A second name for a file, which takes no room, or a copy where the file system has none; neither is changed
-    later, as checkpoints are replaced whole."""
+    """A hard link to a file, which takes no space, or a copy where the file system has no links; neither changes later,
+    because checkpoints are replaced as a whole."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,5 @@
-"""Estimates of models on a panel: means over seeds and over folds, their errors, differences, table lines."""
+"""Estimates of models on a panel: means over seeds and over folds, their errors, their differences, and lines of the
+table."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -18,16 +19,18 @@ COMPARISON_COLUMNS = (
     "start_ci_low", "start_ci_high", "start_p_value", "val_value", "n", "start", "inference", "rows_sha256",
     "strand_rule", "trials", "seconds", "provenance", "seen", "collapsed", "ended", "note",
 )  # fmt: skip
-# in the provenance of a model whose encoder is untrained and frozen; not of one that was trained from such weights
+# matches the provenance of a model whose encoder is untrained and frozen, not of one that was trained from such weights
 RANDOM_WEIGHTS = re.compile(r"(?:^|encoder |encoder frozen, from )random weights")
 DETERMINISTIC = "deterministic: its training adds no variance"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A metric of a model: mean over seeds (or over folds of that), its resamples (B,), and what the seeds say of it.
+    """A metric of a model: its mean over seeds (or the mean of that over folds), its resamples (B,), and its spread
+    over seeds.
 
-    `influence` is that of large units of rows; `units` determine the metric (see `inference.independent_units`).
+    `influence` is the influence of large units of rows; `units` determine the metric (see
+    `inference.independent_units`).
     """
 
     value: float
@@ -48,7 +51,7 @@ class Estimate:
         notes: list[str],
         stochastic: bool = True,
     ) -> "Estimate":
-        """Estimate from the values of V seeds, their resamples (V, B) and the influence of units on their mean."""
+        """The estimate from the values of V seeds, their resamples (V, B) and the influence of units on their mean."""
         array = np.asarray(values, np.float64)
         replicates = Replicates.of(array, resamples, stochastic)
         draws = np.mean(resamples, axis=0)
@@ -56,9 +59,9 @@ class Estimate:
 
     @staticmethod
     def over_folds(folds: Sequence["Estimate"], units: int, shared: bool, common: bool, notes: list[str]) -> "Estimate":
-        """Mean over folds, which have `units` units in all, each counted once.
+        """The mean over folds, which have `units` distinct units in all.
 
-        Nothing can be resampled where rows are `shared`; `common` as in `Replicates.mean_over_folds`.
+        Nothing can be resampled if rows are `shared`; `common` as in `Replicates.mean_over_folds`.
         """
         once = units / sum(fold.influence.count for fold in folds)
         resamples = np.mean([fold.resamples for fold in folds], axis=0)
@@ -74,12 +77,12 @@ class Estimate:
 
     @property
     def error(self) -> Error:
-        """Standard error of the value: of the procedure where its replicates are enough, else of these networks."""
+        """Standard error of the value: of the procedure if it has enough replicates, otherwise of these networks."""
         replicates = [self.replicates] * self.replicates.enough
         return inference.standard_error(self.resamples, self.influence, self.units, replicates)
 
     def boundary_error(self, metric: str) -> float:
-        """What a value of 0 or 1 adds to the error of a difference, as no resample spreads."""
+        """What a value of 0 or 1 adds to the error of a difference, because its resamples do not spread."""
         return inference.boundary_error(self.value, metric, self.units)
 
     def collapsed(self, reasons: Mapping[int, str]) -> "Estimate":
@@ -95,9 +98,9 @@ class PanelResult:
     """All models on one panel: `estimates` {model: {metric: Estimate}}, or the reason in `excluded` {model: reason}.
 
     `about` {model: its columns of the table}, `notes` {model: texts}, `one_draw` {model: what random thing all its
-    seeds share}, `drawn_per_seed` {model: whether each seed has weights of its own, the same in all folds}; `n` items
-    in `units` (K,), by name, `row_ids` (R,) of the rows needed; `no_interval` says why nothing can be resampled; `cell`
-    is that of the labels, in a dataset with several.
+    seeds share}, `drawn_per_seed` {model: whether each seed has its own weights, the same in all folds}; `n` is the
+    number of items, `units` (K,) are the names of their units, `row_ids` (R,) the rows needed. `no_interval` says why
+    nothing can be resampled; `cell` is the cell of the labels if the dataset has several.
     """
 
     dataset: str
@@ -118,11 +121,11 @@ class PanelResult:
     cell: str = ""
 
     def lines(self, baseline: str, confidence: float) -> pd.DataFrame:
-        """Frame of `COMPARISON_COLUMNS`, by metric, then by model; differences from model `baseline` (empty: none), and
-        of stage-2 models from the model that they start from.
+        """Frame of `COMPARISON_COLUMNS`, by metric, then by model, with differences from model `baseline` (empty: none)
+        and, for stage-2 models, from the model that they start from.
 
-        `inference` is "procedures" where value and difference hold for new trainings too, and only then there is a p
-        value; `p_holm` corrects those of the first metric for the number of models compared with the baseline.
+        `inference` is "procedures" if value and difference hold for new trainings too; only then is there a p value;
+        `p_holm` corrects the p values of the first metric for the number of models compared with the baseline.
         """
         lines = []
         for metric in self.metrics:
@@ -169,7 +172,7 @@ class PanelResult:
         return line | {"note": "; ".join(dict.fromkeys(note for note in notes if note))}
 
     def _networks(self, model: str, metric: str) -> str:
-        """Why the numbers of a model hold for its trained networks only; empty where they hold for the procedure."""
+        """Why the numbers of a model hold only for its trained networks; empty if they hold for the procedure."""
         replicates = self.estimates[model][metric].replicates
         if self.one_draw.get(model):
             return f"one draw of {self.one_draw[model]}: holds for this draw"
@@ -181,7 +184,7 @@ class PanelResult:
     def _difference(
         self, model: str, baseline: str, metric: str, confidence: float, word: str = "baseline"
     ) -> tuple[dict[str, Any], list[str]]:
-        """Columns of the difference from the baseline, which is called `word`, and the reasons for missing ones."""
+        """Columns of the difference from the baseline, which is called `word`, and why any of them is missing."""
         estimate, other = self.estimates[model][metric], self.estimates.get(baseline, {}).get(metric)
         if other is None:
             return {}, [f"no difference: the {word} is not comparable here"]
@@ -207,12 +210,14 @@ class PanelResult:
 
 
 def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callable[[np.ndarray], str]) -> PanelResult:
-    """The `PanelResult` of a k-fold split `name` from those of its folds; `sha256_of(row_ids)` fingerprints rows.
+    """The `PanelResult` of the k-fold split `name` from the results of its folds; `sha256_of(row_ids)` fingerprints
+    rows.
 
-    Metrics are averaged over folds and never computed on pooled predictions: those of different models have different
-    scales. The mean of the folds' resamples is a resample of the mean, as units with rows in several folds are drawn
-    alike in all. Where rows are test in several (designed ones, only ever evaluated), there is no interval. The spread
-    over seeds is that within each fold (see `Replicates.mean_over_folds`): folds differ in their rows, seeds do not.
+    Metrics are averaged over folds and never computed on pooled predictions: predictions of different models have
+    different scales. The mean of the folds' resamples is a resample of the mean, because units with rows in several
+    folds are drawn alike in all of them. If rows are test rows in several folds (designed rows, which are only
+    evaluated), there is no interval. The spread over seeds is taken within each fold (see
+    `Replicates.mean_over_folds`): folds differ in their rows, seeds do not.
     """
     first, count = results[0], len(results)
     for other in results[1:]:
@@ -264,7 +269,7 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
 
 
 def _of_folds(texts: Mapping[str, str]) -> str:
-    """What is said of each fold {split: text} in one text: once if it is the same of all."""
+    """The texts of the folds {split: text} as one text; only once if all folds have the same."""
     if len(set(texts.values())) == 1:
         return next(iter(texts.values()))
     return "; ".join(f"{split}: {text}" for split, text in texts.items() if text)

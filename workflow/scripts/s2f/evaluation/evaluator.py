@@ -1,7 +1,7 @@
 """The evaluation of runs: their predictions for every panel, and the metrics computed from them.
 
-Programs of heads and of baselines share it. One job evaluates a run on all panels, and together the heads that were
-trained in one job: a start costs more than all of it.
+The programs for heads and for baselines share it. One job evaluates a run on all panels, and all heads that were
+trained in one job together: starting a program costs more than the evaluation.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from s2f.splits.table import panel_rows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what both programs ask for: the models, the panels, and the files to write."""
+    """Add the options that both programs share: the models, the panels, and the files to write."""
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--models", required=True, nargs="+", help="folders best_model of the runs")
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def runs(arguments: argparse.Namespace) -> Iterator[argparse.Namespace]:
-    """The arguments of each run: `model`, `metrics` and `predictions` are its own."""
+    """The arguments of each run, with its own `model`, `metrics` and `predictions`."""
     size = len(arguments.names)
     for number, (model, metrics) in enumerate(zip(arguments.models, arguments.metrics, strict=True)):
         predictions = arguments.predictions[number * size : (number + 1) * size]
@@ -44,8 +44,8 @@ def evaluate(
 ) -> None:
     """Write the predictions of a run for each panel and, computed from these files, the metrics of all.
 
-    `arguments` are those of one run (`runs`), `rows` those of the dataset, `record` is the run's model.json;
-    ``predict(rows, strand)`` gives the values (N,), or (N, C) of C cells, of the rows of a panel on one strand, and is
+    `arguments` are those of one run (`runs`), `rows` the rows of the dataset, `record` the run's model.json.
+    ``predict(rows, strand)`` returns the values (N,), or (N, C) for C cells, of a panel's rows on one strand, and is
     called for each strand that the strand rule of the record needs. Raises `InputError` as `panel_rows`,
     `checkpoint.predicted_cells`, `predictions.prediction_table` and `measure.measure` do.
     """
@@ -62,19 +62,19 @@ def evaluate(
 
 
 def may_be_flat(record: Mapping[str, Any]) -> bool:
-    """Whether a run of this model.json cannot have collapsed: a floor, or a model that is not trained in epochs."""
+    """Whether a run with this model.json cannot collapse: a floor, or a model that is not trained in epochs."""
     is_baseline = record["kind"] in kinds.names("baselines")
     facts = kinds.facts("baselines", record["kind"]) if is_baseline else {"floor": False, "epochs": True}
     return facts["floor"] or not facts["epochs"] or record["validation"].get("ended") == "solved"
 
 
 def learned_cells(task: str, record: Mapping[str, Any]) -> dict[str, bool]:
-    """What `collapse.learned` says of a run of this model.json, {cell: whether}; the cell is "" where rows have one
+    """{cell: what `collapse.learned` says} for a run with this model.json; the cell is "" if rows have a single
     label."""
     cells = record.get("cells", [])
     if len(cells) > 1:
         return learned_by_cell(task, record["validation"], record["val_rows_of_cells"])
-    # the validation score is that of the one cell, or of rows of one label
+    # the validation score belongs to the only cell, or to rows with a single label
     return {"".join(cells): learned(task, record["validation"], record["val_rows"])}
 
 

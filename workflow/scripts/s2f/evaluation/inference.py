@@ -1,36 +1,36 @@
-"""Inference over procedures: intervals and p values from two levels, the units of rows and the replicates.
+"""Inference over procedures: intervals and p values from two levels, units of rows and replicates.
 
 What is compared is a procedure (architecture, encoder, training), and a run is one draw of it. Write the metric of
-replicate i of a procedure as m + a_i + r + e_i: a_i is how good this network happens to be, r what the sample of rows
-does to all networks of the procedure alike, e_i what it does to this one alone. The mean over k replicates then has the
-variance (Var a + Var e) / k + Var r, and
+replicate i of a procedure as m + a_i + r + e_i: a_i is how good this network happens to be, r is the effect of the
+sample of rows on all networks of the procedure, and e_i its effect on this network only. The mean over k replicates
+then has the variance (Var a + Var e) / k + Var r, and
 
 * the variance s^2 over replicates of the measured metric estimates Var a + Var e: its share s^2 / k needs no bootstrap,
-  has k - 1 degrees of freedom, and is exact for few of them (Student, Welch);
-* the bootstrap over units of the mean, which holds the networks fixed, estimates Var r + Var e / k.
+  has k - 1 degrees of freedom, and is exact even for small k (Student, Welch);
+* the bootstrap of the mean over units, which holds the networks fixed, estimates Var r + Var e / k.
 
-Their plain sum SE_boot^2 + s^2 / k counts Var e twice: of two trainings of one procedure, which have r in common, it
-calls fewer different than it should. So the part e of the bootstrap is taken out again; it is seen in how the
-replicates part from their mean in each resample:
+Their plain sum SE_boot^2 + s^2 / k counts Var e twice: for two trainings of one procedure, which share r, it finds
+fewer differences than it should. So the part e of the bootstrap is subtracted; it shows in how far the replicates
+deviate from their mean in each resample:
 
     SE^2 = max(0, SE_boot^2 - e_a / k_a - e_b / k_b) + s_a^2 / k_a + s_b^2 / k_b
 
-with t of the degrees of freedom of Satterthwaite (1946) and Welch (1947). Each s^2 has k - 1 of them. The first term
-has one less than there are units, or than there are effectively: where a few large families make most of the variance,
-it is known no better than from as many units (`effective_units`). That term is what the rows do to the difference of
-the procedures, common to all their replicates; it vanishes for equal procedures, and what is left is Welch's t test
-over trainings. A two-level bootstrap, which also draws replicates with replacement, was the other choice: with 3
+with Student's t and the degrees of freedom of Satterthwaite (1946) and Welch (1947). Each s^2 has k - 1 of them. The
+first term has one less than the number of units, or of effective units: if a few large families make most of the
+variance, it is known no better than from that few units (`effective_units`). This term is the effect of the rows on the
+difference of the procedures, common to all replicates. It vanishes for equal procedures, which leaves Welch's t test
+over trainings. The alternative was a two-level bootstrap, which also draws replicates with replacement: with 3
 replicates it has 2 / 3 of their variance, ten distinct draws, and no t to make up for either.
 
-A deterministic procedure (k-mer ridge, published weights) has no second term. Where a side is stochastic and has fewer
-than three replicates, its s^2 says next to nothing: the interval is that of the rows alone, holds for these trained
-networks only, and there is no p value.
+A deterministic procedure (k-mer ridge, published weights) has no second term. If a side is stochastic and has fewer
+than three replicates, its s^2 says next to nothing: the interval then comes from the rows only, holds only for these
+trained networks, and there is no p value.
 
-Intervals are of t on a scale on which a metric is nearly normal with a steady variance: Fisher's z for correlations,
-log for positive numbers as the mean squared error, logit for shares and areas, whose standard error is SE times the
-slope of the scale. Unlike percentiles of the bootstrap these keep their coverage for an AUROC or AUPRC of 120 rows
-(Newcombe, Statistics in Medicine 25:559, 2006, on AUROC). Differences are of t as they are, and so is an expected
-calibration error, whose interval is cut at 0 and 1.
+Intervals use t on a scale on which the metric is nearly normal with a stable variance: Fisher's z for correlations, log
+for positive numbers such as the mean squared error, and logit for shares and areas. The standard error there is SE
+times the slope of the scale. Unlike bootstrap percentiles, these intervals keep their coverage for an AUROC or AUPRC of
+120 rows (Newcombe, Statistics in Medicine 25:559, 2006, on AUROC). Differences use t without such a scale, and so does
+an expected calibration error, whose interval is cut at 0 and 1.
 """
 
 from collections.abc import Sequence
@@ -41,11 +41,11 @@ import numpy as np
 from s2f.evaluation.metrics import METRICS, TWO_CLASSES
 
 PROCEDURES, NETWORKS = "procedures", "trained networks"  # what an interval holds for
-ENOUGH = 3  # replicates of a stochastic procedure from which on there is a p value
-MOST_UNDEFINED = 0.05  # of resamples, in which a metric may be undefined before its interval is left out
+ENOUGH = 3  # fewest replicates of a stochastic procedure that give a p value
+MOST_UNDEFINED = 0.05  # share of resamples in which a metric may be undefined before its interval is omitted
 BOUNDED = (*METRICS["classification"], "coverage")  # between 0 and 1
 POSITIVE = ("mse", "width", "crps", "brier", "logloss", "temperature")
-# a spread below this share of a value is rounding
+# a spread below this share of a value is rounding error
 ROUNDING = 1e-10
 EXPLAINED = (
     "**Values** are means over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
@@ -69,10 +69,10 @@ EXPLAINED = (
 
 @dataclass(frozen=True)
 class Replicates:
-    """What `values` (k,), the metric of replicates of a procedure, say of the variance of their mean.
+    """What `values` (k,), the metric of a procedure's replicates, say about the variance of their mean.
 
     `variance` is s^2 / k with its degrees of freedom `df`, 0 for a deterministic procedure and NaN for one replicate;
-    `of_rows` is the part of it that comes from rows, e / k above, so that it is also in the bootstrap of the mean.
+    `of_rows` is the part of it that comes from rows, Var e / k above, which the bootstrap of the mean contains too.
     """
 
     values: np.ndarray
@@ -82,7 +82,7 @@ class Replicates:
 
     @property
     def count(self) -> int:
-        """How many they are (in each fold, of a mean over folds)."""
+        """Number of replicates (in each fold, for a mean over folds)."""
         return len(self.values)
 
     @staticmethod
@@ -101,11 +101,11 @@ class Replicates:
 
     @staticmethod
     def mean_over_folds(folds: Sequence["Replicates"], common: bool = False) -> "Replicates":
-        """Of the mean over F folds, each of which has replicates of its own: their variances add up, divided by F^2.
+        """For the mean over F folds, each with its own replicates: their variances add up, divided by F^2.
 
-        So do their degrees of freedom: the seeds of a procedure are taken to spread alike in all folds. Where replicate
-        i of all folds has something random in `common`, such as encoder weights that are drawn anew for each seed, it
-        is the means over folds that are replicates.
+        Their degrees of freedom add up too: seeds of a procedure are assumed to spread alike in all folds. If replicate
+        i has something random in `common` in all folds, such as encoder weights drawn anew for each seed, the means
+        over folds are the replicates.
         """
         square = len(folds) ** 2
         count = min(fold.count for fold in folds)
@@ -124,32 +124,32 @@ class Replicates:
 
     @property
     def enough(self) -> bool:
-        """Whether their spread is known: from `ENOUGH` replicates, or as many degrees of freedom over folds."""
+        """Whether their spread is known: `ENOUGH` replicates, or the corresponding degrees of freedom over folds."""
         return self.df >= ENOUGH - 1
 
 
 @dataclass(frozen=True)
 class Influence:
     """Influence `values` (U,) of large units on a statistic (see `bootstrap.influences`), the size class of each,
-    `classes` (U,), and the `count` of all units: of a panel, of the union of the folds."""
+    `classes` (U,), and the `count` of all units of a panel or of the union of the folds."""
 
     values: np.ndarray
     classes: np.ndarray
     count: int
 
     def __sub__(self, other: "Influence") -> "Influence":
-        """That on the difference of two statistics of the same units."""
+        """The influence on the difference of two statistics of the same units."""
         return replace(self, values=self.values - other.values)
 
     @staticmethod
     def mean(parts: Sequence["Influence"], count: int) -> "Influence":
-        """That on the mean of statistics."""
+        """The influence on the mean of statistics."""
         return replace(parts[0], values=np.mean([part.values for part in parts], axis=0), count=count)
 
 
 @dataclass(frozen=True)
 class Error:
-    """Standard error of a mean or of a difference, with its degrees of freedom; NaN and why there is none."""
+    """Standard error of a mean or of a difference, with its degrees of freedom; or NaN and why there is none."""
 
     se: float
     df: float
@@ -159,11 +159,12 @@ class Error:
 def standard_error(
     resamples: np.ndarray, influence: Influence, units: int, replicates: Sequence[Replicates] = ()
 ) -> Error:
-    """Error of a statistic from its resamples (B,) over `units` units and the replicates of the sides it is made of.
+    """Standard error of a statistic, from its resamples (B,) over `units` units and the replicates of its one or two
+    sides.
 
-    `influence` is that of large units. Without `replicates` the error is that of the trained networks as they are. The
-    bootstrap of n units has (n - 1) / n of the variance; its degrees of freedom are those of the effective number of
-    units.
+    `influence` is the influence of large units. Without `replicates` the error holds for the trained networks as they
+    are. The bootstrap of n units has (n - 1) / n of the variance; its degrees of freedom follow from the effective
+    number of units.
     """
     undefined = int((~np.isfinite(resamples)).sum())
     if undefined > MOST_UNDEFINED * len(resamples):
@@ -179,16 +180,16 @@ def standard_error(
 
 
 def effective_units(variance: float, influence: Influence) -> float:
-    """How many equal units would estimate the `variance` over resamples as well.
+    """How many equal units would estimate the `variance` over resamples equally well.
 
-    That variance is the sum of c^2 over all units, c being their influence. If each c is normal with a variance v of
-    its own, the sum has the mean and the variance of a sum over G = (sum v)^2 / sum v^2 equal units: Satterthwaite's
+    That variance is the sum of c^2 over all units, where c is a unit's influence. If each c is normal with its own
+    variance v, the sum has the mean and the variance of a sum over G = (sum v)^2 / sum v^2 equal units: Satterthwaite's
     approximation, and the effective number of clusters of Carter, Schnepel and Steigerwald (Review of Economics and
-    Statistics 99:698, 2017). A unit shows its c and not its v, so v is taken to be the same for units of a size class:
-    m of them with S = sum c^2 have E S^2 = (m^2 + 2 m) v^2, which gives their part of sum v^2 as S^2 / (m + 2), and
-    E (sum c^2)^2 = (sum v)^2 + 2 sum v^2. One odd row among many is thus no unit of its own: it makes the variance
-    large, not its degrees of freedom few. Units beyond those of `influence` are one class, of what is left of the
-    variance. Infinite where the influence is not known or there is no variance.
+    Statistics 99:698, 2017). Only c is observed, not v, so v is assumed to be the same for all units of a size class: m
+    units with S = sum c^2 have E S^2 = (m^2 + 2 m) v^2, which gives their part of sum v^2 as S^2 / (m + 2), and E (sum
+    c^2)^2 = (sum v)^2 + 2 sum v^2. One odd row among many thus makes the variance large, but not its degrees of freedom
+    few. The units that `influence` does not list form one class with the rest of the variance. Infinite if the
+    influence is not known or there is no variance.
     """
     squares = influence.values**2
     if not np.isfinite(squares).all() or variance <= 0:
@@ -204,7 +205,8 @@ def effective_units(variance: float, influence: Influence) -> float:
 def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
     """Degrees of freedom of a sum of independent variances (Satterthwaite, Biometrics Bulletin 2:110, 1946).
 
-    `parts` are (variance, degrees of freedom); parts of variance 0 do not count. Without any variance it is the sum.
+    `parts` are (variance, degrees of freedom); parts of variance 0 do not count. If all are 0, it is the sum of their
+    degrees of freedom.
     """
     total = sum(variance for variance, _ in parts)
     if total == 0:
@@ -213,11 +215,11 @@ def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
 
 
 def interval(value: float, error: Error, metric: str, units: int, confidence: float) -> tuple[float, float, str]:
-    """Interval of a metric's value on its own scale: (low, high, ""), or NaN, NaN and why there is none.
+    """Interval of a metric's value, computed on its scale: (low, high, ""), or NaN, NaN and why there is none.
 
-    Where all rows are told apart perfectly, no resample has a spread. A share or area of 1 then goes down to
-    `boundary`, one of 0 up to its mirror image; a perfect correlation or no error at all has no interval. A value
-    without spread that is none of these is exact, as the AUROC of a constant.
+    If all rows are separated perfectly, resamples do not differ. The interval of a share or area of 1 then reaches down
+    to `boundary`, and of 0 up to its mirror image; a perfect correlation or an error of 0 has no interval. Any other
+    value without spread is exact, such as the AUROC of a constant.
     """
     if error.reason:
         return np.nan, np.nan, error.reason
@@ -231,7 +233,7 @@ def interval(value: float, error: Error, metric: str, units: int, confidence: fl
         return np.nan, np.nan, f"no interval: every resample gives {value:.6g}"
     half = quantile(confidence, error.df) * error.se
     if name in POSITIVE:
-        with np.errstate(over="ignore"):  # infinite, where the error is many times the value
+        with np.errstate(over="ignore"):  # infinite if the error is many times the value
             return float(value * np.exp(-half / value)), float(value * np.exp(half / value)), ""
     if name == "ece":
         return max(0.0, value - half), min(1.0, value + half), ""
@@ -250,25 +252,25 @@ def at_boundary(value: float, metric: str) -> bool:
 
 
 def boundary(units: int, confidence: float) -> float:
-    """Lower limit of a share or area that was 1 on a sample, from `units` independent units (see `independent_units`).
+    """Lower limit of a share or area that is 1 on a sample of `units` independent units (see `independent_units`).
 
-    For a share it is the exact limit of Clopper and Pearson (1934). For AUROC it is safe: a perfect sample orders each
-    of its disjoint pairs of a positive and a negative rightly, which with m of them happens with probability AUROC^m.
+    For a share it is the exact limit of Clopper and Pearson (1934). For AUROC it is conservative: a perfect sample
+    orders each of its m disjoint pairs of a positive and a negative correctly, which happens with probability AUROC^m.
     """
     return float(((1 - confidence) / 2) ** (1 / units))
 
 
 def boundary_error(value: float, metric: str, units: int) -> float:
-    """Standard error that stands for `boundary` in differences; 0 for values that are not at the boundary."""
+    """Standard error that represents `boundary` in differences; 0 for values that are not at the boundary."""
     return (1 - boundary(units, 0.95)) / quantile(0.95, np.inf) if at_boundary(value, metric) else 0.0
 
 
 def difference(
     value: float, error: Error, confidence: float, p_value: bool, boundary_errors: Sequence[float] = ()
 ) -> tuple[float, float, float, str]:
-    """Interval of a difference, its two-sided p value where it is asked for, and why there is none.
+    """Interval of a difference, its two-sided p value if asked for, and why there is none.
 
-    `boundary_errors` are those of the two sides. Equal models, which differ in no resample, have [0, 0] and p = 1.
+    `boundary_errors` belong to the two sides. Equal models, which differ in no resample, have [0, 0] and p = 1.
     """
     from scipy.special import stdtr
 
@@ -291,10 +293,10 @@ def quantile(confidence: float, df: float) -> float:
 
 
 def independent_units(labels: np.ndarray, clusters: np.ndarray, metric: str) -> int:
-    """Units of rows that a metric rests on, from labels (N,) and clusters (N,) numbered from 0.
+    """Number of independent units behind a metric, from labels (N,) and clusters (N,) numbered from 0.
 
-    All clusters; of a metric of two classes the most disjoint pairs of clusters, one with a positive and one with a
-    negative: that is the number of clusters of the rarer class, unless they are the same.
+    All clusters; for a metric of two classes, the most disjoint pairs of a cluster with a positive and one with a
+    negative: this is the number of clusters of the rarer class, but at most half of all clusters if clusters have both.
     """
     total = int(clusters.max()) + 1
     if metric.split("_")[0] not in TWO_CLASSES:

@@ -1,4 +1,4 @@
-"""How good models are with parts of their training rows: learning_curve.tsv."""
+"""How good models are when trained on parts of their training rows: learning_curve.tsv."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,12 +19,12 @@ Place = tuple[str, str, str, int]  # dataset, name of a point, model, seed
 def learning_curve(comparison: Comparison, points: Points, train_rows: Mapping[Place, int]) -> pd.DataFrame:
     """Frame of `CURVE_COLUMNS`: a line per dataset, split, panel, cell, metric, model and fraction of training rows.
 
-    `comparison` has the runs of all points, whose splits are the names in `points`; `train_rows` is how many rows each
-    run was trained on, of which the table has the mean over seeds (and folds), as parts are drawn by units. Value, sd
-    and interval are those of `compare`. Below all rows each seed has training rows of its own, so also the seeds of a
-    model that nothing else would change are replicates, and the interval holds what other rows would change. `by_seed`
-    has the value of each seed that has one. The line of all rows is that of compare.tsv. Raises `InputError` as
-    `compare`: at each point all models were trained, seed by seed, on the same rows.
+    `comparison` has the runs of all points, whose splits are the names in `points`. `train_rows` is how many rows each
+    run was trained on; the table has the mean over seeds (and folds), because parts are drawn by units. Value, sd and
+    interval are computed as in `compare`. At fractions below 1 each seed has its own training rows, so even the seeds
+    of a model without other randomness are replicates, and the interval includes what other rows would change.
+    `by_seed` has the value of each seed that has one. The line for all rows is the one in compare.tsv. Raises
+    `InputError` as `compare`: at each point all models must have been trained, seed by seed, on the same rows.
     """
     table, _ = compare(comparison)
     sizes, values = _mean_sizes(comparison, train_rows), _values(comparison)
@@ -42,13 +42,13 @@ def learning_curve(comparison: Comparison, points: Points, train_rows: Mapping[P
 
 
 def _families(comparison: Comparison, dataset: str, split: str) -> list[str]:
-    """The names under which a run of a split has lines: that split, and the k-fold split whose fold it is."""
+    """The names under which a run of a split has lines: the split and, if it is a fold, its k-fold split."""
     folds = comparison.datasets[dataset].folds
     return [split, *(name for name, members in folds.items() if split in members)]
 
 
 def _mean_sizes(comparison: Comparison, train_rows: Mapping[Place, int]) -> dict[tuple[str, str, str], int]:
-    """{(dataset, split, model): training rows, mean over seeds and folds}."""
+    """{(dataset, split, model): number of training rows, mean over seeds and folds}."""
     found: dict[tuple[str, str, str], list[int]] = {}
     for (dataset, split, model, _), count in train_rows.items():
         for name in _families(comparison, dataset, split):
@@ -57,7 +57,7 @@ def _mean_sizes(comparison: Comparison, train_rows: Mapping[Place, int]) -> dict
 
 
 def _values(comparison: Comparison) -> dict[tuple[str, ...], list[float]]:
-    """{(dataset, split, model, panel, cell, metric): the value of each seed that has one, of folds their mean}."""
+    """{(dataset, split, model, panel, cell, metric): the value of each seed that has one, for folds their mean}."""
     found: dict[tuple[str, ...], dict[int, list[float]]] = {}
     for run in comparison.runs:
         table = read_table(run.metrics, METRIC_COLUMNS, "metrics")

@@ -16,13 +16,13 @@ NUMERIC = ("fraction", "train_rows", "value", "sd", "ci_low", "ci_high", "n")
 
 
 def read_curve(path: str | Path) -> pd.DataFrame:
-    """learning_curve.tsv as a frame with numbers where they are; raises `InputError` as `read_table` and `numbers`."""
+    """learning_curve.tsv as a frame, its numbers parsed; raises `InputError` as `read_table` and `numbers`."""
     table = read_table(path, CURVE_COLUMNS, "learning curve")
     return table.assign(**{column: numbers(table, column, path) for column in NUMERIC})
 
 
 def values_of_seeds(by_seed: str) -> list[float]:
-    """The values in a cell of the column `by_seed`, of the seeds that have one."""
+    """The values in one cell of the column `by_seed`, one for each seed that has a value."""
     try:
         return [float(value) for value in by_seed.split()]
     except ValueError:

@@ -1,4 +1,5 @@
-"""What was left out before models were compared: a line for each dataset, split and panel, from their stages."""
+"""What was dropped before models were compared: a line for each dataset, split and panel, from their tables of
+stages."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,8 +13,8 @@ MOST_NAMED = 4  # stages in a line
 def left_out(datasets: Mapping[str, ComparedDataset]) -> dict[tuple[str, str, str], str]:
     """{(dataset, split, panel): a line for people}; split and panel are "" for the rows, panel for a split.
 
-    The tables of stages lie beside the rows, splits and panels of the datasets, as the workflow writes them. One that
-    is not there, of rows or panels from elsewhere, has no line.
+    The tables of stages are beside the rows, splits and panels of the datasets, where the workflow writes them. Rows or
+    panels from elsewhere have no such table, and no line.
     """
     tables = {}
     for name, dataset in datasets.items():
@@ -27,8 +28,8 @@ def left_out(datasets: Mapping[str, ComparedDataset]) -> dict[tuple[str, str, st
 
 
 def _line(path: Path) -> str:
-    """How many of what a table of stages begins with were dropped, and at which stages, the largest loss first; and
-    what it notes."""
+    """How many of the items at the start of a table of stages were dropped, and at which stages, largest loss first;
+    with the table's notes."""
     total, removed = dropped(path)
     noted = "".join(f" {note}." for note in notes(path))
     if not removed:

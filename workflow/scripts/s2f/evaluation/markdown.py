@@ -1,4 +1,4 @@
-"""The comparison for people: compare.md, written from the table compare.tsv alone."""
+"""The comparison for people: compare.md, written only from the table compare.tsv."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRu
 from s2f.evaluation.metrics import METRICS
 
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
-PLAIN = ("precision", "recall")  # of metrics that others imply, no interval is shown
+PLAIN = ("precision", "recall")  # metrics that follow from others, shown without intervals
 NO_REPLICATES = (
     "† Holds for the trained networks alone, without a p value: too few seeds of the model or of the baseline, or one "
     "draw of something random for all of them (compare.tsv, column `note`)."
@@ -32,7 +32,7 @@ CHOSEN = (
 )
 DIFFERENT = 0.05  # p (Holm) below which the text calls models different
 MOST_NAMED = 6  # models in a sentence
-PROMISED = 0.9  # share of rows in the intervals of which the text tells
+PROMISED = 0.9  # confidence of the intervals that the text mentions
 SURE = (
     "Around each prediction stands an interval that was calibrated on the validation rows (split conformal; for "
     "effects on the pairs among them), to hold what is measured for 90 % of rows like these. **Coverage** is the share "
@@ -72,13 +72,14 @@ def markdown(
     calibration: Any = None,
     curve: Any = None,
 ) -> str:
-    """Text of compare.md from `compare`'s table and numbers of units and the `Comparison` they come from.
+    """Text of compare.md from the table and numbers of units that `compare` returns, and the `Comparison` they come
+    from.
 
-    One section per dataset and split, in it one table per panel and cell (two for pairs: values and effects), models
-    from best to worst by the first metric, baseline and floors marked. Bold is what the validation rows chose, never
-    the best of the test rows. The folds of a k-fold split have one section, that of their mean. `dropped` has lines of
-    `left_out` for what stands in the section, `calibration` the lines of calibration.tsv (`calibrated.calibration`),
-    `curve` those of learning_curve.tsv.
+    One section per dataset and split, with one table per panel and cell (two for pairs: values and effects). Models are
+    listed from best to worst by the first metric, baseline and floors marked. Bold marks what the validation rows
+    chose, never the best on the test rows. The folds of a k-fold split share one section, for their mean. `dropped` has
+    the lines of `left_out`, `calibration` the lines of calibration.tsv (`calibrated.calibration`), `curve` those of
+    learning_curve.tsv.
     """
     dropped = dropped or {}
     parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
@@ -130,7 +131,7 @@ def _share(comparison: Comparison) -> str:
 
 
 def _budgets(comparison: Comparison) -> str:
-    """How many settings each model tried; empty where the study does not search."""
+    """How many settings each model tried; empty if the study does not search."""
     if not any(run.search for run in comparison.runs):
         return ""
     models: dict[int, list[str]] = {}
@@ -153,7 +154,7 @@ def _budgets(comparison: Comparison) -> str:
 
 
 def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDataset) -> list[str]:
-    """Heading, table and footnotes of one panel, of pairs for one suffix of its metrics."""
+    """Heading, table and footnotes of one panel; of a panel of pairs, for one suffix of its metrics."""
     scored = lines[lines["n"].notna()]
     title = f"### Panel {panel}" + (f": {WORDS_OF_SUFFIX[suffix]}" if suffix else "")
     if scored.empty:
@@ -201,9 +202,9 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
 
 
 def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -> list[str]:
-    """The outcome of a table in words: which models differ from the baseline, and which know less than a constant.
+    """The outcome of a table in words: which models differ from the baseline, and which are worse than a constant.
 
-    `first` has the lines of the first metric by model, `cells` those of every metric.
+    `first` has the lines of the first metric by model, `cells` the lines of every metric.
     """
     said, tested = [], first[first["p_holm"].notna()]
     if len(tested):
@@ -227,12 +228,13 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
 
 
 def _some(models: Sequence[str], of: int) -> str:
-    """Names of models for a sentence, or how many they are where they are many."""
+    """Names of models for a sentence, or their number if there are many."""
     return ", ".join(f"`{model}`" for model in models) if len(models) <= MOST_NAMED else f"{len(models)} of {of} models"
 
 
 def _sure(lines: Any, task: str, share: str) -> list[str]:
-    """What calibration is worth on each panel: of the models of one dataset and split, by lines of calibration.tsv."""
+    """How well calibration holds on each panel, for the models of one dataset and split, from lines of
+    calibration.tsv."""
     if task == "classification":
         return _sure_of_classes(lines)
     body, unknown = [], []
@@ -272,7 +274,8 @@ def _sure_of_classes(lines: Any) -> list[str]:
 
 
 def _curve(lines: Any, share: str) -> list[str]:
-    """What more training rows buy: the first metric of each panel at each number of them, of one dataset and split."""
+    """The gain from more training rows: the first metric of each panel at each number of rows, for one dataset and
+    split."""
     if lines.empty:
         return []
     parts = ["### What more training rows buy", CURVE.format(share=share)]
@@ -306,8 +309,8 @@ def _median(values: Any) -> str:
 
 
 def chosen(lines: Any) -> tuple[str, tuple[str, ...]]:
-    """What validation chooses of the models of one metric (lines of the table, by model): the best of all ("": none has
-    a rival), and the best of each encoder that has several. A model without a value on the panel, such as one of
+    """What validation chooses among the models of one metric (lines of the table, by model): the best of all ("": there
+    is no rival), and the best of each encoder with several. A model without a value on the panel, such as one with
     collapsed runs, is not chosen."""
     scores = lines.loc[lines["value"].notna() & lines["val_value"].notna(), ["encoder", "val_value"]]
     of_encoder = [own["val_value"].idxmax() for name, own in scores.groupby("encoder") if name and len(own) > 1]
@@ -326,7 +329,7 @@ def _name(model: str, about: Any, compared: ComparedDataset) -> str:
 
 
 def _score(line: Any, bold: bool) -> str:
-    """The validation score; none of a model with a collapsed run."""
+    """The validation score; none for a model with a collapsed run."""
     if not np.isfinite(line["val_value"]):
         return "–"
     return f"**{_number(line['val_value'])}**" if bold else _number(line["val_value"])
@@ -342,7 +345,7 @@ def _cell(line: Any, plain: bool) -> str:
 
 
 def _difference(line: Any, delta: str, interval: str, p: str) -> list[str]:
-    """Cells of a difference in column `delta`, with its interval and its p value."""
+    """Table cells of the difference in column `delta`, with its interval and its p value."""
     if not np.isfinite(line[delta]):
         return ["–", "–"]
     low, high = line[f"{interval}_ci_low"], line[f"{interval}_ci_high"]
@@ -367,7 +370,7 @@ def _table(header: list[str], body: Iterable[list[str]]) -> str:
 
 
 def _missing(lines: Any) -> list[str]:
-    """Why a value or its interval is missing: one item per reason and the metrics that it holds for."""
+    """Why values or their intervals are missing: one item per reason, with the metrics that it applies to."""
     absent = lines[lines["ci_low"].isna()]
     if absent.empty:
         return []
@@ -388,8 +391,7 @@ def _missing(lines: Any) -> list[str]:
 
 
 def seen(lines: Any) -> list[str]:
-    """What models that began with trained weights had seen, and whether rows of the panel were among it; `lines` by
-    model."""
+    """What models with pretrained weights had seen, and whether that included rows of the panel; `lines` by model."""
     models_of: dict[str, list[str]] = {}
     for model, text in zip(lines.index, lines["seen"], strict=True):
         models_of.setdefault(text, []).append(f"`{model}`")
@@ -401,13 +403,13 @@ def seen(lines: Any) -> list[str]:
 
 
 def saw_more(text: str) -> bool:
-    """Whether a text of the column `seen` tells of more than the training rows."""
+    """Whether a text of the column `seen` names more than the training rows."""
     return text not in ("", TRAIN_ROWS)
 
 
 def _models(runs: Sequence[MeasuredRun], about: Any, compared: ComparedDataset) -> list[str]:
-    """What each model is and where its weights come from, and who was not trained to the end; `about` has a line of the
-    table for each model."""
+    """What each model is, where its weights come from, and which models were not trained to the end; `about` has a line
+    of the table for each model."""
     models: dict[str, list[MeasuredRun]] = {}
     for run in runs:
         models.setdefault(run.model, []).append(run)

@@ -1,4 +1,4 @@
-"""Panels and predictions read and measured."""
+"""Reading and measuring panels and predictions."""
 
 import sys
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ METRIC_COLUMNS = ("panel", "metric", "value", "n", "rows_sha256", "strand_rule",
 class Panel:
     """An evaluation set joined with its rows.
 
-    `rows` is a frame of the R rows it needs (row_id, label), each once; `scored` (N,) are the positions in it of the
-    items to score: every row of a `rows` panel, the alternate allele of every pair of a `pairs` panel, whose
+    `rows` is a frame of the R rows it needs (row_id, label), each once. `scored` (N,) are the positions in it of the
+    items to score: every row of a `rows` panel, or the alternate allele of every pair of a `pairs` panel, where
     `reference` (N,) is the position of the other allele. `clusters` (N,) numbers the group of each item from 0, in the
-    order of their names `groups` (K,): items of one group are resampled together. Of a dataset with cells a panel is of
-    one `view`, with the items that are measured in it, and `rows` has the labels of its cells too.
+    order of the names `groups` (K,): items of one group are resampled together. In a dataset with cells, a panel
+    belongs to one `view` and has the items that are measured in it, and `rows` has the labels of the view's cells too.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Panel:
 
     @property
     def cell(self) -> str:
-        """Name of the cell or pseudo-cell; empty where rows have one label."""
+        """Name of the cell or pseudo-cell; empty if rows have a single label."""
         return self.view.name if self.view else ""
 
     def by_suffix(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Suffix of the metric -> the (N,) values it is computed from, given one value per row of `rows`.
+        """{suffix of the metric: the (N,) values it is computed from}, given one value per row of `rows`.
 
-        Reference alleles enter only the difference: counted among the absolute values they would contaminate them.
+        Reference alleles only enter the difference: they would contaminate the absolute values.
         """
         if self.kind == "rows":
             return {"": values[self.scored]}
@@ -59,7 +59,7 @@ class Panel:
 
     @property
     def units(self) -> int:
-        """Number of groups: of independent items."""
+        """Number of groups, that is of independent items."""
         return len(self.groups)
 
     def of_rows(self, values: np.ndarray) -> np.ndarray:
@@ -72,10 +72,10 @@ class Panel:
 
 
 def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task: str = "regression") -> list[Panel]:
-    """As `read_panel`; of rows with cells a panel for each view, the cells first.
+    """As `read_panel`; rows with cells give a panel for each view, the cells first.
 
-    A view of which fewer than three items are measured has none, and is named on standard error. Raises `InputError` as
-    `read_panel`, and where no cell has three items.
+    A view with fewer than three measured items has no panel, and is named on standard error. Raises `InputError` as
+    `read_panel`, and if no cell has three items.
     """
     if not cells_of(rows):
         return [read_panel(name, kind, path, rows, task)]
@@ -107,7 +107,7 @@ def read_panel(
 ) -> Panel:
     """Read a panel file and join it with canonical rows (row_id, sequence, label, allele) of its dataset.
 
-    With a `view`, of whose values `label` consists (see `cells.labelled`), items without a label are left out. Raises
+    With a `view`, whose values are the column `label` (see `cells.labelled`), items without a label are dropped. Raises
     `InputError` for a row the dataset lacks, a row or alternate allele that occurs twice, an empty group, a pair whose
     alleles are not ref and alt, and pairs in a classification.
     """
@@ -146,7 +146,7 @@ def read_panel(
             wrong = needed_rows["allele"].to_numpy()[in_needed[column]] != allele
             if wrong.any():
                 raise InputError(f"{path}: {column} {table[column][wrong].iloc[0]!r} is not the {allele} allele")
-    # the order of the panel file has no meaning: items follow the rows, so that equal sets give equal numbers
+    # the order of the panel file has no meaning: items follow the rows, and equal sets give equal numbers
     order = np.argsort(in_needed[scored], kind="stable")
     in_needed = {column: positions[order] for column, positions in in_needed.items()}
     clusters, groups = pd.factorize(table["group"], sort=True)
@@ -159,14 +159,15 @@ def read_panel(
 
 
 def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str, dict[str, np.ndarray]]:
-    """Predictions of one model for a panel in the order of `panel.rows`, float64 (R,), their strand rule, and the
+    """Predictions of one model for a panel, float64 (R,) in the order of `panel.rows`; their strand rule; and the
     predictions (R,) of each strand that the rule needs.
 
-    Raises `InputError`, naming a row, when the file lacks a row of the panel, holds another or one twice, when a
-    prediction is missing or not finite, when its label is not the label of the dataset (the file is older than the
-    rows), when there is more than one strand rule or the prediction is not what its strand rule says. In a dataset with
-    cells predictions are those of the panel's view, formed of those of its cells, and a difference of cells has none of
-    single strands; the file may hold other rows too, as which of them are measured depends on the cell.
+    Raises `InputError`, naming a row, if the file lacks a row of the panel or has an extra row or one twice; if a
+    prediction is missing or not finite; if its label is not the label of the dataset (the file is older than the rows);
+    if there is more than one strand rule; or if the prediction does not follow from its strand rule. In a dataset with
+    cells, predictions are formed for the panel's view from those of its cells, and a difference of cells has no
+    predictions of single strands. The file may then hold other rows too, because which rows are measured depends on the
+    cell.
     """
     if panel.view is None:
         return _read_predictions(read_table(path, PREDICTION_COLUMNS, "predictions"), path, panel)
@@ -186,7 +187,7 @@ def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str, d
 def _read_predictions(
     table: pd.DataFrame, path: str | Path, panel: Panel
 ) -> tuple[np.ndarray, str, dict[str, np.ndarray]]:
-    """As `read_predictions`, from the lines of one label per row."""
+    """As `read_predictions`, from lines with a single label per row."""
     ids = table["row_id"]
     if ids.duplicated().any():
         raise InputError(f"{path}: row {ids[ids.duplicated()].iloc[0]!r} is predicted twice")
@@ -238,14 +239,14 @@ def measure(
     never_collapsed: bool = False,
     has_learned: Mapping[str, bool] | None = None,
 ) -> pd.DataFrame:
-    """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric; of rows with
-    cells also per view, with a column `cell`, but those of a cell that the model does not predict.
+    """All metrics of one model with one seed: a frame of `METRIC_COLUMNS`, one line per panel and metric; for rows with
+    cells also per view, with a column `cell`, except views of a cell that the model does not predict.
 
-    `rows` are the canonical rows of the dataset; `panels` maps name -> {kind, panel, predictions}, the last two being
-    paths. An undefined metric has the value NaN and its reason as note. Where the run is collapsed on a panel, all of
-    the panel's lines say why (see `collapse`; `has_learned` {cell: what `collapse.learned` says of its training}, the
-    cell being empty where rows have one label); with `never_collapsed`, as floors and models that were not trained in
-    epochs are, it may be as flat as it is made. Raises `InputError` as `read_panel`, `read_predictions` and `score` do.
+    `rows` are the canonical rows of the dataset; `panels` is {name: {kind, panel, predictions}}, the last two as paths.
+    An undefined metric has the value NaN and its reason as note. If the run is collapsed on a panel, all of the panel's
+    lines say why (see `collapse`; `has_learned` is {cell: what `collapse.learned` says of its training}, with an empty
+    cell if rows have a single label). With `never_collapsed`, for floors and models that were not trained in epochs,
+    predictions may be flat. Raises `InputError` as `read_panel`, `read_predictions` and `score` do.
     """
     lines = []
     for name, files in panels.items():
@@ -260,7 +261,7 @@ def measure(
             by_strand = {strand: panel.of_rows(values) for strand, values in by_strand.items()}
             learned = has_learned.get(panel.cell, False) if has_learned else False
             why = "" if never_collapsed else collapsed(task, labels, by_strand, panel.units, learned)
-            if panel.view and panel.view.others:  # differences are never asked, and no better than their cells
+            if panel.view and panel.view.others:  # differences are never checked: they collapse with their cells
                 why = next((f"cell {cell}: {reasons[cell]}" for cell in panel.view.cells if reasons.get(cell)), "")
             reasons[panel.cell] = why
             for metric, (value, note) in found.items():
@@ -279,7 +280,7 @@ def predicted_cells(path: str | Path) -> set[str]:
 
 
 def scores(panel: Panel, predictions: np.ndarray, task: str, path: str | Path) -> dict[str, tuple[float, str]]:
-    """Name of the metric -> (value, reason) for the predictions (R,) of one model; `path` names them in messages."""
+    """{name of the metric: (value, reason)} for the predictions (R,) of one model; `path` names them in messages."""
     labels, predicted = panel.by_suffix(panel.rows["label"].to_numpy()), panel.by_suffix(predictions)
     try:
         return {

@@ -20,19 +20,19 @@ from s2f.splits.table import panel_rows
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A run with its results: paths of its predictions {panel: path}, of its metrics.tsv and of its predictions of the
-    `validation` rows, and what it is.
+    """A run with its results: the paths of its predictions {panel: path}, of its metrics.tsv and of its predictions for
+    the `validation` rows, and what the run is.
 
     `excluded` {panel: reason} names the panels it must not be scored on (trained on their rows, for one); `seen`
-    {panel: text} says what it has seen, its pretrained weights included, and whether rows of the panel were among it;
+    {panel: text} says what it has seen, pretrained weights included, and whether that includes rows of the panel;
     `provenance` says where weights or numbers come from; `trained_on` fingerprints the training and validation rows of
-    a model trained here (empty: a published one). `stochastic` says whether another seed gives another model,
+    a model trained here (empty: a published model). `stochastic` says whether another seed gives another model,
     `one_draw` what random thing all seeds of the model share ("random weights", "adaptation"; empty: nothing), and
-    `drawn_per_seed` that its weights are drawn anew for each seed, so that each has a provenance of its own.
+    `drawn_per_seed` whether its weights are drawn anew for each seed, which gives each seed its own provenance.
     `val_value` is the score on the validation rows (NaN: none), and `ended` says how training did: by `patience`, at
     the `limit` of its epochs, with its `schedule`, `solved` without any (empty: not known). `search` is what the record
-    says of the settings that were tried. Where rows have several labels, `cells` are those that it predicts, and
-    `val_cells` its validation score in each, if there is more than one.
+    says about the settings that were tried. If rows have several labels, `cells` are the cells that it predicts, and
+    `val_cells` its validation score in each if there are several.
     """
 
     dataset: str
@@ -61,14 +61,14 @@ class MeasuredRun:
     val_cells: dict[str, float | None] = field(default_factory=dict)
 
     def val_of(self, cell: str) -> float:
-        """Score on the validation rows, of a cell where rows have several; NaN where there is none."""
+        """Score on the validation rows, for one cell if rows have several labels; NaN if there is none."""
         if not cell or list(self.cells) == [cell]:
             return self.val_value
         value = self.val_cells.get(cell)
         return math.nan if value is None else value
 
     def reason_against(self, panel: str, cells: Sequence[str]) -> str:
-        """Why it must not be scored on a panel of these `cells` (none where rows have one label); empty if it may."""
+        """Why it must not be scored on a panel of these `cells` (none if rows have a single label); empty if it may."""
         lacking = [cell for cell in cells if cell not in self.cells]
         unpredicted = f"it predicts {', '.join(self.cells)} alone" if lacking else ""
         return self.excluded.get(panel, unpredicted)
@@ -78,11 +78,11 @@ class MeasuredRun:
 
 
 def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
-    """What the run in `folder` says of itself, as keys of `MeasuredRun`; `datasets` are those of the comparison.
+    """What the run in `folder` says of itself, as keys of `MeasuredRun`; `datasets` are the compared datasets.
 
-    A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows off them,
-    because it may have been trained on these; `use_contaminated_panels` in its settings lifts that, and is noted.
-    Rows without a chromosome whose published part is among its `clean_published` count as clean.
+    A model whose record names `clean_chromosomes` (published weights) is excluded from every panel with rows on other
+    chromosomes, because it may have been trained on them; `use_contaminated_panels` in its settings allows such panels,
+    and is noted. Rows without a chromosome count as clean if their published part is among its `clean_published`.
     """
     record = read_record(folder / "best_model")
     panels = _panels_in(datasets[record["dataset"]], record["split"])
@@ -100,7 +100,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         excluded = {}
     excluded |= record.get("left_out", {})
     validation, task = record["validation"], datasets[record["dataset"]]["task"]
-    # of a model of several cells, beside models of one, which were chosen by that cell alone
+    # a model of several cells beside models of one cell, which were chosen by that cell only
     if validation.get("cells") and validation["metric"] == VALIDATION[task] and "clean_chromosomes" not in record:
         note = "; ".join(filter(None, [note, "chosen by the mean over cells of the validation score"]))
     trained = record["train_rows_sha256"] + record["val_rows_sha256"]
@@ -125,14 +125,14 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _panels_in(dataset: Mapping[str, Any], split: str) -> dict[str, dict[str, str]]:
-    """The panels of a split of a dataset; of a k-fold split, in which ensembles over its folds stand, those of its
-    first fold: such an ensemble is scored only where the rows are those of all folds."""
+    """The panels of a split of a dataset. A k-fold split, to which ensembles over its folds belong, has the panels of
+    its first fold: such an ensemble is only scored on panels whose rows are the same in all folds."""
     panels: dict[str, dict[str, dict[str, str]]] = dataset["panels"]
     return panels.get(dataset.get("folds", {}).get(split, [split])[0], {})
 
 
 def _seen(record: Mapping[str, Any], rows_path: str, panel: Mapping[str, Any]) -> str:
-    """What a model has seen by its `record`; where it began with trained weights, with words about a panel's rows."""
+    """What a model has seen by its `record`; for pretrained weights, also whether rows of a panel are among it."""
     before = Seen.of_record(record["seen_before"])
     if before.text == "nothing":
         return record["seen"]
@@ -145,7 +145,8 @@ def _seen(record: Mapping[str, Any], rows_path: str, panel: Mapping[str, Any]) -
 def _unclean(
     rows_path: str, panel_path: str, chromosomes: tuple[str, ...], published: tuple[str, ...]
 ) -> tuple[int, int]:
-    """Rows of a panel neither on clean `chromosomes` nor, without one, of clean `published` parts; all its rows."""
+    """The rows of a panel that are neither on clean `chromosomes` nor, without a chromosome, in clean `published`
+    parts; and all its rows."""
     rows = _panel_rows(rows_path, panel_path)
     clean = rows["chrom"].isin(chromosomes) | ((rows["chrom"] == "") & rows["published"].isin(published))
     return int((~clean).sum()), len(rows)
@@ -161,10 +162,10 @@ def _panel_rows(rows_path: str, panel_path: str) -> Any:
 class ComparedDataset:
     """A dataset to compare within: path of its `rows`, `panels` {split: {panel: {kind, path}}}, names of models.
 
-    Differences refer to the model `baseline` (empty: none), or to that of `baselines` {split: model}; `floors` are
-    models that every other one should beat, `constants` those of them that predict the same for all rows.
-    `folds` {name: splits} are k-fold splits, of whose folds the comparison also takes the mean, under that name.
-    In the splits `drawn` each seed has training rows of its own, the same for all models.
+    Differences are from the model `baseline` (empty: none), or from the model in `baselines` {split: model}; `floors`
+    are models that every other model should beat, `constants` the ones that predict the same for all rows. `folds`
+    {name: splits} are k-fold splits; the comparison also takes the mean over their folds, under that name. In the
+    splits `drawn`, each seed has its own training rows, the same for all models.
     """
 
     rows: str
@@ -174,13 +175,13 @@ class ComparedDataset:
     floors: Sequence[str] = ()
     constants: Sequence[str] = ()
     simulated: bool = False
-    negatives: str = ""  # kind of the negatives that were chosen or made for measured positives
+    negatives: str = ""  # kind of negatives that were chosen or made for measured positives
     folds: dict[str, list[str]] = field(default_factory=dict)
     baselines: dict[str, str] = field(default_factory=dict)
     drawn: Sequence[str] = ()
 
     def panels_in(self, split: str) -> dict[str, dict[str, str]]:
-        """The panels of a split, or of the first fold of a k-fold split; empty where there are none."""
+        """The panels of a split, or of the first fold of a k-fold split; empty if there are none."""
         return _panels_in({"panels": self.panels, "folds": self.folds}, split)
 
     def in_split(self, split: str) -> "ComparedDataset":

@@ -5,16 +5,16 @@ import pandas as pd
 
 from s2f.common.errors import InputError
 
-# task -> its metrics, the one that stands for the model first
+# metrics of each task; the first is the one that sums up a model
 METRICS = {
     "regression": ("pearson", "spearman", "mse"),
     "classification": ("auroc", "auprc", "accuracy", "f1", "precision", "recall", "prevalence"),
 }
 LOWER_IS_BETTER = ("mse",)
-TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")  # undefined with one
-# kind of panel -> suffixes of its metrics
+TWO_CLASSES = ("auroc", "auprc", "f1", "precision", "recall")  # undefined with one class
+# suffixes of the metrics of each kind of panel
 SUFFIXES = {"rows": ("",), "pairs": ("_abs", "_delta")}
-# two float32 numbers closer than this share of their size are one number; float32 itself resolves 6e-8
+# float32 numbers that differ by less than this share of their size count as equal; float32 itself resolves 6e-8
 SAME = 1e-6
 
 
@@ -22,11 +22,11 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[flo
     """One metric over whole arrays in float64: (value, reason), where reason says why the value is NaN, else "".
 
     `labels` and `predictions` have shape (N,). Pearson and Spearman (average ranks) are undefined for constant input (a
-    spread below 1e-6 of the largest value, which is rounding of float32), AUROC, AUPRC, F1, precision and recall with
-    one class, and all of them below three rows. AUPRC is the average precision of scikit-learn; accuracy, F1, precision
-    (0 where nothing is called) and recall cut at 0.5; prevalence is the share of positive labels, the AUPRC of a random
-    guess. Raises `InputError` when a prediction is not finite, and in a classification when a label is not 0 or 1 or a
-    prediction is no probability.
+    spread below 1e-6 of the largest value is float32 rounding). AUROC, AUPRC, F1, precision and recall are undefined
+    with one class, and all metrics below three rows. AUPRC is the average precision of scikit-learn. Accuracy, F1,
+    precision (0 if nothing is called) and recall use a threshold of 0.5. Prevalence is the share of positive labels,
+    the AUPRC of a random guess. Raises `InputError` if a prediction is not finite and, in a classification, if a label
+    is not 0 or 1 or a prediction is not a probability.
     """
     labels, predictions = np.asarray(labels, np.float64), np.asarray(predictions, np.float64)
     if not np.isfinite(predictions).all():
@@ -47,7 +47,7 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[flo
         return _pearson(labels, predictions), ""
     if metric in TWO_CLASSES and np.ptp(labels) == 0:
         return np.nan, f"one class: every label is {labels[0]:g}"
-    from sklearn import metrics as sklearn_metrics  # half of the start of a program, which a regression does not need
+    from sklearn import metrics as sklearn_metrics  # half of a program's start-up time; a regression needs none of it
 
     compute = {
         "auroc": lambda: sklearn_metrics.roc_auc_score(labels, predictions),

@@ -1,4 +1,4 @@
-"""How the units of a panel are drawn, and what its models score in each resample."""
+"""How the units of a panel are drawn, and the scores of its models in each resample."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from s2f.evaluation.metrics import METRICS, SUFFIXES
 
 @dataclass(frozen=True)
 class Units:
-    """How the units of a panel are drawn: those with rows in this split alone, and `shared` ones (K,), sorted.
+    """How the units of a panel are drawn: the units with rows only in this split, and the `shared` ones (K,), sorted.
 
-    Those have rows in several folds of a k-fold split and are drawn by a seed of their own, alike in all folds. `large`
-    (U,) are the units that are larger than others, of all folds, with their size `classes` (U,).
+    Shared units have rows in several folds of a k-fold split and are drawn with a separate seed, the same in all folds.
+    `large` (U,) are the units that are larger than others, of all folds, with their size `classes` (U,).
     """
 
     shared: np.ndarray
@@ -28,7 +28,8 @@ class Units:
 
     @staticmethod
     def of(groups: Sequence[np.ndarray], seed: int, dataset: str, split: str, family: str, panel: str) -> "Units":
-        """From the `groups` (N,) of a panel in each fold of `family`, `split` among them; its own where it is none."""
+        """From the `groups` (N,) of a panel in each fold of `family`, which includes `split`; only its own if it is not
+        a fold."""
         numbers, names = pd.factorize(np.concatenate(groups), sort=True)
         large, classes = large_clusters(numbers)
         in_folds = np.bincount(np.concatenate([np.searchsorted(names, pd.unique(part)) for part in groups]))
@@ -36,7 +37,8 @@ class Units:
         return Units(names[in_folds > 1], names[large], classes, *seeds)
 
     def numbers(self, panel: Panel) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """The unit of each item of a panel, (N,), and the strata of `bootstrap`: those of this panel alone first."""
+        """The unit of each item of a panel (N,), and the strata of `bootstrap`: the units of this panel only come
+        first."""
         is_shared = np.isin(panel.groups, self.shared)
         own = int((~is_shared).sum())
         number = np.where(is_shared, own + np.searchsorted(self.shared, panel.groups), np.cumsum(~is_shared) - 1)

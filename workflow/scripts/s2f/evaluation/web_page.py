@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from markdown_it import MarkdownIt
 
-# Everything is below `.comparison`, as the page is also a part of the report of Snakemake. The rules for `.prose` let
-# the report show it at its width, above the graph of rules.
+# Every selector begins with `.comparison`, because the page is also part of Snakemake's report. The rules for `.prose`
+# let the report show the page at full width, above the graph of rules.
 STYLE = """
 .comparison { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 76rem; margin: 0 auto; padding: 1rem }
 .comparison h1 { font-size: 1.6rem; margin: 0.5rem 0 }
@@ -33,9 +33,9 @@ STYLE = """
 def web_page(text: str, pictures: Mapping[tuple[str, str, str], bytes]) -> str:
     """HTML of a comparison from the Markdown of compare.md and PNGs by (dataset, split, panel).
 
-    A picture stands below the first heading of its panel. The explanation of the tables, which comes first in the text,
-    is folded up. Text that looks like HTML is shown as it is. Raises `ValueError` for a picture whose panel the text
-    does not have.
+    A picture is below the first heading of its panel. The explanation of the tables, which comes first in the text, is
+    collapsed. Text that looks like HTML is shown literally. Raises `ValueError` for a picture whose panel is not in the
+    text.
     """
     renderer = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")  # nothing is loaded
     head, *sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
@@ -55,7 +55,7 @@ def web_page(text: str, pictures: Mapping[tuple[str, str, str], bytes]) -> str:
                 found = left.pop((place["dataset"], place["split"], panel["panel"]), None)
                 if found is not None:
                     parts.append(_image(found, f"{place['dataset']}, split {place['split']}, panel {panel['panel']}"))
-            # the interval of a value below it, so that a table fits the page
+            # put the interval of a value below it: the table then fits the page
             parts.append(re.sub(r"(<td[^>]*>[^<]*?) \[", r"\1<br>[", renderer.render(body)))
     if left:
         raise ValueError(f"compare.md has no section for {', '.join(map(str, left))}")

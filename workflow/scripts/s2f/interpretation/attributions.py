@@ -1,4 +1,4 @@
-"""Attributions of a set of sequences: computed by one method, kept in one HDF5 file."""
+"""Attributions of a set of sequences, computed by one method and kept in one HDF5 file."""
 
 import json
 import time
@@ -27,11 +27,12 @@ UNITS = {
 
 
 def attribute(scorer: Any, method: str, codes: np.ndarray, settings: dict[str, Any], seed: int = 0) -> dict[str, Any]:
-    """{name: array} of one sequence, uint8 codes (L,) without N: what `METHODS` hold in common, and more.
+    """{name: array} for one sequence, uint8 codes (L,) without N: what all `METHODS` give, and more.
 
-    `attribution` (L, 4): ism, change of the score by each substitution, 0 at the sequence's own base; saliency, the
-    gradient minus its mean over bases; ig, integrated gradients; window, the importance at the sequence's own base.
-    `importance` (L,): how much the base that is there raises the score: what logos show and `truth` judges. `score`.
+    `attribution` (L, 4): for ism, the change of the score with each substitution, 0 at the sequence's own base; for
+    saliency, the gradient minus its mean over bases; for ig, integrated gradients; for window, the importance at the
+    sequence's own base. `importance` (L,): how much the sequence's base raises the score, which logos show and `truth`
+    judges. `score`: the score of the sequence.
     """
     if method in NEED_GRADIENT:
         scorer.needs_gradient()
@@ -71,10 +72,10 @@ def attribute_all(
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> list[dict[str, Any]]:
-    """A list of `attribute` for rows (`row_id`, `sequence`), with a line of progress per sequence.
+    """A list of the results of `attribute` for rows (`row_id`, `sequence`), with a line of progress per sequence.
 
-    Each has its `seconds` too, those of the first with compilation. Integrated gradients whose gap is above the
-    tolerance are named in a warning; raises `InputError` for a result that is not finite.
+    Each also has its `seconds`, including compilation for the first. Integrated gradients whose gap is above the
+    tolerance are named in a warning. Raises `InputError` for a result that is not finite.
     """
     began, results = time.perf_counter(), []
     report(f"{method} of {scorer.name}: {len(rows)} sequences, {settings or 'no settings'}, strands {scorer.strands}")
@@ -97,7 +98,7 @@ def attribute_all(
 def write(path: str | Path, rows: Any, results: Sequence[Mapping[str, Any]], **attributes: Any) -> None:
     """Write attributions of rows (`row_id`, `sequence`, `label`) atomically.
 
-    Arrays per position are filled up with NaN behind shorter sequences; numbers per sequence stand in (n,).
+    Arrays per position are padded with NaN after shorter sequences; numbers per sequence are arrays (n,).
     """
     longest = max(map(len, rows["sequence"]))
     with atomic(path) as temporary, open_hdf5(temporary, "w") as file:
@@ -131,7 +132,7 @@ def describe(scorer: Any, method: str, settings: dict[str, Any], seed: int, unit
 
 
 def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """{name: array or list of texts} and {attribute: value} of a file of `write`. Raises `InputError` otherwise."""
+    """{name: array or list of texts} and {attribute: value} of a file of `write`. Raises `InputError` for any other."""
     try:
         with open_hdf5(path) as file:
             arrays = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}

@@ -1,7 +1,8 @@
-"""Gradient methods: how the score changes with each base, at the sequence (saliency) or on the way to it (integrated).
+"""Gradient methods: how the score changes with each base, at the sequence (saliency) or on the path to it (integrated).
 
-Gradients of models of one-hot input hold a part that no sequence can feel, as the four numbers of a position sum to 1:
-taking the mean over A, C, G, T off removes it (Majdandzic et al. 2023, Genome Biology 24, 109).
+Gradients of models of one-hot input contain a part that is irrelevant for sequences, because the four numbers of a
+position always sum to 1: subtracting the mean over A, C, G, T removes it (Majdandzic et al. 2023, Genome Biology 24,
+109).
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ def on_observed(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 def saliency(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(gradient float32 (N, L, 4), scores (N,)) at sequences, uint8 codes (N, L). Input x gradient is `on_observed` of
-    it; with `corrected` before, of the gradient-corrected form."""
+    the gradient; applying `corrected` first gives the corrected form."""
     scores, gradient = scorer.gradient(dna.one_hot(codes))
     return gradient, scores
 
@@ -35,7 +36,7 @@ def saliency(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @dataclass(frozen=True)
 class Integrated:
     """Integrated gradients of one sequence: `attribution` float64 (L, 4); its sum should be `difference`, the score
-    minus that of the baseline, and misses it by `gap`; `steps` were needed."""
+    minus the baseline's score, and is off by `gap`; `steps` is how many steps were taken."""
 
     attribution: np.ndarray
     score: float
@@ -45,7 +46,7 @@ class Integrated:
 
     @property
     def relative_gap(self) -> float:
-        """|gap| in units of |difference|; infinite where the difference is 0 and the gap is not."""
+        """|gap| in units of |difference|; infinite if the difference is 0 and the gap is not."""
         if self.difference == 0:
             return 0.0 if self.gap == 0 else float("inf")
         return abs(self.gap / self.difference)
@@ -61,10 +62,10 @@ def integrated(
 ) -> Integrated:
     """`Integrated` gradients (Sundararajan et al. 2017) of a sequence, uint8 codes (L,), by the midpoint rule.
 
-    `baseline` uniform: every position 0.25, 0.25, 0.25, 0.25, so that the sequence minus the baseline sums to 0 at
-    every position and the part of the gradient that no sequence can feel drops out; zeros: no base anywhere, which is N
-    to encoders of one-hot input. Steps are doubled while the gap is above `tolerance` times the difference and there
-    are at most `most_steps`; the caller compares `relative_gap` with the tolerance.
+    `baseline` uniform: 0.25 for each base at every position. The sequence minus the baseline then sums to 0 at every
+    position, and the irrelevant part of the gradient drops out. zeros: no base anywhere, which is N for encoders of
+    one-hot input. The number of steps is doubled while the gap is above `tolerance` times the difference, up to
+    `most_steps`; the caller compares `relative_gap` with the tolerance.
     """
     if baseline not in BASELINES:
         raise InputError(f"baseline is {baseline!r}, expected one of: {', '.join(BASELINES)}")

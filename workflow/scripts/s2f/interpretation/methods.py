@@ -1,4 +1,4 @@
-"""The methods by which predictions are explained."""
+"""The methods that explain predictions."""
 
 METHODS = ("ism", "window", "saliency", "ig")
 NEED_GRADIENT = ("saliency", "ig")

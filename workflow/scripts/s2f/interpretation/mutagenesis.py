@@ -1,7 +1,7 @@
-"""Mutagenesis: what a model says when a base, or a window of bases, is another one. Needs no gradient.
+"""Mutagenesis: how a prediction changes when a base, or a window of bases, is replaced. It needs no gradient.
 
-Every variant is scored in one batch with the sequence itself, next to variants of its neighbourhood, so that an encoder
-can compute once what none of them changes.
+Every variant is scored in one batch with the sequence itself and with variants at neighbouring positions: an encoder
+then computes only once what none of them changes.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ WIDTH = 10  # bp of a window, by default
 def differences(
     scorer: Any, codes: np.ndarray, variants: np.ndarray, spans: np.ndarray | Sequence[tuple[int, int]]
 ) -> tuple[np.ndarray, float]:
-    """float64 (M,): score of each variant minus that of the sequence, and the latter.
+    """float64 (M,): score of each variant minus the score of the sequence, and the latter score.
 
-    `codes` uint8 (L,); `variants` uint8 (M, L), of which the i-th differs from `codes` within `spans[i]` (first, end)
-    only, in ascending order for speed.
+    `codes` uint8 (L,); `variants` uint8 (M, L), the i-th of which differs from `codes` only within `spans[i]` (first,
+    end); ascending order is faster.
     """
     spans, size = np.asarray(spans), max(1, scorer.batch_size - 1)
     out, reference = np.empty(len(variants)), np.nan
@@ -37,8 +37,8 @@ def differences(
 
 
 def substitutions(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All single substitutions of a sequence, uint8 (3 L, L), by position and then in the order of codes after its own;
-    their positions int64 (3 L,) and new codes uint8 (3 L,)."""
+    """All single substitutions of a sequence, uint8 (3 L, L), by position and then in the order of codes after the
+    present one; their positions int64 (3 L,) and new codes uint8 (3 L,)."""
     positions = np.repeat(np.arange(len(codes)), 3)
     bases = ((codes[:, None] + np.arange(1, 4, dtype=np.uint8)) % 4).ravel()
     variants = np.repeat(codes[None], len(positions), axis=0)
@@ -59,12 +59,12 @@ def saturation(scorer: Any, codes: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def importance_of_substitutions(changes: np.ndarray) -> np.ndarray:
-    """(L,) how much the sequence's own base raises the score over the mean of its three substitutions."""
+    """How much the sequence's own base raises the score above the mean of its three substitutions, (L,)."""
     return -changes.sum(axis=1) / 3
 
 
 def window_starts(length: int, width: int, step: int) -> np.ndarray:
-    """First positions int64 of windows that cover a sequence; the last one ends where the sequence does."""
+    """First positions int64 of windows that cover a sequence; the last one ends with the sequence."""
     if not 1 <= width <= length:
         raise InputError(f"window of {width} bp: expected 1 to {length} bp, the length of the sequence")
     if not 1 <= step <= width:
@@ -83,9 +83,9 @@ def sliding(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Sliding-window mutagenesis: (importance (L,), starts (W,), effects (W,), score).
 
-    An effect is the score of the sequence minus the mean score with that window spoiled: its bases shuffled in `draws`
-    ways, or all N. The importance of a position is the mean effect of the windows over it. Shuffles depend on `seed`
-    and the sequence, not on the model. Raises `InputError` for a width, step or fill that is impossible.
+    An effect is the score of the sequence minus the mean score with that window destroyed: its bases shuffled in
+    `draws` ways, or all N. The importance of a position is the mean effect of the windows that cover it. Shuffles
+    depend on `seed` and the sequence, not on the model. Raises `InputError` for an impossible width, step or fill.
     """
     if fill not in FILLS:
         raise InputError(f"fill is {fill!r}, expected one of: {', '.join(FILLS)}")

@@ -1,13 +1,13 @@
-"""Any trained model as a function of the insert: what explaining its predictions and scoring new sequences need.
+"""Any trained model as a function of the insert, for explaining its predictions and scoring new sequences.
 
-Its outputs are the predicted values, of a classification the logits: a probability saturates and hides effects. A model
-is read from its `best_model/`, so construct and strand rule are those it was trained and evaluated with. What is
-explained is one number, the score: under the rule `mean` the mean over both strands of the whole construct, and so is
-its gradient; of a model with an output for each of several cells the first cell's. Flanks are constant: only the insert
-is explained.
+Its outputs are the predicted values, or the logits in a classification: probabilities saturate and hide effects. A
+model is read from its `best_model/`, so construct and strand rule are those of its training and evaluation. One number
+is explained, the score. Under the rule `mean` the score and its gradient are means over both strands of the whole
+construct; for a model with several cells, the score is the output of the first cell. Flanks are constant: only the
+insert is explained.
 
-Mutagenesis scores with the very encoder of the study. Gradients are computed in float32 also where the study's encoder
-rounds to bfloat16, whose derivatives are noise.
+Mutagenesis uses the study's encoder as it is. Gradients are computed in float32 even if the study's encoder rounds to
+bfloat16, in which derivatives are noise.
 """
 
 import functools
@@ -35,9 +35,9 @@ from s2f.sequences.constructs import Construct
 
 CHUNK = 1024  # sequences whose embeddings are held at a time
 HEAD_BATCH = 256
-# Channels from which an encoder on a CPU computes the neighbourhood of substitutions alone. Each neighbourhood is a
-# program to compile, in the time of about 60 windows of AlphaGenome's full size (1,536 channels): too long for a small
-# encoder, for a GPU, and for fewer sequences than share these programs.
+# From this many channels and sequences, an encoder on a CPU computes only the neighbourhood of substitutions. Each
+# neighbourhood is a program to compile, which takes as long as about 60 windows of AlphaGenome's full size (1,536
+# channels): too long for a small encoder, for a GPU, and if too few sequences share these programs.
 NARROW_CHANNELS, NARROW_FROM = 512, 8
 GRADIENT_BATCH = 32  # activations of a gradient are kept: about 60 MB per window of AlphaGenome's full size
 BASELINE_BATCH = 256
@@ -45,9 +45,9 @@ BASELINE_BATCH = 256
 
 @dataclass(frozen=True)
 class Chunk:
-    """Inserts to be read together: uint8 codes (N, L) that may hold N, all in the window at one `shift` (bp, as in
-    `Construct.assemble`). `span` (first, end): outside of it all are equal, so that an encoder may compute that part
-    once; by default nothing is known to be."""
+    """Inserts to be read together: uint8 codes (N, L) that may contain N, all in the window at one `shift` (bp, as in
+    `Construct.assemble`). Outside `span` (first, end) all are equal, and an encoder may compute that part once; by
+    default no part is known to be equal."""
 
     inserts: np.ndarray
     span: tuple[int, int] | None = None
@@ -59,9 +59,9 @@ Forward = Callable[[Iterable[Chunk], Sequence[str]], Iterator[list[np.ndarray]]]
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """A trained model. `forward(chunks, strands)` yields for each chunk one array (N, C) per strand, the values or the
-    logits of C outputs; `tangent(one-hot windows (B, W, 4), strand)` values (B,) and their gradient, of the windows as
-    given, or is None where a model has no gradient."""
+    """A trained model. `forward(chunks, strands)` yields for each chunk one array (N, C) per strand, the values or
+    logits of C outputs. `tangent(one-hot windows (B, W, 4), strand)` returns values (B,) and their gradient with
+    respect to the given windows; it is None if the model has no gradient."""
 
     name: str
     record: dict[str, Any]
@@ -73,16 +73,16 @@ class Scorer:
 
     @property
     def strands(self) -> tuple[str, ...]:
-        """Strands of the construct that a score is the mean of."""
+        """The strands of the construct over which a score is the mean."""
         return strands(self.record["strand_rule"])
 
     def score(self, inserts: np.ndarray, span: tuple[int, int] | None = None) -> np.ndarray:
-        """Scores float64 (N,) of inserts, uint8 codes (N, L) that may hold N.
+        """Scores float64 (N,) of inserts, uint8 codes (N, L) that may contain N.
 
-        `span` (first, end): outside of it all inserts are equal, so that an encoder may compute that part once. Exact
-        in float32: on a CPU the scores are the same bits with and without it. An encoder in bfloat16 makes no use of
-        it: activations shared by other neighbourhoods would be rounded in other places, by up to a tenth of the largest
-        effect. It shares the flanks alone, as the cache did that the head was trained on.
+        Outside `span` (first, end) all inserts are equal, and an encoder may compute that part once. This is exact in
+        float32: on a CPU the scores are bit-identical with and without it. An encoder in bfloat16 does not use it:
+        activations shared by other neighbourhoods would be rounded at other places, which can change scores by up to a
+        tenth of the largest effect. It only shares the flanks, as did the cache that the head was trained on.
         """
         chunks = (Chunk(inserts[i : i + CHUNK], span) for i in range(0, len(inserts), CHUNK))
         return np.concatenate([values[:, :, 0].mean(axis=0) for values in self.outputs(chunks)])
@@ -90,8 +90,8 @@ class Scorer:
     def outputs(self, chunks: Iterable[Chunk]) -> Iterator[np.ndarray]:
         """Yield float64 (S, N, C) for each chunk: the outputs for each strand of `strands`, in this order.
 
-        Many small chunks cost little more than few large ones where an encoder has a stream of its own. Raises
-        `InputError` for inserts that do not fit the construct, and for a shift of a model that reads the insert alone.
+        Many small chunks cost little more than a few large ones if the encoder has its own way to stream chunks. Raises
+        `InputError` for inserts that do not fit the construct, and for a shift with a model that only reads the insert.
         """
 
         def checked() -> Iterator[Chunk]:
@@ -103,7 +103,7 @@ class Scorer:
             yield np.array(by_strand, np.float64)
 
     def gradient(self, one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores float64 (N,) and their gradient float32 (N, L, 4) at inserts, float32 (N, L, 4): one-hot or between.
+        """Scores float64 (N,) and their gradient float32 (N, L, 4) at inserts float32 (N, L, 4), one-hot or in between.
 
         Raises `InputError` for a model without gradients.
         """
@@ -131,10 +131,10 @@ class Scorer:
             raise InputError(f"model {self.name} has no gradient; use mutagenesis (methods ism and window)")
 
     def check(self, rows: Any, path: str | Path, shortest: int = 1) -> None:
-        """Refuse rows (`row_id`, `sequence`) that the model cannot be asked about, before any work is done.
+        """Refuse rows (`row_id`, `sequence`) that the model cannot score, before any work is done.
 
         Raises `InputError` naming `path`, row and position: an insert that does not fit the construct, that has fewer
-        than `shortest` bp, or that holds N, which has no base to be substituted.
+        than `shortest` bp, or that contains N, which cannot be substituted.
         """
         self.construct.check_inserts(rows, path)
         for row, sequence in zip(rows["row_id"], rows["sequence"], strict=True):
@@ -148,11 +148,12 @@ class Scorer:
 def load(
     directory: str | Path, encoder_options: dict[str, Any] | None = None, sequences: int = 1, as_cached: bool = False
 ) -> Scorer:
-    """The `Scorer` of a checkpoint `best_model/`, for so many sequences.
+    """The `Scorer` of a checkpoint `best_model/`, for `sequences` sequences.
 
-    Heads need the section of their encoder, by default that of their training. With `as_cached` a head reads embeddings
-    rounded to the dtype of the caches that it was trained on, and so predicts what it predicted from these.
-    Raises `InputError` for a broken checkpoint and for an encoder that is not the one the head was trained on.
+    Heads need the section of their encoder, by default the one used in training. With `as_cached` a head reads
+    embeddings rounded to the dtype of the caches that it was trained on, and so gives the same predictions as from the
+    caches. Raises `InputError` for a broken checkpoint and for an encoder other than the one that the head was trained
+    on.
     """
     directory = Path(directory)
     record = read_record(directory)
@@ -167,11 +168,11 @@ def load(
 def load_members(
     directory: str | Path, encoder_options: Mapping[int, dict[str, Any]], sequences: int = 1, as_cached: bool = False
 ) -> Scorer:
-    """As `load`, of an ensemble or another checkpoint: a `Scorer` whose outputs are those of each member, one behind
-    the other, (N, M * C) of M members with C outputs.
+    """As `load`, for an ensemble or any other checkpoint: a `Scorer` with the outputs of all members one after another,
+    (N, M * C) for M members with C outputs.
 
-    `encoder_options` {number of a member: section of its encoder} where it is not that of its training. Heads that read
-    one encoder share it: nothing is encoded twice.
+    `encoder_options` {number of a member: section of its encoder} if it is not the one used in training. Heads on the
+    same encoder share it: nothing is encoded twice.
     """
     directory = Path(directory)
     record = read_record(directory)
@@ -195,12 +196,12 @@ def load_members(
     return Scorer(record["model"], record, construct, fingerprint(directory), batch_size, forward)
 
 
-# places of members in a list, sequences per call, forward of all of them, and their tangent
+# positions of members in a list, sequences per call, the forward function of all of them, and their tangent
 Model = tuple[list[int], int, Forward, Tangent | None]
 
 
 def _models(members: Sequence[Part], given: Sequence[dict[str, Any]], sequences: int, as_cached: bool) -> list[Model]:
-    """The members of a list, heads on one encoder together; `given` are sections of their encoders, or empty."""
+    """The members of a list, with heads on one encoder joined; `given` are sections of their encoders, or empty."""
     heads: dict[tuple[str, str], list[int]] = {}
     models: list[Model] = []
     for place, (part, options) in enumerate(zip(members, given, strict=True)):
@@ -217,10 +218,10 @@ def _models(members: Sequence[Part], given: Sequence[dict[str, Any]], sequences:
 
 
 def _baseline(part: Part) -> tuple[int, Forward, Tangent | None]:
-    """batch size, forward and tangent of a baseline."""
+    """Batch size, forward function and tangent of a baseline."""
     directory, record = part.folder, part.record
     baseline = baselines.get(record["kind"])
-    predict = baseline.load(directory, record)  # checks what it reads, also for logits
+    predict = baseline.load(directory, record)  # also checks what is needed for logits
     if hasattr(baseline, "logits"):
         predict = baseline.logits(directory, record)
 
@@ -246,14 +247,14 @@ def head_function(directory: str | Path, record: dict[str, Any]) -> tuple[Any, C
 
 
 def _of_outputs(values: Any) -> Any:
-    """(N, C) of (N,), of one output, or (N, C)."""
+    """(N, C) from (N, C), or from (N,) for one output."""
     return values[:, None] if values.ndim == 1 else values
 
 
 def _heads(
     members: Sequence[Part], options: dict[str, Any], sequences: int, as_cached: bool
 ) -> tuple[int, Forward, Tangent | None]:
-    """batch size and forward of heads on one encoder, their outputs one behind the other; the tangent of the first."""
+    """Batch size and forward function of heads on one encoder, outputs one after another; the first head's tangent."""
     import jax
     import jax.numpy as jnp
 
@@ -301,7 +302,7 @@ def _heads(
 
 
 def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:
-    """The tangent of a kind of model, built when it is first asked for; None where it has none."""
+    """The tangent of a kind of model, built when it is first needed; None if the kind has none."""
     name = kinds.facts(section, kind)["gradient"]
     if not name:
         return None

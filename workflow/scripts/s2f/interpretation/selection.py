@@ -1,4 +1,4 @@
-"""Which sequences are explained: chosen once per panel by what was measured, so that all models explain the same."""
+"""Which sequences are explained: chosen once per panel by measured values, so all models explain the same ones."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,12 +22,12 @@ def select(
 ) -> pd.DataFrame:
     """Table row_id, role (top | bottom | pair | id), pair_id, allele, label: a line per use of a row.
 
-    Of the rows of `panel` the `top` highest and `bottom` lowest labels, of a panel of pairs the `pairs` with the
-    largest measured effect, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are drawn
-    in an order that depends on `seed` and the row alone. Sequences with N and rows without a label, in a dataset with
-    cells without one of the first cell, are left out, and counted in `stages`. Raises `InputError` for an id that is
-    not a row or that holds N, for more rows or pairs than the panel has, for `pairs` of a panel of rows, and where
-    nothing is chosen.
+    The rows of `panel` with the `top` highest and `bottom` lowest labels, the `pairs` of a panel of pairs with the
+    largest measured effects, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are
+    ordered by a random number that depends only on `seed` and the row. Sequences with N and rows without a label (in a
+    dataset with cells, a label in the first cell) are dropped, and counted in `stages`. Raises `InputError` for an id
+    that is not a row or whose sequence contains N, for more rows or pairs than the panel has, for `pairs` of a panel of
+    rows, and if nothing is chosen.
     """
     if not (top or bottom or pairs or ids):
         raise InputError("nothing is selected: give top, bottom, pairs or ids")
@@ -70,7 +70,7 @@ def select(
 
 
 def _ordered(values: np.ndarray, names: Iterable[str], seed: int) -> np.ndarray:
-    """Positions by descending value, of equal ones by a number drawn from `seed` and the name."""
+    """Positions by descending value, and for equal values by a number drawn from `seed` and the name."""
     drawn = np.array([derived_seed(seed, "explained", name) for name in names])
     return np.lexsort((drawn, -values))
 
@@ -82,7 +82,7 @@ def _enough(count: int, there: int, what: str) -> int:
 
 
 def chosen_rows(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a selection, each once, in the order of their first use. Raises `InputError` for one that is lost."""
+    """The rows of a selection, each once, in the order of their first use. Raises `InputError` for a missing row."""
     names = pd.unique(table["row_id"])
     lost = set(names) - set(rows["row_id"])
     if lost:

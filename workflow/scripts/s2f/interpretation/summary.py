@@ -1,4 +1,4 @@
-"""What was explained: a line per file of attributions, with its cost and whether its numbers add up."""
+"""Summary of attributions: a line per file, with its cost and whether its numbers add up."""
 
 import json
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ COLUMNS = (
 
 
 def line(arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Dict of `COLUMNS` of one file, `arrays` and `about` as `attributions.read`.
+    """Dict of `COLUMNS` for one file, `arrays` and `about` as returned by `attributions.read`.
 
-    largest_gap: of integrated gradients the largest |gap| as a share of |score difference|, not a number for other
-    methods; complete: whether all gaps are within the tolerance (yes | no), - for other methods. Seconds include
-    compilation, which the first sequence pays.
+    largest_gap: the largest |gap| of integrated gradients as a share of |score difference|, NaN for other methods;
+    complete: whether all gaps are within the tolerance (yes | no), - for other methods. Seconds include compilation,
+    which happens at the first sequence.
     """
     gap = np.nan
     if "gap" in arrays:

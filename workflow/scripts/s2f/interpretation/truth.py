@@ -1,10 +1,10 @@
-"""Are attributions true? Against the planted sites of simulated rows, and against the known motif of a protein.
+"""Are attributions true? Compared with the planted sites of simulated rows, and with the known motif of a protein.
 
-Two null hypotheses, of which the larger p value counts. Both keep what is smooth in an attribution, so neighbouring
-positions are not taken for independent draws. One rotates the profile within its sequence, by any number of positions
-at equal chance: what is found is more than any place would give. The other exchanges profiles between sequences, each
-at its own place: what is found is more than a model gives that looks at the same positions of any sequence, which a
-rotation would take for true where sites are not spread evenly.
+There are two null hypotheses, and the larger p value counts. Both preserve the smoothness of an attribution, so
+neighbouring positions are not mistaken for independent draws. One rotates the profile within its sequence by a
+uniformly random number of positions: does the attribution find more than it would at any other place? The other
+exchanges profiles between sequences, each at its own place: does it find more than a model that looks at the same
+positions in every sequence? A rotation would accept such a model if sites are not spread evenly.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,10 +26,10 @@ COLUMNS = (
 
 
 def planted(kind: str, options: dict[str, Any], row_ids: Collection[str], sequences: Iterable[str]) -> np.ndarray:
-    """Planted positions, bool (n, L), of rows of a simulation made anew from its options.
+    """Planted positions, bool (n, L), of rows of a simulation, which is repeated from its options.
 
-    The module of the source says which they are, in `planted`. Raises `InputError` for a kind without truth and a row
-    that it does not make, or not with this sequence.
+    `planted` in the source's module gives them. Raises `InputError` for a kind without truth, and for a row that the
+    simulation does not make, or not with this sequence.
     """
     if not kinds.facts("sources", kind)["simulated"]:
         known = kinds.having("sources", "simulated")
@@ -47,7 +47,7 @@ def planted(kind: str, options: dict[str, Any], row_ids: Collection[str], sequen
 
 
 def oracle(kind: str, sequences: Iterable[str]) -> np.ndarray | None:
-    """Importance (n, L) by mutagenesis of the simulated activity itself, the most that a model can know; None where the
+    """Importance (n, L) by mutagenesis of the simulated activity itself, the most that a model can know; None if the
     simulation has no such function."""
     activity = getattr(kinds.module("sources", kind), "activity", None)
     if activity is None:
@@ -62,7 +62,7 @@ def oracle(kind: str, sequences: Iterable[str]) -> np.ndarray | None:
 def average_precision(importance: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """Average precision of |importance| (L,) for each of M sets of positions, bool (M, L): (M,).
 
-    Positions of equal value enter together, as in scikit-learn; sets must not be empty.
+    Positions of equal value are counted together, as in scikit-learn; sets must not be empty.
     """
     size = np.abs(importance)
     order = np.argsort(-size, kind="stable")
@@ -73,11 +73,11 @@ def average_precision(importance: np.ndarray, positives: np.ndarray) -> np.ndarr
 
 
 def against_planted(importances: np.ndarray, positives: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """How well |importance| finds planted positions: mean average precision over sequences, and by chance.
+    """How well |importance| finds planted positions: the mean average precision over sequences, and what chance gives.
 
     `importances` (n, L), `positives` bool (n, L). Dict: value, random (mean over all rotations), random_low and
     random_high (the middle 95 % of `DRAWS` draws), p_value (the larger of rotations and exchanges), prevalence (share
-    of planted positions), n (sequences with planted positions and others: only these count). Raises `InputError` where
+    of planted positions), n (sequences with planted positions and others: only these count). Raises `InputError` if
     there is none.
     """
     counted = np.flatnonzero(judged(positives))
@@ -98,14 +98,14 @@ def judged(positives: np.ndarray) -> np.ndarray:
 
 
 def _exchanged(values: np.ndarray | Sequence[np.ndarray], seed: int) -> float:
-    """p value of the mean over sequences by chance that keeps positions: `values` (n, n) are of profile k at the truth
-    of sequence i, and each truth draws the profile of any sequence."""
+    """The p value of the mean over sequences under random exchange of profiles: `values` (n, n) belong to profile k and
+    the truth of sequence i, and each truth draws the profile of a random sequence."""
     own_first = np.array([np.roll(row, -k) for k, row in enumerate(np.asarray(values).T)])
     return _outcome(own_first, seed)["p_value"]
 
 
 def _outcome(values: np.ndarray, seed: int) -> dict[str, Any]:
-    """Statistics of `values` (n, choices): column 0 is what was found, any column what chance gives."""
+    """Statistics of `values` (n, choices): column 0 is what was found, a random column is what chance gives."""
     rng = np.random.Generator(np.random.PCG64(seed))
     choices = rng.integers(0, values.shape[1], (DRAWS, len(values)))
     drawn = values[np.arange(len(values)), choices].mean(axis=1)
@@ -131,10 +131,10 @@ def occurrences(sequence: str, motif: str) -> np.ndarray:
 
 
 def against_motif(importances: np.ndarray, sequences: Iterable[str], motif: str, seed: int = 0) -> dict[str, Any]:
-    """How often the window of highest summed importance of a sequence is the motif, and how often a random window is.
+    """How often the window of highest summed importance in a sequence is the motif, and how often a random window is.
 
-    A window of the motif's length k is one that begins at most k / 4 positions from an occurrence. Dict as
-    `against_planted`, of shares of sequences; `prevalence` is the mean share of such windows.
+    A window of the motif's length k counts as the motif if it begins at most k / 4 positions from an occurrence. Dict
+    as from `against_planted`, with shares of sequences; `prevalence` is the mean share of such windows.
     """
     near, hits, best = len(motif) // 4, [], []
     for importance, sequence in zip(importances, sequences, strict=True):
@@ -154,11 +154,11 @@ def against_motif(importances: np.ndarray, sequences: Iterable[str], motif: str,
 def judge(
     arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], dataset: Mapping[str, Any], study_seed: int = 0
 ) -> list[dict[str, Any]]:
-    """Lines of the table of truth, dicts of `COLUMNS`, for one file of attributions: `arrays` and `about` as
-    `attributions.read`.
+    """Lines of the table of truth, dicts of `COLUMNS`, for one file of attributions: `arrays` and `about` as returned
+    by `attributions.read`.
 
-    `dataset`: {kind, spec} of its source where that is a simulation, {motif} where the rows of label 1 should hold it.
-    Where no sequence of the file can be judged, a line with n 0 and a note says so.
+    `dataset`: {kind, spec} of its source if that is a simulation, {motif} if the rows of label 1 should contain it. If
+    no sequence of the file can be judged, a line with n 0 and a note says so.
     """
     lines = []
     subject = {key: about[key] for key in SUBJECT} | {"seed": int(about["seed"]), "note": ""}

@@ -15,9 +15,9 @@ MARKERS = "osD^vP*X<>"
 def values_by_dataset(path: str | Path, compared: Any, table: Any, series: Mapping[str, dict[str, Any]]) -> None:
     """One row of fields per series, split and panel, one field per metric of `plots.SHOWN`; models by their mean.
 
-    `compared` is the table of `comparison.read_compare`, `table` that of `across.across`, `series` as there. A line
-    joins the models of one dataset, so that crossing lines show where datasets disagree; a black bar is the mean over
-    datasets. Models that lack a dataset have dots, but no mean.
+    `compared` is the table from `comparison.read_compare`, `table` and `series` are as in `across.across`. A line joins
+    the models of one dataset: crossing lines show where datasets disagree. A black bar is the mean over datasets.
+    Models without a value for one of the datasets have dots but no mean.
     """
     panels = list(table.groupby(["series", "split", "panel"], sort=False).groups)
     shown = [metric for metric in SHOWN if (table["metric"] == metric).any()]
@@ -61,7 +61,7 @@ def values_by_dataset(path: str | Path, compared: Any, table: Any, series: Mappi
 
 
 def _field(axes: Any, lines: Any, means: Any, datasets: Sequence[str]) -> None:
-    """Dots of all datasets on one metric; `means` (models) give the order from below."""
+    """Dots of all datasets for one metric; `means` (models) give the order from the bottom."""
     rows = np.arange(len(means))
     for index, dataset in enumerate(datasets):
         values = lines[lines["dataset"] == dataset].set_index("model")["value"].reindex(means.index)

@@ -1,4 +1,4 @@
-"""The picture of a leak audit: how close evaluated rows come to the rows that were learned from."""
+"""The picture of a leak audit: how similar evaluated rows are to training rows."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from s2f.common.tables import line_of, numbers, read_table
 from s2f.plots.style import BLACK, BLUE, GREEN, VERMILLION, save
 
 BIN = 5  # points of score
-# against train; designed sequences are in few studies
+# compared with train; few studies have designed sequences
 SHOWN = {"test": (VERMILLION, "-", 2.0), "val": (BLUE, "--", 1.5), "designed": (GREEN, "-.", 1.5)}
 
 
 def read_audit(path: str | Path) -> Any:
-    """The table of `audit_split` with numbers where they are needed here; `InputError` names what is wrong."""
+    """The table of `audit_split`, with the numbers that are needed here parsed; `InputError` names what is wrong."""
     columns = ["part", "against", "threshold", "lowest_threshold", "highest_possible", "best_score", "homologous"]
     table = read_table(path, columns, "leak audit")
     for name in columns[2:]:
@@ -26,11 +26,11 @@ def read_audit(path: str | Path) -> Any:
 
 
 def best_scores(path: str | Path, table: Any, title: str) -> None:
-    """Distribution of the best alignment score with train rows, of test and of val rows, thresholds marked.
+    """Distribution of the best alignment score with train rows, for test and for val rows, with the thresholds marked.
 
-    `table` as of `read_audit`. The marks go from the lowest threshold of any pair to the highest one of a row. The
-    share of rows has a logarithmic axis, because few leaking rows matter already. The axis of scores ends at the
-    highest possible one, so that splits of one dataset can be laid side by side.
+    `table` as from `read_audit`. The marks extend from the lowest threshold of any pair to the highest threshold of a
+    row. The share of rows has a logarithmic axis, because even a few leaking rows matter. The axis of scores ends at
+    the highest possible score, so pictures of several splits of a dataset can be compared.
     """
     table = table[table["against"] == "train"]
     for part in ("test", "val"):

@@ -1,4 +1,4 @@
-"""The picture of calibration: what intervals cover, or how far probabilities are off."""
+"""The picture of calibration: how much intervals cover, or how wrong probabilities are."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -11,10 +11,10 @@ from s2f.plots.style import BLACK, BLUE, GREY, VERMILLION, WORDS_OF_SUFFIX, look
 
 
 def calibration(path: str | Path, table: Any, title: str, baseline: str = "", floors: Collection[str] = ()) -> None:
-    """Coverage against what was promised, a column per panel, of pairs one for values and one for effects, and a line
-    per model; of a classification the expected calibration error before and after temperature scaling.
+    """Coverage against nominal confidence: a column per panel (two for pairs: values and effects) and a line per model.
+    For a classification, the expected calibration error before and after temperature scaling.
 
-    `table` holds the lines of one dataset and split as `calibrated.read_calibration` gives them. The baseline is
+    `table` holds the lines of one dataset and split, as returned by `calibrated.read_calibration`. The baseline is
     vermillion, floors are grey and dashed. Bars are the intervals of the baseline, or of the first model.
     """
     covered = table[table["metric"].str.startswith("coverage")]

@@ -28,12 +28,12 @@ def comparison(
     floors: Collection[str] = (),
     seeds: Mapping[str, Sequence[Seed]] | None = None,
 ) -> None:
-    """Values with their intervals of all models on one panel, best on top, a column per metric of `SHOWN` and cell.
+    """Values of all models on one panel with their intervals, best on top, and a column per metric of `SHOWN` and cell.
 
-    `table` holds the lines of one dataset, split and panel as `comparison.read_compare` gives them. The baseline is a
-    diamond with a line through all models, floors are grey squares, models with random weights hollow; `seeds`, the
-    runs of each model, are small dots, a cross where the run is collapsed. A model without a value stays in the picture
-    with the reason, or with its seeds where one of them is collapsed.
+    `table` holds the lines of one dataset, split and panel, as returned by `comparison.read_compare`. The baseline is a
+    diamond with a line through all models, floors are grey squares, and models with random weights are hollow. `seeds`,
+    the runs of each model, are small dots, or crosses if the run is collapsed. A model without a value stays in the
+    picture with the reason, or with its seeds if one of them is collapsed.
     """
     lines = {key: own.set_index("model") for key, own in table.groupby(["cell", "metric"], sort=False)}
     lines = {key: lines[key] for metric in SHOWN for key in lines if key[1] == metric}
@@ -119,7 +119,7 @@ def _column(
 
 
 def _dots(axes: Any, index: int, key: tuple[str, str], seeds: Sequence[Seed], colour: str) -> None:
-    """The seeds of a model, a little below its mean and interval, which would cover them."""
+    """Draw the seeds of a model a little below its mean and interval, which would hide them."""
     for seed in seeds:
         value = seed.values.get(key, np.nan)
         if np.isfinite(value) and seed.collapsed:

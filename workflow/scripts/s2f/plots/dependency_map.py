@@ -12,22 +12,23 @@ from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.plots.interpretation import COLOURS
 from s2f.plots.style import BLACK, save
 
-LETTERS = 130  # of the longest sequence whose letters can be read
+LETTERS = 130  # length of the longest sequence whose letters are legible
 
 
 def dependency_map(
     path: str | Path, mapped: Any, title: str, made_with: str, pairs: np.ndarray | Sequence[tuple[int, int]] = ()
 ) -> None:
-    """One map as a picture: the sequence on both axes, row substituted, column looked at, log2 odds ratios as colours.
+    """One map as a picture: the sequence on both axes, the substituted letter as row, the observed one as column, log2
+    odds ratios as colours.
 
     `mapped`: a `map_files.MappedSequence`; `made_with`: where the weights are from; `pairs` (n, 2): positions of
-    letters that are known to depend on each other, which get a ring.
+    letters that are known to depend on each other, marked by a ring.
     """
     length = len(mapped.sequence)
     rings = "; rings: planted pairs" if len(pairs) else ""
     side = float(np.clip(0.1 * length, 4.0, 10.5))
     lines = (title, f"row {mapped.row_id}, label {mapped.label:g}; n = 1 sequence of {length} nt{rings}", made_with)
-    caption = "\n".join(textwrap.fill(line, int(12 * side) + 19) for line in lines)  # 12 letters of this size an inch
+    caption = "\n".join(textwrap.fill(line, int(12 * side) + 19) for line in lines)  # 12 letters of this size per inch
 
     def draw(figure):
         axes = figure.subplots()
@@ -51,5 +52,5 @@ def dependency_map(
 
 
 def untrained(provenance: str) -> bool:
-    """Whether weights are as drawn; those that were trained from a random start tell that at the end."""
+    """Whether weights are as drawn; texts on weights trained from a random start mention that only at the end."""
     return bool(RANDOM_WEIGHTS.search(provenance))

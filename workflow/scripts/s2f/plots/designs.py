@@ -1,4 +1,4 @@
-"""The picture of designs: is what the model promises also seen by the judge, another family of models?"""
+"""The picture of designs: does the judge, a model of another family, confirm what the model promises?"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +16,13 @@ COLOURS = dict(zip(WORDS, LINES, strict=False))
 def drawn(
     path: str | Path, methods: Sequence[tuple[pd.DataFrame, pd.DataFrame, Mapping[str, Any]]], unit: str | None = None
 ) -> None:
-    """Left the mean prediction of the best sequences so far against how many sequences the model has read for each, by
-    the model and, dashed, by the judge; right the change in the judge's prediction against that in the model's, a dot
-    per design, with what rows of the data let expect and the half of it from which the judge agrees.
+    """Left: the mean prediction for the best sequences so far against how many sequences the model has read for each,
+    by the model and, dashed, by the judge. Right: the change in the judge's prediction against the change in the
+    model's, a dot per design, with a line for what the rows of the data suggest, and one for half of it, from which the
+    judge agrees.
 
-    `methods` are designs, trajectories and what was done, as `files.read` gives them, of one design by some methods.
+    `methods` are designs, trajectories and what was done, as returned by `files.read`, for one design by several
+    methods.
     """
     about = methods[0][2]
     unit = unit or about["unit"]
@@ -66,8 +68,8 @@ def drawn(
 
 
 def way(trajectories: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean prediction and mean judge of the best sequence so far, over starts, by the sequences scored: a start that
-    has arrived keeps its last value."""
+    """Mean predictions of model and judge for the best sequence so far, over starts, by the number of sequences scored:
+    a start that has finished keeps its last value."""
     x = np.unique(trajectories["scored"])
     values = []
     for column in ("prediction", "judge"):

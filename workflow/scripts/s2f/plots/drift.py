@@ -10,11 +10,12 @@ from s2f.plots.style import BLACK, looks_of, save
 
 
 def drifts(path: str | Path, table: Any, title: str) -> None:
-    """1 - linear CKA of each layer against the start, and the IsoScore of each layer at the start and after: a row for
-    each encoder, a line for each model (mean over seeds), its seeds as dots, hollow where the layer was frozen.
+    """1 - linear CKA of each layer with the layer at the start, and the IsoScore of each layer at the start and
+    afterwards: a row for each encoder, a line for each model (mean over seeds) and its seeds as dots, hollow if the
+    layer was frozen.
 
-    `table`: columns model, seed, stage, trained, cka, isoscore_start, isoscore and n as `drift.table_of` gives them, of
-    the runs of one dataset and split. Encoders are told apart by the names of their layers and by their start.
+    `table`: columns model, seed, stage, trained, cka, isoscore_start, isoscore and n as in `drift.table_of`, for the
+    runs of one dataset and split. Encoders are distinguished by the names of their layers and by their start.
     """
     if table.empty:
         raise InputError(f"{title}: the tables of drift are empty")

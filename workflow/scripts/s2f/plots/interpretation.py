@@ -37,9 +37,9 @@ def _outlines() -> dict[str, Any]:
 
 
 def logo(axes: Axes, sequence: str, heights: Sequence[float] | np.ndarray) -> None:
-    """Draw each letter of a sequence as high as its number, (L,) in data units; below the line where that is negative.
+    """Draw each letter of a sequence as high as its number, (L,) in data units; below the line if that is negative.
 
-    The letter of position i stands between i - 0.45 and i + 0.45.
+    The letter of position i extends from i - 0.45 to i + 0.45.
     """
     outlines = _outlines()
     patches, colours = [], []
@@ -56,7 +56,7 @@ def logo(axes: Axes, sequence: str, heights: Sequence[float] | np.ndarray) -> No
 
 def stacks(axes: Axes, heights: np.ndarray) -> None:
     """Draw the four letters of each position as high as their numbers, (L, 4) in data units, the largest outermost;
-    those of negative numbers below the line."""
+    letters with negative numbers are below the line."""
     outlines = _outlines()
     patches, colours = [], []
     for position, row in enumerate(heights):
@@ -94,10 +94,10 @@ def explained(
     title: str,
     most: int = 6,
 ) -> None:
-    """One field per chosen sequence, pairs side by side with the base that differs marked; at most `most` of each role.
+    """One field per chosen sequence, pairs side by side with the differing base marked; at most `most` of each role.
 
     `arrays` and `about` as `attributions.read`, `selection` as `selection.select` (as text). A logo shows how much each
-    base raises the score; method ism has the effect of every substitution below it.
+    base raises the score; for method ism, the effect of every substitution is below it.
     """
     index_of = {row: index for index, row in enumerate(arrays["row_id"])}
     singles = selection[selection["role"] != "pair"].drop_duplicates("row_id").groupby("role", sort=False).head(most)

@@ -11,10 +11,10 @@ from s2f.plots.style import BLACK, BLUE, GREY, save
 
 
 def isoscores(path: str | Path, table: Any, title: str) -> None:
-    """IsoScore of each encoder, most even on top, and the score of an isotropic cloud of its size, on a log axis.
+    """IsoScore of each encoder, highest on top, and the score of an isotropic cloud of the same size, on a log axis.
 
-    `table`: columns encoder, level, isoscore, isotropic, n, d, note, provenance as `isoscore.table` gives them, one
-    dataset. Encoders with random weights are hollow; one without a score stays in the picture with the reason.
+    `table`: columns encoder, level, isoscore, isotropic, n, d, note, provenance as in `isoscore.table`, for one
+    dataset. Encoders with random weights are hollow; an encoder without a score stays in the picture with the reason.
     """
     if table.empty:
         raise InputError(f"{title}: the table of IsoScores is empty")

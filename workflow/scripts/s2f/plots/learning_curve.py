@@ -1,4 +1,4 @@
-"""The picture of learning curves: what more training rows buy."""
+"""The picture of learning curves: what is gained from more training rows."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,10 +10,10 @@ from s2f.plots.style import GREY, NAMES, SHOWN, WORDS_OF_SUFFIX, looks_of, save
 
 
 def learning_curve(path: str | Path, table: Any, title: str, baseline: str = "", floors: Collection[str] = ()) -> None:
-    """The metrics that stand for each panel against the number of training rows, on a scale of logarithms: a column for
-    each, and a line for each model, with its interval as a band and its seeds as dots.
+    """The main metrics of each panel against the number of training rows, on a logarithmic scale: a column for each
+    metric and a line for each model, with its interval as a band and its seeds as dots.
 
-    `table` holds the lines of one dataset, split and cell as `learning_curve_table.read_curve` gives them.
+    `table` holds the lines of one dataset, split and cell as returned by `learning_curve_table.read_curve`.
     """
     table = table[table["metric"].isin(SHOWN)]
     if table.empty:
@@ -58,7 +58,7 @@ def _column(axes: Any, lines: Any, looks: dict[str, dict[str, Any]]) -> None:
     if lines["value"].isna().all():
         axes.text(0.5, 0.5, "not known", transform=axes.transAxes, ha="center", color=GREY, style="italic")
     axes.set_xscale("log")
-    ticks = lines.groupby("fraction")["train_rows"].median()  # models with other seeds have a few rows more or fewer
+    ticks = lines.groupby("fraction")["train_rows"].median()  # models with other seeds have slightly other numbers
     axes.set_xticks(ticks, [f"{size:,.0f}" for size in ticks], rotation=30)
     axes.minorticks_off()
     axes.set_xlabel("training rows")

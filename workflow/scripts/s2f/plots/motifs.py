@@ -1,4 +1,4 @@
-"""The page of a model's motifs: HTML that holds its pictures."""
+"""The page of a model's motifs: HTML with its pictures inside."""
 
 import base64
 import html
@@ -34,9 +34,9 @@ def page(
 ) -> str:
     """HTML of `patterns` and `known` motifs, objects of `s2f.interpretation.motifs`, and the `lines` of their table.
 
-    Logos of contributions, forward and, where the sequences have two strands, below it reverse; the known motif that is
-    most alike with its q value, in grey above `q_value`, and a `note` on that; what the pattern does when it is
-    inserted into so many `backgrounds`, the mean over `seeds`.
+    For each pattern: a logo of contributions and, if the sequences have two strands, the reverse complement below it;
+    the most similar known motif with its q value (in grey above `q_value`) and a `note` on it; and the pattern's effect
+    when it is inserted into `backgrounds` sequences, the mean over `seeds`.
     """
     one_strand = about["strand_rule"] == "forward"
     orders = [slice(None), *([] if one_strand else [slice(None, None, -1)])]
@@ -91,13 +91,13 @@ def _text(text: str) -> str:
 
 
 def _bits(matrix: np.ndarray) -> np.ndarray:
-    """Probabilities (W, 4), each position as high as its information in bits (against bases that are alike)."""
+    """Probabilities (W, 4) scaled to the information of each position in bits (against equally likely bases)."""
     logs = np.log2(matrix, where=matrix > 0, out=np.zeros_like(matrix))
     return matrix * (2 + (matrix * logs).sum(axis=1, keepdims=True))
 
 
 def _picture(heights: np.ndarray) -> str:
-    """A logo as an element of the page."""
+    """A logo as an HTML element."""
 
     def draw(figure: Any) -> None:
         figure.set_layout_engine("none")

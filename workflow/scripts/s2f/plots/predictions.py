@@ -25,13 +25,13 @@ def predicted_against_measured(
 ) -> None:
     """Density of predicted against measured values with the identity line: one field per run, equal axes and colours.
 
-    `labels` (N,), `runs` {(model, seed): predictions (N,)}, `unit` of both (activity in log2FC), `items` what is
-    counted. Seeds of a model stand side by side.
+    `labels` (N,), `runs` {(model, seed): predictions (N,)}, `unit` of both (activity in log2FC), `items` is the word
+    for what is counted. Seeds of a model are side by side.
     """
     drawn = np.concatenate([labels, *runs.values()])
     margin = 0.04 * np.ptp(drawn) or 1.0
     ends = (drawn.min() - margin, drawn.max() + margin)
-    cells = int(np.clip(len(labels) ** 0.5 / 1.2, 20, 80))  # so many that the densest hold several and all are seen
+    cells = int(np.clip(len(labels) ** 0.5 / 1.2, 20, 80))  # fine enough to see all; the densest hold several items
 
     def draw(figure):
         fields, densities = _fields(figure, runs, title, f"n = {len(labels):,} {items}"), []
@@ -57,15 +57,16 @@ def predicted_against_measured(
 
 
 def probability_by_class(path: str | Path, labels: np.ndarray, runs: Mapping[Run, np.ndarray], title: str) -> None:
-    """Distribution of predicted probabilities of positives and negatives: one field per run, AUROC and AUPRC above.
+    """Distribution of predicted probabilities of positives and negatives: one field per run, with AUROC and AUPRC
+    above.
 
-    `labels` (N,) of 0 and 1, `runs` {(model, seed): predictions (N,)}. Seeds of a model stand side by side.
+    `labels` (N,) of 0 and 1, `runs` {(model, seed): predictions (N,)}. Seeds of a model are side by side.
     """
     edges = np.linspace(0, 1, 41)
 
     def draw(figure):
         caption = f"n = {len(labels):,} rows, prevalence {np.mean(labels):.3f}"
-        fields = _fields(figure, runs, title, caption, sharey=False)  # one constant model would flatten all
+        fields = _fields(figure, runs, title, caption, sharey=False)  # one constant model would flatten the others
         for run, predictions in runs.items():
             axes = fields[run]
             for label, colour, style, class_name in ((0, BLUE, "--", "negatives"), (1, VERMILLION, "-", "positives")):
@@ -96,8 +97,8 @@ def nothing(path: str | Path, title: str, reason: str) -> None:
 
 
 def _heading(run: Run, runs: Mapping[Run, Any], caption: str) -> str:
-    """Caption of a small field: the model, whose name breaks before its last part, the head, and its seed where a model
-    has several."""
+    """Caption of a small field: the model, with a line break before the last part of its name, the head, and the seed
+    if the model has several."""
     model, seed = run
     named = model if len(model) < 30 else "/\n".join(model.rsplit("/", 1))
     several = len({model for model, _ in runs}) < len(runs)
@@ -105,7 +106,7 @@ def _heading(run: Run, runs: Mapping[Run, Any], caption: str) -> str:
 
 
 def _fields(figure: Any, runs: Mapping[Run, Any], title: str, caption: str, sharey: bool = True) -> dict[Run, Any]:
-    """Axes of the small multiples of all runs, below a title; the outermost ones carry the ticks."""
+    """Axes of the small multiples of all runs, below a title; only the outer axes have ticks."""
     figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
     places = _places(list(runs))
     rows, columns = _grid(places)
@@ -120,7 +121,7 @@ def _fields(figure: Any, runs: Mapping[Run, Any], title: str, caption: str, shar
 
 
 def _places(runs: Sequence[Run]) -> dict[Run, tuple[int, int]]:
-    """Row and column of each run: in their order, the seeds of a model in one row wherever they fit into one."""
+    """Row and column of each run, in order; the seeds of a model are in one row if they fit."""
     seeds: dict[str, list[Run]] = {}
     for run in runs:
         seeds.setdefault(run[0], []).append(run)
@@ -143,7 +144,7 @@ def _grid(places: Mapping[Run, tuple[int, int]]) -> tuple[int, int]:
 
 
 def _size(runs: Mapping[Run, Any], beside: float) -> tuple[float, float]:
-    """Width and height in inches; `beside` is the width of what stands beside the fields."""
+    """Width and height in inches; `beside` is the width of what is drawn beside the fields."""
     rows, columns = _grid(_places(list(runs)))
     field = 5.0 if len(runs) == 1 else 3.0 if columns <= 4 else 2.5
     return columns * field + beside, rows * (field + 0.5) + 1.0

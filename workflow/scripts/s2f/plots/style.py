@@ -15,7 +15,7 @@ BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
 )  # fmt: skip
 LINES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-MARKERS = "osD^vP"  # with the colours, so many models are told apart
+MARKERS = "osD^vP"  # with the colours, they distinguish this many models
 GREY = "#666666"
 NO_DATE: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 STYLE = {
@@ -28,22 +28,22 @@ NAMES = {
     "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
 }  # fmt: skip
 WORDS_OF_SUFFIX = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
-# metrics that stand for a panel, where it has them; one column of the picture each
+# main metrics of a panel, if it has them; each is one column of the picture
 SHOWN = ("pearson", "pearson_abs", "pearson_delta", "auroc", "auprc")
 
 
 def save(path: str | Path, draw: Callable[[Figure], None], width: float, height: float) -> None:
-    """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it as PNG, or as SVG where the
-    name ends so, atomically.
+    """Draw on a new figure of `width` x `height` inches with `draw(figure)` and write it atomically, as SVG if the name
+    ends in .svg, otherwise as PNG.
 
-    The bytes depend only on the picture: the file holds neither date nor version. Text of an SVG stays text.
+    The bytes depend only on the picture: the file contains neither date nor version. Text in an SVG stays text.
     """
     with atomic(path) as temporary:
         temporary.write_bytes(drawn(draw, width, height, "svg" if Path(path).suffix == ".svg" else "png"))
 
 
 def drawn(draw: Callable[[Figure], None], width: float, height: float, form: str = "png") -> bytes:
-    """The bytes of such a picture, as PNG or SVG."""
+    """The bytes of a picture as in `save`, as PNG or SVG."""
     stream = io.BytesIO()
     with rc_context(STYLE | {"svg.hashsalt": "s2f", "svg.fonttype": "none"}):
         figure = Figure(figsize=(width, height))

@@ -9,16 +9,17 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.plots.style import LINES, NAMES, save
 
-# by which Malinois of several cells chooses its epoch, beside the metric that all models have
+# the metric by which Malinois with several cells chooses its epoch, in addition to the metric that all models have
 OWN_SCORE = "val_entropy_spearman"
 
 
 def training_curves(path: str | Path, histories: Mapping[str, Mapping[Any, Any]], title: str) -> None:
-    """Training loss and validation metric per epoch: a row per model, a line per seed, a dot where validation is best.
+    """Training loss and validation metric per epoch: a row per model, a line per seed, a dot at the best validation
+    value.
 
-    `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Losses
-    of two models may be different functions, so each model has its own loss axis; the validation axis is shared. A
-    model that also has `OWN_SCORE` has its dot where that is best.
+    `histories` maps model -> {seed: frame with columns epoch, train_loss and one val_… column (val_auroc …)}. Two
+    models may have different loss functions, so each model has its own loss axis; the validation axis is shared. A
+    model that also has `OWN_SCORE` has its dot at the best value of that.
     """
     columns = {c for seeds in histories.values() for table in seeds.values() for c in table if c.startswith("val_")}
     columns -= {OWN_SCORE}

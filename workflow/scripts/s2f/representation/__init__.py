@@ -1,1 +1,1 @@
-"""What language models represent: isotropy and dependencies between positions."""
+"""What encoders and language models represent: isotropy, drift, and dependencies between positions."""

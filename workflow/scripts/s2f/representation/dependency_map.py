@@ -1,15 +1,15 @@
 """Nucleotide dependency maps: which letters of a sequence a language model reads to predict which others.
 
 Definition (Tomaz da Silva et al., Nature Genetics 2025, s41588-025-02347-3), for a model that sees the whole sequence,
-no letter masked: the probabilities of the four letters at j are its softmax over the whole vocabulary, plus 1e-10,
-renormalised. Substituting letter i by `alt` changes their odds by
+with no letter masked: the probabilities of the four letters at j are the softmax over the whole vocabulary, plus 1e-10,
+renormalised. Replacing letter i by `alt` changes their odds by
 
     e(i, alt, j) = max over k in ACGT of |log2 odds(letter j = k | i = alt) - log2 odds(letter j = k | as it is)|
 
-The map is D[i, j] = max over the three alternatives of e(i, alt, j): row i is substituted, column j looked at, the
-diagonal 0. The influence of a variant is the mean of e(i, alt, j) over j != i; the authors' notebook has the mean of
-the signed extreme there, in which opposite changes cancel, and their text the absolute one, which stands here. Units
-are log2 of odds ratios (bits); their code for the manuscript takes natural logarithms, thus 0.693 of these values.
+The map is D[i, j] = max over the three alternatives of e(i, alt, j): row i is substituted, column j is observed, and
+the diagonal is 0. The influence of a variant is the mean of e(i, alt, j) over j != i; the authors' notebook takes the
+mean of the signed extreme, in which opposite changes cancel, their text the absolute value, as here. Units are log2
+odds ratios (bits); their code for the manuscript takes natural logarithms, which give 0.693 of these values.
 
 A sequence of L letters costs 3 L + 1 forward passes, batched. `map_files` writes and reads the results.
 """
@@ -31,15 +31,15 @@ from s2f.sequences import dna
 
 PRECISIONS = ("float32", "bfloat16")
 PSEUDO = 1e-10  # added to the four probabilities, as the authors do
-# Tokens of a forward pass by default. On a CPU a sequence of 101 nt takes lamar-mini 0.85 s in batches of 16 or 32, 1.0
-# to 1.4 s in larger ones, 1.5 s in one pass per substitution
+# Tokens of a forward pass by default. On a CPU, lamar-mini takes 0.85 s for a sequence of 101 nt in batches of 16 or
+# 32, 1.0 to 1.4 s in larger batches, and 1.5 s with one pass per substitution
 TOKENS = {"cpu": 1 << 11, "cuda": 1 << 16}
 LETTER_TOKENS = [tokenizer.VOCABULARY.index(letter) for letter in dna.ALPHABET[:4]]
 
 
 @dataclass(frozen=True)
 class LanguageModel:
-    """A frozen LAMAR with its language-model head, and what a record must say about it."""
+    """A frozen LAMAR with its language-model head, and what a record needs to state about it."""
 
     model: torch.nn.Module
     precision: str  # float32, or bfloat16 (autocast)
@@ -49,12 +49,12 @@ class LanguageModel:
 
     @property
     def longest(self) -> int:
-        """Letters of the longest sequence it was made for."""
+        """Letters of the longest sequence that it supports."""
         return self.model.config.max_position_embeddings - 2
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device on which it computes."""
         return self.model.lm_head.bias.device
 
 
@@ -62,7 +62,7 @@ def build(options: dict[str, Any]) -> LanguageModel:
     """`LanguageModel` of an encoder section of kind lamar: its weights with their language-model head, all layers.
 
     `{random: SEED}` draws the head too. Raises `InputError` for another kind, a layer below the last, and weights that
-    do not fit or have no such head.
+    do not fit or lack such a head.
     """
     kind = options.get("kind", "")
     if kind not in (able := kinds.having("encoders", "masked_language_model")):
@@ -96,7 +96,8 @@ def from_model(
 
 
 def check(sequences: Sequence[str], longest: int, names: Sequence[str] | None = None) -> None:
-    """Raise `InputError` naming the first sequence that is empty, too long or holds another letter than A, C, G, T."""
+    """Raise `InputError` naming the first sequence that is empty, is too long or contains a letter other than A, C, G,
+    T."""
     for index, sequence in enumerate(sequences):
         name = repr(names[index]) if names is not None else str(index)
         if not 2 <= len(sequence) <= longest:
@@ -114,9 +115,9 @@ def maps(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield, per sequence and in order, its map (L, L) and the influence of its variants (L, 4), both float32.
 
-    `names` of the sequences for messages; `batch_size` sequences of a forward pass (default: so many that it holds
-    `TOKENS`). Short sequences of one length that follow each other share passes. Raises `InputError` before
-    any work as `check`, and when the model gives a number that is not finite.
+    `names` are for messages; `batch_size` is the number of sequences in a forward pass (default: as many as make up
+    `TOKENS`). Consecutive short sequences of one length share passes. Raises `InputError` before any work as `check`,
+    and if the model returns a number that is not finite.
     """
     check(sequences, language_model.longest, names)
     start = 0
@@ -149,7 +150,7 @@ def _effects(language_model: LanguageModel, codes: np.ndarray, size: int) -> np.
         variants = codes[sequence]
         column, original = position[number], codes[sequence, position[number]]
         letter = alternative[number]
-        variants[np.arange(len(sequence)), column] = letter + (letter >= original)  # of ACGT without the letter itself
+        variants[np.arange(len(sequence)), column] = letter + (letter >= original)  # of ACGT, without the letter itself
         change = _log_odds(language_model, variants) - reference[torch.from_numpy(sequence).to(reference.device)]
         effects[start : start + len(sequence)] = change.abs().amax(-1).cpu().numpy()
     return effects.reshape(count, length, 3, length)
@@ -164,7 +165,7 @@ def _log_odds(language_model: LanguageModel, codes: np.ndarray) -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             hidden = language_model.model.esm(ids).last_hidden_state[:, 1:-1]
             logits = language_model.model.lm_head(hidden)
-        # float64: in float32, 1 - p has no digits left where the model is sure
+        # float64: in float32, 1 - p has no digits left if the model is certain
         four = logits.double().softmax(-1)[..., LETTER_TOKENS] + PSEUDO
         p = four / four.sum(-1, keepdim=True)
         return torch.log2(p / (1 - p))

@@ -1,15 +1,16 @@
-"""Drift: how far each layer of an encoder moved in fine-tuning, by linear CKA against the start on the same sequences.
+"""Drift: how far fine-tuning moved each layer of an encoder, by linear CKA with the start on the same sequences.
 
 Linear CKA (centred kernel alignment; Kornblith et al., ICML 2019, arXiv:1905.00414) of two representations X (n, p) and
 Y (n, q) of n sequences, features centred, is
 
     CKA = ||Y^T X||_F^2 / (||X^T X||_F ||Y^T Y||_F) = <K, L> / (||K||_F ||L||_F),   K = X X^T, L = Y Y^T
 
-1 where one is a rotation of the other times a number, so 1 exactly where nothing moved; neither rotation nor scale of
-all features counts. The features of a sequence are all positions and channels of a layer. With more features than
-sequences, CKA of two representations that have nothing in common is far above 0, and nears 1 as features are added:
-beside it stands the estimate without that bias, in which K and L are centred without their diagonals (HSIC_1 of Song et
-al., JMLR 2012; for CKA Nguyen et al., ICLR 2021, arXiv:2010.15327), which is 0 there on average and may be below.
+which is 1 if one is a rotation of the other times a number, and in particular if nothing moved: rotating or scaling all
+features together does not count. The features of a sequence are all positions and channels of a layer. With more
+features than sequences, the CKA of two unrelated representations is far above 0 and approaches 1 as features are added.
+It is therefore reported together with an estimate without that bias, in which K and L are centred without their
+diagonals (HSIC_1 of Song et al., JMLR 2012; for CKA Nguyen et al., ICLR 2021, arXiv:2010.15327), which is 0 on average
+for unrelated representations and may be negative.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ from s2f.common.errors import InputError
 from s2f.representation.isoscore import POINT, measure
 
 FEWEST = 4  # sequences
-BLOCK_BYTES = 64 << 20  # of features in float64, in memory at a time
+BLOCK_BYTES = 64 << 20  # features in float64 that are in memory at a time
 COLUMNS = (
     "model", "seed", "stage", "trained", "cka", "cka_debiased", "isoscore_start", "isoscore", "n", "features", "note",
     "stands_on", "sequences_sha256", "licence",
@@ -29,8 +30,8 @@ COLUMNS = (
 
 
 def gram(x: np.ndarray) -> np.ndarray | None:
-    """The matrix K (n, n) of representations x (n, ...), features centred, divided by its trace; None where all are
-    one point, to `isoscore.POINT`. Raises `InputError` for fewer than `FEWEST` sequences, and for values that are not
+    """The matrix K (n, n) of representations x (n, ...), features centred, divided by its trace; None if all are one
+    point, within `isoscore.POINT`. Raises `InputError` for fewer than `FEWEST` sequences, and for values that are not
     finite."""
     n = len(x)
     if n < FEWEST:
@@ -49,8 +50,8 @@ def gram(x: np.ndarray) -> np.ndarray | None:
 
 
 def debiased(kernel: np.ndarray) -> np.ndarray:
-    """The matrix (n, n) centred without its diagonal, which is 0: sums of products of two such are HSIC_1 times
-    n (n - 3)."""
+    """The matrix (n, n) centred without its diagonal, which is 0: the sum of products of two such matrices is HSIC_1
+    times n (n - 3)."""
     n = len(kernel)
     kernel = kernel - np.diag(np.diag(kernel))
     rows = kernel.sum(1)
@@ -60,8 +61,8 @@ def debiased(kernel: np.ndarray) -> np.ndarray:
 
 
 def cka(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """(linear CKA, its estimate without bias) of representations (n, ...) of the same n sequences; NaN where all of one
-    are one point, and the latter where all distances are one. Raises `InputError` as `gram`."""
+    """(linear CKA, its estimate without bias) of representations (n, ...) of the same n sequences; NaN if all of x or
+    of y are one point; the estimate also if all distances are equal. Raises `InputError` as `gram`."""
     same = x.shape == y.shape and np.array_equal(x, y)
     k = gram(x)
     other = k if same else gram(y)
@@ -81,8 +82,9 @@ def table_of(
     names: Sequence[str], trained: Sequence[bool], start: Sequence[np.ndarray], tuned: Sequence[np.ndarray],
     about: Mapping[str, Any],
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """A line of `COLUMNS` for each layer, from what it gives for the same sequences at the start and after fine-tuning,
-    arrays (n, positions, channels); IsoScores are those of the means over positions. `about`: columns that all share.
+    """A line of `COLUMNS` for each layer, from its outputs for the same sequences at the start and after fine-tuning,
+    arrays (n, positions, channels). IsoScores are computed from means over positions. `about`: columns that all lines
+    share.
     """
     lines = []
     for name, learns, before, after in zip(names, trained, start, tuned, strict=True):

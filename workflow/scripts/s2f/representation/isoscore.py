@@ -1,21 +1,21 @@
 """IsoScore: how evenly a cloud of embeddings spreads over its dimensions, from 0 (one direction) to 1 (a sphere).
 
-Rudman et al., Findings of ACL 2022 (2022.findings-acl.262). Their steps (principal components, variances scaled to
-norm sqrt(d), distance to a vector of ones) reduce to a closed form of the covariance C by its participation ratio PR:
+Rudman et al., Findings of ACL 2022 (2022.findings-acl.262). Their steps (principal components, variances scaled to norm
+sqrt(d), distance to a vector of ones) reduce to a closed form in the covariance C with its participation ratio PR:
 
     IsoScore = (PR - 1) / (d - 1),   PR = (trace C)^2 / ||C||_F^2
 
-so nothing is decomposed, and C comes from one pass over embedding caches of any length. The score depends neither on
-shift, nor scale, nor rotation of the cloud. A sample of N points spans N - 1 dimensions at most: even an isotropic
-cloud then scores below 1, about (PR - 1) / (d - 1) with PR = 1 / (1/d + 1/N), which stands beside each score. Compare
-scores of equal sequences only. A low score is no verdict: models are often better for it (Rudman and Eickhoff, ICLR
-2024).
+so no decomposition is needed, and C comes from one pass over embedding caches of any length. The score does not depend
+on shift, scale or rotation of the cloud. A sample of N points spans at most N - 1 dimensions, so even an isotropic
+cloud scores below 1: about (PR - 1) / (d - 1) with PR = 1 / (1/d + 1/N), which is reported with each score. Only
+compare scores of the same sequences. A low score is not a bad sign: models are often better for it (Rudman and
+Eickhoff, ICLR 2024).
 
-`k90_ratio` is another measure under a name of its own: how many singular values of the centred points make up 90 % of
-the sum of all, as a share of min(N, d). It is coarse and rarely low: 0.75 for variances that fall as 1/k^2, 0.94 for a
-sphere of 1,000 points in 16 dimensions. It also counts rounding, by which small singular values grow: of one trained
-lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), where IsoScore, which squares them, moves by 2 %.
-So a table says in which dtype the embeddings were stored.
+`k90_ratio` is a different measure: how many singular values of the centred points make up 90 % of the sum of all, as a
+share of min(N, d). It is coarse and rarely low: 0.75 for variances that fall as 1/k^2, 0.94 for a sphere of 1,000
+points in 16 dimensions. It is also sensitive to rounding, which enlarges small singular values: for one trained
+lamar-mini it is 0.023 in float32 and 0.12 in bfloat16 (tokens: 0.17), while IsoScore, which squares them, changes by
+only 2 %. Tables therefore state the dtype of the stored embeddings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,18 +34,18 @@ COLUMNS = (
     "encoder", "level", "isoscore", "isotropic", "k90_ratio", "n", "d", "dtype", "note", "provenance", "licence",
     "encoder_fingerprint", "sequences_sha256",
 )  # fmt: skip
-BLOCK_BYTES = 64 << 20  # of a cache, and about that of float64, in memory at a time
-# A cloud whose root mean square distance from its mean is below this share of the mean's length is a point: float32
-# resolves 6e-8
+BLOCK_BYTES = 64 << 20  # bytes of a cache, and about as many of float64, that are in memory at a time
+# A cloud counts as a point if its root mean square distance from its mean is below this share of the mean's length:
+# float32 resolves 6e-8
 POINT = 1e-7
 
 
 def moments(blocks: Iterable[np.ndarray]) -> tuple[int, np.ndarray, np.ndarray]:
-    """(N, mean (d,), covariance (d, d)) in float64 of points that come in blocks (n, d), in one pass.
+    """(N, mean (d,), covariance (d, d)) in float64 of points given in blocks (n, d), in one pass.
 
-    Blocks are centred by their own mean and joined by the rule of Chan, Golub and LeVeque (1983), so a common shift
-    costs no digits. The covariance divides by N - 1 and is 0 for one point. Raises `InputError` for no points and for
-    values that are not finite.
+    Blocks are centred by their own mean and combined by the rule of Chan, Golub and LeVeque (1983), so a common shift
+    costs no precision. The covariance divides by N - 1 and is 0 for one point. Raises `InputError` for no points and
+    for values that are not finite.
     """
     count, mean, scatter = 0, np.empty(0), np.empty((0, 0))
     for block in blocks:
@@ -84,17 +84,17 @@ def undefined(count: int, mean: np.ndarray, covariance: np.ndarray) -> str:
 def isoscore(covariance: np.ndarray) -> float:
     """IsoScore of a cloud from its covariance (d, d), d >= 2 and not all zero."""
     d = len(covariance)
-    unit = covariance / np.trace(covariance)  # squares of very small or large variances would leave the range
+    unit = covariance / np.trace(covariance)  # squares of very small or large variances would under- or overflow
     return float((1 / np.vdot(unit, unit) - 1) / (d - 1))
 
 
 def isotropic(count: int, d: int) -> float:
-    """IsoScore that a sample of `count` points of an isotropic cloud in d dimensions has, about."""
+    """Approximate IsoScore of a sample of `count` points from an isotropic cloud in d dimensions."""
     return (1 / (1 / d + 1 / count) - 1) / (d - 1)
 
 
 def k90_ratio(count: int, covariance: np.ndarray) -> float:
-    """Singular values of the centred points that make up 90 % of their sum, as a share of min(N, d)."""
+    """How many singular values of the centred points make up 90 % of their sum, as a share of min(N, d)."""
     singular = np.sqrt(np.clip(np.linalg.eigvalsh(covariance)[::-1], 0, None))
     most = min(count, len(covariance))
     running = np.cumsum(singular[:most])
@@ -104,7 +104,7 @@ def k90_ratio(count: int, covariance: np.ndarray) -> float:
 def measure(blocks: Iterable[np.ndarray]) -> dict[str, Any]:
     """Dict of isoscore, isotropic, k90_ratio, n, d and note of points in blocks (n, d).
 
-    Where a score is undefined (one channel, one point, constant points) the three are NaN and `note` says why.
+    If the score is undefined (one channel, one point, constant points), all three are NaN and `note` says why.
     """
     count, mean, covariance = moments(blocks)
     note = undefined(count, mean, covariance)
@@ -130,9 +130,9 @@ def blocks(cache: Cache, level: str) -> Iterator[np.ndarray]:
 def table(paths: Iterable[Path], levels: Sequence[str] = ("pooled",)) -> pd.DataFrame:
     """Scores of encoders on one dataset, from their caches: a data frame of `COLUMNS`, a line per encoder and level.
 
-    `paths` of caches of one shift and strand, with the manifest beside each. Raises `InputError` when a cache is not
-    whole, and when two do not hold the same sequences in the same construct, shift and strand: their scores would not
-    be comparable.
+    `paths` are caches of one shift and strand, each with its manifest beside it. Raises `InputError` if a cache is
+    incomplete, or if two caches do not have the same sequences in the same construct, shift and strand: their scores
+    would not be comparable.
     """
     lines = []
     expected: dict[str, tuple[Any, Path]] = {}

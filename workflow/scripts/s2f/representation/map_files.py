@@ -1,4 +1,4 @@
-"""Files of dependency maps: which rows are mapped, and the HDF5 that holds their maps. Needs no torch."""
+"""Files of dependency maps: which rows are mapped, and the HDF5 file of their maps. Needs no torch."""
 
 import json
 import math
@@ -34,10 +34,10 @@ class MappedSequence:
 
 
 def select(rows: Any, task: str, count: int, ids: Sequence[str] = (), stages: Stages | None = None) -> Any:
-    """The rows of a panel to map: those of `ids`, in that order, or the first `count` by label, highest first, then
-    row_id; of a classification only positives. Rows with N and rows without a label, in a dataset with cells those
-    without one of the first cell, are skipped and counted in `stages`, except for `ids`: the model refuses an N of
-    theirs by name. Raises `InputError` for an id that is not there and for too few rows."""
+    """The rows of a panel to map: those in `ids`, in that order, or the first `count` by label, highest first, then by
+    row_id; in a classification only positives. Rows with N and rows without a label (in a dataset with cells, a label
+    in the first cell) are skipped and counted in `stages`, but not rows in `ids`: if one of those has an N, the model
+    refuses it by name. Raises `InputError` for a missing id and for too few rows."""
     stages = stages or Stages()
     stages.left("rows of the panel", len(rows))
     if ids:
@@ -59,12 +59,12 @@ def select(rows: Any, task: str, count: int, ids: Sequence[str] = (), stages: St
 
 
 def write(path: str | Path, rows: Any, results: Iterable[tuple[np.ndarray, np.ndarray]], **about: Any) -> None:
-    """Write maps and influences of rows (`row_id`, `sequence`, `label`) to HDF5 as they come from an iterator `results`
-    of pairs.
+    """Write maps and influences of rows (`row_id`, `sequence`, `label`) to HDF5 as the iterator `results` yields these
+    pairs.
 
     Datasets: `row_id`, `sequence` (text), `label`, `length` (n,), `map` (n, L, L) and `influence` (n, L, 4) float32
-    with L the longest; what is beyond a shorter sequence is NaN. Attributes: `format`, `definition`, and `about`, in
-    which dicts become JSON.
+    where L is the longest length; positions beyond a shorter sequence are NaN. Attributes: `format`, `definition`, and
+    those in `about`, in which dicts become JSON.
     """
     lengths = rows["sequence"].str.len().to_numpy(np.int32)
     longest, text = int(lengths.max()), h5py.string_dtype("utf-8")
@@ -83,7 +83,8 @@ def write(path: str | Path, rows: Any, results: Iterable[tuple[np.ndarray, np.nd
 
 
 def read(path: str | Path) -> tuple[list[MappedSequence], dict[str, Any]]:
-    """The mapped sequences and attributes of a file. Raises `InputError` when it is missing or none of `write`."""
+    """The mapped sequences and attributes of a file. Raises `InputError` if it is missing or was not written by
+    `write`."""
     try:
         with open_hdf5(path) as file:
             about = dict(file.attrs)

@@ -1,8 +1,9 @@
-"""The truth of dependency maps: in simulated binding sites, are the bases that pair brighter than those that do not?
+"""The truth of dependency maps: in simulated binding sites, are paired bases brighter than others?
 
-In the source `simulated_rbp` base i of a hairpin's first arm decides base 2 ARM + loop - 1 - i of it, and nothing else
-depends on anything but the loop. So among all pairs of letters these are the positives. Letters depend on their near
-ones more than on far ones in any model; hence they are compared with the other pairs at the same distances.
+In the source `simulated_rbp`, base i of a hairpin's first arm determines base 2 ARM + loop - 1 - i of the hairpin, and
+apart from the loop nothing else depends on anything. These are the positives among all pairs of letters. In any model,
+letters depend more on near letters than on far ones, so the positives are compared with other pairs at the same
+distances.
 """
 
 from collections.abc import Sequence
@@ -23,16 +24,16 @@ COLUMNS = ("row_id", "kind", "planted", "others", "auprc", "prevalence", "auprc_
 
 
 def planted(first: int) -> np.ndarray:
-    """Positions (ARM, 2) of the paired bases of a hairpin whose first base is at `first`, outermost pair first."""
+    """Positions (ARM, 2) of the paired bases of a hairpin that begins at `first`, outermost pair first."""
     i = np.arange(ARM)
     return np.stack([first + i, first + SITE - 1 - i], axis=1)
 
 
 def hairpins(mapped: Sequence[MappedSequence], source: dict[str, Any], where: str) -> list[tuple[str, int]]:
-    """(kind, first) of each mapped sequence: its kind of row, and where its hairpin begins (-1 where it has none).
+    """(kind, first) of each mapped sequence: its kind of row, and where its hairpin begins (-1 if it has none).
 
-    The simulation, whose options are `source`, is run again. Raises `InputError`, which begins with `where`, when a
-    sequence is not that of the simulation.
+    The simulation, whose options are `source`, is run again. Raises `InputError`, with a message that begins with
+    `where`, if a sequence differs from the simulation's.
     """
     truth = simulated_rbp.simulate(source).set_index("row_id")
     for row in mapped:
@@ -44,9 +45,9 @@ def hairpins(mapped: Sequence[MappedSequence], source: dict[str, Any], where: st
 def measure(dependency: np.ndarray, first: int) -> dict[str, float]:
     """How bright the planted pairs of a map (L, L) are: dict of `COLUMNS` without row_id and kind.
 
-    The brightness of a pair is the mean of both directions. `planted`, `others`: mean over the planted pairs and over
-    the other pairs at the same distances (log2 odds ratio); `auprc`: average precision of the former among both, with
-    the share of the former; `..._all`: among all pairs of letters. A map with values that are not finite is refused.
+    The brightness of a pair is the mean of both directions. `planted`, `others`: means over the planted pairs and over
+    the other pairs at the same distances (log2 odds ratio); `auprc`: average precision of the planted pairs among both,
+    with their share; `..._all`: among all pairs of letters. A map with values that are not finite is refused.
     """
     if not np.isfinite(dependency).all():
         raise InputError("the map holds values that are not finite")
@@ -67,9 +68,9 @@ def measure(dependency: np.ndarray, first: int) -> dict[str, float]:
 def table(
     mapped: Sequence[MappedSequence], source: dict[str, Any], where: str, stages: Stages | None = None
 ) -> pd.DataFrame:
-    """A line per mapped sequence whose arms pair: a data frame of `COLUMNS`; `stages` counts those without such arms.
+    """A line per mapped sequence with paired arms: a data frame of `COLUMNS`; `stages` counts those without.
 
-    Raises `InputError` as `hairpins`, and when there is none.
+    Raises `InputError` as `hairpins`, and if no sequence is left.
     """
     lines = []
     for row, (kind, first) in zip(mapped, hairpins(mapped, source, where), strict=True):

@@ -1,1 +1,1 @@
-"""Use of what was compared: a trained model, or an ensemble, predicts sequences and effects that nobody measured."""
+"""Use of compared models: a trained model, or an ensemble, predicts sequences and effects that nobody measured."""

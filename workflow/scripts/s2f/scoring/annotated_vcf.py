@@ -11,7 +11,7 @@ from s2f.common.errors import InputError
 from s2f.sequences import vcf
 from s2f.sequences.vcf import Field
 
-# column of the scores -> the field of INFO and what it is; of several cells each has its own
+# for each column of the scores: the field of INFO and what it is; several cells have a field each
 FIELDS = {
     "ref": ("S2F_REF", "prediction for REF"),
     "alt": ("S2F_ALT", "prediction for ALT"),
@@ -25,8 +25,8 @@ STRAND = ("S2F_STRAND", "strand of the genome that was read; of_both: of both th
 
 
 def check(source: Path, cells: Sequence[str], ensemble: bool = False) -> None:
-    """Raise `InputError` for a VCF that cannot be written with the effects for `cells`: its header has one of the
-    fields already, or two cells have one field."""
+    """Raise `InputError` for a VCF to which the effects for `cells` cannot be added: its header already has one of the
+    fields, or two cells have the same field."""
     fields = _fields(cells, "", ensemble)
     names = [field.name for field in fields]
     twice = next((name for name in names if names.count(name) > 1), "")
@@ -44,16 +44,16 @@ def write(
     about: str,
     ensemble: bool = False,
 ) -> None:
-    """Write the VCF `source` again, with the scores in `tables`, files of one table whose lines are in the order of the
-    records; the first one has the header. `unit` is that of the predictions, `about` a line on the model for the
-    header. Variants without a score get a dot. Raises `InputError` as `vcf.written`."""
+    """Write the VCF `source` again with the scores in `tables`, the files of one table, with lines in the order of the
+    records; the first file has the table's header. `unit` is the unit of the predictions, `about` a line on the model
+    for the VCF header. Variants without a score get a dot. Raises `InputError` as `vcf.written`."""
     header, added = vcf.read_header(source), _fields(cells, unit, ensemble)
     scores = _Scores(tables)
     with vcf.written(out, header, added, [f"##s2f_model={about}"]) as writer:
         for batch in vcf.read_vcf(source):
             variants = batch.variants
             known = scores.up_to(int(variants.line[-1]))
-            place: dict[tuple[int, str], int] = {}  # of an ALT that is written twice, the first one was scored
+            place: dict[tuple[int, str], int] = {}  # if an ALT is written twice, the first was scored
             for row, key in enumerate(zip(variants.line.tolist(), variants.alt, strict=True)):
                 place.setdefault(key, row)
             rows = np.array([place[key] for key in zip(known["line"], known["alt_allele"], strict=True)], int)
@@ -72,7 +72,7 @@ def write(
 
 
 def _columns(ensemble: bool) -> dict[str, tuple[str, str]]:
-    """`FIELDS` of a model: one alone has no spread over members."""
+    """`FIELDS` of a model; a single model has no spread over members."""
     return {column: field for column, field in FIELDS.items() if ensemble or column != "sd"}
 
 
@@ -85,14 +85,14 @@ def _fields(cells: Sequence[str], unit: str, ensemble: bool) -> list[Field]:
 
 
 class _Scores:
-    """The lines of some tables, read as they are asked for."""
+    """The lines of some tables, read as they are needed."""
 
     def __init__(self, tables: Iterable[Path]) -> None:
         self.frames = _frames(tables)
         self.ahead = pd.DataFrame({"line": [], "alt_allele": []})
 
     def up_to(self, line: int) -> pd.DataFrame:
-        """The next lines, those of the records up to a line of the VCF."""
+        """The next lines: those for the records up to a line of the VCF."""
         found = []
         while True:
             now = self.ahead["line"] <= line

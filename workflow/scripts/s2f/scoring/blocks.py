@@ -1,4 +1,4 @@
-"""What is scored, in blocks: which lines the result will have, and which inserts the model reads for each."""
+"""The input of scoring, in blocks: which lines the result will have, and which inserts the model reads for each."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,13 +9,13 @@ import pandas as pd
 
 from s2f.interpretation.scorer import CHUNK, Chunk, Scorer
 
-LINES = 2048  # lines per block: what a kill costs
+LINES = 2048  # lines per block: the most that is lost when a job is killed
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Inserts (n, L) uint8 that stand for `lines` (n,) of a block, in the window at one shift (bp); `role` says for
-    which of the values of a line."""
+    """Inserts (n, L) uint8 for `lines` (n,) of a block, in the window at one shift (bp); `role` says for which of a
+    line's values."""
 
     role: int
     lines: np.ndarray
@@ -25,8 +25,8 @@ class Windows:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines of a result: their first columns, and the windows of which each value is the mean. `skipped` has a line,
-    with the columns `reason` and `explanation`, for each that cannot be scored."""
+    """Lines of a result: their first columns, and the windows whose mean each value is. `skipped` has a line, with the
+    columns `reason` and `explanation`, for each item that cannot be scored."""
 
     lines: pd.DataFrame
     windows: Sequence[Windows]
@@ -35,8 +35,8 @@ class Block:
 
 @dataclass(frozen=True)
 class _Group:
-    """Windows of one length and shift, each read once: `chunks` of the different ones, of which `of` are those of the
-    `windows`, one after the other."""
+    """Windows of one length and shift, each read once: `chunks` of the distinct windows; `of` are their numbers for all
+    `windows`, one after another."""
 
     windows: list[Windows]
     chunks: list[Chunk]
@@ -45,10 +45,10 @@ class _Group:
 
 def outputs(scorer: Scorer, blocks: Iterable[Block], roles: int) -> Iterator[tuple[Block, np.ndarray]]:
     """Yield each block with the outputs of its lines, float64 (S, roles, lines, C): means over the windows of a line,
-    NaN where it has none.
+    NaN if it has none.
 
-    Equal windows of a block are read once: the reference that several alleles share, and inserts that occur again. The
-    next block may be drawn before this one is yielded, so that the model never waits for the reader.
+    Equal windows of a block are read once, such as a reference that several alleles share, or an insert that occurs
+    again. The next block may be drawn before this one is yielded: the model then never waits for the reader.
     """
     waiting: deque[tuple[Block, list[_Group]]] = deque()
 
@@ -69,7 +69,7 @@ def outputs(scorer: Scorer, blocks: Iterable[Block], roles: int) -> Iterator[tup
 def _complete(
     waiting: deque[tuple[Block, list[_Group]]], found: list[np.ndarray], roles: int, strands: int
 ) -> Iterator[tuple[Block, np.ndarray]]:
-    """Yield the blocks at the head of the queue of which all chunks are `found`, and take these away."""
+    """Yield the blocks at the head of the queue whose chunks are all `found`, and remove them."""
     while waiting:
         block, groups = waiting[0]
         count = sum(len(group.chunks) for group in groups)

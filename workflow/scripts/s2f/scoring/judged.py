@@ -1,4 +1,4 @@
-"""Scores judged by what was measured: effects of saturation mutagenesis, and negative controls."""
+"""Scores judged by measurements: effects in saturation mutagenesis, and negative controls."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from s2f.evaluation.metrics import score
 from s2f.scoring.measured_variants import DELETION, read_variants
 
 # bp of an element whose variants are resampled together. For a k-mer ridge the interval of the mean over 6 elements is
-# 0.07 wide with 1 bp, where only the variants of one place are, 0.10 with 5, 0.11 with 10, 0.12 with 20, 0.13 with 30
+# 0.07 wide with 1 bp (only variants at one position together), 0.10 with 5, 0.11 with 10, 0.12 with 20, 0.13 with 30
 BLOCK = 20
-CONFIDENT = 0.1  # confidence of CAGI5 above which an effect counts as one: a p value of 1e-5
+CONFIDENT = 0.1  # confidence of CAGI5 above which an effect counts as real: a p value of 1e-5
 ALL = "all"
 AGREEMENT = ("pearson", "spearman")
-# which variants -> who they are, of the table of scores
+# for each subset of variants: which lines of the table of scores are in it
 SUBSETS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "SNVs": lambda table: table["alt"] != DELETION,
     f"SNVs, confidence > {CONFIDENT}": lambda table: (table["alt"] != DELETION) & (table["confidence"] > CONFIDENT),
@@ -53,14 +53,14 @@ class Resampling:
 
 
 def satmut(scores: str | Path, variants: str | Path, barcodes: int, floor: str, how: Resampling) -> pd.DataFrame:
-    """Table of `SATMUT_COLUMNS`: how well the effects in a table of scores agree with those measured in the experiment,
-    for each element, and the mean over elements, of each cell line and of all.
+    """Table of `SATMUT_COLUMNS`: how well the effects in a table of scores agree with the measured effects, for each
+    element, and as a mean over the elements of each cell line and over all elements.
 
-    `ceiling` is the agreement of another experiment on the same element, the first in the file, over the variants with
-    `barcodes` in both, `floor` the value of the model `floor`. Intervals: variants of one place and of one motif share
-    their effect and the error of the model, so blocks of `BLOCK` bp are resampled, not variants; they hold for these
-    elements, not for others. Raises `InputError` for a table of scores that is none of saturation mutagenesis, and for
-    models that did not score the same variants.
+    `ceiling` is the agreement of another experiment on the same element (the first in the file) over the variants with
+    at least `barcodes` barcodes in both; `floor` is the value of the model `floor`. Variants of one position or one
+    motif share their effect and the model's error, so intervals resample blocks of `BLOCK` bp, not variants; they hold
+    for these elements, not for others. Raises `InputError` for a table of scores that is not from saturation
+    mutagenesis, and for models that did not score the same variants.
     """
     table, cells = _scored(scores)
     ceilings = Ceilings(read_variants(variants), barcodes)
@@ -100,7 +100,8 @@ def _scored(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _agreement(table: pd.DataFrame, how: Resampling) -> Iterator[dict[str, Any]]:
-    """Lines of all models on some variants: of each element, of the mean over those of a cell line, and of all."""
+    """Lines of all models on some variants: for each element, for the mean over the elements of a cell line, and over
+    all."""
     resampled: dict[tuple[str, str], list[tuple[str, float, np.ndarray, int, int, str]]] = {}
     for (element, experiment), own in table.groupby(["element", "experiment"], sort=False):
         by_model = own.pivot(index="variant", columns="model", values="delta")
@@ -155,7 +156,7 @@ class Ceilings:
         self.element = {name: own["element"].iloc[0] for name, own in self.experiments.items()}
 
     def of(self, experiment: str, subset: str, metric: str) -> tuple[float, float]:
-        """(agreement, number of variants) of one of the `SUBSETS`, NaN where there is no other experiment."""
+        """(agreement, number of variants) for one of the `SUBSETS`; NaN if there is no other experiment."""
         others = [
             name
             for name, element in self.element.items()
@@ -180,16 +181,16 @@ def controls(
     above: float | None,
     how: Resampling,
 ) -> pd.DataFrame:
-    """Table of `CONTROL_COLUMNS`: whether models know negative controls.
+    """Table of `CONTROL_COLUMNS`: whether models recognise negative controls.
 
     Metrics: `bias`, the mean over controls of prediction minus measurement; `panel_bias`, the same over the rows of a
-    panel, with which it is to be compared, as scales of two libraries differ; `auroc`, with which active rows of the
-    panel are told apart from controls by their predictions, and as its `ceiling` by their measurements. A row is active
-    whose label is `above` a number, by default the 95th percentile of the controls.
+    panel, to be compared with `bias` because the scales of two libraries differ; `auroc`, with which predictions
+    separate active rows of the panel from controls; its `ceiling` is the AUROC of the measurements. A row is active if
+    its label is above `above`, by default the 95th percentile of the controls.
 
-    `scores`: table of scores of the controls; `measured`: their activity by name, NaN where it is not known;
-    `predictions`: {model: its predictions for the `panel`}. Of models of several cells the first one counts. Raises
-    `InputError` for controls without scores, and where there are no controls or no active rows.
+    `scores`: table of scores of the controls; `measured`: their activity by name, NaN if it is not known;
+    `predictions`: {model: its predictions for the `panel`}. For models of several cells, the first cell counts. Raises
+    `InputError` for controls without scores, and if there are no controls or no active rows.
     """
     table = _of_first_cell(read_table(scores, ("id", "model", "prediction"), "scores of controls"))
     table["prediction"] = numbers(table, "prediction", scores)
@@ -248,12 +249,12 @@ def _of_first_cell(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shares(values: np.ndarray) -> np.ndarray:
-    """Ranks as numbers between 0 and 1: an AUROC depends on nothing else."""
+    """Ranks as numbers between 0 and 1: an AUROC only depends on ranks."""
     return stats.rankdata(values) / (len(values) + 1)
 
 
 def _mean_interval(values: np.ndarray, units: Sequence[Any] | np.ndarray, confidence: float) -> tuple[float, float]:
-    """Interval of a mean of values that are alike within units: the t interval of the sums of units."""
+    """Interval of a mean of values that are similar within units: the t interval of the sums of units."""
     number = pd.factorize(np.asarray(units))[0]
     count = int(number.max()) + 1
     if count < 2:

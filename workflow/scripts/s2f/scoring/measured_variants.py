@@ -1,9 +1,10 @@
 """Tables of saturation mutagenesis: measured variants, and the elements that they are in.
 
-Two tables. Variants: element, experiment, chrom, pos_hg19 (from 1), ref, alt (`-`: the base is deleted), offset into
-the element (from 0), barcodes, effect (log2, alt - ref), p_value, confidence, cagi5_set. Elements: element, cell_line,
-chrom, start_hg19 and end_hg19 (from 1, inclusive), sequence (plus strand), and hg19 around it: context_start_hg19,
-context_sequence. Experiments: Kircher et al. 2019, doi:10.1038/s41467-019-11526-w; confidence and sets: CAGI5.
+There are two tables. Variants: element, experiment, chrom, pos_hg19 (from 1), ref, alt (`-`: the base is deleted),
+offset into the element (from 0), barcodes, effect (log2, alt - ref), p_value, confidence, cagi5_set. Elements: element,
+cell_line, chrom, start_hg19 and end_hg19 (from 1, inclusive), sequence (plus strand), and the hg19 sequence around it:
+context_start_hg19, context_sequence. Experiments: Kircher et al. 2019, doi:10.1038/s41467-019-11526-w; confidence and
+sets: CAGI5.
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,8 @@ ELEMENTS = (
 
 @dataclass(frozen=True)
 class Element:
-    """A mutagenised element: `codes` of the genome around it, (G,), of which it is `start` to `end`; its `first_base`
-    in hg19 (from 1), and the `cell_line` in which it was measured."""
+    """A mutagenised element: `codes` (G,) of the genome around it, in which it extends from `start` to `end`; its
+    `first_base` in hg19 (from 1), and the `cell_line` in which it was measured."""
 
     name: str
     cell_line: str
@@ -41,11 +42,12 @@ class Element:
     first_base: int
 
     def region(self, length: int, shortest: int) -> tuple[int, int, str]:
-        """Where the windows of `length` bp lie, start and end in `codes`, and what is in them besides the element.
+        """Start and end in `codes` of the region for windows of `length` bp, and what windows contain besides the
+        element.
 
-        An element as long as a window or longer has them inside. One that is shorter, but no shorter than the
-        `shortest` insert of the training, is the insert as it is: the reporter stands around it as in the assay. Else
-        its window is filled up by the genome on both sides, which the assay did not have.
+        Windows are inside an element that is at least as long as a window. A shorter element that is at least as long
+        as the `shortest` insert of the training is itself the insert, with the reporter around it as in the assay. For
+        an even shorter one the window is filled with the genome on both sides, which the assay did not have.
         """
         size = self.end - self.start
         if size >= length or size >= shortest:
@@ -58,9 +60,10 @@ class Element:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Both alleles of N variants (N, L), where each window begins in the element (N,), and which have one (N,).
 
-        `offset` (N,) is the place in the element, `alt` (N,) the code of the other base, which does not count where the
-        base is `deleted` (N,). The window has the variant in its middle, as far as the region allows. A deletion brings
-        in the next base of the region at the right, or where there is none at the left, or else one of the genome.
+        `offset` (N,) is the position in the element, `alt` (N,) the code of the alternate base, which is ignored if the
+        base is `deleted` (N,). The variant is in the middle of the window, as far as the region allows. A deletion
+        brings in the next base of the region on the right or, if there is none, on the left, or else one from the
+        genome.
         """
         first, end, _ = self.region(length, shortest)
         length = min(length, end - first)
@@ -87,8 +90,8 @@ def read(
 ) -> tuple[pd.DataFrame, dict[str, Element]]:
     """The measured variants of some experiments, {name: `Element`} of all elements.
 
-    Raises `InputError` with file and line for an experiment that is not there, two experiments of one element, a cell
-    that is no number, and a variant whose position or reference is not that of its element.
+    Raises `InputError` with file and line for a missing experiment, two experiments on one element, a table cell that
+    is not a number, and a variant whose position or reference does not fit its element.
     """
     table, known = read_variants(variants), read_elements(elements)
     there = table["experiment"].unique().tolist()
@@ -121,7 +124,7 @@ def read(
 
 
 def read_variants(path: str | Path) -> pd.DataFrame:
-    """All rows of a table of variants, numbers as numbers. Raises `InputError` with file and line."""
+    """All rows of a table of variants, with numbers parsed. Raises `InputError` with file and line."""
     table = read_table(path, VARIANTS, "saturation mutagenesis", only=True, numbered=True)
     for column, low in (("pos_hg19", 1), ("offset", 0), ("barcodes", 0)):
         values = numbers(table, column, path)

@@ -1,4 +1,4 @@
-"""Which options of scoring go together. Imports no numpy: a study is checked by it."""
+"""Which options of scoring may be combined. Studies are checked with it, so it does not import numpy."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from s2f.common.errors import InputError
 
 OF_GENOME = ("vcf", "variants", "bed")
 INPUTS = ("fasta", "table", "pairs", *OF_GENOME, "satmut")
-# Saturation mutagenesis: of each element the experiment whose values CAGI5 has. Others measure the same variants again;
-# pooled they would count twice. PKLR-48h is the seventh, for tables that have it.
+# Saturation mutagenesis: for each element, the experiment whose values CAGI5 uses. Other experiments measure the same
+# variants again, which would count twice if pooled. PKLR-48h is the seventh, for tables that have it.
 EXPERIMENTS = ("GP1BA", "HBB", "HBG1", "F9", "LDLR.2", "SORT1")
-BARCODES = 10  # as the portal of the data: an effect of SORT1 by 9 has the wrong sign, at a p value of 3e-90
-# option -> the inputs that it is for
+BARCODES = 10  # as in the data portal: an effect of SORT1 with 9 barcodes has the wrong sign, at a p value of 3e-90
+# for each option: the inputs that it applies to
 ONLY_FOR = {
     "columns": ("table", "pairs"), "id_column": ("table", "pairs"), "separator": ("table", "pairs", "variants"),
     "genome": OF_GENOME, "length": (*OF_GENOME, "satmut"), "offsets": ("vcf", "variants"),
@@ -23,10 +23,10 @@ ONLY_FOR = {
 
 
 def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], str]) -> str:
-    """Which of `INPUTS` is `given`, {option: value}, those that are not given absent or empty.
+    """Which of `INPUTS` is `given` {option: value}; options that are not given are absent or empty.
 
-    `strand_rule` is that of the model; `called(option)` is what messages call an option. Raises `InputError` for no
-    input or several, options that are for another input, and those that contradict each other or the model.
+    `strand_rule` is the model's; `called(option)` is the name of an option in messages. Raises `InputError` for no
+    input or several, for options of another input, and for options that contradict each other or the model.
     """
     found = [name for name in INPUTS if given.get(name)]
     if len(found) != 1:

@@ -1,4 +1,4 @@
-"""The unfinished result of a long job: finished blocks beside it, so that a kill costs one block."""
+"""The unfinished result of a long job: finished blocks are kept beside it, so a killed job loses at most one block."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from s2f.common.files import atomic, is_disk_full, lock, remove
 class Parts:
     """Folder ``.{name}.parts`` beside the result `path`, under an exclusive lock; use as a context manager.
 
-    `request` is all that the result depends on: an earlier run with an equal one is continued, `done` being how many of
-    its blocks are there; those of another run are removed. Entering raises `InputError` while another process writes
-    the same result.
+    `request` is everything that the result depends on: an earlier run with an equal request is continued, and `done` is
+    how many of its blocks exist; blocks of another request are removed. Entering raises `InputError` while another
+    process is writing the same result.
     """
 
     def __init__(self, path: str | Path, request: Mapping[str, Any]) -> None:
@@ -64,7 +64,7 @@ class Parts:
         self.done += 1
 
     def tables(self) -> Iterator[Path]:
-        """The files of the blocks, in their order; the first one begins with a header."""
+        """The files of the blocks, in order; the first begins with a header."""
         return (self._part(number) for number in range(self.done))
 
     def publish(self) -> None:
@@ -74,5 +74,5 @@ class Parts:
                 stream.write(part.read_bytes())
 
     def discard(self) -> None:
-        """Remove the blocks: nobody needs them any more."""
+        """Remove the blocks, which are no longer needed."""
         remove(self.folder)

@@ -1,4 +1,4 @@
-"""Regions of a genome to be scored: a window in the middle of each, or windows all along it."""
+"""Regions of a genome to be scored: one window in the middle of each, or windows along all of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ UNSCORED = {
 
 @dataclass(frozen=True)
 class Regions:
-    """The intervals of a BED file as blocks of windows of `length` bp: one around the middle of each, or, with `tile`,
-    windows so many bp apart from its begin to its end. Those of the minus strand (column 6) are read as the reverse
-    complement; those without a strand as they stand, unless the model reads `one_strand`, which must then be known.
-    Each is read at all `shifts` of the construct (bp). Iterates over the file anew each time."""
+    """The intervals of a BED file as blocks of windows of `length` bp: one around the middle of each, or windows every
+    `tile` bp from its start to its end. Intervals on the minus strand (column 6) are read as the reverse complement.
+    Intervals without a strand are read as they are, unless the model reads `one_strand`, for which the strand must be
+    known. Each window is read at all `shifts` of the construct (bp). Iterates over the file anew each time."""
 
     path: Path
     genome: Genome

@@ -1,4 +1,4 @@
-"""What is to be scored by one model, and the work of it: all of the input is read before anything is computed."""
+"""What one model is to score, and the scoring: all input is read before anything is computed."""
 
 import re
 import shutil
@@ -40,12 +40,12 @@ from s2f.sequences.genome import Genome
 from s2f.sequences.variant_tables import read_variants
 from s2f.sequences.variants import Variants
 
-DRAW = re.compile(r"draw\d+")  # end of the path of weights that are drawn for a seed, as `study.draws.draw_name`
-HASHED = 10**8  # bytes of input of which the content is compared; of larger files size and date stand for it
+DRAW = re.compile(r"draw\d+")  # end of the path of weights drawn for a seed, as in `study.draws.draw_name`
+HASHED = 10**8  # largest input, in bytes, whose content is compared; for larger files size and date are
 
 
 class Source(Protocol):
-    """Sequences, variants or regions: `blocks`, anew each time, and the `roles` of the values of a line."""
+    """Sequences, variants or regions: `blocks`, read anew each time, and the `roles` of a line's values."""
 
     @property
     def roles(self) -> tuple[str, ...]: ...  # noqa: D102
@@ -55,7 +55,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Request:
-    """What the program `score` is asked for; see its options. `kind`: which of `options.INPUTS` the file `path` is."""
+    """The options of the program `score`. `kind`: which of `options.INPUTS` the file `path` is."""
 
     model: Path
     kind: str
@@ -83,7 +83,7 @@ class Request:
 
     def source(self, record: dict[str, Any]) -> Source:
         """The input as the model of a model.json reads it. Raises `InputError` for options that do not fit the input or
-        the model, files that would overwrite each other, and as the readers do when they open a file."""
+        the model, for files that would overwrite each other, and as readers do when they open a file."""
         self._check_files()
         self._check(record)
         fit = Fit.of(record, self.tile, self.shifts)
@@ -116,7 +116,7 @@ class Request:
 
     @cached_property
     def _table(self) -> Variants:
-        """The variants of a table, which are read whole, and once."""
+        """The variants of a table, which is read completely, and only once."""
         return read_variants(self.path, self.separator)
 
     def _has_strands(self) -> bool:
@@ -182,8 +182,8 @@ class Request:
             annotated_vcf.check(self.path, record.get("cells") or ("",), record["kind"] == ENSEMBLE)
 
     def state(self, record: dict[str, Any], specs: dict[int, dict[str, Any]]) -> dict[str, Any]:
-        """All that the result depends on, for an unfinished result to be continued; `specs` are the sections of the
-        encoders of the models of a model.json, as `_encoders` gives them."""
+        """Everything that the result depends on, which decides whether an unfinished result is continued; `specs` are
+        the sections of the encoders of the models of a model.json, as returned by `_encoders`."""
         modules = []
         for part in members_of(self.model, record):
             head = part.record["kind"] == "head"
@@ -206,7 +206,7 @@ def _state(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a first pass over the input has found: lines and windows to be scored, and how many lines are skipped, by
+    """What a first pass over the input found: lines and windows to be scored, and how many lines are skipped for each
     reason."""
 
     blocks: int
@@ -224,8 +224,8 @@ class Plan:
 
 
 def planned(source: Source, skipped: Path, model: str) -> Plan:
-    """Read all of the input; what `model` cannot score is written to the table `skipped`. Raises `InputError` for input
-    that is wrong."""
+    """Read all of the input; what `model` cannot score is written to the table `skipped`. Raises `InputError` for wrong
+    input."""
     blocks = lines = windows = 0
     reasons: Counter[str] = Counter()
     with skipped.open("w", encoding="utf-8") as stream:
@@ -243,13 +243,13 @@ def score(
     encoder_spec: dict[str, Any] | list[dict[str, Any]] | None = None,
     encoder_weights: Sequence[str] = (),
 ) -> Plan:
-    """Do what is asked; a killed run continues, block by block. Returns what was scored and what was not.
+    """Score the input; a killed run continues, block by block. Returns what was scored and what was not.
 
-    `encoder_spec` is the section of the encoder, of an ensemble a list of those of its members, by default that of the
-    training, and `encoder_weights` where weights are on this machine, if not where these say: a folder, or
-    ENCODER=FOLDER for each encoder of an ensemble. Writes `request.out`, a line per sequence or variant (and
-    cell, where there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is
-    loaded, for all that is wrong with the options, the files and their lines.
+    `encoder_spec` is the section of the encoder (for an ensemble, a list of its members' sections), by default the one
+    used in training. `encoder_weights` says where weights are on this machine, if not where the section says: a folder,
+    or ENCODER=FOLDER for each encoder of an ensemble. Writes `request.out`, a line per sequence or variant (and cell,
+    if there are several), `request.skipped` and `request.vcf_out`. Raises `InputError`, before the model is loaded, for
+    anything wrong with the options, the files and their lines.
     """
     if not request.model.is_dir():
         raise InputError(f"{request.model}: is no folder, expected best_model of a run")
@@ -282,9 +282,9 @@ def score(
 def _score_blocks(
     request: Request, source: Source, scores: Scores, specs: dict[int, dict[str, Any]], parts: Parts, plan: Plan
 ) -> None:
-    """Add the blocks that are missing to `parts`."""
+    """Add the missing blocks to `parts`."""
     roles, done = len(source.roles), parts.done
-    if not plan.lines:  # all is skipped: the result is its header
+    if not plan.lines:  # everything is skipped: the result is only a header
         empty = next(iter(source.blocks()))
         parts.add(
             scores.lines(empty.lines, np.zeros((len(scores.strands), roles, 0, scores.members * len(scores.cells))))
@@ -292,7 +292,7 @@ def _score_blocks(
         return
     scorer = load_members(request.model, specs, as_cached=True)
     log_device()
-    # of blocks that are done, the lines are read again, and nothing is computed
+    # finished blocks are read again, but nothing is computed for them
     blocks = (
         replace(block, windows=() if number < done else block.windows, skipped=block.skipped[:0])
         for number, block in enumerate(source.blocks())
@@ -315,8 +315,8 @@ def _encoders(
     given: dict[str, Any] | list[dict[str, Any]] | None,
     weights: Sequence[str],
 ) -> dict[int, dict[str, Any]]:
-    """The section of the encoder of each trained model of a checkpoint, by its number; empty for a baseline. `given`
-    and `weights` as in `score`."""
+    """The section of the encoder of each trained model of a checkpoint, by number; empty for a baseline. `given` and
+    `weights` are `encoder_spec` and `encoder_weights` of `score`."""
     sections = given if isinstance(given, list) else [given or {}]
     found, named = {}, dict[str, str]()
     for text in weights:
@@ -345,10 +345,10 @@ def _encoders(
 
 
 def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
-    """The section of an encoder with its weights at another path; of random ones the tokenizer, where they name one.
+    """The section of an encoder with its weights at another path; for random weights, their tokenizer if they name one.
 
-    Weights that were adapted anew for each seed lie in `draw1`, `draw2` ...; where the path holds that of the section,
-    it is taken: the members of an ensemble over seeds differ in it.
+    Weights that were adapted anew for each seed are in `draw1`, `draw2` ...; if the path contains the section's draw,
+    that is used: the members of an ensemble over seeds differ in it.
     """
     weights = spec.get("weights", {})
     key = next((key for key in ("path", "tapt") if key in weights), None)
@@ -360,7 +360,7 @@ def _with_weights(spec: dict[str, Any], path: str | None) -> dict[str, Any]:
 
 
 def _scores(request: Request, record: dict[str, Any]) -> Scores:
-    """How the lines of a model are made."""
+    """The `Scores` that make the lines of a model."""
     cells, classification = tuple(record.get("cells") or ("",)), record["task"] == "classification"
     errors, spread = ({}, {}) if classification else validation_errors(request.model, cells)
     effects = measured_effects(*request.measured, cells) if request.measured else {}

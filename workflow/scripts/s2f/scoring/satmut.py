@@ -1,4 +1,4 @@
-"""Saturation mutagenesis to be scored: windows of both alleles of each measured variant of an element."""
+"""Saturation mutagenesis to be scored: windows of both alleles for each measured variant of an element."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ UNSCORED = {
 
 @dataclass(frozen=True)
 class Satmut:
-    """The variants of some experiments as blocks, those with `barcodes` or more."""
+    """The variants of some experiments with at least `barcodes` barcodes, as blocks."""
 
     variants: Path
     elements: Path
@@ -40,8 +40,8 @@ class Satmut:
         return read(self.variants, self.elements, self.experiments)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks. Raises `InputError` as `read`, and for an element without the genome around it that its
-        windows need."""
+        """Yield the blocks. Raises `InputError` as `read`, and for an element without as much of the genome around it
+        as its windows need."""
         table, elements = self._measured
         for name, own in table.groupby("element", sort=False):
             element = elements[str(name)]

@@ -1,4 +1,4 @@
-"""From the outputs of a model to the lines of a result: predictions, effects, and how sure they are."""
+"""From the outputs of a model to the lines of a result: predictions, effects, and how certain they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from s2f.models.predictions import VALIDATION
 
 @dataclass(frozen=True)
 class Effects:
-    """Measured effects of variants, alt - ref, and what the model predicts for them: (N,) each, of one cell."""
+    """Measured effects of variants, alt - ref, and the model's predictions of them: (N,) each, for one cell."""
 
     measured: np.ndarray
     predicted: np.ndarray
@@ -25,12 +25,13 @@ class Effects:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Makes the lines of one model. `cells` are those that it predicts, one without a name where rows have one label.
+    """Makes the lines of one model. `cells` are the cells that it predicts, or one without a name if rows have a single
+    label.
 
-    `errors` {cell: measured minus predicted (N,)} of the validation rows of a regression, and of an ensemble `spread`
-    {cell: standard deviation over its members (N,)}, if it is known of all; `effects` {cell: `Effects`} of measured
-    variants, where there are any. `confidence` is the coverage of the intervals. Outputs are those of M `members`, one
-    behind the other: values are means over them.
+    `errors` {cell: measured minus predicted (N,)} are for the validation rows of a regression, and for an ensemble
+    `spread` {cell: standard deviation over its members (N,)}, if it is known for all rows; `effects` {cell: `Effects`}
+    are for measured variants, if there are any. `confidence` is the coverage of the intervals. Outputs are those of M
+    `members`, one after another: values are means over them.
     """
 
     model: str
@@ -45,17 +46,18 @@ class Scores:
     members: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse a confidence that is none."""
+        """Refuse an impossible confidence."""
         check_confidence(self.confidence)
 
     def lines(self, lines: pd.DataFrame, outputs: np.ndarray) -> pd.DataFrame:
-        """`of_sequences` or `of_variants`, by the number of values of a line, the second axis of `outputs`."""
+        """`of_sequences` or `of_variants`, depending on the number of values of a line, the second axis of
+        `outputs`."""
         return self.of_sequences(lines, outputs) if outputs.shape[1] == 1 else self.of_variants(lines, outputs)
 
     def of_sequences(self, lines: pd.DataFrame, outputs: np.ndarray) -> pd.DataFrame:
-        """Lines of sequences, one per cell, of `outputs` (S, 1, N, M * C): the columns of `lines`, then [cell,] model,
-        prediction, sd, forward, reverse, low, high, fingerprint. In a classification predictions are probabilities, and
-        those of members are averaged as such."""
+        """Lines of sequences, one per cell, from `outputs` (S, 1, N, M * C): the columns of `lines`, then [cell,]
+        model, prediction, sd, forward, reverse, low, high, fingerprint. In a classification predictions are
+        probabilities, and members are averaged as probabilities."""
         of_members = self._by_member(outputs[:, 0])
         if self.classification:
             of_members = expit(of_members)
@@ -70,13 +72,13 @@ class Scores:
         return self._table(lines, columns, "prediction", np.tile(half, values.shape[1]) * self._scale(columns["sd"]))
 
     def of_variants(self, lines: pd.DataFrame, outputs: np.ndarray) -> pd.DataFrame:
-        """Lines of variants, one per cell, of `outputs` (S, 2, N, M * C) of both alleles, or (S, 4, N, M * C) of those
-        on the plus and on the minus strand of the genome, NaN where one is not asked for: of two strands the one with
-        the larger effect counts. Columns: those of `lines`, then strand, [cell,] model, ref, alt, delta, sd, low, high,
-        percentile, fingerprint. In a classification ref and alt are log-odds.
+        """Lines of variants, one per cell, from `outputs` (S, 2, N, M * C) for both alleles, or (S, 4, N, M * C) for
+        both alleles on the plus and on the minus strand of the genome, NaN for a strand that is not asked for: the
+        strand with the larger effect counts. Columns: those of `lines`, then strand, [cell,] model, ref, alt, delta,
+        sd, low, high, percentile, fingerprint. In a classification ref and alt are log-odds.
 
-        `delta` is alt - ref, and `sd` the standard deviation of it over members; low and high are its interval by the
-        errors of measured effects; `percentile` says which share of these are not larger, in size.
+        `delta` is alt - ref and `sd` its standard deviation over members; low and high are its interval, from the
+        errors of measured effects; `percentile` is the share of measured effects that are not larger in size.
         """
         of_members = self._by_member(outputs.mean(axis=0))
         values, apart = of_members.mean(axis=2), of_members[1] - of_members[0]
@@ -105,13 +107,13 @@ class Scores:
         return outputs.reshape(*outputs.shape[:2], self.members, len(self.cells))
 
     def _sd(self, of_members: np.ndarray) -> np.ndarray:
-        """Standard deviation over members of values (N, M, C), (N * C,): NaN of one alone."""
+        """Standard deviation over members of values (N, M, C): (N * C,), NaN for a single member."""
         if self.members == 1:
             return np.full(len(of_members) * len(self.cells), np.nan)
         return of_members.std(axis=1, ddof=1).ravel()
 
     def _scale(self, sd: np.ndarray) -> np.ndarray:
-        """By what the width of each interval is multiplied, (N * C,): see `calibration.scaled_by`."""
+        """The factor for the width of each interval, (N * C,): see `calibration.scaled_by`."""
         scale = np.ones(len(sd))
         for number, cell in enumerate(self.cells):
             if cell in self.spread:
@@ -121,8 +123,8 @@ class Scores:
 
     @cached_property
     def half_of_predictions(self) -> np.ndarray:
-        """Half the width of the interval of a prediction for each cell, NaN where it is not known: (C,); of an ensemble
-        whose `spread` is known in units of that."""
+        """Half the width of a prediction's interval for each cell (C,), NaN if it is not known; in units of `spread`
+        for an ensemble for which that is known."""
         scaled = {
             cell: errors / scaled_by(self.spread[cell], self.spread[cell]) if cell in self.spread else errors
             for cell, errors in self.errors.items()
@@ -131,13 +133,13 @@ class Scores:
 
     @cached_property
     def half_of_effects(self) -> np.ndarray:
-        """Half the width of the interval of an effect for each cell, NaN where it is not known: (C,)."""
+        """Half the width of an effect's interval for each cell (C,), NaN if it is not known."""
         known = [self.effects.get(cell) for cell in self.cells]
         return np.array([self._half(own.measured - own.predicted if own else None) for own in known])
 
     @cached_property
     def sizes_of_effects(self) -> list[np.ndarray]:
-        """Sizes of the measured effects of each cell, in rising order."""
+        """Sizes of the measured effects of each cell, in ascending order."""
         known = [self.effects.get(cell) for cell in self.cells]
         return [np.sort(np.abs(own.measured)) if own else np.array([]) for own in known]
 
@@ -165,8 +167,8 @@ class Scores:
 def validation_errors(
     directory: str | Path, cells: Sequence[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """{cell: measured minus predicted (N,)} of the validation rows of a checkpoint of a regression, and {cell: standard
-    deviation over members (N,)}, empty where there are none; of rows with a label."""
+    """{cell: measured minus predicted (N,)} for the validation rows of a regression checkpoint, and {cell: standard
+    deviation over members (N,)}, empty if there are none; for rows with a label."""
     path = Path(directory) / VALIDATION
     table = _predictions(path, cells)
     table = table[table["label"].notna()]
@@ -176,7 +178,8 @@ def validation_errors(
 
 
 def measured_effects(predictions: str | Path, panel: str | Path, cells: Sequence[str]) -> dict[str, Effects]:
-    """{cell: `Effects`} of the pairs of a panel: the table of a run's predictions for it, and that of the panel.
+    """{cell: `Effects`} of the pairs of a panel, from the table of a run's predictions for it and the table of the
+    panel.
 
     Raises `InputError` for a panel that lists no pairs, and for a row of it without a prediction.
     """
@@ -198,7 +201,8 @@ def measured_effects(predictions: str | Path, panel: str | Path, cells: Sequence
 
 
 def _predictions(path: str | Path, cells: Sequence[str]) -> pd.DataFrame:
-    """row_id, cell, label (NaN where it is missing), prediction and, of an ensemble, sd of a table of predictions."""
+    """row_id, cell, label (NaN where it is missing), prediction and, for an ensemble, sd from a table of
+    predictions."""
     table = read_table(path, ("row_id", "label", "prediction"), "predictions")
     if cells[0] and "cell" not in table.columns:
         raise InputError(f"{path}: column 'cell' is missing, the model has the cells {', '.join(cells)}")

@@ -1,4 +1,4 @@
-"""Sequences to be scored: records of a FASTA, lines of a table, pairs of alleles written as two sequences."""
+"""Sequences to be scored: records of a FASTA, lines of a table, or pairs of alleles given as two sequences."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ ONE, PAIR = ("prediction",), ("ref", "alt")  # the values of a line
 
 @dataclass(frozen=True)
 class Fit:
-    """Which inserts a model takes: those as long as some it was trained on, `shortest` to `longest` bp.
+    """Which inserts a model accepts: those as long as its training inserts, `shortest` to `longest` bp.
 
-    With `tile` (bp) longer sequences are read in windows of `window` bp, so far apart, the last one at the end. Each
-    insert is read at all `shifts` of its construct (bp).
+    With `tile`, longer sequences are read in windows of `window` bp, `tile` bp apart, with the last one at the end.
+    Each insert is read at all `shifts` of its construct (bp).
     """
 
     shortest: int
@@ -34,17 +34,17 @@ class Fit:
 
     @staticmethod
     def of(record: Mapping[str, Any], tile: int = 0, shifts: Sequence[int] = (0,)) -> "Fit":
-        """What the model of a checkpoint takes, by its model.json."""
+        """What the model of a checkpoint accepts, from its model.json."""
         bp = record["insert_bp"]
         return Fit(bp["shortest"], bp["longest"], bp["commonest"], tile, tuple(shifts))
 
     @property
     def lengths(self) -> str:
-        """The lengths, for people."""
+        """The lengths as text."""
         return f"{self.shortest} bp" if self.shortest == self.longest else f"{self.shortest} to {self.longest} bp"
 
     def starts(self, length: int, where: str) -> list[int]:
-        """Where the windows of a sequence begin. Raises `InputError` for one that is too short, or too long."""
+        """Where the windows of a sequence begin. Raises `InputError` for a sequence that is too short or too long."""
         if length < self.shortest or (length > self.longest and not self.tile):
             fix = (
                 "give them real sequence on both sides"
@@ -62,7 +62,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of input: what it is called, where it stands (for messages), and its sequence, or those of two alleles."""
+    """A line of input: its name, its place (for messages), and its sequence or the sequences of two alleles."""
 
     name: str
     where: str
@@ -78,8 +78,8 @@ class Sequences:
     roles: tuple[str, ...] = ONE
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks. Raises `InputError` naming the line for letters that are no bases, for a name that occurs
-        twice, and as `Fit.starts`."""
+        """Yield the blocks. Raises `InputError` naming the line, for letters that are not bases and for a name that
+        occurs twice, and as `Fit.starts`."""
         seen: dict[str, str] = {}
         lines = self._lines(seen)
         while some := list(islice(lines, LINES)):
@@ -123,7 +123,7 @@ def _cleaned(sequence: str, entry: Entry) -> str:
 
 
 def of_fasta(path: str | Path, fit: Fit) -> Sequences:
-    """The records of a FASTA, plain or compressed; a record is called by the first word of its header."""
+    """The records of a FASTA, plain or compressed; the first word of a header is the record's name."""
 
     def entries() -> Iterator[Entry]:
         for header, line, letters in records(path):
@@ -137,10 +137,10 @@ def of_fasta(path: str | Path, fit: Fit) -> Sequences:
 def of_table(
     path: str | Path, columns: Sequence[str], fit: Fit, name: str | None = None, separator: str = "\t"
 ) -> Sequences:
-    """Lines of a table: `columns` are that of the sequence, or those of the reference and the alternative allele.
+    """Lines of a table: `columns` names the column of the sequence, or those of the reference and the alternate allele.
 
-    A line is called by the column `name`, by default `id`; without such a column lines are numbered from 1. Raises
-    `InputError` as `read_table`.
+    Column `name`, by default `id`, has the names of lines; without it lines are numbered from 1. Raises `InputError` as
+    `read_table`.
     """
     wanted = [*columns, *([name] if name else [])]
     table = read_table(path, wanted, "sequences to be scored", separator, numbered=True)

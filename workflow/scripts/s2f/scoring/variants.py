@@ -1,4 +1,4 @@
-"""Variants to be scored: windows of both alleles around each, and why some have none."""
+"""Variants to be scored: windows of both alleles around each, and why some variants have none."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,11 +25,11 @@ UNSCORED = {
 class VariantEffects:
     """The variants of a file as blocks. Iterates over the file anew each time.
 
-    `batches` gives them in the order of the file. A window has `length` bp; the first changed base stands at each of
-    the `offsets` (from 0, in the model's orientation), and the window is read at all `shifts` of the construct (bp):
-    values are means over these, the same for both alleles. Where the file gives an offset it is that one alone.
-    `strand` of the genome that is read: + or -, both, or `file`, as it says of each variant; `of_genes` gives those of
-    genes instead (`genes.Genes.strands`). A variant may add, remove or replace `longest` bases.
+    `batches` yields them in the order of the file. A window has `length` bp; the first changed base is at each of the
+    `offsets` in turn (from 0, in the model's orientation), and the window is read at all `shifts` of the construct
+    (bp): values are means over these, the same for both alleles. If the file gives an offset, only that one is used.
+    `strand` of the genome that is read: + or -, both, or `file`, as the file says for each variant; `of_genes` gives
+    the strands of genes instead (`genes.Genes.strands`). A variant may add, remove or replace up to `longest` bases.
     """
 
     path: Path
@@ -44,15 +44,15 @@ class VariantEffects:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The values of a line: of both alleles on the plus strand, and on the minus strand if it may be asked for."""
+        """The values of a line: both alleles on the plus strand, and on the minus strand if that may be needed."""
         return ("ref", "alt") if self.strand == "+" and not self.of_genes else ("ref", "alt", "ref -", "alt -")
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks, at most one for each `LINES` variants. Raises `InputError` as the reader, and where REF of
-        most variants is not what the genome has."""
+        """Yield the blocks, at most one for each `LINES` variants. Raises `InputError` as the reader, and if the REF of
+        most variants differs from the genome."""
         offsets = self.offsets or (centre(self.length),)
         judge = Judge(self.genome, self.path, self.longest)
-        unread = self.strand != "file" or self.of_genes  # a change on another strand is then the same one
+        unread = self.strand != "file" or self.of_genes  # a change on the other strand is then the same change
         for batch in self.batches():
             if unread:
                 batch = replace(batch, strand=texts([""] * len(batch)))
@@ -87,7 +87,7 @@ class VariantEffects:
         return Block(lines, windows, skipped.assign(explanation=skipped["reason"].map(UNSCORED)))
 
     def _strands(self, variants: Variants, judged: Judged) -> NDArray[np.object_]:
-        """The strand of each variant: +, -, both or none; a variant without one is not scored."""
+        """The strand of each variant: +, -, both or none; a variant without a strand is not scored."""
         if self.of_genes:
             strand = self.of_genes(judged.chrom, judged.start, judged.start + np.maximum(judged.removed, 1))
         elif self.strand == "file":
@@ -109,6 +109,6 @@ def _written(variants: Variants) -> pd.DataFrame:
 
 
 def _keys(judged: Judged) -> list[str]:
-    """`chr7:70038969:G:T` of each, as the genome names the contig, and as bcftools norm writes the alleles."""
+    """`chr7:70038969:G:T` for each, with the genome's name of the contig, and alleles as bcftools norm writes them."""
     columns = (judged.chrom, judged.norm_pos.tolist(), judged.norm_ref, judged.norm_alt)
     return [f"{chrom}:{pos}:{ref}:{alt}" for chrom, pos, ref, alt in zip(*columns, strict=True)]

@@ -1,1 +1,1 @@
-"""The study file: what may stand in it and what follows from it."""
+"""The study file: what it may contain and what follows from it."""

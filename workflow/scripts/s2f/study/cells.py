@@ -1,6 +1,6 @@
-"""Datasets with several labels per row, one for each of their cells: what they may hold, and which models do them.
+"""Datasets with several labels per row, one for each cell: what they may contain, and which models can predict them.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 import difflib
@@ -17,8 +17,8 @@ OF_DIFFERENCES = ("mean", "max")  # `evaluation.cells.COMBINED`, which needs num
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for cells that a source does not have, a dataset with cells in which nothing else can do them,
-    a model that does not fit the labels of its dataset, and a baseline whose name does not say what it is."""
+    """Raise `InputError` for cells that a source does not have, cells where task or options do not allow them, a model
+    that does not fit the labels of its dataset, and a baseline with a misleading name."""
     for name, baseline in study["baselines"].items():
         needed = kinds.facts("baselines", baseline["kind"])["named"]
         if needed not in name:
@@ -62,8 +62,8 @@ def _check_names(name: str, cells: Sequence[str]) -> None:
 
 
 def _check_columns(name: str, dataset: dict[str, Any]) -> None:
-    """Refuse a map of columns that names another label than that of the rows, or of each of their cells, one column for
-    two cells, and a limit of standard errors without these."""
+    """Refuse a map of columns that names a label other than that of the rows or of their cells, one column for two
+    cells, and a limit on standard errors without columns of them."""
     where, given, cells = f"datasets.{name}.source.columns", dataset["source"]["columns"], dataset["cells"]
     needed = [f"label.{cell}" for cell in cells] or ["label"]
     of_cells = [label for label in given if label.startswith("label.")]
@@ -121,7 +121,7 @@ def _check_dataset(name: str, dataset: dict[str, Any]) -> None:
 
 
 def _check_head(study: dict[str, Any], run: Run) -> None:
-    """Refuse a head of one output where it is asked for an output for each cell."""
+    """Refuse a head with one output in a dataset that needs an output for each cell."""
     cells = study["datasets"][run.dataset]["cells"]
     if cells and training_of(study, run.head).get("outputs") != "first" and not networks.several_outputs(run.head):
         able = ", ".join(kinds.facts("heads", kind)["names"] for kind in kinds.having("heads", "cells"))
@@ -133,8 +133,8 @@ def _check_head(study: dict[str, Any], run: Run) -> None:
 
 
 def _check_baseline(study: dict[str, Any], run: Run) -> None:
-    """Refuse a baseline of one output in a dataset with cells, one that needs several in a dataset of one label, and
-    published weights that do not predict a cell of the dataset, or are not told which."""
+    """Refuse a baseline with one output in a dataset with cells, a baseline that needs several cells in a dataset with
+    a single label, and published weights that do not predict a cell of the dataset, or for which no cell is chosen."""
     kind, cells = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["cells"]
     facts, where = kinds.facts("baselines", kind), f"baselines.{run.model}: kind {kind}"
     if cells and not (facts["cells"] or facts["first_cell"]):

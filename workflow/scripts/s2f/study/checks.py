@@ -1,4 +1,4 @@
-"""Checks of a study that no schema can make."""
+"""Checks of a study that a schema cannot make."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from s2f.study.comparison import baseline_of
 from s2f.study.runs import Run, runs
 
 PARTS = ("train", "val", "test")
-# section -> patterns of names that it may not hold, as other files or folders of the results are called so
+# for each section: patterns of names that are not allowed, because other files or folders of the results have them
 RESERVED = {
     "datasets": (
         "plots", "tapt", "scores", "designs", "README.md", "compare.tsv", "compare.md",
@@ -49,7 +49,7 @@ def check_names(study: dict[str, Any]) -> None:
                 "less than 1: nothing would be left to train on"
             )
     for section, patterns in RESERVED.items():
-        # ensembles over folds stand under the name of the k-fold
+        # ensembles over folds are stored under the name of the k-fold split
         whole = comparison.k_folds(study) if section == "splits" else []
         for name in [*study[section], *whole]:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
@@ -131,7 +131,7 @@ def check_names(study: dict[str, Any]) -> None:
 
 
 def check_heads(study: dict[str, Any], config: dict[str, Any]) -> None:
-    """Raise `InputError` for settings of heads in `config`, as it was written, that no run of the study can use."""
+    """Raise `InputError` for settings of heads in `config` as written by the user that no run of the study can use."""
     planned = [run for run in runs(study) if run.head]
     trained = [run for run in planned if networks.facts(run.head)["epochs"]]
     if planned and not trained and config.get("training"):
@@ -150,7 +150,7 @@ def check_heads(study: dict[str, Any], config: dict[str, Any]) -> None:
 def _check_tasks(
     study: dict[str, Any], of: Sequence[Run], entry: dict[str, Any], rules: dict[str, Any], where: str
 ) -> None:
-    """Refuse a key of an entry that its schema says is for another task (`x-task`) than the runs have."""
+    """Refuse a key of an entry that, by its schema (`x-task`), is for a task other than that of the runs."""
     tasks = {study["datasets"][run.dataset]["task"] for run in of}
     for key, value in entry.items():
         task = rules["properties"][key].get("x-task")
@@ -189,7 +189,7 @@ def _check_mode(study: dict[str, Any], run: Run) -> None:
 
 
 def _check_tokens(study: dict[str, Any], run: Run) -> None:
-    """Refuse a head that needs more tokens than an encoder with a token per base, or one for all, gives."""
+    """Refuse a head that needs more tokens than its encoder gives, with a token per base or one token in all."""
     encoder = study["encoders"][run.encoder]
     token_bp = kinds.facts("encoders", encoder["kind"])["token_bp"]
     if not token_bp:
@@ -203,10 +203,10 @@ def _check_tokens(study: dict[str, Any], run: Run) -> None:
 
 
 def hidden_inserts(study: dict[str, Any]) -> list[str]:
-    """A warning for each head that may not see the inserts of a dataset, because of the tokens of its encoder.
+    """A warning for each head that may not see the inserts of a dataset because of how its encoder forms tokens.
 
-    Only encoders whose tokens see no more than the letters that they cover are asked, at the unshifted window, and only
-    where the length of the inserts is known.
+    This is only checked for encoders whose tokens depend on no letters but those that they cover, for the unshifted
+    window, and only if the length of the inserts is known.
     """
     found = []
     for name, encoder, head in dict.fromkeys((run.dataset, run.encoder, run.head) for run in runs(study) if run.head):
@@ -237,7 +237,7 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
 
 
 def _insert_bp(study: dict[str, Any], name: str) -> int:
-    """bp of the longest insert of a dataset, at most the window; 0 where that is not known before there are rows."""
+    """bp of the longest insert of a dataset, at most the window; 0 if that is not known before rows exist."""
     dataset = study["datasets"][name]
     construct, source = study["constructs"][dataset["construct"]], dataset["source"]
     if construct["layout"] == "whole":

@@ -1,6 +1,6 @@
-"""What a study says of its comparison: tasks of baselines, folds of a k-fold split, datasets of a series, baselines.
+"""What a study says about its comparison: tasks of baselines, folds of a k-fold split, datasets of a series, baselines.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from s2f.study.runs import Run
 
 
 def check_task(study: dict[str, Any], run: Run) -> None:
-    """Refuse a baseline of a kind that does not do the task of a dataset."""
+    """Refuse a baseline of a kind that does not support the task of a dataset."""
     kind, task = study["baselines"][run.model]["kind"], study["datasets"][run.dataset]["task"]
     only = kinds.facts("baselines", kind)["task"]
     if only not in ("", task):
@@ -24,9 +24,9 @@ def check_task(study: dict[str, Any], run: Run) -> None:
 
 
 def with_folds(study: dict[str, Any]) -> None:
-    """Put the splits `NAME-fold0`, `NAME-fold1` ... in the place of each split that has folds, also in the datasets.
+    """Replace each split that has folds by the splits `NAME-fold0`, `NAME-fold1` ..., also in the datasets.
 
-    A dataset may list the name, for all folds, or single folds. Raises `InputError` where a fold's name is taken.
+    A dataset may list the name, for all folds, or single folds. Raises `InputError` if a fold's name is taken.
     """
     folds_of: dict[str, dict[str, Any]] = {}
     splits: dict[str, Any] = {}
@@ -59,7 +59,8 @@ def families(study: dict[str, Any], dataset: str) -> dict[str, list[str]]:
 
 
 def families_and_splits(study: dict[str, Any], dataset: str) -> list[str]:
-    """Splits of a dataset as they are reported: folds that have a mean stand together under the name of the k-fold."""
+    """The splits of a dataset as they are reported: folds with a mean appear together under the name of the k-fold
+    split."""
     folds_of = families(study, dataset)
     in_family = {fold: name for name, folds in folds_of.items() for fold in folds}
     return list(dict.fromkeys(in_family.get(split, split) for split in study["datasets"][dataset]["splits"]))
@@ -75,9 +76,11 @@ def series(study: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def check_series(study: dict[str, Any]) -> None:
-    """Refuse a series of one dataset, of the same peaks twice, and of datasets unlike in task, strand rule or baseline.
+    """Refuse a series of one dataset, with the same peaks twice, or of datasets that differ in task, strand rule or
+    baseline.
 
-    Two experiments on one protein are welcome (see `protein_of`); the same peaks with other negatives are no other one.
+    Two experiments on one protein are allowed (see `protein_of`); the same peaks with other negatives are not a second
+    experiment.
     """
     for name, datasets in series(study).items():
         where = f"datasets.{datasets[0]}.series"
@@ -106,13 +109,13 @@ def check_series(study: dict[str, Any]) -> None:
 
 
 def protein_of(study: dict[str, Any], dataset: str) -> str:
-    """Protein that a dataset is an experiment on; where none is known, the name of the dataset."""
+    """The protein of a dataset's experiment; if none is known, the name of the dataset."""
     entry = study["datasets"][dataset]
     return str(entry.get("protein") or entry["source"].get("rbp") or dataset)
 
 
 def baseline_of(study: dict[str, Any], dataset: str, split: str = "") -> str:
-    """Name of the model that the dataset's differences refer to, in a split if given (empty: none)."""
+    """Name of the model from which the dataset's differences are taken, in a split if given (empty: none)."""
     entry = study["datasets"][dataset]
     family = next((name for name, folds in families(study, dataset).items() if split in folds), split)
     in_split = entry["against_in"].get(split, entry["against_in"].get(family))
@@ -120,8 +123,8 @@ def baseline_of(study: dict[str, Any], dataset: str, split: str = "") -> str:
 
 
 def check_against_in(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Refuse a split that a dataset does not have, and a model that is not run in it, in `against_in` of a dataset; and
-    a model that is run in none of the single splits that refer to it, as ensembles over folds are."""
+    """Refuse in `against_in` of a dataset a split that the dataset does not have, and a model that is not run in it;
+    and a model that is run in none of the single splits that refer to it, such as an ensemble over folds."""
     models_in: dict[tuple[str, str], set[str]] = {}
     for run in runs:
         models_in.setdefault((run.dataset, run.split), set()).add(run.model)
@@ -161,12 +164,13 @@ def simulated(dataset: dict[str, Any]) -> bool:
 
 
 def items_of(panel: dict[str, Any]) -> str:
-    """What a panel lists, rows or pairs, by its section."""
+    """What a panel lists according to its section: rows or pairs."""
     return kinds.facts("panels", panel["kind"])["items"]
 
 
 def comparison_spec(study: dict[str, Any], found: Callable[[str], str] = str) -> dict[str, Any]:
-    """What the program `compare` needs to know of the study; ``found(path)`` is where a job finds one of results/."""
+    """What the program `compare` needs to know about the study; ``found(path)`` is where a job finds a file of
+    results/."""
     datasets = {}
     for name, dataset in study["datasets"].items():
         datasets[name] = {
@@ -200,7 +204,7 @@ def comparison_spec(study: dict[str, Any], found: Callable[[str], str] = str) ->
 
 
 def across_spec(study: dict[str, Any]) -> dict[str, Any]:
-    """What the program `compare_across` needs to know: per series its datasets, proteins, splits and baseline."""
+    """What the program `compare_across` needs to know: the datasets, proteins, splits and baseline of each series."""
     return {
         "study": study["study"],
         "series": {

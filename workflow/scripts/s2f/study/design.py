@@ -1,4 +1,4 @@
-"""The section `design` of a study: which models design what, and which other family of models judges it."""
+"""The section `design` of a study: which models design what, and which model of another family judges it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from s2f.study.interpretation import constant, has_gradient, kind_of, modules_of
 from s2f.study.runs import Run
 from s2f.study.scoring import split_of
 
-# options that are not handed to the program as they stand
+# options that are not passed to the program unchanged
 OF_WORKFLOW = ("dataset", "split", "model", "seeds", "judge", "start", "methods", "avoid_training", *options.METHODS)
 
 
 @dataclass(frozen=True)
 class Job:
-    """One entry of the section by one method: the runs that design, and the one that judges."""
+    """One entry of the section with one method: the runs that design, and the run that judges."""
 
     name: str
     method: str
@@ -38,8 +38,8 @@ def models_of(entry: dict[str, Any]) -> list[str]:
 
 
 def members_of(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any], model: str) -> list[Run]:
-    """The runs of a model that an entry uses: of its seeds, or the first in the order of the study; of an ensemble the
-    runs that it is the mean of. A model that every seed gives alike has one run for all."""
+    """The runs of a model that an entry uses: those with the entry's seeds, or the first in the order of the study; for
+    an ensemble, the runs whose mean it is. A model that is the same for every seed has one run for all."""
     own = [run for run in runs if (run.dataset, run.split, run.model)
            == (entry["dataset"], split_of(study, entry), model)]  # fmt: skip
     own.sort(key=lambda run: study["seeds"].index(run.seed))
@@ -59,12 +59,13 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 
 
 def code_of(study: dict[str, Any], job: Job) -> list[str]:
-    """Modules that a job loads by name, those of heads not among them."""
+    """Modules that a job loads by name, except those of heads."""
     return list(dict.fromkeys(module for run in (*job.members, job.judge) for module in modules_of(study, run)))
 
 
 def of_known_truth(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
-    """Jobs whose designs have a true activity that is known: of one prediction, on simulated rows of a regression."""
+    """Jobs whose designs have a known true activity: those with a single prediction, on simulated rows of a
+    regression."""
     return [
         job
         for job in jobs(study, runs)
@@ -77,15 +78,15 @@ def of_known_truth(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 def truth_spec(
     study: dict[str, Any], runs: Sequence[Run], settings: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """{dataset: {kind, spec}} of the simulations whose designs are judged by the truth; `settings(entry)` are those of
-    a source."""
+    """{dataset: {kind, spec}} of the simulations whose designs are judged by the truth; `settings(entry)` are the
+    settings of a source."""
     sources = {job.judge.dataset: study["datasets"][job.judge.dataset]["source"] for job in of_known_truth(study, runs)}
     return {name: {"kind": source["kind"], "spec": settings(source)} for name, source in sorted(sources.items())}
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an entry that names what is not there, asks a model for what it cannot do, or lets one of
-    its own family judge it."""
+    """Raise `InputError` for an entry that names what does not exist, asks a model for what it cannot do, or has a
+    model judged by one of the same family."""
     for name, entry in study["design"].items():
         where, known = f"design.{name}", study["datasets"]
         if entry["dataset"] not in known:
@@ -151,7 +152,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
 def _check_cells(
     study: dict[str, Any], entry: dict[str, Any], dataset: dict[str, Any], there: dict[str, Run], where: str
 ) -> None:
-    """Refuse a cell that the dataset has not, or that model or judge do not predict."""
+    """Refuse a cell that the dataset does not have, or that model or judge do not predict."""
     wanted = [entry["cell"], *entry.get("against", [])] if "cell" in entry else []
     for cell in wanted:
         if cell not in dataset["cells"]:

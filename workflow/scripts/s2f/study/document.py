@@ -25,7 +25,7 @@ This page is written by `.venv/bin/python -P -m s2f.study.document config/README
 beside the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one
 folder: [CONTRIBUTING.md](../CONTRIBUTING.md).
 """
-# sections of a study, and whose kinds are listed below them: (section of `kinds`, heading)
+# sections of a study, and the kinds that are listed below them: (section of `kinds`, heading)
 KINDS = {
     "datasets": [("sources", "Kinds of `datasets.*.source`"), ("panels", "Kinds of `datasets.*.panels.*`")],
     "splits": [("splits", "Kinds of `splits.*`")],
@@ -72,8 +72,8 @@ def _tables(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> li
 
 
 def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Iterator[str]:
-    """Rows of a table: the keys of an object, required ones first, each followed by those inside it. Of a key in
-    `skip` only what is inside it."""
+    """Rows of a table: the keys of an object, required ones first, each followed by the keys inside it. A key in `skip`
+    is omitted, but not the keys inside it."""
     properties, required = schema.get("properties", {}), schema.get("required", ())
     for key, rule in sorted(properties.items(), key=lambda item: item[0] not in required):
         name = f"{prefix}{key}"
@@ -90,7 +90,7 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
 
 
 def _shown(value: Any) -> str:
-    """A default as it is written in YAML."""
+    """A default written as YAML."""
     words = {True: "true", False: "false", None: "null", "": '""', "\t": "\\t"}
     if isinstance(value, list):
         return f"[{', '.join(_shown(item) for item in value)}]"

@@ -1,8 +1,8 @@
-"""Replicates of what is random before a model is trained: weights and adaptations that are drawn anew for each seed.
+"""Replicates of what is random before training: weights and adaptations that are drawn anew for each seed.
 
-Weights `{random: SEED}` and an adaptation are one draw, which all seeds of a model share: their spread says nothing of
-it. `{random: per_seed}`, and an adaptation with `per_seed: true`, are drawn for each seed of the study, so that the
-seeds of a model are replicates of the whole procedure.
+Weights `{random: SEED}`, and an adaptation, are one draw that all seeds of a model share: their spread says nothing
+about it. `{random: per_seed}`, and an adaptation with `per_seed: true`, are drawn for each seed of the study, which
+makes the seeds of a model replicates of the whole procedure.
 
 Loaded by the Snakefile: no numpy here.
 """
@@ -18,13 +18,13 @@ PER_SEED = "per_seed"
 def is_drawn(study: dict[str, Any], section: str, name: str) -> bool:
     """Whether the weights of an encoder or a baseline (`section`) are drawn anew for each seed."""
     weights = study[section][name].get("weights") or {}
-    adaptation = study["tapt"].get(weights.get("tapt"), {})  # a name that is not there is refused later
+    adaptation = study["tapt"].get(weights.get("tapt"), {})  # an unknown name is refused later
     return weights.get("random") == PER_SEED or adaptation.get("per_seed", False)
 
 
 def one_draw(study: dict[str, Any], section: str, name: str) -> str:
-    """What is random in the weights of an encoder or a baseline and shared by all seeds: "random weights",
-    "adaptation" or nothing."""
+    """What is random in the weights of an encoder or a baseline but shared by all seeds: "random weights", "adaptation"
+    or nothing."""
     weights = study[section][name].get("weights") or {}
     if "tapt" in weights:
         adaptation = study["tapt"][weights["tapt"]]
@@ -35,8 +35,8 @@ def one_draw(study: dict[str, Any], section: str, name: str) -> str:
 
 
 def entry(study: dict[str, Any], section: str, name: str, seed: int) -> dict[str, Any]:
-    """The entry of an encoder or a baseline as a run with `seed` has it: random weights by a number, of an adaptation
-    per seed the name of the draw."""
+    """The entry of an encoder or a baseline for a run with `seed`: with a number for random weights, and the name of
+    the draw for an adaptation per seed."""
     found = study[section][name]
     weights = found.get("weights") or {}
     if "tapt" in weights and study["tapt"][weights["tapt"]]["per_seed"]:
@@ -45,31 +45,31 @@ def entry(study: dict[str, Any], section: str, name: str, seed: int) -> dict[str
 
 
 def draw_name(name: str, seed: int) -> str:
-    """Name of what is drawn for a seed, and the end of its path."""
+    """Name of an adaptation drawn for a seed, which is also the end of its path."""
     return f"{name}/draw{seed}"
 
 
 def without_draw(name: str) -> tuple[str, str]:
-    """The name of an adaptation and the seed of its draw, "" where it is none, of a `draw_name`."""
+    """The name of an adaptation and the seed of its draw ("" if it is not a draw) from a `draw_name`."""
     plain, _, seed = name.partition("/draw")
     return plain, seed
 
 
 def adaptation(study: dict[str, Any], name: str) -> dict[str, Any]:
-    """The entry of an adaptation, or of a draw of one by its `draw_name`, without the key `per_seed`."""
+    """The entry of an adaptation, or of one of its draws by its `draw_name`, without the key `per_seed`."""
     plain, seed = without_draw(name)
     found = {key: value for key, value in study["tapt"][plain].items() if key != "per_seed"}
     return {**found, "start": _drawn(study, found["start"], int(seed))} if seed else found
 
 
 def _drawn(study: dict[str, Any], weights: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Weights with a number for `per_seed`: the same for all encoders of a study, so that adapted weights and those
-    that they started from belong to one draw."""
+    """Weights with a number for `per_seed`. The number is the same for all encoders of a study: adapted weights and
+    those that they started from thus belong to one draw."""
     return {"random": derived_seed(study["seed"], "draw", seed)} if weights.get("random") == PER_SEED else weights
 
 
 def check(study: dict[str, Any]) -> None:
-    """Raise `InputError` for an adaptation that is made once from weights that are drawn for each seed."""
+    """Raise `InputError` for an adaptation that is made only once, from weights that are drawn for each seed."""
     for name, options in study["tapt"].items():
         if options["start"].get("random") == PER_SEED and not options["per_seed"]:
             raise InputError(

@@ -1,10 +1,10 @@
-"""The section `ensembles` of a study: means over its models.
+"""The section `ensembles` of a study: means over its trained models.
 
-An ensemble over seeds uses all trainings of a model up, so it is one replicate of itself: its tables make no claim on
-other trainings. One over encoders, or over folds, has a run for each seed, of members with that seed. A model that
-every seed gives alike (k-mer ridge) lends its only run to all of them.
+An ensemble over seeds uses all trainings of a model, so there is only one replicate of it, and tables make no claim
+about other trainings. An ensemble over encoders or over folds has a run for each seed, from members with that seed. A
+model that is the same for every seed (k-mer ridge) contributes its only run to all of them.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ FEWEST = 2  # members
 
 
 def runs(study: dict[str, Any], trained: Sequence[Run]) -> list[Run]:
-    """The runs of all ensembles, sorted by path, of the `trained` runs of the study. One that cannot be made anywhere
-    has none, see `check`."""
+    """The runs of all ensembles, sorted by path, from the `trained` runs of the study. An ensemble that cannot be made
+    anywhere has none, see `check`."""
     by_place: dict[tuple[str, str, str], list[Run]] = {}
     for run in trained:
         by_place.setdefault((run.dataset, run.split, run.model), []).append(run)
@@ -51,7 +51,8 @@ def runs(study: dict[str, Any], trained: Sequence[Run]) -> list[Run]:
 
 
 def _together(study: dict[str, Any], over: str, of_members: list[list[Run]]) -> list[tuple[int, tuple[Run, ...]]]:
-    """The seed and the members of each run of an ensemble; `of_members` are the runs of each, in the order of seeds."""
+    """The seed and the members of each run of an ensemble; `of_members` are the runs of each member, in the order of
+    seeds."""
     if over == "seeds":
         return [(own[0].seed, tuple(own)) for own in of_members if _stochastic(study, own[0])]
     varied = [own for own in of_members if len(own) > 1 or _stochastic(study, own[0])]
@@ -75,9 +76,8 @@ def _stochastic(study: dict[str, Any], run: Run) -> bool:
 
 
 def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
-    """Raise `InputError` for an ensemble that has the name of another model, names members that are no models, too few
-    or too many of them, one that predicts a constant, or members that are never trained together or do not predict the
-    same cells."""
+    """Raise `InputError` for an ensemble that has the name of another model, whose members are not models, too few or
+    too many, or predict a constant, or whose members are never trained together or predict different cells."""
     made = runs(study, trained)
     known = {run.model: run for run in trained}
     for name, entry in study["ensembles"].items():
@@ -125,7 +125,7 @@ def _why_never(over: str, members: Sequence[str], trained: Sequence[Run]) -> str
 
 
 def _cells(study: dict[str, Any], run: Run) -> list[str]:
-    """The cells that a run predicts; none where rows have one label."""
+    """The cells that a run predicts; none if rows have a single label."""
     cells: list[str] = study["datasets"][run.dataset]["cells"]
     if run.head:
         first = training_of(study, run.head).get("outputs") == "first"

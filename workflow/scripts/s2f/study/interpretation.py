@@ -30,25 +30,25 @@ class Job:
 
     @property
     def picture(self) -> str:
-        """Picture below the folder of plots."""
+        """Path of the picture below the folder of plots."""
         run = self.run
         return f"{run.dataset}/{run.split}/interpretation/{run.model}/{self.method}.{self.panel}.png"
 
 
 def kind_of(study: dict[str, Any], run: Run) -> tuple[str, str]:
-    """(section, kind) of what a run's model is: its encoder, or the baseline."""
+    """(section, kind) of a run's model: of its encoder, or of the baseline."""
     return ("encoders", study["encoders"][run.encoder]["kind"]) if run.head else (
         "baselines", study["baselines"][run.model]["kind"]
     )  # fmt: skip
 
 
 def has_gradient(study: dict[str, Any], run: Run) -> bool:
-    """Whether the score of a run's model can be derived by its input."""
+    """Whether the score of a run's model has a gradient with respect to its input."""
     return bool(kinds.facts(*kind_of(study, run))["gradient"])
 
 
 def modules_of(study: dict[str, Any], run: Run) -> list[str]:
-    """Modules that explaining a run loads by name, those of its head not among them."""
+    """Modules that explaining a run loads by name, except those of its head."""
     section, kind = kind_of(study, run)
     gradient = kinds.facts(section, kind)["gradient"]
     tangent = [f"s2f.interpretation.tangents.{gradient}"] if gradient else []
@@ -64,7 +64,7 @@ def constant(study: dict[str, Any], run: Run) -> bool:
 
 
 def datasets_of(study: dict[str, Any], entry: dict[str, Any]) -> list[str]:
-    """Names of the datasets of an entry: those it lists, or all that have its panel."""
+    """Names of the datasets of an entry: those that it lists, or all that have its panel."""
     return entry.get(
         "datasets", [name for name, dataset in study["datasets"].items() if entry["panel"] in dataset["panels"]]
     )
@@ -82,7 +82,7 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 
 
 def entry_of(study: dict[str, Any], dataset: str, panel: str) -> dict[str, Any]:
-    """The entry that explains a panel of a dataset. Raises `InputError` where there is none."""
+    """The entry that explains a panel of a dataset. Raises `InputError` if there is none."""
     for entry in study["interpretation"]:
         if entry["panel"] == panel and dataset in datasets_of(study, entry):
             return entry
@@ -90,14 +90,14 @@ def entry_of(study: dict[str, Any], dataset: str, panel: str) -> dict[str, Any]:
 
 
 def run_of(runs: Mapping[str, Run], folder: str) -> Run:
-    """The run of a folder, of `runs` by folder. Raises `InputError` where the study has no such run."""
+    """The run with a folder, from `runs` by folder. Raises `InputError` if the study has no such run."""
     if folder not in runs:
         raise InputError(f"interpretation: the study has no run {folder}; add its model or seed")
     return runs[folder]
 
 
 def judged(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
-    """Jobs on datasets whose truth is known: simulated ones, and those of a protein whose motif is."""
+    """Jobs on datasets whose truth is known: simulated ones, and those of a protein with a known motif."""
     return [job for job in jobs(study, runs) if _known(study["datasets"][job.run.dataset])]
 
 
@@ -106,7 +106,7 @@ def _known(dataset: dict[str, Any]) -> bool:
 
 
 def unit_of(study: dict[str, Any], dataset: str) -> str:
-    """Unit of the scores that are explained, with the cell where there are several: the first."""
+    """Unit of the explained scores, with the cell (the first) if there are several."""
     section = study["datasets"][dataset]
     if section["task"] != "regression":
         return "logit"
@@ -116,8 +116,8 @@ def unit_of(study: dict[str, Any], dataset: str) -> str:
 def truth_spec(
     study: dict[str, Any], runs: Sequence[Run], options: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    """What the program `interpretation_truth` needs to know: {dataset: {kind, spec, motif}} of the datasets that are
-    judged; `options(entry)` are the settings of a source."""
+    """What the program `interpretation_truth` needs to know: {dataset: {kind, spec, motif}} of the judged datasets;
+    `options(entry)` are the settings of a source."""
     out: dict[str, dict[str, Any]] = {}
     for name in sorted({job.run.dataset for job in judged(study, runs)}):
         dataset = study["datasets"][name]
@@ -129,7 +129,8 @@ def truth_spec(
 
 
 def _explained(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any]) -> list[Run]:
-    """Runs of an entry, of each model the study's first seed or the entry's; what predicts a constant is left out."""
+    """Runs of an entry: each model with the entry's seed or the study's first; models that predict a constant are
+    omitted."""
     out: dict[tuple[str, str, str], Run] = {}
     datasets = set(datasets_of(study, entry))
     for run in runs:
@@ -145,8 +146,8 @@ def _explained(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any]
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an entry that names what is not there, asks a model for a gradient that it has not, or
-    explains a panel that another entry explains."""
+    """Raise `InputError` for an entry that names what does not exist, asks for a gradient that a model does not have,
+    or explains a panel that another entry explains."""
     seen: dict[tuple[str, str], int] = {}
     for index, entry in enumerate(study["interpretation"]):
         where = f"interpretation.{index}"

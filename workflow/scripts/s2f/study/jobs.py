@@ -11,27 +11,27 @@ from s2f.common import kinds
 from s2f.common.files import sha256_file
 
 SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
-# files of a folder of weights whose content tells them apart: checkpoints of one model have equal sizes; of an Orbax
-# folder manifest.ocdbt names the content of the rest
+# files of a folder of weights whose content identifies the weights: checkpoints of one model have equal sizes; in an
+# Orbax folder, manifest.ocdbt names the content of the other files
 NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json")
 
 
 def options(section: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of a section without what the workflow itself reads of it: the options of its kind."""
+    """The options of an entry's kind: the entry without the keys that the workflow itself reads."""
     return {key: value for key, value in entry.items() if key not in kinds.SECTIONS[section]["of_workflow"]}
 
 
 @functools.cache
 def _content(path: Path, *state: int) -> str:
-    """SHA-256 of a file, once per `state` of it, as many jobs share it."""
+    """SHA-256 of a file, computed once per `state` of the file, because many jobs share it."""
     return sha256_file(path)
 
 
 def weights_id(encoder: dict[str, Any]) -> str:
-    """What an encoder's weights at a path are, so that other weights there embed again: a hash, or empty.
+    """A hash of an encoder's weights at a path, or empty; if it changes, embeddings are made again.
 
-    The content of a file; of a folder names and sizes of all files, and the content of those `NAMED`. Of random weights
-    the tokenizer that they name.
+    For a file it covers the content; for a folder, the names and sizes of all files and the content of those in
+    `NAMED`; for random weights, the tokenizer that they name.
     """
     named = encoder.get("weights", {}).get("path") or encoder.get("tokenizer")
     path = Path(named or "")
@@ -50,13 +50,13 @@ def weights_id(encoder: dict[str, Any]) -> str:
 
 
 def region_files(panel: dict[str, Any]) -> list[str]:
-    """The BED file that a panel is limited to, and the chain file to its genome build, where the study names them."""
+    """The BED file that a panel is limited to, and the chain file to its genome build, if the study names them."""
     within = panel.get("within", [])
     return [within] if isinstance(within, str) else [within[key] for key in ("file", "chain") if key in within]
 
 
 def with_region_files(within: Any, files: Sequence[str]) -> Any:
-    """What a panel is limited to, with other paths for its `region_files`, in their order."""
+    """What a panel is limited to, with its `region_files` replaced by `files`, in the same order."""
     if isinstance(within, str):
         return files[0]
     return {**within, **dict(zip([key for key in ("file", "chain") if key in within], files, strict=True))}
@@ -74,14 +74,13 @@ def environment(section: str, entry: dict[str, Any]) -> str:
 
 
 def split_seed(study: dict[str, Any], split: str) -> int:
-    """Seed of a split: the study's where rows are drawn, 0 where nothing is."""
+    """Seed of a split: the study's if rows are drawn, 0 if nothing is."""
     entry = study["splits"][split]
     return study["seed"] if "train_rows" in entry or kinds.facts("splits", entry["kind"])["drawn"] else 0
 
 
 def missing_weights(study: dict[str, Any]) -> list[tuple[str, str]]:
-    """(key, path) of weights and tokenizers that the study takes from a path where nothing is, seen from the working
-    folder."""
+    """(key, path) of weights and tokenizers whose path, relative to the working folder, does not exist."""
     sections = {f"{section}.{name}.weights": options.get("weights") for section in ("encoders", "baselines")
                 for name, options in study[section].items()}  # fmt: skip
     sections |= {f"tapt.{name}.start": options.get("start") for name, options in study["tapt"].items()}

@@ -1,6 +1,6 @@
-"""What a study says of language models: names of layers, and adaptation that has not seen what models are tested on.
+"""What a study says about language models: names of layers, and adaptation that has not seen what models are tested on.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no torch here.
 """
 
 import re
@@ -12,12 +12,12 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.study.runs import Run
 
-PHASES = ("freeze", "lora", "warmup_epochs", "epochs")  # options of a fine-tuning that say when what learns
+PHASES = ("freeze", "lora", "warmup_epochs", "epochs")  # options that say what is fine-tuned, and when
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an encoder whose name tells another layer than it reads, and for a use of adapted weights
-    on rows that their training did not hold out."""
+    """Raise `InputError` for an encoder whose name states a layer other than the one it reads, and for adapted weights
+    used on rows that their training did not hold out."""
     for name, options in study["tapt"].items():
         for dataset, splits in options["datasets"].items():
             where = f"tapt.{name}.datasets"
@@ -53,7 +53,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
 
 
 def _check_weights(where: str, options: dict[str, Any], trained: dict[str, Any]) -> None:
-    """Refuse adapted weights that no section defines, or of another size."""
+    """Refuse adapted weights that no section defines, or with another size."""
     name = (options.get("weights") or {}).get("tapt")
     if name is None:
         return
@@ -64,7 +64,7 @@ def _check_weights(where: str, options: dict[str, Any], trained: dict[str, Any])
 
 
 def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights: dict[str, Any]) -> None:
-    """Refuse a tokenizer that nothing reads with, and random weights that lack the one they need."""
+    """Refuse a tokenizer that is not used, and random weights without the tokenizer that they need."""
     if not encoder or "tokenizer" not in options:
         return
     sizes, size, given = kinds.facts("encoders", encoder)["tokenizer_sizes"], options["size"], options["tokenizer"]
@@ -80,7 +80,7 @@ def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights:
 
 
 def _check_layer(where: str, options: dict[str, Any]) -> None:
-    """The layer is part of an encoder's name: hidden states are easily taken one off."""
+    """Refuse an encoder whose name does not contain its layer: hidden states are easily off by one."""
     layers = kinds.facts("encoders", options["kind"])["layers"]
     if not layers:
         return
@@ -94,7 +94,7 @@ def _check_layer(where: str, options: dict[str, Any]) -> None:
 
 
 def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
-    """Refuse fine-tuning whose settings contradict each other, or whose labels are not what the dataset's are."""
+    """Refuse fine-tuning whose settings contradict each other, or whose task is not that of the dataset."""
     finetuned = {name: options for name, options in study["baselines"].items() if set(PHASES) <= set(options)}
     for name, options in finetuned.items():
         check_phases(f"baselines.{name}", options)
@@ -110,7 +110,7 @@ def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
 
 
 def check_phases(where: str, options: dict[str, Any]) -> None:
-    """Raise `InputError` where the options `PHASES` of a fine-tuning exclude each other."""
+    """Raise `InputError` if the options `PHASES` of a fine-tuning exclude each other."""
     warmup = options["warmup_epochs"]
     if options["freeze"] and warmup:
         raise InputError(
@@ -124,5 +124,5 @@ def check_phases(where: str, options: dict[str, Any]) -> None:
 
 
 def tapt_uses_gpu(options: dict[str, Any]) -> bool:
-    """Whether an adaptation asks for a GPU: as the encoder that it adapts."""
+    """Whether an adaptation asks for a GPU: if the encoder that it adapts does."""
     return options["size"] not in kinds.facts("encoders", kinds.encoder_of_size(options["size"]))["sizes_without_gpu"]

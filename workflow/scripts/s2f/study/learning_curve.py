@@ -1,13 +1,12 @@
 """The section `learning_curve` of a study: which models are also trained on parts of their training rows.
 
-A point of a curve is a fraction of the training rows of a split. Its runs stand under a name of its own in the place of
-that split, `{split}-train10pct`, and read a part that is drawn for each seed: the seeds of a point are replicates of
-the whole procedure, draw of rows included. The parts of one seed are nested. A stage-2 model starts from the run of the
-same point and seed. Fraction 1 is the ordinary run. Validation and test rows are those of the split at every point:
-what is asked is what more training rows would buy, with all else equal, and values on other test rows could not be
-compared.
+A point of a curve is a fraction of the training rows of a split. Its runs have the name `{split}-train10pct` in place
+of the split's, and read a part that is drawn for each seed: the seeds of a point are replicates of the whole procedure,
+draw of rows included. The parts of one seed are nested. A stage-2 model starts from the run of the same point and seed.
+Fraction 1 is the ordinary run. Validation and test rows are the same at every point: the question is what more training
+rows would gain with all else equal, and values on different test rows could not be compared.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +25,7 @@ WHOLE = 1.0  # the fraction of the ordinary run
 
 
 def completed(study: dict[str, Any]) -> None:
-    """Write the short form of the section, a list of fractions, as the long one, with fraction 1 and sorted."""
+    """Expand the short form of the section, a list of fractions, to the long form, sorted and with fraction 1."""
     if "learning_curve" not in study:
         return
     given = study["learning_curve"]
@@ -36,7 +35,7 @@ def completed(study: dict[str, Any]) -> None:
 
 
 def name_of(split: str, fraction: float) -> str:
-    """Name under which the runs of a fraction of the training rows of a split stand; that of the split for all."""
+    """Name of the runs with a fraction of a split's training rows; for all rows, the name of the split."""
     return split if fraction == WHOLE else f"{split}-train{100 * fraction:g}pct"
 
 
@@ -52,9 +51,9 @@ def points(study: dict[str, Any], planned: Sequence[Run]) -> dict[tuple[str, str
 
 
 def runs(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
-    """The runs of all points below 1, sorted by path; `planned` are the ordinary ones.
+    """The runs of all points below 1, sorted by path; `planned` are the ordinary runs.
 
-    Seeds are those of the model; one that nothing but its rows would change has all of the study, as they change.
+    Seeds are those of the model; a model that only its rows can change has all seeds of the study, because rows change.
     """
     found = set()
     for run in ordinary(study, planned):
@@ -71,7 +70,7 @@ def runs(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
 
 
 def ordinary(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
-    """The ordinary runs that are the points of all rows; none where the study has no section."""
+    """The ordinary runs that are the points of all rows; none if the study does not have the section."""
     if "learning_curve" not in study:
         return []
     section = study["learning_curve"]
@@ -87,7 +86,7 @@ def ordinary(study: dict[str, Any], planned: Sequence[Run]) -> list[Run]:
 
 
 def _splits(study: dict[str, Any]) -> dict[str, list[str]]:
-    """{dataset: its splits that have a curve}; the name of a k-fold stands for its folds."""
+    """{dataset: its splits with a curve}; the name of a k-fold split means its folds."""
     named = study["learning_curve"].get("splits")
     found = {}
     for dataset, entry in study["datasets"].items():
@@ -102,7 +101,7 @@ def _splits(study: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def _why_not(study: dict[str, Any], run: Run) -> str:
-    """Why a model has no curve; empty where it has one."""
+    """Why a model has no curve; empty if it has one."""
     facts = kinds.facts("baselines", study["baselines"][run.model]["kind"]) if not run.head else {}
     if facts.get("constant"):
         return "predicts a constant: other training rows change nothing; leave it out"
@@ -110,7 +109,7 @@ def _why_not(study: dict[str, Any], run: Run) -> str:
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
-    """Raise `InputError` for a section that names what is not there, that has nothing to draw, or whose points would
+    """Raise `InputError` for a section that names what does not exist, that has nothing to draw, or whose points would
     have the names of splits."""
     if "learning_curve" not in study:
         return
@@ -146,13 +145,13 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
 
 
 def datasets_of(study: dict[str, Any], planned: Sequence[Run]) -> list[str]:
-    """Names of the datasets that have a curve."""
+    """Names of the datasets with a curve."""
     return list(dict.fromkeys(dataset for dataset, _ in points(study, planned)))
 
 
 def spec(study: dict[str, Any], planned: Sequence[Run], found: Callable[[str], str] = str) -> dict[str, Any]:
-    """What the program `learning_curve` needs to know of the study; ``found(path)`` is where a job finds one of
-    results/. Splits are those with a curve and its points, whose panels are those of the split."""
+    """What the program `learning_curve` needs to know about the study; ``found(path)`` is where a job finds a file of
+    results/. Splits are those with a curve, and its points, which have the panels of the split."""
     of_point = points(study, planned)
     entries = {dataset: study["datasets"][dataset] for dataset in datasets_of(study, planned)}
     whole = comparison_spec({**study, "datasets": entries}, found)
@@ -174,7 +173,8 @@ def spec(study: dict[str, Any], planned: Sequence[Run], found: Callable[[str], s
 
 
 def _by_dataset(study: dict[str, Any], of_point: Mapping[tuple[str, str], tuple[str, float]]) -> dict[str, Any]:
-    """{dataset: {name of a point: {split, fraction}}}, of folds also those of the k-fold that has their mean."""
+    """{dataset: {name of a point: {split, fraction}}}; for folds, also the points of the k-fold split that has their
+    mean."""
     found: dict[str, dict[str, Any]] = {}
     for (dataset, name), (split, fraction) in of_point.items():
         own = found.setdefault(dataset, {})

@@ -10,14 +10,14 @@ from s2f.study.comparison import simulated
 from s2f.study.interpretation import SELECTION, constant, datasets_of, entry_of, has_gradient
 from s2f.study.runs import Run
 
-METHODS = ("ism", "saliency")  # those that have hypothetical contributions
-FEWEST = 100  # sequences, as `s2f.interpretation.motifs.clustering` asks for
+METHODS = ("ism", "saliency")  # methods with hypothetical contributions
+FEWEST = 100  # sequences that `s2f.interpretation.motifs.clustering` needs
 SETTINGS = ("window", "flank", "fdr", "most_seqlets", "clusterings")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One model's attributions of one panel by one method, of all `runs` that are averaged."""
+    """One model's attributions of one panel by one method, over all `runs` that are averaged."""
 
     runs: tuple[Run, ...]
     method: str
@@ -42,12 +42,12 @@ class Job:
 
     @property
     def effects(self) -> list[str]:
-        """Tables of what inserted motifs do, below the results folder, one for each run."""
+        """Tables of the effects of inserted motifs, below the results folder, one for each run."""
         return [f"{run.folder}/motifs/{self.method}/{self.panel}.effects.tsv" for run in self.runs]
 
     @property
     def page(self) -> str:
-        """Page below the folder of plots."""
+        """Path of the page below the folder of plots."""
         run = self.run
         return f"{run.dataset}/{run.split}/motifs/{run.model}/{self.method}.{self.panel}.html"
 
@@ -67,19 +67,19 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 
 
 def _datasets(study: dict[str, Any], entry: dict[str, Any]) -> list[str]:
-    """Datasets of an entry: those it lists, or all of which the panel is explained."""
+    """Datasets of an entry: those that it lists, or all whose panel is explained."""
     explained = [of for of in study["interpretation"] if of["panel"] == entry["panel"]]
     return entry.get("datasets") or list(dict.fromkeys(name for of in explained for name in datasets_of(study, of)))
 
 
 def _methods(study: dict[str, Any], entry: dict[str, Any], dataset: str) -> list[str]:
-    """Methods of an entry: those it lists, or those by which the panel is explained and which can be clustered."""
+    """Methods of an entry: those that it lists, or those that explain the panel and can be clustered."""
     named = entry.get("methods") or entry_of(study, dataset, entry["panel"])["methods"]
     return [method for method in METHODS if method in named]
 
 
 def _wanted(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any]) -> list[Run]:
-    """Runs of an entry: of its models, or of those that are explained, its seeds or all."""
+    """Runs of an entry: of its models, or of all that are explained, with its seeds, or all."""
     out = []
     for run in runs:
         if run.dataset not in _datasets(study, entry) or constant(study, run):
@@ -92,12 +92,12 @@ def _wanted(study: dict[str, Any], runs: Sequence[Run], entry: dict[str, Any]) -
 
 
 def judged(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
-    """Jobs on datasets whose truth is known: simulated ones, and those of a protein."""
+    """Jobs on datasets whose truth is known: simulated datasets, and datasets of a protein."""
     return [job for job in jobs(study, runs) if truth_of(study, job.run.dataset)]
 
 
 def truth_of(study: dict[str, Any], dataset: str) -> dict[str, str]:
-    """{kind, protein, motif}, as far as they are known of a dataset: what the program `motifs_truth` needs to know."""
+    """{kind, protein, motif} of a dataset, as far as they are known, for the program `motifs_truth`."""
     section = study["datasets"][dataset]
     known = {"kind": section["source"]["kind"]} if simulated(section) else {}
     protein = section.get("protein") or section["source"].get("rbp")
@@ -109,8 +109,8 @@ def truth_of(study: dict[str, Any], dataset: str) -> dict[str, str]:
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an entry that names what is not there, that clusters what no entry of `interpretation`
-    explains or too few sequences, and for two entries that want one file."""
+    """Raise `InputError` for an entry that names what does not exist, clusters what no entry of `interpretation`
+    explains, or clusters too few sequences, and for two entries that would write the same file."""
     seen: dict[str, int] = {}
     for index, entry in enumerate(study["motifs"]):
         where, panel = f"motifs.{index}", entry["panel"]

@@ -1,9 +1,9 @@
 """Write a first study of your own data, after a look at it: ``python -m s2f.study.new my_table.csv``.
 
 The file is a table of sequences and labels, peaks (BED6 or narrowPeak), or two FASTA files, of positives and of
-negatives. What the file tells is written into the study with a comment; what it does not is guessed, marked QUESTION,
-and listed at the end. The study is valid as it is written: rows are read by the very source that it names, their
-inserts fit its construct, and its text is checked as Snakemake checks it. The Snakefile does not load this module.
+negatives. What the file shows is written into the study with a comment; anything else is guessed, marked QUESTION, and
+listed at the end. The study is valid as written: its rows are read by the source that it names, their inserts fit its
+construct, and its text is checked as Snakemake checks it. The Snakefile does not load this module.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from s2f.study.validate import validated
 
 CHECKOUT = kinds.S2F.parents[2]
 WIDTH = 110  # of a comment
-PLAIN = re.compile(r"[A-Za-z./][\w./-]*")  # what needs no quotes in YAML, unless it is a word such as no
+PLAIN = re.compile(r"[A-Za-z./][\w./-]*")  # text that needs no quotes in YAML, unless it is a word such as no
 WINDOW = 600  # bp, as Malinois reads
 MALINOIS = {"val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
 LEAST_SHARE, MOST_SHARE = 0.05, 0.25  # of the rows, in val and test each
@@ -51,15 +51,15 @@ HOMOLOGY: dict[str, Any] = {
     "name": "hashfrag",
     "spec": {"kind": "hashfrag", "val": WANTED_SHARE, "test": WANTED_SHARE},
 }
-FEW_ROWS = 100  # of which a tenth is no panel to speak of
-ADAPTER = 8  # bp that all inserts share at an end before it is taken for more than chance
-COMPARED = 200  # rows by which inserts are called alike, if so many letters of the median one differ from the first:
-ALIKE = 0.35  # unrelated ones differ in three quarters
-HOMOLOGOUS = 0.3  # of an insert: ends that all share and are longer make all homologous (datasets.*.homology.identity)
+FEW_ROWS = 100  # a tenth of fewer rows is too small a panel
+ADAPTER = 8  # bp that all inserts must share at an end, or it may be chance
+COMPARED = 200  # rows that are compared with the first; inserts are alike if the median differs in at most this share:
+ALIKE = 0.35  # unrelated inserts differ in three quarters of their letters
+HOMOLOGOUS = 0.3  # of an insert: longer shared ends make all inserts homologous (datasets.*.homology.identity)
 
 
 def main() -> None:
-    """Write the study and say what it asks and what to type next."""
+    """Write the study; print its questions and what to type next."""
     parser = argparse.ArgumentParser(
         prog="python -m s2f.study.new",
         description="Write a first, commented study of your own data after a look at it.",
@@ -84,14 +84,14 @@ def main() -> None:
 
 
 def _command(study: Path) -> list[str]:
-    """What runs a study from this folder, in the checkout or elsewhere."""
+    """The command that runs a study from this folder, in the checkout or elsewhere."""
     snakefile = CHECKOUT / "Snakefile"
     elsewhere = ["--snakefile", str(snakefile)] if snakefile.exists() and CHECKOUT != Path.cwd() else []
     return ["snakemake", *elsewhere, "results/compare.tsv", "--configfile", str(study)]
 
 
 class Draft:
-    """The text of a study as it is written, line by line, and what it asks: (line, question)."""
+    """The text of a study as it is written, line by line, and its questions: (line, question)."""
 
     def __init__(self, name: str):
         self.name = _as_name(name)
@@ -104,7 +104,7 @@ class Draft:
         self.lines += lines
 
     def say(self, indent: int, text: str) -> None:
-        """Append a comment, without letters of names that YAML does not take."""
+        """Append a comment, without characters that YAML does not allow."""
         begin, text = " " * indent + "# ", "".join(letter if letter.isprintable() else " " for letter in text)
         self.lines += textwrap.wrap(
             text, WIDTH, initial_indent=begin, subsequent_indent=begin, break_long_words=False, break_on_hyphens=False
@@ -121,8 +121,7 @@ class Draft:
 
 
 def drafted(files: Sequence[Path], name: str) -> Draft:
-    """The study of files, under a name. Raises `InputError` for files that are none of those that are known, and as
-    their readers do."""
+    """The study for files, under a name. Raises `InputError` for files of an unknown type, and as their readers do."""
     draft = Draft(name)
     head = read_text(files[0], "a table, peaks (BED) or FASTA")[: 2**20]
     fasta = head.lstrip().startswith(b">")
@@ -151,7 +150,7 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
 
 
 def _is_bed(head: bytes) -> bool:
-    """Whether the lines of a file begin with a name, a start and an end, and hold no sequence."""
+    """Whether the lines of a file begin with a name, a start and an end, and contain no sequence."""
     lines = [line for line in head.decode("utf-8", "replace").splitlines()[:50] if line.strip()]
     rows = [line.split("\t") for line in lines if not HEADER.match(line)]
     return bool(rows) and all(
@@ -199,7 +198,8 @@ def _of_table(draft: Draft, path: Path) -> None:
 
 
 def _read(found: Survey) -> tuple[Survey, pd.DataFrame]:
-    """The rows as the source reads them by what was found, without coordinates that are not those of the inserts."""
+    """The rows as the source reads them with the settings found, without coordinates that do not belong to the
+    inserts."""
     try:
         files, rule = {"rows": found.path}, "forward" if found.rna else "mean"
         rows, _ = sources.read("table", files, found.spec(), "regression", found.cells, rule)
@@ -228,7 +228,7 @@ def _table_source(draft: Draft, found: Survey, path: Path) -> None:
     draft.add(f"      columns:{'' if found.header else '  # by number, as the file has no header'}")
     said = set()
     for ours in ("columns", *found.columns):
-        about = ours.partition(".")[0]  # of labels of several cells what is said stands above the first
+        about = ours.partition(".")[0]  # with several cells, the comment is above the label of the first
         if about not in said and about in found.notes:
             draft.say(8, found.notes[about])
         if about not in said and about in found.questions:
@@ -331,8 +331,8 @@ def _of_fasta(draft: Draft, files: Sequence[Path]) -> None:
 
 @dataclass(frozen=True)
 class Inserts:
-    """What inserts have in common: the `lengths` (shortest, median, longest), how many recur, the bases that all begin
-    and end with, and whether they are variants of one sequence (`alike`)."""
+    """What inserts have in common: their `lengths` (shortest, median, longest), how many occur again, the bases with
+    which all begin and end, and whether they are variants of one sequence (`alike`)."""
 
     lengths: tuple[int, int, int]
     recurring: int
@@ -342,7 +342,7 @@ class Inserts:
 
     @staticmethod
     def of(rows: pd.DataFrame) -> "Inserts":
-        """Of rows (sequence, in capital letters)."""
+        """From rows (column sequence, in capital letters)."""
         sequences = rows["sequence"]
         lengths = sequences.str.len()
         begin, end = _begin(sequences), _begin(sequences.str[::-1])[::-1]
@@ -352,7 +352,7 @@ class Inserts:
             (np.frombuffer(other.encode(), np.uint8) != first).mean() for other in some if len(other) == len(first)
         ]
         alike = len(apart) > len(some) / 2 and float(np.median(apart)) < ALIKE
-        # between few rows and within a family it is no adapter
+        # with few rows, or within a family, a shared end is no sign of an adapter
         told = len(rows) > ADAPTER and not alike
         return Inserts(
             (int(lengths.min()), int(lengths.median()), int(lengths.max())), int(sequences.duplicated().sum()),
@@ -361,7 +361,7 @@ class Inserts:
 
     @property
     def one_length(self) -> bool:
-        """Whether all are as long."""
+        """Whether all have the same length."""
         return self.lengths[0] == self.lengths[2]
 
     def text(self, rna: bool) -> str:
@@ -374,7 +374,7 @@ class Inserts:
 
 
 def _begin(texts: pd.Series) -> str:
-    """What all texts begin with: what the first and the last of them in the order of the alphabet share."""
+    """The beginning that all texts share: what the alphabetically first and last have in common."""
     pairs = zip(texts.min(), texts.max(), strict=False)
     return "".join(one for one, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
@@ -391,7 +391,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Split(Named):
-    """A split; `test` (N,) says which rows are test where that is known."""
+    """A split; `test` (N,) says which rows are test rows, if that is known."""
 
     test: Any = None
 
@@ -401,7 +401,7 @@ class Models:
     """What decides which models can be compared."""
 
     task: str
-    rna: bool  # thus one strand
+    rna: bool  # and thus one strand
     cells: bool
     one_length: bool
 
@@ -420,7 +420,7 @@ def _strand(draft: Draft, rna: bool, task: str) -> None:
 
 
 def _construct_of(about: Inserts, task: str, rna: bool) -> Named:
-    """The window around the inserts, and what is asked about it."""
+    """The window around the inserts, and the question about it."""
     low, _, high = about.lengths
     lenti = len(LENTIMPRA_UPSTREAM) + len(LENTIMPRA_DOWNSTREAM)
     whole = f"{{flanks: lentimpra, length: {high + lenti}, layout: whole}}" if about.one_length else "flanks: lentimpra"
@@ -456,8 +456,8 @@ def _construct_of(about: Inserts, task: str, rna: bool) -> Named:
 
 
 def _chromosomes(column: pd.Series) -> dict[str, list[str]]:
-    """Chromosomes for val and test with enough rows in each part: those of Malinois, or else, large ones first, others
-    with about a tenth of the rows; {} where there are not enough chromosomes. `column` (N,) holds their names."""
+    """Chromosomes for val and test with enough rows in each part: those of Malinois, or else others with about a tenth
+    of the rows, large ones first; {} if there are not enough chromosomes. `column` (N,) holds their names."""
     counts = column.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     counts = counts[[bool(WHOLE.fullmatch(name)) for name in counts.index]]
     least = max(FEWEST, LEAST_SHARE * len(column))
@@ -474,7 +474,7 @@ def _chromosomes(column: pd.Series) -> dict[str, list[str]]:
 
 
 def _split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
-    """By chromosome where there are enough of them, else by homology."""
+    """A split by chromosome if there are enough chromosomes, otherwise by homology."""
     why = "chromosomes give val or test too few rows" if (rows["chrom"] != "").any() else "there are no chromosomes"
     few = ""
     if len(rows) < FEW_ROWS:
@@ -507,7 +507,7 @@ def _split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
 
 
 def _end(draft: Draft, construct: Named, split: Split, models: Models, found: Survey | None = None) -> None:
-    """What stands below the datasets."""
+    """Append the sections below the datasets."""
     for section, entry in (("constructs", construct), ("splits", split)):
         draft.add("", f"{section}:")
         if entry.text:
@@ -568,13 +568,13 @@ def _as_name(text: str) -> str:
 
 
 def _dataset(text: str) -> str:
-    """A text as a name of a dataset, which no other result has."""
+    """A text as a name of a dataset that no other result has."""
     name = _as_name(text)
     return f"{name}_rows" if name in RESERVED["datasets"] else name
 
 
 def _scalar(value: Any) -> str:
-    """A value as YAML, in quotes where it needs them."""
+    """A value as YAML, in quotes if it needs them."""
     if not isinstance(value, str) or (PLAIN.fullmatch(value) and yaml.safe_load(value) == value):
         return str(value)
     return yaml.safe_dump(value, default_style='"', allow_unicode=True, width=10**9).strip()

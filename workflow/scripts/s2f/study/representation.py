@@ -1,6 +1,6 @@
-"""What a study says of dependency maps, IsoScores and drift.
+"""What a study says about dependency maps, IsoScores and drift.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no torch here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no torch here.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ from s2f.study.runs import Run
 
 @dataclass(frozen=True)
 class Maps:
-    """Maps of rows of one panel by one language model: the first `rows` by label, or those of `ids`."""
+    """Maps of rows of one panel by one language model: the first `rows` by label, or those in `ids`."""
 
     dataset: str
     split: str
@@ -37,7 +37,8 @@ class Maps:
 
 
 def dependency_maps(study: dict[str, Any]) -> dict[str, Maps]:
-    """{stem: `Maps`} of all files that the study asks for. Raises `InputError` when two entries want one file."""
+    """{stem: `Maps`} of all files that the study asks for. Raises `InputError` if two entries would write the same
+    file."""
     maps_of_stem: dict[str, Maps] = {}
     for index, entry in enumerate(study["dependency_maps"]):
         for dataset in datasets_of(study, entry):
@@ -55,14 +56,15 @@ def dependency_maps(study: dict[str, Any]) -> dict[str, Maps]:
 
 
 def maps_of(maps: Mapping[str, Maps], stem: str) -> Maps:
-    """The `Maps` of a file. Raises `InputError` where no entry asks for it."""
+    """The `Maps` of a file. Raises `InputError` if no entry asks for it."""
     if stem not in maps:
         raise InputError(f"dependency_maps: no entry asks for {stem}; add one to the study")
     return maps[stem]
 
 
 def isoscores(study: dict[str, Any], runs: Sequence[Run]) -> dict[str, list[str]]:
-    """{dataset: encoders whose embeddings are measured}: those of the section, else those of the dataset's models."""
+    """{dataset: encoders whose embeddings are measured}: those of the section, or else those of the dataset's
+    models."""
     section = study.get("isoscore", {})
     encoders_of: dict[str, set[str]] = {}
     for run in runs:
@@ -77,8 +79,8 @@ def isoscores(study: dict[str, Any], runs: Sequence[Run]) -> dict[str, list[str]
 
 
 def drifts(study: dict[str, Any], runs: Sequence[Run]) -> list[Run]:
-    """The runs whose encoder is fine-tuned, in the datasets that the section `drift` names, or all: those of stage 2
-    and of language models that are not frozen; none where the study has no section."""
+    """The runs with a fine-tuned encoder, in the datasets that the section `drift` names, or all: runs of stage 2, and
+    of language models that are not frozen; none if the study does not have the section."""
     if "drift" not in study:
         return []
 
@@ -94,7 +96,7 @@ def drifts(study: dict[str, Any], runs: Sequence[Run]) -> list[Run]:
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
     """Raise `InputError` for names that no section defines, encoders without a language-model head, a layer below the
-    last, and entries that want one file."""
+    last, and entries that would write the same file."""
 
     def known(names: Sequence[str], section: Collection[str], where: str) -> None:
         for name in names:

@@ -1,4 +1,4 @@
-"""What a finished run made: how long each rule took, by the benchmark files of its jobs, and where to look.
+"""What a finished run made: how long each rule took, from the benchmark files of its jobs, and where to look.
 
 Loaded by the Snakefile: standard library only.
 """
@@ -16,11 +16,11 @@ def summary(
     tables: Iterable[str | Path],
     plots: Path,
 ) -> list[str]:
-    """The lines that end a run, none if it ran no job.
+    """The lines printed at the end of a run; none if it ran no job.
 
-    `benchmarks` {rule: paths of benchmark files of its jobs}, of which those written after `since` (seconds, as
-    `time.time`) are of this run; `wall` seconds that it took; `tables` (compare.tsv, compare.md) and `plots` (a folder)
-    are named if they are there. Seconds of a rule are summed over its jobs, which may have run side by side.
+    `benchmarks` {rule: paths of benchmark files of its jobs}; files written after `since` (seconds, as `time.time`)
+    belong to this run. `wall` is how many seconds it took; `tables` (compare.tsv, compare.md) and `plots` (a folder)
+    are named if they exist. Seconds of a rule are summed over its jobs, which may have run in parallel.
     """
     lines = []
     for rule, paths in benchmarks.items():
@@ -46,7 +46,7 @@ def summary(
 
 
 def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str]:
-    """A warning for each stage that drops more than a `share` of what it got, of the tables of stages (`rows.stages`)
+    """A warning for each stage that drops more than a `share` of its input, from the tables of stages (`rows.stages`)
     written after `since` (seconds, as `time.time`), and a line for each of their notes."""
     lines = []
     for path in map(Path, tables):
@@ -56,7 +56,7 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
             for row in csv.DictReader(file, delimiter="\t"):
                 if row.get("note"):
                     lines.append(f"{path}: {row['note']}")
-                # of what the study asks for, and of parts, nothing is said to be removed
+                # no removal is reported for what the study asks for, nor for parts
                 left, removed = int(row["rows"] or 0), int(row["removed"] or 0)
                 if removed > share * (left + removed):
                     lines.append(
@@ -67,8 +67,8 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
 
 
 def scored(tables: Iterable[str | Path], since: float) -> list[str]:
-    """A line for each table of scores, `{name}.tsv`, written after `since`: how many lines it has, and how many of the
-    input were not scored, by the reasons in the `{name}.skipped.tsv` beside it."""
+    """A line for each table of scores, `{name}.tsv`, written after `since`: how many lines it has, and how many lines
+    of input were not scored, by reason, from the `{name}.skipped.tsv` beside it."""
     lines = []
     for path in map(Path, tables):
         if not path.is_file() or path.stat().st_mtime < since:

@@ -13,10 +13,10 @@ from s2f.study import draws
 class Run:
     """One trained model with one seed; `model` is `{encoder}/{augmentation}/{head}` or the name of a baseline.
 
-    Of an ensemble the runs that it is the mean of are its `members`, and `model` is its name.
-    Of a point of a learning curve `subset_of` is the split of whose training rows it has a part, drawn anew for each
-    seed; `split` is the name of that part.
-    Of a stage-2 model, whose encoder is trained too, the name of its settings stands in the place of the augmentation.
+    For an ensemble, `members` are the runs whose mean it is, and `model` is its name. For a point of a learning curve,
+    `subset_of` is the split from whose training rows a part is drawn anew for each seed; `split` is the name of that
+    part. For a stage-2 model, whose encoder is trained too, the name of its settings takes the place of the
+    augmentation.
     """
 
     dataset: str
@@ -37,14 +37,14 @@ class Run:
 
 
 def training_of(study: dict[str, Any], head: str) -> dict[str, Any]:
-    """Settings of a head: the section `training`, overridden by the head's own entry; of a head that is solved the
+    """Settings of a head: the section `training`, overridden by the head's own entry; for a head that is solved, the
     options of its kind."""
     entry = study["heads"].get(head, {})
     return {**study["training"], **entry} if networks.facts(head)["epochs"] else networks.options(head, entry)
 
 
 def seeds_of(study: dict[str, Any], head: str, drawn: bool) -> list[int]:
-    """Seeds with which a head is trained: the first one alone where another would give the same model, as the head is
+    """Seeds with which a head is trained: only the first if another would give the same model, because the head is
     solved and its encoder is not `drawn` anew for each seed."""
     return study["seeds"] if drawn or networks.facts(head)["stochastic"] else study["seeds"][:1]
 
@@ -69,14 +69,15 @@ def runs(study: dict[str, Any]) -> list[Run]:
 
 
 def trains_together(study: dict[str, Any]) -> bool:
-    """Whether heads share jobs: where the study says so and does not search. Each run of a search tries settings of its
-    own, one after the other, and a job that held all runs of a family would take the time of all of them."""
+    """Whether heads share jobs: if the study says so and does not search. Each run of a search tries its own settings,
+    one after another, and a job with all runs of a family would take the time of all of them."""
     return study["train_together"] and "search" not in study
 
 
 def together(study: dict[str, Any], planned: Sequence[Run]) -> list[list[Run]]:
-    """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head; of one
-    seed where the encoder or the training rows are drawn anew for each, as a job reads one set of caches and one split.
+    """Runs of heads by the job that trains them: lists of runs that differ in seed or, within a family, in head. If the
+    encoder or the training rows are drawn anew for each seed, a list has one seed, because a job reads one set of
+    caches and one split.
     """
     groups: dict[tuple[str, ...], list[Run]] = {}
     drawn = {name for name in study["encoders"] if draws.is_drawn(study, "encoders", name)}
@@ -90,7 +91,8 @@ def together(study: dict[str, Any], planned: Sequence[Run]) -> list[list[Run]]:
 
 
 def rules_together(study: dict[str, Any], planned: Sequence[Run]) -> dict[str, list[list[Run]]]:
-    """Groups of `together` by the name of the rule that trains them: the same heads and seeds, in all their places."""
+    """Groups of `together` by the name of the rule that trains them: the same heads and seeds, wherever they are
+    used."""
     groups_of_rule: dict[str, list[list[Run]]] = {}
     for group in together(study, planned):
         first, slugs = group[0], "_and_".join(dict.fromkeys(run.head for run in group))
@@ -101,7 +103,7 @@ def rules_together(study: dict[str, Any], planned: Sequence[Run]) -> dict[str, l
 
 
 def trains(study: dict[str, Any], model: str) -> bool:
-    """Whether a model is trained here in epochs, so that it has a training curve."""
+    """Whether a model is trained here in epochs, and thus has a training curve."""
     if model in study["baselines"]:
         return kinds.facts("baselines", study["baselines"][model]["kind"])["epochs"]
     return networks.facts(model.rpartition("/")[2])["epochs"]

@@ -14,29 +14,29 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import networks
 
-# how YAML reads a name that is not in quotes and no text to it
+# how YAML reads an unquoted name that it does not take as text
 READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
-# as `1e-3`, which is text to YAML 1.1: it asks for a point, and for a sign after the e
+# such as `1e-3`, which YAML 1.1 reads as text: it requires a point, and a sign after the e
 EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
-CHROMOSOME = "^chr"  # pattern of the name of a chromosome in the schemas
-# numbers that YAML 1.1 reads in base 8 and 60, as 010 and 1:30
+CHROMOSOME = "^chr"  # pattern of chromosome names in the schemas
+# numbers that YAML 1.1 reads in base 8 or 60, such as 010 and 1:30
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
-# an integer is a number without a point: 1.0 as a seed would be another path and another draw than 1
+# an integer is a number without a point: the seed 1.0 would give another path and another draw than 1
 Validator = jsonschema.validators.extend(
     jsonschema.Draft202012Validator,
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
         "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
-TEXTS = ("measured", "description", "licence", "text")  # keys whose values are for people, and may hold braces
+TEXTS = ("measured", "description", "licence", "text")  # keys whose values are for people and may contain braces
 
 
 def check_keys(path: str | Path) -> None:
-    """Raise `InputError` where a mapping of a YAML file names a key twice, of which parsers silently keep the last, or
-    names one that YAML does not read as text, such as 2024 or no; and for a number that YAML does not read as it looks,
-    such as 010 (8) or 1:30 (90).
+    """Raise `InputError` if a mapping of a YAML file has a key twice (parsers silently keep the last), or a key that
+    YAML does not read as text, such as 2024 or no; and for a number that YAML does not read as it looks, such as 010
+    (8) or 1:30 (90).
 
-    Merge keys (<<) may recur. A file that is no YAML is left to the parser that needs it.
+    Merge keys (<<) may occur more than once. A file that is not YAML is left to the parser that needs it.
     """
     seen: set[int] = set()
 
@@ -69,7 +69,7 @@ def check_keys(path: str | Path) -> None:
                     raise InputError(f"{path}: line {line}: key {key.value!r} stands in line {first} already")
                 check(value)
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
     try:
         root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=loader)
     except yaml.YAMLError:
@@ -79,7 +79,7 @@ def check_keys(path: str | Path) -> None:
 
 @functools.cache
 def schema() -> dict[str, Any]:
-    """The schema of a study, with those of its sections that stand beside the modules that they are for."""
+    """The schema of a study, including the schemas of sections that are kept beside their modules."""
     rules = kinds.read_yaml("study", "study")
     sections = rules["properties"]
     sections["training"] |= kinds.section_schema("heads/training")
@@ -90,8 +90,8 @@ def schema() -> dict[str, Any]:
 
 
 def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
-    """As `checked`, for the entry of a head: by the schema of `training`, without its defaults, or, where the head is
-    solved, by that of its kind."""
+    """As `checked`, for the entry of a head: by the schema of `training` without its defaults or, if the head is
+    solved, by the schema of its kind."""
     where, training = f"heads.{slug}", kinds.section_schema("heads/training")
     if not networks.facts(slug)["epochs"]:
         rules = networks.schema(slug)
@@ -108,7 +108,7 @@ def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
     """`value` with `{data_dir}` replaced in every text, at every depth, and ~/ at its start by the home of the user.
-    Raises `InputError` for other words in braces, except in what is written for people (`TEXTS`)."""
+    Raises `InputError` for other words in braces, except in texts for people (`TEXTS`)."""
     if isinstance(value, dict):
         return {
             key: item if key in TEXTS else with_data_dir(item, data_dir, f"{where}.{key}")
@@ -153,8 +153,8 @@ def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, A
 
 
 def checked(value: Any, rules: dict[str, Any], where: str) -> Any:
-    """`value` with the defaults of the schema `rules`. Raises `InputError`, which begins with `where`, if it does not
-    follow them."""
+    """`value` with the defaults of the schema `rules`. Raises `InputError`, with a message that begins with `where`, if
+    `value` breaks the rules."""
     errors = sorted(Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
     if errors:
         raise InputError(_message(jsonschema.exceptions.best_match(errors), where))
@@ -176,7 +176,7 @@ def _message(error: Any, where: str) -> str:
 
 
 def _fix(error: Any) -> str:
-    """The end of a message on a value that YAML reads as something else than was meant; empty elsewhere."""
+    """The end of a message on a value that YAML reads as something other than was meant; otherwise empty."""
     if error.validator == "pattern" and error.validator_value == CHROMOSOME:
         return f"; write {_chromosome(error.instance)}"
     if error.validator != "type":
@@ -209,7 +209,7 @@ def _chromosome(name: str) -> str:
 
 
 def _types(rules: Any) -> set[str]:
-    """The types that a schema allows, also by its alternatives; empty: not stated."""
+    """The types that a schema allows, including its alternatives; empty: not stated."""
     found = rules.get("type", [])
     types = {found} if isinstance(found, str) else set(found)
     for key in ("anyOf", "oneOf"):
@@ -218,7 +218,8 @@ def _types(rules: Any) -> set[str]:
 
 
 def _scalar(text: str) -> Any:
-    """What a text means as YAML, a number with an exponent also as people write it; itself if it is more than that."""
+    """The value of a text as YAML, also for numbers with an exponent as people write them; the text itself if no
+    scalar."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -229,8 +230,8 @@ def _scalar(text: str) -> Any:
 
 
 def with_types(config: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with the values of `given`, which Snakemake has put into it from --config, of the types that
-    the schema asks for: it reads true, lists, and what is in them, as text, and an empty value as none."""
+    """The configuration with the values of `given`, which Snakemake has put into it from --config, converted to the
+    types that the schema requires: Snakemake reads true, lists and their items as text, and an empty value as none."""
     return {**config, **_typed({key: config[key] for key in given if key in config}, given, schema(), ())}
 
 
@@ -253,7 +254,7 @@ def _typed(value: Any, given: Any, rules: Mapping[str, Any], path: tuple[str, ..
 
 
 def _rules_of_kind(entry: Mapping[str, Any], rules: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any]:
-    """The schema of an entry at a path of the study: by its kind, where it has one."""
+    """The schema of an entry at a path of the study, by its kind if it has one."""
     section = ""
     match path:
         case ("heads", _):

@@ -13,8 +13,8 @@ from s2f.study.interpretation import constant, kind_of
 from s2f.study.runs import Run
 
 FILES = (*options.INPUTS, "genome", "genes", "elements")  # options that name files
-OF_JUDGE = ("controls", "active_panel", "active_above")  # options of the program that judges scores
-# all others are options of the program that scores
+OF_JUDGE = ("controls", "active_panel", "active_above")  # options of the program that judges the scores
+# all other options are for the program that scores
 OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out", *OF_JUDGE)
 
 
@@ -27,7 +27,7 @@ class Job:
 
     @property
     def stem(self) -> str:
-        """Path of its tables below the results folder, without their endings."""
+        """Path of its tables below the results folder, without ending."""
         return f"scores/{self.name}/{self.run.model}"
 
 
@@ -37,8 +37,8 @@ def split_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
 
 
 def panel_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
-    """The panel of measured effects of an entry; empty where there is none, it scores no variants, or its models are
-    ensembles over folds, which predict no row of such a panel together."""
+    """The panel of measured effects of an entry; empty if there is none, if the entry scores no variants, or if its
+    models are ensembles over folds, whose members never predict a row of such a panel together."""
     panels = study["datasets"][entry["dataset"]]["panels"]
     pairs = [name for name, panel in panels.items() if items_of(panel) == "pairs"]
     classification = study["datasets"][entry["dataset"]]["task"] == "classification"  # effects are log-odds
@@ -54,22 +54,22 @@ def judged(entry: dict[str, Any]) -> bool:
 
 
 def active_panel(study: dict[str, Any], entry: dict[str, Any]) -> str:
-    """The panel whose active rows are told apart from the controls of an entry; empty where there is none."""
+    """The panel whose active rows are to be separated from the controls of an entry; empty if there is none."""
     panels = study["datasets"][entry["dataset"]]["panels"]
     rows = [name for name, panel in panels.items() if items_of(panel) == "rows"]
     return entry.get("active_panel", next(iter(rows), "")) if "controls" in entry else ""
 
 
 def floor_of(study: dict[str, Any], runs: Sequence[Run], name: str) -> str:
-    """The model of an entry that every other one should beat, the first that says so; empty where there is none."""
+    """The model of an entry that every other model should beat: the first floor; empty if there is none."""
     models = [job.run for job in jobs(study, runs) if job.name == name and not (job.run.head or job.run.members)]
     floors = [run.model for run in models if kinds.facts(*kind_of(study, run))["floor"]]
     return floors[0] if floors else ""
 
 
 def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
-    """All `Job`s of the section: of each model the study's first seed or the entry's; what predicts a constant is left
-    out."""
+    """All `Job`s of the section: each model with the entry's seed or the study's first; models that predict a constant
+    are omitted."""
     found: dict[tuple[str, str], Job] = {}
     for name, entry in study["scoring"].items():
         for run in runs:
@@ -84,13 +84,13 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 
 
 def modules_of(study: dict[str, Any], run: Run) -> list[str]:
-    """Modules that scoring with a run loads by name, those of heads not among them."""
+    """Modules that scoring with a run loads by name, except those of heads."""
     of_members = (kinds.module_name(*kind_of(study, member)) for member in run.members or (run,))
     return list(dict.fromkeys(of_members))
 
 
 def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
-    """Raise `InputError` for an entry that names what is not there, or whose options do not go together."""
+    """Raise `InputError` for an entry that names what does not exist, or whose options contradict each other."""
     for name, entry in study["scoring"].items():
         known = study["datasets"]
         if entry["dataset"] not in known:

@@ -1,6 +1,7 @@
-"""What a study says of the search for settings: how many each run tries, and from which ranges.
+"""What a study says about the search for settings: how many each run tries, and from which ranges.
 
-A range is a list of values or {from, to, scale}. Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+A range is a list of values or {from, to, scale}. Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy
+here.
 """
 
 import functools
@@ -17,13 +18,13 @@ from s2f.study import language_model
 from s2f.study.runs import Run
 from s2f.study.schema import checked, schema
 
-ALL_HEADS = "heads"  # in `search.ranges`: every kind of head that has no ranges of its own
+ALL_HEADS = "heads"  # in `search.ranges`: every kind of head without ranges of its own
 Kind = tuple[str, str, str]  # section (heads or baselines), kind, task of the dataset
 
 
 def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[str, Any] | None:
-    """The search that a job for a kind of `heads` or `baselines` (`section`) is given on a dataset of a `task`, as
-    `s2f.models.search.Search`; None where the study does not search. A kind that has nothing to choose has 0 trials."""
+    """The search of a job for a kind of `heads` or `baselines` (`section`) on a dataset with a `task`, as
+    `s2f.models.search.Search`; None if the study does not search. A kind with nothing to choose has 0 trials."""
     if "search" not in study:
         return None
     of = section, kind, task
@@ -32,14 +33,15 @@ def of_kind(study: dict[str, Any], section: str, kind: str, task: str) -> dict[s
 
 
 def trainings(study: dict[str, Any], section: str, kind: str, task: str) -> int:
-    """How many trainings a job for a kind does one after the other: as many as trials, but one without a search, where
-    there is nothing to choose, and where all is a list of penalties, which is solved at once."""
+    """How many trainings a job for a kind does one after another: one per trial; but only one without a search, if
+    there is nothing to choose, or if the only choice is a list of penalties, which are solved at once."""
     found = of_kind(study, section, kind, task)
     return found["trials"] if found and set(found["ranges"]) - {found["grid"]} else 1
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
-    """Raise `InputError` for ranges of what no model of the study has, and for ranges that hold impossible values."""
+    """Raise `InputError` for ranges of settings that no model of the study has, and for ranges with impossible
+    values."""
     if "search" not in study:
         return
     used: set[Kind] = set()
@@ -66,8 +68,8 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
 
 
 def _check_kind(study: dict[str, Any], of: Kind) -> None:
-    """Refuse ranges with values that the schema of the kind does not allow, too few of them, and values that exclude
-    each other."""
+    """Refuse ranges with values that the schema of the kind does not allow, with too few values, and with values that
+    exclude each other."""
     options, ranges = _options(of), _ranges(study, of)
     name = _named(study, of) or of[1]
     for key, drawn in ranges.items():
@@ -98,8 +100,8 @@ def _check_kind(study: dict[str, Any], of: Kind) -> None:
 
 
 def _check_phases(where: str, options: dict[str, Any], ranges: dict[str, Any]) -> None:
-    """Refuse ranges of which a trial may combine phases of fine-tuning that exclude each other; `options`: those of a
-    baseline."""
+    """Refuse ranges from which a trial may draw phases of fine-tuning that exclude each other; `options` are the
+    baseline's."""
     phases = language_model.PHASES
     if not set(phases) & set(ranges) or not set(phases) <= set(options):
         return
@@ -115,7 +117,7 @@ def _extremes(drawn: Any) -> list[Any]:
 
 
 def _ranges(study: dict[str, Any], of: Kind) -> dict[str, Any]:
-    """{setting: range} of a kind: the study's own, or those beside the kind."""
+    """{setting: range} of a kind: the study's, or those beside the kind."""
     options, name = _options(of), _named(study, of)
     default = {key: rule["x-search"] for key, rule in options.items() if "x-search" in rule}
     chosen = study["search"]["ranges"][name] if name else default
@@ -123,12 +125,12 @@ def _ranges(study: dict[str, Any], of: Kind) -> dict[str, Any]:
 
 
 def _grid(of: Kind, ranges: dict[str, Any]) -> str:
-    """The searched setting that is a list of which training solves all values, empty where there is none."""
+    """The searched setting that is a list whose values training solves all at once; empty if there is none."""
     return next((key for key in ranges if _options(of)[key].get("x-grid")), "")
 
 
 def _named(study: dict[str, Any], of: Kind) -> str:
-    """Name under which the study has ranges for a kind, empty where it has none: those for all heads hold for each kind
+    """Name under which the study has ranges for a kind, empty if it has none: ranges for all heads apply to each kind
     of head that has one of these settings."""
     ranges, (section, kind, _) = study["search"]["ranges"], of
     for name in (kind, *([ALL_HEADS] if section == "heads" else [])):
@@ -138,7 +140,7 @@ def _named(study: dict[str, Any], of: Kind) -> str:
 
 
 def _complete(drawn: Any, rule: dict[str, Any]) -> Any:
-    """A range with its defaults, and whether its numbers are whole."""
+    """A range with its defaults, and whether its numbers are integers."""
     if isinstance(drawn, list):
         return drawn
     return kinds.filled(drawn, _range_rules()) | {"whole": "integer" in _types(rule.get("items", rule))}
@@ -157,7 +159,7 @@ def _types(rule: dict[str, Any]) -> set[str]:
 
 @functools.cache
 def _options(of: Kind) -> dict[str, Any]:
-    """{setting: its schema} of all that may be searched of a kind in a task."""
+    """{setting: its schema} of all settings of a kind that may be searched in a task."""
     ignored = kinds.facts(*of[:2]).get("ignores", [])
     return {
         key: rule

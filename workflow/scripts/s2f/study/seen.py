@@ -1,6 +1,6 @@
-"""What the models of a study have seen: statements that weights contradict are refused, tested rows among it warned of.
+"""What the models of a study have seen: statements that contradict the weights are refused, seen test rows warned of.
 
-Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.study.runs import Run
 
-MOST_PLACES = 3  # that a warning names
+MOST_PLACES = 3  # named in a warning
 
 
 def check(study: dict[str, Any]) -> None:
-    """Raise `InputError` for a statement `seen` of weights that say it themselves, and another one."""
+    """Raise `InputError` for a statement `seen` that differs from what the weights themselves say."""
     stated = [
         (f"{section}.{name}.seen", entry, seen.encoder_of(section, entry), entry.get("weights") or {})
         for section in ("encoders", "baselines")
@@ -42,7 +42,7 @@ def check(study: dict[str, Any]) -> None:
 
 
 def _at_most(stated: Seen, named: Seen) -> bool:
-    """Whether a statement holds no more for unseen than what the name of a checkpoint says of it."""
+    """Whether a statement claims no more to be unseen than the name of a checkpoint does."""
     if not (stated.clean or stated.only or stated.but or stated.outside):
         return True
     if not (stated.outside and named.outside and stated.outside["names"]):
@@ -52,14 +52,14 @@ def _at_most(stated: Seen, named: Seen) -> bool:
 
 
 def warnings(study: dict[str, Any], runs: Sequence[Run]) -> list[str]:
-    """A line for each encoder and baseline that has seen, or may have, rows that the study tests: those of a split by
-    chromosomes and of a panel limited to regions, which claim that a model sees them for the first time."""
+    """A line for each encoder and baseline that has seen, or may have seen, rows that the study tests: rows of a split
+    by chromosomes and of a panel limited to regions, which claim that a model sees them for the first time."""
     found: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         section, name = ("encoders", run.encoder) if run.encoder else ("baselines", run.model)
         entry = study[section][name]
         if kinds.facts(section, entry["kind"]).get("published") and not entry.get("use_contaminated_panels"):
-            continue  # a comparison leaves out the panels that published weights may have been trained on
+            continue  # a comparison omits the panels on which published weights may have been trained
         had = seen.of_model(section, entry, study["tapt"])
         split = study["splits"][run.split]
         by_chromosome = kinds.facts("splits", split["kind"])["chromosomes"]

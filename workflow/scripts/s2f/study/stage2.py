@@ -1,7 +1,7 @@
-"""The section `stage2` of a study: encoders that are fine-tuned together with a head that is trained already.
+"""The section `stage2` of a study: encoders that are fine-tuned together with a trained head.
 
-A stage-2 model stands beside the model that it starts from, on the same rows: whether it is better is a finding, not a
-matter of course. Loaded by `s2f.study.validate`, thus by the Snakefile: no numpy here.
+A stage-2 model is compared with the model that it starts from, on the same rows: whether it is better is an open
+question. Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +17,13 @@ ALL = "all"  # every block
 
 
 def presets() -> dict[str, dict[str, Any]]:
-    """{name: settings} that an entry may take over by its key `preset`."""
+    """{name: settings} that an entry may adopt with its key `preset`."""
     return kinds.section_schema("heads/stage2")["x-presets"]
 
 
 def with_presets(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the settings of presets where an entry has none of its own; what has another shape than a
-    study is left to the schema. Raises `InputError` for an unknown preset."""
+    """The configuration with the settings of presets, which an entry's own settings override; anything without the
+    shape of a study is left to the schema. Raises `InputError` for an unknown preset."""
     section = config.get("stage2")
     if not isinstance(section, Mapping):
         return config
@@ -40,7 +40,7 @@ def with_presets(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def chosen_blocks(entry: Mapping[str, Any]) -> Any:
-    """The names of blocks that an entry trains, whole or by adapters, or `ALL`."""
+    """The names of blocks that an entry trains, completely or by adapters, or `ALL`."""
     chosen = entry["unfrozen"]
     return chosen["locon"]["blocks"] if isinstance(chosen, Mapping) else chosen
 
@@ -60,8 +60,8 @@ def start_of(study: Mapping[str, Any], run: Run) -> Run:
 
 
 def frozen_part(study: Mapping[str, Any], name: str, encoder: str) -> str:
-    """Name of the encoder that gives what the first unfrozen block reads, for caches; empty where the whole encoder
-    runs in every step, as windows are cut anew or its first block is trained."""
+    """Name of the encoder that makes the input of the first unfrozen block, for caches; empty if the complete encoder
+    runs in every step, because windows are cut anew or its first block is trained."""
     entry = study["stage2"][name]
     blocks = kinds.facts("encoders", study["encoders"][encoder]["kind"])["blocks"]
     below = blocks.index(unfrozen(study, name, encoder)[0])
@@ -71,7 +71,8 @@ def frozen_part(study: Mapping[str, Any], name: str, encoder: str) -> str:
 
 
 def add_frozen_parts(study: dict[str, Any], planned: Sequence[Run]) -> None:
-    """Add to the encoders of a study those that stage 2 reads from caches: named so, they are embedded as any other."""
+    """Add to the encoders of a study the frozen parts that stage 2 reads from caches: as named encoders, they are
+    embedded like any other."""
     for run in planned:
         if run.stage2 and (name := frozen_part(study, run.augmentation, run.encoder)):
             until = name.partition(".until.")[2]
@@ -79,8 +80,8 @@ def add_frozen_parts(study: dict[str, Any], planned: Sequence[Run]) -> None:
 
 
 def check_names(study: dict[str, Any]) -> None:
-    """Raise `InputError` for a name that an augmentation has, as both stand in one place of a path, for one that no
-    entry of models uses, and for one that `models` names and no section defines."""
+    """Raise `InputError` for a name that an augmentation has (both have the same place in a path), for a name that no
+    entry of models uses, and for a name in `models` that no section defines."""
     used = set()
     for index, entry in enumerate(study["models"]):
         for name in entry["stage2"]:
@@ -96,8 +97,8 @@ def check_names(study: dict[str, Any]) -> None:
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
-    """Raise `InputError` for a stage-2 run whose encoder or head cannot be fine-tuned, whose start is no run of the
-    study, or that asks for what stage 2 does not do."""
+    """Raise `InputError` for a stage-2 run whose encoder or head cannot be fine-tuned, whose start is not a run of the
+    study, or that asks for what stage 2 cannot do."""
     for run in planned:
         if not run.stage2:
             continue

@@ -1,4 +1,4 @@
-"""The study: its configuration, checked once before anything runs, and the list of runs that it asks for.
+"""The study: its configuration, checked once before anything runs, and the list of its runs.
 
 Needs only PyYAML and jsonschema, both part of Snakemake's own environment: the Snakefile loads this module.
 """
@@ -33,12 +33,12 @@ from s2f.study.schema import checked, checked_head, checked_kind, refuse_other_n
 def validated(config: dict[str, Any]) -> dict[str, Any]:
     """The configuration with all defaults filled in.
 
-    Raises `InputError` that names the key path, what is wrong and what is expected: unknown keys (with the nearest
-    known one), wrong types and values, and names that no section defines.
+    Raises `InputError`, naming the key path, what is wrong and what is expected, for unknown keys (with the nearest
+    known key), wrong types and values, and names that no section defines.
     """
     refuse_other_names(config, "")
     study = checked(stage2.with_presets(config), schema(), "")
-    for entry in study["models"]:  # a mode without options is named by its kind
+    for entry in study["models"]:  # a mode without options has the name of its kind
         for mode in entry["augmentations"]:
             if mode in kinds.names("augmentations"):
                 study["augmentations"].setdefault(mode, {"kind": mode})
@@ -93,7 +93,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def by_split(items: Iterable[Any], run_of: Callable[[Any], Run] = lambda run: run) -> dict[tuple[str, str], list[Any]]:
-    """{(dataset, split): its runs, or what else belongs to the run ``run_of(item)``, in their order}."""
+    """{(dataset, split): its items, in order}; an item is a run, or belongs to the run ``run_of(item)``."""
     of_split: dict[tuple[str, str], list[Any]] = {}
     for item in items:
         run = run_of(item)

@@ -1,1 +1,1 @@
-"""Motifs: what attributions of many sequences have in common, under which name it is known, and what it does."""
+"""Motifs: patterns that attributions of many sequences share, the known motifs they resemble, and their effect."""

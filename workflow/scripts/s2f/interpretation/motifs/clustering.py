@@ -1,20 +1,19 @@
-"""Patterns in attributions of many sequences, by TF-MoDISco (Shrikumar 2018) as the package modisco-lite has it.
+"""Patterns in attributions of many sequences, by TF-MoDISco (Shrikumar 2018) as in the package modisco-lite.
 
-The package asks for one-hot sequences and hypothetical contributions, both (N, L, 4): what each of the four bases would
-add at a position. Mutagenesis gives them as the effects of the substitutions (0 at the sequence's own base) minus their
-mean over the bases; the gradient minus its mean over the bases is one as it stands (Majdandzic 2023). It cuts out
-seqlets, windows of high contribution, and clusters them into patterns, those that raise the score and those that lower
-it apart.
+The package needs one-hot sequences and hypothetical contributions, both (N, L, 4): what each of the four bases would
+add at a position. For mutagenesis these are the effects of the substitutions (0 at the sequence's own base) minus their
+mean over the bases; the gradient minus its mean over the bases is already in this form (Majdandzic 2023). The package
+cuts out seqlets, windows of high contribution, and clusters them into patterns, separately for those that raise the
+score and those that lower it.
 
-Strands. The package compares each seqlet with others on both strands, and has no switch for it (3.0.0). RNA has one
-strand: there, `one_strand` feeds it each seqlet as it is in place of its reverse complement. The scores of the two
-strands are then equal, and at equal scores the package keeps a seqlet as it is.
+Strands. The package compares each seqlet with others on both strands, and has no option against that (3.0.0). RNA has
+one strand: for RNA, `one_strand` gives it each seqlet unchanged in place of its reverse complement. The scores of the
+two strands are then equal, and with equal scores the package keeps a seqlet as it is.
 
-Nothing is drawn from a seed of ours: the package draws its null distribution, subsample and clusterings from seeds that
-it holds itself. So equal attributions give equal patterns; with other seeds of a model other attributions, of which the
-mean is taken before.
+None of our seeds is used: the package draws its null distribution, subsample and clusterings from its own fixed seeds,
+so equal attributions give equal patterns. Seeds of a model have different attributions, which are averaged first.
 
-Memory: see docs/motifs.md. It grows with the seqlets that are clustered, of which there are at most `most_seqlets`.
+Memory: see docs/motifs.md. It grows with the number of clustered seqlets, which is at most `most_seqlets`.
 """
 
 import collections
@@ -36,18 +35,18 @@ from s2f.interpretation import attributions
 from s2f.interpretation.motifs.patterns import SAME
 from s2f.sequences import dna
 
-FEWEST = 100  # sequences: with fewer there are hardly 20 seqlets of one kind, which the package asks of a pattern
-FEWEST_SEQLETS = 50  # of a sign, or none of it is clustered; the package's 100 is meant for whole genomes
-# Positions before and behind each sequence: the package widens a pattern as it aligns seqlets, and drops those of which
-# it would reach over the end, nearly every one where sequences are short.
+FEWEST = 100  # sequences: with fewer there are hardly the 20 seqlets of one kind that the package requires
+FEWEST_SEQLETS = 50  # with fewer of a sign, that sign is not clustered; the package's 100 is meant for whole genomes
+# Positions added before and after each sequence: the package widens a pattern as it aligns seqlets, and drops seqlets
+# for which it would extend beyond the sequence: nearly all of them if sequences are short.
 PADDING = 50
-LEAST_PASSING, MOST_PASSING = 0.03, 0.2  # shares of all windows, as the package has them
-PASSING_WINDOWS = 6  # windows in a sequence that are high at least: 3 % of those of 200 bp
+LEAST_PASSING, MOST_PASSING = 0.03, 0.2  # shares of all windows, as in the package
+PASSING_WINDOWS = 6  # least number of high windows in a sequence: 3 % of the windows in 200 bp
 
 
 @dataclass(frozen=True)
 class Contributions:
-    """Mean over seeds of what each base contributes. Positions behind the end of a shorter sequence are zeros."""
+    """Mean over seeds of what each base contributes. Positions after the end of a shorter sequence are zeros."""
 
     row_ids: list[str]
     sequences: list[str]
@@ -57,20 +56,20 @@ class Contributions:
 
     @property
     def one_strand(self) -> bool:
-        """Whether the sequences have one strand, as those of RNA."""
+        """Whether the sequences have one strand, as RNA has."""
         return bool(self.about["strand_rule"] == "forward")
 
     @property
     def importance(self) -> np.ndarray:
-        """float32 (N, L): contribution of the base that is there."""
+        """float32 (N, L): contribution of the sequence's own base."""
         return (self.hypothetical * self.one_hot).sum(axis=2)
 
 
 def read_contributions(paths: Sequence[str | Path]) -> Contributions:
-    """The mean over files of attributions, one for each seed of a model.
+    """The mean over files of attributions, one file for each seed of a model.
 
-    Raises `InputError` for a method that has no hypothetical contributions, files of different sequences or models, too
-    few sequences, and attributions that are all 0.
+    Raises `InputError` for a method without hypothetical contributions, files of different sequences or models, too few
+    sequences, and attributions that are all 0.
     """
     total, first, known, seeds = None, None, None, []
     for path in paths:
@@ -119,7 +118,7 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
 
 @contextlib.contextmanager
 def one_strand() -> Iterator[None]:
-    """Within it modisco-lite compares each seqlet with itself in place of its reverse complement."""
+    """A context in which modisco-lite compares each seqlet with itself in place of its reverse complement."""
     from modiscolite import gapped_kmer, util
 
     profiles, words = util.get_2d_data_from_patterns, gapped_kmer._seqlet_to_gkmers
@@ -143,13 +142,13 @@ def one_strand() -> Iterator[None]:
 def find(
     found: Contributions, window: int, flank: int, fdr: float, most_seqlets: int, clusterings: int
 ) -> tuple[list[Any], list[Any]]:
-    """Patterns that raise the score and those that lower it, each a list of modisco-lite's own objects, by size.
+    """Patterns that raise the score and patterns that lower it, each a list of modisco-lite's objects, by size.
 
-    The steps and settings of the package's own `TFMoDISco`, but for what long sequences are taken for granted in. A
-    seqlet is a `window` of high contribution (false discovery rate `fdr`) with a `flank` on either side, in bp, which
-    may reach over the end of its sequence; a pattern is cut to its best window + flank positions. Of a sign at most
-    `most_seqlets` are clustered, those of the highest contribution: they bound the memory. Of `clusterings`, from seeds
-    1, 2 and so on, the best counts. Raises `InputError` for a window that does not fit into the sequences.
+    The steps and settings are those of the package's `TFMoDISco`, except where it assumes long sequences. A seqlet is a
+    `window` of high contribution (false discovery rate `fdr`) with a `flank` on either side, in bp, which may extend
+    beyond the end of its sequence; a pattern is cut to its best window + flank positions. At most `most_seqlets` of
+    each sign are clustered, those with the highest contribution, which bounds the memory. The best of `clusterings`,
+    from seeds 1, 2 and so on, counts. Raises `InputError` for a window that does not fit into the sequences.
     """
     length = found.one_hot.shape[1]
     if window + flank > length:
@@ -162,9 +161,9 @@ def find(
     from s2f.common.compiled_loops import keep
 
     kernels = [kernel for group in precompile._kernels() for kernel, _ in group]
-    keep(kernels, __file__, "modisco-lite")  # else the package compiles anew in every process
+    keep(kernels, __file__, "modisco-lite")  # otherwise the package compiles anew in every process
     around = ((0, 0), (PADDING, PADDING), (0, 0))
-    # bases that contribute nothing, and not N: a pattern has a base at every position, or its information is no number
+    # bases that contribute nothing, rather than N: a pattern needs a base at every position, or its information is NaN
     one_hot, hypothetical = np.pad(found.one_hot, around, mode="wrap"), np.pad(found.hypothetical, around)
     tracks = core.TrackSet(one_hot, one_hot * hypothetical, hypothetical)
     patterns: list[list[Any]] = []
@@ -199,11 +198,12 @@ def find(
 
 
 def seqlets(importance: np.ndarray, window: int, flank: int, fdr: float) -> dict[int, list[tuple[int, int, int]]]:
-    """{1: places of seqlets that raise the score, -1: of those that lower it}, (row, start, end), by contribution.
+    """{1: places of seqlets that raise the score, -1: places of those that lower it}, (row, start, end), by
+    contribution.
 
-    The package's `extract_seqlets`, on the sequences without padding, whose zeros would spoil its null distribution. It
-    leaves out seqlets that reach over the end, and asks that 3 % of all windows be high, which is one seqlet in a
-    sequence of 200 bp: here flanks may reach over the end, and of shorter sequences a larger share is asked for.
+    As the package's `extract_seqlets`, on sequences without padding, whose zeros would distort the null distribution.
+    The package drops seqlets that extend beyond the end, and requires that 3 % of all windows be high, which is one
+    seqlet in a sequence of 200 bp. Here flanks may extend beyond the end, and shorter sequences need a larger share.
     """
     from modiscolite import extract_seqlets
 
@@ -234,9 +234,9 @@ def seqlets(importance: np.ndarray, window: int, flank: int, fdr: float) -> dict
 def write(
     path: str | Path, found: Contributions, patterns: tuple[list[Any], list[Any]], settings: dict[str, Any]
 ) -> None:
-    """Write patterns as modisco-lite's own HDF5, and where they come from as its attributes, atomically.
+    """Write patterns atomically in modisco-lite's HDF5 format, with their origin as attributes.
 
-    The package's programs read it: group pos_patterns and neg_patterns, in each pattern_0 and so on, with sequence,
+    The package's programs can read it: groups pos_patterns and neg_patterns contain pattern_0 and so on, with sequence,
     contrib_scores, hypothetical_contribs and seqlets, whose example_idx is the position in the dataset row_id.
     """
     from modiscolite.io import save_hdf5
@@ -253,6 +253,7 @@ def write(
 
 
 def _without_padding(name: str, entry: Any) -> None:
-    """Count the places of seqlets from the first base of a sequence; one that reaches over its start is negative."""
+    """Count the places of seqlets from the first base of a sequence; a seqlet that begins before it has a negative
+    start."""
     if isinstance(entry, h5py.Dataset) and name.rpartition("/")[2] in ("start", "end"):
         entry[...] = entry[...] - PADDING

@@ -1,5 +1,5 @@
-"""What a pattern does by itself: the score of shuffled sequences with its consensus in their middle, minus that without
-(marginalisation; Avsec 2021)."""
+"""The effect of a pattern by itself: the score of shuffled sequences with its consensus in their middle, minus the
+score without it (marginalisation; Avsec 2021)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +20,8 @@ COLUMNS = ("pattern", "background", "score", "effect", "control")
 
 
 def backgrounds(row_ids: Sequence[str], sequences: Sequence[str], count: int, seed: int) -> np.ndarray:
-    """uint8 (count, L): shuffles of sequences that keep the counts of their dinucleotides, each in turn; only those of
-    the most frequent length. They depend on `seed` and the sequences, not on a model or a pattern."""
+    """uint8 (count, L): shuffles of the sequences, each in turn, that keep their dinucleotide counts; only sequences of
+    the most frequent length are used. They depend on `seed` and the sequences, not on a model or a pattern."""
     lengths = [len(sequence) for sequence in sequences]
     length = max(sorted(set(lengths)), key=lengths.count)
     known = [(row, text) for row, text in zip(row_ids, sequences, strict=True) if len(text) == length]
@@ -34,10 +34,10 @@ def backgrounds(row_ids: Sequence[str], sequences: Sequence[str], count: int, se
 
 
 def insert(scorer: Any, patterns: Sequence[Pattern], around: np.ndarray, seed: int) -> pd.DataFrame:
-    """Table `COLUMNS`, a line per pattern and background (of `around`, uint8 codes (B, L)): the score without it, and
-    how much it changes with the pattern's consensus in the middle (`effect`), and with the letters of the consensus in
-    a random order that is drawn for each background (`control`). Raises `InputError` for a pattern that is longer
-    than the backgrounds."""
+    """Table of `COLUMNS`, a line per pattern and background (`around`, uint8 codes (B, L)): the score of the
+    background, and how much it changes with the pattern's consensus in the middle (`effect`) and with the letters of
+    the consensus in a random order, drawn for each background (`control`). Raises `InputError` for a pattern that is
+    longer than the backgrounds."""
     for pattern in patterns:
         if len(pattern.matrix) > around.shape[1]:
             raise InputError(
@@ -65,7 +65,7 @@ def insert(scorer: Any, patterns: Sequence[Pattern], around: np.ndarray, seed: i
 
 
 def read(path: str | Path) -> pd.DataFrame:
-    """A table of `insert`. Raises `InputError` for another file."""
+    """A table that `insert` made. Raises `InputError` for another file."""
     table = read_table(path, COLUMNS, "effects of motifs")
     for column in ("score", "effect", "control"):
         table[column] = numbers(table, column, path)
@@ -73,11 +73,11 @@ def read(path: str | Path) -> pd.DataFrame:
 
 
 def summary(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One line per pattern, index its name: mean `effect` and `control` over backgrounds, of the mean over `tables`,
-    one for each seed of the model. `effect_z` is the mean effect over its standard error, sd / sqrt(backgrounds), and
-    `effect_p` its two-sided p value (Student's t, backgrounds - 1 degrees of freedom): the effect of a background is
-    the difference of its own two scores, so the test is a paired one. `specific_z` and `specific_p` are the same of
-    effect - control, which the letters of the consensus in any order do not explain."""
+    """One line per pattern, with its name as index: mean `effect` and `control` over backgrounds, after averaging over
+    `tables`, one for each seed of the model. `effect_z` is the mean effect over its standard error, sd /
+    sqrt(backgrounds), and `effect_p` its two-sided p value (Student's t, backgrounds - 1 degrees of freedom): an effect
+    is the difference between two scores of one background, so this is a paired test. `specific_z` and `specific_p` are
+    the same for effect - control, the part that the letters of the consensus in any order do not explain."""
     every = pd.concat(tables)
     by_background = every.groupby(["pattern", "background"], sort=False)[["effect", "control"]].mean()
     by_background["specific"] = by_background["effect"] - by_background["control"]
@@ -94,7 +94,8 @@ def summary(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def joined(matches: pd.DataFrame, hits: pd.DataFrame, effects: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Columns of `matches` (text), the number of `hits` and of sequences that have one, and of `summary`."""
+    """The columns of `matches` (text), the number of `hits` and of sequences with a hit, and the columns of
+    `summary`."""
     out = matches.set_index("pattern")
     by_pattern = hits.groupby("pattern")["row_id"]
     out["hits"] = by_pattern.size().reindex(out.index, fill_value=0).astype(int)

@@ -1,4 +1,4 @@
-"""Under which name a pattern is known (TOMTOM), and where it stands."""
+"""Which known motif a pattern resembles (TOMTOM), and where the pattern occurs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,13 +11,13 @@ from s2f.interpretation.motifs.meme import Motif
 from s2f.interpretation.motifs.patterns import Pattern
 from s2f.interpretation.motifs.tomtom import compare
 
-PSEUDOCOUNT, STEP = 0.001, 0.01  # of a probability; bits, to which the scores of a scan are rounded
+PSEUDOCOUNT, STEP = 0.001, 0.01  # added to probabilities; in bits, to which the scores of a scan are rounded
 MATCHES = ("pattern", "sign", "seqlets", "consensus", "match", "strand", "p_value", "q_value")
 HITS = ("pattern", "row_id", "start", "end", "strand", "score", "p_value", "importance")
 
 
 def best(patterns: Sequence[Pattern], known: Sequence[Motif], one_strand: bool) -> pd.DataFrame:
-    """Table `MATCHES`: for each pattern the known motif that is most alike, with its p and q value."""
+    """Table of `MATCHES`: for each pattern the most similar known motif, with its p and q value."""
     p, q, turned = compare([pattern.matrix for pattern in patterns], [motif.matrix for motif in known], one_strand)
     lines = []
     for row, pattern in enumerate(patterns):
@@ -29,12 +29,12 @@ def best(patterns: Sequence[Pattern], known: Sequence[Motif], one_strand: bool) 
 
 
 def hits(patterns: Sequence[Pattern], found: Contributions, p_value: float) -> tuple[pd.DataFrame, list[str]]:
-    """Table `HITS`: where each pattern's core stands in the sequences with a p value of at most `p_value`, and the
-    names of patterns whose core is so short that no place can have one.
+    """Table of `HITS`: where each pattern's core occurs in the sequences with a p value of at most `p_value`; and the
+    names of patterns whose core is so short that no place can reach that.
 
-    A scan by log-odds to bases that are alike: `score` in bits, its `p_value` that of a random place. `start` and `end`
-    are 0-based, half open; `importance` is the sum of the contributions of the bases there, which tells a place that
-    the model reads from one that only looks like the pattern.
+    The scan uses log-odds against equally likely bases: `score` in bits, with the `p_value` of a random place. `start`
+    and `end` are 0-based, half open; `importance` is the sum of the contributions of the bases there, which
+    distinguishes a place that the model reads from one that only looks like the pattern.
     """
     columns: dict[str, list[Any]] = {name: [] for name in HITS}
     too_short = []
@@ -63,8 +63,8 @@ def hits(patterns: Sequence[Pattern], found: Contributions, p_value: float) -> t
 
 
 def _survival(steps: np.ndarray) -> tuple[np.ndarray, int]:
-    """(P(score >= s) for each sum s of whole steps (W, 4) from the lowest to the highest, the lowest sum), of random
-    bases that are alike."""
+    """(P(score >= s) for each sum s of whole steps (W, 4) from the lowest to the highest, the lowest sum), for random,
+    equally likely bases."""
     chance = np.ones(1)
     for row in steps - steps.min(axis=1, keepdims=True):
         chance = np.convolve(chance, np.bincount(row) / 4)

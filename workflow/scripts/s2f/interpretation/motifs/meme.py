@@ -1,6 +1,6 @@
 """Files of motifs in the MEME format (https://meme-suite.org/meme/doc/meme-format.html): probabilities of bases.
 
-Motifs of RNA are in the alphabet ACGU and have one strand. In memory U is T, as everywhere.
+Motifs of RNA use the alphabet ACGU and have one strand. In memory U is T, as everywhere.
 """
 
 import re
@@ -15,13 +15,13 @@ from s2f.common.errors import InputError
 from s2f.common.files import write_text
 
 DNA, RNA = "ACGT", "ACGU"
-FEWEST = 25  # motifs: memelite warns that p values against fewer depend on which they are
-SUM = 0.01  # how far the probabilities of a position may be from 1, as files round them
+FEWEST = 25  # motifs: with fewer, memelite warns, p values depend on which motifs they are
+SUM = 0.01  # how far the sum of a position's probabilities may be from 1, because files round them
 
 
 @dataclass(frozen=True)
 class Motif:
-    """A motif of a file: its identifier, what else it is called (may be empty), probabilities float64 (W, 4)."""
+    """A motif of a file: its identifier, its alternative name (may be empty), probabilities float64 (W, 4)."""
 
     identifier: str
     name: str
@@ -29,15 +29,16 @@ class Motif:
 
     @property
     def title(self) -> str:
-        """Name and identifier, as tables and pages show them."""
+        """Name and identifier as shown in tables and pages."""
         return f"{self.name} ({self.identifier})" if self.name else self.identifier
 
 
 def read(path: str | Path, one_strand: bool) -> list[Motif]:
-    """Motifs of a file in MEME format, plain or compressed, in its order.
+    """The motifs of a file in MEME format, plain or compressed, in the order of the file.
 
-    Raises `InputError`, naming file and line, for another format, an alphabet that does not go with sequences of
-    `one_strand` or of two, an identifier that comes twice, and a matrix that is broken or not one of probabilities.
+    Raises `InputError`, naming file and line, for another format, an alphabet that does not fit sequences with
+    `one_strand` or with two, an identifier that occurs twice, and a matrix that is broken or does not hold
+    probabilities.
     """
     lines = [line for _, line in contents.lines(path, "motifs in MEME format")]
     if not any(line.startswith("MEME version") for line in lines[:20]):
@@ -110,8 +111,8 @@ def _matrix(path: str | Path, lines: Sequence[str], start: int, end: int, identi
 
 
 def write(path: str | Path, matrices: Mapping[str, np.ndarray], sites: Sequence[int], one_strand: bool) -> None:
-    """Write {identifier: probabilities (W, 4)} with the number of sites of each, atomically; those of one strand in the
-    alphabet of RNA."""
+    """Write {identifier: probabilities (W, 4)} with the number of sites of each, atomically; for `one_strand` in RNA
+    letters."""
     alphabet = RNA if one_strand else DNA
     background = " ".join(f"{letter} 0.25" for letter in alphabet)
     parts = [
@@ -125,7 +126,7 @@ def write(path: str | Path, matrices: Mapping[str, np.ndarray], sites: Sequence[
 
 
 def note(targets: int) -> str:
-    """What to know of p values against so many motifs; empty where there is nothing."""
+    """A note on p values against `targets` motifs; empty if none is needed."""
     if targets >= FEWEST:
         return ""
     return f"against {targets} motifs p and q values depend on which these are: a whole database gives better ones."

@@ -1,4 +1,4 @@
-"""Patterns that were found, as a file has them: what tables, pages and other models need to know of one."""
+"""Patterns read from a file: what tables, pages and other models need to know about them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from s2f.sequences import dna
 
 SAME = ("dataset", "split", "panel", "model", "method", "strand_rule", "score_unit")
 SIGNS = {"pos_patterns": "raises", "neg_patterns": "lowers"}  # groups of the file: what a pattern does to the score
-CORE = 0.3  # of the highest contribution of a position, from which a position counts to the core (the package's report)
+CORE = 0.3  # a position is in the core from this share of the highest contribution (as in the package's report)
 
 
 @dataclass(frozen=True)
 class Pattern:
     """A pattern of a file. `matrix` (W, 4) are the probabilities of its bases, `contribution` (W, 4) the mean
-    contribution of the bases that its seqlets have, both of its core alone."""
+    contribution of the bases in its seqlets, both only for its core."""
 
     name: str
     sign: str  # of `SIGNS`
@@ -28,14 +28,15 @@ class Pattern:
 
     @property
     def consensus(self) -> str:
-        """The most frequent base of each position, in small letters where that has less than half of the seqlets."""
+        """The most frequent base of each position, in lower case if fewer than half of the seqlets have it."""
         letters = dna.decode(self.matrix.argmax(axis=1).astype(np.uint8))
         frequent = self.matrix.max(axis=1) >= 0.5
         return "".join(a if often else a.lower() for a, often in zip(letters, frequent, strict=True))
 
 
 def read(path: str | Path) -> tuple[list[Pattern], dict[str, Any]]:
-    """Patterns of a file of `write`, by sign and then by the number of seqlets, and its attributes."""
+    """The patterns in a file written by `write`, by sign and then by the number of seqlets, and the file's
+    attributes."""
     patterns = []
     try:
         with open_hdf5(path) as file:
@@ -59,7 +60,8 @@ def read(path: str | Path) -> tuple[list[Pattern], dict[str, Any]]:
 
 
 def core_of(contribution: np.ndarray) -> slice:
-    """The positions from the first to the last whose contributions (W, 4) sum up to `CORE` of the highest, in size."""
+    """The positions from the first to the last whose contributions (W, 4) sum to `CORE` of the highest sum or more, in
+    size."""
     size = np.abs(contribution).sum(axis=1)
     kept = np.flatnonzero(size >= CORE * size.max())
     return slice(int(kept[0]), int(kept[-1]) + 1)

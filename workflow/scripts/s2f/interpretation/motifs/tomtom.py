@@ -1,11 +1,11 @@
-"""How alike two motifs are: p values as TOMTOM (Gupta 2007) has them, with complete scores (Tanaka 2011).
+"""How similar two motifs are: p values as in TOMTOM (Gupta 2007), with complete scores (Tanaka 2011).
 
-The score of two columns is their negative Euclidean distance, minus its median over the columns of all targets, so that
-a column that is aligned with nothing scores 0. A p value says how probable a score as high is for a target of that
-width whose columns are drawn from those of all targets, in the best of all its alignments, which count as independent.
+The score of two columns is their negative Euclidean distance, minus its median over the columns of all targets, so a
+column that is aligned with nothing scores 0. The p value is the probability that a target of the same width, with
+columns drawn from all targets, scores as high in the best of its alignments, which are treated as independent.
 
-The package memelite (0.5.0) gives the same numbers, and compiles for 50 s of CPU time in each new environment, longer
-than a whole panel of 200 sequences takes: numpy needs no compiler, and 0.02 s for 8 patterns and 24 motifs.
+The package memelite (0.5.0) gives the same numbers, but compiles for 50 s of CPU time in each new environment, longer
+than a whole panel of 200 sequences takes. Numpy needs no compilation, and 0.02 s for 8 patterns and 24 motifs.
 """
 
 import math
@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 Matrix = NDArray[np.float64]  # probabilities (W, 4)
-BINS = 100  # of the score of two columns, as TOMTOM has it
+BINS = 100  # bins for the score of two columns, as in TOMTOM
 
 
 def compare(
     queries: Sequence[Matrix], targets: Sequence[Matrix], one_strand: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """(p, q, turned) of each query (W, 4) and target (W, 4), all (queries, targets): as `p_values`, with q values over
+    """(p, q, turned) for each query (W, 4) and target (W, 4), all (queries, targets): as `p_values`, with q values over
     all pairs (Benjamini-Hochberg)."""
     p, turned = p_values(queries, targets, one_strand)
     return p, false_discovery_control(p, axis=None).reshape(p.shape) if p.size else p, turned
@@ -31,27 +31,27 @@ def compare(
 def p_values(
     queries: Sequence[Matrix], targets: Sequence[Matrix], one_strand: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(p, turned) of each query (W, 4) and target (W, 4), both (queries, targets): the p value of the best alignment,
-    and whether the target's reverse complement fits better, which is not tried for `one_strand`."""
+    """(p, turned) for each query (W, 4) and target (W, 4), both (queries, targets): the p value of the best alignment,
+    and whether the target's reverse complement fits better, which is not tried with `one_strand`."""
     strands = [*targets] if one_strand else [*targets, *(target[::-1, ::-1] for target in targets)]
     p = np.array([_on_one_strand(query, strands) for query in queries])
     p = p.reshape(len(queries), len(strands) // len(targets), len(targets))
     if one_strand:
         return p[:, 0], np.zeros(p[:, 0].shape, bool)
     least = p.min(axis=1)
-    return least * (2 - least), p[:, 1] < p[:, 0]  # 1 - (1 - p)^2: the better one of two
+    return least * (2 - least), p[:, 1] < p[:, 0]  # 1 - (1 - p)^2: the better of two
 
 
 def _on_one_strand(query: Matrix, targets: Sequence[Matrix]) -> NDArray[np.float64]:
-    """p value of each target, float64 (targets,), all taken on one strand."""
+    """The p value of each target, float64 (targets,), all on one strand."""
     width, columns = len(query), np.concatenate(targets)
     scores = -np.linalg.norm(query[:, None] - columns[None], axis=2)
-    scores -= np.sort(scores, axis=1)[:, [(len(columns) - 1) // 2]]  # the lower one of two in the middle
+    scores -= np.sort(scores, axis=1)[:, [(len(columns) - 1) // 2]]  # the lower of two middle values
     lowest = math.floor(scores.min())
     scale = math.floor(BINS / max(scores.max() - lowest, 1))
     bins = np.floor((scores - lowest) * scale + 0.5).astype(np.int64)
     zero = -lowest * scale  # the bin of a column that is aligned with nothing
-    # the targets one behind the other, with as many empty columns before each as alignments may reach over
+    # the targets one after another, each preceded by as many empty columns as alignments may extend beyond it
     widths = np.array([len(target) for target in targets])
     starts = np.cumsum([0, *(widths[:-1] + width - 1)])
     places = np.arange(len(columns)) + np.repeat((np.arange(len(targets)) + 1) * (width - 1), widths)
@@ -64,9 +64,9 @@ def _on_one_strand(query: Matrix, targets: Sequence[Matrix]) -> NDArray[np.float
     chances = _chances(shares, zero, max(BINS, zero) * width + 1)
     p = np.empty(len(targets))
     for of_width in np.unique(widths):
-        # of the first and the last column of the query that has a partner, for each alignment
+        # the first and the last column of the query with a partner, for each alignment
         spans = [(max(0, first), min(width, first + of_width)) for first in range(1 - of_width, width)]
-        with np.errstate(divide="ignore"):  # a score that every target has: log 0
+        with np.errstate(divide="ignore"):  # a score that every target reaches gives log 0
             below = np.sum([np.log1p(-chances[span]) for span in spans], axis=0)
         here = widths == of_width
         p[here] = -np.expm1(below[best[here]])
@@ -75,7 +75,8 @@ def _on_one_strand(query: Matrix, targets: Sequence[Matrix]) -> NDArray[np.float
 
 def _chances(shares: Sequence[NDArray[np.float64]], zero: int, size: int) -> dict[tuple[int, int], NDArray[np.float64]]:
     """{(first, end): P(score >= s) for s from 0 to size - 1} of alignments in which the columns [first, end) of the
-    query have partners, and the others score `zero`; `shares` of the bins of each column, of random partners."""
+    query have partners and the others score `zero`; `shares` are the frequencies of a column's bins with random
+    partners."""
     out = {}
     for first in range(len(shares)):
         chance = np.ones(1)

@@ -1,4 +1,4 @@
-"""Are the patterns true? Against the motifs that were planted in simulated rows, and the known motifs of a protein."""
+"""Are the patterns true? Compared with the motifs planted in simulated rows, and with the known motifs of a protein."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,11 +16,11 @@ SUBJECT = ("dataset", "split", "panel", "model", "method")
 COLUMNS = (
     *SUBJECT, "seeds", "truth", "motifs", "found", "recall", "patterns", "true", "precision", "rank", "q_value", "note",
 )  # fmt: skip
-BASE = 0.94  # probability of a base that a known motif of letters allows
+BASE = 0.94  # probability of the bases that a motif given in letters allows
 
 
 def planted(kind: str) -> list[Motif]:
-    """Motifs that a simulation plants, as its source says in `motifs()`."""
+    """Motifs that a simulation plants, from `motifs()` of its source."""
     return [Motif(name, "planted", matrix) for name, matrix in kinds.module("sources", kind).motifs().items()]
 
 
@@ -36,7 +36,7 @@ def of_letters(motif: str) -> Motif:
 
 
 def of_protein(protein: str, known: Sequence[Motif]) -> list[Motif]:
-    """The motifs of a file that are called like a protein."""
+    """The motifs of a file that have the name of a protein."""
     return [motif for motif in known if protein.upper() in {*motif.name.upper().split(), motif.identifier.upper()}]
 
 
@@ -47,13 +47,13 @@ def judge(
     known: Sequence[Motif],
     q_value: float,
 ) -> list[dict[str, Any]]:
-    """Lines of the table of truth, dicts of `COLUMNS`, of one file of patterns.
+    """Lines of the table of truth, dicts of `COLUMNS`, for one file of patterns.
 
-    `dataset`: {kind} of its source where that is a simulation; {protein, motif} of a protein whose sites the rows are.
-    A pattern matches a motif where TOMTOM's q value is at most `q_value`; q values are taken over all patterns and all
-    motifs, of the truth and of the file `known`. recall: the share of planted motifs that a pattern matches; of a
-    protein, whose motifs are versions of one, whether any is. precision: the share of patterns that match one. rank: of
-    the patterns that raise the score, by the number of seqlets, the first that matches.
+    `dataset`: {kind} of its source if that is a simulation; {protein, motif} if the rows are sites of a protein. A
+    pattern matches a motif if TOMTOM's q value is at most `q_value`; q values are taken over all patterns and all
+    motifs, both of the truth and of the file `known`. recall: the share of planted motifs that a pattern matches; for a
+    protein, whose motifs are versions of one, whether any is matched. precision: the share of patterns that match a
+    true motif. rank: the rank, by number of seqlets, of the first matching pattern among those that raise the score.
     """
     truths = []
     if dataset.get("kind"):

@@ -1,9 +1,9 @@
 """Models as functions of one-hot windows, with their gradient: `tangent(one_hot float32 (B, W, 4), strand) -> (values
-(B,), gradient (B, W, 4))`, NumPy in and out. Positions may hold any four numbers: between one-hot and nothing, as
-integrated gradients need. `strand` says which one the windows are, forward or reverse: some models are told.
+(B,), gradient (B, W, 4))`, NumPy in and out. A position may have any four numbers, from all zero to one-hot, as
+integrated gradients need. `strand` says whether the windows are forward or reverse, which some models take as input.
 
-A kind of model that has a gradient names the module of it as its fact `gradient`: an edit of a gradient makes no
-embedding and trains no model again.
+A kind of model with a gradient names the gradient's module as its fact `gradient`: editing a gradient thus repeats no
+embedding and no training.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Tangents of functions of JAX and of torch."""
+"""Tangents of functions in JAX and in torch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from s2f.interpretation.tangents import Tangent
 
 
 def of_jax(function: Callable[..., Any], parameters: Any) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """Tangent of a function of JAX, whichever strand it is given."""
+    """Tangent of a JAX function, which ignores the strand."""
 
     @jax.jit
     def values_and_gradient(parameters, one_hot):
@@ -27,7 +27,7 @@ def of_jax(function: Callable[..., Any], parameters: Any) -> Callable[..., tuple
 
 
 def of_torch(network: Callable[[torch.Tensor, str], torch.Tensor], device: torch.device) -> Tangent:
-    """Tangent of a torch function of (B, W, 4) and their strand."""
+    """Tangent of a torch function of windows (B, W, 4) and their strand."""
 
     def tangent(one_hot: np.ndarray, strand: str) -> tuple[np.ndarray, np.ndarray]:
         x = torch.from_numpy(one_hot).to(device).requires_grad_()

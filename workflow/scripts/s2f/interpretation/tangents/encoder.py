@@ -17,7 +17,7 @@ def tangent(
     """Tangent of a head on the encoder of a config section, in float32; `changes` as `encoders.build` takes them."""
     encoder = encoders.build({**options, "precision": "float32"}, changes)
     embed = encoder.apply_one_hot
-    assert embed is not None  # kinds of this gradient have it
+    assert embed is not None  # kinds with this gradient have it
 
     def function(both: Any, one_hot: Any) -> Any:
         frozen, trained = both

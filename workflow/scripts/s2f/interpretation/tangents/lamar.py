@@ -13,8 +13,8 @@ from s2f.interpretation.tangents._frameworks import of_jax
 
 
 def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) -> Tangent:
-    """Tangent of a head on LAMAR: torch computes the hidden states, JAX the head; the gradient of the head with respect
-    to the hidden states is what torch propagates back. Always in float32."""
+    """Tangent of a head on LAMAR: torch computes the hidden states and JAX the head; torch propagates the head's
+    gradient with respect to the hidden states back to the input. Always in float32."""
     from s2f.embeddings.encoders import lamar as family
     from s2f.language_model import configuration, weights
     from s2f.language_model.lamar import FAMILY
@@ -41,13 +41,13 @@ def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) 
 
 
 def attention_in_float32(attention: str) -> str:
-    """Flash attention knows no float32."""
+    """Replace flash attention, which does not support float32."""
     return attention.replace("flash_attention_2", "sdpa")
 
 
 def letters_embedded(model: torch.nn.Module, one_hot: torch.Tensor) -> torch.Tensor:
-    """Input embeddings (B, L + 2, D) of letters (B, L, 4) in the order A, C, G, T; between `<cls>` and
-    `<eos>`. Four zeros are a vector of zeros, not the letter N."""
+    """Input embeddings (B, L + 2, D) of letters (B, L, 4) in the order A, C, G, T, between `<cls>` and `<eos>`. Four
+    zeros give a vector of zeros, not the letter N."""
     from s2f.language_model.tokenizer import CLS, EOS, ids_of_codes
 
     table = model.get_input_embeddings().weight

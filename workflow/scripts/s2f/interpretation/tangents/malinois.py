@@ -14,9 +14,9 @@ from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of Malinois, in float32; of several cells that of the first.
+    """Tangent of Malinois, in float32; for several cells, of the first.
 
-    Its fast first stage reads codes and has no gradient for them: here the plain one stands in its place.
+    Its fast first stage reads codes, for which there is no gradient: here the plain first stage replaces it.
     """
     network, predicted = load_network(directory, construct, "float32")
     network.eval().requires_grad_(False)
@@ -26,5 +26,5 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
         x = F.conv1d(one_hot.transpose(1, 2), first.weight, first.bias, padding=KERNELS[0] // 2).unsqueeze(2)
         return F.relu(F.max_pool2d(norm(x), (1, POOLS[0])))
 
-    network._first_stage = first_stage  # type: ignore[method-assign, assignment]  # of this network alone
+    network._first_stage = first_stage  # type: ignore[method-assign, assignment]  # of this network only
     return of_torch(lambda x, strand: network(x)[:, predicted[0]], first.weight.device)

@@ -1,4 +1,4 @@
-"""Tangent of a baseline whose module has `load_network`, of a network with `of_one_hot`."""
+"""Tangent of a baseline whose module has `load_network`, which returns a network with `of_one_hot`."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of LegNet or DREAM-RNN, in float32; of several cells that of the first."""
+    """Tangent of LegNet or DREAM-RNN, in float32; for several cells, of the first."""
     network, predicted = baselines.get(record["kind"]).load_network(directory, construct, "float32")
     network.eval().requires_grad_(False)
 
