@@ -109,7 +109,7 @@ STUDY["models"].append({"datasets": ["simulated_rbp2"], "baselines": ["gc"]})
 PICTURES = ("audit", "training", "id.predictions", "id.comparison", "calibration")
 # a job for every rule, without the pictures and audits of the other datasets: a job costs two starts of Snakemake
 TARGETS = [
-    "compare.tsv", "compare.md", "across.tsv", "interpretation.tsv", "interpretation_truth.tsv",
+    "compare.tsv", "compare.md", "compare.html", "across.tsv", "interpretation.tsv", "interpretation_truth.tsv",
     *(f"plots/simulated_rbp/random/{name}.png" for name in PICTURES),
     "plots/simulated_rbp/random/interpretation/lamar.layer04/none/linear-probe/saliency.id.png",
     "plots/simulated_rbp/random/dependency_maps/lamar.layer04/id.1.png",
