@@ -126,8 +126,9 @@ def test_gradients_lead_upwards_from_random_starts(monkeypatch, folder, tmp_path
         assert (before[:5], before[38:]) == (after[:5], after[38:])
 
 
-def test_two_cells_are_told_apart(monkeypatch, folder, tmp_path):
-    words = ("--cell", "HepG2", "--against", "K562", "--rounds", "2")
+@pytest.mark.parametrize("method", [("--rounds", "2"), ("--method", "straight_through", "--steps", "15")])
+def test_two_cells_are_told_apart(monkeypatch, folder, tmp_path, method):
+    words = ("--cell", "HepG2", "--against", "K562", *method)
     head_on_disk(tmp_path / "kmer", {"kind": "kmer", "k": 2}, WINDOW, "encoder-16-dropout", "mean", ["K562", "HepG2"])
     (tmp_path / "kmer" / VALIDATION).write_text((folder / "cells" / VALIDATION).read_text())
     designs, *_ = designed(monkeypatch, folder, tmp_path / "out", *words, model=("cells",), judge=tmp_path / "kmer")

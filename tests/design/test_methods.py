@@ -71,6 +71,22 @@ def test_a_target_is_met_and_a_low_value_found(method):
     assert (found < 0.9 * WEIGHTS.min(axis=1).sum()).all()
 
 
+def test_gradients_raise_a_cell_against_others():
+    """Of two cells the best difference is found; of three a better one than where the cell itself is highest."""
+    cells = np.random.Generator(np.random.PCG64(4)).normal(size=(3, LENGTH, 4))
+
+    def found(reading):
+        own = problem(some_inserts(2, LENGTH))
+        own.model = Model("m", [linear(cells, rule="mean")], [reading])
+        return ends(RUN["straight_through"](own, lambda index: index)), own.model
+
+    both = (cells + cells[:, ::-1, ::-1]) / 2  # the mean over strands
+    codes, model = found(Reading(1, (0,)))
+    np.testing.assert_allclose(model.predict(codes)[0], (both[1] - both[0]).max(axis=1).sum())
+    codes, model = found(Reading(0, (1, 2)))
+    assert (model.predict(codes) > model.predict(found(Reading(0))[0]) + 3).all()
+
+
 @pytest.mark.parametrize("method", RUN)
 def test_a_penalty_leads_to_where_members_agree(method):
     """Two members differ by much at the even positions: there the penalty makes nothing gained by any base."""

@@ -44,6 +44,8 @@ def test_cells_are_told_apart_by_the_largest_of_the_others():
     cells = ["K562", "HepG2", "SKNSH"]
     assert Reading.of(cells, "HepG2", (), "m").of_outputs(outputs).tolist() == [2, 0]
     assert Reading.of(cells, "K562", ("HepG2", "SKNSH"), "m").of_outputs(outputs).tolist() == [-4, 3]
+    assert Reading.of(cells, "K562", ("HepG2", "SKNSH"), "m").weights(outputs).tolist() == [[1, 0, -1], [1, 0, -1]]
+    assert Reading.of(cells, "HepG2", ("K562",), "m").weights(outputs).tolist() == [[-1, 1, 0]] * 2
     assert Reading.of([], "", (), "m") == Reading()
     with pytest.raises(InputError, match="cell 'HeLa': model m predicts the cells K562, HepG2, SKNSH"):
         Reading.of(cells, "HeLa", (), "m")

@@ -7,14 +7,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pytest
 
 from s2f.common.tables import write_table
 from s2f.embeddings import encoders
 from s2f.heads import networks
 from s2f.heads.weights import save_head
 from s2f.interpretation.scorer import Scorer
+from s2f.interpretation.tangents import Tangent
 from s2f.models.checkpoint import write_record
 from s2f.models.predictions import VALIDATION, prediction_table, strands
+from s2f.rows.canonical import cells_of
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
 from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
@@ -95,16 +98,24 @@ def baseline_on_disk(folder, kind, construct, spec, train, val, rule="mean", tas
     folder = Path(folder)
     folder.mkdir()
     baselines.get(kind).train(train, val, construct, spec, 0, folder)
-    record(folder, construct, rule, kind=kind, model=kind, task=task, licence=read_details(folder)["licence"])
+    record(
+        folder, construct, rule, kind=kind, model=kind, task=task, licence=read_details(folder)["licence"],
+        **({"cells": cells} if (cells := cells_of(train)) else {}),
+    )  # fmt: skip
     return baselines.get(kind).load(folder, read_json(folder / "model.json"))
 
 
 def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
-    """A `Scorer` made of functions of one-hot inserts: `values` (N, L, 4) -> (N,), and their `gradient` (N, L, 4).
+    """A `Scorer` made of functions of one-hot inserts: `values` (N, L, 4) -> (N,), and their `gradient` (N, L, 4); for
+    C outputs (N, C) and (N, C, L, 4).
 
     Its attribute `spans` lists the spans with which it was called.
     """
     spans = []
+
+    def outputs(one_hot, strand):
+        found = values(one_hot)
+        return found if found.ndim > 1 else found[:, None]
 
     def forward(chunks, strands):
         for chunk in chunks:
@@ -114,22 +125,42 @@ def formula(values, gradient=None, length=12, rule="forward", batch_size=7):
             outside[slice(*span)] = False
             assert (inserts[:, outside] == inserts[0, outside]).all(), "variants differ outside of their span"
             views = {"forward": inserts, "reverse": dna.reverse_complement(inserts)}
-            yield [values(dna.one_hot(views[strand], np.float64))[:, None] for strand in strands]
+            yield [outputs(dna.one_hot(views[strand], np.float64), strand) for strand in strands]
 
-    def tangent(one_hot, strand):
-        return values(one_hot), gradient(one_hot).astype(np.float32)
+    def weighted_gradient(one_hot, strand, weights):
+        found = outputs(one_hot, strand)
+        slopes = gradient(one_hot).reshape(*found.shape, *one_hot.shape[1:])
+        slope = slopes[:, 0] if weights is None else np.einsum("nc,nclb->nlb", weights, slopes)
+        return found, slope.astype(np.float32)
 
     about = {"strand_rule": rule, "dataset": "d", "split": "s", "seed": 1, "licence": "none", "versions": {}}
     about["provenance"] = "a formula"
     scorer = Scorer(
-        "formula", about, Construct(length, "", ""), "f", batch_size, forward, tangent if gradient else None
-    )
+        "formula", about, Construct(length, "", ""), "f", batch_size, forward,
+        Tangent(outputs, weighted_gradient) if gradient else None,
+    )  # fmt: skip
     object.__setattr__(scorer, "spans", spans)
     return scorer
 
 
 def linear(weights, **more):
-    """A `Scorer` that sums the weights (L, 4) of the bases."""
-    return formula(
-        lambda x: (x * weights).sum((1, 2)), lambda x: np.repeat(weights[None], len(x), 0), len(weights), **more
-    )
+    """A `Scorer` that sums the weights (L, 4) of the bases, or, with an output for each of C cells, (C, L, 4)."""
+    scorer = formula(
+        lambda x: (x.reshape(len(x), *[1] * (weights.ndim - 2), *x.shape[1:]) * weights).sum((-2, -1)),
+        lambda x: np.repeat(weights[None], len(x), 0), weights.shape[-2], **more,
+    )  # fmt: skip
+    if weights.ndim > 2:
+        scorer.record["cells"] = [f"cell{number}" for number in range(len(weights))]
+    return scorer
+
+
+def agree(gradient, x, way=0.2, points=62):
+    """Whether values along a straight way from each x (N, L, 4) differ by the mean slope on it: kinks of maxima and
+    ReLU average out. `gradient(x)` gives values (N,) and slopes (N, L, 4)."""
+    direction = way * np.random.Generator(np.random.PCG64(3)).normal(size=x.shape).astype(np.float32)
+    for start, along in zip(x, direction, strict=True):
+        share = np.append((np.arange(points) + 0.5) / points, [0, 1]).astype(np.float32)
+        values, found = gradient(start + share[:, None, None] * along)
+        slopes = (found[:points] * along).sum((1, 2), dtype=np.float64)
+        assert values[-1] - values[-2] == pytest.approx(slopes.mean(), rel=0.05, abs=float(0.01 * np.abs(slopes).max()))
+        assert np.abs(slopes).max() > 0

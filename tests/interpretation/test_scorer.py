@@ -17,6 +17,7 @@ from helpers.explained_models import (
     NARROW,
     TINY,
     WINDOW,
+    agree,
     baseline_on_disk,
     head_on_disk,
     linear,
@@ -46,17 +47,6 @@ def loaded(folder, name):
     return models.load(folder / "head", spec), variables, (spec, construct, slug, rule)
 
 
-def agree(scorer, x, way=0.2, points=62):
-    """Whether scores along a straight way differ by the mean gradient on it: kinks of maxima and ReLU average out."""
-    direction = way * np.random.Generator(np.random.PCG64(3)).normal(size=x.shape).astype(np.float32)
-    for start, along in zip(x, direction, strict=True):
-        share = np.append((np.arange(points) + 0.5) / points, [0, 1]).astype(np.float32)
-        values, gradient = scorer.gradient(start + share[:, None, None] * along)
-        slopes = (gradient[:points] * along).sum((1, 2), dtype=np.float64)
-        assert values[-1] - values[-2] == pytest.approx(slopes.mean(), rel=0.05, abs=float(0.01 * np.abs(slopes).max()))
-        assert np.abs(slopes).max() > 0
-
-
 @pytest.mark.parametrize("name", some(*HEADS))
 def test_score_is_the_prediction_for_the_whole_construct(tmp_path, name):
     scorer, variables, (spec, construct, slug, rule) = loaded(tmp_path, name)
@@ -79,7 +69,7 @@ def test_gradient_of_heads_is_the_derivative_of_the_score(tmp_path, name):
     values, gradient = scorer.gradient(dna.one_hot(codes))
     np.testing.assert_allclose(values, scorer.score(codes), rtol=1e-4, atol=1e-5)
     assert gradient.shape == (3, 40, 4)
-    agree(scorer, dna.one_hot(codes[:1]))
+    agree(scorer.gradient, dna.one_hot(codes[:1]))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +85,7 @@ def test_networks_of_one_hot_are_those_of_the_baselines(tmp_path, kind, spec):
     values, gradient = scorer.gradient(dna.one_hot(codes))
     np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-5)
     assert np.abs(gradient).max() > 0
-    agree(scorer, dna.one_hot(codes), 1.0)
+    agree(scorer.gradient, dna.one_hot(codes), 1.0)
 
 
 def test_classifiers_are_scored_by_their_logit(tmp_path):
@@ -112,7 +102,7 @@ def test_classifiers_are_scored_by_their_logit(tmp_path):
         np.testing.assert_allclose(expit(scorer.score(codes)), predict([dna.decode(c) for c in codes]), rtol=1e-5)
     values, _ = scorer.gradient(dna.one_hot(codes[:3]))
     np.testing.assert_allclose(values, scorer.score(codes[:3]), rtol=1e-4, atol=1e-5)
-    agree(scorer, dna.one_hot(codes[:3]))
+    agree(scorer.gradient, dna.one_hot(codes[:3]))
 
 
 def test_fine_tuned_in_bfloat16_is_scored_as_it_predicts(tmp_path):
@@ -208,7 +198,7 @@ def test_of_several_cells_the_first_is_explained(tmp_path):
         np.testing.assert_allclose(scorer.score(codes), expected[:, 0], rtol=1e-5)
         assert not np.allclose(expected[:, 0], expected[:, 1])
     for kind in ("malinois", "legnet"):
-        agree(models.load(tmp_path / kind), dna.one_hot(codes), 1.0)
+        agree(models.load(tmp_path / kind).gradient, dna.one_hot(codes), 1.0)
 
     spec, construct, slug, _ = HEADS["onehot"]
     variables = head_on_disk(tmp_path / "head", spec, construct, slug, cells=cells)
@@ -218,4 +208,4 @@ def test_of_several_cells_the_first_is_explained(tmp_path):
     by_strand = [apply(*variables, None, jnp.asarray(encoder.encode(w), jnp.float32))[0][:, 0]
                  for w in (windows, dna.reverse_complement(windows))]  # fmt: skip
     np.testing.assert_allclose(scorer.score(codes), np.mean(by_strand, axis=0), rtol=1e-5, atol=1e-6)
-    agree(scorer, dna.one_hot(codes[:1]))
+    agree(scorer.gradient, dna.one_hot(codes[:1]))

@@ -138,14 +138,19 @@ def test_what_cannot_be_designed_is_refused(entry, message):
         ({"cell": "HeLa"}, "cell 'HeLa' is none of 'table'; its cells: K562, HepG2"),
         ({"against": ["HepG2"]}, "design.e.against: needs design.e.cell"),
         ({"cell": "K562", "against": ["K562"]}, "'K562' is design.e.cell itself"),
-        ({"cell": "HepG2", "methods": ["straight_through"]}, "follows the gradient of the first cell alone"),
         ({"cell": "HepG2", "model": "malinois-1cell"}, "'malinois-1cell' predicts the first cell alone, not 'HepG2'"),
     ],
 )
 def test_cells_that_cannot_be_told_apart_are_refused(entry, message):
-    assert jobs("K562", "HepG2", e={"cell": "HepG2", "against": ["K562"]})
+    assert jobs("K562", "HepG2", e={"cell": "HepG2", "against": ["K562"], "methods": list(options.METHODS)})
     with pytest.raises(InputError, match=message):
         jobs("K562", "HepG2", e=entry)
+
+
+def test_a_head_of_the_first_cell_knows_no_other():
+    study = config(("K562", "HepG2"), e={"cell": "HepG2"}) | {"heads": {"boda-mean-8": {"outputs": "first"}}}
+    with pytest.raises(InputError, match="'one/no_shift/boda-mean-8' predicts the first cell alone, not 'HepG2'"):
+        validate.validated(study)
 
 
 def test_options_of_the_study_are_those_of_the_program_with_its_defaults():

@@ -130,8 +130,20 @@ class Model:
             yield np.stack(values)
 
     def gradient(self, one_hot: np.ndarray) -> tuple[NDArray[np.float64], np.ndarray]:
-        """Predictions (M, N) of the first output for inserts float32 (N, L, 4), and their gradients (M, N, L, 4)."""
-        both = [scorer.gradient(one_hot) for scorer in self.scorers]
+        """Predictions (M, N) for inserts float32 (N, L, 4), and their gradients (M, N, L, 4).
+
+        If a reading has two or more outputs `against`, the largest one is taken from the mean over strands. This costs
+        one more forward pass, before the gradients.
+        """
+        both = []
+        for scorer, reading in zip(self.scorers, self.readings, strict=True):
+            outputs = None
+            if len(reading.against) > 1:
+                outputs = scorer.outputs_at(one_hot)
+            elif reading != Reading():
+                # the weights do not depend on the outputs
+                outputs = np.zeros((len(one_hot), len(scorer.record["cells"])))
+            both.append(scorer.gradient(one_hot, None if outputs is None else reading.weights(outputs)))
         return np.stack([values for values, _ in both]), np.stack([gradient for _, gradient in both])
 
 

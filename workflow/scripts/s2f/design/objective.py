@@ -88,3 +88,12 @@ class Reading:
         """The prediction (N,) from outputs (N, C)."""
         value = outputs[:, self.cell]
         return value - outputs[:, list(self.against)].max(axis=1) if self.against else value
+
+    def weights(self, outputs: Array) -> Array:
+        """Gradient (N, C) of `of_outputs`: 1 for the cell, -1 for the largest of the others (the first of equals)."""
+        weights = np.zeros_like(outputs)
+        weights[:, self.cell] = 1
+        if self.against:
+            largest = outputs[:, list(self.against)].argmax(axis=1)
+            weights[np.arange(len(outputs)), np.array(self.against)[largest]] -= 1
+        return weights

@@ -184,12 +184,6 @@ def _check_models(request: Request, members: Sequence[Checkpoint], judges: Seque
                 f"{own.path}: {own.record['model']!r} has no gradient, which {request.method} needs; use evolution or "
                 "annealing"
             )
-        cells = own.record.get("cells") or []
-        if request.against or request.cell not in ("", *cells[:1]):
-            raise InputError(
-                f"{request.method} follows the gradient of the first cell alone; use evolution or annealing for other "
-                "cells"
-            )
 
 
 def _avoided(request: Request) -> list[str]:

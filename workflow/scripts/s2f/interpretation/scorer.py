@@ -3,8 +3,9 @@
 Its outputs are the predicted values, or the logits in a classification: probabilities saturate and hide effects. A
 model is read from its `best_model/`, so construct and strand rule are those of its training and evaluation. One number
 is explained, the score. Under the rule `mean` the score and its gradient are means over both strands of the whole
-construct; for a model with several cells, the score is the output of the first cell. Flanks are constant: only the
-insert is explained.
+construct; for a model with several cells, the score is the output of the first cell. Design also needs gradients of the
+other cells and of differences between cells, which weights of the outputs give. Flanks are constant: only the insert is
+explained.
 
 Mutagenesis uses the study's encoder as it is. Gradients are computed in float32 even if the study's encoder rounds to
 bfloat16, in which derivatives are noise.
@@ -41,6 +42,8 @@ HEAD_BATCH = 256
 NARROW_CHANNELS, NARROW_FROM = 512, 8
 GRADIENT_BATCH = 32  # activations of a gradient are kept: about 60 MB per window of AlphaGenome's full size
 BASELINE_BATCH = 256
+# index that turns windows (B, W, 4) and their gradients from the forward strand to another one, and back
+TURN: dict[str, Any] = {"forward": ..., "reverse": (slice(None), slice(None, None, -1), slice(None, None, -1))}
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ Forward = Callable[[Iterable[Chunk], Sequence[str]], Iterator[list[np.ndarray]]]
 @dataclass(frozen=True, eq=False)
 class Scorer:
     """A trained model. `forward(chunks, strands)` yields for each chunk one array (N, C) per strand, the values or
-    logits of C outputs. `tangent(one-hot windows (B, W, 4), strand)` returns values (B,) and their gradient with
-    respect to the given windows; it is None if the model has no gradient."""
+    logits of C outputs. `tangent` gives these and their gradient for one-hot windows; it is None if the model has no
+    gradient."""
 
     name: str
     record: dict[str, Any]
@@ -102,33 +105,59 @@ class Scorer:
         for by_strand in self.forward(checked(), self.strands):
             yield np.array(by_strand, np.float64)
 
-    def gradient(self, one_hot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def gradient(self, one_hot: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Scores float64 (N,) and their gradient float32 (N, L, 4) at inserts float32 (N, L, 4), one-hot or in between.
+
+        With `weights` (N, C), the weighted sum of each insert's outputs takes the place of the score.
+        Raises `InputError` for a model without gradients.
+        """
+        tangent, length = self.needs_gradient(), one_hot.shape[1]
+        left, _ = self.construct.flank_lengths(length)
+        values, gradients = np.zeros(len(one_hot)), np.zeros(one_hot.shape, np.float32)
+        for rows, strand, windows in self._windows(one_hot):
+            count, own = rows.stop - rows.start, None
+            if weights is not None:
+                own = np.zeros((len(windows), weights.shape[1]), np.float32)
+                own[:count] = weights[rows]
+            outputs, gradient = tangent.gradient(windows, strand, own)
+            outputs = np.asarray(outputs, np.float64)
+            values[rows] += (outputs[:, 0] if own is None else (own * outputs).sum(axis=1))[:count]
+            gradients[rows] += gradient[TURN[strand]][:count, left : left + length]
+        return values / len(self.strands), gradients / len(self.strands)
+
+    def outputs_at(self, one_hot: np.ndarray) -> np.ndarray:
+        """Outputs float64 (N, C), means over strands, at inserts float32 (N, L, 4), computed as `gradient` does.
 
         Raises `InputError` for a model without gradients.
         """
-        self.needs_gradient()
-        assert self.tangent is not None
+        tangent = self.needs_gradient()
+        found: dict[int, np.ndarray] = {}  # {first row of a batch: sum over strands}
+        for rows, strand, windows in self._windows(one_hot):
+            outputs = np.asarray(tangent.outputs(windows, strand), np.float64)[: rows.stop - rows.start]
+            found[rows.start] = found.get(rows.start, 0) + outputs
+        return np.concatenate(list(found.values())) / len(self.strands)
+
+    def _windows(self, one_hot: np.ndarray) -> Iterator[tuple[slice, str, np.ndarray]]:
+        """Yield for each batch and strand: the rows among inserts (N, L, 4), the strand, windows float32 (B, W, 4).
+
+        All batches have one shape, so that nothing is compiled twice; surplus windows contain no insert.
+        """
         count, length = one_hot.shape[:2]
         left, _ = self.construct.flank_lengths(length)
         window = dna.one_hot(self.construct.assemble(["N" * length])[0])
-        values, gradients = np.zeros(count), np.zeros(one_hot.shape, np.float32)
-        size = min(GRADIENT_BATCH, count)  # one shape for all batches: nothing is compiled twice
+        size = min(GRADIENT_BATCH, count)
         for start in range(0, count, size):
             part = one_hot[start : start + size]
             windows = np.repeat(window[None], size, axis=0)
             windows[: len(part), left : left + length] = part
             for strand in self.strands:
-                flip = (slice(None), slice(None, None, -1), slice(None, None, -1)) if strand == "reverse" else ...
-                value, gradient = self.tangent(np.ascontiguousarray(windows[flip]), strand)
-                values[start : start + size] += np.asarray(value, np.float64)[: len(part)]
-                gradients[start : start + size] += gradient[flip][: len(part), left : left + length]
-        return values / len(self.strands), gradients / len(self.strands)
+                yield slice(start, start + len(part)), strand, np.ascontiguousarray(windows[TURN[strand]])
 
-    def needs_gradient(self) -> None:
-        """Raise `InputError` for a model without gradients."""
+    def needs_gradient(self) -> Tangent:
+        """Its `tangent`. Raises `InputError` for a model without gradients."""
         if self.tangent is None:
             raise InputError(f"model {self.name} has no gradient; use mutagenesis (methods ism and window)")
+        return self.tangent
 
     def check(self, rows: Any, path: str | Path, shortest: int = 1) -> None:
         """Refuse rows (`row_id`, `sequence`) that the model cannot score, before any work is done.
@@ -293,11 +322,7 @@ def _heads(
             yield [of_embeddings(x) for x in embeddings]
 
     parameters, head, *_ = heads[0]
-
-    def first(trained: Any, x: Any) -> Any:
-        return head(trained, x)[:, 0]
-
-    arguments = [options, parameters, first, *([] if changes is None else [changes])]
+    arguments = [options, parameters, head, *([] if changes is None else [changes])]
     return encoder.batch_size, forward, _tangent("encoders", options["kind"], *arguments)
 
 
@@ -311,4 +336,4 @@ def _tangent(section: str, kind: str, *arguments: Any) -> Tangent | None:
     def built() -> Tangent:
         return importlib.import_module(f"s2f.interpretation.tangents.{name}").tangent(*arguments)
 
-    return lambda one_hot, strand: built()(one_hot, strand)
+    return Tangent(lambda *given: built().outputs(*given), lambda *given: built().gradient(*given))

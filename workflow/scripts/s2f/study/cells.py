@@ -45,6 +45,16 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             _check_baseline(study, run)
 
 
+def predicted(study: dict[str, Any], run: Run) -> list[str]:
+    """The cells that a run predicts; none if rows have a single label."""
+    cells: list[str] = study["datasets"][run.dataset]["cells"]
+    if run.head:
+        first = training_of(study, run.head).get("outputs") == "first"
+    else:
+        first = kinds.facts("baselines", study["baselines"][run.model]["kind"])["first_cell"]
+    return cells[:1] if first else cells
+
+
 def _check_names(name: str, cells: Sequence[str]) -> None:
     """Refuse a single cell, and a cell whose name would give a difference of cells two meanings."""
     where = f"datasets.{name}.cells"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.design import options
+from s2f.study.cells import predicted
 from s2f.study.comparison import items_of, simulated
 from s2f.study.interpretation import constant, has_gradient, kind_of, modules_of
 from s2f.study.runs import Run
@@ -133,11 +133,6 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     f"{where}.methods: {method} needs a gradient, which {without[0]!r} has not; use evolution or "
                     "annealing"
                 )
-            if entry.get("against") or entry.get("cell") not in (None, *dataset["cells"][:1]):
-                raise InputError(
-                    f"{where}.methods: {method} follows the gradient of the first cell alone; use evolution or "
-                    "annealing"
-                )
         panels = [panel for panel, of in dataset["panels"].items() if items_of(of) == "rows"]
         start = entry["start"]
         if sum(key in start for key in ("fasta", "panel", "random")) != 1:
@@ -160,7 +155,5 @@ def _check_cells(
             raise InputError(f"{where}: cell {cell!r} is none of {entry['dataset']!r}; its cells: {known}")
         for model in (*models_of(entry), entry["judge"]):
             for run in there[model].members or (there[model],):
-                section, kind = kind_of(study, run)
-                first_alone = section == "baselines" and kinds.facts(section, kind)["first_cell"]
-                if first_alone and cell != dataset["cells"][0]:
+                if cell not in predicted(study, run):
                     raise InputError(f"{where}: {run.model!r} predicts the first cell alone, not {cell!r}")

@@ -15,9 +15,10 @@ from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
 from s2f.heads import networks
 from s2f.study import draws, search
+from s2f.study.cells import predicted
 from s2f.study.comparison import families
 from s2f.study.interpretation import constant
-from s2f.study.runs import Run, training_of
+from s2f.study.runs import Run
 
 FEWEST = 2  # members
 
@@ -100,7 +101,7 @@ def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
         if not own:
             raise InputError(f"{where}: {_why_never(over, members, trained)}")
         for run in own:
-            cells = {member: _cells(study, member) for member in run.members}
+            cells = {member: predicted(study, member) for member in run.members}
             odd = next((member for member in run.members if cells[member] != cells[run.members[0]]), None)
             if odd:
                 raise InputError(
@@ -122,13 +123,3 @@ def _why_never(over: str, members: Sequence[str], trained: Sequence[Run]) -> str
         )
     places = [f"{m!r} in {', '.join(sorted({run.dataset for run in trained if run.model == m}))}" for m in members]
     return f"no dataset has all of its members: {'; '.join(places)}"
-
-
-def _cells(study: dict[str, Any], run: Run) -> list[str]:
-    """The cells that a run predicts; none if rows have a single label."""
-    cells: list[str] = study["datasets"][run.dataset]["cells"]
-    if run.head:
-        first = training_of(study, run.head).get("outputs") == "first"
-    else:
-        first = kinds.facts("baselines", study["baselines"][run.model]["kind"])["first_cell"]
-    return cells[:1] if first else cells

@@ -11,28 +11,45 @@ import torch
 from s2f.interpretation.tangents import Tangent
 
 
-def of_jax(function: Callable[..., Any], parameters: Any) -> Callable[..., tuple[np.ndarray, np.ndarray]]:
-    """Tangent of a JAX function, which ignores the strand."""
+def weighted(outputs: Any, weights: Any) -> Any:
+    """The values (B,) whose gradient is taken, from outputs (B, C) and weights (B, C) or None; see `Tangent`."""
+    return outputs[:, 0] if weights is None else (outputs * weights).sum(1)
+
+
+def of_jax(function: Callable[..., Any], parameters: Any) -> Tangent:
+    """Tangent of a JAX function, `function(parameters, windows)` -> (B, C), which ignores the strand."""
+    forward = jax.jit(function)
 
     @jax.jit
-    def values_and_gradient(parameters, one_hot):
-        values, pull = jax.vjp(lambda x: function(parameters, x), one_hot)
-        return values, pull(jnp.ones_like(values))[0]
+    def outputs_and_gradient(parameters, one_hot, weights):
+        def values_and_outputs(x):
+            outputs = function(parameters, x)
+            return weighted(outputs, weights), outputs
 
-    def tangent(one_hot: np.ndarray, strand: str = "forward") -> tuple[np.ndarray, np.ndarray]:
-        values, gradient = values_and_gradient(parameters, one_hot)
-        return np.asarray(values), np.asarray(gradient)
+        values, pull, outputs = jax.vjp(values_and_outputs, one_hot, has_aux=True)
+        return outputs, pull(jnp.ones_like(values))[0]
 
-    return tangent
+    def outputs(one_hot: np.ndarray, strand: str) -> np.ndarray:
+        return np.asarray(forward(parameters, one_hot))
+
+    def gradient(one_hot: np.ndarray, strand: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        found, slope = outputs_and_gradient(parameters, one_hot, weights)
+        return np.asarray(found), np.asarray(slope)
+
+    return Tangent(outputs, gradient)
 
 
 def of_torch(network: Callable[[torch.Tensor, str], torch.Tensor], device: torch.device) -> Tangent:
-    """Tangent of a torch function of windows (B, W, 4) and their strand."""
+    """Tangent of a torch function of windows (B, W, 4) and their strand -> (B, C)."""
 
-    def tangent(one_hot: np.ndarray, strand: str) -> tuple[np.ndarray, np.ndarray]:
+    @torch.no_grad()
+    def outputs(one_hot: np.ndarray, strand: str) -> np.ndarray:
+        return network(torch.from_numpy(one_hot).to(device), strand).cpu().numpy()
+
+    def gradient(one_hot: np.ndarray, strand: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         x = torch.from_numpy(one_hot).to(device).requires_grad_()
-        values = network(x, strand)
-        values.sum().backward()
-        return values.detach().cpu().numpy(), x.grad.cpu().numpy()
+        found = network(x, strand)
+        weighted(found, None if weights is None else torch.from_numpy(weights).to(device)).sum().backward()
+        return found.detach().cpu().numpy(), x.grad.cpu().numpy()
 
-    return tangent
+    return Tangent(outputs, gradient)

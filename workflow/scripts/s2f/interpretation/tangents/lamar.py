@@ -28,16 +28,22 @@ def tangent(options: dict[str, Any], parameters: Any, head: Callable[..., Any]) 
     model = family.truncated(model, layer).to(device).eval().requires_grad_(False)
     of_hidden = of_jax(head, parameters)
 
-    def derived(one_hot: np.ndarray, strand: str) -> tuple[np.ndarray, np.ndarray]:
-        x = torch.from_numpy(one_hot).to(device).requires_grad_()
+    def hidden_states(x: torch.Tensor) -> torch.Tensor:
         hidden = model(inputs_embeds=letters_embedded(model, x)).last_hidden_state[:, 1:-1]
-        if options["pooling"] == "mean":
-            hidden = hidden.mean(1, keepdim=True)
-        values, cotangent = of_hidden(hidden.detach().cpu().numpy())
-        hidden.backward(torch.tensor(cotangent, device=device))
-        return values, x.grad.cpu().numpy()
+        return hidden.mean(1, keepdim=True) if options["pooling"] == "mean" else hidden
 
-    return derived
+    @torch.no_grad()
+    def outputs(one_hot: np.ndarray, strand: str) -> np.ndarray:
+        return of_hidden.outputs(hidden_states(torch.from_numpy(one_hot).to(device)).cpu().numpy(), strand)
+
+    def gradient(one_hot: np.ndarray, strand: str, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        x = torch.from_numpy(one_hot).to(device).requires_grad_()
+        hidden = hidden_states(x)
+        found, cotangent = of_hidden.gradient(hidden.detach().cpu().numpy(), strand, weights)
+        hidden.backward(torch.tensor(cotangent, device=device))
+        return found, x.grad.cpu().numpy()
+
+    return Tangent(outputs, gradient)
 
 
 def attention_in_float32(attention: str) -> str:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from s2f.baselines import read_details
 from s2f.baselines._finetuned import load_model, value_of_logits
 from s2f.interpretation.tangents import Tangent
@@ -19,4 +21,8 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
     )
     model.eval().requires_grad_(False)
     value = value_of_logits(details, settings)
-    return of_torch(lambda x, strand: value(model(inputs_embeds=letters_embedded(model, x)).logits), model.device)
+
+    def function(one_hot: torch.Tensor, strand: str) -> torch.Tensor:
+        return value(model(inputs_embeds=letters_embedded(model, one_hot)).logits)[:, None]
+
+    return of_torch(function, model.device)

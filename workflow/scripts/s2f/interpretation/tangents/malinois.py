@@ -14,7 +14,7 @@ from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of Malinois, in float32; for several cells, of the first.
+    """Tangent of Malinois, in float32.
 
     Its fast first stage reads codes, for which there is no gradient: here the plain first stage replaces it.
     """
@@ -27,4 +27,4 @@ def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Ta
         return F.relu(F.max_pool2d(norm(x), (1, POOLS[0])))
 
     network._first_stage = first_stage  # type: ignore[method-assign, assignment]  # of this network only
-    return of_torch(lambda x, strand: network(x)[:, predicted[0]], first.weight.device)
+    return of_torch(lambda x, strand: network(x)[:, predicted], first.weight.device)

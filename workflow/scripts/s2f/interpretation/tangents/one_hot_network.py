@@ -12,12 +12,12 @@ from s2f.sequences.constructs import Construct
 
 
 def tangent(directory: Path, record: dict[str, Any], construct: Construct) -> Tangent:
-    """Tangent of LegNet or DREAM-RNN, in float32; for several cells, of the first."""
+    """Tangent of LegNet or DREAM-RNN, in float32."""
     network, predicted = baselines.get(record["kind"]).load_network(directory, construct, "float32")
     network.eval().requires_grad_(False)
 
     def function(one_hot: torch.Tensor, strand: str) -> torch.Tensor:
         reverse = torch.full((len(one_hot),), strand == "reverse", device=one_hot.device)
-        return network.of_one_hot(one_hot, reverse)[:, predicted[0]]
+        return network.of_one_hot(one_hot, reverse)[:, predicted]
 
     return of_torch(function, next(network.parameters()).device)
