@@ -268,7 +268,7 @@ def test_contributions_are_centred_and_averaged_over_seeds(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"count": 99}, "attributions of 99 sequences, expected at least 100"),
+        ({"count": 99}, "attributions of 99 sequences of one length, expected at least 100"),
         ({"method": "ig"}, "method ig has no hypothetical contributions, expected ism or saliency"),
         ({"model": "n"}, "model is 'n', 'm' in"),
         ({"count": 101}, "other sequences than in"),

@@ -351,7 +351,7 @@ def items_of_panels(wildcards):
 
 
 def strand_rule_of_rows(wildcards):
-    """The strand rule as far as it matters for reading rows: a table of unknown origin may contain RNA, which has one
+    """The strand rule as far as it matters for reading rows. A table of unknown origin may contain RNA, which has one
     strand. Rows from other sources are the same under any rule, and are not read again if it changes.
     """
     source = kinds.facts("sources", source_section(wildcards)["kind"])
@@ -363,7 +363,7 @@ def strand_rule_of_rows(wildcards):
 
 
 def numbered(first, number):
-    """Name for a rule that a study may need several times, without a number for the first: train, train_2, train_3 …
+    """Name for a rule that a study may need several times, without a number for the first (train, train_2, …).
 
     Threads and resources that a profile or the command line sets for the first also apply to all others for which it
     sets none. The same is true of groups, through `group_of`, because groups are not yet known when rules are read.

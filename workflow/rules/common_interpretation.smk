@@ -141,8 +141,8 @@ def encoder_of_run(wildcards):
 
 
 def adapted_weights_of_run(wildcards):
-    """Folder of the weights that rule tapt makes and that a run reads beside its checkpoint: those of its encoder, or
-    those that a fine-tuned model began with, which its adapters stand on and its drift is measured from.
+    """Folder of the adapted weights that a run reads beside its checkpoint, the weights of its encoder, or those that a
+    fine-tuned model began with, which its adapters need and its drift is measured from.
     """
     run = run_of(wildcards)
     section = section_of_draw(
