@@ -39,15 +39,6 @@ def code_of_drift(wildcards):
     return code_fingerprint("measure_drift", kinds.module_name("encoders", kind))
 
 
-def weights_of_drift(wildcards):
-    """The weights with which a run started, as text."""
-    run = run_of(wildcards)
-    section, name = ("encoders", run.encoder) if run.head else ("baselines", run.model)
-    return weights_id_of(lambda wildcards: section_of_draw(section, name, run.seed))(
-        wildcards
-    )
-
-
 def drifts_to_plot(wildcards):
     """Tables of drift for one dataset and split."""
     runs = DRIFTS_IN[wildcards.dataset, wildcards.split]
@@ -140,15 +131,17 @@ def encoder_of_run(wildcards):
     return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
 
 
-def adapted_weights_of_run(wildcards):
-    """Folder of the adapted weights that a run reads beside its checkpoint, the weights of its encoder, or those that a
-    fine-tuned model began with, which its adapters need and its drift is measured from.
-    """
+def section_of_run(wildcards):
+    """The section of a run's encoder, or of its baseline, with the weights of the run's draw."""
     run = run_of(wildcards)
-    section = section_of_draw(
-        *(("encoders", run.encoder) if run.head else ("baselines", run.model)), run.seed
-    )
-    return section.get("weights", {}).get("tapt", [])
+    place = ("encoders", run.encoder) if run.head else ("baselines", run.model)
+    return section_of_draw(*place, run.seed)
+
+
+def adapted_weights_of_run(wildcards):
+    """Folder of the adapted weights that a run reads beside its checkpoint: its encoder, or what its adapters need."""
+    needed = run_of(wildcards).head or section_of_run(wildcards).get("lora")
+    return adapted_weights_of(section_of_run)(wildcards) if needed else []
 
 
 def settings_of_method(wildcards):

@@ -209,7 +209,7 @@ rule measure_drift:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=adapted_weights_of_run,
+        weights=adapted_weights_of(section_of_run),
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/drift.tsv",
     log:
@@ -228,7 +228,7 @@ rule measure_drift:
     params:
         python=python,
         code=code_of_drift,
-        weights=weights_of_drift,
+        weights=weights_id_of(section_of_run),
         sequences=STUDY.get("drift", {}).get("rows"),
         seed=STUDY["seed"],
     message:
