@@ -232,7 +232,7 @@ def test_a_disk_that_fills_up_is_named_and_loses_no_chunk(tmp_path, killed, monk
     pwrite, count = os.pwrite, iter(range(100))
 
     def full(*arguments):
-        if next(count) == 2:
+        if next(count) >= 2:  # chunks are written side by side
             raise OSError(code, os.strerror(code))
         return pwrite(*arguments)
 
@@ -250,6 +250,24 @@ def test_short_writes_are_continued(tmp_path, killed, monkeypatch):
     monkeypatch.setattr(writer.os, "pwrite", lambda file, view, place: pwrite(file, view[:7], place))
     build(tmp_path / "x.h5")
     assert (tmp_path / "x.h5").read_bytes() == killed[1]
+
+
+def test_a_disk_that_returns_other_bytes_is_named(tmp_path, monkeypatch):
+    pwrite, count = os.pwrite, iter(range(100))
+
+    def flipped(file, view, place):
+        changed = bytearray(view)
+        changed[5] ^= next(count) >= 2  # chunks are written side by side
+        return pwrite(file, changed, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer.os, "pwrite", flipped)
+        with pytest.raises(
+            InputError, match=r"\.x\.h5\.partial: chunk \d is not read as it was written; check the disk"
+        ):
+            build(tmp_path / "x.h5")
+    assert not (tmp_path / "x.h5").exists()
+    assert build_counting(tmp_path / "x.h5") == 2
 
 
 # the programs

@@ -117,7 +117,7 @@ TARGETS = [
     "plots/simulated_rbp/isoscore.png",
 ]  # fmt: skip
 # the rules that replace `embed_strand` and `train_head` with these settings: a separate run, at the same time
-TOGETHER = {"cache": {"strands": "together"}, "train_together": True}
+TOGETHER = {"cache": {"strands": "together", "shards": 2}, "train_together": True}
 TOGETHER_TARGET = "results/tiny/chromosome/alphagenome-tiny/no_shift/boda-sum-512-512/seed1/best_model"
 # what a lab would write: its partitions, more frequent checks than a lab needs, and the insufficient memory
 LAB = {
@@ -278,6 +278,8 @@ def add_memory_used(jobs, place):
     patterns = {
         rule.name: str(rule.benchmark) for rule in parsed_workflow(ROOT, train_together=False).rules if rule.benchmark
     }
+    sharded = parsed_workflow(ROOT, **TOGETHER).rules
+    patterns |= {rule.name: str(rule.benchmark) for rule in sharded if rule.name in ("embed", "join_shards")}
     first = TOGETHER_TARGET.split("/")[5:7]
     patterns["train_together_boda_sum_512_512"] = "/".join(["benchmarks", "{views}", *first, "train.tsv"])
     for job in jobs:
@@ -362,11 +364,15 @@ def check(jobs, cancelled, checkout, folder):
 
 
 def check_together(beside, jobs):
-    """The second run took place at the same time, by rules that make both strands, or all runs, in one job."""
+    """The second run took place at the same time, by rules that make both strands of a shard, or all runs, in one
+    job."""
     states = {job["rule"]: (job["state"], job["gpu"]) for job in beside}
-    names = {"make_rows": "0", "make_split": "0", "embed": "1"}  # a split by chromosome reads no units
+    # a split by chromosome reads no units
+    names = {"make_rows": "0", "make_split": "0", "embed": "1", "join_shards": "0"}
     names["train_together_boda_sum_512_512"] = "1"
     assert states == {rule: ("COMPLETED", gpu) for rule, gpu in names.items()}, states
+    made = sorted(job["rule"] for job in beside if job["rule"] in ("embed", "join_shards"))
+    assert made == ["embed"] * 2 + ["join_shards"] * 2, made
     assert beside[0]["start"] < max(job["end"] for job in jobs), "the second run had to wait for the first"
 
 

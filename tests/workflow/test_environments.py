@@ -43,7 +43,7 @@ def environment(root, path):
 
 @pytest.fixture(scope="module", params=["cpu", "cuda"])
 def workflow(root, request):
-    return parsed_workflow(root, accelerator=request.param)
+    return parsed_workflow(root, accelerator=request.param, cache={"shards": 2})
 
 
 def test_environment_files_pin_what_the_virtual_environment_has(root):

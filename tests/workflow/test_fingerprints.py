@@ -30,6 +30,7 @@ PACKAGES = {
     "interpretation_truth": "common interpretation rows sequences",
     "isoscore": "common embeddings representation",
     "join_scores": "common",
+    "join_shards": "common embeddings rows sequences",
     "judge_scores": "common evaluation scoring sequences",
     "make_ensemble": "common evaluation models rows sequences splits",
     "learning_curve": "common evaluation models rows sequences splits",
@@ -65,7 +66,7 @@ PACKAGES = {
 @pytest.fixture(scope="module")
 def behaviour(root):
     """{program: the modules in its fingerprint}, of every rule and of all kinds that it may load by name."""
-    programs = {program_of(rule) for rule in rules_of(parsed_workflow(root)).values()}
+    programs = {program_of(rule) for rule in rules_of(parsed_workflow(root, cache={"shards": 2})).values()}
     return {program: provenance.behaviour_of(program, *loaded_by_name(program)) for program in programs}
 
 

@@ -145,6 +145,7 @@ wildcard_constraints:
     point=any_of(name for _, name in CURVE),
     seed=r"\d+",
     shift=r"[+-]\d+",
+    shard=r"\d+-of-\d+",
     strand="forward|reverse",
 
 

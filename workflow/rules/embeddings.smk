@@ -3,6 +3,7 @@
 #                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: contents and their hash
 #                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              if weights are drawn anew for each
 # seed
+#                   …/{shift}.{strand}.shards/{shard}.h5, .json                    if several jobs share the sequences
 
 
 # datasets for which one job embeds both strands: if the study says so and evaluation needs both
@@ -11,6 +12,14 @@ BOTH_STRANDS_IN_ONE_JOB = [
     for name, dataset in DATASETS.items()
     if (STUDY["cache"]["strands"], dataset["strand_rule"]) == ("together", "mean")
 ]
+
+
+# what the jobs that encode write: whole caches, or shards of them, to be joined
+SHARDS = [
+    f"{number}-of-{STUDY['cache']['shards']}"
+    for number in range(1, STUDY["cache"]["shards"] + 1)
+]
+OF_SHARD = ".shards/{shard}" if len(SHARDS) > 1 else ""
 
 
 # the path contains a draw only for an encoder whose weights are drawn anew for each seed
@@ -22,23 +31,27 @@ ENCODER_AND_DRAW = (
 # Jobs that read a cache depend on its manifest, which is compared by content: touching or copying a cache retrains
 # nothing.
 rule embed:
-    """Encode the rows of a dataset at one shift into one embedding cache per strand, both in a single job."""
+    """Encode the rows of a dataset, or a shard of them, at one shift into one embedding cache per strand."""
     input:
         rows="results/{dataset}/rows.parquet",
         weights=adapted_weights_of(drawn_encoder),
     output:
         caches=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}.h5",
+            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}"
+            + OF_SHARD.replace("{shard}", "{{shard}}")
+            + ".h5",
             strand=["forward", "reverse"],
         ),
         manifests=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}.json",
+            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}"
+            + OF_SHARD.replace("{shard}", "{{shard}}")
+            + ".json",
             strand=["forward", "reverse"],
         ),
     log:
-        "logs/{dataset}/embeddings/{encoder}/{draw}{shift}.log",
+        f"logs/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}{OF_SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/embeddings/{encoder}/{draw}{shift}.tsv"
+        f"benchmarks/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}{OF_SHARD}.tsv"
     wildcard_constraints:
         dataset=any_of(BOTH_STRANDS_IN_ONE_JOB),
         encoder=ENCODER_AND_DRAW,
@@ -59,8 +72,9 @@ rule embed:
         weights=weights_id_of(drawn_encoder),
         dtype=STUDY["cache"]["dtype"],
         strands="forward reverse",
+        shard=lambda wildcards: f"--shard {wildcards.shard}" if OF_SHARD else "",
     message:
-        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands}"
+        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands} {params.shard}"
     shell:
         "{params.python} embed "
         "--rows {input.rows:q} "
@@ -69,6 +83,7 @@ rule embed:
         "--construct {params.construct:q} "
         "--shift {wildcards.shift} "
         "--strands {params.strands} "
+        "{params.shard} "
         "--dtype {params.dtype} "
         "--threads {threads} "
         "--gpus {resources.gpu} "
@@ -79,14 +94,14 @@ rule embed:
 
 # for strand-specific datasets, and for sharing the work between two GPUs
 use rule embed as embed_strand with:
-    """Encode the rows of a dataset at one shift into an embedding cache for one strand."""
+    """Encode the rows of a dataset, or a shard of them, at one shift into an embedding cache for one strand."""
     output:
-        caches="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.h5",
-        manifests="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.json",
+        caches=f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.h5",
+        manifests=f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.json",
     log:
-        "logs/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.log",
+        f"logs/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.log",
     benchmark:
-        "benchmarks/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.tsv"
+        f"benchmarks/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.tsv"
     wildcard_constraints:
         dataset=any_of(set(DATASETS) - set(BOTH_STRANDS_IN_ONE_JOB)),
         encoder=ENCODER_AND_DRAW,
@@ -98,3 +113,48 @@ use rule embed as embed_strand with:
         )
     params:
         strands="{strand}",
+
+
+if OF_SHARD:
+
+    rule join_shards:
+        """Join the shards of an embedding cache into one cache, without copying an embedding."""
+        input:
+            rows="results/{dataset}/rows.parquet",
+            manifests=expand(
+                "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}.shards/{shard}.json",
+                shard=SHARDS,
+            ),
+            caches=ancient(
+                expand(
+                    "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}.shards/{shard}.h5",
+                    shard=SHARDS,
+                )
+            ),
+        output:
+            cache="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.h5",
+            manifest="results/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.json",
+        log:
+            "logs/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.join.log",
+        benchmark:
+            "benchmarks/{dataset}/embeddings/{encoder}/{draw}{shift}.{strand}.join.tsv"
+        wildcard_constraints:
+            encoder=ENCODER_AND_DRAW,
+        priority: 5
+        conda:
+            "../../envs/evaluation.yaml"
+        resources:
+            mem_mb=times_attempt(16000),
+            runtime=times_attempt(60),
+        params:
+            python=python,
+            code=code_fingerprint("join_shards"),
+        message:
+            "Joining {wildcards.dataset}, {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {wildcards.strand}"
+        shell:
+            "{params.python} join_shards "
+            "--rows {input.rows:q} "
+            "--shards {input.caches:q} "
+            "--out {output.cache:q} "
+            "--manifest {output.manifest:q} "
+            "> {log:q} 2>&1"

@@ -8,6 +8,7 @@ from s2f.common.errors import run
 from s2f.common.files import write_json
 from s2f.common.seen import of_model
 from s2f.embeddings.cache import DTYPES, STRANDS
+from s2f.embeddings.shards import parse, rows_of
 from s2f.rows.canonical import read_rows
 from s2f.sequences.constructs import Construct
 
@@ -21,6 +22,9 @@ def main():
     parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
     parser.add_argument("--shift", type=int, default=0, help="bp by which the window moves downstream")
     parser.add_argument("--strands", choices=STRANDS, nargs="+", default=["forward"], help="of the whole construct")
+    parser.add_argument(
+        "--shard", type=parse, help="which part of the inserts to encode, such as 3-of-8 (default: all of them)"
+    )
     parser.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="how embeddings are stored")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
@@ -34,6 +38,8 @@ def main():
     from s2f.embeddings import encoders
 
     rows = read_rows(arguments.rows, columns=["row_id", "sequence"])
+    if arguments.shard:
+        rows = rows_of(rows, *arguments.shard)
     encoder = encoders.build(arguments.encoder_spec)
     log_device()
     construct = Construct.from_spec(arguments.construct)

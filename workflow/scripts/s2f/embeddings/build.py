@@ -7,6 +7,7 @@ turned 60 % of the values of a cache into zeros (ALBench-S2F), and a model's val
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
@@ -22,12 +23,15 @@ from s2f.common.progress import Progress
 from s2f.common.seen import Seen
 from s2f.embeddings import encoders
 from s2f.embeddings.cache import DTYPES, FORMAT, STRANDS, as_json, fault, id_bytes, index_sha256
+from s2f.embeddings.shards import in_order
 from s2f.embeddings.writer import Partial, check_space
 from s2f.rows.canonical import sequences_sha256
 from s2f.sequences.constructs import Construct
 
 UNKNOWN = Seen.of_value("unknown")
 CHUNK_BYTES = 64 << 20  # default limit, the loss if a build is killed; `build_strands` says how many are in memory
+
+IN_WRITING = 2  # chunks of a strand that are checked and written at a time: hashing them takes longest
 
 # What a stored dtype may cost. float32 -> bfloat16 stays below both bounds, because it rounds to within 2^-8 of a
 # value. float32 -> float16 does so if values stay away from float16's subnormal range, below 6e-5.
@@ -84,9 +88,10 @@ def build_strands(
     much, an embedding that is all zero or not finite, and while another process writes the same file; `ValueError` if
     the encoder gives another shape or dtype than it promises.
 
-    While the encoder works, the windows of the next chunk are assembled, and those of the last one are checked and
-    written. Per strand, the host holds four chunks in the encoder's dtype (two in `encoders.stream`, one on its way,
-    one being written) and, if the stored dtype is another, five more in float32 while the loss is measured.
+    While the encoder works, the windows of the next chunk are assembled, and the embeddings of the last chunks are
+    checked, written and read back. Per strand, the host holds five chunks in the encoder's dtype (two in
+    `encoders.stream`, one on its way, `IN_WRITING` being written). If the stored dtype is another, it holds five more
+    in float32 for each that is being written, while the loss is measured.
     """
     paths = {strand: Path(path) for strand, path in paths.items()}
     first = next(iter(paths.values()))
@@ -163,14 +168,16 @@ def build_strands(
         sizes = {chunk: min(unique - chunk * chunk_rows, chunk_rows) for chunks in lacking.values() for chunk in chunks}
         left = sum(len(strands) * sizes[chunk] for strands, chunks in lacking.items() for chunk in chunks)
         progress = Progress(len(paths) * unique, len(paths) * unique - left)
-        with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(len(paths)) as writing:
+        with ThreadPoolExecutor(1) as assembling, ThreadPoolExecutor(IN_WRITING * len(paths)) as writing:
             for strands, chunks in lacking.items():
                 encoded = encoders.stream(encoder, _ahead(assembling, windows, chunks), strands)
-                pending: list[Future[int]] = []
+                pending: deque[list[Future[int]]] = deque()
                 for chunk, values in zip(chunks, encoded, strict=True):
-                    progress.update(sum(written.result() for written in pending))
-                    pending = [writing.submit(store, strand, chunk, values.pop(0)) for strand in strands]
-                progress.update(sum(written.result() for written in pending))
+                    if len(pending) == IN_WRITING:
+                        progress.update(sum(written.result() for written in pending.popleft()))
+                    pending.append([writing.submit(store, strand, chunk, values.pop(0)) for strand in strands])
+                for written in pending:
+                    progress.update(sum(strand.result() for strand in written))
         progress.close()
         manifests = {strand: partial.seal() for strand, partial in partials.items()}
         for partial in partials.values():
@@ -200,16 +207,15 @@ def _check_fit(path: str | Path, rows: Any, construct: Construct, shift: int) ->
 def _index(rows: Any) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Unique inserts, sorted row ids (bytes), and for each id the index of its insert (int32).
 
-    Inserts are sorted by length, then by sequence. Most chunks then hold inserts of one length, and an encoder that
-    batches inserts of similar lengths has few batches to fill up.
+    The inserts are in the order of `shards.in_order`.
     """
     inserts, insert_of_row = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
-    by_length = np.argsort([len(insert) for insert in inserts], kind="stable")
+    ordered = in_order(inserts)
     rank = np.empty(len(inserts), np.int32)
-    rank[by_length] = np.arange(len(inserts))
+    rank[ordered] = np.arange(len(inserts))
     row_ids = id_bytes(rows["row_id"])
     order = np.argsort(row_ids)
-    return inserts[by_length].tolist(), row_ids[order], rank[insert_of_row[order]]
+    return inserts[ordered].tolist(), row_ids[order], rank[insert_of_row[order]]
 
 
 def convert(values: np.ndarray, dtype: str) -> tuple[np.ndarray, list[float]]:

@@ -8,11 +8,14 @@ order of the sequences, so the order of the rows never changes a byte.
 
 The manifest, a small JSON file beside the cache, repeats the attributes. Workflow rules depend on it instead of the
 large file, whose modification time says nothing about its content. `s2f.embeddings.build` writes both.
+
+A cache can also be made in shards, by several jobs at once. Each shard is a complete cache of a part of the inserts.
+The file that joins them has no `embedding` and no `chunk_sha256`, but an attribute `shards`, which names their files
+and contents (`s2f.embeddings.shards`). Both forms are opened and read in the same way.
 """
 
 import hashlib
 import json
-import mmap
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +30,7 @@ import numpy as np
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
 from s2f.common.hdf5 import open_hdf5
+from s2f.embeddings.table import Shards
 
 FORMAT = "s2f-embeddings-2"
 STRANDS = ("forward", "reverse")
@@ -34,8 +38,7 @@ DTYPES = {"bfloat16": np.dtype(ml_dtypes.bfloat16), "float16": np.dtype(np.float
 # bits of infinity, shifted left by one to drop the sign: anything not smaller is infinite or not a number
 INFINITY = {"bfloat16": 0xFF00, "float16": 0xF800, "float32": 0xFF000000}
 AGAIN = "delete it and run again"
-DENSE = 8  # rows: gaps up to this are read through rather than jumped over
-BLOCK_BYTES = 128 << 20  # of embeddings read, or moved to the device, at a time
+NO_CHUNKS = np.zeros((0, 32), np.uint8)  # checksums of a cache whose embeddings are all in shards
 
 
 @dataclass
@@ -43,14 +46,15 @@ class Cache:
     """An open embedding cache.
 
     `manifest`: what the file says about itself. `row_ids`: sorted bytes (N,). `row_to_embedding`: int32 (N,).
-    `embedding`: (U, T, D) bfloat16, float16 or float32, a read-only map of the file; index it, or stream slices.
+    `embedding`: (U, T, D) bfloat16, float16 or float32, a read-only map of the file, or of the files of all shards;
+    index it, or stream slices.
     """
 
     path: Path
     manifest: dict[str, Any]
     row_ids: np.ndarray
     row_to_embedding: np.ndarray
-    embedding: np.ndarray
+    embedding: np.ndarray | Shards
 
     def indices(self, row_ids: Iterable[object]) -> np.ndarray:
         """Where the embeddings of rows are: int32 (n,) into axis 0 of `embedding`, in the order of `row_ids`.
@@ -105,11 +109,26 @@ def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify
                 f"{path}: {key} is {_short(manifest.get(key))}, expected {_short(value)}; made from other rows, "
                 f"weights or settings: {AGAIN}"
             )
+    if "shards" in manifest:
+        return Cache(path, manifest, row_ids, row_to_embedding, Shards(_parts(path, manifest, verify)))
     bits = map_bits(path, offset, manifest)
     cache = Cache(path, manifest, row_ids, row_to_embedding, bits.view(DTYPES[manifest["dtype"]]))
     if verify == "full":
         _verify_chunks(cache, bits, checksums)
     return cache
+
+
+def _parts(path: Path, manifest: Mapping[str, Any], verify: str) -> list[np.ndarray]:
+    """The embeddings of the shards that `manifest`, of the cache `path`, lists; `InputError` if one is another."""
+    parts = []
+    for shard in manifest["shards"]:
+        own = path.parent / shard["file"]
+        if not own.is_file():
+            raise InputError(f"{own}: no such file, but a shard of {path}; delete that file and run again")
+        with open_cache(own, {key: shard[key] for key in ("content_sha256", "unique")}, verify) as opened:
+            assert isinstance(opened.embedding, np.ndarray)
+            parts.append(opened.embedding)
+    return parts
 
 
 def check(path: str | Path) -> dict[str, Any]:
@@ -134,10 +153,12 @@ def _read(path: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray, np.ndarra
                 raise InputError(f"{path}: format is {settings.get('format')!r}, expected {FORMAT!r}; {AGAIN}")
             if not settings.pop("complete"):
                 raise InputError(f"{path}: the file is not complete; {AGAIN}")
+            index = file["row_id"][:], file["row_to_embedding"][:]
+            if "shards" in settings:
+                return settings, *index, NO_CHUNKS, 0
             embedding, shape = file["embedding"], embedding_shape(settings)
             if embedding.shape != shape:
                 raise InputError(f"{path}: embedding has shape {embedding.shape}, expected {shape}; {AGAIN}")
-            index = file["row_id"][:], file["row_to_embedding"][:]
             return settings, *index, file["chunk_sha256"][:], embedding.id.get_offset()
     except InputError:
         raise
@@ -180,27 +201,6 @@ def map_bits(path: Path, offset: int, settings: Mapping[str, Any]) -> np.ndarray
     return np.memmap(path, f"<u{DTYPES[settings['dtype']].itemsize}", "r", offset, embedding_shape(settings))
 
 
-def read_ahead(table: np.ndarray, rows: np.ndarray) -> list[tuple[int, int]]:
-    """Ask the system to read parts of a file's map before they are needed: stretches around `rows` (n,) of which at
-    least an eighth is wanted, because rows read one by one would each wait for the disk. Returns the stretches, (first,
-    end) in rows.
-
-    Does nothing for a table in memory.
-    """
-    rows = np.unique(rows)
-    if not isinstance(table, np.memmap) or not len(rows):
-        return []
-    gap = np.flatnonzero(np.diff(rows) > DENSE)
-    first, last = rows[np.concatenate([[0], gap + 1])], rows[np.concatenate([gap, [len(rows) - 1]])]
-    row_bytes, file = table.strides[0], table._mmap  # type: ignore[attr-defined]  # no public way to the map
-    before = table.offset % mmap.ALLOCATIONGRANULARITY  # the map starts at the page that holds the first value
-    for start, end in zip(first.tolist(), last.tolist(), strict=True):
-        begin = before + start * row_bytes
-        aligned = begin // mmap.PAGESIZE * mmap.PAGESIZE
-        file.madvise(mmap.MADV_WILLNEED, aligned, before + (end + 1) * row_bytes - aligned)
-    return [(int(start), int(end) + 1) for start, end in zip(first, last, strict=True)]
-
-
 def fault(bits: np.ndarray, dtype: str) -> tuple[int, str] | None:
     """(index, what is wrong) of the first all-zero or non-finite embedding in bits (n, T, D), or None; one pass at 5
     GB/s."""
@@ -223,7 +223,8 @@ def index_sha256(row_ids: np.ndarray, row_to_embedding: np.ndarray) -> str:
 
 
 def content_sha256(manifest: Mapping[str, Any], checksums: np.ndarray) -> str:
-    """Hash of all settings and, through the checksums uint8 (chunks, 32), of every byte of the embeddings."""
+    """Hash of all settings and, through the checksums uint8 (chunks, 32) or those of its shards, of every byte of the
+    embeddings."""
     settings = {key: value for key, value in manifest.items() if key != "content_sha256"}
     return hashlib.sha256(as_json(settings).encode() + checksums.tobytes()).hexdigest()
 
@@ -246,7 +247,7 @@ def from_attribute(key: str, value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
     text = value.decode() if isinstance(value, bytes) else str(value)
-    return json.loads(text) if key in ("construct", "backend", "seen", "encoder_spec") else text
+    return json.loads(text) if key in ("construct", "backend", "seen", "encoder_spec", "shards") else text
 
 
 def _short(value: Any) -> str:

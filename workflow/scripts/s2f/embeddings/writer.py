@@ -74,6 +74,7 @@ class Partial:
                     self._start()
                 self.done = done or {}
             self.target = os.open(self.file, os.O_RDWR)
+            self.bits = map_bits(self.file, self.offset, self.settings)
             stack.callback(os.close, self.target)
             self._stack = stack.pop_all()
         return self
@@ -82,13 +83,18 @@ class Partial:
         self._stack.close()
 
     def write(self, chunk: int, bits: np.ndarray, errors: list[float]) -> None:
-        """Write the bits (n, T, D) of one chunk and record it; `errors` are its two round-trip errors."""
+        """Write the bits (n, T, D) of one chunk, read them back, and record it; `errors` are its two round-trip errors.
+        Several threads may write at once. Raises `InputError` if the file does not return what was written."""
         unwritten, position = bits.reshape(-1).data.cast("B"), self.offset + chunk * self.chunk_bytes
         record = {"chunk": chunk, "sha256": hashlib.sha256(unwritten).hexdigest(), "errors": errors}
         with _disk_errors(self.path):
             while unwritten:  # one call writes 2 GB at most
                 written = os.pwrite(self.target, unwritten, position)
                 unwritten, position = unwritten[written:], position + written
+            start = chunk * self.settings["chunk_rows"]
+            read = hashlib.sha256(self.bits[start : start + len(bits)].data).hexdigest()
+            if read != record["sha256"]:
+                raise InputError(f"{self.file}: chunk {chunk} is not read as it was written; check the disk, run again")
             self._note(record)
         self.done[chunk] = record
 
@@ -98,7 +104,8 @@ class Partial:
         self.journal.unlink(missing_ok=True)
 
     def seal(self) -> dict[str, Any]:
-        """Write checksums and the complete flag, and read everything back; returns the manifest."""
+        """Write checksums and the complete flag, and check all but the embeddings, each of which `write`, or the
+        continuation of an earlier run, has read back; returns the manifest."""
         records = [self.done[chunk] for chunk in range(len(self.done))]
         checksums = np.array([list(bytes.fromhex(record["sha256"])) for record in records], np.uint8)
         token_error, bad_share = np.max([record["errors"] for record in records], axis=0).tolist()
@@ -111,7 +118,7 @@ class Partial:
                     file.attrs.modify(key, to_attribute(manifest[key]))
                 file.attrs.modify("complete", np.uint8(1))
             os.fsync(self.target)
-        open_cache(self.file, manifest, verify="full").close()
+        open_cache(self.file, manifest).close()
         return manifest
 
     def publish(self) -> None:

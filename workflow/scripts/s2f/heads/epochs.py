@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from s2f.embeddings.cache import BLOCK_BYTES, read_ahead
+from s2f.embeddings.table import BLOCK_BYTES, Shards, read_ahead
 from s2f.heads.augmentations.draws import Draw, cut
 
 
@@ -141,7 +141,7 @@ class Epochs:
         return state, total / len(data.labels)
 
     def streamed(
-        self, state: Any, data: Data, key: jax.Array, tables: Sequence[np.ndarray], index: np.ndarray
+        self, state: Any, data: Data, key: jax.Array, tables: Sequence[np.ndarray | Shards], index: np.ndarray
     ) -> tuple[Any, jax.Array]:
         """One epoch on embeddings that stay in `tables`, one (U, T, D) per view, in memory or as a map of a file;
         `index` (N,) points into each: (state, mean loss).
@@ -281,7 +281,7 @@ def _groups(count: int) -> int:
     return -(-count // MIXED_ROWS)
 
 
-def _gather(tables: Sequence[np.ndarray], view: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def _gather(tables: Sequence[np.ndarray | Shards], view: np.ndarray, positions: np.ndarray) -> np.ndarray:
     """Rows `positions` of the tables numbered in `view`, two arrays of one shape: (..., T, D)."""
     out = np.empty((view.size, *tables[0].shape[1:]), tables[0].dtype)
     view, flat = view.ravel(), positions.ravel()

@@ -16,7 +16,8 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.common.files import read_json
-from s2f.embeddings.cache import BLOCK_BYTES, Cache, open_cache
+from s2f.embeddings.cache import Cache, open_cache
+from s2f.embeddings.table import BLOCK_BYTES, Shards, blocks
 from s2f.rows.canonical import errors_of, labels_of
 
 
@@ -46,7 +47,7 @@ class Examples:
     encode: codes (N, S) uint8, low (N,), high (N,), see `Construct.stretches`. `errors`: standard errors of the labels,
     in the same shape, NaN if unknown."""
 
-    tables: tuple[np.ndarray, ...]
+    tables: tuple[np.ndarray | Shards, ...]
     index: np.ndarray
     labels: np.ndarray
     stretches: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
@@ -94,15 +95,19 @@ class Examples:
 
     def on_device(self) -> tuple[jax.Array, jax.Array]:
         """One table (views * U, T, D) on the device with the used rows of all views, one view after the other, and the
-        index (N,) int32 into the first view. It is moved in blocks: the host never holds the whole table."""
+        index (N,) int32 into the first view. It is moved in blocks, while threads read the next ones; the host never
+        holds the whole table."""
         unique, index = np.unique(self.index, return_inverse=True)
         count, shape = len(unique), self.tables[0].shape[1:]
         table = jnp.empty((len(self.tables) * count, *shape), self.tables[0].dtype)
-        step = max(1, BLOCK_BYTES // self.row_bytes)
-        for number, view in enumerate(self.tables):
-            for start in range(0, count, step):
-                block = np.ascontiguousarray(view[unique[start : start + step]])
-                table = _put(table, block, number * count + start)
+        step = min(count, max(1, BLOCK_BYTES // self.row_bytes))
+        # blocks of one size, so that one program moves them all: the last two of a view may overlap
+        places = [
+            (number, min(start, count - step)) for number in range(len(self.tables)) for start in range(0, count, step)
+        ]
+        parts = ((self.tables[number], unique[start : start + step]) for number, start in places)
+        for (number, start), block in zip(places, blocks(parts, step), strict=True):
+            table = _put(table, block, number * count + start).block_until_ready()
         return table, jnp.asarray(index, jnp.int32)
 
 

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from s2f.embeddings.cache import BLOCK_BYTES, Cache
+from s2f.embeddings.cache import Cache
+from s2f.embeddings.table import BLOCK_BYTES, Shards, blocks
 from s2f.heads import networks
 
 
@@ -37,7 +38,7 @@ class Head:
         are probabilities, in float64, so that values near 1 keep their order."""
         return self.predict_from(cache.embedding, cache.indices(row_ids))
 
-    def predict_from(self, table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    def predict_from(self, table: np.ndarray | Shards, index: np.ndarray) -> np.ndarray:
         """The same for embeddings `index` (n,) of a table (U, T, D)."""
         out = predict(self.network, self.variables, table, index)
         if self.record["task"] != "classification":
@@ -55,13 +56,13 @@ def outputs_of(record: dict[str, Any]) -> int:
 def predict(
     network: Any,
     variables: tuple[Any, Any],
-    table: np.ndarray | jax.Array,
+    table: np.ndarray | Shards | jax.Array,
     index: np.ndarray,
     lanes: int | None = None,
     batch_size: int = 1024,
 ) -> np.ndarray:
     """The output of a head with `variables` (parameters, state), float32 (N,), dropout off, for rows `index` of `table`
-    (U, T, D), which is on the device, or a map of a file that is read in blocks; (lanes, N) for variables with that
+    (U, T, D), which is on the device, or in files that are read in blocks; (lanes, N) for variables with that
     leading axis. A head with C outputs gives (N, C) and (lanes, N, C).
     """
     n, size = len(index), min(batch_size, max(1, len(index)))
@@ -70,11 +71,11 @@ def predict(
     if isinstance(table, jax.Array):
         return np.asarray(_predict(network.apply, lanes, variables, table, padded))[kept]
     step = max(1, BLOCK_BYTES // (size * int(np.prod(table.shape[1:])) * table.dtype.itemsize))
+    parts = [padded[start : start + step] for start in range(0, len(padded), step)]
     out = []
-    for start in range(0, len(padded), step):
-        rows = padded[start : start + step]
-        block = jnp.asarray(table[rows.ravel()])
-        out.append(_predict(network.apply, lanes, variables, block, np.arange(rows.size).reshape(rows.shape)))
+    for rows, block in zip(parts, blocks(((table, rows.ravel()) for rows in parts), step * size), strict=True):
+        within = np.arange(rows.size).reshape(rows.shape)
+        out.append(np.asarray(_predict(network.apply, lanes, variables, jnp.asarray(block), within)))
     return np.concatenate(out, axis=len(kept) - 1)[kept]
 
 

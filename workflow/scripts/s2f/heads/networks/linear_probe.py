@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
-from s2f.embeddings.cache import BLOCK_BYTES
+from s2f.embeddings.table import BLOCK_BYTES
 from s2f.heads.examples import Examples
 from s2f.heads.networks.layers import linear
 from s2f.models.validation import VALIDATION, comparable, mean_of, validation_score
