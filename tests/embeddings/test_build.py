@@ -96,7 +96,7 @@ def test_an_embedding_in_a_cache_does_not_depend_on_the_other_rows(tmp_path):
 
 
 def test_memory_of_a_build_does_not_grow_with_its_rows(tmp_path):
-    """At most the four chunks that the docstring states, with a little room for the rows themselves."""
+    """At most the five chunks that the docstring states, with a little room for the rows themselves."""
     rows = pd.DataFrame({"row_id": [f"r{i}" for i in range(400)], "sequence": unlike(400, 12)})
     values = np.ones((20, 3, 4000), np.float32)  # 960 kB per chunk of 20 rows
 
@@ -107,4 +107,4 @@ def test_memory_of_a_build_does_not_grow_with_its_rows(tmp_path):
     build(tmp_path / "x.h5", rows, fake(encoding, channels=4000), chunk_rows=20, dtype="float32")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 2 * values.nbytes < peak < 5 * values.nbytes
+    assert 2 * values.nbytes < peak < 6 * values.nbytes

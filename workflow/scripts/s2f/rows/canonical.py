@@ -229,7 +229,10 @@ def sequences_sha256(row_ids: Sequence[str], sequences: Sequence[str]) -> str:
 
 def _sha256(lines: list[str]) -> str:
     lines.sort()
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for start in range(0, len(lines), 100_000):  # the lines of millions of rows exist once, not as one text too
+        digest.update("".join(lines[start : start + 100_000]).encode())
+    return digest.hexdigest()
 
 
 def write_rows(path: str | Path, table: pd.DataFrame) -> None:
