@@ -268,13 +268,13 @@ def test_an_incomplete_file_is_refused(built):
 def test_a_flipped_byte_of_the_index_is_found_at_once(built, dataset):
     start, size = offset_of(built, dataset)
     flip(built, start + size - 1)
-    with pytest.raises(InputError, match=r"do(es)? not have (its|their) checksum"):
+    with pytest.raises(InputError, match=r"do(es)? not match (its|their) checksum"):
         open_cache(built)
 
 
 def test_a_flipped_attribute_is_found_at_once(built):
     flip(built, built.read_bytes().index(b"made up"))
-    with pytest.raises(InputError, match=r"attributes and chunk checksums do not have their checksum"):
+    with pytest.raises(InputError, match=r"the attributes or the chunk checksums do not match their checksum"):
         open_cache(built)
 
 
@@ -282,7 +282,7 @@ def test_a_flipped_byte_of_the_embeddings_is_found_by_full_verification(built):
     start, _ = offset_of(built, "embedding")
     flip(built, start + 11 * TOKENS * CHANNELS * 2)
     open_cache(built)
-    with pytest.raises(InputError, match=r"chunk 2 \(embeddings 10 to 14\) does not have its checksum"):
+    with pytest.raises(InputError, match=r"chunk 2 \(embeddings 10 to 14\) does not match its checksum"):
         open_cache(built, verify="full")
 
 

@@ -167,13 +167,13 @@ def test_a_flipped_byte_in_a_shard_is_found(copied):
     shard = paths_of(copied.parent)[1]
     flip(shard, offset_of(shard, "embedding")[0] + 3)
     open_cache(copied)
-    with pytest.raises(InputError, match=r"2-of-3.h5: chunk 0 .* does not have its checksum"):
+    with pytest.raises(InputError, match=r"2-of-3.h5: chunk 0 .* does not match its checksum"):
         open_cache(copied, verify="full")
 
 
 def test_a_flipped_name_of_a_shard_is_found(copied):
     flip(copied, copied.read_bytes().index(b"2-of-3.h5"))
-    with pytest.raises(InputError, match="do not have their checksum"):
+    with pytest.raises(InputError, match="do not match their checksum"):
         open_cache(copied)
 
 
@@ -204,4 +204,4 @@ def test_programs_make_and_join_shards(tmp_path):
     np.testing.assert_array_equal(of(ROWS, out), of(ROWS, whole))
     assert json.loads(out.with_suffix(".json").read_text())["unique"] == 20
     checked = programs.run(SCRIPTS.parents[1], "s2f.embeddings.check", out)
-    assert (checked.returncode, checked.stdout.count("whole")) == (0, 1)
+    assert (checked.returncode, checked.stdout.count("intact")) == (0, 1)

@@ -263,7 +263,7 @@ def test_a_disk_that_returns_other_bytes_is_named(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(writer.os, "pwrite", flipped)
         with pytest.raises(
-            InputError, match=r"\.x\.h5\.partial: chunk \d is not read as it was written; check the disk"
+            InputError, match=r"\.x\.h5\.partial: chunk \d does not read back as it was written; check the disk"
         ):
             build(tmp_path / "x.h5")
     assert not (tmp_path / "x.h5").exists()
@@ -302,7 +302,7 @@ def test_programs_make_and_check_caches(tmp_path):
     assert made.returncode == 0, made.stderr
     assert [path.read_bytes() for path in together] == [path.read_bytes() for path in caches]
     checked = run("s2f.embeddings.check", *caches)
-    assert (checked.returncode, checked.stdout.count("whole")) == (0, 2)
+    assert (checked.returncode, checked.stdout.count("intact")) == (0, 2)
 
     flip(caches[0], offset_of(caches[0], "embedding")[0])
     write_json(caches[1].with_suffix(".json"), {**read_json(caches[1].with_suffix(".json")), "rows": 1})

@@ -123,7 +123,7 @@ def test_adapters_of_another_encoder_and_too_high_a_rank_are_refused():
     tunable, other = encoders.tunable(tiny()), encoders.tunable(tiny("enformer_tower"))
     adapters = Locon(2, 1.0).start(tunable, ["downres_block_5"], 0)
     assert all(adapters[name].any() == name.endswith(DOWN) for name in adapters)
-    with pytest.raises(InputError, match=r"array alphagenome/.* is unexpected: they are those of another encoder"):
+    with pytest.raises(InputError, match=r"array alphagenome/.* is unexpected: these weights are of another encoder"):
         Locon(2, 1.0).merged(other, adapters)
     with pytest.raises(InputError, match=r"has \(5, 88, 2\) and \(2, 96\), this encoder with rank 3 has \(5, 88, 3\)"):
         Locon(3, 1.0).merged(tunable, adapters)

@@ -284,7 +284,7 @@ def test_weights_of_the_other_size_and_such_that_are_not_finite_are_refused(tmp_
     with pytest.raises(InputError, match=r"stem\.0\.bias holds values that are not finite"):
         enformer_tower.read_checkpoint(save(tmp_path / "nan", wrong), "tiny")
     wrong = {**weights, "stem.1.fn.0.running_var": np.full(48, -1, np.float32)}
-    with pytest.raises(InputError, match=r"stem\.1\.fn\.0\.running_var holds negative values, and is a variance"):
+    with pytest.raises(InputError, match=r"stem\.1\.fn\.0\.running_var has negative values, but is a variance"):
         enformer_tower.read_checkpoint(save(tmp_path / "negative", wrong), "tiny")
 
 

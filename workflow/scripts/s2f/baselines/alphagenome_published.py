@@ -324,7 +324,7 @@ def _read(path: Path, tensors: Mapping[str, torch_file.Stored]) -> Arrays:
         if array.dtype != np.float32 or not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds values that are not finite float32")
         if name.endswith("running_var") and (array < 0).any():
-            raise InputError(f"{path}: {name} holds negative values, and is a mean square")
+            raise InputError(f"{path}: {name} has negative values, but is a mean square")
     return arrays
 
 

@@ -100,9 +100,11 @@ def open_cache(path: str | Path, expect: Mapping[str, Any] | None = None, verify
     path = Path(path)
     manifest, row_ids, row_to_embedding, checksums, offset = _read(path)
     if content_sha256(manifest, checksums) != manifest.get("content_sha256"):
-        raise InputError(f"{path}: attributes and chunk checksums do not have their checksum; {AGAIN}")
+        raise InputError(
+            f"{path}: the attributes or the chunk checksums do not match their checksum, the file is damaged; {AGAIN}"
+        )
     if index_sha256(row_ids, row_to_embedding) != manifest["index_sha256"]:
-        raise InputError(f"{path}: the row index does not have its checksum, the file is damaged; {AGAIN}")
+        raise InputError(f"{path}: the row index does not match its checksum, the file is damaged; {AGAIN}")
     for key, value in (expect or {}).items():
         if key not in manifest or manifest[key] != value:
             raise InputError(
@@ -174,7 +176,7 @@ def _verify_chunks(cache: Cache, bits: np.ndarray, checksums: np.ndarray) -> Non
         if hashlib.sha256(part.data).digest() != checksums[chunk].tobytes():
             last = chunk * size + len(part) - 1
             raise InputError(
-                f"{cache.path}: chunk {chunk} (embeddings {chunk * size} to {last}) does not have its checksum, the "
+                f"{cache.path}: chunk {chunk} (embeddings {chunk * size} to {last}) does not match its checksum, the "
                 f"file is damaged; {AGAIN}"
             )
         faulty = fault(part, cache.manifest["dtype"])

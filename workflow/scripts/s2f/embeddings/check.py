@@ -19,7 +19,7 @@ def main() -> None:
             broken += 1
             print(f"BROKEN {error}", file=sys.stderr, flush=True)
         else:
-            print(f"whole  {path}: {manifest['unique']:,} embeddings, content {manifest['content_sha256']}", flush=True)
+            print(f"intact {path}: {manifest['unique']:,} embeddings, content {manifest['content_sha256']}", flush=True)
     sys.exit(1 if broken else 0)
 
 

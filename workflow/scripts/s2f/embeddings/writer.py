@@ -94,7 +94,9 @@ class Partial:
             start = chunk * self.settings["chunk_rows"]
             read = hashlib.sha256(self.bits[start : start + len(bits)].data).hexdigest()
             if read != record["sha256"]:
-                raise InputError(f"{self.file}: chunk {chunk} is not read as it was written; check the disk, run again")
+                raise InputError(
+                    f"{self.file}: chunk {chunk} does not read back as it was written; check the disk and run again"
+                )
             self._note(record)
         self.done[chunk] = record
 

@@ -85,7 +85,7 @@ class Locon:
         for name in sorted({name.removesuffix(DOWN).removesuffix(UP) for name in adapters}):
             axis = tunable.convolutions.get(name)
             if axis is None:
-                raise InputError(f"adapters: array {name} is unexpected: they are those of another encoder")
+                raise InputError(f"adapters: array {name} is unexpected: these weights are of another encoder")
             down, up = adapters.get(name + DOWN), adapters.get(name + UP)
             shape = list(weights[name].shape)
             outputs, shape[axis] = shape[axis], self.rank

@@ -72,7 +72,7 @@ def changed(weights: Mapping[str, np.ndarray], changes: Mapping[str, np.ndarray]
     `InputError` for a name that does not exist and for another shape."""
     for name, array in changes.items():
         if name not in weights:
-            raise InputError(f"fine-tuned weights: array {name} is unexpected: they are those of another encoder")
+            raise InputError(f"fine-tuned weights: array {name} is unexpected: these weights are of another encoder")
         if array.shape != weights[name].shape:
             raise InputError(f"fine-tuned weights: {name} is {array.shape}, this encoder has {weights[name].shape}")
     return {name: np.asarray(changes.get(name, array), np.float32) for name, array in weights.items()}
@@ -94,7 +94,7 @@ def exported(folder: str | Path, fingerprint: Callable[[str], str]) -> tuple[str
     if found != record["encoder_fingerprint"]:
         raise InputError(
             f"{path}: the weights beside it have fingerprint {found!r}, those that were exported had "
-            f"{record['encoder_fingerprint']!r}: export them again, or take this file away if they are others"
+            f"{record['encoder_fingerprint']!r}: export them again, or remove this file if they are other weights"
         )
     return record["provenance"], record["licence"]
 

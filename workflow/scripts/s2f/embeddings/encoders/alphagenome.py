@@ -118,7 +118,7 @@ def read_checkpoint(
         if not np.isfinite(array).all():
             raise InputError(f"{folder}: {name} holds values that are not finite")
         if name.endswith("var_ema") and (array < 0).any():
-            raise InputError(f"{folder}: {name} holds negative values, and is a mean square")
+            raise InputError(f"{folder}: {name} has negative values, but is a mean square")
     return params, state
 
 

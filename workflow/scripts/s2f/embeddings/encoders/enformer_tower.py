@@ -96,7 +96,7 @@ def read_checkpoint(folder: str | Path, size: str) -> tuple[Weights, str]:
         if not np.isfinite(array).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
         if name.endswith("running_var") and (array < 0).any():
-            raise InputError(f"{path}: {name} holds negative values, and is a variance")
+            raise InputError(f"{path}: {name} has negative values, but is a variance")
     published = sha256_file(path) == PUBLISHED
     return weights, "EleutherAI/enformer-official-rough" if published else f"{path}, not the published file"
 
