@@ -74,7 +74,8 @@ rule embed:
         strands="forward reverse",
         shard=lambda wildcards: f"--shard {wildcards.shard}" if OF_SHARD else "",
     message:
-        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands} {params.shard}"
+        "Embedding {wildcards.dataset} with {wildcards.encoder}, shift {wildcards.draw}{wildcards.shift}, {params.strands}"
+        + (", shard {wildcards.shard}" if OF_SHARD else "")
     shell:
         "{params.python} embed "
         "--rows {input.rows:q} "

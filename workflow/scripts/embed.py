@@ -1,5 +1,6 @@
 """Encode the rows of a dataset with a frozen encoder, at one shift, into an embedding cache per strand."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from s2f.common.arguments import Parser, json_option
@@ -37,10 +38,10 @@ def main():
     from s2f.embeddings import build as embedding  # an encoder imports JAX or torch, which read the thread count once
     from s2f.embeddings import encoders
 
-    rows = read_rows(arguments.rows, columns=["row_id", "sequence"])
-    if arguments.shard:
-        rows = rows_of(rows, *arguments.shard)
-    encoder = encoders.build(arguments.encoder_spec)
+    with ThreadPoolExecutor(1) as reading:  # millions of rows take as long to read as the encoder to build
+        waiting = reading.submit(read, arguments.rows, arguments.shard)
+        encoder = encoders.build(arguments.encoder_spec)
+        rows = waiting.result()
     log_device()
     construct = Construct.from_spec(arguments.construct)
     paths = dict(zip(arguments.strands, arguments.out, strict=True))
@@ -50,6 +51,12 @@ def main():
     )  # fmt: skip
     for strand, manifest in zip(arguments.strands, arguments.manifests, strict=True):
         write_json(manifest, made[strand])
+
+
+def read(path, shard):
+    """The rows of the dataset, or of a shard, a pair of its number and how many there are."""
+    rows = read_rows(path, columns=["row_id", "sequence"])
+    return rows_of(rows, *shard) if shard else rows
 
 
 if __name__ == "__main__":
