@@ -43,6 +43,7 @@ from s2f.splits.kinds import need_units
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
 from s2f.study import ensembles as study_ensembles
+from s2f.study import files as study_files
 from s2f.study import jobs as study_jobs
 from s2f.study import learning_curve as study_curve
 from s2f.study import run_summary
@@ -70,6 +71,12 @@ try:
         for path in workflow.configfiles:
             check_keys(path)
         STUDY = validated(with_types(config, workflow.config_settings.config))
+        # files of a module may be made by the other workflow, and those of a storage are not here
+        if (
+            workflow.is_main_process
+            and not workflow.storage_settings.default_storage_provider
+        ):
+            study_files.check(STUDY, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 for key, path in study_jobs.missing_weights(STUDY):
