@@ -169,8 +169,9 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
     """What the first 50 lines say of a header that lacks `columns`: that it is below a title, or divided by another
     separator; empty if nothing."""
     own = delimited.separator
-    lines = delimited.data[:100_000].decode("utf-8", "replace").splitlines()[:51]
-    separators = {own: "", **{letter: name for letter, name in SEPARATORS.items() if letter != own}}
+    lines = delimited.data[:100_000].decode("utf-8", "replace").splitlines()[:50]
+    counts = [line.count(own) for line in lines]
+    others = {letter: name for letter, name in SEPARATORS.items() if letter != own and not counts[0]}
 
     def about(separator: str) -> str:
         """That cells are divided by another separator than was said."""
@@ -178,23 +179,22 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
             return ""
         said = SEPARATORS.get(own, f"{own!r}")
         return (
-            f"; its cells are separated by {separators[separator]}, not by {said}: save it with {said}, or write "
+            f"; its cells are separated by {others[separator]}, not by {said}: save it with {said}, or write "
             f'separator: "{repr(separator)[1:-1]}" where the study names the table'
         )
 
-    for separator in separators:
+    for separator in (own, *others):
         for number, line in enumerate(lines):
             if {cell.strip('"') for cell in line.split(separator)} >= set(columns):
                 above = f"; line {number + delimited.first_line} has all columns: remove the lines above it, or begin "
                 return about(separator) + (f"{above}them with #" if number else "")
-    counts = [line.count(own) for line in lines]
     if len(counts) > 2 and counts[0] < min(counts[1:]) and len(set(counts[1:])) == 1:
         return (
             f"; line {delimited.first_line} has {counts[0] + 1} of the {counts[1] + 1} cells that lines below have: "
             "if it is a title, remove it or begin it with #, so that the header comes first"
         )
-    others = [letter for letter in separators if letter not in (own, " ") and not counts[0] and letter in lines[0]]
-    return about(max(others, key=lines[0].count)) if others else ""
+    found = [letter for letter in others if letter != " " and letter in lines[0]]
+    return about(max(found, key=lines[0].count)) if found else ""
 
 
 def numbers(
