@@ -79,12 +79,16 @@ try:
             study_files.check(STUDY, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
-for key, path in study_jobs.missing_weights(STUDY):
-    logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
 RUNS = study_runs.runs(STUDY)  # what is trained
 ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
-for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
-    logger.warning(line)
+# said once, not again in every job on a cluster
+if workflow.is_main_process:
+    for key, path in study_jobs.missing_weights(STUDY):
+        logger.warning(
+            f"{key}: {path} is not there yet, in {Path.cwd()}; jobs that need it will fail"
+        )
+    for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
+        logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has separate caches
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
