@@ -107,7 +107,7 @@ rule calibrate:
 
 
 rule learning_curve:
-    """Measure the models of a learning curve at each number of training rows."""
+    """Measure the models of learning curves at each number of training rows."""
     input:
         rows=rows_of_study(CURVED),
         panels=panels_of_study(CURVED),
@@ -190,7 +190,7 @@ rule compare:
 
 
 rule comparison_page:
-    """Write the comparison as a single page with its pictures, which can be opened without a network."""
+    """Write the comparison as a single page with its pictures, which opens in a browser without a network."""
     input:
         text="results/compare.md",
         pictures=comparison_pictures(),

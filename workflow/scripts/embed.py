@@ -1,4 +1,4 @@
-"""Encode the rows of a dataset with a frozen encoder, at one shift, into an embedding cache per strand."""
+"""Encode the rows of a dataset with a frozen encoder, at one shift, into one embedding cache per strand."""
 
 from pathlib import Path
 
