@@ -1,5 +1,6 @@
 """What a second person relies on: the pages for contributors, versions, CI of a fork, hooks, templates."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -31,6 +32,18 @@ def test_packages_and_the_files_that_pages_name_exist(root):
             assert made or any((folder / path).exists() for folder in folders), f"{page}: {path}"
         for target in re.findall(r"\bmake ([a-z-]+)`", text):
             assert target in targets_of(root), f"{page}: make {target}"
+
+
+def test_a_rule_and_its_program_say_the_same_of_themselves(root):
+    """`snakemake --list-rules` shows the one, `--help` of the program the other."""
+    scripts, compared = root / "workflow" / "scripts", set()
+    for path in (root / "workflow" / "rules").glob("*.smk"):
+        for rule in re.split(r"^ *rule.*:$", path.read_text(), flags=re.MULTILINE)[1:]:
+            (program,) = re.findall(r"\{params\.python\} (\w+)", rule)
+            said = ast.get_docstring(ast.parse((scripts / f"{program}.py").read_text()))
+            assert re.match(r'\s*"""(.*?)"""', rule, re.DOTALL)[1] == said.split("\n\n")[0], f"{path.name}: {program}"
+            compared.add(program)
+    assert compared >= {"make_rows", "audit_split", "train_head", "plot_split", "tapt", "design_sequences"}
 
 
 def test_one_version_everywhere(root):

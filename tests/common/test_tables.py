@@ -59,7 +59,18 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
-        ("a,b\n1,2\n", "column 'a' is missing; the file has: 'a,b'; its cells are separated by commas"),
+        ("a,b\n1,2\n", "the file has: 'a,b'; its cells are separated by commas, not by tabs: save it with tabs, or "),
+        (
+            "x;b\n1;2\n",
+            "the file has: 'x;b'; its cells are separated by semicolons, .* write separator: \";\" where the",
+        ),
+        ("x;y, z;w\n1;2;3\n", "; its cells are separated by semicolons"),  # the more frequent of two
+        (
+            "Table S1, activities\nx\tb\tc\n1\t2\t3\n",
+            "; line 1 has 1 of the 3 cells that lines below have: if it is a title, remove it or begin it with #",
+        ),
+        ("My assay\na;b\n1;2\n", "separated by semicolons, .*; line 2 has all columns: remove the lines above it"),
+        ("a\n1\t2\n", r"line 2: 2 cell.s., expected 1 as in the header; if line 1 is a title, remove it or begin it"),
         (b"a\tb\n1\t\xff\n", "line 2: byte 0xff is not UTF-8 .*; save the file as UTF-8, or convert it: iconv"),
         (b"a\tb\n1\t2\n3\t4\0\n", "line 3: holds a NUL byte, which no text has"),
     ],

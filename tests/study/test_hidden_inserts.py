@@ -45,6 +45,16 @@ def test_heads_that_see_the_insert_are_not(head, options):
     assert warnings(head, **options) == []
 
 
+def test_who_trains_such_a_head_with_smaller_steps_is_not_warned_again():
+    config = copy.deepcopy(MINIMAL) | {"heads": {"boda-max-8": {"learning_rate": 0.0003}}}
+    config["encoders"] = {"e": {"kind": "kmer"}}
+    config["models"] = [{"encoders": ["e"], "heads": ["boda-max-8", "boda-max-16"]}]
+    (line,) = hidden_inserts(validated(config))
+    assert line.startswith("boda-max-16 on encoder 'e'")
+    assert "(heads: {boda-max-16: {learning_rate: 0.0003}})" in line
+    assert hidden_inserts(validated(config | {"training": {"learning_rate": 0.0005}})) == []
+
+
 @pytest.mark.parametrize(
     ("upstream", "strands"),
     [
@@ -65,4 +75,4 @@ def test_studies_of_the_project_are_warned_of_the_maximum_alone(root):
     for path in [root / "config" / "config.yaml", *(root / "config" / "studies").glob("*.yaml")]:
         study = validated(yaml.safe_load(path.read_text()) | {"data_dir": "data"})
         for line in hidden_inserts(study):
-            assert line.startswith("boda-max-512-512 on encoder 'kmer"), path
+            assert path.name != "config.yaml" and line.startswith("boda-max-512-512 on encoder 'kmer"), path

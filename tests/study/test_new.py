@@ -56,13 +56,13 @@ SHAPES = {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
         },
-        ["what is around the insert", "are there more rows? 10 are few"],
+        ["which sequence surrounds the insert", "is this your whole table? 10 rows are few"],
     ),
     "no header": (
         "mine.tsv",
         table([], lambda i: [f"o{i}", 3 * i, DNA[i], i / 3]),
         {"datasets mine source columns": {"row_id": 1, "sequence": 3, "label": 4}},
-        ["is this the label? Other numbers: 2 (", "what is around", "are few"],
+        ["is this what models should predict? Other columns of numbers: 2;", "which sequence surrounds", "are few"],
     ),
     "semicolons, names with spaces and quotes, a text for missing": (
         "my own table (new).csv",
@@ -78,13 +78,13 @@ SHAPES = {
             },
             "datasets my_own_table_new source missing": ["ND"],
         },
-        ["do these texts stand for no value", "what is around", "are few"],
+        ["does ND, found in columns of numbers, mean that there is no value", "which sequence surrounds", "are few"],
     ),
     "gzip, lengths that differ": (
         "mine.tsv.gz",
         gzip.compress(table(["id", "seq", "activity"], lambda i: [i, DNA[i][: 60 - i], i]).encode()),
         {"datasets mine source columns": {"row_id": "id", "sequence": "seq", "label": "activity"}},
-        ["what is around", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "UTF-16, a chromosome that is a number": (
         "mine.txt",
@@ -93,7 +93,7 @@ SHAPES = {
             "datasets mine source columns": {"sequence": "sequence", "label": "Größe µ", "chrom": "chr"},
             "splits chromosome test": ["chr7", "chr13"],
         },
-        ["what is around", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "several cells": (
         "mine.tsv",
@@ -109,13 +109,13 @@ SHAPES = {
             },
             "comparison against": "kmer-ridge",
         },
-        ["same rows in several cells", "what is around", "are few"],
+        ["write label: K562_log2FC instead of the lines label.… (and", "which sequence surrounds", "are few"],
     ),
     "replicates and their mean": (
         "mine.tsv",
         table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5]),
         {"datasets mine source columns": {"sequence": "sequence", "label": "log2_mean"}},
-        ["they look like replicates", "what is around", "are few"],
+        ["they look like replicates", "which sequence surrounds", "are few"],
     ),
     "0 and 1, a split of its own": (
         "mine.csv",
@@ -131,7 +131,7 @@ SHAPES = {
             "splits": {"hashfrag": {"kind": "hashfrag", "val": 0.1, "test": 0.1}},
             "models 1 baselines": ["mean", "gc", "kmer-logistic"],
         },
-        ["does the strand matter", "are few", "these belong to no part yet: heldout"],
+        ["written with T, or does their orientation matter", "are few", "these have no part yet: heldout"],
     ),
     "RNA, no chromosomes": (
         "mine.tsv",
@@ -155,13 +155,13 @@ SHAPES = {
             },
             "datasets mine panels alleles kind": "pairs",
         },
-        ["what is around", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "both alleles in a line": (
         "mine.tsv",
         table(["seq_alt", "seq_ref", "alt_log2", "ref_log2"], lambda i: [DNA[i + 1], DNA[i], i, i + 1]),
         {"datasets mine source columns": {"sequence": "seq_ref", "label": "ref_log2"}},
-        ["each line has both alleles", "is this the label", "what is around", "are few"],
+        ["Each line has two alleles", "is this what models should predict", "which sequence surrounds", "are few"],
     ),
     "adapters, and a name of a folder of results": (
         "plots.tsv",
@@ -173,14 +173,14 @@ SHAPES = {
         "mine.tsv",
         "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
         {"splits": {"random": {"kind": "random", "val": 0.1, "test": 0.1}}},
-        ["what is around", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "yeast": (
         "mine.tsv",
         table(["seq", "y", "chrom"], lambda i: [DNA[i // 2][i:] + DNA[i % 2], i, f"chr{'I' * (i % 3 + 1)}"], count=12)
         + table([], lambda i: [DNA[i + 4], i, "chrIV"], count=6),
         {"splits chromosome val": ["chrI"], "splits chromosome test": ["chrII"]},
-        ["what is around", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "peaks": (
         "peaks.bed",
@@ -192,7 +192,7 @@ SHAPES = {
             },
             "models 1 baselines": ["mean", "gc", "kmer-logistic"],
         },
-        ["where is the genome", "what are bound windows told from"],
+        ["where is your FASTA file of the genome", "which windows without a peak"],
     ),
 }  # fmt: skip
 
@@ -229,7 +229,7 @@ def test_a_study_of_each_shape_is_valid_says_what_was_found_and_asks_the_rest(he
     assert [int(number) for number in re.findall(r"^  line (\d+): ", output, re.MULTILINE)] == asked
     flat = " ".join(output.split())
     assert len(asked) == len(questions) and all(question in flat for question in questions), output
-    assert output.endswith("results/compare.tsv --configfile my_study.yaml\n")
+    assert output.endswith("results/compare.tsv results/compare.html --configfile my_study.yaml\n")
     validated(study)
     # models and splits that are offered are valid too
     validated(yaml.safe_load(re.sub(r"^( +)# (?=[a-z][\w.-]*: (\{kind: |[\d.]+ ))", r"\1", text, flags=re.MULTILINE)))
@@ -263,14 +263,14 @@ def test_a_table_of_hundreds_of_columns_asks_for_the_label_in_a_few_words(here):
     wide = [f"measured {i}" for i in range(198)]
     content = table(["name", "sequence", *wide], lambda i: [f"o{i}", DNA[i], *range(i, i + 198)])
     draft = new.drafted([here / written(here, "wide.tsv", content)], "x")
-    (question,) = [text for _, text in draft.asked if "is this the label" in text]
+    (question,) = [text for _, text in draft.asked if "is this what models" in text]
     assert "measured 8 and 189 more" in question and len(question) < 400
 
 
 def test_a_name_that_occurs_twice_is_not_looked_at(here):
     content = table(["sequence", "log2FC", "log2FC", "y"], lambda i: [DNA[i], 1, 2, i])
     text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
-    assert "label: y\n" in text and "names occur more than once: log2FC" in " ".join(text.split())
+    assert "label: y\n" in text and "several columns have the same name: log2FC" in " ".join(text.split())
 
 
 def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
@@ -279,23 +279,26 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
         lambda i: [DNA[i], i, CHROMOSOMES[i], 100, 160 if i else 170],
     )
     text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
-    assert "start: start" not in text and "# start and end are left out: in 1 of 10 rows" in text
+    assert "start: start" not in text and "# start and end are not used: in 1 of 10 rows" in text
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"", "mine.csv: is empty, expected a table with a header and a row for each"),
-        (b"sequence,label\n", "no rows under the header"),
-        ("".join(f"{dna}\n" for dna in DNA), "one column alone, as in '" + DNA[0]),
+        (b"sequence,label\n", "no rows below the header"),
+        ("".join(f"{dna}\n" for dna in DNA), "only one column, as in '" + DNA[0]),
         (
             table(["name", "y"], lambda i: [f"o{i}", i]),
-            "no column of sequences.*columns: 'name', 'y'. Coordinates alone",
+            "no column of sequences.*columns: 'name', 'y'. If there are only coord",
         ),
-        (table(["seq", "label"], lambda i: [DNA[i], ""]), "can be labels; without a value in any row: 'label'"),
-        (table(["seq", "label", "gc"], lambda i: [DNA[i], "", 0.5]), "without a value in any row: 'label'"),
-        (table(["seq", "class"], lambda i: [DNA[i], ["no", "yes"][i % 2]]), "write 1 and 0: 'class' holds no and yes"),
-        (table(["seq", "end"], lambda i: [DNA[i], i]), "can be labels; columns: 'seq', 'end'; measured values are"),
+        (table(["seq", "label"], lambda i: [DNA[i], ""]), "can be the labels; no value in any row: 'label'"),
+        (table(["seq", "label", "gc"], lambda i: [DNA[i], "", 0.5]), "no value in any row: 'label'"),
+        (
+            table(["seq", "class"], lambda i: [DNA[i], ["no", "yes"][i % 2]]),
+            "'class' holds no and yes: for a classification write 1",
+        ),
+        (table(["seq", "end"], lambda i: [DNA[i], i]), "can be the labels; columns: 'seq', 'end'; labels are"),
         (
             table(["seq", "y"], lambda i: [DNA[i], f"{i},5"], ";"),
             "line 2: y is '0,5', expected a number; decimals have a",
@@ -305,11 +308,17 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
         (table(["seq", "y"], lambda i: [DNA[i] + "-" * (i == 3), i]), "line 5: seq is '.*-', expected letters"),
         (
             table(["seq", "y"], lambda i: [(DNA[i] * 20)[: 10 + 100 * i], i]),
-            "inserts of 10 to 910 bp: no window holds all",
+            "inserts of 10 to 910 bp: no window fits all",
         ),
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
-        ("My assay\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"), "'My assay' is no header: one name"),
-        ("sep=;\n" + table(["seq", "y", "z"], lambda i: [DNA[i], i, i], ";"), "'sep=;' is no header: one name"),
+        (
+            "My assay\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"),
+            "'My assay' is not the header: it has one cell",
+        ),
+        (
+            "sep=;\n" + table(["seq", "y", "z"], lambda i: [DNA[i], i, i], ";"),
+            "'sep=;' is not the header: it has one cell",
+        ),
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n1\t2\n", "is VCF, expected a table"),
         (b"PAR1\x15\x00", "is Parquet, expected a table, peaks .* write it as text"),
         (b'{"a": [1, 2],\n "b": 3}\n', "is JSON"),
@@ -331,7 +340,7 @@ def test_the_construct_of_lentimpra_that_a_question_offers_holds_the_inserts(her
 
 def test_a_study_that_is_there_is_not_overwritten(here, monkeypatch):
     written(here, "my_study.yaml", "mine\n")
-    with pytest.raises(InputError, match=r"my_study.yaml: is there already and is not overwritten"):
+    with pytest.raises(InputError, match=r"my_study.yaml: exists and is not overwritten"):
         call(monkeypatch, new, written(here, "mine.csv", SHAPES["RNA, no chromosomes"][1]))
     assert (here / "my_study.yaml").read_text() == "mine\n"
 
@@ -342,7 +351,7 @@ def test_a_real_table(shared):
     dataset = yaml.safe_load(draft.text())["datasets"]["mattioli_pool1_pMPRA1_K562"]
     assert dataset["cells"] == ["K562", "HepG2", "HeLa"] and dataset["splits"] == ["chromosome"]
     assert dataset["source"]["columns"]["label.HeLa"] == "HeLa_log2_mean"
-    assert "7,012 rows with a label, of 7,152" in draft.summary
+    assert "7,012 of 7,152 rows have a label" in draft.summary
 
 
 def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypatch, capsys):

@@ -96,6 +96,38 @@ def test_each_mistake_names_its_key(path, value, message):
     assert message in str(caught.value)
 
 
+def test_all_that_breaks_a_schema_is_said_at_once():
+    """Of the study and of its kinds, one problem per line and place, at most ten."""
+    config = changed(["training"], {"epoch": 3, "epochs": "5", "droput": 0})
+    config["encoders"] |= {"onehot": {"kind": "onehott"}, "k": {"kind": "kmer", "k": "four"}, "no": {}}
+    del config["study"]
+    with pytest.raises(InputError) as caught:
+        validate.validated(config)
+    first, *lines = str(caught.value).splitlines()
+    assert first == "7 problems:"
+    beginnings = (
+        "the study: key 'study' is missing", "training: key 'epoch' is unknown", "training: key 'droput' is unknown",
+        "training.epochs: '5' is not of type 'integer'", "encoders.no: key 'kind' is missing",
+        "encoders.onehot.kind: 'onehott' is unknown", "encoders.k.k: 'four' is not of type 'integer'",
+    )  # fmt: skip
+    assert sorted(
+        line.startswith("  ") and next(b for b in beginnings if line[2:].startswith(b)) for line in lines
+    ) == (sorted(beginnings))
+    assert config["encoders"]["k"] == {"kind": "kmer", "k": "four"}  # the given config is not changed
+    config["training"] |= {f"x{number}": 0 for number in range(6)}
+    with pytest.raises(InputError) as caught:
+        validate.validated(config)
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (12, "13 problems:", "  and 3 more")
+
+
+@pytest.mark.parametrize("section", ["encoders", "datasets", "heads", "stage2", "splits"])
+@pytest.mark.parametrize("value", [[1], "x", {"a": [1]}, {"a": {"source": [], "panels": 3, "augmentation": ""}}])
+def test_a_section_of_any_shape_is_a_problem_of_that_section(section, value):
+    with pytest.raises(InputError, match=section):
+        validate.validated(changed([section], value))
+
+
 def test_data_dir_is_put_into_file_names_or_asked_for():
     source = {"kind": "lentimpra", "files": {"rows": "{data_dir}/x.tsv"}}
     with pytest.raises(InputError, match="add --config data_dir=FOLDER"):

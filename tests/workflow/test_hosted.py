@@ -145,11 +145,11 @@ def test_files_of_the_user_are_not_taken_for_programs_or_libraries(root, tmp_pat
     names = ["make_rows", "compare", "download", "random", "statistics", "s2f", "pandas", "json", "bisect", "colorsys"]
     for name in names:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('the file of the user was run')")
+    (tmp_path / "regions.bed").touch()
     rows = "results/simulated_d/rows.parquet"
     snakemake(root, tmp_path, "--configfile", study, "--", rows)
     assert (tmp_path / rows).exists()
     host(root, tmp_path, {"simulated": SIMULATED})
-    (tmp_path / "regions.bed").touch()
     code, output = run(["--dry-run"], tmp_path, ENVIRONMENT, timeout=600)
     assert code == 0 and jobs(output)["simulated_compare"] == 1, output
 

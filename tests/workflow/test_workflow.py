@@ -185,6 +185,11 @@ def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, stud
     bad.write_text(yaml.safe_dump(config))
     output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
     assert "the study is not valid: the study: key 'trainning' is unknown; did you mean 'training'?" in output
+    config["scoring"] = {"mine": {"dataset": next(iter(config["datasets"])), "fasta": "mine.fa"}}
+    del config["trainning"]
+    bad.write_text(yaml.safe_dump(config))
+    output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
+    assert f"the study is not valid: scoring.mine.fasta: mine.fa is missing: there is no {tmp_path}/mine.fa" in output
     assert not (tmp_path / "results").exists()
 
 

@@ -43,6 +43,7 @@ from s2f.splits.kinds import need_units
 from s2f.study import comparison as study_comparison
 from s2f.study import draws as study_draws
 from s2f.study import ensembles as study_ensembles
+from s2f.study import files as study_files
 from s2f.study import jobs as study_jobs
 from s2f.study import learning_curve as study_curve
 from s2f.study import run_summary
@@ -70,14 +71,24 @@ try:
         for path in workflow.configfiles:
             check_keys(path)
         STUDY = validated(with_types(config, workflow.config_settings.config))
+        # files of a module may be made by the other workflow, and those of a storage are not here
+        if (
+            workflow.is_main_process
+            and not workflow.storage_settings.default_storage_provider
+        ):
+            study_files.check(STUDY, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
-for key, path in study_jobs.missing_weights(STUDY):
-    logger.warning(f"{key}: {path} is not there yet; jobs that need it will fail")
 RUNS = study_runs.runs(STUDY)  # what is trained
 ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
-for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
-    logger.warning(line)
+# said once, not again in every job on a cluster
+if workflow.is_main_process:
+    for key, path in study_jobs.missing_weights(STUDY):
+        logger.warning(
+            f"{key}: {path} is not there yet, in {Path.cwd()}; jobs that need it will fail"
+        )
+    for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
+        logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has separate caches
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}

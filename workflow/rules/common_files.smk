@@ -63,8 +63,7 @@ def with_adapted_weights(section, family=None):
 
 def is_made(path):
     """Whether the workflow makes or downloads a file that a study names."""
-    folder, _, name = path.partition("/")
-    return folder == "results" or (folder == "resources" and name in STUDY["downloads"])
+    return study_files.is_made(STUDY, path)
 
 
 def found(path):

@@ -6,7 +6,7 @@
 
 
 rule design_sequences:
-    """Change sequences until a model predicts what is wanted, and have them judged by models of another family."""
+    """Change sequences until a model predicts what is wanted, and have a model of another family judge them."""
     input:
         models=models_that_design,
         judge=model_that_judges,
@@ -60,7 +60,7 @@ rule design_sequences:
 
 
 rule plot_design:
-    """Draw the trajectories of all methods of a design, and what the judge says."""
+    """Draw the path of each method of a design, and what the judge says of its designs."""
     input:
         designs_by_methods,
     output:
@@ -97,7 +97,7 @@ rule plot_design:
 
 
 rule summarise_designs:
-    """Write one table of all designs: what model and judge predict, and the cost."""
+    """Write one table of all designs: models, judges, what both predict, and the cost."""
     input:
         [f"results/{path}" for path in DESIGNED],
     output:

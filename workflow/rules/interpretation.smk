@@ -8,7 +8,7 @@
 
 
 rule select_sequences:
-    """Choose the sequences of a panel for which models are explained."""
+    """Choose the sequences of a panel for which predictions are explained."""
     input:
         rows="results/{dataset}/rows.parquet",
         panel="results/{dataset}/panels/{split}/{panel}.tsv",
@@ -50,7 +50,7 @@ rule select_sequences:
 
 
 rule interpret:
-    """Explain one model's predictions for the chosen sequences by one method."""
+    """Explain the predictions of one model for chosen sequences by one method."""
     input:
         rows="results/{dataset}/rows.parquet",
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
@@ -102,7 +102,7 @@ rule interpret:
 for number, (pictures, places) in enumerate(places_by_explanations().items(), 1):
 
     rule:
-        """Draw what was explained for one dataset and split: logos, and for mutagenesis each substitution's effect."""
+        """Draw attributions by several methods: logos, and for mutagenesis the effect of each substitution."""
         name:
             numbered("plot_interpretation", number)
         input:
@@ -157,7 +157,7 @@ for number, (pictures, places) in enumerate(places_by_explanations().items(), 1)
 
 
 rule summarise_interpretation:
-    """Write one table of everything explained: models, methods, sequences, completeness, cost and provenance."""
+    """Write one table of all attributions: models, methods, sequences, completeness, cost and provenance."""
     input:
         [f"results/{job.path}" for job in EXPLAINED],
     output:

@@ -58,7 +58,7 @@ rule adaptation_windows:
 
 # A killed job continues from its checkpoint, a hidden file beside the folder.
 rule tapt:
-    """Adapt a language model to the training windows of datasets, without using labels."""
+    """Adapt a language model to the training windows of datasets by predicting masked tokens, without labels."""
     input:
         train=windows_of_tapt("train"),
         val=windows_of_tapt("val"),

@@ -10,7 +10,7 @@
 
 
 rule find_motifs:
-    """Cluster a model's attributions, averaged over its seeds, into patterns; compare these and scan with them."""
+    """Cluster a model's attributions into patterns, match them with known motifs, and find where they occur."""
     input:
         attributions=attributions_of_motifs,
         known=known_motifs,
@@ -54,7 +54,7 @@ rule find_motifs:
 
 
 rule insert_motifs:
-    """Insert a model's patterns into shuffled sequences, and see what one of its runs predicts."""
+    """Insert a model's patterns into shuffled sequences, and measure their effect on its predictions."""
     input:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         attributions="results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
@@ -100,7 +100,7 @@ rule insert_motifs:
 
 
 rule plot_motifs:
-    """Make the page of a model's motifs, and the table of them."""
+    """Make the page of a model's motifs, with logos, known motifs and effects, and the same as a table."""
     input:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         known=known_motifs,
@@ -157,7 +157,7 @@ rule plot_motifs:
 
 
 rule motifs_truth:
-    """Judge models' motifs by what is known: planted motifs in simulated rows, and motifs of proteins."""
+    """Judge patterns by what is known: planted motifs in simulated rows, and motifs of proteins."""
     input:
         patterns=motifs_with_known_truth,
         known=known_motifs_of_truth,

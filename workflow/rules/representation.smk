@@ -204,7 +204,7 @@ rule plot_isoscore:
 
 
 rule measure_drift:
-    """Measure how far each layer of a fine-tuned encoder has moved from its start (linear CKA)."""
+    """Measure how far fine-tuning moved each layer of an encoder, on validation sequences (linear CKA, IsoScore)."""
     input:
         rows="results/{dataset}/rows.parquet",
         split="results/{dataset}/splits/{split}.tsv",
@@ -247,7 +247,7 @@ rule measure_drift:
 
 
 rule plot_drift:
-    """Draw how far each layer of the encoders fine-tuned on a dataset and split has moved."""
+    """Draw how far fine-tuning moved each layer of the encoders of a dataset and split."""
     input:
         drifts_to_plot,
     output:

@@ -4,7 +4,7 @@
 
 
 rule make_rows:
-    """Read or simulate an assay table, convert it to rows in canonical form, and count what each filter keeps."""
+    """Read or simulate an assay table, convert it to canonical rows, and count what each filter keeps."""
     input:
         files=files_of(source_section),
     output:

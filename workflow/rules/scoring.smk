@@ -62,7 +62,7 @@ for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
 
 
 rule join_scores:
-    """Put the scores of all models into one table."""
+    """Put the scores of all models into one table, and the skipped items into another."""
     input:
         tables=scored_by_models(".tsv"),
         skipped=scored_by_models(".skipped.tsv"),

@@ -11,7 +11,7 @@
 
 # once per dataset, because it takes longest: about an hour of CPU for 800,000 inserts of 200 bp. Any number of threads
 rule make_units:
-    """Find out which rows of a dataset are not independent: rows of one locus, or homologous inserts."""
+    """Find which rows of a dataset are not independent: at one locus, or with homologous inserts."""
     input:
         "results/{dataset}/rows.parquet",
     output:
@@ -129,7 +129,7 @@ rule make_subset:
 
 # one job each, so that a new panel does not affect the others or anything made from their sequences
 rule make_panel:
-    """Make one evaluation panel from the test rows of a split."""
+    """Make one evaluation panel of a dataset from the test rows of a split."""
     input:
         rows="results/{dataset}/rows.parquet",
         units="results/{dataset}/units.tsv",

@@ -4,7 +4,7 @@
 
 
 rule train_stage2:
-    """Fine-tune an encoder together with a head that was trained on it."""
+    """Fine-tune an encoder together with a head, starting from the checkpoint of that head."""
     input:
         rows="results/{dataset}/rows.parquet",
         split=split_to_train(["{seed}"]),

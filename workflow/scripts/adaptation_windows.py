@@ -1,5 +1,4 @@
-"""Choose the windows for adapting a language model: training rows of datasets, without rows that any dataset holds
-out."""
+"""Choose the windows for an adaptation: training rows of datasets, without what any of their splits holds out."""
 
 from functools import partial
 

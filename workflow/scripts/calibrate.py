@@ -1,4 +1,4 @@
-"""Check how certain the models of a study are: calibrated on validation rows, checked on every panel."""
+"""Calibrate all models on their validation rows, and check on their panels how confident they may be."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Compare all models of a study on their panels: compare.tsv for programs, compare.md for people."""
+"""Compare all models of the study on their panels, in a table and in a text for people."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Compare all models over the datasets of each series: across.tsv for programs, across.md for people, and a picture."""
+"""Compare all models across the datasets of each series, in a table, a text for people and a picture."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run

@@ -1,4 +1,4 @@
-"""Write the comparison and its pictures as one page, which opens in any browser without a network."""
+"""Write the comparison as a single page with its pictures, which opens in a browser without a network."""
 
 from pathlib import Path
 

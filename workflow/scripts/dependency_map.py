@@ -1,4 +1,4 @@
-"""Map which letters of sequences a language model reads to predict which others (nucleotide dependency maps)."""
+"""Map which letters of a sequence a language model uses to predict which other letters."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import limit_to_job_resources, log_device, report

@@ -1,4 +1,4 @@
-"""Design sequences for which a trained model predicts what is wanted, and let a model of another family judge them."""
+"""Change sequences until a model predicts what is wanted, and have a model of another family judge them."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Compare what models promise of designed sequences with the true activity, which is known in a simulation."""
+"""Compare what models predict for designs with their true activity, which is known for simulated rows."""
 
 import pandas as pd
 

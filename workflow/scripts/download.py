@@ -1,4 +1,4 @@
-"""Fetch one published file that the study names, with resume and checks."""
+"""Fetch a published file, resuming an interrupted download, and check its checksum."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import InputError, run

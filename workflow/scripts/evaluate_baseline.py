@@ -1,4 +1,4 @@
-"""Predict the rows of every panel with a trained baseline, and measure them."""
+"""Predict the rows of every panel with a trained baseline, and measure the predictions."""
 
 from pathlib import Path
 

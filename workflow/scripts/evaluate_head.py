@@ -1,4 +1,4 @@
-"""Predict the rows of every panel with trained heads, from the caches that their checkpoints need, and measure them."""
+"""Predict the rows of every panel with trained heads, and measure the predictions."""
 
 from s2f.common.arguments import Parser
 from s2f.common.devices import limit_to_job_resources, log_device

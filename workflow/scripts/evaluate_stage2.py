@@ -1,4 +1,4 @@
-"""Predict the rows of every panel with a fine-tuned encoder and its head, and measure them."""
+"""Predict the rows of every panel with a fine-tuned encoder and its head, and measure the predictions."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import limit_to_job_resources, log_device

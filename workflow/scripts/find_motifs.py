@@ -1,4 +1,4 @@
-"""Find what attributions of many sequences have in common: patterns, known motifs that they match, their hits."""
+"""Cluster a model's attributions into patterns, match them with known motifs, and find where they occur."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Insert patterns into shuffled sequences, and measure their effect by one model."""
+"""Insert a model's patterns into shuffled sequences, and measure their effect on its predictions."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Explain the predictions of one model on chosen sequences by one method."""
+"""Explain the predictions of one model for chosen sequences by one method."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Judge attributions by what is known: planted positions of simulated rows, motifs of proteins."""
+"""Judge attributions by what is known: planted positions in simulated rows, and motifs of proteins."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Put the scores of several models into one table, and the skipped items into another."""
+"""Put the scores of all models into one table, and the skipped items into another."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Judge scores by measurements: effects in saturation mutagenesis, or negative controls."""
+"""Judge the scores of all models by measurements: saturation mutagenesis, or negative controls."""
 
 from pathlib import Path
 

@@ -1,5 +1,4 @@
-"""Make an ensemble of trained models: a checkpoint that holds them, and the mean of their predictions with its
-metrics."""
+"""Make an ensemble of trained models: a checkpoint that contains them, and the mean of their predictions."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Read one assay table into canonical rows and count what each filter keeps."""
+"""Read or simulate an assay table, convert it to canonical rows, and count what each filter keeps."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Draw a part of the training rows of a split, for a point of a learning curve."""
+"""Keep a part of a split's training rows, drawn for a seed: a point of a learning curve."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

@@ -1,4 +1,4 @@
-"""Measure how bright the planted base pairs of simulated binding sites are in dependency maps."""
+"""Measure how strongly the planted base pairs of simulated binding sites show in dependency maps."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run

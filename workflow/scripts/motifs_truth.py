@@ -1,4 +1,4 @@
-"""Judge patterns by what is known: planted motifs of simulated rows, motifs of proteins."""
+"""Judge patterns by what is known: planted motifs in simulated rows, and motifs of proteins."""
 
 import pandas as pd
 

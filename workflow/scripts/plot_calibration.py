@@ -1,4 +1,4 @@
-"""Draw the calibration of all models of a dataset and split."""
+"""Draw, for each panel of a dataset and split, what models' intervals cover or how far probabilities are off."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run

@@ -1,4 +1,4 @@
-"""Plot one dependency map."""
+"""Draw one dependency map, with planted base pairs if they are known."""
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import InputError, run

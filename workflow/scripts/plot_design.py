@@ -1,4 +1,4 @@
-"""Draw designs: the path of each method by model and judge, and what the judge says of each design."""
+"""Draw the path of each method of a design, and what the judge says of its designs."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

@@ -1,4 +1,4 @@
-"""Plot how far fine-tuning moved each layer of the encoders."""
+"""Draw how far fine-tuning moved each layer of the encoders of a dataset and split."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Draw attributions of models by several methods: logos, and for mutagenesis the effect of each substitution."""
+"""Draw attributions by several methods: logos, and for mutagenesis the effect of each substitution."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

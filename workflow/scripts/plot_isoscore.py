@@ -1,4 +1,4 @@
-"""Plot the IsoScore of every encoder of a dataset, compared with an isotropic cloud."""
+"""Draw the IsoScore of every encoder on a dataset beside that of an isotropic cloud."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

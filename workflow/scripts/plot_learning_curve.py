@@ -1,4 +1,4 @@
-"""Draw the learning curves of a dataset and split."""
+"""Draw, for each panel of a dataset and split, how good models are at each number of training rows."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run

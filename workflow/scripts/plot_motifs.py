@@ -1,5 +1,4 @@
-"""Make the page of a model's motifs: logos, the known motifs that they match, their effects; and the same as a
-table."""
+"""Make the page of a model's motifs, with logos, known motifs and effects, and the same as a table."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import run

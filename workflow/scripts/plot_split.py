@@ -1,5 +1,4 @@
-"""Draw the runs of one dataset and split: predicted against measured values for each panel, and training curves, each
-if a path is given for its pictures."""
+"""Draw the runs of one dataset and split: predicted against measured on each panel, and training curves."""
 
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run

@@ -1,4 +1,4 @@
-"""Train a language model on the windows of datasets with the masked-language-model loss (task-adaptive training)."""
+"""Adapt a language model to the training windows of datasets by predicting masked tokens, without labels."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Train one baseline with one seed on the rows of a split, with the settings of the study or the best of several."""
+"""Train one baseline with one seed on the training rows of a split."""
 
 import itertools
 from pathlib import Path

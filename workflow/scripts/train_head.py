@@ -1,4 +1,4 @@
-"""Train heads on the embedding caches that the augmentation reads: one head, or several of a family together."""
+"""Train a head, or several of one family and their seeds together, on caches that the augmentation reads."""
 
 import importlib
 from typing import Any

@@ -1,4 +1,4 @@
-"""Fine-tune an encoder together with a head that was trained on it, starting from the checkpoint of that head."""
+"""Fine-tune an encoder together with a head, starting from the checkpoint of that head."""
 
 import hashlib
 import json

@@ -139,8 +139,10 @@ class Delimited:
             lines = self.row_lines(after)
             if odd:
                 line, named = int(lines[odd[0].number - 1]), ""
-                if odd[0].actual_columns == width + 1 and odd[0].number == after == 1:
+                if odd[0].actual_columns == width + 1 > 2 and odd[0].number == after == 1:
                     named = "; if R wrote a row name into the first cell, let it write the table with row.names=FALSE"
+                elif odd[0].actual_columns > width and odd[0].number == after == 1:
+                    named = f"; if line {self.first_line} is a title, remove it or begin it with #"
                 raise InputError(
                     f"{self.path}: line {line}: {odd[0].actual_columns} cell(s), expected {width} as in the "
                     f"{'header' if after else 'first line'}{self._about_quotes(line)}{named}"

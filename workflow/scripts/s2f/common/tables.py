@@ -14,6 +14,7 @@ from s2f.common.errors import InputError
 from s2f.common.files import atomic
 from s2f.common.kinds import near
 
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
 LINE = "line"  # name of an index that holds line numbers of the file
 
@@ -157,26 +158,43 @@ def _check_names(
     missing = [name for name in columns if name not in names]
     if missing:
         decoded(delimited.header, path, delimited.first_line)
-        fix = near(missing[0], names)
-        for other, called in ((",", "commas"), ("\t", "tabs"), (";", "semicolons"), (" ", "blanks")):
-            if len(names) == 1 and set(names[0].split(other)) >= set(columns):
-                fix = f"; its cells are separated by {called}, not by {delimited.separator!r}"
-        below = _header_below(delimited, columns)
-        if below:
-            fix = f"; line {below} has all columns: remove the lines above it, or begin them with #"
+        fix = _about_form(delimited, columns) or near(missing[0], names)
         raise InputError(f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, names))}{fix}")
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{path}: column {name!r} occurs {names.count(name)} times")
 
 
-def _header_below(delimited: Delimited, columns: list[str]) -> int:
-    """The line of the file, among the next 50, that has all `columns`; 0 if none: titles may come before a header."""
-    for number, line in enumerate(delimited.data[:100_000].split(b"\n")[1:51], 1):
-        cells = line.decode("utf-8", "replace").rstrip("\r").split(delimited.separator)
-        if {cell.strip('"') for cell in cells} >= set(columns):
-            return number + delimited.first_line
-    return 0
+def _about_form(delimited: Delimited, columns: list[str]) -> str:
+    """What the first 50 lines say of a header that lacks `columns`: that it is below a title, or divided by another
+    separator; empty if nothing."""
+    own = delimited.separator
+    lines = delimited.data[:100_000].decode("utf-8", "replace").splitlines()[:50]
+    counts = [line.count(own) for line in lines]
+    others = {letter: name for letter, name in SEPARATORS.items() if letter != own and not counts[0]}
+
+    def about(separator: str) -> str:
+        """That cells are divided by another separator than was said."""
+        if separator == own:
+            return ""
+        said = SEPARATORS.get(own, f"{own!r}")
+        return (
+            f"; its cells are separated by {others[separator]}, not by {said}: save it with {said}, or write "
+            f'separator: "{repr(separator)[1:-1]}" where the study names the table'
+        )
+
+    for separator in (own, *others):
+        for number, line in enumerate(lines):
+            if {cell.strip('"') for cell in line.split(separator)} >= set(columns):
+                above = f"; line {number + delimited.first_line} has all columns: remove the lines above it, or begin "
+                return about(separator) + (f"{above}them with #" if number else "")
+    if len(counts) > 2 and counts[0] < min(counts[1:]) and len(set(counts[1:])) == 1:
+        return (
+            f"; line {delimited.first_line} has {counts[0] + 1} of the {counts[1] + 1} cells that lines below have: "
+            "if it is a title, remove it or begin it with #, so that the header comes first"
+        )
+    found = [letter for letter in others if letter != " " and letter in lines[0]]
+    return about(max(found, key=lines[0].count)) if found else ""
 
 
 def numbers(

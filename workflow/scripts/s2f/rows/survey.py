@@ -181,7 +181,7 @@ def survey(path: str | Path) -> Survey:
     found = _Roles(path, columns)
     found.look()
     if twice:
-        found.notes["columns"] = f"not looked at, as their names occur more than once: {_list(twice)}"
+        found.notes["columns"] = f"not used, as several columns have the same name: {_list(twice)}"
     return Survey(
         path=str(path), separator=separator, header=header, rows=len(columns[0].texts),
         columns={ours: found.columns[ours].name for ours in _order(found.columns)}, cells=tuple(found.cells),
@@ -209,14 +209,14 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
         separator = " "
         if _fit(rows, separator)[0] < MOST:
             raise InputError(
-                f"{path}: one column alone, as in {rows[0][:60]!r}; expected two or more, at least the sequences and "
-                f"their labels, separated by {', '.join(SEPARATORS.values())} or blanks"
+                f"{path}: only one column, as in {rows[0][:60]!r}; expected at least a column of sequences and one of "
+                f"labels, separated by {', '.join(SEPARATORS.values())} or blanks"
             )
     first, (_, width) = _cells(rows, separator)[0], _fit(rows, separator)
     if sum(map(bool, first)) == 1:
         raise InputError(
-            f"{path}: {rows[0][:60]!r} is no header: one name, where most rows have {width} cells; remove the line, or "
-            "begin it with #"
+            f"{path}: {rows[0][:60]!r} is not the header: it has one cell, and most rows have {width}; delete the "
+            "line, or begin it with #"
         )
     if not any(re.match(SEQUENCE, cell.strip()) for cell in first):
         return separator, first, True
@@ -249,8 +249,8 @@ def _columns(path: str | Path, separator: str, names: list[str], header: bool) -
     wanted = [name for name in dict.fromkeys(names) if name and name not in twice] if header else []
     table = read_table(path, wanted, WHAT, separator, header=header, only=header)
     if table.empty:
-        about = f"; names that occur more than once: {_list(twice)}" if twice else ""
-        raise InputError(f"{path}: no rows under the header, expected one for each measured sequence{about}")
+        about = f"; several columns have the same name: {_list(twice)}" if twice else ""
+        raise InputError(f"{path}: no rows below the header, expected one for each measured sequence{about}")
     named: Iterable[str | int] = table.columns if header else range(1, len(table.columns) + 1)
     return [Column(name, stripped(table.iloc[:, at])) for at, name in enumerate(named)], twice
 
@@ -296,9 +296,9 @@ class _Roles:
         found = sorted((c for c in self.left if c.is_sequence), key=lambda c: c.named("sequence"))
         if not found:
             raise InputError(
-                f"{self.path}: no column of sequences: none has {FEWEST_BASES} or more letters A, C, G, T, U, N in "
-                f"most of its rows; columns: {_list(repr(c.name) for c in self.all)}. Coordinates alone are not "
-                "enough: cut the sequences from the genome (bedtools getfasta)"
+                f"{self.path}: no column of sequences: in none do most rows have {FEWEST_BASES} or more of the letters "
+                f"A, C, G, T, U, N; columns: {_list(repr(c.name) for c in self.all)}. If there are only coordinates, "
+                "add the sequences from the genome first (bedtools getfasta)"
             )
         references = [c for c in found if REFERENCE & set(c.words)]
         alternates = [c for c in found if ALTERNATE & set(c.words)]
@@ -307,12 +307,13 @@ class _Roles:
         others = [c for c in found if c is not chosen]
         if self.wide:
             self.questions["sequence"] = (
-                f"each line has both alleles ({_list(c.name for c in found)}), and only {chosen.name} is read. To "
-                "compare alleles, write a line for each, with columns allele (ref or alt) and pair_id, and start again"
+                "do you want to evaluate effects of variants? Each line has two alleles "
+                f"({_list(c.name for c in found)}), and only {chosen.name} is used. Write one allele per line, with "
+                "the columns allele (ref or alt) and pair_id (the same for both alleles), and run this command again"
             )
         elif others:
             self.questions["sequence"] = (
-                f"is this the sequence that was measured? Others: {_list(c.name for c in others)}"
+                f"is this the sequence that was measured? Other columns of sequences: {_list(c.name for c in others)}"
             )
         self.columns["sequence"] = chosen
         self.left = [column for column in self.left if not column.is_sequence]
@@ -339,9 +340,9 @@ class _Roles:
         surplus = (end - start - self.columns["sequence"].texts.str.len().to_numpy())[known]
         if not len(surplus) or not ((surplus == 0).all() or (surplus == -1).all()):
             self.notes["chrom"] = (
-                f"{ends['start'].name} and {ends['end'].name} are left out: in "
+                f"{ends['start'].name} and {ends['end'].name} are not used: in "
                 f"{min((surplus != 0).sum(), (surplus != -1).sum()):,} of "
-                f"{len(surplus):,} rows they span another number of bases than the insert has"
+                f"{len(surplus):,} rows they span a different number of bases from the insert"
             )
             return
         self.first_base = int((surplus == -1).all())
@@ -356,11 +357,15 @@ class _Roles:
             if pairs and self._are_pairs(pairs[0]):
                 self.take("pair_id", pairs[0])
             elif pairs:
-                self.notes["allele"] = f"{pairs[0].name} is left out: a pair needs one row ref, and every row an allele"
+                self.notes["allele"] = (
+                    f"{pairs[0].name} is not used: each pair needs one row with allele ref, and each of its rows needs "
+                    "an allele"
+                )
         elif named := [c for c in self.left if "allele" in c.words and 1 < len(c.distinct) < 10]:
             self.questions["columns"] = (
-                f"{named[0].name} holds {_list(named[0].distinct)}; to compare alleles, write ref and alt in it, and "
-                "name a column that both alleles of a pair share: allele: …, pair_id: …"
+                f"do you want to evaluate effects of variants? Column {named[0].name} holds "
+                f"{_list(named[0].distinct)}. Write ref and alt in it, add a column that is the same for both alleles "
+                "of a variant, and run this command again"
             )
         variants = [c for c in self.left if c.share(VARIANT) >= NEARLY_ALL]
         if variants and not variants[0].is_unique:
@@ -391,7 +396,7 @@ class _Roles:
         best = min(map(_rank, numbers), default=len(LABELS))
         better = [c for c in self.left if not c.is_number and _rank(c) < best == len(LABELS) and len(c.distinct) <= 2]
         if not numbers or better:
-            raise InputError(f"{self.path}: no column of numbers that can be labels; {self._no_label(better)}")
+            raise InputError(f"{self.path}: no column of numbers that can be the labels; {self._no_label(better)}")
         # if a line has both alleles, the label is the reference's, whose sequence is read; if names do not help, whole
         # numbers are more likely to be positions or counts
         reference = [c for c in numbers if REFERENCE & set(c.words)] if self.wide else []
@@ -406,10 +411,11 @@ class _Roles:
             for column in alike:
                 self.take(f"label.{column.cell}", column)
             others = [c for c in numbers if c not in alike]
-            more = f" Other numbers: {_list(c.name for c in others)}" if others else ""
+            more = f" Other columns of numbers: {_list(c.name for c in others)}" if others else ""
             self.questions["label"] = (
-                f"are these labels of the same rows in several cells? For one alone, write label: {surest[0].name} "
-                f"instead and leave out cells.{more}"
+                f"are these the labels of a sequence in several cells? To use one alone, write label: {surest[0].name} "
+                "instead of the lines label.… (and stderr: … instead of stderr.…, if there are any), and delete the "
+                f"line cells: ….{more}"
             )
             return
         self.take("label", surest[0])
@@ -418,21 +424,24 @@ class _Roles:
             return
         replicates = [str(c.name) for c in numbers if isinstance(c.name, str) and REPLICATE.search(c.name)]
         what = (
-            "other cells: cells: [A, B] in the dataset and label.A: …, label.B: … here; replicates: average them first"
+            "for several cells write label.A: … and label.B: … here, and cells: [A, B] in the dataset; average "
+            "replicates first"
         )
         if len(replicates) > 1 and len({REPLICATE.sub("", name) for name in replicates}) == 1:
-            what = "they look like replicates: average them into one column first"
-        self.questions["label"] = f"is this the label? Other numbers: {_list(c.name for c in others)} ({what})"
+            what = "they look like replicates: if their mean is in no column, add one"
+        self.questions["label"] = (
+            f"is this what models should predict? Other columns of numbers: {_list(c.name for c in others)}; {what}"
+        )
 
     def _no_label(self, named: list[Column]) -> str:
         """Possible reasons why no column can be a label, first of all the columns that are `named` like one."""
         empty = [c.name for c in named or self.left if c.present.empty]
         two = [c for c in named or self.left if len(c.distinct) == 2 and not c.is_number]
         if empty:
-            return f"without a value in any row: {_list(map(repr, empty))}"
+            return f"no value in any row: {_list(map(repr, empty))}"
         if two:
-            return f"for a classification write 1 and 0: {two[0].name!r} holds {' and '.join(two[0].distinct)}"
-        return f"columns: {_list(repr(c.name) for c in self.all)}; measured values are numbers, classes are 1 and 0"
+            return f"{two[0].name!r} holds {' and '.join(two[0].distinct)}: for a classification write 1 and 0"
+        return f"columns: {_list(repr(c.name) for c in self.all)}; labels are measured numbers, or classes 1 and 0"
 
     def _errors(self) -> None:
         found = [c for c in self.left if c.is_number and STANDARD_ERRORS & {*c.words, "".join(c.words[-2:])}]
@@ -454,7 +463,8 @@ class _Roles:
             self.take("row_id", unique[0])
         elif named:
             self.notes["sequence"] = (
-                f"rows are called by their lines, as names recur or are missing in {_list(c.name for c in named)}"
+                "rows are named by their line numbers, as names are missing or repeated in "
+                f"{_list(c.name for c in named)}"
             )
 
     def _missing(self) -> None:
@@ -464,7 +474,10 @@ class _Roles:
         found = [text for text in found if text.lower().lstrip("+-") not in INFINITE]
         if 0 < len(found) <= MOST_MISSING:
             self.missing = found
-            self.questions["missing"] = "do these texts stand for no value? They occur in columns of numbers"
+            self.questions["missing"] = (
+                f"does {' or '.join(found)}, found in columns of numbers, mean that there is no value? A row without a "
+                "label is left out"
+            )
 
 
 def _rank(column: Column) -> int:

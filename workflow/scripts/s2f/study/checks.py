@@ -206,9 +206,11 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
     """A warning for each head that may not see the inserts of a dataset because of how its encoder forms tokens.
 
     This is only checked for encoders whose tokens depend on no letters but those that they cover, for the unshifted
-    window, and only if the length of the inserts is known.
+    window, and only if the length of the inserts is known. The warning on the largest token ends when its advice is
+    followed: the learning rate of the head is below the default.
     """
     found = []
+    usual = kinds.section_schema("heads/training")["properties"]["learning_rate"]["default"]
     for name, encoder, head in dict.fromkeys((run.dataset, run.encoder, run.head) for run in runs(study) if run.head):
         facts, dataset = kinds.facts("encoders", study["encoders"][encoder]["kind"]), study["datasets"][name]
         construct, insert = study["constructs"][dataset["construct"]], _insert_bp(study, name)
@@ -227,11 +229,15 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
                 "nothing there; choose another head, or a construct with shorter flanks"
             )
         elif networks.has(head, "largest_token") and any(of_flank.values()):
+            own = study["heads"].get(head, {})
+            if own.get("learning_rate", study["training"]["learning_rate"]) < usual:
+                continue
             most = max(map(len, of_flank.values()))
             found.append(
                 f"{where}: {most} of {count} tokens hold flank alone, the same for every row; if one of them has the "
                 "largest output the head predicts a constant and learns nothing (the tables mark such a run as "
-                "collapsed); a lower learning rate or a construct with shorter flanks makes that rarer"
+                f"collapsed); a lower learning rate (heads: {{{head}: {{learning_rate: {usual * 0.3:g}}}}}) or a "
+                "construct with shorter flanks makes that rarer"
             )
     return found
 

@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ Validator = jsonschema.validators.extend(
         "integer", lambda checker, value: isinstance(value, int) and not isinstance(value, bool)
     ),
 )
+MOST_LISTED = 10  # problems in one message
 TEXTS = ("measured", "description", "licence", "text")  # keys whose values are for people and may contain braces
 
 
@@ -93,7 +94,11 @@ def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
     """As `checked`, for the entry of a head: by the schema of `training` without its defaults or, if the head is
     solved, by the schema of its kind."""
     where, training = f"heads.{slug}", kinds.section_schema("heads/training")
-    if not networks.facts(slug)["epochs"]:
+    try:
+        solved = not networks.facts(slug)["epochs"]
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    if solved:
         rules = networks.schema(slug)
         for key in entry:
             if key in training["properties"] and key not in rules["properties"]:
@@ -153,26 +158,48 @@ def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, A
 
 
 def checked(value: Any, rules: dict[str, Any], where: str) -> Any:
-    """`value` with the defaults of the schema `rules`. Raises `InputError`, with a message that begins with `where`, if
-    `value` breaks the rules."""
-    errors = sorted(Validator(rules).iter_errors(value), key=lambda e: len(e.absolute_path))
-    if errors:
-        raise InputError(_message(jsonschema.exceptions.best_match(errors), where))
+    """`value` with the defaults of the schema `rules`. Raises `ProblemsError` with every place at which `value` breaks
+    the rules; each begins with `where`."""
+    by_place: dict[tuple[Any, ...], list[Any]] = {}
+    for error in Validator(rules).iter_errors(value):
+        keys = error.validator in ("additionalProperties", "required")  # what else is wrong there is another problem
+        place = (error.validator, *error.absolute_path) if keys else (repr(error.instance), *error.absolute_path)
+        by_place.setdefault(place, []).append(error)
+    if by_place:
+        errors = map(jsonschema.exceptions.best_match, by_place.values())
+        raise ProblemsError([message for error in errors for message in _messages(error, where)])
     return kinds.filled(value, rules)
 
 
-def _message(error: Any, where: str) -> str:
+class ProblemsError(InputError):
+    """One or more `problems` of a study."""
+
+    def __init__(self, problems: Sequence[str]):
+        super().__init__(listed(problems, "problems"))
+        self.problems = list(problems)
+
+
+def listed(problems: Sequence[str], called: str) -> str:
+    """One problem as it is; several on a line each, after their number and what they are `called`, at most
+    `MOST_LISTED`."""
+    if len(problems) == 1:
+        return problems[0]
+    more = [f"and {len(problems) - MOST_LISTED:,} more"] if len(problems) > MOST_LISTED else []
+    return "".join([f"{len(problems):,} {called}:", *(f"\n  {line}" for line in [*problems[:MOST_LISTED], *more])])
+
+
+def _messages(error: Any, where: str) -> list[str]:
+    """What is wrong at a place: a line for each unknown or missing key, otherwise one."""
     path = ".".join([where, *map(str, error.absolute_path)]).strip(".") or "the study"
+    rules = error.schema.get("properties", {})
     if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        key = next(key for key in error.instance if key not in known)
-        return f"{path}: key {key!r} is unknown{nearest(key, known)}"
+        unknown = [key for key in error.instance if key not in rules]
+        return [f"{path}: key {key!r} is unknown{nearest(key, list(rules))}" for key in unknown]
     if error.validator == "required":
-        key = next(key for key in error.validator_value if key not in error.instance)
-        text = error.schema.get("properties", {}).get(key, {}).get("description", "")
-        return f"{path}: key {key!r} is missing ({text})"
+        absent = [key for key in error.validator_value if key not in error.instance]
+        return [f"{path}: key {key!r} is missing ({rules.get(key, {}).get('description', '')})" for key in absent]
     expected = error.schema.get("description", "")
-    return f"{path}: {error.message}{_fix(error)}" + (f" (expected: {expected})" if expected else "")
+    return [f"{path}: {error.message}{_fix(error)}" + (f" (expected: {expected})" if expected else "")]
 
 
 def _fix(error: Any) -> str:

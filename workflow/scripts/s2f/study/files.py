@@ -1,0 +1,96 @@
+"""The user's own files that a study names: they are looked for before any job, as Snakemake's message on a missing file
+says neither which key names it nor in which folder it was looked for.
+
+Weights are not among them: a study can be planned without (`jobs.missing_weights`).
+"""
+
+import itertools
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from s2f.common.errors import InputError
+from s2f.common.kinds import near
+from s2f.study.jobs import region_files
+from s2f.study.schema import listed
+from s2f.study.scoring import FILES
+
+MOST_NAMES = 1000  # names in a folder among which a similar one is looked for
+
+
+@dataclass(frozen=True)
+class Named:
+    """A file at a `key` of the study, and the results that are made from it, so that Snakemake needs it only if one of
+    them is missing (empty if it is not known which)."""
+
+    key: str
+    path: str
+    results: tuple[str, ...] = ()
+
+
+def is_made(study: dict[str, Any], path: str) -> bool:
+    """Whether the workflow makes or downloads a file that a study names."""
+    folder, _, name = path.partition("/")
+    return folder == "results" or (folder == "resources" and name in study["downloads"])
+
+
+def named(study: dict[str, Any]) -> list[Named]:
+    """All files that a validated study names, except weights, also those that the workflow makes."""
+    found, datasets = [], study["datasets"]
+    for name, dataset in datasets.items():
+        where, folder = f"datasets.{name}", f"results/{name}"
+        for key, path in dataset["source"]["files"].items():
+            found.append(Named(f"{where}.source.files.{key}", path, (f"{folder}/rows.parquet",)))
+        for panel, entry in dataset["panels"].items():
+            results = tuple(f"{folder}/panels/{split}/{panel}.tsv" for split in dataset["splits"])
+            paths = [("file", entry["file"])] if "file" in entry else []
+            paths += [("within", path) for path in region_files(entry)]
+            found += [Named(f"{where}.panels.{panel}.{key}", path, results) for key, path in paths]
+    for split, entry in study["splits"].items():
+        results = tuple(f"results/{name}/splits/{split}.tsv" for name in datasets if split in datasets[name]["splits"])
+        found += [Named(f"splits.{split}.files.{key}", path, results) for key, path in entry.get("files", {}).items()]
+    for name, entry in study["baselines"].items():
+        if "path" in entry:
+            found.append(Named(f"baselines.{name}.path", entry["path"]))
+    for name, entry in study["scoring"].items():
+        results = (f"results/scores/{name}.tsv",)
+        found += [Named(f"scoring.{name}.{key}", entry[key], results) for key in FILES if key in entry]
+    for number, entry in enumerate(study["motifs"]):
+        found.append(Named(f"motifs.{number}.known", entry["known"]))
+    for name, entry in study["design"].items():
+        if "fasta" in entry["start"]:
+            results = tuple(f"results/designs/{name}/{method}" for method in entry["methods"])
+            found.append(Named(f"design.{name}.start.fasta", entry["start"]["fasta"], results))
+    return found
+
+
+def check(study: dict[str, Any], studies: Iterable[str | Path] = ()) -> None:
+    """Raise `InputError` for files that the study names, the workflow does not make, and are missing in the working
+    folder, unless all that is made from them is there. `studies` are the paths of the study's own files, beside which
+    users often expect others to be looked for."""
+    missing = [file for file in named(study) if not is_made(study, file.path) and not Path(file.path).exists()]
+    missing = [file for file in missing if not file.results or not all(map(os.path.exists, file.results))]
+    if not missing:
+        return
+    lines = [_about(file, [Path(path).resolve().parent for path in studies]) for file in missing]
+    raise InputError(listed(lines, "files are missing"))
+
+
+def _about(file: Named, beside: Sequence[Path]) -> str:
+    """A line about a missing file."""
+    here = Path.cwd()
+    path = Path(os.path.normpath(here / file.path))
+    line = f"{file.key}: {file.path} is missing: there is no {path}"
+    if path.is_symlink():
+        return f"{line}, but a link to {path.readlink()}, which is not there"
+    relative = not Path(file.path).is_absolute()
+    if relative:
+        line += f" (paths are relative to the folder in which the study runs, {here})"
+    for folder in beside:
+        if relative and folder != here and (folder / file.path).exists():
+            return f"{line}; it is beside the study: add --directory {folder}, or run in that folder"
+    if not path.parent.is_dir():
+        return f"{line}; there is no folder {path.parent} either"
+    return line + near(path.name, [other.name for other in itertools.islice(path.parent.iterdir(), MOST_NAMES)])

@@ -1,0 +1,64 @@
+"""A first study of a file of peaks (BED6 or narrowPeak): windows around them against windows without a peak."""
+
+import re
+from pathlib import Path
+
+from s2f.rows.peaks import STANDARD_CHROMOSOMES, read_peaks
+from s2f.rows.sources.encode_eclip import KIND
+from s2f.study.starters.choices import (
+    BY_HOMOLOGY,
+    Models,
+    Named,
+    Split,
+    add_sections,
+    add_strand_rule,
+    held_out_chromosomes,
+)
+from s2f.study.starters.draft import Draft, as_name, dataset_name, scalar
+
+
+def write(draft: Draft, path: Path) -> None:
+    """Append the sections of a study. Raises `InputError` as `read_peaks` does."""
+    peaks = read_peaks(path)
+    told = next(filter(None, (re.fullmatch("(.+)_(.+)_IDR", name) for name in peaks["name"])), None)
+    protein, cell = (told[1], told[2]) if told else (as_name(path.name.split(".")[0]), "")
+    name = dataset_name(f"{protein}_{cell}".lower())
+    usual = peaks[peaks["chrom"].isin(STANDARD_CHROMOSOMES)]
+    draft.summary = f"{len(peaks):,} peaks, from which windows of 101 nt are cut."
+    draft.say(2, "the name ends with the kind of negatives, a choice that can change AUROC by 0.3")
+    draft.add(f"  {name}.flank:  # {len(peaks):,} peaks, {len(usual):,} of them on chr1-22, X, Y, M")
+    draft.add("    task: classification  # windows around peaks (1) against negatives (0)")
+    add_strand_rule(draft, True, "classification")
+    draft.add("    measured: bound or not", "    source:", f"      kind: {KIND}")
+    if told is None:
+        draft.ask(
+            6,
+            "which protein binds at these peaks? The file does not say, so its name is taken; correct it here and in "
+            "the name of the dataset",
+        )
+    draft.add(f"      rbp: {scalar(protein)}", *([f"      cell: {scalar(cell)}"] if cell else []))
+    width = int((peaks["end"] - peaks["start"]).median())
+    draft.add(f"      length: 101  # nt around the middle of each peak; the median peak has {width} nt")
+    draft.add("      files:", f"        peaks: {scalar(str(path))}")
+    draft.ask(
+        8,
+        "where is your FASTA file of the genome, plain or gzipped? It must be the build to which the peaks refer "
+        "(GRCh38 for current ENCODE files)",
+    )
+    draft.add("        genome: hg38.fa.gz")
+    draft.ask(
+        6,
+        "which windows without a peak should serve as negatives? flank: the nearest ones on the same strand; "
+        "gc_matched: any with the same chromosome, strand and GC content; dinucleotide_shuffle: shuffled positives; "
+        "other_rbp: peaks of other proteins, which you then list under files",
+    )
+    draft.add("      negatives: {kind: flank}")
+    chosen = held_out_chromosomes(usual["chrom"])
+    count = {part: int(usual["chrom"].isin(names).sum()) for part, names in chosen.items()}
+    split = Split(**BY_HOMOLOGY, text="by homology, as the peaks lie on too few chromosomes")
+    if chosen:
+        text = f"peaks: train {len(usual) - sum(count.values()):,}, val {count['val']:,}, test {count['test']:,}"
+        split = Split("chromosome", {"kind": "chromosome", **chosen}, text)
+    construct = Named("window_101", {"flanks": "none", "length": 101})
+    draft.add(f"    construct: {construct.name}", f"    splits: [{split.name}]", "    panels: {held_out: {kind: rows}}")
+    add_sections(draft, construct, split, Models("classification", True, False, True))
