@@ -27,12 +27,33 @@ if "wait" in sys.argv:
     time.sleep(600)
 """
 
+# a job that trains a head: its programs are compiled in threads, from shapes, while embeddings are loaded
+TRAINING = """
+import sys
+from s2f.common.devices import limit_to_job_resources
+limit_to_job_resources(int(sys.argv[1]), gpus=0)
+import jax, numpy as np
+from s2f.heads.examples import Examples
+from s2f.heads.training import Trainer, TrainingSettings
+taken = []
+jax.monitoring.register_event_listener(lambda name, **k: taken.append(name))
+random = np.random.default_rng(0)
+tables = tuple(random.normal(size=(40, 2, 4)).astype(np.float32) for _ in range(2))
+labels = tables[0].mean((1, 2))
+rows = [Examples(own, np.arange(40, dtype=np.int32), labels) for own in (tables, tables[:1])]
+settings = TrainingSettings.from_spec({"batch_size": 8, "epochs": 2})
+lanes = [("boda-mean-4", 1), ("boda-mean-4", 2)]
+trained = Trainer(lanes, {"kind": "no_shift"}, *rows, report=lambda line: None).train(settings)
+print(sum(float(leaf.sum()) for one in trained for leaf in jax.tree.leaves(one.variables)))
+print(taken.count("/jax/compilation_cache/cache_hits"), taken.count("/jax/compilation_cache/cache_misses"), flush=True)
+"""
 
-def start(root, folder, *arguments, threads=1, size=5):
+
+def start(root, folder, *arguments, threads=1, size=5, script=JOB):
     environment = {**os.environ, "PYTHONPATH": str(root / "workflow" / "scripts"), compiled.VARIABLE: str(folder)}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
     return subprocess.Popen(
-        [sys.executable, "-c", JOB, str(threads), str(size), *arguments],
+        [sys.executable, "-c", script, str(threads), str(size), *arguments],
         env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -55,6 +76,15 @@ def test_the_second_job_compiles_nothing_and_computes_the_same(root, tmp_path):
     assert second[1:] == (first[2], 0)
     assert not list(tmp_path.rglob(f"{compiled.JOB}*"))  # folders of jobs that ended are gone
     assert job(root, tmp_path, threads=2)[1] == 0  # compiled for another number of threads
+
+
+@pytest.mark.slow
+def test_what_training_compiles_while_it_loads_is_kept_too(root, tmp_path):
+    first, second = (job(root, tmp_path, script=TRAINING) for _ in range(2))
+    assert first[0] == second[0] and {"jit__all_steps", "jit__predict"} <= {
+        path.name.rpartition("-")[0].rpartition("-")[0] for path in entries(tmp_path)
+    }
+    assert first[2] > 0 and second[1:] == (first[1] + first[2], 0)
 
 
 @pytest.mark.slow

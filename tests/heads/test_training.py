@@ -1,6 +1,7 @@
 """The trainer: equal to a plain loop, the same from device or file, alone or together; honest about failure."""
 
 import dataclasses
+import threading
 import weakref
 from functools import partial, wraps
 
@@ -433,6 +434,31 @@ def test_settings_tried_one_after_another_are_compiled_and_moved_once_and_leave_
         jax.tree.map(np.testing.assert_array_equal, ours.variables, alone.variables)
         np.testing.assert_array_equal(ours.history["train_loss"], alone.history["train_loss"])
     assert len({one.score for one in trained}) == 6  # the first and the fifth are the same
+
+
+@pytest.mark.parametrize("lanes", [LANES[:1], LANES])
+def test_programs_are_compiled_while_embeddings_are_on_their_way(lanes, monkeypatch):
+    """Embeddings that arrive only once the epoch and the validation are compiled, each of them once. (No other test has
+    rows of these numbers, whose programs would be there already.)"""
+    compiled, both, began = [], threading.Event(), threading.get_ident()
+
+    def listen(event, _, fun_name="", **others):
+        if event.endswith("backend_compile_duration") and ("_all_steps" in fun_name or "_predict" in fun_name):
+            compiled.append((fun_name, threading.get_ident() != began))
+            if len(compiled) == 2:
+                both.set()
+
+    def late(self):
+        assert both.wait(60), f"compiled before embeddings are there: {compiled}"
+        return on_device(self)
+
+    monkeypatch.setattr(Examples, "on_device", late)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        train(lanes, rows(n=190), rows(37, seed=1), TrainingSettings.from_spec({**SAME, "epochs": 2}))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert sorted(compiled) == [("jit(_all_steps)", True), ("jit(_predict)", True)]
 
 
 def test_same_seed_same_parameters_other_seed_others():

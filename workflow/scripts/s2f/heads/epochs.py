@@ -71,10 +71,12 @@ class Plan(NamedTuple):
 
 class Data(NamedTuple):
     """What every step reads, on the device: `labels`, and the range of shifts `low` and `high`, each (N,); unless
-    streamed, `table` (views * U, T, D) with `index` (N,); for modes that encode, `codes` (N, stretch) and `frozen`, the
-    encoder's parameters; for modes that read caches, `order` (N,), the rows in the order of the cache. Labels of C
-    cells are (N, C), NaN for a missing one. `rates` are the arguments of the learner in `Epochs`. `importance`, of the
-    same shape as the labels and with mean 1, is how much each label counts (None: all alike)."""
+    streamed, `table` (V * U, T, D) of V views with `index` (N,) into the first; for modes that encode, `codes` (N,
+    stretch) and `frozen`, the encoder's parameters; for modes that read caches, `order` (N,), the rows in the order of
+    the cache. Labels of C cells are (N, C), NaN for a missing one. `rates` are the arguments of the learner in
+    `Epochs`. `importance`, of the same shape as the labels and with mean 1, is how much each label counts (None: all
+    alike). `places` int32 are those of the views that the mode draws from, among the V of the table (None: the first
+    ones, in this order)."""
 
     labels: jax.Array
     low: jax.Array
@@ -86,6 +88,7 @@ class Data(NamedTuple):
     order: Any = None
     rates: Any = None
     importance: Any = None
+    places: Any = None
 
 
 class Epochs:
@@ -93,8 +96,8 @@ class Epochs:
 
     `learner`: function of `Data.rates`, scalars such as the step size that are arguments of the compiled program. It
     gives the network, as from `networks.build`, and the optimiser, which sees only the head's parameters: nothing of
-    the encoder can receive a gradient or weight decay. `draw`: from `augmentation.build`; `views`: number of caches
-    that it draws from; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype`: the stored dtype of
+    the encoder can receive a gradient or weight decay. `draw`: from `augmentation.build`; `views`: number of views in
+    `Data.table`; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype`: the stored dtype of
     embeddings, to which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis
     of state and key, or None for one head without that axis; `task` and `dimensions` of the labels: the key in
     `LOSSES`; `stepwise`: no loop over steps is compiled. The state (parameters, state of the network, optimiser state)
@@ -127,6 +130,11 @@ class Epochs:
         self._plan = jax.jit(over_lanes(self._planned, (None, 0)))
         self._resident = jax.jit(over_lanes(self._all_steps, (0, None, 0, 0)), donate_argnums=0)
         self._block = jax.jit(over_lanes(self._steps, (0, None, 0, 0, 0)), donate_argnums=0)
+
+    def compile(self, state: Any, data: Data, key: jax.Array) -> None:
+        """Compile `resident` for arguments of these shapes (arrays, or `jax.ShapeDtypeStruct`). JAX keeps the program
+        for the call itself, in the process and, if there is one, in its persistent cache."""
+        self._resident.lower(state, data, key, self.lane).compile()
 
     def resident(self, state: Any, data: Data, key: jax.Array) -> tuple[Any, jax.Array]:
         """One epoch on embeddings in `data.table`, or on none if the mode encodes everything: (state, mean loss)."""
@@ -227,7 +235,8 @@ class Epochs:
         def cached():
             if streamed is not None:
                 return streamed.astype(jnp.float32)
-            positions = draw.view * (len(data.table) // self.views) + data.index[rows]
+            view = draw.view if data.places is None else data.places[draw.view]
+            positions = view * (len(data.table) // self.views) + data.index[rows]
             return data.table[positions].astype(jnp.float32)
 
         def encoded():

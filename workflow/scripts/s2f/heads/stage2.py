@@ -140,6 +140,8 @@ class Finetuner(Trainer):
     ({"encoder": {name: array}, "head": tree}, state of the head).
     """
 
+    compiles_ahead = False  # the embeddings are few, and the arguments may be spread over several devices
+
     def __init__(
         self,
         slug: str,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -25,13 +25,13 @@ class Head:
     def template(record: dict[str, Any]) -> tuple[Any, Any]:
         """Pair (parameters, state) of trees of shaped arrays, which the variables of the record's head must match."""
         x = jax.ShapeDtypeStruct((1, record["tokens"], record["channels"]), jnp.float32)
-        network = networks.build(record["head"], 0.0, outputs=outputs_of(record))
+        network = network_of(record["head"], outputs_of(record))
         return jax.eval_shape(partial(network.init, is_training=False), jax.random.key(0), x)
 
-    @cached_property
+    @property
     def network(self) -> Any:
-        """The result of `networks.build`, kept because a new one would be compiled again."""
-        return networks.build(self.record["head"], 0.0, outputs=outputs_of(self.record))
+        """The network of the head, without dropout."""
+        return network_of(self.record["head"], outputs_of(self.record))
 
     def predict(self, cache: Cache, row_ids: Iterable[object]) -> np.ndarray:
         """Predictions (n,) for rows of an open cache, joined by id, or (n, C) for C cells. In a classification these
@@ -46,6 +46,12 @@ class Head:
         from scipy.special import expit  # takes a sixth of a program's start, and a regression does not need it
 
         return expit(out, dtype=np.float64)
+
+
+@cache
+def network_of(slug: str, outputs: int) -> Any:
+    """The result of `networks.build` without dropout, one for all heads `slug`: a new one would be compiled again."""
+    return networks.build(slug, 0.0, outputs=outputs)
 
 
 def outputs_of(record: dict[str, Any]) -> int:
@@ -77,6 +83,16 @@ def predict(
         within = np.arange(rows.size).reshape(rows.shape)
         out.append(np.asarray(_predict(network.apply, lanes, variables, jnp.asarray(block), within)))
     return np.concatenate(out, axis=len(kept) - 1)[kept]
+
+
+def compile_prediction(
+    network: Any, variables: Any, table: Any, rows: int, lanes: int | None = None, batch_size: int = 1024
+) -> None:
+    """Compile what `predict` runs for so many `rows` of a table on the device; `variables` and `table` are shapes
+    (`jax.ShapeDtypeStruct`). JAX keeps the program for the call itself."""
+    size = min(batch_size, max(1, rows))
+    batches = jax.ShapeDtypeStruct((-(-rows // size), size), jnp.int32)
+    _predict.lower(network.apply, lanes, variables, table, batches).compile()
 
 
 @partial(jax.jit, static_argnums=(0, 1))

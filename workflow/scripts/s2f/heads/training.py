@@ -4,6 +4,7 @@ is kept. Heads whose kind has a solution are solved instead."""
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from s2f.heads.augmentations.draws import steps_per_batch
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.resume import Resume
-from s2f.heads.trained_head import predict
+from s2f.heads.trained_head import compile_prediction, network_of, predict
 from s2f.models.validation import VALIDATION, DivergedError, pearson_by_cell, validation_score
 from s2f.models.weighting import weights_by_error
 
@@ -97,6 +98,56 @@ class Trained:
         return sum(array.size for array in jax.tree.leaves(self.parameters))
 
 
+class Loaded:
+    """`examples` whose embeddings are moved to the device once, when they are first needed, for all that read them."""
+
+    def __init__(self, examples: Examples) -> None:
+        self.examples = examples
+
+    @cached_property
+    def arrays(self) -> tuple[jax.Array, jax.Array]:
+        """The result of `Examples.on_device`."""
+        return self.examples.on_device()
+
+    @property
+    def there(self) -> bool:
+        """Whether the embeddings are on the device."""
+        return "arrays" in vars(self)
+
+    @cached_property
+    def bytes(self) -> int:
+        """Bytes of the embeddings."""
+        return self.examples.bytes
+
+    @property
+    def shapes(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+        """Shapes and dtypes of `arrays`, known before anything is read."""
+        (count, shape), dtype = self._sizes, self.examples.tables[0].dtype
+        table = jax.ShapeDtypeStruct((count * len(self.examples.tables), *shape), dtype)
+        return table, jax.ShapeDtypeStruct((len(self.examples.index),), jnp.int32)
+
+    def view(self, place: int) -> tuple[jax.Array, np.ndarray]:
+        """The table, and the index (N,) into it for the view at a `place` among those of the examples."""
+        table, index = self.arrays
+        return table, np.asarray(index) + place * self._sizes[0]
+
+    @cached_property
+    def _sizes(self) -> tuple[int, tuple[int, ...]]:
+        """Number of rows of one view that are used, and the shape of a row."""
+        examples = self.examples
+        return self.bytes // (examples.row_bytes * len(examples.tables)), examples.tables[0].shape[1:]
+
+
+class Shared(NamedTuple):
+    """Embeddings that several trainers read: of the rows to `train` on, in all views that any of the modes reads, with
+    the `places` of this trainer's own views among them; and of the rows to validate (`val`), whose first view is the
+    canonical one."""
+
+    train: Loaded
+    val: Loaded
+    places: Sequence[int]
+
+
 class Rates(NamedTuple):
     """Settings that are arguments of a compiled epoch, float32. Dropout is passed as `kept`, 1 - dropout in float64. Up
     to a dropout of 0.5, 1 - (1 - kept) in float32 is equal to it (Sterbenz' lemma): a network gets the bits of a
@@ -118,6 +169,7 @@ def trainer_of(
     host_memory: int | None = None,
     report: Callable[[str], object] = print,
     task: str = "regression",
+    shared: Shared | None = None,
 ) -> Callable[[Mapping[str, Any]], list[Trained]]:
     """Function of options that trains `lanes` with them, see `Trainer`. If the kind of the head has a solution, the
     function gives that for every lane, because no seed changes it.
@@ -127,7 +179,7 @@ def trainer_of(
     """
     slug = lanes[0][0]
     if networks.facts(slug)["epochs"]:
-        trainer = Trainer(lanes, mode, train, val, encoder, length, memory, report, task)
+        trainer = Trainer(lanes, mode, train, val, encoder, length, memory, report, task, shared)
         return lambda options: trainer.train(TrainingSettings.from_spec(dict(options)))
     if kinds.facts("augmentations", mode["kind"])["encodes"]:
         raise InputError(f"{slug} is solved on cached views, and augmentation {mode['kind']} encodes in training")
@@ -154,17 +206,21 @@ class Trainer:
     """Trains the heads `lanes`, pairs (slug, seed) of one family, with one set of settings after another.
 
     Shared work is done once: the embeddings are moved to the device, and the program of an epoch is compiled for each
-    batch size, precision and schedule; the numbers in `Rates` are its arguments.
+    batch size, precision and schedule; the numbers in `Rates` are its arguments. The first training compiles in threads
+    while the embeddings are moved, for which shapes are enough.
 
     `mode`: section of the augmentation. `val` holds only the canonical strand, on which the published heads were
     validated too. `encoder` and the window `length` in bp are for modes that encode. `memory`: bytes that embeddings
-    may take on the device; if they do not fit, they are streamed from the files with the same result. Several lanes
-    train in one program, each on its own batches, as they would alone. Labels (N, C) of C cells give a head with C
-    outputs, whose loss is the mean over all labels that are there, and whose score is the mean over cells. `resume`:
-    the file from which `train` continues. Raises `InputError` for embeddings too short for the heads.
+    may take on the device; if they do not fit, they are streamed from the files with the same result. With `shared`,
+    embeddings that other trainers read too are moved once for all; `train` and `val` then hold this trainer's own views
+    of the same rows. Several lanes train in one program, each on its own batches, as they would alone. Labels (N, C) of
+    C cells give a head with C outputs, whose loss is the mean over all labels that are there, and whose score is the
+    mean over cells. `resume`: the file from which `train` continues. Raises `InputError` for embeddings too short for
+    the heads.
     """
 
     resume: Resume | None = None
+    compiles_ahead = True
 
     def __init__(
         self,
@@ -177,6 +233,7 @@ class Trainer:
         memory: int | None = None,
         report: Callable[[str], object] = print,
         task: str = "regression",
+        shared: Shared | None = None,
     ) -> None:
         self.lanes, self.mode, self.examples, self.val = lanes, mode, train, val
         self.length, self.report, self.task = length, report, task
@@ -184,11 +241,14 @@ class Trainer:
         self.count = len(lanes) if len(lanes) > 1 else None  # one lane goes without the lane axis
         facts = kinds.facts("augmentations", mode["kind"])
         self.reads, self.encoder = facts["reads_caches"], encoder if facts["encodes"] else None
-        self.needed = train.bytes * self.reads + val.bytes
+        own = Shared(Loaded(train), Loaded(val), range(len(train.tables)))
+        self.loaded, self.loaded_val, self.places = shared or own
+        self.needed = self.loaded.bytes * self.reads + self.loaded_val.bytes
         self.fits = memory is None or self.needed <= memory
         self.draw = augmentations.build(mode)
         self.network = self._built()
-        self.programs: dict[TrainingSettings, tuple[Epochs, Callable]] = {}
+        self.programs: dict[TrainingSettings, tuple[Epochs, Any]] = {}
+        self.compiling: list[Future] = []
 
     def train(self, settings: TrainingSettings) -> list[Trained]:
         """One `Trained` per lane, with the variables of its best validation.
@@ -204,24 +264,31 @@ class Trainer:
         """
         count, train, val = self.count, self.examples, self.val
         self.report(self._plan(settings))
-        epochs, start = self._program(settings)
-        data = self._data._replace(rates=self._rates(settings))
         scaled = settings.standardise_labels and self.task == "regression"
         centre, spread = _label_scale(train.labels) if scaled else (0.0, 1.0)
+        changes: dict[str, Any] = {"rates": self._rates(settings)}
         if scaled:
-            data = data._replace(labels=jnp.asarray((train.labels - centre) / spread, jnp.float32))
+            changes["labels"] = jnp.asarray((train.labels - centre) / spread, jnp.float32)
         if settings.weighting == "stderr" and self.task == "regression":
             errors = np.full(train.labels.shape, np.nan) if train.errors is None else train.errors
             known = np.isfinite(train.labels)  # a missing label takes no part in the mean
             importance = np.ones(train.labels.shape)
             importance[known] = weights_by_error(errors[known], settings.tau)
-            data = data._replace(importance=jnp.asarray(importance, jnp.float32))
+            changes["importance"] = jnp.asarray(importance, jnp.float32)
         if count is None:
             keys, split = jax.random.key(self.seeds[0]), jax.random.split
         else:  # (2, lanes), because one key gives (2,)
             keys = jnp.stack([jax.random.key(seed) for seed in self.seeds])
             split = jax.vmap(jax.random.split, out_axes=1)
         keys, this = split(keys)
+        epochs, start = self._program(settings)
+        with ThreadPoolExecutor(2) as threads:
+            if not self.compiling and not self.loaded_val.there:
+                self.compile_in(threads, settings)
+            data, _ = self._data._replace(**changes), self._val_table
+            for program in self.compiling:
+                program.result()
+        self.compiling = []
         state = start(this)
         runs = [_Run(slug, seed, VALIDATION[self.task], count is None) for slug, seed in self.lanes]
         done = 0
@@ -258,9 +325,32 @@ class Trainer:
                 one.variables = networks.rescaled(slug, one.variables, train.tables[0].shape[1:], spread, centre)
         return trained
 
+    def compile_in(self, threads: Executor, settings: TrainingSettings) -> None:
+        """Compile in `threads` what `train`, which waits for it, is going to run with these settings; epochs that are
+        streamed are left to the first epoch."""
+        if not (self.compiles_ahead and self.fits):
+            return
+        epochs, start = self._program(settings)
+        key = jax.random.key(0)
+        key = key if self.count is None else jax.random.split(key, self.count)
+        data, state = self._rows._replace(rates=self._rates(settings)), jax.eval_shape(start, key)
+        if self.reads:
+            table, index = self.loaded.shapes
+            data = data._replace(table=table, index=index)
+        if settings.weighting == "stderr" and self.task == "regression":
+            data = data._replace(importance=data.labels)
+        table, index = self.loaded_val.shapes
+        self.compiling = [
+            threads.submit(epochs.compile, state, data, key),
+            threads.submit(lambda: start.lower(key).compile()),
+            threads.submit(compile_prediction, self.network, state[:2], table, len(self.val.index), self.count),
+        ]
+
     def _built(self) -> Any:
         """The network that is started, validated and kept: in float32, without dropout."""
         networks.check_tokens(self.slugs[0], self.examples.tables[0].shape[1])
+        if self.count is None:
+            return network_of(self.slugs[0], self.examples.outputs)
         return networks.build(self.slugs, 0.0, outputs=self.examples.outputs)
 
     def _rates(self, settings: TrainingSettings) -> Any:
@@ -271,7 +361,7 @@ class Trainer:
         """What `variables` predict for the validation rows, as `trained_head.predict`."""
         return predict(self.network, variables, *self._val_table, self.count)
 
-    def _program(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+    def _program(self, settings: TrainingSettings) -> tuple[Epochs, Any]:
         """The epochs for the settings, and the function that makes a state from a key; the same for settings that
         differ only in what is not compiled."""
         scheduled = settings.schedule != "constant" or settings.warmup > 0
@@ -283,7 +373,7 @@ class Trainer:
             self.programs[compiled] = self._compile(settings)
         return self.programs[compiled]
 
-    def _compile(self, settings: TrainingSettings) -> tuple[Epochs, Callable]:
+    def _compile(self, settings: TrainingSettings) -> tuple[Epochs, Any]:
         train, encoder = self.examples, self.encoder
         steps = settings.epochs * -(-len(train.index) // settings.batch_size) * steps_per_batch(self.draw)
 
@@ -295,8 +385,8 @@ class Trainer:
             return network, optax.adamw(step_size, weight_decay=rates.weight_decay)
 
         epochs = Epochs(
-            learner, self.draw, settings.batch_size, len(train.tables), encoder and encoder.apply, self.length,
-            train.tables[0].dtype, self.count, self.task, train.labels.ndim,
+            learner, self.draw, settings.batch_size, len(self.loaded.examples.tables), encoder and encoder.apply,
+            self.length, train.tables[0].dtype, self.count, self.task, train.labels.ndim,
         )  # fmt: skip
         example = jnp.zeros((1, *train.tables[0].shape[1:]), jnp.float32)
         optimiser = optax.adamw(settings.step_size(steps), weight_decay=settings.weight_decay)
@@ -309,15 +399,31 @@ class Trainer:
         return epochs, jax.jit(start if self.count is None else jax.vmap(start))
 
     @cached_property
+    def _rows(self) -> Data:
+        """The training rows without their embeddings: with stretches and parameters if an encoder runs."""
+        examples, zeros = self.examples, np.zeros(len(self.examples.index), np.int32)
+        codes, low, high = examples.stretches or (None, zeros, zeros)
+        data = Data(jnp.asarray(examples.labels), jnp.asarray(low), jnp.asarray(high))
+        if self.reads:
+            data = data._replace(order=examples.order)
+        if list(self.places) != list(range(len(self.places))):
+            data = data._replace(places=jnp.asarray(self.places, jnp.int32))
+        return (
+            data._replace(codes=jnp.asarray(codes), frozen=self.encoder.parameters)
+            if self.encoder is not None
+            else data
+        )
+
+    @cached_property
     def _data(self) -> Data:
         """The training rows, with their embeddings if these fit."""
-        data = _on_device(self.examples, self.encoder, self.fits and self.reads)
-        return data._replace(order=self.examples.order if self.reads else None)
+        table, index = self.loaded.arrays if self.fits and self.reads else (None, None)
+        return self._rows._replace(table=table, index=index)
 
     @cached_property
     def _val_table(self) -> tuple[Any, Any]:
         """Embeddings of the validation rows and the index into them, on the device if they fit."""
-        return self.val.on_device() if self.fits else (self.val.tables[0], self.val.index)
+        return self.loaded_val.arrays if self.fits else (self.val.tables[0], self.val.index)
 
     def _plan(self, settings: TrainingSettings) -> str:
         """One line that says what is going to happen."""
@@ -402,12 +508,3 @@ class _Run:
         self.best.history = pd.DataFrame(self.history)
         self.best.ended = "patience" if self.ended else "limit"
         return self.best
-
-
-def _on_device(examples: Examples, encoder: Any, cached: bool) -> Data:
-    """`Data` of examples: with their embeddings if `cached`, with stretches and parameters if an `encoder` runs."""
-    n = len(examples.index)
-    table, index = examples.on_device() if cached else (None, None)
-    codes, low, high = examples.stretches or (None, np.zeros(n, np.int32), np.zeros(n, np.int32))
-    data = Data(jnp.asarray(examples.labels), jnp.asarray(low), jnp.asarray(high), table, index)
-    return data if encoder is None else data._replace(codes=jnp.asarray(codes), frozen=encoder.parameters)
