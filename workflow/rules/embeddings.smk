@@ -31,8 +31,7 @@ ENCODER_AND_DRAW = (
 # Jobs that read a cache depend on its manifest, which is compared by content: touching or copying a cache retrains
 # nothing.
 rule embed:
-    """Encode the rows of a dataset, or a shard of them, with a frozen encoder, at one shift, into one embedding cache per
-    strand."""
+    """Encode the rows of a dataset, or a shard of them, at one shift into one embedding cache per strand."""
     input:
         rows="results/{dataset}/rows.parquet",
         weights=adapted_weights_of(drawn_encoder),

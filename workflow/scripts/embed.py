@@ -1,5 +1,4 @@
-"""Encode the rows of a dataset, or a shard of them, with a frozen encoder, at one shift, into one embedding cache per
-strand."""
+"""Encode the rows of a dataset, or a shard of them, at one shift into one embedding cache per strand."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
