@@ -40,6 +40,36 @@ def test_runs_that_search_settings_of_their_own_do_not_share_jobs():
     assert not runs.trains_together(validate.validated(searching))
 
 
+def test_a_job_holds_all_runs_on_the_caches_of_an_encoder():
+    """Of two datasets, in two augmentations that read caches; a head that is solved, one whose augmentation encodes and
+    one that learns other labels do not belong to it."""
+    config = changed(["seeds"], [1, 2]) | {"train_together": "caches", "augmentations": {"near": {"kind": "full"}}}
+    config["datasets"]["simulated_e"] = config["datasets"]["simulated_d"]
+    heads = ["boda-sum-16", "boda-flatten-16", "linear-probe"]
+    config["models"] = [
+        {"encoders": ["onehot"], "augmentations": ["no_shift", "random_rc"], "heads": heads},
+        {"encoders": ["kmers"], "augmentations": ["near"], "heads": ["boda-sum-16"]},
+        {"encoders": ["onehot"], "heads": ["boda-max-16"]},
+        {"baselines": ["mean"]},
+    ]
+    config["heads"], config["encoders"]["kmers"] = {"boda-max-16": {"outputs": "first"}}, {"kind": "kmer"}
+    study = validate.validated(config)
+    rules = runs.rules_together(study, runs.runs(study))
+    found = {
+        name: [{(run.augmentation, run.head, run.seed) for run in group} for group in groups]
+        for name, groups in rules.items()
+    }
+    wanted = {(mode, head, seed) for mode in ("no_shift", "random_rc") for head in heads[:2] for seed in (1, 2)}
+    assert found.pop("train_caches") == [wanted] * 2  # one job for each dataset
+    assert found == {
+        "train_caches_2": [{("no_shift", "boda-max-16", 1), ("no_shift", "boda-max-16", 2)}] * 2,
+        "train_together_boda_sum_16": [{("near", "boda-sum-16", 1), ("near", "boda-sum-16", 2)}] * 2,
+        "train_together_linear_probe": [{(mode, "linear-probe", 1)} for mode in ("no_shift", "random_rc")] * 2,
+    }
+    assert runs.rules_together(study | {"train_together": "apart"}, runs.runs(study)) == rules
+    assert runs.trains_apart(study | {"train_together": "apart"}) and not runs.trains_apart(study)
+
+
 def test_rules_that_train_together_have_names_of_their_heads_and_know_their_places():
     config = changed(["seeds"], [1, 2])
     config["models"][0]["heads"] = ["boda-sum-16", "boda-max-16", "boda-center-16"]

@@ -62,7 +62,8 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
         (["baselines", "mean"], {"kind": "kmer_ridge", "alphas": [1, "1e2"]},
          "baselines.mean.alphas.1: '1e2' is not of type 'number', as it is text to YAML; write 1.0e+2"),
         (["seeds"], ["1"], "seeds.0: '1' is not of type 'integer', as it is text in quotes; leave the quotes out"),
-        (["train_together"], "yes", "'yes' is not of type 'boolean', as it is text in quotes; write true"),
+        (["train_together"], "yes",
+         "'yes' is not one of [False, True, 'caches', 'apart'], as it is text in quotes; write true"),
         (["datasets", "simulated_d", "splits"], [False],
          "splits.0: False is not of type 'string', as YAML reads it; write it in quotes"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},
@@ -141,6 +142,15 @@ def test_values_of_config_have_the_types_of_the_schema():
     assert dataset["source"]["rows"] == 50 and dataset["panels"]["chromosome"]["published"] == ["7"]
     assert dataset["construct"] == "c"
     assert study["search"]["ranges"]["heads"]["learning_rate"]["from"] == 0.0001
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("false", False), ("true", True), ("caches", "caches"), ("apart", "apart")]
+)
+def test_a_value_of_config_that_is_a_word_or_true_or_false(word, value):
+    config, given = given_by(f"train_together={word}")
+    found = validated(schema.with_types(config, given))["train_together"]
+    assert found == value and type(found) is type(value)
 
 
 def test_a_value_of_config_of_no_such_type_is_refused():

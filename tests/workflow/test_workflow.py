@@ -306,12 +306,51 @@ def test_options_of_a_mode_and_seeds_trained_together(root, finished, study, tmp
     output = snakemake(root, mine, history, "--configfile", str(together))
     assert jobs(output) == {"train_together_boda_sum_512_512": 1}
     assert (mine / HEAD.replace("seed1", "seed2") / "best_model" / "model.json").is_file()
+    # what is recorded of a head is the same in both ways: one that is trained by itself for once stays
+    both = [history, history.replace("seed1", "seed2")]
+    output = snakemake(root, mine, *both, "--configfile", str(together), "--config", "train_together=false", "-n")
+    assert "Nothing to be done" in output
     alone, ours = ([line.split("\t")[:3] for line in (folder / history).read_text().splitlines()[1:]]
                    for folder in (finished, mine))  # fmt: skip
     assert len(alone) == 2
     assert [float(x) for line in ours for x in line] == pytest.approx(
         [float(x) for line in alone for x in line], abs=1e-3
     )
+
+
+@pytest.mark.slow
+def test_one_job_trains_all_heads_of_an_encoder_and_each_can_be_trained_again(root, finished, tmp_path):
+    """A head that diverges fails the job, which keeps the others; what it gives are the bits of single jobs. A head
+    that is trained again apart leaves nothing to train."""
+    caches, diverging = tmp_path / "caches.yaml", tmp_path / "diverging.yaml"
+    caches.write_text(yaml.safe_dump(TINY | {"train_together": "caches"}))
+    other = HEAD.replace("boda-sum-512-512", "encoder-1024-dropout")
+    heads = {"encoder-1024-dropout": {"learning_rate": 1e30}}
+    diverging.write_text(yaml.safe_dump(TINY | {"train_together": "caches", "heads": heads}))
+    mine = copy_of(finished, tmp_path / "mine", "no_shift")  # without heads
+    output = snakemake(root, mine, "--configfile", str(diverging), "--", f"{HEAD}/best_model", check=False)
+    assert "training loss is" in output and "the other heads of this job are kept" in output
+    assert not (mine / HEAD / "best_model").exists() and not (mine / other / ".trained").exists()
+
+    targets = [f"{HEAD}/metrics.tsv", f"{other}/metrics.tsv"]
+    output = snakemake(root, mine, "--configfile", str(caches), "--", *targets)
+    assert jobs(output) == {"train_caches": 1, "evaluate_head": 1}
+    log = next((mine / "logs").rglob("train.log")).read_text()
+    assert "boda-sum-512-512: trained already by a job that did not end" in log
+    assert "encoder-1024-dropout (seed" in log and "boda-sum-512-512 (seed" not in log
+    for path in (HEAD, other):
+        for name in ("best_model/validation.tsv", "best_model/model.json", "predictions/snv.tsv"):
+            assert (mine / path / name).read_bytes() == (finished / path / name).read_bytes()
+        epochs = (read_table(folder / path / "history.tsv").iloc[:, :3] for folder in (mine, finished))
+        assert next(epochs).equals(next(epochs))
+        assert not (mine / path / ".trained").exists()
+
+    before = (mine / other / "history.tsv").stat().st_mtime_ns
+    arguments = ["--config", "train_together=apart", "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model"]
+    assert jobs(snakemake(root, mine, "--configfile", str(caches), *arguments)) == {"train_caches": 1}
+    assert (mine / other / "history.tsv").stat().st_mtime_ns == before
+    planned = jobs(snakemake(root, mine, "--configfile", str(caches), "--dry-run", "--", *targets))
+    assert planned == {"evaluate_head": 1}
 
 
 @pytest.mark.slow

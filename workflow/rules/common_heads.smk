@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 
-def seed_to_train(seeds, wildcards):
+def seed_to_train(training, wildcards):
     """Seed of a job that trains heads; if it trains several, they share an encoder that is not drawn for each seed."""
-    return int(wildcards.get("seed", seeds[0]))
+    return int(wildcards.get("seed", training.seeds[0]))
 
 
 def views_to_predict(wildcards):
@@ -14,76 +14,176 @@ def views_to_predict(wildcards):
     return [(0, strand) for strand in (["forward", "reverse"] if both else ["forward"])]
 
 
-def caches_to_train_of(ending, seeds):
-    """Caches (`h5`) that training with an augmentation reads, or their manifests (`json`), including those with which
-    the trained head predicts the validation rows."""
+def caches_to_train_of(ending, training):
+    """Caches (`h5`) that training with the augmentations of a job reads, or their manifests (`json`), including those
+    with which the trained heads predict the validation rows."""
 
     def caches(wildcards):
-        views = augmentations.views(augmentation_section(wildcards))
-        needed = dict.fromkeys([*views, *views_to_predict(wildcards)])
-        seed = seed_to_train(seeds, wildcards)
+        needed = {}
+        for name, _ in trained_by(training, wildcards):
+            needed |= dict.fromkeys(augmentations.views(STUDY["augmentations"][name]))
+        needed |= dict.fromkeys(views_to_predict(wildcards))
+        seed = seed_to_train(training, wildcards)
         return cache_paths(wildcards.dataset, wildcards.encoder, seed, needed, ending)
 
     return caches
 
 
-def caches_to_predict_of(ending, seeds):
+def caches_to_predict_of(ending, training):
     """Caches (`h5`) that evaluation reads, or their manifests (`json`)."""
 
     def caches(wildcards):
-        seed = seed_to_train(seeds, wildcards)
+        seed = seed_to_train(training, wildcards)
         views = views_to_predict(wildcards)
         return cache_paths(wildcards.dataset, wildcards.encoder, seed, views, ending)
 
     return caches
 
 
+FOLDER = "{dataset}/{split}/{encoder}"  # of the runs that can share a job
+
+
 class TrainingRule(NamedTuple):
-    """A rule that trains heads. `heads`, `seeds` and `runs` (paths) list what one job trains; they may be wildcards."""
+    """A rule that trains heads. `runs` (paths, which may have wildcards) lists what one job trains. `members` are the
+    study's runs, at one place, that count as trained together: settings, code and caches of all of them are recorded for
+    each, so that a change of one trains all again. They are None if a job trains one run that counts by itself, and more
+    than the job trains if they are trained apart for once. `families`: how many trainings follow each other.
+    """
 
     name: str
     title: str  # what one job trains, for its message
-    heads: list
-    seeds: list
     runs: list
-    places: (
-        list | None
-    )  # pairs: dataset and what follows it in the path of a run; None: anywhere
+    members: list | None
+    families: int = 1
+    places: list | None = (
+        None  # pairs: dataset and what follows it in the path of a run; None: anywhere
+    )
+
+    @property
+    def seeds(self):
+        """Seeds of the runs; those of several share an encoder and rows that are not drawn for each seed."""
+        return [run.seed for run in self.members] if self.members else ["{seed}"]
 
 
 def training_rules():
     """The rules that train heads. Usually one rule, in which each job trains one head; with `train_together`, unless a
-    study searches, one rule for each set of heads that a single compiled training can hold, with the same results.
+    study searches, one rule for each set of heads that share a job, with the same results.
     """
-    folder = "{dataset}/{split}/{encoder}/{augmentation}"
+    one = f"{FOLDER}/{{augmentation}}/{{head}}/seed{{seed}}"
+    what = "{wildcards.head} ({wildcards.augmentation}), seed {wildcards.seed},"
     if not study_runs.trains_together(STUDY):
-        return [
+        return [TrainingRule("train_head", what, [one], None)]
+    rules, apart = [], study_runs.trains_apart(STUDY)
+    groups_of_rule = study_runs.rules_together(STUDY, [*RUNS, *CURVE_RUNS])
+    numbers = [name for name in groups_of_rule if name.startswith("train_caches")]
+    for number, name in enumerate(numbers, 1):
+        numbered("train_caches", number)  # what is set for the first holds for all
+    for name, groups in groups_of_rule.items():
+        members = groups[
+            0
+        ]  # the others are the same augmentations, heads and seeds elsewhere
+        families = len({study_runs.family_of(STUDY, run) for run in members})
+        # runs of one family are the same rule wherever they are, in whatever augmentation
+        alike = name not in numbers
+        rules.append(
             TrainingRule(
-                name="train_head",
-                title="{wildcards.head}, seed {wildcards.seed},",
-                heads=["{head}"],
-                seeds=["{seed}"],
-                runs=[f"{folder}/{{head}}/seed{{seed}}"],
-                places=None,
+                name=name,
+                title=(
+                    what
+                    if apart
+                    else ", ".join(dict.fromkeys(run.head for run in members))
+                    + (" ({wildcards.augmentation})" if alike else "")
+                ),
+                runs=(
+                    [one]
+                    if apart
+                    else [
+                        f"{FOLDER}/{'{augmentation}' if alike else run.augmentation}/{run.head}/seed{run.seed}"
+                        for run in members
+                    ]
+                ),
+                members=members,
+                families=1 if apart else families,
+                places=[
+                    (
+                        run.dataset,
+                        f"{run.split}/{run.encoder}"
+                        + (f"/{run.augmentation}" if alike else ""),
+                    )
+                    for run, *_ in groups
+                ],
             )
-        ]
-    return [
-        TrainingRule(
-            name=name,
-            title=", ".join(dict.fromkeys(run.head for run in runs)),
-            heads=[run.head for run in runs],
-            seeds=[run.seed for run in runs],
-            runs=[f"{folder}/{run.head}/seed{run.seed}" for run in runs],
-            places=[
-                (run.dataset, f"{run.split}/{run.encoder}/{run.augmentation}")
-                for run, *_ in groups
-            ],
         )
-        for name, groups in study_runs.rules_together(
-            STUDY, [*RUNS, *CURVE_RUNS]
-        ).items()
-        for runs in groups[:1]  # the others are the same heads and seeds elsewhere
-    ]
+    return rules
+
+
+def only(training, key):
+    """Pattern of the wildcard `augmentation`, `head` or `seed` of a rule, for those that it trains."""
+    if training.members is None or (
+        key == "augmentation" and not training.name.startswith("train_caches")
+    ):
+        return {
+            "augmentation": any_of(
+                run.augmentation for run in RUNS if run.head and not run.stage2
+            ),
+            "head": any_of(run.head for run in RUNS if run.head),
+            "seed": r"\d+",
+        }[key]
+    return any_of(str(getattr(run, key)) for run in training.members)
+
+
+def trained_by(training, wildcards):
+    """Pairs (augmentation, head) of the runs whose settings and code count for a job, each once; for heads of one
+    family, which share them, one pair."""
+    if training.name.startswith("train_caches"):
+        return list(
+            dict.fromkeys((run.augmentation, run.head) for run in training.members)
+        )
+    head = wildcards.get("head") or training.members[0].head
+    return [(wildcards.augmentation, head)]
+
+
+def of_runs(part):
+    """The `augmentation`, `head` or `seed` of each run that a job trains, as its paths name them. Snakemake does not
+    record what it derives from outputs: a head that is trained by itself for once counts as trained with the others.
+    """
+    place = {"augmentation": -4, "head": -3, "seed": -2}[part]
+
+    def parts(wildcards, output):
+        return [
+            Path(model).parts[place].removeprefix("seed" if part == "seed" else "")
+            for model in output.models
+        ]
+
+    return parts
+
+
+def settings_of_runs(wildcards, output):
+    """Training settings of each run that a job trains, as text; see `of_runs`."""
+    heads = of_runs("head")(wildcards, output)
+    return [as_json(study_runs.training_of(STUDY, head)) for head in heads]
+
+
+def modes_of_runs(wildcards, output):
+    """The section of the augmentation of each run that a job trains, as text; see `of_runs`."""
+    names = of_runs("augmentation")(wildcards, output)
+    return [as_json(STUDY["augmentations"][name]) for name in names]
+
+
+def settings_of_training(training):
+    """What is recorded of the settings of a job: the sections of augmentations and the settings of heads."""
+
+    def settings(wildcards):
+        pairs = trained_by(training, wildcards)
+        found = [
+            (STUDY["augmentations"][name], study_runs.training_of(STUDY, head))
+            for name, head in pairs
+        ]
+        return as_json(
+            found[0] if len(pairs) == 1 else list(zip(pairs, found, strict=True))
+        )
+
+    return settings
 
 
 def datasets_of_training(places, datasets):
@@ -104,38 +204,33 @@ def rules_that_evaluate_heads():
     ]
 
 
-def first_head(heads, wildcards):
-    """The first head of a job; its module and settings are the same for all heads of the job."""
-    return wildcards.get("head", heads[0])
+def first_head(training, wildcards):
+    """A head of a job; if it trains several, all of them need a GPU or none does, and what a search would try is the
+    same for all that can share a job with it."""
+    return trained_by(training, wildcards)[0][1]
 
 
-def gpus_of_training(heads):
+def gpus_of_training(training):
     """GPUs for a job that trains heads: 1, or 0 if their kind is solved on the CPU."""
-    return lambda wildcards: int(networks.facts(first_head(heads, wildcards))["gpu"])
+    return lambda wildcards: max(
+        int(networks.facts(head)["gpu"]) for _, head in trained_by(training, wildcards)
+    )
 
 
-def code_of_training(heads):
+def code_of_training(training):
     """Fingerprint of the program that trains heads, and of the modules that it loads by name."""
 
     def code(wildcards):
-        mode = augmentation_section(wildcards)
-        modules = [
-            networks.module_of(first_head(heads, wildcards)),
-            augmentations.module_of(mode),
-        ]
-        if augmentations.encodes(mode):
-            kind = encoder_section(wildcards)["kind"]
-            modules.append(kinds.module_name("encoders", kind))
-        return code_fingerprint("train_head", *modules)
+        modules = set()
+        for name, head in trained_by(training, wildcards):
+            mode = STUDY["augmentations"][name]
+            modules |= {networks.module_of(head), augmentations.module_of(mode)}
+            if augmentations.encodes(mode):
+                kind = encoder_section(wildcards)["kind"]
+                modules.add(kinds.module_name("encoders", kind))
+        return code_fingerprint("train_head", *sorted(modules))
 
     return code
-
-
-def settings_of_training(heads):
-    """Training settings for the heads of a job, as text."""
-    return lambda wildcards: as_json(
-        study_runs.training_of(STUDY, first_head(heads, wildcards))
-    )
 
 
 @functools.cache
@@ -145,21 +240,26 @@ def _search_of_kind(section, kind, dataset):
     )
 
 
-def search_of_head(heads):
+def search_of_head(training):
     """The settings that each head of a job tries, as text: null if the study does not search."""
     return lambda wildcards: _search_of_kind(
-        "heads", networks.kind_of(first_head(heads, wildcards)), wildcards.dataset
+        "heads", networks.kind_of(first_head(training, wildcards)), wildcards.dataset
     )
 
 
-def trainings_of_head(heads):
+def trainings_of_head(training):
     """How many trainings a job does, one after the other."""
-    return lambda wildcards: study_search.trainings(
+    return lambda wildcards: training.families * study_search.trainings(
         STUDY,
         "heads",
-        networks.kind_of(first_head(heads, wildcards)),
+        networks.kind_of(first_head(training, wildcards)),
         DATASETS[wildcards.dataset]["task"],
     )
+
+
+def families_of_head(training):
+    """How many families of heads a job evaluates, one after the other."""
+    return lambda wildcards: training.families
 
 
 def trainings_of_baseline(wildcards):
@@ -176,22 +276,26 @@ def search_of_baseline(wildcards):
     return _search_of_kind("baselines", kind, wildcards.dataset)
 
 
-def encoder_in_training(seeds):
+def encoder_in_training(training):
     """The encoder's section, as text, if the augmentation runs the encoder during training, otherwise nothing."""
 
     def section(wildcards):
-        if not augmentations.encodes(augmentation_section(wildcards)):
+        name, _ = trained_by(training, wildcards)[0]
+        if not augmentations.encodes(STUDY["augmentations"][name]):
             return as_json(None)
-        seed = seed_to_train(seeds, wildcards)
+        seed = seed_to_train(training, wildcards)
         return as_json(section_of_draw("encoders", wildcards.encoder, seed))
 
     return section
 
 
-def code_of_evaluation(heads):
-    """Fingerprint of the program that evaluates heads, and of their module."""
+def code_of_evaluation(training):
+    """Fingerprint of the program that evaluates heads, and of their modules."""
     return lambda wildcards: code_fingerprint(
-        "evaluate_head", networks.module_of(first_head(heads, wildcards))
+        "evaluate_head",
+        *sorted(
+            {networks.module_of(head) for _, head in trained_by(training, wildcards)}
+        ),
     )
 
 

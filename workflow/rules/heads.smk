@@ -6,7 +6,7 @@
 
 
 # Usually one rule, in which each job trains one head. With train_together, in a study that does not search, one rule
-# for each set of heads and seeds that a single compiled training can hold, with the same results.
+# for each set of runs that share a job, with the same results.
 for training in training_rules():
 
     rule:
@@ -16,8 +16,8 @@ for training in training_rules():
         input:
             rows="results/{dataset}/rows.parquet",
             split=split_to_train(training.seeds),
-            manifests=caches_to_train_of("json", training.seeds),
-            caches=ancient(caches_to_train_of("h5", training.seeds)),
+            manifests=caches_to_train_of("json", training),
+            caches=ancient(caches_to_train_of("h5", training)),
         output:
             models=[directory(f"results/{run}/best_model") for run in training.runs],
             histories=[f"results/{run}/history.tsv" for run in training.runs],
@@ -28,31 +28,36 @@ for training in training_rules():
         wildcard_constraints:
             dataset=datasets_of_training(training.places, DATASETS),
             split=TRAINED_SPLITS,
+            augmentation=only(training, "augmentation"),
+            head=only(training, "head"),
+            seed=only(training, "seed"),
         priority: first_seed_first  # other seeds then find its programs already compiled
         conda:
             environment("jax")
         threads: 2
         resources:
-            gpu=gpus_of_training(training.heads),
+            gpu=gpus_of_training(training),
             mem_mb=times_attempt(32000),
-            runtime=times_trainings(240, trainings_of_head(training.heads)),
+            runtime=times_trainings(240, trainings_of_head(training)),
         params:
             python=python,
-            code=code_of_training(training.heads),
+            code=code_of_training(training),
             task=dataset_of("task"),
             construct=json_of(construct_section),
-            encoder=encoder_in_training(training.seeds),
+            encoder=encoder_in_training(training),
             per_seed=drawn_per_seed("encoders", "encoder"),
             one_draw=one_draw_of("encoders", "encoder"),
-            mode=json_of(augmentation_section),
-            heads=training.heads,
-            seeds=training.seeds,
-            training=settings_of_training(training.heads),
-            search=search_of_head(training.heads),
+            settings=settings_of_training(training),
+            search=search_of_head(training),
             strand_rule=dataset_of("strand_rule"),
             seed=STUDY["seed"],
+            heads=of_runs("head"),
+            seeds=of_runs("seed"),
+            augmentations=of_runs("augmentation"),
+            modes=modes_of_runs,
+            training=settings_of_runs,
         message:
-            f"Training {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
+            f"Training {training.title} on {{wildcards.encoder}}: {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
             "{params.python} train_head "
             "--rows {input.rows:q} "
@@ -66,10 +71,10 @@ for training in training_rules():
             "--encoder-spec {params.encoder:q} "
             "--one-draw {params.one_draw:q} "
             "{params.per_seed} "
-            "--augmentation {wildcards.augmentation} "
-            "--mode {params.mode:q} "
             "--heads {params.heads} "
             "--seeds {params.seeds} "
+            "--augmentations {params.augmentations} "
+            "--modes {params.modes:q} "
             "--study-seed {params.seed} "
             "--training {params.training:q} "
             "--strand-rule {params.strand_rule} "
@@ -93,8 +98,8 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             rows="results/{dataset}/rows.parquet",
             panels=panels_to_predict(panels),
             models=[f"results/{run}/best_model" for run in training.runs],
-            manifests=caches_to_predict_of("json", training.seeds),
-            caches=ancient(caches_to_predict_of("h5", training.seeds)),
+            manifests=caches_to_predict_of("json", training),
+            caches=ancient(caches_to_predict_of("h5", training)),
         output:
             predictions=[
                 path
@@ -109,6 +114,9 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
         wildcard_constraints:
             dataset=datasets,
             split=TRAINED_SPLITS,
+            augmentation=only(training, "augmentation"),
+            head=only(training, "head"),
+            seed=only(training, "seed"),
         group:
             group_of("evaluate_head")
         conda:
@@ -116,16 +124,16 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
         threads: 1
         resources:
             mem_mb=times_attempt(16000),
-            runtime=times_attempt(30),
+            runtime=times_trainings(30, families_of_head(training)),
             in_turn=in_turn("evaluate_head"),
         params:
             python=python,
-            code=code_of_evaluation(training.heads),
+            code=code_of_evaluation(training),
             task=dataset_of("task"),
             names=panels,
             kinds=items_of_panels,
         message:
-            f"Evaluating {training.title} on {{wildcards.encoder}} ({{wildcards.augmentation}}): {{wildcards.dataset}}, {{wildcards.split}}"
+            f"Evaluating {training.title} on {{wildcards.encoder}}: {{wildcards.dataset}}, {{wildcards.split}}"
         shell:
             # small matrices: this would only take a GPU from a job that needs it
             "{params.python} evaluate_head "

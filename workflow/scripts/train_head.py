@@ -1,23 +1,62 @@
-"""Train a head, or several of one family and their seeds together, on caches that the augmentation reads."""
+"""Train heads on the embedding caches that their augmentations read: one head, several of a family together, or all
+heads of an encoder one family after the other, on embeddings that are loaded once."""
 
 import importlib
-from typing import Any
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import limit_to_job_resources, log_device, memory_for_data, memory_of_job, report
 from s2f.common.errors import InputError, run
-from s2f.common.files import atomic
-from s2f.common.provenance import derived_seed
+from s2f.common.files import atomic, remove, write_text
+from s2f.common.provenance import code_fingerprint, derived_seed, versions
 from s2f.common.seen import Seen
 from s2f.common.tables import write_table
 from s2f.heads import augmentations, networks
 from s2f.models.checkpoint import head_name, read_record, write_record
 from s2f.models.predictions import VALIDATION, predict_rows, strands, with_labels
 from s2f.models.search import Outcome, Search, search
-from s2f.models.validation import check_cells, check_classes
-from s2f.rows.canonical import TASKS, cells_of, of_first_cell, read_rows, sequences_sha256
+from s2f.models.validation import DivergedError, check_cells, check_classes
+from s2f.rows.canonical import TASKS, cells_of, labels_sha256, of_first_cell, read_rows, sequences_sha256
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import parts_of
+
+
+class Run(NamedTuple):
+    """A head to train: its slug, the number of the replicate run, the name and section of its augmentation, its
+    settings, and the folder and table to write."""
+
+    head: str
+    seed: int
+    augmentation: str
+    mode: dict[str, Any]
+    training: dict[str, Any]
+    model: str
+    history: str
+
+    @property
+    def kept(self) -> Path:
+        """Folder of the run until all runs of the job are finished. A job that is run again, because it was killed or
+        because another head diverged, takes it from there."""
+        return Path(self.model).with_name(".trained")
+
+    def finish(self) -> None:
+        """Put the results where they belong."""
+        for name, path in (("best_model", self.model), ("history.tsv", self.history)):
+            remove(path)
+            (self.kept / name).rename(path)
+        remove(self.kept)
+
+
+def families(runs: list[Run]) -> list[list[Run]]:
+    """Runs by the program that trains them: those that differ in seed or, within a family, in head."""
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    for each in runs:
+        key = each.augmentation, networks.family(each.head), json.dumps(each.training, sort_keys=True)
+        groups.setdefault(key, []).append(each)
+    return list(groups.values())
 
 
 def main():
@@ -28,20 +67,21 @@ def main():
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--construct", required=True, type=json_option, help="construct section of the study (JSON)")
     parser.add_argument(
-        "--caches", required=True, nargs="+", help="embedding caches that the augmentation and the strand rule read"
+        "--caches", required=True, nargs="+", help="embedding caches that the augmentations and the strand rule read"
     )
-    for name in ("dataset", "split-name", "encoder", "augmentation"):
+    for name in ("dataset", "split-name", "encoder"):
         parser.add_argument(f"--{name}", required=True, help="name in the study")
-    parser.add_argument("--mode", required=True, type=json_option, help="augmentation section of the study (JSON)")
     parser.add_argument("--encoder-spec", type=json_option, help="encoder section (JSON), for modes that encode")
     parser.add_argument(
         "--one-draw", nargs="?", const="", default="", help="what is random in the encoder and shared by all seeds"
     )
     parser.add_argument("--drawn-per-seed", action="store_true", help="the encoder is drawn anew for each seed")
-    parser.add_argument("--heads", required=True, nargs="+", help="slugs of one family")
+    parser.add_argument("--heads", required=True, nargs="+", help="slug of each head")
     parser.add_argument("--seeds", required=True, nargs="+", type=int, help="number of the replicate run, per head")
+    parser.add_argument("--augmentations", required=True, nargs="+", help="name of the augmentation, per head")
+    parser.add_argument("--modes", required=True, nargs="+", type=json_option, help="its section (JSON), per head")
+    parser.add_argument("--training", required=True, nargs="+", type=json_option, help="settings (JSON), per head")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
-    parser.add_argument("--training", required=True, type=json_option, help="settings of the heads (JSON)")
     parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
@@ -52,11 +92,27 @@ def main():
         "--search", type=json_option, help="settings to try, of one head (JSON); without it those of --training alone"
     )
     arguments = parser.parse_args()
-    if arguments.search and len(arguments.heads) > 1:
+    runs = [
+        Run(*each)
+        for each in zip(
+            arguments.heads, arguments.seeds, arguments.augmentations, arguments.modes, arguments.training,
+            arguments.models, arguments.histories, strict=True,
+        )
+    ]  # fmt: skip
+    groups, modes = families(runs), {each.augmentation: each.mode for each in runs}
+    if arguments.search and len(runs) > 1:
         parser.error("--search is for one head: each tries settings of its own")
+    if len(groups) > 1 and any(map(augmentations.encodes, modes.values())):
+        parser.error("--modes: heads whose augmentation encodes share no job with others")
+    first = {each.training.get("outputs") == "first" for each in runs}
+    if len(first) > 1:
+        parser.error("--training: heads of one job learn the same labels: `outputs` is not the same for all")
     limit_to_job_resources(arguments.threads, arguments.gpus)
     # these load JAX, which reads the thread count once
-    from s2f.heads.examples import Examples, open_views
+    from concurrent.futures import ThreadPoolExecutor
+
+    from s2f.heads.embeddings import Embeddings
+    from s2f.heads.examples import open_views
     from s2f.heads.trained_head import Head
     from s2f.heads.training import PACKAGES, trainer_of
     from s2f.heads.weights import save_head
@@ -67,93 +123,151 @@ def main():
     if arguments.task == "classification":
         check_classes(parts, arguments.split)
     labelled, cells = parts, cells_of(rows)
-    first = arguments.training.get("outputs") == "first"
-    cells = cells[:1] if first else cells
+    cells = cells[:1] if True in first else cells
     check_cells(parts, cells, arguments.split)
-    if first:
+    if True in first:
         labelled = {part: of_first_cell(own) for part, own in parts.items()}
     expected = {
         "encoder": arguments.encoder, "construct": construct.spec(),
         "sequences_sha256": sequences_sha256(rows["row_id"], rows["sequence"]),
     }  # fmt: skip
     encoder, stretches = None, None
-    if augmentations.encodes(arguments.mode):
+    if augmentations.encodes(runs[0].mode):
         # imported by name: heads on caches do not depend on the code of encoders
         encoder = importlib.import_module("s2f.embeddings.encoders").build(arguments.encoder_spec)
         expected["encoder_fingerprint"] = encoder.fingerprint
-        reach = arguments.mode.get("reach", 0)
+        reach = runs[0].mode.get("reach", 0)
         construct.check_inserts(labelled["train"], arguments.rows, (-reach, reach))
-        stretches = construct.stretches(labelled["train"]["sequence"], arguments.mode.get("reach"))
+        stretches = construct.stretches(labelled["train"]["sequence"], runs[0].mode.get("reach"))
         low, high = stretches[1].min(), stretches[2].max()
         print(f"windows are cut at shifts from {low:+d} to {high:+d} bp")
         if low == high:
-            name = arguments.augmentation
+            name = runs[0].augmentation
             raise InputError(f"augmentation {name!r}: the construct leaves no room to shift the window")
-    places = list(zip(arguments.heads, arguments.seeds, strict=True))
-    names = (arguments.dataset, arguments.split_name, arguments.encoder, arguments.augmentation)
-    seeds = [derived_seed(arguments.study_seed, "head", *names, *head) for head in places]
-    with open_views(arguments.caches, **expected) as caches:
-        Examples.of(
-            caches, [(0, strand) for strand in strands(arguments.strand_rule)], labelled["val"]
-        )  # all are there
-        train = Examples.of(caches, augmentations.views(arguments.mode), labelled["train"], stretches)
-        val = Examples.of(caches, (augmentations.CANONICAL,), labelled["val"])
-        heads = list(zip(arguments.heads, seeds, strict=True))
+    place, failed = (arguments.dataset, arguments.split_name, arguments.encoder), []
+
+    def derived(each: Run) -> int:
+        return derived_seed(arguments.study_seed, "head", *place, each.augmentation, each.head, each.seed)
+
+    with open_views(arguments.caches, **expected) as caches, ExitStack() as stack:
         memory, host_memory = memory_for_data(arguments.memory_mb), memory_of_job(arguments.memory_mb)
-
-        train_by = trainer_of(
-            heads, arguments.mode, train, val, encoder, construct.length, memory, host_memory, task=arguments.task
+        embeddings = Embeddings(
+            caches, list(modes.values()), strands(arguments.strand_rule), labelled, stretches, memory
         )
-
-        def attempt(spec: dict[str, Any]) -> Outcome[Any]:
-            (best,) = train_by(spec)
-            return Outcome(best, best.metric, best.score, best.epoch, best.tried)
-
-        spec, found = arguments.training, None
-        if arguments.search is None:
-            trained = train_by(spec)
-        else:
-            ((slug, seed),) = places
-            # not by encoder: models of one kind try the same settings, whatever encoder they read
-            draws = derived_seed(arguments.study_seed, "search", *names[:2], networks.kind_of(slug), seed)
-            found = search(Search(**arguments.search), spec, draws, attempt)
-            trained, spec = [found.model], found.spec
         cache, val_rows = caches[augmentations.CANONICAL].manifest, with_labels(parts["val"], labelled["val"])
-        for (slug, seed), derived, best, model, history in zip(
-            places, seeds, trained, arguments.models, arguments.histories, strict=True
-        ):
-            with atomic(model) as folder:
-                folder.mkdir()
-                save_head(folder, best.variables)
-                searched = {} if found is None else found.write(folder)
-                drawn = found is not None and found.record["drawn"]
-                write_record(
-                    folder, parts, PACKAGES, labelled, name=head_name(cache, slug), kind="head", task=arguments.task,
-                    dataset=arguments.dataset, split=arguments.split_name, encoder=arguments.encoder,
-                    model=f"{arguments.encoder}/{arguments.augmentation}/{slug}", augmentation=arguments.augmentation,
-                    mode=arguments.mode, head=slug, seed=seed, derived_seed=derived, strand_rule=arguments.strand_rule,
-                    stochastic=arguments.drawn_per_seed or networks.facts(slug)["stochastic"] or drawn,
-                    one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
-                    tokens=cache["tokens"], channels=cache["channels"], encoder_spec=cache["encoder_spec"],
-                    encoder_fingerprint=cache["encoder_fingerprint"], embedding_dtype=cache["dtype"],
-                    provenance=f"head trained here; encoder {cache['provenance']}",
-                    drawn_per_seed=arguments.drawn_per_seed,
-                    seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
-                    licence=cache["licence"], parameters=best.size, device=report(),
-                    validation={
-                        "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
-                        "ended": best.ended,
-                        **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
-                    },
-                    **({"cells": cells} if cells else {}), **searched,
-                )  # fmt: skip
-                head = Head(read_record(folder), best.variables)
+        fixed = [
+            place, arguments.task, construct.spec(), arguments.encoder_spec, arguments.one_draw,
+            arguments.drawn_per_seed, arguments.strand_rule, arguments.study_seed, arguments.search,
+            labels_sha256(parts["train"]), labels_sha256(parts["val"]), versions(*PACKAGES), report()["device"],
+        ]  # fmt: skip
 
-                def predict(rows: Any, strand: str, head: Head = head) -> Any:
-                    return head.predict(caches[0, strand], rows["row_id"])
+        def identity(group: list[Run]) -> str:
+            """Everything that the runs of a family depend on, as text."""
+            own = group[0]
+            modules = {networks.module_of(own.head), augmentations.module_of(own.mode)}
+            read = [*augmentations.views(own.mode), *((0, strand) for strand in strands(arguments.strand_rule))]
+            return json.dumps(
+                [
+                    [(each.head, each.seed) for each in group], own.augmentation, own.mode, own.training, fixed,
+                    [caches[view].manifest for view in read], code_fingerprint("train_head", *sorted(modules)),
+                ],
+                sort_keys=True,
+            )  # fmt: skip
 
-                write_table(folder / VALIDATION, predict_rows(val_rows, predict, arguments.strand_rule, cells))
-            write_table(history, best.history)
+        def trainer(group: list[Run]) -> Any:
+            own, lanes = group[0], [(each.head, derived(each)) for each in group]
+            train, val, shared = embeddings.of(own.mode)
+            return trainer_of(
+                lanes, own.mode, train, val, encoder, construct.length, memory, host_memory, task=arguments.task,
+                shared=shared, ahead=None if embeddings.apart else (threads, own.training),
+            )  # fmt: skip
+
+        waiting = []
+        for group in groups:
+            text = identity(group)
+            if all(_is_kept(each, text) for each in group):
+                print(f"{', '.join(each.head for each in group)}: trained already by a job that did not end")
+            else:
+                waiting.append((group, text))
+        threads = ThreadPoolExecutor(2)
+        stack.callback(threads.shutdown, cancel_futures=True)  # what is queued after an error is not compiled
+        # all are made at once, and their programs compiled ahead, unless their embeddings would not fit together
+        trainers = map(trainer, (group for group, _ in waiting))
+        for (group, text), train_by in zip(waiting, trainers if embeddings.apart else list(trainers), strict=True):
+            spec, found = group[0].training, None
+            try:
+                if arguments.search is None:
+                    trained = train_by(spec)
+                else:
+
+                    def attempt(spec: dict[str, Any], train_by: Any = train_by) -> Outcome[Any]:
+                        (best,) = train_by(spec)
+                        return Outcome(best, best.metric, best.score, best.epoch, best.tried)
+
+                    # not by encoder: models of one kind try the same settings, whatever encoder they read
+                    kind = networks.kind_of(group[0].head)
+                    draws = derived_seed(arguments.study_seed, "search", *place[:2], kind, group[0].seed)
+                    found = search(Search(**arguments.search), spec, draws, attempt)
+                    trained, spec = [found.model], found.spec
+            except DivergedError as error:
+                if len(groups) == 1:
+                    raise
+                failed.append(str(error))
+                print(f"error: {error}; the job goes on with its other heads", flush=True)
+                continue
+            for each, best in zip(group, trained, strict=True):
+                with atomic(each.kept) as kept:
+                    folder = kept / "best_model"
+                    folder.mkdir(parents=True)
+                    save_head(folder, best.variables)
+                    searched = {} if found is None else found.write(folder)
+                    drawn = found is not None and found.record["drawn"]
+                    write_record(
+                        folder, parts, PACKAGES, labelled, name=head_name(cache, each.head), kind="head",
+                        task=arguments.task, dataset=arguments.dataset, split=arguments.split_name,
+                        encoder=arguments.encoder, model=f"{arguments.encoder}/{each.augmentation}/{each.head}",
+                        augmentation=each.augmentation, mode=each.mode, head=each.head, seed=each.seed,
+                        derived_seed=derived(each), strand_rule=arguments.strand_rule,
+                        stochastic=arguments.drawn_per_seed or networks.facts(each.head)["stochastic"] or drawn,
+                        one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
+                        tokens=cache["tokens"], channels=cache["channels"], encoder_spec=cache["encoder_spec"],
+                        encoder_fingerprint=cache["encoder_fingerprint"], embedding_dtype=cache["dtype"],
+                        provenance=f"head trained here; encoder {cache['provenance']}",
+                        drawn_per_seed=arguments.drawn_per_seed,
+                        seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
+                        licence=cache["licence"], parameters=best.size, device=report(),
+                        validation={
+                            "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
+                            "ended": best.ended,
+                            **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
+                        },
+                        **({"cells": cells} if cells else {}), **searched,
+                    )  # fmt: skip
+                    head = Head(read_record(folder), best.variables)
+
+                    def predict(rows: Any, strand: str, head: Head = head) -> Any:
+                        there = embeddings.validation(strand)  # of the same rows
+                        return (
+                            head.predict(caches[0, strand], rows["row_id"])
+                            if there is None
+                            else (head.predict_from(*there))
+                        )
+
+                    write_table(folder / VALIDATION, predict_rows(val_rows, predict, arguments.strand_rule, cells))
+                    write_table(kept / "history.tsv", best.history)
+                    write_text(kept / "identity.json", text)
+    if failed:
+        raise DivergedError(
+            f"{'; '.join(failed)}; the other heads of this job are kept: when it is run again, it trains only what is "
+            "missing or changed"
+        )
+    for each in runs:
+        each.finish()
+
+
+def _is_kept(each: Run, identity: str) -> bool:
+    path = each.kept / "identity.json"
+    return path.is_file() and path.read_text() == identity
 
 
 if __name__ == "__main__":

@@ -170,16 +170,20 @@ def trainer_of(
     report: Callable[[str], object] = print,
     task: str = "regression",
     shared: Shared | None = None,
+    ahead: tuple[Executor, Mapping[str, Any]] | None = None,
 ) -> Callable[[Mapping[str, Any]], list[Trained]]:
     """Function of options that trains `lanes` with them, see `Trainer`. If the kind of the head has a solution, the
     function gives that for every lane, because no seed changes it.
 
-    `host_memory`: bytes that a solution, which is computed on the CPU, may use for rows. Also raises `InputError` for a
+    `host_memory`: bytes that a solution, which is computed on the CPU, may use for rows. `ahead`: threads that begin at
+    once to compile what a training with these options needs. Also raises `InputError` for a
     mode that runs the encoder in training, and for an option that does not belong to the kind.
     """
     slug = lanes[0][0]
     if networks.facts(slug)["epochs"]:
         trainer = Trainer(lanes, mode, train, val, encoder, length, memory, report, task, shared)
+        if ahead is not None:
+            trainer.compile_in(ahead[0], TrainingSettings.from_spec(dict(ahead[1])))
         return lambda options: trainer.train(TrainingSettings.from_spec(dict(options)))
     if kinds.facts("augmentations", mode["kind"])["encodes"]:
         raise InputError(f"{slug} is solved on cached views, and augmentation {mode['kind']} encodes in training")

@@ -206,7 +206,7 @@ def _fix(error: Any) -> str:
     """The end of a message on a value that YAML reads as something other than was meant; otherwise empty."""
     if error.validator == "pattern" and error.validator_value == CHROMOSOME:
         return f"; write {_chromosome(error.instance)}"
-    if error.validator != "type":
+    if error.validator not in ("type", "enum"):
         return ""
     wanted, value = _types(error.schema), error.instance
     if value is None:
@@ -276,7 +276,8 @@ def _typed(value: Any, given: Any, rules: Mapping[str, Any], path: tuple[str, ..
     if value is None:
         return "" if types == {"string"} else None
     if isinstance(value, str):
-        return value if "string" in types else _scalar(value)
+        read = _scalar(value)
+        return value if "string" in types and not ("boolean" in types and isinstance(read, bool)) else read
     return str(value) if types == {"string"} and type(value) is int else value
 
 
