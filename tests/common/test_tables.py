@@ -51,6 +51,7 @@ def test_a_header_alone_is_a_table_without_rows(saved):
     [
         ("", r"is empty, expected a header \(table\)"),
         ("# only\n\n", "is empty, expected a header"),
+        ('""\t""\n1\t2\n', r"line 1: no column has a name, expected a header \(table\)"),
         ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column

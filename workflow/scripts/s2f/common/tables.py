@@ -91,6 +91,8 @@ def read_table(
     elif named:
         names[0] = names[0].lstrip("# ").strip('"')
     wanted = [name for name in dict.fromkeys(names) if name and (not only or name in columns)]
+    if not any(names):
+        raise InputError(f"{path}: line {delimited.first_line}: no column has a name, expected a header ({what})")
     _check_names(names, columns, wanted, delimited, path)
     table = delimited.columns([names.index(name) for name in wanted], int(header))
     frame = table.rename_columns(wanted).to_pandas()

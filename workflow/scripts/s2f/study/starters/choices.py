@@ -75,7 +75,7 @@ class Inserts:
         size = f"{low}" if self.one_length else f"{low} to {high}"
         middle = "" if self.one_length else f" (median {median})"
         again = (
-            f"; {self.recurring:,} repeat an earlier one and stay in its part of the split" if self.recurring else ""
+            f"; {self.recurring:,} repeat an earlier one, and a split keeps those together" if self.recurring else ""
         )
         return f"{'RNA' if rna else 'DNA'} inserts of {size} {'nt' if rna else 'bp'}{middle}{again}"
 
