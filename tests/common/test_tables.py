@@ -60,10 +60,13 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
-        ("a,b\n1,2\n", "the file has: 'a,b'; its cells are separated by commas, not by tabs: save it with tabs, or "),
+        (
+            "a,b\n1,2\n",
+            "the file has: 'a,b'; its cells are separated by commas, not by tabs: write separator: \",\" wh",
+        ),
         (
             "x;b\n1;2\n",
-            "the file has: 'x;b'; its cells are separated by semicolons, .* write separator: \";\" where the",
+            "'x;b'; its cells are separated by semicolons, .* write separator: \";\" where .*, or save it with tabs",
         ),
         ("x;y, z;w\n1;2;3\n", "; its cells are separated by semicolons"),  # the more frequent of two
         (

@@ -181,8 +181,8 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
             return ""
         said = SEPARATORS.get(own, f"{own!r}")
         return (
-            f"; its cells are separated by {others[separator]}, not by {said}: save it with {said}, or write "
-            f'separator: "{repr(separator)[1:-1]}" where the study names the table'
+            f"; its cells are separated by {others[separator]}, not by {said}: write "
+            f'separator: "{repr(separator)[1:-1]}" where the study names the table, or save it with {said}'
         )
 
     for separator in (own, *others):
