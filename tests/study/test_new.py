@@ -56,7 +56,7 @@ SHAPES = {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
         },
-        ["which sequence surrounds the insert", "is this your whole table? 10 rows are few"],
+        ["which sequence surrounds the insert", "are these all the sequences that you have? 10 are few"],
     ),
     "no header": (
         "mine.tsv",

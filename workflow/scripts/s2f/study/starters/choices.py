@@ -201,8 +201,8 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
     few = ""
     if len(rows) < FEW_ROWS:
         few = (
-            f"is this your whole table? {len(rows)} rows are few: {FEWEST} test rows are needed at least, and hundreds "
-            "for narrow confidence intervals"
+            f"are these all the sequences that you have? {len(rows)} are few: testing needs {FEWEST} at least, and "
+            "hundreds for narrow confidence intervals"
         )
     spec = {"kind": "chromosome", **held_out_chromosomes(rows["chrom"])}
     try:
