@@ -89,6 +89,10 @@ def test_every_section_that_names_files_is_looked_at(here):
         scoring={"v": {"dataset": "mine", "vcf": "v.vcf", "genome": "hg38.fa", "genes": "g.gtf"}},
     )
     config["datasets"]["mine"]["panels"]["chromosome"] |= {"file": "p.tsv", "within": {"file": "r.bed", "chain": "c"}}
+    keys = [file.key for file in files.named(config)]
+    assert "splits.published.files.test" not in keys and "baselines.m.path" not in keys  # no dataset, no model uses it
+    config["datasets"]["mine"]["splits"].append("published")
+    config["models"].append({"baselines": ["m"]})
     config["motifs"] = [{"known": "k.meme"}]
     config["design"] = {"d": {"start": {"fasta": "d.fa"}, "methods": ["evolution"]}}
     keys = [line.split(": ")[0].strip() for line in refused(config).splitlines()[1:]]

@@ -37,7 +37,7 @@ def is_made(study: dict[str, Any], path: str) -> bool:
 
 
 def named(study: dict[str, Any]) -> list[Named]:
-    """All files that a validated study names, except weights, also those that the workflow makes."""
+    """All files that a validated study names and uses, except weights, also those that the workflow makes."""
     found, datasets = [], study["datasets"]
     for name, dataset in datasets.items():
         where, folder = f"datasets.{name}", f"results/{name}"
@@ -50,9 +50,11 @@ def named(study: dict[str, Any]) -> list[Named]:
             found += [Named(f"{where}.panels.{panel}.{key}", path, results) for key, path in paths]
     for split, entry in study["splits"].items():
         results = tuple(f"results/{name}/splits/{split}.tsv" for name in datasets if split in datasets[name]["splits"])
-        found += [Named(f"splits.{split}.files.{key}", path, results) for key, path in entry.get("files", {}).items()]
+        paths = list(entry.get("files", {}).items()) if results else []
+        found += [Named(f"splits.{split}.files.{key}", path, results) for key, path in paths]
+    compared = {name for entry in study["models"] for name in entry["baselines"]}
     for name, entry in study["baselines"].items():
-        if "path" in entry:
+        if "path" in entry and name in compared:
             found.append(Named(f"baselines.{name}.path", entry["path"]))
     for name, entry in study["scoring"].items():
         results = (f"results/scores/{name}.tsv",)
