@@ -51,6 +51,7 @@ def test_a_header_alone_is_a_table_without_rows(saved):
     [
         ("", r"is empty, expected a header \(table\)"),
         ("# only\n\n", "is empty, expected a header"),
+        ('""\t""\n1\t2\n', r"line 1: no column has a name, expected a header \(table\)"),
         ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
         ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column
@@ -59,10 +60,13 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
-        ("a,b\n1,2\n", "the file has: 'a,b'; its cells are separated by commas, not by tabs: save it with tabs, or "),
+        (
+            "a,b\n1,2\n",
+            "the file has: 'a,b'; its cells are separated by commas, not by tabs: write separator: \",\" wh",
+        ),
         (
             "x;b\n1;2\n",
-            "the file has: 'x;b'; its cells are separated by semicolons, .* write separator: \";\" where the",
+            "'x;b'; its cells are separated by semicolons, .* write separator: \";\" where .*, or save it with tabs",
         ),
         ("x;y, z;w\n1;2;3\n", "; its cells are separated by semicolons"),  # the more frequent of two
         (

@@ -36,15 +36,27 @@ def refused(*arguments):
 def test_a_missing_file_is_named_with_its_key_and_the_folder_in_which_it_was_looked_for(here):
     said = f"datasets.mine.source.files.rows: data/mine.tsv is missing: there is no {here}/data/mine.tsv (paths are "
     said += f"relative to the folder in which the study runs, {here})"
-    assert refused(study()) == f"{said}; there is no folder {here}/data either"
+    assert refused(study()) == f"{said}; there is no folder {here}/data"
     (here / "data").mkdir()
     assert refused(study()) == said
     (here / "data" / "mine.csv").touch()
     assert refused(study()) == f"{said}; did you mean 'mine.csv'?"
     (here / "data" / "mine.tsv").symlink_to("lost.tsv")
-    assert refused(study()).endswith("data/mine.tsv, but a link to lost.tsv, which is not there")
+    assert refused(study()).endswith(f"{here}); there is a link to lost.tsv, which does not exist")
     (here / "data" / "lost.tsv").touch()
     files.check(study())
+
+
+def test_many_missing_files_below_data_dir_are_one_line_each(here):
+    config = study(data_dir=f"{here}/gone")
+    source = config["datasets"]["mine"]["source"]
+    source["files"] = {"rows": f"{here}/gone/a.tsv"}
+    there = f"{here}/gone/a.tsv is missing; there is no folder {here}/gone"
+    assert refused(config) == f"datasets.mine.source.files.rows: {there}; is data_dir right? It is {here}/gone"
+    source["files"] = {"rows": f"{here}/gone/a.tsv", "again": f"{here}/gone/a.tsv", "b": f"{here}/gone/b.tsv"}
+    lines = refused(config).splitlines()
+    assert lines[0] == "2 files are missing:" and lines[-1] == f"  is data_dir right? It is {here}/gone"
+    assert lines[1] == f"  datasets.mine.source.files.rows and 1 other key: {there}"
 
 
 def test_a_file_beside_the_study_that_runs_elsewhere_is_found_out(here, monkeypatch):
@@ -77,9 +89,14 @@ def test_every_section_that_names_files_is_looked_at(here):
         scoring={"v": {"dataset": "mine", "vcf": "v.vcf", "genome": "hg38.fa", "genes": "g.gtf"}},
     )
     config["datasets"]["mine"]["panels"]["chromosome"] |= {"file": "p.tsv", "within": {"file": "r.bed", "chain": "c"}}
+    keys = [file.key for file in files.named(config)]
+    assert "splits.published.files.test" not in keys and "baselines.m.path" not in keys  # no dataset, no model uses it
+    config["datasets"]["mine"]["splits"].append("published")
+    config["models"].append({"baselines": ["m"]})
     config["motifs"] = [{"known": "k.meme"}]
     config["design"] = {"d": {"start": {"fasta": "d.fa"}, "methods": ["evolution"]}}
     keys = [line.split(": ")[0].strip() for line in refused(config).splitlines()[1:]]
+    assert keys == [file.key for file in files.named(config) if file.path != "data/mine.tsv"]
     assert keys == [
         "datasets.mine.panels.chromosome.file", "datasets.mine.panels.chromosome.within",
         "datasets.mine.panels.chromosome.within", "splits.published.files.test", "baselines.m.path", "scoring.v.vcf",

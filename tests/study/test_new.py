@@ -56,7 +56,7 @@ SHAPES = {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
         },
-        ["which sequence surrounds the insert", "is this your whole table? 10 rows are few"],
+        ["which sequence surrounds the insert", "are these all the sequences that you have? 10 are few"],
     ),
     "no header": (
         "mine.tsv",
@@ -313,11 +313,15 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
         (
             "My assay\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"),
-            "'My assay' is not the header: it has one cell",
+            "'My assay' is not the header: it has one name",
         ),
         (
             "sep=;\n" + table(["seq", "y", "z"], lambda i: [DNA[i], i, i], ";"),
-            "'sep=;' is not the header: it has one cell",
+            "'sep=;' is not the header: it has one name",
+        ),
+        (
+            ";\n" + table(["seq", "y"], lambda i: [DNA[i], i], ";"),
+            "';' is not the header: it has no name, and most rows",
         ),
         (b"##fileformat=VCFv4.2\n#CHROM\tPOS\n1\t2\n", "is VCF, expected a table"),
         (b"PAR1\x15\x00", "is Parquet, expected a table, peaks .* write it as text"),

@@ -27,8 +27,8 @@ def test_jobs_of_this_run_by_rule_and_what_was_made(tmp_path):
     assert lines == [
         "4 jobs in 1 min 15 s. By rule, seconds summed over its jobs:",
         "  train     2 jobs      42.5 s   86 %",
-        "  embed     1 jobs       7.0 s   14 %",
-        "  short     1 jobs       0.0 s    0 %",
+        "  embed     1 job        7.0 s   14 %",
+        "  short     1 job        0.0 s    0 %",
     ]
     (plots / "d").mkdir(parents=True)
     (plots / "d" / "x.png").touch()
@@ -36,8 +36,10 @@ def test_jobs_of_this_run_by_rule_and_what_was_made(tmp_path):
     tables[0].write_text("\n".join(["dataset\tsplit\tpanel\tmodel", *rows]) + "\n")
     lines = summary(benchmarks, now - 60, 5.0, tables, plots)
     assert lines[0].startswith("4 jobs in 5 s.")
-    assert lines[-2] == "Made: 2 models compared on 2 panels, 1 pictures"
+    assert lines[-2] == "Made: 2 models compared on 2 panels, 1 picture"
     assert lines[-1] == f"Look at {tables[1]} (for people), {tables[0]} (for programs), {plots}/ (pictures)"
+    (tmp_path / "compare.html").touch()
+    assert summary(benchmarks, now - 60, 5.0, tables, plots)[-1].startswith(f"Look at {tmp_path}/compare.html (for peo")
 
 
 def test_a_table_of_an_earlier_run_is_not_said_to_be_made(tmp_path):

@@ -23,6 +23,14 @@ def test_defaults_are_filled_in_at_every_depth():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        (["seeds"], 3, "seeds: 3 is not of type 'array'; write a list: [3] (expected"),
+        (["seeds"], "1, 2", "seeds: '1, 2' is not of type 'array'; write a list: [1, 2] (expected"),
+        (["constructs", "c"], {"length": 9}, "constructs.c: give either 'flanks', a name, or both 'upstream'"),
+        (
+            ["constructs", "c"],
+            {"length": 9, "upstream": "ACG…", "downstream": "A"},
+            "constructs.c.upstream: 'ACG…' does not match '^[ACGTUacgtu]*$' (expected: Your own flank 5' of the",
+        ),
         (["studdy"], "x", "key 'studdy' is unknown; did you mean 'study'?"),
         (["study"], None, "key 'study' is missing"),
         (["training"], {"epoch": 3}, "training: key 'epoch' is unknown; did you mean 'epochs'?"),

@@ -85,7 +85,7 @@ ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
 if workflow.is_main_process:
     for key, path in study_jobs.missing_weights(STUDY):
         logger.warning(
-            f"{key}: {path} is not there yet, in {Path.cwd()}; jobs that need it will fail"
+            f"{key}: {path} is not there yet (there is no {Path.cwd() / path}); jobs that need it will fail"
         )
     for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
         logger.warning(line)

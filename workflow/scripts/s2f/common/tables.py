@@ -91,6 +91,8 @@ def read_table(
     elif named:
         names[0] = names[0].lstrip("# ").strip('"')
     wanted = [name for name in dict.fromkeys(names) if name and (not only or name in columns)]
+    if not any(names):
+        raise InputError(f"{path}: line {delimited.first_line}: no column has a name, expected a header ({what})")
     _check_names(names, columns, wanted, delimited, path)
     table = delimited.columns([names.index(name) for name in wanted], int(header))
     frame = table.rename_columns(wanted).to_pandas()
@@ -179,8 +181,8 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
             return ""
         said = SEPARATORS.get(own, f"{own!r}")
         return (
-            f"; its cells are separated by {others[separator]}, not by {said}: save it with {said}, or write "
-            f'separator: "{repr(separator)[1:-1]}" where the study names the table'
+            f"; its cells are separated by {others[separator]}, not by {said}: write "
+            f'separator: "{repr(separator)[1:-1]}" where the study names the table, or save it with {said}'
         )
 
     for separator in (own, *others):

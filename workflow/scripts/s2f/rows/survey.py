@@ -213,10 +213,10 @@ def _form(path: str | Path) -> tuple[str, list[str], bool]:
                 f"labels, separated by {', '.join(SEPARATORS.values())} or blanks"
             )
     first, (_, width) = _cells(rows, separator)[0], _fit(rows, separator)
-    if sum(map(bool, first)) == 1:
+    if sum(map(bool, first)) < 2:
         raise InputError(
-            f"{path}: {rows[0][:60]!r} is not the header: it has one cell, and most rows have {width}; delete the "
-            "line, or begin it with #"
+            f"{path}: {rows[0][:60]!r} is not the header: it has {'one name' if any(first) else 'no name'}, and most "
+            f"rows have {width} cells; delete the line, or begin it with #"
         )
     if not any(re.match(SEQUENCE, cell.strip()) for cell in first):
         return separator, first, True

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.sequences import dna
-from s2f.sequences.flanks import FLANKS, left_flank
+from s2f.sequences.flanks import FLANKS, check, left_flank
 
 LAYOUTS = ("centered", "compact", "whole")
 
@@ -52,11 +52,9 @@ class Construct:
         """Build from a config section: `flanks` (a name in `FLANKS`) or both `upstream` and `downstream`, and `length`,
         `layout` and `flank_bp`. Raises `InputError` for flanks that are unknown, missing or given in both ways."""
         options = kinds.section_settings("sequences/constructs", spec)
-        sides = [side for side in ("upstream", "downstream") if side in options]
-        if ("flanks" in options) == bool(sides) or len(sides) == 1:
-            raise InputError("construct: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
-        if sides:
-            upstream, downstream = (options[side].upper().replace("U", "T") for side in sides)
+        check(options, "construct")
+        if "upstream" in options:
+            upstream, downstream = (options[side].upper().replace("U", "T") for side in ("upstream", "downstream"))
         elif options["flanks"] in FLANKS:
             upstream, downstream = FLANKS[options["flanks"]]
         else:

@@ -8,6 +8,8 @@ alphagenome_FT_MPRA (MIT).
 from collections.abc import Mapping
 from typing import Any
 
+from s2f.common.errors import InputError
+
 GOSAI_UPSTREAM = (
     "ACGAAAATGTTGGATGCTCATACTCGTCCTTTTTCAATATTATTGAAGCATTTATCAGGGTTACTAGTACGTCTCTCAAGGATAAGTAAGTAATATTAAG"
     "GTACGGGAGGTATTGGACAGGCCGCAATAAAATATCTTTATTTTCATTACATCTGTGTGTTGGTTTTTTGTGTGAATCGATAGTACTAACATACGCTCTC"
@@ -26,6 +28,14 @@ FLANKS = {
     "lentimpra": (LENTIMPRA_UPSTREAM, LENTIMPRA_DOWNSTREAM),
     "none": ("", ""),
 }
+
+
+def check(section: Mapping[str, Any], where: str) -> None:
+    """Raise `InputError`, beginning with `where`, for the section of a construct whose flanks are missing or given in
+    both ways."""
+    sides = [side for side in ("upstream", "downstream") if side in section]
+    if ("flanks" in section) == bool(sides) or len(sides) == 1:
+        raise InputError(f"{where}: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
 
 
 def left_flank(layout: str, padding: int, upstream: int, flank_bp: int) -> int:

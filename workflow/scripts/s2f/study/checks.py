@@ -48,6 +48,8 @@ def check_names(study: dict[str, Any]) -> None:
                 f"splits.{name}: val {shares[0]:g} and test {shares[1]:g} are {sum(shares):g} of the rows, expected "
                 "less than 1: nothing would be left to train on"
             )
+    for name, construct in study["constructs"].items():
+        flanks.check(construct, f"constructs.{name}")
     for section, patterns in RESERVED.items():
         # ensembles over folds are stored under the name of the k-fold split
         whole = comparison.k_folds(study) if section == "splits" else []

@@ -37,7 +37,7 @@ def is_made(study: dict[str, Any], path: str) -> bool:
 
 
 def named(study: dict[str, Any]) -> list[Named]:
-    """All files that a validated study names, except weights, also those that the workflow makes."""
+    """All files that a validated study names and uses, except weights, also those that the workflow makes."""
     found, datasets = [], study["datasets"]
     for name, dataset in datasets.items():
         where, folder = f"datasets.{name}", f"results/{name}"
@@ -50,9 +50,11 @@ def named(study: dict[str, Any]) -> list[Named]:
             found += [Named(f"{where}.panels.{panel}.{key}", path, results) for key, path in paths]
     for split, entry in study["splits"].items():
         results = tuple(f"results/{name}/splits/{split}.tsv" for name in datasets if split in datasets[name]["splits"])
-        found += [Named(f"splits.{split}.files.{key}", path, results) for key, path in entry.get("files", {}).items()]
+        paths = list(entry.get("files", {}).items()) if results else []
+        found += [Named(f"splits.{split}.files.{key}", path, results) for key, path in paths]
+    compared = {name for entry in study["models"] for name in entry["baselines"]}
     for name, entry in study["baselines"].items():
-        if "path" in entry:
+        if "path" in entry and name in compared:
             found.append(Named(f"baselines.{name}.path", entry["path"]))
     for name, entry in study["scoring"].items():
         results = (f"results/scores/{name}.tsv",)
@@ -72,25 +74,34 @@ def check(study: dict[str, Any], studies: Iterable[str | Path] = ()) -> None:
     users often expect others to be looked for."""
     missing = [file for file in named(study) if not is_made(study, file.path) and not Path(file.path).exists()]
     missing = [file for file in missing if not file.results or not all(map(os.path.exists, file.results))]
-    if not missing:
+    keys: dict[str, list[str]] = {}
+    for file in missing:
+        keys.setdefault(file.path, []).append(file.key)
+    if not keys:
         return
-    lines = [_about(file, [Path(path).resolve().parent for path in studies]) for file in missing]
-    raise InputError(listed(lines, "files are missing"))
+    beside = [Path(path).resolve().parent for path in studies]
+    lines = []
+    for path, of_path in keys.items():
+        more = f" and {len(of_path) - 1} other key{'s' * (len(of_path) > 2)}" if len(of_path) > 1 else ""
+        lines.append(f"{of_path[0]}{more}: {_about(path, beside)}")
+    message, data_dir = listed(lines, "files are missing"), study["data_dir"]
+    if data_dir and all(path.startswith(data_dir) for path in keys):
+        message += f"{'; ' if len(keys) == 1 else chr(10) + '  '}is data_dir right? It is {data_dir}"
+    raise InputError(message)
 
 
-def _about(file: Named, beside: Sequence[Path]) -> str:
-    """A line about a missing file."""
-    here = Path.cwd()
-    path = Path(os.path.normpath(here / file.path))
-    line = f"{file.key}: {file.path} is missing: there is no {path}"
-    if path.is_symlink():
-        return f"{line}, but a link to {path.readlink()}, which is not there"
-    relative = not Path(file.path).is_absolute()
+def _about(named: str, beside: Sequence[Path]) -> str:
+    """What is known about a missing file at the path that the study names."""
+    here, relative = Path.cwd(), not Path(named).is_absolute()
+    path = Path(os.path.normpath(here / named))
+    line = f"{named} is missing"
     if relative:
-        line += f" (paths are relative to the folder in which the study runs, {here})"
+        line += f": there is no {path} (paths are relative to the folder in which the study runs, {here})"
+    if path.is_symlink():
+        return f"{line}; there is a link to {path.readlink()}, which does not exist"
     for folder in beside:
-        if relative and folder != here and (folder / file.path).exists():
+        if relative and folder != here and (folder / named).exists():
             return f"{line}; it is beside the study: add --directory {folder}, or run in that folder"
     if not path.parent.is_dir():
-        return f"{line}; there is no folder {path.parent} either"
+        return f"{line}; there is no folder {path.parent}"
     return line + near(path.name, [other.name for other in itertools.islice(path.parent.iterdir(), MOST_NAMES)])

@@ -20,7 +20,8 @@ def summary(
 
     `benchmarks` {rule: paths of benchmark files of its jobs}; files written after `since` (seconds, as `time.time`)
     belong to this run. `wall` is how many seconds it took; `tables` (compare.tsv, compare.md) and `plots` (a folder)
-    are named if they exist. Seconds of a rule are summed over its jobs, which may have run in parallel.
+    are named if they exist, and the page compare.html in the place of the text. Seconds of a rule are summed over its
+    jobs, which may have run in parallel.
     """
     lines = []
     for rule, paths in benchmarks.items():
@@ -31,16 +32,24 @@ def summary(
         return []
     width = max(len(line[0]) for line in lines)
     total = sum(line[2] for line in lines)
-    out = [f"{sum(line[1] for line in lines)} jobs in {_clock(wall)}. By rule, seconds summed over its jobs:"]
+    count = sum(line[1] for line in lines)
+    out = [f"{count} job{'s' * (count != 1)} in {_clock(wall)}. By rule, seconds summed over its jobs:"]
     for rule, jobs, spent in sorted(lines, key=lambda line: -line[2]):
-        out.append(f"  {rule:{width}s} {jobs:5d} jobs {spent:9.1f} s  {100 * spent / max(total, 1e-9):3.0f} %")
+        word = "jobs" if jobs > 1 else "job "
+        out.append(f"  {rule:{width}s} {jobs:5d} {word} {spent:9.1f} s  {100 * spent / max(total, 1e-9):3.0f} %")
     table, text = map(Path, tables)
+    page = text.with_suffix(".html")
+    if page.is_file() and page.stat().st_mtime >= since:
+        text = page
     if table.is_file() and table.stat().st_mtime >= since:
         with table.open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
         models = len({(row["dataset"], row["split"], row["model"]) for row in rows})
         panels = len({(row["dataset"], row["split"], row["panel"]) for row in rows})
-        out.append(f"Made: {models} models compared on {panels} panels, {len(list(plots.rglob('*.png')))} pictures")
+        pictures = len(list(plots.rglob("*.png")))
+        counts = [(models, "model"), (panels, "panel"), (pictures, "picture")]
+        said = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts]
+        out.append(f"Made: {said[0]} compared on {said[1]}, {said[2]}")
         out.append(f"Look at {text} (for people), {table} (for programs), {plots}/ (pictures)")
     return out
 

@@ -220,6 +220,8 @@ def _fix(error: Any) -> str:
         return ", as it is text in quotes; leave the quotes out" if _scalar(value) != value else ""
     if isinstance(value, str) and "boolean" in wanted and isinstance(_scalar(value), bool):
         return f", as it is text in quotes; write {str(_scalar(value)).lower()}"
+    if "array" in wanted and isinstance(value, (str, int, float)):
+        return f"; write a list: [{value}]"
     if type(value) is int and error.schema.get("pattern") == CHROMOSOME:
         return f"; write chr{value}"
     if type(value) is float and value.is_integer() and "integer" in wanted:

@@ -75,7 +75,7 @@ class Inserts:
         size = f"{low}" if self.one_length else f"{low} to {high}"
         middle = "" if self.one_length else f" (median {median})"
         again = (
-            f"; {self.recurring:,} repeat an earlier one and stay in its part of the split" if self.recurring else ""
+            f"; {self.recurring:,} repeat an earlier one, and a split keeps those together" if self.recurring else ""
         )
         return f"{'RNA' if rna else 'DNA'} inserts of {size} {'nt' if rna else 'bp'}{middle}{again}"
 
@@ -201,8 +201,8 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
     few = ""
     if len(rows) < FEW_ROWS:
         few = (
-            f"is this your whole table? {len(rows)} rows are few: {FEWEST} test rows are needed at least, and hundreds "
-            "for narrow confidence intervals"
+            f"are these all the sequences that you have? {len(rows)} are few: testing needs {FEWEST} at least, and "
+            "hundreds for narrow confidence intervals"
         )
     spec = {"kind": "chromosome", **held_out_chromosomes(rows["chrom"])}
     try:

@@ -33,8 +33,8 @@ def write(draft: Draft, path: Path) -> None:
     if told is None:
         draft.ask(
             6,
-            "which protein binds at these peaks? The file does not say, so its name is taken; correct it here and in "
-            "the name of the dataset",
+            "which protein binds at these peaks? The guess is the name of the file; correct it here and in the name "
+            "of the dataset",
         )
     draft.add(f"      rbp: {scalar(protein)}", *([f"      cell: {scalar(cell)}"] if cell else []))
     width = int((peaks["end"] - peaks["start"]).median())
