@@ -207,8 +207,8 @@ def embed(plan):
     limit = rate and rate / encoder_flop(spec["size"], LENGTH, reuse)
     table.note(f"{what}: the whole job", job.seconds, "s", None, limit and windows / limit, name, plan.scaled)
     device, planned = job.at(r'\{"python"'), job.at(r".* unique inserts, ")
-    table.note(f"{what}: start, libraries and weights, to the line of the device", device, "s")
-    table.note(f"{what}: rows and plan", planned - device, "s")
+    table.note(f"{what}: start, libraries, rows and weights, to the line of the device", device, "s")
+    table.note(f"{what}: unique inserts and checks, to the plan", planned - device, "s")
     done = [(when, int(found[1].replace(",", ""))) for when, found in job.lines(r"([\d,]+) of [\d,]+ windows, ")]
     (first, before), (last, after) = done[0], done[-1]
     steady = (after - before) / (last - first) if last > first else windows / (last - planned)
@@ -226,15 +226,15 @@ def train(plan):
     caches = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
     if not caches[0].is_file():
         raise InputError("there are no embedding caches: the part embed failed")
-    epochs, precision = plan.size((10, "bfloat16"), (3, "float32"))
+    precision = plan.size("bfloat16", "float32")
     compiled = {"S2F_COMPILED": str(plan.file("compiled"))}
     rates, count = plan.rates(), int(plan.rows * 0.84)
-    updates = epochs * 2 * -(-count // 128) * ADAMW_BYTES * (7680 * 512 + 512 * 512)  # both layers, by far the most
-    limit = None
-    if {"memory", "from pinned memory, by torch"} <= rates.keys():
-        copied = plan.rows * (0.84 * 2 + 0.08) * ROW_BYTES
-        limit = copied / rates["from pinned memory, by torch"] + updates / rates["memory"]
-    for state in ("nothing compiled before", "compiled before"):
+    copied = plan.rows * (0.84 * 2 + 0.08) * ROW_BYTES
+    updates = 2 * -(-count // 128) * ADAMW_BYTES * (7680 * 512 + 512 * 512)  # of an epoch, in both layers
+    for state, epochs in (("nothing compiled before", plan.size(10, 3)), ("compiled before", 3)):
+        limit = None
+        if {"memory", "from pinned memory, by torch"} <= rates.keys():
+            limit = copied / rates["from pinned memory, by torch"] + epochs * updates / rates["memory"]
         out = plan.file(state.replace(" ", "_"))
         job = Job(
             plan, "train_head", "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"),
@@ -297,12 +297,12 @@ def unroll(plan):
                 jax.lax.scan = scan
 
         runs[steps] = epoch
-    turns = machine.Turns(runs, plan.size(2, 1))
-    for steps in runs:
+    for steps in (2, 4):
+        turns = machine.Turns({steps: runs[steps], 1: runs[1]}, plan.size(2, 1))
         table.note(
-            f"head epoch, {FLATTEN}, no_shift, {precision}, variant: {steps} steps of a loop in a row",
+            f"head epoch, {FLATTEN}, no_shift, {precision}, variant: {steps} steps of a loop at once",
             turns.best(steps) * ROWS / plan.rows, "s", None, None, "",
-            f"{turns.ratio(1, steps):.2f} times as fast as without; first epoch {turns.first[steps]:.1f} s",
+            f"{turns.ratio(1, steps):.2f} times as fast as one at a time; first epoch {turns.first[steps]:.1f} s",
         )  # fmt: skip
 
 
@@ -314,9 +314,9 @@ def modes(plan):
     spec, found = plan.encoder(), machine.limits(plan.quick)
     encoder = encoders.build(spec)
     for mode in ("full", "hybrid"):
-        table.attempt(f"head epoch, {FLATTEN}, {mode}", lambda mode=mode: head_training.bench(
-            [FLATTEN], [mode], plan.size(16_384, 64), 1, found, encoder, spec, 128, spec["precision"],
-            plan.naive_parameters(), 1,
+        naive = plan.naive_parameters() if mode == "full" else None
+        table.attempt(f"head epoch, {FLATTEN}, {mode}", lambda mode=mode, naive=naive: head_training.bench(
+            [FLATTEN], [mode], plan.size(16_384, 64), 1, found, encoder, spec, 128, spec["precision"], naive, 1
         ))  # fmt: skip
 
 
@@ -343,14 +343,14 @@ def language_models(plan):
     own, small = dict(dnabert2.SIZES["dnabert2"]), dnabert2.SIZES["dnabert2-mini"]
     dnabert2.SIZES["dnabert2, 281 pieces"] = own | {"vocab_size": small["vocab_size"]}
     lamar, bert = plan.size(("lamar", "dnabert2, 281 pieces"), ("lamar-mini", "dnabert2-mini"))
-    windows, products = language_model.random_windows(plan.size(8192, 8)), plan.products()
-    few, examples = plan.size((256, 2048), (4, 64))
+    windows, products = language_model.random_windows(plan.size(4096, 8)), plan.products()
+    few, examples, steps = plan.size((256, 1024, 8), (4, 64, 1))
     more = {"repeats": plan.size(2, 1), "plain_count": few, "limits": products}
     runs = {
         f"{lamar}: embedding": lambda: language_model.bench_lamar(windows, lamar, **more),
         f"{bert}: embedding": lambda: language_model.bench_dnabert2(windows, bert, **more),
-        f"{lamar}: fine-tuning": lambda: language_model.bench_finetuning(lamar, examples, limits=products),
-        f"{bert}: fine-tuning": lambda: language_model.bench_finetuning(bert, examples, limits=products),
+        f"{lamar}: fine-tuning": lambda: language_model.bench_finetuning(lamar, examples, products, steps),
+        f"{bert}: fine-tuning": lambda: language_model.bench_finetuning(bert, examples, products, steps),
     }
     for what, own_run in runs.items():
         table.attempt(what, own_run)
@@ -376,7 +376,7 @@ def scoring(plan):
     """Scoring of a VCF."""
     from bench import scoring as own
 
-    own.bench(plan.size(100_000, 32), 1, plan.encoder())
+    own.bench(plan.size(50_000, 32), 1, plan.encoder())
 
 
 @dataclass(frozen=True)
@@ -393,19 +393,19 @@ class Part:
 
 # to add a part, write a function and a line here; all limits together stay below 600 s (an H200 is well within each)
 PARTS = {
-    "limits": Part(limits, 35),
-    "rows": Part(rows, 20, ()),
-    "embed": Part(embed, 85, after="rows", programs=True),
-    "train": Part(train, 140, after="embed", programs=True),
-    "epochs": Part(epochs, 80),
-    "unroll": Part(unroll, 35),
-    "modes": Part(modes, 40),
-    "malinois": Part(malinois, 40, ("torch",)),
+    "limits": Part(limits, 30),
+    "rows": Part(rows, 15, ()),
+    "embed": Part(embed, 78, after="rows", programs=True),
+    "train": Part(train, 122, after="embed", programs=True),
+    "epochs": Part(epochs, 75),
+    "unroll": Part(unroll, 40),
+    "modes": Part(modes, 55),
+    "malinois": Part(malinois, 45, ("torch",)),
     "from_scratch": Part(from_scratch, 20, ("torch", "jax")),
-    "language_models": Part(language_models, 35, ("torch",)),
+    "language_models": Part(language_models, 40, ("torch",)),
     "tower": Part(tower, 20, ("torch", "jax")),
-    "stage2": Part(stage2, 15),
-    "scoring": Part(scoring, 30),
+    "stage2": Part(stage2, 20),
+    "scoring": Part(scoring, 38),
 }
 
 
@@ -491,7 +491,8 @@ def run_part(plan, name, seconds, command=None):
     """Run a part as a process, end it and all that it started after some seconds; failure is a row of the table."""
     command = command or [sys.executable, "-P", "-m", "bench.gpu", "--child", name, json.dumps(asdict(plan))]
     print(f"\n--- {name}, at most {seconds} s", flush=True)
-    own = {**os.environ, "PYTHONPATH": os.pathsep.join([str(SCRIPTS), os.environ.get("PYTHONPATH", "")])}
+    own = {k: v for k, v in os.environ.items() if k not in ("S2F_COMPILED", "JAX_COMPILATION_CACHE_DIR")}
+    own["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
     last, late, began = collections.deque(maxlen=50), threading.Event(), time.perf_counter()
     with subprocess.Popen(
         command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
@@ -633,7 +634,7 @@ def main():
                 table.keep(path, name)
                 table.missing(f"{name}: all", f"{' and '.join(lacking)} sees no GPU")
                 continue
-            run_part(plan, name, PARTS[name].seconds * arguments.patience)
+            run_part(plan, name, PARTS[name].seconds * arguments.patience * (5 if arguments.quick else 1))
     finally:
         shutil.rmtree(plan.data)
         text = table.markdown(path)
