@@ -236,10 +236,15 @@ def make_tables(mode, rows, tokens, channels, spec):
     count, host = len(augmentations.views(mode)), min(rows, HOST_ROWS)
     first = random.standard_normal((host, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)
     codes = random.integers(0, 4, (rows if augmentations.encodes(mode) else host, LENGTH + 30), np.uint8)
-    places = [(np.arange(rows, dtype=np.int32) - number) % host for number in range(count)]
+    views = [np.roll(first, number, axis=0) for number in range(count)]
+    table = jnp.empty((count * rows, tokens, channels), first.dtype)
+    for number, view in enumerate(views):
+        block = jnp.asarray(view)
+        for start in range(0, rows, host):
+            table = _put(table, block[: rows - start], number * rows + start)
     tables = {
-        "views": [np.roll(first, number, axis=0) for number in range(count)],
-        "table": jnp.asarray(first)[np.concatenate(places)],
+        "views": views,
+        "table": table,
         "labels": jnp.asarray(random.standard_normal(rows, np.float32)),
         "stretches": jnp.asarray(codes),
         "host_windows": codes[:, 15 : 15 + LENGTH],
@@ -249,6 +254,11 @@ def make_tables(mode, rows, tokens, channels, spec):
 
         tables["weights"] = jax.device_put(alphagenome.random_weights(spec["size"], 0))
     return tables
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put(table, block, start):
+    return jax.lax.dynamic_update_slice(table, block, (start, 0, 0))
 
 
 def duration(seconds):

@@ -118,12 +118,11 @@ def bench(rows, limits, quick=False, turns=3):
             network.parameters(), rate, betas, weight_decay=settings.weight_decay, amsgrad=True, fused=True,
             capturable=True,
         )  # fmt: skip
-        now = batches[0].clone()  # the graph reads the rows of a batch from here
+        codes, wanted = windows.cut(batches[0]).clone(), labels[batches[0]].clone()  # what the graph reads
 
         def inner():
             optimiser.zero_grad(set_to_none=False)
-            loss = training.mixed_loss(network(oriented(windows.cut(now), reverse)), labels[now])
-            loss.backward()
+            training.mixed_loss(network(codes), wanted).backward()
             optimiser.step()
 
         aside = torch.cuda.Stream()
@@ -137,7 +136,8 @@ def bench(rows, limits, quick=False, turns=3):
             inner()
 
         def step(chosen):
-            now.copy_(chosen)
+            codes.copy_(oriented(windows.cut(chosen), reverse))
+            wanted.copy_(labels[chosen])
             graph.replay()
 
         say("variant: the step as a CUDA graph", form, timed(step), "without the schedule of step sizes")
