@@ -122,11 +122,10 @@ def limits(plan):
     turns, rates = machine.Turns({limit.name: limit.run for limit in found}, 3), {}
     for limit in found:
         rates[limit.name] = limit.rate(turns)
-        memory = limit.name == "memory"
-        note = (
-            ("memory traffic, read and written", "GB/s", 1e9) if memory else (f"{limit.name} products", "TFLOP/s", 1e12)
-        )
-        table.note(note[0], rates[limit.name] / note[2], note[1])
+        if limit.name == "memory":
+            table.note("memory traffic, read and written", rates["memory"] / 1e9, "GB/s")
+        else:
+            table.note(f"{limit.name} products", rates[limit.name] / 1e12, "TFLOP/s")
     del found
     size = plan.size(2**31, 2**24)
 
@@ -153,14 +152,13 @@ def limits(plan):
 
     table.attempt("copy to the card, from pageable memory, by JAX", pageable)
     table.attempt("copy to the card, from pinned memory, by torch", pinned)
-    size, file = plan.size(2**32, 2**24), plan.file("read")
-    target = np.ones(size, np.uint8)
+    target, file = np.ones(plan.size(2**32, 2**24), np.uint8), plan.file("read")
     target.tofile(file)
     for threads in sorted({1, plan.threads, _cores()}):
         best = min(_read(file, memoryview(target), threads) for _ in range(2))
-        rates["page cache"] = max(rates.get("page cache", 0), size / best)
-        table.note("read of a file from the page cache, into memory in use", size / best / 1e9, "GB/s",
-                   remark=f"{threads} threads, {size / 1e9:.3g} GB")  # fmt: skip
+        rates["page cache"] = max(rates.get("page cache", 0), target.nbytes / best)
+        table.note("read of a file from the page cache, into memory in use", target.nbytes / best / 1e9, "GB/s",
+                   remark=f"{threads} threads, {target.nbytes / 1e9:.3g} GB")  # fmt: skip
     file.unlink()
     write_json(Path(plan.folder) / "limits.json", rates)
     began = time.perf_counter()

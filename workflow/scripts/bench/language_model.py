@@ -164,8 +164,8 @@ def _limit(limits, precision, run, count):
 
 
 def bench_finetuning(size, examples, limits=None, plain_steps=8, precisions=("float32", "bfloat16")):
-    """Print steps/s of fine-tuning all weights on windows of 101 letters in batches of `PLAIN_BATCH`: ours in the second
-    of two epochs, and a plain loop in float32 on ids padded to 512 tokens, without its first quarter of the steps."""
+    """Print steps/s of fine-tuning all weights on windows of 101 letters in batches of `PLAIN_BATCH`: ours in the
+    second of two epochs, and a plain loop in float32 on ids padded to 512 tokens, without its first steps."""
     import numpy as np
     import torch
 
