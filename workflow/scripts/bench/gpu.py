@@ -196,7 +196,7 @@ def embed(plan):
     job = Job(
         plan, "embed", "--rows", plan.file("rows.parquet"), "--encoder", "ag", "--encoder-spec", spec,
         "--construct", CONSTRUCT, "--strands", *STRANDS, "--out", *paths,
-        "--manifests", *(path.with_suffix(".json") for path in paths),
+        "--manifests", *(path.with_suffix(".json") for path in paths), log="embed.log",
     )  # fmt: skip
     windows, what = 2 * plan.rows, f"embed, {plan.rows:,} inserts on two strands, {spec['precision']}"
     reuse = _flank_reuse.plan(
@@ -234,14 +234,14 @@ def train(plan):
         limit = None
         if {"memory", "from pinned memory, by torch"} <= rates.keys():
             limit = copied / rates["from pinned memory, by torch"] + epochs * updates / rates["memory"]
-        out = plan.file(state.replace(" ", "_"))
+        out = plan.file(f"train_head_{state.replace(' ', '_')}")
         job = Job(
             plan, "train_head", "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"),
             "--task", "regression", "--construct", CONSTRUCT, "--caches", *caches, "--dataset", "d",
             "--split-name", "s", "--encoder", "ag", "--augmentation", "no_shift", "--mode", {"kind": "no_shift"},
             "--heads", FLATTEN, "--seeds", 1, "--study-seed", 1, "--strand-rule", "mean", "--memory-mb", 100_000,
             "--training", {"precision": precision, "epochs": epochs, "patience": epochs},
-            "--models", out, "--histories", f"{out}.tsv", environment=compiled,
+            "--models", out, "--histories", f"{out}.tsv", environment=compiled, log=f"{out.name}.log",
         )  # fmt: skip
         what = f"train_head, {FLATTEN}, {precision}, {count:,} rows on two strands, {state}"
         table.note(f"{what}: the whole job, {epochs} epochs", job.seconds, "s", None, limit,
@@ -250,7 +250,7 @@ def train(plan):
         epoch = (done[-1] - done[0]) / (len(done) - 1)
         device, planned = job.at(r'\{"python"'), job.at(r".* rows to train, ")
         table.note(f"{what}: first step after", done[0] - epoch, "s",
-                   remark=f"of which {job.compiling():.1f} s of compilation")  # fmt: skip
+                   remark=f"{job.compiling():.1f} s of compilation in all threads")  # fmt: skip
         table.note(f"{what}: start and libraries, to the line of the device", device, "s")
         table.note(f"{what}: rows, split, index of the caches", planned - device, "s")
         table.note(f"{what}: loading and compilation", done[0] - epoch - planned, "s")
@@ -413,27 +413,27 @@ PARTS = {
 
 class Job:
     """A finished program of the workflow, run as the rules run it: its wall time `seconds` and its lines, each with the
-    time at which it came. JAX logs what it compiles. Raises `RuntimeError` with the last line if the program failed."""
+    time at which it came, which are also in the file `log` beside the table. JAX logs what it compiles. Raises
+    `RuntimeError` with the last line if the program failed."""
 
-    def __init__(self, plan, program, *arguments, environment=None):
+    def __init__(self, plan, program, *arguments, log, environment=None):
         texts = [json.dumps(a) if isinstance(a, dict) else str(a) for a in arguments]
         command = [sys.executable, "-P", "-m", program, *texts, "--threads", "2", "--gpus", str(int(not on_cpu()))]
         own = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
         own |= {"JAX_LOG_COMPILES": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._lines, began = [], time.perf_counter()
-        with subprocess.Popen(
-            command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
-        ) as process:
+        with (
+            (Path(plan.folder) / log).open("w", buffering=1) as file,
+            subprocess.Popen(
+                command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
+            ) as process,
+        ):
             for line in process.stdout:
                 self._lines.append((time.perf_counter() - began, line.rstrip()))
-        self.seconds = time.perf_counter() - began
-        (Path(plan.folder) / f"{program}.log").write_text(
-            "".join(f"{when:8.2f}  {line}\n" for when, line in self._lines)
-        )
+                file.write("{:8.2f}  {}\n".format(*self._lines[-1]))
+        self.seconds, last = time.perf_counter() - began, self._lines[-1][1] if self._lines else ""
         if process.returncode:
-            raise RuntimeError(
-                f"{program} ended with {process.returncode}: {self._lines[-1][1] if self._lines else ''}"
-            )
+            raise RuntimeError(f"{program} ended with {process.returncode}: {last}")
 
     def lines(self, pattern):
         """[(time, match)] of the lines that begin with a pattern."""
@@ -441,8 +441,11 @@ class Job:
         return [(when, match) for when, match in found if match]
 
     def at(self, pattern):
-        """When the first such line came."""
-        return self.lines(pattern)[0][0]
+        """When the first such line came. Raises `LookupError` if none did."""
+        found = self.lines(pattern)
+        if not found:
+            raise LookupError(f"no line of the job begins with {pattern}: has its log changed?")
+        return found[0][0]
 
     def compiling(self):
         """Seconds that JAX spent on compilation, or on reading what it compiled before."""

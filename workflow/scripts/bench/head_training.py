@@ -222,8 +222,9 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             epoch = turns.best("ours") * FULL_ROWS / rows
             limited_by, share = binding(limits, turns, "ours", amounts, precision)
             many = f", {seeds} seeds in one program" if seeds > 1 else ""
+            both = " on two strands" if steps == 2 else ""
             note(
-                f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows, batch {batch_size}, {precision}{many}", epoch, "s",
+                f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch, "s",
                 epoch * faster if naive_parameters else None, epoch * share, limited_by,
                 f"measured on {rows:,} rows; the first epoch {first:.1f} s, with compilation; at most {peak:.1f} GB",
             )  # fmt: skip
