@@ -224,8 +224,8 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             many = f", {seeds} seeds in one program" if seeds > 1 else ""
             both = " on two strands" if steps == 2 else ""
             note(
-                f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch, "s",
-                epoch * faster if naive_parameters else None, epoch * share, limited_by,
+                f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch,
+                "s", epoch * faster if naive_parameters else None, epoch * share, limited_by,
                 f"measured on {rows:,} rows; the first epoch {first:.1f} s, with compilation; at most {peak:.1f} GB",
             )  # fmt: skip
 
