@@ -5,12 +5,13 @@
 # make faults  what goes wrong in use, tried through the real commands: expected and found
 # make docs    the documentation as a web site, build/site/index.html
 # make bench   speed, as ratios and fractions of this machine's limits
+# make bench-gpu  all of it on a GPU, in ten minutes; sets nothing up: in an environment with JAX and torch for CUDA
 # make clean   delete all results
 
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test test-fast lint format faults docs bench clean
+.PHONY: all setup test test-fast lint format faults docs bench bench-gpu clean
 
 # Jobs of the embedded study start, compile and read for much of their time, which takes one thread: with three times as
 # many as cores (up to 16, for the memory) all are busy, and three of those that would use a GPU run at once, as they
@@ -63,6 +64,9 @@ bench: setup
 	PYTHONPATH=workflow/scripts python -P -m bench
 	PYTHONPATH=workflow/scripts python -P -m bench.language_model
 	python tests/programs/bench_table_s2.py
+
+bench-gpu:
+	PYTHONPATH=workflow/scripts python -P -m bench.gpu
 
 # the slash: results may be a link to a larger disk
 clean:

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from bench.machine import Turns, header, shares
+from bench.machine import ON_CPU, Turns, binding, header, shares
+from bench.table import note
 from s2f import baselines
 from s2f.sequences import dna
 from s2f.sequences.constructs import Construct
@@ -20,6 +21,8 @@ from s2f.sequences.flanks import GOSAI_DOWNSTREAM, GOSAI_UPSTREAM
 WINDOW = Construct(230, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)
 BATCH = {"legnet": 256, "dream_rnn": 32}  # LegNet's default, 1024, takes 5 GB the plain way
 BATCHES = {"legnet": 2, "dream_rnn": 4}
+ON_GPU = {"legnet": (1024, 64), "dream_rnn": (32, 256)}  # rows per batch, the defaults of both, and batches
+PLAIN_ROWS = 1024  # at most, for the plain way on a GPU
 CODE = {"A": 0, "G": 1, "C": 2, "T": 3}
 FORMS = ("float32", "bfloat16")
 
@@ -35,26 +38,31 @@ def bench(repeats, limits, quick=False):
         f"{'':24s}{'batch':>7s}{'examples/s':>12s}{'GFLOP/s':>10s}{header(limits)}{'x plain':>9s}{'by CPU time':>13s}"
     )
     for kind in BATCH:
-        options, batch, batches = {"batch_size": BATCH[kind], "epochs": 1}, BATCH[kind], BATCHES[kind]
-        if quick:
-            batch, batches = 8, 1
-            options |= {"batch_size": batch, **NARROW[kind]}
+        batch, batches = (8, 1) if quick else (BATCH[kind], BATCHES[kind]) if ON_CPU else ON_GPU[kind]
+        options = {"batch_size": batch, "epochs": 1, **(NARROW[kind] if quick else {})}
         examples = batch * batches
+        plain_rows = examples if ON_CPU else min(examples, PLAIN_ROWS)
         rows = random_rows(examples // 2 if kind == "dream_rnn" else examples)  # which reads both strands of each
         runs = {f"ours in {form}": ours(kind, rows, {**options, "precision": form}) for form in FORMS}
         plain = PLAIN[kind](baselines.get(kind).Settings.from_spec(options))
-        runs["plain"] = plain_epoch(kind, plain, pd.concat([rows] * (examples // len(rows))), batch)
+        runs["plain"] = plain_epoch(kind, plain, pd.concat([rows] * 2)[:plain_rows], batch)
         turns = Turns({limit.name: limit.run for limit in limits} | runs, repeats)
         flop = flop_of(plain, kind)
         for form in FORMS:
             name = f"ours in {form}"
-            rate = examples / turns.best(name)
+            rate, more = examples / turns.best(name), examples / plain_rows
             print(
                 f"{f'{kind} {form}':24s}{batch:7d}{rate:12,.1f}{rate * flop / 1e9:10,.1f}"
                 + shares(limits, turns, name, [flop * examples] * len(limits))
-                + f"{turns.ratio('plain', name):9.2f}{turns.ratio('plain', name, 'cpu'):13.2f}",
+                + f"{more * turns.ratio('plain', name):9.2f}{more * turns.ratio('plain', name, 'cpu'):13.2f}",
                 flush=True,
             )
+            limited_by, share = binding(limits, turns, name, [flop * examples] * len(limits), form)
+            note(
+                f"{kind} training, {WINDOW.length} bp, batch {batch}, {form}", rate, "examples/s",
+                plain_rows / turns.best("plain"), rate / share, limited_by,
+                f"a whole training of {examples:,} examples; the authors' way in float32 on {plain_rows:,}",
+            )  # fmt: skip
 
 
 def random_rows(count):

@@ -13,7 +13,8 @@ from torch import nn
 
 from bench.cache_building import CONSTRUCT, INSERT, STRANDS, random_inserts
 from bench.head_training import FULL_ROWS, LENGTH, duration
-from bench.machine import Turns, header, shares
+from bench.machine import Turns, binding, header, shares
+from bench.table import note
 from s2f.embeddings import encoders
 from s2f.embeddings.encoders import _enformer_network as network
 from s2f.embeddings.encoders import _flank_reuse, enformer_tower
@@ -142,4 +143,11 @@ def bench(sequences, repeats, limits, spec):
             flush=True,
         )
         out[name] = *ratios, error
+        if name != first:
+            limited_by, share = binding(limits, turns, name, [done * work] * len(limits), spec["precision"])
+            note(
+                f"Enformer's tower, {name.removeprefix('encoder, ')}, {LENGTH} bp, {spec['precision']}", done / best,
+                "windows/s", done / turns.best(first), done / best / share, limited_by,
+                f"{sequences:,} inserts on both strands; largest error {error:.1e}",
+            )  # fmt: skip
     return out

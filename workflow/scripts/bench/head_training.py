@@ -8,7 +8,8 @@ import ml_dtypes
 import numpy as np
 import optax
 
-from bench.machine import Turns, header, peak_gb, reset_peak, shares
+from bench.machine import Turns, binding, header, peak_gb, reset_peak, seconds, shares
+from bench.table import note
 from s2f.common import kinds
 from s2f.embeddings.encoders import _alphagenome_network as alphagenome_network
 from s2f.heads import augmentations, networks
@@ -17,6 +18,7 @@ from s2f.heads.networks import chip_cnn
 
 FULL_ROWS, LENGTH = 627_660, 600
 SHAPE = 5, 1536  # T and D of AlphaGenome's embeddings at 600 bp
+HOST_ROWS = 2**16  # of which random embeddings are made; a table on the device repeats them
 LANGUAGE_SHAPE = 51, 128  # of the embeddings of a small language model at 51 nt, for heads that need more tokens
 ADAMW_BYTES = 28  # per parameter and update: gradient, parameter and two moments read, the last three written
 OPTIONS = {
@@ -125,7 +127,7 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
     weights in each step.
     """
     network, optimiser = networks.build(slug, 0.1), optax.adamw(1e-3, weight_decay=1e-6)
-    rows, shape = len(tables["labels"]), tables["views"][0].shape[1:]
+    rows, shape = len(tables["views"][0]), tables["views"][0].shape[1:]
     encodes = not kinds.facts("augmentations", mode["kind"])["reads_caches"]
     init = jax.jit(partial(network.init, is_training=False))
     own, measured = init(jax.random.key(0), jnp.zeros((1, *shape), jnp.float32))
@@ -164,13 +166,18 @@ def naive_training(slug, mode, encoder, tables, batch_size, extra_parameters):
 
 def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precision, naive_parameters, seeds):
     """Print one line per head and mode. `encoder` was built from `spec`; embeddings are random, with the encoder's
-    shape in modes that run it, otherwise with AlphaGenome's."""
+    shape in modes that run it, otherwise with AlphaGenome's. Without `naive_parameters` the usual way is left out."""
+    usual = "not measured"
+    if naive_parameters:
+        usual = (
+            "the same work as the field does it: rows gathered on the host, a compiled step per batch, AdamW over "
+            f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, nothing donated"
+        )
     print(
         f"\nhead training, {rows:,} rows, batch {batch_size}, {precision}, heads at a time: {seeds}, "
         "embeddings T x D in bfloat16 on the device\n"
         f"modes that encode run AlphaGenome's {spec['size']} size in {spec['precision']} on {LENGTH} bp in every step\n"
-        "naive: the same work as the field does it: rows gathered on the host, a compiled step per batch, AdamW over "
-        f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, nothing donated\n"
+        f"naive: {usual}\n"
         "of ...: share of the rate measured beside it, in the median turn; full epoch: extrapolated to "
         f"{FULL_ROWS:,} rows (no_shift and multi_shift: x 2 strands)"
     )
@@ -191,11 +198,13 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
                 shape, tables = (tokens, channels), make_tables(mode, rows, tokens, channels, spec)
             reset_peak()
             run, size = start_training(slug, mode, rows, encoder, batch_size, precision, tables, seeds)
-            run()
+            first = seconds(run)
             peak = peak_gb()
-            naive = naive_training(slug, mode, spec, tables, batch_size, naive_parameters)
-            turns = Turns({limit.name: limit.run for limit in limits} | {"ours": run, "naive": naive}, repeats)
-            del run, naive  # free what they hold before the next peak is measured
+            runs = {limit.name: limit.run for limit in limits} | {"ours": run}
+            if naive_parameters:
+                runs["naive"] = naive_training(slug, mode, spec, tables, batch_size, naive_parameters)
+            turns = Turns(runs, repeats)
+            del run, runs  # free what they hold before the next peak is measured
 
             head, steps, encoding = work_of(slug, mode, size, tokens, LENGTH, spec["size"], batch_size)
             done = rows * seeds  # each head draws and encodes its own batches
@@ -203,25 +212,40 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             parameters = sum(int(np.prod(shape)) for leaves in size.values() for shape in leaves.values())
             moved = steps * (done * tokens * channels * 2 + -(-done // batch_size) * ADAMW_BYTES * parameters)
             amounts = [moved if limit.name == "memory" else flop for limit in limits]
-            faster = turns.ratio("naive", "ours") * done / batch_size
+            faster = turns.ratio("naive", "ours") * done / batch_size if naive_parameters else np.nan
             print(
                 f"{slug:24s}{kind:>12s}{f'{tokens} x {channels}':>10s}{rate:10,.0f}{rate * flop / done / 1e9:10,.1f}"
                 + shares(limits, turns, "ours", amounts)
                 + f"{peak:9.2f}{faster:9.1f}  {duration(FULL_ROWS / rate)} (extrapolated)",
                 flush=True,
             )
+            epoch = turns.best("ours") * FULL_ROWS / rows
+            limited_by, share = binding(limits, turns, "ours", amounts, precision)
+            many = f", {seeds} seeds in one program" if seeds > 1 else ""
+            both = " on two strands" if steps == 2 else ""
+            note(
+                f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch,
+                "s", epoch * faster if naive_parameters else None, epoch * share, limited_by,
+                f"measured on {rows:,} rows; the first epoch {first:.1f} s, with compilation; at most {peak:.1f} GB",
+            )  # fmt: skip
 
 
 def make_tables(mode, rows, tokens, channels, spec):
-    """Random embeddings of each view, on the host and on the device as the trainer holds them; labels and windows."""
+    """Random embeddings of each view, on the host (at most `HOST_ROWS`) and on the device as the trainer holds them;
+    labels and windows."""
     random = np.random.Generator(np.random.PCG64(0))
-    count = len(augmentations.views(mode))
-    first = random.standard_normal((rows, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)
+    count, host = len(augmentations.views(mode)), min(rows, HOST_ROWS)
+    first = random.standard_normal((host, tokens, channels), np.float32).astype(ml_dtypes.bfloat16)
+    codes = random.integers(0, 4, (rows if augmentations.encodes(mode) else host, LENGTH + 30), np.uint8)
     views = [np.roll(first, number, axis=0) for number in range(count)]
-    codes = random.integers(0, 4, (rows, LENGTH + 30), np.uint8)
+    table = jnp.empty((count * rows, tokens, channels), first.dtype)
+    for number, view in enumerate(views):
+        block = jnp.asarray(view)
+        for start in range(0, rows, host):
+            table = _put(table, block[: rows - start], number * rows + start)
     tables = {
         "views": views,
-        "table": jnp.concatenate([jnp.asarray(view) for view in views]),
+        "table": table,
         "labels": jnp.asarray(random.standard_normal(rows, np.float32)),
         "stretches": jnp.asarray(codes),
         "host_windows": codes[:, 15 : 15 + LENGTH],
@@ -231,6 +255,11 @@ def make_tables(mode, rows, tokens, channels, spec):
 
         tables["weights"] = jax.device_put(alphagenome.random_weights(spec["size"], 0))
     return tables
+
+
+@partial(jax.jit, donate_argnums=0)
+def _put(table, block, start):
+    return jax.lax.dynamic_update_slice(table, block, (start, 0, 0))
 
 
 def duration(seconds):

@@ -1,4 +1,4 @@
-"""Measure the embedding throughput of LAMAR and DNABERT-2 against plain loops, on this machine.
+"""Measure how fast LAMAR and DNABERT-2 embed, and how fast they are fine-tuned, against plain loops on this machine.
 
     PYTHONPATH=workflow/scripts python -m bench.language_model [--size lamar-mini] [--sequences 128] [--table FILE.csv]
 
@@ -13,6 +13,8 @@ import argparse
 import statistics
 import tempfile
 import time
+
+from bench.table import note
 
 PLAIN_BATCH, PLAIN_TOKENS = 32, 512
 PADDED = f"plain: batch {PLAIN_BATCH}, padded to {PLAIN_TOKENS}"
@@ -32,8 +34,14 @@ def plain_embeddings(model, tokenizer, sequences):
     return out
 
 
-def bench_lamar(sequences, size="lamar-mini", repeats=3, precisions=("float32", "bfloat16")):
-    """Print rates and ratios for texts of one length; returns {way: (ratio of wall time, of CPU time, error)}."""
+def bench_lamar(
+    sequences, size="lamar-mini", repeats=3, precisions=("float32", "bfloat16"), plain_count=None, limits=None
+):
+    """Print rates and ratios for texts of one length; returns {way: (ratio of wall time, of CPU time, error)}.
+
+    The plain loop reads only the first `plain_count` (None: all). `limits`, {precision: (name, FLOP/s)}, are for the
+    table of `bench.gpu`.
+    """
     import numpy as np
     from transformers import AutoTokenizer
 
@@ -48,11 +56,11 @@ def bench_lamar(sequences, size="lamar-mini", repeats=3, precisions=("float32", 
         plain_tokenizer = AutoTokenizer.from_pretrained(folder)
     codes = np.stack([dna.encode(sequence) for sequence in sequences])
     section = {"kind": "lamar", "size": size, "weights": {"random": 0}}
-    ways = {PADDED: lambda: np.stack(plain_embeddings(model, plain_tokenizer, sequences))}
+    ways = {PADDED: lambda: np.stack(plain_embeddings(model, plain_tokenizer, sequences[:plain_count]))}
     for precision in precisions:
         encoder = encoders.build({**section, "precision": precision})
         ways[f"encoder, {precision}"] = lambda encoder=encoder: encoder.encode(codes).astype(np.float32)
-    return _compared(f"LAMAR embeddings, {size}", "every token", codes, ways, repeats)
+    return _compared(f"LAMAR embeddings, {size}", "every token", codes, ways, repeats, limits)
 
 
 def plain_means(model, tokenizer, sequences, padding):
@@ -74,7 +82,10 @@ def plain_means(model, tokenizer, sequences, padding):
     return np.concatenate(out)[:, None]
 
 
-def bench_dnabert2(sequences, size="dnabert2-mini", repeats=3, precisions=("float32", "bfloat16"), tokenizer=""):
+def bench_dnabert2(
+    sequences, size="dnabert2-mini", repeats=3, precisions=("float32", "bfloat16"), tokenizer="", plain_count=None,
+    limits=None,
+):  # fmt: skip
     """As `bench_lamar`; `tokenizer` is the folder of the full-size model's tokenizer."""
     import numpy as np
     from transformers import PreTrainedTokenizerFast
@@ -92,17 +103,19 @@ def bench_dnabert2(sequences, size="dnabert2-mini", repeats=3, precisions=("floa
     codes = np.stack([dna.encode(sequence) for sequence in sequences])
     section = {"kind": "dnabert2", "size": size, "weights": {"random": 0}, "tokenizer": tokenizer}
     ways = {
-        PADDED: lambda: plain_means(model, plain, sequences, "max_length"),
-        f"plain: batch {PLAIN_BATCH}, to its longest": lambda: plain_means(model, plain, sequences, "longest"),
+        PADDED: lambda: plain_means(model, plain, sequences[:plain_count], "max_length"),
+        f"plain: batch {PLAIN_BATCH}, to its longest": lambda: plain_means(
+            model, plain, sequences[:plain_count], "longest"
+        ),
     }
     for precision in precisions:
         encoder = encoders.build({**section, "precision": precision})
         ways[f"encoder, {precision}"] = lambda encoder=encoder: encoder.encode(codes).astype(np.float32)
-    return _compared(f"DNABERT-2 embeddings, {size}", "mean over the pieces", codes, ways, repeats)
+    return _compared(f"DNABERT-2 embeddings, {size}", "mean over the pieces", codes, ways, repeats, limits)
 
 
-def _compared(title, what, codes, ways, repeats):
-    """Time the `ways`, {name: function}, in turns, and print a line for each compared with the first."""
+def _compared(title, what, codes, ways, repeats, limits):
+    """Time the `ways`, {name: function}, in turns, and print a line for each compared with the first, per window."""
     import numpy as np
 
     from s2f.common.devices import torch_device
@@ -117,17 +130,95 @@ def _compared(title, what, codes, ways, repeats):
             times[name].append((time.perf_counter() - wall, time.process_time() - cpu))
     print(f"\n{title}, {len(codes)} windows of {codes.shape[1]} letters, {torch_device().type}, {what}")
     print(f"{'':34s}{'windows/s':>10s}{'wall s':>9s}{'CPU s':>9s}{'ratio':>8s}{'of CPU':>8s}{'largest error':>15s}")
-    out = {}
+    out, both = {}, len(results[first])
+    best = {name: min(turn[0] for turn in times[name]) for name in ways}
     for name in ways:
+        count = len(results[name])
         ratio, of_cpu = (
-            statistics.median(plain[i] / ours[i] for plain, ours in zip(times[first], times[name], strict=True))
+            count / both * statistics.median(a[i] / b[i] for a, b in zip(times[first], times[name], strict=True))
             for i in range(2)
         )
-        wall, cpu = (min(turn[i] for turn in times[name]) for i in range(2))
-        error = float(np.abs(results[name] - results[first]).max())
-        print(f"{name:34s}{len(codes) / wall:10,.1f}{wall:9.2f}{cpu:9.2f}{ratio:8.1f}{of_cpu:8.1f}{error:15.1e}")
+        cpu = min(turn[1] for turn in times[name])
+        error = float(np.abs(results[name][:both] - results[first]).max())
+        print(f"{name:34s}{count / best[name]:10,.1f}{best[name]:9.2f}{cpu:9.2f}{ratio:8.1f}{of_cpu:8.1f}{error:15.1e}")
         out[name] = ratio, of_cpu, error
+        if name.startswith("encoder"):
+            limited_by, limit = _limit(limits, name.split(", ")[1], lambda name=name: ways[name](), count)
+            note(
+                f"{title}, windows of {codes.shape[1]} letters, {name.split(', ')[1]}", count / best[name], "windows/s",
+                both / best[first], limit, limited_by, f"{count:,} windows; {first}, float32, on {both:,}",
+            )  # fmt: skip
     return out
+
+
+def _limit(limits, precision, run, count):
+    """(name, rate) at which `run()`, which does `count` items, would do its products at the rate of `limits`."""
+    if not limits:
+        return "", None
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        run()
+    name, rate = limits[precision]
+    return name, rate * count / counter.get_total_flops()
+
+
+def bench_finetuning(size, examples, limits=None, plain_steps=8, precisions=("float32", "bfloat16")):
+    """Print steps/s of fine-tuning all weights on windows of 101 letters in batches of `PLAIN_BATCH`: ours in the
+    second of two epochs, and a plain loop in float32 on ids padded to 512 tokens, without its first steps."""
+    import numpy as np
+    import torch
+
+    from s2f.baselines import _finetuning
+    from s2f.common.devices import torch_device
+    from s2f.language_model import families
+
+    family, device = families.of_size(size), torch_device()
+    tokens = family.tokens({"random": 0}, "", size)
+    codes = np.random.Generator(np.random.PCG64(3)).integers(0, 4, (examples, 101), np.uint8)
+    ids, labels = tokens.of_codes(codes), np.arange(examples) % 2.0
+    print(f"\nfine-tuning, {size}, all weights, windows of 101 letters, batches of {PLAIN_BATCH}, {device.type}")
+
+    eager = "eager" if family.kind == "lamar" else "sdpa"
+    model = family.from_seed(family.configure(size, eager, num_labels=2), 0, "classification").to(device).train()
+    optimiser = torch.optim.AdamW(model.parameters(), 5e-5)
+    padded = np.pad(ids[:PLAIN_BATCH], ((0, 0), (0, PLAIN_TOKENS - ids.shape[1])), constant_values=family.pad)
+    times = []
+    for _ in range(plain_steps):
+        began = time.perf_counter()
+        x, y = torch.from_numpy(padded).to(device).long(), torch.from_numpy(labels[:PLAIN_BATCH]).to(device).long()
+        outputs = model.classifier(family.hidden(model, x, x == family.pad))
+        loss = torch.nn.functional.cross_entropy(outputs, y)
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        loss.item()
+        times.append(time.perf_counter() - began)
+    plain = 1 / statistics.median(times[plain_steps // 4 :])
+    print(f"{'plain loop, float32':34s}{plain:10,.2f} steps/s")
+    del model, optimiser
+    for precision in precisions:
+        spec = {"size": size, "weights": {"random": 0}, "precision": precision, "batch_size": PLAIN_BATCH}
+        spec |= {"micro_batch": PLAIN_BATCH, "patience": 9}
+        settings = {
+            epochs: _finetuning.Settings.from_spec({**spec, "epochs": epochs}, f"{family.kind}_finetuned")
+            for epochs in (1, 2)
+        }
+
+        def train(epochs, settings=settings):
+            model = family.from_seed(family.configure(size, num_labels=2), 0, "classification")
+            part = (ids[:64], labels[:64]) if epochs == 1 else (ids, labels)
+            return _finetuning.finetune(model, part, (ids[:64], labels[:64]), settings[epochs], 0, lambda line: None)
+
+        rate = train(2).history[-1]["rows_per_second"] / PLAIN_BATCH
+        print(f"{f'ours, {precision}':34s}{rate:10,.2f} steps/s")
+        # an epoch of 64 examples, then as many forward passes: three quarters of the products are those of the steps
+        limited_by, limit = _limit(limits, precision, lambda: train(1), 64 / PLAIN_BATCH * 4 / 3)
+        note(
+            f"fine-tuning {size}, all weights, batch {PLAIN_BATCH}, {precision}", rate, "steps/s", plain, limit,
+            limited_by, f"{examples:,} windows of 101 letters; plain: padded to {PLAIN_TOKENS} tokens, float32",
+        )  # fmt: skip
 
 
 def random_windows(count, length=101):

@@ -77,6 +77,19 @@ def shares(limits, turns, work, amounts):
     return "".join(f"{share:13.1%}" for share in reached)
 
 
+def binding(limits, turns, work, amounts, precision="float32"):
+    """(name, share) of the limit that `work` in this `precision` came nearest to: what it does in each turn is
+    `amounts` [FLOP or bytes, per limit]."""
+    other = "TF32" if precision == "bfloat16" else "bfloat16"  # float32 never reaches the rate of bfloat16
+    reached = [
+        (amount / limit.amount / turns.ratio(work, limit.name), limit.name)
+        for limit, amount in zip(limits, amounts, strict=True)
+        if limit.name != other
+    ]
+    share, name = max(reached)
+    return name, share
+
+
 def limits(quick=False):
     """Limits of the device: float32 matrix products on a CPU; bfloat16 and TF32 products and memory traffic on a GPU.
 

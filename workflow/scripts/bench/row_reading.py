@@ -11,10 +11,15 @@ from bench.machine import Turns, seconds
 from s2f.rows.canonical import canonical, read_rows, write_rows
 
 
+def random_rows(count):
+    """Random inserts with random labels, the same in every run."""
+    labels = np.random.Generator(np.random.PCG64(1)).standard_normal(count)
+    return pd.DataFrame({"row_id": [f"r{i}" for i in range(count)], "sequence": random_inserts(count), "label": labels})
+
+
 def bench(count, repeats):
     """Print rows/s from parquet, compared with a plain pandas read of the same rows as TSV."""
-    labels = np.random.Generator(np.random.PCG64(1)).standard_normal(count)
-    raw = pd.DataFrame({"row_id": [f"r{i}" for i in range(count)], "sequence": random_inserts(count), "label": labels})
+    raw = random_rows(count)
     with tempfile.TemporaryDirectory() as folder:
         parquet, tsv = Path(folder) / "rows.parquet", Path(folder) / "rows.tsv"
         check = seconds(lambda: write_rows(parquet, canonical(raw, "bench")))

@@ -8,7 +8,8 @@ import ml_dtypes
 import numpy as np
 
 from bench.head_training import FULL_ROWS, LENGTH, duration, stages_flop
-from bench.machine import Turns, header, peak_gb, reset_peak, shares
+from bench.machine import Turns, binding, header, peak_gb, reset_peak, shares
+from bench.table import note
 from s2f.common import kinds
 from s2f.embeddings import encoders
 from s2f.embeddings.encoders import _alphagenome_network
@@ -76,5 +77,10 @@ def bench(forms, batch_size, repeats, limits, spec):
             f"{duration(FULL_ROWS * best / batch_size)} (extrapolated)",
             flush=True,
         )
+        limited_by, share = binding(limits, turns, name, [work * batch_size] * len(limits), spec["precision"])
+        note(
+            f"stage 2, {name}, {spec['precision']}, batch {batch_size}", batch_size / best, "rows/s", None,
+            batch_size / best / share, limited_by, f"first call {turns.first[name]:.1f} s, with compilation",
+        )  # fmt: skip
         del tuner, epochs, start, data, state, run
         gc.collect()
