@@ -164,7 +164,7 @@ def test_each_row_is_read_on_both_strands_and_the_channel_says_which(monkeypatch
 
     def spy(self, codes, reverse):
         if self.training:
-            seen.extend((dna.decode(row), bool(flag)) for row, flag in zip(codes.numpy(), reverse, strict=True))
+            seen.extend((dna.decode(row), bool(flag)) for row, flag in zip(codes.cpu().numpy(), reverse, strict=True))
         return forward(self, codes, reverse)
 
     def step_spy(self, *args, **kwargs):

@@ -232,7 +232,7 @@ def test_labels_count_by_their_standard_errors_and_missing_ones_not_at_all(tmp_p
                         squared_error(*a, importance=importance, **k))  # fmt: skip
     rows = random_rows(40).assign(stderr=[0.1, 0.3] * 20)
     legnet.train(rows, rows, CONSTRUCT, QUICK | {"epochs": 1, "weighting": "stderr", "tau": 0.2}, 0, tmp_path)
-    light, heavy = np.unique(torch.cat(seen).numpy())
+    light, heavy = np.unique(torch.cat(seen).cpu().numpy())
     assert heavy / light == pytest.approx((0.09 + 0.04) / (0.01 + 0.04))
 
 

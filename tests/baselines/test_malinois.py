@@ -174,7 +174,7 @@ def test_labels_count_by_their_standard_errors(monkeypatch, tmp_path):
     rows = random_rows(40).assign(stderr=[0.1, 0.3] * 20)
     settings = {**QUICK, "epochs": 1, "weighting": "stderr", "tau": 0.2}
     recipe.train(rows, rows, CONSTRUCT, settings, 0, tmp_path)
-    light, heavy = np.unique(torch.cat(seen).numpy())
+    light, heavy = np.unique(torch.cat(seen).cpu().numpy())
     assert heavy / light == pytest.approx((0.09 + 0.04) / (0.01 + 0.04)) and heavy + light == pytest.approx(2)
     with pytest.raises(InputError, match="the published loss compares the cells of a row"):
         malinois.train(with_cells(rows, A=rows["label"], B=-rows["label"]), with_cells(rows, A=rows["label"],
