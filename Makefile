@@ -1,6 +1,7 @@
 # make         set up and run the embedded default study
 # make setup   make .venv with pinned requirements and the library s2f
 # make test    all tests            make test-fast   those of a few seconds
+# make test-gpu   those of what computes on a GPU, there
 # make lint    formatters and linters
 # make faults  what goes wrong in use, tried through the real commands: expected and found
 # make docs    the documentation as a web site, build/site/index.html
@@ -11,7 +12,7 @@
 PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: all setup test test-fast lint format faults docs bench bench-gpu clean
+.PHONY: all setup test test-fast test-gpu lint format faults docs bench bench-gpu clean
 
 # Jobs of the embedded study start, compile and read for much of their time, which takes one thread: with three times as
 # many as cores (up to 16, for the memory) all are busy, and three of those that would use a GPU run at once, as they
@@ -40,6 +41,13 @@ test: setup
 
 test-fast: setup
 	$(PYTEST) -m "not slow"
+
+# In one process, as its tests share a card, file by file. What failed, and what was skipped and why, is printed at the end
+# and is in build/test-gpu.xml with the card and the versions. Needs the builds for CUDA: docs/cluster.md.
+GPU_TESTS = embeddings heads language_model baselines interpretation representation scoring design
+
+test-gpu: setup
+	python -m pytest --gpu -rfEs --junitxml build/test-gpu.xml $(addprefix tests/,$(GPU_TESTS))
 
 lint: setup
 	ruff format --check .

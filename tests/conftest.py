@@ -9,6 +9,7 @@ import pytest
 
 from helpers import forked_programs
 
+pytest_plugins = ["helpers.on_gpu"]
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # Loops by the older of XLA's two emitters for CPUs: programs of tests run only briefly, and compile in half the time
@@ -83,11 +84,14 @@ def shared():
 
 @pytest.fixture
 def compiled_quickly():
-    """XLA without most of its optimisations: tiny programs run only briefly, and compile in half the time."""
+    """XLA without most of its optimisations: tiny programs run only briefly, and compile in half the time. On a GPU as
+    in use, which is what is to be seen there."""
     import jax
 
+    from helpers.on_gpu import by_device
+
     before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", by_device(cpu=True, gpu=False))
     yield
     jax.config.update("jax_disable_most_optimizations", before)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.golden_networks import Golden, entries, gradients
+from helpers.golden_networks import Golden, entries, gradients, on_host
 from helpers.motif_rows import random_rows, with_cells
 from s2f.baselines import dream_rnn
 from s2f.baselines._dream_rnn_network import DreamRNN
@@ -35,7 +35,7 @@ def published(golden, dtype, **options):
 
 
 def flags(codes, flag):
-    return torch.full((len(codes),), flag == 1)
+    return torch.full((len(codes),), flag == 1, device=codes.device)
 
 
 @pytest.mark.parametrize(("strands", "parameters"), [("both", 4_203_393), ("forward", 4_199_553)])
@@ -53,7 +53,7 @@ def test_outputs_are_those_of_the_authors(golden, dtype, atol):
         for length, flag in (("230", 0), ("600", 1)):
             expected, codes = golden.numbers[f"eval_{length}_flag{flag}_f64"], golden.codes[length]
             found = network(codes, flags(codes, flag))[:, 0]
-            np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+            np.testing.assert_allclose(on_host(found), expected, rtol=0, atol=atol)
 
 
 def test_outputs_of_four_channels_are_those_of_the_authors(golden, shared):
@@ -62,16 +62,16 @@ def test_outputs_of_four_channels_are_those_of_the_authors(golden, shared):
     with torch.no_grad():
         codes = golden.codes["230"]
         found = network(codes, flags(codes, 1))[:, 0]  # which it does not read
-        np.testing.assert_allclose(found, golden.numbers["ch4__eval_230_f64"], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(on_host(found), golden.numbers["ch4__eval_230_f64"], rtol=0, atol=1e-9)
 
 
 def test_bfloat16_is_near_the_authors_float64(golden):
     network, codes = published(golden, torch.float32, precision="bfloat16").eval(), golden.codes["230"]
     with torch.no_grad():
-        found = network(codes, flags(codes, 0))[:, 0]
-    assert found.dtype == torch.float32
+        found = on_host(network(codes, flags(codes, 0))[:, 0])
+    assert found.dtype == np.float32
     expected = golden.numbers["eval_230_flag0_f64"]
-    assert np.abs(found.numpy() - expected).max() < 0.05 * np.ptp(expected) and pearson(found, expected) > 0.999
+    assert np.abs(found - expected).max() < 0.05 * np.ptp(expected) and pearson(found, expected) > 0.999
 
 
 def test_bfloat16_sees_what_one_base_changes():
@@ -93,9 +93,10 @@ def test_bfloat16_sees_what_one_base_changes():
 def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
     exact = dtype == torch.float64
     network, codes, targets = published(golden, dtype).train(), golden.codes["230"], golden.targets().to(dtype)
-    numbers, reverse = golden.numbers, torch.tensor(golden.notes["trained_flags"]) == 1
+    numbers, reverse = golden.numbers, torch.tensor(golden.notes["trained_flags"], device=golden.device) == 1
 
     def close(found, name, atol, part=...):
+        found = on_host(found)
         np.testing.assert_allclose(found, numbers[name][part], rtol=0, atol=1e-9 if exact else atol, err_msg=name)
 
     x = one_hot(codes, network).requires_grad_()
@@ -105,11 +106,11 @@ def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
     found = torch.autograd.grad(loss, x, retain_graph=True)[0].transpose(1, 2)[:, [0, 2, 1, 3]]
     # in float32 one ReLU of the first row is on the other side of 0
     rows = slice(None) if exact else slice(1, None)
-    np.testing.assert_allclose(found[rows], numbers["f64_grad_input"][rows, :4], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(on_host(found)[rows], numbers["f64_grad_input"][rows, :4], rtol=1e-5, atol=1e-6)
     by_name = gradients(network, loss)  # the graph is kept for the first step
     assert list(by_name) == golden.notes["param_names"]
-    close([np.linalg.norm(array) for array in by_name.values()], "f64_grad_norm", 2e-3)
-    close([entries(array) for array in by_name.values()], "f64_grad_entries", 3e-4)
+    close([np.linalg.norm(of) for of in by_name.values()], "f64_grad_norm", 2e-3)
+    close([entries(of) for of in by_name.values()], "f64_grad_entries", 3e-4)
 
     optimiser, schedule = one_cycle(network, golden.notes["total_steps"], 0.005, 0.01, cycle_momentum=True)
     for step in range(1 if exact else 3):  # in float64 torch takes seconds for each
@@ -119,10 +120,10 @@ def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
         loss = squared_error(network(codes, reverse), targets) if step else loss
         close(loss.item(), "f64_step_loss", 2.3e-2, step)
         update(network, loss, optimiser, schedule, None)
-        close([entries(array.detach()) for array in network.parameters()], "f64_after_entries", 1.5e-5, step)
+        close([entries(of) for of in network.parameters()], "f64_after_entries", 1.5e-5, step)
     if exact:
         return
-    close([np.linalg.norm(array.detach().double()) for array in network.parameters()], "f64_after_norm", 7e-5)
+    close([np.linalg.norm(on_host(of.double())) for of in network.parameters()], "f64_after_norm", 7e-5)
     network.eval()
     with torch.no_grad():
         for flag in (0, 1):
@@ -164,7 +165,7 @@ def test_each_row_is_read_on_both_strands_and_the_channel_says_which(monkeypatch
 
     def spy(self, codes, reverse):
         if self.training:
-            seen.extend((dna.decode(row), bool(flag)) for row, flag in zip(codes.numpy(), reverse, strict=True))
+            seen.extend((dna.decode(row), bool(flag)) for row, flag in zip(codes.cpu().numpy(), reverse, strict=True))
         return forward(self, codes, reverse)
 
     def step_spy(self, *args, **kwargs):

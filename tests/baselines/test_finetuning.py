@@ -276,7 +276,7 @@ def test_bad_settings(more, message):
         settings(**more)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is there")
+@pytest.mark.cpu("what is refused without CUDA is there")
 @pytest.mark.parametrize(
     ("more", "message"),
     [

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.golden_networks import Golden, entries, gradients
+from helpers.golden_networks import Golden, entries, gradients, on_host
 from helpers.motif_rows import random_rows, with_cells
 from s2f.baselines import legnet
 from s2f.baselines._legnet_network import LegNet
@@ -49,19 +49,19 @@ def test_outputs_are_those_of_the_authors(golden, dtype, atol):
     with torch.no_grad():
         for length, codes in golden.codes.items():
             expected = golden.numbers[f"eval_{length}_f64"]
-            np.testing.assert_allclose(network(codes)[:, 0], expected, rtol=0, atol=atol)
-            turned = network(oriented(codes, torch.ones(len(codes), dtype=torch.bool)))[:, 0]
-            np.testing.assert_allclose(turned, golden.numbers[f"eval_{length}_rc"], rtol=0, atol=atol)
+            np.testing.assert_allclose(on_host(network(codes)[:, 0]), expected, rtol=0, atol=atol)
+            turned = network(oriented(codes, torch.ones_like(codes[:, 0], dtype=torch.bool)))[:, 0]
+            np.testing.assert_allclose(on_host(turned), golden.numbers[f"eval_{length}_rc"], rtol=0, atol=atol)
 
 
 def test_bfloat16_is_near_the_authors_float64(golden):
     network = published(golden, torch.float32, "bfloat16").eval()
     with torch.no_grad():
-        found = network(golden.codes["230"])[:, 0]
-    assert found.dtype == torch.float32
+        found = on_host(network(golden.codes["230"])[:, 0])
+    assert found.dtype == np.float32
     expected = golden.numbers["eval_230_f64"]
     # found: 0.14 of 2.3, r 0.9985; these weights are large, and each of 22 layers rounds to 8 bits
-    assert np.abs(found.numpy() - expected).max() < 0.1 * np.ptp(expected) and pearson(found, expected) > 0.995
+    assert np.abs(found - expected).max() < 0.1 * np.ptp(expected) and pearson(found, expected) > 0.995
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -72,6 +72,7 @@ def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
     counted = np.array([exact or name not in CANCELLED for name in names])
 
     def close(found, name, atol, part=...):
+        found = on_host(found)
         np.testing.assert_allclose(found, numbers[name][part], rtol=0, atol=1e-9 if exact else atol, err_msg=name)
 
     x = one_hot(codes, network).requires_grad_()
@@ -81,14 +82,14 @@ def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
     if exact:  # equal neighbours under the pooling: which of them gets the gradient is up to the library
         rows = golden.notes["grad_input_rows"]
         found = torch.autograd.grad(loss, x, retain_graph=True)[0].transpose(1, 2)[rows][:, [0, 2, 1, 3]]
-        np.testing.assert_allclose(found, numbers["f64_grad_input"], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(on_host(found), numbers["f64_grad_input"], rtol=1e-5, atol=1e-6)
     by_name = gradients(network, loss)
     assert list(by_name) == names
-    close(np.array([np.linalg.norm(array) for array in by_name.values()])[counted], "f64_grad_norm", 3e-4, counted)
-    close(np.array([entries(array) for array in by_name.values()])[counted], "f64_grad_entries", 3e-5, counted)
+    close(np.array([np.linalg.norm(of) for of in by_name.values()])[counted], "f64_grad_norm", 3e-4, counted)
+    close(np.array([entries(of) for of in by_name.values()])[counted], "f64_grad_entries", 3e-5, counted)
 
     network = published(golden, dtype).train()
-    start = {name: array.detach().clone() for name, array in network.named_parameters()}
+    start = {name: of.detach().clone() for name, of in network.named_parameters()}
     optimiser, schedule = one_cycle(network, golden.notes["total_steps"], 0.01, 0.1, cycle_momentum=False)
     for step in range(3):
         group = optimiser.param_groups[0]
@@ -96,13 +97,12 @@ def test_gradients_and_three_steps_are_those_of_the_authors(golden, dtype):
         loss = squared_error(network(codes), targets)
         close(loss.item(), "f64_step_loss", 5e-5, step)
         update(network, loss, optimiser, schedule, legnet.CLIP)
-        after = np.array([entries(array.detach()) for _, array in network.named_parameters()])
+        after = np.array([entries(of) for _, of in network.named_parameters()])
         close(after[counted], "f64_after_entries", 1.5e-3, (step, counted))
         if step in (0, 2):
             running = [v.flatten() for name, v in network.state_dict().items() if "running" in name]
             close(torch.cat(running), f"f64_running_after_{step + 1}", 7e-4)
-    change = np.array([np.linalg.norm((array.detach() - start[name]).double()) for name, array in
-                       network.named_parameters()])  # fmt: skip
+    change = np.array([np.linalg.norm(on_host((of - start[name]).double())) for name, of in network.named_parameters()])
     close(change[counted], "f64_after_change", 6e-3, counted)
     network.eval()
     with torch.no_grad():
@@ -232,7 +232,7 @@ def test_labels_count_by_their_standard_errors_and_missing_ones_not_at_all(tmp_p
                         squared_error(*a, importance=importance, **k))  # fmt: skip
     rows = random_rows(40).assign(stderr=[0.1, 0.3] * 20)
     legnet.train(rows, rows, CONSTRUCT, QUICK | {"epochs": 1, "weighting": "stderr", "tau": 0.2}, 0, tmp_path)
-    light, heavy = np.unique(torch.cat(seen).numpy())
+    light, heavy = np.unique(torch.cat(seen).cpu().numpy())
     assert heavy / light == pytest.approx((0.09 + 0.04) / (0.01 + 0.04))
 
 

@@ -15,6 +15,7 @@ import merge_adapters
 from helpers import programs
 from s2f.baselines import _finetuned, _finetuning, _lora, dnabert2_finetuned, lamar_finetuned, read_details
 from s2f.common import kinds
+from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.language_model import configuration, dnabert2, folder, loading, states
 from s2f.language_model.lamar import TOKENS
@@ -126,19 +127,20 @@ def test_checkpoint_holds_adapters_and_head_which_peft_reads(tmp_path, kind, mon
     monkeypatch.setattr(_finetuning, "finetune", lambda *arguments: kept.append(own(*arguments)) or kept[-1])
     trained(tmp_path / "m", kind)
     tokens = ids(kind, rows(12, 5))
-    before = _finetuning.predict(kept[0].model, tokens, settings(kind))
+    model = kept[0].model.to(torch_device())  # where a loaded one computes
+    before = _finetuning.predict(model, tokens, settings(kind))
     np.testing.assert_array_equal(predictions(tmp_path / "m", kind), before)  # as before it was saved
     with torch.no_grad():
-        for name, parameter in kept[0].model.named_parameters():
+        for name, parameter in model.named_parameters():
             parameter.mul_(0.0 if ".lora_B." in name else 1.0)
-    assert np.abs(_finetuning.predict(kept[0].model, tokens, settings(kind)) - before).max() > 1e-3
+    assert np.abs(_finetuning.predict(model, tokens, settings(kind)) - before).max() > 1e-3
 
     names = {path.name for path in (tmp_path / "m").iterdir()}
     assert {"adapter_config.json", "adapter_model.safetensors", "config.json", "details.json"} < names
     assert "model.safetensors" not in names and (tmp_path / "m" / folder.ADAPTERS).stat().st_size < 40_000
     # to be trained: torch rounds a product of a few rows otherwise where nothing learns
     opened = PeftModel.from_pretrained(start(kind), tmp_path / "m", is_trainable=True).eval()
-    found = _finetuning.predict(opened.get_base_model(), tokens, settings(kind))
+    found = _finetuning.predict(opened.get_base_model().to(torch_device()), tokens, settings(kind))
     np.testing.assert_array_equal(found, before)
 
     details = read_details(tmp_path / "m")

@@ -11,6 +11,7 @@ from s2f.baselines import _malinois_training as recipe
 from s2f.baselines import _sequence_training, malinois, malinois_1cell
 from s2f.baselines._malinois_network import ConvolutionMax, Malinois, flatten_length
 from s2f.baselines._sequence_training import oriented
+from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.models.validation import DivergedError, pearson
 from s2f.sequences import dna
@@ -36,7 +37,7 @@ def textbook(network, codes, training):
         running = (None, None) if training else (layer.running_mean, layer.running_var)
         return F.batch_norm(x, *running, layer.weight, layer.bias, training, 0.1, 1e-5)
 
-    x = torch.eye(5, 4)[codes.long()].permute(0, 2, 1)
+    x = torch.eye(5, 4, device=codes.device)[codes.long()].permute(0, 2, 1)
     for layer, pad, pool in ((network.conv1, 9, 3), (network.conv2, 5, 4), (network.conv3, 3, 4)):
         x = F.relu(normalise(F.conv1d(F.pad(x, (pad, pad)), layer.conv.weight, layer.conv.bias), layer.bn_layer))
         x = F.max_pool1d(F.pad(x, (1, 1)) if layer is network.conv3 else x, pool)
@@ -99,7 +100,8 @@ def test_network_and_gradient_equal_standard_layers(length, training):
         torch.nn.init.uniform_(layer.bn_layer.running_mean, -0.1, 0.1)
     codes = torch.randint(0, 5, (40, length), dtype=torch.uint8)
     labels = torch.randn(40, 2)
-    results = []
+    device, results = torch_device(), []
+    network, codes, labels = network.to(device), codes.to(device), labels.to(device)
     for predicted in (network(codes), textbook(network, codes, training)):
         loss = recipe.mixed_loss(predicted, labels)
         results.append((predicted, torch.autograd.grad(loss, list(network.parameters()))))
@@ -174,7 +176,7 @@ def test_labels_count_by_their_standard_errors(monkeypatch, tmp_path):
     rows = random_rows(40).assign(stderr=[0.1, 0.3] * 20)
     settings = {**QUICK, "epochs": 1, "weighting": "stderr", "tau": 0.2}
     recipe.train(rows, rows, CONSTRUCT, settings, 0, tmp_path)
-    light, heavy = np.unique(torch.cat(seen).numpy())
+    light, heavy = np.unique(torch.cat(seen).cpu().numpy())
     assert heavy / light == pytest.approx((0.09 + 0.04) / (0.01 + 0.04)) and heavy + light == pytest.approx(2)
     with pytest.raises(InputError, match="the published loss compares the cells of a row"):
         malinois.train(with_cells(rows, A=rows["label"], B=-rows["label"]), with_cells(rows, A=rows["label"],

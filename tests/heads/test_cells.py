@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from helpers.on_gpu import by_device
 from s2f.common.errors import InputError
 from s2f.heads import networks
 from s2f.heads.epochs import LOSSES
@@ -152,8 +153,10 @@ def test_seeds_that_train_together_give_what_they_give_alone():
     together = trained(data, (("boda-mean-16", 1), ("boda-max-16", 2)), epochs=3)
     for lane, best in zip((("boda-mean-16", 1), ("boda-max-16", 2)), together, strict=True):
         (alone,) = trained(data, (lane,), epochs=3)
-        assert best.score == pytest.approx(alone.score, abs=1e-4)
-        np.testing.assert_allclose(best.parameters["output"]["w"], alone.parameters["output"]["w"], atol=1e-4)
+        assert best.score == pytest.approx(alone.score, abs=by_device(1e-4, 1e-2))
+        np.testing.assert_allclose(
+            best.parameters["output"]["w"], alone.parameters["output"]["w"], atol=by_device(1e-4, 0.02)
+        )  # on a GPU a step of AdamW
 
 
 def test_a_checkpoint_says_how_many_outputs_it_has(tmp_path):
@@ -164,9 +167,9 @@ def test_a_checkpoint_says_how_many_outputs_it_has(tmp_path):
     assert outputs_of(record) == 3 and outputs_of({}) == outputs_of({"cells": ["K562"]}) == 1
     again = Head(record, load_head(tmp_path, Head.template(record)))
     found = predict(again.network, again.variables, data.tables[0], data.index, batch_size=16)
-    np.testing.assert_array_equal(
-        found, predict(again.network, best.variables, jnp.asarray(data.tables[0]), data.index)
-    )
+    wanted = predict(again.network, best.variables, jnp.asarray(data.tables[0]), data.index)
+    # on a GPU batches of another size may have another kernel
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=by_device(0, 1e-6))
     with pytest.raises(InputError, match=r"output/b has shape \(3,\), this head on this encoder has \(1,\)"):
         load_head(tmp_path, Head.template({**record, "cells": ["K562"]}))
 

@@ -10,6 +10,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
+from helpers.on_gpu import by_device
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
 from s2f.heads.epochs import Data, Epochs
@@ -45,8 +46,10 @@ def train(lanes, data, val, spec, mode=NO_SHIFT, **keys):
 
 
 def close(one, other, atol):
+    """On a GPU up to a step of AdamW: a gradient that is zero but for rounding has another sign if sums are taken in
+    another order."""
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_allclose(a, b, atol=atol)
+        np.testing.assert_allclose(a, b, atol=by_device(atol, 1e-3))
 
 
 @pytest.mark.usefixtures("compiled_quickly", "shallow")
@@ -92,7 +95,7 @@ def test_epochs_equal_a_plain_loop(slug):
                 parameters, measured, moments, loss = step(parameters, measured, moments, key, *now)
                 losses.append(float(loss))
                 sizes.append(len(chosen))
-        assert float(mean_loss) == pytest.approx(np.average(losses, weights=sizes), rel=1e-4)
+        assert float(mean_loss) == pytest.approx(np.average(losses, weights=sizes), rel=by_device(1e-4, 1e-3))
     close(state[:2], (parameters, measured), 1e-5 if slug == "encoder-8-dropout" else 1e-4)
 
 

@@ -54,7 +54,9 @@ def toy():
 
     def apply(weights, x, first, last=-1):
         for name in names[first : last % 3 + 1]:
-            x = jax.nn.gelu(jax.lax.conv_general_dilated(x, weights[name], (2,), "SAME", dimension_numbers=NWC))
+            x = jax.nn.gelu(
+                jax.lax.conv_general_dilated(x, weights[name], (2,), "SAME", dimension_numbers=NWC, precision="highest")
+            )
         return x
 
     return encoders.Tunable(weights, {name: name[0] for name in names}, dict.fromkeys(names, 2), apply)

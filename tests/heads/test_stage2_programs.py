@@ -16,6 +16,7 @@ import evaluate_stage2
 import export_encoder
 import measure_drift
 import train_stage2
+from helpers.on_gpu import by_device
 from helpers.programs import call
 from s2f.common import kinds
 from s2f.common.errors import InputError
@@ -110,7 +111,7 @@ class Study:
 def compiled_quickly_for_all():
     """As the fixture `compiled_quickly`, for those of the module too."""
     before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
+    jax.config.update("jax_disable_most_optimizations", by_device(cpu=True, gpu=False))
     yield
     jax.config.update("jax_disable_most_optimizations", before)
 

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+from helpers.on_gpu import by_device
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, examples, networks
 from s2f.heads import epochs as epochs_module
@@ -48,8 +49,10 @@ def train(lanes, data, val, spec, mode=NO_SHIFT, **keys):
 
 
 def close(one, other, atol):
+    """On a GPU up to a step of AdamW: a gradient that is zero but for rounding has another sign if sums are taken in
+    another order."""
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_allclose(a, b, atol=atol)
+        np.testing.assert_allclose(a, b, atol=by_device(atol, 1e-3))
 
 
 @pytest.mark.parametrize("slug", [SLUG, "boda-flatten-16-16", "boda-center-16", "encoder-16-dropout"])
@@ -94,7 +97,7 @@ def test_three_epochs_equal_a_plain_loop_of_two_steps_per_batch(slug):
                 parameters, moments, loss = step(parameters, moments, key, *now)
                 losses.append((float(loss), len(chosen)))
         values, sizes = zip(*losses, strict=True)
-        assert float(mean_loss) == pytest.approx(np.average(values, weights=sizes), rel=1e-4)
+        assert float(mean_loss) == pytest.approx(np.average(values, weights=sizes), rel=by_device(1e-4, 1e-3))
     close(state[0], parameters, 1e-5)
 
 
@@ -125,7 +128,7 @@ def plain(slug, parameters, key, x, dropout):
     """A head in training, written down again with what JAX differentiates by itself."""
 
     def linear(name, x):
-        return x @ parameters[name]["w"] + parameters[name]["b"]
+        return jnp.matmul(x, parameters[name]["w"], precision="highest") + parameters[name]["b"]
 
     if "center" in slug:
         x = x[:, 1:2]
@@ -228,8 +231,12 @@ def test_streamed_epochs_equal_resident_ones(mode, views, steps, others, monkeyp
         train([(SLUG, 7)], rows(), rows(50, seed=1), spec, {"kind": mode}, memory=memory)[0] for memory in (None, 1000)
     )
     close(resident.parameters, streamed.parameters, 1e-6)
-    np.testing.assert_allclose(resident.history["train_loss"], streamed.history["train_loss"], rtol=1e-5)
-    np.testing.assert_allclose(resident.history["val_pearson"], streamed.history["val_pearson"], atol=1e-6)
+    np.testing.assert_allclose(
+        resident.history["train_loss"], streamed.history["train_loss"], rtol=by_device(1e-5, 1e-3)
+    )
+    np.testing.assert_allclose(
+        resident.history["val_pearson"], streamed.history["val_pearson"], atol=by_device(1e-6, 1e-3)
+    )
 
 
 @pytest.mark.slow
@@ -241,7 +248,7 @@ def test_heads_trained_together_equal_heads_trained_alone(memory):
     for lane, ours in zip(LANES, together, strict=True):
         alone = train([lane], rows(), rows(50, seed=1), spec)[0]
         assert (ours.epoch, len(ours.history)) == (alone.epoch, len(alone.history))
-        assert ours.score == pytest.approx(alone.score, abs=1e-5)
+        assert ours.score == pytest.approx(alone.score, abs=by_device(1e-5, 1e-3))
         close(ours.parameters, alone.parameters, 1e-5)
         stops.add(len(ours.history))
     assert len(stops) > 1  # some stopped while others went on, so stopping alone was put to the test

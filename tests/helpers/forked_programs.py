@@ -84,7 +84,11 @@ def begin(folder):
 
 
 def command():
-    """Path of the command `python` of this run of pytest."""
+    """Path of the command `python` of this run of pytest, whose programs compute on the CPU; a test on a GPU that asks
+    for it is skipped."""
+    from helpers import on_gpu
+
+    on_gpu.skip_program()
     return Path(os.environ[VARIABLE]) / "python"
 
 

@@ -7,17 +7,20 @@ import zlib
 import numpy as np
 import torch
 
+from s2f.common.devices import torch_device
 from s2f.sequences import dna
 
 
 class Golden:
-    """`numbers` (npz) and `notes` (json) of a folder; `tag` and `scale` belong to its weight recipe."""
+    """`numbers` (npz) and `notes` (json) of a folder; `tag` and `scale` belong to its weight recipe. Codes, labels
+    and filled networks are on the device of tests."""
 
     def __init__(self, folder, tag, scale):
         self.notes = json.loads((folder / "golden.json").read_text())
         self.numbers, self.tag, self.scale = np.load(folder / "golden.npz"), tag, scale
+        self.device = torch_device()
         self.codes = {
-            length: torch.from_numpy(np.stack([dna.encode(sequence) for sequence in named.values()]))
+            length: torch.from_numpy(np.stack([dna.encode(sequence) for sequence in named.values()])).to(self.device)
             for length, named in self.notes["sequences"].items()
         }
 
@@ -49,25 +52,30 @@ class Golden:
             assert tuple(entry["shape"]) == tuple(array.shape)
             assert array.flatten()[0] == np.float32(entry["first"]), f"recipe of {entry['name']}"
         network.load_state_dict(state)
-        return network
+        return network.to(self.device)
 
     def targets(self):
         """Labels of the training batch, float32 (8, 1)."""
         z = (2 * self.uniform("targets", (8,)) - 1) * math.sqrt(3)
-        return torch.from_numpy((1.5 * z).astype(np.float32))[:, None]
+        return torch.from_numpy((1.5 * z).astype(np.float32))[:, None].to(self.device)
+
+
+def on_host(found):
+    """A tensor of any device, or an array, as an array."""
+    return found.detach().cpu().numpy() if isinstance(found, torch.Tensor) else np.asarray(found)
 
 
 def gradients(network, loss):
     """{name: gradient float64}."""
     names, arrays = zip(*network.named_parameters(), strict=True)
     return {
-        name: array.double().numpy()
-        for name, array in zip(names, torch.autograd.grad(loss, arrays, retain_graph=True), strict=True)
+        name: on_host(gradient.double())
+        for name, gradient in zip(names, torch.autograd.grad(loss, arrays, retain_graph=True), strict=True)
     }
 
 
-def entries(array):
+def entries(values):
     """The four entries that the golden files keep of an array."""
-    flat = np.asarray(array, np.float64).ravel()
+    flat = on_host(values).astype(np.float64).ravel()
     n = len(flat)
     return flat[[0, n // 3, 2 * n // 3, n - 1]]

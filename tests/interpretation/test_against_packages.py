@@ -10,7 +10,9 @@ from s2f.interpretation import scorer as models
 from s2f.interpretation.tangents import malinois
 from s2f.sequences import dna
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
+pytestmark = [
+    pytest.mark.usefixtures("one_torch_thread"), pytest.mark.cpu("the packages are given the network on the CPU")
+]  # fmt: skip
 
 
 @pytest.fixture

@@ -41,7 +41,9 @@ def repeats(count, seed=0, length=40):
 
 def train(tmp_path, seed=7, texts=None, report=lambda line: None, **more):
     texts = texts or [f"{'ACGT'[i % 4] * 5}{sequence}" for i, sequence in enumerate(repeats(30))]
-    return tapt.train(texts, repeats(5, 1), settings(**more), seed, tmp_path / "checkpoint", report)
+    found = tapt.train(texts, repeats(5, 1), settings(**more), seed, tmp_path / "checkpoint", report)
+    found.model.cpu()
+    return found
 
 
 def weights(trained):

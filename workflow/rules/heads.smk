@@ -10,7 +10,8 @@
 for training in training_rules():
 
     rule:
-        """Train a head, or several of one family and their seeds together, on caches that the augmentation reads."""
+        """Train heads on the embedding caches that their augmentations read: one head, several of a family together, or
+        all heads of an encoder one family after the other, on embeddings that are loaded once."""
         name:
             training.name
         input:

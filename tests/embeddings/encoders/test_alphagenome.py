@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from helpers.on_gpu import by_device
 from s2f.common.errors import InputError
 from s2f.embeddings import encoders
 from s2f.embeddings.encoders import _alphagenome_network, alphagenome
@@ -140,6 +141,7 @@ def test_bfloat16_equals_official(golden, size, length):
 
 
 @pytest.mark.slow
+@pytest.mark.cpu("a CPU rounded the golden numbers, and another order of sums alone makes 0.8 % of the 1 % allowed")
 @pytest.mark.parametrize("size", ["tiny", "full"])
 def test_bfloat16_rounded_after_every_operation_equals_official(golden, size):
     """The official code run op by op; one program that keeps no excess precision rounds alike and compiles sooner.
@@ -167,7 +169,13 @@ def test_every_stage_equals_official(golden, size):
     assert list(stages) == [1, 2, 4, 8, 16, 32, 64]
 
 
-@pytest.mark.parametrize(("precision", "bound"), [("float32", 1e-6), ("bfloat16", 3e-3)])
+WHERE = "the compilers for CPU and GPU keep excess precision in other places of a program in bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("precision", "bound"),
+    [("float32", by_device(1e-6, 1e-5)), pytest.param("bfloat16", 3e-3, marks=pytest.mark.cpu(WHERE))],
+)
 def test_standardised_once_equals_standardised_per_call(precision, bound):
     """The bound for bfloat16 is below what standardising in float32 (1.6 %) or op by op (1 %) gives."""
     codes = np.random.default_rng(0).integers(0, 5, (8, 600), np.uint8)
@@ -268,7 +276,7 @@ def test_bad_codes_are_refused(tiny):
 @pytest.mark.usefixtures("compiled_quickly")
 def test_codes_and_one_hot_give_the_same(tiny, codes):
     from_one_hot = jax.jit(tiny.apply_one_hot)(tiny.parameters, dna.one_hot(codes))
-    assert greatest(from_one_hot, tiny.encode(codes)) < 1e-5
+    assert greatest(from_one_hot, tiny.encode(codes)) < by_device(1e-5, 1e-4)
 
 
 @pytest.mark.usefixtures("compiled_quickly")

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from helpers.cache_builds import of
+from helpers.on_gpu import by_device
 from s2f.common import kinds, torch_file
 from s2f.common.errors import InputError
 from s2f.common.files import sha256_file
@@ -167,7 +168,7 @@ def test_shared_flanks_and_both_strands_equal_whole_windows(weights, tiny, caplo
     whole = enformer_tower.from_weights(weights, "tiny", "float32", 4, "test", "none", reuse_flanks=False)
     for array, strand in zip(found, (windows, dna.reverse_complement(windows)), strict=True):
         wanted = whole.encode(strand)
-        assert np.abs(array - wanted).max() <= 1e-5 * wanted.std()
+        assert np.abs(array - wanted).max() <= by_device(1e-5, 1e-4) * wanted.std()
     assert np.abs(found[0] - found[1]).max() > 0.1
 
 
@@ -183,7 +184,7 @@ def test_a_training_step_encodes_what_a_cache_holds(tmp_path, tiny):
         stepped = step(tiny.parameters, windows)
         assert relative_rms(of(rows, paths[strand]), stepped) < 1e-5
     one_hot = jax.jit(tiny.apply_one_hot)(tiny.parameters, dna.one_hot(windows))
-    assert relative_rms(one_hot, stepped) < 1e-6
+    assert relative_rms(one_hot, stepped) < by_device(1e-6, 1e-5)
 
 
 # Weights

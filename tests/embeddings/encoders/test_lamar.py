@@ -174,7 +174,7 @@ def test_bad_sections(more, message):
         encoders.build(spec(**more))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+@pytest.mark.cpu("what is refused without CUDA is there")
 def test_flash_attention_needs_cuda():
     with pytest.raises(InputError, match="flash_attention_2 needs a CUDA device and precision bfloat16"):
         encoders.build(spec(attention="flash_attention_2", precision="bfloat16"))

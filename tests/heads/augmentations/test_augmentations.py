@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.on_gpu import by_device
 from s2f.common.errors import InputError
 from s2f.embeddings import encoders
 from s2f.heads import augmentations
@@ -229,7 +230,7 @@ def test_lanes_of_modes_that_encode_equal_heads_trained_alone(tiny, parts):
     for lane, together in zip(lanes, trained(lanes), strict=True):
         (alone,) = trained([lane])
         for a, b in zip(jax.tree.leaves(together.parameters), jax.tree.leaves(alone.parameters), strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-5)
+            np.testing.assert_allclose(a, b, atol=by_device(1e-5, 1e-3))  # a step of AdamW
 
 
 @pytest.mark.slow
@@ -240,7 +241,7 @@ def test_hybrid_streams_its_cache_with_the_same_result(tiny, parts):
         for memory in (None, 1000)
     )
     for a, b in zip(jax.tree.leaves(resident.parameters), jax.tree.leaves(streamed.parameters), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(a, b, atol=by_device(1e-5, 1e-3))  # a step of AdamW
 
 
 def test_no_shift_with_labels_kept_sees_each_row_on_each_strand_once_per_epoch(tiny):

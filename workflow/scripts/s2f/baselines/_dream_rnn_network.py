@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from s2f.baselines._channels_last import Convolution
-from s2f.baselines._sequence_training import CHANNELS, DTYPES, one_hot
+from s2f.baselines._sequence_training import DTYPES, in_order_of_channels, one_hot
 
 KERNELS = (9, 15)
 
@@ -77,7 +77,7 @@ class DreamRNN(nn.Module):
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
         """Activities of one-hot windows (B, length, 4), in the order A, C, G, T; the values may be any numbers."""
-        x = x[:, :, CHANNELS]
+        x = in_order_of_channels(x)
         if self.strand_channel:
             x = torch.cat([x, reverse[:, None, None].to(x.dtype).expand(-1, x.shape[1], 1)], 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):

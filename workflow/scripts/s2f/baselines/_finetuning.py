@@ -13,7 +13,7 @@ and number of threads give the same bits.
 
 import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -179,6 +179,7 @@ def finetune(
     regression = settings.labels == "regression"
     centre, scale = (float(labels.mean()), float(labels.std())) if regression else (0.0, 1.0)
     targets = torch.from_numpy((labels - centre) / scale).to(device, torch.float32 if regression else torch.int64)
+    counts = (ids != settings.family.pad).sum(1)
     ids, val_ids = (torch.from_numpy(array).to(device) for array in (ids, val_ids))
     metric = f"val_{VALIDATION[settings.labels]}"
     model = for_cls(model).to(device)
@@ -193,11 +194,12 @@ def finetune(
         last = len(history) + epochs
         while len(history) < last:
             epoch = len(history) + 1
-            order = torch.from_numpy(_order(len(labels), epoch, seed)).to(device)
+            order = _order(len(labels), epoch, seed)
+            batches = _batches(settings.batch_size, torch.from_numpy(order).to(device), counts[order])
             torch.manual_seed(derived_seed(seed, "dropout", epoch))
             model.train()
             model.base_model.train(not frozen)
-            loss = sum(steps.step(forward, x[rows], targets[rows]) for rows in order.split(settings.batch_size))
+            loss = sum(steps.step(forward, x[rows], targets[rows], of_rows) for rows, of_rows in batches)
             loss = float(loss) / len(labels)
             seconds = time.perf_counter() - began
             if not math.isfinite(loss):
@@ -247,8 +249,9 @@ def logits(model: torch.nn.Module, ids: np.ndarray, settings: Settings) -> np.nd
 
 def _phase(
     model: torch.nn.Module, frozen: bool, inputs: Sequence[torch.Tensor], settings: Settings
-) -> tuple[Callable[[torch.Tensor], torch.Tensor], Sequence[torch.Tensor]]:
-    """(forward, its inputs) for a phase; `forward` gives logits (B, outputs).
+) -> tuple[Callable[..., torch.Tensor], Sequence[torch.Tensor]]:
+    """(forward, its inputs) for a phase; `forward(inputs, counts=None)` gives logits (B, outputs), `counts` as for
+    `Family.first`.
 
     While the encoder is frozen, the inputs are its last hidden states of the first token, float32 (N, D), computed
     here.
@@ -265,8 +268,8 @@ def _phase(
     states = []
     for ids in inputs:
         with torch.no_grad(), _autocast(ids.device, settings):
-            states.append(_in_batches(lambda part: family.first(model, part)[:, 0].float(), ids, settings))
-    return (lambda x: _head(model, x[:, None])), states
+            states.append(_in_batches(lambda *part: family.first(model, *part)[:, 0].float(), ids, settings))
+    return (lambda x, counts=None: _head(model, x[:, None])), states
 
 
 def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
@@ -275,29 +278,37 @@ def _head(model: torch.nn.Module, states: torch.Tensor) -> torch.Tensor:
         return model.classifier(states.float())
 
 
-def _whole(model: torch.nn.Module, family: Family, ids: torch.Tensor) -> torch.Tensor:
-    return _head(model, family.first(model, ids))
+def _whole(model: torch.nn.Module, family: Family, ids: torch.Tensor, counts: np.ndarray | None = None) -> torch.Tensor:
+    return _head(model, family.first(model, ids, counts))
 
 
 def _outputs(
-    model: torch.nn.Module, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings
+    model: torch.nn.Module, forward: Callable[..., torch.Tensor], x: torch.Tensor, settings: Settings
 ) -> torch.Tensor:
     """float64 (N, outputs) for the inputs of a phase, on the scale on which the model was trained."""
     model.eval()
     with torch.inference_mode(), _autocast(x.device, settings):
-        return _in_batches(lambda part: forward(part).double(), x, settings).cpu()
+        return _in_batches(lambda *part: forward(*part).double(), x, settings).cpu()
 
 
-def _in_batches(forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, settings: Settings) -> torch.Tensor:
+def _in_batches(forward: Callable[..., torch.Tensor], x: torch.Tensor, settings: Settings) -> torch.Tensor:
     """`forward` of inputs, in batches. All rows in a batch of token ids have the same number of tokens: padding would
     change how a row is rounded (in bfloat16 by 2 % of the spread of the logits), and a row must have the same
     prediction in any batch."""
     counts = torch.zeros(len(x), device=x.device) if x.is_floating_point() else (x != settings.family.pad).sum(1)
     order = counts.argsort(stable=True)
-    sizes = counts.unique(return_counts=True)[1].tolist()
-    batches = [batch for alike in x[order].split(sizes) for batch in alike.split(EVALUATION_BATCH)]
-    found = torch.cat([forward(batch) for batch in batches])
-    return found[order.argsort()]
+    of_alike, sizes = (part.tolist() for part in counts.unique(return_counts=True))
+    found = [
+        forward(batch, np.full(len(batch), count))
+        for alike, count in zip(x[order].split(sizes), of_alike, strict=True)
+        for batch in alike.split(EVALUATION_BATCH)
+    ]
+    return torch.cat(found)[order.argsort()]
+
+
+def _batches(size: int, *of_rows: Any) -> Iterator[tuple[Any, ...]]:
+    """Batches of tensors and arrays with the same rows."""
+    return zip(*([rows[start : start + size] for start in range(0, len(rows), size)] for rows in of_rows), strict=True)
 
 
 def _values(outputs: torch.Tensor, settings: Settings) -> np.ndarray:
@@ -333,16 +344,23 @@ class _Steps:
         self.settings, self.count, self.done = settings, count, 0
 
     def step(
-        self, forward: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, targets: torch.Tensor
+        self,
+        forward: Callable[..., torch.Tensor],
+        x: torch.Tensor,
+        targets: torch.Tensor,
+        counts: np.ndarray | None = None,
     ) -> torch.Tensor:
-        """One step on a batch, in micro-batches; returns the sum of the losses of its rows as a tensor."""
+        """One step on a batch, in micro-batches; returns the sum of the losses of its rows as a tensor.
+
+        `counts` are the rows' numbers of tokens, see `_phase`; with them, nothing here waits for a GPU.
+        """
         for group in self.optimiser.param_groups:
             group["lr"] = group["highest"] * schedule(self.done, self.count, self.settings.warmup)
         self.optimiser.zero_grad(set_to_none=True)
-        size, total = self.settings.micro_batch, 0.0
-        for part, wanted in zip(x.split(size), targets.split(size), strict=True):
+        total, rows = 0.0, (x, targets) if counts is None else (x, targets, counts)
+        for part, wanted, *known in _batches(self.settings.micro_batch, *rows):
             with _autocast(x.device, self.settings):
-                logits = forward(part)
+                logits = forward(part, *known)
             loss = loss_sum(logits.float(), wanted)
             self.scaler.scale(loss / len(x)).backward()
             total = total + loss.detach()

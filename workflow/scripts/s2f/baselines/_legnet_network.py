@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from s2f.baselines._channels_last import Convolution, Excitation, NormedSiLU
-from s2f.baselines._sequence_training import CHANNELS, DTYPES, one_hot
+from s2f.baselines._sequence_training import DTYPES, in_order_of_channels, one_hot
 from s2f.common.errors import InputError
 
 STEM_KERNEL, KERNEL, POOL, WIDER = 11, 9, 2, 4
@@ -90,7 +90,7 @@ class LegNet(nn.Module):
 
     def of_one_hot(self, x: torch.Tensor, reverse: torch.Tensor | None = None) -> torch.Tensor:
         """Activities of one-hot windows (B, length, 4), in the order A, C, G, T; the values may be any numbers."""
-        x = x[:, :, CHANNELS].unsqueeze(1).permute(0, 3, 1, 2)
+        x = in_order_of_channels(x).unsqueeze(1).permute(0, 3, 1, 2)
         with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
             x = self.mapper(self.main(self.stem(x)))
         return self.head(x.to(self.head[0].weight.dtype).mean((2, 3)))

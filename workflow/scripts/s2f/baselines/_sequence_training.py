@@ -1,7 +1,8 @@
 """Training from scratch of torch networks that read the bases of a construct: Malinois, LegNet and DREAM-RNN.
 
 A network takes uint8 codes (B, length) and a bool mask (B,) of the reverse complements, and gives (B, outputs) float32.
-All windows are on the device as codes; each step cuts, orients and reads a batch of them there.
+All windows are on the device as codes; each step cuts, orients and reads a batch of them there. Nothing in a step waits
+for a GPU: no value is read from it, and no constant copied to it, for which torch waits until all queued work is done.
 """
 
 import math
@@ -104,8 +105,9 @@ class Windows:
 
 def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
     """Codes (B, L), in which the rows that `reverse` (B,) marks are replaced by their reverse complements."""
-    complement = torch.tensor([3, 2, 1, 0, 4], dtype=torch.uint8, device=codes.device)
-    return torch.where(reverse[:, None], complement[codes.flip(1).int()], codes)
+    turned = codes.flip(1)
+    complement = torch.where(turned == dna.N_CODE, turned, 3 - turned)  # a table of them would be copied to the device
+    return torch.where(reverse[:, None], complement, codes)
 
 
 def squared_error(
@@ -137,6 +139,12 @@ def one_cycle(
 def one_hot(codes: torch.Tensor, network: nn.Module) -> torch.Tensor:
     """(B, length, 4) from codes (B, length), in the order A, C, G, T and the network's dtype; N is four zeros."""
     return torch.eye(5, 4, dtype=next(network.parameters()).dtype, device=codes.device)[codes.int()]
+
+
+def in_order_of_channels(x: torch.Tensor) -> torch.Tensor:
+    """One-hot windows (B, length, 4) in the order `CHANNELS`. Taken one by one, because an index of several numbers
+    would be copied to the device."""
+    return torch.stack([x[:, :, channel] for channel in CHANNELS], 2)
 
 
 def check_choices(kind: str, settings: Any) -> None:
@@ -299,8 +307,8 @@ def predict_strand(network: nn.Module, codes: torch.Tensor, strand: str) -> np.n
     with torch.inference_mode():
         for batch in codes.split(EVALUATION_BATCH):
             reverse = torch.full((len(batch),), strand == "reverse", device=codes.device)
-            out.append(network(oriented(batch, reverse), reverse).cpu())
-    return torch.cat(out).numpy()
+            out.append(network(oriented(batch, reverse), reverse))
+    return torch.cat(out).cpu().numpy()  # copied once, as every copy waits until the batch has been computed
 
 
 def write_network(

@@ -6,7 +6,8 @@ Settings that a GPU needs to compute float32 in full precision and to give the s
 * XLA: DETERMINISTIC_XLA fixes the order of sums, and chooses kernels by rule, not by which was faster when compiling.
 * cuBLAS: CUBLAS_WORKSPACE_CONFIG fixes its workspaces, which decide the order of sums; 24 MiB per stream.
 * torch: `use_deterministic_algorithms` and the cuDNN flags. An operation without a deterministic form is still
-  computed, with a warning in the log.
+  computed, with a warning in the log. So is the gradient of attention, which has such a form, but not with this
+  leniency (`warn_only`; attention_backward.cu): two trainings of a language model may differ in the last digits.
 * TF32, to which torch by default rounds the factors of convolutions on a GPU, is off. JAX is asked for the highest
   precision wherever it multiplies in float32 (see encoders and heads).
 

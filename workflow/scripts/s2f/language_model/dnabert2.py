@@ -111,7 +111,8 @@ def bias(heads: int, length: int, padding: torch.Tensor | None, device: torch.de
     `padding`, bool (B, T), marks a token as padding."""
     position = torch.arange(length, device=device)
     distance = (position[:, None] - position).abs().float()
-    found = -torch.tensor(slopes(heads), device=device)[:, None, None] * distance
+    steep = torch.tensor(slopes(heads)).to(device, non_blocking=True)  # a copy that waits would stop every pass
+    found = -steep[:, None, None] * distance
     if padding is None:
         return found[None]
     return found.masked_fill(padding[:, None, None, :], -math.inf)
@@ -251,12 +252,12 @@ def hidden(model: DNABERT2, ids: torch.Tensor, padding: torch.Tensor | None) -> 
     return model.bert(ids, padding)
 
 
-def first(model: DNABERT2, ids: torch.Tensor) -> torch.Tensor:
+def first(model: DNABERT2, ids: torch.Tensor, counts: np.ndarray | None = None) -> torch.Tensor:
     """Last hidden state of `[CLS]`, see `families.Family`."""
-    padding = ids == bpe.PAD
-    longest = int((~padding).sum(1).max())
-    ids, padding = ids[:, :longest].long(), padding[:, :longest]
-    return model.bert(ids, padding if padding.any() else None, first=True)
+    counts = (ids != bpe.PAD).sum(1).cpu().numpy() if counts is None else counts
+    shortest, longest = counts.min(), counts.max()
+    ids = ids[:, :longest].long()
+    return model.bert(ids, ids == bpe.PAD if shortest < longest else None, first=True)
 
 
 def _norm(config: Configuration) -> torch.nn.LayerNorm:

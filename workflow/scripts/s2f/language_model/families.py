@@ -39,7 +39,9 @@ class Family:
     Its models have `base_model`, the encoder, with a list of blocks `encoder.layer`. With the head `none` they have no
     other part; with the others they also have `lm_head` or `classifier`. `hidden(model, ids, padding)` gives the last
     hidden states (B, T, D) of ids int64 (B, T); `padding`, bool (B, T) or None, is True for ids to ignore.
-    `first(model, ids)` gives only the state of the first token, (B, 1, D), for ids as from `Tokens.of_codes`.
+    `first(model, ids, counts)` gives only the state of the first token, (B, 1, D), for ids as from `Tokens.of_codes`;
+    `counts`, int64 (B,), are their numbers of tokens. If these are not given, the device of the ids is asked, and the
+    host waits for the answer.
     """
 
     kind: str  # of the encoder
@@ -51,7 +53,7 @@ class Family:
     from_folder: Callable[..., Any]  # (folder, config, head="none", seed=None)
     tokens: Callable[[Mapping[str, Any] | None, str, str], Tokens]  # (weights, tokenizer, size) of a section of a study
     hidden: Callable[[Any, torch.Tensor, torch.Tensor | None], torch.Tensor]
-    first: Callable[[Any, torch.Tensor], torch.Tensor]
+    first: Callable[[Any, torch.Tensor, np.ndarray | None], torch.Tensor]
     pad: int  # token id that fills up after a text
     longest: int | None  # largest number of letters that it takes
     licence: str  # of published weights, if nobody states another

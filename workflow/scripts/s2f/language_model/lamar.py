@@ -6,6 +6,7 @@ Facts about the published model are from zhw-e8/LAMAR, commit 8d3bf808 (MIT); it
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from s2f.common.errors import InputError
@@ -29,7 +30,7 @@ def hidden(model: Any, ids: torch.Tensor, padding: torch.Tensor | None) -> torch
     return model.base_model(ids, attention_mask=None if padding is None else (~padding).long()).last_hidden_state
 
 
-def first(model: Any, ids: torch.Tensor) -> torch.Tensor:
+def first(model: Any, ids: torch.Tensor, counts: np.ndarray | None = None) -> torch.Tensor:
     """Last hidden state of `<cls>`, see `families.Family`; windows of one length have no padding."""
     return model.base_model(ids.long()).last_hidden_state[:, :1]
 

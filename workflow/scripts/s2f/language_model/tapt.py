@@ -12,6 +12,7 @@ its atomic additions).
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -34,6 +35,7 @@ from s2f.language_model.masking import IGNORED, mask
 from s2f.language_model.schedule import schedule
 
 COUNTED = 4096  # windows whose tokens are counted at once
+LOOK = 16  # steps after which losses are read from the device: until then a GPU computes while the host makes batches
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # ids, inputs, labels, each (B, T)
 
@@ -131,6 +133,7 @@ def train(
     held = _validation(val_windows, tokens, settings, seed)
     loss = partial(masked_loss, family, tokens, precision=settings.precision)
     done, history, losses = _resume(checkpoint, identity, model, optimiser)
+    unread: list[tuple[torch.Tensor, torch.Tensor]] = []
     frequencies = frequencies_loss(train_windows, held[2], tokens)
     report(f"validation loss of the frequencies of tokens alone: {frequencies:.4f} nats")
     if done:
@@ -145,9 +148,13 @@ def train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         torch.manual_seed(derived_seed("tapt", seed, "dropout", step))
-        losses.append(_update(model, optimiser, _batch(windows, step, tokens, settings, seed), settings, step, loss))
+        unread.append(_update(model, optimiser, _batch(windows, step, tokens, settings, seed), settings, step, loss))
         after = step + 1
-        if after % settings.validate_every == 0 or after == settings.steps:
+        validated = after % settings.validate_every == 0 or after == settings.steps
+        if validated or after % settings.checkpoint_every == 0 or len(unread) == LOOK:
+            losses += _read(unread, after)
+            unread = []
+        if validated:
             value = _loss_of(model, held, settings, loss)
             mean = float(np.mean(losses))
             history.append({"step": after, "learning_rate": rate, "train_loss": mean, "val_loss": value})
@@ -228,14 +235,19 @@ def masked_loss(
     precision: str = "float32",
 ) -> torch.Tensor:
     """Sum of the cross-entropy (nats) over the targets of a batch, (B, T) each; the head computes only targets."""
-    longest = int((ids != tokens.pad).sum(1).max())
-    device = next(model.parameters()).device
-    ids, inputs, labels = (torch.from_numpy(array[:, :longest]).to(device).long() for array in (ids, inputs, labels))
-    padding = ids == tokens.pad
+    counts, device = (ids != tokens.pad).sum(1), next(model.parameters()).device
+    ids, inputs, labels = (array[:, : counts.max()] for array in (ids, inputs, labels))
+
+    def moved(array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(device, non_blocking=True)
+
+    # padding and targets are looked for here: asked for a mask's ones, a GPU would keep the host waiting
+    padding = moved(ids == tokens.pad) if counts.min() < counts.max() else None
+    places = np.flatnonzero(labels != IGNORED)
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        hidden = family.hidden(model, inputs, padding if padding.any() else None)
-        logits = model.lm_head(hidden[labels != IGNORED])
-    return F.cross_entropy(logits.float(), labels[labels != IGNORED], reduction="sum")
+        hidden = family.hidden(model, moved(inputs).long(), padding)
+        logits = model.lm_head(hidden.flatten(0, 1)[moved(places)])
+    return F.cross_entropy(logits.float(), moved(labels.ravel()[places]), reduction="sum")
 
 
 def _update(
@@ -245,20 +257,32 @@ def _update(
     settings: Settings,
     step: int,
     loss_of: Callable[..., torch.Tensor],
-) -> float:
-    """One step of the optimiser; returns the mean loss per target."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of the optimiser; returns the mean loss per target and the norm of the gradient, both still on the
+    device."""
     targets = max(1, int((batch[2] != IGNORED).sum()))
     optimiser.zero_grad(set_to_none=True)
-    total = 0.0
+    total = torch.zeros(())
     for part in _micro(batch, settings):
         loss = loss_of(model, *part) / targets
         loss.backward()
-        total += loss.detach()
+        total = total + loss.detach()
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-    if not torch.isfinite(norm):
-        raise InputError(f"tapt: the gradient of step {step} is not finite; lower learning_rate")
     optimiser.step()
-    return float(total)
+    return total, norm
+
+
+def _read(unread: Sequence[tuple[torch.Tensor, torch.Tensor]], after: int) -> list[float]:
+    """The losses of the last steps before step `after`, from what `_update` returned.
+
+    Raises `InputError` for the first gradient that is not finite: at most `LOOK` steps late, and before anything that
+    came of it is saved.
+    """
+    losses, norms = (torch.stack(of).tolist() for of in zip(*unread, strict=True))
+    for step, norm in enumerate(norms, after - len(norms)):
+        if not math.isfinite(norm):
+            raise InputError(f"tapt: the gradient of step {step} is not finite; lower learning_rate")
+    return losses
 
 
 def _micro(batch: Batch, settings: Settings) -> Iterator[Batch]:
@@ -272,7 +296,7 @@ def _loss_of(model: torch.nn.Module, batch: Batch, settings: Settings, loss_of: 
     """Mean loss per target of the validation windows."""
     model.eval()
     with torch.inference_mode():
-        total = sum(float(loss_of(model, *part)) for part in _micro(batch, settings))
+        total = sum(torch.stack([loss_of(model, *part) for part in _micro(batch, settings)]).tolist())
     model.train()
     return total / max(1, int((batch[2] != IGNORED).sum()))
 

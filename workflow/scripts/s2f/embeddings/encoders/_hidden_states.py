@@ -39,13 +39,21 @@ def checked_layer(
     return layer
 
 
-def dtype_of(half: bool) -> Any:
-    """The dtype of embeddings: bfloat16, or float32."""
-    return ml_dtypes.bfloat16 if half else np.float32
+def round_once(model: torch.nn.Module) -> None:
+    """Round the weights of the linear layers of a frozen model to bfloat16, as autocast does again in each batch."""
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Linear):
+            layer.to(torch.bfloat16)
+
+
+def room(shape: tuple[int, ...], half: bool, device: torch.device) -> torch.Tensor:
+    """Place on the device for the hidden states of a call, as `array_of` takes them. Copied batch by batch, each copy
+    would wait for its batch, and a GPU for the next one."""
+    return torch.empty(shape, dtype=torch.bfloat16 if half else torch.float32, device=device)
 
 
 def array_of(hidden: torch.Tensor, half: bool) -> np.ndarray:
-    """Hidden states as an array of `dtype_of`. NumPy has no bfloat16, so it is given the bits."""
+    """Hidden states as an array, float32 or bfloat16. NumPy has no bfloat16, so it is given the bits."""
     if half:
         return hidden.to(torch.bfloat16).view(torch.int16).cpu().numpy().view(ml_dtypes.bfloat16)
     return hidden.float().cpu().numpy()

@@ -24,7 +24,7 @@ import torch
 from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.embeddings.encoders import Encoder, check_codes
-from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, dtype_of, layer_name
+from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, layer_name, room, round_once
 from s2f.language_model import bpe, dnabert2, states
 from s2f.language_model import weights as named_weights
 
@@ -68,6 +68,8 @@ def from_model(
     channels, layer = model.config.hidden_size, len(model.bert.encoder["layer"])
     half = precision == "bfloat16"
     text = f"dnabert2 {layer_name(layer)} {pooling} {precision} {states.fingerprint(model)} {pieces.text()}"
+    if half:
+        round_once(model)
 
     def tokens(length: int) -> int:
         return length if pooling == "bases" else 1
@@ -76,17 +78,22 @@ def from_model(
         check_codes(codes)
         rows = pieces.ids_of_codes(codes)
         counts = np.fromiter(map(len, rows), np.int64, len(rows))
-        out = np.empty((len(codes), tokens(codes.shape[1]), channels), dtype_of(half))
+        out = room((len(codes), tokens(codes.shape[1]), channels), half, device)
+
+        def moved(array: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(array).to(device, torch.int64, non_blocking=True)
+
         for count in np.unique(counts):  # no padding: batches of one number of tokens
             alike = np.flatnonzero(counts == count)
             for start in range(0, len(alike), batch_size):
                 chosen = alike[start : start + batch_size]
                 ids = np.stack([rows[i] for i in chosen])
-                with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    hidden = model(torch.from_numpy(ids).to(device, torch.int64)).float()
-                found = of_bases(hidden, pieces.spans[ids]) if pooling == "bases" else of_windows(hidden, ids)
-                out[chosen] = array_of(found, half)
-        return out
+                with torch.inference_mode():
+                    with torch.autocast(device.type, torch.bfloat16, enabled=half):
+                        hidden = model(moved(ids)).float()
+                    found = of_bases(hidden, pieces.spans[ids]) if pooling == "bases" else of_windows(hidden, ids)
+                    out[moved(chosen)] = found.to(out.dtype)
+        return array_of(out, half)
 
     return Encoder(
         kind="dnabert2",
@@ -106,10 +113,11 @@ def of_windows(hidden: torch.Tensor, ids: np.ndarray) -> torch.Tensor:
     counted = ids >= len(bpe.SPECIAL)
     counted |= (ids == bpe.UNK) & ~counted.any(1, keepdims=True)
     weights = counted / counted.sum(1, keepdims=True)
-    return torch.einsum("bt,btd->bd", torch.from_numpy(weights).to(hidden), hidden)[:, None]
+    return torch.einsum("bt,btd->bd", torch.from_numpy(weights).to(hidden, non_blocking=True), hidden)[:, None]
 
 
 def of_bases(hidden: torch.Tensor, spans: np.ndarray) -> torch.Tensor:
     """States (B, L, D) of the bases, from hidden states (B, T, D) whose tokens cover `spans` (B, T) bases."""
-    repeats = torch.from_numpy(spans).to(hidden.device)
-    return torch.repeat_interleave(hidden.flatten(0, 1), repeats.flatten(), 0).unflatten(0, (len(hidden), -1))
+    repeats = torch.from_numpy(spans).to(hidden.device, non_blocking=True).flatten()
+    found = torch.repeat_interleave(hidden.flatten(0, 1), repeats, 0, output_size=int(spans.sum()))
+    return found.unflatten(0, (len(hidden), -1))

@@ -16,7 +16,7 @@ from s2f.common import kinds
 from s2f.common.devices import torch_device
 from s2f.common.errors import InputError
 from s2f.embeddings.encoders import Encoder, check_codes
-from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, dtype_of, layer_name
+from s2f.embeddings.encoders._hidden_states import array_of, backend, checked_layer, layer_name, room, round_once
 from s2f.language_model import configuration, states, tokenizer
 from s2f.language_model import weights as named_weights
 from s2f.language_model.lamar import FAMILY
@@ -70,6 +70,8 @@ def from_model(
     channels, layer = model.config.hidden_size, len(model.encoder.layer)
     half = precision == "bfloat16"
     text = f"lamar {layer_name(layer)} {pooling} {precision} {states.fingerprint(model)}"
+    if half:
+        round_once(model)
 
     def tokens(length: int) -> int:
         return length if pooling == "tokens" else 1
@@ -77,16 +79,13 @@ def from_model(
     def encode(codes: np.ndarray) -> np.ndarray:
         check_codes(codes)
         ids = tokenizer.ids_of_codes(codes)
-        shape = len(codes), tokens(codes.shape[1]), channels
-        out = np.empty(shape, dtype_of(half))
+        out = room((len(codes), tokens(codes.shape[1]), channels), half, device)
         for start in range(0, len(ids), batch_size):
-            batch = torch.from_numpy(ids[start : start + batch_size]).to(device, torch.int64)
+            batch = torch.from_numpy(ids[start : start + batch_size]).to(device, torch.int64, non_blocking=True)
             with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
                 hidden = model(batch).last_hidden_state[:, 1:-1].float()
-            if pooling == "mean":
-                hidden = hidden.mean(1, keepdim=True)
-            out[start : start + batch_size] = array_of(hidden, half)
-        return out
+                out[start : start + batch_size] = hidden.mean(1, keepdim=True) if pooling == "mean" else hidden
+        return array_of(out, half)
 
     return Encoder(
         kind="lamar",
