@@ -189,7 +189,7 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
         for number, line in enumerate(lines):
             if {cell.strip('"') for cell in line.split(separator)} >= set(columns):
                 above = f"; line {number + delimited.first_line} has all columns: remove the lines above it, or begin "
-                return about(separator) + (f"{above}them with #" if number else "")
+                return about(separator) + (f"{above}each with #" if number else "")
     if len(counts) > 2 and counts[0] < min(counts[1:]) and len(set(counts[1:])) == 1:
         return (
             f"; line {delimited.first_line} has {counts[0] + 1} of the {counts[1] + 1} cells that lines below have: "

@@ -31,7 +31,7 @@ def summary(
         return []
     width = max(len(line[0]) for line in lines)
     total = sum(line[2] for line in lines)
-    out = [f"{sum(line[1] for line in lines)} jobs in {_clock(wall)}. By rule, seconds summed over its jobs:"]
+    out = [f"{sum(line[1] for line in lines)} jobs in {_clock(wall)}. Seconds by rule, summed over its jobs:"]
     for rule, jobs, spent in sorted(lines, key=lambda line: -line[2]):
         out.append(f"  {rule:{width}s} {jobs:5d} jobs {spent:9.1f} s  {100 * spent / max(total, 1e-9):3.0f} %")
     table, text = map(Path, tables)
@@ -60,7 +60,7 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
                 left, removed = int(row["rows"] or 0), int(row["removed"] or 0)
                 if removed > share * (left + removed):
                     lines.append(
-                        f"{path}: {row['stage']}: {removed:,} of {left + removed:,} are dropped "
+                        f"{path}: {row['stage']}: {removed:,} of {left + removed:,} dropped "
                         f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
                     )
     return lines
