@@ -169,8 +169,8 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
         f"\nhead training, {rows:,} rows, batch {batch_size}, {precision}, heads at a time: {seeds}, "
         "embeddings T x D in bfloat16 on the device\n"
         f"modes that encode run AlphaGenome's {spec['size']} size in {spec['precision']} on {LENGTH} bp in every step\n"
-        "naive: the same work as the field does it: rows gathered on the host, a compiled step per batch, AdamW over "
-        f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, nothing donated\n"
+        "naive: the same work as it is usually done: rows gathered on the host, a compiled step per batch, AdamW over "
+        f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, no donated buffers\n"
         "of ...: share of the rate measured beside it, in the median turn; full epoch: extrapolated to "
         f"{FULL_ROWS:,} rows (no_shift and multi_shift: x 2 strands)"
     )
