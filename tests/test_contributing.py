@@ -123,7 +123,7 @@ def test_the_catalog_lists_the_workflow_and_offers_no_use_that_is_refused(root):
         ("a.md", b"text\n\n", ["line 2: empty lines at the end of the file"]),
         ("a.md", b"one \ntwo\r\n", ["line 1: blanks at its end", "line 2: blanks at its end"]),
         ("a.md", b"\xff\n", ["byte 1 is not UTF-8"]),
-        ("a.yml", b"a: [1\n", ["is no YAML: "]),
+        ("a.yml", b"a: [1\n", ["is not YAML: "]),
         ("a.yml", b"a: 1\n---\nb: 2\n", []),
     ],
 )

@@ -38,7 +38,10 @@ def test_json_from_a_file(parser, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"kind": onehot}', "argument --spec: not JSON (Expecting value at character 10, near '{\"kind\": onehot}')"),
+        (
+            '{"kind": onehot}',
+            "argument --spec: is not JSON (Expecting value at character 10, near '{\"kind\": onehot}')",
+        ),
         ("@nowhere.json", "argument --spec: nowhere.json: no such file"),
     ],
 )

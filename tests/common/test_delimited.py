@@ -51,8 +51,8 @@ def test_rows_that_two_lone_quotes_would_swallow_are_refused_with_the_lines(save
     with pytest.raises(InputError) as error:
         read_table(path)
     assert str(error.value) == (
-        f"{path}: line 4: a quote begins a cell that would end in line 9, and each of these lines is a row of 3 cells "
-        "by itself; remove the quote or close it in its cell"
+        f"{path}: line 4: a quote begins a cell that would end on line 9, but each of these lines is itself a row of 3 "
+        "cells; remove the quote or close it within its cell"
     )
 
 
@@ -73,9 +73,11 @@ def test_the_line_of_a_row_of_another_length_is_that_of_the_file(saved):
     text = 'a,b,c\n1,"x\ny",2\n3,"x\n\ny",4\n5,6\n'
     with pytest.raises(InputError, match=r"line 7: 2 cell\(s\), expected 3 as in the header$"):
         read_table(saved(text), separator=",")
-    with pytest.raises(InputError, match=r"line 2: 2 cell\(s\), .*; a cell that is quoted goes on to line 3$"):
+    with pytest.raises(InputError, match=r"line 2: 2 cell\(s\), .*; a quoted cell continues to line 3$"):
         read_table(saved('a,b,c\n1,"x\ny"\n3,"x",4\n'), separator=",")
-    with pytest.raises(InputError, match=r"line 2: 4 cell\(s\), .*; a cell begins with a quote that no quote at the"):
+    with pytest.raises(
+        InputError, match=r"line 2: 4 cell\(s\), .*; a cell begins with a quote that is never closed at the"
+    ):
         read_table(saved('a,b,c\n1,"x, y,2\n3,"x",4\n'), separator=",")
 
 
@@ -116,7 +118,7 @@ def test_what_a_program_wrote_is_read_back_or_refused_never_changed(tmp_path_fac
         table = read_table(path, separator=",", numbered=True)
     except InputError as error:
         blank = any(not "".join(row) for row in content)
-        assert ("is blank" in str(error) and blank) or "each of these lines is a row of 3 cells" in str(error)
+        assert ("is blank" in str(error) and blank) or "each of these lines is itself a row of 3 cells" in str(error)
         return
     assert [tuple(row) for row in table.to_numpy().tolist()] == [*content, ("last", "0", "0")]
     assert table.index.tolist() == [*lines, at]
@@ -144,5 +146,5 @@ def test_no_row_is_lost_whatever_the_quotes(tmp_path_factory, lines):
 def test_a_quoted_separator_does_not_hide_rows_that_a_lone_quote_would_swallow(tmp_path, quoted):
     lines = ["name,note,sequence,y", f'{quoted},"unclosed,ACGT,1', "c,d,ACGT,2", 'e,closed",ACGT,3', "f,g,ACGT,4"]
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match="line 2: a quote begins a cell that would end in line 4"):
+    with pytest.raises(InputError, match="line 2: a quote begins a cell that would end on line 4"):
         read_table(tmp_path / "t.csv", separator=",")

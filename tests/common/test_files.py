@@ -144,14 +144,15 @@ def test_nan_is_refused_in_json(tmp_path):
     with pytest.raises(InputError) as error:
         write_json(tmp_path / "a.json", {"validation": [{"mse": 1.0}, {"mse": math.inf}]})
     assert str(error.value) == (
-        f"{tmp_path}/a.json: validation.1.mse is inf, JSON takes finite numbers only; are labels or predictions very "
+        f"{tmp_path}/a.json: validation.1.mse is inf, but JSON holds finite numbers only; are labels or predictions "
+        f"very "
         "large?"
     )
     assert names(tmp_path) == []
 
 
 def test_broken_json_is_named_with_its_line(saved, tmp_path):
-    with pytest.raises(InputError, match=r"a.json: line 2: not JSON \(Expecting"):
+    with pytest.raises(InputError, match=r"a.json: line 2: is not JSON \(Expecting"):
         read_json(saved('{"a":\n}', "a.json"))
     with pytest.raises(InputError, match=r"a.json: byte 1: not UTF-8 text"):
         read_json(saved(b'"\xff"', "a.json"))
@@ -181,7 +182,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, error):
             temporary.write_text("half a ta")
             raise error
 
-    with pytest.raises(InputError, match=f"t.tsv: the disk of {tmp_path} is full; make room and run it again"):
+    with pytest.raises(InputError, match=f"t.tsv: the disk of {tmp_path} is full; free some space and run it again"):
         write()
     assert list(tmp_path.iterdir()) == []
 

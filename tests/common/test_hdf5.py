@@ -53,7 +53,9 @@ def test_files_are_written_and_read_where_there_are_no_locks(tmp_path, number):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [f"plain: {number}", "all written and read"]
-    assert "no locks on this file system; make sure of one writer" in done.stderr  # of the cache's journal
+    assert (
+        "this file system has no locks; make sure that only one process writes this file" in done.stderr
+    )  # of the cache's journal
 
 
 @pytest.mark.skipif(not shims.can_be_built(), reason="needs a C compiler")
@@ -69,8 +71,8 @@ def test_locks_that_the_environment_asks_for_are_named(tmp_path):
         env={**environment, "HDF5_USE_FILE_LOCKING": "TRUE"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.stderr.splitlines()[-1] == (
-        f"s2f.common.errors.InputError: {tmp_path}/x.h5: HDF5 cannot lock it (No locks available), which the "
-        "environment asks for; set HDF5_USE_FILE_LOCKING=FALSE"
+        f"s2f.common.errors.InputError: {tmp_path}/x.h5: HDF5 cannot lock it (No locks available), and the "
+        "environment demands locks; set HDF5_USE_FILE_LOCKING=FALSE"
     )
 
 
@@ -96,4 +98,4 @@ def test_only_what_is_wrong_with_a_file_is_said_of_the_file(tmp_path, monkeypatc
     monkeypatch.setattr(hdf5.h5py, "File", fail)  # the tests may run as root, who may read all
     with pytest.raises(InputError) as error:
         read(path)
-    assert str(error.value) == f"{path}: cannot be read (Permission denied); the file itself may be whole"
+    assert str(error.value) == f"{path}: cannot be read (Permission denied); the file itself may be intact"

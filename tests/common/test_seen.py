@@ -229,7 +229,7 @@ def test_adapted_weights_have_seen_windows_after_what_they_began_with(tmp_path, 
 
 def test_an_adaptation_without_a_statement_is_made_again(tmp_path):
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(InputError, match=r"model\.json: key 'seen' is missing; make it again"):
+    with pytest.raises(InputError, match=r"model\.json: key 'seen' is missing; run the adaptation again"):
         seen.of_model("encoders", {"kind": "lamar", "weights": {"tapt": str(tmp_path)}})
 
 

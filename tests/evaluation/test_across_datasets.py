@@ -55,7 +55,7 @@ def test_means_and_differences_by_hand(table):
     assert kmer["value"] == pytest.approx(0.8) and kmer["sd"] == pytest.approx(np.std([0.6, 0.8, 0.9, 0.9], ddof=1))
     assert kmer["delta_vs_baseline"] == pytest.approx(0.15)
     assert kmer["p_value"] == pytest.approx(0.125)  # all four signs equal: 2 of 16
-    assert kmer["note"] == "4 datasets: p is 0.125 at least"
+    assert kmer["note"] == "4 datasets: p is at least 0.125"
     assert line(found, "cnn")["better"] == 3
     gc = line(found, "gc")
     assert gc["note"] == "baseline" and gc[["delta_vs_baseline", "p_value"]].isna().all() and gc["better"] is pd.NA
@@ -77,10 +77,10 @@ def test_the_test_is_exact_also_with_ties(differences):
 
 def test_zeros_are_left_out_and_said():
     p, note = signed_rank([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])
-    assert p == pytest.approx(2 / 32) and note == "1 differences of zero left out"
+    assert p == pytest.approx(2 / 32) and note == "1 differences of zero dropped"
     p, note = signed_rank([0.0, 0.0])
     assert np.isnan(p) and note == "no test: no difference in any of 2 datasets"
-    assert signed_rank([0.1, 0.2, 0.3]) == (pytest.approx(0.25), "3 datasets: p is 0.25 at least")
+    assert signed_rank([0.1, 0.2, 0.3]) == (pytest.approx(0.25), "3 datasets: p is at least 0.25")
 
 
 def test_datasets_of_one_protein_count_once(table):
@@ -93,9 +93,9 @@ def test_datasets_of_one_protein_count_once(table):
     assert kmer["value"] == pytest.approx(np.mean([0.6, 0.85, 0.9]))
     assert kmer["sd"] == pytest.approx(np.std([0.6, 0.85, 0.9], ddof=1))
     assert kmer["delta_vs_baseline"] == pytest.approx(np.mean([0.1, 0.15, 0.2]))
-    assert (kmer["p_value"], kmer["note"]) == (0.25, "3 proteins: p is 0.25 at least")
+    assert (kmer["p_value"], kmer["note"]) == (0.25, "3 proteins: p is at least 0.25")
     assert cnn["better"] == 2  # of PTBP1 worse by .1 and better by .1: no difference, left out
-    assert cnn["note"] == "1 differences of zero left out; 2 proteins: p is 0.5 at least"
+    assert cnn["note"] == "1 differences of zero dropped; 2 proteins: p is at least 0.5"
     text = markdown(found, {"study": "rbp", "series": series})
     assert "n = 3 proteins in 4 datasets, counted once: PTBP1 (d2, d4): d1, d2, d3, d4." in text
 
@@ -142,7 +142,7 @@ def test_text(table):
     assert [row.split(" | ")[0] for row in rows] == ["| `kmer`", "| `cnn`", "| `gc` (baseline)"]
     assert rows[0] == "| `kmer` | 4 | 4 | 0.8000 ± 0.1414 | +0.1500 | 4 | 0.125 |"
     assert "## flank, split chromosome, panel all" in text and "n = 4 datasets: d1, d2, d3, d4. Baseline: gc." in text
-    assert "- `kmer`, `cnn`: 4 datasets: p is 0.125 at least" in text
+    assert "- `kmer`, `cnn`: 4 datasets: p is at least 0.125" in text
     simulated = {"flank": {**SERIES["flank"], "simulated": True}}
     assert "Simulated data" in markdown(across(table, simulated), {"study": "rbp", "series": simulated})
 

@@ -181,7 +181,7 @@ def test_where_coverage_breaks_the_table_and_the_text_say_so(regression):
     assert rows["id"][0] == "2 of 2" and rows["id"][-1] == "none |"
     assert rows["far"][0] == "0 of 2" and rows["far"][-1].startswith(f"`A` ({broken.value:.2f} [{broken.ci_low:.2f}, ")
     assert "`B`" in rows["far"][-1]
-    assert "the 95 % interval of that share" in text, section
+    assert "the 95 % interval of this share" in text, section
 
 
 def test_without_pairs_among_validation_rows_effects_have_no_interval(tmp_path):
@@ -194,7 +194,7 @@ def test_without_pairs_among_validation_rows_effects_have_no_interval(tmp_path):
     assert np.isfinite(line(table, "coverage_abs", "snv", level=0.9).value)
     comparison = study.comparison()
     text = markdown(*compare(comparison), comparison, None, table)
-    reason = "no pair of alleles is among the validation rows: nothing to calibrate effects with"
+    reason = "no pair of alleles is among the validation rows: there is nothing to calibrate effects with"
     assert f"Not known:\n\n- snv: effects, alternate minus reference: {reason}\n" in text
 
 
@@ -215,17 +215,21 @@ def test_too_few_validation_rows_for_a_level(tmp_path):
     assert np.isfinite(line(table, "coverage", level=0.9).value)
     for metric in ("coverage", "width"):
         found = line(table, metric, level=0.95)
-        assert (
-            np.isnan(found.value) and "12 rows to calibrate with, 19 are needed for an interval of 95 %" in found.note
-        )
-    assert "6 pairs to calibrate with, 9 are needed" in line(table, "width_delta", "snv", level=0.9).note
+        assert np.isnan(found.value) and "12 rows to calibrate with, but an interval of 95 % needs 19" in found.note
+    assert (
+        "6 pairs to calibrate with, but an interval of 90 % needs 9"
+        in line(table, "width_delta", "snv", level=0.9).note
+    )
 
 
 def test_one_pair_among_the_validation_rows_calibrates_nothing(tmp_path):
     """A small study: a panel needs three pairs, validation rows have as many as they have."""
     study = Study(tmp_path, validation=1)
     study.add("A", 0, study.rng.normal(size=len(study.rows)))
-    assert "1 pair to calibrate with, 9 are needed" in line(study.calibration(), "width_delta", "snv", level=0.9).note
+    assert (
+        "1 pair to calibrate with, but an interval of 90 % needs 9"
+        in line(study.calibration(), "width_delta", "snv", level=0.9).note
+    )
 
 
 def test_spread_of_members_scales_intervals(tmp_path):
@@ -245,7 +249,7 @@ def test_spread_of_members_scales_intervals(tmp_path):
     assert line(table, "coverage", level=0.9).value == pytest.approx(np.mean(errors <= half * own["sd"]))
     plain = study.spec["runs"][0]["validation"]
     write_table(plain, read_table(plain).drop(columns="sd"))
-    with pytest.raises(InputError, match=r"validation\.tsv: has a column sd, or lacks it, unlike .*id\.tsv"):
+    with pytest.raises(InputError, match=r"validation\.tsv: only one of this table and .*id\.tsv has a column sd"):
         study.calibration()
 
 
@@ -281,7 +285,7 @@ def test_picture(regression, tmp_path):
     _, table = regression
     picture(tmp_path / "calibration.png", table, "toy", "A", ["B"])
     assert (tmp_path / "calibration.png").stat().st_size > 20_000
-    with pytest.raises(InputError, match="toy: no line of coverage"):
+    with pytest.raises(InputError, match="toy: the table has no line of coverage"):
         picture(tmp_path / "other.png", table[table["metric"] == "crps"], "toy")
 
 
@@ -290,9 +294,9 @@ def test_refused(regression):
     path = study.folder / "A.0" / "validation.tsv"
     before = path.read_text()
     path.unlink()
-    with pytest.raises(InputError, match=r"validation\.tsv: is not there, .* toy/chrom/A/seed0, .* train it again"):
+    with pytest.raises(InputError, match=r"validation\.tsv: does not exist, .* toy/chrom/A/seed0, .* train it again"):
         study.calibration()
-    for other, message in (("r9999", "'r9999' is no row of the dataset"), ("r0004", "'r0004' is predicted twice")):
+    for other, message in (("r9999", "'r9999' is not a row of the dataset"), ("r0004", "'r0004' is predicted twice")):
         path.write_text(before.replace("r0003", other))
         with pytest.raises(InputError, match=message):
             study.calibration()
@@ -339,7 +343,7 @@ def test_each_cell_is_calibrated_on_its_own_rows(tmp_path):
         assert found.value == pytest.approx(2 * half_width(of_cell_alone, 0.9))
         assert found.n_validation == np.isfinite(of_cell_alone).sum()
     assert line(of_cell["K562"], "width", model="B", level=0.9).value == line(of_cell["K562"], "width", level=0.9).value
-    assert "it predicts K562 alone" in line(of_cell["HepG2"], "width", model="B", level=0.9).note
+    assert "it predicts only K562" in line(of_cell["HepG2"], "width", model="B", level=0.9).note
 
 
 def test_published_weights_are_named(tmp_path):

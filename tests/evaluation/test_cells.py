@@ -85,7 +85,7 @@ def test_a_cell_with_too_few_labels_has_no_panel(rows, panels):
     rows.loc[2:, "label.HeLa"] = np.nan
     assert [panel.cell for panel in read_panels("id", "rows", panels["id"]["panel"], rows)] == CELLS[:2]
     rows.loc[2:, ["label", "label.K562", "label.HepG2"]] = np.nan
-    with pytest.raises(InputError, match="panel id: no cell has a label in three items of it"):
+    with pytest.raises(InputError, match="panel id: no cell has labels of at least 3 items"):
         read_panels("id", "rows", panels["id"]["panel"], rows)
 
 
@@ -136,7 +136,7 @@ def test_stale_and_incomplete_predictions_are_named_with_their_cell(rows, panels
     table.loc[measured, "label"] = "9.5"
     write_table(path, table)
     with pytest.raises(
-        InputError, match=r"cell HepG2: row 'r1': label is 9.5, the dataset has .*predict the panel again"
+        InputError, match=r"cell HepG2: row 'r1': label is 9.5, but the dataset has .*predict the panel again"
     ):
         read_predictions(path, panel)
 
@@ -170,13 +170,13 @@ def test_a_line_per_cell_in_the_comparison(rows, panels, tmp_path):
     assert len(lines) == 9 * 3
     assert lines.loc[("HepG2", "B"), "n"] == 30 and np.isfinite(lines.loc[("HepG2", "B"), "delta_vs_baseline"])
     assert np.isfinite(lines.loc[("K562", "one"), "value"]) and np.isnan(lines.loc[("HepG2", "one"), "value"])
-    assert lines.loc[("HepG2", "one"), "note"] == "not comparable: it predicts K562 alone"
-    assert lines.loc[("K562-mean", "one"), "note"] == "not comparable: it predicts K562 alone"
+    assert lines.loc[("HepG2", "one"), "note"] == "not comparable: it predicts only K562"
+    assert lines.loc[("K562-mean", "one"), "note"] == "not comparable: it predicts only K562"
     assert lines.loc[("K562", "one"), "val_value"] == 0.5  # each line has the score of its cell
     assert lines.loc[("K562", "A"), "val_value"] == 0.6 and lines.loc[("HepG2", "A"), "val_value"] == 0.4
     assert np.isnan(lines.loc[[("HeLa", "A"), ("K562-mean", "A")], "val_value"]).all()
     text = markdown(table, clusters, comparison)
-    assert "### Panel id, cell K562-mean" in text and "Each cell has tables of its own" in text
+    assert "### Panel id, cell K562-mean" in text and "Each cell has its own tables" in text
     assert "n = 30 rows in 30 units" in text
 
 
@@ -269,9 +269,9 @@ def test_a_cell_that_a_panel_leaves_out_has_lines_that_say_so(tmp_path):
     for cell in ("HeLa", "K562-mean", "HeLa-max"):
         line = lines.loc[(cell, "B")]
         assert np.isnan(line["value"]) and pd.isna(line["n"])
-        assert line["note"] == "not comparable: fewer than 3 items of this panel are measured here"
+        assert line["note"] == "not comparable: fewer than 3 items of this panel were measured in this cell"
     section = text.partition("### Panel id, cell HeLa\n")[2].partition("###")[0]
-    assert "- `A`: baseline; not comparable: fewer than 3 items of this panel are measured here" in section
+    assert "- `A`: baseline; not comparable: fewer than 3 items of this panel were measured in this cell" in section
 
 
 def test_a_cell_that_some_folds_or_all_leave_out_is_in_the_mean_with_the_reason(tmp_path):
@@ -287,7 +287,7 @@ def test_a_cell_that_some_folds_or_all_leave_out_is_in_the_mean_with_the_reason(
         lines = table[(table["split"] == "cv") & (table["metric"] == "pearson")].set_index("cell")
         assert list(lines.index) == [view.name for view in views(CELLS)]
         assert np.isfinite(lines["value"]["K562"]) and lines["value"].drop("K562").isna().all()
-        why = "fewer than 3 items of this panel are measured here"
+        why = "fewer than 3 items of this panel were measured in this cell"
         assert lines["note"]["HeLa"].startswith(f"not comparable: cv-fold1: {why}")
         assert lines["note"]["HepG2"].startswith(f"not comparable: {why}")
         assert lines["val_value"].loc[["K562-mean", "K562-max"]].isna().all()

@@ -139,12 +139,12 @@ def test_a_stage_2_model_is_paired_with_its_start_whatever_the_baseline(tmp_path
 @pytest.mark.parametrize(
     ("seeds", "keys", "note"),
     [
-        ((3, 2), {}, "2 replicates, 3 are needed: holds for these trained networks"),
-        ((1, 3), {}, "no p value: baseline: 1 replicate, 3 are needed: holds for these trained networks"),
+        ((3, 2), {}, "2 replicates, but 3 are needed: holds only for these trained networks"),
+        ((1, 3), {}, "no p value: baseline: 1 replicate, but 3 are needed: holds only for these trained networks"),
         (
             (3, 3),
             {"B": {"one_draw": "random weights"}},
-            "one draw of random weights: holds for this draw",
+            "one draw of random weights: holds only for this draw",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_one_unit_gives_values_without_intervals(tmp_path):
     found = line(study.compare()[0], "B", "pearson")
     assert found["value"] == pytest.approx(0.6)
     assert found[["ci_low", "delta_ci_low", "p_value"]].isna().all()
-    assert "one unit: nothing to resample" in found["note"]
+    assert "one unit: there is nothing to resample" in found["note"]
 
 
 def test_without_a_baseline_there_are_no_differences(toy):
@@ -302,8 +302,8 @@ def test_settings_tried_and_seconds_spent_stand_in_the_table_and_unequal_budgets
     table, text = toy.compare()
     assert [line(table, model, "mse")["trials"] for model in ("A", "B", "flat")] == [8, 8, 0]
     assert [line(table, model, "mse")["seconds"] for model in ("A", "B", "flat")] == [4, 15, 0.1]
-    assert "Every model was given 8 settings, of which the validation rows chose one for each seed." in text
-    assert "Nothing to choose in `flat`." in text
+    assert "Every model had 8 settings to try, of which the validation rows chose one for each seed." in text
+    assert "`flat` had no settings to choose." in text
     toy.spec["runs"][0]["search"]["trials"] = 10
     assert "**Unequal budgets**: the number of settings tried is 8 for `B`; 10 for `A`." in toy.compare()[1]
     toy.spec["runs"][0].pop("search")
@@ -333,7 +333,8 @@ def test_a_split_without_its_baseline_is_refused(toy):
     panels = toy.spec["datasets"]["toy"]["panels"]
     panels["random"] = panels["chrom"]
     toy.spec["runs"].append({**toy.spec["runs"][1], "split": "random"})
-    message = "toy/random/B/seed1 has split 'random', but its baseline 'A' not: toy/chrom/A/seed0 has split 'chrom'"
+    message = "toy/random/B/seed1 has split 'random', but its baseline 'A' was not run in it: toy/chrom/A/seed0 has "
+    "split 'chrom'"
     with pytest.raises(InputError, match=message):
         toy.compare()
     toy.spec["datasets"]["toy"]["baseline"] = "Z"
@@ -378,7 +379,10 @@ def test_metrics_that_lack_a_panel_are_refused(toy):
         (lambda s: s["runs"][1]["predictions"].update(ood="x"), "panel 'ood' is not one of id"),
         (lambda s: s["runs"].append(s["runs"][1]), "toy/chrom/B/seed1: listed twice"),
         (lambda s: s["runs"][1].update(provenance="other"), "provenance is .* expected one value for all seeds of B"),
-        (lambda s: s["runs"][1].update(dataset="other"), r"runs\[1\]: other/chrom/B/seed1: its dataset and split"),
+        (
+            lambda s: s["runs"][1].update(dataset="other"),
+            r"runs\[1\]: other/chrom/B/seed1: there are no panels for its dataset and split",
+        ),
         (lambda s: s["runs"][1].update(colour="red"), r"spec.json: runs\[1\]: key 'colour' is unknown"),
         (lambda s: s["runs"][1].pop("model"), r"runs\[1\]: key 'model' is missing"),
         (lambda s: s["datasets"]["toy"].update(task="ranking"), "datasets.toy.task is 'ranking'"),

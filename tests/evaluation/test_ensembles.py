@@ -142,12 +142,12 @@ def test_means_and_spreads_by_hand(tmp_path):
     write_table(tmp_path / "1.tsv", read_table(tmp_path / "1.tsv").iloc[:2])
     some = ensembles.combined([tmp_path / f"{number}.tsv" for number in range(3)], some=True).set_index("row_id")
     assert some["n_members"].to_dict() == {"a": 2, "c": 2, "b": 2}
-    with pytest.raises(InputError, match=r"0\.tsv: row 'c' has no prediction, and another member"):
+    with pytest.raises(InputError, match=r"0\.tsv: row 'c' has no prediction, but another member"):
         ensembles.combined([tmp_path / "0.tsv", tmp_path / "1.tsv"])
-    with pytest.raises(InputError, match=r"0\.tsv: row 'a': label is 7\.0, another member has 1\.0"):
+    with pytest.raises(InputError, match=r"0\.tsv: row 'a': label is 7\.0, but another member has 1\.0"):
         write_table(tmp_path / "0.tsv", lacking.assign(label="7"))
         ensembles.combined([tmp_path / "2.tsv", tmp_path / "0.tsv"], some=True)
-    with pytest.raises(InputError, match=r"0\.tsv: strand_rule is forward, that of .*2\.tsv is mean"):
+    with pytest.raises(InputError, match=r"0\.tsv: strand_rule is forward, but in .*2\.tsv it is mean"):
         write_table(tmp_path / "0.tsv", lacking.assign(strand_rule="forward"))
         ensembles.combined([tmp_path / "2.tsv", tmp_path / "0.tsv"], some=True)
 
@@ -195,7 +195,8 @@ def test_members_are_dropped_by_validation_and_never_by_a_panel(study, monkeypat
     reasons = {one["model"]: one["reason"] for one in record["dropped"]}
     assert set(reasons) == {f"A (split s, seed {seed})" for seed in (3, 4, 5)}
     assert (
-        "nearly constant" in reasons["A (split s, seed 5)"] and "is not above chance" in reasons["A (split s, seed 4)"]
+        "nearly constant" in reasons["A (split s, seed 5)"]
+        and "is no further above chance" in reasons["A (split s, seed 4)"]
     )
     assert "constant" in reasons["A (split s, seed 3)"]
     assert all(reason.startswith("on the validation rows: ") for reason in reasons.values())
@@ -211,12 +212,12 @@ def test_with_fewer_than_two_members_left_it_is_collapsed(study, monkeypatch):
     good = study.add("A", 1, study.noisy(0.5))
     made = study.make(monkeypatch, [good, study.add("A", 2, np.full(N, 0.25))])
     record = read_json(made / "best_model" / "model.json")
-    assert record["collapsed"].startswith("1 of 2 members are left: A (split s, seed 2) on the validation rows: ")
+    assert record["collapsed"].startswith("1 of 2 members remain: A (split s, seed 2) on the validation rows: ")
     assert record["validation"]["value"] is None and len(record["members"]) == 2
     study.paths = [good, made]
     table, _ = compare(study.comparison())
     own = table[table["model"] == "e"]
-    assert own["value"].isna().all() and own["note"].str.contains("1 of 2 members are left").all()
+    assert own["value"].isna().all() and own["note"].str.contains("1 of 2 members remain").all()
 
 
 def test_a_solved_model_that_is_flat_is_kept(study, monkeypatch):
@@ -287,7 +288,7 @@ def test_over_folds_no_row_is_predicted_by_a_member_that_has_used_it(tmp_path, m
         assert table.loc[row, "n_members"] == "1" and np.isnan(table.loc[row, "sd"])
     assert table.loc["r239", "n_members"] == "3" and table.loc["r239", "sd"] > 0
     record = read_json(made / "best_model" / "model.json")
-    assert record["left_out"]["id"].startswith("180 of 240 rows are test in some folds alone")
+    assert record["left_out"]["id"].startswith("180 of 240 rows are test rows only in some folds")
     # each row is in the validation part of one fold, which did not train on it
     validation = read(made / "best_model" / VALIDATION)
     assert "sd" not in validation and set(validation["n_members"]) == {"1"} and len(validation) == N - 60
@@ -343,16 +344,18 @@ def test_members_that_do_not_belong_together_are_refused(tmp_path, monkeypatch):
     study = Study(tmp_path, {"s": one_split(), "t": one_split(100)})
     first, other = study.add("A", 1, study.noisy(0.5)), study.add("A", 2, study.noisy(0.5))
     with pytest.raises(
-        InputError, match=r"its train rows are not those of .*s\.tsv; train A \(split t, seed 1\) again"
+        InputError, match=r"its train rows differ from those of .*s\.tsv; train A \(split t, seed 1\) again"
     ):
         study.make(monkeypatch, [first, study.add("A", 1, study.noisy(0.5), "t")])
-    with pytest.raises(InputError, match=r"strand_rule is 'forward', that of .* 'mean'; members of an ensemble must"):
+    with pytest.raises(
+        InputError, match=r"strand_rule is 'forward', but in .* it is 'mean'; members of an ensemble must"
+    ):
         study.make(monkeypatch, [first, study.add("B", 1, study.noisy(0.5), strand_rule="forward")])
     with pytest.raises(InputError, match="an ensemble of 1 members"):
         study.make(monkeypatch, [first])
     metrics = read_table(other / "metrics.tsv")
     write_table(other / "metrics.tsv", metrics.assign(rows_sha256="f" * 64))
-    with pytest.raises(InputError, match="panel 'id' was measured on other rows, or by another strand rule, than"):
+    with pytest.raises(InputError, match="panel 'id' was measured on other rows or with another strand rule than"):
         study.make(monkeypatch, [first, other])
 
 

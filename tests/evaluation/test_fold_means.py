@@ -98,9 +98,9 @@ def test_the_mean_is_over_folds_of_the_mean_over_seeds_and_never_pooled(toy):
     assert mean["rows_sha256"] == rows_sha256(toy.rows)
     assert mean["delta_vs_baseline"] == pytest.approx(mean["value"] - line(table, "cv", "A")["value"])
     assert mean["note"].endswith("networks; mean over 3 folds, sd over seeds of that mean")
-    assert mean["provenance"] == "trained on cv-fold0 (and alike in the other 2 folds)"
+    assert mean["provenance"] == "trained on cv-fold0 (and likewise in the other 2 folds)"
     assert line(table, "cv", "A")["note"] == (
-        "baseline; 1 replicate, 3 are needed: holds for these trained networks; "
+        "baseline; 1 replicate, but 3 are needed: holds only for these trained networks; "
         "mean over 3 folds, sd over seeds of that mean"
     )
     pooled = np.concatenate([toy.predicted["A", 0, split] for split in FOLDS])
@@ -220,7 +220,7 @@ def test_rows_that_every_fold_evaluates_have_no_interval(tmp_path):
     mean = line(table, "cv", "B")
     assert np.isfinite(mean["value"]) and mean["n"] == 20
     assert mean[["ci_low", "ci_high", "delta_ci_low", "p_value"]].isna().all()
-    assert "no interval: rows are evaluated in several folds" in mean["note"]
+    assert "no interval: some rows are evaluated in several folds" in mean["note"]
     assert np.isfinite(line(table, "cv-fold1", "B")["ci_low"])
 
 
@@ -273,5 +273,5 @@ def test_a_mean_needs_the_same_models_in_every_fold(toy):
     with pytest.raises(InputError, match="toy: split 'cv' lacks the runs of its fold 'cv-fold1'"):
         toy.compare()
     toy.spec["datasets"]["toy"]["folds"] = {"cv": ["cv-fold9"]}
-    with pytest.raises(InputError, match=r"datasets\.toy\.folds: 'cv-fold9' has not the panels of"):
+    with pytest.raises(InputError, match=r"datasets\.toy\.folds: the panels of 'cv-fold9' differ from those of"):
         toy.compare()

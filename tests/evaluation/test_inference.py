@@ -182,7 +182,7 @@ def test_no_interval_where_many_resamples_are_undefined():
     assert inference.standard_error(undefined[2:], even(10), 10).se > 0
     assert (
         inference.standard_error(undefined[2:], even(1), 1).reason
-        == "no interval: 1 unit of rows, at least 2 are needed"
+        == "no interval: 1 unit of rows, but at least 2 are needed"
     )
 
 

@@ -84,7 +84,8 @@ def test_what_a_reader_must_know_stands_in_the_line(toy):
     assert "- `bad`: seed 2 is collapsed: constant predictions on the forward strand" in text
     assert "- `mean`, pearson, spearman: seed 1: constant predictions" in text
     for words in ("# Comparison: by hand", "Simulated data", "n = 60 rows in 60 units", "200 bootstrap resamples",
-                  "better: `A` (seed 1), `e/none/head-1` (seeds 1, 3).", "random weights, seed 0"):  # fmt: skip
+                  "so more epochs might improve them: `A` (seed 1), `e/none/head-1` (seeds 1, 3).", "random "
+                  "weights, seed 0"):  # fmt: skip
         assert words in text
     toy.spec["datasets"]["toy"]["simulated"] = False
     assert "Measured data." in toy.compare()[1]
@@ -103,7 +104,7 @@ def test_columns_of_other_parts_are_shown_where_they_are_filled(toy):
     text = markdown(filled, {("toy", "chrom", "id", ""): 60}, comparison)
     rows = rows_of(text)
     assert rows["A"][0] == "`A` (baseline, not trained to the end) †"
-    assert text.count("† Holds for the trained networks alone") == 1
+    assert text.count("† Holds only for the trained networks") == 1
     assert rows["e/none/head-1"][0] == "`e/none/head-1` (random weights, not trained to the end) ‡"
     assert "‡ Has seen more than the training rows:\n\n- `e/none/head-1`: train rows; encoder: all chromosomes" in text
     assert rows["e/none/head-1"][-1] == "0.04" and rows["e/none/head-2"][-1] == "–"
@@ -142,6 +143,6 @@ def test_the_outcome_stands_in_words_above_the_table(toy):
     assert better and all(
         f"`{model}`" in line.split("better than `A` (p (Holm) < 0.05): ")[1].split("; ")[0] for model in better
     )
-    assert line.endswith("mean squared error not below that of a constant: `noise`.")
+    assert line.endswith("mean squared error no lower than that of a constant: `noise`.")
     del toy.spec["datasets"]["toy"]["constants"]
     assert "of a constant" not in toy.compare()[1]

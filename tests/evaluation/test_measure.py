@@ -91,11 +91,11 @@ def cell(row, column, value):
         (lambda t: t.drop(t.index[t["row_id"] == "B"]), "row 'B' of panel id has no prediction"),
         (lambda t: t.loc.__setitem__(6, ["new", *t.iloc[0, 1:]]), "row 'new' does not belong to panel id"),
         (lambda t: t.loc.__setitem__(6, t.iloc[0]), "row 'A' is predicted twice"),
-        (cell("c", "label", "2.5"), "row 'c': label is 2.5, the dataset has 2.0"),
+        (cell("c", "label", "2.5"), "row 'c': label is 2.5, but the dataset has 2.0"),
         (cell("c", "prediction", ""), "row 'c': prediction is nan, expected a number"),
         (cell("c", "prediction", "inf"), "prediction is 'inf', expected a number"),
         (cell("c", "prediction", "x"), "prediction is 'x', expected a number"),
-        (cell("c", "prediction", "7.5"), "row 'c': prediction is 7.5, strand rule mean gives 7.0"),
+        (cell("c", "prediction", "7.5"), "row 'c': prediction is 7.5, but strand rule mean gives 7.0"),
         (cell("c", "reverse", ""), "row 'c': reverse is nan"),
         (cell("c", "strand_rule", "forward"), "expected one of"),
         (lambda t: t.__setitem__("strand_rule", "best"), "strand_rule is 'best'"),
@@ -124,7 +124,7 @@ def test_forward_only_predictions_have_no_reverse(study):
 @pytest.mark.parametrize(
     ("name", "edit", "message"),
     [
-        ("id", lambda t: t.loc.__setitem__(0, ["Z", "g"]), "row_id 'Z' is no row of the dataset"),
+        ("id", lambda t: t.loc.__setitem__(0, ["Z", "g"]), "row_id 'Z' is not a row of the dataset"),
         ("id", lambda t: t.loc.__setitem__(6, ["a", "g"]), "row_id 'a' occurs twice"),
         ("id", lambda t: t.loc.__setitem__(0, ["C", ""]), "line 2: group is empty"),
         ("id", lambda t: t.drop(t.index), "panel id is empty"),
@@ -142,7 +142,7 @@ def test_bad_panels_are_refused(study, name, edit, message):
 
 def test_pairs_need_a_regression(study):
     folder, rows = study
-    with pytest.raises(InputError, match="needs a regression"):
+    with pytest.raises(InputError, match="needs the task regression"):
         read_panel("snv", "pairs", folder / "snv.tsv", rows, "classification")
 
 

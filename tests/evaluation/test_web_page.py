@@ -63,5 +63,5 @@ def test_the_program_knows_pictures_by_their_paths(tmp_path, monkeypatch):
     arguments = ["--text", tmp_path / "compare.md", "--out", tmp_path / "compare.html", "--pictures"]
     call(monkeypatch, comparison_page, *arguments, picture)
     assert 'alt="two, split chrom, panel id"' in (tmp_path / "compare.html").read_text()
-    with pytest.raises(InputError, match=r"other\.png: expected a name"):
+    with pytest.raises(InputError, match=r"other\.png: expected a file name"):
         call(monkeypatch, comparison_page, *arguments, tmp_path / "other.png")

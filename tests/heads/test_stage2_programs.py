@@ -176,7 +176,7 @@ def copied(model, folder, **changes):
         ({"augmentation": "random_rc"}, "augmentation is 'random_rc', expected 'none'"),
         ({"split": "other"}, "split is 'other', expected 's'"),
         ({"train_rows_sha256": "0"}, "train_rows_sha256 is '0', expected"),
-        ({"stage2": {}}, "is fine-tuned already; start from a head on the frozen encoder"),
+        ({"stage2": {}}, "is already fine-tuned; start from a head on a frozen encoder"),
     ],
 )
 def test_another_start_is_refused(study, alphagenome, tmp_path, changes, message):
@@ -277,14 +277,16 @@ def test_the_drift_of_a_stage_2_run_is_of_its_unfrozen_block_alone(study, alphag
     assert (numbers(table, "n", out) == 8).all() and table["features"].tolist()[-1] == "96"
     before, after = (numbers(table, name, out) for name in ("isoscore_start", "isoscore"))
     assert (before[:6] == after[:6]).all() and before[6] != after[6]
-    with pytest.raises(InputError, match=r"e/none/encoder-8-dropout is not fine-tuned: nothing in its encoder"):
+    with pytest.raises(InputError, match=r"e/none/encoder-8-dropout is not fine-tuned, so its encoder"):
         call(study.monkeypatch, measure_drift, *options, alphagenome.start)
 
 
 def test_what_cannot_be_exported_is_refused(study, alphagenome):
-    with pytest.raises(InputError, match="is a head on a frozen encoder, expected a stage-2 model"):
+    with pytest.raises(
+        InputError, match="is a head on a frozen encoder, so there is nothing to merge; expected a stage-2 model"
+    ):
         exported(study, alphagenome.start, "refused")
     with pytest.raises(InputError, match="has the name of published weights"):
         exported(study, alphagenome.tuned, "alphagenome-all-folds")
-    with pytest.raises(InputError, match=r"stands on {'random': 0}, which need no folder"):
+    with pytest.raises(InputError, match=r"is based on {'random': 0}, which need no folder"):
         call(study.monkeypatch, export_encoder, "--model", alphagenome.tuned, "--out", "x", "--encoder-weights", "w")

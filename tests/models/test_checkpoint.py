@@ -40,7 +40,7 @@ def test_a_partial_record_is_refused(saved):
     record = json.loads(path.read_text())
     del record["construct"]
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match="key 'construct' is missing: not a complete checkpoint"):
+    with pytest.raises(InputError, match="key 'construct' is missing, so the checkpoint is not complete"):
         read_record(saved)
 
 
@@ -48,7 +48,7 @@ def test_a_changed_record_is_blamed_and_not_the_cache(saved, tmp_path):
     cache = tmp_path / "+00.forward.h5"
     cache.with_suffix(".json").write_text(json.dumps({"tokens": 5}))
     with pytest.raises(
-        InputError, match=r"model.json: tokens is 7, the cache .* has 5: this model was trained on other"
+        InputError, match=r"model.json: tokens is 7, but the cache .* has 5: this model was trained on other"
     ):
         checkpoint.check_record(saved, {"tokens": 7}, [cache])
     checkpoint.check_record(saved, {"tokens": 5}, [cache])
@@ -59,8 +59,8 @@ def test_the_cells_of_a_model_must_be_those_of_the_rows(tmp_path):
     predicted = checkpoint.predicted_cells
     assert predicted(tmp_path, {}, ROWS) == [] and predicted(tmp_path, {"cells": ["K562"]}, several) == ["K562"]
     for record, rows, message in (
-        ({}, several, "the cells of the model are none, those of the rows K562, HepG2; train this model again"),
-        ({"cells": ["K562"]}, ROWS, "the cells of the model are K562, those of the rows none"),
+        ({}, several, "the cells of the model are none, but those of the rows are K562, HepG2; train this model again"),
+        ({"cells": ["K562"]}, ROWS, "the cells of the model are K562, but those of the rows are none"),
         ({"cells": ["HeLa"]}, several, "the cells of the model are HeLa, those of the rows K562, HepG2"),
     ):
         with pytest.raises(InputError, match=message):

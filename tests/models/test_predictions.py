@@ -39,9 +39,9 @@ def test_strands_of_each_rule():
         ({"forward": FORWARD}, "max", "strand rule 'max' is unknown; known: mean, forward"),
         ({"forward": [1, np.nan, 2]}, "forward", "prediction for row 'b' is not finite"),
         ({"forward": FORWARD, "reverse": [1, 2, -np.inf]}, "mean", "prediction for row 'c' is not finite"),
-        ({"forward": FORWARD[:2]}, "forward", r"forward strand are \(2,\), expected \(3,\)"),
-        ({"forward": FORWARD[:, None]}, "forward", r"forward strand are \(3, 1\), expected \(3,\)"),
-        ({"forward": 0.5}, "forward", r"forward strand are \(\), expected \(3,\)"),
+        ({"forward": FORWARD[:2]}, "forward", r"forward strand have shape \(2,\), expected \(3,\)"),
+        ({"forward": FORWARD[:, None]}, "forward", r"forward strand have shape \(3, 1\), expected \(3,\)"),
+        ({"forward": 0.5}, "forward", r"forward strand have shape \(\), expected \(3,\)"),
     ],
 )
 def test_refusals(by_strand, rule, message):
@@ -60,5 +60,5 @@ def test_cells_give_a_line_per_row_and_cell_also_without_a_label():
     assert table["prediction"].tolist() == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     alone = prediction_table(rows, {"forward": FORWARD}, "forward", ["HepG2"])  # a model of one output
     assert alone["cell"].tolist() == ["HepG2"] * 3 and alone["label"].tolist() == [1, 2, 3]
-    with pytest.raises(InputError, match=r"forward strand are \(3,\), expected \(3, 2\)"):
+    with pytest.raises(InputError, match=r"forward strand have shape \(3,\), expected \(3, 2\)"):
         prediction_table(rows, {"forward": FORWARD}, "forward", ["K562", "HepG2"])

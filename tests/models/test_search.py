@@ -54,7 +54,7 @@ def test_a_range_of_few_values_is_used_up_without_repeats_or_refused():
     wanted = Search(3, {"batch": BATCHES})
     for seed in range(5):
         assert sorted(setting["batch"] for setting in wanted.settings(STATED, seed)) == BATCHES
-    with pytest.raises(InputError, match=r"the ranges .* do not hold 4 settings"):
+    with pytest.raises(InputError, match=r"the ranges .* hold fewer than 4 settings"):
         Search(4, {"batch": BATCHES}).settings(STATED, 0)
 
 
@@ -247,10 +247,10 @@ def test_a_floor_whose_weakest_penalty_has_no_solution_keeps_the_best_of_the_oth
     def classes(rows, parts):
         return np.arange(len(rows)) % 2.0
 
-    with pytest.raises(InputError, match=r"kmer_logistic: no solution for C .* after 5 steps; take it out of C"):
+    with pytest.raises(InputError, match=r"kmer_logistic: no solution was found for C .* in 5 steps; remove it from C"):
         trained("kmer_logistic", spec | {"C": [0.01, 1e8]}, None, "stated", classes)
     record, trials = trained("kmer_logistic", spec, wanted, "searched", classes)
-    unsolved = trials["note"].str.contains("kmer_logistic: no solution for C")
+    unsolved = trials["note"].str.contains("kmer_logistic: no solution was found for C")
     assert 0 < unsolved.sum() < 4 and list(trials["val_auroc"] == "") == list(unsolved)
     assert (
         record["search"]["trials"] == 4

@@ -60,7 +60,9 @@ def test_a_part_without_labels_of_a_cell_is_refused_by_name():
     check_cells({"train": two[["label.K562"]], "val": two[["label.K562"]]}, [], "s.tsv")
     with pytest.raises(InputError, match=r"s.tsv: part train: 1 of 2 rows have a label of HepG2, expected 2 or more"):
         check_cells({"train": two, "val": many}, ["K562", "HepG2"], "s.tsv")
-    with pytest.raises(InputError, match=r"part val: 9 of 11 rows have a label of HepG2, expected 10 or more; leave"):
+    with pytest.raises(
+        InputError, match=r"part val: 9 of 11 rows have a label of HepG2, expected 10 or more; remove this cell"
+    ):
         check_cells({"train": many, "val": many[1:]}, ["K562", "HepG2"], "s.tsv")
 
 

@@ -30,5 +30,5 @@ def test_equal_errors_weigh_nothing():
 def test_weights_that_cannot_be_are_refused():
     with pytest.raises(InputError, match="no training row has a standard error"):
         weights_by_error(np.full(3, np.nan))
-    with pytest.raises(InputError, match="would count infinitely; give a tau"):
+    with pytest.raises(InputError, match="would have infinite weight; give a tau"):
         weights_by_error(np.array([0.0, 1.0]), 0.0)

@@ -104,7 +104,7 @@ def test_seeds_of_a_model_stand_side_by_side(seeds, columns):
 )
 def test_predictions_need_one_run_a_file(tmp_path, monkeypatch, models, seeds):
     arguments = ["--rows", "r", "--panels", "p", "--kinds", "rows", "--names", "P", "--predictions", "a", "b"]
-    with pytest.raises(InputError, match=r"for each of 1 panels as many --predictions as runs, not 2"):
+    with pytest.raises(InputError, match=r"as many --predictions as runs for each of 1 panels, not 2"):
         run(
             monkeypatch, *arguments, "--models", *models, "--seeds", *seeds,
             "--prediction-pictures", tmp_path / "a.png",
@@ -162,5 +162,5 @@ def test_of_several_cells_the_first_that_is_measured_and_predicted_is_drawn(pred
             assert f"toy, split chrom, panel P, cell {shown}\nn = 300 rows" in texts
             assert [text.split("\n")[0] for text in texts if "\nr = " in text] == models[:1]
         else:
-            assert "toy, split chrom, panel P\nno model predicts a cell that was measured here" in texts
+            assert "toy, split chrom, panel P\nno model predicts a cell that was measured in this panel" in texts
         assert (folder / "a.png").read_bytes().startswith(PNG)

@@ -40,7 +40,7 @@ def test_training_curves_need_a_name_a_file_and_one_validation_column(tmp_path, 
     rest = ["--training-picture", tmp_path / "a.png"]
     for labels, seeds in ((["A", "A", "B"], [0, 0, 0]), (["A", "B"], [0, 1, 2])):
         names = ["--history-models", *labels, "--history-seeds", *seeds]
-        with pytest.raises(InputError, match="expected another pair for each of 3 files"):
+        with pytest.raises(InputError, match="expected a different pair for each of 3 files"):
             run(monkeypatch, "--histories", *histories(tmp_path), *names, *rest)
     with pytest.raises(InputError, match=r"validation columns \['val_loss', 'val_pearson'\]"):
         names = ["--history-models", "A", "A", "A", "--history-seeds", 0, 1, 2]

@@ -366,7 +366,7 @@ LIST = [
     Case("P", "a folder in the place of a table", lambda: [Path("t.tsv").mkdir, make_rows("table", {"rows": "t.tsv"}, {"columns": NAMES})], "error: t.tsv"),
     Case("P", "a name with a zero-width space", table(TAB.replace("r1\t", "r1\u200b\t")), r"error: .*U\+200B \(ZERO WIDTH SPACE\)"),
     Case("P", "labels that are all the same", table(text([lines_of()[0], *(f"r{n}\t{letters(n)}\t0.5\tchr7" for n in range(9))])), "error: t.tsv: the label is 0.5 in all 9 rows"),
-    Case("P", "a chromosome with a band, 7p12, in a split by chromosome", lambda: [*table(text([lines_of()[0], *(f"r{n}\t{letters(n)}\t{n}\t{c}" for n, c in enumerate(["7", "19", "1", "7p12", "2", "3"]))]))(), split(CHROMOSOME)], "ok: 1 of 6 rows lie on names of no whole chromosome .*: chr7p12 1; of these rows 1 train", lambda: Path("split.stages.tsv").read_text().split("note")[-1].strip()),
+    Case("P", "a chromosome with a band, 7p12, in a split by chromosome", lambda: [*table(text([lines_of()[0], *(f"r{n}\t{letters(n)}\t{n}\t{c}" for n, c in enumerate(["7", "19", "1", "7p12", "2", "3"]))]))(), split(CHROMOSOME)], "ok: 1 of 6 rows lie on names that are not whole chromosomes .*: chr7p12 1; of these rows 1 train", lambda: Path("split.stages.tsv").read_text().split("note")[-1].strip()),
     Case("P", "an insert longer than the window", table(text([*lines_of(), f"x\t{letters(1, 700)}\t1\tchr7"])), "error: .*x.*700"),
     # coordinates, pairs, splits
     Case("A9", "coordinates that do not fit the insert", table(text([f"{line}\t{e}" for line, e in zip(lines_of(), ["s\te", "0\t500", "100\t600", "0\t20"], strict=True)]), columns=NAMES | {"start": "s", "end": "e"}), "error: .*r0.*500.*20|error: .*500.*20.*r0"),
@@ -404,12 +404,12 @@ LIST = [
     Case("B7", "a dataset named no", study_text("simulated_d", "no"), "error: .*the name no for true or false; write it in quotes: 'no'"),
     Case("B7", "a panel named 1", study_text("      chromosome:\n        kind: rows", "      1:\n        kind: rows"), "error: .*the name 1 for a number"),
     Case("B7", "braces in the description", study(description="heads {on} x"), "ok: done", quick=False),
-    Case("B7", "{datadir} in the name of a file", study(["datasets", "simulated_d", "source"], {"kind": "lentimpra", "files": {"rows": "{datadir}/x.tsv"}}), r"error: .*files.rows: '\{datadir\}/x.tsv': nothing is known to stand for \{datadir\}; known: \{data_dir\}"),
-    Case("B7", "learning_rate: 1e-3", study_text("models:", "training: {learning_rate: 1e-3}\nmodels:"), "error: .*learning_rate: '1e-3' is not of type 'number', as it is text to YAML; write 1.0e-3"),
+    Case("B7", "{datadir} in the name of a file", study(["datasets", "simulated_d", "source"], {"kind": "lentimpra", "files": {"rows": "{datadir}/x.tsv"}}), r"error: .*files.rows: '\{datadir\}/x.tsv': \{datadir\} is not a known placeholder; known: \{data_dir\}"),
+    Case("B7", "learning_rate: 1e-3", study_text("models:", "training: {learning_rate: 1e-3}\nmodels:"), "error: .*learning_rate: '1e-3' is not of type 'number', because YAML reads it as text; write 1.0e-3"),
     Case("B7", "a key that is misspelt", study(trainning={}), "error: .*'trainning' is unknown; did you mean 'training'", quick=False),
-    Case("B7", "a key twice", study_text("study: tiny", "study: tiny\nseeds: [1]\nseeds: [2]"), "error: .*line 3: key 'seeds' stands in line 2 already", quick=False),
+    Case("B7", "a key twice", study_text("study: tiny", "study: tiny\nseeds: [1]\nseeds: [2]"), "error: .*line 3: key 'seeds' is already on line 2", quick=False),
     Case("B7", "seeds: [1.0]", study(seeds=[1.0]), "error: .*seeds.0: 1.0 is not of type 'integer'; write 1"),
-    Case("B7", "seed: 010", study_text("models:", "seed: 010\nmodels:"), "error: .*YAML takes 010 for the number 8; write that number, or quotes", quick=False),
+    Case("B7", "seed: 010", study_text("models:", "seed: 010\nmodels:"), "error: .*YAML takes 010 for the number 8; write that number, or put text in quotes", quick=False),
     Case("B7", "CHR19 in a split", study(["splits", "chromosome"], {"kind": "chromosome", "val": ["CHR19"]}), "error: .*'CHR19' does not match '.chr'; write chr19", quick=False),
     Case("B8", "--config with lists, true and mappings", study_text("study", "study", "--config", "seeds=[1,2]", "train_together=true", "training={epochs: 3, learning_rate: 1e-3}"), "ok: done"),
     Case("B8", "--config study=x alone", lambda: [plan("--config", "study=x")], "ok: done", quick=False),
@@ -418,7 +418,7 @@ LIST = [
     # locks, disks, caches, weights
     Case("B1", "a cache is written and read without locks", lambda: [simulated(), EMBED, CHECK], "ok: done", quick=False, environment=shim(shims.NO_LOCKS)),
     Case("B1", "locks that the environment asks for and that are not there", lambda: [simulated(), EMBED], "error: .*HDF5_USE_FILE_LOCKING=FALSE", quick=False, environment=shim(shims.NO_LOCKS, HDF5_USE_FILE_LOCKING="TRUE")),
-    Case("K", "a full disk: rows", lambda: [simulated()], "error: .*disk of . is full; make room and run it again", environment=shim(shims.FULL_DISK)),
+    Case("K", "a full disk: rows", lambda: [simulated()], "error: .*disk of . is full; free some space and run it again", environment=shim(shims.FULL_DISK)),
     Case("K", "a cache that was cut", cache(lambda: cut("c.h5")), "error: c.h5: the file is truncated.*delete it and run again"),
     Case("K", "a bit of a cache's embeddings that has flipped", cache(lambda: flip("c.h5")), "error: c.h5: chunk .* checksum"),
     Case("K", "a bit of a cache's index that has flipped", cache(lambda: flip("c.h5", 0.2)), "error: c.h5: "),
@@ -430,7 +430,7 @@ LIST = [
     Case("B9", "names of weights that begin with module.", weights(lambda state: {f"module.{name}": state[name] for name in state}), "ok: done", quick=False),
     Case("B9", "a pointer of git-lfs", weights(lambda state: state, after=lambda: Path("w/model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")), "error: w/model.safetensors: is a pointer of git-lfs", quick=False),
     Case("B9", "weights that were cut", weights(lambda state: state, after=lambda: cut("w/model.safetensors")), "error: w/model.safetensors: broken", quick=False),
-    Case("B9", "a link to weights that are not there", weights(lambda state: state, after=lambda: (Path("w/model.safetensors").unlink(), Path("w/model.safetensors").symlink_to("blob"))), "error: .*is a link to blob, which is not there", quick=False),
+    Case("B9", "a link to weights that are not there", weights(lambda state: state, after=lambda: (Path("w/model.safetensors").unlink(), Path("w/model.safetensors").symlink_to("blob"))), "error: .*is a link to blob, which does not exist", quick=False),
 ]  # fmt: skip
 # every program, on files that it cannot read
 QUICK = (

@@ -30,7 +30,7 @@ def faults(path: Path) -> list[str]:
             for _ in yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
                 pass
         except yaml.YAMLError as error:
-            found.append(f"{path}: is no YAML: {' '.join(str(error).split())}")
+            found.append(f"{path}: is not YAML: {' '.join(str(error).split())}")
     return found
 
 

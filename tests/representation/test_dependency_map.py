@@ -165,10 +165,10 @@ def test_a_sure_model_has_finite_odds():
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
-        (["ACGT", "ACNT"], r"sequence 'r1': letter 'N', a dependency map expects A, C, G and T"),
+        (["ACGT", "ACNT"], r"sequence 'r1': has the letter 'N', but a dependency map needs A, C, G and T"),
         (["ACGT", "A" * 1025], r"sequence 'r1': 1025 letters, expected 2 to 1024, the model's window"),
         (["ACGT", "A"], r"sequence 'r1': 1 letters"),
-        (["ACGT", "AC-T"], r"sequence 'r1': letter '-'"),
+        (["ACGT", "AC-T"], r"sequence 'r1': has the letter '-'"),
     ],
 )
 def test_bad_sequences_are_named_before_any_work(model, monkeypatch, sequences, message):
@@ -187,9 +187,9 @@ def test_odds_that_are_not_finite_are_refused():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"kind": "kmer"}, "encoder of kind 'kmer' is no language model"),
+        ({"kind": "kmer"}, "encoder of kind 'kmer' is not a language model"),
         ({"kind": "lamar", "size": "huge"}, "size is 'huge'"),
-        ({"layer": 1}, "layer is 1, expected 2: the head reads the last layer"),
+        ({"layer": 1}, "layer is 1, expected 2, because the head reads the last layer"),
         ({"weights": {}}, "dependency map: weights is {}, expected one of"),
         ({"precision": "half"}, "precision is 'half', expected one of: float32, bfloat16"),
     ],

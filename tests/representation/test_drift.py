@@ -77,8 +77,8 @@ def test_layers_that_say_nothing_are_named():
     assert np.isnan(drift.cka(np.full_like(x, 3.3), y)).all()
     about = dict.fromkeys(("model", "seed", "stands_on", "sequences_sha256", "licence"), "x")
     (line,) = drift.table_of(["a"], [False], [np.full((5, 1, 2), 3.3)], [R(0).normal(size=(5, 1, 2))], about)
-    assert line["note"] == "the representations of all sequences are one point" and line["trained"] == "no"
-    with pytest.raises(InputError, match="3 sequences, CKA needs 4 or more"):
+    assert line["note"] == "the representations of all sequences are the same" and line["trained"] == "no"
+    with pytest.raises(InputError, match="3 sequences, but CKA needs 4 or more"):
         drift.cka(x[:3], y[:3])
     with pytest.raises(InputError, match="a value that is not finite"):
         drift.cka(np.where(x > 1, np.nan, x), y)

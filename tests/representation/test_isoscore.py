@@ -141,10 +141,10 @@ def test_moments_are_those_of_numpy():
 @pytest.mark.parametrize(
     ("points", "note"),
     [
-        (np.ones((5, 3)) * [1e3, -0.1, 1 / 3], "constant embeddings: all points are one"),
-        (np.zeros((5, 3)), "constant embeddings: all points are one"),
-        (np.ones((1, 3)), "one point, at least 2 are needed"),
-        (np.arange(5.0)[:, None], "one channel, at least 2 are needed"),
+        (np.ones((5, 3)) * [1e3, -0.1, 1 / 3], "constant embeddings: all points are the same"),
+        (np.zeros((5, 3)), "constant embeddings: all points are the same"),
+        (np.ones((1, 3)), "one point, but at least 2 are needed"),
+        (np.arange(5.0)[:, None], "one channel, but at least 2 are needed"),
     ],
 )
 def test_undefined_scores_say_why(points, note):
@@ -158,7 +158,7 @@ def test_broken_points_are_refused():
     points[4, 1] = np.inf
     with pytest.raises(InputError, match="embedding 4 holds a value that is not finite"):
         of(points, 2)
-    with pytest.raises(InputError, match="no embedding, expected at least 2"):
+    with pytest.raises(InputError, match="there are no embeddings, expected at least 2"):
         of(points[:0])
 
 
@@ -208,13 +208,15 @@ def test_table_of_caches(tmp_path, monkeypatch):
 
 def test_caches_of_other_sequences_are_refused(tmp_path):
     paths = [build(tmp_path, name, make_rows(seed)) for name, seed in (("a", 0), ("b", 1))]
-    with pytest.raises(InputError, match=r"b/.00.forward.h5: sequences_sha256 is .*; scores compare on equal windows"):
+    with pytest.raises(
+        InputError, match=r"b/.00.forward.h5: sequences_sha256 is .*; scores are comparable only on equal windows"
+    ):
         isoscore.table(paths)
 
 
 def test_other_strands_damage_and_levels_are_refused(tmp_path):
     paths = [build(tmp_path, "a", make_rows()), build(tmp_path, "b", make_rows(), strand="reverse")]
-    with pytest.raises(InputError, match=r"strand is reverse, that of .* is forward"):
+    with pytest.raises(InputError, match=r"strand is reverse, but in .* it is forward"):
         isoscore.table(paths)
     with pytest.raises(InputError, match="level is 'words', expected one of: pooled, tokens"):
         isoscore.table(paths[:1], ["words"])
@@ -227,7 +229,7 @@ def test_other_strands_damage_and_levels_are_refused(tmp_path):
 def test_an_encoder_that_says_the_same_of_all_is_named(tmp_path):
     path = build(tmp_path, "a", make_rows(), function=lambda codes: np.full((len(codes), 3, 4), 0.3, np.float32))
     table = isoscore.table([path])
-    assert table["note"].tolist() == ["constant embeddings: all points are one"]
+    assert table["note"].tolist() == ["constant embeddings: all points are the same"]
 
 
 # programs and picture

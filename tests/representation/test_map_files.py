@@ -57,9 +57,9 @@ def test_rows_by_label_then_row_id():
 
 
 def test_rows_that_are_not_there():
-    with pytest.raises(InputError, match="rows: 4 are to be mapped, the panel has 3 positive rows"):
+    with pytest.raises(InputError, match="rows: expected 4 rows to map, but the panel has only 3 positive rows"):
         map_files.select(panel(), "classification", 4)
-    with pytest.raises(InputError, match="rows: 5 are to be mapped, the panel has 4 rows with a label"):
+    with pytest.raises(InputError, match="rows: expected 5 rows to map, but the panel has only 4 rows with a label"):
         map_files.select(panel(), "regression", 5)
     with pytest.raises(InputError, match="ids: row 'x' is not in the panel"):
         map_files.select(panel(), "regression", 1, ["a", "x"])
@@ -68,7 +68,7 @@ def test_rows_that_are_not_there():
 def test_rows_with_n_are_passed_over():
     rows = panel().assign(sequence=["ACGT", "ACGT", "ACGT", "ACNT"])
     assert map_files.select(rows, "classification", 2)["row_id"].tolist() == ["b", "d"]
-    with pytest.raises(InputError, match="3 are to be mapped, the panel has 2 positive rows without N"):
+    with pytest.raises(InputError, match="expected 3 rows to map, but the panel has only 2 positive rows without N"):
         map_files.select(rows, "classification", 3)
     assert map_files.select(rows, "classification", 2, ["a"])["row_id"].tolist() == ["a"]  # refused later, by name
 
@@ -87,7 +87,9 @@ def test_rows_passed_over_are_counted():
     assert stages_of(rows, "classification", 1, []) == [*counts, ["positives", 2, -1], ["first by label", 1, -1]]
     assert stages_of(rows, "regression", 3, ["a"]) == [["rows of the panel", 6, 0], ["named by ids", 1, -1]]
     # in a dataset with cells a row without a label of the first cell has no place in an order by labels
-    with pytest.raises(InputError, match=r"4 are .* has 3 rows with a label .*without N 4, with a label 3"):
+    with pytest.raises(
+        InputError, match=r"expected 4 rows .* has only 3 rows with a label .*without N 4, with a label 3"
+    ):
         map_files.select(rows, "regression", 4)
 
 
@@ -124,7 +126,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file; it is made by the rule dependency_map"):
         map_files.read(tmp_path / "maps.h5")
     (tmp_path / "text.h5").write_text("x")
-    with pytest.raises(InputError, match=r"text.h5: broken, or no file of dependency maps"):
+    with pytest.raises(InputError, match=r"text.h5: is broken or not a file of dependency maps"):
         map_files.read(tmp_path / "text.h5")
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file.attrs["format"] = "s2f-embeddings-1"
@@ -175,7 +177,7 @@ def test_table_leaves_out_what_has_no_pairs(tmp_path):
     unpaired = [one for one, kind in zip(mapped, table["kind"], strict=True) if kind in ("decoy", "background")]
     with pytest.raises(InputError, match=r"maps.h5: none of 24 sequences holds a paired hairpin; map positive rows"):
         planted_pairs.table(unpaired, SOURCE, "maps.h5")
-    with pytest.raises(InputError, match=r"row 'simulated_rbp_000000' is not one of this simulation"):
+    with pytest.raises(InputError, match=r"row 'simulated_rbp_000000' does not come from this simulation"):
         planted_pairs.table(mapped, {**SOURCE, "seed": 3}, "maps.h5")
 
 
@@ -202,9 +204,9 @@ def test_program_plots_one_map(tmp_path, monkeypatch):
     assert (tmp_path / "map.png").stat().st_size < 150_000
     call(monkeypatch, plot_dependency_map, *shared, "--place", 2, "--source", json.dumps(SOURCE))
     assert not np.array_equal(picture, matplotlib.image.imread(tmp_path / "map.png"))
-    with pytest.raises(InputError, match=r"maps.h5: row .* is not one of this simulation"):
+    with pytest.raises(InputError, match=r"maps.h5: row .* does not come from this simulation"):
         call(monkeypatch, plot_dependency_map, *shared, "--place", 2, "--source", '{"seed": 9}')
-    with pytest.raises(InputError, match="place is 3, the file holds sequences 1 to 2"):
+    with pytest.raises(InputError, match="--place is 3, expected 1 to 2, the sequences in the file"):
         call(monkeypatch, plot_dependency_map, *shared, "--place", 3)
 
 
@@ -223,7 +225,7 @@ def test_picture_shows_pairs_letters_units_and_n(tmp_path, monkeypatch):
         draw(figure)
         axes, bar = figure.axes
         assert np.array_equal(axes.images[0].get_array(), painted(length, 4))
-        assert "substituted" in axes.get_ylabel() and "looked at" in axes.get_xlabel()
+        assert "substituted" in axes.get_ylabel() and "affected" in axes.get_xlabel()
         figure.draw_without_rendering()  # places count from 0, as those of logos
         assert [axes.xaxis.get_major_formatter()(tick) for tick in (0, 10)] == ["0", "10"]
         assert "log2 odds ratio" in bar.get_ylabel()

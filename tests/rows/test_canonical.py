@@ -97,7 +97,7 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
         ({"pair_id": ["p", "p\xa0q", ""]}, r"row 'b': pair_id is 'p\\xa0q', which holds U\+00A0 \(NO-BREAK SPACE\)"),
         (
             {"published": ["train", "te\x00st", ""]},
-            r"row 'b': published is .* U\+0000 \(a control character\), a letter",
+            r"row 'b': published is .* U\+0000 \(a control character\), an invisible character",
         ),
         ({"sequence": ["A", "ACRT", "X"]}, "row 'b': letter 'R' at position 2 is not one of A, C, G, T, U, N"),
         ({"sequence": ["A", "ACGT", ""]}, "row 'c': sequence is empty"),
@@ -108,7 +108,7 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
         ({"stderr": [0.0, np.inf, 1.0]}, "row 'b': stderr is inf, expected a number of at least 0"),
         (
             {"label": [0.0, -1e300, 1.0]},
-            r"row 'b': label is -1e\+300, expected less than 1e\+15 in size; does it stand",
+            r"row 'b': label is -1e\+300, expected less than 1e\+15 in size; does it mean",
         ),
         ({"stderr": [0.0, 1.0, 1e15]}, r"row 'c': stderr is 1000000000000000.0, expected less than 1e\+15 in size"),
         (
@@ -132,13 +132,15 @@ def test_letters_of_other_alphabets_are_seen():
 
 
 def test_a_classification_takes_0_and_1_only():
-    with pytest.raises(InputError, match=r"x.tsv: row 'c': label is 0.5, a classification expects 0 or 1"):
+    with pytest.raises(
+        InputError, match=r"x.tsv: row 'c': label is 0.5, expected 0 or 1, as labels of a classification"
+    ):
         canonical.canonical(table(), "x.tsv", "classification")
     assert canonical.canonical(table(label=[0, 1, 1]), "x.tsv", "classification")["label"].tolist() == [0.0, 1.0, 1.0]
 
 
 def test_an_empty_table_is_refused():
-    with pytest.raises(InputError, match=r"x.tsv: no rows are left; check the filters"):
+    with pytest.raises(InputError, match=r"x.tsv: no rows remain; check the filters"):
         canonical.canonical(table()[:0], "x.tsv")
 
 
@@ -232,13 +234,13 @@ def test_missing_and_broken_files_are_named(tmp_path):
         canonical.read_rows(path)
     canonical.write_rows(path, canonical.canonical(table(), "x"))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"rows.parquet: not a readable table of rows"):
+    with pytest.raises(InputError, match=r"rows.parquet: is not a readable table of rows"):
         canonical.read_rows(path)
 
 
 def test_a_column_that_the_file_lacks_is_refused(tmp_path):
     canonical.write_rows(tmp_path / "rows.parquet", canonical.canonical(table(), "x"))
-    with pytest.raises(InputError, match=r"rows.parquet: not a readable table of rows: .*nothing"):
+    with pytest.raises(InputError, match=r"rows.parquet: is not a readable table of rows: .*nothing"):
         canonical.read_rows(tmp_path / "rows.parquet", ["nothing"])
 
 
@@ -279,7 +281,7 @@ def test_the_first_cell_alone_is_a_table_of_one_label():
             "row 'b': label is nan, missing in every cell",
         ),
         ({"label.HepG2": [1.0, np.inf, 3.0]}, "row 'b': label.HepG2 is inf, expected a finite number or none"),
-        ({"label.HepG2": [None, None, None], "label.K562": [1.0, 2, 3]}, "no row has a label of HepG2; leave it out"),
+        ({"label.HepG2": [None, None, None], "label.K562": [1.0, 2, 3]}, "no row has a label of HepG2; remove it"),
         ({"stderr.HepG2": [0.1, -1.0, None]}, "row 'b': stderr.HepG2 is -1.0, expected a number of at least 0"),
     ],
 )

@@ -123,7 +123,10 @@ def test_a_broken_connection_is_resumed_where_it_broke(server, path, validator):
     report = fetch(path, server.url, sha256=SHA256)
     assert server.asked == [None, "bytes=300000-", "bytes=600000-"]
     assert path.read_bytes() == CONTENT
-    assert "the connection broke (after 300,000 of 1,048,576 bytes); trying again with 300,000 bytes in hand" in report
+    assert (
+        "the connection broke (after 300,000 of 1,048,576 bytes); trying again with 300,000 bytes already here"
+        in report
+    )
 
 
 def test_a_part_of_an_earlier_run_is_resumed(server, path):
@@ -183,9 +186,9 @@ def test_the_next_url_is_tried_and_every_reason_named(server, path):
     path.unlink()
     server.status = 404
     message = failure(path, closed, server.url)
-    assert f"download {NAME}: no source gave the file\n  {closed}: no connection ([Errno 111]" in message
-    assert f"{server.url}: the server answers 404 Not Found\n" in message
-    assert f"By hand: get the file from {closed} and save it as {path}, or name a folder" in message
+    assert f"download {NAME}: no source provided the file\n  {closed}: no connection ([Errno 111]" in message
+    assert f"{server.url}: the server answered 404 Not Found\n" in message
+    assert f"By hand: get the file from {closed} and save it as {path}, or give a folder" in message
     assert "--config mirror=FOLDER" in message
 
 
@@ -195,7 +198,7 @@ def test_an_unknown_host_is_no_network(path):
 
 def test_a_busy_server_is_asked_again_and_a_missing_file_not(server, path):
     server.status = 503
-    assert "the server answers 503 Service Unavailable, 5 times" in failure(path, server.url)
+    assert "the server answered 503 Service Unavailable, 5 times" in failure(path, server.url)
     assert len(server.asked) == 5
     server.status = 404
     failure(path, server.url)
@@ -205,7 +208,7 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_not(server, path):
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ({"sha256": "0" * 64}, f"sha256 is {SHA256}, expected {'0' * 64} (as the study says)"),
+        ({"sha256": "0" * 64}, f"sha256 is {SHA256}, expected {'0' * 64} (as stated in the study)"),
         ({"md5": "0" * 32}, f"md5 is {hashlib.md5(CONTENT).hexdigest()}, expected {'0' * 32}"),
         ({"size": 7}, "the file has 1,048,576 bytes, expected 7"),
     ],
@@ -243,7 +246,7 @@ def test_a_web_page_is_not_the_file(server, path, kind, content):
 def test_too_little_room_is_seen_before_the_download(server, path, monkeypatch):
     usage = shutil.disk_usage(path.parent.parent)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
-    assert f"the disk of {path.parent} has 1,000 bytes free, 1,048,576 are needed" in failure(path, server.url)
+    assert f"the disk of {path.parent} has 1,000 bytes free, but 1,048,576 are needed" in failure(path, server.url)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -252,7 +255,7 @@ def test_a_full_disk_is_named(server, path, monkeypatch):
     (path.parent / "full").symlink_to("/dev/full")  # writes to it fail as on a full disk
     write = downloads._write
     monkeypatch.setattr(downloads, "_write", lambda answer, part, *rest: write(answer, part.with_name("full"), *rest))
-    assert f"the disk of {path.parent} is full; make room and run again" in failure(path, server.url)
+    assert f"the disk of {path.parent} is full; free some space and run again" in failure(path, server.url)
 
 
 def test_a_copy_that_does_not_fit_is_not_begun(path, tmp_path, monkeypatch):
@@ -260,7 +263,7 @@ def test_a_copy_that_does_not_fit_is_not_begun(path, tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     message = failure(path, (tmp_path / NAME).as_uri())
-    assert f"the disk of {path.parent} has 1,000 bytes free, 1,048,576 are needed" in message and names(path) == []
+    assert f"the disk of {path.parent} has 1,000 bytes free, but 1,048,576 are needed" in message and names(path) == []
 
 
 def test_a_wrong_file_is_not_said_to_be_recorded(server, path):
@@ -307,4 +310,4 @@ def test_the_program_fetches_one_of_the_section(server, path, root):
 
     assert run(NAME).returncode == 0 and path.read_bytes() == CONTENT
     done = run("other.txt")
-    assert done.returncode == 1 and "downloads: no file 'other.txt'; known: table.txt" in done.stderr
+    assert done.returncode == 1 and "downloads: there is no file 'other.txt'; known: table.txt" in done.stderr

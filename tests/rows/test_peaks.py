@@ -38,7 +38,7 @@ def test_a_bed6_gives_its_score_or_none(tmp_path):
         (NARROW.replace("100\t", "-1\t", 1), "line 2: start is '-1', expected a whole number of at least 0"),
         (NARROW.replace("146", "146.0"), "line 2: end is '146.0', expected a whole number"),
         (NARROW.replace("146", "100"), "line 2: end is 100, expected a number above start, 100"),
-        (NARROW.replace("\t-\t", "\t.\t"), r"line 2: strand is '\.', expected \+ or -: RNA has one"),
+        (NARROW.replace("\t-\t", "\t.\t"), r"line 2: strand is '\.', expected \+ or -, because RNA has one"),
         (NARROW.replace("4.25", "high"), r"line 2: signalValue \(column 7\) is 'high', expected a number"),
         (NARROW.replace("4.25", "nan"), r"line 2: signalValue \(column 7\) is 'nan', expected a number"),
         (NARROW.replace("4.25", "."), r"line 2: signalValue \(column 7\) is '\.', expected a number"),
@@ -53,7 +53,7 @@ def test_mistakes_name_file_and_line(tmp_path, line, message):
 
 def test_a_file_without_peaks_is_refused(tmp_path):
     (tmp_path / "a.bed").write_text("track name=x\n")
-    with pytest.raises(InputError, match=r"a.bed: no peaks, expected lines of BED6 or narrowPeak"):
+    with pytest.raises(InputError, match=r"a.bed: there are no peaks, expected lines of BED6 or narrowPeak"):
         read_peaks(tmp_path / "a.bed")
 
 
@@ -113,15 +113,17 @@ def test_the_signal_is_where_the_format_has_it(tmp_path, line, signal):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (f"{NARROW}\t7", "line 1: 11 columns, which is none of the formats of peaks: 6 (BED6), 8 (BED8), 9 (BED9 or "
+        (f"{NARROW}\t7", "line 1: 11 columns, expected a format of peaks: 6 (BED6), 8 (BED8), 9 (BED9 or "
          "broadPeak), 10 (narrowPeak) or 12 (BED12); cut -f1-6 makes a BED6, whose score (column 5) is the signal"),
-        (f"{BED6}\t4.25", "line 1: 7 columns, which is none of the formats of peaks"),
-        (f"{BED6}\t5\t90\t0\t2\t1,1\t0,9\t1\t2\t3", "line 1: 15 columns, which is none of the formats of peaks"),
-        (f"{BED6}\t4.25\t8.5", "line 1: columns 7 to 8 are '4.25', '8.5', which a BED8 has not (its 8 columns say it "
-         "is one); cut -f1-6 makes a BED6, whose score (column 5) is the signal"),
+        (f"{BED6}\t4.25", "line 1: 7 columns, expected a format of peaks"),
+        (f"{BED6}\t5\t90\t0\t2\t1,1\t0,9\t1\t2\t3", "line 1: 15 columns, expected a format of peaks"),
+        (f"{BED6}\t4.25\t8.5", "line 1: columns 7 to 8 are '4.25', '8.5', which do not fit BED8, the format with 8 "
+         "columns; cut -f1-6 makes a BED6, whose score (column 5) is the signal"),
         (f"{BED6}\t4.25\t8.5\tred", "line 1: columns 7 to 9 are '4.25', '8.5', 'red'"),
-        (f"{BED6}\t4.25\t8.5\t-1\t0.5", "line 1: columns 7 to 10 are '4.25', '8.5', '-1', '0.5', which a"),
-        (f"{BED6}\t4.25\t8.5\tGENE\t3", "line 1: columns 7 to 10 are '4.25', '8.5', 'GENE', '3', which a"),
+        (f"{BED6}\t4.25\t8.5\t-1\t0.5", "line 1: columns 7 to 10 are '4.25', '8.5', '-1', '0.5', which do not fit "
+        "narrowPeak, the format with 10"),
+        (f"{BED6}\t4.25\t8.5\tGENE\t3", "line 1: columns 7 to 10 are '4.25', '8.5', 'GENE', '3', which do not fit "
+        "narrowPeak, the format with 10"),
         (f"{BED6}\t5\t900\t0\t2\t10,20\t0,60", "line 1: columns 7 to 12 are '5', '900', '0', '2', '10,20', '0,60'"),
     ],
 )  # fmt: skip

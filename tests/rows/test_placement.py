@@ -39,7 +39,7 @@ def test_inserts_of_both_strands_fit_in_any_case_and_with_unknown_strand():
     placement.check(table().assign(start=pd.NA, end=pd.NA), "t.tsv")
 
 
-LENGTHS = "expected the interval of the insert itself, counted from 0 and without its end"
+LENGTHS = "expected the interval of the insert itself, with start counted from 0 and end exclusive"
 V, N = r"variant is 'chr1:\d+:[ACGT]:[ACGT]'", r"as in \d of 8 such rows"
 
 
@@ -48,13 +48,13 @@ V, N = r"variant is 'chr1:\d+:[ACGT]:[ACGT]'", r"as in \d of 8 such rows"
     [
         (
             table().assign(end=500),
-            f"line 2: row 'v0_ref': from start 0 to end 500 are 500 bases, the insert has 40; {LENGTHS}",
+            f"line 2: row 'v0_ref': from start 0 to end 500 are 500 bases, but the insert has 40; {LENGTHS}",
         ),
         (table(move=1), f"from start 1 to end 40 are 39 bases, .*; {LENGTHS}; starts seem to be counted from 1: one"),
         (
             table(move=1).assign(end=lambda t: t["end"] + 1),
             f"row 'v0_ref': {V}, but the insert from start 1 of the plus strand does not have [ACGT] there, {N}; they "
-            "fit with start and end one less",
+            "fit if start and end are one less",
         ),
         (
             table().assign(strand=lambda t: t["strand"].map({"+": "-", "-": "+"})),
@@ -64,7 +64,7 @@ V, N = r"variant is 'chr1:\d+:[ACGT]:[ACGT]'", r"as in \d of 8 such rows"
         (table("++++").assign(strand="-"), "; they fit as sequences of the plus strand, whatever their strand"),
         (
             table().assign(chrom="chr2"),
-            f"line 2: row 'v0_ref': {V}, and the insert lies on chr2; expected one chromosome; do it",
+            f"line 2: row 'v0_ref': {V}, but the insert lies on chr2; expected one chromosome; do it",
         ),
         (table().assign(allele="ref"), f"line 3: row 'v0_alt': {V}, but the insert .*, as in 4 of 8 such rows"),
     ],
@@ -83,16 +83,16 @@ def indel(variant, allele, width, length):
 def test_an_indel_may_change_the_length_by_its_own():
     for length in (18, 20):
         placement.check(indel("chr1:15:AAA:A", "alt", 20, length), "t.tsv")
-    with pytest.raises(InputError, match="are 20 bases, the insert has 17"):
+    with pytest.raises(InputError, match="are 20 bases, but the insert has 17"):
         placement.check(indel("chr1:15:AAA:A", "alt", 20, 17), "t.tsv")
     placement.check(indel("chr1:15:AAA:<DEL>", "alt", 20, 17), "t.tsv")  # how many bases is not said
-    with pytest.raises(InputError, match="are 20 bases, the insert has 17"):
+    with pytest.raises(InputError, match="are 20 bases, but the insert has 17"):
         placement.check(indel("chr1:15:AAA:<DEL>", "ref", 20, 17), "t.tsv")
 
 
 def test_slack_is_for_tables_that_are_known_to_differ():
     placement.check(indel("", "", 21, 20), "t.tsv", slack=1)
-    with pytest.raises(InputError, match="are 22 bases, the insert has 20"):
+    with pytest.raises(InputError, match="are 22 bases, but the insert has 20"):
         placement.check(indel("", "", 22, 20), "t.tsv", slack=1)
 
 

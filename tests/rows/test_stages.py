@@ -47,7 +47,7 @@ def test_notes_stand_below_the_counts_and_count_nothing(tmp_path):
     stages.notes.append("g.fa.fai: is older than the FASTA")
     table = stages.table()
     assert table["stage"].tolist() == ["read", "kept", "note", "note"]
-    said = ["g.fa.fai: is older than the FASTA", "stage 'read' has 3 rows, 4 are expected"]
+    said = ["g.fa.fai: is older than the FASTA", "stage 'read' has 3 rows, expected 4"]
     assert table["note"].tolist()[2:] == said and table["note"][:2].isna().all()
     assert table["rows"].dropna().tolist() == [3, 2] and table["removed"].dropna().tolist() == [0, 1]
     path = tmp_path / "rows.stages.tsv"

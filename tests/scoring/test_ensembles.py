@@ -159,13 +159,13 @@ def test_what_cannot_be_asked_is_refused(tmp_path, members):
     model, path = ensemble(tmp_path / "e" / "best_model", *members), fasta(tmp_path / "a.fa", some_inserts(3, LENGTH))
     with pytest.raises(InputError, match="--shifts: 'kmer_ridge' cannot shift its window"):
         scored(model, "fasta", path, tmp_path / "o.tsv", shifts=(0, 3))
-    with pytest.raises(InputError, match="is an ensemble; ask its members, the folders below"):
+    with pytest.raises(InputError, match="is an ensemble; use one of its members, the folders in"):
         scorer.load(model)
-    for folder, hint in ((model / "members", "a copy needs all files"), (model.parent, f"{model} may be meant")):
+    for folder, hint in ((model / "members", "copy all files"), (model.parent, f"did you mean {model}")):
         with pytest.raises(InputError, match=f"{folder}: has no model.json, expected the folder best_model .*{hint}"):
             scored(folder, "fasta", path, tmp_path / "o.tsv")
     few = ensemble(tmp_path / "f" / "best_model", *members[1:], few=True)
-    with pytest.raises(InputError, match="the ensemble is collapsed: 1 of 2 members are left"):
+    with pytest.raises(InputError, match="the ensemble is collapsed: 1 of 2 members remain"):
         scored(few, "fasta", path, tmp_path / "o.tsv")
     for number, name in enumerate(("lamar", "alphagenome")):
         place = model / "members" / str(number) / "model.json"
@@ -173,10 +173,10 @@ def test_what_cannot_be_asked_is_refused(tmp_path, members):
         weights = {"kind": "kmer", "weights": {"path": f"/nowhere/{name}"}}
         write_json(place, read_json(members[number] / "model.json") | {"encoder": name, "encoder_spec": weights})
     request = Request(model, "fasta", path, tmp_path / "o.tsv")
-    with pytest.raises(InputError, match="members read the encoders alphagenome, lamar; say ENCODER=FOLDER for each"):
+    with pytest.raises(InputError, match="members read the encoders alphagenome, lamar; give ENCODER=FOLDER for each"):
         score(request, None, ["/here"])
     with pytest.raises(
-        InputError, match=r"--encoder-weights lama=/here: no member reads weights of 'lama'; did you mean"
+        InputError, match=r"--encoder-weights lama=/here: no member reads the weights of 'lama'; did you mean"
     ):
         score(request, None, ["lama=/here"])
     from s2f.scoring.request import _encoders

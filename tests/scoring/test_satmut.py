@@ -242,7 +242,7 @@ def test_a_constant_model_has_no_agreement(scored):
 def test_models_with_other_variants_are_refused(scored):
     out, variants, table = scored
     pd.concat([table, table.assign(model="other").iloc[1:]]).to_csv(out, sep="\t", index=False)
-    with pytest.raises(InputError, match=r"scores.tsv: not all models scored chr1:.* once; score them again"):
+    with pytest.raises(InputError, match=r"scores.tsv: not every model scored chr1:.* exactly once; score them again"):
         judged.satmut(out, variants, 11, "", HOW)
 
 
@@ -264,7 +264,7 @@ BAD = {
     "barcodes": (
         {"changes": [(3, "barcodes", -1)]},
         ("X",),
-        "line 5: barcodes is '-1', expected a whole number from 0",
+        "line 5: barcodes is '-1', expected a whole number of at least 0",
     ),
     "zero-based": ({"changes": [(0, "pos_hg19", 120)]}, ("X",), "line 2: pos_hg19 is '120' and offset is '0'"),
     "allele": (
@@ -272,8 +272,12 @@ BAD = {
         ("X",),
         r"line 2: ref is .* and alt is '\*', expected another base, or -",
     ),
-    "twice": ({"changes": [(1, "alt", "-")]}, ("X",), "line 5: .*expected a variant that no earlier line has"),
-    "offset": ({"changes": [(0, "offset", 60)]}, ("X",), "line 2: offset is '60', expected a place in the element"),
+    "twice": (
+        {"changes": [(1, "alt", "-")]},
+        ("X",),
+        "line 5: .*expected a variant that does not occur on an earlier line",
+    ),
+    "offset": ({"changes": [(0, "offset", 60)]}, ("X",), "line 2: offset is '60', expected a position in the element"),
     "column": ({"drop": "cagi5_set"}, ("X",), "variants.tsv: column 'cagi5_set' is missing"),
 }
 
@@ -291,7 +295,7 @@ def test_a_reference_of_another_strand_is_refused(tmp_path):
     table = pd.read_csv(paths[0], sep="\t")
     flipped = table[["ref", "alt"]].replace(dict(zip("ACGT", "TGCA", strict=True)))
     table.assign(**flipped).to_csv(paths[0], sep="\t", index=False)
-    with pytest.raises(InputError, match=r"line 2: element is 'E' and offset is .* expected the base that the element"):
+    with pytest.raises(InputError, match=r"line 2: element is 'E' and offset is .* expected the base of the element"):
         next(Satmut(*paths, Fit(40, 40, 40), 40, ("X",), 1).blocks())
 
 
@@ -299,15 +303,17 @@ def test_elements_are_checked(tmp_path):
     variants, elements = tables(tmp_path, *ELEMENTS)
     table = pd.read_csv(elements, sep="\t")
     for column, value, message in (
-        ("start_hg19", 120, "line 2: element 'E': sequence has 60 bp, expected start_hg19 to end_hg19"),
-        ("context_start_hg19", 102, "line 2: element 'E': context_sequence does not have the sequence"),
-        ("element", "F", "line 3: element is 'F', expected a name that no earlier line has"),
+        ("start_hg19", 120, "line 2: element 'E': sequence has 60 bp, expected the length from start_hg19 to end_hg19"),
+        ("context_start_hg19", 102, "line 2: element 'E': context_sequence does not contain the sequence"),
+        ("element", "F", "line 3: element is 'F', expected a name that does not occur on an earlier line"),
     ):
         table.assign(**{column: [value, *table[column].iloc[1:]]}).to_csv(elements, sep="\t", index=False)
         with pytest.raises(InputError, match=message):
             next(Satmut(variants, elements, Fit(40, 40, 40), 40, ("X",), 1).blocks())
     table.to_csv(elements, sep="\t", index=False)
-    with pytest.raises(InputError, match="element 'F' has 45 bp, the window 50; expected as many bases of the genome"):
+    with pytest.raises(
+        InputError, match="element 'F' has 45 bp, but the window has 50; expected enough bases of the genome"
+    ):
         next(Satmut(variants, elements, Fit(50, 50, 50), 50, ("Y",), 1).blocks())
 
 
@@ -316,7 +322,7 @@ def test_nothing_is_scored_on_one_strand_or_without_elements(tmp_path, ridge):
     record = read_json(ridge[0] / "model.json")
     with pytest.raises(InputError, match="--satmut needs --elements"):
         Request(ridge[0], "satmut", paths[0], tmp_path / "o").source(record)
-    with pytest.raises(InputError, match="--satmut is read on both strands of the DNA, the model reads one"):
+    with pytest.raises(InputError, match="--satmut is read on both strands of the DNA, but the model reads only one"):
         Request(ridge[0], "satmut", paths[0], tmp_path / "o", elements=paths[1]).source(
             record | {"strand_rule": "forward"}
         )

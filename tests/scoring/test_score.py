@@ -126,14 +126,16 @@ def test_several_cells_have_a_line_each(tmp_path):
 def test_longer_sequences_are_read_in_tiles_only_if_asked(tmp_path, head):
     long = some_inserts(1, 95)
     path = fasta(tmp_path / "a.fa", long)
-    with pytest.raises(InputError, match=r"a.fa: line 1: 's0' has 95 bp, the model was trained on inserts of 40 bp"):
+    with pytest.raises(
+        InputError, match=r"a.fa: line 1: 's0' has 95 bp, but the model was trained only on inserts of 40 bp"
+    ):
         scored(tmp_path, head, "fasta", path)
     table, _ = scored(tmp_path, head, "fasta", path, tile=30)
     assert table[["start", "end"]].to_numpy().tolist() == [[0, 40], [30, 70], [55, 95]]
     whole = fasta(tmp_path / "b.fa", [long[0, start : start + 40] for start in (0, 30, 55)])
     alone, _ = scored(tmp_path, head, "fasta", whole)
     np.testing.assert_array_equal(table["prediction"], alone["prediction"])
-    with pytest.raises(InputError, match=r"'s0' has 39 bp.* give them real sequence on both sides"):
+    with pytest.raises(InputError, match=r"'s0' has 39 bp.* add real sequence on both sides"):
         scored(tmp_path, head, "fasta", fasta(tmp_path / "c.fa", some_inserts(1, 39)), tile=30)
 
 
@@ -210,7 +212,7 @@ def test_offsets_are_means_and_the_same_for_both_alleles(tmp_path, head, cases):
 
 def test_one_strand_is_read_where_the_model_reads_one(tmp_path, rna, cases):
     path, genome = cases / "01_multiallelic.vcf", Genome.open(cases / "reference.fa")
-    with pytest.raises(InputError, match="the model reads one strand, so that of the transcript must be known"):
+    with pytest.raises(InputError, match="the model reads one strand, so the strand of the transcript must be known"):
         scored(tmp_path, rna, "vcf", path, genome=cases / "reference.fa")
     found = {
         s: scored(tmp_path, rna, "vcf", path, genome=cases / "reference.fa", strand=s)[0] for s in ("+", "-", "both")
@@ -423,8 +425,8 @@ def test_no_file_is_overwritten_by_another(tmp_path, head):
     for change, message in (
         ({"out": path}, "would overwrite"), ({"skipped": one.out}, "would overwrite"), ({"out": head}, "is a folder"),
         ({"out": tmp_path}, "is a folder"), ({"out": head / "new.tsv"}, "lies in the folder of the model"),
-        ({"path": tmp_path}, "is no regular file"), ({"model": head / "model.json"}, "is no folder"),
-        ({"skipped": path / "new.tsv"}, r"a.fa/new.tsv: no file can be written to .*a.fa \("),
+        ({"path": tmp_path}, "is not a regular file"), ({"model": head / "model.json"}, "is not a folder"),
+        ({"skipped": path / "new.tsv"}, r"a.fa/new.tsv: no file can be written in .*a.fa \("),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             score(replace(one, **change))
@@ -434,7 +436,7 @@ def test_no_file_is_overwritten_by_another(tmp_path, head):
 BAD = {
     "no input": ((), "expected one of --fasta"),
     "letters": (("--fasta", "letters.fa"), r"letters.fa: line 1: 's': letter 'X' at position 3"),
-    "names": (("--fasta", "names.fa"), r"names.fa: line 3: 's' stands at .*line 1 too; names must differ"),
+    "names": (("--fasta", "names.fa"), r"names.fa: line 3: 's' also occurs at .*line 1; names must differ"),
     "column": (("--table", "t.tsv", "--columns", "seq"), "column 'seq'"),
     "no genome": (("--vcf", "v.vcf"), "--vcf needs --genome"),
     "other option": (
@@ -442,11 +444,14 @@ BAD = {
         "--offsets is for --vcf, --variants; the input is --fasta",
     ),
     "strand": (("--vcf", "v.vcf", "--genome", "g.fa", "--strand", "file"), "a VCF has no column of strands"),
-    "offset": (("--vcf", "v.vcf", "--genome", "g.fa", "--offsets", "40"), "--offsets has 40, expected places within"),
+    "offset": (("--vcf", "v.vcf", "--genome", "g.fa", "--offsets", "40"), "--offsets has 40, expected positions in"),
     "length": (("--vcf", "v.vcf", "--genome", "g.fa", "--length", "90"), "--length is 90, the model was trained on"),
-    "build": (("--vcf", "build.vcf", "--genome", "g.fa"), "REF of 12 of 12 records is not what"),
+    "build": (("--vcf", "build.vcf", "--genome", "g.fa"), "REF of 12 of 12 records differs from"),
     "malformed": (("--vcf", "bad.vcf", "--genome", "g.fa"), "bad.vcf: line 3: POS is 'x'"),
-    "no model": (("--fasta", "ok.fa", "--model", "nowhere"), "nowhere: is no folder, expected best_model of a run"),
+    "no model": (
+        ("--fasta", "ok.fa", "--model", "nowhere"),
+        "nowhere: is not a folder, expected the folder best_model of a run",
+    ),
     "name of ids": (("--table", "t.tsv", "--id-column", "nam"), "column 'nam' is missing"),
     "tiles with gaps": (("--fasta", "ok.fa", "--tile", "41"), "--tile is 41, expected 1 to 40 bp"),
     "longest": (("--vcf", "v.vcf", "--genome", "g.fa", "--longest", "-3"), "--longest is -3"),

@@ -58,7 +58,7 @@ def test_mistakes_name_file_and_line(tmp_path, line, message):
 
 def test_a_line_of_names_of_columns_is_named(tmp_path):
     (tmp_path / "a.bed").write_text(f"chrom\tstart\tend\tname\n{GOOD}\n")
-    with pytest.raises(InputError, match=r"line 1: start is 'start', .*; put # before a line of names of columns"):
+    with pytest.raises(InputError, match=r"line 1: start is 'start', .*; put # before the line of column names"):
         list(read_bed(tmp_path / "a.bed"))
 
 
@@ -72,9 +72,9 @@ def test_contigs_have_names_as_genomes_give_them(tmp_path):
 @pytest.mark.parametrize(
     "line, hint",
     [
-        ("chr1\tsrc\tgene\t5\t9\t.\t+\t.\tid", "this is a line of GFF or GTF, whose places are columns 4 and 5"),
+        ("chr1\tsrc\tgene\t5\t9\t.\t+\t.\tid", "this is a line of GFF or GTF, with positions in columns 4 and 5"),
         ("chr1\t500\t.\tA\tG\t.\tPASS\t.", "this is a line of VCF"),
-        ("chr1\t5e+02\t600", r"R writes whole numbers with options\(scipen=999\)"),
+        ("chr1\t5e+02\t600", r"to write whole numbers, set options\(scipen=999\) in R"),
     ],
 )
 def test_lines_of_other_formats_are_told(tmp_path, line, hint):

@@ -28,7 +28,9 @@ def test_chromosome_spellings(name, expected):
 
 @pytest.mark.parametrize("name", ["chr", "chrchr7", "chr chrom7", "7 8", "chr7 p12", "0", "chr0", "7.5", "-7", "*"])
 def test_what_is_no_chromosome_is_refused(name):
-    with pytest.raises(InputError, match=f"chromosome is {re.escape(repr(name))}, expected a name as chr7, 7, chrX or"):
+    with pytest.raises(
+        InputError, match=f"chromosome is {re.escape(repr(name))}, expected a name such as chr7, 7, chrX, or"
+    ):
         chromosomes.chromosome(name)
 
 

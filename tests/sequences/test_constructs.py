@@ -85,7 +85,7 @@ def test_compact_window_follows_its_formula(insert_length, length, flank_bp, shi
     left = left_base - shift
     assert construct.flank_lengths(insert_length, shift) == (left, available - left)
     for beyond in (lowest - 1, highest + 1):
-        with pytest.raises(InputError, match="bp of flank; there are"):
+        with pytest.raises(InputError, match="bp of flank, but there are"):
             construct.flank_lengths(insert_length, beyond)
 
 
@@ -97,7 +97,7 @@ def test_compact_window_of_the_notes():
 
 def test_compact_refuses_what_its_cap_does_not_allow():
     construct = Construct(384, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM, "compact", flank_bp=80)
-    with pytest.raises(InputError, match=r"needs 80 \+ 104 bp of flank; there are 80 \+ 80 bp"):
+    with pytest.raises(InputError, match=r"needs 80 \+ 104 bp of flank, but there are 80 \+ 80 bp"):
         construct.flank_lengths(200)
 
 
@@ -114,7 +114,7 @@ def test_lentimpra_window_starts_with_the_synthesised_oligo(shared):
 
 
 def test_whole_refuses_an_insert_of_another_length():
-    with pytest.raises(InputError, match="insert is 199 bp, layout 'whole' of 281 bp expects 200 bp"):
+    with pytest.raises(InputError, match="insert has 199 bp, expected 200 bp in layout 'whole' of 281 bp"):
         LENTIMPRA_281.flank_lengths(199)
 
 
@@ -166,7 +166,7 @@ def test_the_ends_of_shift_range_are_exact(case):
     construct, length = case
     lowest, highest = construct.shift_range(length)
     for beyond in (lowest - 1, highest + 1):
-        with pytest.raises(InputError, match=r"bp of flank; there are|cannot be shifted"):
+        with pytest.raises(InputError, match=r"bp of flank, but there are|cannot be shifted"):
             construct.flank_lengths(length, beyond)
 
 
@@ -234,11 +234,11 @@ def test_from_spec_knows_flanks_by_name_and_as_sequence():
     [
         ({"flanks": "pGL4"}, "flanks 'pGL4' is unknown; known: gosai_episomal, lentimpra, none"),
         ({"flanks": "none", "layout": "left"}, "layout 'left' is unknown; known: centered, compact, whole"),
-        ({}, "give either 'flanks', a name, or both 'upstream' and 'downstream'"),
-        ({"upstream": "A"}, "give either 'flanks', a name, or both 'upstream' and 'downstream'"),
-        ({"flanks": "none", "upstream": "A", "downstream": "A"}, "give either 'flanks', a name, or both"),
-        ({"upstream": "ACNT", "downstream": ""}, "upstream holds 'N', expected real flank of A, C, G, T only"),
-        ({"upstream": "", "downstream": "A-C"}, "downstream holds '-', expected real flank"),
+        ({}, "give either 'flanks' .a name. or both 'upstream' and 'downstream'"),
+        ({"upstream": "A"}, "give either 'flanks' .a name. or both 'upstream' and 'downstream'"),
+        ({"flanks": "none", "upstream": "A", "downstream": "A"}, "give either 'flanks' .a name. or both"),
+        ({"upstream": "ACNT", "downstream": ""}, "upstream holds 'N', expected a real flank, only A, C, G and T"),
+        ({"upstream": "", "downstream": "A-C"}, "downstream holds '-', expected a real flank"),
     ],
 )
 def test_bad_specs_are_refused(spec, message):

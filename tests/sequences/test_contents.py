@@ -44,8 +44,8 @@ def test_lines_are_those_of_the_text_however_it_is_kept(tmp_path, way, end):
     [
         (b"PK\x03\x04rest", "is a broken zip archive, expected text"),
         (gzip.compress(b"BAM\x01\0\0"), "is BAM, expected text"),
-        (b"\xeb\xf2\x89\x87\x04\0", "is bigBed, expected text: convert it by bigBedToBed"),
-        (b"\x43\x27\x41\x1a\0\0", "is a genome in 2bit, expected text: convert it by twoBitToFa"),
+        (b"\xeb\xf2\x89\x87\x04\0", "is bigBed, expected text: convert it with bigBedToBed"),
+        (b"\x43\x27\x41\x1a\0\0", "is a genome in 2bit, expected text: convert it with twoBitToFa"),
         (b"\x28\xb5\x2f\xfdrest", "zstd data are broken"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS, not the file"),
         (b"<!DOCTYPE html>\n<html>", "is a web page (HTML), expected text: the download went wrong; fetch"),

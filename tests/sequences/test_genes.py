@@ -54,18 +54,18 @@ def test_transcripts_or_exons_serve_where_a_file_has_no_genes(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("chr1\tx\tgene\t10", "line 3: 4 columns, expected 9 as a GTF has"),
+        ("chr1\tx\tgene\t10", "line 3: 4 columns, expected 9 as in a GTF"),
         (
             "chr1 x gene 10 20 . + . gene_id",
-            "line 3: 1 columns, expected 9 as a GTF has; they are separated by spaces: write tabs instead",
+            "line 3: 1 columns, expected 9 as in a GTF; they are separated by spaces: write tabs instead",
         ),
-        ("chr1\tx\tgene\t0\t20\t.\t+\t.\tt", "line 3: start is '0', expected a whole number from 1"),
-        ("chr1\tx\tgene\t5\t1e3\t.\t+\t.\tt", "line 3: end is '1e3', expected a whole number from 1"),
-        ("chr1\tx\tgene\t50\t20\t.\t+\t.\tt", "line 3: end is 20, expected at least start, 50"),
+        ("chr1\tx\tgene\t0\t20\t.\t+\t.\tt", "line 3: start is '0', expected a whole number of at least 1"),
+        ("chr1\tx\tgene\t5\t1e3\t.\t+\t.\tt", "line 3: end is '1e3', expected a whole number of at least 1"),
+        ("chr1\tx\tgene\t50\t20\t.\t+\t.\tt", "line 3: end is 20, expected at least start (50)"),
         ("chr1\tx\tgene\t5\t20\t.\t1\t.\tt", "line 3: strand is '1', expected +, - or ."),
         (
             "chr1:5\tx\tgene\t5\t20\t.\t+\t.\tt",
-            "line 3: chromosome is 'chr1:5', expected a name as chr7, 7, chrX or that of a contig",
+            "line 3: chromosome is 'chr1:5', expected a name such as chr7, 7, chrX, or the name of a contig",
         ),
         (
             "chr1\tx\tregion\t5\t20\t.\t+\t.\tt",

@@ -84,11 +84,12 @@ def test_bases_by_an_index_that_does_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError) as error:
         opened.codes(np.array([0, 0]), np.array([[3, 4, 5], [18, 19, 20]]))
     assert str(error.value) == (
-        f"{path}: chr1 has a letter that is no base at 19 or behind; its lines are not those of the FASTA: make the "
+        f"{path}: chr1 has a letter that is not a base at position 19 or after it; its lines do not match the "
+        f"FASTA: make the "
         "index again with samtools faidx, or remove it"
     )
     (tmp_path / "odd.fa").write_text(">chr1\nACGTEACGT\n")
-    with pytest.raises(InputError, match=r"odd.fa: chr1 has a letter that is no base at 4 or behind$"):
+    with pytest.raises(InputError, match=r"odd.fa: chr1 has a letter that is not a base at position 4 or after it$"):
         Genome.open(tmp_path / "odd.fa").codes(np.array([0]), np.array([[3, 4]]))
 
 
@@ -142,11 +143,11 @@ def test_random_windows_are_those_of_a_plain_slice(tmp_path):
     ("text", "message"),
     [
         ("ACGT\n>chr1\nACGT\n", "hg.fa: line 1: expected a FASTA header"),
-        ("", "hg.fa: no FASTA record"),
-        (">chr1\nACGT\n>chr1 again\nACGT\n", "hg.fa: line 3: 'chr1' occurs for the second time"),
-        (">chr1:0-4\nACGT\n>1:0-4\nACGT\n", "hg.fa: line 3: '1:0-4' occurs for the second time"),
+        ("", "hg.fa: holds no FASTA record"),
+        (">chr1\nACGT\n>chr1 again\nACGT\n", "hg.fa: line 3: 'chr1' occurs a second time"),
+        (">chr1:0-4\nACGT\n>1:0-4\nACGT\n", "hg.fa: line 3: '1:0-4' occurs a second time"),
         (">chr1:10-20\nACGT\n", "line 1: piece 'chr1:10-20' has 4 bases, expected 10: start counts from 0"),
-        (">chr1:10-14(-)\nACGT\n", "line 1: piece .* is of the minus strand, expected the plus strand"),
+        (">chr1:10-14(-)\nACGT\n", "line 1: piece .* is on the minus strand, expected the plus strand"),
         (">chr1\nACGT\n>\nACGT\n", "line 3: record has no name"),
     ],
 )
@@ -194,13 +195,13 @@ def test_an_index_that_fits_is_used(tmp_path):
         ("", "is empty"),
         ("chr1\t12\t10\t5\n", "line 1 is not a name and four numbers"),
         ("chr1\t12\t10\t0\t1\n", "line 1 is not a name and four numbers"),
-        ("chr1\t12\t10\t5\t6\n", "the FASTA goes on or ends before the last record that it names"),
-        ("chr2\t7\t31\t5\t6\n", "the record 'chr2' of its line 1 is not where it says in the FASTA"),
-        (INDEX.replace("chr1", "chr2", 1).replace("\nchr2", "\nchr1"), "the record 'chr2' of its line 1 is not"),
-        (INDEX.replace("\t12", "\t11"), "the record 'chr2' of its line 2 is not where it says in the FASTA"),
-        (INDEX.replace("\t10", "\t6"), "the record 'chr1' of its line 1 is not where it says in the FASTA"),
-        (INDEX.replace("\t7", "\t90"), "the FASTA goes on or ends before the last record that it names"),
-        (INDEX.replace("\t31", "\t3100"), "the record 'chr2' of its line 2 is not where it says in the FASTA"),
+        ("chr1\t12\t10\t5\t6\n", "the FASTA ends before the last record in the index, or continues after it"),
+        ("chr2\t7\t31\t5\t6\n", "the record 'chr2' on its line 1 is not at the stated place in the FASTA"),
+        (INDEX.replace("chr1", "chr2", 1).replace("\nchr2", "\nchr1"), "the record 'chr2' on its line 1 is not"),
+        (INDEX.replace("\t12", "\t11"), "the record 'chr2' on its line 2 is not at the stated place in the FASTA"),
+        (INDEX.replace("\t10", "\t6"), "the record 'chr1' on its line 1 is not at the stated place in the FASTA"),
+        (INDEX.replace("\t7", "\t90"), "the FASTA ends before the last record in the index, or continues after it"),
+        (INDEX.replace("\t31", "\t3100"), "the record 'chr2' on its line 2 is not at the stated place in the FASTA"),
     ],
 )
 def test_an_index_that_disagrees_is_not_used(tmp_path, index, why):
@@ -226,7 +227,7 @@ def test_other_line_breaks_within_a_record_are_noticed_where_they_are_read(tmp_p
     found = Genome.open(path)
     assert found.notes == ()  # from header to header all is as the index says
     assert found.fetch(OF_INDEXED[1:]) == ["GGT"]
-    with pytest.raises(InputError, match=r"hg.fa.fai: its lines are not those of the FASTA at chr1; make the index"):
+    with pytest.raises(InputError, match=r"hg.fa.fai: its lines do not match the FASTA at chr1; make the index"):
         found.fetch(OF_INDEXED)
 
 
@@ -255,7 +256,7 @@ def test_contigs_that_nobody_asks_for_are_passed_over(shared, tmp_path):
     (tmp_path / "odd.fa").write_text(text)
     assert Genome.open(tmp_path / "odd.fa").fetch(windows(("chr3", 1, 4, "+"))) == ["CGT"]
     (tmp_path / "odd.fa").write_text(">lcl:7/8\nACGT\n")
-    message = "odd.fa: line 1: no record has a name that can be used, the first one is 'lcl:7/8'; expected chr7 or"
+    message = "odd.fa: line 1: no record has a usable name, the first one is 'lcl:7/8'; expected chr7 or"
     with pytest.raises(InputError, match=message):
         Genome.open(tmp_path / "odd.fa")
 
@@ -264,7 +265,7 @@ def test_a_chromosome_of_two_records_is_refused_where_it_is_asked_for(shared):
     path = shared / "cases" / "faults" / "genomes" / "both_m.fa"
     found, asked = Genome.open(path), windows(("chrM", 5, 9, "+"))
     assert not found.holds(asked).any()
-    two = f"is 2 records of {path}, 'chrM' (line 95) and 'chrMT' (line 100); expected one: take the others out"
+    two = f"is 2 records of {path}, 'chrM' (line 95) and 'chrMT' (line 100); expected one: remove the others"
     with pytest.raises(InputError) as error:
         found.check(asked.assign(line=7), "p.bed")
     assert str(error.value) == f"p.bed: line 7: chromosome 'chrM' {two}"
@@ -279,7 +280,7 @@ def test_a_genome_whose_only_chromosome_is_there_twice_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         Genome.open(path)
     assert str(error.value) == (
-        f"{path}: chr1 is 2 records of {path}, 'chr1' (line 1) and '1' (line 3); expected one: take the others out"
+        f"{path}: chr1 is 2 records of {path}, 'chr1' (line 1) and '1' (line 3); expected one: remove the others"
     )
 
 
@@ -287,5 +288,7 @@ def test_a_genome_whose_only_chromosome_is_there_twice_is_refused(tmp_path):
 def test_what_is_no_sequence_is_refused_by_line_as_it_would_shift_bases(tmp_path, odd):
     path = tmp_path / "g.fa"
     path.write_text(f">chr1 first\nACGT\n{odd}\nACGT\n>chr3\nAC\n")
-    with pytest.raises(InputError, match=rf"g.fa: line 3: '{re.escape(odd)}' is no sequence, in record 'chr1 first'"):
+    with pytest.raises(
+        InputError, match=rf"g.fa: line 3: '{re.escape(odd)}' is not a sequence, in record 'chr1 first'"
+    ):
         list(records(path))

@@ -51,9 +51,9 @@ def test_strands_and_a_header_behind_a_hash(tmp_path):
         ("chrom\tpos\tref\talt\n1\t5\t\tC\n", "line 2: ref is '', expected a value"),
         ("chrom\tpos\tref\talt\n1\t5\tA\t \n", "line 2: alt is ' ', expected a value"),
         ("chrom\tpos\tref\talt\n1\t5\tA\tC,G\n", "line 2: alt is 'C,G', expected one allele; write a row for each"),
-        ("chrom\tpos\tref\talt\tstrand\n1\t5\tA\tC\t1\n", "line 2: strand is '1', expected + or -, or nothing where "),
-        ("variant\nchr7:5:A:C\nrs12\n", "line 3: variant is 'rs12', expected contig, position, REF and ALT as "),
-        ("##fileformat=VCFv4.2\n#CHROM\tPOS\n", "is VCF, expected a table of variants; give it as a VCF"),
+        ("chrom\tpos\tref\talt\tstrand\n1\t5\tA\tC\t1\n", "line 2: strand is '1', expected + or -, or nothing if "),
+        ("variant\nchr7:5:A:C\nrs12\n", "line 3: variant is 'rs12', expected contig, position, REF and ALT such as "),
+        ("##fileformat=VCFv4.2\n#CHROM\tPOS\n", "is VCF, expected a table of variants; give it with --vcf"),
     ],
 )
 def test_tables_that_hold_no_variants(tmp_path, text, message):

@@ -124,9 +124,9 @@ def test_keys(key, contig, pos, ref, alt):
 @pytest.mark.parametrize(
     ("key", "fix"),
     [
-        ("rs429358", "; an rs number does not say which alleles: give those of dbSNP"),
+        ("rs429358", "; an rs number does not give the alleles: take them from dbSNP"),
         ("NC_000007.14:g.70038969G>T", "; this is HGVS"),
-        ("NC_000007.14:70038968:A:", "; this may be SPDI, whose positions count from 0 and which leaves out that base"),
+        ("NC_000007.14:70038968:A:", "; this may be SPDI, whose positions count from 0 and which omits that base"),
         ("chr7:70,038,969:G:T", "; write the position without commas"),
         ("chr7:70038969:G>T", "; write : between the alleles"),
         ("chr7:70038969-G-T", ""),
@@ -138,8 +138,8 @@ def test_other_keys_are_refused_with_what_to_write(key, fix):
     with pytest.raises(InputError) as error:
         parsed_key(key, "t.tsv: line 3")
     assert str(error.value) == (
-        f"t.tsv: line 3: variant is {key!r}, expected contig, position, REF and ALT as chr7:70038969:G:T, with the "
-        f"base before an insertion or deletion in both{fix}"
+        f"t.tsv: line 3: variant is {key!r}, expected contig, position, REF and ALT such as chr7:70038969:G:T, both "
+        f"alleles with the base before an insertion or deletion{fix}"
     )
 
 
@@ -236,9 +236,9 @@ def test_a_wrong_build_stops_the_file(tmp_path, count, of, stops):
     with pytest.raises(InputError) as error:
         judge.finish()
     assert str(error.value) == (
-        f"in.vcf: REF of {of} of {count} records is not what {genome.path} has (line 7, chr1:1, REF T, the genome has "
+        f"in.vcf: REF of {of} of {count} records differs from {genome.path} (line 7, chr1:1, REF T, the genome has "
         "G; line 8, chr1:2, REF C, the genome has A; line 9, chr1:3, REF A, the genome has T); expected a genome of "
-        "the build in which the variants are given, as hg19 or hg38"
+        "the build in which the variants are given, such as hg19 or hg38"
     )
 
 
@@ -247,10 +247,12 @@ def test_a_wrong_build_stops_a_long_file_early_and_says_what_would_fit(tmp_path)
     letters = "".join(rng.choice(list("ACGT"), 2000))
     genome = genome_of(tmp_path, {"chr1": letters})
     one_less = [Variant("chr1", i, letters[i], other(letters[i]), line=i) for i in range(1, 1500)]
-    with pytest.raises(InputError, match="REF is one base further in most of them: positions count from 0, expected"):
+    with pytest.raises(
+        InputError, match="in most of them REF is one base further on: positions count from 0, expected"
+    ):
         Judge(genome, "in.vcf", 20).judged(Variants.of(one_less))
     exchanged = [Variant("chr1", i + 1, other(letters[i]), letters[i], line=i) for i in range(1500)]
-    with pytest.raises(InputError, match=r"REF of 1,500 of 1,500 records .* REF and ALT are exchanged; fix the file"):
+    with pytest.raises(InputError, match=r"REF of 1,500 of 1,500 records .* REF and ALT are swapped; fix the file"):
         Judge(genome, "in.vcf", 20).judged(Variants.of(exchanged))
 
 

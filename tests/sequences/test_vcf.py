@@ -96,12 +96,12 @@ GOOD = "chr1\t60\tgood\tG\tA\t.\tPASS\t."
         (GOOD.replace("60", "9" * 5000), f"POS is '{'9' * 5000}', expected a whole number from 0 to 2,147,483,647"),
         (GOOD.replace("60", ""), "POS is empty, expected a value"),
         (GOOD.replace("\tG\t", "\t\t"), "REF is empty, expected a value"),
-        (GOOD.replace("\tA\t", "\t\t"), "ALT is empty, expected a value; . stands for none"),
-        (GOOD.replace("good", ""), "ID is empty, expected a value; . stands for none"),
+        (GOOD.replace("\tA\t", "\t\t"), "ALT is empty, expected a value; write . for none"),
+        (GOOD.replace("good", ""), "ID is empty, expected a value; write . for none"),
         (GOOD.replace("chr1", ""), "CHROM is empty, expected a value"),
         (GOOD.replace("\tA\t", "\tA,,C\t"), "ALT is 'A,,C', expected alleles separated by single commas"),
         (GOOD.replace("\tA\t", "\tA,\t"), "ALT is 'A,', expected alleles separated by single commas"),
-        ("#" + GOOD, "begins with #, expected a record: comments stand in the header only"),
+        ("#" + GOOD, "begins with #, expected a record: comments may only be in the header"),
     ],
 )
 def test_malformed_lines_are_named(tmp_path, line, message):
@@ -339,8 +339,8 @@ def test_an_index_needs_records_in_order(tmp_path, rows, line, place, before):
     else:
         source.write_text(vcf_text(rows))
     message = (
-        f"{source}: line {line}: {place} stands behind {before}, expected records in order, as an index is written; "
-        "sort the file (bcftools sort), or choose a name of the result that does not end in .gz"
+        f"{source}: line {line}: {place} comes after {before}, expected sorted records, because an index is "
+        "written; sort the file (bcftools sort), or choose a name for the result that does not end in .gz"
     )
     for attempt in (lambda: refuse_unsorted(source), lambda: rewritten(source, tmp_path / "out.vcf.gz")):
         with pytest.raises(InputError) as error:
@@ -383,7 +383,7 @@ def test_a_field_is_not_written_twice(tmp_path):
     with pytest.raises(InputError) as error:
         rewritten(path, tmp_path / "again.vcf")
     assert str(error.value) == (
-        f"{path}: has the INFO field S2F_DELTA already, which would be written twice; remove it (bcftools annotate "
+        f"{path}: already has the INFO field S2F_DELTA, which would be written twice; remove it (bcftools annotate "
         "--remove INFO/S2F_DELTA), or score the file from which it was made"
     )
     rewritten(path, tmp_path / "again.vcf", added=(Field("S2F_DELTA2", "other"),))

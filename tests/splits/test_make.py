@@ -109,7 +109,7 @@ def test_a_split_by_homology_without_units_is_refused(tmp_path, monkeypatch, cap
     given = ["--rows", tmp_path / "rows.parquet", "--units", "--spec", json.dumps(spec), "--seed", 0]
     with pytest.raises(SystemExit):
         call(monkeypatch, make_split_program, *given, "--out", tmp_path / "split.tsv")
-    assert "--units is missing: the split goes by homology" in capsys.readouterr().err
+    assert "--units is missing: the split needs it, because it goes by homology" in capsys.readouterr().err
 
 
 def test_a_cell_that_a_part_lacks_is_named(tmp_path, monkeypatch, capsys):
@@ -124,7 +124,7 @@ def test_a_cell_that_a_part_lacks_is_named(tmp_path, monkeypatch, capsys):
     given = ["--rows", tmp_path / "rows.parquet", "--seed", 0, "--spec", json.dumps(spec)]
     call(monkeypatch, make_split_program, *given, "--out", tmp_path / "split.tsv")
     assert capsys.readouterr().err == (
-        "no model of this cell can be trained: part val: 7 of 20 rows have a label of HepG2, expected 10 or more\n"
+        "no model can be trained on this cell: part val: 7 of 20 rows have a label of HepG2, expected 10 or more\n"
     )
 
 
@@ -140,9 +140,9 @@ def test_a_cell_that_a_part_lacks_is_named(tmp_path, monkeypatch, capsys):
             "none of the chromosomes chr8, chr9, chr10 occurs",
         ),
         ({**CHROMOSOMES, "val": ["chr8"]}, r"part 'val' is empty \(rows per part: train 2, test 1\)"),
-        ({**CHROMOSOMES, "val": ["3"]}, "chromosome 'chr3' is listed under val and under test"),
+        ({**CHROMOSOMES, "val": ["3"]}, "chromosome 'chr3' is listed under both val and test"),
         ({**PUBLISHED, "test": ["test"]}, "published part 'test_snv' of the rows is not mapped to train, val or test"),
-        ({**PUBLISHED, "val": ["val", "pool"]}, "published part 'pool' is listed under train and under val"),
+        ({**PUBLISHED, "val": ["val", "pool"]}, "published part 'pool' is listed under both train and val"),
         ({**RANDOM, "test": 0.1}, "part 'test' is empty"),
     ],
 )
@@ -182,10 +182,11 @@ def noted(rows, spec):
 def test_rows_on_names_of_no_whole_chromosome_are_counted_and_named():
     rows = unlinked(9, chrom=["1", "chr19", "chr7", "7p12", "hs7", "23", "chr1_KI270706v1_random", "7p12", ""])
     stages = noted(rows, HELD_OUT)
-    assert ("on names of no whole chromosome", 5) in stages.parts
+    assert ("on names that are not whole chromosomes", 5) in stages.parts
     (note,) = stages.notes
     assert note == (
-        "5 of 9 rows lie on names of no whole chromosome (as chr7, chrX) that the split does not list: chr7p12 2, "
+        "5 of 9 rows lie on names that are not whole chromosomes (such as chr7, chrX) that the split does not list: "
+        "chr7p12 2, "
         "chr1_KI270706v1_random 1, chr23 1, chrhs7 1; of these rows 5 train; list those that are part of a listed one; "
         "PLINK's human 23 is chrX, 24 chrY, 25 their common part, 26 chrM: rename them"
     )
@@ -201,5 +202,8 @@ def test_usual_names_and_splits_that_do_not_go_by_them_have_no_note():
     assert not noted(rows, {**RANDOM, "val": 0.3, "test": 0.3}).notes
     folds = {"kind": "kfold", "folds": 3, "fold": 0, "by": "chromosome", "inner": 0.3, "seed": 0}
     (note,) = noted(rows, folds).notes
-    assert "1 of 9 rows lie on names of no whole chromosome (as chr7, chrX) each of which it deals as one: " in note
+    assert (
+        "1 of 9 rows lie on names that are not whole chromosomes (such as chr7, chrX) each of which the split deals "
+        "as a chromosome: " in note
+    )
     assert not noted(rows, {**folds, "by": "locus"}).notes

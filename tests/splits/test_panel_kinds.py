@@ -109,9 +109,11 @@ def test_a_panel_that_lost_its_pairs_says_why():
     with pytest.raises(InputError) as error:
         panel_of(rows, PAIRS, "snv")
     assert str(error.value) == (
-        "panel snv: 0 pairs are left of 6 test rows, 3 are needed: of 3 alternate alleles 0 are not one base, 0 have "
-        "no reference, 3 differ elsewhere than their variant says; 0 SNVs lie at positions with several alternate "
-        "bases; they fit with starts one less, as if these were counted from 1"
+        "panel snv: 0 pairs remain of 6 test rows, expected at least 3: of 3 alternate alleles 0 are not one base, "
+        "0 have "
+        "no reference, 3 differ at other positions than their variant says; 0 SNVs lie at positions with several "
+        "alternate "
+        "bases; they fit if starts are one less, as if starts were counted from 1"
     )
 
 
@@ -148,8 +150,8 @@ def test_an_snv_is_the_one_of_its_variant(capsys, variant, start, kept):
     assert panel["alt_row_id"].tolist() == ["a0", "a1", "a2", *["a"] * kept]
     said = capsys.readouterr().out
     assert (
-        f"{3 + kept} SNVs of 4 alternate alleles; 0 are not one base, 0 have no reference, {1 - kept} differ elsewhere"
-        in said
+        f"{3 + kept} SNVs of 4 alternate alleles; 0 are not one base, 0 have no reference, {1 - kept} differ at "
+        f"other positions" in said
     )
 
 
@@ -349,10 +351,11 @@ def test_what_the_dataset_lacks_is_refused_or_left_out_by_wish(tmp_path, capsys)
     path = snv_file(tmp_path, rows)
     fewer = rows[rows["row_id"] != "r1"]
     with pytest.raises(
-        InputError, match=r"1 of the 3 pairs of .*hashfrag.tsv are not in the dataset, 'r1' for one; .*incomplete: true"
+        InputError,
+        match=r"1 of the 3 pairs of .*hashfrag.tsv are not in the dataset, for example 'r1'; .*incomplete: true",
     ):
         panel_of(fewer, {**PAIRS, "file": path})
-    with pytest.raises(InputError, match="panel snv: 2 pairs are left"):
+    with pytest.raises(InputError, match="panel snv: 2 pairs remain"):
         panel_of(fewer, {**PAIRS, "file": path, "incomplete": True})
     assert "panel snv: 2 of the 3 pairs of" in capsys.readouterr().out
 
@@ -360,14 +363,14 @@ def test_what_the_dataset_lacks_is_refused_or_left_out_by_wish(tmp_path, capsys)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(sequence_alt="ACGT"), "row 'a0' has another sequence than in the dataset"),
-        (lambda t: t.assign(K562_log2FC_ref=9.0), "row 'r0' has another label than in the dataset"),
+        (lambda t: t.assign(sequence_alt="ACGT"), "row 'a0': sequence differs from the dataset"),
+        (lambda t: t.assign(K562_log2FC_ref=9.0), "row 'r0': label differs from the dataset"),
         (lambda t: t.assign(K562_log2FC_ref="x"), "line 2: K562_log2FC_ref is 'x', expected a number"),
         (lambda t: t.drop(columns="sequence_ref"), "column 'sequence_ref' is missing; .*; did you mean 'sequence_alt'"),
-        (lambda t: t.rename(columns={"IDs_alt": "alt"}), "neither IDs nor ID nor IDs_ref and IDs_alt among"),
+        (lambda t: t.rename(columns={"IDs_alt": "alt"}), "expected IDs, ID, or both IDs_ref and IDs_alt among"),
         (lambda t: t.iloc[[0, 1, 2, 1]], "line 5: 'a1' occurs a second time"),
         (lambda t: t.rename(columns={"IDs_ref": "IDs", "sequence_ref": "sequence", "K562_log2FC_ref": "K562_log2FC"}),
-         "lists rows, the panel is of kind pairs"),
+         "lists rows, but the panel is of kind pairs"),
     ],
 )  # fmt: skip
 def test_a_bad_panel_file_is_named(tmp_path, change, message):

@@ -114,12 +114,16 @@ def test_a_locus_with_two_references_is_refused():
     "spec, without, message",
     [
         ({"kind": "triples"}, (), "panels: kind 'triples' is unknown; known: pairs, rows"),
-        ({**ROWS, "published": ["tset"]}, (), "panel p: no test row is of the published part 'tset'; there are: test"),
-        ({**PAIRS, "published": ["test"]}, (), "panel p: 0 pairs are left of 3 test rows, 3 are needed"),
-        (PAIRS, ("b2",), "panel p: 2 pairs are left of 11 test rows, 3 are needed"),
-        (PAIRS, ("r1", "r2"), "panel p: 0 pairs are left"),
-        (PAIRS, ("a1", "a2", "b2"), "panel p: 0 pairs are left"),
-        (PAIRS, ("a1", "a2", "b2", "c2", "d2", "e2", "a3"), "panel p: 0 pairs are left"),
+        (
+            {**ROWS, "published": ["tset"]},
+            (),
+            "panel p: no test row belongs to the published part 'tset'; there are: test",
+        ),
+        ({**PAIRS, "published": ["test"]}, (), "panel p: 0 pairs remain of 3 test rows, expected at least 3"),
+        (PAIRS, ("b2",), "panel p: 2 pairs remain of 11 test rows, expected at least 3"),
+        (PAIRS, ("r1", "r2"), "panel p: 0 pairs remain"),
+        (PAIRS, ("a1", "a2", "b2"), "panel p: 0 pairs remain"),
+        (PAIRS, ("a1", "a2", "b2", "c2", "d2", "e2", "a3"), "panel p: 0 pairs remain"),
     ],
 )
 def test_empty_panels_are_refused(spec, without, message):
@@ -157,7 +161,8 @@ def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     failed = run({**PAIRS, "published": ["test"]})
     assert failed.returncode == 1
     assert failed.stderr == (
-        "error: panel snv: 0 pairs are left of 3 test rows, 3 are needed (test rows 3, alternate alleles 0, with a "
+        "error: panel snv: 0 pairs remain of 3 test rows, expected at least 3 (test rows 3, alternate alleles 0, "
+        "with a "
         "reference 0, one base 0)\n"
     )
     assert not (tmp_path / "snv.tsv").exists()

@@ -220,9 +220,8 @@ def test_overlapping_windows_and_merged_regions_hold_the_same_bases(shared):
 
 def test_a_panel_without_a_row_in_the_regions_is_refused(tmp_path):
     rows = rows_at(("chr1", 5, 9), ("chr2", 5, 9), None)
-    message = (
-        r"panel p: within .*: 0 of 3 items are kept; 2 elsewhere, 1 without coordinates\. Are rows and regions of one"
-    )
+    message = r"panel p: within .*: 0 of 3 items are kept; 2 elsewhere, 1 without coordinates\. Are rows and "
+    r"regions of the same"
     with pytest.raises(InputError, match=message):
         kept(rows, bed(tmp_path, ("chr9", 0, 100)))
 
@@ -233,7 +232,7 @@ def test_a_panel_without_a_row_in_the_regions_is_refused(tmp_path):
         ([("chr1", 9, 5)], [], "regions.bed: line 1: end is 5, expected a number above start, 9"),
         ([("chr1", 0, 5, "a")], ["b"], "regions.bed: no region is called 'b'; there are: a"),
         ([("chr1", 0, 5)], ["b"], r"regions.bed: line 1: 3 columns separated by tabs, expected at least 4 \(chrom"),
-        ([("# nothing",)], [], "regions.bed: no regions, expected lines of BED"),
+        ([("# nothing",)], [], "regions.bed: there are no regions, expected lines of BED"),
     ],
 )
 def test_bad_regions_are_refused(tmp_path, lines, names, message):
@@ -262,7 +261,7 @@ def test_bad_chain_files_are_refused(tmp_path, text, message):
 def test_a_chain_file_in_the_wrong_direction_is_refused(tmp_path, chain):
     rows = rows_at(("chr1", 150, 152))
     with pytest.raises(
-        InputError, match=r"hg90ToHg91.over.chain.gz: leads to Hg91, and the regions of .* are hg90: expec"
+        InputError, match=r"hg90ToHg91.over.chain.gz: leads to Hg91, but the regions of .* are on hg90: expec"
     ):
         kept(rows, {"file": bed(tmp_path, ("chr1", 0, 900), name="folds.hg90.bed"), "chain": str(chain)})
     right = bed(tmp_path, ("chr1", 0, 900), name="folds.hg91.bed")

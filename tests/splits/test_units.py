@@ -70,11 +70,11 @@ def test_a_table_comes_back_in_the_order_of_the_rows(tmp_path):
 @pytest.mark.parametrize(
     ("row", "column", "value", "message"),
     [
-        (0, "unit", 2, "row 'r1' has another unit than the rows of its homology; make the units again"),
-        (2, "unit", 2, "row 'r2' has another unit than the rows of its locus"),
-        (5, "unit", 6, "unit is 0 to 6, expected numbers from 0 to 5"),
+        (0, "unit", 2, "row 'r1' has a unit that differs from other rows of its homology; make the units again"),
+        (2, "unit", 2, "row 'r2' has a unit that differs from other rows of its locus"),
+        (5, "unit", 6, "unit is 0 to 6, expected 0 to 5"),
         (5, "locus", -1, "locus is -1 to 3, expected"),
-        (5, "homology", "h", "a cell of column homology is no whole number"),
+        (5, "homology", "h", "a cell of column homology is not a whole number"),
         (5, "row_id", "r8", "units: row 'r5' is in the rows or in the units, but not in both; make the units again"),
     ],
 )
@@ -113,8 +113,8 @@ def test_rows_that_only_an_excluded_row_joins_are_one_unit(rows):
 @pytest.mark.parametrize(
     ("row", "value", "message"),
     [
-        (3, 5, "row 'r3' has another locus than its links give; make the units again"),
-        (7, 2, "row 'r2' has another locus than its links give"),  # joined by nothing
+        (3, 5, "row 'r3' has a locus that differs from its links; make the units again"),
+        (7, 2, "row 'r2' has a locus that differs from its links"),  # joined by nothing
         (7, 0, r"linked rows lie in different parts: r0 \(train\), r7 \(test\)"),
     ],
 )
@@ -131,7 +131,7 @@ def test_a_table_of_another_version_of_the_rows_is_refused(rows):
     table = units.make_units(rows, 1)
     split = make.make_split(rows, PUBLISHED, 0, table)
     other = rows.assign(group=rows["group"].mask(rows["row_id"].isin(["r2", "r7"]), "new"))
-    with pytest.raises(InputError, match="row 'r7' has another locus than its links give"):
+    with pytest.raises(InputError, match="row 'r7' has a locus that differs from its links"):
         panel_of(other, split, table)
 
 

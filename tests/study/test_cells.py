@@ -48,18 +48,18 @@ def test_cells_are_optional_and_kept_in_order():
     [
         (
             {"cells": ["K562"]},
-            r"datasets\.d\.cells: K562 is one cell, expected two or more; a dataset of one leaves out",
+            r"datasets\.d\.cells: K562 is one cell, expected two or more; for one cell, omit",
         ),
         (
             {"cells": ["K562", "mean"]},
-            r"datasets\.d\.cells: a cell cannot be called 'mean': tables call the difference of",
+            r"datasets\.d\.cells: a cell cannot be called 'mean': in tables A-mean means the difference between",
         ),
         ({"cells": ["max", "K562"]}, r"datasets\.d\.cells: a cell cannot be called 'max'"),
         ({"cells": ["K562", "K562"]}, r"datasets\.d\.cells: .* has non-unique elements"),
         ({"cells": ["K562", "A-B"]}, r"datasets\.d\.cells\.1: 'A-B' does not match"),
         (
             {"cells": ["K562", "HepG3"]},
-            r"datasets\.d\.cells: 'HepG3' is no cell of source lentimpra; did you mean 'Hep",
+            r"datasets\.d\.cells: 'HepG3' is not a cell of source lentimpra; did you mean 'Hep",
         ),
         (
             {"source": {"kind": "gosai_sample", "files": {"rows": "x", "pairs": "y"}}},
@@ -67,7 +67,7 @@ def test_cells_are_optional_and_kept_in_order():
         ),
         (
             {"source": {"kind": "lentimpra", "files": {"rows": "x"}, "label": "HepG2_log2"}},
-            r"datasets\.d\.source\.label: 'HepG2_log2' chooses one label, and cells several; leave it out",
+            r"datasets\.d\.source\.label: 'HepG2_log2' chooses one label, but cells choose several; omit it",
         ),
         ({"task": "classification"}, r"datasets\.d\.cells: the task is classification, expected regression"),
         ({"series": "s"}, r"datasets\.d\.series"),
@@ -84,7 +84,7 @@ OWN = {"kind": "table", "files": {"rows": "x"}}
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"label": "y"}, r"d\.source\.columns: 'label\.K562' is missing: say which column of the file holds it"),
+        ({"label": "y"}, r"d\.source\.columns: 'label\.K562' is missing: give the name of its column in the file"),
         (
             {f"label.{cell}": cell for cell in ("K562", "HepG2", "WTC11", "HeLa")},
             r"d\.source\.columns: 'label\.HeLa' belongs to no label of the rows; the cells of the dataset are K562",
@@ -110,12 +110,13 @@ def test_an_own_table_can_have_cells():
     own = OWN | {"columns": columns}
     with pytest.raises(
         InputError,
-        match=r"d\.source\.columns: has label\.K562 and label\.HepG2 and label\.WTC11, and the dataset no cells: add "
+        match=r"d\.source\.columns: has label\.K562 and label\.HepG2 and label\.WTC11, but the dataset has no "
+        r"cells: add "
         r"cells: \[K562, HepG2, WTC11\] to the dataset, or write label",
     ):
         validate.validated(study(source=own, cells=None))
     one = OWN | {"columns": {"sequence": "s", "label.K562": "a"}}
-    with pytest.raises(InputError, match=r"has label\.K562, and the dataset no cells: write label"):
+    with pytest.raises(InputError, match=r"has label\.K562, but the dataset has no cells: write label"):
         validate.validated(study(source=one, cells=None))
     with pytest.raises(InputError, match="'label' is missing"):
         validate.validated(study(source=OWN | {"columns": {"sequence": "s"}}, cells=None))
@@ -149,7 +150,7 @@ def test_heads_of_one_output_are_refused_unless_the_first_cell_is_asked_for(monk
     assert validate.validated(study(models=models))["models"]
     monkeypatch.setattr(kinds, "facts", one_output)
     with pytest.raises(
-        InputError, match=r"head 'chip-cnn' has one output, and dataset 'd' has the cells K562, HepG2, WTC11"
+        InputError, match=r"head 'chip-cnn' has one output, but dataset 'd' has the cells K562, HepG2, WTC11"
     ):
         validate.validated(study(models=models))
     with pytest.raises(
@@ -190,9 +191,9 @@ def test_other_baselines_are_refused_with_those_that_can():
     config["baselines"]["m"]["weights"] = {"random": 0}
     with pytest.raises(
         InputError,
-        match=r"baselines\.m: kind lamar_finetuned has one output, and dataset 'd' has the cells K562, HepG2; kinds "
-        r"with an output for each: dream_rnn, kmer_ridge, legnet, malinois, malinois_published, mean; of the first "
-        r"cell alone: malinois_1",
+        match=r"baselines\.m: kind lamar_finetuned has one output, but dataset 'd' has the cells K562, HepG2; kinds "
+        r"with an output for each: dream_rnn, kmer_ridge, legnet, malinois, malinois_published, mean; for the first "
+        r"cell only: malinois_1",
     ):
         validate.validated(config)
 
@@ -200,7 +201,7 @@ def test_other_baselines_are_refused_with_those_that_can():
 def test_the_published_malinois_of_one_label_is_told_what_to_write():
     with pytest.raises(
         InputError,
-        match=r"baselines\.m: kind malinois has an output for each of several cells, and dataset 'd' has one label; "
+        match=r"baselines\.m: kind malinois has an output for each of several cells, but dataset 'd' has one label; "
         r"give the dataset cells, or write kind: malinois_1cell, its variant of one output, with '1cell' in the name",
     ):
         validate.validated(baseline("malinois", cells=None))
@@ -215,7 +216,7 @@ def test_the_name_of_a_one_output_malinois_says_so():
     for kind in ("malinois", "kmer_ridge"):
         with pytest.raises(
             InputError,
-            match=rf"baselines\.m-1cell: it is of kind {kind}, and '1cell' in a name says that a baseline is of",
+            match=rf"baselines\.m-1cell: it is of kind {kind}, but '1cell' in a name says that a baseline is of",
         ):
             validate.validated(baseline(kind, "m-1cell"))
 
@@ -223,7 +224,9 @@ def test_the_name_of_a_one_output_malinois_says_so():
 def test_published_weights_are_told_which_cell_of_one_label_and_must_predict_those_of_several():
     config = baseline("malinois_published", cells=None)
     config["baselines"]["m"]["path"] = "x"
-    with pytest.raises(InputError, match=r"m: kind malinois_published: output is missing, one of K562, HepG2, SKNSH"):
+    with pytest.raises(
+        InputError, match=r"m: kind malinois_published: output is missing, expected one of K562, HepG2, SKNSH"
+    ):
         validate.validated(config)
     config["baselines"]["m"]["output"] = "HepG2"
     assert validate.validated(config)
@@ -231,6 +234,6 @@ def test_published_weights_are_told_which_cell_of_one_label_and_must_predict_tho
     assert validate.validated(config)
     config["datasets"]["d"]["cells"] = ["K562", "WTC11"]
     with pytest.raises(
-        InputError, match=r"predicts K562, HepG2, SKNSH, and dataset 'd' has the cell 'WTC11'; leave it"
+        InputError, match=r"predicts K562, HepG2, SKNSH, but dataset 'd' has the cell 'WTC11'; remove the cell"
     ):
         validate.validated(config)

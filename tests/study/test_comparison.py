@@ -88,15 +88,15 @@ def test_baselines_are_refused_on_a_task_they_do_not_do():
     assert validate.validated(classification(mean="mean", words="kmer_logistic", gc="gc"))
     with pytest.raises(
         InputError,
-        match=r"baselines\.ridge: kind kmer_ridge does regression only, and dataset 'simulated_d' is a class",
+        match=r"baselines\.ridge: kind kmer_ridge is only for regression, but dataset 'simulated_d' is a class",
     ):
         validate.validated(classification(ridge="kmer_ridge"))
-    with pytest.raises(InputError, match=r"baselines\.m: kind malinois does regression only"):
+    with pytest.raises(InputError, match=r"baselines\.m: kind malinois is only for regression"):
         validate.validated(classification(m="malinois"))
     for kind in ("kmer_logistic", "gc"):
         config = classification(b=kind)
         config["datasets"]["simulated_d"]["task"] = "regression"
-        with pytest.raises(InputError, match=f"baselines.b: kind {kind} does classification only, and dataset"):
+        with pytest.raises(InputError, match=f"baselines.b: kind {kind} is only for classification, but dataset"):
             validate.validated(config)
 
 
@@ -127,9 +127,12 @@ def test_a_series_and_its_splits():
     ("second", "message"),
     [
         ({"series": "t"}, "datasets.simulated_d.series: 's' has no other dataset, expected two or more"),
-        ({"task": "classification"}, "the task of 'simulated_d' is 'regression', that of 'simulated_e' is 'class"),
-        ({"strand_rule": "forward"}, "the strand_rule of 'simulated_d' is 'mean', that of 'simulated_e' is 'forward'"),
-        ({"against": "mean"}, r"the baseline \(against\) of 'simulated_d' is '', that of 'simulated_e' is 'mean'"),
+        ({"task": "classification"}, "the task of 'simulated_d' is 'regression', but for 'simulated_e' it is 'class"),
+        (
+            {"strand_rule": "forward"},
+            "the strand_rule of 'simulated_d' is 'mean', but for 'simulated_e' it is 'forward'",
+        ),
+        ({"against": "mean"}, r"the baseline \(against\) of 'simulated_d' is '', but for 'simulated_e' it is 'mean'"),
         ({"series": "a b"}, "datasets.simulated_e.series: 'a b' does not match"),
     ],
 )
@@ -208,7 +211,7 @@ def test_differences_in_a_split_can_refer_to_another_model():
     spec = comparison.comparison_spec(checked)["datasets"]["simulated_d"]
     assert spec["baseline"] == "mean" and set(spec["baselines"]) == {"cv3", "cv3-fold0", "cv3-fold1", "cv3-fold2"}
     for against_in, message in (
-        ({"cv4": model}, r"simulated_d\.against_in: 'cv4' is no split of the dataset; did you mean 'cv3'"),
+        ({"cv4": model}, r"simulated_d\.against_in: 'cv4' is not a split of the dataset; did you mean 'cv3'"),
         ({"cv3": "none"}, r"simulated_d\.against_in\.cv3: 'none' is not among its models"),
     ):
         config["datasets"]["simulated_d"]["against_in"] = against_in

@@ -112,18 +112,18 @@ def test_the_truth_is_asked_where_it_is_known():
             "design.e.judge: 'ridge' and model 'words/.*' are both of the family",
         ),
         ({"judge": HEAD}, "are both of the family 'onehot'"),
-        ({"seeds": [7]}, r"design.e.seeds: '.*' is trained with none of \[7\]"),
-        ({"penalty": 1}, "design.e.penalty: one run alone has no spread"),
-        ({"model": "ridge", "judge": HEAD, "methods": ["straight_through"]}, "needs a gradient, which 'ridge' has not"),
-        ({"start": {}}, "design.e.start: give one of fasta, panel and random"),
-        ({"start": {"random": 3, "fasta": "a.fa"}}, "design.e.start: give one of fasta, panel and random"),
-        ({"start": {"panel": "snv"}}, "design.e.start.panel: 'snv' is no panel of rows"),
-        ({"start": {"fasta": "{data}/a"}}, "design.e.start.fasta: '{data}/a': nothing is known to stand for"),
-        ({"goal": "target"}, "design.e.target: is the value to be reached"),
+        ({"seeds": [7]}, r"design.e.seeds: '.*' is not trained with any of the seeds \[7\]"),
+        ({"penalty": 1}, "design.e.penalty: a single run has no spread"),
+        ({"model": "ridge", "judge": HEAD, "methods": ["straight_through"]}, "needs a gradient, but 'ridge' has none"),
+        ({"start": {}}, "design.e.start: give exactly one of fasta, panel and random"),
+        ({"start": {"random": 3, "fasta": "a.fa"}}, "design.e.start: give exactly one of fasta, panel and random"),
+        ({"start": {"panel": "snv"}}, "design.e.start.panel: 'snv' is not a panel of rows"),
+        ({"start": {"fasta": "{data}/a"}}, "design.e.start.fasta: '{data}/a': {data} is not a known placeholder"),
+        ({"goal": "target"}, "design.e.target: is the value to reach"),
         ({"gc": [0.6, 0.4]}, "design.e.gc: is 0.6 to 0.4"),
-        ({"protect": [[9, 3]]}, "design.e.protect: 9-3 is no interval"),
-        ({"forbidden": ["GAX"]}, "design.e.forbidden: 'GAX' is no site"),
-        ({"cell": "K562"}, "cell 'K562' is none of 'simulated'; its cells: none"),
+        ({"protect": [[9, 3]]}, "design.e.protect: 9-3 is not an interval"),
+        ({"forbidden": ["GAX"]}, "design.e.forbidden: 'GAX' is not a site"),
+        ({"cell": "K562"}, "'K562' is not a cell of 'simulated'; its cells: none"),
         ({"homopolymer": 0}, "design.e.homopolymer"),
     ],
 )
@@ -135,10 +135,10 @@ def test_what_cannot_be_designed_is_refused(entry, message):
 @pytest.mark.parametrize(
     "entry, message",
     [
-        ({"cell": "HeLa"}, "cell 'HeLa' is none of 'table'; its cells: K562, HepG2"),
+        ({"cell": "HeLa"}, "'HeLa' is not a cell of 'table'; its cells: K562, HepG2"),
         ({"against": ["HepG2"]}, "design.e.against: needs design.e.cell"),
-        ({"cell": "K562", "against": ["K562"]}, "'K562' is design.e.cell itself"),
-        ({"cell": "HepG2", "model": "malinois-1cell"}, "'malinois-1cell' predicts the first cell alone, not 'HepG2'"),
+        ({"cell": "K562", "against": ["K562"]}, "'K562' is the same as design.e.cell"),
+        ({"cell": "HepG2", "model": "malinois-1cell"}, "'malinois-1cell' predicts only the first cell, not 'HepG2'"),
     ],
 )
 def test_cells_that_cannot_be_told_apart_are_refused(entry, message):
@@ -149,7 +149,7 @@ def test_cells_that_cannot_be_told_apart_are_refused(entry, message):
 
 def test_a_head_of_the_first_cell_knows_no_other():
     study = config(("K562", "HepG2"), e={"cell": "HepG2"}) | {"heads": {"boda-mean-8": {"outputs": "first"}}}
-    with pytest.raises(InputError, match="'one/no_shift/boda-mean-8' predicts the first cell alone, not 'HepG2'"):
+    with pytest.raises(InputError, match="'one/no_shift/boda-mean-8' predicts only the first cell, not 'HepG2'"):
         validate.validated(study)
 
 

@@ -132,7 +132,7 @@ def test_heads_that_train_together_read_one_draw(study):
         (("encoders", "drawn.layer01", "weights", {"path": "there", "random": "per_seed"}), "expected: Exactly one"),
         (("encoders", "drawn.layer01", "weights", {"path": "there", "per_seed": True}), "key 'per_seed' is unknown"),
         (("encoders", "drawn.layer01", "seen", "all"), "random weights have seen nothing"),
-        (("tapt", "once", "start", {"random": "per_seed"}), "tapt.once.start: .* made once; add per_seed: true"),
+        (("tapt", "once", "start", {"random": "per_seed"}), "tapt.once.start: .* made only once; add per_seed: true"),
         (("tapt", "once", "per_seed", "yes"), "'yes' is not of type 'boolean'"),
     ],
 )

@@ -79,18 +79,19 @@ def test_folds_stand_under_the_name_of_their_split():
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"e": ("encoders", HEAD, "rigde")}, "ensembles.e.members: 'rigde' is no model of the study; did you mean"),
-        ({"e": ("encoders", HEAD)}, f"ensembles.e.members: '{HEAD}' is alone; over encoders needs two"),
-        ({"e": ("seeds", HEAD, OTHER)}, "ensembles.e.members: over seeds is about one model, and 2 are named"),
+        ({"e": ("encoders", HEAD, "rigde")}, "ensembles.e.members: 'rigde' is not a model of the study; did you mean"),
+        ({"e": ("encoders", HEAD)}, f"ensembles.e.members: only '{HEAD}' is named, but over encoders needs two"),
+        ({"e": ("seeds", HEAD, OTHER)}, "ensembles.e.members: over seeds needs exactly one model, but 2 are named"),
         ({"e": ("encoders", HEAD, "mean")}, "ensembles.e.members: 'mean' predicts a constant"),
-        ({"e": ("seeds", HEAD), "f": ("encoders", "e", HEAD)}, "ensembles.f.members: 'e' is an ensemble itself"),
-        ({"ridge": ("seeds", HEAD)}, "ensembles.ridge: the section 'baselines' has the same name"),
-        ({"one": ("seeds", HEAD)}, "ensembles.one: the section 'encoders' has the same name"),
+        ({"e": ("seeds", HEAD), "f": ("encoders", "e", HEAD)}, "ensembles.f.members: 'e' is itself an ensemble"),
+        ({"ridge": ("seeds", HEAD)}, "ensembles.ridge: section 'baselines' has the same name; choose another name"),
+        ({"one": ("seeds", HEAD)}, "ensembles.one: section 'encoders' has the same name; choose another name"),
         ({"interpretation": ("seeds", HEAD)}, "ensembles.interpretation: other results are called"),
-        ({"e": ("seeds", "ridge")}, "ensembles.e: 'ridge' is trained with the seed 2 alone, or every seed gives"),
-        ({"e": ("seeds", HEAD), "seeds": (3,)}, f"ensembles.e: '{HEAD}' is trained with the seed 3 alone"),
-        ({"e": ("folds", HEAD)}, "ensembles.e: no dataset has all folds of a split of kind kfold"),
-        ({"e": ("folds", HEAD), "splits": ("k-fold0", "k-fold1")}, "no dataset has all folds of a split"),
+        ({"e": ("seeds", "ridge")}, "ensembles.e: 'ridge' is trained only with the seed 2, or every seed gives"),
+        ({"e": ("seeds", HEAD), "seeds": (3,)}, f"ensembles.e: '{HEAD}' is trained only with the seed 3"),
+        ({"e": ("folds", HEAD)}, f"ensembles.e: no dataset has '{HEAD}' trained in all folds"),
+        ({"e": ("folds", HEAD), "splits": ("k-fold0", "k-fold1")}, f"no dataset has '{HEAD}' trained in all folds "
+        f"of a split"),
         ({"e": ("bagging", HEAD)}, "ensembles.e.over: 'bagging' is not one of"),
         ({"e": ("encoders", HEAD, HEAD)}, "ensembles.e.members: .* has non-unique elements"),
         ({"e": ("seeds", HEAD), "interpreted": {"panel": "id", "models": ["e"]}}, "'e' is an ensemble; explain"),
@@ -101,7 +102,7 @@ def test_folds_stand_under_the_name_of_their_split():
         ),
         (
             {"e": ("folds", HEAD), "splits": ("k",), "scored": {"pairs": "p", "split": "k", "measured": "snv"}},
-            "scoring.e.measured: 'k' stands for all folds, whose ensembles have no predictions",
+            "scoring.e.measured: 'k' means all folds, whose ensembles have no predictions",
         ),
     ],
 )  # fmt: skip
@@ -130,9 +131,7 @@ def test_members_that_are_never_trained_together_are_refused():
         {"datasets": ["simulated"], "encoders": ["one"], "heads": ["boda-mean-8"]},
         {"datasets": ["simulated_other"], "baselines": ["ridge"]},
     ]
-    with pytest.raises(
-        InputError, match=r"no dataset has all of its members: .* in simulated; 'ridge' in simulated_oth"
-    ):
+    with pytest.raises(InputError, match=r"no dataset has all its members: .* in simulated; 'ridge' in simulated_oth"):
         made(e=("encoders", HEAD, "ridge"), changes={"models": models})
 
 
@@ -143,7 +142,7 @@ def test_members_must_predict_the_same_cells():
     checked["ensembles"]["e"]["members"] = [HEAD, "first"]
     trained = [*runs.runs(checked), runs.Run("simulated", "s", "first", 1), runs.Run("simulated", "s", "first", 2)]
     with pytest.raises(
-        InputError, match=r"'one/no_shift/boda-mean-8' predicts the cells K562, HepG2, and 'first' K562"
+        InputError, match=r"'one/no_shift/boda-mean-8' predicts the cells K562, HepG2, but 'first' predicts K562"
     ):
         ensembles.check(checked, trained)
 

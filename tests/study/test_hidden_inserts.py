@@ -23,9 +23,9 @@ def warnings(head, encoder="kmer", source=None, **construct):
 @pytest.mark.parametrize("head", ["boda-max-512-512", "boda-max-8"])
 def test_a_maximum_over_tokens_of_flank_is_warned_of(head):
     (line,) = warnings(head)
-    assert line.startswith(f"{head} on encoder 'e', dataset 'simulated_d': 2 of 5 tokens hold flank alone")
+    assert line.startswith(f"{head} on encoder 'e', dataset 'simulated_d': 2 of 5 tokens hold only flank")
     (line,) = warnings(head, "onehot")
-    assert "400 of 600 tokens hold flank alone" in line
+    assert "400 of 600 tokens hold only flank" in line
 
 
 @pytest.mark.parametrize(

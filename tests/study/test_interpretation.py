@@ -79,19 +79,22 @@ def test_truth_is_asked_where_it_is_known():
 @pytest.mark.parametrize(
     "entries, message",
     [
-        ([{"panel": "snw"}], "interpretation.0.panel: 'snw' is the name of no dataset's panel; did you mean 'snv'"),
+        ([{"panel": "snw"}], "interpretation.0.panel: 'snw' is not a panel of any dataset; did you mean 'snv'"),
         ([{"panel": "id", "datasets": ["x"]}], "interpretation.0.datasets: 'x' is unknown"),
-        ([{"panel": "id", "pairs": 1}], "interpretation.0.pairs: panel 'id' of 'simulated' is one of rows"),
-        ([{"panel": "id"}] * 2, "interpretation.1: panel 'id' of 'simulated' is explained by interpretation.0"),
-        ([{"panel": "id", "top": 0}], "interpretation.0: selects no sequence: give one of top, bottom, pairs, ids"),
+        ([{"panel": "id", "pairs": 1}], "interpretation.0.pairs: panel 'id' of 'simulated' holds rows"),
+        ([{"panel": "id"}] * 2, "interpretation.1: panel 'id' of 'simulated' is already explained by interpretation.0"),
+        (
+            [{"panel": "id", "top": 0}],
+            "interpretation.0: selects no sequence; give at least one of top, bottom, pairs, ids",
+        ),
         ([{"panel": "id", "models": ["ridgs"]}], "interpretation.0.models: 'ridgs' is unknown; did you mean 'ridge'"),
-        ([{"panel": "id", "models": ["mean"]}], "'mean' predicts a constant: there is nothing to explain"),
+        ([{"panel": "id", "models": ["mean"]}], "'mean' predicts a constant, so there is nothing to explain"),
         (
             [{"panel": "id", "models": ["ridge"], "methods": ["ism", "ig"]}],
-            "ig needs a gradient, which none of the models has; use mutagenesis",
+            "ig needs a gradient, but none of the models has one; use mutagenesis",
         ),
-        ([{"panel": "id", "seed": 7}], r"no model of the study can be explained so \(seed 7\)"),
-        ([{"panel": "id", "ig": {"steps": 9, "most_steps": 8}}], "ig: steps is 9, most_steps 8"),
+        ([{"panel": "id", "seed": 7}], r"no model of the study can be explained by these methods \(seed 7\)"),
+        ([{"panel": "id", "ig": {"steps": 9, "most_steps": 8}}], "ig: steps is 9, expected at most most_steps .8."),
         ([{"panel": "id", "window": {"step": 9, "width": 8}}], "window: step is 9, width 8"),
         ([{"panel": "id", "method": "ism"}], "interpretation.0: key 'method' is unknown; did you mean 'methods'"),
     ],
@@ -123,12 +126,12 @@ def test_files_wanted_by_name_end_with_a_message(root):
     place = {"dataset": "d", "split": "s", "encoder": "e", "panel": "p", "model": "m", "seed": "1"}
     for name, message in (
         ("entry_of", "no entry explains panel 'p' of 'd'"),
-        ("run_of", "the study has no run d/s/m/seed1"), ("maps_of", "no entry asks for d/s/dependency_maps/e/p"),
+        ("run_of", "the study has no run d/s/m/seed1"), ("maps_of", "no entry makes d/s/dependency_maps/e/p"),
     ):  # fmt: skip
         with pytest.raises(WorkflowError, match=message):
             known[name](SimpleNamespace(**place))
 
 
 def test_a_motif_is_for_a_classification():
-    with pytest.raises(InputError, match=r"datasets.simulated.motif: is for a classification"):
+    with pytest.raises(InputError, match=r"datasets.simulated.motif: is only for a classification"):
         validate.validated(config(motif="ACTAAC"))

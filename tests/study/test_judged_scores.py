@@ -41,11 +41,14 @@ def test_active_rows_are_of_the_first_panel_of_rows():
     ("entry", "message"),
     [
         ({"satmut": "v.tsv"}, "scoring.e.satmut needs scoring.e.elements"),
-        ({**SATMUT, "genome": "g.fa"}, "scoring.e.genome is for"),
-        ({"fasta": "f.fa", "elements": "e.tsv"}, "scoring.e.elements is for scoring.e.satmut; the input is"),
-        ({"fasta": "f.fa", "controls": "mean"}, "scoring.e.controls: is a column of scoring.e.table, which is not"),
+        ({**SATMUT, "genome": "g.fa"}, "scoring.e.genome is only for"),
+        ({"fasta": "f.fa", "elements": "e.tsv"}, "scoring.e.elements is only for scoring.e.satmut, but the input is"),
+        ({"fasta": "f.fa", "controls": "mean"}, "scoring.e.controls: is a column of scoring.e.table, which is missing"),
         ({"table": "c.tsv", "active_above": 1}, "scoring.e.active_above: is for negative controls; give scoring.e.co"),
-        ({**CONTROLS, "active_panel": "chromosom"}, "'chromosom' is no panel of rows of 'simulated_d'; did you mean"),
+        (
+            {**CONTROLS, "active_panel": "chromosom"},
+            "'chromosom' is not a panel of rows of 'simulated_d'; did you mean",
+        ),
         ({**SATMUT, "experiments": []}, "scoring.e.experiments"),
     ],
 )

@@ -57,10 +57,10 @@ def test_layers_are_those_of_the_configuration():
         ),
         (("tapt", "adapted", "datasets", {"simulated_c": ["chromosome"]}), "did you mean 'simulated_"),
         (("tapt", "adapted", "datasets", {"simulated_a": ["chromsome"]}), "did you mean 'chromosome'"),
-        (("tapt", "adapted", "size", "lamar"), "size is lamar-mini, tapt.adapted is lamar"),
+        (("tapt", "adapted", "size", "lamar"), "size is lamar-mini, but tapt.adapted has size lamar"),
         (("encoders", "lamar.layer04", "weights", {"tapt": "adopted"}), "did you mean 'adapted'"),
         (("encoders", "lamar.layer04", "layer", 2), r"the name must end in \.layer02"),
-        (("encoders", "lamar.layer04", "layer", 12), "layer is 12, lamar-mini has layers 0 to 4"),
+        (("encoders", "lamar.layer04", "layer", 12), "layer is 12, expected 0 to 4, the layers of lamar-mini"),
         (("tapt", "adapted", "steps", 0), "0 is less than the minimum"),
         (("tapt", "adapted", "stpes", 5), "did you mean 'steps'"),
         (("tapt", "adapted", "start", {"random": 0, "path": "x"}), "too many properties|maxProperties|expected"),
@@ -86,7 +86,7 @@ FINETUNED = {"kind": "dnabert2_finetuned"}
         ("baselines", FINETUNED, "baselines.x.layer12: random weights of size dnabert2 need the key tokenizer"),
         ("baselines", {**FINETUNED, **TOY}, ""),
         ("tapt", {"size": "dnabert2"}, "tapt.x: random weights of size dnabert2 need the key tokenizer"),
-        ("tapt", {"size": "lamar", "tokenizer": "t"}, "tapt.x.tokenizer: lamar has tokens of its own"),
+        ("tapt", {"size": "lamar", "tokenizer": "t"}, "tapt.x.tokenizer: lamar has its own tokens"),
     ],
 )
 def test_a_tokenizer_is_named_where_it_is_read_and_only_there(section, entry, message):

@@ -71,9 +71,9 @@ def test_an_entry_chooses_models_methods_and_seeds():
         ({"datasets": ["simulated_c"]}, "motifs.0.datasets: 'simulated_c' is unknown"),
         ({"models": ["gcc"]}, "motifs.0.models: 'gcc' is unknown"),
         ({"models": ["mean"]}, "motifs.0.models: 'mean' predicts a constant"),
-        ({"models": ["gc"], "methods": ["saliency"]}, "motifs.0: no model of the study can be asked so"),
-        ({"seeds": [4]}, "motifs.0.seeds: 4 is none of the study's seeds"),
-        ({"known": "{folder}/k.meme"}, "nothing is known to stand for {folder}"),
+        ({"models": ["gc"], "methods": ["saliency"]}, "motifs.0: no model of the study has such attributions"),
+        ({"seeds": [4]}, "motifs.0.seeds: 4 is not one of the study's seeds"),
+        ({"known": "{folder}/k.meme"}, "{folder} is not a known placeholder"),
     ],
 )
 def test_entries_that_are_refused(entry, message):
@@ -90,9 +90,9 @@ def test_an_ensemble_is_refused():
 
 def test_too_few_sequences_and_two_entries_of_one_file_are_refused():
     few = [STUDY["interpretation"][0] | {"top": 90, "bottom": 9}]
-    with pytest.raises(InputError, match=r"motifs\.0\.panel: .* 99 sequences are explained, expected at least 100"):
+    with pytest.raises(InputError, match=r"motifs\.0\.panel: 99 sequences of .* are explained, expected at least 100"):
         validated(study(interpretation=few))
-    with pytest.raises(InputError, match=r"motifs\.1: simulated_a/.* is asked for by motifs\.0 already"):
+    with pytest.raises(InputError, match=r"motifs\.1: simulated_a/.* is already in motifs\.0"):
         validated(study(motifs=STUDY["motifs"] * 2))
     with pytest.raises(InputError, match="is explained by ig; motifs are found in attributions by ism or saliency"):
         validated(study(interpretation=[STUDY["interpretation"][0] | {"methods": ["ig"]}]))

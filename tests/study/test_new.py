@@ -301,7 +301,7 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
         (table(["seq", "end"], lambda i: [DNA[i], i]), "can be the labels; columns: 'seq', 'end'; labels are"),
         (
             table(["seq", "y"], lambda i: [DNA[i], f"{i},5"], ";"),
-            "line 2: y is '0,5', expected a number; decimals have a",
+            "line 2: y is '0,5', expected a number; write decimals with a",
         ),
         (table(["seq", "y"], lambda i: [DNA[i], "<1" if i == 3 else i]), "line 5: y is '<1', expected a number"),
         (table(["seq", "y"], lambda i: [DNA[i], 1]), "the label is 1 in all 10 rows"),

@@ -55,7 +55,7 @@ def test_maps_that_no_entry_asks_for_are_named():
     found = representation.dependency_maps(checked([ENTRY]))
     stem = next(iter(found))
     assert representation.maps_of(found, stem) is found[stem]
-    with pytest.raises(InputError, match="dependency_maps: no entry asks for a/b; add one to the study"):
+    with pytest.raises(InputError, match="dependency_maps: no entry makes a/b; add one to the study"):
         representation.maps_of(found, "a/b")
 
 
@@ -82,13 +82,13 @@ def test_isoscores_of_the_encoders_named_or_of_the_models():
             [{**ENTRY, "encoders": ["kmer"]}],
             "'kmer' is of kind kmer, expected lamar: a map needs a language-model head",
         ),
-        ([{**ENTRY, "encoders": ["lamar.layer02"]}], "'lamar.layer02' reads layer 2, a map the last, 4"),
+        ([{**ENTRY, "encoders": ["lamar.layer02"]}], "'lamar.layer02' reads layer 2, expected the last one, 4"),
         ([{**ENTRY, "datasets": ["simulated"]}], r"dependency_maps.0.datasets: 'simulated' is unknown; did you mean"),
         ([{**ENTRY, "panel": "ID"}], "dependency_maps.0.panel: no dataset has a panel 'ID'"),
         ([{**ENTRY, "panel": "other", "datasets": ["simulated_a"]}], r"panel \(of simulated_a\): 'other' is unknown"),
         (
             [ENTRY, {**ENTRY, "rows": 2}],
-            "dependency_maps.1: 'lamar.layer04' maps panel 'id' of 'simulated_a' in another",
+            "dependency_maps.1: 'lamar.layer04' already maps panel 'id' of 'simulated_a' in another",
         ),
         ([{**ENTRY, "rows": 0}], "dependency_maps.0.rows"),
         ([{**ENTRY, "count": 1}], "key 'count' is unknown"),

@@ -25,7 +25,7 @@ def test_jobs_of_this_run_by_rule_and_what_was_made(tmp_path):
     plots = tmp_path / "plots"
     lines = summary(benchmarks, now - 60, 75.0, tables, plots)
     assert lines == [
-        "4 jobs in 1 min 15 s. By rule, seconds summed over its jobs:",
+        "4 jobs in 1 min 15 s. Seconds by rule, summed over its jobs:",
         "  train     2 jobs      42.5 s   86 %",
         "  embed     1 job        7.0 s   14 %",
         "  short     1 job        0.0 s    0 %",
@@ -74,10 +74,10 @@ def test_a_stage_that_drops_more_than_a_share_is_named(tmp_path):
         (tmp_path / f"{name}.stages.tsv").write_text("\n".join([*lines, "part\t1\t"]) + "\n")
         os.utime(tmp_path / f"{name}.stages.tsv", (now - age, now - age))
     tables = [tmp_path / f"{name}.stages.tsv" for name in ("rows", "old", "never")]
-    measured = f"{tables[0]}: measured: 6 of 10 are dropped (60 %), more than warn_dropped: "
+    measured = f"{tables[0]}: measured: 6 of 10 dropped (60 %), more than warn_dropped: "
     assert losses(tables, now - 60, 0.5) == [f"{measured}0.5"]
     assert losses(tables, now - 60, 0.4) == [
-        f"{tables[0]}: without N: 50 of 100 are dropped (50 %), more than warn_dropped: 0.4", f"{measured}0.4",
+        f"{tables[0]}: without N: 50 of 100 dropped (50 %), more than warn_dropped: 0.4", f"{measured}0.4",
     ]  # fmt: skip
     assert losses(tables, now - 60, 1) == []
 

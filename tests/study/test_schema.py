@@ -15,9 +15,9 @@ from s2f.study.validate import validated
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3\n", "s.yaml: line 3: key 'a' stands in line 1 already"),
-        ("x:\n  - k: 1\n    l: {m: 1,\n    m: 2}\n", "s.yaml: line 4: key 'm' stands in line 3 already"),
-        ("datasets:\n  k562:\n    a: 1\n  hepg2: {}\n  k562: {}\n", "line 5: key 'k562' stands in line 2 already"),
+        ("a: 1\nb: 2\na: 3\n", "s.yaml: line 3: key 'a' is already on line 1"),
+        ("x:\n  - k: 1\n    l: {m: 1,\n    m: 2}\n", "s.yaml: line 4: key 'm' is already on line 3"),
+        ("datasets:\n  k562:\n    a: 1\n  hepg2: {}\n  k562: {}\n", "line 5: key 'k562' is already on line 2"),
     ],
 )
 def test_a_key_that_occurs_twice_in_a_study_is_named(tmp_path, text, message):
@@ -55,17 +55,17 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
     ("path", "value", "message"),
     [
         (["training"], {"learning_rate": "1e-3"},
-         "training.learning_rate: '1e-3' is not of type 'number', as it is text to YAML; write 1.0e-3 "
+         "training.learning_rate: '1e-3' is not of type 'number', because YAML reads it as text; write 1.0e-3 "
          "(expected: AdamW step size)"),
-        (["training"], {"learning_rate": "1.5E-3"}, "text to YAML; write 1.5e-3 "),
-        (["training"], {"weight_decay": "1e5"}, "text to YAML; write 1.0e+5 "),
+        (["training"], {"learning_rate": "1.5E-3"}, "YAML reads it as text; write 1.5e-3 "),
+        (["training"], {"weight_decay": "1e5"}, "YAML reads it as text; write 1.0e+5 "),
         (["baselines", "mean"], {"kind": "kmer_ridge", "alphas": [1, "1e2"]},
-         "baselines.mean.alphas.1: '1e2' is not of type 'number', as it is text to YAML; write 1.0e+2"),
-        (["seeds"], ["1"], "seeds.0: '1' is not of type 'integer', as it is text in quotes; leave the quotes out"),
+         "baselines.mean.alphas.1: '1e2' is not of type 'number', because YAML reads it as text; write 1.0e+2"),
+        (["seeds"], ["1"], "seeds.0: '1' is not of type 'integer', because it is text in quotes; remove the quotes"),
         (["train_together"], "yes",
-         "'yes' is not one of [False, True, 'caches', 'apart'], as it is text in quotes; write true"),
+         "'yes' is not one of [False, True, 'caches', 'apart'], because it is text in quotes; write true"),
         (["datasets", "simulated_d", "splits"], [False],
-         "splits.0: False is not of type 'string', as YAML reads it; write it in quotes"),
+         "splits.0: False is not of type 'string', as read by YAML; write it in quotes"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},
          "splits.chromosome.test.0: 7 is not of type 'string'; write chr7"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": ["CHR19"]},
@@ -75,7 +75,7 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
         (["seeds"], [True], "seeds.0: True is not of type 'integer'"),
         (["training"], {"batch_size": 1e2}, "training.batch_size: 100.0 is not of type 'integer'; write 100"),
         (["datasets", "simulated_d", "construct"], "{datadir}/c",
-         "datasets.simulated_d.construct: '{datadir}/c': nothing is known to stand for {datadir}; known: {data_dir}"),
+         "datasets.simulated_d.construct: '{datadir}/c': {datadir} is not a known placeholder; known: {data_dir}"),
         (["baselines", "mean"], {"kind": "malinois_published", "artifact": "{home}/x.tar.gz"}, "baselines.mean"),
     ],
 )  # fmt: skip
@@ -98,7 +98,8 @@ def test_a_number_that_yaml_does_not_read_as_it_looks_is_named(tmp_path, text, f
     with pytest.raises(InputError) as error:
         schema.check_keys(path)
     assert str(error.value) == (
-        f"{path}: line 2: YAML takes {found} for the number {number}; write that number, or quotes for text: '{found}'"
+        f"{path}: line 2: YAML takes {found} for the number {number}; write that number, or put text in quotes: "
+        f"'{found}'"
     )
     path.write_text("a: [0, -0, 10, 1.30, 0.05, 1e5, 0x10, '010', 1:30 h, 2024-01-01, 08, ~]\n")
     schema.check_keys(path)

@@ -71,13 +71,13 @@ GENOME = {"vcf": "v.vcf", "genome": "g.fa"}
         ({"fasta": "a", "models": ["rigde"]}, "scoring.e.models: 'rigde' is unknown; did you mean 'ridge'"),
         ({"fasta": "a", "models": ["mean"]}, "'mean' predicts a constant"),
         ({"fasta": "a", "seed": 7, "models": ["ridge"]}, "scoring.e.seed: 'ridge' has no run with the seed 7; it has"),
-        ({"fasta": "a", "seed": 7}, "no model of the study can score it"),
+        ({"fasta": "a", "seed": 7}, "no model of the study can score this"),
         ({"fasta": "a", "shifts": [3]}, "scoring.e.shifts: 'ridge' cannot shift its window; list models on encoders"),
-        ({**GENOME, "measured": "id"}, "scoring.e.measured: 'id' is no panel of pairs"),
-        ({**GENOME, "tile": 5}, "scoring.e.tile is for scoring.e.fasta, scoring.e.table, scoring.e.bed"),
+        ({**GENOME, "measured": "id"}, "scoring.e.measured: 'id' is not a panel of pairs"),
+        ({**GENOME, "tile": 5}, "scoring.e.tile is only for scoring.e.fasta, scoring.e.table, scoring.e.bed"),
         ({**GENOME, "strand": "file"}, "a VCF has no column of strands"),
         ({**GENOME, "strand": "-", "genes": "g.gtf"}, "give scoring.e.strand or scoring.e.genes, not both"),
-        ({"fasta": "{data}/a"}, r"scoring.e.fasta: '\{data\}/a': nothing is known to stand for"),
+        ({"fasta": "{data}/a"}, r"scoring.e.fasta: '\{data\}/a': \{data\} is not a known placeholder"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(entry, message):

@@ -97,14 +97,17 @@ def test_a_head_tries_what_has_a_meaning_for_it():
 @pytest.mark.parametrize(
     ("ranges", "message"),
     [
-        ({"hedas": {"epochs": [1, 2]}}, "search.ranges.hedas: no such kind of head or baseline; did you mean 'heads'?"),
+        (
+            {"hedas": {"epochs": [1, 2]}},
+            "search.ranges.hedas: there is no such kind of head or baseline; did you mean 'heads'?",
+        ),
         ({"malinois": {"epochs": [1, 2]}}, "search.ranges.malinois: no model of the study is of this kind"),
         ({"heads": {"learning_rat": [1, 2]}}, "key 'learning_rat' is unknown; did you mean 'learning_rate'? known: ba"),
         ({"kmer_ridge": {"alpha": [1, 2]}}, "search.ranges.kmer_ridge: key 'alpha' is unknown; did you mean 'alphas'?"),
         ({"kmer_ridge": {"seeds": [1, 2]}}, "key 'seeds' is unknown"),
-        ({"chip_cnn": {"dropout": [0.1, 0.2]}}, "search.ranges.chip_cnn: 'dropout' means nothing to chip_cnn"),
-        ({"heads": {"precision": ["float32", "bfloat16"]}}, "'precision' says what the data or the machine are"),
-        ({"heads": {"outputs": ["cells", "first"]}}, "'outputs' says what the data or the machine are, and cannot be"),
+        ({"chip_cnn": {"dropout": [0.1, 0.2]}}, "search.ranges.chip_cnn: 'dropout' has no effect on chip_cnn"),
+        ({"heads": {"precision": ["float32", "bfloat16"]}}, "'precision' describes the data or the machine"),
+        ({"heads": {"outputs": ["cells", "first"]}}, "'outputs' describes the data or the machine, so it cannot be"),
         ({"heads": {"dropout": [0.1, 1.5]}}, "search.ranges.heads.dropout.1: 1.5 is greater than or equal to the max"),
         (
             {"heads": {"epochs": {"from": 0, "to": 9}}},
@@ -112,8 +115,11 @@ def test_a_head_tries_what_has_a_meaning_for_it():
         ),
         ({"heads": {"batch_size": [8, "many"]}}, "batch_size.1: 'many' is not of type 'integer'"),
         ({"heads": {"batch_size": {"from": 8, "to": 16.5}}}, "batch_size.to: 16.5 is not of type 'integer'"),
-        ({"heads": {"learning_rate": {"from": 0.1, "to": 0.01}}}, "from is 0.1, expected less than to, 0.01"),
-        ({"heads": {"dropout": {"from": 0, "to": 0.5, "scale": "log"}}}, "from is 0, expected more than 0 on a scale"),
+        ({"heads": {"learning_rate": {"from": 0.1, "to": 0.01}}}, "from is 0.1, expected less than to (0.01)"),
+        (
+            {"heads": {"dropout": {"from": 0, "to": 0.5, "scale": "log"}}},
+            "from is 0, expected more than 0 on a logarithmic scale",
+        ),
         ({"heads": {"dropout": {"from": 0}}}, "search.ranges.heads.dropout: key 'to' is missing (Highest value)"),
         ({"heads": {"dropout": {"from": 0, "to": 0.5, "scal": "log"}}}, "key 'scal' is unknown; did you mean 'scale'?"),
         ({"heads": {"dropout": [0.1]}}, "search.ranges.heads.dropout: [0.1] is too short"),
@@ -122,18 +128,18 @@ def test_a_head_tries_what_has_a_meaning_for_it():
         ({"heads": {}}, "search.ranges.heads: {} "),
         (
             {"heads": {"dropout": [0.1, 0.2]}},
-            "search.ranges.heads: allow 2 settings, expected at least as many as tria",
+            "search.ranges.heads: allow 2 settings, expected at least the number of tria",
         ),
         ({"heads": {"epochs": {"from": 2, "to": 4}}}, "search.ranges.heads: allow 3 settings"),
         (
             {"heads": {"learning_rate": {"from": 0.001, "to": 0.00104, "scale": "log"}}},
-            "search.ranges.heads: allow 5 settings, expected at least as many as trials, 8 (numbers are rounded",
+            "search.ranges.heads: allow 5 settings, expected at least the number of trials, 8 (numbers are rounded",
         ),
         ({"kmer_ridge": {"alphas": {"from": 1, "to": 1.04}}}, "search.ranges.kmer_ridge: allow 5 settings"),
         ({"kmer_ridge": {"alphas": [1, 2, 3], "k": [[3], [4]]}}, "search.ranges.kmer_ridge: allow 6 settings"),
         ({"kmer_ridge": {"alphas": [1, -2]}}, "search.ranges.kmer_ridge.alphas.1: -2 is less than or equal to the min"),
-        ({"kmer_ridge": {"k": {"from": 1, "to": 4}}}, "search.ranges.kmer_ridge.k: k is no number; expected a list"),
-        ({"kmer_ridge": {"scaling": {"from": 1, "to": 4}}}, "scaling is no number; expected a list of values"),
+        ({"kmer_ridge": {"k": {"from": 1, "to": 4}}}, "search.ranges.kmer_ridge.k: k is not a number; expected a list"),
+        ({"kmer_ridge": {"scaling": {"from": 1, "to": 4}}}, "scaling is not a number; expected a list of values"),
     ],
 )
 def test_each_mistake_names_its_key(ranges, message):
@@ -156,7 +162,7 @@ def test_a_head_that_is_solved_tries_penalties_of_its_task(task, grid, other):
     assert found["trials"] == 8 and found["grid"] == grid and set(found["ranges"]) == {grid}
     assert found == search.of_kind(study, "baselines", floor, task)  # the floor has the same penalties
     config["search"]["ranges"] = {"linear_probe": {other: {"from": 1, "to": 10}}}
-    with pytest.raises(InputError, match=rf"linear_probe: '{other}' is for a .*, and no dataset with such a model is"):
+    with pytest.raises(InputError, match=rf"linear_probe: '{other}' is for a .*, but no dataset with such a model is"):
         validate.validated(config)
 
 
@@ -172,7 +178,7 @@ def test_a_key_that_no_head_of_the_study_heeds_is_refused_and_else_left_to_those
     with pytest.raises(InputError, match=r"search\.ranges\.heads: key 'dropout' is unknown; known: alphas"):
         validate.validated(copy.deepcopy(config))
     config["models"][0]["heads"] = ["chip-cnn"]
-    with pytest.raises(InputError, match=r"search\.ranges\.heads: 'dropout' means nothing to chip_cnn"):
+    with pytest.raises(InputError, match=r"search\.ranges\.heads: 'dropout' has no effect on chip_cnn"):
         validate.validated(copy.deepcopy(config))
     config["models"][0]["heads"] = ["linear-probe", "boda-mean-16"]
     study = validate.validated(config)
@@ -185,11 +191,11 @@ def test_a_key_that_no_head_of_the_study_heeds_is_refused_and_else_left_to_those
     [
         (
             {"warmup_epochs": [0, 1, 5], "epochs": {"from": 4, "to": 20}},
-            "warmup_epochs is 5, expected fewer than epochs, 4",
+            "warmup_epochs is 5, expected fewer than epochs (4)",
         ),
         (
             {"warmup_epochs": [0, 10], "learning_rate": {"from": 0.001, "to": 0.01}},
-            "warmup_epochs is 10, expected fewer than epochs, 10",
+            "warmup_epochs is 10, expected fewer than epochs (10)",
         ),
         ({"freeze": [True, False], "warmup_epochs": {"from": 0, "to": 3}}, "freeze and warmup_epochs (3) exclude"),
     ],

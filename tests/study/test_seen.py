@@ -47,8 +47,8 @@ def warned(study):
 def test_rows_of_a_chromosome_split_that_were_seen_are_warned_of():
     (line,) = warned(STUDY)
     assert line.startswith(
-        "encoders.e: the weights have seen: all chromosomes but regions fold7; rows that they are tested on may be "
-        "among it: d, split chromosome (id)."
+        "encoders.e: the weights have seen: all chromosomes but regions fold7; this may include rows on which they "
+        "are tested: d, split chromosome (id)."
     )
 
 
@@ -71,7 +71,9 @@ def test_rows_of_a_chromosome_split_that_were_seen_are_warned_of():
 )
 def test_warnings_name_splits_and_panels(options, places):
     lines = warned(study_with(**options))
-    assert len(lines) == bool(places) and all(f"may be among it: {places}. The column" in line for line in lines)
+    assert len(lines) == bool(places) and all(
+        f"on which they are tested: {places}. The column" in line for line in lines
+    )
 
 
 def test_models_with_the_same_weights_share_a_line_and_places_are_counted():
@@ -91,23 +93,23 @@ def test_published_weights_that_a_comparison_keeps_off_seen_rows_are_not_warned_
     assert warned(study) == []
     study["baselines"]["published"] = {**published, "use_contaminated_panels": True}
     (line,) = warned(study)
-    assert "seen: all chromosomes but chr7, chr13; " in line and "among it: d, split random (unseen)." in line
+    assert "seen: all chromosomes but chr7, chr13; " in line and "tested: d, split random (unseen)." in line
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"seen": "nothing"}, f"encoders.e.seen: the checkpoint's name, {PATH}, says that it has seen all chrom"),
-        ({"seen": {"except": {"file": "folds.bed", "names": ["fold6", "fold7"]}}}, "state no less, or leave it out"),
-        ({"seen": {"except": "folds.bed"}}, "state no less"),
-        ({"seen": ["chr1"]}, "state no less"),
+        ({"seen": {"except": {"file": "folds.bed", "names": ["fold6", "fold7"]}}}, "state at least this, or omit it"),
+        ({"seen": {"except": "folds.bed"}}, "state at least this"),
+        ({"seen": ["chr1"]}, "state at least this"),
         (
             {"kind": "enformer_tower", "weights": {"path": "enformer-official-rough"},
              "seen": {"except": {"file": "others.bed", "names": ["test"]}}},
-            "test of sequences_human.bed; state no less",
+            "test of sequences_human.bed; state at least this",
         ),
         ({"weights": {"path": "alphagenome-all-folds"}, "seen": {"except": FOLD_7}}, "it has seen all chromosomes;"),
-        ({"weights": {"random": 1}, "seen": "all"}, "encoders.e.seen: random weights have seen nothing; leave it out"),
+        ({"weights": {"random": 1}, "seen": "all"}, "encoders.e.seen: random weights have seen nothing; omit it"),
         ({"seen": "everything"}, "encoders.e.seen: 'everything' does not match .*What the weights"),
         ({"seen": ["7"]}, "encoders.e.seen.0: '7' does not match"),
         ({"seen": {"except": {"names": ["fold7"]}}}, "encoders.e.seen.except: key 'file' is missing"),
@@ -132,7 +134,7 @@ def test_an_adaptation_says_what_its_start_has_seen_and_its_users_do_not():
     assert validate.validated(study)["tapt"]["clip"]["seen"] == {"text": "mice"}
     study["encoders"]["l.layer12"] = {"kind": "lamar", "weights": {"tapt": "clip"}, "seen": "all"}
     with pytest.raises(
-        InputError, match=r"encoders\.l\.layer12\.seen: the section tapt says what adapted weights have"
+        InputError, match=r"encoders\.l\.layer12\.seen: the section tapt states what adapted weights have"
     ):
         validate.validated(study)
     del study["encoders"]["l.layer12"]

@@ -36,15 +36,16 @@ def test_its_settings_are_the_options_of_its_kind_alone():
     [
         (
             {"heads": {"linear-probe": {"learning_rate": 0.01}}},
-            "heads.linear-probe: key 'learning_rate' means nothing, as this head is solved, not trained in epochs; "
+            "heads.linear-probe: key 'learning_rate' has no effect, because this head is solved, not trained in "
+            "epochs; "
             "known: alphas, C, weighting, tau",
         ),
         ({"heads": {"linear-probe": {"alpha": [1]}}}, "heads.linear-probe: key 'alpha' is unknown; did you mean 'al"),
         ({"heads": {"linear-probe": {"alphas": [0]}}}, "heads.linear-probe.alphas.0: 0 is less than or equal to the"),
-        ({"heads": {"linear-probe": {"C": [1.0]}}}, "heads.linear-probe.C: is for a classification, and no dataset"),
+        ({"heads": {"linear-probe": {"C": [1.0]}}}, "heads.linear-probe.C: is for a classification, but no dataset"),
         ({"training": {"epochs": 3}}, "training.epochs: no head of this study is trained in epochs (linear-probe is"),
         ({"mode": "full", "encoders": {"onehot": {"kind": "alphagenome", "size": "tiny", "weights": {"random": 0}}}},
-         "it encodes in training, and head 'linear-probe' is solved on cached views"),
+         "it encodes in training, but head 'linear-probe' is solved on cached views"),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused_by_name(changes, message):
@@ -63,6 +64,6 @@ def test_keys_of_a_trained_head_are_checked_as_before():
     dataset["source"] = {"kind": "simulated_rbp", "rows": 100}
     dataset["strand_rule"], config["models"][0]["augmentations"] = "forward", ["none"]
     with pytest.raises(
-        InputError, match=r"training\.standardise_labels: is for a regression, and no dataset with such"
+        InputError, match=r"training\.standardise_labels: is for a regression, but no dataset with such"
     ):
         validate.validated(config)

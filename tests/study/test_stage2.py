@@ -80,7 +80,7 @@ LAST = {"unfrozen": ["downres_block_5"], "augmentation": {"kind": "random_rc"}}
         (study({"unfrozen": {"lora": {}}}), "stage2.tuned.unfrozen: key 'lora' is unknown"),
         (
             forward_only(LAST | {"start": "none", "validation_strand": "mean"}),
-            "stage2.tuned.validation_strand: dataset 'simulated_d' is predicted on the forward strand alone",
+            "stage2.tuned.validation_strand: dataset 'simulated_d' is predicted only on the forward strand",
         ),
         (study({}), "stage2.tuned: key 'unfrozen' is missing"),
         (study({"preset": "s2c"}), "stage2.tuned.preset: 's2c' is unknown"),

@@ -61,9 +61,9 @@ def test_defaults_are_filled_in_at_every_depth():
         (
             ["augmentations"],
             {"full": {"kind": "random_rc"}},
-            "its kind is random_rc, and 'full' is the name of another",
+            "its kind is random_rc, but 'full' is the name of another",
         ),
-        (["models", 0, "augmentations"], ["full"], "which encoder 'onehot' (kind onehot) cannot"),
+        (["models", 0, "augmentations"], ["full"], "but encoder 'onehot' (kind onehot) cannot"),
         (["datasets", "simulated_d", "strand_rule"], "forward", "its strand_rule is forward"),
         (["encoders", "onehot"], {"kind": "onehott"}, "encoders.onehot.kind: 'onehott' is unknown"),
         (["encoders", "x"], {"kind": "alphagenome"}, "encoders.x: key 'weights' is missing"),
@@ -72,7 +72,7 @@ def test_defaults_are_filled_in_at_every_depth():
         (["models", 0, "heads"], [], "encoders and heads go together"),
         (["models", 1, "baselines"], ["meen"], "models.1.baselines: 'meen' is not in the section 'baselines'"),
         (["comparison"], {"against": "malinois"}, "comparison.against: 'malinois' is not among the models"),
-        (["models"], [{}], "no model is asked for"),
+        (["models"], [{}], "no model is named"),
         (
             ["models", 0, "augmentations"],
             ["no_shfit"],
@@ -154,7 +154,7 @@ def test_every_study_of_the_project_is_valid(root):
 def test_simulated_rows_must_be_called_so():
     config = copy.deepcopy(MINIMAL)
     config["datasets"]["k562"] = config["datasets"].pop("simulated_d")
-    with pytest.raises(InputError, match="the name of the dataset must say so"):
+    with pytest.raises(InputError, match="the name of the dataset must contain 'simulated'"):
         validate.validated(config)
 
 
@@ -204,7 +204,7 @@ def test_names_of_other_results_are_refused(section, name, entry):
 def test_a_name_that_yaml_does_not_read_as_text_is_named(section):
     config = copy.deepcopy(MINIMAL)
     config.setdefault(section, {})[5] = {}
-    with pytest.raises(InputError, match=f"{section}: the name 5 is no text to YAML; write it in quotes"):
+    with pytest.raises(InputError, match=f"{section}: YAML does not read the name 5 as text; write it in quotes"):
         validate.validated(config)
 
 
@@ -217,7 +217,7 @@ def test_sequences_of_an_rna_need_the_forward_strand_alone():
     source = {"kind": "fasta_pairs", "files": {"positives": "p.fa", "negatives": "n.fa"}}
     place, where = (
         ["datasets", "simulated_d"],
-        "datasets.simulated_d.strand_rule: expected forward, as windows of an RNA",
+        "datasets.simulated_d.strand_rule: expected forward, because windows of an RNA",
     )
     dataset = MINIMAL["datasets"]["simulated_d"] | {"source": source, "task": "classification"}
     with pytest.raises(InputError) as error:

@@ -66,7 +66,7 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
         f"results/k562_gosai/panels/{split}/{panel}.tsv" for split in ("chromosome", "hashfrag") for panel in PANELS
     ]
     asked = [*wanted, "--configfile", str(path), "--config", f"mirror={mirror}"]
-    assert "2,000 rows, 798,064 are expected" in snakemake(root, work, *asked, check=False)
+    assert "2,000 rows, expected 798,064" in snakemake(root, work, *asked, check=False)
     small = tmp_path / "small.yaml"
     small.write_text(with_small_folds(path.read_text().replace("read: 798064", "read: 2000"), mirror))
     asked[asked.index(str(path))] = str(small)
@@ -75,8 +75,8 @@ def test_the_data_half_from_a_mirror(root, tmp_path, path):
     assert (work / "resources" / f"{TABLE}.sha256").exists()
     stages = (work / "results" / "k562_gosai" / "rows.stages.tsv").read_text()
     assert "read\t2000\t0\t2000\t\n" in stages and "\ndesigned\t40\t\t\t\n" in stages
-    assert stages.endswith("note\t\t\t\tstage 'chr7+chr13' has 155 rows, 62582 are expected\n")
-    assert "rows, 62582 are expected" in (work / "logs" / "k562_gosai" / "make_rows.log").read_text()
+    assert stages.endswith("note\t\t\t\tstage 'chr7+chr13' has 155 rows, expected 62582\n")
+    assert "rows, expected 62582" in (work / "logs" / "k562_gosai" / "make_rows.log").read_text()
     for split in ("chromosome", "hashfrag"):  # designed sequences are evaluated, and only in their own panel
         panels = {name: read_table(work / f"results/k562_gosai/panels/{split}/{name}.tsv") for name in ("id", "ood")}
         assert len(panels["ood"]) == 40 and not set(panels["id"]["row_id"]) & set(panels["ood"]["row_id"])
@@ -136,9 +136,9 @@ def test_a_download_that_fails_says_what_to_do(root, tmp_path, path):
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(config))
     rows = "results/k562_gosai/rows.parquet"
     said = snakemake(root, tmp_path, rows, "--configfile", str(tmp_path / "study.yaml"), check=False)
-    assert f"error: download {TABLE}: no source gave the file\n  file://" in said
+    assert f"error: download {TABLE}: no source provided the file\n  file://" in said
     assert "gone.txt: No such file or directory" in said
-    assert f"save it as resources/{TABLE}, or name a folder that holds it with --config mirror=FOLDER" in said
+    assert f"save it as resources/{TABLE}, or give a folder that holds it with --config mirror=FOLDER" in said
     (tmp_path / "resources").mkdir(exist_ok=True)
     table_s2.write(tmp_path / "resources" / TABLE, table_s2.generate(400)[0])  # by hand
     snakemake(root, tmp_path, rows, "--configfile", str(tmp_path / "study.yaml"))
@@ -148,7 +148,7 @@ def test_a_download_that_fails_says_what_to_do(root, tmp_path, path):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (("panels", "snv"), {"kind": "pairs", "match": "variant_key"}, "the panel's name must hold variant_key"),
+        (("panels", "snv"), {"kind": "pairs", "match": "variant_key"}, "the panel's name must contain variant_key"),
         (("panels", "my_variant_key"), {"kind": "rows", "match": "variant_key"}, "key 'match' is unknown"),
         (("panels", "id"), {"kind": "rows", "file": "{data_dir}/id.tsv"}, "panels.id.file: .* add --config data_dir"),
         (("source", "expected"), {"raw": 5}, "source.expected: key 'raw' is unknown"),

@@ -19,10 +19,10 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--study", required=True, type=json_option, help="datasets, panels and settings (JSON)")
     parser.add_argument("--metrics", required=True, nargs="+", help="metrics.tsv of every run, beside its best_model/")
-    parser.add_argument("--calibration", help="calibration.tsv, which the text tells of (without it, it does not)")
-    parser.add_argument("--curve", nargs="?", help="learning_curve.tsv, likewise")
+    parser.add_argument("--calibration", help="calibration.tsv; without it the text has no section on calibration")
+    parser.add_argument("--curve", nargs="?", help="learning_curve.tsv, treated likewise")
     parser.add_argument("--out", required=True, help="table to write (TSV)")
-    parser.add_argument("--text", required=True, help="the same for people (Markdown)")
+    parser.add_argument("--text", required=True, help="the comparison as text for people to write (Markdown)")
     arguments = parser.parse_args()
     runs = [measured_run(Path(path).parent, arguments.study["datasets"]) for path in arguments.metrics]
     comparison = Comparison.parse({**arguments.study, "runs": runs}, "--study")

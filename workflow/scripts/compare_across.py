@@ -17,7 +17,7 @@ def main():
         "--study", required=True, type=json_option, help="series with datasets, splits, baseline (JSON)"
     )
     parser.add_argument("--out", required=True, help="table to write (TSV)")
-    parser.add_argument("--text", required=True, help="the same for people (Markdown)")
+    parser.add_argument("--text", required=True, help="the comparison as text for people to write (Markdown)")
     parser.add_argument("--plot", required=True, help="picture to write (PNG)")
     arguments = parser.parse_args()
     compared = read_compare(arguments.compare)

@@ -15,14 +15,19 @@ def main():
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--panel", required=True, help="table of the panel")
-    parser.add_argument("--first", type=int, default=3, help="first rows by label to map; positives")
+    parser.add_argument(
+        "--first",
+        type=int,
+        default=3,
+        help="number of rows to map: those with the largest labels, or the first positives",
+    )
     parser.add_argument("--ids", nargs="*", default=[], help="rows to map instead")
     parser.add_argument("--encoder", required=True, help="name in the study")
     parser.add_argument("--encoder-spec", required=True, type=json_option, help="encoder section of the study (JSON)")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="file to write (HDF5)")
-    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
+    parser.add_argument("--stages", help="table to write: rows kept by each stage (default: beside --out)")
     arguments = parser.parse_args()
     limit_to_job_resources(arguments.threads, arguments.gpus)
     from tqdm import tqdm

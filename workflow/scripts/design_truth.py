@@ -13,7 +13,9 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--sources", required=True, type=json_option, help="{dataset: {kind, spec}} (JSON)")
     parser.add_argument("--designs", required=True, nargs="+", help="folders of designs")
-    parser.add_argument("--splits", required=True, nargs="+", help="table of the split of each, in the same order")
+    parser.add_argument(
+        "--splits", required=True, nargs="+", help="table of the split of each folder, in the same order"
+    )
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
     lines = []

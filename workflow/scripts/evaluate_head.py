@@ -12,7 +12,7 @@ def main():
     """Check models against caches, predict each strand that the strand rule needs, write predictions and metrics."""
     parser = Parser(description=__doc__)
     evaluator.add_arguments(parser)
-    parser.add_argument("--caches", required=True, nargs="+", help="embedding caches of the strands")
+    parser.add_argument("--caches", required=True, nargs="+", help="embedding caches, one per strand")
     arguments = parser.parse_args()
     limit_to_job_resources(arguments.threads, gpus=0)  # a few products: faster than starting a GPU
     from s2f.heads.examples import open_views

@@ -16,29 +16,30 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--model", required=True, type=Path, help="folder best_model of a stage-2 run")
     parser.add_argument(
-        "--encoder-weights", help="where the published weights are on this machine; by default as in the training"
+        "--encoder-weights", help="where the published weights are on this machine (default: as in training)"
     )
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     arguments = parser.parse_args()
     if arguments.out.exists():
-        raise InputError(
-            f"{arguments.out}: exists; name a folder that does not, as all that is in it would be replaced"
-        )
+        raise InputError(f"{arguments.out}: exists already, and everything in it would be replaced; name a new folder")
     record = read_record(arguments.model, kind="head")
     if "stage2" not in record:
         raise InputError(
-            f"{arguments.model}: is a head on a frozen encoder, expected a stage-2 model: nothing to merge"
+            f"{arguments.model}: is a head on a frozen encoder, so there is nothing to merge; expected a stage-2 model"
         )
     spec, kind = record["encoder_spec"], record["encoder_spec"]["kind"]
     if arguments.encoder_weights:
         if "path" not in spec["weights"]:
-            raise InputError(f"--encoder-weights: {arguments.model} stands on {spec['weights']}, which need no folder")
+            raise InputError(
+                f"--encoder-weights: {arguments.model} is based on {spec['weights']}, which need no "
+                f"folder; omit this option"
+            )
         spec = {**spec, "weights": {"path": arguments.encoder_weights}}
     if of_checkpoint(kind, arguments.out):
         raise InputError(
-            f"{arguments.out}: has the name of published weights, which tables then say what it has seen by; choose "
-            "another name"
+            f"{arguments.out}: has the name of published weights, from which tables would take what it has seen; "
+            "choose another name"
         )
     limit_to_job_resources(arguments.threads, 0)
     from s2f.embeddings import encoders
@@ -59,7 +60,7 @@ def main():
         write_json(folder / RECORD, about)
         merged = {**spec, "weights": {"path": str(folder)}}
         if encoders.build(merged).fingerprint != record["encoder_fingerprint"]:
-            raise RuntimeError(f"{folder}: what was written is not the encoder of {arguments.model}")
+            raise RuntimeError(f"{folder}: the encoder as written differs from that of {arguments.model}")
     entry = {key: value for key, value in spec.items() if key not in ("weights", "seen")}
     print(f"{arguments.out}: {encoder.channels} channels, {about['provenance']}")
     print(f"licence: {encoder.licence}")

@@ -19,9 +19,9 @@ def main():
     parser.add_argument("--hit-p-value", required=True, type=float, help="largest p value of a hit")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="patterns to write (HDF5 of modisco-lite)")
-    parser.add_argument("--meme", required=True, help="their cores to write (MEME format)")
+    parser.add_argument("--meme", required=True, help="cores of the patterns to write (MEME format)")
     parser.add_argument("--matches", required=True, help="table to write: best match of each pattern")
-    parser.add_argument("--hits", required=True, help="table to write: where they stand")
+    parser.add_argument("--hits", required=True, help="table to write: where the patterns occur")
     arguments = parser.parse_args()
     # read when numba is loaded
     os.environ["NUMBA_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
@@ -36,8 +36,8 @@ def main():
     written, _ = patterns.read(arguments.out)
     if not written:
         print(
-            f"note: no pattern: fewer than {clustering.FEWEST_SEQLETS} seqlets of high contribution, or none alike; "
-            "explain more sequences"
+            f"note: no pattern was found: fewer than {clustering.FEWEST_SEQLETS} seqlets of high contribution, or no "
+            "two of them are alike; explain more sequences"
         )
     if meme.note(len(known)):
         print(f"note: {meme.note(len(known))}")

@@ -12,10 +12,10 @@ def main():
     """Shuffle the explained sequences, score them without and with each pattern, write one table."""
     parser = Parser(description=__doc__)
     parser.add_argument("--patterns", required=True, help="patterns (HDF5)")
-    parser.add_argument("--attributions", required=True, help="attributions, for their sequences")
+    parser.add_argument("--attributions", required=True, help="attributions, whose sequences are shuffled")
     parser.add_argument("--model", required=True, help="folder best_model")
-    parser.add_argument("--encoder-spec", type=json_option, help="encoder section of the study (JSON), for heads")
-    parser.add_argument("--backgrounds", required=True, type=int, help="shuffled sequences")
+    parser.add_argument("--encoder-spec", type=json_option, help="for heads: encoder section of the study (JSON)")
+    parser.add_argument("--backgrounds", required=True, type=int, help="number of shuffled sequences")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")

@@ -12,7 +12,9 @@ def main():
     """Read the caches of a dataset; write a line per encoder and level."""
     parser = Parser(description=__doc__)
     parser.add_argument("--caches", required=True, nargs="+", type=Path, help="embedding caches of one dataset (HDF5)")
-    parser.add_argument("--levels", nargs="+", default=["pooled"], help="pooled (mean of the tokens), tokens (each)")
+    parser.add_argument(
+        "--levels", nargs="+", default=["pooled"], help="pooled (mean of the tokens) or tokens (each token)"
+    )
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()

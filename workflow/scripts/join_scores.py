@@ -12,7 +12,7 @@ def main():
     """Copy line by line: tables of millions of variants do not fit into memory."""
     parser = Parser(description=__doc__)
     parser.add_argument("--tables", required=True, nargs="+", type=Path, help="scores of each model")
-    parser.add_argument("--skipped", required=True, nargs="+", type=Path, help="what each model skipped")
+    parser.add_argument("--skipped", required=True, nargs="+", type=Path, help="table of skipped lines of each model")
     parser.add_argument("--out", required=True, type=Path, help="table to write")
     parser.add_argument("--skipped-out", required=True, type=Path, help="table to write")
     arguments = parser.parse_args()
@@ -32,7 +32,7 @@ def join(tables: Sequence[Path], out: Path) -> None:
                     header = first
                     joined.write(header)
                 if first != header:
-                    raise InputError(f"{path}: its columns are not those of {tables[0]}; score it again")
+                    raise InputError(f"{path}: its columns differ from those of {tables[0]}; score it again")
                 joined.writelines(lines)
 
 

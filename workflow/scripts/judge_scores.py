@@ -14,18 +14,22 @@ def main():
     measured = parser.add_mutually_exclusive_group(required=True)
     measured.add_argument("--satmut", type=Path, help="table of measured variants, with all experiments")
     measured.add_argument("--controls", type=Path, help="table of negative controls")
-    parser.add_argument("--barcodes", type=int, default=BARCODES, help="fewest of a variant")
+    parser.add_argument("--barcodes", type=int, default=BARCODES, help="fewest barcodes of a variant")
     parser.add_argument("--floor", default="", help="model that every other one should beat")
-    parser.add_argument("--column", help="of --controls: column of the measured activity")
-    parser.add_argument("--id-column", default="id", help="of --controls: names of the lines, as in the scores")
-    parser.add_argument("--separator", default="\t", help="of --controls; a tab by default")
-    parser.add_argument("--panel", type=Path, help="panel of rows of which some are active")
+    parser.add_argument("--column", help="for --controls: column of the measured activity")
+    parser.add_argument(
+        "--id-column", default="id", help="for --controls: column of names of the lines, as in the scores"
+    )
+    parser.add_argument("--separator", default="\t", help="for --controls: separator of its cells (default: a tab)")
+    parser.add_argument("--panel", type=Path, help="panel of rows, some of which are active")
     parser.add_argument("--models", nargs="+", default=[], help="names of the models")
-    parser.add_argument("--predictions", nargs="+", type=Path, default=[], help="of each model, for the panel")
+    parser.add_argument(
+        "--predictions", nargs="+", type=Path, default=[], help="predictions of each model for the panel"
+    )
     parser.add_argument("--active-above", type=float, help="label above which a row of the panel is active")
     parser.add_argument("--confidence", type=float, default=0.95, help="coverage of the intervals")
     parser.add_argument("--resamples", type=int, default=10_000, help="bootstrap resamples")
-    parser.add_argument("--seed", type=int, default=0, help="of the resamples")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the resamples")
     parser.add_argument("--out", required=True, type=Path, help="table to write")
     arguments = parser.parse_args()
     import pandas as pd

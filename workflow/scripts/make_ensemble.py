@@ -18,19 +18,22 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument(
-        "--splits", required=True, nargs="+", help="table of the split; of folds that of each, as members"
+        "--splits",
+        required=True,
+        nargs="+",
+        help="table of the split; for an ensemble over folds those of all folds, in the order of --members",
     )
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     for name in ("dataset", "split-name", "ensemble"):
         parser.add_argument(f"--{name}", required=True, help="name in the study")
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
-    parser.add_argument("--over", required=True, choices=ensembles.OVER, help="in what its members differ")
+    parser.add_argument("--over", required=True, choices=ensembles.OVER, help="what its members differ in")
     parser.add_argument(
-        "--members", required=True, nargs="+", help="folders best_model, results of the run beside them"
+        "--members", required=True, nargs="+", help="folders best_model, with the results of each run beside its folder"
     )
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
-    parser.add_argument("--kinds", required=True, nargs="+", help="their kinds, in the same order")
-    parser.add_argument("--panels", required=True, nargs="+", help="their tables, in the same order")
+    parser.add_argument("--kinds", required=True, nargs="+", help="kinds of the panels, in the same order")
+    parser.add_argument("--panels", required=True, nargs="+", help="tables of the panels, in the same order")
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--predictions", required=True, nargs="+", help="tables to write, one per panel")
     parser.add_argument("--metrics", required=True, help="table of metrics to write")

@@ -20,7 +20,7 @@ def main():
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")
     parser.add_argument("--out", required=True, help="table to write")
-    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
+    parser.add_argument("--stages", help="table to write: rows kept by each stage (default: beside --out)")
     arguments = parser.parse_args()
     split = read_table(arguments.split, ["row_id", "split"])
     rows = read_rows(arguments.rows, PANEL_COLUMNS)

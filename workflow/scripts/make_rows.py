@@ -15,15 +15,18 @@ def main():
     """Read the source, check its inserts against the construct, write rows and counts, and print warnings."""
     parser = Parser(description=__doc__)
     parser.add_argument("--kind", required=True, help=f"one of: {', '.join(kinds.names('sources'))}")
-    parser.add_argument("--files", type=json_option, default={}, help="name of a file -> path (JSON)")
+    parser.add_argument("--files", type=json_option, default={}, help="paths of the files by name (JSON)")
     parser.add_argument("--spec", type=json_option, default={}, help="settings of the source (JSON)")
     parser.add_argument("--construct", type=json_option, required=True, help="construct section of the study (JSON)")
     parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
     parser.add_argument(
-        "--cells", nargs="*", default=[], help="cells of which rows have a label each; none for one label"
+        "--cells", nargs="*", default=[], help="cells in which rows have a label each; none if rows have one label"
     )
     parser.add_argument(
-        "--strand-rule", choices=["mean", "forward"], default="forward", help="what models read; mean: both strands"
+        "--strand-rule",
+        choices=["mean", "forward"],
+        default="forward",
+        help="strands that models read; mean: both strands",
     )
     parser.add_argument("--rows", type=Path, required=True, help="Parquet file to write")
     parser.add_argument("--stages", type=Path, required=True, help="TSV to write: rows kept by each filter")

@@ -16,8 +16,8 @@ def main():
     parser.add_argument("--units", required=True, help="units.tsv of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
     for name in ("dataset", "split-name"):
-        parser.add_argument(f"--{name}", required=True, help="name in the study")
-    parser.add_argument("--fraction", required=True, type=float, help="part of the training rows")
+        parser.add_argument(f"--{name}", required=True, help="name of the point in the study")
+    parser.add_argument("--fraction", required=True, type=float, help="fraction of the training rows")
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
     parser.add_argument("--out", required=True, help="table to write")

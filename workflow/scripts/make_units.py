@@ -14,7 +14,9 @@ def main():
     """Read rows, write the table of units, print how many units there are and how large."""
     parser = Parser(description=__doc__)
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
-    parser.add_argument("--identity", required=True, type=float, help="share of the best possible alignment score")
+    parser.add_argument(
+        "--identity", required=True, type=float, help="identity: share of the best possible alignment score"
+    )
     parser.add_argument("--backend", choices=list(BACKENDS), default="exact", help="program that searches")
     parser.add_argument("--threads", type=int, default=1, help="threads to use")
     parser.add_argument("--out", required=True, help="table to write")

@@ -13,7 +13,7 @@ def main():
     parser.add_argument("--maps", required=True, help="file of dependency maps (HDF5)")
     parser.add_argument("--source", required=True, type=json_option, help="options of the source simulated_rbp (JSON)")
     parser.add_argument("--out", required=True, help="table to write")
-    parser.add_argument("--stages", help="table to write: how many each stage keeps; beside --out where not given")
+    parser.add_argument("--stages", help="table to write: rows kept by each stage (default: beside --out)")
     arguments = parser.parse_args()
     stages = Stages()
     table = planted_pairs.table(map_files.read(arguments.maps)[0], arguments.source, arguments.maps, stages)

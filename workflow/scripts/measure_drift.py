@@ -29,8 +29,8 @@ def main():
     parser.add_argument("--rows", required=True, help="rows.parquet of the dataset")
     parser.add_argument("--split", required=True, help="table of the split")
     parser.add_argument("--model", required=True, type=Path, help="folder best_model of a fine-tuned model")
-    parser.add_argument("--count", required=True, type=int, help="validation rows, at most")
-    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study, by which they are drawn")
+    parser.add_argument("--count", required=True, type=int, help="largest number of validation rows")
+    parser.add_argument("--study-seed", required=True, type=int, help="seed of the study, for drawing the rows")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, help="table to write")
@@ -98,7 +98,10 @@ def of_blocks(folder: Path, record: dict[str, Any]) -> Layers:
 def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     """The same for the layers of a fine-tuned language model, whose outputs are means over tokens (n, 1, C)."""
     if record["kind"] not in kinds.names("baselines") or not kinds.facts("baselines", record["kind"])["weights_of"]:
-        raise InputError(f"{folder}: {record['model']} is not fine-tuned: nothing in its encoder can have moved")
+        raise InputError(
+            f"{folder}: {record['model']} is not fine-tuned, so its encoder cannot have changed; "
+            f"expected a fine-tuned model"
+        )
     from s2f.baselines import _finetuned, _lora
     from s2f.embeddings import encoders
 

@@ -13,8 +13,10 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--datasets", required=True, type=json_option, help="{name: {kind, protein, motif}} (JSON)")
     parser.add_argument("--patterns", required=True, nargs="+", help="files of patterns (HDF5)")
-    parser.add_argument("--known", required=True, nargs="+", help="known motifs (MEME format), for each of them")
-    parser.add_argument("--q-values", required=True, nargs="+", type=float, help="largest q value of a match, for each")
+    parser.add_argument("--known", required=True, nargs="+", help="known motifs for each of these files (MEME format)")
+    parser.add_argument(
+        "--q-values", required=True, nargs="+", type=float, help="largest q value of a match for each of these files"
+    )
     parser.add_argument("--out", required=True, help="table to write")
     arguments = parser.parse_args()
     lines = []

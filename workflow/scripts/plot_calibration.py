@@ -12,7 +12,7 @@ def main():
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--calibration", required=True, help="calibration.tsv")
-    parser.add_argument("--baseline", default="", help="model that others are compared with")
+    parser.add_argument("--baseline", default="", help="model that the others are compared with")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
     parser.add_argument("--out", required=True, help="PNG to write")
     arguments = parser.parse_args()
@@ -20,7 +20,7 @@ def main():
     table = table[(table["dataset"] == arguments.dataset) & (table["split"] == arguments.split)]
     if table.empty:
         raise InputError(
-            f"{arguments.calibration}: no line for dataset {arguments.dataset!r}, split {arguments.split!r}"
+            f"{arguments.calibration}: has no line for dataset {arguments.dataset!r}, split {arguments.split!r}"
         )
     # in a dataset with cells, the first in which models were scored; the others are in the table
     cell = table["cell"][table["n"].notna().idxmax()]

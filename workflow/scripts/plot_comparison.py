@@ -15,13 +15,13 @@ def main():
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
     parser.add_argument("--compare", required=True, help="compare.tsv")
-    parser.add_argument("--baseline", default="", help="model that differences refer to")
+    parser.add_argument("--baseline", default="", help="model from which differences are taken")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
     parser.add_argument("--metrics", nargs="*", default=[], help="metrics.tsv of each run")
     parser.add_argument("--models", nargs="*", default=[], help="model of each run, in the same order")
     parser.add_argument("--seeds", nargs="*", default=[], help="seed of each run, in the same order")
     parser.add_argument("--out", required=True, nargs="+", help="PNG to write, per panel")
-    parser.add_argument("--slides", nargs="*", default=[], help="the same as SVG, per panel, to be put on a slide")
+    parser.add_argument("--slides", nargs="*", default=[], help="SVG to write, per panel, for slides")
     arguments = parser.parse_args()
     place, table = {"dataset": arguments.dataset, "split": arguments.split}, read_compare(arguments.compare)
     for name, value in place.items():
@@ -63,7 +63,7 @@ def lines(path, table, name, value, place):
     """Lines of the table with a value in a column; raises `InputError` if there are none."""
     found = table[table[name] == value]
     if found.empty:
-        raise InputError(f"{path}: no line for {name} {value!r} (of {place})")
+        raise InputError(f"{path}: has no line for {name} {value!r} (of {place})")
     return found
 
 

@@ -10,7 +10,7 @@ def main():
     """Read the folders of all methods of one design; write one picture."""
     parser = Parser(description=__doc__)
     parser.add_argument("--designs", required=True, nargs="+", help="folders of designs, one per method")
-    parser.add_argument("--unit", help="unit of the predictions; that of the model by default")
+    parser.add_argument("--unit", help="unit of the predictions (default: that of the model)")
     parser.add_argument("--out", required=True, help="picture to write (PNG)")
     arguments = parser.parse_args()
     designs.drawn(arguments.out, [files.read(folder) for folder in arguments.designs], arguments.unit)

@@ -11,9 +11,13 @@ def main():
     """Read attributions and the selections they were made for; write one picture for each file of attributions."""
     parser = Parser(description=__doc__)
     parser.add_argument("--attributions", required=True, nargs="+", help="files of attributions")
-    parser.add_argument("--selections", required=True, nargs="+", help="table of the chosen rows of each")
+    parser.add_argument("--selections", required=True, nargs="+", help="table of the chosen rows for each file")
     parser.add_argument(
-        "--most", required=True, nargs="+", type=int, help="most sequences of each role, and pairs, in each picture"
+        "--most",
+        required=True,
+        nargs="+",
+        type=int,
+        help="largest number of sequences of each role, and of pairs, in each picture",
     )
     parser.add_argument("--titles", required=True, nargs="+", help="title of each picture")
     parser.add_argument("--out", required=True, nargs="+", help="pictures to write (PNG)")

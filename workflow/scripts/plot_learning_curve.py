@@ -12,14 +12,14 @@ def main():
     for name in ("dataset", "split"):
         parser.add_argument(f"--{name}", required=True, help=f"{name} to plot")
     parser.add_argument("--curve", required=True, help="learning_curve.tsv")
-    parser.add_argument("--baseline", default="", help="model that others are compared with")
+    parser.add_argument("--baseline", default="", help="model that the others are compared with")
     parser.add_argument("--floors", nargs="*", default=[], help="models that every other one should beat")
     parser.add_argument("--out", required=True, help="PNG to write")
     arguments = parser.parse_args()
     table = read_curve(arguments.curve)
     table = table[(table["dataset"] == arguments.dataset) & (table["split"] == arguments.split)]
     if table.empty:
-        raise InputError(f"{arguments.curve}: no line for dataset {arguments.dataset!r}, split {arguments.split!r}")
+        raise InputError(f"{arguments.curve}: has no line for dataset {arguments.dataset!r}, split {arguments.split!r}")
     # in a dataset with cells, the first in which models were scored; the others are in the table
     cell = table["cell"][table["n"].notna().idxmax()]
     title = f"{arguments.dataset}, split {arguments.split}" + (f", cell {cell}" if cell else "")

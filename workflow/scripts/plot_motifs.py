@@ -13,9 +13,11 @@ def main():
     parser = Parser(description=__doc__)
     parser.add_argument("--patterns", required=True, help="patterns (HDF5)")
     parser.add_argument("--known", required=True, help="known motifs (MEME format)")
-    parser.add_argument("--matches", required=True, help="table: best match of each pattern")
-    parser.add_argument("--hits", required=True, help="table: where they stand")
-    parser.add_argument("--effects", required=True, nargs="+", help="tables: what inserted patterns do, by seed")
+    parser.add_argument("--matches", required=True, help="table of the best match of each pattern")
+    parser.add_argument("--hits", required=True, help="table of where the patterns occur")
+    parser.add_argument(
+        "--effects", required=True, nargs="+", help="tables of the effects of inserted patterns, one per seed"
+    )
     parser.add_argument("--q-value", required=True, type=float, help="largest q value of a match")
     parser.add_argument("--title", required=True, help="title of the page")
     parser.add_argument("--table", required=True, help="table to write")

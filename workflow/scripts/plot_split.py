@@ -19,13 +19,13 @@ def main():
     parser.add_argument("--prediction-pictures", nargs="*", default=[], help="PNG to write, per panel")
     parser.add_argument("--rows", nargs="?", help="rows.parquet of the dataset")
     parser.add_argument("--task", choices=TASKS, default="regression", help="what the labels are")
-    parser.add_argument("--unit", default=predictions.UNIT, help="what the labels measure, with unit")
+    parser.add_argument("--unit", default=predictions.UNIT, help="quantity that the labels measure, with its unit")
     parser.add_argument("--kinds", nargs="*", choices=list(SUFFIXES), default=[], help="kind of each panel")
     parser.add_argument("--panels", nargs="*", default=[], help="table of each panel")
     parser.add_argument("--models", nargs="*", default=[], help="model of each run whose predictions are drawn")
     parser.add_argument("--seeds", nargs="*", type=int, default=[], help="seed of each run, in the same order")
     parser.add_argument(
-        "--predictions", nargs="*", default=[], help="their tables of predictions, all of a panel together"
+        "--predictions", nargs="*", default=[], help="tables of predictions of the runs, panel by panel"
     )
 
     parser.add_argument("--training-picture", nargs="?", help="PNG to write")
@@ -47,8 +47,8 @@ def draw_predictions(arguments, title):
     given = {len(arguments.models), len(arguments.seeds), len(runs)}
     if not count or given != {count} or len(arguments.predictions) != count * len(names):
         raise InputError(
-            f"--models, --seeds: {arguments.models}, {arguments.seeds}, expected another pair for each run, and for "
-            f"each of {len(names)} panels as many --predictions as runs, not {len(arguments.predictions)}"
+            f"--models, --seeds: {arguments.models}, {arguments.seeds}, expected a different pair for each run, and "
+            f"as many --predictions as runs for each of {len(names)} panels, not {len(arguments.predictions)}"
         )
     rows = read_rows(arguments.rows, ["row_id", "sequence", "label", "allele"])
     panels = zip(names, arguments.kinds, arguments.panels, arguments.prediction_pictures, strict=True)
@@ -62,7 +62,9 @@ def draw_predictions(arguments, title):
         )
         panel, files = next((one for one in found if one[1]), (None, {}))
         if panel is None:
-            predictions.nothing(picture, f"{title}, panel {name}", "no model predicts a cell that was measured here")
+            predictions.nothing(
+                picture, f"{title}, panel {name}", "no model predicts a cell that was measured in this panel"
+            )
             continue
         suffix = SUFFIXES[panel.kind][-1]
         measured = panel.by_suffix(panel.rows["label"].to_numpy())[suffix]
@@ -80,8 +82,8 @@ def draw_training(arguments, title):
     runs = list(zip(arguments.history_models, arguments.history_seeds, strict=False))
     if not len(arguments.histories) == len(arguments.history_models) == len(arguments.history_seeds) == len(set(runs)):
         raise InputError(
-            f"--history-models, --history-seeds: {runs}, expected another pair for each of {len(arguments.histories)} "
-            "files"
+            f"--history-models, --history-seeds: {runs}, expected a different pair for each of "
+            f"{len(arguments.histories)} files"
         )
     histories = {}
     for path, (model, seed) in zip(arguments.histories, runs, strict=True):

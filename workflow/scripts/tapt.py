@@ -20,7 +20,7 @@ def main():
     for part in ("train", "val"):
         parser.add_argument(f"--{part}", required=True, help=f"windows of {part} (parquet)")
     parser.add_argument(
-        "--datasets", required=True, nargs="+", help="names in the study of the datasets that they are of"
+        "--datasets", required=True, nargs="+", help="names in the study of the datasets of these windows"
     )
     parser.add_argument("--name", required=True, help="name in the study")
     parser.add_argument("--spec", required=True, type=json_option, help="section of the study (JSON)")

@@ -43,12 +43,14 @@ def main():
         "--one-draw", nargs="?", const="", default="", help="what is random in its weights and shared by all seeds"
     )
     parser.add_argument("--drawn-per-seed", action="store_true", help="its weights are drawn anew for each seed")
-    parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
+    parser.add_argument(
+        "--strand-rule", required=True, choices=["mean", "forward"], help="strands from which the model will predict"
+    )
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--model", required=True, help="folder best_model to write")
     parser.add_argument("--history", required=True, help="table of epochs to write")
-    parser.add_argument("--search", type=json_option, help="settings to try (JSON); without it those of --spec alone")
+    parser.add_argument("--search", type=json_option, help="settings to try (JSON); by default only those of --spec")
     arguments = parser.parse_args()
     limit_to_job_resources(arguments.threads, arguments.gpus)
     kind = baselines.get(arguments.kind)  # may import torch, which reads the thread count once

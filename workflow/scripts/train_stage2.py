@@ -52,14 +52,16 @@ def main():
     parser.add_argument("--encoder-spec", required=True, type=json_option, help="encoder section of the study (JSON)")
     parser.add_argument("--settings", required=True, type=json_option, help="stage2 section of the study (JSON)")
     parser.add_argument("--unfrozen", required=True, nargs="+", help="blocks of the encoder that are trained")
-    parser.add_argument("--start", required=True, help="folder best_model of the run that it starts from")
+    parser.add_argument("--start", required=True, help="folder best_model of the run to start from")
     parser.add_argument(
         "--caches", nargs="*", default=[], help="embedding caches of what the first unfrozen block reads; without them "
         "the whole encoder runs in every step",
     )  # fmt: skip
     parser.add_argument("--seed", required=True, type=int, help="number of the replicate run")
     parser.add_argument("--study-seed", required=True, type=int, help="seed of the study")
-    parser.add_argument("--strand-rule", required=True, choices=["mean", "forward"], help="how the model will predict")
+    parser.add_argument(
+        "--strand-rule", required=True, choices=["mean", "forward"], help="strands from which the model will predict"
+    )
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--memory-mb", required=True, type=int, help="memory of the job in MB")
@@ -161,8 +163,8 @@ def main():
         ):
             before = validation_score(arguments.task, val.labels, tuner.validation())
             below = "read from caches" if first else "computed in every step"
-            print(f"trained: the head and {what}; what is frozen below is {below}")
-            print(f"on {len(devices)} devices; validation of the start: {before}", flush=True)
+            print(f"trained: the head and {what}; the frozen part below them is {below}")
+            print(f"on {len(devices)} devices; validation score of the start: {before}", flush=True)
             (best,) = tuner.train(settings)
     trained, state = best.variables
     changes = locon.merged(tunable, trained["encoder"]) if locon else trained["encoder"]
@@ -221,10 +223,10 @@ def refuse_start(path: str, record: Mapping[str, Any], fingerprint: str) -> None
     """Raise `InputError` for a start that is itself fine-tuned, or was trained on an encoder without this
     fingerprint."""
     if "stage2" in record:
-        raise InputError(f"{path}: the model is fine-tuned already; start from a head on the frozen encoder")
+        raise InputError(f"{path}: this model is already fine-tuned; start from a head on a frozen encoder")
     if record["encoder_fingerprint"] != fingerprint:
         raise InputError(
-            f"{path}/model.json: encoder_fingerprint is {record['encoder_fingerprint']!r}, encoder "
+            f"{path}/model.json: encoder_fingerprint is {record['encoder_fingerprint']!r}, but encoder "
             f"{record['encoder']!r} has {fingerprint!r} here: the start was trained on another encoder; train it again "
             "(--forcerun)"
         )

@@ -231,8 +231,8 @@ def test_other_chromosomes_can_be_asked_for(tmp_path):
         (narrow("chr1", "4e2", 451), "line 1: start is '4e2', expected a whole number"),
         (narrow("chr1", 451, 451), "line 1: end is 451, expected a number above start"),
         (narrow("chr1", 400, 451, "."), r"line 1: strand is '\.', expected \+ or -"),
-        (narrow("chrUn_1", 400, 451), r"no peak is left at 'standard chromosomes' \(peaks: read 1, standard chr.* 0\)"),
-        (narrow("chr1", 3, 9), "no peak is left at 'window in the FASTA'"),
+        (narrow("chrUn_1", 400, 451), r"no peak remains at 'standard chromosomes' \(peaks: read 1, standard chr.* 0\)"),
+        (narrow("chr1", 3, 9), "no peak remains at 'window in the FASTA'"),
         (narrow("chr1", 400, 451, name="PUM2_K562_IDR"), "line 1: peaks are of 'PUM2_K562_IDR', expected QKI K562"),
         (narrow("chr1", 400, 451, name="QKI_HepG2_IDR"), "line 1: peaks are of 'QKI_HepG2_IDR', expected QKI K562"),
     ],
@@ -243,7 +243,7 @@ def test_mistakes_in_the_peaks_name_file_and_line(tmp_path, peaks, message):
 
 
 def test_a_threshold_that_nothing_passes_and_scores_that_are_missing(tmp_path, files):
-    with pytest.raises(InputError, match="no peak is left at 'signal at least 9'"):
+    with pytest.raises(InputError, match="no peak remains at 'signal at least 9'"):
         read(of_kind(files, ""), min_signal=9)
     bed6 = write(tmp_path, "chr1\t400\t451\tx\t7\t+\nchr1\t900\t951\tx\t.\t+\n")
     assert len(read(bed6)[0]) == 4
@@ -254,7 +254,7 @@ def test_a_threshold_that_nothing_passes_and_scores_that_are_missing(tmp_path, f
 def test_an_empty_class_of_negatives_says_where_they_went(tmp_path):
     files = write(tmp_path, [("chr1", 400, 451)], others={"PUM2": [("chr1", 420, 490, "+", 5.0, ".")]})
     with pytest.raises(
-        InputError, match=r"no negative of kind other_rbp is left: other peaks 1, .* 100 nt from any peak 0"
+        InputError, match=r"no negative of kind other_rbp remains: other peaks 1, .* 100 nt from any peak 0"
     ):
         read(files, "other_rbp")
     full = write(tmp_path, [("chr1", 130, 181)], {"chr1": CHROMOSOMES["chr1"][:310]})
@@ -288,16 +288,19 @@ def test_a_window_longer_than_its_piece_is_refused_or_left_out(tmp_path):
     [
         ({"rbp": ""}, "rbp is missing: name the protein"),
         ({"windows": "center"}, "windows is 'center', expected centre or tile"),
-        ({"extend": 5}, "extend goes with windows tile"),
+        ({"extend": 5}, "extend needs windows tile"),
         ({"negatives": None}, "label bound needs negatives"),
-        ({"label": "signal"}, "label signal has none"),
+        ({"label": "signal"}, "label signal must not have any"),
         ({"negatives": {"kind": "random"}}, "negatives: kind 'random' is unknown; known: other_rbp, flank, dinucl"),
         ({"negatives": {"kind": "other_rbp"}}, "other_rbp need peaks of other proteins in 'files', by name"),
         (
             {"length": 101, "negatives": {"kind": "flank", "reach": 205}},
             "reach is 205, expected at least 210: windows of",
         ),
-        ({"windows": "tile", "negatives": {"kind": "gc_matched"}}, "several lengths, by which negatives of kind gc_m"),
+        (
+            {"windows": "tile", "negatives": {"kind": "gc_matched"}},
+            "several lengths, which would give away negatives of kind gc_m",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(files, spec, message):
@@ -310,7 +313,7 @@ def test_files_of_others_go_with_their_kind_only(files):
         InputError, match=r"peaks of other proteins in 'files' \(TARDBP, PUM2\) go with negatives of kind"
     ):
         read(files, "flank")
-    with pytest.raises(InputError, match="files: 'TARDBP' is the protein itself, expected others"):
+    with pytest.raises(InputError, match="files: 'TARDBP' is the protein itself, expected other proteins"):
         read(files, "other_rbp", rbp="TARDBP")
 
 
@@ -386,8 +389,8 @@ def test_a_signal_that_is_the_same_for_all_peaks_is_refused(tmp_path, spec):
     with pytest.raises(InputError) as error:
         read(files, kind, "classification" if kind else "regression", **spec)
     assert str(error.value) == (
-        f"{files['peaks']}: every peak has the signal 1000, which is of no use as a label or for min_signal; expected "
-        "a narrowPeak or broadPeak with its signalValue, or a BED with a score of each peak"
+        f"{files['peaks']}: every peak has the signal 1000, which is useless as a label or for min_signal; expected a "
+        "narrowPeak or broadPeak with its signalValue, or a BED with a score for each peak"
     )
 
 
@@ -414,7 +417,8 @@ def test_an_index_that_is_not_used_is_noted(tmp_path):
     (tmp_path / "hg.fa.fai").write_text("chr1\t9000\t6\t9000\t9001\n")
     _, stages = read(files)
     assert stages.warnings() == [
-        f"{tmp_path / 'hg.fa.fai'}: the FASTA goes on or ends before the last record that it names, so it is not used; "
+        f"{tmp_path / 'hg.fa.fai'}: the FASTA ends before the last record in the index, or continues after it, so "
+        f"it is not used; "
         "make the index again with samtools faidx, or remove it"
     ]
     table = stages.table()  # from where the terminal and compare.md have it

@@ -51,14 +51,14 @@ def test_coordinates_that_count_from_one(tmp_path):
         (">a\nAC\n>\nAC\n", {}, "p.fa: line 3: header is empty, expected a name"),
         (">a\nAC\n>a\nGG\n", {}, "p.fa: line 3: 'a' is also the header of line 1"),
         ("ACGT\n", {}, "p.fa: line 1: expected a FASTA header"),
-        (">chr1:5-9\nACGTA\n", {}, "has 5 bases, expected 4 by its coordinates with first_base: 0; try 1"),
+        (">chr1:5-9\nACGTA\n", {}, "has 5 bases, expected 4 from its coordinates with first_base: 0; try 1"),
         (
             ">chr1:5-9\nACGT\n",
             {"first_base": 1},
-            "has 4 bases, expected 5 by its coordinates with first_base: 1; try 0",
+            "has 4 bases, expected 5 from its coordinates with first_base: 1; try 0",
         ),
-        (">chr1:5-9\nACGTACGT\n", {}, "has 8 bases, expected 4 by its coordinates with first_base: 0$"),
-        (">a\nTTTTA\n>b\nCCCC\n", {}, "p.fa: no sequence is left that is not in the other file too"),
+        (">chr1:5-9\nACGTACGT\n", {}, "has 8 bases, expected 4 from its coordinates with first_base: 0$"),
+        (">a\nTTTTA\n>b\nCCCC\n", {}, "p.fa: every sequence is in the other file too"),
         (POSITIVES, {"first_base": 2}, "first_base is 2, expected 0 or 1"),
     ],
 )
@@ -87,7 +87,7 @@ def test_real_windows_with_strands(shared):
 
 def test_dna_has_no_u(tmp_path):
     with pytest.raises(
-        InputError, match=r"p.fa: line 1: record 'chr7:100-104\(-\)' has the letter U, and molecule is DNA"
+        InputError, match=r"p.fa: line 1: record 'chr7:100-104\(-\)' has the letter U, but molecule is DNA"
     ):
         read(tmp_path, molecule="DNA")
     rows, _ = read(tmp_path, POSITIVES.replace("u", "t").replace("U", "T"), molecule="DNA")
@@ -98,7 +98,8 @@ def test_a_tab_in_a_header_is_named_with_file_and_line(tmp_path):
     with pytest.raises(InputError) as error:
         read(tmp_path, ">a\nAC\n>b\tc\nGG\n")
     assert str(error.value) == (
-        f"{tmp_path / 'p.fa'}: line 3: header 'b\\tc' holds a tab, expected none, as it becomes a cell of tables; "
+        f"{tmp_path / 'p.fa'}: line 3: header 'b\\tc' holds a tab, expected none, because the header becomes a cell "
+        f"of tables; "
         "write a space instead"
     )
 
@@ -112,4 +113,6 @@ def test_a_place_in_another_form_is_a_name_and_said_to_be_one(tmp_path):
     rows, stages = read(tmp_path, ">chr7:100-104(.)\nACGT\n>chr7:1,100-1,104\nGGGG\n>hg38 range=chr7:5-9\nTTTA\n")
     assert rows["chrom"].tolist()[:3] == ["chr7", "", ""] and rows["strand"].tolist()[:3] == ["", "", ""]
     assert len(stages.notes) == 1
-    assert "p.fa: line 3: 'chr7:1,100-1,104' may hold a place" in stages.notes[0] and "2 such rows" in stages.notes[0]
+    assert (
+        "p.fa: line 3: 'chr7:1,100-1,104' may hold coordinates" in stages.notes[0] and "2 such rows" in stages.notes[0]
+    )

@@ -284,7 +284,7 @@ def test_the_order_of_lines_changes_nothing_but_the_order(tmp_path, made):
 
 
 def test_expected_counts_stand_beside_ours(made, tmp_path):
-    with pytest.raises(InputError, match="2,000 rows, 798,064 are expected: the file is cut off or another version"):
+    with pytest.raises(InputError, match="2,000 rows, expected 798,064: the file is cut off, or it is another version"):
         read(made[2], expected={"read": 798064})
     stages = read(made[2], expected={"read": 2000, "chr7+chr13": 62582})[1]
     table = stages.table().set_index("stage")
@@ -293,7 +293,7 @@ def test_expected_counts_stand_beside_ours(made, tmp_path):
     assert (
         stages.warnings()
         == [table["note"]["note"]]
-        == [f"stage 'chr7+chr13' has {table['rows']['chr7+chr13']} rows, 62582 are expected"]
+        == [f"stage 'chr7+chr13' has {table['rows']['chr7+chr13']} rows, expected 62582"]
     )
     assert "expected" not in read(made[2])[1].table()
 
@@ -323,7 +323,7 @@ def broken(folder, made, line, column, cell):
         ("HepG2_lfcSE", "-0.5", r"line 7: .*HepG2_lfcSE is '-0.5'.*, expected a number of at least 0"),
         ("sequence", "ACGX", r"line 7: sequence is 'ACGX', expected letters A, C, G, T, N"),
         ("chr", "99", r"line 7: chr is '99', expected the chromosome of the ID"),
-        ("chr", "chrchr7", r"bad.txt: line 7: chromosome is 'chrchr7', expected a name as chr7, 7, chrX"),
+        ("chr", "chrchr7", r"bad.txt: line 7: chromosome is 'chrchr7', expected a name such as chr7, 7, chrX"),
         *[
             ("IDs", cell, rf"bad.txt: line 7: IDs is '{cell}', expected chr:pos:ref:alt:allele:window, allele R or A")
             for cell in (
@@ -367,7 +367,7 @@ def test_a_space_separated_table_is_refused(tmp_path, made):
         ({"alleles": "alternate"}, "alleles is 'alternate', expected one of all, reference"),
         ({"expected": {"raw": 1}}, "expected: unknown key 'raw'; known: allele, chr19"),
         ({"stderr": 1}, "unknown key 'stderr'; did you mean 'max_stderr'"),
-        ({"projects": ["GWAS"]}, "no rows are left"),
+        ({"projects": ["GWAS"]}, "no rows remain"),
     ],
 )
 def test_a_bad_setting_is_named(made, spec, message):
@@ -406,8 +406,8 @@ def test_an_id_in_both_files_is_named_with_both(made, tmp_path):
     with pytest.raises(InputError) as error:
         read(made[2], designed=tmp_path / "designed.tsv")
     assert str(error.value) == (
-        f"{made[2]}, {tmp_path}/designed.tsv: row_id {name!r} stands in both files (1 such rows), expected a name of "
-        "its own for each row; leave these rows out of one file"
+        f"{made[2]}, {tmp_path}/designed.tsv: row_id {name!r} is in both files (1 such rows), expected a unique name "
+        "for each row; remove these rows from one file"
     )
 
 
@@ -485,7 +485,7 @@ def test_a_table_that_is_cut_off_is_named(made, tmp_path):
 
 def test_a_table_without_rows_is_refused(made, tmp_path):
     table_s2.write(tmp_path / "empty.txt", made[0][:0])
-    with pytest.raises(InputError, match=r"empty.txt: no rows are left; check the filters and the label column"):
+    with pytest.raises(InputError, match=r"empty.txt: no rows remain; check the filters and the label column"):
         read(tmp_path / "empty.txt")
 
 

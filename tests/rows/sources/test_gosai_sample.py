@@ -45,12 +45,12 @@ def test_insert_is_the_sequence_and_pairs_need_two_labels(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "pairs", "message"),
     [
-        (ROWS, changed(PAIRS, 0, "seq_alt", "AAATCCCC"), "pair 'pair0' has another seq_alt than its row"),
-        (ROWS, changed(PAIRS, 0, "K562_log2FC_ref", "1.26"), "pair 'pair0' has another label for ref than its row"),
-        (ROWS, changed(PAIRS, 1, "K562_log2FC_alt", "3"), "pair 'pair1' has another label for alt than its row"),
+        (ROWS, changed(PAIRS, 0, "seq_alt", "AAATCCCC"), "pair 'pair0' differs in seq_alt from its row"),
+        (ROWS, changed(PAIRS, 0, "K562_log2FC_ref", "1.26"), "pair 'pair0' differs in the label of ref from its row"),
+        (ROWS, changed(PAIRS, 1, "K562_log2FC_alt", "3"), "pair 'pair1' differs in the label of alt from its row"),
         (ROWS, changed(PAIRS, 1, "K562_log2FC_alt", "x"), r"pairs.tsv: line 3: K562_log2FC_alt is 'x'"),
         (ROWS.drop(index=2), PAIRS, "pair 'pair0' has no alt row"),
-        (changed(ROWS, 2, "allele", "ref"), PAIRS, "pair 'pair0' has another seq_ref than its row"),
+        (changed(ROWS, 2, "allele", "ref"), PAIRS, "pair 'pair0' differs in seq_ref from its row"),
         (ROWS, PAIRS.iloc[:1], r"rows.tsv: pair 'pair1' is not in .*pairs.tsv"),
         (ROWS, PAIRS.iloc[[0, 0, 1]], r"pairs.tsv: line 3: pair 'pair0' occurs more than once"),
         (ROWS.drop(columns="insert"), PAIRS, "column 'insert' is missing"),

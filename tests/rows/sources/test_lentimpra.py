@@ -67,7 +67,7 @@ def test_rows_with_a_label_in_any_cell_are_kept(tmp_path):
         (
             "lentimpra",
             ["K562"],
-            "source lentimpra: cells is K562, expected two or more; choose one by the option label",
+            "source lentimpra: cells is K562, expected two or more; choose a single one with the option label",
         ),
         ("simulated", ["K562", "HepG2"], "source simulated: cell 'K562'"),
     ],

@@ -101,10 +101,10 @@ def test_the_insert_fills_the_construct_of_281_bp(tmp_path):
         (
             MNIST.rename(columns={"expression": "activity"}),
             {},
-            "columns are .*activity.*, expected those of MPRA-MNIST",
+            "columns are .*activity.*, expected the columns of MPRA-MNIST",
         ),
         (MNIST.rename(columns={"fold": "fold_num"}), {}, "column 'fold' is missing; the file has: 'seq_id'"),
-        (LEGNET_ROWS.drop(columns="rev"), {}, "expected those of MPRA-MNIST .* or of human_legnet"),
+        (LEGNET_ROWS.drop(columns="rev"), {}, "expected the columns of MPRA-MNIST .* or of human_legnet"),
         (MNIST, {"label": "mean_value"}, "label is 'mean_value', expected one of expression, averaged_expression"),
         (LEGNET_ROWS, {"label": "expression"}, "label is 'expression', expected one of mean_value, which "),
         (MNIST.assign(fold="11"), {}, "line 2: fold is '11', expected a whole number from 1 to 10"),
@@ -117,7 +117,7 @@ def test_the_insert_fills_the_construct_of_281_bp(tmp_path):
         (
             MNIST[1:3].assign(end="89030999"),
             {},
-            "line 2: row 'seq10004_F': from start .* are 1099 bases, the insert has 200",
+            "line 2: row 'seq10004_F': from start .* are 1099 bases, but the insert has 200",
         ),
         (pd.concat([LEGNET_ROWS, LEGNET_ROWS]), {}, "row_id 'seq10002_R' occurs more than once"),
     ],

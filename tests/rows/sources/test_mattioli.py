@@ -83,7 +83,7 @@ def test_the_table_can_do_without_its_pairs(tmp_path):
 
 def test_coordinates_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(
-        InputError, match="line 10: row 'else': from start 100 to end 500 are 400 bases, the insert has"
+        InputError, match="line 10: row 'else': from start 100 to end 500 are 400 bases, but the insert has"
     ):
         read(tmp_path, changed(ROWS, 8, "end", "500"))
 
@@ -96,8 +96,8 @@ def test_coordinates_that_do_not_fit_are_refused(tmp_path):
         (ROWS, changed(PAIRS, 0, "K562_alt", "1.6"), "line 2: snp_id 'snp' has another label in"),
         (ROWS, changed(PAIRS, 1, "K562_alt", "1.6"), "line 3: snp_id 'haplo' has another label in"),
         (ROWS, changed(PAIRS, 1, "snp_id", "snp"), "line 3: snp_id 'snp' belongs to two references"),
-        (ROWS, changed(PAIRS, 1, "snp_id", "wt"), "'wt' is a wt_id and a snp_id"),
-        (changed(ROWS, 8, "unique_id", "far"), PAIRS, "line 10: unique_id 'far' occurs again"),
+        (ROWS, changed(PAIRS, 1, "snp_id", "wt"), "'wt' is both a wt_id and a snp_id"),
+        (changed(ROWS, 8, "unique_id", "far"), PAIRS, "line 10: unique_id 'far' occurs twice"),
         (changed(ROWS, 2, "start", "1e"), PAIRS, "line 4: start is '1e', expected a number"),
         (ROWS.drop(columns="K562_log2_mean"), PAIRS, "column 'K562_log2_mean' is missing"),
     ],

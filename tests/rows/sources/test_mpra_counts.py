@@ -73,7 +73,7 @@ def test_alleles_of_a_variant_are_a_pair(tmp_path):
     assert rows["start"].isna().tolist() == [False, False, False, True]
     assert stages.counts == [("read", 4), ("label measured", 4)]
     assert [note.partition(": ")[2][:30] for note in stages.notes] == [
-        "has no replicates: nothing is ", "1 oligos have several variants",
+        "has no replicates, so nothing ", "1 oligos have several variants",
     ]  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def test_an_oligo_that_is_not_as_long_as_its_interval_keeps_its_chromosome(tmp_p
     rows, stages = read(tmp_path, ELEMENTS, with_cell(DESIGN, 2, "end", "9"))
     assert rows.loc[rows["row_id"] == "W_1", ["chrom", "strand"]].to_numpy().tolist() == [["chr2", "-"]]
     assert rows["start"].isna().tolist() == [False, False, True, True]
-    assert stages.notes[-1].endswith("1 oligos are not as long as their intervals, which are left out")
+    assert stages.notes[-1].endswith("1 oligos do not have the length of their intervals, which are ignored")
 
 
 def with_cell(table, row, column, value):
@@ -98,14 +98,17 @@ def with_cell(table, row, column, value):
 BAD = {
     "oligo": (with_cell(COUNTS, 1, "oligo_name", "Q"), None, r"counts.tsv: line 3: oligo_name is 'Q', expected a name"),
     "twice": (with_cell(COUNTS, 1, "oligo_name", "C"), None, r"line 4: replicate is '1' and oligo_name is 'C', exp"),
-    "barcodes": (with_cell(COUNTS, 2, "n_bc", "2.5"), None, r"line 4: n_bc is '2.5', expected a whole number from 0"),
+    "barcodes": (with_cell(COUNTS, 2, "n_bc", "2.5"), None, r"line 4: n_bc is '2.5', expected a whole number of at "
+    r"least 0"),
     "number": (with_cell(COUNTS, 2, "log2FoldChange", "x"), None, r"line 4: log2FoldChange is 'x', expected a number"),
-    "column": (COUNTS.drop(columns="n_bc"), None, r"counts.tsv: column 'n_bc' is missing; counts of replicates have"),
+    "column": (COUNTS.drop(columns="n_bc"), None, r"counts.tsv: column 'n_bc' is missing; counts of replicates need"),
     "other table": (COUNTS.drop(columns="oligo_name"), None, r"counts.tsv: column 'oligo_name' is missing"),
-    "nothing left": (COUNTS.assign(n_bc="1"), None, r"counts.tsv: no rows are left"),
-    "same names": (ELEMENTS, with_cell(DESIGN, 1, "name", "V_1"), r"design: line 3: name is 'V_1', as an earlier one"),
-    "no list": (ELEMENTS, with_cell(DESIGN, 1, "allele", "alt"), r"line 3: allele is 'alt', expected a list as JSON"),
-    "lists": (ELEMENTS, with_cell(DESIGN, 1, "allele", '["alt", "ref"]'), r"line 3: SPDI has 1 entries and allele 2"),
+    "nothing left": (COUNTS.assign(n_bc="1"), None, r"counts.tsv: no rows remain"),
+    "same names": (ELEMENTS, with_cell(DESIGN, 1, "name", "V_1"), r"design: line 3: name is 'V_1', which an earlier "
+    r"name also becomes"),
+    "no list": (ELEMENTS, with_cell(DESIGN, 1, "allele", "alt"), r"line 3: allele is 'alt', expected a JSON list"),
+    "lists": (ELEMENTS, with_cell(DESIGN, 1, "allele", '["alt", "ref"]'), r"line 3: SPDI has 1 entries but allele "
+    r"has 2"),
     "spdi": (ELEMENTS, with_cell(DESIGN, 1, "SPDI", '["chr1-5-A-T"]'), r"line 3: SPDI is 'chr1-5-A-T' and allele"),
     "place": (ELEMENTS, with_cell(DESIGN, 0, "SPDI", '["NC_000001.11:104:T:C"]'), r"line 2: row 'V_1': .*chr1:105"),
     "ends": (ELEMENTS, DESIGN.assign(start=["101", "101", "1", "NA"]), r"line 2: row 'V_1': from start 101 to end 108"),
@@ -195,7 +198,7 @@ def test_real_alleles_of_igvf(tmp_path, place):
         tmp_path / "all.tsv", sep="\t", index=False
     )
     rows, stages = sources.read("mpra_counts", {"rows": str(tmp_path / "all.tsv"), "design": str(design)}, {})
-    assert stages.notes[-1].endswith("10 oligos are not as long as their intervals, which are left out")
+    assert stages.notes[-1].endswith("10 oligos do not have the length of their intervals, which are ignored")
     paired = rows[rows["pair_id"] != ""]
     assert len(rows) == 500 and paired["pair_id"].nunique() == 92 and len(paired) == 184
     assert paired["allele"].value_counts().to_dict() == {"ref": 92, "alt": 92}

@@ -223,9 +223,9 @@ def test_read_hides_the_truth(truth):
     [
         ({"rows": 10}, "rows is 10, expected at least 50"),
         ({"rows": 100.5}, "rows is 100.5, expected a whole number"),
-        ({"reliability": 1.0}, "reliability is 1.0, expected between 0 and 1"),
+        ({"reliability": 1.0}, "reliability is 1.0, expected a number above 0 and below 1"),
         ({"reliability": "high"}, "reliability is 'high', expected a number"),
-        ({"pair_rows": 0.9}, "pair_rows is 0.9, expected with family_rows at most 1"),
+        ({"pair_rows": 0.9}, "pair_rows is 0.9, expected a share that is at most 1 together with family_rows"),
         ({"noise": 1}, "unknown key 'noise'; known: composite, family_rows"),
     ],
 )
@@ -235,7 +235,7 @@ def test_settings_out_of_range_are_named(spec, message):
 
 
 def test_files_are_refused():
-    with pytest.raises(InputError, match="reads no files, 'files' has 'rows'"):
+    with pytest.raises(InputError, match="reads no files, but 'files' has 'rows'"):
         sources.read("simulated", {"rows": "x.tsv"}, {})
 
 

@@ -64,7 +64,7 @@ def test_rows_are_canonical_and_the_same_again():
     [
         ({"rows": 10}, "source simulated_rbp: rows is 10, expected a whole number of at least 50"),
         ({"length": 16}, "length is 16, expected a whole number of at least 17"),
-        ({"decoys": 0.6, "stems": 0.6}, "stems is 0.6, expected with decoys a share from 0 to 1"),
+        ({"decoys": 0.6, "stems": 0.6}, "stems is 0.6, expected together with decoys a share from 0 to 1"),
         ({"label_noise": 0.5}, "label_noise is 0.5, expected a share below 0.5"),
         ({"row": 100}, "unknown key 'row'; did you mean 'rows'"),
     ],
@@ -75,5 +75,5 @@ def test_settings_out_of_range_are_refused(spec, message):
 
 
 def test_files_are_refused():
-    with pytest.raises(InputError, match="reads no files, 'files' has 'rows'"):
+    with pytest.raises(InputError, match="reads no files, but 'files' has 'rows'"):
         sources.read("simulated_rbp", {"rows": "x"}, {})

@@ -58,7 +58,7 @@ def test_a_pair_with_two_references_or_without_allele_is_refused():
 
 
 def test_the_task_reaches_the_rows():
-    with pytest.raises(InputError, match="a classification expects 0 or 1"):
+    with pytest.raises(InputError, match="expected 0 or 1, as labels of a classification"):
         sources.read("simulated", {}, {"rows": 60}, "classification")
 
 
@@ -89,7 +89,7 @@ def test_rna_is_not_read_on_both_strands(tmp_path):
         sources.read("table", *given, strand_rule="mean")
     assert str(error.value) == (
         f"{tmp_path / 't.tsv'}: row 'b' has the letter U, so it is RNA, which has one strand; expected strand_rule: "
-        "forward of the dataset, or T in place of U where the rows are DNA"
+        "forward of the dataset, or T instead of U if the rows are DNA"
     )
     rows, _ = sources.read("table", *given, strand_rule="forward")
     assert rows["sequence"].tolist() == ["ACGT", "ACGT"]

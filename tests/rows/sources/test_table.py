@@ -66,7 +66,7 @@ def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_pa
     ("table", "message"),
     [
         (changed(1, "name", ""), r"mine.txt: line 3: name is '', expected a name"),
-        (changed(2, "name", "a"), "line 4: name is 'a', expected a name that no earlier row has"),
+        (changed(2, "name", "a"), "line 4: name is 'a', expected a name that does not occur on an earlier row"),
         (changed(1, "seq", "ACXT"), "line 3: seq is 'ACXT', expected letters A, C, G, T, U, N"),
         (changed(1, "seq", ""), "line 3: seq is '', expected letters"),
         (changed(1, "seq", "NA"), "line 3: seq is 'NA', expected letters"),
@@ -80,7 +80,7 @@ def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_pa
         (changed(1, "al", "ref"), "pair 'p' has 2 ref rows, expected one: a, b"),
         (changed(1, "al", ""), "row 'b' has a pair_id, but allele is '', expected ref or alt"),
         (TABLE.drop(columns="se"), "column 'se' is missing; the file has: 'name', 'seq'"),
-        (TABLE.assign(y=""), "no rows are left; check the filters and the label column"),
+        (TABLE.assign(y=""), "no rows remain; check the filters and the label column"),
     ],
 )
 def test_mistakes_in_the_file_name_line_and_mend(tmp_path, table, message):
@@ -116,7 +116,7 @@ def test_mistakes_in_columns_of_cells_are_named(tmp_path):
     with pytest.raises(InputError, match="line 4: sz is '-1', expected a number of at least 0"):
         read_cells(tmp_path, table)
     lacking = {name: column for name, column in OF_CELLS.items() if name != "label.HepG2"}
-    with pytest.raises(InputError, match=r"'columns' lacks 'label\.HepG2': say which column"):
+    with pytest.raises(InputError, match=r"'columns' lacks 'label\.HepG2': give the name of its column"):
         read_cells(tmp_path, table, columns=lacking)
     with pytest.raises(InputError, match=r"'columns' has no 'label'; known: .*label\.K562, label\.HepG2"):
         read_cells(tmp_path, table, columns=OF_CELLS | {"label": "y"})
@@ -132,7 +132,7 @@ def without(*names):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"columns": without("label")}, "'columns' lacks 'label': say which column"),
+        ({"columns": without("label")}, "'columns' lacks 'label': give the name of its column"),
         ({"columns": {**COLUMNS, "labels": "y"}}, "columns: unknown key 'labels'; did you mean 'label'"),
         ({"columns": without("allele")}, "has 'pair_id' but lacks 'allele', which it needs"),
         ({"columns": without("chrom")}, "has 'start' but lacks 'chrom', which it needs"),
@@ -196,8 +196,8 @@ def test_further_texts_can_stand_for_missing_values(tmp_path):
     with pytest.raises(InputError) as error:
         read_text(tmp_path, text, columns)
     assert str(error.value) == (
-        f"{tmp_path}/mine.txt: line 2: log2FC is 'N/A', expected a number (or one of the texts under `missing` that "
-        "stand for no value)"
+        f"{tmp_path}/mine.txt: line 2: log2FC is 'N/A', expected a number (or one of the texts in `missing`, which "
+        "mean no value)"
     )
     rows, stages = read_text(tmp_path, text, columns, missing=["N/A", "-"])
     assert rows[["row_id", "chrom", "group"]].to_numpy().tolist() == [["b", "", ""], ["c", "", ""]]
@@ -222,7 +222,7 @@ def test_numbers_name_the_columns_of_a_file_without_a_header(tmp_path):
     text = "r1\tACGT\t1\nr2\tACGA\tx\n"
     columns = {"row_id": 1, "sequence": 2, "label": 3}
     with pytest.raises(
-        InputError, match=r"mine.txt: line 2: column 3 is 'x', expected a number .*; where the first line is"
+        InputError, match=r"mine.txt: line 2: column 3 is 'x', expected a number .*; if the first line is"
     ):
         read_text(tmp_path, text, columns)
     rows, _ = read_text(tmp_path, text.replace("x", "2"), {"sequence": 2, "label": 3})
@@ -251,15 +251,16 @@ def test_a_row_id_in_two_files_is_named_with_both(tmp_path):
     with pytest.raises(InputError) as error:
         sources.read("table", files, spec)
     assert str(error.value) == (
-        f"{files['test']}: line 3: row_id is 'b', as in {files['train']}: line 3; expected a name of its own for each "
-        "row of all files"
+        f"{files['test']}: line 3: row_id is 'b', as in {files['train']}: line 3; expected a unique name for each row "
+        "of all files"
     )
     files["test"].write_text("name\tseq\ty\nc\tACGG\t1e300\n")
     with pytest.raises(InputError) as error:
         sources.read("table", files, spec)
     assert str(error.value) == (
-        f"{files['train']}, {files['test']}: row 'c': label is 1e+300, expected less than 1e+15 in size; does it stand "
-        "for a missing value?"
+        f"{files['train']}, {files['test']}: row 'c': label is 1e+300, expected less than 1e+15 in size; does it "
+        f"mean a "
+        "missing value?"
     )
 
 
@@ -268,7 +269,10 @@ def test_an_id_is_never_cut_in_a_message(tmp_path):
     text = f"name\tseq\tlog2FC\tchrom\n{name}\tACGT\t1\t7\n{name}\tACGT\t1\t7\n"
     with pytest.raises(InputError) as error:
         read_text(tmp_path, text)
-    assert str(error.value) == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name that no earlier row has"
+    assert (
+        str(error.value)
+        == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name that does not occur on an earlier row"
+    )
     text = f"name\tseq\tlog2FC\tchrom\na\t{'ACGT' * 30}X\t1\t7\n"
     with pytest.raises(InputError, match="expected letters A, C, G, T, U, N: letter 'X' at position 120 is not one of"):
         read_text(tmp_path, text)
@@ -329,17 +333,17 @@ def test_shared_tables_with_line_ends_missing_words_and_no_header(shared):
 def test_shared_coordinates_that_do_not_fit(shared):
     folder = shared / "cases/faults/columns"
     columns = {"row_id": "id", "sequence": "seq", "label": "y", "chrom": "c", "start": "s", "end": "e"}
-    expected = "expected the interval of the insert itself, counted from 0 and without its end"
+    expected = "expected the interval of the insert itself, with start counted from 0 and end exclusive"
     said = {
-        "shortcoord.tsv": "from start 0 to end 500 are 500 bases, the insert has 20; {}; or leave ",
-        "onebased.tsv": "from start 1 to end 20 are 19 bases, the insert has 20; {}; starts seem to be counted "
-        "from 1: set first_base: 1; or leave ",
+        "shortcoord.tsv": "from start 0 to end 500 are 500 bases, but the insert has 20; {}; or remove ",
+        "onebased.tsv": "from start 1 to end 20 are 19 bases, but the insert has 20; {}; starts seem to be counted "
+        "from 1: set first_base: 1; or remove ",
     }
     for name, message in said.items():
         path = folder / name
         with pytest.raises(InputError) as error:
             sources.read("table", {"rows": path}, {"columns": columns})
-        message = message.format(expected) + "start and end out of 'columns'"
+        message = message.format(expected) + "start and end from 'columns'"
         assert str(error.value) == f"{path}: line 2: row 'r0': {message}"
     rows, _ = sources.read("table", {"rows": path}, {"columns": columns, "first_base": 1})
     assert rows[["start", "end"]].iloc[1].tolist() == [100, 120]

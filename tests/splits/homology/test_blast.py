@@ -12,7 +12,7 @@ from s2f.splits.homology.blast import homologous_groups_blast
 
 def test_blast_that_is_missing_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="makeblastdb: not found on PATH"):
+    with pytest.raises(InputError, match="makeblastdb: was not found on PATH"):
         homologous_groups_blast(["ACGT" * 50])
 
 

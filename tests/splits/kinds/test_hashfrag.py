@@ -146,6 +146,6 @@ def test_a_draw_refuses_what_cannot_be():
     with pytest.raises(InputError, match="expected train, val and test that sum to 1"):
         draw_groups([0, 1], {"train": 0.8, "test": 0.1, "val": 0.2}, 0)
     with pytest.raises(
-        InputError, match="part 'val' is empty: it takes units of at most 1 rows, and the smallest of 1 has 9"
+        InputError, match="part 'val' is empty: it takes units of at most 1 rows, but the smallest of 1 units has 9"
     ):
         draw_groups([0] * 9, {"train": 0.8, "test": 0.1, "val": 0.1}, 0)

@@ -104,7 +104,7 @@ def test_rows_linked_over_chromosomes_go_where_most_of_them_are(capsys):
     }
     of_first = next(ids for ids in tested.values() if "r0" in ids)
     assert {"r1", "r6", "r12", "r18"} <= of_first
-    assert "1 rows of 6 chromosomes are dealt with rows on another" in capsys.readouterr().out
+    assert "1 rows of 6 chromosomes are dealt together with rows on other chromosomes" in capsys.readouterr().out
 
 
 def test_the_deal_follows_both_seeds_and_nothing_else():
@@ -172,13 +172,13 @@ def test_no_signal_gives_an_auroc_of_a_half_over_folds():
 @pytest.mark.parametrize(
     ("rows", "changes", "message"),
     [
-        (rows_of(30, alternating(30)), {"fold": 3}, "split: fold is 3, expected 0 to 2, as there are 3 folds"),
+        (rows_of(30, alternating(30)), {"fold": 3}, "split: fold is 3, expected 0 to 2, because there are 3 folds"),
         (rows_of(30, alternating(30)), {"fold": -1}, "split: fold is -1, expected 0 to 2"),
         (rows_of(30, alternating(30)), {}, "split: fold is None, expected 0 to 2"),
         (
             rows_of(30, alternating(30)),
             {"fold": 0, "by": "cluster"},
-            "split: by is 'cluster', expected chromosome, locus or homology; its name is locus now",
+            "split: by is 'cluster', expected chromosome, locus or homology; it is now called locus",
         ),
         (
             rows_of(30, alternating(30), chrom=["chr1", "chr2"] * 15),
@@ -189,7 +189,7 @@ def test_no_signal_gives_an_auroc_of_a_half_over_folds():
         (
             rows_of(30, alternating(30), chrom=["chr1", "chr2"] * 15),
             {"fold": 1, "by": "chromosome", "folds": 2},
-            "fold 1 of 2: the other folds hold too few chromosomes: 1, expected one for train and one for val",
+            "fold 1 of 2: the other folds hold 1 chromosomes, expected at least one for train and one for val",
         ),
         (
             rows_of(40, alternating(40), chrom=["chr1", "chr2", "chr3", "chr4"] * 10),
@@ -263,7 +263,7 @@ def test_training_rows_follow_the_seed_in_every_kind_of_split():
 @pytest.mark.parametrize(
     ("count", "message"),
     [
-        (301, "split: train_rows is 301, the split has 300 training rows"),
+        (301, "split: train_rows is 301, but the split has 300 training rows"),
         (1, "split: train_rows is 1, which leaves one class of training rows; take more"),
     ],
 )

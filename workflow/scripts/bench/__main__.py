@@ -24,18 +24,32 @@ def main():
     parser.add_argument("--rows", type=int, help="rows of head training (default: 4096 on a CPU, 65536 on a GPU)")
     parser.add_argument("--heads", nargs="+", default=HEADS, help="slugs")
     parser.add_argument("--modes", nargs="+", default=["no_shift"], help="kinds of augmentation")
-    parser.add_argument("--batch-size", type=int, default=128, help="rows per step of head training")
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help="of head training")
-    parser.add_argument("--seeds", type=int, default=1, help="heads that train in one program; rows/s are summed")
-    parser.add_argument("--naive-parameters", type=int, help="carried by the naive optimiser (CPU 90 M, GPU 454 M)")
-    parser.add_argument("--encoder", choices=["tiny", "full"], help="size of the encoder (default: CPU tiny, GPU full)")
+    parser.add_argument("--batch-size", type=int, default=128, help="batch size of head training")
     parser.add_argument(
-        "--encoder-precision", choices=["float32", "bfloat16"], help="(default: CPU float32, GPU bfloat16)"
+        "--precision", choices=["float32", "bfloat16"], default="float32", help="precision of head training"
     )
-    parser.add_argument("--encoder-batch", type=int, help="sequences per call (default: CPU 64, GPU 512)")
-    parser.add_argument("--sequences", type=int, help="of cache building (default: CPU 512, GPU 32768)")
-    parser.add_argument("--repeats", type=int, default=5, help="turns")
-    parser.add_argument("--quick", action="store_true", help="small sizes and one turn: does it run?")
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="heads trained together in one program; their rows/s are added up"
+    )
+    parser.add_argument(
+        "--naive-parameters",
+        type=int,
+        help="parameters that the naive optimiser carries (default: 90 M on a CPU, 454 M on a GPU)",
+    )
+    parser.add_argument(
+        "--encoder", choices=["tiny", "full"], help="size of the encoder (default: tiny on a CPU, full on a GPU)"
+    )
+    parser.add_argument(
+        "--encoder-precision",
+        choices=["float32", "bfloat16"],
+        help="precision of the encoder (default: float32 on a CPU, bfloat16 on a GPU)",
+    )
+    parser.add_argument("--encoder-batch", type=int, help="sequences per call (default: 64 on a CPU, 512 on a GPU)")
+    parser.add_argument(
+        "--sequences", type=int, help="sequences of cache building (default: 512 on a CPU, 32768 on a GPU)"
+    )
+    parser.add_argument("--repeats", type=int, default=5, help="number of turns")
+    parser.add_argument("--quick", action="store_true", help="small sizes and one turn, to see whether everything runs")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()
     limit_to_job_resources(a.threads, gpus=1)

@@ -30,8 +30,8 @@ FORMS = ("float32", "bfloat16")
 def bench(repeats, limits, quick=False):
     """Print a line per kind and precision; `quick` with narrow networks and one small batch."""
     print(
-        f"\nbaselines trained from scratch, windows of {WINDOW.length} bp, one epoch, all of it but one prediction\n"
-        "plain: as the authors' code: a text per row made one-hot by a loop over its letters, DataLoader, standard "
+        f"\nbaselines trained from scratch, windows of {WINDOW.length} bp, one epoch and one prediction\n"
+        "plain: as in the authors' code: a text per row, made one-hot by a loop over its letters, DataLoader, standard "
         "layers on\n(batch, channels, length), float32, one step per batch"
     )
     print(

@@ -41,10 +41,10 @@ def bench(repeats, spec):
         ),
         "batched, whole windows": (through(encoder, windows, None), len(windows)),
         "batched, flanks encoded once": (through(encoder, windows, whole), len(windows)),
-        "batched, all but neighbours encoded once": (through(encoder, windows, near), len(windows)),
+        "batched, only neighbours encoded anew": (through(encoder, windows, near), len(windows)),
     }
     # shared activations are exact only in float32
-    ours = "the third" if not ON_CPU else f"the last, of fewer than {NARROW_FROM} sequences the third"
+    ours = "the third" if not ON_CPU else f"the last; for fewer than {NARROW_FROM} sequences, the third"
     ours = ours if spec["precision"] == "float32" else "the second"
     print(
         f"\nmutagenesis, AlphaGenome's {spec['size']} size in {spec['precision']}, batch {size}: substitutions of an "

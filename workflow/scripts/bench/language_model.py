@@ -104,7 +104,7 @@ def bench_dnabert2(
     section = {"kind": "dnabert2", "size": size, "weights": {"random": 0}, "tokenizer": tokenizer}
     ways = {
         PADDED: lambda: plain_means(model, plain, sequences[:plain_count], "max_length"),
-        f"plain: batch {PLAIN_BATCH}, to its longest": lambda: plain_means(
+        f"plain: batch {PLAIN_BATCH}, padded to its longest": lambda: plain_means(
             model, plain, sequences[:plain_count], "longest"
         ),
     }
@@ -235,10 +235,10 @@ def main():
     """Measure on the sequences of a file, or on random ones of 101 letters."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sizes = ["lamar", "lamar-mini", "dnabert2", "dnabert2-mini"]
-    parser.add_argument("--size", choices=sizes, help="model; default both small ones")
-    parser.add_argument("--tokenizer", default="", help="of size dnabert2: folder with tokenizer.json")
+    parser.add_argument("--size", choices=sizes, help="model (default: both small ones)")
+    parser.add_argument("--tokenizer", default="", help="for size dnabert2: folder with tokenizer.json")
     parser.add_argument("--sequences", type=int, default=128, help="how many")
-    parser.add_argument("--table", help="table with a column `sequence`, separated by commas")
+    parser.add_argument("--table", help="comma-separated table with a column `sequence`")
     parser.add_argument("--repeats", type=int, default=3, help="turns")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads")
     a = parser.parse_args()

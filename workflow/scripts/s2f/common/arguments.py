@@ -45,7 +45,8 @@ def json_option(text: str) -> Any:
     except json.JSONDecodeError as error:
         near = text[max(0, error.pos - 20) : error.pos + 20]
         raise argparse.ArgumentTypeError(
-            f"not JSON ({error.msg} at character {error.pos + 1}, near {near!r}); expected JSON, or @FILE for a file "
+            f"is not JSON ({error.msg} at character {error.pos + 1}, near {near!r}); expected JSON, or @FILE for a "
+            f"file "
             "that holds it"
         ) from None
     except (InputError, OSError) as error:

@@ -41,7 +41,7 @@ def keep_compiled(threads: int) -> None:
         job_folder = Path(tempfile.mkdtemp(prefix=JOB, dir=kept))
         given = {entry.name for entry in _entries(kept) if _link(entry, job_folder / entry.name)}
     except OSError as error:
-        print(f"note: {shared} cannot be used ({error}): this job compiles for itself", file=sys.stderr)
+        print(f"note: {shared} cannot be used ({error}): this job compiles its programs itself", file=sys.stderr)
         return
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(job_folder.resolve())
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # a small job consists of hundreds of small programs
@@ -95,7 +95,7 @@ def _give(job_folder: Path, kept: Path, given: set[str]) -> None:
         shutil.rmtree(job_folder, ignore_errors=True)
         _keep_to_bounds(kept.parent)
     except OSError as error:  # the results are safe, so this is no reason to fail
-        print(f"note: {kept} cannot be used ({error}): other jobs compile for themselves", file=sys.stderr)
+        print(f"note: {kept} cannot be used ({error}): other jobs compile their programs themselves", file=sys.stderr)
 
 
 def _is_whole(entry: Path) -> bool:

@@ -47,7 +47,7 @@ OTHER = {
     b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": ("an old Excel workbook (xls)", SAVE),
     b"\x89HDF\r\n\x1a\n": ("HDF5", "write its table as tab-separated text"),
     b"\x93NUMPY": ("a NumPy array", "write it as tab-separated text"),
-    b"%PDF": ("PDF", "get the table itself"),
+    b"%PDF": ("PDF", "get the table itself as text"),
     b"SQLite format 3\0": ("an SQLite database", "write its table as tab-separated text"),
     b"RDX2\n": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
     b"RDX3\n": ("an R workspace", "write the table with write.table(..., sep='\\t', quote=FALSE, row.names=FALSE)"),
@@ -56,12 +56,12 @@ OTHER = {
     b"BCF\x02": ("BCF", "expected text"),
     b"CRAM\x02": ("CRAM", "expected text"),
     b"CRAM\x03": ("CRAM", "expected text"),
-    b"\x43\x27\x41\x1a": ("a genome in 2bit", "convert it by twoBitToFa"),
-    b"\x1a\x41\x27\x43": ("a genome in 2bit", "convert it by twoBitToFa"),
-    b"\xeb\xf2\x89\x87": ("bigBed", "convert it by bigBedToBed"),
-    b"\x87\x89\xf2\xeb": ("bigBed", "convert it by bigBedToBed"),
-    b"\x26\xfc\x8f\x88": ("bigWig", "a track holds no intervals"),
-    b"\x88\x8f\xfc\x26": ("bigWig", "a track holds no intervals"),
+    b"\x43\x27\x41\x1a": ("a genome in 2bit", "convert it with twoBitToFa"),
+    b"\x1a\x41\x27\x43": ("a genome in 2bit", "convert it with twoBitToFa"),
+    b"\xeb\xf2\x89\x87": ("bigBed", "convert it with bigBedToBed"),
+    b"\x87\x89\xf2\xeb": ("bigBed", "convert it with bigBedToBed"),
+    b"\x26\xfc\x8f\x88": ("bigWig", "it holds a track; get the intervals as BED"),
+    b"\x88\x8f\xfc\x26": ("bigWig", "it holds a track; get the intervals as BED"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the file in it"),
     b"Rar!": ("a RAR archive", "unpack it and name the file in it"),
     POINTER: ("a pointer of Git LFS, not the file", "fetch the file with git lfs pull"),
@@ -111,7 +111,7 @@ def read_text(path: str | Path, text: str = "text") -> bytes:
     position = data.find(b"\0")
     if position >= 0:
         line = data.count(b"\n", 0, position) + 1
-        raise InputError(f"{path}: line {line}: holds a NUL byte, which no text has; expected {text}")
+        raise InputError(f"{path}: line {line}: holds a NUL byte, which text never does; expected {text}")
     return data
 
 

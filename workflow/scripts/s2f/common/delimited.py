@@ -140,7 +140,7 @@ class Delimited:
             if odd:
                 line, named = int(lines[odd[0].number - 1]), ""
                 if odd[0].actual_columns == width + 1 > 2 and odd[0].number == after == 1:
-                    named = "; if R wrote a row name into the first cell, let it write the table with row.names=FALSE"
+                    named = "; if R wrote row names into the first column, write the table with row.names=FALSE"
                 elif odd[0].actual_columns > width and odd[0].number == after == 1:
                     named = f"; if line {self.first_line} is a title, remove it or begin it with #"
                 raise InputError(
@@ -151,7 +151,7 @@ class Delimited:
             raise InputError(f"{self.path}: not a table separated by {self.separator!r}: {error}") from None
         if found.num_rows != expected:
             raise InputError(
-                f"{self.path}: {found.num_rows:,} rows are read where {expected:,} begin; is the separator "
+                f"{self.path}: {found.num_rows:,} rows were read, expected {expected:,}; is the separator "
                 f"{self.separator!r}, and does every quoted cell end with a quote?"
             )
         self._refuse_blank_lines(found, after)
@@ -184,8 +184,8 @@ class Delimited:
         index = line - self.first_line
         for first, last in self.spans.tolist():
             if first == index:
-                return f"; a cell that is quoted goes on to line {last + self.first_line}"
-        return "; a cell begins with a quote that no quote at the end of a cell closes" if index in self.letters else ""
+                return f"; a quoted cell continues to line {last + self.first_line}"
+        return "; a cell begins with a quote that is never closed at the end of a cell" if index in self.letters else ""
 
     def _refuse_swallowed_rows(self) -> None:
         width = len(self.first_row)
@@ -193,8 +193,8 @@ class Delimited:
             if all(len(self._split(self.line(number))) == width for number in range(first, last + 1)):
                 first, last = first + self.first_line, last + self.first_line
                 raise InputError(
-                    f"{self.path}: line {first}: a quote begins a cell that would end in line {last}, and each of "
-                    f"these lines is a row of {width} cells by itself; remove the quote or close it in its cell"
+                    f"{self.path}: line {first}: a quote begins a cell that would end on line {last}, but each of "
+                    f"these lines is itself a row of {width} cells; remove the quote or close it within its cell"
                 )
 
     def _refuse_blank_lines(self, table: Any, after: int) -> None:
@@ -209,7 +209,7 @@ class Delimited:
             return
         for line in self.row_lines(after)[empty].tolist():
             if not self.line(line - self.first_line).strip(self.separator.encode() + b"\r"):
-                raise InputError(f"{self.path}: line {line} is blank")
+                raise InputError(f"{self.path}: line {line} is blank; remove it")
 
 
 def _cells(data: Any, separator: str, options: Any, names: list[str], on_odd_line: Any, breaks: bool) -> Any:

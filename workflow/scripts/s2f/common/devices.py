@@ -96,9 +96,9 @@ def log_device() -> None:
     computes = {"jax", "torch"} & set(sys.modules) and os.environ.get("JAX_PLATFORMS") != "cpu"
     if found["own_gpu"] and found["device"] == "cpu" and computes:
         raise InputError(
-            "SLURM gave this job a GPU, but the JAX or torch that is installed sees none: write `accelerator: cuda` "
-            "into the study for --sdm conda, or install the builds for GPUs (README, On a cluster); to compute on the "
-            "CPU of such a node on purpose, export JAX_PLATFORMS=cpu"
+            "SLURM gave this job a GPU, but the installed JAX or torch sees none: write `accelerator: cuda` "
+            "in the study for --sdm conda, or install the builds for GPUs (README, On a cluster); to compute  "
+            "deliberately on the CPU of such a node, export JAX_PLATFORMS=cpu"
         )
 
 

@@ -40,7 +40,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     except BaseException as error:
         remove(temporary)
         if is_disk_full(error):
-            raise InputError(f"{path}: the disk of {path.parent} is full; make room and run it again") from error
+            raise InputError(f"{path}: the disk of {path.parent} is full; free some space and run it again") from error
         raise
 
 
@@ -68,7 +68,7 @@ def check_writable(path: str | Path) -> None:
             pass
     except OSError as error:
         raise InputError(
-            f"{path}: no file can be written to {folder} ({error.strerror}); choose another folder"
+            f"{path}: no file can be written in {folder} ({error.strerror}); choose another folder"
         ) from None
 
 
@@ -96,12 +96,16 @@ def lock(path: str | Path, does: str) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(descriptor)
-            raise InputError(f"{path}: another process {does}; wait for it or end it") from None
+            raise InputError(f"{path}: another process {does}; wait for it to finish, or stop it") from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 os.close(descriptor)
                 raise
-            print(f"{path}: no locks on this file system; make sure of one writer", file=sys.stderr, flush=True)
+            print(
+                f"{path}: this file system has no locks; make sure that only one process writes this file",
+                file=sys.stderr,
+                flush=True,
+            )
         # an earlier writer may have finished and removed the file between our open and our lock
         if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
             return descriptor
@@ -124,7 +128,7 @@ def write_json(path: str | Path, value: Any) -> None:
         if not place:
             raise
         raise InputError(
-            f"{path}: {place}, JSON takes finite numbers only; are labels or predictions very large?"
+            f"{path}: {place}, but JSON holds finite numbers only; are labels or predictions very large?"
         ) from None
     write_text(path, text + "\n")
 
@@ -144,9 +148,9 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}: line {error.lineno}: not JSON ({error.msg})") from None
+        raise InputError(f"{path}: line {error.lineno}: is not JSON ({error.msg})") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start}: not UTF-8 text") from None
+        raise InputError(f"{path}: byte {error.start}: is not UTF-8 text") from None
 
 
 def read_object(path: str | Path) -> dict[str, Any]:

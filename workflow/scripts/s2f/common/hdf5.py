@@ -27,11 +27,11 @@ def open_hdf5(path: str | Path, mode: str = "r", **settings: Any) -> h5py.File:
     except OSError as error:
         if error.errno in NO_LOCKS or "unable to lock file" in str(error):
             raise InputError(
-                f"{path}: HDF5 cannot lock it ({_reason(error)}), which the environment asks for; set "
+                f"{path}: HDF5 cannot lock it ({_reason(error)}), and the environment demands locks; set "
                 "HDF5_USE_FILE_LOCKING=FALSE"
             ) from None
         if error.errno and mode == "r":
-            raise InputError(f"{path}: cannot be read ({_reason(error)}); the file itself may be whole") from None
+            raise InputError(f"{path}: cannot be read ({_reason(error)}); the file itself may be intact") from None
         raise
 
 

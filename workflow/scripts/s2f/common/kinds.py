@@ -38,7 +38,7 @@ def read_yaml(folder: str, name: str) -> dict[str, Any]:
     try:
         parsed = yaml.load(path.read_text(encoding="utf-8"), loader)
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: is no YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
     for key, rule in parsed.get("properties", {}).items():
         reference = rule.get("$ref", "#") if isinstance(rule, dict) else "#"
         if not reference.startswith("#"):  # references with # are within the file

@@ -57,7 +57,7 @@ class Seen:
                 return cls(f"all chromosomes but {_called(outside)}", outside=outside)
             case [*names]:
                 return cls(", ".join(names), only=tuple(names))
-        raise InputError(f"seen: {value!r} says nothing; see config/README.md")
+        raise InputError(f"seen: {value!r} is an empty statement; see config/README.md")
 
     @classmethod
     def of_record(cls, record: Mapping[str, Any]) -> Self:
@@ -179,7 +179,7 @@ def of_model(section: str, entry: Mapping[str, Any], adaptations: Mapping[str, A
         path = Path(weights["tapt"]) / "model.json"
         record = files.read_object(path)
         if "seen" not in record:
-            raise InputError(f"{path}: key 'seen' is missing; make it again")
+            raise InputError(f"{path}: key 'seen' is missing; run the adaptation again")
         return Seen.of_record(record["seen"])
     return Seen.of_value("nothing" if section == "baselines" or facts["weightless"] else "unknown")
 

@@ -73,7 +73,9 @@ def read_table(
     """
     columns, what = list(columns), text or "table"
     if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-        raise InputError(f"{path}: separator is {separator!r}, expected one ASCII letter, no quote and no line end")
+        raise InputError(
+            f"{path}: separator is {separator!r}, expected one ASCII character other than a quote or a line break"
+        )
     data = read_text(path, what)
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):  # from an old Mac, or from a mix of systems
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -148,8 +150,8 @@ def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | P
     for number, line in enumerate(above.split(b"\n"), 1):
         if line.startswith(b"#") and cells in line and line.count(cells) == (first or line).count(cells):
             raise InputError(
-                f"{path}: line {number}: begins with # and has as many cells as a row; in a file without a header "
-                "remove the line if it is a comment, or the # if it is a row"
+                f"{path}: line {number}: begins with # and has as many cells as a row; in a file without a header, "
+                f"remove the line if it is a comment, or the # if it is a row"
             )
 
 
@@ -189,7 +191,7 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
         for number, line in enumerate(lines):
             if {cell.strip('"') for cell in line.split(separator)} >= set(columns):
                 above = f"; line {number + delimited.first_line} has all columns: remove the lines above it, or begin "
-                return about(separator) + (f"{above}them with #" if number else "")
+                return about(separator) + (f"{above}each with #" if number else "")
     if len(counts) > 2 and counts[0] < min(counts[1:]) and len(set(counts[1:])) == 1:
         return (
             f"; line {delimited.first_line} has {counts[0] + 1} of the {counts[1] + 1} cells that lines below have: "
@@ -228,9 +230,9 @@ def numbers(
         position = int(bad.to_numpy().argmax())
         cell = cells.iloc[position]
         if re.fullmatch(r"[+-]?\d+,\d+", cell):
-            fix = f"; decimals have a point: {cell.replace(',', '.')}"
+            fix = f"; write decimals with a point: {cell.replace(',', '.')}"
         elif cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
-            fix = "; the labels of a classification are 1 and 0"
+            fix = "; write the labels of a classification as 1 and 0"
         raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{fix}")
     return values.astype("float64")
 

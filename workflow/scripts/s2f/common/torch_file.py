@@ -58,7 +58,7 @@ def contents(path: str | Path) -> dict[str, Stored]:
     """
     found = tree(path)
     if not isinstance(found, dict) or not all(isinstance(tensor, Stored) for tensor in found.values()):
-        raise InputError(f"{path}: expected names and tensors only")
+        raise InputError(f"{path}: holds something other than names and tensors, expected only these")
     return dict(found)
 
 
@@ -77,12 +77,12 @@ def tree(path: str | Path) -> Any:
         found = _Tensors(io.BytesIO(pickled)).load()
         sound = _is_sound(found)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path}: broken, or holds more than tensors, which is refused: {error}") from None
+        raise InputError(f"{path}: is broken, or holds more than tensors and is refused: {error}") from None
     # what a pickle not written by torch may raise
     except (EOFError, LookupError, AttributeError, TypeError, ValueError, ArithmeticError, MemoryError) as error:
-        raise InputError(f"{path}: broken: not a pickle of tensors ({error!r})") from None
+        raise InputError(f"{path}: is broken: not a pickle of tensors ({error!r})") from None
     if not sound:
-        raise InputError(f"{path}: broken: a name, a shape or a place of a tensor is none")
+        raise InputError(f"{path}: is broken: the name, shape or place of a tensor is not valid")
     return found
 
 
@@ -115,7 +115,7 @@ def arrays(path: str | Path, tensors: Mapping[str, Stored]) -> dict[str, np.ndar
             # as many elements as are stored at most: with strides of 0 a few bytes could ask for terabytes
             if 0 not in tensor.shape and (last >= len(values) or math.prod(tensor.shape) > len(values)):
                 raise InputError(
-                    f"{path}: {name}: broken: its elements lie outside of the {len(values)} that are stored"
+                    f"{path}: {name}: is broken: its elements lie outside the {len(values)} that are stored"
                 )
             strides = [stride * values.itemsize for stride in tensor.strides]
             view = np.lib.stride_tricks.as_strided(values[tensor.offset :], tensor.shape, strides, writeable=False)
@@ -187,8 +187,8 @@ def _archive(path: str | Path) -> zipfile.ZipFile:
         return zipfile.ZipFile(path)
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise InputError(
-            f"{path}: no ZIP archive as torch.save writes it ({error}); a file of torch before 1.6 becomes one when it "
-            "is loaded and saved again, a broken one must be fetched again"
+            f"{path}: is not a ZIP archive as written by torch.save ({error}); load and save a file of torch before "
+            f"1.6 again, fetch a broken one again"
         ) from None
 
 
@@ -202,7 +202,7 @@ def _read(path: str | Path, archive: zipfile.ZipFile, entry: str, what: str = ""
     try:
         return archive.read(_entries(archive)[entry])
     except KeyError:
-        problem = f"broken: no entry {entry}, as torch.save writes it"
+        problem = f"broken: it lacks the entry {entry}, which torch.save writes"
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError) as error:
         problem = f"broken ({error})"
     raise InputError(f"{path}: {what or entry}: {problem}; fetch it again")

@@ -14,14 +14,16 @@ def refuse_pointers(paths: Iterable[Path]) -> None:
     """Raise `InputError` for a git-lfs pointer, and for a link to a file that does not exist."""
     for path in paths:
         if path.is_symlink() and not path.exists():
-            raise InputError(f"{path}: is a link to {path.readlink()}, which is not there; fetch it, or copy the file")
+            raise InputError(
+                f"{path}: is a link to {path.readlink()}, which does not exist; fetch that file, or copy it here"
+            )
         if not path.is_file():
             continue
         with path.open("rb") as file:
             if file.read(len(POINTER)) == POINTER:
                 raise InputError(
-                    f"{path}: is a pointer of git-lfs, not the weights themselves; `git lfs pull` in its clone "
-                    "fetches them"
+                    f"{path}: is a pointer of git-lfs, not the weights themselves; fetch them with `git lfs pull` in "
+                    f"its clone"
                 )
 
 

@@ -34,23 +34,25 @@ def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:
     """
     goal, target = entry.get("goal", "maximise"), entry.get("target")
     if (goal == "target") != (target is not None):
-        raise InputError(f"{name('target')}: is the value to be reached, for goal target; give both or neither")
+        raise InputError(f"{name('target')}: is the value to reach with goal target; give both or neither")
     if entry.get("against") and not entry.get("cell"):
-        raise InputError(f"{name('against')}: needs {name('cell')}, the cell whose prediction is to exceed theirs")
+        raise InputError(f"{name('against')}: needs {name('cell')}, the cell whose prediction should be higher")
     if entry.get("cell") and entry["cell"] in entry.get("against", ()):
-        raise InputError(f"{name('against')}: {entry['cell']!r} is {name('cell')} itself")
+        raise InputError(f"{name('against')}: {entry['cell']!r} is the same as {name('cell')}")
     gc = entry.get("gc")
     if gc and not 0 <= gc[0] < gc[1] <= 1:
-        raise InputError(f"{name('gc')}: is {gc[0]:g} to {gc[1]:g}, expected a range within 0 to 1, lower end first")
+        raise InputError(
+            f"{name('gc')}: is {gc[0]:g} to {gc[1]:g}, expected a range within 0 to 1, the lower end first"
+        )
     for key, least in (("homopolymer", 1), ("changes", 1), ("penalty", 0)):
         if entry.get(key) is not None and entry[key] < least:
             raise InputError(f"{name(key)}: is {entry[key]}, expected at least {least}")
     for site in entry.get("forbidden", ()):
         if not SITE.fullmatch(site.upper()):
-            raise InputError(f"{name('forbidden')}: {site!r} is no site; expected IUPAC letters, such as GAATTC")
+            raise InputError(f"{name('forbidden')}: {site!r} is not a site; expected IUPAC letters, such as GAATTC")
     for first, end in entry.get("protect", ()):
         if not 0 <= first < end:
             raise InputError(
-                f"{name('protect')}: {first}-{end} is no interval; expected first base, from 0, and the one behind the "
-                "last"
+                f"{name('protect')}: {first}-{end} is not an interval; expected FIRST-END, counted from 0 and "
+                f"without the base at END"
             )

@@ -18,15 +18,15 @@ ACROSS_COLUMNS = (
 # with at least this many proteins, the smallest p value that the test can give is below 0.1
 ENOUGH = 5
 HEAD = (
-    "A protein counts once: where several datasets of a series are of one protein, their mean takes their place, and a "
-    "dataset without a protein counts by itself. A value is the mean over these (± standard deviation) of the value in "
-    "compare.tsv, Δ the mean of the differences from the baseline, `better` for how many the model is better than the "
-    "baseline. p is the two-sided Wilcoxon signed-rank test of these differences (exact up to 50 without ties); it is "
-    "not corrected for the number of models, and holds for other proteins, not for other trainings on these: the value "
-    "of each dataset is taken as it is. With n differences it cannot fall below 2^(1-n): 0.25 for 3, 0.125 for 4, "
-    "0.0625 for 5. Size does not count. The test takes proteins as independent. Datasets that share sequences are not, "
-    "as those whose negatives are peaks of the other proteins; their p is too small. A model that lacks a dataset is "
-    "not compared."
+    "Each protein counts once: if several datasets of a series are of one protein, their mean is used, and a dataset "
+    "without a protein counts by itself. A value is the mean over these (± standard deviation) of the values in "
+    "compare.tsv, Δ is the mean difference from the baseline, and `better` is the number of cases in which the model "
+    "is better than the baseline. p is from the two-sided Wilcoxon signed-rank test of these differences (exact up "
+    "to 50 without ties). It is not corrected for the number of models, and it generalises to other proteins but not "
+    "to other trainings on these, because the value of each dataset is taken as given. With n differences it cannot "
+    "fall below 2^(1-n): 0.25 for 3, 0.125 for 4, 0.0625 for 5. All datasets weigh the same, whatever their size. "
+    "The test assumes that proteins are independent. Datasets that share sequences are not, such as those whose "
+    "negatives are peaks of the other proteins: their p is too small. A model that lacks a dataset is not compared."
 )
 
 
@@ -114,13 +114,13 @@ def signed_rank(differences: np.ndarray, of: str = "datasets") -> tuple[float, s
     differences = np.asarray(differences, np.float64)
     others = differences[np.abs(differences) > 1e-12]
     count = len(others)
-    zeros = f"{len(differences) - count} differences of zero left out" if count < len(differences) else ""
+    zeros = f"{len(differences) - count} differences of zero dropped" if count < len(differences) else ""
     if count == 0:
         return np.nan, f"no test: no difference in any of {len(differences)} {of}"
     from scipy.stats import wilcoxon  # takes a second to load: only if there are pairs
 
     p = float(wilcoxon(others, alternative="two-sided", method="auto").pvalue)
-    few = f"{count} {of}: p is {2 ** (1 - count):g} at least" if count < ENOUGH else ""
+    few = f"{count} {of}: p is at least {2 ** (1 - count):g}" if count < ENOUGH else ""
     return p, "; ".join(filter(None, [zeros, few]))
 
 
@@ -131,7 +131,7 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
         options = study["series"][name]
         parts.append(f"## {name}, split {split}, panel {panel}")
         if options["simulated"]:
-            parts.append("**Simulated data among the datasets: these numbers say nothing about biology.**")
+            parts.append("**Some of the datasets are simulated: these numbers say nothing about biology.**")
         parts.append(
             f"{_counted(options)}: {of_panel['of_datasets'].iloc[0]}. Baseline: {options['baseline'] or 'none'}."
         )

@@ -49,11 +49,11 @@ OF_PROBABILITIES = (
 )  # fmt: skip
 MOST_RESAMPLES = 1000  # this many give a standard error to within 2 %
 AT_ONCE = 2**21  # counts in memory
-NO_SPREAD = "no column sd: one model, without members that could differ"
-NO_PAIRS = "no pair of alleles is among the validation rows: nothing to calibrate effects with"
-PUBLISHED = "published weights may have been trained on the validation rows, and intervals then are too narrow"
+NO_SPREAD = "no column sd: a single model has no members that could differ"
+NO_PAIRS = "no pair of alleles is among the validation rows: there is nothing to calibrate effects with"
+PUBLISHED = "published weights may have been trained on the validation rows, which would make intervals too narrow"
 NO_RANKING = "on the validation rows its log-odds rank no better than chance: no temperature"
-APART = "on the validation rows its log-odds tell the classes apart perfectly: no temperature"
+APART = "on the validation rows its log-odds separate the classes perfectly: no temperature"
 
 # from how often each validation unit (C, K) and each item (C, N) is taken to {metric: (C,)}
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]
@@ -125,7 +125,8 @@ class Calibration:
             # most validation rows of an ensemble over folds belong to a single member, which has no spread
             if (spread is None) != (of_run.spread is None) and split not in compared.folds:
                 raise InputError(
-                    f"{run.validation}: has a column sd, or lacks it, unlike {run.predictions[panel.name]}"
+                    f"{run.validation}: only one of this table and {run.predictions[panel.name]} has a column sd; "
+                    f"predict both again"
                 )
             measure = _probabilities if compared.task == "classification" else _intervals
             function, notes = measure(panel, item.predictions, spread, of_run)
@@ -187,15 +188,15 @@ def _validation(
         path = Path(run.validation)
         if not run.validation or not path.is_file():
             raise InputError(
-                f"{path}: is not there, expected the predictions of the validation rows of {run}, which was trained "
-                "before they were kept; train it again (remove its folder best_model)"
+                f"{path}: does not exist, expected the predictions of the validation rows of {run}, which was "
+                f"trained before they were kept; train it again (remove its folder best_model)"
             )
         place = position.reindex(read_table(path, ("row_id",), "predictions")["row_id"].drop_duplicates())
         # rows without a label in a cell are not rows of it
         known = place.dropna() if panel.view else place
         if known.isna().any():
             row = known.index[known.isna()][0]
-            raise InputError(f"{path}: row {row!r} is no row of the dataset; train {run} again")
+            raise InputError(f"{path}: row {row!r} is not a row of the dataset; train {run} again")
         positions.append(np.sort(known.to_numpy(np.int64)))
     every = np.unique(np.concatenate(positions)) if positions else np.empty(0, np.int64)
     names, number = np.unique(rows["unit"].to_numpy()[every], return_inverse=True)
@@ -247,7 +248,7 @@ def _spread(path: str | Path, panel: Panel) -> np.ndarray | None:
     bad = ~(np.isfinite(values) & (values >= 0))
     if bad.any():
         row = panel.rows["row_id"][bad].iloc[0]
-        raise InputError(f"{path}: row {row!r}: sd is {values[bad][0]}, expected a number from 0")
+        raise InputError(f"{path}: row {row!r}: sd is {values[bad][0]}, expected a number of at least 0")
     return values
 
 
@@ -275,8 +276,8 @@ def _intervals(
             if len(residuals) < fewest_rows(level):
                 items = ("pair" if suffix == "_delta" else "row") + "s" * (len(residuals) != 1)
                 note = (
-                    f"{len(residuals):,} {items} to calibrate with, "
-                    f"{fewest_rows(level)} are needed for an interval of {share} %"
+                    f"{len(residuals):,} {items} to calibrate with, but an interval of {share} % needs "
+                    f"{fewest_rows(level)}"
                 )
                 notes |= {f"{name}_{share}{suffix}": note for name in ("coverage", "width")}
 

@@ -91,7 +91,9 @@ def odd_seeds(task: str, values: Sequence[float], labels: np.ndarray, units: int
     above = np.array([errors_above_chance(task, value, units, _prevalence(task, labels)) for value in values])
     odd = (above < ERRORS) & (above.max() - above > FAR * np.sqrt(2))
     best = values[int(above.argmax())]
-    reason = f"{METRICS[task][0]} {{:.3f}} is not above chance by its own error, another seed has {best:.3f}"
+    reason = (
+        f"{METRICS[task][0]} {{:.3f}} is no further above chance than its own error, but another seed has {best:.3f}"
+    )
     return [reason.format(value) if is_odd else "" for value, is_odd in zip(values, odd, strict=True)]
 
 

@@ -150,7 +150,9 @@ def compare(
         for family, folds in comparison.datasets[dataset].folds.items():
             lacking = [fold for fold in folds if (dataset, fold) not in done]
             if lacking:
-                raise InputError(f"{dataset}: split {family!r} lacks the runs of its fold {lacking[0]!r}")
+                raise InputError(
+                    f"{dataset}: split {family!r} lacks the runs of its fold {lacking[0]!r}; run them first"
+                )
     return pd.concat(frames, ignore_index=True), {key: len(result.units) for key, result in results.items()}
 
 
@@ -252,7 +254,9 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
         first = next(iter(models.values()))[0]
         others = [run for run in comparison.runs if (run.dataset, run.model) == (dataset, compared.baseline)]
         elsewhere = f"{others[0]} has split {others[0].split!r}" if others else "no run of it is listed"
-        raise InputError(f"{first} has split {split!r}, but its baseline {compared.baseline!r} not: {elsewhere}")
+        raise InputError(
+            f"{first} has split {split!r}, but its baseline {compared.baseline!r} was not run in it: {elsewhere}"
+        )
     trained = [run for runs in models.values() for run in runs if run.trained_on]
     first_of: dict[int, MeasuredRun] = {}
     for run in trained:
@@ -267,7 +271,9 @@ def _check_panels(comparison: Comparison, models: Mapping[str, list[MeasuredRun]
                 raise InputError(f"{run}: panel {panel!r} is not one of {', '.join(panels)}")
             if (panel in run.predictions) == (panel in run.excluded):
                 wrong = "both predictions and" if panel in run.predictions else "neither predictions nor"
-                raise InputError(f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected one of them")
+                raise InputError(
+                    f"{run}: panel {panel!r} has {wrong} a reason in `excluded`, expected exactly one of them"
+                )
 
 
 def _panel_result(
@@ -329,7 +335,7 @@ def _panel_result(
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
         drawn_per_seed={name: runs[0].drawn_per_seed for name, runs in models.items()},
-        no_interval="one unit: nothing to resample" if panel.units == 1 else "",
+        no_interval="one unit: there is nothing to resample" if panel.units == 1 else "",
     )  # fmt: skip
 
 
@@ -338,7 +344,7 @@ def _unmeasured(
 ) -> PanelResult:
     """The `PanelResult` of a cell, or a difference of cells, that too few items of a panel are measured in: lines
     without numbers that say so."""
-    nothing, why = np.empty(0, object), "fewer than 3 items of this panel are measured here"
+    nothing, why = np.empty(0, object), "fewer than 3 items of this panel were measured in this cell"
     return PanelResult(
         dataset, split, panel, metrics, n=0, units=nothing, rows_sha256="", row_ids=nothing, estimates={}, cell=cell,
         about={name: _about(runs, panel, cell) for name, runs in models.items()},
@@ -458,7 +464,8 @@ def _check_comparable(
             metric = stale.index[stale][0]
             raise InputError(
                 f"{run.metrics}: panel {panel.name!r}: {metric} was {item.stated['value'][metric]} on rows "
-                f"{item.stated['rows_sha256'][metric][:12]}, predictions and panel now give {item.values[metric][0]} "
+                f"{item.stated['rows_sha256'][metric][:12]}, but predictions and panel now give "
+                f"{item.values[metric][0]} "
                 f"on rows {panel.rows_sha256[:12]}: measure the run again"
             )
 

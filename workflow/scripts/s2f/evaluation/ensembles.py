@@ -65,14 +65,14 @@ def read_members(models: Sequence[str | Path]) -> list[Member]:
     `InputError` for fewer than two, and for members that differ in what they predict."""
     members = [Member(Path(model).parent, read_record(model), number) for number, model in enumerate(models)]
     if len(members) < FEWEST:
-        raise InputError(f"an ensemble of {len(members)} members, expected at least {FEWEST}")
+        raise InputError(f"an ensemble has {len(members)} members, expected at least {FEWEST}")
     for member in members[1:]:
         for key in (*ALIKE, "cells"):
             first, own = members[0].record.get(key), member.record.get(key)
             if first != own:
                 raise InputError(
-                    f"{member.model / 'model.json'}: {key} is {own!r}, that of {members[0].model} {first!r}; members "
-                    "of an ensemble must agree"
+                    f"{member.model / 'model.json'}: {key} is {own!r}, but in {members[0].model} it is {first!r}; "
+                    f"members of an ensemble must agree"
                 )
     return members
 
@@ -121,7 +121,7 @@ def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool 
     rules = [sorted(set(table["strand_rule"])) for table in tables]
     for path, rule in zip(paths, rules, strict=True):
         if rule != rules[0] and rule and rules[0]:
-            raise InputError(f"{path}: strand_rule is {', '.join(rule)}, that of {paths[0]} is {', '.join(rules[0])}")
+            raise InputError(f"{path}: strand_rule is {', '.join(rule)}, but in {paths[0]} it is {', '.join(rules[0])}")
     keys = ["row_id", *(["cell"] if cells else [])]
     index = pd.MultiIndex.from_frame(pd.concat([table[keys] for table in tables]).drop_duplicates())
     values = {
@@ -139,8 +139,8 @@ def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool 
     if not some and not there.all():
         number, place = np.argwhere(~there)[0]
         raise InputError(
-            f"{paths[number]}: row {index[place][0]!r} has no prediction, and another member of the ensemble has one; "
-            "predict the panel again"
+            f"{paths[number]}: row {index[place][0]!r} has no prediction, but another member of the ensemble has "
+            f"one; predict the panel again"
         )
     labels, first = values.pop("label"), there.argmax(axis=0)
     label = labels[first, np.arange(len(index))]
@@ -148,8 +148,8 @@ def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool 
     if other.any():
         number, place = np.argwhere(other)[0]
         raise InputError(
-            f"{paths[number]}: row {index[place][0]!r}: label is {labels[number, place]}, another member has "
-            f"{label[place]}: predictions of different rows; predict the panel again"
+            f"{paths[number]}: row {index[place][0]!r}: label is {labels[number, place]}, but another member has "
+            f"{label[place]}: these are predictions of different rows; predict the panel again"
         )
     count = there.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -179,7 +179,7 @@ def check_fingerprints(members: Sequence[Member], panel: str) -> None:
     for path, found in others:
         if found != expected:
             raise InputError(
-                f"{path}: panel {panel!r} was measured on other rows, or by another strand rule, than {first}: "
+                f"{path}: panel {panel!r} was measured on other rows or with another strand rule than {first}: "
                 f"{_differing(found, expected)}; measure the older of them again"
             )
 
@@ -201,8 +201,8 @@ def used_by_folds(members: Sequence[Member], panel: str, splits: Sequence[pd.Dat
         if wrong.any():
             raise InputError(
                 f"{path}: row {rows[wrong].iloc[0]!r} is {found[wrong].iloc[0]} in split {member.record['split']!r}, "
-                "expected test: a member of an ensemble over folds predicts no row that its fold has used; predict it "
-                "again"
+                "expected test: a member of an ensemble over folds must not predict rows that its fold has used; "
+                "predict it again"
             )
         predicted.append(rows)
     times = pd.concat(predicted).value_counts()
@@ -210,8 +210,8 @@ def used_by_folds(members: Sequence[Member], panel: str, splits: Sequence[pd.Dat
     if not used:
         return ""
     return (
-        f"{used:,} of {len(times):,} rows are test in some folds alone: the others trained on them, or chose their "
-        "epochs by them"
+        f"{used:,} of {len(times):,} rows are test rows only in some folds: the others trained on them, or chose "
+        f"their epochs by them"
     )
 
 
@@ -234,7 +234,7 @@ def write(
     kept = [member for member in members if member.number not in reasons]
     few = ""
     if len(kept) < FEWEST:
-        few = f"{len(kept)} of {len(members)} members are left: {_named(members, reasons)}"
+        few = f"{len(kept)} of {len(members)} members remain: {_named(members, reasons)}"
         kept = list(members)
     folder.mkdir()
     for member in kept:
@@ -284,7 +284,8 @@ def check_trained_on(member: Member, parts: Mapping[str, pd.DataFrame], split: s
     for part in ("train", "val"):
         if member.record[f"{part}_rows_sha256"] != labels_sha256(parts[part]):
             raise InputError(
-                f"{member.model / 'model.json'}: its {part} rows are not those of {split}; train {member.name} again"
+                f"{member.model / 'model.json'}: its {part} rows differ from those of {split}; train {member.name} "
+                f"again"
             )
 
 

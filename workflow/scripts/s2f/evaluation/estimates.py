@@ -175,10 +175,10 @@ class PanelResult:
         """Why the numbers of a model hold only for its trained networks; empty if they hold for the procedure."""
         replicates = self.estimates[model][metric].replicates
         if self.one_draw.get(model):
-            return f"one draw of {self.one_draw[model]}: holds for this draw"
+            return f"one draw of {self.one_draw[model]}: holds only for this draw"
         if not replicates.enough:
             count = f"{replicates.count} replicate" + ("s" if replicates.count > 1 else "")
-            return f"{count}, {ENOUGH} are needed: holds for these trained networks"
+            return f"{count}, but {ENOUGH} are needed: holds only for these trained networks"
         return ""
 
     def _difference(
@@ -224,8 +224,8 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         for model in sorted(set(first.about) ^ set(other.about)):
             has, lacks = (first, other) if model in first.about else (other, first)
             raise InputError(
-                f"{first.dataset}: model {model!r} was run in split {has.split!r}, but not in {lacks.split!r}; a mean "
-                f"over the folds of {name!r} needs all"
+                f"{first.dataset}: model {model!r} was run in split {has.split!r}, but not in {lacks.split!r}; a "
+                f"mean over the folds of {name!r} needs it in all of them"
             )
     ids = np.concatenate([result.row_ids for result in results])
     union = np.unique(ids)
@@ -236,7 +236,7 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
     for model in first.about:
         reasons = [f"{result.split}: {result.excluded[model]}" for result in results if model in result.excluded]
         provenance = list(dict.fromkeys(result.about[model]["provenance"] for result in results))
-        text = provenance[0] + (f" (and alike in the other {count - 1} folds)" if len(provenance) > 1 else "")
+        text = provenance[0] + (f" (and likewise in the other {count - 1} folds)" if len(provenance) > 1 else "")
         validation = float(np.mean([result.about[model]["val_value"] for result in results]))
         about[model] = {**first.about[model], "provenance": text, "val_value": validation}
         for column in ("collapsed", "ended"):
@@ -263,7 +263,7 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
         units=units,
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
         one_draw=first.one_draw, drawn_per_seed=first.drawn_per_seed,
-        no_interval="no interval: rows are evaluated in several folds" if shared
+        no_interval="no interval: some rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip
 

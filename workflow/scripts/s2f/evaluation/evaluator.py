@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", required=True, choices=TASKS, help="what the labels are")
     parser.add_argument("--models", required=True, nargs="+", help="folders best_model of the runs")
     parser.add_argument("--names", required=True, nargs="+", help="names of the panels")
-    parser.add_argument("--kinds", required=True, nargs="+", help="their kinds, in the same order")
-    parser.add_argument("--panels", required=True, nargs="+", help="their tables, in the same order")
+    parser.add_argument("--kinds", required=True, nargs="+", help="kinds of the panels, in the same order")
+    parser.add_argument("--panels", required=True, nargs="+", help="tables of the panels, in the same order")
     parser.add_argument("--threads", required=True, type=int, help="CPU threads")
-    parser.add_argument("--predictions", required=True, nargs="+", help="tables to write: each run's for all panels")
+    parser.add_argument("--predictions", required=True, nargs="+", help="tables to write: for each run, one per panel")
     parser.add_argument("--metrics", required=True, nargs="+", help="tables of metrics to write, one per run")
 
 

@@ -48,22 +48,22 @@ POSITIVE = ("mse", "width", "crps", "brier", "logloss", "temperature")
 # a spread below this share of a value is rounding error
 ROUNDING = 1e-10
 EXPLAINED = (
-    "**Values** are means over seeds of a metric computed once over the whole panel; ± is the standard deviation over "
-    "seeds.",
-    "**Brackets** are {share} intervals, **Δ** is the difference from the baseline. They count both what would be "
-    "other with other sequences and what would be other with other trainings: SE² = SE_rows² + s²/k of each side, "
-    "with Student's t of Welch's degrees of freedom. SE_rows comes from {resamples:,} bootstrap resamples of the "
-    "panel's units (rows of one locus or with homologous inserts are drawn together), less what they do to each "
-    "training by itself, which is in s² already; s² is the variance over k seeds, and 0 where training is "
-    "deterministic. s² has k - 1 degrees of freedom, and SE_rows² one less than there are units, or fewer where a few "
-    "large units make most of it (the effective number of clusters of Carter, Schnepel and Steigerwald, 2017). "
-    "Intervals of values are made on the scale of Fisher's z (correlations), the logarithm (mse) or the logit (all "
-    "others); a perfect value has the exact limit of Clopper and Pearson.",
+    "**Values** are means over seeds; each seed's metric is computed once, over the whole panel. ± is the standard "
+    "deviation over seeds.",
+    "**Brackets** are {share} intervals, **Δ** is the difference from the baseline. Intervals allow both for other "
+    "sequences and for other trainings: SE² = SE_rows² + s²/k of each side, with Student's t of Welch's degrees of "
+    "freedom. SE_rows comes from {resamples:,} bootstrap resamples of the panel's units (rows of one locus or with "
+    "homologous inserts are drawn together), minus the part that differs between trainings, which is already in s²; "
+    "s² is the variance over k seeds, and 0 if training is deterministic. s² has k - 1 degrees of freedom, and "
+    "SE_rows² one fewer than there are units, or fewer still if a few large units dominate (the effective number of "
+    "clusters of Carter, Schnepel and Steigerwald, 2017). Intervals of values are computed on the scale of Fisher's "
+    "z (correlations), the logarithm (mse) or the logit (all others); for a perfect value the limit is the exact one "
+    "of Clopper and Pearson.",
     "**†** marks a model with fewer than {enough} seeds, or with one draw of something random that all its seeds "
-    "share: its intervals hold for these trained networks only, and there is no p value.",
-    "**p** belongs to Δ of the first metric of its table. **p (Holm)** is corrected for the number of models that are "
-    "compared with the baseline in the table, in a dataset with cells for each cell by itself; other metrics have "
-    "their p in compare.tsv, uncorrected.",
+    "share: its intervals hold only for these trained networks, and there is no p value.",
+    "**p** belongs to Δ of the first metric of its table. **p (Holm)** is corrected for the number of models that "
+    "the table compares with the baseline (in a dataset with cells, for each cell separately); p of the other "
+    "metrics is in compare.tsv, uncorrected.",
 )
 
 
@@ -170,7 +170,7 @@ def standard_error(
     if undefined > MOST_UNDEFINED * len(resamples):
         return Error(np.nan, np.nan, f"no interval: undefined in {undefined:,} of {len(resamples):,} resamples")
     if units < 2:
-        return Error(np.nan, np.nan, f"no interval: {units} unit of rows, at least 2 are needed")
+        return Error(np.nan, np.nan, f"no interval: {units} unit of rows, but at least 2 are needed")
     variance = float(resamples[np.isfinite(resamples)].var(ddof=1))
     of_rows = max(0.0, variance - sum(side.of_rows for side in replicates))
     df = float(np.clip(effective_units(variance, influence) - 1, 1, units - 1))

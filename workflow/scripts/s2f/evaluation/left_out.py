@@ -33,8 +33,8 @@ def _line(path: Path) -> str:
     total, removed = dropped(path)
     noted = "".join(f" {note}." for note in notes(path))
     if not removed:
-        return f"nothing of {total:,} left out.{noted}"
+        return f"none of {total:,} dropped.{noted}"
     removed.sort(key=lambda item: -item[1])
     named = [f"{count:,} of {before:,} ({stage})" for stage, count, before in removed[:MOST_NAMED]]
     named += [f"fewer at {len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
-    return f"left out {', '.join(named)}.{noted}"
+    return f"dropped {', '.join(named)}.{noted}"

@@ -15,52 +15,54 @@ from s2f.evaluation.metrics import METRICS
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # metrics that follow from others, shown without intervals
 NO_REPLICATES = (
-    "† Holds for the trained networks alone, without a p value: too few seeds of the model or of the baseline, or one "
-    "draw of something random for all of them (compare.tsv, column `note`)."
+    "† Holds only for the trained networks, without a p value: too few seeds of the model or of the baseline, or one "
+    "draw of something random for all of them (see column `note` in compare.tsv)."
 )
 FROM_START = (
-    "**Δ from its start** is the difference of a fine-tuned model from the model that it began as; **p (start)** "
-    "belongs to it and is not corrected for the number of such models."
+    "**Δ from its start** is the difference between a fine-tuned model and the model from which it started; **p "
+    "(start)** belongs to this difference and is not corrected for the number of such models."
 )
 CHOSEN = (
-    "**Validation** is the score by which training kept its best epoch; published weights that may have seen the "
-    "validation rows have none. Bold is what it chooses: the score of the best of the models of one encoder, and the "
-    "name of the best of all models; never the best of the test rows.",
-    "A run is **collapsed** where its predictions hardly vary and rank nothing, or where it is at chance and another "
-    "seed of its model far above; a mean that would hold such a run is not shown.",
+    "**Validation** is the score by which training chose its best epoch; published weights that may have seen the "
+    "validation rows have none. Bold marks what this score chooses: the score of the best model of each encoder, and "
+    "the name of the best of all models; bold never marks the best on the test rows.",
+    "A run is **collapsed** if its predictions hardly vary and rank nothing, or if it is at chance while another "
+    "seed of its model is far above; a mean over seeds that include such a run is not shown.",
     "All numbers were computed by this study.",
 )
 DIFFERENT = 0.05  # p (Holm) below which the text calls models different
 MOST_NAMED = 6  # models in a sentence
 PROMISED = 0.9  # confidence of the intervals that the text mentions
 SURE = (
-    "Around each prediction stands an interval that was calibrated on the validation rows (split conformal; for "
-    "effects on the pairs among them), to hold what is measured for 90 % of rows like these. **Coverage** is the share "
-    "that it holds here. It **breaks** where even the upper end of the {share} interval of that share (brackets) is "
-    "below 90 %: these rows are not like the validation rows, and predictions are farther off than the intervals say. "
-    "It is wider than promised where the lower end is above 90 %. Other levels, widths and CRPS are in calibration.tsv."
+    "Each prediction has an interval that was calibrated on the validation rows (split conformal; for effects on the "
+    "pairs among them) to contain the measured value for 90 % of rows like these. **Coverage** is the share of rows "
+    "here for which it does. It **breaks** if even the upper end of the {share} interval of this share (brackets) is "
+    "below 90 %: these rows are not like the validation rows, and predictions are further off than their intervals "
+    "say. Intervals are wider than promised if the lower end is above 90 %. Other levels, widths and CRPS are in "
+    "calibration.tsv."
 )
 SURE_OF_CLASSES = (
-    "Probabilities are right on average where the expected calibration error (**ECE**, in 15 bins of equal mass) is no "
-    "more than chance alone gives. The **temperature**, chosen by the log loss of the validation rows, divides the "
-    "log-odds; above 1 the model was too sure of itself. It changes no ranking, and predictions in files are without "
-    "it. Brier scores and log losses are in calibration.tsv."
+    "Probabilities are right on average if the expected calibration error (**ECE**, in 15 bins of equal mass) is no "
+    "larger than it would be by chance. The **temperature**, chosen by the log loss of the validation rows, divides "
+    "the log-odds; if it is above 1, the model was overconfident. It does not change rankings and is not applied to "
+    "the predictions in files. Brier scores and log losses are in calibration.tsv."
 )
 CURVE = (
-    "Models that were trained on parts of the training rows, in brackets the {share} interval. The rows of a part are "
-    "drawn by units for each seed, those of a smaller part among those of a larger; validation and test rows are the "
-    "same at every point. Other metrics are in learning_curve.tsv."
+    "Models trained on parts of the training rows, with {share} intervals in brackets. For each seed the rows of a "
+    "part are drawn by units, and a smaller part is contained in a larger one; validation and test rows are the same "
+    "at every point. Other metrics are in learning_curve.tsv."
 )
 SIMULATED = "**Simulated data: these numbers test the workflow and say nothing about biology.**"
 FOLDS = (
-    "Values are means over {} folds, each with models of its own, of the mean over seeds; ± is the standard deviation "
-    "over seeds of the mean over folds; intervals are those of the mean over folds, units being drawn and seeds "
-    "compared within each fold. The single folds are in compare.tsv. Provenance below is that of the first fold."
+    "Values are means over {} folds, each with its own models, of the mean over seeds; ± is the standard deviation "
+    "over seeds of the mean over folds. Intervals are for the mean over folds; units are drawn and seeds compared "
+    "within each fold. The individual folds are in compare.tsv. Provenance below is from the first fold."
 )
 CELLS = (
-    "Each cell has tables of its own, of the rows measured there. A cell named A-mean is the difference of A from the "
-    "mean of the other cells, A-max that from the largest of them, A-B that of two cells, of labels and predictions "
-    "alike, for rows measured in all of them: how well a model tells what is specific to A."
+    "Each cell has its own tables, for the rows measured in it. A cell named A-mean is the difference between A and "
+    "the mean of the other cells, A-max the difference between A and the largest of them, and A-B the difference "
+    "between two cells, taken for labels and predictions alike in rows measured in all of these cells: it shows how "
+    "well a model predicts what is specific to A."
 )
 
 
@@ -116,7 +118,7 @@ def markdown(
 def _measured(negatives: str) -> str:
     if not negatives:
         return "Measured data."
-    made = ", made from the positives: GC content is equal by construction" if "shuffle" in negatives else ""
+    made = ", made from the positives, so their GC content is equal by construction" if "shuffle" in negatives else ""
     return f"Measured positives; negatives of kind {negatives}{made}."
 
 
@@ -141,16 +143,16 @@ def _budgets(comparison: Comparison) -> str:
             of_number.append(run.model)
     names = {number: ", ".join(f"`{name}`" for name in of_number) for number, of_number in sorted(models.items())}
     fixed = names.pop(0, "")
-    said = [f"Nothing to choose in {fixed}."] if fixed else []
+    said = [f"{fixed} had no settings to choose."] if fixed else []
     if len(names) == 1:
         number = next(iter(names))
         said.insert(
-            0, f"Every model was given {number} settings, of which the validation rows chose one for each seed."
+            0, f"Every model had {number} settings to try, of which the validation rows chose one for each seed."
         )
     elif names:
         unequal = "; ".join(f"{number} for {own}" for number, own in names.items())
         said.insert(0, f"**Unequal budgets**: the number of settings tried is {unequal}.")
-    return " ".join([*said, "The seconds spent are in compare.tsv, as the mean over seeds."])
+    return " ".join([*said, "The seconds spent are in compare.tsv (mean over seeds)."])
 
 
 def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDataset) -> list[str]:
@@ -223,7 +225,7 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
             lost = [model for model in first.index if lines["value"][model] >= error and model not in constant]
             if lost:
                 among = len(first) - len(constant)
-                said.append(f"mean squared error not below that of a constant: {_some(lost, among)}")
+                said.append(f"mean squared error no lower than that of a constant: {_some(lost, among)}")
     return [f"**In short**: {'; '.join(said)}."] if said else []
 
 
@@ -427,6 +429,6 @@ def _models(runs: Sequence[MeasuredRun], about: Any, compared: ComparedDataset) 
         return [table]
     return [
         table,
-        "Not trained to the end: their epochs ran out before their patience did, so that more epochs might make them "
-        "better: " + ", ".join(limited).replace("limit: ", "") + ".",
+        "Not trained to the end: these models ran out of epochs before their patience did, so more epochs might "
+        "improve them: " + ", ".join(limited).replace("limit: ", "") + ".",
     ]

@@ -88,12 +88,12 @@ def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task
             panels.append(panel)
         else:
             print(
-                f"panel {name}: {view.name} is left out, as it was measured in {len(panel.clusters)} of "
-                f"{len(whole.clusters):,} items, fewer than 3",
+                f"panel {name}: {view.name} is skipped, because {len(panel.clusters)} of {len(whole.clusters):,} "
+                f"items were measured in it, fewer than 3",
                 file=sys.stderr,
             )
     if not panels:
-        raise InputError(f"{path}: panel {name}: no cell has a label in three items of it")
+        raise InputError(f"{path}: panel {name}: no cell has labels of at least 3 items")
     return panels
 
 
@@ -114,12 +114,12 @@ def read_panel(
     if kind not in SUFFIXES:
         raise InputError(f"{path}: kind of panel is {kind!r}, expected one of {', '.join(SUFFIXES)}")
     if kind == "pairs" and task != "regression":
-        raise InputError(f"{path}: a panel of pairs needs a regression, the task is {task}")
+        raise InputError(f"{path}: a panel of pairs needs the task regression, but the task is {task}")
     scored = "row_id" if kind == "rows" else "alt_row_id"
     references = [] if kind == "rows" else ["ref_row_id"]
     table = read_table(path, [scored, *references, "group"], f"panel {name}")
     if len(table) == 0:
-        raise InputError(f"{path}: panel {name} is empty")
+        raise InputError(f"{path}: panel {name} is empty; make the panel again")
     empty = table["group"] == ""
     if empty.any():
         raise InputError(f"{path}: line {line_of(table, int(empty.argmax()))}: group is empty, expected a unit")
@@ -131,7 +131,7 @@ def read_panel(
     for column, positions in positions_of.items():
         if positions.isna().any():
             row = positions.index[positions.isna()][0]
-            raise InputError(f"{path}: {column} {row!r} is no row of the dataset; make the panel again")
+            raise InputError(f"{path}: {column} {row!r} is not a row of the dataset; make the panel again")
     if view:
         lacking = rows["label"].isna().to_numpy()
         kept = ~np.any([lacking[positions.to_numpy(np.int64)] for positions in positions_of.values()], axis=0)
@@ -180,7 +180,7 @@ def read_predictions(path: str | Path, panel: Panel) -> tuple[np.ndarray, str, d
         values[cell], rule, by_strand = _read_predictions(own, f"{path}: cell {cell}", of_cell)
         rules.add(rule)
     if len(rules) > 1:
-        raise InputError(f"{path}: strand_rule is {', '.join(sorted(rules))}, expected one for all cells")
+        raise InputError(f"{path}: strand_rule is {', '.join(sorted(rules))}, expected the same one for all cells")
     return panel.view.of(values), rules.pop(), {} if panel.view.others else by_strand
 
 
@@ -208,8 +208,8 @@ def _read_predictions(
     if stale.any():
         row = panel.rows[stale].iloc[0]
         raise InputError(
-            f"{path}: row {row['row_id']!r}: label is {values['label'][stale][0]}, the dataset has {row['label']}; "
-            "the predictions are older than the rows: predict the panel again"
+            f"{path}: row {row['row_id']!r}: label is {values['label'][stale][0]}, but the dataset has {row['label']}; "
+            "the predictions are older than the rows; predict the panel again"
         )
     for column in ("prediction", *strands(rule)):
         bad = ~np.isfinite(values[column])
@@ -222,8 +222,8 @@ def _read_predictions(
     if wrong.any():
         row = panel.rows["row_id"][wrong].iloc[0]
         raise InputError(
-            f"{path}: row {row!r}: prediction is {values['prediction'][wrong][0]}, "
-            f"strand rule {rule} gives {expected[wrong][0]}"
+            f"{path}: row {row!r}: prediction is {values['prediction'][wrong][0]}, but strand rule {rule} gives "
+            f"{expected[wrong][0]}"
         )
     return values["prediction"], rule, by_strand
 

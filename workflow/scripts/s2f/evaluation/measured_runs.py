@@ -70,7 +70,7 @@ class MeasuredRun:
     def reason_against(self, panel: str, cells: Sequence[str]) -> str:
         """Why it must not be scored on a panel of these `cells` (none if rows have a single label); empty if it may."""
         lacking = [cell for cell in cells if cell not in self.cells]
-        unpredicted = f"it predicts {', '.join(self.cells)} alone" if lacking else ""
+        unpredicted = f"it predicts only {', '.join(self.cells)}" if lacking else ""
         return self.excluded.get(panel, unpredicted)
 
     def __str__(self) -> str:
@@ -216,12 +216,14 @@ class Comparison:
             for folds in dataset.folds.values():
                 for split in folds:
                     if list(dataset.panels.get(split, {})) != list(dataset.panels.get(folds[0], {"": ""})):
-                        raise InputError(f"{path}: datasets.{name}.folds: {split!r} has not the panels of {folds[0]!r}")
+                        raise InputError(
+                            f"{path}: datasets.{name}.folds: the panels of {split!r} differ from those of {folds[0]!r}"
+                        )
         for index, run in enumerate(runs):
             if run.dataset not in datasets or not datasets[run.dataset].panels_in(run.split):
-                raise InputError(f"{path}: runs[{index}]: {run}: its dataset and split have no panels")
+                raise InputError(f"{path}: runs[{index}]: {run}: there are no panels for its dataset and split")
         if not runs:
-            raise InputError(f"{path}: runs is empty, nothing to compare")
+            raise InputError(f"{path}: runs is empty, so there is nothing to compare")
         if parsed.resamples < 100 or not 0 < parsed.confidence < 1:
             raise InputError(
                 f"{path}: resamples is {parsed.resamples} and confidence {parsed.confidence}, "

@@ -35,7 +35,7 @@ def score(metric: str, labels: np.ndarray, predictions: np.ndarray) -> tuple[flo
     if metric in METRICS["classification"]:
         _check_probabilities(labels, predictions)
     if len(labels) < 3:
-        return np.nan, f"{len(labels)} rows, at least 3 are needed"
+        return np.nan, f"{len(labels)} rows, but at least 3 are needed"
     if metric == "mse":
         return float(np.mean((predictions - labels) ** 2)), ""
     if metric in ("pearson", "spearman"):
@@ -68,9 +68,9 @@ def _pearson(x: np.ndarray, y: np.ndarray) -> float:
 
 def _check_probabilities(labels: np.ndarray, predictions: np.ndarray) -> None:
     if not np.isin(labels, (0.0, 1.0)).all():
-        raise InputError(f"label {labels[~np.isin(labels, (0, 1))][0]:g}: a classification expects labels 0 and 1")
+        raise InputError(f"label {labels[~np.isin(labels, (0, 1))][0]:g}: a classification needs labels 0 and 1")
     outside = (predictions < 0) | (predictions > 1)
     if outside.any():
         raise InputError(
-            f"prediction {predictions[outside][0]:g}: a classification expects probabilities from 0 to 1, not logits"
+            f"prediction {predictions[outside][0]:g}: a classification needs probabilities from 0 to 1, not logits"
         )

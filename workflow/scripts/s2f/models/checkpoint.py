@@ -67,7 +67,7 @@ def write_record(
     }
     missing = [key for key in REQUIRED if key not in record]
     if missing:
-        raise ValueError(f"model.json lacks {missing}")
+        raise ValueError(f"model.json lacks the keys {missing}")
     write_json(Path(directory) / "model.json", record)
 
 
@@ -79,8 +79,8 @@ def predicted_cells(directory: str | Path, record: Mapping[str, Any], rows: pd.D
     cells, there = record.get("cells", []), cells_of(rows)
     if bool(cells) != bool(there) or not set(cells) <= set(there):
         raise InputError(
-            f"{Path(directory) / 'model.json'}: the cells of the model are {', '.join(cells) or 'none'}, those of the "
-            f"rows {', '.join(there) or 'none'}; train this model again"
+            f"{Path(directory) / 'model.json'}: the cells of the model are {', '.join(cells) or 'none'}, but those "
+            f"of the rows are {', '.join(there) or 'none'}; train this model again"
         )
     return cells
 
@@ -96,8 +96,9 @@ def check_record(directory: str | Path, expected: Mapping[str, Any], caches: Ite
             found = manifest.get(key)
             if found != value:
                 raise InputError(
-                    f"{Path(directory) / 'model.json'}: {key} is {value!r}, the cache {cache} has {found!r}: "
-                    "this model was trained on other embeddings, or changed since; train it again (--forcerun)"
+                    f"{Path(directory) / 'model.json'}: {key} is {value!r}, but the cache {cache} has {found!r}: "
+                    "this model was trained on other embeddings, or they have changed since; train it again "
+                    "(--forcerun)"
                 )
 
 
@@ -107,12 +108,14 @@ def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
     path = Path(directory) / "model.json"
     if not path.exists():
         below = path.with_name("best_model")
-        hint = f"; {below} may be meant" if below.is_dir() else "; a copy needs all files of the folder"
+        hint = f"; did you mean {below}?" if below.is_dir() else "; copy all files of the folder"
         raise InputError(f"{directory}: has no model.json, expected the folder best_model of a run{hint}")
     record = read_json(path)
     for key in REQUIRED:
         if key not in record:
-            raise InputError(f"{path}: key {key!r} is missing: not a complete checkpoint; train this model again")
+            raise InputError(
+                f"{path}: key {key!r} is missing, so the checkpoint is not complete; train this model again"
+            )
     for key, value in {"format": FORMAT, **expected}.items():
         if record[key] != value:
             raise InputError(f"{path}: {key} is {record[key]!r}, expected {value!r}; train this model again")
@@ -152,6 +155,6 @@ def check_members(directory: str | Path, record: Mapping[str, Any]) -> None:
         if fingerprint(folder) != member.get("fingerprint"):
             raise InputError(
                 f"{folder}: is not {member['model']} (split {member['split']}, seed {member['seed']}) as it was when "
-                "the ensemble was made: files have changed, or are not all there; copy the ensemble whole, or make it "
-                "again"
+                f"the ensemble was made: files have changed or are missing; copy the whole ensemble, or make it "
+                f"again"
             )

@@ -48,7 +48,9 @@ def prediction_table(
         values[strand] = np.asarray(by_strand[strand], np.float64)
         expected = (len(rows), len(cells)) if len(cells) > 1 else (len(rows),)
         if values[strand].shape != expected:
-            raise InputError(f"predictions of the {strand} strand are {values[strand].shape}, expected {expected}")
+            raise InputError(
+                f"predictions of the {strand} strand have shape {values[strand].shape}, expected {expected}"
+            )
         bad = ~np.isfinite(values[strand]).reshape(len(rows), -1).all(axis=1)
         if bad.any():
             raise InputError(f"the model's prediction for row {rows['row_id'].iloc[int(bad.argmax())]!r} is not finite")

@@ -66,7 +66,10 @@ class Search:
                     break
                 drawn = list(random.random(len(keys)))
             else:
-                raise InputError(f"search: the ranges {json.dumps(self.ranges)} do not hold {self.trials} settings")
+                raise InputError(
+                    f"search: the ranges {json.dumps(self.ranges)} hold fewer than {self.trials} "
+                    f"settings; widen them, or lower trials"
+                )
             found.append(setting)
         return found
 
@@ -117,7 +120,7 @@ def search(
     an `InputError` from a trial names the trial.
     """
     if not wanted.trials:
-        report("nothing to choose: one training by the stated settings")
+        report("nothing to choose: one training with the given settings")
         began = time.perf_counter()
         only = train(stated)
         table = pd.DataFrame(columns=["trial", f"val_{only.metric}", "epoch", "seconds", "chosen", "note"])

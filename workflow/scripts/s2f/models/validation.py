@@ -89,7 +89,7 @@ def check_cells(parts: Mapping[str, Any], cells: Sequence[str], path: str | Path
     """Refuse a split whose train or val has too few labels (`LEAST_LABELS`) for one of the `cells` that a model learns;
     `parts` {part: rows} of the split, before rows without a label for a single cell are dropped."""
     for found in few_labels(parts, cells):
-        raise InputError(f"{path}: {found}; leave this cell out of the dataset, or split otherwise")
+        raise InputError(f"{path}: {found}; remove this cell from the dataset, or choose another split")
 
 
 def check_classes(parts: Mapping[str, Any], path: str | Path) -> None:

@@ -17,7 +17,7 @@ def weights_by_error(errors: np.ndarray, tau: float | None = None) -> np.ndarray
     """
     known = np.isfinite(errors)
     if not known.any():
-        raise InputError("weighting is stderr, and no training row has a standard error; leave it out for this dataset")
+        raise InputError("weighting is stderr, but no training row has a standard error; omit the key for this dataset")
     squared = np.asarray(errors, np.float64) ** 2
     average = squared[known].mean()
     spread = average if tau is None else tau**2
@@ -26,5 +26,8 @@ def weights_by_error(errors: np.ndarray, tau: float | None = None) -> np.ndarray
     with np.errstate(divide="ignore"):
         weights = 1 / (np.where(known, squared, average) + spread)
     if not np.isfinite(weights).all():
-        raise InputError("weighting is stderr: with tau 0 a label without any error would count infinitely; give a tau")
+        raise InputError(
+            "weighting is stderr: with tau 0 a label with standard error 0 would have infinite weight; "
+            "give a tau above 0"
+        )
     return weights / weights.mean()

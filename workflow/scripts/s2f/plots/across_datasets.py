@@ -22,7 +22,7 @@ def values_by_dataset(path: str | Path, compared: Any, table: Any, series: Mappi
     panels = list(table.groupby(["series", "split", "panel"], sort=False).groups)
     shown = [metric for metric in SHOWN if (table["metric"] == metric).any()]
     if not shown:
-        raise InputError(f"series: no line for one of {', '.join(SHOWN)}")
+        raise InputError(f"series: the table has no line for any of {', '.join(SHOWN)}")
     tables = {}
     for key in panels:
         of_panel = table[(table[["series", "split", "panel"]] == list(key)).all(axis=1)]

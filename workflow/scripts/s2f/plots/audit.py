@@ -21,7 +21,10 @@ def read_audit(path: str | Path) -> Any:
     for name in columns[2:]:
         table[name] = numbers(table, name, path)
         if table[name].isna().any():
-            raise InputError(f"{path}: line {line_of(table, int(table[name].isna().argmax()))}: {name} is missing")
+            raise InputError(
+                f"{path}: line {line_of(table, int(table[name].isna().argmax()))}: {name} is missing; "
+                f"make the audit again"
+            )
     return table
 
 
@@ -67,7 +70,7 @@ def best_scores(path: str | Path, table: Any, title: str) -> None:
         axes.set(
             ylim=(50 / most, 100),  # half a row to all
             xlim=(0, highest),
-            xlabel="best local alignment score with a train row (0: no common seed, chance level)",
+            xlabel="best local alignment score with a train row (0: no shared seed, chance level)",
             ylabel=f"rows per {BIN} points, % of the part",
         )
         figure.suptitle(title, x=0.01, ha="left", fontsize=12)

@@ -23,7 +23,7 @@ def calibration(path: str | Path, table: Any, title: str, baseline: str = "", fl
     elif (table["metric"] == "ece").any():
         _errors(path, table, title, baseline, floors)
     else:
-        raise InputError(f"{title}: no line of coverage or of the expected calibration error")
+        raise InputError(f"{title}: the table has no line of coverage or of the expected calibration error")
 
 
 def _coverage(path: str | Path, table: Any, title: str, baseline: str, floors: Collection[str]) -> None:
@@ -48,7 +48,7 @@ def _coverage(path: str | Path, table: Any, title: str, baseline: str, floors: C
         handles = [columns[0].plot([], [], **looks[model])[0] for model in models]
         figure.legend(handles, models, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
         of_whom = baseline if baseline in models else models[0]
-        caption = f"dashed line: as promised, below it intervals are too narrow; bars: interval of {of_whom}"
+        caption = f"dashed line: as promised (below it intervals are too narrow); bars: interval of {of_whom}"
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     save(path, draw, max(8.0, 1.0 + 4.2 * len(places)), 4.2 + 0.2 * (len(models) + 1) // 2)
@@ -103,7 +103,7 @@ def _errors(path: str | Path, table: Any, title: str, baseline: str, floors: Col
             axes.grid(axis="y", color="#dddddd", linewidth=0.6)
             axes.set_axisbelow(True)
         columns[0].set_yticks(range(len(models)), models)
-        caption = "hollow: as predicted; filled, with interval: with temperature; black: by chance alone"
+        caption = "hollow: as predicted; filled, with interval: with temperature; black: expected by chance"
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     longest = max(map(len, models))

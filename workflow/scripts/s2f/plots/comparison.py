@@ -38,7 +38,7 @@ def comparison(
     lines = {key: own.set_index("model") for key, own in table.groupby(["cell", "metric"], sort=False)}
     lines = {key: lines[key] for metric in SHOWN for key in lines if key[1] == metric}
     if not lines:
-        raise InputError(f"{title}: no line for one of {', '.join(SHOWN)}")
+        raise InputError(f"{title}: the table has no line for any of {', '.join(SHOWN)}")
     first = next(iter(lines.values()))
     order = list(list(lines.values())[-1]["value"].sort_values(kind="stable", na_position="first").index)
     labels = [_label(first.loc[model], baseline, floors) for model in order]

@@ -35,7 +35,7 @@ def dependency_map(
         picture = axes.imshow(mapped.map, cmap="viridis", vmin=0, interpolation="nearest")
         figure.colorbar(picture, ax=axes, shrink=0.85, label="largest |log2 odds ratio| (bits)")
         figure.suptitle(caption, x=0.01, ha="left", fontsize=10)
-        axes.set(xlabel="letter looked at (place from 0)", ylabel="letter substituted (place from 0)")
+        axes.set(xlabel="affected position (counted from 0)", ylabel="substituted position (counted from 0)")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 5, 10]))
         axes.spines[["top", "right"]].set_visible(True)

@@ -37,14 +37,14 @@ def drawn(
             agree = int((designs["verdict"] == "agrees").sum())
             right.plot(designs["change"], designs["judge_change"], "o", color=colour, markersize=5, alpha=0.7,
                        label=f"{word}: judge agrees with {agree} of {len(designs)}")  # fmt: skip
-        left.set_xlabel("sequences that the model has read for a design")
+        left.set_xlabel("sequences read by the model for a design")
         left.set_ylabel(f"mean prediction\n({unit})")
         left.set_xscale("log")
         left.set_title("the best sequence so far", loc="left")
         limits = np.array(right.get_xlim())
         slope = about["judge_per_model"]
         if slope is not None:
-            right.plot(limits, slope * limits, color=BLACK, linewidth=1, label="expected by validation rows")
+            right.plot(limits, slope * limits, color=BLACK, linewidth=1, label="expected from validation rows")
             right.plot(limits, 0.5 * slope * limits, color=GREY, linewidth=1, linestyle=":", label="half of that")
         right.set_xlim(*limits)
         right.axhline(0, color=GREY, linewidth=0.6)

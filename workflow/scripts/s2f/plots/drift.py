@@ -40,7 +40,7 @@ def drifts(path: str | Path, table: Any, title: str) -> None:
             for before in {tuple(run["isoscore_start"]): None for run in runs}:
                 right.plot(at, before, "--", color=BLACK, linewidth=1.2, zorder=0)
             left.set_ylim(bottom=min(0, left.get_ylim()[0]))
-            for axes, name in ((left, "1 - linear CKA (0: not moved)"), (right, "IsoScore (1: a sphere)")):
+            for axes, name in ((left, "1 - linear CKA (0: unchanged)"), (right, "IsoScore (1: a sphere)")):
                 axes.set(ylabel=name, xlabel="layer")
                 axes.set_xticks(at, stages, rotation=40, ha="right")
                 axes.grid(axis="y", color="#dddddd", linewidth=0.6)

@@ -118,7 +118,7 @@ def explained(
         parts = figure.subfigures(len(fields), 1, squeeze=False)[:, 0]
         for part, field in zip(parts, fields, strict=True):
             _field(part, field, arrays, with_map, columns, about["score_unit"])
-        figure.supxlabel("position in the insert, bp from 0", fontsize=9)
+        figure.supxlabel("position in the insert (bp, counted from 0)", fontsize=9)
 
     save(path, draw, width, 0.9 + height * len(fields))
 

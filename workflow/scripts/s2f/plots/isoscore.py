@@ -42,7 +42,7 @@ def isoscores(path: str | Path, table: Any, title: str) -> None:
         axes.set_yticks(range(len(table)), names)
         axes.tick_params(axis="y", length=0)
         n = ", ".join(f"{value:,.0f}" for value in sorted(table["n"].unique()))
-        caption = f"n = {n} points; bar: an isotropic cloud of n points"
+        caption = f"n = {n} points; bar: isotropic cloud of n points"
         caption += "; hollow: random weights" if any(map(untrained, table["provenance"])) else ""
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 

@@ -17,7 +17,7 @@ def learning_curve(path: str | Path, table: Any, title: str, baseline: str = "",
     """
     table = table[table["metric"].isin(SHOWN)]
     if table.empty:
-        raise InputError(f"{title}: no line of {', '.join(SHOWN)}")
+        raise InputError(f"{title}: the table has no line of {', '.join(SHOWN)}")
     places, models = list(table.groupby(["panel", "metric"], sort=False)), list(dict.fromkeys(table["model"]))
     looks = looks_of(models, baseline, floors)
 
@@ -36,7 +36,7 @@ def learning_curve(path: str | Path, table: Any, title: str, baseline: str = "",
             axes.set_ylabel(NAMES[name])
         handles = [columns[0].plot([], [], **looks[model])[0] for model in models]
         figure.legend(handles, models, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
-        caption = "bands: intervals; dots: seeds, each trained on rows of its own draw; the last point: all rows"
+        caption = "bands: intervals; dots: seeds, each trained on its own draw of rows; last point: all rows"
         figure.suptitle(f"{title}\n{caption}", x=0.01, ha="left", fontsize=12)
 
     save(path, draw, max(8.0, 1.0 + 4.2 * len(places)), 4.2 + 0.2 * (len(models) + 1) // 2)

@@ -66,12 +66,13 @@ def page(
     strands = "one strand" if one_strand else "both strands"
     notes = [
         f"{of}, {strands}. Logos: mean contribution of each base over seqlets, windows of high contribution that are "
-        "alike (TF-MoDISco); each has a scale of its own.",
-        f"Best match: the known motif most alike (TOMTOM), grey where q is above {q_value:g}; its logo is of bits. "
+        "alike (TF-MoDISco); each has its own scale.",
+        f"Best match: the known motif most alike (TOMTOM), grey if q is above {q_value:g}; its logo is in bits. "
         f"{note[:1].upper()}{note[1:]}",
-        f"Effect: mean change of the score when the consensus is put into the middle of {backgrounds} sequences, "
-        "shuffled with their dinucleotides kept; z: over its standard error, p: two-sided, of a paired t test. "
-        "Control: the same with the letters of the consensus in a random order; the last p is that of the difference.",
+        f"Effect: mean change of the score when the consensus is inserted into the middle of {backgrounds} "
+        f"sequences, shuffled so that dinucleotides are kept; z: effect over its standard error; p: two-sided, from "
+        f"a paired t test. Control: the same with the letters of the consensus in random order; the last p is for "
+        f"the difference.",
     ]
     if not patterns:
         notes.append("No pattern was found: too few windows of high contribution are alike. Explain more sequences.")

@@ -80,7 +80,7 @@ def probability_by_class(path: str | Path, labels: np.ndarray, runs: Mapping[Run
             axes.set(xlim=(0, 1))
             axes.set_title(_heading(run, runs, f"AUROC {auroc:.3f}, AUPRC {auprc:.3f}"), loc="left", fontsize=9)
         figure.supxlabel("predicted probability", fontsize=11)
-        figure.supylabel("share of the class per bin, %", fontsize=11)
+        figure.supylabel("share of the class per bin (%)", fontsize=11)
         handles, names = next(iter(fields.values())).get_legend_handles_labels()
         figure.legend(handles, names, loc="upper right", ncols=2, frameon=False, fontsize=9)
 

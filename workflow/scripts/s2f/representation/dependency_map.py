@@ -66,14 +66,16 @@ def build(options: dict[str, Any]) -> LanguageModel:
     """
     kind = options.get("kind", "")
     if kind not in (able := kinds.having("encoders", "masked_language_model")):
-        raise InputError(f"dependency map: encoder of kind {kind!r} is no language model, expected {' or '.join(able)}")
+        raise InputError(
+            f"dependency map: encoder of kind {kind!r} is not a language model, expected {' or '.join(able)}"
+        )
     options = kinds.settings("encoders", kind, options)
     size = options["size"]
     configuration.check_size(size)
     layers = configuration.SIZES[size]["num_hidden_layers"]
     if options.get("layer", layers) != layers:
         raise InputError(
-            f"dependency map: layer is {options['layer']}, expected {layers}: the head reads the last layer"
+            f"dependency map: layer is {options['layer']}, expected {layers}, because the head reads the last layer"
         )
     config = configuration.make(size, options["attention"])
     licence = options.get("licence", "")
@@ -104,7 +106,9 @@ def check(sequences: Sequence[str], longest: int, names: Sequence[str] | None = 
             raise InputError(f"sequence {name}: {len(sequence)} letters, expected 2 to {longest}, the model's window")
         others = sequence.upper().replace("U", "T").translate(dict.fromkeys(map(ord, "ACGT")))
         if others:
-            raise InputError(f"sequence {name}: letter {others[0]!r}, a dependency map expects A, C, G and T (or U)")
+            raise InputError(
+                f"sequence {name}: has the letter {others[0]!r}, but a dependency map needs A, C, G and T (or U)"
+            )
 
 
 def maps(

@@ -35,7 +35,7 @@ def gram(x: np.ndarray) -> np.ndarray | None:
     finite."""
     n = len(x)
     if n < FEWEST:
-        raise InputError(f"{n} sequences, CKA needs {FEWEST} or more")
+        raise InputError(f"{n} sequences, but CKA needs {FEWEST} or more")
     table, total = x.reshape(n, -1), 0.0
     kernel, step = np.zeros((n, n)), max(1, BLOCK_BYTES // (8 * n))
     for first in range(0, table.shape[1], step):
@@ -90,7 +90,7 @@ def table_of(
     for name, learns, before, after in zip(names, trained, start, tuned, strict=True):
         plain, unbiased = cka(before, after)
         scores = [measure([x.astype(np.float64).mean(1)]) for x in (before, after)]
-        note = "" if np.isfinite(plain) else "the representations of all sequences are one point"
+        note = "" if np.isfinite(plain) else "the representations of all sequences are the same"
         lines.append(
             {
                 **about, "stage": name, "trained": "yes" if learns else "no", "cka": plain, "cka_debiased": unbiased,

@@ -66,18 +66,18 @@ def moments(blocks: Iterable[np.ndarray]) -> tuple[int, np.ndarray, np.ndarray]:
         mean += step * (len(block) / total)
         count = total
     if not count:
-        raise InputError("no embedding, expected at least 2")
+        raise InputError("there are no embeddings, expected at least 2")
     return count, mean, scatter / max(1, count - 1)
 
 
 def undefined(count: int, mean: np.ndarray, covariance: np.ndarray) -> str:
     """Why a cloud has no score, or ""."""
     if len(mean) < 2:
-        return "one channel, at least 2 are needed"
+        return "one channel, but at least 2 are needed"
     if count < 2:
-        return "one point, at least 2 are needed"
+        return "one point, but at least 2 are needed"
     if np.sqrt(np.trace(covariance)) <= POINT * np.linalg.norm(mean):
-        return "constant embeddings: all points are one"
+        return "constant embeddings: all points are the same"
     return ""
 
 
@@ -141,7 +141,8 @@ def table(paths: Iterable[Path], levels: Sequence[str] = ("pooled",)) -> pd.Data
         for key, (value, first) in expected.items():
             if manifest[key] != value:
                 raise InputError(
-                    f"{path}: {key} is {manifest[key]}, that of {first} is {value}; scores compare on equal windows"
+                    f"{path}: {key} is {manifest[key]}, but in {first} it is {value}; scores are comparable only on "
+                    f"equal windows"
                 )
         same = ("sequences_sha256", "construct", "shift", "strand")
         expected = expected or {key: (manifest[key], path) for key in same}

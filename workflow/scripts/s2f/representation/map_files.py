@@ -53,7 +53,9 @@ def select(rows: Any, task: str, count: int, ids: Sequence[str] = (), stages: St
         stages.choose("positives", len(kept))
     if len(kept) < count:
         what = "positive rows" if task == "classification" else "rows with a label"
-        raise InputError(f"rows: {count} are to be mapped, the panel has {len(kept)} {what} without N ({stages})")
+        raise InputError(
+            f"rows: expected {count} rows to map, but the panel has only {len(kept)} {what} without N ({stages})"
+        )
     stages.choose("first by label", count)
     return kept.sort_values(["label", "row_id"], ascending=[False, True]).head(count).reset_index(drop=True)
 
@@ -101,4 +103,6 @@ def read(path: str | Path) -> tuple[list[MappedSequence], dict[str, Any]]:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it is made by the rule dependency_map") from None
     except (OSError, KeyError) as error:
-        raise InputError(f"{path}: broken, or no file of dependency maps ({error}); delete it and run again") from None
+        raise InputError(
+            f"{path}: is broken or not a file of dependency maps ({error}); delete it and run again"
+        ) from None

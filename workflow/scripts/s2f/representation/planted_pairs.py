@@ -38,7 +38,7 @@ def hairpins(mapped: Sequence[MappedSequence], source: dict[str, Any], where: st
     truth = simulated_rbp.simulate(source).set_index("row_id")
     for row in mapped:
         if row.row_id not in truth.index or truth.at[row.row_id, "sequence"] != row.sequence:
-            raise InputError(f"{where}: row {row.row_id!r} is not one of this simulation; make the maps again")
+            raise InputError(f"{where}: row {row.row_id!r} does not come from this simulation; make the maps again")
     return [(truth.at[row.row_id, "kind"], int(truth.at[row.row_id, "first"])) for row in mapped]
 
 

@@ -59,7 +59,7 @@ def canonical(
     if unknown:
         raise ValueError(f"unknown row columns {sorted(unknown)}")
     if len(table) == 0:
-        raise InputError(f"{path}: no rows are left; check the filters and the label column")
+        raise InputError(f"{path}: no rows remain; check the filters and the label column")
     table = table.reset_index(drop=True)
     if cells:
         first = {name: table[f"{name}.{cells[0]}"] for name in OF_CELL.values() if f"{name}.{cells[0]}" in table}
@@ -70,7 +70,7 @@ def canonical(
 
     ids = out["row_id"]
     if (ids == "").any():
-        raise InputError(f"{path}: row {int((ids == '').argmax()) + 1}: row_id is empty")
+        raise InputError(f"{path}: row {int((ids == '').argmax()) + 1}: row_id is empty, expected a unique name")
     if not ids.is_unique:
         raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once")
     letters = letters_of(ids)[0].tobytes()
@@ -97,15 +97,15 @@ def canonical(
         errors = out.get(f"stderr.{cell}", pd.Series(np.nan, out.index)).to_numpy()
         refuse((errors < 0) | np.isinf(errors), f"stderr.{cell}", "expected a number of at least 0")
         if out[f"label.{cell}"].isna().all():
-            raise InputError(f"{path}: no row has a label of {cell}; leave it out of the cells of the dataset")
+            raise InputError(f"{path}: no row has a label of {cell}; remove it from the cells of the dataset")
     labels = labels_of(out).reshape(len(out), -1)
     refuse(~np.isfinite(labels).any(axis=1), "label", f"missing {'in every cell' if cells else 'or not finite'}")
     if task == "classification":
-        refuse(~np.isin(label, (0.0, 1.0)), "label", "a classification expects 0 or 1")
+        refuse(~np.isin(label, (0.0, 1.0)), "label", "expected 0 or 1, as labels of a classification")
     refuse((stderr < 0) | np.isinf(stderr), "stderr", "expected a number of at least 0")
     for name in known or ["label", "stderr"]:
         too_large = np.abs(out[name].to_numpy()) >= LARGEST
-        refuse(too_large, name, f"expected less than {LARGEST:g} in size; does it stand for a missing value?")
+        refuse(too_large, name, f"expected less than {LARGEST:g} in size; does it mean a missing value?")
     refuse(np.isnan(start) != np.isnan(end), "end", "expected both start and end, or neither")
     refuse(end <= start, "end", "expected a number above start (coordinates are 0-based and half-open)")
     refuse(~out["strand"].isin(["", "+", "-"]), "strand", "expected +, - or empty")
@@ -123,8 +123,8 @@ def _refuse_unseen(names: pd.Series, ids: pd.Series, path: str | Path) -> None:
         if unseen is not None:
             known = unicodedata.name(unseen, "a control character")
             raise InputError(
-                f"{path}: row {row!r}: {names.name} is {name!r}, which holds U+{ord(unseen):04X} ({known}), a letter "
-                "that cannot be seen; remove it"
+                f"{path}: row {row!r}: {names.name} is {name!r}, which holds U+{ord(unseen):04X} ({known}), an "
+                f"invisible character; remove it"
             )
 
 
@@ -254,4 +254,4 @@ def read_rows(path: str | Path, columns: list[str] | None = None) -> pd.DataFram
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; it is made by the rule make_rows") from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table of rows: {error}") from None
+        raise InputError(f"{path}: is not a readable table of rows: {error}") from None

@@ -74,8 +74,8 @@ def fetch(
         report(f"{name}: {path.stat().st_size:,} bytes, sha256 {sha256}")
         return
     raise InputError(
-        f"download {name}: no source gave the file\n" + "\n".join(reasons) + f"\nBy hand: get the file from "
-        f"{download['urls'][0]} and save it as {path}, or name a folder that holds it with --config mirror=FOLDER"
+        f"download {name}: no source provided the file\n" + "\n".join(reasons) + f"\nBy hand: get the file from "
+        f"{download['urls'][0]} and save it as {path}, or give a folder that holds it with --config mirror=FOLDER"
     )
 
 
@@ -115,8 +115,8 @@ def _receive(url: str, part: Path, size: int | None, pause: float, report: Calla
             return
         except urllib.error.HTTPError as error:
             if error.code < 500:
-                raise DownloadError(f"the server answers {error.code} {error.reason}") from None
-            reason = f"the server answers {error.code} {error.reason}"
+                raise DownloadError(f"the server answered {error.code} {error.reason}") from None
+            reason = f"the server answered {error.code} {error.reason}"
         except urllib.error.URLError as error:
             reason = f"no connection ({error.reason})"
         except (http.client.HTTPException, ConnectionError, TimeoutError) as error:
@@ -124,7 +124,7 @@ def _receive(url: str, part: Path, size: int | None, pause: float, report: Calla
         except OSError as error:
             raise _disk(error, part) from None
         if attempt + 1 < ATTEMPTS:
-            report(f"  {reason}; trying again with {part.stat().st_size if part.exists() else 0:,} bytes in hand")
+            report(f"  {reason}; trying again with {part.stat().st_size if part.exists() else 0:,} bytes already here")
     raise DownloadError(f"{reason}, {ATTEMPTS} times")
 
 
@@ -144,7 +144,7 @@ def _connect(url: str, part: Path, size: int | None, report: Callable[[str], obj
         if have == size or error.headers.get("Content-Range") == f"bytes */{have}":
             return
         part.unlink()
-        raise ConnectionError("the part does not fit the file any more") from None
+        raise ConnectionError("the part no longer matches the file") from None
     with response:
         if response.status != 206:
             have = 0
@@ -187,13 +187,13 @@ def _check_answer(response: Any, size: int | None, total: int | None) -> None:
 def _check_room(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise DownloadError(f"the disk of {part.parent} has {free:,} bytes free, {needed:,} are needed")
+        raise DownloadError(f"the disk of {part.parent} has {free:,} bytes free, but {needed:,} are needed")
 
 
 def _check(part: Path, download: dict[str, Any], path: Path, report: Callable[[str], object]) -> str:
     """SHA-256 of the completed part, after checking its size and checksums; a wrong part is removed."""
     size, sha256 = part.stat().st_size, sha256_file(part)
-    expected, source = download.get("sha256"), "as the study says"
+    expected, source = download.get("sha256"), "as stated in the study"
     if expected is None and _record(path).exists():
         expected = _record(path).read_text(encoding="utf-8").split()[0]
         source = f"recorded at an earlier download; delete {_record(path)} if you trust the new file"
@@ -239,5 +239,5 @@ def _forget(part: Path) -> None:
 
 def _disk(error: OSError, part: Path) -> DownloadError:
     if is_disk_full(error):
-        return DownloadError(f"the disk of {part.parent} is full; make room and run again")
+        return DownloadError(f"the disk of {part.parent} is full; free some space and run again")
     return DownloadError(f"{error.strerror or error} ({error.filename or part})")

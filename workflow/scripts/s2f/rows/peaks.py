@@ -14,7 +14,7 @@ STANDARD_CHROMOSOMES = tuple(f"chr{name}" for name in [*range(1, 23), "X", "Y", 
 # number of columns -> the formats that a file may have, in the order in which they are tried
 FORMATS = {6: ("BED6",), 8: ("BED8",), 9: ("BED9", "broadPeak"), 10: ("narrowPeak",), 12: ("BED12",)}
 SIGNAL_VALUE = ("narrowPeak", "broadPeak")  # formats with a signalValue (column 7); others have a score (column 5)
-EXPECTED = "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand the RNA is not known"
+EXPECTED = "6 (BED6: chrom, start, end, name, score, strand) or 10 (narrowPeak); without a strand, the RNA is not known"
 
 
 def read_peaks(path: str | Path) -> pd.DataFrame:
@@ -36,14 +36,14 @@ def read_peaks(path: str | Path) -> pd.DataFrame:
     """
     lines = list(read_bed(path, 6, EXPECTED))
     if not lines:
-        raise InputError(f"{path}: no peaks, expected lines of BED6 or narrowPeak")
+        raise InputError(f"{path}: there are no peaks, expected lines of BED6 or narrowPeak")
     narrow = _format(lines, path) in SIGNAL_VALUE
     peaks = []
     for line, chrom, start, end, cells in lines:
         where = f"{path}: line {line}:"
         name, score, strand = cells[3:6]
         if strand not in ("+", "-"):
-            raise InputError(f"{where} strand is {strand!r}, expected + or -: RNA has one")
+            raise InputError(f"{where} strand is {strand!r}, expected + or -, because RNA has one strand")
         cell = cells[6] if narrow else score
         signal = np.nan if cell == "." and not narrow else _number(cell)
         if np.isinf(signal) or (np.isnan(signal) and (cell != "." or narrow)):
@@ -60,7 +60,7 @@ def _format(lines: list[BedLine], path: str | Path) -> str:
         width -= 1
     if width not in FORMATS:
         raise InputError(
-            f"{path}: line {lines[0].line}: {width} columns, which is none of the formats of peaks: 6 (BED6), 8 "
+            f"{path}: line {lines[0].line}: {width} columns, expected a format of peaks: 6 (BED6), 8 "
             "(BED8), 9 (BED9 or broadPeak), 10 (narrowPeak) or 12 (BED12); cut -f1-6 makes a BED6, whose score "
             "(column 5) is the signal"
         )
@@ -70,8 +70,8 @@ def _format(lines: list[BedLine], path: str | Path) -> str:
         if fits(odd, width):
             return name
     raise InputError(
-        f"{path}: line {odd.line}: columns 7 to {width} are {', '.join(map(repr, odd.cells[6:width]))}, which a "
-        f"{' or '.join(FORMATS[width])} has not (its {width} columns say it is one); cut -f1-6 makes a BED6, whose "
+        f"{path}: line {odd.line}: columns 7 to {width} are {', '.join(map(repr, odd.cells[6:width]))}, which do not "
+        f"fit {' or '.join(FORMATS[width])}, the format with {width} columns; cut -f1-6 makes a BED6, whose "
         "score (column 5) is the signal"
     )
 

@@ -97,14 +97,14 @@ def check(
         placed = np.isfinite(surplus) & np.isfinite(allowed)
         hint = ""
         if (surplus[placed] == -1).mean() > 0.5:  # a start of 0 cannot count from 1
-            inclusive = "; ends seem to be those of the last base: add 1"
+            inclusive = "; ends seem to be the position of the last base: add 1"
             hint = inclusive if (start == 0).any() else f"; starts seem to be counted from 1{from_one}"
         elif not from_one and (surplus[placed] == 1).mean() > 0.5:
             hint = "; starts seem to be counted from 0"
         raise InputError(
             f"{_place(table, path, row)}: from start {start[row]:.0f} to end {end[row]:.0f} are "
-            f"{end[row] - start[row]:.0f} bases, the insert has {length[row]:.0f}; expected the interval of the insert "
-            f"itself, counted from 0 and without its end{hint}{fix}"
+            f"{end[row] - start[row]:.0f} bases, but the insert has {length[row]:.0f}; expected the interval of the "
+            f"insert itself, with start counted from 0 and end exclusive{hint}{fix}"
         )
     if variants is not None:
         _check_variants(table, variants, start, length, path, fix)
@@ -128,7 +128,7 @@ def _check_variants(
     if elsewhere.any():
         row = int(elsewhere.argmax())
         raise InputError(
-            f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, and the insert lies on "
+            f"{_place(table, path, row)}: variant is {table['variant'].iloc[row]!r}, but the insert lies on "
             f"{chrom.iloc[row]}; expected one chromosome{fix}"
         )
     strand, allele = (table.get(name, empty).to_numpy(object) for name in ("strand", "allele"))
@@ -138,11 +138,11 @@ def _check_variants(
     row = int((~fits).argmax())
     hint = ""
     for moved, of_strand, text in (
-        (start - 1, strand, "they fit with start and end one less"),
+        (start - 1, strand, "they fit if start and end are one less"),
         (start, np.full(len(strand), "+", object), "they fit as sequences of the plus strand, whatever their strand"),
         (start, np.full(len(strand), "-", object), "they fit as sequences of the minus strand, whatever their strand"),
         (start, np.where(strand == "+", "-", "+"), "they fit on the other strand"),
-        (start + 1, strand, "they fit with start and end one more"),
+        (start + 1, strand, "they fit if start and end are one more"),
     ):
         if _has_base(table, variants, moved, length, of_strand, allele).mean() > max(0.9, fits.mean()):
             hint = f"; {text}"

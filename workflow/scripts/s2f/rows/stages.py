@@ -84,7 +84,7 @@ class Stages:
         """The notes, and a sentence for every stage that was not reached or whose count is not as expected."""
         counts = dict([*self.counts, *self.parts])
         return self.notes + [
-            f"stage {stage!r} has {counts.get(stage, 'no')} rows, {count} are expected"
+            f"stage {stage!r} has {counts.get(stage, 'no')} rows, expected {count}"
             for stage, count in self.expected.items()
             if counts.get(stage) != count
         ]
@@ -103,7 +103,7 @@ def dropped(path: str | Path) -> tuple[int, list[tuple[str, int, int]]]:
     table = read_table(path, ["stage", "rows", "removed"], "stages")
     table = table[table["stage"] != NOTE]
     if table.empty:
-        raise InputError(f"{path}: no stage; make it again")
+        raise InputError(f"{path}: the table has no stages; make it again")
     counts = {name: numbers(table, name, path) for name in ("rows", "removed")}
     stages = zip(table["stage"], counts["rows"], counts["removed"], strict=True)
     removed = [(stage, int(count), int(left + count)) for stage, left, count in stages if count > 0]

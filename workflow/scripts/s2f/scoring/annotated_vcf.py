@@ -19,9 +19,9 @@ FIELDS = {
     "sd": ("S2F_SD", "standard deviation of the effect over the members of the ensemble"),
     "low": ("S2F_LOW", "lower end of the interval of the effect"),
     "high": ("S2F_HIGH", "upper end of the interval of the effect"),
-    "percentile": ("S2F_PERCENTILE", "share of the measured effects that are not larger, in percent"),
+    "percentile": ("S2F_PERCENTILE", "percentage of measured effects that are not larger"),
 }
-STRAND = ("S2F_STRAND", "strand of the genome that was read; of_both: of both the one with the larger effect")
+STRAND = ("S2F_STRAND", "strand of the genome that was read; of_both: the strand with the larger effect")
 
 
 def check(source: Path, cells: Sequence[str], ensemble: bool = False) -> None:
@@ -31,7 +31,7 @@ def check(source: Path, cells: Sequence[str], ensemble: bool = False) -> None:
     names = [field.name for field in fields]
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
-        raise InputError(f"{source}: two cells would be the INFO field {twice}; write a table (--out) alone")
+        raise InputError(f"{source}: two cells would become the same INFO field {twice}; write only a table (--out)")
     vcf.refuse_known(vcf.read_header(source), fields)
 
 

@@ -95,7 +95,7 @@ def _scored(path: str | Path) -> tuple[pd.DataFrame, list[str]]:
     times = table.groupby(["cell", "experiment", "variant"])["model"].agg(["size", "nunique"])
     wrong = (times["size"] != len(models)) | (times["nunique"] != len(models))
     if wrong.any():
-        raise InputError(f"{path}: not all models scored {times.index[wrong][0][2]} once; score them again")
+        raise InputError(f"{path}: not every model scored {times.index[wrong][0][2]} exactly once; score them again")
     return table, table["cell"].unique().tolist()
 
 
@@ -214,7 +214,7 @@ def controls(
         active = (label > above).to_numpy()
         if active.sum() < 3:
             raise InputError(
-                f"{path}: {active.sum()} labels are above {above:.4g}, expected 3 or more: give a lower one"
+                f"{path}: {active.sum()} labels are above {above:.4g}, expected 3 or more: give a lower --active-above"
             )
         of_line = {
             "model": model, "cell": table["cell"].iloc[0] if "cell" in table else "", "active_above": above,

@@ -103,8 +103,8 @@ def read(
     for name, own in of_element.items():
         if len(own) > 1:
             raise InputError(
-                f"{variants}: {own[0]!r} and {own[1]!r} measure the same element, {name!r}; choose one of them: "
-                "experiments are no independent evidence"
+                f"{variants}: {own[0]!r} and {own[1]!r} measure the same element, {name!r}; choose one of them, "
+                f"because they are not independent evidence"
             )
     as_written = table.astype(str)
     strange = ~table["element"].isin(known)
@@ -113,13 +113,13 @@ def read(
         table["element"].map({name: value(element) for name, element in known.items()})
         for value in (lambda e: e.start, lambda e: e.end - e.start, lambda e: e.first_base)
     )
-    refuse(table["offset"] >= size, as_written, ["offset"], variants, "a place in the element")
+    refuse(table["offset"] >= size, as_written, ["offset"], variants, "a position in the element")
     refuse(table["pos_hg19"] - first != table["offset"], as_written, ["pos_hg19", "offset"], variants,
-           "the same place of the element")  # fmt: skip
+           "the same position in the element")  # fmt: skip
     places = zip(table["element"], start + table["offset"], strict=True)
     bases = np.array([dna.ALPHABET[known[name].codes[place]] for name, place in places], object)
     refuse(table["ref"].to_numpy() != bases, as_written, ["element", "offset", "ref"], variants,
-           "the base that the element has there")  # fmt: skip
+           "the base of the element at this position")  # fmt: skip
     return table, known
 
 
@@ -128,7 +128,7 @@ def read_variants(path: str | Path) -> pd.DataFrame:
     table = read_table(path, VARIANTS, "saturation mutagenesis", only=True, numbered=True)
     for column, low in (("pos_hg19", 1), ("offset", 0), ("barcodes", 0)):
         values = numbers(table, column, path)
-        refuse(~(values >= low) | (values % 1 != 0), table, [column], path, f"a whole number from {low}")
+        refuse(~(values >= low) | (values % 1 != 0), table, [column], path, f"a whole number of at least {low}")
         table[column] = values.astype(np.int64)
     for column in ("effect", "p_value", "confidence"):
         values = numbers(table, column, path)
@@ -138,14 +138,14 @@ def read_variants(path: str | Path) -> pd.DataFrame:
     wrong = ~table["alt"].isin([*"ACGT", DELETION]) | (table["alt"] == table["ref"])
     refuse(wrong, table, ["ref", "alt"], path, "another base, or - for a deletion")
     refuse(table.duplicated(["experiment", "offset", "alt"]), table, ["experiment", "offset", "alt"], path,
-           "a variant that no earlier line has")  # fmt: skip
+           "a variant that does not occur on an earlier line")  # fmt: skip
     return table
 
 
 def read_elements(path: str | Path) -> dict[str, Element]:
     """{name: `Element`} of a table of elements. Raises `InputError` with file and line."""
     table = read_table(path, ELEMENTS, "elements of saturation mutagenesis", only=True, numbered=True)
-    refuse(table["element"].duplicated(), table, ["element"], path, "a name that no earlier line has")
+    refuse(table["element"].duplicated(), table, ["element"], path, "a name that does not occur on an earlier line")
     found: dict[str, Element] = {}
     places = {name: numbers(table, name, path) for name in ("start_hg19", "end_hg19", "context_start_hg19")}
     for name, values in places.items():
@@ -156,9 +156,11 @@ def read_elements(path: str | Path) -> dict[str, Element]:
         end = start + len(row["sequence"])
         where = f"{path}: line {line_of(table, number)}: element {row['element']!r}"
         if places["end_hg19"].iloc[number] - first_base + 1 != len(row["sequence"]):
-            raise InputError(f"{where}: sequence has {len(row['sequence'])} bp, expected start_hg19 to end_hg19")
+            raise InputError(
+                f"{where}: sequence has {len(row['sequence'])} bp, expected the length from start_hg19 to end_hg19"
+            )
         if start < 0 or row["context_sequence"][start:end].upper() != row["sequence"].upper():
-            raise InputError(f"{where}: context_sequence does not have the sequence at start_hg19")
+            raise InputError(f"{where}: context_sequence does not contain the sequence at start_hg19")
         try:
             codes = dna.encode(dna.clean(row["context_sequence"]))
         except ValueError as error:

@@ -35,25 +35,33 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
     (kind,) = found
     for name, inputs in ONLY_FOR.items():
         if given.get(name) and kind not in inputs:
-            raise InputError(f"{called(name)} is for {', '.join(map(called, inputs))}; the input is {called(kind)}")
+            raise InputError(
+                f"{called(name)} is only for {', '.join(map(called, inputs))}, but the input is "
+                f"{called(kind)}; remove it"
+            )
     if kind in OF_GENOME and not given.get("genome"):
         raise InputError(f"{called(kind)} needs {called('genome')}, a FASTA of its build")
     if kind == "satmut":
         if not given.get("elements"):
             raise InputError(f"{called(kind)} needs {called('elements')}, the table of the mutagenised elements")
         if strand_rule != "mean":
-            raise InputError(f"{called(kind)} is read on both strands of the DNA, the model reads one: an RNA's")
+            raise InputError(
+                f"{called(kind)} is read on both strands of the DNA, but the model reads only one, as of an RNA"
+            )
     wanted = 1 if kind == "table" else 2
     columns = given.get("columns") or ()
     if columns and len(columns) != wanted:
-        raise InputError(f"{called('columns')} has {len(columns)} names, {called(kind)} has {wanted} with sequences")
+        raise InputError(
+            f"{called('columns')} has {len(columns)} names, expected {wanted}, the columns of "
+            f"sequences for {called(kind)}"
+        )
     for name in ("offsets", "shifts"):
         places = given.get(name) or ()
         if len(set(places)) < len(places):
-            raise InputError(f"{called(name)} names a place twice")
+            raise InputError(f"{called(name)} holds a value twice; give each value once")
     separator = given.get("separator")
     if separator and len(separator) != 1:
-        raise InputError(f"{called('separator')} is {separator!r}, expected one letter")
+        raise InputError(f"{called('separator')} is {separator!r}, expected one character")
     strand, genes = given.get("strand"), given.get("genes")
     if strand == "file" and kind == "vcf":
         raise InputError(f"{called('strand')}: a VCF has no column of strands; give {called('genes')}, a GTF")
@@ -61,7 +69,8 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
         raise InputError(f"give {called('strand')} or {called('genes')}, not both")
     if kind in ("vcf", "variants") and strand_rule == "forward" and not (strand or genes):
         raise InputError(
-            f"the model reads one strand, so that of the transcript must be known: give {called('genes')}, a GTF, or "
+            f"the model reads one strand, so the strand of the transcript must be known: give {called('genes')}, a "
+            f"GTF, or "
             f"{called('strand')}: +, -, both, or file for a column of the table"
         )
     return kind

@@ -41,7 +41,7 @@ class Parts:
         while self._part(self.done).exists():
             self.done += 1
         if self.done:
-            print(f"{self.path}: continuing, {self.done:,} blocks are done", file=sys.stderr, flush=True)
+            print(f"{self.path}: continuing after {self.done:,} finished blocks", file=sys.stderr, flush=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:

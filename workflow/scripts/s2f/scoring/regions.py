@@ -16,10 +16,10 @@ from s2f.sequences.genome import Genome
 
 UNSCORED = {
     "not_in_genome": "the genome has no sequence of this name",
-    "near_contig_end": "the window runs over the end of the sequence",
+    "near_contig_end": "the window extends beyond the end of the sequence",
     "n_in_window": "the genome has N there",
-    "no_strand": "the model reads one strand, and column 6 says none",
-    "too_short": "the region is shorter than a window; leave tiles out to read the window in its middle",
+    "no_strand": "the model reads one strand, but column 6 gives none",
+    "too_short": "the region is shorter than a window; omit tiles to read the window around its middle",
 }
 
 

@@ -128,7 +128,7 @@ class Request:
         for path in filter(None, inputs):
             if path.exists() and not path.is_file():
                 raise InputError(
-                    f"{path}: is no regular file; it is read several times, so a pipe or a folder will not do"
+                    f"{path}: is not a regular file; it is read several times, so a pipe or a folder does not work"
                 )
         seen = {path.resolve(): path for path in filter(None, inputs)}
         for path in filter(None, (self.out, self.skipped, self.vcf_out)):
@@ -151,10 +151,12 @@ class Request:
         shortest, longest = record["insert_bp"]["shortest"], record["insert_bp"]["longest"]
         length = self.length or record["insert_bp"]["commonest"]
         if not shortest <= length <= longest:
-            raise InputError(f"--length is {length}, the model was trained on inserts of {shortest} to {longest} bp")
+            raise InputError(
+                f"--length is {length}, expected {shortest} to {longest} bp, the lengths of inserts in training"
+            )
         for offset in self.offsets:
             if not 0 <= offset < length:
-                raise InputError(f"--offsets has {offset}, expected places within the window, 0 to {length - 1}")
+                raise InputError(f"--offsets has {offset}, expected positions in the window, 0 to {length - 1}")
         if self.kind == "variants":
             offsets = self._table.offset
             if offsets.max(initial=-1) >= length:
@@ -164,16 +166,23 @@ class Request:
         if self.vcf_out and vcf.is_indexed(self.vcf_out):
             vcf.refuse_unsorted(self.path)
         if not 0 <= self.tile <= length:
-            raise InputError(f"--tile is {self.tile}, expected 1 to {length} bp, the window: else bases are left out")
+            raise InputError(
+                f"--tile is {self.tile}, expected 1 to {length} bp, the window, so that no bases are skipped"
+            )
         if self.longest < 1:
             raise InputError(f"--longest is {self.longest}, expected a number of bases of at least 1")
         if self.measured and record["task"] == "classification":
-            raise InputError("--measured: effects of a classification are log-odds, to which no measured ones compare")
+            raise InputError(
+                "--measured: effects of a classification are log-odds, which cannot be compared with "
+                "measured ones; remove it"
+            )
         fixed = [part.record["model"] for part in members_of(self.model, record) if part.record["kind"] != "head"]
         if any(self.shifts) and fixed:
-            raise InputError(f"--shifts: {fixed[0]!r} cannot shift its window; leave them out")
+            raise InputError(f"--shifts: {fixed[0]!r} cannot shift its window; omit the shifts")
         if record.get("collapsed"):
-            raise InputError(f"{self.model}: the ensemble is collapsed: {record['collapsed']}; score by another model")
+            raise InputError(
+                f"{self.model}: the ensemble is collapsed: {record['collapsed']}; score with another model"
+            )
         construct = Construct.from_spec(record["construct"])
         for shift in self.shifts:
             for own in {shortest, longest}:
@@ -219,7 +228,7 @@ class Plan:
         """A line for people."""
         skipped = sum(self.reasons.values())
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(self.reasons.items(), key=lambda x: -x[1]))
-        of = f"{self.lines:,} of {self.lines + skipped:,} lines are scored by {self.windows:,} windows"
+        of = f"{self.lines:,} of {self.lines + skipped:,} lines are scored with {self.windows:,} windows"
         return of + (f"; skipped: {counts}" if skipped else "")
 
 
@@ -252,7 +261,7 @@ def score(
     anything wrong with the options, the files and their lines.
     """
     if not request.model.is_dir():
-        raise InputError(f"{request.model}: is no folder, expected best_model of a run")
+        raise InputError(f"{request.model}: is not a folder, expected the folder best_model of a run")
     record = read_record(request.model)
     scores, source = _scores(request, record), request.source(record)
     specs = _encoders(request.model, record, encoder_spec, encoder_weights)
@@ -261,7 +270,7 @@ def score(
         left_out = parts.folder / "skipped"
         plan = planned(source, left_out, scores.model)
         if not plan.blocks:
-            raise InputError(f"{request.path}: has no lines to be scored")
+            raise InputError(f"{request.path}: has no lines to score")
         print(plan.text, flush=True)
         if parts.done < plan.blocks:
             _score_blocks(request, source, scores, specs, parts, plan)
@@ -329,13 +338,14 @@ def _encoders(
     )
     if "" in named and len(needing) > 1:
         raise InputError(
-            f"--encoder-weights {named['']}: members read the encoders {', '.join(needing)}; say ENCODER=FOLDER "
-            "for each whose weights are elsewhere"
+            f"--encoder-weights {named['']}: members read the encoders {', '.join(needing)}; give ENCODER=FOLDER for "
+            f"each whose weights are elsewhere"
         )
     for name in sorted(set(named) - {""}):
         if name not in needing:
             raise InputError(
-                f"--encoder-weights {name}={named[name]}: no member reads weights of {name!r}{nearest(name, needing)}"
+                f"--encoder-weights {name}={named[name]}: no member reads the weights of "
+                f"{name!r}{nearest(name, needing)}"
             )
     for part in members_of(model, record):
         own = sections[part.number] if part.number < len(sections) else {}

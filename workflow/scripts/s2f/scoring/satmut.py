@@ -17,8 +17,8 @@ from s2f.scoring.sequences import Fit
 from s2f.sequences import dna
 
 UNSCORED = {
-    "few_barcodes": "measured by fewer barcodes than are asked for",
-    "deletion_at_edge": "no real base is known that would fill the window of the shorter allele",
+    "few_barcodes": "measured with fewer barcodes than required",
+    "deletion_at_edge": "no real bases are known to fill the window of the shorter allele",
 }
 
 
@@ -53,9 +53,9 @@ class Satmut:
         first, end, _ = element.region(self.length, self.fit.shortest)
         if first < 0 or end > len(element.codes) or (element.codes[max(first, 0) : end] == dna.N_CODE).any():
             raise InputError(
-                f"{self.elements}: element {element.name!r} has {element.end - element.start} bp, the window "
-                f"{self.length}; expected as many bases of the genome around it in context_sequence, or a shorter "
-                "--length"
+                f"{self.elements}: element {element.name!r} has {element.end - element.start} bp, but the window has "
+                f"{self.length}; expected enough bases of the genome around it in context_sequence, or a shorter "
+                f"--length"
             )
 
     def _block(self, rows: pd.DataFrame, element: Element) -> Block:

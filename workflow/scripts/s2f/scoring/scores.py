@@ -190,7 +190,9 @@ def measured_effects(predictions: str | Path, panel: str | Path, cells: Sequence
         missing = ~pairs[["ref_row_id", "alt_row_id"]].isin(of_row.index).all(axis=1)
         if missing.any():
             row = pairs["ref_row_id"][missing].iloc[0]
-            raise InputError(f"{predictions}: a prediction for {row!r} or its other allele is missing; run it again")
+            raise InputError(
+                f"{predictions}: a prediction for {row!r} or its other allele is missing; predict the panel again"
+            )
         ref, alt = (
             of_row.loc[pairs[column], ["label", "prediction"]].to_numpy() for column in ("ref_row_id", "alt_row_id")
         )
@@ -205,7 +207,7 @@ def _predictions(path: str | Path, cells: Sequence[str]) -> pd.DataFrame:
     predictions."""
     table = read_table(path, ("row_id", "label", "prediction"), "predictions")
     if cells[0] and "cell" not in table.columns:
-        raise InputError(f"{path}: column 'cell' is missing, the model has the cells {', '.join(cells)}")
+        raise InputError(f"{path}: column 'cell' is missing, but the model has the cells {', '.join(cells)}")
     return pd.DataFrame(
         {
             "row_id": table["row_id"],

@@ -46,14 +46,9 @@ class Fit:
     def starts(self, length: int, where: str) -> list[int]:
         """Where the windows of a sequence begin. Raises `InputError` for a sequence that is too short or too long."""
         if length < self.shortest or (length > self.longest and not self.tile):
-            fix = (
-                "give them real sequence on both sides"
-                if length < self.shortest
-                else "cut them, or read tiles (--tile)"
-            )
+            fix = "add real sequence on both sides" if length < self.shortest else "cut them, or read tiles (--tile)"
             raise InputError(
-                f"{where} has {length} bp, the model was trained on inserts of {self.lengths} and knows no others; "
-                f"{fix}"
+                f"{where} has {length} bp, but the model was trained only on inserts of {self.lengths}; {fix}"
             )
         if length <= self.longest:
             return [0]
@@ -97,7 +92,7 @@ class Sequences:
     def _lines(self, seen: dict[str, str]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
         for entry in self.entries():
             if entry.name in seen:
-                raise InputError(f"{entry.where}: {entry.name!r} stands at {seen[entry.name]} too; names must differ")
+                raise InputError(f"{entry.where}: {entry.name!r} also occurs at {seen[entry.name]}; names must differ")
             seen[entry.name] = entry.where
             sequences = tuple(_cleaned(sequence, entry) for sequence in entry.sequences)
             if len(self.roles) > 1:

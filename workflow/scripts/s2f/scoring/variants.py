@@ -17,7 +17,7 @@ from s2f.sequences.windows import centre, window_pairs
 STRANDS = ("+", "-", "both", "file")
 UNSCORED = {
     **REASONS,
-    "no_strand": "no gene, or no strand in the file, says which strand is transcribed",
+    "no_strand": "neither a gene nor a strand in the file says which strand is transcribed",
 }
 
 

@@ -34,11 +34,11 @@ def _other_format(what: str, cells: list[str]) -> str:
     """A hint at the format of a line whose start or end (`what`) is not a whole number; empty if unknown."""
     cell = cells[1 if what == "start" else 2]
     if what == "start" and len(cells) >= 8 and cells[3].isdigit() and cells[4].isdigit():
-        return "; this is a line of GFF or GTF, whose places are columns 4 and 5, counted from 1: make a BED of it"
+        return "; this is a line of GFF or GTF, with positions in columns 4 and 5, counted from 1: convert it to BED"
     if what == "end" and len(cells) >= 8 and re.fullmatch(r"[ACGTN]+", cells[3], re.IGNORECASE):
-        return "; this is a line of VCF, which holds variants and no intervals"
+        return "; this is a line of VCF, which holds variants, not intervals"
     if re.fullmatch(r"\d+(\.\d+)?([eE]\+?\d+)?", cell):
-        return "; R writes whole numbers with options(scipen=999), pandas from columns of integers"
+        return "; to write whole numbers, set options(scipen=999) in R, or use integer columns in pandas"
     return ""
 
 
@@ -71,7 +71,7 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
             if not (cell.isascii() and cell.isdigit()):
                 raise InputError(
                     f"{where} {what} is {cell!r}, expected a whole number of at least 0"
-                    + ("; put # before a line of names of columns" if cell.lower() in COLUMNS and not names else "")
+                    + ("; put # before the line of column names" if cell.lower() in COLUMNS and not names else "")
                     + _other_format(what, cells)
                 )
         if int(start) >= int(end):

@@ -41,7 +41,7 @@ def chromosome(name: object) -> str:
     numeric = NUMBER.fullmatch(bare)
     contig = CONTIG.fullmatch(bare) or HLA.fullmatch(bare)
     if not contig or PREFIX.match(bare) or (numeric and not bare.lstrip("0").isdecimal()):
-        raise InputError(f"chromosome is {name!r}, expected a name as chr7, 7, chrX or that of a contig")
+        raise InputError(f"chromosome is {name!r}, expected a name such as chr7, 7, chrX, or the name of a contig")
     refseq = REFSEQ.fullmatch(bare)
     if refseq:
         return "chr" + {"23": "X", "24": "Y"}.get(refseq[1], str(int(refseq[1]))) if refseq[1] else "chrM"

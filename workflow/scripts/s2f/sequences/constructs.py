@@ -45,7 +45,7 @@ class Construct:
         for side in ("upstream", "downstream"):
             odd = set(getattr(self, side)) - set("ACGT")
             if odd:
-                raise InputError(f"construct: {side} holds {min(odd)!r}, expected real flank of A, C, G, T only")
+                raise InputError(f"construct: {side} holds {min(odd)!r}, expected a real flank, only A, C, G and T")
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> "Construct":
@@ -84,16 +84,18 @@ class Construct:
         base = left_flank(self.layout, pad, cap_up, self.flank_bp)
         if self.layout == "whole" and (shift or pad != cap_up + cap_down):
             if shift:
-                raise InputError("layout 'whole' shows all of both flanks: it cannot be shifted")
+                raise InputError("layout 'whole' holds both flanks completely, so it cannot be shifted")
             expected = self.length - cap_up - cap_down
-            raise InputError(f"insert is {insert_length} bp, layout 'whole' of {self.length} bp expects {expected} bp")
+            raise InputError(
+                f"insert has {insert_length} bp, expected {expected} bp in layout 'whole' of {self.length} bp"
+            )
         left = base - shift
         right = pad - left
         cap_up, cap_down = min(cap_up, len(self.upstream)), min(cap_down, len(self.downstream))
         if not (0 <= left <= cap_up and 0 <= right <= cap_down):
             raise InputError(
                 f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs "
-                f"{left} + {right} bp of flank; there are {cap_up} + {cap_down} bp"
+                f"{left} + {right} bp of flank, but there are {cap_up} + {cap_down} bp"
             )
         return left, right
 
@@ -109,7 +111,7 @@ class Construct:
                 such = lengths == length
                 raise InputError(
                     f"{path}: row {rows['row_id'][such].iloc[0]!r}: {error} ({int(such.sum())} such "
-                    "rows; change the dataset's construct or leave them out)"
+                    "rows; change the dataset's construct or remove them)"
                 ) from None
 
     def shift_range(self, insert_length: int) -> tuple[int, int]:

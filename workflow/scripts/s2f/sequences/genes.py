@@ -58,7 +58,7 @@ def read_genes(path: str | Path) -> Genes:
             cells = row.split("\t", 8)
             if len(cells) < 8:
                 spaces = "; they are separated by spaces: write tabs instead" if len(row.split()) >= 8 else ""
-                raise InputError(f"{path}: line {line}: {len(cells)} columns, expected 9 as a GTF has{spaces}")
+                raise InputError(f"{path}: line {line}: {len(cells)} columns, expected 9 as in a GTF{spaces}")
             rank = _RANK.get(cells[2], len(FEATURES))
             if rank <= best and rank < len(FEATURES):
                 best = rank
@@ -82,10 +82,10 @@ def _checked(cells: list[str], where: str) -> tuple[int, int, str]:
     for name, cell in (("start", cells[3]), ("end", cells[4])):
         if not (cell.isascii() and cell.isdecimal()) or not 1 <= int(cell) <= LONGEST:
             bed = "; this may be BED" if cells[1].isdecimal() and cells[2].isdecimal() else ""
-            raise InputError(f"{where} {name} is {cell!r}, expected a whole number from 1{bed}")
+            raise InputError(f"{where} {name} is {cell!r}, expected a whole number of at least 1{bed}")
     start, end = int(cells[3]), int(cells[4])
     if end < start:
-        raise InputError(f"{where} end is {end}, expected at least start, {start}")
+        raise InputError(f"{where} end is {end}, expected at least start ({start})")
     if cells[6] not in ("+", "-", ".", "?"):
         raise InputError(f"{where} strand is {cells[6]!r}, expected +, - or .")
     return start - 1, end, cells[6]

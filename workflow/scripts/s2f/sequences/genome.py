@@ -67,7 +67,7 @@ def records(path: str | Path) -> Iterator[tuple[str, int, bytearray]]:
                 before += text.count(b"\n")
             passed += block.count(b"\n")
     if header is None:
-        raise InputError(f"{path}: no FASTA record")
+        raise InputError(f"{path}: holds no FASTA record")
     yield header, line, letters
 
 
@@ -77,8 +77,8 @@ def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -
         if row.translate(None, _SEQUENCE):
             shown = row[:60].decode("utf-8", "backslashreplace")
             raise InputError(
-                f"{path}: line {number}: {shown!r} is no sequence, in record {header!r}; remove comments, numbers and "
-                "blanks before >"
+                f"{path}: line {number}: {shown!r} is not a sequence, in record {header!r}; remove comments, numbers "
+                f"and blanks before >"
             )
 
 
@@ -121,20 +121,20 @@ class Genome:
             twice = asked.duplicated(columns)
             if twice.any():
                 row = asked[twice].iloc[0]
-                raise InputError(f"{where}: line {row['line']}: {row['name']!r} occurs for the second time")
+                raise InputError(f"{where}: line {row['line']}: {row['name']!r} occurs a second time")
         ambiguous = {}
         whole = table[table["whole"] & (table["chrom"] != "")]
         for chrom, own in whole[whole["chrom"].duplicated(keep=False)].groupby("chrom"):
             said = " and ".join(f"{name!r} (line {line})" for name, line in zip(own["name"], own["line"], strict=True))
-            ambiguous[chrom] = f"is {len(own)} records of {where}, {said}; expected one: take the others out"
+            ambiguous[chrom] = f"is {len(own)} records of {where}, {said}; expected one: remove the others"
         table.loc[table["whole"] & table["chrom"].isin(ambiguous), "chrom"] = ""
         if (table["chrom"] == "").all():
             for chrom, why in ambiguous.items():
                 raise InputError(f"{path}: {chrom} {why}")
             row = table.iloc[0]
             raise InputError(
-                f"{where}: line {row['line']}: no record has a name that can be used, the first one is "
-                f"{row['name']!r}; expected chr7 or chr7:100-250"
+                f"{where}: line {row['line']}: no record has a usable name, the first one is {row['name']!r}; "
+                f"expected chr7 or chr7:100-250"
             )
         intervals = Intervals(table["chrom"], table["start"], table["end"])
         return Genome(path, table, intervals, ambiguous, (note,) if why else ())
@@ -215,10 +215,10 @@ class Genome:
         if found.max() == _NONE:
             row = int(np.flatnonzero(found.reshape(len(place), -1).max(axis=1) == _NONE)[0])
             where = self.records["name"].iloc[int(record[row])]
-            fix = "; its lines are not those of the FASTA: make the index again with samtools faidx, or remove it"
+            fix = "; its lines do not match the FASTA: make the index again with samtools faidx, or remove it"
             raise InputError(
-                f"{self.path}: {where} has a letter that is no base at {int(np.min(place[row])) + 1} or behind"
-                + (fix if bases.any() else "")
+                f"{self.path}: {where} has a letter that is not a base at position {int(np.min(place[row])) + 1} or "
+                f"after it" + (fix if bases.any() else "")
             )
         return found
 
@@ -243,7 +243,7 @@ class Genome:
                 raise
             raise InputError(
                 f"{self.path}: {tempfile.gettempdir()} is too small for its {lengths.sum():,} bases, which are "
-                "unpacked there; set TMPDIR to a larger disk, or unpack the FASTA and index it: samtools faidx"
+                f"unpacked there; set TMPDIR to a larger disk, or unpack the FASTA and index it: samtools faidx"
             ) from None
         none = np.zeros(len(lengths), np.int64)
         return mapped, start, np.cumsum(lengths) - lengths, none, none
@@ -271,7 +271,7 @@ class Genome:
                 ends = text[bases[i] - start[i] % bases[i] :: width[i]]  # one line break each
                 if len(letters) != end[i] - start[i] or b">" in letters or ends.strip(b"\r\n"):
                     raise InputError(
-                        f"{self.path}.fai: its lines are not those of the FASTA at {where[i]}; make the index again "
+                        f"{self.path}.fai: its lines do not match the FASTA at {where[i]}; make the index again "
                         "with samtools faidx, or remove it"
                     )
                 yield i, letters
@@ -305,10 +305,10 @@ def _indexed(path: Path, fasta: Path) -> tuple[list[tuple[str, int, int, int, in
     with fasta.open("rb") as stream:
         for name, line, length, first, bases, width in sorted(entries, key=lambda entry: entry[3]):
             if not _is_header(_between(stream, reached, first), name, reached > 0):
-                return [], f"the record {name!r} of its line {line} is not where it says in the FASTA"
+                return [], f"the record {name!r} on its line {line} is not at the stated place in the FASTA"
             reached = first + length + max(length - 1, 0) // bases * (width - bases)
         if reached > size or _between(stream, reached, size).strip():
-            return [], "the FASTA goes on or ends before the last record that it names"
+            return [], "the FASTA ends before the last record in the index, or continues after it"
     return entries, ""
 
 
@@ -339,7 +339,7 @@ def _placed(name: str, line: int, length: int, path: Path) -> tuple[str, int, in
         return _known(name), 0, length, True
     start, end = int(piece["start"]), int(piece["end"])
     if piece["strand"] == "-":
-        raise InputError(f"{path}: line {line}: piece {name!r} is of the minus strand, expected the plus strand")
+        raise InputError(f"{path}: line {line}: piece {name!r} is on the minus strand, expected the plus strand")
     if end - start != length:
         raise InputError(
             f"{path}: line {line}: piece {name!r} has {length} bases, expected {end - start}: start counts from 0 and "

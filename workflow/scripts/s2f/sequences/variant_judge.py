@@ -186,13 +186,16 @@ class Judge:
         if self.compared < fewest or self.mismatched <= MOST_MISMATCHES * self.compared:
             return
         further, exchanged = (number > 0.9 * self.mismatched for number in self._explained)
-        fix = "expected a genome of the build in which the variants are given, as hg19 or hg38"
+        fix = "expected a genome of the build in which the variants are given, such as hg19 or hg38"
         if further:
-            fix = "REF is one base further in most of them: positions count from 0, expected from 1"
+            fix = "in most of them REF is one base further on: positions count from 0, expected from 1"
         elif exchanged:
-            fix = "ALT is there in most of them: REF and ALT are exchanged; fix the file (bcftools norm --check-ref s)"
+            fix = (
+                "in most of them the genome has ALT: REF and ALT are swapped; fix the file (bcftools norm "
+                "--check-ref s)"
+            )
         raise InputError(
-            f"{self.path}: REF of {self.mismatched:,} of {self.compared:,} records is not what {self.genome.path} has "
+            f"{self.path}: REF of {self.mismatched:,} of {self.compared:,} records differs from {self.genome.path} "
             f"({'; '.join(self._first)}); {fix}"
         )
 

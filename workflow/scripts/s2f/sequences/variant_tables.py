@@ -25,7 +25,7 @@ def read_variants(path: str | Path, separator: str = "\t") -> Variants:
     """
     with opened(path, "variants") as stream:
         if stream.read(len(_VCF)) == _VCF:
-            raise InputError(f"{path}: is VCF, expected a table of variants; give it as a VCF")
+            raise InputError(f"{path}: is VCF, expected a table of variants; give it with --vcf")
     table = read_table(path, text="variants", separator=separator, numbered=True)
     if not set(COLUMNS) <= set(table):
         wanted = (KEY,) if KEY in table else COLUMNS  # finds a header that begins with #, or says what is missing
@@ -71,7 +71,7 @@ def _strands(table: pd.DataFrame, path: str | Path) -> NDArray[np.object_]:
     if "strand" not in table:
         return texts([""] * len(table))
     strand = stripped(table["strand"]).replace(".", "")
-    refuse(~strand.isin(["+", "-", ""]).to_numpy(), table, ["strand"], path, "+ or -, or nothing where it is not known")
+    refuse(~strand.isin(["+", "-", ""]).to_numpy(), table, ["strand"], path, "+ or -, or nothing if it is not known")
     return texts(strand)
 
 
@@ -80,5 +80,5 @@ def _offsets(table: pd.DataFrame, path: str | Path) -> NDArray[np.int64]:
         return np.full(len(table), -1)
     offset = stripped(table["offset"])
     digits = offset.str.fullmatch("[0-9]{1,6}").to_numpy(bool) | (offset == "").to_numpy()
-    refuse(~digits, table, ["offset"], path, "a place in the window, counted from 0, or nothing")
+    refuse(~digits, table, ["offset"], path, "a position in the window, counted from 0, or nothing")
     return offset.replace("", "-1").astype("int64").to_numpy()

@@ -125,8 +125,8 @@ def parsed_key(key: str, where: str = "") -> Variant:
     found = _KEY.fullmatch(key.strip())
     if not found:
         raise InputError(
-            f"{where}{': ' if where else ''}variant is {key!r}, expected contig, position, REF and ALT as "
-            f"chr7:70038969:G:T, with the base before an insertion or deletion in both{_fix(key)}"
+            f"{where}{': ' if where else ''}variant is {key!r}, expected contig, position, REF and ALT such as "
+            f"chr7:70038969:G:T, both alleles with the base before an insertion or deletion{_fix(key)}"
         )
     return Variant(found["contig"], int(found["pos"]), found["ref"], found["alt"], id=key.strip())
 
@@ -134,11 +134,11 @@ def parsed_key(key: str, where: str = "") -> Variant:
 def _fix(key: str) -> str:
     key = key.strip()
     if re.fullmatch(r"rs\d+", key):
-        return "; an rs number does not say which alleles: give those of dbSNP"
+        return "; an rs number does not give the alleles: take them from dbSNP"
     if (re.match(r"N[CGMRT]_\d+\.\d+:", key) and ">" in key) or re.search(r":[gcn]\.", key):
         return "; this is HGVS"
     if re.fullmatch(r"[^:]+:\d+:[ACGTacgt]*:[ACGTacgt]*", key):
-        return "; this may be SPDI, whose positions count from 0 and which leaves out that base"
+        return "; this may be SPDI, whose positions count from 0 and which omits that base"
     if re.search(r"\d,\d", key):
         return "; write the position without commas"
     if re.search(r"[ACGT][>/|][ACGT]", key, re.IGNORECASE):

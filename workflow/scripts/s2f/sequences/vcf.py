@@ -113,7 +113,7 @@ def _variants(records: list[str], numbers: list[int], width: int, path: str | Pa
         for row, number in zip(records, numbers, strict=True):
             _refuse(row, number, width, path)
         raise AssertionError(
-            f"{path}: lines {numbers[0]} to {numbers[-1]}: refused together, but no single record is at fault"
+            f"{path}: lines {numbers[0]} to {numbers[-1]}: are refused together, but no single record is at fault"
         )
     contig, pos, name, ref, alt = cells
     place = np.fromiter(map(int, pos), np.int64, len(pos))
@@ -151,13 +151,13 @@ def _refuse(row: str, line: int, width: int, path: str | Path) -> None:
     """Raise `InputError` for a line that is not a record; otherwise do nothing."""
     where, cells = f"{path}: line {line}:", row.split("\t")
     if row.startswith("#"):
-        raise InputError(f"{where} begins with #, expected a record: comments stand in the header only")
+        raise InputError(f"{where} begins with #, expected a record: comments may only be in the header")
     if len(cells) != width:
         spaces = "; the cells are separated by spaces: write tabs instead" if len(row.split()) >= 8 > len(cells) else ""
         raise InputError(f"{where} {len(cells)} columns separated by tabs, expected {width} as in the header{spaces}")
     for name, cell in zip(COLUMNS[:5], cells, strict=False):
         if not cell:
-            fix = "; . stands for none" if name in ("ID", "ALT") else ""
+            fix = "; write . for none" if name in ("ID", "ALT") else ""
             raise InputError(f"{where} {name.strip('#')} is empty, expected a value{fix}")
     whole = cells[1].isascii() and cells[1].isdecimal() and len(cells[1]) <= DIGITS
     if not whole or int(cells[1]) > LAST_POSITION:
@@ -210,7 +210,7 @@ def refuse_known(header: Header, added: Sequence[Field]) -> None:
         known = [line for line in header.meta if re.match(rf"##INFO=<ID={re.escape(field.name)}[,>]", line)]
         if known:
             raise InputError(
-                f"{header.path}: has the INFO field {field.name} already, which would be written twice; remove it "
+                f"{header.path}: already has the INFO field {field.name}, which would be written twice; remove it "
                 f"(bcftools annotate --remove INFO/{field.name}), or score the file from which it was made"
             )
 
@@ -303,9 +303,9 @@ class _Order:
                 self.done.add(self.contig)
             if contig in self.done or (contig == self.contig and pos < self.pos):
                 raise InputError(
-                    f"{self.path}: line {line}: {contig}:{pos} stands behind {self.contig}:{self.pos}, expected "
-                    "records in order, as an index is written; sort the file (bcftools sort), or choose a name of the "
-                    "result that does not end in .gz"
+                    f"{self.path}: line {line}: {contig}:{pos} comes after {self.contig}:{self.pos}, expected sorted "
+                    f"records, because an index is written; sort the file (bcftools sort), or choose a name for the "
+                    f"result that does not end in .gz"
                 )
             end = _END.search(text) if "END=" in text else None
             self.contig, self.pos = contig, pos

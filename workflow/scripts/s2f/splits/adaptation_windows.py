@@ -50,8 +50,8 @@ def of_datasets(
             next(path for (path, *_), p in zip(tables, placed, strict=True) if p == want) for want in (1, 0)
         )
         raise InputError(
-            f"{with_} has coordinates and {without} has none: whether one trains on what the other evaluates cannot be "
-            "told; adapt to them apart"
+            f"{with_} has coordinates and {without} has none, so it is unknown whether one trains on what the other "
+            f"evaluates; adapt to them separately"
         )
     rows = pd.concat(frames, ignore_index=True)
     links = [loci(rows), rows.groupby(["table", "unit"]).ngroup().to_numpy()]
@@ -77,7 +77,7 @@ def of_datasets(
     for number, part in enumerate(PARTS[:2]):
         chosen = rows[usable & (rows["rank"] == number)].drop_duplicates("sequence")
         if chosen.empty:
-            raise InputError(f"{tables[0][0]}: no window is left in part {part!r} of {len(rows)} rows")
+            raise InputError(f"{tables[0][0]}: no window of {len(rows)} rows remains in part {part!r}")
         stages.part(part, len(chosen))
         found[part] = chosen.drop(columns=["rank", "unit", "threshold", "table"]).reset_index(drop=True)
     stages.left("sequences once", sum(map(len, found.values())))

@@ -99,7 +99,7 @@ def audit(
         if len(unsettled):
             asked = queries[unsettled]
             lower = targets[threshold[targets] < threshold[asked].max()]
-            report(f"aligning {len(asked):,} of them with {len(lower):,} rows of lower thresholds")
+            report(f"aligning {len(asked):,} of them with {len(lower):,} rows with lower thresholds")
             homologous[unsettled] = homologous_to_any(
                 sequences[asked], sequences[lower], threshold[asked], threshold[lower], **searched
             )

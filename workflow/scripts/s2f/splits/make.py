@@ -80,14 +80,15 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
     count, found = int(names.sum()), ", ".join(f"{name} {own:,}" for name, own in names[:MOST_NAMED].items())
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     went = parts[rows["chrom"].isin(names.index).to_numpy()].value_counts()
-    stages.part("on names of no whole chromosome", count)
-    which = "that the split does not list" if listed else "each of which it deals as one"
+    stages.part("on names that are not whole chromosomes", count)
+    which = "that the split does not list" if listed else "each of which the split deals as a chromosome"
     fix = "; list those that are part of a listed one" if listed else ""
     if any(name in chromosomes.PLINK for name in names.index):
         known = ", ".join(f"{name.removeprefix('chr')} {ours}" for name, ours in chromosomes.PLINK.items())
         fix += f"; PLINK's human {known}: rename them"
     stages.notes.append(
-        f"{count:,} of {len(rows):,} rows lie on names of no whole chromosome (as chr7, chrX) {which}: {found}{more}; "
+        f"{count:,} of {len(rows):,} rows lie on names that are not whole chromosomes (such as chr7, chrX) {which}: "
+        f"{found}{more}; "
         f"of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{fix}"
     )
 
@@ -101,7 +102,7 @@ def _surplus(
     """
     wanted, classes = options["train_rows"], strata(rows)[train]
     if wanted > len(train):
-        raise InputError(f"split: train_rows is {wanted}, the split has {len(train)} training rows")
+        raise InputError(f"split: train_rows is {wanted}, but the split has {len(train)} training rows; lower it")
     seed = derived_seed(study_seed, "train_rows", options.get("seed", 0))
     chosen = kept(classes, units.iloc[train], wanted, seed)
     if len(np.unique(classes)) > len(np.unique(classes[chosen])):

@@ -34,7 +34,9 @@ def read(path: str | Path, label_column: str) -> tuple[str, list[pd.DataFrame]]:
     elif any(name in raw for name in IDS):
         kind, forms = "rows", [(next(name for name in IDS if name in raw), "")]
     else:
-        raise InputError(f"{path}: neither IDs nor ID nor IDs_ref and IDs_alt among its columns: {', '.join(raw)}")
+        raise InputError(
+            f"{path}: columns are {', '.join(raw)}, expected IDs, ID, or both IDs_ref and IDs_alt among them"
+        )
     frames = []
     for name, ending in forms:
         for column in (f"sequence{ending}", f"{label_column}{ending}"):
@@ -69,7 +71,7 @@ def find(rows: pd.DataFrame, listed: pd.DataFrame, path: str | Path) -> NDArray[
         lost = set(joined["number"]) - set(joined["number"][same])
         if lost:
             name = listed["row_id"].iloc[min(lost)]
-            raise InputError(f"{path}: row {name!r} has another {column} than in the dataset")
+            raise InputError(f"{path}: row {name!r}: {column} differs from the dataset")
         joined, index = joined[same], index[same]
     found = np.full(len(listed), -1)
     found[joined["number"].to_numpy()[::-1]] = index[::-1]  # the first one, if there are several

@@ -46,7 +46,7 @@ def make_panel(
         items = kinds.facts("panels", options["kind"])["items"]
         what, count = stages.counts[0]
         raise InputError(
-            f"panel {name}: {len(panel)} {items} are left of {count} {what}, {FEWEST} are needed ({stages})"
+            f"panel {name}: {len(panel)} {items} remain of {count} {what}, expected at least {FEWEST} ({stages})"
         )
     return panel
 
@@ -57,7 +57,9 @@ def _of_test(test: Any, options: dict[str, Any], name: str, stages: Stages) -> A
         absent = sorted(set(options["published"]) - set(test["published"]))
         if absent:
             there = ", ".join(sorted(set(test["published"]))) or "none"
-            raise InputError(f"panel {name}: no test row is of the published part {absent[0]!r}; there are: {there}")
+            raise InputError(
+                f"panel {name}: no test row belongs to the published part {absent[0]!r}; there are: {there}"
+            )
         test = test[test["published"].isin(options["published"])]
     else:
         test = test[~test["published"].str.startswith(EVALUATED_ONLY)]
@@ -76,7 +78,7 @@ def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, A
     path = options["file"]
     items, frames = panel_files.read(path, options["label"])
     if items != kinds.facts("panels", options["kind"])["items"]:
-        raise InputError(f"panel {name}: {path} lists {items}, the panel is of kind {options['kind']}")
+        raise InputError(f"panel {name}: {path} lists {items}, but the panel is of kind {options['kind']}")
     indices = np.array([panel_files.find(rows, frame, path) for frame in frames])
     found: Any = (indices >= 0).all(axis=0)
     stages.left(f"{items} of {path}", len(found))
@@ -87,8 +89,9 @@ def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, A
             frame["row_id"].iloc[i] for frame, p in zip(frames, indices, strict=True) for i in np.flatnonzero(p < 0)
         )
         raise InputError(
-            f"panel {name}: {(~found).sum()} of the {len(found)} {items} of {path} are not in the dataset, {lost!r} "
-            "for one; published files were made before filters: switch off those of the source, or set incomplete: true"
+            f"panel {name}: {(~found).sum()} of the {len(found)} {items} of {path} are not in the dataset, for "
+            f"example {lost!r}; published files were made before filters, so switch off the filters of the source, "
+            f"or set incomplete: true"
         )
     indices = indices[:, found]
     wrong = parts[indices] != "test"

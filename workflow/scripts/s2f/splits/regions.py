@@ -63,7 +63,9 @@ def limited(
             stages.left(stage, left)
     stages.choose("in the regions", counts[INSIDE])
     if not counts[INSIDE]:
-        raise InputError(f"{report}. Are rows and regions of one genome build, or is there a chain file between them?")
+        raise InputError(
+            f"{report}. Are rows and regions of the same genome build, or is there a chain file between them?"
+        )
     print(report)
     return panel[[one == INSIDE for one in found]].reset_index(drop=True)
 
@@ -75,7 +77,7 @@ def read_regions(path: str | Path, names: Sequence[str] = ()) -> Intervals:
     """
     lines = list(read_bed(path, 4, "4 (chrom, start, end, name)") if names else read_bed(path))
     if not lines:
-        raise InputError(f"{path}: no regions, expected lines of BED")
+        raise InputError(f"{path}: there are no regions, expected lines of BED")
     if names:
         there = sorted({line.cells[3] for line in lines})
         for name in names:
@@ -113,9 +115,9 @@ def lifted(chrom: np.ndarray, position: np.ndarray, chain: str | Path) -> tuple[
         chains = ChainFile(str(chain))
     except ValueError as error:
         text = str(error).removeprefix(f"{chain}: ")
-        raise InputError(f"{chain}: not a chain file of UCSC that can be read ({text})") from None
+        raise InputError(f"{chain}: is not a readable chain file of UCSC ({text})") from None
     if not len(chains):
-        raise InputError(f"{chain}: holds no chain")
+        raise InputError(f"{chain}: holds no chain, expected a chain file of UCSC")
     out_chrom, out = np.full(len(chrom), "", object), np.zeros(len(chrom), np.int64)
     found = np.full(len(chrom), LOST, object)
     for index, (name, base) in enumerate(zip(chrom.tolist(), position.tolist(), strict=True)):
@@ -134,6 +136,7 @@ def check_direction(chain: str | Path, regions: str | Path) -> None:
     builds = {build.lower() for build in re.findall(r"(?<![A-Za-z])(?:hg|mm|hs)\d+", Path(regions).name, re.IGNORECASE)}
     if leads and builds and leads[1].lower() not in builds:
         raise InputError(
-            f"{chain}: leads to {leads[1]}, and the regions of {regions} are {', '.join(sorted(builds))}: expected the "
+            f"{chain}: leads to {leads[1]}, but the regions of {regions} are on {', '.join(sorted(builds))}: "
+            f"expected the "
             "chain file from the build of the rows to that of the regions"
         )

@@ -30,7 +30,7 @@ def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, st
     for part, members in names.items():
         for name in members:
             if parts.setdefault(name, part) != part:
-                raise InputError(f"split: {what} {name!r} is listed under {parts[name]} and under {part}")
+                raise InputError(f"split: {what} {name!r} is listed under both {parts[name]} and {part}")
     return parts
 
 

@@ -31,19 +31,19 @@ def checked(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
             found[name] = table[name].to_numpy(np.int64)[place]
         except (ValueError, OverflowError) as error:
             raise InputError(
-                f"units: a cell of column {name} is no whole number ({error}); make the units again"
+                f"units: a cell of column {name} is not a whole number ({error}); make the units again"
             ) from None
         low, high = found[name].min(), found[name].max()
         if low < 0 or (name != "threshold" and high >= len(rows)):
-            raise InputError(f"units: {name} is {low} to {high}, expected numbers from 0 to {len(rows) - 1}")
+            raise InputError(f"units: {name} is {low} to {high}, expected 0 to {len(rows) - 1}; make the units again")
     for name in ("locus", "homology"):
         first = np.empty(len(rows), np.int64)
         first[found[name][::-1]] = found["unit"][::-1]
         apart = first[found[name]] != found["unit"]
         if apart.any():
             raise InputError(
-                f"units: row {rows['row_id'].iloc[int(apart.argmax())]!r} has another unit than the rows of its "
-                f"{name}; make the units again"
+                f"units: row {rows['row_id'].iloc[int(apart.argmax())]!r} has a unit that differs from other rows of "
+                f"its {name}; make the units again"
             )
     return pd.DataFrame(found, index=rows.index)
 
@@ -68,4 +68,4 @@ def check_loci(rows: pd.DataFrame, stated: np.ndarray, some: np.ndarray, bridges
     wrong = (first[found] != own) | ((parts > 1) & ~bridged)[own]
     if wrong.any():
         row = rows["row_id"][some].iloc[int(wrong.argmax())]
-        raise InputError(f"units: row {row!r} has another locus than its links give; make the units again")
+        raise InputError(f"units: row {row!r} has a locus that differs from its links; make the units again")

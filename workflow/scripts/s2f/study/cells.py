@@ -29,8 +29,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             word = kinds.facts("baselines", other)["named"]
             if word in name and word != needed:
                 raise InputError(
-                    f"baselines.{name}: it is of kind {baseline['kind']}, and {word!r} in a name says that a baseline "
-                    f"is of kind {other}; choose another name"
+                    f"baselines.{name}: it is of kind {baseline['kind']}, but {word!r} in a name says that a "
+                    f"baseline is of kind {other}; choose another name"
                 )
     for name, dataset in study["datasets"].items():
         _check_names(name, dataset["cells"])
@@ -60,14 +60,13 @@ def _check_names(name: str, cells: Sequence[str]) -> None:
     where = f"datasets.{name}.cells"
     if len(cells) == 1:
         raise InputError(
-            f"{where}: {cells[0]} is one cell, expected two or more; a dataset of one leaves out `cells`, and its "
-            "rows have a `label`"
+            f"{where}: {cells[0]} is one cell, expected two or more; for one cell, omit `cells` and give rows a `label`"
         )
     for cell in cells:
         if cell in OF_DIFFERENCES:
             raise InputError(
-                f"{where}: a cell cannot be called {cell!r}: tables call the difference of a cell from the {cell} of "
-                f"the others A-{cell}"
+                f"{where}: a cell cannot be called {cell!r}: in tables A-{cell} means the difference between a cell "
+                f"and the {cell} of the others"
             )
 
 
@@ -81,12 +80,12 @@ def _check_columns(name: str, dataset: dict[str, Any]) -> None:
     if of_cells and not cells:
         both = len(of_cells) > 1
         add = f"add cells: [{', '.join(label.partition('.')[2] for label in of_cells)}] to the dataset, or " * both
-        raise InputError(f"{where}: has {' and '.join(of_cells)}, and the dataset no cells: {add}write label")
+        raise InputError(f"{where}: has {' and '.join(of_cells)}, but the dataset has no cells: {add}write label")
     for label in needed:
         if label not in given:
             near = difflib.get_close_matches(label, unknown, 1)
             meant = f"; {near[0]!r} belongs to none of its cells: did you mean {label!r}?" if near else ""
-            raise InputError(f"{where}: {label!r} is missing: say which column of the file holds it{meant}")
+            raise InputError(f"{where}: {label!r} is missing: give the name of its column in the file{meant}")
     for label in given:
         what, _, cell = label.partition(".")
         if what in ("label", "stderr") and (cell not in dataset["cells"] if cell else dataset["cells"]):
@@ -118,15 +117,17 @@ def _check_dataset(name: str, dataset: dict[str, Any]) -> None:
         )
     for cell in dataset["cells"]:
         if cell not in known:
-            raise InputError(f"{where}.cells: {cell!r} is no cell of source {source['kind']}{nearest(cell, known)}")
+            raise InputError(f"{where}.cells: {cell!r} is not a cell of source {source['kind']}{nearest(cell, known)}")
     if dataset["task"] != "regression":
         raise InputError(f"{where}.cells: the task is {dataset['task']}, expected regression")
     if dataset.get("series"):
-        raise InputError(f"{where}.series: a dataset with cells is in no series, which counts each dataset once")
+        raise InputError(
+            f"{where}.series: a dataset with cells cannot be in a series, which counts each dataset once; omit the key"
+        )
     default = kinds.schema("sources", source["kind"])["properties"].get("label", {}).get("default")
     if source.get("label") != default:
         raise InputError(
-            f"{where}.source.label: {source['label']!r} chooses one label, and cells several; leave it out"
+            f"{where}.source.label: {source['label']!r} chooses one label, but cells choose several; omit it"
         )
 
 
@@ -136,9 +137,10 @@ def _check_head(study: dict[str, Any], run: Run) -> None:
     if cells and training_of(study, run.head).get("outputs") != "first" and not networks.several_outputs(run.head):
         able = ", ".join(kinds.facts("heads", kind)["names"] for kind in kinds.having("heads", "cells"))
         raise InputError(
-            f"models: head {run.head!r} has one output, and dataset {run.dataset!r} has the cells {', '.join(cells)}; "
-            f"heads with an output for each: {able}; or write heads: {{{run.head}: {{outputs: first}}}}, for "
-            f"{cells[0]} alone"
+            f"models: head {run.head!r} has one output, but dataset {run.dataset!r} has the cells "
+            f"{', '.join(cells)}; heads with an output for each: {able}; or write heads: "
+            f"{{{run.head}: {{outputs: first}}}} "
+            f", for {cells[0]} only"
         )
 
 
@@ -150,24 +152,26 @@ def _check_baseline(study: dict[str, Any], run: Run) -> None:
     if cells and not (facts["cells"] or facts["first_cell"]):
         able = ", ".join(kinds.having("baselines", "cells"))
         raise InputError(
-            f"{where} has one output, and dataset {run.dataset!r} has the cells {', '.join(cells)}; kinds with an "
-            f"output for each: {able}; of the first cell alone: {', '.join(kinds.having('baselines', 'first_cell'))}"
+            f"{where} has one output, but dataset {run.dataset!r} has the cells {', '.join(cells)}; kinds with an "
+            f"output for each: {able}; for the first cell only: {', '.join(kinds.having('baselines', 'first_cell'))}"
         )
     outputs = kinds.schema("baselines", kind)["properties"].get("output", {}).get("enum")  # of published weights
     if outputs and not cells and "output" not in study["baselines"][run.model]:
         raise InputError(
-            f"{where}: output is missing, one of {', '.join(outputs)}: dataset {run.dataset!r} has one label"
+            f"{where}: output is missing, expected one of {', '.join(outputs)}, because dataset {run.dataset!r} has "
+            f"one label"
         )
     for cell in cells if outputs else ():
         if cell not in outputs:
             raise InputError(
-                f"{where} predicts {', '.join(outputs)}, and dataset {run.dataset!r} has the cell {cell!r}; leave it "
-                "out of the dataset or of the models"
+                f"{where} predicts {', '.join(outputs)}, but dataset {run.dataset!r} has the cell {cell!r}; remove "
+                f"the cell from the dataset, or the model from models"
             )
     if not facts["one_label"] and study["baselines"][run.model].get("weighting") == "stderr":
         raise InputError(
             f"baselines.{run.model}.weighting: is stderr, expected equal: the published loss of {kind} compares the "
-            "cells of a row, which have no one error; heads, kmer_ridge and its variant of one output can weigh labels"
+            f"cells of a row, which have different errors; heads, kmer_ridge and its variant of one output can "
+            f"weigh labels"
         )
     if not cells and not facts["one_label"]:
         variants = [
@@ -179,6 +183,6 @@ def _check_baseline(study: dict[str, Any], run: Run) -> None:
             for other in variants
         )
         raise InputError(
-            f"{where} has an output for each of several cells, and dataset {run.dataset!r} has one label; give the "
+            f"{where} has an output for each of several cells, but dataset {run.dataset!r} has one label; give the "
             f"dataset cells{instead}"
         )

@@ -46,7 +46,7 @@ def check_names(study: dict[str, Any]) -> None:
         if all(isinstance(share, (int, float)) for share in shares) and sum(shares) >= 1:
             raise InputError(
                 f"splits.{name}: val {shares[0]:g} and test {shares[1]:g} are {sum(shares):g} of the rows, expected "
-                "less than 1: nothing would be left to train on"
+                f"less than 1, or no rows remain for training"
             )
     for name, construct in study["constructs"].items():
         flanks.check(construct, f"constructs.{name}")
@@ -55,28 +55,26 @@ def check_names(study: dict[str, Any]) -> None:
         whole = comparison.k_folds(study) if section == "splits" else []
         for name in [*study[section], *whole]:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
-                raise InputError(f"{section}.{name}: other results are called {name!r}, choose another name")
+                raise InputError(f"{section}.{name}: other results are called {name!r}; choose another name")
     for name, dataset in study["datasets"].items():
         where = f"datasets.{name}"
         source = kinds.facts("sources", dataset["source"]["kind"])
         if source["simulated"] and "simulated" not in name:
-            raise InputError(
-                f"{where}: the rows are simulated: the name of the dataset must say so, with 'simulated' in it"
-            )
+            raise InputError(f"{where}: the rows are simulated: the name of the dataset must contain 'simulated'")
         rna = source["rna"] and dataset["source"].get("molecule", "RNA") == "RNA"
         if rna and dataset["strand_rule"] != "forward":
             fix = "; for DNA say molecule: DNA in its source" if "molecule" in dataset["source"] else ""
-            raise InputError(f"{where}.strand_rule: expected forward, as windows of an RNA have one strand{fix}")
+            raise InputError(f"{where}.strand_rule: expected forward, because windows of an RNA have one strand{fix}")
         known(dataset["construct"], "constructs", f"{where}.construct")
         for split in dataset["splits"]:
             known(split, "splits", f"{where}.splits")
         for panel, options in dataset["panels"].items():
             if panel in ("train", "val", "test"):
-                raise InputError(f"{where}.panels: {panel!r} is the name of a part of the split, choose another")
+                raise InputError(f"{where}.panels: {panel!r} is the name of a part of the split; choose another name")
             if options.get("match") == "variant_key" and "variant_key" not in panel:
                 raise InputError(
                     f"{where}.panels.{panel}: match variant_key makes pairs that mix windows and haplotypes; tables "
-                    "must show that: the panel's name must hold variant_key"
+                    f"must show that, so the panel's name must contain variant_key"
                 )
     for index, entry in enumerate(study["models"]):
         where = f"models.{index}"
@@ -103,7 +101,7 @@ def check_names(study: dict[str, Any]) -> None:
             raise InputError(f"splits.{name}: {twice[0]!r} is listed in two parts")
     clash = set(study["encoders"]) & set(study["baselines"])
     if clash:
-        raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name, choose another")
+        raise InputError(f"baselines.{sorted(clash)[0]}: an encoder has the same name; choose another name")
     planned = runs(study)
     for run in planned:
         if run.head:
@@ -115,10 +113,11 @@ def check_names(study: dict[str, Any]) -> None:
         networks.module_of(slug)
         if slug not in {run.head for run in planned}:
             raise InputError(
-                f"heads.{slug}: no entry of models uses this head{nearest(slug, {r.head for r in planned if r.head})}"
+                f"heads.{slug}: no entry of models uses this head; add it to one, or remove it"
+                f"{nearest(slug, {r.head for r in planned if r.head})}"
             )
     if not planned:
-        raise InputError("models: no model is asked for")
+        raise InputError("models: no model is named")
     models_of: dict[str, set[str]] = {}
     for run in [*planned, *ensembles.runs(study, planned)]:
         models_of.setdefault(run.dataset, set()).add(run.model)
@@ -138,9 +137,7 @@ def check_heads(study: dict[str, Any], config: dict[str, Any]) -> None:
     trained = [run for run in planned if networks.facts(run.head)["epochs"]]
     if planned and not trained and config.get("training"):
         key, heads = next(iter(config["training"])), ", ".join(sorted({run.head for run in planned}))
-        raise InputError(
-            f"training.{key}: no head of this study is trained in epochs ({heads} is solved): leave it out"
-        )
+        raise InputError(f"training.{key}: no head of this study is trained in epochs ({heads} is solved): omit it")
     training = kinds.section_schema("heads/training")
     _check_tasks(study, trained, config.get("training", {}), training, "training")
     for head in sorted({run.head for run in planned}):
@@ -157,7 +154,7 @@ def _check_tasks(
     for key, value in entry.items():
         task = rules["properties"][key].get("x-task")
         if value and task and tasks and task not in tasks:
-            raise InputError(f"{where}.{key}: is for a {task}, and no dataset with such a head is one: leave it out")
+            raise InputError(f"{where}.{key}: is for a {task}, but no dataset with such a head is one: omit it")
 
 
 def _check_mode(study: dict[str, Any], run: Run) -> None:
@@ -170,20 +167,25 @@ def _check_mode(study: dict[str, Any], run: Run) -> None:
     encoder, facts = study["encoders"][run.encoder]["kind"], kinds.facts("augmentations", mode["kind"])
     views = augmentations.views(mode)
     if dataset["strand_rule"] == "forward" and facts["strands"] != "given":
-        raise InputError(f"{where}: its strand_rule is forward, the reverse complement is no view of it; use 'none'")
+        raise InputError(
+            f"{where}: its strand_rule is forward, so the reverse complement is not a view of it; use 'none'"
+        )
     if dataset["strand_rule"] == "mean" and facts["strands"] == "given":
         raise InputError(
-            f"{where}: it trains on one strand, and its strand_rule mean predicts on both; use 'no_shift', or "
+            f"{where}: it trains on one strand, but its strand_rule mean predicts on both; use 'no_shift', or "
             "strand_rule: forward"
         )
     if facts["encodes"] and not kinds.facts("encoders", encoder)["in_training"]:
         able = kinds.having("encoders", "in_training")
         raise InputError(
-            f"{where}: it runs the encoder in training, which encoder {run.encoder!r} (kind {encoder}) cannot; kinds "
-            f"that can: {', '.join(able)}"
+            f"{where}: it runs the encoder in training, but encoder {run.encoder!r} (kind {encoder}) cannot run "
+            f"there; kinds that can: {', '.join(able)}"
         )
     if facts["encodes"] and not networks.facts(run.head)["epochs"]:
-        raise InputError(f"{where}: it encodes in training, and head {run.head!r} is solved on cached views")
+        raise InputError(
+            f"{where}: it encodes in training, but head {run.head!r} is solved on cached views; use "
+            "an augmentation that does not encode, such as 'no_shift'"
+        )
     if facts["layout"] not in ("", layout):
         raise InputError(f"{where}: its construct has layout {layout}, expected {facts['layout']}")
     if layout == "whole" and (facts["encodes"] or any(shift for shift, _ in views)):
@@ -227,8 +229,8 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
         blind = [strand for strand, tokens in of_flank.items() if count // 2 in tokens]
         if networks.has(head, "middle_token") and blind:
             found.append(
-                f"{where}: its middle token holds no base of the insert on the {' and '.join(blind)} strand, and reads "
-                "nothing there; choose another head, or a construct with shorter flanks"
+                f"{where}: its middle token holds no base of the insert on the {' and '.join(blind)} strand, so it "
+                f"reads nothing there; choose another head, or a construct with shorter flanks"
             )
         elif networks.has(head, "largest_token") and any(of_flank.values()):
             own = study["heads"].get(head, {})
@@ -236,10 +238,10 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
                 continue
             most = max(map(len, of_flank.values()))
             found.append(
-                f"{where}: {most} of {count} tokens hold flank alone, the same for every row; if one of them has the "
+                f"{where}: {most} of {count} tokens hold only flank, the same for every row; if one of them has the "
                 "largest output the head predicts a constant and learns nothing (the tables mark such a run as "
                 f"collapsed); a lower learning rate (heads: {{{head}: {{learning_rate: {usual * 0.3:g}}}}}) or a "
-                "construct with shorter flanks makes that rarer"
+                "construct with shorter flanks makes this less likely"
             )
     return found
 

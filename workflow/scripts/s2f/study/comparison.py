@@ -18,8 +18,8 @@ def check_task(study: dict[str, Any], run: Run) -> None:
     only = kinds.facts("baselines", kind)["task"]
     if only not in ("", task):
         raise InputError(
-            f"baselines.{run.model}: kind {kind} does {only} only, and dataset {run.dataset!r} is a {task}; "
-            "name the datasets of its entry of models"
+            f"baselines.{run.model}: kind {kind} is only for {only}, but dataset {run.dataset!r} is a {task}; name "
+            f"the datasets in its entry of models"
         )
 
 
@@ -35,7 +35,7 @@ def with_folds(study: dict[str, Any]) -> None:
             folds_of[name] = {f"{name}-fold{fold}": {**split, "fold": fold} for fold in range(split["folds"])}
         for member, entry in folds_of.get(name, {name: split}).items():
             if member in splits or (member != name and member in study["splits"]):
-                raise InputError(f"splits.{name}: its fold {member!r} is also the name of a split, choose another")
+                raise InputError(f"splits.{name}: its fold {member!r} is also the name of a split; choose another name")
             splits[member] = entry
     study["splits"] = splits
     for dataset in study["datasets"].values():
@@ -85,7 +85,7 @@ def check_series(study: dict[str, Any]) -> None:
     for name, datasets in series(study).items():
         where = f"datasets.{datasets[0]}.series"
         if len(datasets) < 2:
-            raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare over")
+            raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare")
         peaks: dict[tuple[str, str], str] = {}
         for dataset in datasets:
             source = study["datasets"][dataset]["source"]
@@ -103,8 +103,8 @@ def check_series(study: dict[str, Any]) -> None:
             for other in datasets[1:]:
                 if value_of(other) != value_of(datasets[0]):
                     raise InputError(
-                        f"{where}: the {key} of {datasets[0]!r} is {value_of(datasets[0])!r}, that of {other!r} is "
-                        f"{value_of(other)!r}, expected one for all datasets of series {name!r}"
+                        f"{where}: the {key} of {datasets[0]!r} is {value_of(datasets[0])!r}, but for {other!r} it "
+                        f"is {value_of(other)!r}, expected one value for all datasets of series {name!r}"
                     )
 
 
@@ -133,18 +133,18 @@ def check_against_in(study: dict[str, Any], runs: Sequence[Run]) -> None:
         for split, model in dataset["against_in"].items():
             where = f"datasets.{name}.against_in"
             if split not in known:
-                raise InputError(f"{where}: {split!r} is no split of the dataset{nearest(split, known)}")
+                raise InputError(f"{where}: {split!r} is not a split of the dataset{nearest(split, known)}")
             models = {run.model for run in runs if run.dataset == name}
             if model not in models:
                 raise InputError(f"{where}.{split}: {model!r} is not among its models{nearest(model, models)}")
             if dataset.get("series"):
-                raise InputError(f"{where}: the dataset is in a series, which has one model for all splits")
+                raise InputError(f"{where}: the dataset is in a series, which needs one model for all splits")
         for split in dataset["splits"]:
             model = baseline_of(study, name, split)
             if model and model not in models_in[name, split]:
                 raise InputError(
                     f"datasets.{name}: differences refer to {model!r} (against, against_in), which has no run in split "
-                    f"{split!r}: an ensemble over folds stands beside their means alone; name one of its members"
+                    f"{split!r}: an ensemble over folds is compared only with means over folds; name one of its members"
                 )
 
 

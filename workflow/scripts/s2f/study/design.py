@@ -104,7 +104,10 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 if model not in there:
                     raise InputError(f"{where}.{key}: {model!r} is unknown{nearest(model, there)}")
                 if not there[model].members and constant(study, there[model]):
-                    raise InputError(f"{where}.{key}: {model!r} predicts a constant: it knows no better sequence")
+                    raise InputError(
+                        f"{where}.{key}: {model!r} predicts a constant, so it knows no better "
+                        f"sequence; choose another model"
+                    )
         if there[entry["judge"]].members:
             raise InputError(
                 f"{where}.judge: {entry['judge']!r} is an ensemble; name one of its members, or another model"
@@ -115,31 +118,31 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         for model in models_of(entry):
             if judge in (options.lineage(*kind_of(study, run)) for run in there[model].members or (there[model],)):
                 raise InputError(
-                    f"{where}.judge: {entry['judge']!r} and model {model!r} are both of the family {judge!r}, and "
-                    "would err alike; choose a judge of another family"
+                    f"{where}.judge: {entry['judge']!r} and model {model!r} are both of the family {judge!r} and "
+                    f"would make the same errors; choose a judge of another family"
                 )
             own = members_of(study, runs, entry, model)
             if not own:
-                raise InputError(f"{where}.seeds: {model!r} is trained with none of {entry['seeds']}")
+                raise InputError(f"{where}.seeds: {model!r} is not trained with any of the seeds {entry['seeds']}")
             members += own
         if entry["penalty"] and len(members) < 2:
             raise InputError(
-                f"{where}.penalty: one run alone has no spread; give several seeds or models, which are an ensemble"
+                f"{where}.penalty: a single run has no spread; give several seeds or models, which form an ensemble"
             )
         for method in set(entry["methods"]) & set(options.NEED_GRADIENT):
             without = [run.model for run in members if not has_gradient(study, run)]
             if without:
                 raise InputError(
-                    f"{where}.methods: {method} needs a gradient, which {without[0]!r} has not; use evolution or "
-                    "annealing"
+                    f"{where}.methods: {method} needs a gradient, but {without[0]!r} has none; use evolution or "
+                    f"annealing"
                 )
         panels = [panel for panel, of in dataset["panels"].items() if items_of(of) == "rows"]
         start = entry["start"]
         if sum(key in start for key in ("fasta", "panel", "random")) != 1:
-            raise InputError(f"{where}.start: give one of fasta, panel and random")
+            raise InputError(f"{where}.start: give exactly one of fasta, panel and random")
         if "panel" in start and start["panel"] not in panels:
             raise InputError(
-                f"{where}.start.panel: {start['panel']!r} is no panel of rows of {entry['dataset']!r}"
+                f"{where}.start.panel: {start['panel']!r} is not a panel of rows of {entry['dataset']!r}"
                 f"{nearest(start['panel'], panels)}"
             )
 
@@ -152,8 +155,8 @@ def _check_cells(
     for cell in wanted:
         if cell not in dataset["cells"]:
             known = ", ".join(dataset["cells"]) or "none"
-            raise InputError(f"{where}: cell {cell!r} is none of {entry['dataset']!r}; its cells: {known}")
+            raise InputError(f"{where}: {cell!r} is not a cell of {entry['dataset']!r}; its cells: {known}")
         for model in (*models_of(entry), entry["judge"]):
             for run in there[model].members or (there[model],):
                 if cell not in predicted(study, run):
-                    raise InputError(f"{where}: {run.model!r} predicts the first cell alone, not {cell!r}")
+                    raise InputError(f"{where}: {run.model!r} predicts only the first cell, not {cell!r}")

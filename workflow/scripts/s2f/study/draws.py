@@ -73,6 +73,7 @@ def check(study: dict[str, Any]) -> None:
     for name, options in study["tapt"].items():
         if options["start"].get("random") == PER_SEED and not options["per_seed"]:
             raise InputError(
-                f"tapt.{name}.start: random is {PER_SEED}, but the adaptation is made once; add {PER_SEED}: true, or "
+                f"tapt.{name}.start: random is {PER_SEED}, but the adaptation is made only once; add {PER_SEED}: "
+                f"true, or "
                 "give random a seed"
             )

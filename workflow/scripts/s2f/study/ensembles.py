@@ -85,18 +85,22 @@ def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
         where, members, over = f"ensembles.{name}", entry["members"], entry["over"]
         for section in ("encoders", "baselines"):
             if name in study[section]:
-                raise InputError(f"{where}: the section {section!r} has the same name, choose another")
+                raise InputError(f"{where}: section {section!r} has the same name; choose another name")
         for member in members:
             if member in study["ensembles"]:
-                raise InputError(f"{where}.members: {member!r} is an ensemble itself; name the members of that one")
+                raise InputError(f"{where}.members: {member!r} is itself an ensemble; name its members instead")
             if member not in known:
-                raise InputError(f"{where}.members: {member!r} is no model of the study{nearest(member, known)}")
+                raise InputError(f"{where}.members: {member!r} is not a model of the study{nearest(member, known)}")
             if constant(study, known[member]):
-                raise InputError(f"{where}.members: {member!r} predicts a constant: it adds nothing to a mean")
+                raise InputError(
+                    f"{where}.members: {member!r} predicts a constant, which adds nothing to a mean; remove it"
+                )
         if over == "encoders" and len(members) < FEWEST:
-            raise InputError(f"{where}.members: {members[0]!r} is alone; over encoders needs two models or more")
+            raise InputError(
+                f"{where}.members: only {members[0]!r} is named, but over encoders needs two or more models"
+            )
         if over != "encoders" and len(members) > 1:
-            raise InputError(f"{where}.members: over {over} is about one model, and {len(members)} are named")
+            raise InputError(f"{where}.members: over {over} needs exactly one model, but {len(members)} are named")
         own = [run for run in made if run.model == name]
         if not own:
             raise InputError(f"{where}: {_why_never(over, members, trained)}")
@@ -106,7 +110,8 @@ def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
             if odd:
                 raise InputError(
                     f"{where}.members: in {run.dataset!r} {run.members[0].model!r} predicts the cells "
-                    f"{', '.join(cells[run.members[0]])}, and {odd.model!r} {', '.join(cells[odd])}; expected the same"
+                    f"{', '.join(cells[run.members[0]])}, but {odd.model!r} predicts {', '.join(cells[odd])}; "
+                    f"expected the same cells"
                 )
 
 
@@ -114,12 +119,10 @@ def _why_never(over: str, members: Sequence[str], trained: Sequence[Run]) -> str
     if over == "seeds":
         seeds = sorted({run.seed for run in trained if run.model == members[0]})
         return (
-            f"{members[0]!r} is trained with the seed {seeds[0]} alone, or every seed gives the same model; "
-            "over seeds needs two or more (seeds)"
+            f"{members[0]!r} is trained only with the seed {seeds[0]}, or every seed gives the same model; over "
+            f"seeds needs two or more seeds"
         )
     if over == "folds":
-        return (
-            f"no dataset has all folds of a split of kind kfold among its splits, with {members[0]!r} trained in each"
-        )
+        return f"no dataset has {members[0]!r} trained in all folds of a split of kind kfold"
     places = [f"{m!r} in {', '.join(sorted({run.dataset for run in trained if run.model == m}))}" for m in members]
-    return f"no dataset has all of its members: {'; '.join(places)}"
+    return f"no dataset has all its members: {'; '.join(places)}"

@@ -154,7 +154,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if not datasets_of(study, entry):
             known = {panel for dataset in study["datasets"].values() for panel in dataset["panels"]}
             raise InputError(
-                f"{where}.panel: {entry['panel']!r} is the name of no dataset's panel{nearest(entry['panel'], known)}"
+                f"{where}.panel: {entry['panel']!r} is not a panel of any dataset{nearest(entry['panel'], known)}"
             )
         for name in datasets_of(study, entry):
             if name not in study["datasets"]:
@@ -165,15 +165,15 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     f"{where}.panel: {entry['panel']!r} of {name!r} is unknown{nearest(entry['panel'], panels)}"
                 )
             if entry["pairs"] and items_of(panels[entry["panel"]]) != "pairs":
-                raise InputError(f"{where}.pairs: panel {entry['panel']!r} of {name!r} is one of rows, not of pairs")
+                raise InputError(f"{where}.pairs: panel {entry['panel']!r} of {name!r} holds rows, not pairs")
             if (name, entry["panel"]) in seen:
                 raise InputError(
-                    f"{where}: panel {entry['panel']!r} of {name!r} is explained by interpretation."
-                    f"{seen[name, entry['panel']]} already; put all models and methods there"
+                    f"{where}: panel {entry['panel']!r} of {name!r} is already explained by interpretation."
+                    f"{seen[name, entry['panel']]}; put all models and methods there"
                 )
             seen[name, entry["panel"]] = index
         if not any(entry[key] for key in SELECTION):
-            raise InputError(f"{where}: selects no sequence: give one of {', '.join(SELECTION)}")
+            raise InputError(f"{where}: selects no sequence; give at least one of {', '.join(SELECTION)}")
         datasets = set(datasets_of(study, entry))
         there = {run.model: run for run in runs if run.dataset in datasets}
         for model in entry.get("models", []):
@@ -182,25 +182,28 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             if model not in there:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
-                raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to explain")
+                raise InputError(
+                    f"{where}.models: {model!r} predicts a constant, so there is nothing to explain; remove it"
+                )
         able = [run for run in there.values() if run.model in entry.get("models", there) and has_gradient(study, run)]
         wants = [method for method in entry["methods"] if method in NEED_GRADIENT]
         if wants and not able:
             raise InputError(
-                f"{where}.methods: {wants[0]} needs a gradient, which none of the models has; use mutagenesis (ism, "
-                "window)"
+                f"{where}.methods: {wants[0]} needs a gradient, but none of the models has one; use mutagenesis "
+                f"(ism, window)"
             )
         if not any(job.entry == index for job in jobs(study, runs)):
-            raise InputError(f"{where}: no model of the study can be explained so (seed {entry.get('seed', 'any')})")
+            raise InputError(
+                f"{where}: no model of the study can be explained by these methods (seed {entry.get('seed', 'any')})"
+            )
         ig, window = entry["ig"], entry["window"]
         if ig["steps"] > ig["most_steps"]:
-            raise InputError(
-                f"{where}.ig: steps is {ig['steps']}, most_steps {ig['most_steps']}: expected as many at most"
-            )
+            raise InputError(f"{where}.ig: steps is {ig['steps']}, expected at most most_steps ({ig['most_steps']})")
         if window["step"] > window["width"]:
             raise InputError(
-                f"{where}.window: step is {window['step']}, width {window['width']}: positions are left out"
+                f"{where}.window: step is {window['step']}, width {window['width']}: positions are skipped; choose "
+                f"a step of at most the width"
             )
     for name, dataset in study["datasets"].items():
         if dataset.get("motif") and dataset["task"] != "classification":
-            raise InputError(f"datasets.{name}.motif: is for a classification, of what a protein binds")
+            raise InputError(f"datasets.{name}.motif: is only for a classification of what a protein binds")

@@ -28,7 +28,9 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             known = study["datasets"][dataset]["splits"]
             for split in splits:
                 if split not in known:
-                    raise InputError(f"{where}.{dataset}: {split!r} is no split of this dataset{nearest(split, known)}")
+                    raise InputError(
+                        f"{where}.{dataset}: {split!r} is not a split of this dataset{nearest(split, known)}"
+                    )
         _check_tokenizer(f"tapt.{name}", options, kinds.encoder_of_size(options["size"]), options["start"])
     for section in ("encoders", "baselines"):
         for name, options in study[section].items():
@@ -47,8 +49,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if run.split not in held_out:
             raise InputError(
                 f"model {run.model!r} of dataset {run.dataset!r}, split {run.split!r}: tapt.{adapted} does not hold "
-                f"out what this split evaluates; name dataset and split in tapt.{adapted}.datasets, or say "
-                "transductive: true, which tables will show"
+                f"out what this split evaluates; name dataset and split in tapt.{adapted}.datasets, or set "
+                f"transductive: true, which tables will show"
             )
 
 
@@ -60,7 +62,7 @@ def _check_weights(where: str, options: dict[str, Any], trained: dict[str, Any])
     if name not in trained:
         raise InputError(f"{where}.weights.tapt: {name!r} is not in the section 'tapt'{nearest(name, trained)}")
     if trained[name]["size"] != options["size"]:
-        raise InputError(f"{where}: size is {options['size']}, tapt.{name} is {trained[name]['size']}")
+        raise InputError(f"{where}: size is {options['size']}, but tapt.{name} has size {trained[name]['size']}")
 
 
 def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights: dict[str, Any]) -> None:
@@ -69,13 +71,13 @@ def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights:
         return
     sizes, size, given = kinds.facts("encoders", encoder)["tokenizer_sizes"], options["size"], options["tokenizer"]
     if given and "random" not in weights:
-        raise InputError(f"{where}.tokenizer: weights in a folder are read with the one there; leave it out")
+        raise InputError(f"{where}.tokenizer: weights in a folder use the tokenizer in that folder; omit it")
     if given and not sizes:
-        raise InputError(f"{where}.tokenizer: {encoder} has tokens of its own; leave it out")
+        raise InputError(f"{where}.tokenizer: {encoder} has its own tokens; omit it")
     if not given and "random" in weights and size in sizes:
         raise InputError(
-            f"{where}: random weights of size {size} need the key tokenizer: the folder that holds the tokenizer.json "
-            "of the published weights"
+            f"{where}: random weights of size {size} need the key tokenizer: give the folder with the tokenizer.json "
+            f"of the published weights"
         )
 
 
@@ -88,7 +90,7 @@ def _check_layer(where: str, options: dict[str, Any]) -> None:
     layer = options.get("layer", last)
     told = re.search(r"\.layer(\d+)$", where)
     if layer > last:
-        raise InputError(f"{where}: layer is {layer}, {options['size']} has layers 0 to {last}")
+        raise InputError(f"{where}: layer is {layer}, expected 0 to {last}, the layers of {options['size']}")
     if told is None or told[1] != f"{layer:02d}":
         raise InputError(f"{where}: the name must end in .layer{layer:02d}, the layer that it reads")
 
@@ -101,12 +103,13 @@ def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
         if bool(options["lora"]) != ("lora" in name):
             says, is_so = ("", "with") if options["lora"] else ("not ", "without")
             raise InputError(
-                f"baselines.{name}: it is fine-tuned {is_so} lora: its name must {says}hold 'lora', which tables show"
+                f"baselines.{name}: it is fine-tuned {is_so} lora: its name must {says}contain 'lora', which tables "
+                f"show"
             )
     for run in planned:
         labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
         if labels not in (None, task):
-            raise InputError(f"baselines.{run.model}: labels is {labels}, dataset {run.dataset!r} is a {task}")
+            raise InputError(f"baselines.{run.model}: labels is {labels}, but dataset {run.dataset!r} is a {task}")
 
 
 def check_phases(where: str, options: dict[str, Any]) -> None:
@@ -114,13 +117,16 @@ def check_phases(where: str, options: dict[str, Any]) -> None:
     warmup = options["warmup_epochs"]
     if options["freeze"] and warmup:
         raise InputError(
-            f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder as it is "
-            "throughout, warmup_epochs unfreezes it"
+            f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder unchanged "
+            f"throughout, warmup_epochs unfreezes it; give only one of them"
         )
     if options["freeze"] and options["lora"]:
-        raise InputError(f"{where}: lora and freeze exclude each other: adapters change what the encoder gives")
+        raise InputError(
+            f"{where}: lora and freeze exclude each other: adapters change the output of the encoder; "
+            f"give only one of them"
+        )
     if warmup >= options["epochs"]:
-        raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs, {options['epochs']}")
+        raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs ({options['epochs']})")
 
 
 def tapt_uses_gpu(options: dict[str, Any]) -> bool:

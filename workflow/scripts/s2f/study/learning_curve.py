@@ -104,8 +104,8 @@ def _why_not(study: dict[str, Any], run: Run) -> str:
     """Why a model has no curve; empty if it has one."""
     facts = kinds.facts("baselines", study["baselines"][run.model]["kind"]) if not run.head else {}
     if facts.get("constant"):
-        return "predicts a constant: other training rows change nothing; leave it out"
-    return "is not trained here: other training rows change nothing; leave it out" if facts.get("published") else ""
+        return "predicts a constant, so other training rows change nothing; remove it"
+    return "is not trained here, so other training rows change nothing; remove it" if facts.get("published") else ""
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
@@ -115,11 +115,11 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
         return
     section, where = study["learning_curve"], "learning_curve"
     if section["fractions"] == [WHOLE]:
-        raise InputError(f"{where}.fractions: are all rows alone, expected a number between 0 and 1")
+        raise InputError(f"{where}.fractions: hold only 1, all rows; expected at least one number between 0 and 1")
     names = [name_of("", fraction) for fraction in section["fractions"]]
     for first, second, name in zip(section["fractions"], section["fractions"][1:], names[1:], strict=False):
         if names.count(name) > 1:
-            raise InputError(f"{where}.fractions: {first} and {second} have one name, {name!r}; round them")
+            raise InputError(f"{where}.fractions: {first} and {second} get the same name, {name!r}; round them")
     for dataset in section.get("datasets", []):
         if dataset not in study["datasets"]:
             raise InputError(f"{where}.datasets: {dataset!r} is unknown{nearest(dataset, study['datasets'])}")
@@ -127,7 +127,7 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
     known = {name for dataset in chosen for name in (*study["datasets"][dataset]["splits"], *families(study, dataset))}
     for split in section.get("splits", []):
         if split not in known:
-            raise InputError(f"{where}.splits: {split!r} is no split of these datasets{nearest(split, known)}")
+            raise InputError(f"{where}.splits: {split!r} is not a split of these datasets{nearest(split, known)}")
     models = {run.model: run for run in planned if run.dataset in chosen}
     for model in section.get("models", []):
         if model not in models:
@@ -136,12 +136,14 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
             raise InputError(f"{where}.models: {model!r} {why}")
         start = start_of(study, models[model]).model if models[model].stage2 else model
         if start not in section["models"]:
-            raise InputError(f"{where}.models: {model!r} is fine-tuned from {start!r} at every point; add that one too")
+            raise InputError(
+                f"{where}.models: {model!r} is fine-tuned from {start!r} at every point; add that model too"
+            )
     if not ordinary(study, planned):
         raise InputError(f"{where}: no model of the study is trained on rows there")
     for _, name in points(study, planned):
         if name in study["splits"]:
-            raise InputError(f"splits.{name}: a point of the learning curve has the same name, choose another")
+            raise InputError(f"splits.{name}: a point of the learning curve has the same name; choose another name")
 
 
 def datasets_of(study: dict[str, Any], planned: Sequence[Run]) -> list[str]:

@@ -132,8 +132,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             count += explained["pairs"]  # two rows each
             if count < FEWEST:
                 raise InputError(
-                    f"{where}.panel: of {panel!r} of {name!r} {count} sequences are explained, expected at least "
-                    f"{FEWEST}: motifs are what many have in common; raise top in that entry of interpretation"
+                    f"{where}.panel: {count} sequences of {panel!r} of {name!r} are explained, expected at least "
+                    f"{FEWEST}, because motifs are common to many sequences; raise top in that entry of interpretation"
                 )
             if not _methods(study, entry, name):
                 raise InputError(
@@ -147,17 +147,19 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             if model not in there:
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
-                raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to find")
+                raise InputError(
+                    f"{where}.models: {model!r} predicts a constant, so there is nothing to find; remove it"
+                )
         for seed in entry.get("seeds", []):
             if seed not in study["seeds"]:
-                raise InputError(f"{where}.seeds: {seed} is none of the study's seeds: {study['seeds']}")
+                raise InputError(f"{where}.seeds: {seed} is not one of the study's seeds, {study['seeds']}")
     for index in range(len(study["motifs"])):
         own = [job for job in jobs(study, runs) if job.entry == index]
         if not own:
-            raise InputError(f"motifs.{index}: no model of the study can be asked so (saliency needs a gradient)")
+            raise InputError(f"motifs.{index}: no model of the study has such attributions (saliency needs a gradient)")
         for job in own:
             if job.stem in seen:
                 raise InputError(
-                    f"motifs.{index}: {job.stem} is asked for by motifs.{seen[job.stem]} already; put both into one"
+                    f"motifs.{index}: {job.stem} is already in motifs.{seen[job.stem]}; merge the two entries"
                 )
             seen[job.stem] = index

@@ -48,8 +48,8 @@ def dependency_maps(study: dict[str, Any]) -> dict[str, Maps]:
                     maps = Maps(dataset, split, encoder, entry["panel"], entry["rows"], ids)
                     if maps.stem in maps_of_stem:
                         raise InputError(
-                            f"dependency_maps.{index}: {encoder!r} maps panel {entry['panel']!r} of {dataset!r} in "
-                            "another entry already; put all rows into one"
+                            f"dependency_maps.{index}: {encoder!r} already maps panel {entry['panel']!r} of "
+                            f"{dataset!r} in another entry; merge the two entries"
                         )
                     maps_of_stem[maps.stem] = maps
     return maps_of_stem
@@ -58,7 +58,7 @@ def dependency_maps(study: dict[str, Any]) -> dict[str, Maps]:
 def maps_of(maps: Mapping[str, Maps], stem: str) -> Maps:
     """The `Maps` of a file. Raises `InputError` if no entry asks for it."""
     if stem not in maps:
-        raise InputError(f"dependency_maps: no entry asks for {stem}; add one to the study")
+        raise InputError(f"dependency_maps: no entry makes {stem}; add one to the study")
     return maps[stem]
 
 
@@ -118,11 +118,14 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 able = kinds.having("encoders", "masked_language_model")
                 raise InputError(
                     f"{where}.encoders: {name!r} is of kind {options['kind']}, expected {' or '.join(able)}: a map "
-                    "needs a language-model head"
+                    f"needs a language-model head"
                 )
             last = facts["layers"].get(options.get("size"))
             if options.get("layer", last) != last:
-                raise InputError(f"{where}.encoders: {name!r} reads layer {options['layer']}, a map the last, {last}")
+                raise InputError(
+                    f"{where}.encoders: {name!r} reads layer {options['layer']}, expected the last "
+                    f"one, {last}, which a map needs"
+                )
     dependency_maps(study)
     section = study.get("isoscore")
     if section is not None:

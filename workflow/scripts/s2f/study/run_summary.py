@@ -33,7 +33,7 @@ def summary(
     width = max(len(line[0]) for line in lines)
     total = sum(line[2] for line in lines)
     count = sum(line[1] for line in lines)
-    out = [f"{count} job{'s' * (count != 1)} in {_clock(wall)}. By rule, seconds summed over its jobs:"]
+    out = [f"{count} job{'s' * (count != 1)} in {_clock(wall)}. Seconds by rule, summed over its jobs:"]
     for rule, jobs, spent in sorted(lines, key=lambda line: -line[2]):
         word = "jobs" if jobs > 1 else "job "
         out.append(f"  {rule:{width}s} {jobs:5d} {word} {spent:9.1f} s  {100 * spent / max(total, 1e-9):3.0f} %")
@@ -69,7 +69,7 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
                 left, removed = int(row["rows"] or 0), int(row["removed"] or 0)
                 if removed > share * (left + removed):
                     lines.append(
-                        f"{path}: {row['stage']}: {removed:,} of {left + removed:,} are dropped "
+                        f"{path}: {row['stage']}: {removed:,} of {left + removed:,} dropped "
                         f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
                     )
     return lines

@@ -50,7 +50,7 @@ def check_keys(path: str | Path) -> None:
             if kind in ("int", "float") and OTHER_BASE.fullmatch(node.value):
                 raise InputError(
                     f"{path}: line {node.start_mark.line + 1}: YAML takes {node.value} for the number "
-                    f"{yaml.safe_load(node.value):g}; write that number, or quotes for text: '{node.value}'"
+                    f"{yaml.safe_load(node.value):g}; write that number, or put text in quotes: '{node.value}'"
                 )
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
@@ -67,7 +67,9 @@ def check_keys(path: str | Path) -> None:
                     )
                 first = lines.setdefault(key.value, line) if isinstance(key, yaml.ScalarNode) else line
                 if first != line and key.value != "<<":
-                    raise InputError(f"{path}: line {line}: key {key.value!r} stands in line {first} already")
+                    raise InputError(
+                        f"{path}: line {line}: key {key.value!r} is already on line {first}; remove one of them"
+                    )
                 check(value)
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
@@ -103,7 +105,7 @@ def checked_head(slug: str, entry: dict[str, Any]) -> dict[str, Any]:
         for key in entry:
             if key in training["properties"] and key not in rules["properties"]:
                 raise InputError(
-                    f"{where}: key {key!r} means nothing, as this head is solved, not trained in epochs; "
+                    f"{where}: key {key!r} has no effect, because this head is solved, not trained in epochs; "
                     f"known: {', '.join(rules['properties'])}"
                 )
         return checked(entry, rules, where)
@@ -127,14 +129,14 @@ def with_data_dir(value: Any, data_dir: str, where: str) -> Any:
         raise InputError(f"{where}: {value!r} needs the folder of the data: add --config data_dir=FOLDER")
     other = re.search(r"\{[^{}]*\}", value.replace("{data_dir}", ""))
     if other:
-        raise InputError(f"{where}: {value!r}: nothing is known to stand for {other[0]}; known: {{data_dir}}")
+        raise InputError(f"{where}: {value!r}: {other[0]} is not a known placeholder; known: {{data_dir}}")
     value = value.replace("{data_dir}", str(data_dir))
     if not value.startswith("~/"):
         return value
     try:
         return str(Path(value).expanduser())
     except RuntimeError:
-        raise InputError(f"{where}: {value!r}: this user has no home; write the whole path") from None
+        raise InputError(f"{where}: {value!r}: this user has no home directory; write the full path") from None
 
 
 def refuse_other_names(value: Any, where: str) -> None:
@@ -142,7 +144,9 @@ def refuse_other_names(value: Any, where: str) -> None:
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str):
-                raise InputError(f"{where or 'the study'}: the name {key!r} is no text to YAML; write it in quotes")
+                raise InputError(
+                    f"{where or 'the study'}: YAML does not read the name {key!r} as text; write it in quotes"
+                )
             refuse_other_names(item, f"{where}.{key}".strip("."))
     elif isinstance(value, list):
         for position, item in enumerate(value):
@@ -210,16 +214,16 @@ def _fix(error: Any) -> str:
         return ""
     wanted, value = _types(error.schema), error.instance
     if value is None:
-        return ", as it is empty"
+        return ", because it is empty"
     if isinstance(value, str) and wanted & {"number", "integer"}:
         parts = EXPONENT.fullmatch(value)
         if parts:
             whole, fraction, sign, power = parts.groups()
             fraction = fraction if fraction and fraction != "." else ".0"
-            return f", as it is text to YAML; write {whole}{fraction}e{sign or '+'}{power}"
-        return ", as it is text in quotes; leave the quotes out" if _scalar(value) != value else ""
+            return f", because YAML reads it as text; write {whole}{fraction}e{sign or '+'}{power}"
+        return ", because it is text in quotes; remove the quotes" if _scalar(value) != value else ""
     if isinstance(value, str) and "boolean" in wanted and isinstance(_scalar(value), bool):
-        return f", as it is text in quotes; write {str(_scalar(value)).lower()}"
+        return f", because it is text in quotes; write {str(_scalar(value)).lower()}"
     if "array" in wanted and isinstance(value, (str, int, float)):
         return f"; write a list: [{value}]"
     if type(value) is int and error.schema.get("pattern") == CHROMOSOME:
@@ -227,7 +231,7 @@ def _fix(error: Any) -> str:
     if type(value) is float and value.is_integer() and "integer" in wanted:
         return f"; write {value:.0f}"
     if "string" in wanted and not isinstance(value, (str, dict, list)):
-        return ", as YAML reads it; write it in quotes"
+        return ", as read by YAML; write it in quotes"
     return ""
 
 

@@ -118,45 +118,53 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     )
                 raise InputError(f"{where}.models: {model!r} is unknown{nearest(model, there)}")
             if constant(study, there[model]):
-                raise InputError(f"{where}.models: {model!r} predicts a constant: there is nothing to score")
+                raise InputError(
+                    f"{where}.models: {model!r} predicts a constant, so there is nothing to score; remove it"
+                )
             if (name, model) not in scored:
                 own = [run for run in runs if (run.dataset, run.split, run.model) == (entry["dataset"], split, model)]
                 raise InputError(
                     f"{where}.seed: {model!r} has no run with the seed {entry['seed']}; it has "
-                    f"{', '.join(str(run.seed) for run in own)}: leave seed out, or score it in an entry of its own"
+                    f"{', '.join(str(run.seed) for run in own)}: omit seed, or score this model in a separate entry"
                 )
         if split in families(study, entry["dataset"]):
             for option in ("measured", "controls"):
                 if option in entry:
                     raise InputError(
-                        f"{where}.{option}: {split!r} stands for all folds, whose ensembles have no predictions of the "
-                        "rows of a panel; name one fold as split, or leave it out"
+                        f"{where}.{option}: {split!r} means all folds, whose ensembles have no predictions for a "
+                        f"panel; name one fold as split, or omit it"
                     )
         shifted = [job.run for job in jobs(study, runs) if job.name == name] if any(entry.get("shifts", [])) else []
         for run in shifted:
             if not all(member.head for member in run.members or (run,)):
                 raise InputError(f"{where}.shifts: {run.model!r} cannot shift its window; list models on encoders")
         if "measured" in entry and dataset["task"] == "classification":
-            raise InputError(f"{where}.measured: effects of a classification are log-odds: leave it out")
+            raise InputError(
+                f"{where}.measured: effects of a classification are log-odds, which cannot be compared "
+                f"with measured ones: omit it"
+            )
         if "measured" in entry:
             panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "pairs"}
             if entry["measured"] not in panels:
                 raise InputError(
-                    f"{where}.measured: {entry['measured']!r} is no panel of pairs of {entry['dataset']!r}"
+                    f"{where}.measured: {entry['measured']!r} is not a panel of pairs of {entry['dataset']!r}"
                     f"{nearest(entry['measured'], panels)}"
                 )
         if judged(entry) and dataset["task"] != "regression":
-            raise InputError(f"{where}: measured activities judge a regression; {entry['dataset']!r} is none")
+            raise InputError(
+                f"{where}: measured activities can only judge a regression, but {entry['dataset']!r} "
+                f"is a classification"
+            )
         if "controls" in entry and "table" not in entry:
-            raise InputError(f"{where}.controls: is a column of {where}.table, which is not given")
+            raise InputError(f"{where}.controls: is a column of {where}.table, which is missing; give both")
         for option in ("active_panel", "active_above"):
             if option in entry and "controls" not in entry:
                 raise InputError(f"{where}.{option}: is for negative controls; give {where}.controls, their column")
         panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "rows"}
         if "controls" in entry and active_panel(study, entry) not in panels:
             raise InputError(
-                f"{where}.active_panel: {active_panel(study, entry)!r} is no panel of rows of {entry['dataset']!r}"
+                f"{where}.active_panel: {active_panel(study, entry)!r} is not a panel of rows of {entry['dataset']!r}"
                 f"{nearest(active_panel(study, entry), panels)}"
             )
         if not any(scoring == name for scoring, _ in scored):
-            raise InputError(f"{where}: no model of the study can score it (seed {entry.get('seed', 'any')})")
+            raise InputError(f"{where}: no model of the study can score this (seed {entry.get('seed', 'any')})")

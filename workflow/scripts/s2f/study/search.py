@@ -55,7 +55,9 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
     for name, given in study["search"]["ranges"].items():
         where = f"search.ranges.{name}"
         if name != ALL_HEADS and name not in section_of:
-            raise InputError(f"{where}: no such kind of head or baseline{nearest(name, [ALL_HEADS, *section_of])}")
+            raise InputError(
+                f"{where}: there is no such kind of head or baseline{nearest(name, [ALL_HEADS, *section_of])}"
+            )
         own = sorted(of for of in used if name == (of[0] if name == ALL_HEADS else of[1]))
         if not own:
             raise InputError(f"{where}: no model of the study is of this kind")
@@ -80,19 +82,19 @@ def _check_kind(study: dict[str, Any], of: Kind) -> None:
                 checked(value, rule, f"{where}.{position}")
             continue
         if not {"number", "integer"} & _types(rule):
-            raise InputError(f"{where}: {key} is no number; expected a list of values")
+            raise InputError(f"{where}: {key} is not a number; expected a list of values")
         for end in ("from", "to"):
             checked(drawn[end], rule, f"{where}.{end}")
         if drawn["from"] >= drawn["to"]:
-            raise InputError(f"{where}: from is {drawn['from']}, expected less than to, {drawn['to']}")
+            raise InputError(f"{where}: from is {drawn['from']}, expected less than to ({drawn['to']})")
         if drawn["scale"] == "log" and drawn["from"] <= 0:
-            raise InputError(f"{where}: from is {drawn['from']}, expected more than 0 on a scale of logarithms")
+            raise InputError(f"{where}: from is {drawn['from']}, expected more than 0 on a logarithmic scale")
     trials, grid = study["search"]["trials"], _grid(of, ranges)
     count = settings_within(ranges, grid, trials)
     if ranges and count < trials:
         raise InputError(
-            f"search.ranges.{name}: allow {count} settings, expected at least as many as trials, {trials} (numbers are "
-            f"rounded to {DIGITS} digits)"
+            f"search.ranges.{name}: allow {count} settings, expected at least the number of trials, {trials} "
+            f"(numbers are rounded to {DIGITS} digits)"
         )
     if of[0] == "baselines":
         for baseline in [own for own in study["baselines"].values() if own["kind"] == of[1]]:
@@ -109,7 +111,9 @@ def _check_phases(where: str, options: dict[str, Any], ranges: dict[str, Any]) -
         try:
             language_model.check_phases(where, dict(zip(phases, values, strict=True)))
         except InputError as error:
-            raise InputError(f"{error}; a trial may draw both, choose ranges of which all values go together") from None
+            raise InputError(
+                f"{error}; a trial may draw both, so choose ranges whose values all fit together"
+            ) from None
 
 
 def _extremes(drawn: Any) -> list[Any]:
@@ -183,7 +187,7 @@ def _why_not(of: Kind, key: str) -> str:
     if rule is None:
         return f"key {key!r} is unknown"
     if key in kinds.facts(section, kind).get("ignores", []):
-        return f"{key!r} means nothing to {kind}"
+        return f"{key!r} has no effect on {kind}"
     if rule.get("x-task", task) != task:
-        return f"{key!r} is for a {rule['x-task']}, and no dataset with such a model is one"
-    return f"{key!r} says what the data or the machine are, and cannot be searched"
+        return f"{key!r} is for a {rule['x-task']}, but no dataset with such a model is one"
+    return f"{key!r} describes the data or the machine, so it cannot be searched"

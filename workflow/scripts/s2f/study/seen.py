@@ -30,14 +30,14 @@ def check(study: dict[str, Any]) -> None:
         if "seen" not in entry:
             continue
         if "random" in weights and entry["seen"] != "nothing":
-            raise InputError(f"{where}: random weights have seen nothing; leave it out")
+            raise InputError(f"{where}: random weights have seen nothing; omit it")
         if "tapt" in weights:
-            raise InputError(f"{where}: the section tapt says what adapted weights have seen; leave it out here")
+            raise InputError(f"{where}: the section tapt states what adapted weights have seen; omit it here")
         named = seen.of_checkpoint(encoder, weights["path"]) if "path" in weights else None
         if named and not _at_most(Seen.of_value(entry["seen"]), named):
             raise InputError(
-                f"{where}: the checkpoint's name, {weights['path']}, says that it has seen {named.text}; state no "
-                "less, or leave it out"
+                f"{where}: the checkpoint's name, {weights['path']}, says that it has seen {named.text}; state at "
+                f"least this, or omit it"
             )
 
 
@@ -77,8 +77,8 @@ def warnings(study: dict[str, Any], runs: Sequence[Run]) -> list[str]:
     for (key, text), places in found.items():
         alike.setdefault((text, tuple(places)), []).append(key)
     return [
-        f"{', '.join(keys)}: the weights have seen: {text}; rows that they are tested on may be among it: "
-        f"{_some(places)}. The column `seen` of the tables says so; docs/seen.md says what can be done"
+        f"{', '.join(keys)}: the weights have seen: {text}; this may include rows on which they are tested: "
+        f"{_some(places)}. The column `seen` of the tables shows this; see docs/seen.md for what you can do"
         for (text, places), keys in alike.items()
     ]
 

@@ -91,9 +91,9 @@ def check_names(study: dict[str, Any]) -> None:
         used |= set(entry["stage2"])
     for name in study["stage2"]:
         if name in study["augmentations"] or name in kinds.names("augmentations"):
-            raise InputError(f"stage2.{name}: an augmentation has the same name, choose another")
+            raise InputError(f"stage2.{name}: an augmentation has the same name; choose another name")
         if name not in used:
-            raise InputError(f"stage2.{name}: no entry of models uses it; add stage2: [{name}] to one, or leave it out")
+            raise InputError(f"stage2.{name}: no entry of models uses it; add stage2: [{name}] to one, or remove it")
 
 
 def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
@@ -111,7 +111,7 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
                 f"{where}: encoder {run.encoder!r} (kind {kind}) cannot be fine-tuned; kinds that can: {able}"
             )
         if "until" in study["encoders"][run.encoder]:
-            raise InputError(f"{where}: encoder {run.encoder!r} ends within (until), and cannot be fine-tuned")
+            raise InputError(f"{where}: encoder {run.encoder!r} ends early (until), so it cannot be fine-tuned")
         chosen = chosen_blocks(entry)
         for block in [] if chosen == ALL else chosen:
             if block not in blocks:
@@ -119,23 +119,27 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
                     f"{where}.unfrozen: encoder {run.encoder!r} has no block {block!r}{nearest(block, blocks)}"
                 )
         if not networks.facts(run.head)["epochs"]:
-            raise InputError(f"{where}: head {run.head!r} is solved on cached embeddings, it has no gradient steps")
+            raise InputError(
+                f"{where}: head {run.head!r} is solved on cached embeddings, without gradient steps; "
+                f"choose another head"
+            )
         facts = kinds.facts("augmentations", entry["augmentation"]["kind"])
         if facts["encodes"] and facts["reads_caches"]:
             raise InputError(
                 f"{where}.augmentation: {entry['augmentation']['kind']} mixes cached and new windows; in stage 2 use "
-                "full, which cuts all anew, or random_rc, which cuts none"
+                f"full, which cuts all windows anew, or random_rc, which cuts none"
             )
         if entry["validation_strand"] == "mean" and study["datasets"][run.dataset]["strand_rule"] == "forward":
             raise InputError(
-                f"{where}.validation_strand: dataset {run.dataset!r} is predicted on the forward strand alone; leave "
-                "the key out"
+                f"{where}.validation_strand: dataset {run.dataset!r} is predicted only on the forward strand; omit "
+                f"the key"
             )
         start = start_of(study, run)
         if start not in planned:
             raise InputError(
                 f"{where}.start: dataset {run.dataset!r} has no run {start.model!r} to start from; add "
-                f"{start.augmentation!r} to the augmentations of that entry of models: both are reported side by side"
+                f"{start.augmentation!r} to the augmentations of that entry of models, and both are reported side by "
+                f"side"
             )
         if "search" in study:
-            raise InputError(f"{where}: the study has search, and stage 2 tries no settings: leave one of them out")
+            raise InputError(f"{where}: the study has search, but stage 2 tries no settings: remove one of them")

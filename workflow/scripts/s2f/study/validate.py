@@ -57,8 +57,8 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     for name, mode in study["augmentations"].items():
         if name in kinds.names("augmentations") and name != mode["kind"]:
             raise InputError(
-                f"augmentations.{name}: its kind is {mode['kind']}, and {name!r} is the name of another kind: paths "
-                "and tables would mislead; choose another name"
+                f"augmentations.{name}: its kind is {mode['kind']}, but {name!r} is the name of another kind, so "
+                f"paths and tables would mislead; choose another name"
             )
         try:
             augmentations.views(mode)

@@ -35,7 +35,9 @@ def read(
     whatever the source finds wrong in its files or options.
     """
     if len(cells) == 1:
-        raise InputError(f"source {kind}: cells is {cells[0]}, expected two or more; choose one by the option label")
+        raise InputError(
+            f"source {kind}: cells is {cells[0]}, expected two or more; choose a single one with the option label"
+        )
     facts = kinds.facts("sources", kind)
     known = facts["cells"]
     strange = [cell for cell in cells if cell not in known]
@@ -72,7 +74,7 @@ def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:
         row = table[table["sequence"].str.contains("U", case=False, regex=False)].iloc[0]
         raise InputError(
             f"{path}: row {row['row_id']!r} has the letter U, so it is RNA, which has one strand; expected "
-            "strand_rule: forward of the dataset, or T in place of U where the rows are DNA"
+            "strand_rule: forward of the dataset, or T instead of U if the rows are DNA"
         )
 
 

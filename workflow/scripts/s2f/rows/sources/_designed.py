@@ -53,7 +53,7 @@ def _rows(table: pd.DataFrame, cell: str, others: Sequence[str], path: str | Pat
         raise InputError(f"{path}: ID {table['ID'][again].iloc[0]!r} occurs more than once")
     measured = table[f"label.{cell}"].notna()
     if not measured.any():
-        raise InputError(f"{path}: no designed sequence with a label is left of {len(table)}")
+        raise InputError(f"{path}: no designed sequence with a label remains of {len(table)}")
     values = {f"{name}{ending}": table[f"{name}.{of}"] for of, ending in _endings(cell, others) for name in VALUES}
     published = EVALUATED_ONLY + table["method"]
     columns = {"row_id": table["ID"], "sequence": table["sequence"], **values, "published": published}

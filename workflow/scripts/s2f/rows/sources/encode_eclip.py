@@ -56,7 +56,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     _check_names(peaks, options, path)
     table = _positives(peaks, genome, options, path, stages)
     if options["label"] == "signal":
-        _check_varies(table["signal"], f"{path}: every window that is left", "a label")
+        _check_varies(table["signal"], f"{path}: every remaining window", "a label")
         table = table.assign(label=table["signal"])
     else:
         others = {name: file for name, file in files.items() if name not in ("peaks", "genome")}
@@ -75,12 +75,13 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
             f"{options['label']!r}, expected bound or signal"
         )
     if options["extend"] and options["windows"] != "tile":
-        raise InputError(f"source {KIND}: extend goes with windows tile; a window around the centre has its length")
+        raise InputError(f"source {KIND}: extend needs windows tile; a window around the centre has a fixed length")
     if not options["rbp"]:
-        raise InputError(f"source {KIND}: rbp is missing: name the protein, files often do not")
+        raise InputError(f"source {KIND}: rbp is missing: name the protein, because files often do not")
     if (negatives is None) == (options["label"] == "bound"):
         raise InputError(
-            f"source {KIND}: label bound needs negatives, and label signal has none (label is {options['label']!r}, "
+            f"source {KIND}: label bound needs negatives, and label signal must not have any (label is "
+            f"{options['label']!r}, "
             f"negatives {negatives!r})"
         )
     kind = (negatives or {}).get("kind", "")
@@ -88,7 +89,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
         raise InputError(f"source {KIND}: negatives: kind {kind!r} is unknown; known: {', '.join(NEGATIVES)}")
     if options["windows"] == "tile" and negatives is not None and kind not in OF_ANY_LENGTH:
         raise InputError(
-            f"source {KIND}: windows tile are of several lengths, by which negatives of kind {kind} could be told; "
+            f"source {KIND}: windows tile have several lengths, which would give away negatives of kind {kind}; "
             f"expected {' or '.join(OF_ANY_LENGTH)}"
         )
     if kind == "flank" and options["windows"] == "centre":
@@ -96,7 +97,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
         if negatives["reach"] < nearest:
             raise InputError(
                 f"source {KIND}: negatives: reach is {negatives['reach']}, expected at least {nearest}: windows of "
-                f"{options['length']} nt that keep {negatives['distance']} nt apart are moved by that much or more"
+                f"{options['length']} nt that stay {negatives['distance']} nt apart are moved by at least that much"
             )
     others = [name for name in files if name not in ("peaks", "genome")]
     if bool(others) != (kind == "other_rbp"):
@@ -107,7 +108,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
             else f"source {KIND}: negatives of kind other_rbp need peaks of other proteins in 'files', by name"
         )
     if options["rbp"] in others:
-        raise InputError(f"source {KIND}: files: {options['rbp']!r} is the protein itself, expected others")
+        raise InputError(f"source {KIND}: files: {options['rbp']!r} is the protein itself, expected other proteins")
 
 
 def _check_names(peaks: pd.DataFrame, options: dict[str, Any], path: str) -> None:
@@ -141,8 +142,8 @@ def _check_varies(signal: pd.Series, where: str, what: str) -> None:
     """Refuse a signal that is equal in all peaks: the column is not a signal, such as the score of a narrowPeak."""
     if len(signal) > 1 and signal.nunique() == 1:
         raise InputError(
-            f"{where} has the signal {signal.iloc[0]:g}, which is of no use as {what}; expected a narrowPeak or "
-            "broadPeak with its signalValue, or a BED with a score of each peak"
+            f"{where} has the signal {signal.iloc[0]:g}, which is useless as {what}; expected a narrowPeak or "
+            "broadPeak with its signalValue, or a BED with a score for each peak"
         )
 
 
@@ -173,7 +174,7 @@ def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], pat
         table = stages.keep(stage, table, mask)
         if not len(table):
             before = ", ".join(f"{name} {count}" for name, count in stages.counts)
-            raise InputError(f"{path}: no peak is left at {stage!r} (peaks: {before})")
+            raise InputError(f"{path}: no peak remains at {stage!r} (peaks: {before})")
         return table
 
     table = keep("read", peaks)
@@ -217,7 +218,7 @@ def _held(table: pd.DataFrame, genome: Genome, options: dict[str, Any], path: st
             f"{path}: line {row['line']}: no piece in {genome.path} holds "
             f"{make_negatives.locus(table[odd][:1])[0]}, the window "
             f"of {row['end'] - row['start']} nt ({odd.sum()} such windows); expected whole chromosomes, shorter "
-            "windows, or incomplete_genome: true to leave them out"
+            "windows, or incomplete_genome: true to skip them"
         )
     return held
 
@@ -249,7 +250,7 @@ def _with_negatives(
         stages.part(f"{kind}: {stage}", count)
     if not len(made.table):
         raise InputError(
-            f"{path}: no negative of kind {kind} is left: "
+            f"{path}: no negative of kind {kind} remains: "
             + ", ".join(f"{stage} {count}" for stage, count in made.counts)
         )
     kept = stages.keep("with a negative", positives.iloc[made.kept])

@@ -41,7 +41,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     table = stages.keep("in one class", table, ~table["sequence"].duplicated(keep=False))
     for label, path in paths.items():
         if not (table["label"] == label).any():
-            raise InputError(f"{path}: no sequence is left that is not in the other file too, expected another class")
+            raise InputError(f"{path}: every sequence is in the other file too, expected sequences of another class")
         stages.part("positives" if label else "negatives", (table["label"] == label).sum())
     return table, stages
 
@@ -58,16 +58,16 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
         if control:
             what = "a tab" if control == "\t" else f"the control character {control!r}"
             raise InputError(
-                f"{path}: line {line}: header {header!r} holds {what}, expected none, as it becomes a cell of tables; "
-                "write a space instead"
+                f"{path}: line {line}: header {header!r} holds {what}, expected none, because the header becomes a "
+                f"cell of tables; write a space instead"
             )
         if header in lines:
             raise InputError(f"{path}: line {line}: {header!r} is also the header of line {lines[header]}")
         lines[header] = line
         if molecule == "DNA" and b"u" in letters.lower():
             raise InputError(
-                f"{path}: line {line}: record {header!r} has the letter U, and molecule is DNA; expected RNA, with "
-                "strand_rule: forward of the dataset"
+                f"{path}: line {line}: record {header!r} has the letter U, but molecule is DNA; write molecule: RNA, "
+                f"and strand_rule: forward for the dataset"
             )
         try:
             sequence = dna.clean(letters.decode("latin-1"))
@@ -82,7 +82,7 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
             if end - start != len(sequence) or start < 0:
                 fix = len(sequence) == end - int(coordinates["start"]) + 1 - first_base
                 raise InputError(
-                    f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} by its "
+                    f"{path}: line {line}: {header!r} has {len(sequence)} bases, expected {end - start} from its "
                     f"coordinates with first_base: {first_base}" + (f"; try {1 - first_base}" if fix else "")
                 )
             strand = (coordinates["strand"] or "").replace(".", "")
@@ -93,7 +93,8 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
     if unread:
         header, line = unread[0]
         notes.append(
-            f"{path}: line {line}: {header!r} may hold a place, but not as chr7:100-250(-), so it is a name; "
-            f"{len(unread):,} such rows have no place, and windows that overlap are not known to"
+            f"{path}: line {line}: {header!r} may hold coordinates, but not in the form chr7:100-250(-), so it is "
+            f"read as a name; {len(unread):,} such rows have no coordinates, and it is not known which of them "
+            f"overlap"
         )
     return pd.DataFrame(rows)

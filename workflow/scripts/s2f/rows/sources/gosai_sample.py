@@ -58,8 +58,8 @@ def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
         agree = np.isclose(joined[f"label_{allele}"], joined["label"], rtol=0, atol=1e-6, equal_nan=True)
         for wrong, what in (
             (joined["row_id"].isna(), f"has no {allele} row"),
-            (joined["sequence"] != joined[f"seq_{allele}"], f"has another seq_{allele} than its row"),
-            (~agree, f"has another label for {allele} than its row"),
+            (joined["sequence"] != joined[f"seq_{allele}"], f"differs in seq_{allele} from its row"),
+            (~agree, f"differs in the label of {allele} from its row"),
         ):
             if wrong.any():
                 raise InputError(f"{pairs_path}: pair {joined['pair_id'][int(np.argmax(wrong))]!r} {what} in {path}")

@@ -46,7 +46,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
     form = next((form for form in (PLACED, LEGNET) if set(form) <= set(raw)), None)
     if form is None:
         raise InputError(
-            f"{path}: columns are {', '.join(raw)}, expected those of MPRA-MNIST ({', '.join(PLACED)}) or of "
+            f"{path}: columns are {', '.join(raw)}, expected the columns of MPRA-MNIST ({', '.join(PLACED)}) or of "
             f"human_legnet ({', '.join(LEGNET)})"
         )
     label = label or form[-3]

@@ -58,7 +58,9 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     if again.any():
         position = int(again.argmax())
         name = table["row_id"].iloc[position]
-        raise InputError(f"{path}: line {line_of(raw, position)}: unique_id {name!r} occurs again")
+        raise InputError(
+            f"{path}: line {line_of(raw, position)}: unique_id {name!r} occurs twice, expected a unique name"
+        )
     table["chrom"] = raw["chr_hg19"].map(chromosome)
     for name in ("start", "end"):
         table[name] = numbers(raw, name, path).astype("Int64")
@@ -111,10 +113,12 @@ def _pairs(table: pd.DataFrame, label: str | None, path: str, pairs_path: str) -
     if twice.any():
         position = int(twice.argmax())
         name = pairs["snp_id"].iloc[position]
-        raise InputError(f"{pairs_path}: line {line_of(pairs, position)}: snp_id {name!r} belongs to two references")
+        raise InputError(
+            f"{pairs_path}: line {line_of(pairs, position)}: snp_id {name!r} belongs to two references, expected one"
+        )
     both = sorted(set(pairs["wt_id"]) & set(pairs["snp_id"]))
     if both:
-        raise InputError(f"{pairs_path}: {both[0]!r} is a wt_id and a snp_id, expected one of them")
+        raise InputError(f"{pairs_path}: {both[0]!r} is both a wt_id and a snp_id, expected only one of them")
     for column, allele in (("wt_id", "ref"), ("snp_id", "alt")):
         joined = rows.reindex(pairs[column])
         value = numbers(pairs, f"K562_{allele}", pairs_path)

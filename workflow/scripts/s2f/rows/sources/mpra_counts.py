@@ -65,7 +65,7 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     if measured is None:
         if "replicate" in raw:
             missing = next(column for column in COUNTS if column not in raw)
-            raise InputError(f"{path}: column {missing!r} is missing; counts of replicates have {', '.join(COUNTS)}")
+            raise InputError(f"{path}: column {missing!r} is missing; counts of replicates need {', '.join(COUNTS)}")
         measured = _of_elements(raw, name, path, stages)
     table = design.loc[measured.index].assign(**{column: measured[column] for column in measured})
     table.insert(0, "row_id", table.index)
@@ -74,8 +74,8 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
         return table, stages
     several, displaced = int((table.pop("variants") > 1).sum()), int(table.pop("displaced").sum())
     for count, what in (
-        (several, "have several variants each, and are in no pair"),
-        (displaced, "are not as long as their intervals, which are left out"),
+        (several, "have several variants each, so they are in no pair"),
+        (displaced, "do not have the length of their intervals, which are ignored"),
     ):
         if count:
             stages.notes.append(f"{design_path}: {count} oligos {what}")
@@ -87,10 +87,10 @@ def _of_replicates(
 ) -> pd.DataFrame:
     """label and stderr of each oligo, indexed by its name."""
     barcodes = numbers(raw, "n_bc", path)
-    refuse(~(barcodes >= 0) | (barcodes % 1 != 0), raw, ["n_bc"], path, "a whole number from 0")
+    refuse(~(barcodes >= 0) | (barcodes % 1 != 0), raw, ["n_bc"], path, "a whole number of at least 0")
     value = numbers(raw, "log2FoldChange", path)
     again = pd.DataFrame({"replicate": raw["replicate"], "name": name}).duplicated()
-    refuse(again, raw, ["replicate", "oligo_name"], path, "an oligo that no earlier line of the replicate has")
+    refuse(again, raw, ["replicate", "oligo_name"], path, "an oligo that does not occur earlier in the replicate")
     least, replicates = settings["min_barcodes"], settings["min_replicates"]
     stages.keep("read", np.arange(name.nunique()))
     stages.part("lines of replicates", len(raw))
@@ -107,10 +107,10 @@ def _of_replicates(
 
 def _of_elements(raw: pd.DataFrame, name: pd.Series, path: str, stages: Stages) -> pd.DataFrame:
     """label of each oligo, indexed by its name."""
-    refuse(name.duplicated(), raw, ["oligo_name"], path, "an oligo that no earlier line has")
+    refuse(name.duplicated(), raw, ["oligo_name"], path, "an oligo that does not occur on an earlier line")
     value = numbers(raw, "log2FoldChange", path).set_axis(name)
     stages.keep("read", value)
-    stages.notes.append(f"{path}: has no replicates: nothing is filtered by barcodes, and there is no standard error")
+    stages.notes.append(f"{path}: has no replicates, so nothing is filtered by barcodes and there is no standard error")
     return pd.DataFrame({"label": stages.keep("label measured", value, value.notna())})
 
 
@@ -132,8 +132,8 @@ def _design(path: str) -> pd.DataFrame:
         position = int(again.argmax())
         line = raw.index[position]
         raise InputError(
-            f"{path}: line {line}: name is {raw['name'].iloc[position]!r}, as an earlier one with _ for blanks and "
-            "square brackets; expected names that differ otherwise"
+            f"{path}: line {line}: name is {raw['name'].iloc[position]!r}, which an earlier name also becomes with _ "
+            f"for blanks and square brackets; expected names that differ in other ways"
         )
     table = raw[["sequence"]].copy()
     if set(PLACED) <= set(raw):
@@ -155,7 +155,7 @@ def _add_places(table: pd.DataFrame, raw: pd.DataFrame, path: str) -> None:
     for column in ("start", "end"):
         position = numbers(raw, column, path)
         whole = position.isna() | ((position >= 0) & (position % 1 == 0))
-        refuse(~whole, raw, [column], path, "a whole number from 0")
+        refuse(~whole, raw, [column], path, "a whole number of at least 0")
         table[column] = position.astype("Int64")
     refuse(~texts["strand"].isin(["+", "-", ".", ""]), raw, ["strand"], path, "+, - or NA")
     table["strand"] = texts["strand"].replace(".", "")
@@ -166,7 +166,9 @@ def _add_places(table: pd.DataFrame, raw: pd.DataFrame, path: str) -> None:
         where = f"{path}: line {line_of(raw, position)}"
         variants, alleles = (_list(text, column, where) for text, column in ((spdi, "SPDI"), (allele, "allele")))
         if len(variants) != len(alleles):
-            raise InputError(f"{where}: SPDI has {len(variants)} entries and allele {len(alleles)}, expected as many")
+            raise InputError(
+                f"{where}: SPDI has {len(variants)} entries but allele has {len(alleles)}, expected the same number"
+            )
         if len(variants) != 1:
             found.append(("", "", "", len(variants)))
             continue
@@ -192,5 +194,5 @@ def _list(text: str, column: str, where: str) -> list[str]:
     except ValueError:
         entries = None
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InputError(f'{where}: {column} is {text!r}, expected a list as JSON, such as ["ref"], or NA')
+        raise InputError(f'{where}: {column} is {text!r}, expected a JSON list, such as ["ref"], or NA')
     return entries

@@ -102,12 +102,16 @@ class Simulation:
         for name, good, expected in (
             ("rows", self.rows >= 50, "at least 50"),
             ("length", 100 <= self.length <= 2000, "100 to 2000 bp"),
-            ("reliability", 0 < self.reliability < 1, "between 0 and 1, both excluded"),
+            ("reliability", 0 < self.reliability < 1, "a number above 0 and below 1"),
             ("sites", 0 <= self.sites <= 5, "0 to 5"),
             ("composite", 0 <= self.composite <= 1, "a share from 0 to 1"),
             ("repressed", 0 <= self.repressed <= 1, "a share from 0 to 1"),
             ("family_rows", self.family_rows >= 0, "a share from 0 to 1"),
-            ("pair_rows", 0 <= self.pair_rows <= 1 - self.family_rows, "with family_rows at most 1"),
+            (
+                "pair_rows",
+                0 <= self.pair_rows <= 1 - self.family_rows,
+                "a share that is at most 1 together with family_rows",
+            ),
             ("family_size", self.family_size >= 2, "at least 2"),
         ):
             if not good:
@@ -117,7 +121,7 @@ class Simulation:
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Canonical rows and stages of a simulation; `files` is empty."""
     if files:
-        raise InputError(f"source simulated: reads no files, 'files' has {sorted(files)[0]!r}")
+        raise InputError(f"source simulated: reads no files, but 'files' has {sorted(files)[0]!r}; remove it")
     table = simulate(spec)
     stages = Stages()
     return stages.keep("simulated", table[[name for name in COLUMNS if name in table]]), stages

@@ -56,7 +56,7 @@ class Simulation:
             ("rows", isinstance(self.rows, int) and self.rows >= 50, "a whole number of at least 50"),
             ("length", isinstance(self.length, int) and self.length >= SITE, f"a whole number of at least {SITE}"),
             ("decoys", 0 <= self.decoys <= 1, "a share from 0 to 1"),
-            ("stems", 0 <= self.stems <= 1 - self.decoys, "with decoys a share from 0 to 1"),
+            ("stems", 0 <= self.stems <= 1 - self.decoys, "together with decoys a share from 0 to 1"),
             ("label_noise", 0 <= self.label_noise < 0.5, "a share below 0.5"),
         ):
             if not good:
@@ -66,7 +66,7 @@ class Simulation:
 def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Stages]:
     """Canonical rows and stages of a simulation; `files` is empty."""
     if files:
-        raise InputError(f"source {KIND}: reads no files, 'files' has {sorted(files)[0]!r}")
+        raise InputError(f"source {KIND}: reads no files, but 'files' has {sorted(files)[0]!r}; remove it")
     table, stages = simulate(spec), Stages()
     return stages.keep("simulated", table[[name for name in COLUMNS if name in table]]), stages
 

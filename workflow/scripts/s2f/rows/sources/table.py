@@ -85,9 +85,9 @@ def _read_file(
     missing = (*MISSING, *options["missing"])
     count = len(raw)
     labels, errors = _measures("label", cells), _measures("stderr", cells)
-    fix = " (or one of the texts under `missing` that stand for no value)"
+    fix = " (or one of the texts in `missing`, which mean no value)"
     if not header:
-        fix += "; where the first line is a header, 'columns' takes the names in it"
+        fix += "; if the first line is a header, give the names in it as 'columns'"
     values = {ours: numbers(raw, columns[ours], path, missing, fix) for ours in labels}
     has_label = pd.DataFrame(values).notna().any(axis=1)
     if not options["drop_missing_label"]:
@@ -95,7 +95,7 @@ def _read_file(
     if "row_id" in columns:
         ids = stripped(raw[columns["row_id"]])
         again = ids.duplicated() & (ids != "")
-        refuse(again, raw, [columns["row_id"]], path, "a name that no earlier row has")
+        refuse(again, raw, [columns["row_id"]], path, "a name that does not occur on an earlier row")
     # anything else in a row without a label does not matter
     if not has_label.all():
         raw, values = raw[has_label], {ours: column[has_label] for ours, column in values.items()}
@@ -140,7 +140,7 @@ def _read_places(
         if ours in table:
             position = numbers(raw, columns[ours], path, missing)
             whole = position.isna() | ((position >= first_base) & (position % 1 == 0) & (position <= LONGEST))
-            expected = f"a whole number from {first_base} to {LONGEST:,}, the end of any chromosome"
+            expected = f"a whole number from {first_base} to {LONGEST:,}, longer than any chromosome"
             refuse(~whole, raw, [columns[ours]], path, expected)
             table[ours] = (position - (first_base if ours == "start" else 0)).astype("Int64")
     if "start" in table and "end" in table:
@@ -151,7 +151,7 @@ def _read_places(
     if "variant" in table:
         table["variant"], variants = _canonical_variants(table["variant"], path)
     from_one = ": set first_base: 1" if first_base == 0 else ""
-    placement.check(table, path, from_one, "; or leave start and end out of 'columns'", variants=variants)
+    placement.check(table, path, from_one, "; or remove start and end from 'columns'", variants=variants)
 
 
 def _refuse_other_letters(
@@ -181,7 +181,7 @@ def _refuse_names_in_two_files(parts: dict[str, pd.DataFrame], files: dict[str, 
         before = int((seen["row_id"] == name).to_numpy().argmax())
         first, second = (f"{files[seen['file'].iloc[at]]}: line {line_of(seen, at)}" for at in (before, position))
         raise InputError(
-            f"{second}: row_id is {name!r}, as in {first}; expected a name of its own for each row of all files"
+            f"{second}: row_id is {name!r}, as in {first}; expected a unique name for each row of all files"
         )
 
 
@@ -212,7 +212,7 @@ def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, s
             raise InputError(f"source table: 'columns' has no {name!r}; known: {', '.join(known)}")
     for name in ("sequence", *_measures("label", cells)):
         if name not in columns:
-            raise InputError(f"source table: 'columns' lacks {name!r}: say which column of the file holds it")
+            raise InputError(f"source table: 'columns' lacks {name!r}: give the name of its column in the file")
     if len(options["separator"]) != 1:
         raise InputError(f"source table: separator is {options['separator']!r}, expected one character")
     for key, needs in (("start", "chrom"), ("end", "chrom"), ("pair_id", "allele")):
@@ -220,7 +220,9 @@ def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, s
             raise InputError(f"source table: 'columns' has {key!r} but lacks {needs!r}, which it needs")
     for name in _measures("stderr", cells):
         if options["max_stderr"] is not None and name not in columns:
-            raise InputError(f"source table: max_stderr is set, but 'columns' lacks {name!r}")
+            raise InputError(
+                f"source table: max_stderr is set, but 'columns' lacks {name!r}; add it, or remove max_stderr"
+            )
     numbered = [name for name, column in columns.items() if isinstance(column, int)]
     if numbered and len(numbered) < len(columns):
         named = next(name for name in columns if name not in numbered)

@@ -79,7 +79,9 @@ def _run(program: str, *arguments: object) -> None:
     """Run a BLAST+ program without a shell."""
     path = shutil.which(program)
     if path is None:
-        raise InputError(f"{program}: not found on PATH; install NCBI BLAST+ or choose the built-in homology search")
+        raise InputError(
+            f"{program}: was not found on PATH; install NCBI BLAST+ or choose the built-in homology search"
+        )
     done = subprocess.run([path, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         raise InputError(f"{program}: failed with status {done.returncode}: {done.stderr.strip()[-500:]}")

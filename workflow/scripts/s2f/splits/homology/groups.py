@@ -150,7 +150,7 @@ def now_and_then(report: Callable[[str], object], seconds: float = 30) -> Callab
         nonlocal last
         if time.monotonic() - last > seconds:
             last = time.monotonic()
-            report(f"  {100 * done / total:.0f} % of the words looked up")
+            report(f"  {100 * done / total:.0f} % of the words searched")
 
     return progress
 

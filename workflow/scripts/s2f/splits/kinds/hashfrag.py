@@ -64,8 +64,8 @@ def draw_groups(
         if fractions[part] and not (parts == part).any():
             most = min(limit.get(part, len(unit)), round(fractions[part] * len(unit)))
             raise InputError(
-                f"draw: part {part!r} is empty: it takes units of at most {most:g} rows, "
-                f"and the smallest of {len(sizes)} has {sizes.min()}; give it a larger share or raise `largest`"
+                f"draw: part {part!r} is empty: it takes units of at most {most:g} rows, but the smallest of "
+                f"{len(sizes)} units has {sizes.min()}; give it a larger share or raise `largest`"
             )
     giant = sizes > max(limit.values())
     report = {

@@ -23,14 +23,14 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     """
     folds, fold = spec["folds"], spec.get("fold")
     if fold not in range(folds):
-        raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, as there are {folds} folds")
+        raise InputError(f"split: fold is {fold!r}, expected 0 to {folds - 1}, because there are {folds} folds")
     where = f"split: fold {fold} of {folds}"
     if spec["by"] == "homology":
         groups, names = units["unit"].to_numpy(), "units"
     elif spec["by"] == "locus":
         groups, names = units["locus"].to_numpy(), "loci"
     elif spec["by"] != "chromosome":
-        hint = "; its name is locus now" if spec["by"] == "cluster" else ""
+        hint = "; it is now called locus" if spec["by"] == "cluster" else ""
         raise InputError(f"split: by is {spec['by']!r}, expected chromosome, locus or homology{hint}")
     else:
         groups, names = _homes(rows["chrom"], units["locus"].to_numpy()), "chromosomes"
@@ -47,7 +47,7 @@ def assign(rows: pd.DataFrame, spec: dict[str, Any], seed: int, units: pd.DataFr
     count = len(np.unique(groups[rest]))
     if count < 2:
         raise InputError(
-            f"{where}: the other folds hold too few {names}: {count}, expected one for train and one for val"
+            f"{where}: the other folds hold {count} {names}, expected at least one for train and one for val"
         )
     inner = min(count, max(2, round(1 / spec["inner"])))
     inner_seed = derived_seed(split_seed, "inner", fold)
@@ -98,5 +98,8 @@ def _homes(chrom: pd.Series, locus: np.ndarray) -> NDArray[np.int64]:
     homes[placed] = home.reindex(table["locus"]).to_numpy()
     moved = int((homes != number).sum())
     if moved:
-        print(f"split: {moved} rows of {len(names)} chromosomes are dealt with rows on another that they are linked to")
+        print(
+            f"split: {moved} rows of {len(names)} chromosomes are dealt together with rows on other chromosomes "
+            f"that they are linked to"
+        )
     return homes

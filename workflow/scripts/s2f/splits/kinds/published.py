@@ -13,7 +13,7 @@ def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any,
     unknown = sorted(set(rows["published"].unique()) - set(parts) - {""})
     if unknown:
         raise InputError(
-            f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; "
-            f"mapped: {', '.join(parts)}"
+            f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; add it to the "
+            f"split; mapped: {', '.join(parts)}"
         )
     return mapped(rows["published"], lambda name: parts.get(name, "excluded")), "no published part"

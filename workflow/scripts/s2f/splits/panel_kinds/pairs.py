@@ -70,15 +70,15 @@ def _strict_pairs(test: pd.DataFrame, name: str, stages: Stages, fewest: int) ->
         designed = pd.Series(as_designed(inserts, variants, start, strand), table.index)
         position = mapped(snvs["variant_alt"], lambda variant: variant.rsplit(":", 2)[0]).where(varies)
         several = snvs["variant_alt"].groupby(position).transform("nunique") > 1
-        report += f", {(~designed).sum()} differ elsewhere than their variant says"
+        report += f", {(~designed).sum()} differ at other positions than their variant says"
         report += f"; {(several & designed).sum()} SNVs lie at positions with several alternate bases"
         if as_designed(inserts, variants, start - 1, strand).mean() > max(0.9, designed.mean()):
-            report += "; they fit with starts one less, as if these were counted from 1"
+            report += "; they fit if starts are one less, as if starts were counted from 1"
         table = stages.keep("as their variant says", table, designed)
     print(f"panel {name}: {len(table)} SNVs of {len(alternate)} alternate alleles; {report}")
     if 0 < len(alternate) and len(table) < fewest:
         raise InputError(
-            f"panel {name}: {len(table)} pairs are left of {len(test)} test rows, {fewest} are needed: of "
+            f"panel {name}: {len(table)} pairs remain of {len(test)} test rows, expected at least {fewest}: of "
             f"{len(alternate)} alternate alleles {report}"
         )
     several = table["pair_id"].duplicated(keep=False)
