@@ -107,8 +107,9 @@ def training_rules():
                 places=[
                     (
                         run.dataset,
-                        f"{run.split}/{run.encoder}"
-                        + (f"/{run.augmentation}" if alike else ""),
+                        "/".join(
+                            [run.split, run.encoder, run.augmentation][: 2 + alike]
+                        ),
                     )
                     for run, *_ in groups
                 ],

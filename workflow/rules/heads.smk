@@ -11,7 +11,8 @@ for training in training_rules():
 
     rule:
         """Train heads on the embedding caches that their augmentations read: one head, several of a family together, or
-        all heads of an encoder one family after the other, on embeddings that are loaded once."""
+        all heads of an encoder one family after the other, on embeddings that are loaded once.
+        """
         name:
             training.name
         input:
