@@ -137,3 +137,12 @@ def test_shares_and_ratios_compare_within_a_turn():
     assert machine.shares([limit], turns, "ours", [100]).split() == ["50.0%", "100.0%"]
     assert machine.header([limit]).split("  ")[-1] == "by CPU time"
     assert limit.rate(turns) == 100
+
+
+def test_what_binds_is_the_limit_that_is_nearest_and_of_the_precision():
+    turns = machine.Turns({}, 0)
+    turns.wall = {"bfloat16": [1.0], "TF32": [2.0], "memory": [1.0], "ours": [4.0]}
+    limits = [machine.Limit(name, 100, lambda: None) for name in ("bfloat16", "TF32", "memory")]
+    assert machine.binding(limits, turns, "ours", [200, 200, 60], "bfloat16") == ("bfloat16", 0.5)
+    assert machine.binding(limits, turns, "ours", [100, 100, 60]) == ("TF32", 0.5)
+    assert machine.binding(limits, turns, "ours", [100, 100, 360], "bfloat16") == ("memory", 0.9)

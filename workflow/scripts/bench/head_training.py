@@ -223,10 +223,11 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             limited_by, share = binding(limits, turns, "ours", amounts, precision)
             many = f", {seeds} seeds in one program" if seeds > 1 else ""
             both = " on two strands" if steps == 2 else ""
+            way = f"; the field's way with {naive_parameters / 1e6:.3g} M parameters" if naive_parameters else ""
             note(
                 f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch,
                 "s", epoch * faster if naive_parameters else None, epoch * share, limited_by,
-                f"measured on {rows:,} rows; the first epoch {first:.1f} s, with compilation; at most {peak:.1f} GB",
+                f"measured on {rows:,} rows; first epoch {first:.1f} s, with compilation; at most {peak:.1f} GB{way}",
             )  # fmt: skip
 
 
