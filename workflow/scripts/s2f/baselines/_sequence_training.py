@@ -105,9 +105,8 @@ class Windows:
 
 def oriented(codes: torch.Tensor, reverse: torch.Tensor) -> torch.Tensor:
     """Codes (B, L), in which the rows that `reverse` (B,) marks are replaced by their reverse complements."""
-    turned = codes.flip(1)
-    complement = torch.where(turned == dna.N_CODE, turned, 3 - turned)  # a table of them would be copied to the device
-    return torch.where(reverse[:, None], complement, codes)
+    # of N, 3 - 4 = 255 in uint8, and is N again; a table of complements would be copied to the device
+    return torch.where(reverse[:, None], (3 - codes.flip(1)).clamp(max=dna.N_CODE), codes)
 
 
 def squared_error(
