@@ -219,14 +219,8 @@ def embed(plan):
 
 def train(plan):
     """`train_head` as a whole job, first without and then with what the first one compiled."""
-    from bench.cache_building import CONSTRUCT, STRANDS
     from bench.head_training import ADAMW_BYTES
 
-    caches = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
-    if not caches[0].is_file():
-        raise InputError("there are no embedding caches: the part embed failed")
-    precision = plan.size("bfloat16", "float32")
-    compiled = {"S2F_COMPILED": str(plan.file("compiled"))}
     rates, count = plan.rates(), int(plan.rows * 0.84)
     copied = plan.rows * (0.84 * 2 + 0.08) * ROW_BYTES
     updates = 2 * -(-count // 128) * ADAMW_BYTES * (7680 * 512 + 512 * 512)  # of an epoch, in both layers
@@ -234,15 +228,7 @@ def train(plan):
         limit = None
         if {"memory", "from pinned memory, by torch"} <= rates.keys():
             limit = copied / rates["from pinned memory, by torch"] + epochs * updates / rates["memory"]
-        out = plan.file(f"train_head_{state.replace(' ', '_')}")
-        job = Job(
-            plan, "train_head", "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"),
-            "--task", "regression", "--construct", CONSTRUCT, "--caches", *caches, "--dataset", "d",
-            "--split-name", "s", "--encoder", "ag", "--augmentation", "no_shift", "--mode", {"kind": "no_shift"},
-            "--heads", FLATTEN, "--seeds", 1, "--study-seed", 1, "--strand-rule", "mean", "--memory-mb", 100_000,
-            "--training", {"precision": precision, "epochs": epochs, "patience": epochs},
-            "--models", out, "--histories", f"{out}.tsv", environment=compiled, log=f"{out.name}.log",
-        )  # fmt: skip
+        job, precision = _training(plan, [FLATTEN], epochs, f"train_head_{state.replace(' ', '_')}")
         what = f"train_head, {FLATTEN}, {precision}, {count:,} rows on two strands, {state}"
         table.note(f"{what}: the whole job, {epochs} epochs", job.seconds, "s", None, limit,
                    "copy of the caches and bytes of the updates", plan.scaled)  # fmt: skip
@@ -256,6 +242,39 @@ def train(plan):
         table.note(f"{what}: loading and compilation", done[0] - epoch - planned, "s")
         table.note(f"{what}: an epoch with its validation", epoch, "s")
         table.note(f"{what}: after the last epoch, to the written model", job.seconds - done[-1], "s")
+
+
+def one_load(plan):
+    """Four families of heads in one job, on embeddings that are loaded once (`train_together: caches`)."""
+    heads = [FLATTEN, "boda-mean-512-512", "boda-center-512-512", "encoder-1024-dropout"]
+    job, precision = _training(plan, heads, 3, "one_load")
+    what = f"train_head, {', '.join(heads)} from one load, {precision}, {int(plan.rows * 0.84):,} rows on two strands"
+    table.note(f"{what}: the whole job, 3 epochs each", job.seconds, "s", remark=plan.scaled)
+    done = [when for when, _ in job.lines(r"epoch +\d+ ")]
+    for head, before, first in zip(heads[1:], done[2::3], done[3::3], strict=False):
+        table.note(f"{what}: {head}, from the last epoch of the head before to its first", first - before, "s")
+
+
+def _training(plan, heads, epochs, name):
+    """(job, precision) of a training of heads on the caches of the part `embed`."""
+    from bench.cache_building import CONSTRUCT, STRANDS
+
+    caches = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
+    if not caches[0].is_file():
+        raise InputError("there are no embedding caches: the part embed failed")
+    precision, count = plan.size("bfloat16", "float32"), len(heads)
+    settings = {"precision": precision, "epochs": epochs, "patience": epochs}
+    outs = [plan.file(f"{name}_{head}") / "best_model" for head in heads]
+    job = Job(
+        plan, "train_head", "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"),
+        "--task", "regression", "--construct", CONSTRUCT, "--caches", *caches, "--dataset", "d",
+        "--split-name", "s", "--encoder", "ag", "--study-seed", 1, "--strand-rule", "mean", "--memory-mb", 100_000,
+        "--heads", *heads, "--seeds", *[1] * count, "--augmentations", *["no_shift"] * count,
+        "--modes", *[{"kind": "no_shift"}] * count, "--training", *[settings] * count,
+        "--models", *outs, "--histories", *(out.with_name("history.tsv") for out in outs),
+        environment={"S2F_COMPILED": str(plan.file("compiled"))}, log=f"{name}.log",
+    )  # fmt: skip
+    return job, precision
 
 
 def epochs(plan):
@@ -395,16 +414,17 @@ PARTS = {
     "limits": Part(limits, 30),
     "rows": Part(rows, 15, ()),
     "embed": Part(embed, 78, after="rows", programs=True),
-    "train": Part(train, 120, after="embed", programs=True),
+    "train": Part(train, 95, after="embed", programs=True),
+    "one_load": Part(one_load, 50, after="embed", programs=True),
     "epochs": Part(epochs, 70),
     "unroll": Part(unroll, 36),
-    "modes": Part(modes, 55),
+    "modes": Part(modes, 50),
     "malinois": Part(malinois, 45, ("torch",)),
     "from_scratch": Part(from_scratch, 20, ("torch", "jax")),
     "language_models": Part(language_models, 36, ("torch",)),
     "tower": Part(tower, 20, ("torch", "jax")),
     "stage2": Part(stage2, 20),
-    "scoring": Part(scoring, 35),
+    "scoring": Part(scoring, 30),
 }
 
 
