@@ -81,17 +81,19 @@ def spoiled(folder, change):
     ("change", "message"),
     [
         (lambda t: t.pop("model"), "key 'model' is missing"),
-        (lambda t: t.update(normalizer={"type": "Lowercase"}), "normalizer is {'type': 'Lowercase'}, that of"),
-        (lambda t: t["model"].update(type="WordPiece"), "type is 'WordPiece', that of DNABERT-2 is 'BPE'"),
+        (lambda t: t.update(normalizer={"type": "Lowercase"}), "normalizer is {'type': 'Lowercase'}, expected None as in"),
+        (lambda t: t["model"].update(type="WordPiece"), "type is 'WordPiece', expected 'BPE' as in DNABERT-2"),
         (lambda t: t["model"].update(fuse_unk=True), "fuse_unk is True"),
-        (lambda t: t["model"]["vocab"].pop("TTTT"), "280 entries, the model has 281"),
-        (lambda t: t["model"]["vocab"].update({"[PAD]": 4, "[MASK]": 3}), r"id of \[PAD\] is 4, that of DNABERT-2 is"),
-        (lambda t: t["model"]["vocab"].update(ACGU=t["model"]["vocab"].pop("ACGT")), r"of other letters \['ACGU'"),
-        (lambda t: t["model"]["merges"].append(["ACGT", "A"]), r"merges of pieces that are none \[\['ACGT', 'A'\]\]"),
+        (lambda t: t["model"]["vocab"].pop("TTTT"), "the vocabulary has 280 entries, expected 281"),
+        (lambda t: t["model"]["vocab"].update({"[PAD]": 4, "[MASK]": 3}), r"id of \[PAD\] is 4, expected 3 as in "
+        r"DNABERT-2"),
+        (lambda t: t["model"]["vocab"].update(ACGU=t["model"]["vocab"].pop("ACGT")), r"with other letters \['ACGU'"),
+        (lambda t: t["model"]["merges"].append(["ACGT", "A"]), r"merges of pieces not in the vocabulary \[\['ACGT', "
+        r"'A'\]\]"),
         (lambda t: t["model"]["merges"].pop(), r"pieces that no merge makes \['TTTT'\]"),
-        (lambda t: t["model"].update(merges=[1]), "merges holds something else than pairs of pieces"),
-        (lambda t: t["model"].pop("merges"), "the model has no vocab, an object, or no merges, a list"),
-        (lambda t: t["model"]["vocab"].update(A="5"), "281 entries, the model has 281, numbered from 0"),
+        (lambda t: t["model"].update(merges=[1]), "merges holds something other than pairs of pieces"),
+        (lambda t: t["model"].pop("merges"), "model lacks vocab .an object. or merges .a list."),
+        (lambda t: t["model"]["vocab"].update(A="5"), "the vocabulary has 281 entries, expected 281, numbered from 0"),
     ],
 )  # fmt: skip
 def test_other_tokenizers_are_refused(tmp_path, change, message):
@@ -100,7 +102,7 @@ def test_other_tokenizers_are_refused(tmp_path, change, message):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"tokenizer.json: no such file; DNABERT-2 needs the tokenizer that"):
+    with pytest.raises(InputError, match=r"tokenizer.json: no such file; DNABERT-2 needs the tokenizer with which"):
         bpe.read(tmp_path, 281)
     (tmp_path / "tokenizer.json").write_text("[]")
     with pytest.raises(InputError, match=r"tokenizer.json: holds a JSON list, expected an object"):

@@ -126,7 +126,7 @@ def test_names_that_are_missing_unexpected_or_of_other_shapes_are_refused(tmp_pa
         ({qkv: torch.zeros(32)}, r"Wqkv.bias is \(32,\), expected \(96,\)"),
         ({qkv: torch.full((96,), math.nan)}, "not all finite numbers"),
         ({"esm.embeddings.word_embeddings.weight": torch.zeros(2)}, "is unexpected"),
-        ({DECODER: state[WORDS] + 1}, f"{DECODER} differs from {WORDS}; in DNABERT-2 they are one tensor"),
+        ({DECODER: state[WORDS] + 1}, f"{DECODER} differs from {WORDS}, but in DNABERT-2 they are one tensor"),
     ):
         changed = {name: tensor for name, tensor in {**state, **change}.items() if tensor is not None}
         with pytest.raises(InputError, match=message):
@@ -143,7 +143,7 @@ def test_names_that_are_missing_unexpected_or_of_other_shapes_are_refused(tmp_pa
 def test_pickled_code_is_refused(tmp_path):
     ran = tmp_path / "ran"
     (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch %s'\ntR." % bytes(ran))
-    with pytest.raises(InputError, match="holds more than tensors, which is refused"):
+    with pytest.raises(InputError, match="holds more than tensors and is refused"):
         dnabert2.from_folder(tmp_path, dnabert2.configure("toy-pieces"))
     assert not ran.exists()
 
@@ -169,7 +169,7 @@ def test_configuration_beside_the_weights_is_checked(tmp_path, golden):
     stored = {**golden.notes["config"]["common"], **golden.notes["config"]["full"]}
     (tmp_path / "config.json").write_text(json.dumps(stored))
     dnabert2.check_folder(tmp_path, "dnabert2")
-    with pytest.raises(InputError, match="hidden_size is 768, DNABERT-2 of size dnabert2-mini has 128"):
+    with pytest.raises(InputError, match="hidden_size is 768, expected 128 as in DNABERT-2 of size dnabert2-mini"):
         dnabert2.check_folder(tmp_path, "dnabert2-mini")
     (tmp_path / "config.json").write_text(json.dumps({**stored, "layer_norm_eps": 1e-5}))
     with pytest.raises(InputError, match="layer_norm_eps is 1e-05, DNABERT-2 of size dnabert2 has 1e-12"):
@@ -239,11 +239,11 @@ def test_tokenizer_of_weights(tmp_path):
     assert dnabert2.pieces({"tapt": str(tmp_path)}, "", "dnabert2-mini").text() == made.text()
     assert dnabert2.pieces({"random": 0}, str(tmp_path / "tokenizer.json"), "dnabert2-mini").text() == made.text()
     for weights, own, size, message in (
-        ({"random": 0}, "", "dnabert2", "size dnabert2 need a tokenizer of 4096 entries: name a folder"),
-        ({"random": 0}, str(tmp_path), "dnabert2", "281 entries, the model has 4096"),
-        ({"path": str(tmp_path)}, "x", "dnabert2-mini", "in a folder are read with the one there: leave it out"),
+        ({"random": 0}, "", "dnabert2", "size dnabert2 need a tokenizer of 4096 entries: give a folder"),
+        ({"random": 0}, str(tmp_path), "dnabert2", "the vocabulary has 281 entries, expected 4096"),
+        ({"path": str(tmp_path)}, "x", "dnabert2-mini", "in a folder use the tokenizer in that folder; omit the key"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             dnabert2.pieces(weights, own, size)
-    with pytest.raises(InputError, match="LAMAR reads letter by letter: leave it out"):
+    with pytest.raises(InputError, match="LAMAR reads letter by letter; omit the key"):
         lamar.tokens({"random": 0}, "x", "lamar")

@@ -113,12 +113,12 @@ def test_misspelt_rotary_key_is_refused_where_transformers_ignores_it():
         (
             "position_embedding_type",
             "absolute",
-            "position_embedding_type is 'absolute', LAMAR of size toy has 'rotary'",
+            "position_embedding_type is 'absolute', expected 'rotary' as in LAMAR of size toy",
         ),
         ("layer_norm_eps", 1e-12, "layer_norm_eps is 1e-12"),
         ("token_dropout", True, "token_dropout is True"),
         ("tie_word_embeddings", True, "tie_word_embeddings is True"),
-        ("hidden_size", 64, "hidden_size is 64, LAMAR of size toy has 32"),
+        ("hidden_size", 64, "hidden_size is 64, expected 32 as in LAMAR of size toy"),
     ],
 )
 def test_a_configuration_of_another_model_is_refused(tmp_path, key, value, message):
@@ -135,7 +135,7 @@ def test_a_configuration_of_another_model_is_refused(tmp_path, key, value, messa
 def test_original_configuration_file_is_refused(tmp_path):
     text = {"model_type": "esm", "positional_embedding_type": "rotary", "vocab_size": 10, "pad_token_id": 1}
     (tmp_path / "config.json").write_text(json.dumps(text | TOY))
-    with pytest.raises(InputError, match=r"config.json: .* LAMAR of size toy has"):
+    with pytest.raises(InputError, match=r"config.json: .* as in LAMAR of size toy"):
         configuration.check_folder(tmp_path, "toy")
 
 
@@ -220,7 +220,7 @@ def test_rotary_frequencies_of_old_checkpoints(golden, tmp_path):
     with pytest.raises(InputError, match="the rotary frequencies of its layers differ"):
         state = golden.state | {name.format(1): golden.state[name.format(1)] * 2}
         loading.from_folder(written(tmp_path / "b", state), config)
-    with pytest.raises(InputError, match="inv_freq is not that of rotary positions with base 10000"):
+    with pytest.raises(InputError, match="inv_freq does not hold the frequencies of rotary positions with base 10000"):
         state = golden.state | {name.format(i): golden.state[name.format(i)] * 2 for i in range(2)}
         loading.from_folder(written(tmp_path / "c", state), config)
 
@@ -229,7 +229,7 @@ def test_a_model_of_absolute_positions_is_refused(tmp_path):
     config = EsmConfig(**{**configuration.COMMON, **TOY}, positional_embedding_type="rotary")  # the trap
     config.position_embedding_type = "absolute"
     state = {name: value.clone() for name, value in EsmForMaskedLM(config).state_dict().items()}
-    with pytest.raises(InputError, match=r"no rotary frequencies: a model of absolute positions, not LAMAR"):
+    with pytest.raises(InputError, match=r"no rotary frequencies: this is a model with absolute positions, not LAMAR"):
         loading.from_folder(written(tmp_path / "w", state), configuration.make("toy"), "masked_lm")
 
 
@@ -249,7 +249,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
         folder = tmp_path / "w"
         folder.mkdir(exist_ok=True)
         write({"a": Trap(target)}, folder / "pytorch_model.bin")
-        with pytest.raises(InputError, match="holds more than tensors, which is refused"):
+        with pytest.raises(InputError, match="holds more than tensors and is refused"):
             loading.from_folder(folder, config)
         assert not target.exists()
 
@@ -263,7 +263,7 @@ def test_folders_without_weights(tmp_path):
     with pytest.raises(InputError, match=r"holds no weights \(nothing\); expected"):
         loading.from_folder(tmp_path, config)
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"model.safetensors: broken"):
+    with pytest.raises(InputError, match=r"model.safetensors: is broken"):
         loading.from_folder(tmp_path, config)
 
 
@@ -291,9 +291,9 @@ def test_shards_with_an_index_are_one_checkpoint(tmp_path):
     with pytest.raises(InputError) as error:
         loading.from_folder(folder, config, "masked_lm")
     index = f"{name}.index.json"
-    assert str(error.value) == f"{shards[1]}: no such file; {index} names it as one of its shards"
+    assert str(error.value) == f"{shards[1]}: no such file, but {index} names it as one of its shards"
     torch.save({}, shards[1])
-    with pytest.raises(InputError, match=rf"{index}: esm\S+ is not in {shards[1].name}, which is to hold it"):
+    with pytest.raises(InputError, match=rf"{index}: esm\S+ is not in {shards[1].name}, which should hold it"):
         loading.from_folder(folder, config, "masked_lm")
 
 
@@ -330,13 +330,13 @@ def test_a_pointer_of_git_lfs_is_called_one(tmp_path):
         with pytest.raises(InputError) as error:
             loading.from_folder(folder, config)
         assert str(error.value) == (
-            f"{path}: is a pointer of git-lfs, not the weights themselves; `git lfs pull` in its clone fetches them"
+            f"{path}: is a pointer of git-lfs, not the weights themselves; fetch them with `git lfs pull` in its clone"
         )
     path = tmp_path / "link" / "model.safetensors"
     path.parent.mkdir()
     path.symlink_to("../blobs/4d7a2146")
     with pytest.raises(
-        InputError, match=r"model.safetensors: is a link to ../blobs/4d7a2146, which is not there; fetch"
+        InputError, match=r"model.safetensors: is a link to ../blobs/4d7a2146, which does not exist; fetch"
     ):
         loading.from_folder(path.parent, config)
 

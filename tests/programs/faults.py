@@ -429,7 +429,7 @@ LIST = [
     Case("B9", "weights in shards with an index", weights(lambda state: state, "model-00001-of-00001.safetensors"), "ok: done", quick=False),
     Case("B9", "names of weights that begin with module.", weights(lambda state: {f"module.{name}": state[name] for name in state}), "ok: done", quick=False),
     Case("B9", "a pointer of git-lfs", weights(lambda state: state, after=lambda: Path("w/model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")), "error: w/model.safetensors: is a pointer of git-lfs", quick=False),
-    Case("B9", "weights that were cut", weights(lambda state: state, after=lambda: cut("w/model.safetensors")), "error: w/model.safetensors: broken", quick=False),
+    Case("B9", "weights that were cut", weights(lambda state: state, after=lambda: cut("w/model.safetensors")), "error: w/model.safetensors: is broken", quick=False),
     Case("B9", "a link to weights that are not there", weights(lambda state: state, after=lambda: (Path("w/model.safetensors").unlink(), Path("w/model.safetensors").symlink_to("blob"))), "error: .*is a link to blob, which does not exist", quick=False),
 ]  # fmt: skip
 # every program, on files that it cannot read

@@ -177,7 +177,7 @@ def test_cache_of_bases(tmp_path):
             {"weights": {}},
             r"encoder dnabert2: weights is {}, expected one of {path: FOLDER}.*DNABERT-2-117M",
         ),
-        ({"weights": {"path": "nowhere"}}, "nowhere: no such folder; the weights of DNABERT-2 are zhihan1996"),
+        ({"weights": {"path": "nowhere"}}, "nowhere: no such folder; get the weights of DNABERT-2, zhihan1996"),
         ({"weights": {"path": __file__}}, "is a file, expected the folder that holds it"),
         ({"size": "huge"}, "size is 'huge', expected one of: dnabert2, dnabert2-mini"),
         ({"size": "dnabert2"}, "random weights of size dnabert2 need a tokenizer of 4096 entries"),

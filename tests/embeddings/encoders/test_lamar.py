@@ -137,7 +137,9 @@ def test_cache_of_a_layer(tmp_path):
 
 def test_windows_of_two_lengths_are_refused_before_anything_is_encoded(tmp_path):
     rows = pd.DataFrame({"row_id": ["a", "b"], "sequence": ["ACGT" * 5, "ACGT" * 4]})
-    with pytest.raises(InputError, match=r"row 'b': a 16 bp insert .* needs 2 \+ 2 bp of flank; there are 0 \+ 0 bp"):
+    with pytest.raises(
+        InputError, match=r"row 'b': a 16 bp insert .* needs 2 \+ 2 bp of flank, but there are 0 \+ 0 bp"
+    ):
         embedding.build(tmp_path / "a.h5", rows, encoders.build(spec()), "lamar", Construct(20, "", ""))
 
 
@@ -151,7 +153,7 @@ def test_weights_of_a_folder(tmp_path):
     path = encoders.build(spec(weights={"path": str(tmp_path)}, licence="MIT"))
     assert path.fingerprint == direct.fingerprint
     assert (path.licence, direct.licence) == ("MIT", "none (random weights)")
-    assert "licence of the weights unknown" in encoders.build(spec(weights={"path": str(tmp_path)})).licence
+    assert "licence of the weights is not known" in encoders.build(spec(weights={"path": str(tmp_path)})).licence
 
 
 @pytest.mark.parametrize(

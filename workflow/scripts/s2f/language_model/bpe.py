@@ -126,29 +126,29 @@ def read(path: str | Path, entries: int) -> Pieces:
     path = path / FILE if path.is_dir() else path
     if not path.is_file():
         raise InputError(
-            f"{path}: no such file; DNABERT-2 needs the tokenizer that its weights were trained with: {FILE} of the "
-            "folder that they are published in"
+            f"{path}: no such file; DNABERT-2 needs the tokenizer with which its weights were trained: {FILE} in the "
+            f"folder of the published weights"
         )
     stored = files.read_object(path)
     model = stored.get("model")
     if not isinstance(model, dict):
-        raise InputError(f"{path}: key 'model' is missing: not a file of the library tokenizers")
+        raise InputError(f"{path}: key 'model' is missing, so it is not a file of the library tokenizers")
     for part, expected in ((stored, TOKENIZER), (model, MODEL)):
         for key, value in expected.items():
             if (part.get(key, value) or value) != value:
-                raise InputError(f"{path}: {key} is {part[key]!r}, that of DNABERT-2 is {value!r}")
+                raise InputError(f"{path}: {key} is {part[key]!r}, expected {value!r} as in DNABERT-2")
     vocabulary, stored_merges = model.get("vocab"), model.get("merges")
     if not isinstance(vocabulary, dict) or not isinstance(stored_merges, list):
-        raise InputError(f"{path}: the model has no vocab, an object, or no merges, a list")
+        raise InputError(f"{path}: model lacks vocab (an object) or merges (a list)")
     merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in stored_merges]
     numbers = [number for number in vocabulary.values() if type(number) is int]
     if len(vocabulary) != entries or sorted(numbers) != list(range(entries)):
-        raise InputError(f"{path}: {len(vocabulary)} entries, the model has {entries}, numbered from 0")
+        raise InputError(f"{path}: the vocabulary has {len(vocabulary)} entries, expected {entries}, numbered from 0")
     for number, name in enumerate(SPECIAL):
         if vocabulary.get(name) != number:
-            raise InputError(f"{path}: id of {name} is {vocabulary.get(name)!r}, that of DNABERT-2 is {number}")
+            raise InputError(f"{path}: id of {name} is {vocabulary.get(name)!r}, expected {number} as in DNABERT-2")
     if not all(isinstance(m, list) and len(m) == 2 and all(isinstance(part, str) for part in m) for m in merges):
-        raise InputError(f"{path}: merges holds something else than pairs of pieces")
+        raise InputError(f"{path}: merges holds something other than pairs of pieces")
     odd = [piece for piece, number in vocabulary.items() if number >= len(SPECIAL) and not set(piece) <= set(BASES)]
     lacking = [letter for letter in BASES if letter not in vocabulary]
     unmade = [pair for pair in merges if not {*pair, "".join(pair)} <= set(vocabulary)]
@@ -156,8 +156,8 @@ def read(path: str | Path, entries: int) -> Pieces:
     idle = [piece for piece in vocabulary if piece not in made]  # no text would ever contain it
     if odd or lacking or unmade or idle:
         raise InputError(
-            f"{path}: not a vocabulary of DNA: pieces of other letters {odd[:3]}, bases that are missing {lacking}, "
-            f"merges of pieces that are none {unmade[:3]}, pieces that no merge makes {idle[:3]}"
+            f"{path}: is not a vocabulary of DNA: pieces with other letters {odd[:3]}, missing bases {lacking}, "
+            f"merges of pieces not in the vocabulary {unmade[:3]}, pieces that no merge makes {idle[:3]}"
         )
     return Pieces(vocabulary, [(first, second) for first, second in merges])
 

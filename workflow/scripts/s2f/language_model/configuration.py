@@ -57,7 +57,7 @@ def check(config: EsmConfig, size: str, where: str | Path) -> None:
     for key, value in {**COMMON, **SIZES[size]}.items():
         found = getattr(config, key)
         if found != value:
-            raise InputError(f"{where}: {key} is {found!r}, LAMAR of size {size} has {value!r}")
+            raise InputError(f"{where}: {key} is {found!r}, expected {value!r} as in LAMAR of size {size}")
 
 
 def check_folder(folder: str | Path, size: str) -> None:

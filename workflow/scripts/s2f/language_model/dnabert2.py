@@ -91,7 +91,7 @@ def check_folder(folder: str | Path, size: str) -> None:
     for key, value in {**COMMON, **SIZES[size]}.items():
         found = stored.get(key, COMMON.get(key))
         if found != value:
-            raise InputError(f"{path}: {key} is {found!r}, DNABERT-2 of size {size} has {value!r}")
+            raise InputError(f"{path}: {key} is {found!r}, expected {value!r} as in DNABERT-2 of size {size}")
 
 
 # the network
@@ -289,7 +289,7 @@ def from_folder(folder: str | Path, config: Configuration, head: str = "none", s
     state = _current_names(state, head)
     words = state.get(WORDS)
     if DECODER in state and words is not None and not torch.equal(state[DECODER], words):
-        raise InputError(f"{path}: {DECODER} differs from {WORDS}; in DNABERT-2 they are one tensor")
+        raise InputError(f"{path}: {DECODER} differs from {WORDS}, but in DNABERT-2 they are one tensor")
     model = _empty(config, head)
     expected = _expected(model)
     kept = {"masked_lm": "cls.", "classification": "classifier."}.get(head)
@@ -370,7 +370,9 @@ def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces
     entries = SIZES[size]["vocab_size"]
     folder = (weights or {}).get("path") or (weights or {}).get("tapt")
     if folder and own:
-        raise InputError(f"tokenizer is {own!r}, but weights in a folder are read with the one there: leave it out")
+        raise InputError(
+            f"tokenizer is {own!r}, but weights in a folder use the tokenizer in that folder; omit the key"
+        )
     if folder and not Path(folder).is_dir():
         raise InputError(f"{folder}: {no_folder(folder)}; {FAMILY.how_to_get}")
     if folder or own:
@@ -378,8 +380,8 @@ def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces
     made = bpe.made_here()
     if len(made.vocabulary) != entries and "random" in (weights or {}):
         raise InputError(
-            f"random weights of size {size} need a tokenizer of {entries} entries: name a folder with {bpe.FILE}, such "
-            "as that of the published weights, under the key tokenizer"
+            f"random weights of size {size} need a tokenizer of {entries} entries: give a folder with {bpe.FILE}, "
+            f"such as the folder of the published weights, as the key tokenizer"
         )
     return made
 
@@ -398,6 +400,7 @@ FAMILY = Family(
     pad=bpe.PAD,
     longest=None,
     licence=LICENCE,
-    how_to_get="the weights of DNABERT-2 are zhihan1996/DNABERT-2-117M on Hugging Face (config.json, tokenizer.json, "
+    how_to_get="get the weights of DNABERT-2, zhihan1996/DNABERT-2-117M, from Hugging Face (config.json, "
+    "tokenizer.json, "
     "pytorch_model.bin)",
 )

@@ -52,7 +52,7 @@ def check_files(folder: str | Path, record: Mapping[str, Any]) -> None:
     for key, name in HASHED.items():
         path = Path(folder) / name
         if key in record and not (path.is_file() and files.sha256_file(path) == record[key]):
-            raise InputError(f"{path}: not the file that training wrote; train this model again")
+            raise InputError(f"{path}: is not the file that training wrote; train this model again")
 
 
 def read_record(folder: str | Path, size: str) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def read_record(folder: str | Path, size: str) -> dict[str, Any]:
     path = Path(folder) / "model.json"
     record = files.read_object(path)
     if record.get("format") != FORMAT:
-        raise InputError(f"{path}: format is {record.get('format')!r}, expected {FORMAT!r}")
+        raise InputError(f"{path}: format is {record.get('format')!r}, expected {FORMAT!r}; run the adaptation again")
     if record["settings"]["size"] != size:
         raise InputError(f"{path}: size is {record['settings']['size']!r}, expected {size!r}")
     check_files(folder, record)

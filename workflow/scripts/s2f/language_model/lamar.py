@@ -21,7 +21,7 @@ TOKENS = Tokens(
 def tokens(weights: Mapping[str, Any] | None, own: str, size: str) -> Tokens:
     """`TOKENS`, the same for all weights. Raises `InputError` if a study names its `own` tokenizer."""
     if own:
-        raise InputError(f"tokenizer is {own!r}, but LAMAR reads letter by letter: leave it out")
+        raise InputError(f"tokenizer is {own!r}, but LAMAR reads letter by letter; omit the key")
     return TOKENS
 
 
@@ -48,6 +48,6 @@ FAMILY = Family(
     first=first,
     pad=tokenizer.PAD,
     longest=configuration.COMMON["max_position_embeddings"] - 2,
-    licence="licence of the weights unknown to this workflow; LAMAR's code is under the MIT licence",
-    how_to_get="LAMAR's repository, github.com/zhw-e8/LAMAR, says where its weights are",
+    licence="the licence of the weights is not known to this workflow; LAMAR's code is under the MIT licence",
+    how_to_get="see LAMAR's repository, github.com/zhw-e8/LAMAR, for where to get its weights",
 )

@@ -51,7 +51,9 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
     path, state = states.read_state(folder)
     state = _current_names(state, path)
     if UNUSED[0] in state and INV_FREQ not in state:
-        raise InputError(f"{path}: has {UNUSED[0]} and no rotary frequencies: a model of absolute positions, not LAMAR")
+        raise InputError(
+            f"{path}: has {UNUSED[0]} but no rotary frequencies: this is a model with absolute positions, not LAMAR"
+        )
     model = _model(config, head)
     expected, kept = _expected(model), HEADS[head][1]
     others = tuple(prefix for _, prefix in HEADS.values() if prefix and prefix != kept)
@@ -63,7 +65,9 @@ def from_folder(folder: str | Path, config: EsmConfig, head: str = "none", seed:
             # what no result reads is the same for every seed, so that equal weights have equal fingerprints
             state[name] = _drawn(name, tensor, (seed or 0) if name.startswith("classifier.") else 0)
     if INV_FREQ in state and not torch.allclose(state[INV_FREQ].float(), expected[INV_FREQ], rtol=2e-3):
-        raise InputError(f"{path}: {INV_FREQ} is not that of rotary positions with base {config.rope_theta:g}")
+        raise InputError(
+            f"{path}: {INV_FREQ} does not hold the frequencies of rotary positions with base {config.rope_theta:g}"
+        )
     return _filled(model, state)
 
 

@@ -47,17 +47,17 @@ def _of_shards(index: Path) -> dict[str, torch.Tensor]:
     """Named tensors of all shards that an index names; `InputError` if a shard, or a tensor in one, is missing."""
     places = files.read_object(index).get("weight_map")
     if not isinstance(places, dict) or not places:
-        raise InputError(f"{index}: key 'weight_map' is missing: not an index of shards")
+        raise InputError(f"{index}: key 'weight_map' is missing, so it is not an index of shards")
     state: dict[str, torch.Tensor] = {}
     for shard in sorted(set(places.values())):
         path = index.with_name(Path(shard).name)
         weights.refuse_pointers([path])
         if not path.is_file():
-            raise InputError(f"{path}: no such file; {index.name} names it as one of its shards")
+            raise InputError(f"{path}: no such file, but {index.name} names it as one of its shards")
         state |= read_file(path)
     for name, shard in places.items():
         if name not in state:
-            raise InputError(f"{index}: {name} is not in {shard}, which is to hold it")
+            raise InputError(f"{index}: {name} is not in {shard}, which should hold it")
     return state
 
 
@@ -69,14 +69,14 @@ def read_file(path: Path) -> dict[str, torch.Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:  # torch's own text explains how to run it anyway
         raise InputError(
-            f"{path}: broken, or holds more than tensors, which is refused; ask its publisher for model.safetensors"
+            f"{path}: is broken, or holds more than tensors and is refused; get model.safetensors from its publisher"
         ) from None
     except (EOFError, RuntimeError, safetensors.SafetensorError, OSError) as error:
-        raise InputError(f"{path}: broken ({str(error).splitlines()[0]})") from None
+        raise InputError(f"{path}: is broken ({str(error).splitlines()[0]})") from None
     wrapped = next((key for key in WRAPPED if isinstance(state, dict) and isinstance(state.get(key), dict)), None)
     state = state[wrapped] if wrapped else state
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise InputError(f"{path}: expected names and tensors only")
+        raise InputError(f"{path}: holds something other than names and tensors, expected only these")
     return state
 
 

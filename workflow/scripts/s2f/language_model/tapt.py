@@ -75,7 +75,10 @@ class Settings:
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
                 raise InputError(f"tapt: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
         if not 0 < settings.mask_share < 1 or not 0 <= settings.warmup < 1:
-            raise InputError("tapt: mask_share must lie between 0 and 1, and warmup too")
+            raise InputError(
+                f"tapt: mask_share is {settings.mask_share!r} and warmup is {settings.warmup!r}, "
+                f"expected shares between 0 and 1"
+            )
         if settings.precision not in ("float32", "bfloat16"):
             raise InputError(f"tapt: precision is {settings.precision!r}, expected float32 or bfloat16")
         return settings
@@ -135,7 +138,7 @@ def train(
     done, history, losses = _resume(checkpoint, identity, model, optimiser)
     unread: list[tuple[torch.Tensor, torch.Tensor]] = []
     frequencies = frequencies_loss(train_windows, held[2], tokens)
-    report(f"validation loss of the frequencies of tokens alone: {frequencies:.4f} nats")
+    report(f"validation loss from token frequencies only: {frequencies:.4f} nats")
     if done:
         report(f"{checkpoint}: continues after step {done} of {settings.steps}")
     else:
@@ -165,10 +168,10 @@ def train(
             _save_checkpoint(checkpoint, identity, progress, model, optimiser)
     made = (
         f"task-adaptive training, {settings.steps} steps of {settings.batch_size} windows, validation loss "
-        f"{history[-1]['val_loss']:.3f} (frequencies of tokens alone {frequencies:.3f}), from {origin}"
+        f"{history[-1]['val_loss']:.3f} (token frequencies only {frequencies:.3f}), from {origin}"
     )
     if history[-1]["val_loss"] >= frequencies:
-        made += "; learned less than the frequencies of tokens"
+        made += "; learned less than the token frequencies"
     if settings.transductive:
         made += "; transductive: it may have seen evaluated sequences, without their labels"
     record = {
@@ -364,7 +367,7 @@ def _resume(
             notes = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except safetensors.SafetensorError as error:
-        raise InputError(f"{path}: broken checkpoint ({error}); delete it and run again") from None
+        raise InputError(f"{path}: is a broken checkpoint ({error}); delete it and run again") from None
     if notes.get("identity") != identity:
         return 0, [], []
     model.load_state_dict({n.removeprefix("model "): t for n, t in tensors.items() if n.startswith("model ")})

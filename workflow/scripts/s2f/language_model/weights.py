@@ -49,7 +49,7 @@ def load(
             family.check_folder(path, size)
             return family.from_folder(path, config, head, head_seed), record["provenance"], record["licence"]
     raise InputError(
-        f"{where}: weights is {weights!r}, {EXPECTED}; {family.how_to_get}; without them compare tapt with random"
+        f"{where}: weights is {weights!r}, {EXPECTED}; {family.how_to_get}; without weights, compare tapt with random"
     )
 
 
@@ -61,5 +61,5 @@ def origin_and_licence(family: Family, path: str | Path, licence: str) -> tuple[
     if not record.is_file():
         return f"{family.title}, checkpoint {Path(path).name}", licence or family.licence
     made = files.read_object(record)
-    origin = f"{made.get('provenance', Path(path).name)}; used by path: what it has seen is not held out"
+    origin = f"{made.get('provenance', Path(path).name)}; used by path, so what it has seen was not held out"
     return origin, licence or made.get("licence", "") or family.licence
