@@ -59,7 +59,7 @@ def test_outputs_of_a_head_are_columns_of_its_last_map(slug):
 def test_a_head_of_one_output_refuses_several(monkeypatch):
     assert networks.several_outputs("linear-probe") and networks.several_outputs("chip-cnn")
     monkeypatch.setattr(networks, "several_outputs", lambda slug: False)
-    with pytest.raises(InputError, match="head 'chip-cnn' has one output, 3 are asked for"):
+    with pytest.raises(InputError, match="head 'chip-cnn' has one output, but 3 were asked for"):
         networks.build("chip-cnn", 0.0, outputs=3)
 
 

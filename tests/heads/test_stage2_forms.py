@@ -153,7 +153,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, monkeypatch):
         one.train(asked)
     one.report, one.resume = lines.append, Resume(path, "this one")
     (rest,) = one.train(asked)
-    assert f"{path}: goes on after epoch 2" in lines
+    assert f"{path}: continues after epoch 2" in lines
     jax.tree.map(np.testing.assert_array_equal, rest.variables, whole_run.variables)
     assert (rest.epoch, rest.score, rest.ended) == (whole_run.epoch, whole_run.score, whole_run.ended)
     kept = ["epoch", "train_loss", "val_pearson"]

@@ -213,7 +213,7 @@ def main():
                 if len(groups) == 1:
                     raise
                 failed.append(str(error))
-                print(f"error: {error}; the job goes on with its other heads", flush=True)
+                print(f"error: {error}; the job continues with its other heads", flush=True)
                 continue
             for each, best in zip(group, trained, strict=True):
                 with atomic(each.kept) as kept:

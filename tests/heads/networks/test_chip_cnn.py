@@ -163,7 +163,7 @@ def test_too_few_tokens_are_refused():
         1,
     )
     jax.eval_shape(lambda x: init(x)[1], jnp.zeros((1, 32, 4)))
-    with pytest.raises(InputError, match="chip-cnn needs 32 tokens per window or more, this encoder gives 31"):
+    with pytest.raises(InputError, match="chip-cnn needs at least 32 tokens per window, but this encoder gives 31"):
         init(jnp.zeros((1, 31, 4)))
     with pytest.raises(InputError, match=r"gives 1 \(pooled vectors, or .*: use linear-probe"):
         init(jnp.zeros((1, 1, 768)))

@@ -83,7 +83,7 @@ def train(
     comparable = [-np.inf if value is None else value for value in scores]
     best = max(range(len(strengths)), key=lambda index: comparable[index])
     if len(strengths) > 1 and best in (0, len(strengths) - 1):
-        print(f"C {strengths[best]:g} is best and at the end of the list: widen it")
+        print(f"the best C, {strengths[best]:g}, is at the end of the list: extend the list")
     shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
     print(f"{len(train)} rows, {x.shape[1]} k-mers, C {strengths[best]:g}: validation AUROC {shown}")
     weights, intercept = fitted[best]

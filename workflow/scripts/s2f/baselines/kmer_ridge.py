@@ -170,7 +170,7 @@ def train(
     by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
     best = max(range(len(alphas)), key=lambda index: comparable(by_alpha[index]))
     if len(alphas) > 1 and best in (0, len(alphas) - 1):
-        print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
+        print(f"the best alpha, {alphas[best]:g}, is at the end of the list: extend the list")
     values = [solution.scores[best] for solution in solutions]
     for cell, solution, value in zip(cells or [""], solutions, values, strict=True):
         shown = "undefined" if value is None else f"{value:.4f}"

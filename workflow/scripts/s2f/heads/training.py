@@ -193,7 +193,7 @@ def trainer_of(
         chosen = networks.options(slug, options)
         variables, score, history = networks.solve(slug, train, val, task, chosen, host_memory, report)
         if score is None:
-            raise DivergedError(f"{slug}: validation predictions are constant for every penalty: no model")
+            raise DivergedError(f"{slug}: validation predictions are constant for every penalty, so there is no model")
         # with several outputs, a penalty has the mean of their scores
         by_penalty = history.groupby(history.columns[0])[f"val_{VALIDATION[task]}"]
         tried = [(penalty, None if scores.isna().any() else scores.mean()) for penalty, scores in by_penalty]
@@ -299,7 +299,7 @@ class Trainer:
         if self.resume:
             done, keys, state = self.resume.load(keys, state, runs)
             if done:
-                self.report(f"{self.resume.path}: goes on after epoch {done}")
+                self.report(f"{self.resume.path}: continues after epoch {done}")
         for number in range(done + 1, settings.epochs + 1):
             began = time.perf_counter()
             keys, this = split(keys)
@@ -507,7 +507,7 @@ class _Run:
         """The best epoch with the history; raises `DivergedError` if there is none."""
         if self.best is None:
             raise DivergedError(
-                f"{self.name}: validation predictions are constant or not finite in every epoch: no model"
+                f"{self.name}: validation predictions are constant or not finite in every epoch, so there is no model"
             )
         self.best.history = pd.DataFrame(self.history)
         self.best.ended = "patience" if self.ended else "limit"

@@ -31,7 +31,7 @@ def load_encoder(directory: str | Path, record: dict[str, Any], options: dict[st
         if base != record["stage2"]["stands_on"]:
             raise InputError(
                 f"{path}: the model was fine-tuned from an encoder with fingerprint {record['stage2']['stands_on']!r}, "
-                f"encoder {record['encoder']!r} has {base!r} here: give it the weights of the training"
+                f"encoder {record['encoder']!r} has {base!r} here: give it the weights that it had in training"
             )
         if "locon" in record["stage2"]:
             changes = Locon(**record["stage2"]["locon"]).merged(tunable(options), changes)

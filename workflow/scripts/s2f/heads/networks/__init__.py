@@ -69,7 +69,9 @@ def check_tokens(slug: str, tokens: int) -> None:
     if tokens >= min_tokens(slug):
         return
     pooled = " (pooled vectors, or windows as long as a token: use linear-probe)" if tokens == 1 else ""
-    raise InputError(f"{slug} needs {min_tokens(slug)} tokens per window or more, this encoder gives {tokens}{pooled}")
+    raise InputError(
+        f"{slug} needs at least {min_tokens(slug)} tokens per window, but this encoder gives {tokens}{pooled}"
+    )
 
 
 def solve(slug: str, *arguments: Any) -> tuple[tuple[Any, Any], float | None, Any]:
@@ -93,10 +95,10 @@ def build(slugs: str | Sequence[str], dropout: float, precision: str = "float32"
     slugs = [slugs] if isinstance(slugs, str) else slugs
     slugs = slugs[:1] if len(set(slugs)) == 1 else slugs  # seeds of one head: nothing to pick
     if len({family(slug) for slug in slugs}) > 1:
-        raise InputError(f"heads {', '.join(slugs)} are not of one family: they cannot be one network")
+        raise InputError(f"heads {', '.join(slugs)} are not of one family, so they cannot be trained in one network")
     kind, parts = _match(slugs[0])[0], [_match(slug)[1] for slug in slugs]
     if outputs > 1 and not several_outputs(slugs[0]):
-        raise InputError(f"head {slugs[0]!r} has one output, {outputs} are asked for")
+        raise InputError(f"head {slugs[0]!r} has one output, but {outputs} were asked for")
     # a kind with a single output need not know the number
     return kinds.module("heads", kind).build(parts, dropout, precision, *([outputs] if outputs > 1 else []))
 

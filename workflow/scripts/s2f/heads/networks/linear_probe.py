@@ -77,7 +77,7 @@ def solve(
     best = int(np.argmax([comparable(score) for score in by_penalty]))
     penalties = histories[0].iloc[:, 0]
     if len(penalties) > 1 and best in (0, len(penalties) - 1):
-        report(f"{penalties.name} {penalties[best]:g} is best and at the end of the list: widen it")
+        report(f"the best {penalties.name}, {penalties[best]:g}, is at the end of the list: extend the list")
     if train.outputs > 1:
         histories = tuple(history.assign(output=number) for number, history in enumerate(histories, 1))
     mean, sd, *_ = found[0]
