@@ -4,6 +4,7 @@ heads of an encoder one family after the other, on embeddings that are loaded on
 import importlib
 import json
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,12 +155,11 @@ def main():
         embeddings = Embeddings(
             caches, list(modes.values()), strands(arguments.strand_rule), labelled, stretches, memory
         )
-        cache, val_rows = caches[augmentations.CANONICAL].manifest, with_labels(parts["val"], labelled["val"])
-        fixed = [
-            place, arguments.task, construct.spec(), arguments.encoder_spec, arguments.one_draw,
-            arguments.drawn_per_seed, arguments.strand_rule, arguments.study_seed, arguments.search,
-            labels_sha256(parts["train"]), labels_sha256(parts["val"]), versions(*PACKAGES), report()["device"],
-        ]  # fmt: skip
+        manifest, val_rows = caches[augmentations.CANONICAL].manifest, with_labels(parts["val"], labelled["val"])
+
+        @cache  # takes a second, and waits for the end of a training if nothing is kept
+        def of_rows() -> dict[str, str]:
+            return {f"{part}_rows_sha256": labels_sha256(parts[part]) for part in ("train", "val")}
 
         def identity(group: list[Run]) -> str:
             """Everything that the runs of a family depend on, as text."""
@@ -168,8 +168,11 @@ def main():
             read = [*augmentations.views(own.mode), *((0, strand) for strand in strands(arguments.strand_rule))]
             return json.dumps(
                 [
-                    [(each.head, each.seed) for each in group], own.augmentation, own.mode, own.training, fixed,
+                    [(each.head, each.seed) for each in group], own.augmentation, own.mode, own.training, place,
+                    arguments.task, construct.spec(), arguments.encoder_spec, arguments.one_draw,
+                    arguments.drawn_per_seed, arguments.strand_rule, arguments.study_seed, arguments.search, of_rows(),
                     [caches[view].manifest for view in read], code_fingerprint("train_head", *sorted(modules)),
+                    versions(*PACKAGES), report()["device"],
                 ],
                 sort_keys=True,
             )  # fmt: skip
@@ -184,16 +187,16 @@ def main():
 
         waiting = []
         for group in groups:
-            text = identity(group)
-            if all(_is_kept(each, text) for each in group):
+            kept = [each.kept / "identity.json" for each in group]
+            if all(path.is_file() for path in kept) and {path.read_text() for path in kept} == {identity(group)}:
                 print(f"{', '.join(each.head for each in group)}: trained already by a job that did not end")
             else:
-                waiting.append((group, text))
+                waiting.append(group)
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown, cancel_futures=True)  # what is queued after an error is not compiled
         # all are made at once, and their programs compiled ahead, unless their embeddings would not fit together
-        trainers = map(trainer, (group for group, _ in waiting))
-        for (group, text), train_by in zip(waiting, trainers if embeddings.apart else list(trainers), strict=True):
+        trainers = map(trainer, waiting)
+        for group, train_by in zip(waiting, trainers if embeddings.apart else list(trainers), strict=True):
             spec, found = group[0].training, None
             try:
                 if arguments.search is None:
@@ -223,25 +226,25 @@ def main():
                     searched = {} if found is None else found.write(folder)
                     drawn = found is not None and found.record["drawn"]
                     write_record(
-                        folder, parts, PACKAGES, labelled, name=head_name(cache, each.head), kind="head",
+                        folder, parts, PACKAGES, labelled, name=head_name(manifest, each.head), kind="head",
                         task=arguments.task, dataset=arguments.dataset, split=arguments.split_name,
                         encoder=arguments.encoder, model=f"{arguments.encoder}/{each.augmentation}/{each.head}",
                         augmentation=each.augmentation, mode=each.mode, head=each.head, seed=each.seed,
                         derived_seed=derived(each), strand_rule=arguments.strand_rule,
                         stochastic=arguments.drawn_per_seed or networks.facts(each.head)["stochastic"] or drawn,
-                        one_draw=arguments.one_draw, construct=cache["construct"], spec=spec,
-                        tokens=cache["tokens"], channels=cache["channels"], encoder_spec=cache["encoder_spec"],
-                        encoder_fingerprint=cache["encoder_fingerprint"], embedding_dtype=cache["dtype"],
-                        provenance=f"head trained here; encoder {cache['provenance']}",
+                        one_draw=arguments.one_draw, construct=manifest["construct"], spec=spec,
+                        tokens=manifest["tokens"], channels=manifest["channels"], encoder_spec=manifest["encoder_spec"],
+                        encoder_fingerprint=manifest["encoder_fingerprint"], embedding_dtype=manifest["dtype"],
+                        provenance=f"head trained here; encoder {manifest['provenance']}",
                         drawn_per_seed=arguments.drawn_per_seed,
-                        seen=Seen.of_record(cache["seen"]).with_training("encoder"), seen_before=cache["seen"],
-                        licence=cache["licence"], parameters=best.size, device=report(),
+                        seen=Seen.of_record(manifest["seen"]).with_training("encoder"), seen_before=manifest["seen"],
+                        licence=manifest["licence"], parameters=best.size, device=report(),
                         validation={
                             "metric": best.metric, "strand": "forward", "value": best.score, "epoch": best.epoch,
                             "ended": best.ended,
                             **({"cells": dict(zip(cells, best.by_output, strict=True))} if best.by_output else {}),
                         },
-                        **({"cells": cells} if cells else {}), **searched,
+                        **({"cells": cells} if cells else {}), **searched, **of_rows(),
                     )  # fmt: skip
                     head = Head(read_record(folder), best.variables)
 
@@ -255,7 +258,7 @@ def main():
 
                     write_table(folder / VALIDATION, predict_rows(val_rows, predict, arguments.strand_rule, cells))
                     write_table(kept / "history.tsv", best.history)
-                    write_text(kept / "identity.json", text)
+                    write_text(kept / "identity.json", identity(group))
     if failed:
         raise DivergedError(
             f"{'; '.join(failed)}; the other heads of this job are kept: when it is run again, it trains only what is "
@@ -263,11 +266,6 @@ def main():
         )
     for each in runs:
         each.finish()
-
-
-def _is_kept(each: Run, identity: str) -> bool:
-    path = each.kept / "identity.json"
-    return path.is_file() and path.read_text() == identity
 
 
 if __name__ == "__main__":

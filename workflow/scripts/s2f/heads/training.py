@@ -337,18 +337,23 @@ class Trainer:
         epochs, start = self._program(settings)
         key = jax.random.key(0)
         key = key if self.count is None else jax.random.split(key, self.count)
-        data, state = self._rows._replace(rates=self._rates(settings)), jax.eval_shape(start, key)
+        data = self._rows._replace(rates=self._rates(settings))
         if self.reads:
             table, index = self.loaded.shapes
             data = data._replace(table=table, index=index)
         if settings.weighting == "stderr" and self.task == "regression":
             data = data._replace(importance=data.labels)
-        table, index = self.loaded_val.shapes
-        self.compiling = [
-            threads.submit(epochs.compile, state, data, key),
-            threads.submit(lambda: start.lower(key).compile()),
-            threads.submit(compile_prediction, self.network, state[:2], table, len(self.val.index), self.count),
-        ]
+
+        def epoch() -> None:
+            epochs.compile(jax.eval_shape(start, key), data, key)
+
+        def others() -> None:
+            start.lower(key).compile()
+            variables, (table, index) = jax.eval_shape(start, key)[:2], self.loaded_val.shapes
+            compile_prediction(self.network, variables, table, len(index), self.count)
+
+        # not even traced here: the embeddings would wait
+        self.compiling = [threads.submit(epoch), threads.submit(others)]
 
     def _built(self) -> Any:
         """The network that is started, validated and kept: in float32, without dropout."""

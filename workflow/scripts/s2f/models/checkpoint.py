@@ -43,14 +43,16 @@ def write_record(
     `parts` {"train": rows, "val": rows} of the split enter as fingerprints, which show whether models of one split were
     trained on the same table. The rows that the model `used` (if absent, all; a model of only the first cell uses rows
     with a label for it) enter as their number and, if they have cells, the number of labels of each cell. `packages`
-    enter as installed versions. `insert_bp` are the lengths of the inserts that the model was trained on, unless given.
-    The other keys are `REQUIRED`, and more may be given, such as `cells`, the cells that the model predicts, if rows
-    have several. Raises `ValueError` if a key is missing.
+    enter as installed versions. `insert_bp` are the lengths of the inserts that the model was trained on, unless given,
+    as the fingerprints may be (`train_rows_sha256`, `val_rows_sha256`) by a program that writes many records. The other
+    keys are `REQUIRED`, and more may be given, such as `cells`, the cells that the model predicts, if rows have
+    several. Raises `ValueError` if a key is missing.
     """
     used = used or parts
     for part in ("train", "val"):
         record[f"{part}_rows"] = len(used[part])
-        record[f"{part}_rows_sha256"] = labels_sha256(parts[part])
+        if f"{part}_rows_sha256" not in record:
+            record[f"{part}_rows_sha256"] = labels_sha256(parts[part])
         cells = cells_of(used[part])
         if cells:
             record[f"{part}_rows_of_cells"] = {cell: int(used[part][f"label.{cell}"].notna().sum()) for cell in cells}

@@ -27,7 +27,7 @@ def predict_rows(
 
 def with_labels(rows: pd.DataFrame, used: pd.DataFrame) -> pd.DataFrame:
     """The rows among `rows` that a model `used`, with the labels of all cells."""
-    return rows[rows["row_id"].isin(used["row_id"])]
+    return rows if used is rows else rows[rows["row_id"].isin(used["row_id"])]
 
 
 def prediction_table(
