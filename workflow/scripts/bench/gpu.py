@@ -1,5 +1,5 @@
 """Measure everything on one GPU in ten minutes: whole jobs first, then what they are made of, each beside what the
-hardware allows and, where it can be had, the field's way on the same card.
+hardware allows and, where it can be had, the usual way on the same card.
 
     PYTHONPATH=workflow/scripts python -P -m bench.gpu [--quick] [--parts limits rows embed] [--folder build/gpu]
 
@@ -88,7 +88,7 @@ class Plan:
         return spec | {"precision": precision, "batch_size": batch}
 
     def naive_parameters(self):
-        """Parameters of the optimiser in the field's way of head training: those of AlphaGenome, if they fit."""
+        """Parameters of the optimiser in the usual way of head training: those of AlphaGenome, if they fit."""
         return 100_000 if self.quick else 454_000_000 if self.memory > 40e9 else 90_000_000
 
     def rates(self):
