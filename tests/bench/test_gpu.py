@@ -54,6 +54,18 @@ def test_a_part_that_fails_or_is_late_is_a_row_with_the_reason(tmp_path, monkeyp
     assert "| a rate | 2 rows/s | 1 rows/s | 4 rows/s (memory) | 50.0% |" in table.markdown(path)
 
 
+def test_programs_know_the_options_of_whole_jobs(tmp_path):
+    here, training = plan(tmp_path), {"epochs": 3}
+    options = {
+        "embed": gpu.embed_options(here, here.encoder()),
+        "train_head": gpu.train_options(here, ["boda-mean-8", "boda-center-8"], training, "a name"),
+    }
+    for program, own in options.items():
+        found = programs.parser_of(program).parse_args([*gpu.texts_of(own), "--threads", "2", "--gpus", "0"])
+        assert str(found.rows) == str(tmp_path / "rows.parquet")
+    assert found.training == [training] * 2 and found.modes == [{"kind": "no_shift"}] * 2
+
+
 def test_parts_fit_into_ten_minutes_and_bring_those_that_they_need():
     assert sum(part.seconds for part in gpu.PARTS.values()) < 600
     assert gpu._with_needed(["train", "limits"]) == ["limits", "rows", "embed", "train"]

@@ -1,5 +1,5 @@
 """Measure everything on one GPU in ten minutes: whole jobs first, then what they are made of, each beside what the
-hardware allows and, where it can be had, the field's way on the same card.
+hardware allows and, where it can be had, the usual way on the same card.
 
     PYTHONPATH=workflow/scripts python -P -m bench.gpu [--quick] [--parts limits rows embed] [--folder build/gpu]
 
@@ -18,6 +18,7 @@ import contextlib
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import re
 import shutil
@@ -87,7 +88,7 @@ class Plan:
         return spec | {"precision": precision, "batch_size": batch}
 
     def naive_parameters(self):
-        """Parameters of the optimiser in the field's way of head training: those of AlphaGenome, if they fit."""
+        """Parameters of the optimiser in the usual way of head training: those of AlphaGenome, if they fit."""
         return 100_000 if self.quick else 454_000_000 if self.memory > 40e9 else 90_000_000
 
     def rates(self):
@@ -186,18 +187,13 @@ def rows(plan):
 
 def embed(plan):
     """`embed` as a whole job, both strands, and where its seconds go."""
-    from bench.cache_building import CONSTRUCT, INSERT, STRANDS
+    from bench.cache_building import CONSTRUCT, INSERT
     from bench.head_training import LENGTH, encoder_flop
     from s2f.embeddings.encoders import _alphagenome_network, _flank_reuse
     from s2f.sequences.constructs import Construct
 
     spec = {key: value for key, value in plan.encoder().items() if key != "batch_size"}  # the one that studies have
-    paths = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
-    job = Job(
-        plan, "embed", "--rows", plan.file("rows.parquet"), "--encoder", "ag", "--encoder-spec", spec,
-        "--construct", CONSTRUCT, "--strands", *STRANDS, "--out", *paths,
-        "--manifests", *(path.with_suffix(".json") for path in paths), log="embed.log",
-    )  # fmt: skip
+    job = Job(plan, "embed", embed_options(plan, spec), "embed.log")
     windows, what = 2 * plan.rows, f"embed, {plan.rows:,} inserts on two strands, {spec['precision']}"
     reuse = _flank_reuse.plan(
         LENGTH, *Construct.from_spec(CONSTRUCT).flank_lengths(INSERT), _alphagenome_network.REACHES
@@ -221,7 +217,7 @@ def train(plan):
     """`train_head` as a whole job, first without and then with what the first one compiled."""
     from bench.head_training import ADAMW_BYTES
 
-    rates, count = plan.rates(), int(plan.rows * 0.84)
+    rates, count = plan.rates(), math.ceil(plan.rows * 0.84)
     copied = plan.rows * (0.84 * 2 + 0.08) * ROW_BYTES
     updates = 2 * -(-count // 128) * ADAMW_BYTES * (7680 * 512 + 512 * 512)  # of an epoch, in both layers
     for state, epochs in (("nothing compiled before", plan.size(10, 3)), ("compiled before", 3)):
@@ -248,7 +244,8 @@ def one_load(plan):
     """Four families of heads in one job, on embeddings that are loaded once (`train_together: caches`)."""
     heads = [FLATTEN, "boda-mean-512-512", "boda-center-512-512", "encoder-1024-dropout"]
     job, precision = _training(plan, heads, 3, "one_load")
-    what = f"train_head, {', '.join(heads)} from one load, {precision}, {int(plan.rows * 0.84):,} rows on two strands"
+    count = math.ceil(plan.rows * 0.84)
+    what = f"train_head, {', '.join(heads)} from one load, {precision}, {count:,} rows on two strands"
     table.note(f"{what}: the whole job, 3 epochs each", job.seconds, "s", remark=plan.scaled)
     done = [when for when, _ in job.lines(r"epoch +\d+ ")]
     for head, before, first in zip(heads[1:], done[2::3], done[3::3], strict=False):
@@ -257,24 +254,39 @@ def one_load(plan):
 
 def _training(plan, heads, epochs, name):
     """(job, precision) of a training of heads on the caches of the part `embed`."""
+    if not plan.file("+00.forward.json").is_file():
+        raise InputError("there are no embedding caches: the part embed failed")
+    precision = plan.size("bfloat16", "float32")
+    settings = {"precision": precision, "epochs": epochs, "patience": epochs}
+    compiled = {"S2F_COMPILED": str(plan.file("compiled"))}
+    return Job(plan, "train_head", train_options(plan, heads, settings, name), f"{name}.log", compiled), precision
+
+
+def embed_options(plan, spec):
+    """Options of `embed` for both strands."""
     from bench.cache_building import CONSTRUCT, STRANDS
 
-    caches = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
-    if not caches[0].is_file():
-        raise InputError("there are no embedding caches: the part embed failed")
-    precision, count = plan.size("bfloat16", "float32"), len(heads)
-    settings = {"precision": precision, "epochs": epochs, "patience": epochs}
-    outs = [plan.file(f"{name}_{head}") / "best_model" for head in heads]
-    job = Job(
-        plan, "train_head", "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"),
-        "--task", "regression", "--construct", CONSTRUCT, "--caches", *caches, "--dataset", "d",
-        "--split-name", "s", "--encoder", "ag", "--study-seed", 1, "--strand-rule", "mean", "--memory-mb", 100_000,
-        "--heads", *heads, "--seeds", *[1] * count, "--augmentations", *["no_shift"] * count,
-        "--modes", *[{"kind": "no_shift"}] * count, "--training", *[settings] * count,
-        "--models", *outs, "--histories", *(out.with_name("history.tsv") for out in outs),
-        environment={"S2F_COMPILED": str(plan.file("compiled"))}, log=f"{name}.log",
-    )  # fmt: skip
-    return job, precision
+    paths = [plan.file(f"+00.{strand}.h5") for strand in STRANDS]
+    return [
+        "--rows", plan.file("rows.parquet"), "--encoder", "ag", "--encoder-spec", spec, "--construct", CONSTRUCT,
+        "--strands", *STRANDS, "--out", *paths, "--manifests", *(path.with_suffix(".json") for path in paths),
+    ]  # fmt: skip
+
+
+def train_options(plan, heads, training, name):
+    """Options of `train_head` for a run of each head, in folders whose names begin with `name`."""
+    from bench.cache_building import CONSTRUCT, STRANDS
+
+    count, outs = len(heads), [plan.file(f"{name}_{head}") / "best_model" for head in heads]
+    return [
+        "--rows", plan.file("rows.parquet"), "--split", plan.file("split.tsv"), "--task", "regression",
+        "--construct", CONSTRUCT, "--caches", *(plan.file(f"+00.{strand}.h5") for strand in STRANDS),
+        "--dataset", "d", "--split-name", "s", "--encoder", "ag", "--study-seed", 1, "--strand-rule", "mean",
+        "--memory-mb", 100_000, "--heads", *heads, "--seeds", *[1] * count,
+        "--augmentations", *["no_shift"] * count, "--modes", *[{"kind": "no_shift"}] * count,
+        "--training", *[training] * count, "--models", *outs,
+        "--histories", *(out.with_name("history.tsv") for out in outs),
+    ]  # fmt: skip
 
 
 def epochs(plan):
@@ -436,9 +448,9 @@ class Job:
     time at which it came, which are also in the file `log` beside the table. JAX logs what it compiles. Raises
     `RuntimeError` with the last line if the program failed."""
 
-    def __init__(self, plan, program, *arguments, log, environment=None):
-        texts = [json.dumps(a) if isinstance(a, dict) else str(a) for a in arguments]
-        command = [sys.executable, "-P", "-m", program, *texts, "--threads", "2", "--gpus", str(int(not on_cpu()))]
+    def __init__(self, plan, program, options, log, environment=None):
+        command = [sys.executable, "-P", "-m", program, *texts_of(options)]
+        command += ["--threads", "2", "--gpus", str(int(not on_cpu()))]
         own = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
         own |= {"JAX_LOG_COMPILES": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._lines, began = [], time.perf_counter()
@@ -471,6 +483,11 @@ class Job:
         """Seconds that JAX spent on compilation, or on reading what it compiled before."""
         pattern = r".*Finished XLA compilation of .* in ([\d.]+) sec"
         return sum(float(match[1]) for _, match in self.lines(pattern))
+
+
+def texts_of(options):
+    """Options as they stand on a command line; sections of a study are JSON."""
+    return [json.dumps(option) if isinstance(option, dict) else str(option) for option in options]
 
 
 def on_cpu():

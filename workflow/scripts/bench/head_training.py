@@ -170,8 +170,9 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
     usual = "not measured"
     if naive_parameters:
         usual = (
-            "the same work as the field does it: rows gathered on the host, a compiled step per batch, AdamW over "
-            f"{naive_parameters / 1e6:.3g} M\nparameters beside the head, float(loss) after each step, nothing donated"
+            "the same work as it is usually done: rows gathered on the host, a compiled step per batch, AdamW over "
+            f"{naive_parameters / 1e6:.3g} M\n"
+            "parameters beside the head, float(loss) after each step, no donated buffers"
         )
     print(
         f"\nhead training, {rows:,} rows, batch {batch_size}, {precision}, heads at a time: {seeds}, "
@@ -223,7 +224,7 @@ def bench(slugs, modes, rows, repeats, limits, encoder, spec, batch_size, precis
             limited_by, share = binding(limits, turns, "ours", amounts, precision)
             many = f", {seeds} seeds in one program" if seeds > 1 else ""
             both = " on two strands" if steps == 2 else ""
-            way = f"; the field's way with {naive_parameters / 1e6:.3g} M parameters" if naive_parameters else ""
+            way = f"; the usual way with {naive_parameters / 1e6:.3g} M parameters" if naive_parameters else ""
             note(
                 f"head epoch, {slug}, {kind}, {FULL_ROWS:,} rows{both}, batch {batch_size}, {precision}{many}", epoch,
                 "s", epoch * faster if naive_parameters else None, epoch * share, limited_by,

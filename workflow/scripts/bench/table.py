@@ -3,7 +3,7 @@
 from pathlib import Path
 
 COLUMNS = ("part", "what", "measured", "unit", "usual", "limit", "limited_by", "fraction", "remark")
-TITLES = ("what", "measured", "the field's way, same card", "limit", "fraction of the limit")
+TITLES = ("what", "measured", "the usual way, same card", "limit", "fraction of the limit")
 _kept = {}
 
 
@@ -15,7 +15,7 @@ def keep(path, part):
 def note(what, measured, unit, usual=None, limit=None, limited_by="", remark=""):
     """Add a row and print it, if a table is being kept.
 
-    `usual` and `limit` are in the unit of `measured`: what the field's way reaches, and what the hardware allows
+    `usual` and `limit` are in the unit of `measured`: what the usual way reaches, and what the hardware allows
     (`limited_by` says which part of it). In seconds less is better, in any other unit more is.
     """
     fraction = limit and (limit / measured if unit == "s" else measured / limit)
