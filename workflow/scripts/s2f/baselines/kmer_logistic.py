@@ -54,7 +54,9 @@ def train(
     if settings["scaling"] not in ("standard", "count"):
         raise InputError(f"baseline kmer_logistic: scaling is {settings['scaling']!r}, expected standard or count")
     if val["label"].nunique() < 2 and len(strengths) > 1:
-        raise InputError("baseline kmer_logistic: validation rows of one class or none to choose C from; give one C")
+        raise InputError(
+            "baseline kmer_logistic: C cannot be chosen without validation rows of both classes; give one C"
+        )
 
     labels = classes(train, "kmer_logistic")
     feature = features(sizes, settings["reverse_complement"])
@@ -73,8 +75,8 @@ def train(
                 model.fit(x, labels)
             except ConvergenceWarning:
                 raise UnsolvedError(
-                    f"baseline kmer_logistic: no solution for C {strength:g} after {ITERATIONS} steps",
-                    "take it out of C",
+                    f"baseline kmer_logistic: no solution was found for C {strength:g} in {ITERATIONS} steps",
+                    "remove it from C",
                     strength,
                 ) from None
         weights = model.coef_[0] / scale
@@ -83,7 +85,7 @@ def train(
     comparable = [-np.inf if value is None else value for value in scores]
     best = max(range(len(strengths)), key=lambda index: comparable[index])
     if len(strengths) > 1 and best in (0, len(strengths) - 1):
-        print(f"C {strengths[best]:g} is best and at the end of the list: widen it")
+        print(f"C {strengths[best]:g} is the best and at the end of the list: extend the list")
     shown = "undefined" if scores[best] is None else f"{scores[best]:.4f}"
     print(f"{len(train)} rows, {x.shape[1]} k-mers, C {strengths[best]:g}: validation AUROC {shown}")
     weights, intercept = fitted[best]

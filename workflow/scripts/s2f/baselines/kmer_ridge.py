@@ -159,7 +159,7 @@ def train(
     if settings["scaling"] not in ("standard", "count"):
         raise InputError(f"baseline kmer_ridge: scaling is {settings['scaling']!r}, expected standard or count")
     if len(val) == 0 and len(alphas) > 1:
-        raise InputError("baseline kmer_ridge: no validation rows to choose alpha from; give one alpha")
+        raise InputError("baseline kmer_ridge: alpha cannot be chosen without validation rows; give one alpha")
 
     feature = features(sizes, settings["reverse_complement"])
     cells = cells_of(train)
@@ -170,7 +170,7 @@ def train(
     by_alpha = [mean_of(scores) for scores in zip(*(solution.scores for solution in solutions), strict=True)]
     best = max(range(len(alphas)), key=lambda index: comparable(by_alpha[index]))
     if len(alphas) > 1 and best in (0, len(alphas) - 1):
-        print(f"alpha {alphas[best]:g} is best and at the end of the list: widen it")
+        print(f"alpha {alphas[best]:g} is the best and at the end of the list: extend the list")
     values = [solution.scores[best] for solution in solutions]
     for cell, solution, value in zip(cells or [""], solutions, values, strict=True):
         shown = "undefined" if value is None else f"{value:.4f}"
@@ -258,10 +258,15 @@ def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
         with np.load(path, allow_pickle=False) as saved:
             sizes, weights, intercept = saved["k"].tolist(), saved["weights"], saved["intercept"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
+        raise InputError(
+            f"{path}: does not hold the weights of a k-mer regression ({error}); train this model again"
+        ) from None
     shape = (*intercept.shape, sum(4**k for k in sizes))
     if weights.shape != shape or not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
-        raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
+        raise InputError(
+            f"{path}: weights have shape {weights.shape}, expected {shape} for k {sizes}, or are not "
+            f"finite; train this model again"
+        )
     of_strand = {"forward": weights, "reverse": weights[..., reverse_columns(sizes)]}
 
     def of_output(inserts: Sequence[str], weights: np.ndarray, intercept: float) -> np.ndarray:
