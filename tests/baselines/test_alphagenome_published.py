@@ -257,22 +257,24 @@ def test_files_that_do_not_fit_are_refused_by_name(tmp_path):
     for path, message in (
         (folder("a", without), "hidden_1/b is missing"),
         (folder("b", head | {"gate/w": np.ones((2, 2), np.float32)}), "gate/w is unexpected"),
-        (folder("c", metadata={**flat, "nl_size": [16, 9]}), r"nl_size is \[16, 9\], .* have \[16, 8\]"),
+        (folder("c", metadata={**flat, "nl_size": [16, 9]}), r"nl_size is \[16, 9\], .* have widths \[16, 8\]"),
         (folder("d", metadata={**flat, "pooling_type": "mean"}), r"hidden_0/w is \(288, 16\), expected \(96, 16\)"),
         (folder("e", metadata={**flat, "pooling_type": "attention"}), "pooling of the head is 'attention', expected"),
         (folder("f", encoder=broken), f"{STEM}/w holds values that are not finite"),
         (folder("g", encoder=lacking), f"does not fit the encoder: params {STEM}/b is missing"),
         (folder("h", bad), "output/b holds values that are not finite"),
         (folder("i", more={"probe": {"w": np.ones(2, np.float32)}}), "module probe is unexpected"),
-        (folder("j", save_minimal_model=False), "holds a head alone .stage 1., expected the folder of stage 2"),
+        (folder("j", save_minimal_model=False), "holds only a head .stage 1., expected the folder of stage 2"),
         (folder("k", custom_heads=["other"]), r"custom_heads is \['other'\], expected one head with its head_configs"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             run(path, tmp_path)
     good = folder("good")
-    with pytest.raises(InputError, match="the head does not fit 2 tokens of 96 channels, of a construct of 200 bp"):
+    with pytest.raises(
+        InputError, match="the head does not fit 2 tokens of 96 channels, as from a construct of 200 bp"
+    ):
         run(good, tmp_path, Construct(200, "A" * 50, "C" * 50))
-    with pytest.raises(InputError, match="output 2 is asked for, the model has 2, from 0"):
+    with pytest.raises(InputError, match="output is 2, expected 0 to 1, the outputs of the model"):
         run(good, tmp_path, output=2)
     with pytest.raises(InputError, match="does not fit the encoder"):
         run(good, tmp_path, size="full")
@@ -293,22 +295,24 @@ def test_files_of_pytorch_that_do_not_fit_are_refused_by_name_and_run_nothing(tm
     state, target = torch_state(), tmp_path / "executed"
     name = "down_blocks.5.block2.conv.scale"
     for more, message in (
-        ({"metrics": {"loss": Payload(target)}}, "holds more than tensors, which is refused: it asks for io.open"),
+        ({"metrics": {"loss": Payload(target)}}, "holds more than tensors and is refused: it asks for io.open"),
         ({"scaler": {}}, "key 'scaler' is unexpected"),
         ({"save_mode": "head"}, "save_mode is 'head', expected minimal or full"),
         ({"encoder_state_dict": {k: v for k, v in state.items() if k != name}}, f"{name} is missing"),
         ({"encoder_state_dict": state | {"x": torch.ones(1)}}, "x is unexpected"),
         ({"encoder_state_dict": state | {name: torch.ones(1)}}, r"is float32 \(1,\), expected float32 \(96, 1, 1\)"),
         ({"encoder_state_dict": state | {name: state[name] * np.nan}}, f"{name} holds values that are not finite"),
-        ({"head_config": options | {"hidden_sizes": [16]}}, r"hidden_sizes is \[16\], .* have \[16, 8\]"),
+        ({"head_config": options | {"hidden_sizes": [16]}}, r"hidden_sizes is \[16\], .* have widths \[16, 8\]"),
         ({"head_state_dict": torch_head_state(head) | {"gate.alpha": torch.ones(1)}}, "gate.alpha is unexpected"),
-        ({"construct_config": {"sequence_length": 230}}, "the model reads 230 bp, the construct of this"),
+        ({"construct_config": {"sequence_length": 230}}, "the model reads 230 bp, but the construct of this"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             run(save_torch(path, head, options, **more), tmp_path)
     assert not target.exists()
     torch.save({"x": torch.ones(1)}, path)
-    with pytest.raises(InputError, match="key 'head_state_dict' is missing: not a file of alphagenome-encoder-ft"):
+    with pytest.raises(
+        InputError, match="key 'head_state_dict' is missing, so it is not a file of alphagenome-encoder-ft"
+    ):
         run(path, tmp_path)
 
 

@@ -131,7 +131,7 @@ def test_bad_input_is_refused(kind, change, spec, message, tmp_path):
 
 def test_a_c_to_choose_needs_validation_rows_of_both_classes(tmp_path):
     table = random_rows(20)
-    with pytest.raises(InputError, match="validation rows of one class or none to choose C from; give one C"):
+    with pytest.raises(InputError, match="C cannot be chosen without validation rows of both classes; give one C"):
         kmer_logistic.train(table, table[:0], None, {}, 0, tmp_path)
     kmer_logistic.train(table, table[:0], None, {"C": [0.1]}, 0, tmp_path)
 
@@ -140,7 +140,7 @@ def test_broken_weights_are_refused(tmp_path):
     table = random_rows(20)
     kmer_logistic.train(table, table, None, {"C": [0.1]}, 0, tmp_path)
     (tmp_path / "weights.npz").write_bytes(b"nothing")
-    with pytest.raises(InputError, match=r"weights.npz: not the weights of a k-mer regression"):
+    with pytest.raises(InputError, match=r"weights.npz: does not hold the weights of a k-mer regression"):
         kmer_logistic.load(tmp_path, {})
 
 

@@ -137,9 +137,11 @@ def test_what_is_refused(tmp_path):
     trained(tmp_path / "m", epochs=1)
     pieces = bpe.made_here()
     bpe.Pieces(pieces.vocabulary, pieces.merges[::-1]).save(tmp_path / "m")
-    with pytest.raises(InputError, match=r"tokenizer.json: not the file that training wrote; train this model again"):
+    with pytest.raises(
+        InputError, match=r"tokenizer.json: is not the file that training wrote; train this model again"
+    ):
         predictions(tmp_path / "m", random_rows(3))
     (tmp_path / "m" / "tokenizer.json").unlink()
-    with pytest.raises(InputError, match=r"tokenizer.json: not the file that training wrote"):
+    with pytest.raises(InputError, match=r"tokenizer.json: is not the file that training wrote"):
         predictions(tmp_path / "m", random_rows(3))
     assert _finetuning.Settings.from_spec(SHORT, "dnabert2_finetuned").where == "baseline dnabert2_finetuned"

@@ -240,5 +240,5 @@ def test_bad_settings_and_foreign_weights_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"array core\.lstm\.bias_hh_l0 is missing"):
         dream_rnn.load(tmp_path, record)
     torch.save(state | {"first.conv_list.0.conv.weight": torch.zeros(12, 4, 9)}, path)  # of the form of four channels
-    with pytest.raises(InputError, match=r"has shape \(12, 4, 9\), this network has \(12, 5, 9\)"):
+    with pytest.raises(InputError, match=r"has shape \(12, 4, 9\), expected \(12, 5, 9\)"):
         dream_rnn.load(tmp_path, record)

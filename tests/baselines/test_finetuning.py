@@ -236,7 +236,7 @@ def test_patience_does_not_end_the_warm_up_and_starts_anew_after_it(monkeypatch)
     found = tune(start=start, warmup_epochs=3, epochs=6, patience=1, report=lines.append)
     assert len(found.history) == 4 and found.epoch == 1
     assert weights(found.model.esm) == before  # the best epoch was one of the head alone
-    assert ["(head alone)" in line for line in lines[1:]] == [True, True, True, False]
+    assert ["(head only)" in line for line in lines[1:]] == [True, True, True, False]
 
 
 def test_weight_decay_is_for_matrices_that_learn():
@@ -268,7 +268,7 @@ def test_weight_decay_is_for_matrices_that_learn():
         ({"micro_batch": 0}, "micro_batch is 0, expected a whole number above 0"),
         ({"warmup": 1.0}, "warmup is 1.0, expected a share"),
         ({"freeze": True, "warmup_epochs": 1}, r"freeze and warmup_epochs \(1\) exclude each other"),
-        ({"warmup_epochs": 2}, "warmup_epochs is 2, expected fewer than epochs, 2"),
+        ({"warmup_epochs": 2}, "warmup_epochs is 2, expected fewer than epochs .2."),
     ],
 )
 def test_bad_settings(more, message):

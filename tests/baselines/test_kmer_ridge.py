@@ -107,9 +107,9 @@ def test_stranded_prediction_reads_the_reverse_complement(tmp_path):
         ({"k": [9]}, "k is .9., expected one or more sizes from 1 to 8"),
         ({"alphas": [0, 1]}, "alphas is .*expected positive"),
         ({"scaling": "tfidf"}, "scaling is 'tfidf'"),
-        ({"k": [3]}, "no validation rows to choose alpha"),
+        ({"k": [3]}, "alpha cannot be chosen without validation rows"),
         ({"gapped": True}, "unknown key 'gapped'"),
-        ({"alphas": [1], "weighting": "stderr"}, "weighting is stderr, and no training row has a standard error"),
+        ({"alphas": [1], "weighting": "stderr"}, "weighting is stderr, but no training row has a standard error"),
     ],
 )
 def test_bad_settings_are_named(spec, message, tmp_path):
@@ -141,10 +141,10 @@ def test_precise_labels_count_more_and_each_cell_has_errors_of_its_own(tmp_path)
 
 def test_broken_weights_are_refused(tmp_path):
     (tmp_path / "weights.npz").write_bytes(b"PK nothing")
-    with pytest.raises(InputError, match="not the weights of a k-mer regression"):
+    with pytest.raises(InputError, match="does not hold the weights of a k-mer regression"):
         kmer_ridge.load(tmp_path, {})
     np.savez(tmp_path / "weights.npz", k=[1], weights=np.ones(5), intercept=0.0)
-    with pytest.raises(InputError, match=r"shape \(5,\) for k \[1\]"):
+    with pytest.raises(InputError, match=r"have shape \(5,\), expected \(4,\) for k \[1\]"):
         kmer_ridge.load(tmp_path, {})
 
 

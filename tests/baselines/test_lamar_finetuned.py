@@ -197,7 +197,7 @@ def test_rows_and_windows_that_do_not_fit_are_named(tmp_path):
         trained(tmp_path / "m", table)
     with pytest.raises(InputError, match="validation rows: row 'r7': a 20 bp insert"):
         trained(tmp_path / "m", val=table)
-    with pytest.raises(InputError, match="the construct's window is 1025 bp, the model takes 1024"):
+    with pytest.raises(InputError, match="the construct's window is 1025 bp, but the model takes at most 1024"):
         trained(tmp_path / "m", random_rows(4, length=1025), construct=Construct(1025, "", ""))
     with pytest.raises(InputError, match="labels of the training rows are 1; a classification needs 0 and 1"):
         trained(tmp_path / "m", table[table["label"] == 1].drop(index=7, errors="ignore"))
@@ -232,17 +232,17 @@ def test_bad_settings_and_weights(tmp_path):
 
 def test_loading_is_strict(tmp_path):
     trained(tmp_path / "m")
-    with pytest.raises(InputError, match="trained on 24 bp, the construct has 25 bp"):
+    with pytest.raises(InputError, match="trained on windows of 24 bp, but the construct has 25 bp"):
         lamar_finetuned.load(tmp_path / "m", {"construct": CONSTRUCT.spec() | {"length": 25}})
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     (tmp_path / "m" / "config.json").write_text(json.dumps(config | {"token_dropout": True}))
-    with pytest.raises(InputError, match="token_dropout is True, LAMAR of size toy has False"):
+    with pytest.raises(InputError, match="token_dropout is True, expected False as in LAMAR of size toy"):
         predictions(tmp_path / "m", random_rows(3))
     path = tmp_path / "m" / "model.safetensors"
     state = safetensors.torch.load_file(path)
     safetensors.torch.save_file(state | {"classifier.out_proj.bias": torch.ones(2)}, path)
     with pytest.raises(
-        InputError, match=r"model.safetensors: not the file that training wrote; train this model again"
+        InputError, match=r"model.safetensors: is not the file that training wrote; train this model again"
     ):
         predictions(tmp_path / "m", random_rows(3))
 

@@ -261,7 +261,7 @@ def test_divergence_keeps_no_weights(tmp_path):
         ({"kernel": 5}, "baseline legnet: unknown key 'kernel'"),
         ({"precision": "float16"}, "precision is 'float16'"),
         ({"validation_strand": "reverse"}, "validation_strand is 'reverse'"),
-        ({"channels": [8] * 6}, "construct of 60 bp is too short for legnet, which pools to nothing below 64 bp"),
+        ({"channels": [8] * 6}, "construct of 60 bp is too short for legnet, whose pooling leaves nothing below 64 bp"),
     ],
 )
 def test_bad_settings_are_named(spec, message, tmp_path):
@@ -277,12 +277,12 @@ def test_rows_and_foreign_weights_are_refused(tmp_path):
         legnet.train(rows, rows[:1], CONSTRUCT, {}, 0, tmp_path)
     legnet.train(rows, rows, CONSTRUCT, QUICK | {"epochs": 1}, 0, tmp_path)
     record, path = {"construct": CONSTRUCT.spec()}, tmp_path / "weights.pt"
-    with pytest.raises(InputError, match="the network reads 60 bp, the construct has 61 bp"):
+    with pytest.raises(InputError, match="the network reads 60 bp, but the construct has 61 bp"):
         legnet.load(tmp_path, {"construct": CONSTRUCT.spec() | {"length": 61}})
     state = torch.load(path, weights_only=True)
     for change, message in (
         ({"extra": torch.zeros(1)}, "array extra is unexpected"),
-        ({"stem.block.0.weight": torch.zeros(64, 4, 11)}, r"has shape \(64, 4, 11\), this network has \(12, 4, 11\)"),
+        ({"stem.block.0.weight": torch.zeros(64, 4, 11)}, r"has shape \(64, 4, 11\), expected \(12, 4, 11\)"),
         ({"head.3.bias": torch.full((1,), math.nan)}, "head.3.bias holds values that are not finite"),
     ):
         torch.save({**state, **change}, path)

@@ -178,7 +178,7 @@ def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind, root, monk
         np.testing.assert_allclose(logits.softmax(1)[:, 1], predictions(tmp_path / "m", kind), atol=1e-5)
     with pytest.raises(InputError, match=r"a model of kind \w+ without adapters"):
         _finetuned.merge(tmp_path / "merged", tmp_path / "twice")
-    with pytest.raises(InputError, match="merged: is there already"):
+    with pytest.raises(InputError, match="merged: exists already"):
         _finetuned.merge(tmp_path / "m", tmp_path / "merged")
 
 
@@ -203,13 +203,16 @@ def test_adapters_stand_on_the_weights_of_their_start_wherever_these_are(tmp_pat
     assert config["base_model_name_or_path"] == str(tmp_path / "tapt") and config["peft_type"] == "LORA"
 
     (tmp_path / "tapt").rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match=r"adapter_config.json: base_model_name_or_path is '.*tapt', no folder here"):
+    with pytest.raises(
+        InputError,
+        match=r"adapter_config.json: base_model_name_or_path is '.*tapt', which is not a folder on this machine",
+    ):
         predictions(tmp_path / "m", "lamar_finetuned")
     path.write_text(json.dumps({**config, "base_model_name_or_path": str(tmp_path / "elsewhere"), "lora_alpha": 99}))
     np.testing.assert_array_equal(predictions(tmp_path / "m", "lamar_finetuned"), expected)
     folder.save(tmp_path / "other", loading.from_seed(configuration.make("toy"), 6, "masked_lm"), TOKENS, record)
     path.write_text(json.dumps({**config, "base_model_name_or_path": str(tmp_path / "other")}))
-    with pytest.raises(InputError, match="the adapters were trained on other weights than those of"):
+    with pytest.raises(InputError, match="the adapters were trained on other weights, not on"):
         predictions(tmp_path / "m", "lamar_finetuned")
 
 
@@ -221,9 +224,9 @@ def test_adapters_stand_on_the_weights_of_their_start_wherever_these_are(tmp_pat
     [
         (
             {"lora": {"targets": ["query"]}},
-            r"target 'query' is no linear layer of a block.*; known: attention.output.d",
+            r"target 'query' is not a linear layer of a block.*; known: attention.output.d",
         ),
-        ({"lora": {"targets": []}}, "target None is no linear layer"),
+        ({"lora": {"targets": []}}, "target None is not a linear layer"),
         ({"lora": {"rank": 0}}, "lora: rank is 0, expected a whole number above 0"),
         ({"lora": {"dropout": 1}}, "lora: dropout is 1, expected a share"),
         ({"lora": {"width": 3}}, "lora: unknown key 'width'"),
@@ -241,7 +244,7 @@ def test_changed_files_are_refused(tmp_path):
     state = states.read_file(path)
     name = next(name for name in state if "lora_A" in name)
     states.write(path, {other: tensor for other, tensor in state.items() if other != name})
-    with pytest.raises(InputError, match=r"adapter_model.safetensors: not the file that training wrote"):
+    with pytest.raises(InputError, match=r"adapter_model.safetensors: is not the file that training wrote"):
         predictions(tmp_path / "m", "lamar_finetuned")
     with pytest.raises(InputError, match=rf"{re.escape(name)} is missing"):
         _lora.load(tmp_path / "m", start("lamar_finetuned"), settings("lamar_finetuned", {"rank": 4}).lora)

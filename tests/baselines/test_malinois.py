@@ -408,7 +408,7 @@ def test_foreign_weights_are_refused(tmp_path):
     rows = random_rows(20)
     malinois_1cell.train(rows, rows, CONSTRUCT, QUICK | {"epochs": 1}, 0, tmp_path)
     record, path = {"construct": CONSTRUCT.spec()}, tmp_path / "weights.pt"
-    with pytest.raises(InputError, match="the network reads 60 bp, the construct has 61 bp"):
+    with pytest.raises(InputError, match="the network reads 60 bp, but the construct has 61 bp"):
         malinois_1cell.load(tmp_path, {"construct": CONSTRUCT.spec() | {"length": 61}})
     state = torch.load(path, weights_only=True)
 
@@ -418,7 +418,7 @@ def test_foreign_weights_are_refused(tmp_path):
 
     with pytest.raises(InputError, match="array extra is unexpected"):
         damaged(extra=torch.zeros(1))
-    with pytest.raises(InputError, match=r"output.bias has shape \(2, 1, 1\), this network has \(1, 1, 1\)"):
+    with pytest.raises(InputError, match=r"output.bias has shape \(2, 1, 1\), expected \(1, 1, 1\)"):
         damaged(**{"output.bias": torch.zeros(2, 1, 1)})
     with pytest.raises(InputError, match=r"output.bias holds values that are not finite"):
         damaged(**{"output.bias": torch.full((1, 1, 1), math.nan)})
@@ -426,14 +426,14 @@ def test_foreign_weights_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"array output.bias is missing"):
         malinois_1cell.load(tmp_path, record)
     path.write_bytes(b"nothing")
-    with pytest.raises(InputError, match="not readable as weights"):
+    with pytest.raises(InputError, match="cannot be read as weights"):
         malinois_1cell.load(tmp_path, record)
 
 
 def test_each_form_refuses_the_rows_of_the_other(tmp_path):
     one = random_rows(6)
     several = with_cells(one, K562=one["label"], HepG2=one["label"])
-    with pytest.raises(InputError, match="rows have one label, and it has an output per cell: use malinois_1cell"):
+    with pytest.raises(InputError, match="it has an output per cell, but rows have one label: use malinois_1cell"):
         malinois.train(one, one, CONSTRUCT, {}, 0, tmp_path)
-    with pytest.raises(InputError, match="rows have several cells, and it has one output: use malinois"):
+    with pytest.raises(InputError, match="it has one output, but rows have several cells: use malinois"):
         malinois_1cell.train(several, several, CONSTRUCT, {}, 0, tmp_path)

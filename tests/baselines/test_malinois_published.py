@@ -149,10 +149,14 @@ def test_code_in_the_pickle_is_refused_and_does_not_run(network, packed, tmp_pat
     content = path.read_bytes()
     if packed:
         path = archive(tmp_path / "a.tar.gz", malinois_published.MEMBER, content)
-    with pytest.raises(InputError, match=r"refused \(it asks for (posix|nt)\.mkdir\)"):
+    with pytest.raises(
+        InputError,
+        match=r"is refused, because it holds more than weights and plain settings \(it "
+        r"asks for (posix|nt)\.mkdir\)",
+    ):
         run(path, tmp_path)
     path.write_bytes(pickle.dumps(Payload(target), protocol=2))
-    with pytest.raises(InputError, match=r"refused \("):
+    with pytest.raises(InputError, match=r"is refused, because it holds more than weights and plain settings \("):
         run(path, tmp_path)
     assert not target.exists()
     torch.load(io.BytesIO(content), weights_only=False)  # the payload would have worked
@@ -170,7 +174,7 @@ def test_wrong_weights_are_named(network, tmp_path):
         read({key: value for key, value in state.items() if key != "conv2.conv.bias"})
     with pytest.raises(InputError, match=r"array linear2\.linear\.bias is unexpected"):
         read({**state, "linear2.linear.bias": torch.zeros(1)})
-    with pytest.raises(InputError, match=r"output\.weight has shape \(2, 140, 1\), this network has \(3, 140, 1\)"):
+    with pytest.raises(InputError, match=r"output\.weight has shape \(2, 140, 1\), expected \(3, 140, 1\)"):
         read({**state, "output.weight": torch.zeros(2, 140, 1)})
     with pytest.raises(InputError, match="model_state_dict is not a dictionary of tensors"):
         read({**state, "output.weight": [1.0]})
@@ -181,8 +185,11 @@ def test_wrong_weights_are_named(network, tmp_path):
     ("change", "message"),
     [
         ({"model_module": "Basset"}, "model_module is 'Basset', expected 'BassetBranched'"),
-        ({"model_hparams": {"branched_activation": "ReLU6"}}, "branched_activation is 'ReLU6', Malinois has 'ReLU'"),
-        ({"model_hparams": argparse.Namespace(input_len=200)}, "input_len is 200, Malinois has 600"),
+        (
+            {"model_hparams": {"branched_activation": "ReLU6"}},
+            "branched_activation is 'ReLU6', expected 'ReLU' as in Malinois",
+        ),
+        ({"model_hparams": argparse.Namespace(input_len=200)}, "input_len is 200, expected 600 as in Malinois"),
         ({"model_hparams": [1]}, "model_hparams is a list"),
     ],
 )
@@ -205,7 +212,9 @@ def test_wrong_files_are_named(tmp_path):
     archive(path, "../../torch_checkpoint.pt", b"x")
     with pytest.raises(InputError, match=r"has no file artifacts/torch_checkpoint.pt; it holds: ../../torch"):
         run(path, tmp_path)
-    with pytest.raises(InputError, match=r"sha256 is [0-9a-f]{64}, expected 0123: damaged or another file"):
+    with pytest.raises(
+        InputError, match=r"sha256 is [0-9a-f]{64}, expected 0123: the file is damaged, or it is another file"
+    ):
         run(path, tmp_path, sha256="0123")
     archive(path, malinois_published.MEMBER, b"", tarfile.SYMTYPE)
     with pytest.raises(InputError, match=r"has no file artifacts/torch_checkpoint.pt"):

@@ -67,10 +67,10 @@ def test_distance_protected_bases_and_training_rows():
 @pytest.mark.parametrize(
     "constraints, message",
     [
-        ({"gc": (0.51, 0.52)}, "gc 0.51 to 0.52: no number of G and C in 40 bp"),
+        ({"gc": (0.51, 0.52)}, "gc 0.51 to 0.52: no sequence of 40 bp has a GC content within it"),
         ({"protect": ((10, 41),)}, "protect 10-41: reaches beyond the insert of 40 bp"),
         ({"protect": ((0, 25), (20, 40))}, "covers the whole insert"),
-        ({"forbidden": ("NN",)}, "forbidden 'NN': is any sequence"),
+        ({"forbidden": ("NN",)}, "forbidden 'NN': matches every sequence"),
     ],
 )
 def test_what_no_sequence_can_keep_is_refused(constraints, message):

@@ -141,30 +141,30 @@ def test_two_cells_are_told_apart(monkeypatch, folder, tmp_path, method):
 @pytest.mark.parametrize(
     "changed, message",
     [
-        ({"judge": "ridge2"}, "are both of the family 'kmer', and would err alike"),
+        ({"judge": "ridge2"}, "are both of the family 'kmer'and would make the same errors"),
         (
             {"judge": "binary", "model": ("onehot",)},
-            "judge 'kmer_logistic' is for a classification, the model for a reg",
+            "judge 'kmer_logistic' is for a classification, but the model is for a reg",
         ),
-        ({"judge": "nowhere"}, "nowhere: is no folder, expected best_model of a run"),
+        ({"judge": "nowhere"}, "nowhere: is not a folder, expected the folder best_model of a run"),
         ({"model": ("ridge", "ridge")}, "ridge: is given twice"),
         ({"model": ("ridge", "onehot"), "judge": "mean"}, "'mean' predicts a constant"),
-        ({"more": ("--penalty", "1")}, "has no spread over members; give several models"),
-        ({"more": ("--method", "straight_through")}, "'kmer_ridge' has no gradient, which straight_through needs"),
-        ({"more": ("--cell", "K562")}, "cell 'K562': model .*ridge predicts one label, of no named cell"),
+        ({"more": ("--penalty", "1")}, "has no spread, because it is a single model; give several models"),
+        ({"more": ("--method", "straight_through")}, "'kmer_ridge' has no gradient, but straight_through needs one"),
+        ({"more": ("--cell", "K562")}, "cell 'K562': model .*ridge predicts one label, without a named cell"),
         ({"more": ("--against", "K562")}, "--against: needs --cell"),
-        ({"more": ("--goal", "target")}, "--target: is the value to be reached, for goal target"),
+        ({"more": ("--goal", "target")}, "--target: is the value to reach with goal target"),
         ({"more": ("--protect", "30-41")}, "protect 30-41: reaches beyond the insert of 40 bp"),
-        ({"more": ("--protect", "9-9")}, "--protect: 9-9 is no interval"),
+        ({"more": ("--protect", "9-9")}, "--protect: 9-9 is not an interval"),
         ({"more": ("--gc", "0.6", "0.4")}, "--gc: is 0.6 to 0.4, expected a range"),
-        ({"more": ("--forbidden", "GAXTC")}, "--forbidden: 'GAXTC' is no site"),
+        ({"more": ("--forbidden", "GAXTC")}, "--forbidden: 'GAXTC' is not a site"),
         ({"more": ("--homopolymer", "1")}, "'s0' breaks the constraint 'no run of one base longer than 1' .3 of 3"),
         ({"fasta": ">a\nACGTN\n"}, "'a': N at position 4"),
         ({"fasta": ">a\nACGTX\n"}, "line 1: 'a': .*X"),
-        ({"fasta": ">a\nACGT\n"}, "'a' has 4 bp, the model was trained on inserts of 40 bp"),
+        ({"fasta": ">a\nACGT\n"}, "'a' has 4 bp, but the model was trained on inserts of 40 bp"),
         ({"fasta": f">a\n{'ACGT' * 10}\n>a\n{'ACGT' * 10}\n"}, "line 3: 'a' occurs twice"),
-        ({"random": ("--forbidden", "NC", "NG", "NA", "NT")}, r"none of 1,000 random sequences of 40 bp keeps .*100%"),
-        ({"out": "onehot"}, "onehot: holds '.*', which is no design"),
+        ({"random": ("--forbidden", "NC", "NG", "NA", "NT")}, r"none of 1,000 random sequences of 40 bp meets .*100%"),
+        ({"out": "onehot"}, "onehot: holds '.*', which is not part of a design"),
         ({"more": ("--confidence", "2")}, "confidence is 2.0"),
     ],
 )
@@ -210,13 +210,15 @@ def test_rows_of_a_panel_are_chosen_by_label_or_drawn(monkeypatch, folder, tmp_p
     drawn = [designed(monkeypatch, folder, tmp_path / "out", *words, "3", "--seed", seed, start=False)[0]["start"]
              for seed in ("1", "2")]  # fmt: skip
     assert set(drawn[0]) != set(drawn[1])
-    with pytest.raises(InputError, match="26 starts are asked for; of 25 rows 25 have 40 bp"):
+    with pytest.raises(InputError, match="expected 26 starts, but of 25 rows 25 have 40 bp"):
         designed(monkeypatch, folder, tmp_path / "out", *words, "26", start=False)
     split = pd.DataFrame(
         {"row_id": [f"r{i}" for i in range(30)], "split": ["train"] * 10 + ["val"] * 2 + ["test"] * 18, "reason": ""}
     )
     write_table(tmp_path / "split.tsv", split)
-    with pytest.raises(InputError, match="25 starts are asked for; of 25 rows 25 have 40 bp, no N, 20 of these keep"):
+    with pytest.raises(
+        InputError, match="expected 25 starts, but of 25 rows 25 have 40 bp and no N, and 20 of these meet"
+    ):
         designed(monkeypatch, folder, tmp_path / "out", *words, "25", "--avoid-training", tmp_path / "rows.parquet",
                  tmp_path / "split.tsv", start=False)  # fmt: skip
 
@@ -255,7 +257,7 @@ def test_the_picture_sets_model_beside_judge(monkeypatch, folder, tmp_path, text
         designed(monkeypatch, folder, folders[-1], "--method", method, *steps)
     call(monkeypatch, plot_design, "--designs", *folders, "--unit", "log2FC", "--out", tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(PNG)
-    assert {"evolution: model", "annealing: judge", "expected by validation rows", "half of that"} <= set(texts)
+    assert {"evolution: model", "annealing: judge", "expected from validation rows", "half of that"} <= set(texts)
     assert "change in the model's prediction\n(log2FC)" in texts
     x, model, judge = picture.way(files.read(folders[0])[1])
     assert x[0] == 1 and (np.diff(model) >= 0).all() and len(judge) == len(x)

@@ -13,7 +13,7 @@ def test_goals_and_the_penalty():
     assert Objective("minimise").value(prediction, sd).tolist() == [-1, 2]
     assert Objective("target", 0.5).value(prediction).tolist() == [-0.5, -2.5]
     assert Objective(penalty=2).value(prediction, sd).tolist() == [0, -2.5]
-    with pytest.raises(InputError, match="one model alone has no spread"):
+    with pytest.raises(InputError, match="a single model has no spread"):
         Objective(penalty=2).value(prediction)
     assert spread(np.ones((1, 3))) is None
     assert spread(np.array([[1.0], [3.0]]))[0] == pytest.approx(np.sqrt(2))

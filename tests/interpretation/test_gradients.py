@@ -139,5 +139,5 @@ def test_files_hold_sequences_of_different_lengths(tmp_path):
     assert np.isnan(stored["attribution"][1, 9:]).all() and np.isfinite(stored["attribution"][1, :9]).all()
     assert list(stored["sequence"]) == list(rows["sequence"]) and about["method"] == "window"
     (tmp_path / "b.h5").write_text("no")
-    with pytest.raises(InputError, match=r"b\.h5: not a readable file of attributions"):
+    with pytest.raises(InputError, match=r"b\.h5: is not a readable file of attributions"):
         attributions.read(tmp_path / "b.h5")

@@ -117,7 +117,7 @@ def test_bad_input_ends_with_a_message_and_no_file(run, tmp_path):
         tmp_path / "rows.parquet", rows.assign(sequence=[*rows["sequence"][:4], sequence[:9], *rows["sequence"][5:]])
     )
     printed = explain(run, "onehot", "window", code=1)
-    assert f"error: rows.parquet: row '{name}': 9 bp, expected at least 10, one window" in printed
+    assert f"error: rows.parquet: row '{name}': 9 bp, expected at least one window, 10 bp" in printed
     assert not list(tmp_path.glob("*.h5"))
 
 
@@ -126,7 +126,7 @@ def test_mutagenesis_is_benchmarked(run):
     table = [line for line in lines if "(extrapolated)" in line]
     assert [line[:42].strip() for line in table] == [
         "one by one, whole windows", "batched, whole windows", "batched, flanks encoded once",
-        "batched, all but neighbours encoded once",
+        "batched, only neighbours encoded anew",
     ]  # fmt: skip
     assert all(float(line[42:58].replace(",", "")) > 0 for line in table) and table[0].split()[-5] == "1.0"
     assert all(float(line.split()[-4]) > 0 for line in table)  # seconds of the first call

@@ -27,19 +27,19 @@ def test_motifs_are_read_and_written(tmp_path, text, one_strand):
 @pytest.mark.parametrize(
     ("text", "one_strand", "message"),
     [
-        ("", False, "no line 'MEME version' at its head"),
-        ("M1\n0.25 0.25 0.25 0.25\n", False, "no line 'MEME version' at its head"),
+        ("", False, "there is no line 'MEME version' at its beginning"),
+        ("M1\n0.25 0.25 0.25 0.25\n", False, "there is no line 'MEME version' at its beginning"),
         (
             DNA.replace("ACGT", "ACDEFGHIKLMNPQRSTVWY"),
             False,
             "line 3: alphabet is 'ACDEFGHIKLMNPQRSTVWY', expected ACGT",
         ),
-        (RNA, False, "line 3: alphabet is ACGU, motifs of RNA, and the sequences have two strands"),
-        (DNA, True, "line 3: alphabet is ACGT with motifs of both strands, and the sequences have one"),
+        (RNA, False, "line 3: alphabet is ACGU, so motifs are of RNA, but the sequences have two strands"),
+        (DNA, True, "line 3: alphabet is ACGT with motifs of both strands, but the sequences have one"),
         (HEAD.format("ACGT", "+ -"), False, "holds no motif"),
-        (DNA + MOTIF.format("again"), False, "line 11: motif M1 is there twice"),
+        (DNA + MOTIF.format("again"), False, "line 11: motif M1 occurs twice"),
         (DNA.replace("w= 2", "w= 3"), False, "line 8: motif M1 has 2 lines of four numbers, expected 3"),
-        (DNA.replace("0.7", "0.8"), False, "line 9: motif M1: '0.8 0.1 0.1 0.1' are no four probabilities"),
+        (DNA.replace("0.7", "0.8"), False, "line 9: motif M1: '0.8 0.1 0.1 0.1' is not a row of four probabilities"),
         (DNA.split("letter")[0], False, "line 7: motif M1 has no letter-probability matrix"),
     ],
 )

@@ -207,7 +207,10 @@ def test_from_patterns_to_page_and_truth(root, folder):
 @pytest.mark.slow
 def test_too_few_seqlets_give_tables_without_rows_and_a_word(root, folder):
     said = (folder / "log.txt").read_text()
-    assert "note: no pattern: fewer than 50 seqlets of high contribution, or none alike; explain more sequences" in said
+    assert (
+        "note: no pattern was found: fewer than 50 seqlets of high contribution, or no two of them are alike; "
+        "explain more sequences" in said
+    )
     found, _ = patterns.read(folder / "none.h5")
     around = insertion.backgrounds(["a"], ["ACGTTGCAACGT"], 5, seed=1)
     insertion.insert(linear(np.zeros((12, 4))), found, around, 0).to_csv(
@@ -270,8 +273,8 @@ def test_contributions_are_centred_and_averaged_over_seeds(tmp_path):
     [
         ({"count": 99}, "attributions of 99 sequences of one length, expected at least 100"),
         ({"method": "ig"}, "method ig has no hypothetical contributions, expected ism or saliency"),
-        ({"model": "n"}, "model is 'n', 'm' in"),
-        ({"count": 101}, "other sequences than in"),
+        ({"model": "n"}, "model is 'n', but 'm' in"),
+        ({"count": 101}, "its sequences differ from those in"),
     ],
 )
 def test_attributions_that_are_refused(tmp_path, changed, message):
@@ -364,7 +367,7 @@ def test_sequences_of_another_length_are_not_clustered(tmp_path, capsys):
     written(tmp_path / "a.h5", rows, [draw.normal(size=(len(text), 4)) for text in texts])
     found = clustering.read_contributions([tmp_path / "a.h5"])
     assert found.one_hot.shape == (108, 30, 4) and (found.one_hot.sum(axis=2) == 1).all() and "r0" not in found.row_ids
-    assert "12 of 120 sequences are not of 30 bp" in capsys.readouterr().out
+    assert "12 of 120 sequences are skipped, because they do not have 30 bp" in capsys.readouterr().out
 
 
 def test_contributions_of_one_sign_have_no_seqlets():

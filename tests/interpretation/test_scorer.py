@@ -175,7 +175,7 @@ def test_sequences_that_cannot_be_explained_are_named(tmp_path):
         scorer.check(rows.assign(sequence=["A" * 12, "C" * 12, "A" * 13]), "rows")
     with pytest.raises(InputError, match=r"row 'r0': a 11 bp insert .* there are 0 \+ 0 bp"):
         scorer.check(rows.assign(sequence=["A" * 11] * 3), "rows")
-    with pytest.raises(InputError, match="rows: row 'r0': 12 bp, expected at least 13, one window"):
+    with pytest.raises(InputError, match="rows: row 'r0': 12 bp, expected at least one window, 13 bp"):
         scorer.check(rows, "rows", 13)
 
 

@@ -67,9 +67,9 @@ def test_equal_labels_are_drawn_by_seed_and_name():
     [
         (PANEL, {}, "nothing is selected: give top, bottom, pairs or ids"),
         (PANEL, {"ids": ["x"]}, "ids: 'x' is not a row of the dataset"),
-        (PANEL, {"pairs": 1}, "pairs: the panel is one of rows, not of pairs"),
-        (PANEL, {"top": 6}, "6 rows are asked for, the panel has 5 without N"),
-        (PAIRS, {"pairs": 4}, "4 pairs are asked for, the panel has 3 without N"),
+        (PANEL, {"pairs": 1}, "pairs: the panel holds rows, not pairs"),
+        (PANEL, {"top": 6}, "expected 6 rows without N, but the panel has 5"),
+        (PAIRS, {"pairs": 4}, "expected 4 pairs without N, but the panel has 3"),
     ],
 )
 def test_impossible_wishes_are_refused(panel, wanted, message):

@@ -46,7 +46,7 @@ def test_planted_positions_hold_the_motifs():
 def test_planted_refuses_what_it_does_not_know():
     with pytest.raises(InputError, match="source 'gosai' has no truth; known: simulated, simulated_rbp"):
         truth.planted("gosai", {}, [], [])
-    with pytest.raises(InputError, match="row 'r1' is not made by this simulation"):
+    with pytest.raises(InputError, match="row 'r1' does not come from this simulation"):
         truth.planted("simulated", SPEC, ["simulated_000001", "r1"], ["A", "C"])
 
 
@@ -99,7 +99,7 @@ def test_sequences_that_cannot_be_judged_get_a_line_that_says_so():
     planted, motif = truth.judge(found, about, {"kind": "simulated_rbp", "spec": SPEC, "motif": "ACTAAC"})
     assert tuple(planted) == tuple(motif) == truth.COLUMNS
     assert (planted["n"], planted["note"]) == (0, "no sequence has planted positions") and np.isnan(planted["value"])
-    assert (motif["n"], motif["note"], motif["measure"]) == (0, "no sequence is of label 1", "motif ACTAAC")
+    assert (motif["n"], motif["note"], motif["measure"]) == (0, "no sequence has label 1", "motif ACTAAC")
 
 
 def test_a_line_says_how_many_of_the_sequences_count():
@@ -108,7 +108,7 @@ def test_a_line_says_how_many_of_the_sequences_count():
     bound, other = table[table["bound"]], table[~table["bound"]]
     mixed = pd.concat([bound[:3], other[:2]])
     for chosen, count, note in (
-        (bound[:4], 4, ""), (mixed, 3, "3 of 5 sequences have planted positions and others, and count"),
+        (bound[:4], 4, ""), (mixed, 3, "3 of 5 sequences count: they have both planted and other positions"),
     ):  # fmt: skip
         found = {name: chosen[name].to_numpy() for name in ("row_id", "sequence")}
         found |= {"label": np.zeros(len(chosen)), "importance": RNG.random((len(chosen), 101))}

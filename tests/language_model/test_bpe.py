@@ -81,7 +81,8 @@ def spoiled(folder, change):
     ("change", "message"),
     [
         (lambda t: t.pop("model"), "key 'model' is missing"),
-        (lambda t: t.update(normalizer={"type": "Lowercase"}), "normalizer is {'type': 'Lowercase'}, expected None as in"),
+        (lambda t: t.update(normalizer={"type": "Lowercase"}), "normalizer is {'type': 'Lowercase'}, expected None "
+        "as in"),
         (lambda t: t["model"].update(type="WordPiece"), "type is 'WordPiece', expected 'BPE' as in DNABERT-2"),
         (lambda t: t["model"].update(fuse_unk=True), "fuse_unk is True"),
         (lambda t: t["model"]["vocab"].pop("TTTT"), "the vocabulary has 280 entries, expected 281"),

@@ -172,7 +172,7 @@ def test_configuration_beside_the_weights_is_checked(tmp_path, golden):
     with pytest.raises(InputError, match="hidden_size is 768, expected 128 as in DNABERT-2 of size dnabert2-mini"):
         dnabert2.check_folder(tmp_path, "dnabert2-mini")
     (tmp_path / "config.json").write_text(json.dumps({**stored, "layer_norm_eps": 1e-5}))
-    with pytest.raises(InputError, match="layer_norm_eps is 1e-05, DNABERT-2 of size dnabert2 has 1e-12"):
+    with pytest.raises(InputError, match="layer_norm_eps is 1e-05, expected 1e-12 as in DNABERT-2 of size dnabert2"):
         dnabert2.check_folder(tmp_path, "dnabert2")
 
 

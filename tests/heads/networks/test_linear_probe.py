@@ -106,7 +106,9 @@ def test_the_penalty_is_chosen_on_validation_and_the_end_of_the_list_is_named():
     assert list(ours.history["alpha"]) == [1e-3, 3, 1e5]
     assert list(ours.history["train_loss"]) == sorted(ours.history["train_loss"])
     best = ours.history["alpha"][ours.history["val_pearson"].argmax()]
-    assert any(line == f"the best alpha, {best:g}, is at the end of the list: extend the list" for line in said) == (best != 3)
+    assert any(line == f"the best alpha, {best:g}, is at the end of the list: extend the list" for line in said) == (
+        best != 3
+    )
     turned = Examples(val.tables, val.index, -val.labels)  # validation that only the strongest penalty does not spoil
     (ours,) = solved("regression", train, turned, {"alphas": [1e-3, 1e9]}, report=said.append)
     assert ours.score == ours.history["val_pearson"].max() < 0 and said[-1].endswith("extend the list")

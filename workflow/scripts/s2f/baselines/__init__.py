@@ -45,7 +45,7 @@ def write_details(directory: str | Path, **details: Any) -> None:
     """
     missing = {"parameters", "provenance", "licence"} - set(details)
     if missing:
-        raise ValueError(f"details.json lacks {sorted(missing)}")
+        raise ValueError(f"details.json lacks the keys {sorted(missing)}")
     write_json(Path(directory) / "details.json", details)
 
 

@@ -41,7 +41,7 @@ def train(
     _finetuning.device_of(settings)
     if construct.length > (family.longest or construct.length):
         raise InputError(
-            f"{where}: the construct's window is {construct.length} bp, the model takes {family.longest} at most"
+            f"{where}: the construct's window is {construct.length} bp, but the model takes at most {family.longest}"
         )
     options = {
         key: value for key, value in asdict(settings).items() if key in kinds.schema("baselines", kind)["properties"]
@@ -98,7 +98,10 @@ def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[.
     details = read_details(directory)
     construct = Construct.from_spec(record["construct"])
     if construct.length != details["length"]:
-        raise InputError(f"{directory}: trained on {details['length']} bp, the construct has {construct.length} bp")
+        raise InputError(
+            f"{directory}: the model was trained on windows of {details['length']} bp, but the "
+            f"construct has {construct.length} bp; train it again"
+        )
     folder.check_files(directory, details)
     model, settings = load_model(kind, directory, details)
     tokens = tokens_of(directory, settings)
@@ -161,7 +164,10 @@ def _adapted(directory: str | Path, details: dict[str, Any], settings: Settings)
         settings.family, settings.where, start, _configuration(settings), settings.size, "", "classification", 0
     )
     if states.fingerprint(model.base_model) != details["encoder_before"]:
-        raise InputError(f"{directory}: the adapters were trained on other weights than those of {start!r}")
+        raise InputError(
+            f"{directory}: the adapters were trained on other weights, not on {start!r}; write the "
+            f"folder of their own weights into adapter_config.json"
+        )
     return _lora.load(directory, model, settings.lora or {})
 
 
@@ -173,10 +179,10 @@ def merge(directory: str | Path, out: str | Path) -> None:
     """
     directory = Path(directory)
     if Path(out).exists():
-        raise InputError(f"{out}: is there already; name a folder to be made")
+        raise InputError(f"{out}: exists already; name a new folder")
     record, details = read_record(directory), read_details(directory)
     if not details.get("settings", {}).get("lora"):
-        raise InputError(f"{directory}: a model of kind {record['kind']} without adapters; expected one with `lora`")
+        raise InputError(f"{directory}: is a model of kind {record['kind']} without adapters, expected one with `lora`")
     folder.check_files(directory, details)
     settings = Settings.from_spec(details["settings"], record["kind"])
     model = _adapted(directory, details, settings).merge_and_unload()

@@ -82,18 +82,18 @@ class Settings:
             if not isinstance(getattr(settings, name), int) or getattr(settings, name) < 1:
                 raise InputError(f"{where}: {name} is {getattr(settings, name)!r}, expected a whole number above 0")
         if not 0 <= settings.warmup < 1:
-            raise InputError(f"{where}: warmup is {settings.warmup!r}, expected a share of at least 0, below 1")
+            raise InputError(f"{where}: warmup is {settings.warmup!r}, expected a share of at least 0 and below 1")
         if settings.freeze and settings.warmup_epochs:
             raise InputError(
                 f"{where}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
-                "encoder as it is throughout, warmup_epochs unfreezes it"
+                f"encoder unchanged throughout, warmup_epochs unfreezes it; give only one of them"
             )
         if settings.lora:
             settings._check_lora()
         if not 0 <= settings.warmup_epochs < settings.epochs:
             raise InputError(
-                f"{where}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs, {settings.epochs}, "
-                "which include them"
+                f"{where}: warmup_epochs is {settings.warmup_epochs}, expected fewer than epochs "
+                f"({settings.epochs}), which include them"
             )
         return settings
 
@@ -101,15 +101,20 @@ class Settings:
         lora, where = self.lora or {}, f"{self.where}: lora"
         known = kinds.schema("baselines", self.kind)["properties"]["lora"]["properties"]["targets"]["items"]["enum"]
         if self.freeze:
-            raise InputError(f"{where} and freeze exclude each other: adapters change what the encoder gives")
+            raise InputError(
+                f"{where} and freeze exclude each other: adapters change the output of the encoder; "
+                f"give only one of them"
+            )
         for name in ("rank", "alpha"):
             if not isinstance(lora[name], int) or lora[name] < 1:
                 raise InputError(f"{where}: {name} is {lora[name]!r}, expected a whole number above 0")
         if not 0 <= lora["dropout"] < 1:
-            raise InputError(f"{where}: dropout is {lora['dropout']!r}, expected a share of at least 0, below 1")
+            raise InputError(f"{where}: dropout is {lora['dropout']!r}, expected a share of at least 0 and below 1")
         for name in lora["targets"] or [None]:
             if name not in known:
-                raise InputError(f"{where}: target {name!r} is no linear layer of a block{kinds.nearest(name, known)}")
+                raise InputError(
+                    f"{where}: target {name!r} is not a linear layer of a block{kinds.nearest(name, known)}"
+                )
 
     @property
     def where(self) -> str:
@@ -223,7 +228,7 @@ def finetune(
             began = time.perf_counter()
     if best is None:
         raise DivergedError(
-            f"{metric} is undefined in every epoch (constant or non-finite predictions): no model to keep"
+            f"{metric} is undefined in every epoch (constant or non-finite predictions), so there is no model to keep"
         )
     model.load_state_dict(best[2])
     return Tuned(model.cpu().eval(), best[1], best[0], history, centre, scale, ended)
@@ -392,7 +397,10 @@ def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
         found = ", ".join(f"{label:g}" for label in np.unique(labels)[:3]) or "none"
         raise InputError(f"{where}: labels of the {part} rows are {found}; a classification needs 0 and 1")
     if settings.labels == "regression" and not (len(labels) > 1 and np.isfinite(labels).all() and np.ptp(labels) > 0):
-        raise InputError(f"{where}: labels of the {part} rows are constant or not finite")
+        raise InputError(
+            f"{where}: labels of the {part} rows are constant or not finite; a regression needs finite "
+            f"labels that differ"
+        )
 
 
 def _plan(
@@ -400,9 +408,9 @@ def _plan(
 ) -> str:
     """One line that says what is going to happen."""
     way = "encoder frozen" if settings.freeze else "adapters and head" if settings.lora else "all weights"
-    way += f" after {settings.warmup_epochs} epochs of the head alone" if settings.warmup_epochs else ""
+    way += f" after {settings.warmup_epochs} epochs of only the head" if settings.warmup_epochs else ""
     count = sum(parameter.numel() for parameter in model.parameters())
-    rows = f"{len(labels):,} rows to train, {len(val_labels):,} to validate"
+    rows = f"{len(labels):,} training rows, {len(val_labels):,} validation rows"
     return (
         f"{settings.size}, {count:,} parameters, {way}: {rows}, batches of {settings.batch_size}, at most "
         f"{settings.epochs} epochs, {settings.precision}, on {device.type}"
@@ -412,5 +420,5 @@ def _plan(
 def _line(entry: dict[str, Any], metric: str, frozen: bool) -> str:
     return (
         f"epoch {entry['epoch']:3d}  train loss {entry['train_loss']:.4f}  {metric} {entry[metric]:.4f}  "
-        f"{entry['rows_per_second']:,.0f} rows/s{'  (head alone)' if frozen else ''}"
+        f"{entry['rows_per_second']:,.0f} rows/s{'  (head only)' if frozen else ''}"
     )

@@ -110,5 +110,5 @@ def check_length(length: int, stages: int) -> None:
     """Raise `InputError` for a construct so short that pooling leaves nothing: below 16 bp with four stages."""
     if length < POOL**stages:
         raise InputError(
-            f"construct of {length} bp is too short for legnet, which pools to nothing below {POOL**stages} bp"
+            f"construct of {length} bp is too short for legnet, whose pooling leaves nothing below {POOL**stages} bp"
         )

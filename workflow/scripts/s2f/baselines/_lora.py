@@ -72,8 +72,8 @@ def base(directory: str | Path, weights: dict[str, Any]) -> dict[str, Any]:
         return weights
     if not isinstance(here, str) or not Path(here).is_dir():
         raise InputError(
-            f"{path}: {BASE} is {here!r}, no folder here; the adapters stand on the weights of {named!r}: write there "
-            "where these are on this machine"
+            f"{path}: {BASE} is {here!r}, which is not a folder on this machine; the adapters need the weights "
+            f"{named!r}: write their folder on this machine there"
         )
     return {kind: here}
 

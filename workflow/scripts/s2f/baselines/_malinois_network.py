@@ -122,7 +122,9 @@ def flatten_length(length: int) -> int:
     """Positions left after the three pooling steps: 13 for 600 bp. Raises `InputError` if none is left."""
     left = (length // POOLS[0] // POOLS[1] + 2) // POOLS[2]
     if left < 1:
-        raise InputError(f"construct of {length} bp is too short for malinois, which pools to nothing below 24 bp")
+        raise InputError(
+            f"construct of {length} bp is too short for malinois, whose pooling leaves nothing below 24 bp"
+        )
     return left
 
 

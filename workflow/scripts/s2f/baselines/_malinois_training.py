@@ -171,8 +171,8 @@ def train(
     if outputs and complete < LEAST_LABELS["val"]:
         raise InputError(
             f"baseline malinois: {complete} of {len(val)} validation rows have a label in each of "
-            f"{', '.join(outputs)}, expected {LEAST_LABELS['val']} or more: the score of selection compares the cells "
-            "of a row"
+            f"{', '.join(outputs)}, expected {LEAST_LABELS['val']} or more: the validation score compares the cells "
+            f"of a row"
         )
     if outputs and settings.weighting == "stderr":
         raise InputError(

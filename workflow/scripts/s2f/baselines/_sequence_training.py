@@ -272,7 +272,8 @@ def train_network(
                     break
     if best is None:
         raise DivergedError(
-            f"validation {procedure.metric} is undefined in every epoch (constant predictions): no model to keep"
+            f"validation {procedure.metric} is undefined in every epoch (constant predictions), so there is no "
+            f"model to keep"
         )
     torch.save(best[2], Path(directory) / "weights.pt")
     validation: dict[str, Any] = {"metric": procedure.metric, "value": best[0], "epoch": best[1], "ended": ended}
@@ -347,13 +348,18 @@ def loaded(
     """
     details, path = read_details(directory), Path(directory) / "weights.pt"
     if construct.length != details["length"]:
-        raise InputError(f"{path}: the network reads {details['length']} bp, the construct has {construct.length} bp")
+        raise InputError(
+            f"{path}: the network reads {details['length']} bp, but the construct has "
+            f"{construct.length} bp; train this model again"
+        )
     outputs = details["outputs"] or [""]
     network = build({"precision": precision or details["precision"]} | details["widths"], len(outputs))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not readable as weights ({type(error).__name__}); train this model again") from None
+        raise InputError(
+            f"{path}: cannot be read as weights ({type(error).__name__}); train this model again"
+        ) from None
     load_weights(network, state, path)
     return network.to(torch_device()), [outputs.index(cell) for cell in details["predicted"] or outputs]
 
@@ -382,7 +388,7 @@ def load_weights(network: nn.Module, state: dict[str, torch.Tensor], path: str |
     for name, array in state.items():
         if array.shape != wanted[name].shape:
             found, expected = tuple(array.shape), tuple(wanted[name].shape)
-            raise InputError(f"{path}: {name} has shape {found}, this network has {expected}")
+            raise InputError(f"{path}: {name} has shape {found}, expected {expected}")
         if not torch.isfinite(array).all():
             raise InputError(f"{path}: {name} holds values that are not finite")
     network.load_state_dict(state)

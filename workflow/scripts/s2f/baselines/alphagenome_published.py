@@ -61,7 +61,7 @@ class Design:
             if value not in known:
                 raise InputError(f"{path}: {name} of the head is {value!r}, expected one of: {', '.join(known)}")
         if not isinstance(self.center_bp, int) or self.center_bp < 1:
-            raise InputError(f"{path}: center_bp of the head is {self.center_bp!r}, expected a number of bp")
+            raise InputError(f"{path}: center_bp of the head is {self.center_bp!r}, expected a whole number of bp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,9 @@ def train(
     _check_head(path, found, channels, construct.length)
     outputs = found.head["output/b"].shape[0]
     if options["output"] >= outputs:
-        raise InputError(f"{path}: output {options['output']} is asked for, the model has {outputs}, from 0")
+        raise InputError(
+            f"{path}: output is {options['output']}, expected 0 to {outputs - 1}, the outputs of the model"
+        )
     params, state = found.encoder
     arrays = {f"{m}/{leaf}": a for tree in (params, state) for m, leaves in tree.items() for leaf, a in leaves.items()}
     np.savez(Path(directory) / "weights.npz", allow_pickle=False, **(arrays | found.head))
@@ -126,7 +128,9 @@ def load(directory: str | Path, record: dict[str, Any]) -> Callable[..., np.ndar
 
     details, construct = read_details(directory), Construct.from_spec(record["construct"])
     if construct.length != details["length"]:
-        raise InputError(f"{directory}: reads {details['length']} bp, the construct has {construct.length} bp")
+        raise InputError(
+            f"{directory}: the model reads {details['length']} bp, but the construct has {construct.length} bp"
+        )
     design, precision, size = Design(**details["design"]), details["precision"], details["size"]
     with np.load(Path(directory) / "weights.npz") as stored:
         arrays = dict(stored)
@@ -193,7 +197,7 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
             f"{folder / 'config.json'}: custom_heads is {named!r}, expected one head with its head_configs"
         )
     if not (config.get("save_minimal_model") or config.get("save_full_model")):
-        raise InputError(f"{folder}: holds a head alone (stage 1), expected the folder of stage 2, with an encoder")
+        raise InputError(f"{folder}: holds only a head (stage 1), expected the folder of stage 2, with an encoder")
     about = config["head_configs"][named[0]]
     options = about.get("metadata") or {}
     head = f"head/{named[0]}/~predict/"
@@ -206,7 +210,7 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
         if strange:
             raise InputError(f"{path}: module {strange[0]} is unexpected")
         if not own:
-            raise InputError(f"{path}: module {head}norm is missing: no head {named[0]!r}")
+            raise InputError(f"{path}: module {head}norm is missing, so there is no head {named[0]!r}")
 
     params, state = alphagenome.read_checkpoint(path, size, prefixes, check)
     found: Arrays = {}
@@ -228,7 +232,9 @@ def read_ft_mpra(folder: Path, size: str) -> Published:
     _check_widths(folder / "config.json", "nl_size", [widths] if isinstance(widths, int) else widths, found)
     tracks = about.get("num_tracks")
     if tracks is not None and [tracks] != [len(found[name]) for name in ("output/b",) if name in found]:
-        raise InputError(f"{folder / 'config.json'}: num_tracks is {tracks}, the head in {path} has another number")
+        raise InputError(
+            f"{folder / 'config.json'}: num_tracks is {tracks}, but the head in {path} has another number of outputs"
+        )
     return Published(
         (params, state), found, design, 0, f"published: {folder}, layout of alphagenome_ft, encoder {digest}"
     )
@@ -239,13 +245,13 @@ def read_torch(path: Path, size: str) -> Published:
     refuse_pointers([path])
     held = torch_file.tree(path)
     if not isinstance(held, dict) or "head_state_dict" not in held:
-        raise InputError(f"{path}: key 'head_state_dict' is missing: not a file of alphagenome-encoder-ft")
+        raise InputError(f"{path}: key 'head_state_dict' is missing, so it is not a file of alphagenome-encoder-ft")
     for key in held:
         if key not in KEYS:
             raise InputError(f"{path}: key {key!r} is unexpected, known: {', '.join(KEYS)}")
     mode = held.get("save_mode", "minimal")
     if mode not in ("minimal", "full"):
-        raise InputError(f"{path}: save_mode is {mode!r}, expected minimal or full: a head alone is no stage-2 model")
+        raise InputError(f"{path}: save_mode is {mode!r}, expected minimal or full: only a head is not a stage-2 model")
     prefix, key = ("", "encoder_state_dict") if mode == "minimal" else ("backbone.encoder.", "model_state_dict")
     encoder, head = _tensors(path, held, key), _tensors(path, held, "head_state_dict")
     if prefix:  # the rest of AlphaGenome, and the head once more
@@ -313,7 +319,7 @@ def torch_names(size: str) -> dict[str, Place]:
 def _tensors(path: Path, held: dict[str, Any], key: str) -> dict[str, torch_file.Stored]:
     found = held.get(key)
     if not isinstance(found, dict) or not all(isinstance(at, torch_file.Stored) for at in found.values()):
-        raise InputError(f"{path}: {key} is missing, or no dictionary of tensors")
+        raise InputError(f"{path}: {key} is missing or not a dictionary of tensors")
     return dict(found)
 
 
@@ -346,13 +352,15 @@ def _hidden(head: Mapping[str, Any]) -> int:
 def _check_widths(path: Path, key: str, stated: Any, head: Arrays) -> None:
     own = [head.get(f"hidden_{layer}/w", np.empty(0)).shape[-1] for layer in range(_hidden(head))]
     if stated is not None and list(stated) != own:
-        raise InputError(f"{path}: {key} is {stated}, the hidden layers of the head have {own}")
+        raise InputError(f"{path}: {key} is {stated}, but the hidden layers of the head have widths {own}")
 
 
 def _check_head(path: Path, found: Published, channels: int, length: int) -> None:
     """Compare a head's names and shapes with what `channels` encoder channels and windows of `length` bp require."""
     if found.length not in (0, length):
-        raise InputError(f"{path}: the model reads {found.length} bp, the construct of this dataset has {length} bp")
+        raise InputError(
+            f"{path}: the model reads {found.length} bp, but the construct of this dataset has {length} bp"
+        )
     tokens = -(-length // TOKEN_BP)
     inputs = channels * (tokens if found.design.pooling == "flatten" else 1)
     wanted: dict[str, tuple[int, ...]] = {"norm/scale": (channels,), "norm/offset": (channels,)}
@@ -371,6 +379,7 @@ def _check_head(path: Path, found: Published, channels: int, length: int) -> Non
     ]
     if missing or unexpected or problems:
         raise InputError(
-            f"{path}: the head does not fit {tokens} tokens of {channels} channels, of a construct of {length} bp: "
+            f"{path}: the head does not fit {tokens} tokens of {channels} channels, as from a construct of {length} "
+            f"bp: "
             f"{listed(missing, unexpected, problems)}"
         )

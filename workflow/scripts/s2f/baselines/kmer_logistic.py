@@ -54,7 +54,9 @@ def train(
     if settings["scaling"] not in ("standard", "count"):
         raise InputError(f"baseline kmer_logistic: scaling is {settings['scaling']!r}, expected standard or count")
     if val["label"].nunique() < 2 and len(strengths) > 1:
-        raise InputError("baseline kmer_logistic: validation rows of one class or none to choose C from; give one C")
+        raise InputError(
+            "baseline kmer_logistic: C cannot be chosen without validation rows of both classes; give one C"
+        )
 
     labels = classes(train, "kmer_logistic")
     feature = features(sizes, settings["reverse_complement"])
@@ -73,8 +75,8 @@ def train(
                 model.fit(x, labels)
             except ConvergenceWarning:
                 raise UnsolvedError(
-                    f"baseline kmer_logistic: no solution for C {strength:g} after {ITERATIONS} steps",
-                    "take it out of C",
+                    f"baseline kmer_logistic: no solution was found for C {strength:g} in {ITERATIONS} steps",
+                    "remove it from C",
                     strength,
                 ) from None
         weights = model.coef_[0] / scale

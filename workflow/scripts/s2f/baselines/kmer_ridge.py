@@ -159,7 +159,7 @@ def train(
     if settings["scaling"] not in ("standard", "count"):
         raise InputError(f"baseline kmer_ridge: scaling is {settings['scaling']!r}, expected standard or count")
     if len(val) == 0 and len(alphas) > 1:
-        raise InputError("baseline kmer_ridge: no validation rows to choose alpha from; give one alpha")
+        raise InputError("baseline kmer_ridge: alpha cannot be chosen without validation rows; give one alpha")
 
     feature = features(sizes, settings["reverse_complement"])
     cells = cells_of(train)
@@ -258,10 +258,15 @@ def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
         with np.load(path, allow_pickle=False) as saved:
             sizes, weights, intercept = saved["k"].tolist(), saved["weights"], saved["intercept"]
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: not the weights of a k-mer regression ({error}); train this model again") from None
+        raise InputError(
+            f"{path}: does not hold the weights of a k-mer regression ({error}); train this model again"
+        ) from None
     shape = (*intercept.shape, sum(4**k for k in sizes))
     if weights.shape != shape or not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
-        raise InputError(f"{path}: weights of shape {weights.shape} for k {sizes} or not finite; train again")
+        raise InputError(
+            f"{path}: weights have shape {weights.shape}, expected {shape} for k {sizes}, or are not "
+            f"finite; train this model again"
+        )
     of_strand = {"forward": weights, "reverse": weights[..., reverse_columns(sizes)]}
 
     def of_output(inserts: Sequence[str], weights: np.ndarray, intercept: float) -> np.ndarray:

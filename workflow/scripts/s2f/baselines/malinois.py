@@ -24,5 +24,5 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """See `_malinois_training.train`. Raises `InputError` for rows of one label as well."""
     if not cells_of(train):
-        raise InputError("baseline malinois: rows have one label, and it has an output per cell: use malinois_1cell")
+        raise InputError("baseline malinois: it has an output per cell, but rows have one label: use malinois_1cell")
     return _malinois_training.train(train, val, construct, spec, seed, directory)

@@ -23,5 +23,5 @@ def train(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """See `_malinois_training.train`. Raises `InputError` for rows with several cells as well."""
     if cells_of(train):
-        raise InputError("baseline malinois_1cell: rows have several cells, and it has one output: use malinois")
+        raise InputError("baseline malinois_1cell: it has one output, but rows have several cells: use malinois")
     return _malinois_training.train(train, val, construct, spec, seed, directory)

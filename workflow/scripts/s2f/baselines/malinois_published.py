@@ -91,8 +91,9 @@ def train(
         getattr(construct, key) != getattr(CONSTRUCT, key) for key in ("length", "upstream", "downstream", "layout")
     ):
         raise InputError(
-            "baseline malinois_published: reads 600 bp of the Gosai plasmid, centred (flanks gosai_episomal); the "
-            f"construct of this dataset has {construct.length} bp, layout {construct.layout}"
+            "baseline malinois_published: the model reads 600 bp of the Gosai plasmid, centred (flanks "
+            f"gosai_episomal), but the construct of this dataset has {construct.length} bp, layout "
+            f"{construct.layout}"
         )
     path = Path(options["path"])
     content, sha256 = read_checkpoint(path, options.get("sha256"))
@@ -128,7 +129,10 @@ def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str
         raise InputError(f"{path}: not readable ({error.strerror}); download it from {URL}") from None
     sha256 = hashlib.sha256(whole).hexdigest()
     if expected and sha256 != expected.lower():
-        raise InputError(f"{path}: sha256 is {sha256}, expected {expected}: damaged or another file")
+        raise InputError(
+            f"{path}: sha256 is {sha256}, expected {expected}: the file is damaged, or it is another "
+            f"file; download it again"
+        )
     if not whole.startswith(b"\x1f\x8b"):
         return whole, sha256
     try:
@@ -153,10 +157,12 @@ def unpickle(content: bytes, path: str | Path) -> dict[str, Any]:
             checkpoint = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL (\S+)", str(error))  # the rest of the message explains how to load it unsafely
-        what = f"it asks for {named[1]}" if named else "not a readable pickle of those"
-        raise InputError(f"{path}: holds more than weights and plain settings, refused ({what})") from None
+        what = f"it asks for {named[1]}" if named else "it is not a readable pickle of such data"
+        raise InputError(
+            f"{path}: is refused, because it holds more than weights and plain settings ({what})"
+        ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a PyTorch checkpoint ({error})") from None
+        raise InputError(f"{path}: is not a PyTorch checkpoint ({error})") from None
     if not isinstance(checkpoint, dict):
         raise InputError(f"{path}: holds a {type(checkpoint).__name__}, expected a dictionary")
     return checkpoint
@@ -169,7 +175,7 @@ def state_dict(checkpoint: dict[str, Any], path: str | Path) -> dict[str, torch.
     """
     for key in ("model_module", "model_hparams", "model_state_dict"):
         if key not in checkpoint:
-            raise InputError(f"{path}: key {key!r} is missing: not a Malinois checkpoint")
+            raise InputError(f"{path}: key {key!r} is missing, so it is not a Malinois checkpoint")
     if checkpoint["model_module"] != "BassetBranched":
         raise InputError(f"{path}: model_module is {checkpoint['model_module']!r}, expected 'BassetBranched'")
     settings, state = checkpoint["model_hparams"], checkpoint["model_state_dict"]
@@ -178,7 +184,7 @@ def state_dict(checkpoint: dict[str, Any], path: str | Path) -> dict[str, torch.
         raise InputError(f"{path}: model_hparams is a {type(settings).__name__}, expected a Namespace or dictionary")
     for key, value in EXPECTED.items():
         if settings.get(key, value) != value:
-            raise InputError(f"{path}: model_hparams {key} is {settings[key]!r}, Malinois has {value!r}")
+            raise InputError(f"{path}: model_hparams: {key} is {settings[key]!r}, expected {value!r} as in Malinois")
     if not isinstance(state, dict) or not all(isinstance(array, torch.Tensor) for array in state.values()):
         raise InputError(f"{path}: model_state_dict is not a dictionary of tensors")
     prefix = wrapper_of(list(map(str, state)))

@@ -51,18 +51,21 @@ class Rules:
         """Refuse constraints that no sequence can keep."""
         gc = self.constraints.gc
         if gc and np.floor(gc[1] * self.length + 1e-9) < np.ceil(gc[0] * self.length - 1e-9):
-            raise InputError(f"gc {gc[0]:g} to {gc[1]:g}: no number of G and C in {self.length} bp lies within it")
+            raise InputError(
+                f"gc {gc[0]:g} to {gc[1]:g}: no sequence of {self.length} bp has a GC content within "
+                f"it; give a wider range"
+            )
         for first, end in self.constraints.protect:
             if end > self.length:
                 raise InputError(
                     f"protect {first}-{end}: reaches beyond the insert of {self.length} bp; bases are counted from 0 "
-                    "within the insert, and its flanks never change"
+                    f"in the insert, and flanks never change"
                 )
         if not self.free.any():
-            raise InputError("protect: covers the whole insert, so there is nothing to design")
+            raise InputError("protect: covers the whole insert, so there is nothing to design; protect fewer bases")
         for site in self.constraints.forbidden:
             if set(site.upper()) <= {"N"}:
-                raise InputError(f"forbidden {site!r}: is any sequence, so none would be left")
+                raise InputError(f"forbidden {site!r}: matches every sequence, so none would be allowed")
 
     @cached_property
     def free(self) -> NDArray[np.bool_]:

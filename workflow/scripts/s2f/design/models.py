@@ -53,7 +53,7 @@ def checkpoints(paths: Iterable[str | Path]) -> list[Checkpoint]:
     found: list[Checkpoint] = []
     for path in map(Path, paths):
         if not path.is_dir():
-            raise InputError(f"{path}: is no folder, expected best_model of a run")
+            raise InputError(f"{path}: is not a folder, expected the folder best_model of a run")
         record = read_record(path)
         check_members(path, record)
         if record["kind"] == ENSEMBLE:
@@ -65,11 +65,11 @@ def checkpoints(paths: Iterable[str | Path]) -> list[Checkpoint]:
         for key in ("task", "cells", "strand_rule", "construct"):
             if other.record.get(key) != first.record.get(key):
                 raise InputError(
-                    f"{other.path}: {key} is {other.record.get(key)!r}, that of {first.path} "
+                    f"{other.path}: {key} is {other.record.get(key)!r}, but in {first.path} it is "
                     f"{first.record.get(key)!r}; models of one ensemble must agree"
                 )
         if other.path.resolve() == first.path.resolve():
-            raise InputError(f"{other.path}: is given twice")
+            raise InputError(f"{other.path}: is given twice; name each model once")
     return found
 
 
@@ -81,12 +81,12 @@ def check_judge(model: Sequence[Checkpoint], judge: Sequence[Checkpoint]) -> Non
         one, other = (next(own for own in some if own.lineage == name) for some in (judge, model))
         raise InputError(
             f"{one.path}: judge {one.record['model']!r} and model {other.record['model']!r} are both of the family "
-            f"{name!r}, and would err alike; choose a judge of another family"
+            f"{name!r}and would make the same errors; choose a judge of another family"
         )
     if judge[0].record["task"] != model[0].record["task"]:
         raise InputError(
-            f"{judge[0].path}: judge {judge[0].record['model']!r} is for a {judge[0].record['task']}, the model for a "
-            f"{model[0].record['task']}"
+            f"{judge[0].path}: judge {judge[0].record['model']!r} is for a {judge[0].record['task']}, but the model "
+            f"is for a {model[0].record['task']}"
         )
 
 

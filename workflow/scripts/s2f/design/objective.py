@@ -39,7 +39,7 @@ class Objective:
         if not self.penalty:
             return value
         if sd is None:
-            raise InputError(f"penalty is {self.penalty:g}, but one model alone has no spread; give several")
+            raise InputError(f"penalty is {self.penalty:g}, but a single model has no spread; give several models")
         return value - self.penalty * sd
 
     def gradient(self, members: Array, gradients: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ class Reading:
         for a cell that it does not predict."""
         for name in filter(None, (cell, *against)):
             if name not in cells:
-                known = f"the cells {', '.join(cells)}" if cells else "one label, of no named cell"
+                known = f"the cells {', '.join(cells)}" if cells else "one label, without a named cell"
                 raise InputError(f"cell {name!r}: model {model} predicts {known}")
         return Reading(list(cells).index(cell) if cell else 0, tuple(list(cells).index(name) for name in against))
 

@@ -77,15 +77,19 @@ class Request:
                  if value]  # fmt: skip
         if len(given) != 1:
             raise InputError(
-                f"{' and '.join(given) or 'no start'}: give one of --start, --panel (with --rows), --random"
+                f"{' and '.join(given) or 'no start'}: give exactly one of --start, --panel (with --rows), --random"
             )
         if self.panel and not (self.rows and self.count):
-            raise InputError("--panel needs --rows, rows.parquet of the dataset, and --count, how many of its rows")
+            raise InputError(
+                "--panel needs --rows, rows.parquet of the dataset, and --count, the number of its rows to take"
+            )
         if self.out.exists():
             strange = sorted({path.name for path in self.out.iterdir()} - {DESIGNS, TRAJECTORIES, FASTA, ABOUT}) \
                 if self.out.is_dir() else [self.out.name]  # fmt: skip
             if strange:
-                raise InputError(f"--out {self.out}: holds {strange[0]!r}, which is no design; choose another folder")
+                raise InputError(
+                    f"--out {self.out}: holds {strange[0]!r}, which is not part of a design; choose another folder"
+                )
         for path in (*self.model, *self.judge):
             if self.out.resolve() == path.resolve() or path.resolve() in self.out.resolve().parents:
                 raise InputError(f"--out {self.out}: lies in the folder of a model, which must not change")
@@ -109,7 +113,9 @@ def design(
         other = own.record["insert_bp"]
         bp |= {"shortest": max(bp["shortest"], other["shortest"]), "longest": min(bp["longest"], other["longest"])}
     if not bp["shortest"] <= bp["longest"]:
-        raise InputError(f"{judges[0].path}: judge and model were trained on inserts of other lengths")
+        raise InputError(
+            f"{judges[0].path}: judge and model were trained on inserts of different lengths; choose another judge"
+        )
     constraints = Constraints(
         request.gc, request.homopolymer, request.forbidden, request.changes, request.protect, _avoided(request)
     )
@@ -169,20 +175,23 @@ def _check_models(request: Request, members: Sequence[Checkpoint], judges: Seque
     """Refuse models that cannot do what the request asks for."""
     for own in (*members, *judges):
         if own.record["kind"] != "head" and kinds.facts("baselines", own.record["kind"])["constant"]:
-            raise InputError(f"{own.path}: {own.record['model']!r} predicts a constant: nothing can be designed by it")
+            raise InputError(
+                f"{own.path}: {own.record['model']!r} predicts a constant, so nothing can be designed "
+                f"with it; choose another model"
+            )
         models.readings_of([own], request.cell, request.against)
     if request.penalty and len(members) < 2:
         raise InputError(
-            f"--penalty is {request.penalty:g}, but {members[0].path} alone has no spread over members; give several "
-            "models, such as its other seeds"
+            f"--penalty is {request.penalty:g}, but {members[0].path} has no spread, because it is a single model; "
+            f"give several models, such as its other seeds"
         )
     if request.method not in options.NEED_GRADIENT:
         return
     for own in members:
         if not own.has_gradient:
             raise InputError(
-                f"{own.path}: {own.record['model']!r} has no gradient, which {request.method} needs; use evolution or "
-                "annealing"
+                f"{own.path}: {own.record['model']!r} has no gradient, but {request.method} needs one; use evolution "
+                f"or annealing"
             )
 
 

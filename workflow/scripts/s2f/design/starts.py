@@ -36,14 +36,16 @@ def of_fasta(path: str | Path, bp: Mapping[str, int]) -> tuple[list[str], Codes]
         except ValueError as error:
             raise InputError(f"{where}: {name!r}: {error}") from None
         if "N" in text:
-            raise InputError(f"{where}: {name!r}: N at position {text.index('N')}; a start has A, C, G and T only")
+            raise InputError(f"{where}: {name!r}: N at position {text.index('N')}; a start may hold only A, C, G and T")
         if not bp["shortest"] <= len(text) <= bp["longest"]:
             lengths = f"{bp['shortest']}" + (f" to {bp['longest']}" if bp["longest"] > bp["shortest"] else "")
-            raise InputError(f"{where}: {name!r} has {len(text)} bp, the model was trained on inserts of {lengths} bp")
+            raise InputError(
+                f"{where}: {name!r} has {len(text)} bp, but the model was trained on inserts of {lengths} bp"
+            )
         if texts and len(text) != len(texts[0]):
             raise InputError(
-                f"{where}: {name!r} has {len(text)} bp, {names[0]!r} {len(texts[0])}; starts of one design have one "
-                "length, so give each length a design of its own"
+                f"{where}: {name!r} has {len(text)} bp, {names[0]!r} {len(texts[0])}; all starts of a design must "
+                f"have one length, so make a design for each length"
             )
         if name in names:
             raise InputError(f"{where}: {name!r} occurs twice; names must differ")
@@ -74,8 +76,9 @@ def of_panel(
     legal = np.flatnonzero(rules.legal(codes, codes))
     if len(legal) < count:
         raise InputError(
-            f"{panel}: {count} starts are asked for; of {len(ids):,} rows {len(own):,} have {rules.length} bp, no N, "
-            f"{len(legal):,} of these keep the constraints; ask for fewer, or ease the constraints"
+            f"{panel}: expected {count} starts, but of {len(ids):,} rows {len(own):,} have {rules.length} bp and no "
+            f"N, and "
+            f"{len(legal):,} of these meet the constraints; take fewer, or relax the constraints"
         )
     return own.index[legal[:count]].tolist(), codes[legal[:count]]
 
@@ -96,8 +99,8 @@ def random_starts(count: int, rules: Rules, seed: int) -> tuple[list[str], Codes
             often = {reason: broken.mean() for reason, broken in rules.broken(codes, codes).items()}
             reason, broken = max(often.items(), key=lambda item: item[1])
             raise InputError(
-                f"none of {DRAWS:,} random sequences of {rules.length} bp keeps the constraints; {broken:.0%} break "
-                f"{reason!r}: ease it, or give starts that keep it"
+                f"none of {DRAWS:,} random sequences of {rules.length} bp meets the constraints; {broken:.0%} break "
+                f"{reason!r}: relax it, or give starts that meet it"
             )
         found.append(codes[legal[0]])
     return names, np.stack(found)
@@ -109,5 +112,5 @@ def check_starts(names: list[str], codes: Codes, rules: Rules, where: Any) -> No
         if broken.any():
             raise InputError(
                 f"{where}: {names[int(broken.argmax())]!r} breaks the constraint {reason!r} "
-                f"({int(broken.sum())} of {len(names)} starts do); change these, or ease the constraint"
+                f"({int(broken.sum())} of {len(names)} starts do); change these, or relax the constraint"
             )

@@ -20,9 +20,9 @@ from s2f.sequences import dna
 
 UNITS = {
     "ism": "change of score per substitution",
-    "window": "score lost with the window spoiled",
+    "window": "score lost when the window is replaced",
     "saliency": "change of score per base",
-    "ig": "share of the score difference to the baseline",
+    "ig": "share of the score difference from the baseline",
 }
 
 
@@ -138,7 +138,7 @@ def read(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
             arrays = {name: file[name].asstr()[:] if file[name].dtype.kind == "O" else file[name][:] for name in file}
             attributes = dict(file.attrs)
     except OSError as error:
-        raise InputError(f"{path}: not a readable file of attributions ({error})") from None
+        raise InputError(f"{path}: is not a readable file of attributions ({error})") from None
     for name in ("row_id", "sequence", "label", "attribution", "importance", "score", "seconds"):
         if name not in arrays:
             raise InputError(f"{path}: holds no {name}: not a file of attributions")

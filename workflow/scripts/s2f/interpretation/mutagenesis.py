@@ -68,7 +68,7 @@ def window_starts(length: int, width: int, step: int) -> np.ndarray:
     if not 1 <= width <= length:
         raise InputError(f"window of {width} bp: expected 1 to {length} bp, the length of the sequence")
     if not 1 <= step <= width:
-        raise InputError(f"step of {step} bp: expected 1 to {width} bp, or positions are left out")
+        raise InputError(f"step of {step} bp: expected 1 to {width} bp, the window, so that no position is skipped")
     return np.unique(np.append(np.arange(0, length - width, step), length - width))
 
 

@@ -171,7 +171,9 @@ class Scorer:
                 position = sequence.index("N")
                 raise InputError(f"{path}: row {row!r}: N at position {position}; only A, C, G and T can be explained")
             if len(sequence) < shortest:
-                raise InputError(f"{path}: row {row!r}: {len(sequence)} bp, expected at least {shortest}, one window")
+                raise InputError(
+                    f"{path}: row {row!r}: {len(sequence)} bp, expected at least one window, {shortest} bp"
+                )
 
 
 def load(
@@ -187,7 +189,7 @@ def load(
     directory = Path(directory)
     record = read_record(directory)
     if record["kind"] == ENSEMBLE:
-        raise InputError(f"{directory}: is an ensemble; ask its members, the folders below {directory / 'members'}")
+        raise InputError(f"{directory}: is an ensemble; use one of its members, the folders in {directory / 'members'}")
     (model,) = _models([Part(directory, record, 0)], [encoder_options or {}], sequences, as_cached)
     _, batch_size, forward, tangent = model
     construct = Construct.from_spec(record["construct"])
@@ -257,7 +259,7 @@ def _baseline(part: Part) -> tuple[int, Forward, Tangent | None]:
     def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
         for chunk in chunks:
             if chunk.shift:
-                raise InputError(f"{directory}: {record['model']!r} cannot shift its window; leave shifts out")
+                raise InputError(f"{directory}: {record['model']!r} cannot shift its window; omit shifts")
             texts = [dna.decode(row) for row in chunk.inserts]
             yield [_of_outputs(predict(texts, strand)) for strand in strands]
 

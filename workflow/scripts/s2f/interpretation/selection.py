@@ -48,7 +48,7 @@ def select(
     stages.left("with a label", clean.loc[members].sum())
     out = [(row, "id", "", known.loc[row, "allele"], known.loc[row, "label"]) for row in ids]
     if pairs and "ref_row_id" not in panel:
-        raise InputError("pairs: the panel is one of rows, not of pairs")
+        raise InputError("pairs: the panel holds rows, not pairs; choose by top, bottom or ids")
     if pairs:
         table = panel[panel[["ref_row_id", "alt_row_id"]].apply(lambda column: column.map(clean)).all(axis=1)]
         stages.side("pairs", [("of the panel", len(panel)), ("without N, with labels", len(table))])
@@ -77,7 +77,7 @@ def _ordered(values: np.ndarray, names: Iterable[str], seed: int) -> np.ndarray:
 
 def _enough(count: int, there: int, what: str) -> int:
     if count > there:
-        raise InputError(f"{count} {what} are asked for, the panel has {there} without N")
+        raise InputError(f"expected {count} {what} without N, but the panel has {there}; select fewer")
     return count
 
 

@@ -38,7 +38,7 @@ def planted(kind: str, options: dict[str, Any], row_ids: Collection[str], sequen
     table = source.simulate(options).set_index("row_id")
     lost = [row for row in row_ids if row not in table.index]
     if lost:
-        raise InputError(f"row {lost[0]!r} is not made by this simulation; make the rows again")
+        raise InputError(f"row {lost[0]!r} does not come from this simulation; make the rows again")
     table = table.loc[list(row_ids)]
     for row, simulated, sequence in zip(row_ids, table["sequence"], sequences, strict=True):
         if simulated != sequence:
@@ -82,7 +82,7 @@ def against_planted(importances: np.ndarray, positives: np.ndarray, seed: int = 
     """
     counted = np.flatnonzero(judged(positives))
     if not len(counted):
-        raise InputError("no sequence has planted positions: select others")
+        raise InputError("no sequence has planted positions; select other rows")
     length = positives.shape[1]
     shifts = (np.arange(length)[:, None] + np.arange(length)) % length
     rotated = np.array([average_precision(importances[i], positives[i][shifts]) for i in counted])
@@ -142,7 +142,7 @@ def against_motif(importances: np.ndarray, sequences: Iterable[str], motif: str,
         hits.append(np.convolve(begins, np.ones(2 * near + 1), "same") > 0 if near else begins)
         best.append(int(np.convolve(importance[: len(sequence)], np.ones(len(motif)), "valid").argmax()))
     if len(set(map(len, hits))) > 1:
-        raise InputError("sequences of several lengths: a motif is sought in windows of one length")
+        raise InputError("sequences have several lengths, but a motif is searched for in windows of one length")
     windows = np.array(hits, float)
     holding = int(windows.any(axis=1).sum())
     outcome = _outcome(np.array([np.roll(hit, -start) for hit, start in zip(windows, best, strict=True)]), seed)
@@ -167,7 +167,7 @@ def judge(
         line = subject | {"measure": "auprc"}
         count = int(judged(positives).sum())
         if count < len(positives):
-            line["note"] = f"{count} of {len(positives)} sequences have planted positions and others, and count"
+            line["note"] = f"{count} of {len(positives)} sequences count: they have both planted and other positions"
         if count:
             best = oracle(dataset["kind"], arrays["sequence"])
             if best is not None:
@@ -184,5 +184,5 @@ def judge(
             )
             lines.append(line | outcome)
         else:
-            lines.append(line | {"n": 0, "note": "no sequence is of label 1"})
+            lines.append(line | {"n": 0, "note": "no sequence has label 1"})
     return [{name: line.get(name, np.nan) for name in COLUMNS} for line in lines]

@@ -83,9 +83,14 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
             first, known = arrays, here
         for name in SAME:
             if here[name] != known[name]:
-                raise InputError(f"{path}: {name} is {here[name]!r}, {known[name]!r} in {paths[0]}; not to be averaged")
+                raise InputError(
+                    f"{path}: {name} is {here[name]!r}, but {known[name]!r} in {paths[0]}; such files "
+                    f"cannot be averaged"
+                )
         if list(arrays["row_id"]) != list(first["row_id"]) or list(arrays["sequence"]) != list(first["sequence"]):
-            raise InputError(f"{path}: other sequences than in {paths[0]}; explain the same ones with every seed")
+            raise InputError(
+                f"{path}: its sequences differ from those in {paths[0]}; explain the same ones with every seed"
+            )
         values = np.nan_to_num(arrays["attribution"].astype(np.float64))
         values -= values.mean(axis=2, keepdims=True)
         total = values if total is None else total + values
@@ -98,20 +103,21 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
     kept = [number for number, sequence in enumerate(sequences) if len(sequence) == length]
     if len(kept) < len(sequences):
         print(
-            f"{len(sequences) - len(kept)} of {len(sequences)} sequences are not of {length} bp and are not clustered"
+            f"{len(sequences) - len(kept)} of {len(sequences)} sequences are skipped, because they do not have "
+            f"{length} bp"
         )
     row_ids, sequences, total = [row_ids[i] for i in kept], [sequences[i] for i in kept], total[kept, :length]
     if len(sequences) < FEWEST:
         raise InputError(
-            f"{paths[0]}: attributions of {len(sequences)} sequences of one length, expected at least {FEWEST}: motifs "
-            "are what many have in common; choose more (interpretation.*.top) from a larger panel"
+            f"{paths[0]}: attributions of {len(sequences)} sequences of one length, expected at least {FEWEST}:  "
+            f"motifs are common to many sequences; choose more (interpretation.*.top) from a larger panel"
         )
     one_hot = np.zeros(total.shape, np.float32)
     for row, sequence in zip(one_hot, sequences, strict=True):
         row[: len(sequence)] = dna.one_hot(dna.encode(sequence))
     hypothetical = (total / len(paths)).astype(np.float32)
     if not hypothetical.any():
-        raise InputError(f"{paths[0]}: all attributions are 0: the model does not depend on the sequence")
+        raise InputError(f"{paths[0]}: all attributions are 0, so the model does not depend on the sequence")
     about = known | {"seeds": seeds}
     return Contributions(row_ids, sequences, one_hot, hypothetical, about)
 
@@ -153,8 +159,8 @@ def find(
     length = found.one_hot.shape[1]
     if window + flank > length:
         raise InputError(
-            f"a window of {window} bp with a flank of {flank} bp does not fit into sequences of {length} bp; give the "
-            "study a smaller one (motifs.*.window, motifs.*.flank)"
+            f"a window of {window} bp with a flank of {flank} bp does not fit into sequences of {length} bp; choose "
+            f"smaller ones in the study (motifs.*.window, motifs.*.flank)"
         )
     from modiscolite import core, precompile, tfmodisco
 
@@ -192,7 +198,8 @@ def find(
     turned = sum(seqlet.is_revcomp for pattern in [*patterns[0], *patterns[1]] for seqlet in pattern.seqlets)
     if found.one_strand and turned:
         raise RuntimeError(
-            f"{turned} seqlets of one strand were turned: another modisco-lite than the one that is pinned"
+            f"{turned} seqlets of one strand were turned, so this is not the pinned version of modisco-lite; "
+            f"install that one"
         )
     return patterns[0], patterns[1]
 

@@ -42,19 +42,19 @@ def read(path: str | Path, one_strand: bool) -> list[Motif]:
     """
     lines = [line for _, line in contents.lines(path, "motifs in MEME format")]
     if not any(line.startswith("MEME version") for line in lines[:20]):
-        raise InputError(f"{path}: no line 'MEME version' at its head: expected motifs in MEME format")
+        raise InputError(f"{path}: there is no line 'MEME version' at its beginning, expected motifs in MEME format")
     _check_alphabet(path, lines, one_strand)
     starts = [number for number, line in enumerate(lines) if line.split()[:1] == ["MOTIF"]]
     if not starts:
-        raise InputError(f"{path}: holds no motif: no line begins with MOTIF")
+        raise InputError(f"{path}: holds no motif, expected lines that begin with MOTIF")
     motifs: dict[str, Motif] = {}
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         where = f"{path}: line {start + 1}"
         identifier, *rest = lines[start].split()[1:] or [""]
         if not identifier:
-            raise InputError(f"{where}: MOTIF without an identifier")
+            raise InputError(f"{where}: MOTIF has no identifier, expected MOTIF and a unique name")
         if identifier in motifs:
-            raise InputError(f"{where}: motif {identifier} is there twice; give each an identifier of its own")
+            raise InputError(f"{where}: motif {identifier} occurs twice; give each motif a unique identifier")
         motifs[identifier] = Motif(identifier, " ".join(rest), _matrix(path, lines, start, end, identifier))
     return list(motifs.values())
 
@@ -68,13 +68,14 @@ def _check_alphabet(path: str | Path, lines: Sequence[str], one_strand: bool) ->
         raise InputError(f"{path}: line {number}: alphabet is {alphabet!r}, expected {DNA} or {RNA}")
     if alphabet == RNA and not one_strand:
         raise InputError(
-            f"{path}: line {number}: alphabet is {RNA}, motifs of RNA, and the sequences have two strands (strand_rule "
+            f"{path}: line {number}: alphabet is {RNA}, so motifs are of RNA, but the sequences have two strands "
+            f"(strand_rule "
             f"mean): expected {DNA}; give a file of motifs of DNA"
         )
     strands = next((line.split(":", 1)[1].split() for line in lines if line.startswith("strands:")), ["+", "-"])
     if alphabet == DNA and one_strand and "-" in strands:
         raise InputError(
-            f"{path}: line {number}: alphabet is {DNA} with motifs of both strands, and the sequences have one "
+            f"{path}: line {number}: alphabet is {DNA} with motifs of both strands, but the sequences have one strand "
             f"(strand_rule forward): expected {RNA}, as of CISBP-RNA, or {DNA} and a line 'strands: +'"
         )
 
@@ -97,8 +98,8 @@ def _matrix(path: str | Path, lines: Sequence[str], start: int, end: int, identi
             break
         if not (min(values) >= 0 and abs(sum(values) - 1) <= SUM):
             raise InputError(
-                f"{path}: line {number + 1}: motif {identifier}: {lines[number].strip()!r} are no four probabilities "
-                "that sum up to 1"
+                f"{path}: line {number + 1}: motif {identifier}: {lines[number].strip()!r} is not a row of four "
+                f"probabilities that sum to 1"
             )
         rows.append(values)
     if not rows or (width and len(rows) != int(width[1])):
@@ -129,4 +130,7 @@ def note(targets: int) -> str:
     """A note on p values against `targets` motifs; empty if none is needed."""
     if targets >= FEWEST:
         return ""
-    return f"against {targets} motifs p and q values depend on which these are: a whole database gives better ones."
+    return (
+        f"with only {targets} known motifs, p and q values depend on the choice of motifs; use a whole database for "
+        "better ones."
+    )

@@ -51,11 +51,11 @@ def read(path: str | Path) -> tuple[list[Pattern], dict[str, Any]]:
                     seqlets = int(entry["seqlets"]["n_seqlets"][0])
                     patterns.append(Pattern(f"{group}.{name}", sign, seqlets, matrix, contribution[core]))
     except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a readable file of patterns ({error}); find the motifs again") from None
+        raise InputError(f"{path}: is not a readable file of patterns ({error}); find the motifs again") from None
     patterns.sort(key=lambda pattern: (list(SIGNS.values()).index(pattern.sign), -pattern.seqlets))
     missing = [name for name in SAME if name not in about]
     if missing:
-        raise InputError(f"{path}: has no attribute {missing[0]}: not a file of patterns of this workflow")
+        raise InputError(f"{path}: has no attribute {missing[0]}, so it is not a file of patterns of this workflow")
     return patterns, about
 
 
