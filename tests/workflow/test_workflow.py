@@ -346,7 +346,7 @@ def test_one_job_trains_all_heads_of_an_encoder_and_each_can_be_trained_again(ro
         assert not (mine / path / ".trained").exists()
 
     before = (mine / other / "history.tsv").stat().st_mtime_ns
-    arguments = ["--config", "train_together=apart", "--forcerun", f"{HEAD}/best_model", "--", f"{HEAD}/best_model"]
+    arguments = ["--force", f"{HEAD}/best_model", "--config", "train_together=apart"]
     assert jobs(snakemake(root, mine, "--configfile", str(caches), *arguments)) == {"train_caches": 1}
     assert (mine / other / "history.tsv").stat().st_mtime_ns == before
     planned = jobs(snakemake(root, mine, "--configfile", str(caches), "--dry-run", "--", *targets))
