@@ -143,6 +143,13 @@ def test_machines_may_differ_and_are_all_recorded(tmp_path):
     check(tmp_path / "+00.forward.h5")
 
 
+def test_shards_that_overlap_are_refused(tmp_path):
+    build(tmp_path / "shards" / "all.h5")
+    paths = [build_shard(tmp_path / "shards" / "1-of-3.h5", 1), tmp_path / "shards" / "all.h5"]
+    with pytest.raises(InputError, match=r"an insert is in several of its 2 shards; delete these and run again"):
+        shards.join(tmp_path / "+00.forward.h5", paths, ROWS)
+
+
 def test_a_missing_shard_is_named(copied):
     paths = paths_of(copied.parent)
     with pytest.raises(InputError, match=r"row '.*' is in none of its 2 shards"):

@@ -1,5 +1,6 @@
 """Embeddings of a job that trains several heads: moved once for all, with the results of jobs that move their own."""
 
+import gc
 from dataclasses import dataclass
 
 import jax
@@ -80,6 +81,18 @@ def test_each_mode_takes_its_own_views_and_learns_what_it_learns_alone(
     assert found == moved
     table, index = embeddings.validation("reverse")
     np.testing.assert_array_equal(table[index], caches[0, "reverse"].embedding[90:])
+
+
+def test_views_of_one_mode_leave_the_device_before_those_of_the_next_are_moved(caches, labelled):
+    """Trainers and their programs refer to each other: without `release`, Python would free them much later."""
+    embeddings, kept, there = Embeddings(caches, [BOTH, ONE], STRANDS, labelled, memory=7000), [], []
+    gc.collect()  # what other tests have left
+    assert embeddings.apart
+    for mode in (BOTH, ONE, BOTH, ONE):
+        train, val, shared = embeddings.of(mode)
+        kept.append(trained(mode, (train, val), shared=shared))
+        there.append(sum(a.size for a in jax.live_arrays() if a.ndim == 3 and a.shape[1:] == (2, 4) and len(a) >= 90))
+    assert there == [180 * 8, 90 * 8, 180 * 8, 90 * 8]
 
 
 def test_a_view_that_no_cache_holds_is_named(caches, labelled):

@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.devices import limit_to_job_resources, log_device, memory_for_data, memory_of_job, report
 from s2f.common.errors import InputError, run
-from s2f.common.files import atomic, remove, write_text
+from s2f.common.files import atomic, remove, sha256_file, write_text
 from s2f.common.provenance import code_fingerprint, derived_seed, versions
 from s2f.common.seen import Seen
 from s2f.common.tables import write_table
@@ -44,7 +45,9 @@ class Run(NamedTuple):
         return Path(self.model).with_name(".trained")
 
     def finish(self) -> None:
-        """Put the results where they belong."""
+        """Put the results where they belong. If the job is killed meanwhile, the next one does not take the rest for a
+        kept run."""
+        (self.kept / "identity.json").unlink()
         for name, path in (("best_model", self.model), ("history.tsv", self.history)):
             remove(path)
             (self.kept / name).rename(path)
@@ -157,20 +160,25 @@ def main():
         )
         manifest, val_rows = caches[augmentations.CANONICAL].manifest, with_labels(parts["val"], labelled["val"])
 
-        @cache  # takes a second, and waits for the end of a training if nothing is kept
+        @cache  # takes a second, and waits for the end of a training
         def of_rows() -> dict[str, str]:
             return {f"{part}_rows_sha256": labels_sha256(parts[part]) for part in ("train", "val")}
 
+        files = [sha256_file(path) for path in (arguments.rows, arguments.split)]
+
         def identity(group: list[Run]) -> str:
-            """Everything that the runs of a family depend on, as text."""
+            """Everything that the runs of a family depend on, as text. It is taken before the training, because code
+            and packages may change meanwhile."""
             own = group[0]
             modules = {networks.module_of(own.head), augmentations.module_of(own.mode)}
+            if augmentations.encodes(own.mode):
+                modules.add(kinds.module_name("encoders", arguments.encoder_spec["kind"]))
             read = [*augmentations.views(own.mode), *((0, strand) for strand in strands(arguments.strand_rule))]
             return json.dumps(
                 [
                     [(each.head, each.seed) for each in group], own.augmentation, own.mode, own.training, place,
                     arguments.task, construct.spec(), arguments.encoder_spec, arguments.one_draw,
-                    arguments.drawn_per_seed, arguments.strand_rule, arguments.study_seed, arguments.search, of_rows(),
+                    arguments.drawn_per_seed, arguments.strand_rule, arguments.study_seed, arguments.search, files,
                     [caches[view].manifest for view in read], code_fingerprint("train_head", *sorted(modules)),
                     versions(*PACKAGES), report()["device"],
                 ],
@@ -187,16 +195,16 @@ def main():
 
         waiting = []
         for group in groups:
-            kept = [each.kept / "identity.json" for each in group]
-            if all(path.is_file() for path in kept) and {path.read_text() for path in kept} == {identity(group)}:
+            kept, text = [each.kept / "identity.json" for each in group], identity(group)
+            if all(path.is_file() for path in kept) and {path.read_text() for path in kept} == {text}:
                 print(f"{', '.join(each.head for each in group)}: trained already by a job that did not end")
             else:
-                waiting.append(group)
+                waiting.append((group, text))
         threads = ThreadPoolExecutor(2)
         stack.callback(threads.shutdown, cancel_futures=True)  # what is queued after an error is not compiled
         # all are made at once, and their programs compiled ahead, unless their embeddings would not fit together
-        trainers = map(trainer, waiting)
-        for group, train_by in zip(waiting, trainers if embeddings.apart else list(trainers), strict=True):
+        trainers = map(trainer, (group for group, _ in waiting))
+        for (group, text), train_by in zip(waiting, trainers if embeddings.apart else list(trainers), strict=True):
             spec, found = group[0].training, None
             try:
                 if arguments.search is None:
@@ -258,7 +266,7 @@ def main():
 
                     write_table(folder / VALIDATION, predict_rows(val_rows, predict, arguments.strand_rule, cells))
                     write_table(kept / "history.tsv", best.history)
-                    write_text(kept / "identity.json", identity(group))
+                    write_text(kept / "identity.json", text)
     if failed:
         raise DivergedError(
             f"{'; '.join(failed)}; the other heads of this job are kept: when it is run again, it trains only what is "

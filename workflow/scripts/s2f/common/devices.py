@@ -97,7 +97,7 @@ def log_device() -> None:
     if found["own_gpu"] and found["device"] == "cpu" and computes:
         raise InputError(
             "SLURM gave this job a GPU, but the installed JAX or torch sees none: write `accelerator: cuda` "
-            "in the study for --sdm conda, or install the builds for GPUs (README, On a cluster); to compute  "
+            "in the study for --sdm conda, or install the builds for GPUs (README, On a cluster); to compute "
             "deliberately on the CPU of such a node, export JAX_PLATFORMS=cpu"
         )
 

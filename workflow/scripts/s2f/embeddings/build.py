@@ -142,7 +142,7 @@ def build_strands(
             return construct.assemble(part, shift), construct.places(part, shift)
 
         def store(strand: str, chunk: int, values: np.ndarray) -> int:
-            """Check, convert and write one strand of one chunk; runs in a background thread per strand."""
+            """Check, convert and write one strand of one chunk; runs in background threads."""
             values = np.asarray(values)
             count = min(unique - chunk * chunk_rows, chunk_rows)
             if values.shape != (count, tokens, channels) or values.dtype not in (np.float32, ml_dtypes.bfloat16):

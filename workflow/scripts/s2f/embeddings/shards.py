@@ -101,6 +101,8 @@ def join(path: str | Path, paths: Sequence[str | Path], rows: Any) -> dict[str, 
     if (row_to_embedding < 0).any():
         row = row_ids[(row_to_embedding < 0).argmax()].decode()
         raise InputError(f"{path}: row {row!r} is in none of its {len(listed)} shards; delete these and run again")
+    if start != len(np.unique(row_to_embedding)):
+        raise InputError(f"{path}: an insert is in several of its {len(listed)} shards; delete these and run again")
     token_error, bad_share = np.max(errors, axis=0).tolist()
     manifest = {
         **(common or {}), "rows": len(rows), "unique": start, "shards": listed,

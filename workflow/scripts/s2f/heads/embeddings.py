@@ -48,6 +48,8 @@ class Embeddings:
         if not self.apart:
             self.shared = Shared(self.train, self.val, places)
         elif mode != self.mode:
+            if self.mode is not None:  # a trainer of theirs may still hold them
+                self.shared.train.release()
             self.mode, self.shared = mode, Shared(Loaded(train), self.val, range(len(places)))
         return train, replace(val, tables=val.tables[:1]), self.shared
 

@@ -114,6 +114,11 @@ class Loaded:
         """Whether the embeddings are on the device."""
         return "arrays" in vars(self)
 
+    def release(self) -> None:
+        """Give their memory on the device back at once; they cannot be used again."""
+        if self.there:
+            self.arrays[0].delete()
+
     @cached_property
     def bytes(self) -> int:
         """Bytes of the embeddings."""
