@@ -338,7 +338,7 @@ def test_a_split_without_its_baseline_is_refused(toy):
     with pytest.raises(InputError, match=message):
         toy.compare()
     toy.spec["datasets"]["toy"]["baseline"] = "Z"
-    with pytest.raises(InputError, match="its baseline 'Z' not: no run of it is listed"):
+    with pytest.raises(InputError, match="its baseline 'Z' was not run in it: no run of it is listed"):
         toy.compare()
 
 

@@ -351,7 +351,7 @@ def test_members_that_do_not_belong_together_are_refused(tmp_path, monkeypatch):
         InputError, match=r"strand_rule is 'forward', but in .* it is 'mean'; members of an ensemble must"
     ):
         study.make(monkeypatch, [first, study.add("B", 1, study.noisy(0.5), strand_rule="forward")])
-    with pytest.raises(InputError, match="an ensemble of 1 members"):
+    with pytest.raises(InputError, match="an ensemble has 1 members"):
         study.make(monkeypatch, [first])
     metrics = read_table(other / "metrics.tsv")
     write_table(other / "metrics.tsv", metrics.assign(rows_sha256="f" * 64))

@@ -61,7 +61,7 @@ def test_the_cells_of_a_model_must_be_those_of_the_rows(tmp_path):
     for record, rows, message in (
         ({}, several, "the cells of the model are none, but those of the rows are K562, HepG2; train this model again"),
         ({"cells": ["K562"]}, ROWS, "the cells of the model are K562, but those of the rows are none"),
-        ({"cells": ["HeLa"]}, several, "the cells of the model are HeLa, those of the rows K562, HepG2"),
+        ({"cells": ["HeLa"]}, several, "the cells of the model are HeLa, but those of the rows are K562, HepG2"),
     ):
         with pytest.raises(InputError, match=message):
             predicted(tmp_path, record, rows)
