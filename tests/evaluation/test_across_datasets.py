@@ -144,7 +144,9 @@ def test_text(table):
     assert "## flank, split chromosome, panel all" in text and "n = 4 datasets: d1, d2, d3, d4. Baseline: gc." in text
     assert "- `kmer`, `cnn`: 4 datasets: p is at least 0.125" in text
     simulated = {"flank": {**SERIES["flank"], "simulated": True}}
-    assert "Some of the datasets are simulated" in markdown(across(table, simulated), {"study": "rbp", "series": simulated})
+    assert "Some of the datasets are simulated" in markdown(
+        across(table, simulated), {"study": "rbp", "series": simulated}
+    )
 
 
 def test_what_a_model_has_seen_stands_in_its_line_and_below_the_table(table):

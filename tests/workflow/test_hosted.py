@@ -207,8 +207,8 @@ def test_two_copies_of_the_workflow_in_one_are_refused(root, tmp_path):
     code, output = run(["--dry-run"], tmp_path, ENVIRONMENT, timeout=600)
     assert code == 1
     assert (
-        f"{copy}/workflow/scripts: another copy of this workflow is loaded already, from "
-        f"{root}/workflow/scripts; modules of one workflow must name one copy"
+        f"{copy}/workflow/scripts: another copy of this workflow is already loaded, from "
+        f"{root}/workflow/scripts; all modules of a workflow must name the same copy"
     ) in output
 
 

@@ -167,7 +167,7 @@ def test_a_dry_run_warns_of_what_is_not_there(root, tmp_path):
     study = root / "config" / "studies" / "k562_full.yaml"
     asked = ["--dry-run", "--configfile", str(study), "--set-resources", "train_haed:mem_mb=9", "embed:mem_mb=9"]
     output = snakemake(root, tmp_path, *asked, "--", "results/k562_gosai/rows.parquet")
-    assert "encoders.alphagenome.weights.path: resources/alphagenome-fold-3 is not there yet" in output
+    assert "encoders.alphagenome.weights.path: resources/alphagenome-fold-3 does not exist yet" in output
     assert "encoders.alphagenome: the weights have seen: all chromosomes but regions fold7" in output
     assert "(id, snv, snv_variant_key, ood)" in output  # not the leak-free panels
     assert "this study has no rule 'train_haed'" in output and "no rule 'embed'" not in output
@@ -201,8 +201,8 @@ def test_of_two_flags_for_files_the_last_is_no_study(root, tmp_path, study):
     for last in (changes, empty):
         output = snakemake(root, tmp_path, "-n", "--configfile", study, "--configfile", last, check=False)
         assert (
-            f"{last}: no study, whose keys datasets and models are missing; of several flags --configfile only the "
-            "last counts: give all files behind one, as in --configfile study.yaml changes.yaml"
+            f"{last}: no study, because the keys datasets and models are missing; only the "
+            "last flag --configfile counts: give all files after one flag, as in --configfile study.yaml changes.yaml"
         ) in output
         assert not jobs(output)
     both = jobs(snakemake(root, tmp_path, "-n", "--configfile", study, changes))

@@ -32,8 +32,8 @@ import s2f
 
 if Path(s2f.__file__).resolve().parents[1] != SCRIPTS:
     raise WorkflowError(
-        f"{SCRIPTS}: another copy of this workflow is loaded already, from {Path(s2f.__file__).parents[1]}; "
-        "modules of one workflow must name one copy"
+        f"{SCRIPTS}: another copy of this workflow is already loaded, from {Path(s2f.__file__).parents[1]}; "
+        "all modules of a workflow must name the same copy"
     )
 
 from s2f.common import kinds, provenance
@@ -85,7 +85,7 @@ ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
 if workflow.is_main_process:
     for key, path in study_jobs.missing_weights(STUDY):
         logger.warning(
-            f"{key}: {path} is not there yet (there is no {Path.cwd() / path}); jobs that need it will fail"
+            f"{key}: {path} does not exist yet ({Path.cwd() / path}); jobs that need it will fail"
         )
     for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
         logger.warning(line)

@@ -160,7 +160,7 @@ def designs_of_known_truth(wildcards):
     """Folders of designs whose true activity is known."""
     if not DESIGNS_OF_KNOWN_TRUTH:
         raise WorkflowError(
-            "results/designs_truth.tsv: the study designs nothing of which the true activity is known; give it a section "
+            "results/designs_truth.tsv: no design of the study has a known true activity; give the study a section "
             "design on simulated rows"
         )
     return [f"results/{job.path}" for job in DESIGNS_OF_KNOWN_TRUTH]

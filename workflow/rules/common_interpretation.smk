@@ -214,7 +214,7 @@ def attributions_with_known_truth(wildcards):
     """Attributions for sequences whose truth is known."""
     if not WITH_KNOWN_TRUTH:
         raise WorkflowError(
-            "results/interpretation_truth.tsv: no sequence whose truth is known is explained; give the study a section "
+            "results/interpretation_truth.tsv: no explained sequence has a known truth; give the study a section "
             "interpretation, and datasets that are simulated or have a motif (datasets.*.motif)"
         )
     return [f"results/{job.path}" for job in WITH_KNOWN_TRUTH]

@@ -16,7 +16,7 @@ def job_of_motifs(wildcards):
     stem = f"{place}/motifs/{wildcards.method}/{wildcards.panel}"
     if stem not in MOTIFS:
         raise WorkflowError(
-            f"results/{stem}: no entry of motifs asks for it; add one to the study"
+            f"results/{stem}: no entry of motifs makes it; add one to the study"
         )
     return MOTIFS[stem]
 
@@ -66,7 +66,7 @@ def motifs_with_known_truth(wildcards):
     """Patterns found in datasets whose motifs are known."""
     if not MOTIFS_JUDGED:
         raise WorkflowError(
-            "results/motifs_truth.tsv: no motifs are found where they are known; give the study a section motifs, and "
+            "results/motifs_truth.tsv: no motifs are found in datasets with known motifs; give the study a section motifs, and "
             "datasets that are simulated or of a protein"
         )
     return [f"results/{job.stem}.h5" for job in MOTIFS_JUDGED]

@@ -41,7 +41,7 @@ rule design_sequences:
         confidence=STUDY["comparison"]["confidence"],
         seed=STUDY["seed"],
     message:
-        "Designing {wildcards.design} by {wildcards.method}"
+        "Designing {wildcards.design} with {wildcards.method}"
     shell:
         "{params.python} design_sequences "
         "--model {input.models:q} "
@@ -116,7 +116,7 @@ rule summarise_designs:
         python=python,
         code=code_fingerprint("summarise_designs"),
     message:
-        "Summarising what was designed"
+        "Summarising designs"
     shell:
         "{params.python} summarise_designs "
         "--designs {input:q} "

@@ -148,7 +148,7 @@ rule comparison_page:
         python=python,
         code=code_fingerprint("comparison_page"),
     message:
-        "Writing the page of the comparison"
+        "Writing the comparison page"
     shell:
         "{params.python} comparison_page "
         "--text {input.text:q} "

@@ -176,7 +176,7 @@ rule summarise_interpretation:
         python=python,
         code=code_fingerprint("summarise_interpretation"),
     message:
-        "Summarising what was explained"
+        "Summarising interpretations"
     shell:
         "{params.python} summarise_interpretation "
         "--attributions {input:q} "

@@ -181,7 +181,7 @@ rule motifs_truth:
         known=known_motifs_of_each,
         q_values=[STUDY["motifs"][job.entry]["q_value"] for job in MOTIFS_JUDGED],
     message:
-        "Judging motifs against planted ones and those of proteins"
+        "Judging motifs against planted and known motifs"
     shell:
         "{params.python} motifs_truth "
         "--datasets {params.datasets:q} "

@@ -124,7 +124,7 @@ rule plot_dependency_map:
         code=code_fingerprint("plot_dependency_map"),
         source=source_of_hairpins,
     message:
-        "Plotting dependency map {wildcards.place} of {wildcards.panel}: {wildcards.dataset}, {wildcards.encoder}"
+        "Drawing dependency map {wildcards.place} of {wildcards.panel}: {wildcards.dataset}, {wildcards.encoder}"
     shell:
         "{params.python} plot_dependency_map "
         "--maps {input:q} "
@@ -194,7 +194,7 @@ rule plot_isoscore:
         python=python,
         code=code_fingerprint("plot_isoscore"),
     message:
-        "Plotting IsoScores: {wildcards.dataset}"
+        "Drawing IsoScores: {wildcards.dataset}"
     shell:
         "{params.python} plot_isoscore "
         "--table {input:q} "
@@ -268,7 +268,7 @@ rule plot_drift:
         python=python,
         code=code_fingerprint("plot_drift"),
     message:
-        "Plotting drift: {wildcards.dataset}, {wildcards.split}"
+        "Drawing drift: {wildcards.dataset}, {wildcards.split}"
     shell:
         "{params.python} plot_drift "
         "--tables {input:q} "

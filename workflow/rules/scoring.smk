@@ -46,7 +46,7 @@ for number, (vcf, names) in enumerate(entries_by_vcf().items(), 1):
             confidence=STUDY["comparison"]["confidence"],
             vcf=option_of_vcf,
         message:
-            "Scoring {wildcards.scores} by {wildcards.model}"
+            "Scoring {wildcards.scores} with {wildcards.model}"
         shell:
             "{params.python} score "
             "--model {input.model:q} "
