@@ -145,7 +145,7 @@ def test_nan_is_refused_in_json(tmp_path):
         write_json(tmp_path / "a.json", {"validation": [{"mse": 1.0}, {"mse": math.inf}]})
     assert str(error.value) == (
         f"{tmp_path}/a.json: validation.1.mse is inf, but JSON holds finite numbers only; are labels or predictions "
-        f"very "
+        "very "
         "large?"
     )
     assert names(tmp_path) == []

@@ -38,7 +38,7 @@ def test_the_run_of_the_review_is_collapsed_and_its_other_seed_is_not(labels):
     assert reason.startswith("nearly constant predictions on the reverse strand")
     forward = collapsed("regression", labels, {"forward": second["forward"]}, N, False)
     assert forward == (
-        "nearly constant predictions on the forward strand: standard deviation 0.042 of that of the labels, "
+        "nearly constant predictions on the forward strand: standard deviation 0.042 times that of the labels, "
         "pearson 0.012"
     )
     first = {"forward": scaled(labels, 0.688, 0.636), "reverse": scaled(labels, 0.662, 0.618)}

@@ -86,7 +86,7 @@ def test_predictions_that_are_not_finite_leave_no_table(study):
         (
             "head",
             0.05,
-            "nearly constant predictions on the reverse strand: standard deviation 0.05 of that of the labels",
+            "nearly constant predictions on the reverse strand: standard deviation 0.05 times that of the labels",
         ),
         ("head", 0.6, ""),  # flat here, but it ranks validation rows: weak on this panel
         ("mean", None, ""),  # a floor is what it is

@@ -85,7 +85,7 @@ def test_bases_by_an_index_that_does_not_fit_are_refused(tmp_path):
         opened.codes(np.array([0, 0]), np.array([[3, 4, 5], [18, 19, 20]]))
     assert str(error.value) == (
         f"{path}: chr1 has a letter that is not a base at position 19 or after it; its lines do not match the "
-        f"FASTA: make the "
+        "FASTA: make the "
         "index again with samtools faidx, or remove it"
     )
     (tmp_path / "odd.fa").write_text(">chr1\nACGTEACGT\n")

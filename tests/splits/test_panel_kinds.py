@@ -151,7 +151,7 @@ def test_an_snv_is_the_one_of_its_variant(capsys, variant, start, kept):
     said = capsys.readouterr().out
     assert (
         f"{3 + kept} SNVs of 4 alternate alleles; 0 are not one base, 0 have no reference, {1 - kept} differ at "
-        f"other positions" in said
+        "other positions" in said
     )
 
 

@@ -91,7 +91,7 @@ def test_folds_stand_under_the_name_of_their_split():
         ({"e": ("seeds", HEAD), "seeds": (3,)}, f"ensembles.e: '{HEAD}' is trained only with the seed 3"),
         ({"e": ("folds", HEAD)}, f"ensembles.e: no dataset has '{HEAD}' trained in all folds"),
         ({"e": ("folds", HEAD), "splits": ("k-fold0", "k-fold1")}, f"no dataset has '{HEAD}' trained in all folds "
-        f"of a split"),
+        "of a split"),
         ({"e": ("bagging", HEAD)}, "ensembles.e.over: 'bagging' is not one of"),
         ({"e": ("encoders", HEAD, HEAD)}, "ensembles.e.members: .* has non-unique elements"),
         ({"e": ("seeds", HEAD), "interpreted": {"panel": "id", "models": ["e"]}}, "'e' is an ensemble; explain"),

@@ -25,7 +25,7 @@ def test_defaults_are_filled_in_at_every_depth():
     [
         (["seeds"], 3, "seeds: 3 is not of type 'array'; write a list: [3] (expected"),
         (["seeds"], "1, 2", "seeds: '1, 2' is not of type 'array'; write a list: [1, 2] (expected"),
-        (["constructs", "c"], {"length": 9}, "constructs.c: give either 'flanks', a name, or both 'upstream'"),
+        (["constructs", "c"], {"length": 9}, "constructs.c: give either 'flanks' (a name) or both 'upstream'"),
         (
             ["constructs", "c"],
             {"length": 9, "upstream": "ACG…", "downstream": "A"},

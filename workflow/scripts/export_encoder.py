@@ -33,7 +33,7 @@ def main():
         if "path" not in spec["weights"]:
             raise InputError(
                 f"--encoder-weights: {arguments.model} is based on {spec['weights']}, which need no "
-                f"folder; omit this option"
+                "folder; omit this option"
             )
         spec = {**spec, "weights": {"path": arguments.encoder_weights}}
     if of_checkpoint(kind, arguments.out):

@@ -100,7 +100,7 @@ def of_language_model(folder: Path, record: dict[str, Any]) -> Layers:
     if record["kind"] not in kinds.names("baselines") or not kinds.facts("baselines", record["kind"])["weights_of"]:
         raise InputError(
             f"{folder}: {record['model']} is not fine-tuned, so its encoder cannot have changed; "
-            f"expected a fine-tuned model"
+            "expected a fine-tuned model"
         )
     from s2f.baselines import _finetuned, _lora
     from s2f.embeddings import encoders

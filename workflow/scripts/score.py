@@ -80,7 +80,7 @@ def main():
     )
     parser.add_argument("--encoder-weights", nargs="+", default=[], help="where the weights of the encoder are on "
                         f"this machine, or ENCODER=FOLDER for each encoder of an ensemble (default: what {WEIGHTS} "
-                        f"says, else as in training)")  # fmt: skip
+                        "says, else as in training)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--out", required=True, type=Path, help="table to write")

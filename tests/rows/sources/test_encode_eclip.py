@@ -418,7 +418,7 @@ def test_an_index_that_is_not_used_is_noted(tmp_path):
     _, stages = read(files)
     assert stages.warnings() == [
         f"{tmp_path / 'hg.fa.fai'}: the FASTA ends before the last record in the index, or continues after it, so "
-        f"it is not used; "
+        "it is not used; "
         "make the index again with samtools faidx, or remove it"
     ]
     table = stages.table()  # from where the terminal and compare.md have it

@@ -99,7 +99,7 @@ def test_a_tab_in_a_header_is_named_with_file_and_line(tmp_path):
         read(tmp_path, ">a\nAC\n>b\tc\nGG\n")
     assert str(error.value) == (
         f"{tmp_path / 'p.fa'}: line 3: header 'b\\tc' holds a tab, expected none, because the header becomes a cell "
-        f"of tables; "
+        "of tables; "
         "write a space instead"
     )
 

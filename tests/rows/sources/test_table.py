@@ -259,7 +259,7 @@ def test_a_row_id_in_two_files_is_named_with_both(tmp_path):
         sources.read("table", files, spec)
     assert str(error.value) == (
         f"{files['train']}, {files['test']}: row 'c': label is 1e+300, expected less than 1e+15 in size; does it "
-        f"mean a "
+        "mean a "
         "missing value?"
     )
 

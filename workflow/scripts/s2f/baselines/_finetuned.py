@@ -166,7 +166,7 @@ def _adapted(directory: str | Path, details: dict[str, Any], settings: Settings)
     if states.fingerprint(model.base_model) != details["encoder_before"]:
         raise InputError(
             f"{directory}: the adapters were trained on other weights, not on {start!r}; write the "
-            f"folder of their own weights into adapter_config.json"
+            "folder of their own weights into adapter_config.json"
         )
     return _lora.load(directory, model, settings.lora or {})
 

@@ -86,7 +86,7 @@ class Settings:
         if settings.freeze and settings.warmup_epochs:
             raise InputError(
                 f"{where}: freeze and warmup_epochs ({settings.warmup_epochs}) exclude each other: freeze keeps the "
-                f"encoder unchanged throughout, warmup_epochs unfreezes it; give only one of them"
+                "encoder unchanged throughout, warmup_epochs unfreezes it; give only one of them"
             )
         if settings.lora:
             settings._check_lora()
@@ -103,7 +103,7 @@ class Settings:
         if self.freeze:
             raise InputError(
                 f"{where} and freeze exclude each other: adapters change the output of the encoder; "
-                f"give only one of them"
+                "give only one of them"
             )
         for name in ("rank", "alpha"):
             if not isinstance(lora[name], int) or lora[name] < 1:
@@ -399,7 +399,7 @@ def _check_labels(labels: np.ndarray, part: str, settings: Settings) -> None:
     if settings.labels == "regression" and not (len(labels) > 1 and np.isfinite(labels).all() and np.ptp(labels) > 0):
         raise InputError(
             f"{where}: labels of the {part} rows are constant or not finite; a regression needs finite "
-            f"labels that differ"
+            "labels that differ"
         )
 
 

@@ -172,7 +172,7 @@ def train(
         raise InputError(
             f"baseline malinois: {complete} of {len(val)} validation rows have a label in each of "
             f"{', '.join(outputs)}, expected {LEAST_LABELS['val']} or more: the validation score compares the cells "
-            f"of a row"
+            "of a row"
         )
     if outputs and settings.weighting == "stderr":
         raise InputError(

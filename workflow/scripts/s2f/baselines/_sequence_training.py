@@ -273,7 +273,7 @@ def train_network(
     if best is None:
         raise DivergedError(
             f"validation {procedure.metric} is undefined in every epoch (constant predictions), so there is no "
-            f"model to keep"
+            "model to keep"
         )
     torch.save(best[2], Path(directory) / "weights.pt")
     validation: dict[str, Any] = {"metric": procedure.metric, "value": best[0], "epoch": best[1], "ended": ended}

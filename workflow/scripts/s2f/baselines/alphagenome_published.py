@@ -380,6 +380,6 @@ def _check_head(path: Path, found: Published, channels: int, length: int) -> Non
     if missing or unexpected or problems:
         raise InputError(
             f"{path}: the head does not fit {tokens} tokens of {channels} channels, as from a construct of {length} "
-            f"bp: "
+            "bp: "
             f"{listed(missing, unexpected, problems)}"
         )

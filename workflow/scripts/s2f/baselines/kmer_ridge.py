@@ -265,7 +265,7 @@ def scorer(directory: str | Path) -> Callable[[Sequence[str], str], np.ndarray]:
     if weights.shape != shape or not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
         raise InputError(
             f"{path}: weights have shape {weights.shape}, expected {shape} for k {sizes}, or are not "
-            f"finite; train this model again"
+            "finite; train this model again"
         )
     of_strand = {"forward": weights, "reverse": weights[..., reverse_columns(sizes)]}
 

@@ -131,7 +131,7 @@ def read_checkpoint(path: Path, expected: str | None = None) -> tuple[bytes, str
     if expected and sha256 != expected.lower():
         raise InputError(
             f"{path}: sha256 is {sha256}, expected {expected}: the file is damaged, or it is another "
-            f"file; download it again"
+            "file; download it again"
         )
     if not whole.startswith(b"\x1f\x8b"):
         return whole, sha256

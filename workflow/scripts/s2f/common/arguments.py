@@ -46,7 +46,7 @@ def json_option(text: str) -> Any:
         near = text[max(0, error.pos - 20) : error.pos + 20]
         raise argparse.ArgumentTypeError(
             f"is not JSON ({error.msg} at character {error.pos + 1}, near {near!r}); expected JSON, or @FILE for a "
-            f"file "
+            "file "
             "that holds it"
         ) from None
     except (InputError, OSError) as error:

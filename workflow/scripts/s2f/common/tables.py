@@ -151,7 +151,7 @@ def _refuse_rows_above(above: bytes, first: bytes, separator: str, path: str | P
         if line.startswith(b"#") and cells in line and line.count(cells) == (first or line).count(cells):
             raise InputError(
                 f"{path}: line {number}: begins with # and has as many cells as a row; in a file without a header, "
-                f"remove the line if it is a comment, or the # if it is a row"
+                "remove the line if it is a comment, or the # if it is a row"
             )
 
 

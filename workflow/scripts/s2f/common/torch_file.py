@@ -188,7 +188,7 @@ def _archive(path: str | Path) -> zipfile.ZipFile:
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise InputError(
             f"{path}: is not a ZIP archive as written by torch.save ({error}); load and save a file of torch before "
-            f"1.6 again, fetch a broken one again"
+            "1.6 again, fetch a broken one again"
         ) from None
 
 

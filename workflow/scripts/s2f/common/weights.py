@@ -23,7 +23,7 @@ def refuse_pointers(paths: Iterable[Path]) -> None:
             if file.read(len(POINTER)) == POINTER:
                 raise InputError(
                     f"{path}: is a pointer of git-lfs, not the weights themselves; fetch them with `git lfs pull` in "
-                    f"its clone"
+                    "its clone"
                 )
 
 

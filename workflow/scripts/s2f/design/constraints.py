@@ -53,13 +53,13 @@ class Rules:
         if gc and np.floor(gc[1] * self.length + 1e-9) < np.ceil(gc[0] * self.length - 1e-9):
             raise InputError(
                 f"gc {gc[0]:g} to {gc[1]:g}: no sequence of {self.length} bp has a GC content within "
-                f"it; give a wider range"
+                "it; give a wider range"
             )
         for first, end in self.constraints.protect:
             if end > self.length:
                 raise InputError(
                     f"protect {first}-{end}: reaches beyond the insert of {self.length} bp; bases are counted from 0 "
-                    f"in the insert, and flanks never change"
+                    "in the insert, and flanks never change"
                 )
         if not self.free.any():
             raise InputError("protect: covers the whole insert, so there is nothing to design; protect fewer bases")

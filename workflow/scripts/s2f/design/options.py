@@ -54,5 +54,5 @@ def check(entry: Mapping[str, Any], name: Callable[[str], str]) -> None:
         if not 0 <= first < end:
             raise InputError(
                 f"{name('protect')}: {first}-{end} is not an interval; expected FIRST-END, counted from 0 and "
-                f"without the base at END"
+                "without the base at END"
             )

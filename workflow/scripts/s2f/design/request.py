@@ -177,13 +177,13 @@ def _check_models(request: Request, members: Sequence[Checkpoint], judges: Seque
         if own.record["kind"] != "head" and kinds.facts("baselines", own.record["kind"])["constant"]:
             raise InputError(
                 f"{own.path}: {own.record['model']!r} predicts a constant, so nothing can be designed "
-                f"with it; choose another model"
+                "with it; choose another model"
             )
         models.readings_of([own], request.cell, request.against)
     if request.penalty and len(members) < 2:
         raise InputError(
             f"--penalty is {request.penalty:g}, but {members[0].path} has no spread, because it is a single model; "
-            f"give several models, such as its other seeds"
+            "give several models, such as its other seeds"
         )
     if request.method not in options.NEED_GRADIENT:
         return
@@ -191,7 +191,7 @@ def _check_models(request: Request, members: Sequence[Checkpoint], judges: Seque
         if not own.has_gradient:
             raise InputError(
                 f"{own.path}: {own.record['model']!r} has no gradient, but {request.method} needs one; use evolution "
-                f"or annealing"
+                "or annealing"
             )
 
 

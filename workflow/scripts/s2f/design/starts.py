@@ -44,8 +44,9 @@ def of_fasta(path: str | Path, bp: Mapping[str, int]) -> tuple[list[str], Codes]
             )
         if texts and len(text) != len(texts[0]):
             raise InputError(
-                f"{where}: {name!r} has {len(text)} bp, {names[0]!r} {len(texts[0])}; all starts of a design must "
-                f"have one length, so make a design for each length"
+                f"{where}: {name!r} has {len(text)} bp, but {names[0]!r} has {len(texts[0])}; all starts of a "
+                f"design must "
+                "have one length, so make a design for each length"
             )
         if name in names:
             raise InputError(f"{where}: {name!r} occurs twice; names must differ")
@@ -77,7 +78,7 @@ def of_panel(
     if len(legal) < count:
         raise InputError(
             f"{panel}: expected {count} starts, but of {len(ids):,} rows {len(own):,} have {rules.length} bp and no "
-            f"N, and "
+            "N, and "
             f"{len(legal):,} of these meet the constraints; take fewer, or relax the constraints"
         )
     return own.index[legal[:count]].tolist(), codes[legal[:count]]

@@ -126,7 +126,7 @@ class Calibration:
             if (spread is None) != (of_run.spread is None) and split not in compared.folds:
                 raise InputError(
                     f"{run.validation}: only one of this table and {run.predictions[panel.name]} has a column sd; "
-                    f"predict both again"
+                    "predict both again"
                 )
             measure = _probabilities if compared.task == "classification" else _intervals
             function, notes = measure(panel, item.predictions, spread, of_run)
@@ -189,7 +189,7 @@ def _validation(
         if not run.validation or not path.is_file():
             raise InputError(
                 f"{path}: does not exist, expected the predictions of the validation rows of {run}, which was "
-                f"trained before they were kept; train it again (remove its folder best_model)"
+                "trained before they were kept; train it again (remove its folder best_model)"
             )
         place = position.reindex(read_table(path, ("row_id",), "predictions")["row_id"].drop_duplicates())
         # rows without a label in a cell are not rows of it

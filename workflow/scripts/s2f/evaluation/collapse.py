@@ -113,6 +113,6 @@ def _prevalence(task: str, labels: np.ndarray) -> float:
 def _reason(task: str, strand: str, spread: float, value: float) -> str:
     if spread == 0:
         return f"constant predictions on the {strand} strand"
-    of_what = "of that of the labels" if task == "regression" else "in log odds"
+    of_what = "times that of the labels" if task == "regression" else "in log odds"
     found = f", {METRICS[task][0]} {value:.3f}" if np.isfinite(value) else ""
     return f"nearly constant predictions on the {strand} strand: standard deviation {spread:.2g} {of_what}{found}"

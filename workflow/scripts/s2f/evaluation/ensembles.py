@@ -72,7 +72,7 @@ def read_members(models: Sequence[str | Path]) -> list[Member]:
             if first != own:
                 raise InputError(
                     f"{member.model / 'model.json'}: {key} is {own!r}, but in {members[0].model} it is {first!r}; "
-                    f"members of an ensemble must agree"
+                    "members of an ensemble must agree"
                 )
     return members
 
@@ -140,7 +140,7 @@ def combined(paths: Sequence[str | Path], cells: Sequence[str] = (), some: bool 
         number, place = np.argwhere(~there)[0]
         raise InputError(
             f"{paths[number]}: row {index[place][0]!r} has no prediction, but another member of the ensemble has "
-            f"one; predict the panel again"
+            "one; predict the panel again"
         )
     labels, first = values.pop("label"), there.argmax(axis=0)
     label = labels[first, np.arange(len(index))]
@@ -211,7 +211,7 @@ def used_by_folds(members: Sequence[Member], panel: str, splits: Sequence[pd.Dat
         return ""
     return (
         f"{used:,} of {len(times):,} rows are test rows only in some folds: the others trained on them, or chose "
-        f"their epochs by them"
+        "their epochs by them"
     )
 
 
@@ -285,7 +285,7 @@ def check_trained_on(member: Member, parts: Mapping[str, pd.DataFrame], split: s
         if member.record[f"{part}_rows_sha256"] != labels_sha256(parts[part]):
             raise InputError(
                 f"{member.model / 'model.json'}: its {part} rows differ from those of {split}; train {member.name} "
-                f"again"
+                "again"
             )
 
 

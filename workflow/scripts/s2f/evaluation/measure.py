@@ -89,7 +89,7 @@ def read_panels(name: str, kind: str, path: str | Path, rows: pd.DataFrame, task
         else:
             print(
                 f"panel {name}: {view.name} is skipped, because {len(panel.clusters)} of {len(whole.clusters):,} "
-                f"items were measured in it, fewer than 3",
+                "items were measured in it, fewer than 3",
                 file=sys.stderr,
             )
     if not panels:

@@ -127,7 +127,7 @@ def read(path: str | Path, entries: int) -> Pieces:
     if not path.is_file():
         raise InputError(
             f"{path}: no such file; DNABERT-2 needs the tokenizer with which its weights were trained: {FILE} in the "
-            f"folder of the published weights"
+            "folder of the published weights"
         )
     stored = files.read_object(path)
     model = stored.get("model")

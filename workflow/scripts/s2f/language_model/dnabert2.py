@@ -381,7 +381,7 @@ def pieces(weights: Mapping[str, Any] | None, own: str, size: str) -> bpe.Pieces
     if len(made.vocabulary) != entries and "random" in (weights or {}):
         raise InputError(
             f"random weights of size {size} need a tokenizer of {entries} entries: give a folder with {bpe.FILE}, "
-            f"such as the folder of the published weights, as the key tokenizer"
+            "such as the folder of the published weights, as the key tokenizer"
         )
     return made
 

@@ -77,7 +77,7 @@ class Settings:
         if not 0 < settings.mask_share < 1 or not 0 <= settings.warmup < 1:
             raise InputError(
                 f"tapt: mask_share is {settings.mask_share!r} and warmup is {settings.warmup!r}, "
-                f"expected shares between 0 and 1"
+                "expected shares between 0 and 1"
             )
         if settings.precision not in ("float32", "bfloat16"):
             raise InputError(f"tapt: precision is {settings.precision!r}, expected float32 or bfloat16")

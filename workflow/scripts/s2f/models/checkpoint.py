@@ -157,6 +157,6 @@ def check_members(directory: str | Path, record: Mapping[str, Any]) -> None:
         if fingerprint(folder) != member.get("fingerprint"):
             raise InputError(
                 f"{folder}: is not {member['model']} (split {member['split']}, seed {member['seed']}) as it was when "
-                f"the ensemble was made: files have changed or are missing; copy the whole ensemble, or make it "
-                f"again"
+                "the ensemble was made: files have changed or are missing; copy the whole ensemble, or make it "
+                "again"
             )

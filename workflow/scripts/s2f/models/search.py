@@ -68,7 +68,7 @@ class Search:
             else:
                 raise InputError(
                     f"search: the ranges {json.dumps(self.ranges)} hold fewer than {self.trials} "
-                    f"settings; widen them, or lower trials"
+                    "settings; widen them, or lower trials"
                 )
             found.append(setting)
         return found

@@ -23,7 +23,7 @@ def read_audit(path: str | Path) -> Any:
         if table[name].isna().any():
             raise InputError(
                 f"{path}: line {line_of(table, int(table[name].isna().argmax()))}: {name} is missing; "
-                f"make the audit again"
+                "make the audit again"
             )
     return table
 

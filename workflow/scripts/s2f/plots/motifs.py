@@ -70,9 +70,9 @@ def page(
         f"Best match: the known motif most alike (TOMTOM), grey if q is above {q_value:g}; its logo is in bits. "
         f"{note[:1].upper()}{note[1:]}",
         f"Effect: mean change of the score when the consensus is inserted into the middle of {backgrounds} "
-        f"sequences, shuffled so that dinucleotides are kept; z: effect over its standard error; p: two-sided, from "
-        f"a paired t test. Control: the same with the letters of the consensus in random order; the last p is for "
-        f"the difference.",
+        "sequences, shuffled so that dinucleotides are kept; z: effect over its standard error; p: two-sided, from "
+        "a paired t test. Control: the same with the letters of the consensus in random order; the last p is for "
+        "the difference.",
     ]
     if not patterns:
         notes.append("No pattern was found: too few windows of high contribution are alike. Explain more sequences.")

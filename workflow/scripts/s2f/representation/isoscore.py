@@ -142,7 +142,7 @@ def table(paths: Iterable[Path], levels: Sequence[str] = ("pooled",)) -> pd.Data
             if manifest[key] != value:
                 raise InputError(
                     f"{path}: {key} is {manifest[key]}, but in {first} it is {value}; scores are comparable only on "
-                    f"equal windows"
+                    "equal windows"
                 )
         same = ("sequences_sha256", "construct", "shift", "strand")
         expected = expected or {key: (manifest[key], path) for key in same}

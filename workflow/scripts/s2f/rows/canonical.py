@@ -124,7 +124,7 @@ def _refuse_unseen(names: pd.Series, ids: pd.Series, path: str | Path) -> None:
             known = unicodedata.name(unseen, "a control character")
             raise InputError(
                 f"{path}: row {row!r}: {names.name} is {name!r}, which holds U+{ord(unseen):04X} ({known}), an "
-                f"invisible character; remove it"
+                "invisible character; remove it"
             )
 
 

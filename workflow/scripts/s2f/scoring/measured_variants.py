@@ -104,7 +104,7 @@ def read(
         if len(own) > 1:
             raise InputError(
                 f"{variants}: {own[0]!r} and {own[1]!r} measure the same element, {name!r}; choose one of them, "
-                f"because they are not independent evidence"
+                "because they are not independent evidence"
             )
     as_written = table.astype(str)
     strange = ~table["element"].isin(known)

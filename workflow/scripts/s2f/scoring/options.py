@@ -70,7 +70,7 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
     if kind in ("vcf", "variants") and strand_rule == "forward" and not (strand or genes):
         raise InputError(
             f"the model reads one strand, so the strand of the transcript must be known: give {called('genes')}, a "
-            f"GTF, or "
+            "GTF, or "
             f"{called('strand')}: +, -, both, or file for a column of the table"
         )
     return kind

@@ -339,7 +339,7 @@ def _encoders(
     if "" in named and len(needing) > 1:
         raise InputError(
             f"--encoder-weights {named['']}: members read the encoders {', '.join(needing)}; give ENCODER=FOLDER for "
-            f"each whose weights are elsewhere"
+            "each whose weights are elsewhere"
         )
     for name in sorted(set(named) - {""}):
         if name not in needing:

@@ -55,7 +55,7 @@ class Satmut:
             raise InputError(
                 f"{self.elements}: element {element.name!r} has {element.end - element.start} bp, but the window has "
                 f"{self.length}; expected enough bases of the genome around it in context_sequence, or a shorter "
-                f"--length"
+                "--length"
             )
 
     def _block(self, rows: pd.DataFrame, element: Element) -> Block:

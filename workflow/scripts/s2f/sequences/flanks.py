@@ -35,7 +35,7 @@ def check(section: Mapping[str, Any], where: str) -> None:
     both ways."""
     sides = [side for side in ("upstream", "downstream") if side in section]
     if ("flanks" in section) == bool(sides) or len(sides) == 1:
-        raise InputError(f"{where}: give either 'flanks', a name, or both 'upstream' and 'downstream', sequences")
+        raise InputError(f"{where}: give either 'flanks' (a name) or both 'upstream' and 'downstream' (sequences)")
 
 
 def left_flank(layout: str, padding: int, upstream: int, flank_bp: int) -> int:

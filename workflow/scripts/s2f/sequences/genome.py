@@ -78,7 +78,7 @@ def _refuse_text(text: bytes, path: str | Path, line: int, header: str | None) -
             shown = row[:60].decode("utf-8", "backslashreplace")
             raise InputError(
                 f"{path}: line {number}: {shown!r} is not a sequence, in record {header!r}; remove comments, numbers "
-                f"and blanks before >"
+                "and blanks before >"
             )
 
 
@@ -134,7 +134,7 @@ class Genome:
             row = table.iloc[0]
             raise InputError(
                 f"{where}: line {row['line']}: no record has a usable name, the first one is {row['name']!r}; "
-                f"expected chr7 or chr7:100-250"
+                "expected chr7 or chr7:100-250"
             )
         intervals = Intervals(table["chrom"], table["start"], table["end"])
         return Genome(path, table, intervals, ambiguous, (note,) if why else ())
@@ -218,7 +218,7 @@ class Genome:
             fix = "; its lines do not match the FASTA: make the index again with samtools faidx, or remove it"
             raise InputError(
                 f"{self.path}: {where} has a letter that is not a base at position {int(np.min(place[row])) + 1} or "
-                f"after it" + (fix if bases.any() else "")
+                "after it" + (fix if bases.any() else "")
             )
         return found
 
@@ -243,7 +243,7 @@ class Genome:
                 raise
             raise InputError(
                 f"{self.path}: {tempfile.gettempdir()} is too small for its {lengths.sum():,} bases, which are "
-                f"unpacked there; set TMPDIR to a larger disk, or unpack the FASTA and index it: samtools faidx"
+                "unpacked there; set TMPDIR to a larger disk, or unpack the FASTA and index it: samtools faidx"
             ) from None
         none = np.zeros(len(lengths), np.int64)
         return mapped, start, np.cumsum(lengths) - lengths, none, none

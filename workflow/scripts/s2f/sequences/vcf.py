@@ -304,8 +304,8 @@ class _Order:
             if contig in self.done or (contig == self.contig and pos < self.pos):
                 raise InputError(
                     f"{self.path}: line {line}: {contig}:{pos} comes after {self.contig}:{self.pos}, expected sorted "
-                    f"records, because an index is written; sort the file (bcftools sort), or choose a name for the "
-                    f"result that does not end in .gz"
+                    "records, because an index is written; sort the file (bcftools sort), or choose a name for the "
+                    "result that does not end in .gz"
                 )
             end = _END.search(text) if "END=" in text else None
             self.contig, self.pos = contig, pos

@@ -51,7 +51,7 @@ def of_datasets(
         )
         raise InputError(
             f"{with_} has coordinates and {without} has none, so it is unknown whether one trains on what the other "
-            f"evaluates; adapt to them separately"
+            "evaluates; adapt to them separately"
         )
     rows = pd.concat(frames, ignore_index=True)
     links = [loci(rows), rows.groupby(["table", "unit"]).ngroup().to_numpy()]

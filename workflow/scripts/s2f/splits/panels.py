@@ -91,7 +91,7 @@ def _listed(rows: Any, unit: np.ndarray, parts: np.ndarray, options: dict[str, A
         raise InputError(
             f"panel {name}: {(~found).sum()} of the {len(found)} {items} of {path} are not in the dataset, for "
             f"example {lost!r}; published files were made before filters, so switch off the filters of the source, "
-            f"or set incomplete: true"
+            "or set incomplete: true"
         )
     indices = indices[:, found]
     wrong = parts[indices] != "test"

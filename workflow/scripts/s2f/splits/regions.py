@@ -137,6 +137,6 @@ def check_direction(chain: str | Path, regions: str | Path) -> None:
     if leads and builds and leads[1].lower() not in builds:
         raise InputError(
             f"{chain}: leads to {leads[1]}, but the regions of {regions} are on {', '.join(sorted(builds))}: "
-            f"expected the "
+            "expected the "
             "chain file from the build of the rows to that of the regions"
         )

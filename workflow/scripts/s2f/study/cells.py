@@ -159,19 +159,19 @@ def _check_baseline(study: dict[str, Any], run: Run) -> None:
     if outputs and not cells and "output" not in study["baselines"][run.model]:
         raise InputError(
             f"{where}: output is missing, expected one of {', '.join(outputs)}, because dataset {run.dataset!r} has "
-            f"one label"
+            "one label"
         )
     for cell in cells if outputs else ():
         if cell not in outputs:
             raise InputError(
                 f"{where} predicts {', '.join(outputs)}, but dataset {run.dataset!r} has the cell {cell!r}; remove "
-                f"the cell from the dataset, or the model from models"
+                "the cell from the dataset, or the model from models"
             )
     if not facts["one_label"] and study["baselines"][run.model].get("weighting") == "stderr":
         raise InputError(
             f"baselines.{run.model}.weighting: is stderr, expected equal: the published loss of {kind} compares the "
-            f"cells of a row, which have different errors; heads, kmer_ridge and its variant of one output can "
-            f"weigh labels"
+            "cells of a row, which have different errors; heads, kmer_ridge and its variant of one output can "
+            "weigh labels"
         )
     if not cells and not facts["one_label"]:
         variants = [

@@ -46,7 +46,7 @@ def check_names(study: dict[str, Any]) -> None:
         if all(isinstance(share, (int, float)) for share in shares) and sum(shares) >= 1:
             raise InputError(
                 f"splits.{name}: val {shares[0]:g} and test {shares[1]:g} are {sum(shares):g} of the rows, expected "
-                f"less than 1, or no rows remain for training"
+                "less than 1, or no rows remain for training"
             )
     for name, construct in study["constructs"].items():
         flanks.check(construct, f"constructs.{name}")
@@ -74,7 +74,7 @@ def check_names(study: dict[str, Any]) -> None:
             if options.get("match") == "variant_key" and "variant_key" not in panel:
                 raise InputError(
                     f"{where}.panels.{panel}: match variant_key makes pairs that mix windows and haplotypes; tables "
-                    f"must show that, so the panel's name must contain variant_key"
+                    "must show that, so the panel's name must contain variant_key"
                 )
     for index, entry in enumerate(study["models"]):
         where = f"models.{index}"
@@ -230,7 +230,7 @@ def hidden_inserts(study: dict[str, Any]) -> list[str]:
         if networks.has(head, "middle_token") and blind:
             found.append(
                 f"{where}: its middle token holds no base of the insert on the {' and '.join(blind)} strand, so it "
-                f"reads nothing there; choose another head, or a construct with shorter flanks"
+                "reads nothing there; choose another head, or a construct with shorter flanks"
             )
         elif networks.has(head, "largest_token") and any(of_flank.values()):
             own = study["heads"].get(head, {})

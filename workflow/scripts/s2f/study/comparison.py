@@ -19,7 +19,7 @@ def check_task(study: dict[str, Any], run: Run) -> None:
     if only not in ("", task):
         raise InputError(
             f"baselines.{run.model}: kind {kind} is only for {only}, but dataset {run.dataset!r} is a {task}; name "
-            f"the datasets in its entry of models"
+            "the datasets in its entry of models"
         )
 
 

@@ -106,7 +106,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 if not there[model].members and constant(study, there[model]):
                     raise InputError(
                         f"{where}.{key}: {model!r} predicts a constant, so it knows no better "
-                        f"sequence; choose another model"
+                        "sequence; choose another model"
                     )
         if there[entry["judge"]].members:
             raise InputError(
@@ -119,7 +119,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             if judge in (options.lineage(*kind_of(study, run)) for run in there[model].members or (there[model],)):
                 raise InputError(
                     f"{where}.judge: {entry['judge']!r} and model {model!r} are both of the family {judge!r} and "
-                    f"would make the same errors; choose a judge of another family"
+                    "would make the same errors; choose a judge of another family"
                 )
             own = members_of(study, runs, entry, model)
             if not own:
@@ -134,7 +134,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             if without:
                 raise InputError(
                     f"{where}.methods: {method} needs a gradient, but {without[0]!r} has none; use evolution or "
-                    f"annealing"
+                    "annealing"
                 )
         panels = [panel for panel, of in dataset["panels"].items() if items_of(of) == "rows"]
         start = entry["start"]

@@ -74,6 +74,6 @@ def check(study: dict[str, Any]) -> None:
         if options["start"].get("random") == PER_SEED and not options["per_seed"]:
             raise InputError(
                 f"tapt.{name}.start: random is {PER_SEED}, but the adaptation is made only once; add {PER_SEED}: "
-                f"true, or "
+                "true, or "
                 "give random a seed"
             )

@@ -111,7 +111,7 @@ def check(study: dict[str, Any], trained: Sequence[Run]) -> None:
                 raise InputError(
                     f"{where}.members: in {run.dataset!r} {run.members[0].model!r} predicts the cells "
                     f"{', '.join(cells[run.members[0]])}, but {odd.model!r} predicts {', '.join(cells[odd])}; "
-                    f"expected the same cells"
+                    "expected the same cells"
                 )
 
 
@@ -120,7 +120,7 @@ def _why_never(over: str, members: Sequence[str], trained: Sequence[Run]) -> str
         seeds = sorted({run.seed for run in trained if run.model == members[0]})
         return (
             f"{members[0]!r} is trained only with the seed {seeds[0]}, or every seed gives the same model; over "
-            f"seeds needs two or more seeds"
+            "seeds needs two or more seeds"
         )
     if over == "folds":
         return f"no dataset has {members[0]!r} trained in all folds of a split of kind kfold"

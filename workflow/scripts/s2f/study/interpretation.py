@@ -190,7 +190,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if wants and not able:
             raise InputError(
                 f"{where}.methods: {wants[0]} needs a gradient, but none of the models has one; use mutagenesis "
-                f"(ism, window)"
+                "(ism, window)"
             )
         if not any(job.entry == index for job in jobs(study, runs)):
             raise InputError(
@@ -202,7 +202,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if window["step"] > window["width"]:
             raise InputError(
                 f"{where}.window: step is {window['step']}, width {window['width']}: positions are skipped; choose "
-                f"a step of at most the width"
+                "a step of at most the width"
             )
     for name, dataset in study["datasets"].items():
         if dataset.get("motif") and dataset["task"] != "classification":

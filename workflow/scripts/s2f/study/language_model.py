@@ -50,7 +50,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
             raise InputError(
                 f"model {run.model!r} of dataset {run.dataset!r}, split {run.split!r}: tapt.{adapted} does not hold "
                 f"out what this split evaluates; name dataset and split in tapt.{adapted}.datasets, or set "
-                f"transductive: true, which tables will show"
+                "transductive: true, which tables will show"
             )
 
 
@@ -77,7 +77,7 @@ def _check_tokenizer(where: str, options: dict[str, Any], encoder: str, weights:
     if not given and "random" in weights and size in sizes:
         raise InputError(
             f"{where}: random weights of size {size} need the key tokenizer: give the folder with the tokenizer.json "
-            f"of the published weights"
+            "of the published weights"
         )
 
 
@@ -104,7 +104,7 @@ def _check_finetuned(study: dict[str, Any], planned: Sequence[Run]) -> None:
             says, is_so = ("", "with") if options["lora"] else ("not ", "without")
             raise InputError(
                 f"baselines.{name}: it is fine-tuned {is_so} lora: its name must {says}contain 'lora', which tables "
-                f"show"
+                "show"
             )
     for run in planned:
         labels, task = finetuned.get(run.model, {}).get("labels"), study["datasets"][run.dataset]["task"]
@@ -118,12 +118,12 @@ def check_phases(where: str, options: dict[str, Any]) -> None:
     if options["freeze"] and warmup:
         raise InputError(
             f"{where}: freeze and warmup_epochs ({warmup}) exclude each other: freeze keeps the encoder unchanged "
-            f"throughout, warmup_epochs unfreezes it; give only one of them"
+            "throughout, warmup_epochs unfreezes it; give only one of them"
         )
     if options["freeze"] and options["lora"]:
         raise InputError(
             f"{where}: lora and freeze exclude each other: adapters change the output of the encoder; "
-            f"give only one of them"
+            "give only one of them"
         )
     if warmup >= options["epochs"]:
         raise InputError(f"{where}: warmup_epochs is {warmup}, expected fewer than epochs ({options['epochs']})")

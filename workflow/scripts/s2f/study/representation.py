@@ -118,7 +118,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 able = kinds.having("encoders", "masked_language_model")
                 raise InputError(
                     f"{where}.encoders: {name!r} is of kind {options['kind']}, expected {' or '.join(able)}: a map "
-                    f"needs a language-model head"
+                    "needs a language-model head"
                 )
             last = facts["layers"].get(options.get("size"))
             if options.get("layer", last) != last:

@@ -132,7 +132,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                 if option in entry:
                     raise InputError(
                         f"{where}.{option}: {split!r} means all folds, whose ensembles have no predictions for a "
-                        f"panel; name one fold as split, or omit it"
+                        "panel; name one fold as split, or omit it"
                     )
         shifted = [job.run for job in jobs(study, runs) if job.name == name] if any(entry.get("shifts", [])) else []
         for run in shifted:
@@ -141,7 +141,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if "measured" in entry and dataset["task"] == "classification":
             raise InputError(
                 f"{where}.measured: effects of a classification are log-odds, which cannot be compared "
-                f"with measured ones: omit it"
+                "with measured ones: omit it"
             )
         if "measured" in entry:
             panels = {panel for panel, of in dataset["panels"].items() if items_of(of) == "pairs"}
@@ -153,7 +153,7 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         if judged(entry) and dataset["task"] != "regression":
             raise InputError(
                 f"{where}: measured activities can only judge a regression, but {entry['dataset']!r} "
-                f"is a classification"
+                "is a classification"
             )
         if "controls" in entry and "table" not in entry:
             raise InputError(f"{where}.controls: is a column of {where}.table, which is missing; give both")

@@ -37,7 +37,7 @@ def check(study: dict[str, Any]) -> None:
         if named and not _at_most(Seen.of_value(entry["seen"]), named):
             raise InputError(
                 f"{where}: the checkpoint's name, {weights['path']}, says that it has seen {named.text}; state at "
-                f"least this, or omit it"
+                "least this, or omit it"
             )
 
 

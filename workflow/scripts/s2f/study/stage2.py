@@ -121,25 +121,25 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
         if not networks.facts(run.head)["epochs"]:
             raise InputError(
                 f"{where}: head {run.head!r} is solved on cached embeddings, without gradient steps; "
-                f"choose another head"
+                "choose another head"
             )
         facts = kinds.facts("augmentations", entry["augmentation"]["kind"])
         if facts["encodes"] and facts["reads_caches"]:
             raise InputError(
                 f"{where}.augmentation: {entry['augmentation']['kind']} mixes cached and new windows; in stage 2 use "
-                f"full, which cuts all windows anew, or random_rc, which cuts none"
+                "full, which cuts all windows anew, or random_rc, which cuts none"
             )
         if entry["validation_strand"] == "mean" and study["datasets"][run.dataset]["strand_rule"] == "forward":
             raise InputError(
                 f"{where}.validation_strand: dataset {run.dataset!r} is predicted only on the forward strand; omit "
-                f"the key"
+                "the key"
             )
         start = start_of(study, run)
         if start not in planned:
             raise InputError(
                 f"{where}.start: dataset {run.dataset!r} has no run {start.model!r} to start from; add "
                 f"{start.augmentation!r} to the augmentations of that entry of models, and both are reported side by "
-                f"side"
+                "side"
             )
         if "search" in study:
             raise InputError(f"{where}: the study has search, but stage 2 tries no settings: remove one of them")

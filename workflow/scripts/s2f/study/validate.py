@@ -58,7 +58,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
         if name in kinds.names("augmentations") and name != mode["kind"]:
             raise InputError(
                 f"augmentations.{name}: its kind is {mode['kind']}, but {name!r} is the name of another kind, so "
-                f"paths and tables would mislead; choose another name"
+                "paths and tables would mislead; choose another name"
             )
         try:
             augmentations.views(mode)

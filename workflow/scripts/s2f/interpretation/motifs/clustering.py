@@ -85,7 +85,7 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
             if here[name] != known[name]:
                 raise InputError(
                     f"{path}: {name} is {here[name]!r}, but {known[name]!r} in {paths[0]}; such files "
-                    f"cannot be averaged"
+                    "cannot be averaged"
                 )
         if list(arrays["row_id"]) != list(first["row_id"]) or list(arrays["sequence"]) != list(first["sequence"]):
             raise InputError(
@@ -110,7 +110,7 @@ def read_contributions(paths: Sequence[str | Path]) -> Contributions:
     if len(sequences) < FEWEST:
         raise InputError(
             f"{paths[0]}: attributions of {len(sequences)} sequences of one length, expected at least {FEWEST}:  "
-            f"motifs are common to many sequences; choose more (interpretation.*.top) from a larger panel"
+            "motifs are common to many sequences; choose more (interpretation.*.top) from a larger panel"
         )
     one_hot = np.zeros(total.shape, np.float32)
     for row, sequence in zip(one_hot, sequences, strict=True):
@@ -160,7 +160,7 @@ def find(
     if window + flank > length:
         raise InputError(
             f"a window of {window} bp with a flank of {flank} bp does not fit into sequences of {length} bp; choose "
-            f"smaller ones in the study (motifs.*.window, motifs.*.flank)"
+            "smaller ones in the study (motifs.*.window, motifs.*.flank)"
         )
     from modiscolite import core, precompile, tfmodisco
 
@@ -199,7 +199,7 @@ def find(
     if found.one_strand and turned:
         raise RuntimeError(
             f"{turned} seqlets of one strand were turned, so this is not the pinned version of modisco-lite; "
-            f"install that one"
+            "install that one"
         )
     return patterns[0], patterns[1]
 

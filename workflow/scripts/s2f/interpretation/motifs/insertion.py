@@ -42,7 +42,7 @@ def insert(scorer: Any, patterns: Sequence[Pattern], around: np.ndarray, seed: i
         if len(pattern.matrix) > around.shape[1]:
             raise InputError(
                 f"{pattern.name} has {len(pattern.matrix)} bp, more than the sequences ({around.shape[1]} bp) into "
-                f"which it is inserted; choose a smaller window in the study (motifs.*.window)"
+                "which it is inserted; choose a smaller window in the study (motifs.*.window)"
             )
     alone = scorer.score(around)
     parts = []

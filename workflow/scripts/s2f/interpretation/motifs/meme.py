@@ -69,7 +69,7 @@ def _check_alphabet(path: str | Path, lines: Sequence[str], one_strand: bool) ->
     if alphabet == RNA and not one_strand:
         raise InputError(
             f"{path}: line {number}: alphabet is {RNA}, so motifs are of RNA, but the sequences have two strands "
-            f"(strand_rule "
+            "(strand_rule "
             f"mean): expected {DNA}; give a file of motifs of DNA"
         )
     strands = next((line.split(":", 1)[1].split() for line in lines if line.startswith("strands:")), ["+", "-"])
@@ -99,7 +99,7 @@ def _matrix(path: str | Path, lines: Sequence[str], start: int, end: int, identi
         if not (min(values) >= 0 and abs(sum(values) - 1) <= SUM):
             raise InputError(
                 f"{path}: line {number + 1}: motif {identifier}: {lines[number].strip()!r} is not a row of four "
-                f"probabilities that sum to 1"
+                "probabilities that sum to 1"
             )
         rows.append(values)
     if not rows or (width and len(rows) != int(width[1])):

@@ -59,7 +59,7 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
             what = "a tab" if control == "\t" else f"the control character {control!r}"
             raise InputError(
                 f"{path}: line {line}: header {header!r} holds {what}, expected none, because the header becomes a "
-                f"cell of tables; write a space instead"
+                "cell of tables; write a space instead"
             )
         if header in lines:
             raise InputError(f"{path}: line {line}: {header!r} is also the header of line {lines[header]}")
@@ -67,7 +67,7 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
         if molecule == "DNA" and b"u" in letters.lower():
             raise InputError(
                 f"{path}: line {line}: record {header!r} has the letter U, but molecule is DNA; write molecule: RNA, "
-                f"and strand_rule: forward for the dataset"
+                "and strand_rule: forward for the dataset"
             )
         try:
             sequence = dna.clean(letters.decode("latin-1"))
@@ -95,6 +95,6 @@ def _read_class(path: str, label: float, first_base: int, molecule: str, notes: 
         notes.append(
             f"{path}: line {line}: {header!r} may hold coordinates, but not in the form chr7:100-250(-), so it is "
             f"read as a name; {len(unread):,} such rows have no coordinates, and it is not known which of them "
-            f"overlap"
+            "overlap"
         )
     return pd.DataFrame(rows)

@@ -100,7 +100,7 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     if len(raw) != options["expected"].get("read", len(raw)):
         raise InputError(
             f"{path}: {len(raw):,} rows, expected {options['expected']['read']:,}: the file is cut off, or it is "
-            f"another version; get it again, or correct expected.read in the study"
+            "another version; get it again, or correct expected.read in the study"
         )
     labels, errors = (np.column_stack([numbers(raw, name, path) for name in names]) for names in (LABELS, ERRORS))
     refuse((errors < 0).any(axis=1), raw, ERRORS, path, "a number of at least 0")
@@ -127,7 +127,7 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
         if len(both):
             raise InputError(
                 f"{path}, {files['designed']}: row_id {both.iloc[0]!r} is in both files ({len(both):,} such rows), "
-                f"expected a unique name for each row; remove these rows from one file"
+                "expected a unique name for each row; remove these rows from one file"
             )
         stages.part("designed", len(added))
         table = pd.concat([table, added], ignore_index=True)

@@ -133,7 +133,7 @@ def _design(path: str) -> pd.DataFrame:
         line = raw.index[position]
         raise InputError(
             f"{path}: line {line}: name is {raw['name'].iloc[position]!r}, which an earlier name also becomes with _ "
-            f"for blanks and square brackets; expected names that differ in other ways"
+            "for blanks and square brackets; expected names that differ in other ways"
         )
     table = raw[["sequence"]].copy()
     if set(PLACED) <= set(raw):

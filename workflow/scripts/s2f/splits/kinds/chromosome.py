@@ -15,7 +15,7 @@ def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any,
     if absent == sorted(parts):
         raise InputError(
             f"split: none of the chromosomes {', '.join(parts)} occurs in the rows; if the rows have no chromosomes, "
-            f"name their column (columns.chrom of a source of kind table), or use a split of kind hashfrag"
+            "name their column (columns.chrom of a source of kind table), or use a split of kind hashfrag"
         )
     if absent:
         print(f"split: no row lies on {', '.join(absent)}, which the split names")

@@ -100,6 +100,6 @@ def _homes(chrom: pd.Series, locus: np.ndarray) -> NDArray[np.int64]:
     if moved:
         print(
             f"split: {moved} rows of {len(names)} chromosomes are dealt together with rows on other chromosomes "
-            f"that they are linked to"
+            "that they are linked to"
         )
     return homes
