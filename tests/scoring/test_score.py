@@ -441,11 +441,14 @@ BAD = {
     "no genome": (("--vcf", "v.vcf"), "--vcf needs --genome"),
     "other option": (
         ("--fasta", "ok.fa", "--offsets", "3"),
-        "--offsets is for --vcf, --variants; the input is --fasta",
+        "--offsets is only for --vcf, --variants, but the input is --fasta",
     ),
     "strand": (("--vcf", "v.vcf", "--genome", "g.fa", "--strand", "file"), "a VCF has no column of strands"),
     "offset": (("--vcf", "v.vcf", "--genome", "g.fa", "--offsets", "40"), "--offsets has 40, expected positions in"),
-    "length": (("--vcf", "v.vcf", "--genome", "g.fa", "--length", "90"), "--length is 90, the model was trained on"),
+    "length": (
+        ("--vcf", "v.vcf", "--genome", "g.fa", "--length", "90"),
+        "--length is 90, expected 40 to 40 bp, the lengths of inserts in training",
+    ),
     "build": (("--vcf", "build.vcf", "--genome", "g.fa"), "REF of 12 of 12 records differs from"),
     "malformed": (("--vcf", "bad.vcf", "--genome", "g.fa"), "bad.vcf: line 3: POS is 'x'"),
     "no model": (
@@ -456,7 +459,7 @@ BAD = {
     "tiles with gaps": (("--fasta", "ok.fa", "--tile", "41"), "--tile is 41, expected 1 to 40 bp"),
     "longest": (("--vcf", "v.vcf", "--genome", "g.fa", "--longest", "-3"), "--longest is -3"),
     "shift": (("--fasta", "ok.fa", "--shifts", "500"), "a 40 bp insert at shift .500 in a 160 bp window"),
-    "field": (("--vcf", "known.vcf", "--genome", "g.fa", "--vcf-out", "o.vcf"), "has the INFO field S2F_DELTA already"),
+    "field": (("--vcf", "known.vcf", "--genome", "g.fa", "--vcf-out", "o.vcf"), "already has the INFO field S2F_DELTA"),
     "confidence": (("--fasta", "ok.fa", "--confidence", "95"), "confidence is 95.0, expected a number between 0 and 1"),
 }
 
