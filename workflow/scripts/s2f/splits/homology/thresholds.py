@@ -59,7 +59,7 @@ def thresholds(sequences: Sequence[str], identity: float) -> NDArray[np.int64]:
             f"homology: the inserts ({lengths.min()} to {lengths.max()} letters) are too short: {too_short.sum():,} of "
             f"{len(lengths):,} need a score of {chance[too_short].min()} or more, at least their length, to be more "
             "alike than unrelated ones are by chance, most of all if they hold only one or two different letters; "
-            f"with homology: {identity: 1} of the dataset only equal inserts are homologs"
+            "with homology: {identity: 1} of the dataset, only equal inserts are homologs"
         )
     return np.minimum(np.maximum(share, np.minimum(chance, HASHFRAG)), lengths)
 
