@@ -174,7 +174,7 @@ def test_a_planted_motif_is_found_and_shuffled_labels_are_not(shuffled):
 @pytest.mark.usefixtures("compiled_quickly")
 def test_too_few_tokens_and_constant_predictions_are_refused():
     short, spec = rows(tokens=31), TrainingSettings.from_spec(dict(batch_size=64, epochs=2))
-    with pytest.raises(InputError, match="chip-cnn needs 32 tokens"):
+    with pytest.raises(InputError, match="chip-cnn needs at least 32 tokens"):
         train([("chip-cnn", 1)], short, short, spec)
     flat = rows(50)
     flat.tables[0][:] = flat.tables[0][0]

@@ -60,7 +60,7 @@ def test_a_study_of_three_cells_with_gaps(root, tmp_path):
     measured = table[[f"{cell}_log2" for cell in CELLS]].notna()
     assert lines["n"].groupby("cell").nunique().max() == 1  # all models on the same rows
     for model in ("kmer3/no_shift/encoder-16-dropout", "malinois-1cell-narrow"):
-        assert "not comparable: it predicts K562 alone" in lines.loc[("HepG2", model), "note"]
+        assert "not comparable: it predicts only K562" in lines.loc[("HepG2", model), "note"]
         assert lines.loc[("K562", model), "n"] == lines.loc[("K562", "kmer-ridge"), "n"]
     rows = pd.read_parquet(results / "lenti" / "rows.parquet")
     assert len(rows) == measured.any(axis=1).sum() and rows["label"].isna().sum() > 0
