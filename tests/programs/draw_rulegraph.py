@@ -26,7 +26,7 @@ STAGES = {
     "rows and splits": ("#FFF3CC", ("downloads", "rows", "splits")),
     "language model and embeddings": ("#D6ECFA", ("language_model", "embeddings")),
     "what is trained": ("#FBDDC8", ("heads", "stage2", "baselines")),
-    "evaluation and comparison": ("#D9F0E3", ("evaluation",)),
+    "evaluation and comparison": ("#D9F0E3", ("ensembles", "evaluation", "evaluation_plots")),
     "looking inside": ("#F1DCEA", ("interpretation", "representation", "motifs")),
     "use of trained models": ("#E4E4E4", ("scoring", "design")),
 }
@@ -45,6 +45,7 @@ def study_of_all_rules() -> dict:
     return {
         **embedded,
         "train_together": False,
+        "cache": {"shards": 2},
         "downloads": {"rows.tsv": {"urls": ["https://example.org/rows.tsv"]}},
         "datasets": {
             **embedded["datasets"],
