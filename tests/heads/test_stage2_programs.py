@@ -190,7 +190,7 @@ def test_other_weights_of_the_encoder_are_refused(study, alphagenome):
     with pytest.raises(InputError, match="the start was trained on another encoder"):
         study.tuned("refused", other, alphagenome.start)
     with pytest.raises(
-        InputError, match=r"was fine-tuned from an encoder with fingerprint .* give it the weights of th"
+        InputError, match=r"was fine-tuned from an encoder with fingerprint .* give it the weights that it had"
     ):
         Tuned.load(alphagenome.tuned, read_record(alphagenome.tuned), other)
 
