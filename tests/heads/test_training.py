@@ -484,9 +484,7 @@ def test_a_diverged_run_is_an_error():
     spec = TrainingSettings.from_spec(dict(batch_size=32, epochs=2))
     with pytest.raises(DivergedError, match=r"boda-flatten-8, seed 0, epoch 1: training loss is .* rate \(0.001\)$"):
         train([("boda-flatten-8", 0)], bad, rows(50), spec)
-    with pytest.raises(
-        DivergedError, match=r"\(0.001\); heads that train together are lost too, train_together: false"
-    ):
+    with pytest.raises(DivergedError, match=r"\(0.001\); the heads and seeds that train with it"):
         train([("boda-flatten-8", 0), ("boda-flatten-8", 1)], bad, rows(50), spec)
 
 

@@ -55,7 +55,7 @@ def test_single_folds_have_no_mean():
         (lambda c: c["splits"]["cv3"].update(fold=1), "splits.cv3: key 'fold' is unknown"),
         (
             lambda c: c["splits"]["cv3"].update(by="cluster"),
-            r"splits.cv3.by: 'cluster' is not one of .*'locus'.*locus \(formerly cluster\)",
+            r"splits.cv3.by: 'cluster' is not one of .*locus.*locus \(formerly cluster\)",
         ),
         (lambda c: c["splits"]["chromosome"].update(train_rows=0), "splits.chromosome.train_rows: 0 is less than"),
     ],

@@ -3,7 +3,8 @@
 import os
 import time
 
-from s2f.study.run_summary import losses, scored, summary
+from s2f.study.run_summary import losses, lost_models, scored, summary
+from s2f.study.runs import Run
 
 HEADER = "s\th:m:s\tmax_rss\n"
 
@@ -86,3 +87,16 @@ def test_a_note_of_a_table_of_stages_is_said(tmp_path):
     path = tmp_path / "random.stages.tsv"
     path.write_text("stage\trows\tremoved\tnote\nrows\t10\t0\t\nnote\t\t\t3 rows lie on chr7p12\n")
     assert losses([path], 0, 0.5) == [f"{path}: 3 rows lie on chr7p12"]
+
+
+def test_a_model_that_is_missing_under_its_metrics_is_named(tmp_path):
+    """After a failed training Snakemake has removed it, and an older table of it still stands."""
+    runs = [Run("d", "s", model, 1) for model in ("there", "lost", "new")]
+    for run in runs[:2]:
+        (tmp_path / run.folder / "best_model").mkdir(parents=True)
+        (tmp_path / run.folder / "metrics.tsv").touch()
+    assert lost_models(runs, tmp_path) == []
+    (tmp_path / runs[1].folder / "best_model").rmdir()
+    (warning,) = lost_models(runs, tmp_path)
+    assert warning.startswith(f"{tmp_path / runs[1].folder}/best_model is missing") and "(1 such model)" in warning
+    assert "Run snakemake without a target" in warning

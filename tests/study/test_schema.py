@@ -63,7 +63,7 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
          "baselines.mean.alphas.1: '1e2' is not of type 'number', because YAML reads it as text; write 1.0e+2"),
         (["seeds"], ["1"], "seeds.0: '1' is not of type 'integer', because it is text in quotes; remove the quotes"),
         (["train_together"], "yes",
-         "'yes' is not one of [False, True, 'caches', 'apart'], because it is text in quotes; write true"),
+         "'yes' is not one of false, true, caches, apart, because it is text in quotes; write true"),
         (["datasets", "simulated_d", "splits"], [False],
          "splits.0: False is not of type 'string', as read by YAML; write it in quotes"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},

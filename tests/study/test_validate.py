@@ -94,7 +94,7 @@ def test_defaults_are_filled_in_at_every_depth():
         (
             ["datasets", "simulated_d", "panels", "snv"],
             {"kind": "pairs", "match": "window"},
-            "datasets.simulated_d.panels.snv.match: 'window' is not one of ['pair_id', 'variant_key']",
+            "datasets.simulated_d.panels.snv.match: 'window' is not one of pair_id, variant_key",
         ),
     ],
 )

@@ -329,15 +329,15 @@ def test_one_job_trains_all_heads_of_an_encoder_and_each_can_be_trained_again(ro
     diverging.write_text(yaml.safe_dump(TINY | {"train_together": "caches", "heads": heads}))
     mine = copy_of(finished, tmp_path / "mine", "no_shift")  # without heads
     output = snakemake(root, mine, "--configfile", str(diverging), "--", f"{HEAD}/best_model", check=False)
-    assert "training loss is" in output and "the other heads of this job are kept" in output
+    assert "training loss is" in output and "the other families of heads in this job are kept" in output
     assert not (mine / HEAD / "best_model").exists() and not (mine / other / ".trained").exists()
 
     targets = [f"{HEAD}/metrics.tsv", f"{other}/metrics.tsv"]
     output = snakemake(root, mine, "--configfile", str(caches), "--", *targets)
     assert jobs(output) == {"train_caches": 1, "evaluate_head": 1}
     log = next((mine / "logs").rglob("train.log")).read_text()
-    assert "boda-sum-512-512: trained already by a job that did not end" in log
-    assert "encoder-1024-dropout (seed" in log and "boda-sum-512-512 (seed" not in log
+    assert "boda-sum-512-512 (seed 1): kept from an earlier attempt" in log
+    assert "encoder-1024-dropout (seed" in log and log.count("boda-sum-512-512 (seed") == 1
     for path in (HEAD, other):
         for name in ("best_model/validation.tsv", "best_model/model.json", "predictions/snv.tsv"):
             assert (mine / path / name).read_bytes() == (finished / path / name).read_bytes()

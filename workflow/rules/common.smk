@@ -89,9 +89,16 @@ if workflow.is_main_process:
         )
     for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
         logger.warning(line)
+    for line in run_summary.lost_models(RUNS, Path("results")):
+        logger.warning(line)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has separate caches
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
+# parts of which a cache is made, each by a job
+SHARDS = [
+    f"{number}-of-{STUDY['cache']['shards']}"
+    for number in range(1, STUDY["cache"]["shards"] + 1)
+]
 # points of learning curves, whose training rows are a part of a split's training rows, drawn for each seed
 CURVE = study_curve.points(STUDY, RUNS)
 CURVE_RUNS = study_curve.runs(STUDY, RUNS)
@@ -156,7 +163,7 @@ wildcard_constraints:
     point=any_of(name for _, name in CURVE),
     seed=r"\d+",
     shift=r"[+-]\d+",
-    shard=r"\d+-of-\d+",
+    shard=any_of(SHARDS),
     strand="forward|reverse",
 
 

@@ -227,3 +227,17 @@ def cache_paths(dataset, encoder, seed, views, ending):
     name = study_draws.draw_name(encoder, seed) if encoder in DRAWN else encoder
     folder = f"results/{dataset}/embeddings/{name}"
     return [f"{folder}/{shift:+03d}.{strand}.{ending}" for shift, strand in views]
+
+
+def shards_of(caches):
+    """The shards of the caches that a function of wildcards names, so that one that is missing is made again; none if
+    caches are not made in shards."""
+
+    def shards(wildcards):
+        return [
+            f"{path.removesuffix('.h5')}.shards/{shard}.h5"
+            for path in caches(wildcards)
+            for shard in (SHARDS if len(SHARDS) > 1 else [])
+        ]
+
+    return shards

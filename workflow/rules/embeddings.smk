@@ -15,10 +15,6 @@ BOTH_STRANDS_IN_ONE_JOB = [
 
 
 # what the jobs that encode write: whole caches, or shards of them, to be joined
-SHARDS = [
-    f"{number}-of-{STUDY['cache']['shards']}"
-    for number in range(1, STUDY["cache"]["shards"] + 1)
-]
 OF_SHARD = ".shards/{shard}" if len(SHARDS) > 1 else ""
 
 

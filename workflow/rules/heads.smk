@@ -20,6 +20,7 @@ for training in training_rules():
             split=split_to_train(training.seeds),
             manifests=caches_to_train_of("json", training),
             caches=ancient(caches_to_train_of("h5", training)),
+            shards=ancient(shards_of(caches_to_train_of("h5", training))),
         output:
             models=[directory(f"results/{run}/best_model") for run in training.runs],
             histories=[f"results/{run}/history.tsv" for run in training.runs],
@@ -102,6 +103,7 @@ for number, (panels, training, datasets) in enumerate(rules_that_evaluate_heads(
             models=[f"results/{run}/best_model" for run in training.runs],
             manifests=caches_to_predict_of("json", training),
             caches=ancient(caches_to_predict_of("h5", training)),
+            shards=ancient(shards_of(caches_to_predict_of("h5", training))),
         output:
             predictions=[
                 path

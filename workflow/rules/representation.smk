@@ -140,6 +140,7 @@ rule isoscore:
     input:
         manifests=caches_of_isoscore("json"),
         caches=ancient(caches_of_isoscore("h5")),
+        shards=ancient(shards_of(caches_of_isoscore("h5"))),
     output:
         "results/{dataset}/isoscore.tsv",
     log:

@@ -11,6 +11,7 @@ rule train_stage2:
         start=start_of_stage2,
         manifests=caches_of_stage2("json"),
         caches=ancient(caches_of_stage2("h5")),
+        shards=ancient(shards_of(caches_of_stage2("h5"))),
     output:
         model=directory(
             "results/{dataset}/{split}/{encoder}/{stage2}/{head}/seed{seed}/best_model"

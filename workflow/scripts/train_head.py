@@ -197,7 +197,8 @@ def main():
         for group in groups:
             kept, text = [each.kept / "identity.json" for each in group], identity(group)
             if all(path.is_file() for path in kept) and {path.read_text() for path in kept} == {text}:
-                print(f"{', '.join(each.head for each in group)}: trained already by a job that did not end")
+                names = ", ".join(f"{each.head} (seed {each.seed})" for each in group)
+                print(f"{names}: kept from an earlier attempt")
             else:
                 waiting.append((group, text))
         threads = ThreadPoolExecutor(2)
@@ -269,8 +270,8 @@ def main():
                     write_text(kept / "identity.json", text)
     if failed:
         raise DivergedError(
-            f"{'; '.join(failed)}; the other heads of this job are kept: when it is run again, it trains only what is "
-            "missing or changed"
+            f"{'; '.join(failed)}; the other families of heads in this job are kept: run snakemake again without a "
+            "target, and only what is missing or changed is trained"
         )
     for each in runs:
         each.finish()

@@ -258,7 +258,7 @@ def test_an_empty_class_of_negatives_says_where_they_went(tmp_path):
     ):
         read(files, "other_rbp")
     full = write(tmp_path, [("chr1", 130, 181)], {"chr1": CHROMOSOMES["chr1"][:310]})
-    message = r"no negative of kind flank is left: positions tried \d+, 100 nt from any peak 0, .* with a flank 0"
+    message = r"no negative of kind flank remains: positions tried \d+, 100 nt from any peak 0, .* with a flank 0"
     with pytest.raises(InputError, match=message):
         read(full, "flank")
 

@@ -126,8 +126,12 @@ def _parts(path: Path, manifest: Mapping[str, Any], verify: str) -> list[np.ndar
     for shard in manifest["shards"]:
         own = path.parent / shard["file"]
         if not own.is_file():
-            raise InputError(f"{own}: no such file, but a shard of {path}; delete that file and run again")
-        with open_cache(own, {key: shard[key] for key in ("content_sha256", "unique")}, verify) as opened:
+            raise InputError(f"{own}: no such file, but {path} was joined from it; ask for it: snakemake {own}")
+        with open_cache(own, verify=verify) as opened:
+            if opened.manifest["content_sha256"] != shard["content_sha256"]:
+                raise InputError(
+                    f"{own}: does not have the content from which {path} was joined: delete both and run again"
+                )
             assert isinstance(opened.embedding, np.ndarray)
             parts.append(opened.embedding)
     return parts

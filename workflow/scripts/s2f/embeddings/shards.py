@@ -52,7 +52,10 @@ def rows_of(rows: Any, shard: int, shards: int) -> Any:
     """
     inserts, insert_of_row = np.unique(rows["sequence"].to_numpy(object), return_inverse=True)
     if len(inserts) < shards:
-        raise InputError(f"{len(inserts):,} unique inserts cannot be divided into {shards} shards: lower cache: shards")
+        raise InputError(
+            f"cache.shards is {shards}, but the dataset has {len(inserts):,} unique inserts: write {len(inserts)} or "
+            "less"
+        )
     first, end = (len(inserts) * number // shards for number in (shard - 1, shard))
     chosen = np.zeros(len(inserts), bool)
     chosen[in_order(inserts)[first:end]] = True

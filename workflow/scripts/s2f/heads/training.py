@@ -481,7 +481,7 @@ class _Run:
     ) -> None:
         """Take in one epoch; raises `DivergedError` if its loss is not finite."""
         if not np.isfinite(loss):
-            others = "; heads that train together are lost too, train_together: false would keep them"
+            others = "; the heads and seeds that train with it in one program are lost too"
             raise DivergedError(
                 f"{self.name}, epoch {number}: training loss is {loss}; lower the learning rate "
                 f"({settings.learning_rate}){'' if self.alone else others}"

@@ -13,7 +13,7 @@ from s2f.rows.canonical import few_labels
 VALIDATION = {"regression": "pearson", "classification": "auroc"}  # task -> the metric by which training keeps the best
 
 
-class DivergedError(RuntimeError):
+class DivergedError(InputError):
     """Training produced a loss or predictions from which no model may be kept."""
 
 

@@ -1,12 +1,14 @@
 """What a finished run made: how long each rule took, from the benchmark files of its jobs, and where to look.
 
-Loaded by the Snakefile: standard library only.
+Loaded by the Snakefile.
 """
 
 import csv
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from s2f.study.runs import Run
 
 
 def summary(
@@ -73,6 +75,21 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
                         f"({100 * removed / (left + removed):.0f} %), more than warn_dropped: {share:g}"
                     )
     return lines
+
+
+def lost_models(runs: Iterable[Run], results: Path) -> list[str]:
+    """A warning if models are missing whose metrics are there: their training was started again, and failed or was
+    killed. Snakemake removes what a failed job was to make, but does not plan it again if only a table is asked for
+    that is older and complete."""
+    folders = [results / run.folder for run in runs]
+    lost = [path for path in folders if not (path / "best_model").exists() and (path / "metrics.tsv").is_file()]
+    if not lost:
+        return []
+    return [
+        f"{lost[0] / 'best_model'} is missing, but metrics made with it are there ({len(lost)} such model"
+        f"{'s' * (len(lost) > 1)}): a training failed or was killed, and tables are old. Run snakemake without a target, "
+        "or name the path of the model"
+    ]
 
 
 def scored(tables: Iterable[str | Path], since: float) -> list[str]:

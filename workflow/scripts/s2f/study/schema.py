@@ -11,7 +11,7 @@ import yaml
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.kinds import nearest
+from s2f.common.kinds import near, nearest
 from s2f.heads import networks
 
 # how YAML reads an unquoted name that it does not take as text
@@ -202,8 +202,17 @@ def _messages(error: Any, where: str) -> list[str]:
     if error.validator == "required":
         absent = [key for key in error.validator_value if key not in error.instance]
         return [f"{path}: key {key!r} is missing ({rules.get(key, {}).get('description', '')})" for key in absent]
-    expected = error.schema.get("description", "")
-    return [f"{path}: {error.message}{_fix(error)}" + (f" (expected: {expected})" if expected else "")]
+    expected = error.schema.get("description", "").partition(". ")[0]
+    return [f"{path}: {_found(error)}{_fix(error)}" + (f" (expected: {expected})" if expected else "")]
+
+
+def _found(error: Any) -> str:
+    """What is wrong with a value; of words that it may be, those are shown as YAML writes them."""
+    if error.validator != "enum":
+        return error.message
+    known = [str(value).lower() if isinstance(value, bool) else str(value) for value in error.validator_value]
+    hint = near(error.instance.strip(), known) if isinstance(error.instance, str) else ""
+    return f"{error.instance!r} is not one of {', '.join(known)}{hint}"
 
 
 def _fix(error: Any) -> str:
@@ -225,7 +234,10 @@ def _fix(error: Any) -> str:
     if isinstance(value, str) and "boolean" in wanted and isinstance(_scalar(value), bool):
         return f", because it is text in quotes; write {str(_scalar(value)).lower()}"
     if "array" in wanted and isinstance(value, (str, int, float)):
-        return f"; write a list: [{value}]"
+        items = _types(error.schema.get("items", {}))
+        numbers = items and not items & {"string", "object"}
+        words = isinstance(value, str) and not all(isinstance(_scalar(part), (int, float)) for part in value.split(","))
+        return "; write a list, such as [1, 2, 3]" if numbers and words else f"; write a list: [{value}]"
     if type(value) is int and error.schema.get("pattern") == CHROMOSOME:
         return f"; write chr{value}"
     if type(value) is float and value.is_integer() and "integer" in wanted:
