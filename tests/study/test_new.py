@@ -17,7 +17,7 @@ from s2f.study.schema import check_keys
 from s2f.study.validate import validated
 
 RANDOM = random.Random(1)
-DNA = ["".join(RANDOM.choices("ACGT", k=60)) for _ in range(16)]
+DNA = ["".join(RANDOM.choices("ACGT", k=60)) for _ in range(32)]
 CHROMOSOMES = ["chr7", "chr7", "chr13", "chr19", "chr21", "chrX", "chr1", "chr1", "chr2", "chr3"]
 
 
@@ -51,7 +51,7 @@ SHAPES = {
             },
             "datasets mine source first_base": 1,
             "datasets mine task": "regression",
-            "constructs plasmid_600 flanks": "gosai_episomal",
+            "constructs plasmid flanks": "gosai_episomal",
             "splits": {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
@@ -60,7 +60,7 @@ SHAPES = {
     ),
     "no header": (
         "mine.tsv",
-        table([], lambda i: [f"o{i}", 3 * i, DNA[i], i / 3]),
+        table([], lambda i: [f"o{i}", 3 * i, DNA[i], i / 3], count=30),
         {"datasets mine source columns": {"row_id": 1, "sequence": 3, "label": 4}},
         ["is this what models should predict? Other columns of numbers: 2;", "which sequence surrounds", "are few"],
     ),
@@ -70,6 +70,7 @@ SHAPES = {
             ["oligo name", "insert: sequence", '"mean ""log2""\n#1"'],
             lambda i: [f"o {i}", DNA[i], "ND" if i == 4 else i / 3],
             ";",
+            count=30,
         ),
         {
             "datasets my_own_table_new source separator": ";",
@@ -82,7 +83,7 @@ SHAPES = {
     ),
     "gzip, lengths that differ": (
         "mine.tsv.gz",
-        gzip.compress(table(["id", "seq", "activity"], lambda i: [i, DNA[i][: 60 - i], i]).encode()),
+        gzip.compress(table(["id", "seq", "activity"], lambda i: [i, DNA[i][: 60 - i], i], count=30).encode()),
         {"datasets mine source columns": {"row_id": "id", "sequence": "seq", "label": "activity"}},
         ["which sequence surrounds", "are few"],
     ),
@@ -100,6 +101,7 @@ SHAPES = {
         table(
             ["name", "sequence", "K562_log2FC", "K562_SE", "HepG2_log2FC", "HepG2_SE", "length"],
             lambda i: [f"o{i}", DNA[i], i / 3, 0.2, "" if i == 2 else -i, 0.3, 60],
+            count=30,
         ),
         {
             "datasets mine cells": ["K562", "HepG2"],
@@ -113,7 +115,7 @@ SHAPES = {
     ),
     "replicates and their mean": (
         "mine.tsv",
-        table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5]),
+        table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5], count=30),
         {"datasets mine source columns": {"sequence": "sequence", "label": "log2_mean"}},
         ["they look like replicates", "which sequence surrounds", "are few"],
     ),
@@ -121,8 +123,9 @@ SHAPES = {
         "mine.csv",
         table(
             ["sequence", "label", "split"],
-            lambda i: [DNA[i], i % 2, ["train", "train", "dev", "test", "heldout"][i // 2]],
+            lambda i: [DNA[i], i % 2, ["train", "train", "dev", "test", "heldout"][i // 2 % 5]],
             ",",
+            count=30,
         ),
         {
             "datasets mine task": "classification",
@@ -135,7 +138,7 @@ SHAPES = {
     ),
     "RNA, no chromosomes": (
         "mine.tsv",
-        table(["rna", "expression"], lambda i: [DNA[i].replace("T", "U"), i]),
+        table(["rna", "expression"], lambda i: [DNA[i].replace("T", "U"), i], count=30),
         {
             "datasets mine strand_rule": "forward",
             "models 0 augmentations": ["none"],
@@ -159,19 +162,19 @@ SHAPES = {
     ),
     "both alleles in a line": (
         "mine.tsv",
-        table(["seq_alt", "seq_ref", "alt_log2", "ref_log2"], lambda i: [DNA[i + 1], DNA[i], i, i + 1]),
+        table(["seq_alt", "seq_ref", "alt_log2", "ref_log2"], lambda i: [DNA[i + 1], DNA[i], i, i + 1], count=30),
         {"datasets mine source columns": {"sequence": "seq_ref", "label": "ref_log2"}},
         ["Each line has two alleles", "is this what models should predict", "which sequence surrounds", "are few"],
     ),
     "adapters, and a name of a folder of results": (
         "plots.tsv",
-        table(["seq", "y"], lambda i: ["AGGACCGGATCAACT" + DNA[i] + "CATTGCGTGAACCGA", i]),
+        table(["seq", "y"], lambda i: ["AGGACCGGATCAACT" + DNA[i] + "CATTGCGTGAACCGA", i], count=30),
         {"constructs window_90": {"flanks": "none", "length": 90}, "datasets plots_rows measured": "y"},
         ["begin with AGGACCGGATCAACT (15 bp) and end with CATTGCGTGAACCGA (15 bp)", "are few"],
     ),
     "variants of one sequence, with a header that is a comment": (
         "mine.tsv",
-        "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i]),
+        "# made by hand\n" + table(["#seq", "y"], lambda i: [DNA[0][:i] + "N" + DNA[0][i + 1 :], i], count=30),
         {"splits": {"random": {"kind": "random", "val": 0.1, "test": 0.1}}},
         ["which sequence surrounds", "are few"],
     ),
@@ -246,8 +249,8 @@ def test_the_rows_of_a_study_are_read_as_it_says(here):
 
 
 def test_fasta_files_of_two_classes(here):
-    for label, first in (("positives", 0), ("negatives", 6)):
-        records = [f">chr{i + 1}:101-160(+)\n{DNA[first + i].replace('T', 'U')}\n" for i in range(6)]
+    for label, first in (("positives", 0), ("negatives", 13)):
+        records = [f">chr{i + 1}:101-160(+)\n{DNA[first + i].replace('T', 'U')}\n" for i in range(13)]
         written(here, f"PUM2.{label}.fa", "".join(records))
     files = [here / f"PUM2.{label}.fa" for label in ("positives", "negatives")]
     study = yaml.safe_load(new.drafted(files, "x").text())
@@ -261,16 +264,23 @@ def test_fasta_files_of_two_classes(here):
 
 def test_a_table_of_hundreds_of_columns_asks_for_the_label_in_a_few_words(here):
     wide = [f"measured {i}" for i in range(198)]
-    content = table(["name", "sequence", *wide], lambda i: [f"o{i}", DNA[i], *range(i, i + 198)])
+    content = table(["name", "sequence", *wide], lambda i: [f"o{i}", DNA[i], *range(i, i + 198)], count=30)
     draft = new.drafted([here / written(here, "wide.tsv", content)], "x")
     (question,) = [text for _, text in draft.asked if "is this what models" in text]
     assert "measured 8 and 189 more" in question and len(question) < 400
 
 
 def test_a_name_that_occurs_twice_is_not_looked_at(here):
-    content = table(["sequence", "log2FC", "log2FC", "y"], lambda i: [DNA[i], 1, 2, i])
+    content = table(["sequence", "log2FC", "log2FC", "y"], lambda i: [DNA[i], 1, 2, i], count=30)
     text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
     assert "label: y\n" in text and "several columns have the same name: log2FC" in " ".join(text.split())
+
+
+def test_names_of_rows_that_recur_are_said_with_their_lines(here):
+    content = table(["id", "sequence", "y"], lambda i: [f"o{i % 29}", DNA[i], i / 4], count=30)
+    text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
+    said = "rows are named by their line numbers, as 1 name is repeated in 'id' (o0, line 31); make it unique to see"
+    assert "row_id" not in text and said in re.sub("\n +# ", " ", text)
 
 
 def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
@@ -301,14 +311,21 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
         (table(["seq", "end"], lambda i: [DNA[i], i]), "can be the labels; columns: 'seq', 'end'; labels are"),
         (
             table(["seq", "y"], lambda i: [DNA[i], f"{i},5"], ";"),
-            "line 2: y is '0,5', expected a number; write decimals with a",
+            "line 2: y is '0,5', expected a number; this column has a decimal comma in 10 cells: save",
         ),
         (table(["seq", "y"], lambda i: [DNA[i], "<1" if i == 3 else i]), "line 5: y is '<1', expected a number"),
         (table(["seq", "y"], lambda i: [DNA[i], 1]), "the label is 1 in all 10 rows"),
-        (table(["seq", "y"], lambda i: [DNA[i] + "-" * (i == 3), i]), "line 5: seq is '.*-', expected letters"),
+        (
+            table(["seq", "y"], lambda i: [DNA[i] + "-" * (i == 3), i]),
+            "line 5: seq is '.*-': base 61 is '-', expected A, C",
+        ),
         (
             table(["seq", "y"], lambda i: [(DNA[i] * 20)[: 10 + 100 * i], i]),
             "inserts of 10 to 910 bp: no window fits all",
+        ),
+        (
+            table(["seq", "y"], lambda i: [DNA[i], i if i < 7 else ""]),
+            "mine.csv: 7 usable rows, with a sequence and a label, expected at least 26: validation and test take 10 %",
         ),
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
         (
@@ -336,7 +353,7 @@ def test_what_no_study_can_be_of_is_named(here, content, message):
 def test_the_construct_of_lentimpra_that_a_question_offers_holds_the_inserts(here):
     """For inserts with its adapters, cut off or not."""
     for begin, end in (("", ""), ("AGGACCGGATCAACT", "CATTGCGTGAACCGA")):
-        content = table(["seq", "y"], lambda i, begin=begin, end=end: [begin + DNA[i] + end, i])
+        content = table(["seq", "y"], lambda i, begin=begin, end=end: [begin + DNA[i] + end, i], count=30)
         draft = new.drafted([here / written(here, "mine.tsv", content)], "x")
         (offered,) = re.findall(r"{flanks: lentimpra.*?}", " ".join(text for _, text in draft.asked))
         assert Construct.from_spec(yaml.safe_load(offered)).flank_lengths(60) == (15, 66)

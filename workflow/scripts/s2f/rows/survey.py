@@ -19,7 +19,7 @@ import pandas as pd
 
 from s2f.common.contents import decoded, read_text
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, read_table, stripped
+from s2f.common.tables import MISSING, line_of, read_table, stripped
 from s2f.rows.placement import VARIANT
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars"}  # first wins a tie: `1,5` may be a number
@@ -247,7 +247,7 @@ def _columns(path: str | Path, separator: str, names: list[str], header: bool) -
     """The columns of a table, except those whose names are empty or recur; and the names that recur."""
     twice = sorted({name for name in names if name and names.count(name) > 1}) if header else []
     wanted = [name for name in dict.fromkeys(names) if name and name not in twice] if header else []
-    table = read_table(path, wanted, WHAT, separator, header=header, only=header)
+    table = read_table(path, wanted, WHAT, separator, header=header, only=header, numbered=True)
     if table.empty:
         about = f"; several columns have the same name: {_list(twice)}" if twice else ""
         raise InputError(f"{path}: no rows below the header, expected one for each measured sequence{about}")
@@ -462,10 +462,7 @@ class _Roles:
         if unique:
             self.take("row_id", unique[0])
         elif named:
-            self.notes["sequence"] = (
-                "rows are named by their line numbers, as names are missing or repeated in "
-                f"{_list(c.name for c in named)}"
-            )
+            self.notes["sequence"] = f"rows are named by their line numbers, as {_not_names(named[0])}"
 
     def _missing(self) -> None:
         """Find texts without a digit in columns of numbers."""
@@ -478,6 +475,19 @@ class _Roles:
                 f"does {' or '.join(found)}, found in columns of numbers, mean that there is no value? A row without a "
                 "label is left out"
             )
+
+
+def _not_names(column: Column) -> str:
+    """Why the texts of a column cannot be the names of rows, and the fix."""
+    again = column.present[column.present.duplicated()]
+    if again.empty:
+        absent = len(column.texts) - len(column.present)
+        return f"{absent:,} {'name is' if absent == 1 else 'names are'} missing in {str(column.name)!r}"
+    count = again.nunique()
+    return (
+        f"{count:,} {'name is' if count == 1 else 'names are'} repeated in {str(column.name)!r} ({again.iloc[0]}, line "
+        f"{line_of(again, 0)}); make {'it' if count == 1 else 'them'} unique to see your names in results"
+    )
 
 
 def _rank(column: Column) -> int:

@@ -4,6 +4,7 @@ with a comment or a question about each.
 
 import itertools
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -168,12 +169,10 @@ def construct_of(about: Inserts, task: str, rna: bool) -> Named:
             f"known; leave out those shorter than {high - 2 * flank:,} bp, or those longer than {low + 2 * flank:,} bp"
         )
     guess = (
-        f"which sequence surrounds the insert in your plasmid? Models read it with the insert, {length} bp in all. The "
-        f"table does not say, so that of Gosai 2024 is taken. If it is another, write: {others}"
+        f"which sequence surrounds the insert in your plasmid? Models read the insert with its flanks, {length} bp "
+        f"together. The table does not say, so those of Gosai 2024 are taken. If they are others, write: {others}"
     )
-    return Named(
-        f"plasmid_{length}", {"flanks": "gosai_episomal", "length": length}, "", "; ".join(filter(None, (guess, ends)))
-    )
+    return Named("plasmid", {"flanks": "gosai_episomal", "length": length}, "", "; ".join(filter(None, (guess, ends))))
 
 
 def held_out_chromosomes(column: pd.Series) -> dict[str, list[str]]:
@@ -194,8 +193,9 @@ def held_out_chromosomes(column: pd.Series) -> dict[str, list[str]]:
     return chosen if all(counts[names].sum() >= least for names in chosen.values()) else {}
 
 
-def split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
-    """A split by chromosome if there are enough chromosomes, otherwise by homology."""
+def split_of(rows: pd.DataFrame, about: Inserts, task: str, path: Path) -> Split:
+    """A split by chromosome if there are enough chromosomes, otherwise by homology. Raises `InputError` naming the file
+    `path` if the rows are too few for `FEWEST` in each part."""
     some = (rows["chrom"] != "").any()
     why = "no choice of chromosomes gives each part enough rows" if some else "no chromosomes are given"
     few = ""
@@ -223,6 +223,12 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str) -> Split:
                 + ["to train on those, add without_chromosome: train"] * ("no chromosome" in out)
             )
             return Split("chromosome", spec, text, few, part == "test")
+    needed = next(count for count in itertools.count(FEWEST) if round(WANTED_SHARE * count) >= FEWEST)
+    if len(rows) < needed:
+        raise InputError(
+            f"{path}: {len(rows)} usable rows, with a sequence and a label, expected at least {needed}: validation and "
+            f"test take {100 * WANTED_SHARE:g} % of them each, and each part needs {FEWEST}; give more rows"
+        )
     if about.alike or max(len(about.begin), len(about.end)) > HOMOLOGOUS * about.lengths[0]:
         what = "are variants of one sequence" if about.alike else "share a long end"
         text = f"at random, as {why}, and all inserts {what}: a split by homology would put them into one part"

@@ -43,7 +43,8 @@ def write(draft: Draft, files: Sequence[Path]) -> None:
     draft.add(f"      files: {{{', '.join(f'{key}: {scalar(path)}' for key, path in paths.items())}}}")
     if spec:
         draft.add("      first_base: 1  # coordinates in the headers count from 1 and include the last base")
-    construct, split = construct_of(about, "classification", True), split_of(rows, about, "classification")
+    construct = construct_of(about, "classification", True)
+    split = split_of(rows, about, "classification", files[0])
     draft.add(f"    construct: {construct.name}", f"    splits: [{split.name}]", "    panels: {held_out: {kind: rows}}")
     Construct.from_spec(construct.spec).check_inserts(rows, files[0])
     add_sections(draft, construct, split, Models("classification", True, False, about.one_length))

@@ -56,7 +56,7 @@ def write(draft: Draft, path: Path) -> None:
     if found.cells:
         draft.add(f"    cells: [{', '.join(found.cells)}]  # each has its own label; plots show the first")
     construct = construct_of(about, task, found.rna)
-    split = split_of(rows, about, task)
+    split = split_of(rows, about, task, path)
     draft.add(f"    construct: {construct.name}", f"    splits: [{split.name}]", "    panels:")
     draft.add("      held_out: {kind: rows}  # all test rows")
     if "pair_id" in found.columns and task == "regression":
