@@ -52,10 +52,10 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("", r"is empty, expected a header \(table\)"),
         ("# only\n\n", "is empty, expected a header"),
         ('""\t""\n1\t2\n', r"line 1: no column has a name, expected a header \(table\)"),
-        ("a\tb\n1\t2\n3\n", r"line 3: 1 cell\(s\), expected 2 as in the header"),
-        ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cell\(s\), expected 2 as in the header"),
-        ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cell\(s\), expected 2 as in the header"),  # no silent index column
-        ("a\tb\nr1\t1\t2\nr2\t3\t4\n", r"line 2: 3 cell\(s\), .* in the header; if R wrote row names into the first"),
+        ("a\tb\n1\t2\n3\n", r"line 3: 1 cell, expected 2 as in the header"),
+        ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cells, expected 2 as in the header"),
+        ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cells, expected 2 as in the header"),  # no silent index column
+        ("a\tb\nr1\t1\t2\nr2\t3\t4\n", r"line 2: 3 cells, .* in the header; if R wrote row names into the first"),
         ("a\tb\n1\t2\n\n3\t4\n", "line 3 is blank"),
         ("a\tb\n1\t2\n\t\n3\t4\n", "line 3 is blank"),
         ("a\tb\ta\n1\t2\t3\n", "column 'a' occurs 2 times"),
@@ -74,7 +74,7 @@ def test_a_header_alone_is_a_table_without_rows(saved):
             "; line 1 has 1 of the 3 cells that lines below have: if it is a title, remove it or begin it with #",
         ),
         ("My assay\na;b\n1;2\n", "separated by semicolons, .*; line 2 has all columns: remove the lines above it"),
-        ("a\n1\t2\n", r"line 2: 2 cell.s., expected 1 as in the header; if line 1 is a title, remove it or begin it"),
+        ("a\n1\t2\n", r"line 2: 2 cells, expected 1 as in the header; if line 1 is a title, remove it or begin it"),
         (b"a\tb\n1\t\xff\n", "line 2: byte 0xff is not UTF-8 .*; save the file as UTF-8, or convert it: iconv"),
         (b"a\tb\n1\t2\n3\t4\0\n", "line 3: holds a NUL byte, which text never does"),
     ],
@@ -163,7 +163,10 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(saved, cell):
     table = read_table(saved(f"id\tx\na\t1\nb\tNA\nc\t{cell}\nd\tworse\n"))
     with pytest.raises(InputError) as error:
         numbers(table, "x", "t.tsv")
-    fixes = {"1,5": "; write decimals with a point: 1.5", "True": "; write the labels of a classification as 1 and 0"}
+    fixes = {
+        "1,5": "; this column has a decimal comma in 1 cell: save the table with a decimal point (1.5)",
+        "True": "; write the labels of a classification as 1 and 0",
+    }
     assert str(error.value) == f"t.tsv: line 4: x is {cell!r}, expected a number{fixes.get(cell, '')}"
 
 

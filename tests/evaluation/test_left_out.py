@@ -32,13 +32,13 @@ def test_each_dataset_split_and_panel_has_a_line(tmp_path):
         write_table(beside(panel["path"]), stages_of(("test rows", 30), ("without N", 18)))
     lines = left_out(comparison.datasets)
     assert lines["toy", "", ""] == (
-        "dropped 1,100 of 1,200 (label measured), 4 of 94 (d), 3 of 97 (c), 2 of 99 (b), fewer at 1 more stages."
+        "left out 1,100 of 1,200 (no label), 4 of 94 (d), 3 of 97 (c), 2 of 99 (b), fewer at 1 more stages."
     )
-    assert lines["toy", split, ""] == "none of 90 dropped."
-    assert {lines["toy", split, panel] for panel in panels} == {"dropped 12 of 30 (without N)."}
+    assert lines["toy", split, ""] == "none of 90 left out."
+    assert {lines["toy", split, panel] for panel in panels} == {"left out 12 of 30 (without N)."}
     table = stages_of(("rows", 90))
     noted = [table, table.assign(stage="note", rows=None, removed=None, note="3 rows lie on chr7p12")]
     write_table(beside(beside(rows).parent / "splits" / f"{split}.tsv"), pd.concat(noted))
-    assert left_out(comparison.datasets)["toy", split, ""] == "none of 90 dropped. 3 rows lie on chr7p12."
+    assert left_out(comparison.datasets)["toy", split, ""] == "none of 90 left out. 3 rows lie on chr7p12."
     text = markdown(*compare(comparison), comparison, lines)
-    assert f"- Rows: {lines['toy', '', '']}\n- Split {split}: none of 90 dropped.\n- Panel " in text
+    assert f"- Rows: {lines['toy', '', '']}\n- Split {split}: none of 90 left out.\n- Panel " in text

@@ -36,7 +36,7 @@ def test_case_u_and_n(published):
     for pieces in (MADE, bpe.read(published, 4096)):
         np.testing.assert_array_equal(pieces.tokenize(["acguNNAug"]), pieces.tokenize(["ACGTNNATG"]))
         assert (pieces.tokenize(["ACGNNT"]) == bpe.UNK).sum() == 2  # a run of N is as many tokens
-        with pytest.raises(InputError, match="sequence 1: letter 'R' at position 2 is not one of A, C, G, T, U, N"):
+        with pytest.raises(InputError, match="sequence 1: base 3 is 'R', expected A, C, G, T, U or N"):
             pieces.tokenize(["ACGT", "ACR"])
         assert pieces.tokenize(["", "A"]).tolist() == [[1, 2, 3], [1, 5, 2]]
 

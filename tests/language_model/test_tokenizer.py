@@ -66,5 +66,5 @@ def test_codes_and_texts_give_the_same_ids():
 
 @pytest.mark.parametrize("sequence", ["ACGRYT", "ACG-T", "AC GT", "<mask>"])
 def test_other_letters_are_refused(sequence):
-    with pytest.raises(InputError, match=r"sequence 1: letter '.' at position \d is not one of A, C, G, T, U, N"):
+    with pytest.raises(InputError, match=r"sequence 1: base \d is '.', expected A, C, G, T, U or N"):
         tokenizer.tokenize(["ACGT", sequence])

@@ -99,7 +99,7 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
             {"published": ["train", "te\x00st", ""]},
             r"row 'b': published is .* U\+0000 \(a control character\), an invisible character",
         ),
-        ({"sequence": ["A", "ACRT", "X"]}, "row 'b': letter 'R' at position 2 is not one of A, C, G, T, U, N"),
+        ({"sequence": ["A", "ACRT", "X"]}, "row 'b': base 3 is 'R', expected A, C, G, T, U or N"),
         ({"sequence": ["A", "ACGT", ""]}, "row 'c': sequence is empty"),
         ({"sequence": ["A", None, "A"]}, "row 'b': sequence is empty"),
         ({"label": [0.0, np.nan, np.inf]}, "row 'b': label is nan, missing or not finite"),

@@ -435,7 +435,7 @@ def test_no_file_is_overwritten_by_another(tmp_path, head):
 
 BAD = {
     "no input": ((), "expected one of --fasta"),
-    "letters": (("--fasta", "letters.fa"), r"letters.fa: line 1: 's': letter 'X' at position 3"),
+    "letters": (("--fasta", "letters.fa"), r"letters.fa: line 1: 's': base 4 is 'X'"),
     "names": (("--fasta", "names.fa"), r"names.fa: line 3: 's' also occurs at .*line 1; names must differ"),
     "column": (("--table", "t.tsv", "--columns", "seq"), "column 'seq'"),
     "no genome": (("--vcf", "v.vcf"), "--vcf needs --genome"),

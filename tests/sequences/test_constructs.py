@@ -215,7 +215,7 @@ def test_over_long_and_empty_inserts_are_refused_with_their_place(layout):
 
 
 def test_an_illegal_letter_is_named_with_insert_and_position():
-    with pytest.raises(InputError, match="insert 2: letter 'X' at position 4 is not one of"):
+    with pytest.raises(InputError, match="insert 2: base 5 is 'X', expected A, C"):
         GOSAI_600.assemble(["ACGTA", "AAA", "ACGTX"])
 
 

@@ -51,7 +51,7 @@ def test_case_is_ignored_and_u_is_t(sequence):
 def test_illegal_letter_is_named_with_its_place(function, letter):
     with pytest.raises(ValueError) as error:
         function(f"ACg{letter}TX")
-    assert str(error.value) == f"letter {letter!r} at position 3 is not one of A, C, G, T, U, N"
+    assert str(error.value) == f"base 4 is {letter!r}, expected A, C, G, T, U or N"
 
 
 @examples

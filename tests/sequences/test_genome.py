@@ -167,7 +167,7 @@ def test_broken_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"hg.fa.gz: gzip data are broken"):
         Genome.open(path)
     (tmp_path / "hg.fa").write_text(">chr1\nACGTXACGT\n")
-    with pytest.raises(InputError, match=r"hg.fa: chr1:2-9: letter 'X' at position 2"):
+    with pytest.raises(InputError, match=r"hg.fa: chr1:2-9: base 3 is 'X'"):
         Genome.open(tmp_path / "hg.fa").fetch(windows(("chr1", 2, 9, "+")))
 
 

@@ -161,9 +161,9 @@ def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     failed = run({**PAIRS, "published": ["test"]})
     assert failed.returncode == 1
     assert failed.stderr == (
-        "error: panel snv: 0 pairs remain of 3 test rows, expected at least 3 (test rows 3, alternate alleles 0, "
-        "with a "
-        "reference 0, one base 0)\n"
+        "error: panel snv, split split: 0 pairs remain of 3 test rows, expected at least 3 (test rows 3, alternate "
+        "alleles 0, with a reference 0, one base 0); raise the share of test in splits.split.test, or give it more "
+        "chromosomes; in a k-fold split take fewer folds; or ask less of the panel\n"
     )
     assert not (tmp_path / "snv.tsv").exists()
     done = run(PAIRS)

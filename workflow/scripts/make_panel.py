@@ -1,5 +1,7 @@
 """Make one evaluation panel of a dataset from the test rows of a split."""
 
+from pathlib import Path
+
 from s2f.common import kinds
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
@@ -25,7 +27,8 @@ def main():
     split = read_table(arguments.split, ["row_id", "split"])
     rows = read_rows(arguments.rows, PANEL_COLUMNS)
     stages = Stages()
-    panel = make_panel(rows, split, arguments.spec, arguments.name, read_units(arguments.units, rows), stages)
+    units, split_name = read_units(arguments.units, rows), Path(arguments.split).stem
+    panel = make_panel(rows, split, arguments.spec, arguments.name, units, stages, split_name)
     print(f"panel {arguments.name}: {len(panel)} {kinds.facts('panels', arguments.spec['kind'])['items']}")
     write_table(arguments.stages or beside(arguments.out), stages.table())
     write_table(arguments.out, panel)

@@ -441,7 +441,8 @@ def test_values_that_cannot_be_weights_are_refused(tmp_path):
 
 def test_missing_folder_says_how_to_get_the_weights(tmp_path):
     with pytest.raises(
-        InputError, match=r"nowhere: no such folder.*google/alphagenome-all-folds.*Kaggle.*non-commercial"
+        InputError,
+        match=r"nowhere: no such folder.*google/alphagenome-fold-3; .*has seen the test.*Kaggle.*non-commercial",
     ):
         alphagenome.read_checkpoint(tmp_path / "nowhere", "tiny")
     with pytest.raises(InputError, match=r"holds no Orbax checkpoint \(no file _METADATA\).*Hugging Face"):

@@ -46,7 +46,7 @@ def test_coordinates_that_count_from_one(tmp_path):
 @pytest.mark.parametrize(
     ("positives", "spec", "message"),
     [
-        (">a\nACXT\n", {}, "p.fa: line 1: record 'a': letter 'X' at position 2"),
+        (">a\nACXT\n", {}, "p.fa: line 1: record 'a': base 3 is 'X'"),
         (">a\nAC\n>b\n", {}, "p.fa: line 3: record 'b' has no sequence"),
         (">a\nAC\n>\nAC\n", {}, "p.fa: line 3: header is empty, expected a name"),
         (">a\nAC\n>a\nGG\n", {}, "p.fa: line 3: 'a' is also the header of line 1"),

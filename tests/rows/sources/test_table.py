@@ -66,9 +66,9 @@ def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_pa
     ("table", "message"),
     [
         (changed(1, "name", ""), r"mine.txt: line 3: name is '', expected a name"),
-        (changed(2, "name", "a"), "line 4: name is 'a', expected a name that does not occur on an earlier row"),
-        (changed(1, "seq", "ACXT"), "line 3: seq is 'ACXT', expected letters A, C, G, T, U, N"),
-        (changed(1, "seq", ""), "line 3: seq is '', expected letters"),
+        (changed(2, "name", "a"), "line 4: name is 'a', expected a name of its own: line 2 has the same"),
+        (changed(1, "seq", "ACXT"), "line 3: seq is 'ACXT': base 3 is 'X', expected A, C, G, T, U or N; correct or"),
+        (changed(1, "seq", ""), "line 3: seq is '', expected letters .*; fill it or delete the line"),
         (changed(1, "seq", "NA"), "line 3: seq is 'NA', expected letters"),
         (changed(1, "y", "high"), "line 3: y is 'high', expected a number"),
         (changed(1, "y", "inf"), "line 3: y is 'inf', expected a number"),
@@ -166,7 +166,7 @@ def test_files_of_a_published_split_name_rows_and_parts(tmp_path):
     alone, _ = sources.read("table", {"rows": files["train"]}, spec, "classification")
     assert alone[["row_id", "published"]].to_numpy().tolist() == [["rows:2", ""], ["rows:3", ""]]
     files["test"].write_text("sequence,label\nTT-T,1\n")
-    with pytest.raises(InputError, match=r"test.csv: line 2: sequence is 'TT-T', expected letters"):
+    with pytest.raises(InputError, match=r"test.csv: line 2: sequence is 'TT-T': base 3 is '-', expected A"):
         sources.read("table", files, spec, "classification")
 
 
@@ -271,10 +271,11 @@ def test_an_id_is_never_cut_in_a_message(tmp_path):
         read_text(tmp_path, text)
     assert (
         str(error.value)
-        == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name that does not occur on an earlier row"
+        == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name of its own: line 2 has the same; make it "
+        "unique, or omit columns.row_id"
     )
     text = f"name\tseq\tlog2FC\tchrom\na\t{'ACGT' * 30}X\t1\t7\n"
-    with pytest.raises(InputError, match="expected letters A, C, G, T, U, N: letter 'X' at position 120 is not one of"):
+    with pytest.raises(InputError, match="base 121 is 'X', expected A, C, G, T, U or N; correct or"):
         read_text(tmp_path, text)
 
 

@@ -153,11 +153,11 @@ def test_letters_past_the_end_of_a_sequence_do_not_count():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\): letter 'X' at position 2"):
+    with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\): base 3 is 'X'"):
         homologous_groups(["ACGT", "ACXT"])
     with pytest.raises(InputError, match=r"sequence 1 \(counted from 0\) has 0 letters, expected 1 to"):
         homologous_groups(["ACGT", ""])
-    with pytest.raises(InputError, match=r"target 0 \(counted from 0\): letter '-' at position 4"):
+    with pytest.raises(InputError, match=r"target 0 \(counted from 0\): base 5 is '-'"):
         best_scores(["ACGT"], ["ACGT-"])
     with pytest.raises(InputError, match="word is 20, expected 4 to 12"):
         homologous_groups(["ACGT"], word=20)

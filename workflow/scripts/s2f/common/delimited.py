@@ -139,12 +139,13 @@ class Delimited:
             lines = self.row_lines(after)
             if odd:
                 line, named = int(lines[odd[0].number - 1]), ""
+                cells = "cell" if odd[0].actual_columns == 1 else "cells"
                 if odd[0].actual_columns == width + 1 > 2 and odd[0].number == after == 1:
                     named = "; if R wrote row names into the first column, write the table with row.names=FALSE"
                 elif odd[0].actual_columns > width and odd[0].number == after == 1:
                     named = f"; if line {self.first_line} is a title, remove it or begin it with #"
                 raise InputError(
-                    f"{self.path}: line {line}: {odd[0].actual_columns} cell(s), expected {width} as in the "
+                    f"{self.path}: line {line}: {odd[0].actual_columns} {cells}, expected {width} as in the "
                     f"{'header' if after else 'first line'}{self._about_quotes(line)}{named}"
                 ) from None
             decoded(body.to_pybytes(), self.path, int(lines[0]))

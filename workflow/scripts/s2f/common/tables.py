@@ -16,6 +16,7 @@ from s2f.common.kinds import near
 
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
+DECIMAL_COMMA = r"[+-]?\d+,\d+"
 LINE = "line"  # name of an index that holds line numbers of the file
 
 
@@ -229,8 +230,12 @@ def numbers(
     if bad.any():
         position = int(bad.to_numpy().argmax())
         cell = cells.iloc[position]
-        if re.fullmatch(r"[+-]?\d+,\d+", cell):
-            fix = f"; write decimals with a point: {cell.replace(',', '.')}"
+        if re.fullmatch(DECIMAL_COMMA, cell):
+            count = int(cells.str.fullmatch(DECIMAL_COMMA).sum())
+            fix = (
+                f"; this column has a decimal comma in {count:,} cell{'s' if count > 1 else ''}: save the table with a "
+                f"decimal point ({cell.replace(',', '.')})"
+            )
         elif cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
             fix = "; write the labels of a classification as 1 and 0"
         raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{fix}")

@@ -8,6 +8,7 @@ from s2f.evaluation.measured_runs import ComparedDataset
 from s2f.rows.stages import beside, dropped, notes
 
 MOST_NAMED = 4  # stages in a line
+WORDS = {"label measured": "no label"}  # a stage says what it keeps; here it is said what is missing
 
 
 def left_out(datasets: Mapping[str, ComparedDataset]) -> dict[tuple[str, str, str], str]:
@@ -33,8 +34,8 @@ def _line(path: Path) -> str:
     total, removed = dropped(path)
     noted = "".join(f" {note}." for note in notes(path))
     if not removed:
-        return f"none of {total:,} dropped.{noted}"
+        return f"none of {total:,} left out.{noted}"
     removed.sort(key=lambda item: -item[1])
-    named = [f"{count:,} of {before:,} ({stage})" for stage, count, before in removed[:MOST_NAMED]]
+    named = [f"{count:,} of {before:,} ({WORDS.get(stage, stage)})" for stage, count, before in removed[:MOST_NAMED]]
     named += [f"fewer at {len(removed) - MOST_NAMED} more stages"] if len(removed) > MOST_NAMED else []
-    return f"dropped {', '.join(named)}.{noted}"
+    return f"left out {', '.join(named)}.{noted}"

@@ -24,11 +24,11 @@ FROM_START = (
 )
 CHOSEN = (
     "**Validation** is the score by which training chose its best epoch; published weights that may have seen the "
-    "validation rows have none. Bold marks what this score chooses: the score of the best model of each encoder, and "
-    "the name of the best of all models; bold never marks the best on the test rows.",
+    "validation rows have none. Bold marks what this score chooses: the score of the best model of an encoder that has "
+    "several models, and the name of the best of all models; bold never marks the best on the test rows.",
     "A run is **collapsed** if its predictions hardly vary and rank nothing, or if it is at chance while another "
     "seed of its model is far above; a mean over seeds that include such a run is not shown.",
-    "All numbers were computed by this study.",
+    "A **floor** is a trivial baseline, which every model should beat. All numbers were computed by this study.",
 )
 DIFFERENT = 0.05  # p (Holm) below which the text calls models different
 MOST_NAMED = 6  # models in a sentence
@@ -36,9 +36,10 @@ PROMISED = 0.9  # confidence of the intervals that the text mentions
 SURE = (
     "Each prediction has an interval that was calibrated on the validation rows (split conformal; for effects on the "
     "pairs among them) to contain the measured value for 90 % of rows like these. **Coverage** is the share of rows "
-    "here for which it does. It **breaks** if even the upper end of the {share} interval of this share (brackets) is "
-    "below 90 %: these rows are not like the validation rows, and predictions are further off than their intervals "
-    "say. Intervals are wider than promised if the lower end is above 90 %. Other levels, widths and CRPS are in "
+    "here for which it does, from the lowest to the highest model. It **breaks** if even the upper end of the {share} "
+    "interval of this share is below 90 %: these rows are not like the validation rows, and predictions are further "
+    "off than their intervals say. The last column names the models for which it breaks, with that interval in "
+    "brackets. Intervals are wider than promised if the lower end is above 90 %. Other levels, widths and CRPS are in "
     "calibration.tsv."
 )
 SURE_OF_CLASSES = (
@@ -254,7 +255,7 @@ def _sure(lines: Any, task: str, share: str) -> list[str]:
             f"`{line.model}` ({_number(line.value, 2)}{_interval(line.ci_low, line.ci_high, digits=2)})"
             for line in below.itertuples()
         ]
-        span = f"{_number(known['value'].min(), 2)} to {_number(known['value'].max(), 2)}"
+        span = " to ".join(dict.fromkeys(_number(end, 2) for end in (known["value"].min(), known["value"].max())))
         kept = len(known) - len(below) - len(above)
         body.append([name, f"{kept} of {len(known)}", str(len(above)), span, ", ".join(breaks) or "none"])
     header = ["panel", "models that cover 90 %", "wider than promised", "coverage", "breaks"]

@@ -197,7 +197,7 @@ def _letters(texts: pa.Array) -> NDArray[np.uint8]:
 def _clean(sequence: str, row: str, path: str | Path) -> str:
     try:
         if not sequence:
-            raise ValueError("sequence is empty")
+            raise ValueError("sequence is empty; fill it or delete the row")
         return dna.clean(sequence)
     except ValueError as error:
         raise InputError(f"{path}: row {row!r}: {error}") from None

@@ -20,12 +20,12 @@ COMPLEMENT_BYTE = bytes.maketrans(b"ACGT", b"TGCA")
 def encode(sequence: str) -> NDArray[np.uint8]:
     """Codes (length,) of one sequence. Case is ignored and U is read as T.
 
-    Raises `ValueError` naming the first letter outside ACGTUN and its 0-based position.
+    Raises `ValueError` naming the first letter outside ACGTUN and its position, counted from 1.
     """
     codes = codes_of(np.frombuffer(sequence.encode("latin-1", "replace"), np.uint8))
     if (codes == 255).any():
         position = int((codes == 255).argmax())
-        raise ValueError(f"letter {sequence[position]!r} at position {position} is not one of A, C, G, T, U, N")
+        raise ValueError(f"base {position + 1} is {sequence[position]!r}, expected A, C, G, T, U or N")
     return codes
 
 

@@ -15,7 +15,13 @@ from s2f.splits.units_table import check_loci
 
 
 def make_panel(
-    rows: Any, split: Any, section: dict[str, Any], name: str, units: Any, stages: Stages | None = None
+    rows: Any,
+    split: Any,
+    section: dict[str, Any],
+    name: str,
+    units: Any,
+    stages: Stages | None = None,
+    split_name: str = "",
 ) -> Any:
     """Evaluation set `name` from canonical `rows` and the table of a `split`; `section` is its section in a study.
 
@@ -25,7 +31,7 @@ def make_panel(
     what the dataset lacks instead of refusing the file. `within` keeps what lies in regions (see `regions`). What is
     made from the rows depends on the kind. `group` is what a bootstrap draws as a whole: the unit from the table
     `units` (`units_table.read_units`, in the order of the rows), or the units that pairs join. The counts of what is
-    dropped, and why, are added to `stages`.
+    dropped, and why, are added to `stages`. `split_name` is how messages call the split.
 
     Raises `InputError` for a split or units that do not belong to the rows (`parts_checked`, `check_loci`), a panel of
     fewer than 3 items, a locus with more than one reference and a file that lists rows that are not in test.
@@ -45,8 +51,13 @@ def make_panel(
     if len(panel) < FEWEST:
         items = kinds.facts("panels", options["kind"])["items"]
         what, count = stages.counts[0]
+        where = f"panel {name}" + (f", split {split_name}" if split_name else "")
+        fix = (
+            f"raise the share of test in splits.{split_name or 'NAME'}.test, or give it more chromosomes; in a k-fold "
+            "split take fewer folds; or ask less of the panel"
+        )
         raise InputError(
-            f"panel {name}: {len(panel)} {items} remain of {count} {what}, expected at least {FEWEST} ({stages})"
+            f"{where}: {len(panel)} {items} remain of {count} {what}, expected at least {FEWEST} ({stages}); {fix}"
         )
     return panel
 

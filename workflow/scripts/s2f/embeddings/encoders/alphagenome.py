@@ -39,9 +39,9 @@ PUBLISHED_LICENCE = (
     "(https://deepmind.google.com/science/alphagenome/model-terms); embeddings and heads made with them stay so."
 )
 HOW_TO_GET = (
-    "Get the AlphaGenome weights from Hugging Face (google/alphagenome-all-folds) or Kaggle (google/alphagenome): "
-    "log in, accept the model terms (non-commercial use), download, and set weights to {path: FOLDER}, the folder that "
-    "holds _METADATA"
+    "Get the AlphaGenome weights from Hugging Face (google/alphagenome-fold-3; the checkpoint of all folds has seen "
+    "the test chromosomes) or Kaggle (google/alphagenome, FOLD_3): log in, accept the model terms (non-commercial "
+    "use), download, and set weights to {path: FOLDER}, the folder that holds _METADATA"
 )
 
 

@@ -95,7 +95,10 @@ def _read_file(
     if "row_id" in columns:
         ids = stripped(raw[columns["row_id"]])
         again = ids.duplicated() & (ids != "")
-        refuse(again, raw, [columns["row_id"]], path, "a name that does not occur on an earlier row")
+        if again.any():
+            first = line_of(raw, int((ids == ids[again].iloc[0]).to_numpy().argmax()))
+            fix = f"a name of its own: line {first} has the same; make it unique, or omit columns.row_id"
+            refuse(again, raw, [columns["row_id"]], path, fix)
     # anything else in a row without a label does not matter
     if not has_label.all():
         raw, values = raw[has_label], {ours: column[has_label] for ours, column in values.items()}
@@ -160,15 +163,15 @@ def _refuse_other_letters(
     """Refuse a sequence that is missing (NA could be read as bases) or contains a letter that is not a base."""
     sequences = table["sequence"]
     absent = sequences.isin(missing)
-    refuse(absent, raw, [columns["sequence"]], path, "letters A, C, G, T, U, N")
+    refuse(absent, raw, [columns["sequence"]], path, "letters A, C, G, T, U, N; fill it or delete the line")
     if letters_other_than(b"ACGTUNacgtun", sequences):
         for position, sequence in enumerate(sequences):
             try:
                 dna.encode(sequence)
             except ValueError as error:
                 raise InputError(
-                    f"{path}: line {line_of(raw, position)}: {columns['sequence']} is {sequence!r}, "
-                    f"expected letters A, C, G, T, U, N: {error}"
+                    f"{path}: line {line_of(raw, position)}: {columns['sequence']} is {sequence!r}: {error}; "
+                    "correct or delete the line"
                 ) from None
 
 
