@@ -1,7 +1,7 @@
 # make         set up and run the embedded default study
 # make setup   make .venv with pinned requirements and the library s2f
 # make test    all tests            make test-fast   those of a few seconds
-# make test-gpu   those of what computes on a GPU, there
+# make test-gpu   those of what computes on a GPU, there; sets nothing up, as bench-gpu
 # make lint    formatters and linters
 # make faults  what goes wrong in use, tried through the real commands: expected and found
 # make docs    the documentation as a web site, build/site/index.html
@@ -43,10 +43,11 @@ test-fast: setup
 	$(PYTEST) -m "not slow"
 
 # In one process, as its tests share a card, file by file. What failed, and what was skipped and why, is printed at the end
-# and is in build/test-gpu.xml with the card and the versions. Needs the builds for CUDA: docs/cluster.md.
+# and is in build/test-gpu.xml with the card and the versions. Needs the builds for CUDA (docs/cluster.md),
+# and therefore depends on nothing: `setup` may put pinned builds for the CPU in their place.
 GPU_TESTS = embeddings heads language_model baselines interpretation representation scoring design
 
-test-gpu: setup
+test-gpu:
 	python -m pytest --gpu -rfEs --junitxml build/test-gpu.xml $(addprefix tests/,$(GPU_TESTS))
 
 lint: setup

@@ -26,7 +26,7 @@ def test_parts_give_rows_below_a_head(root, tmp_path):
         "1,024 rows of 200 bp checked and written",
     ) in measured
     (lacking,) = [row for row in rows if not row["measured"]]  # needs a card
-    assert "pinned memory" in lacking["what"] and lacking["remark"].startswith("not measured: RuntimeError: ")
+    assert "pinned memory" in lacking["what"] and lacking["remark"] == "not measured: no GPU"
     page = (tmp_path / "gpu.md").read_text()
     assert all(line in page for line in (*head, "fraction of the limit", "TFLOP/s", lacking["remark"]))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gpu.md", "gpu.tsv", "limits.json"]  # no large files
@@ -115,6 +115,22 @@ def test_without_a_gpu_it_refuses(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"neither JAX nor torch sees a GPU.*--quick"):
         gpu.main()
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("patience", ["0", "-1", "nan", "inf", "two"])
+def test_patience_is_above_zero(monkeypatch, capsys, patience):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", f"--patience={patience}"])
+    with pytest.raises(SystemExit, match="2"):
+        gpu.main()
+    assert "python -m bench.gpu: error: argument --patience: " in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_named(measured, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    for folder, why in (("file", "File exists"), ("file/in", "Not a directory")):
+        monkeypatch.setattr(sys, "argv", ["gpu", "--folder", str(tmp_path / folder)])
+        with pytest.raises(InputError, match=rf"--folder .*/{folder}: cannot be made \({why}\); expected a folder"):
+            gpu.main()
 
 
 def test_in_seconds_less_is_better(tmp_path, monkeypatch):

@@ -51,7 +51,7 @@ def pytest_configure(config):
         on = " and ".join(f"{library} on {device}" for library, device in found.items())
         raise pytest.UsageError(
             f"--gpu: nothing was tested, because here {on} would compute; both need a GPU: install their builds for "
-            "CUDA (docs/cluster.md, One environment for each family of rules), and unset JAX_PLATFORMS"
+            "CUDA (docs/cluster.md, One environment for each family of rules), and unset JAX_PLATFORMS if it is set"
         )
 
 

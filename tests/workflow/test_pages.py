@@ -34,7 +34,11 @@ def pages(root):
 
 
 def commands(text):
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    """The lines of blocks, and the last cells of tables that are a command of Snakemake."""
+    blocks = [
+        *re.findall(r"```bash\n(.*?)```", text, re.DOTALL),
+        *re.findall(r"\| `(snakemake .*)` \|$", text, re.MULTILINE),
+    ]
     return [line for block in blocks for line in block.splitlines() if line and not line.startswith("#")]
 
 

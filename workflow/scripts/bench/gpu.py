@@ -128,7 +128,7 @@ def limits(plan):
         else:
             table.note(f"{limit.name} products", rates[limit.name] / 1e12, "TFLOP/s")
     del found
-    size = plan.size(2**31, 2**24)
+    size, by_pinned = plan.size(2**31, 2**24), "copy to the card, from pinned memory, by torch"
 
     def copied(name, copy):
         best = min(_seconds(copy) for _ in range(4))
@@ -142,7 +142,11 @@ def limits(plan):
     def pinned():
         import torch
 
-        host, device = torch.ones(size, dtype=torch.uint8).pin_memory(), devices.torch_device()
+        device = devices.torch_device()
+        if device.type == "cpu":
+            table.missing(by_pinned, "no GPU" if on_cpu() else "torch sees no GPU")
+            return
+        host = torch.ones(size, dtype=torch.uint8).pin_memory()
         target = torch.empty(size, dtype=torch.uint8, device=device)
 
         def copy():
@@ -152,7 +156,7 @@ def limits(plan):
         copied("from pinned memory, by torch", copy)
 
     table.attempt("copy to the card, from pageable memory, by JAX", pageable)
-    table.attempt("copy to the card, from pinned memory, by torch", pinned)
+    table.attempt(by_pinned, pinned)
     target, file = np.ones(plan.size(2**32, 2**24), np.uint8), plan.file("read")
     target.tofile(file)
     for threads in sorted({1, plan.threads, _cores()}):
@@ -644,15 +648,24 @@ def _free(place):
     return shutil.disk_usage(place).free
 
 
+def above_zero(text):
+    """The number that is the value of an option."""
+    if not 0 < float(text) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return float(text)
+
+
 def main():
     """Run the parts one after another, and print the table."""
     if sys.argv[1:2] == ["--child"]:
         return child(sys.argv[2], Plan(**json.loads(sys.argv[3])))
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes, also without a GPU: does it run?")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--folder", type=Path, default=Path("build/gpu"), help="of the table (%(default)s)")
-    parser.add_argument("--patience", type=float, default=1, help="multiplies the time limits, for a slower card")
+    parser.add_argument("--patience", type=above_zero, default=1, help="multiplies the time limits, for a slower card")
     arguments = parser.parse_args()
     about, seen, memory = card()
     if not (seen.get("jax") or seen.get("torch") or arguments.quick):
@@ -661,7 +674,12 @@ def main():
             "runs small sizes on the CPU, to see whether everything works"
         )
     arguments.folder = arguments.folder.resolve()
-    arguments.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"--folder {arguments.folder}: cannot be made ({error.strerror}); expected a folder to write to"
+        ) from None
     plan, path = plan_of(arguments, memory), arguments.folder / "gpu.tsv"
     parts = _with_needed(arguments.parts)
     lines, kept = head([*about, *(["quick: the sizes are too small to say anything"] if arguments.quick else [])]), []
