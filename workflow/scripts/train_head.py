@@ -270,8 +270,8 @@ def main():
                     write_text(kept / "identity.json", text)
     if failed:
         raise DivergedError(
-            f"{'; '.join(failed)}; the other families of heads in this job are kept: run snakemake again without a "
-            "target, and only what is missing or changed is trained"
+            f"{'; '.join(failed)}; the other families of heads in this job are kept: change the settings of these and "
+            "run snakemake again, and only what is missing or changed is trained"
         )
     for each in runs:
         each.finish()

@@ -79,16 +79,16 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
 
 def lost_models(runs: Iterable[Run], results: Path) -> list[str]:
     """A warning if models are missing whose metrics are there: their training was started again, and failed or was
-    killed. Snakemake removes what a failed job was to make, but does not plan it again if only a table is asked for
-    that is older and complete."""
+    killed. Snakemake removes what a failed job was to make, but does not plan it again while all that was made from
+    it is there."""
     folders = [results / run.folder for run in runs]
     lost = [path for path in folders if not (path / "best_model").exists() and (path / "metrics.tsv").is_file()]
     if not lost:
         return []
     return [
         f"{lost[0] / 'best_model'} is missing, but metrics made with it are there ({len(lost)} such model"
-        f"{'s' * (len(lost) > 1)}): a training failed or was killed, and tables are old. Run snakemake without a "
-        "target, or name the path of the model"
+        f"{'s' * (len(lost) > 1)}): a training failed or was killed, and tables are old. Run snakemake --forcerun "
+        "with the path of the model"
     ]
 
 
