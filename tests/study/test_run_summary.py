@@ -3,7 +3,7 @@
 import os
 import time
 
-from s2f.study.run_summary import losses, lost_models, scored, summary
+from s2f.study.run_summary import failures, losses, lost_models, scored, summary
 from s2f.study.runs import Run
 
 HEADER = "s\th:m:s\tmax_rss\n"
@@ -87,6 +87,23 @@ def test_a_note_of_a_table_of_stages_is_said(tmp_path):
     path = tmp_path / "random.stages.tsv"
     path.write_text("stage\trows\tremoved\tnote\nrows\t10\t0\t\nnote\t\t\t3 rows lie on chr7p12\n")
     assert losses([path], 0, 0.5) == [f"{path}: 3 rows lie on chr7p12"]
+
+
+def test_what_went_wrong_is_said_at_the_end(tmp_path):
+    """The error of each log that ends with one, not of an earlier run; of a fault of the program, its last line."""
+    logs = {
+        "bad": "python -P -m embed\nprogress\nerror: 2 problems:\n  one\n  two\n", "good": "all is well\n",
+        "fault": "Traceback (most recent call last):\n  File x\nKeyError: 'y'\n", "old": "error: long ago\n",
+    }  # fmt: skip
+    for name, text in logs.items():
+        (tmp_path / name).write_text(text)
+    os.utime(tmp_path / "old", (0, 0))
+    said = failures([*(tmp_path / name for name in logs), tmp_path / "absent"], time.time() - 100)
+    assert said == [
+        "What went wrong, by the log of each job:", f"{tmp_path / 'bad'}:\n  error: 2 problems:\n    one\n    two",
+        f"{tmp_path / 'fault'}:\n  error: KeyError: 'y'",
+    ]  # fmt: skip
+    assert failures([tmp_path / "good"], 0) == []
 
 
 def test_a_model_that_is_missing_under_its_metrics_is_named(tmp_path):

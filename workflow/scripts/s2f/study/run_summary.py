@@ -77,6 +77,21 @@ def losses(tables: Iterable[str | Path], since: float, share: float) -> list[str
     return lines
 
 
+def failures(logs: Iterable[str | Path], since: float) -> list[str]:
+    """What went wrong, from the `logs` of jobs written after `since`: of each that ends with an error, its path and the
+    error, which stands above much else on the terminal."""
+    lines = []
+    for path in map(Path, logs):
+        if not path.is_file() or path.stat().st_mtime < since:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace").rstrip().splitlines()
+        starts = [number for number, line in enumerate(text) if line.startswith(("error: ", "Traceback (most recent"))]
+        if starts:
+            error = text[starts[-1] :] if text[starts[-1]].startswith("error: ") else [f"error: {text[-1]}"]
+            lines.append("\n".join([f"{path}:", *(f"  {line}" for line in error)]))
+    return ["What went wrong, by the log of each job:", *lines] if lines else []
+
+
 def lost_models(runs: Iterable[Run], results: Path) -> list[str]:
     """A warning if models are missing whose metrics are there: their training was started again, and failed or was
     killed. Snakemake removes what a failed job was to make, but does not plan it again while all that was made from
