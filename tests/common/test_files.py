@@ -154,7 +154,7 @@ def test_nan_is_refused_in_json(tmp_path):
 def test_broken_json_is_named_with_its_line(saved, tmp_path):
     with pytest.raises(InputError, match=r"a.json: line 2: is not JSON \(Expecting"):
         read_json(saved('{"a":\n}', "a.json"))
-    with pytest.raises(InputError, match=r"a.json: byte 1: not UTF-8 text"):
+    with pytest.raises(InputError, match=r"a.json: byte 1: is not UTF-8 text"):
         read_json(saved(b'"\xff"', "a.json"))
     with pytest.raises(InputError, match=r"absent.json: no such file"):
         read_json(tmp_path / "absent.json")

@@ -141,13 +141,15 @@ def test_a_seed_beside_others():
     reasons = odd_seeds("regression", [0.721, 0.012, 0.70], labels, N)
     assert reasons == [
         "",
-        "pearson 0.012 is no further above chance than its own error, but another seed has 0.721",
+        "pearson 0.012 is less than 2 standard errors above chance, but another seed has 0.721",
         "",
     ]
     for values in ([0.04, 0.09], [0.72, 0.60], [0.02, -0.01], [0.12, 0.03], [0.3], [np.nan, np.nan]):
         assert odd_seeds("regression", values, labels, N) == [""] * len(values)
     assert odd_seeds("regression", [0.6, 0.0], labels, 12) == ["", ""]  # 12 units tell nothing apart
-    assert odd_seeds("regression", [0.7, np.nan], labels, N)[1].startswith("pearson nan is no further above chance")
+    assert odd_seeds("regression", [0.7, np.nan], labels, N)[1].startswith(
+        "pearson nan is less than 2 standard errors above chance"
+    )
     classes = np.tile([0.0, 1.0], 150)
     assert [bool(reason) for reason in odd_seeds("classification", [0.8, 0.5], classes, 300)] == [False, True]
 

@@ -182,11 +182,11 @@ def noted(rows, spec):
 def test_rows_on_names_of_no_whole_chromosome_are_counted_and_named():
     rows = unlinked(9, chrom=["1", "chr19", "chr7", "7p12", "hs7", "23", "chr1_KI270706v1_random", "7p12", ""])
     stages = noted(rows, HELD_OUT)
-    assert ("on names that are not whole chromosomes", 5) in stages.parts
+    assert ("on names of no whole chromosome", 5) in stages.parts
     (note,) = stages.notes
     assert note == (
-        "5 of 9 rows lie on names that are not whole chromosomes (such as chr7, chrX) that the split does not list: "
-        "chr7p12 2, "
+        "5 of 9 rows lie on names that are not whole chromosomes (those are called chr7, chrX, …) that the split does "
+        "not list: chr7p12 2, "
         "chr1_KI270706v1_random 1, chr23 1, chrhs7 1; of these rows 5 train; list those that are part of a listed one; "
         "PLINK's human 23 is chrX, 24 chrY, 25 their common part, 26 chrM: rename them"
     )
@@ -203,7 +203,7 @@ def test_usual_names_and_splits_that_do_not_go_by_them_have_no_note():
     folds = {"kind": "kfold", "folds": 3, "fold": 0, "by": "chromosome", "inner": 0.3, "seed": 0}
     (note,) = noted(rows, folds).notes
     assert (
-        "1 of 9 rows lie on names that are not whole chromosomes (such as chr7, chrX) each of which the split deals "
-        "as a chromosome: " in note
+        "1 of 9 rows lie on names that are not whole chromosomes (those are called chr7, chrX, …) each of which the "
+        "split deals as a chromosome: " in note
     )
     assert not noted(rows, {**folds, "by": "locus"}).notes

@@ -162,8 +162,8 @@ def test_the_program_writes_a_panel_or_says_why_not(root, tmp_path):
     assert failed.returncode == 1
     assert failed.stderr == (
         "error: panel snv, split split: 0 pairs remain of 3 test rows, expected at least 3 (test rows 3, alternate "
-        "alleles 0, with a reference 0, one base 0); raise the share of test in splits.split.test, or give it more "
-        "chromosomes; in a k-fold split take fewer folds; or ask less of the panel\n"
+        "alleles 0, with a reference 0, one base 0); give test a larger share or more chromosomes in the split's "
+        "section, or a k-fold split fewer folds; or loosen the panel's own conditions\n"
     )
     assert not (tmp_path / "snv.tsv").exists()
     done = run(PAIRS)

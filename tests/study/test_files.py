@@ -1,4 +1,4 @@
-"""The user's own files that a study names are looked for before any job."""
+"""The user's own files that a study names are looked for when it is read."""
 
 import copy
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from helpers.minimal_study import MINIMAL
-from s2f.common.errors import InputError
 from s2f.study import files
 from s2f.study.validate import validated
 
@@ -27,24 +26,24 @@ def study(**sections):
     return validated(config)
 
 
-def refused(*arguments):
-    with pytest.raises(InputError) as caught:
-        files.check(*arguments)
-    return str(caught.value)
+def said_of(*arguments):
+    said = files.missing(*arguments)
+    assert said
+    return said
 
 
 def test_a_missing_file_is_named_with_its_key_and_the_folder_in_which_it_was_looked_for(here):
     said = f"datasets.mine.source.files.rows: data/mine.tsv is missing: there is no {here}/data/mine.tsv (paths are "
     said += f"relative to the folder in which the study runs, {here})"
-    assert refused(study()) == f"{said}; there is no folder {here}/data"
+    assert said_of(study()) == f"{said}; there is no folder {here}/data"
     (here / "data").mkdir()
-    assert refused(study()) == said
+    assert said_of(study()) == said
     (here / "data" / "mine.csv").touch()
-    assert refused(study()) == f"{said}; did you mean 'mine.csv'?"
+    assert said_of(study()) == f"{said}; did you mean 'mine.csv'?"
     (here / "data" / "mine.tsv").symlink_to("lost.tsv")
-    assert refused(study()).endswith(f"{here}); there is a link to lost.tsv, which does not exist")
+    assert said_of(study()).endswith(f"{here}); there is a link to lost.tsv, which does not exist")
     (here / "data" / "lost.tsv").touch()
-    files.check(study())
+    assert files.missing(study()) == ""
 
 
 def test_many_missing_files_below_data_dir_are_one_line_each(here):
@@ -52,9 +51,9 @@ def test_many_missing_files_below_data_dir_are_one_line_each(here):
     source = config["datasets"]["mine"]["source"]
     source["files"] = {"rows": f"{here}/gone/a.tsv"}
     there = f"{here}/gone/a.tsv is missing; there is no folder {here}/gone"
-    assert refused(config) == f"datasets.mine.source.files.rows: {there}; is data_dir right? It is {here}/gone"
+    assert said_of(config) == f"datasets.mine.source.files.rows: {there}; is data_dir right? It is {here}/gone"
     source["files"] = {"rows": f"{here}/gone/a.tsv", "again": f"{here}/gone/a.tsv", "b": f"{here}/gone/b.tsv"}
-    lines = refused(config).splitlines()
+    lines = said_of(config).splitlines()
     assert lines[0] == "2 files are missing:" and lines[-1] == f"  is data_dir right? It is {here}/gone"
     assert lines[1] == f"  datasets.mine.source.files.rows and 1 other key: {there}"
 
@@ -62,22 +61,22 @@ def test_many_missing_files_below_data_dir_are_one_line_each(here):
 def test_a_file_beside_the_study_that_runs_elsewhere_is_found_out(here, monkeypatch):
     (here / "runs" / "data").mkdir(parents=True)
     (here / "runs" / "data" / "mine.tsv").touch()
-    found = refused(study(), ["runs/my_study.yaml"])
+    found = said_of(study(), ["runs/my_study.yaml"])
     assert found.endswith(f"it is beside the study: add --directory {here}/runs, or run in that folder")
     monkeypatch.chdir(here / "runs")
-    files.check(study(), ["my_study.yaml"])
+    assert files.missing(study(), ["my_study.yaml"]) == ""
 
 
 def test_files_that_the_workflow_makes_or_downloads_and_those_of_finished_results_need_not_exist(here):
     config = study(downloads={"mine.tsv": {"urls": ["https://example.org/mine.tsv"]}})
     for path in ("resources/mine.tsv", "results/other/designs.fa"):
         config["datasets"]["mine"]["source"]["files"]["rows"] = path
-        files.check(config)
+        assert files.missing(config) == ""
     config["datasets"]["mine"]["source"]["files"]["rows"] = "resources/other.tsv"
-    assert "resources/other.tsv is missing" in refused(config)
+    assert "resources/other.tsv is missing" in said_of(config)
     Path("results/mine").mkdir(parents=True)
     Path("results/mine/rows.parquet").touch()
-    files.check(config)
+    assert files.missing(config) == ""
 
 
 def test_every_section_that_names_files_is_looked_at(here):
@@ -95,7 +94,7 @@ def test_every_section_that_names_files_is_looked_at(here):
     config["models"].append({"baselines": ["m"]})
     config["motifs"] = [{"known": "k.meme"}]
     config["design"] = {"d": {"start": {"fasta": "d.fa"}, "methods": ["evolution"]}}
-    keys = [line.split(": ")[0].strip() for line in refused(config).splitlines()[1:]]
+    keys = [line.split(": ")[0].strip() for line in said_of(config).splitlines()[1:]]
     assert keys == [file.key for file in files.named(config) if file.path != "data/mine.tsv"]
     assert keys == [
         "datasets.mine.panels.chromosome.file", "datasets.mine.panels.chromosome.within",

@@ -83,7 +83,7 @@ def test_a_study_without_the_section_has_no_points():
         ([0], "learning_curve.0: 0 is less than or equal to the minimum"),
         ([1.5], "learning_curve.0: 1.5 is greater than the maximum"),
         ([0.1, 0.1], "learning_curve: .* non-unique"),
-        ([1], "learning_curve.fractions: hold only 1, all rows"),
+        ([1], r"learning_curve.fractions: is \[1\], all rows"),
         (
             [0.1, 0.10000001],
             "learning_curve.fractions: 0.1 and 0.10000001 get the same name, '-train10pct'; round them",

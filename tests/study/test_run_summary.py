@@ -116,4 +116,4 @@ def test_a_model_that_is_missing_under_its_metrics_is_named(tmp_path):
     (tmp_path / runs[1].folder / "best_model").rmdir()
     (warning,) = lost_models(runs, tmp_path)
     assert warning.startswith(f"{tmp_path / runs[1].folder}/best_model is missing") and "(1 such model)" in warning
-    assert "Run snakemake --forcerun with the path of the model" in warning
+    assert "with --forcerun and the path of the model at its end" in warning

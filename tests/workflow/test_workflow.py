@@ -189,7 +189,8 @@ def test_a_typo_in_the_study_names_the_key_and_runs_nothing(root, tmp_path, stud
     del config["trainning"]
     bad.write_text(yaml.safe_dump(config))
     output = snakemake(root, tmp_path, "--configfile", str(bad), check=False)
-    assert f"the study is not valid: scoring.mine.fasta: mine.fa is missing: there is no {tmp_path}/mine.fa" in output
+    assert f"scoring.mine.fasta: mine.fa is missing: there is no {tmp_path}/mine.fa" in output
+    assert "MissingInputException in rule score" in output
     assert not (tmp_path / "results").exists()
 
 
@@ -489,5 +490,5 @@ def test_a_stage_that_drops_much_is_named_on_the_terminal(root, tmp_path):
         (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
         target = "results/d/rows.stages.tsv"
         output = snakemake(root, tmp_path, target, "--force", "--configfile", "study.yaml")
-        warning = f"{target}: label measured: 5 of 8 are dropped (62 %), more than warn_dropped: {share}"
+        warning = f"{target}: label measured: 5 of 8 dropped (62 %), more than warn_dropped: {share}"
         assert (warning in output) == said

@@ -71,12 +71,6 @@ try:
         for path in workflow.configfiles:
             check_keys(path)
         STUDY = validated(with_types(config, workflow.config_settings.config))
-        # files of a module may be made by the other workflow, and those of a storage are not here
-        if (
-            workflow.is_main_process
-            and not workflow.storage_settings.default_storage_provider
-        ):
-            study_files.check(STUDY, workflow.configfiles)
 except InputError as error:
     raise WorkflowError(f"the study is not valid: {error}") from None
 RUNS = study_runs.runs(STUDY)  # what is trained
@@ -85,12 +79,15 @@ ENSEMBLES = study_ensembles.runs(STUDY, RUNS)
 if workflow.is_main_process:
     for key, path in study_jobs.missing_weights(STUDY):
         logger.warning(
-            f"{key}: {path} does not exist yet ({Path.cwd() / path}); jobs that need it will fail"
+            f"{key}: {Path.cwd() / path} does not exist yet; jobs that need it will fail"
         )
     for line in [*hidden_inserts(STUDY), *study_seen.warnings(STUDY, RUNS)]:
         logger.warning(line)
-    for line in run_summary.lost_models(RUNS, Path("results")):
-        logger.warning(line)
+    # files of a module may be made by the other workflow, and those of a storage are not here
+    if not HOSTED and not workflow.storage_settings.default_storage_provider:
+        absent = study_files.missing(STUDY, workflow.configfiles)
+        if absent:
+            logger.warning(absent)
 DATASETS, ENCODERS, BASELINES = STUDY["datasets"], STUDY["encoders"], STUDY["baselines"]
 # names of encoders whose weights are drawn anew for each seed: each draw has separate caches
 DRAWN = {name for name in ENCODERS if study_draws.is_drawn(STUDY, "encoders", name)}
@@ -102,6 +99,9 @@ SHARDS = [
 # points of learning curves, whose training rows are a part of a split's training rows, drawn for each seed
 CURVE = study_curve.points(STUDY, RUNS)
 CURVE_RUNS = study_curve.runs(STUDY, RUNS)
+if workflow.is_main_process:
+    for line in run_summary.lost_models([*RUNS, *CURVE_RUNS], Path("results")):
+        logger.warning(line)
 RUNS_OF = by_split([*RUNS, *ENSEMBLES])
 SPLITS = [
     (dataset, split) for dataset in DATASETS for split in DATASETS[dataset]["splits"]

@@ -435,7 +435,7 @@ def test_values_that_cannot_be_weights_are_refused(tmp_path):
         alphagenome.read_checkpoint(save(tmp_path / "nan", params, state), "tiny")
     norm = f"{BLOCK}/rms_batch_norm"
     state[norm] = {"var_ema": -state[norm]["var_ema"]}
-    with pytest.raises(InputError, match=f"{norm}/var_ema holds negative values"):
+    with pytest.raises(InputError, match=f"{norm}/var_ema has negative values"):
         alphagenome.read_checkpoint(save(tmp_path / "negative", copied()[0], state), "tiny")
 
 

@@ -408,7 +408,7 @@ def _plan(
 ) -> str:
     """One line that says what is going to happen."""
     way = "encoder frozen" if settings.freeze else "adapters and head" if settings.lora else "all weights"
-    way += f" after {settings.warmup_epochs} epochs of only the head" if settings.warmup_epochs else ""
+    way += f" after {settings.warmup_epochs} epochs of training only the head" if settings.warmup_epochs else ""
     count = sum(parameter.numel() for parameter in model.parameters())
     rows = f"{len(labels):,} training rows, {len(val_labels):,} validation rows"
     return (

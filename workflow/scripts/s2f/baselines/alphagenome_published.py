@@ -251,7 +251,9 @@ def read_torch(path: Path, size: str) -> Published:
             raise InputError(f"{path}: key {key!r} is unexpected, known: {', '.join(KEYS)}")
     mode = held.get("save_mode", "minimal")
     if mode not in ("minimal", "full"):
-        raise InputError(f"{path}: save_mode is {mode!r}, expected minimal or full: only a head is not a stage-2 model")
+        raise InputError(
+            f"{path}: save_mode is {mode!r}, expected minimal or full: a head alone is not a stage-2 model"
+        )
     prefix, key = ("", "encoder_state_dict") if mode == "minimal" else ("backbone.encoder.", "model_state_dict")
     encoder, head = _tensors(path, held, key), _tensors(path, held, "head_state_dict")
     if prefix:  # the rest of AlphaGenome, and the head once more

@@ -163,7 +163,7 @@ def _check_names(
     missing = [name for name in columns if name not in names]
     if missing:
         decoded(delimited.header, path, delimited.first_line)
-        fix = _about_form(delimited, columns) or near(missing[0], names)
+        fix = near(missing[0], names) + _about_form(delimited, columns)
         raise InputError(f"{path}: column {missing[0]!r} is missing; the file has: {', '.join(map(repr, names))}{fix}")
     for name in wanted:
         if names.count(name) > 1:
@@ -174,7 +174,7 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
     """What the first 50 lines say of a header that lacks `columns`: that it is below a title, or divided by another
     separator; empty if nothing."""
     own = delimited.separator
-    lines = delimited.data[:100_000].decode("utf-8", "replace").splitlines()[:50]
+    lines = delimited.data[:100_000].decode("utf-8", "replace").replace("\r\n", "\n").split("\n")[:50]
     counts = [line.count(own) for line in lines]
     others = {letter: name for letter, name in SEPARATORS.items() if letter != own and not counts[0]}
 
@@ -184,8 +184,8 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
             return ""
         said = SEPARATORS.get(own, f"{own!r}")
         return (
-            f"; its cells are separated by {others[separator]}, not by {said}: write "
-            f'separator: "{repr(separator)[1:-1]}" where the study names the table, or save it with {said}'
+            f"; its cells are separated by {others[separator]}, not by {said}: save it with {said}, or write "
+            f'separator: "{repr(separator)[1:-1]}" for a source of kind table or a section of scoring'
         )
 
     for separator in (own, *others):
@@ -193,6 +193,12 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
             if {cell.strip('"') for cell in line.split(separator)} >= set(columns):
                 above = f"; line {number + delimited.first_line} has all columns: remove the lines above it, or begin "
                 return about(separator) + (f"{above}each with #" if number else "")
+    counts = counts if lines[-1] else counts[:-1]
+    if len(counts) > 2 and 0 < counts[0] == min(counts[1:]) - 1 and len(set(counts[1:])) == 1:
+        return (
+            f"; the header has {counts[0] + 1} cells and the lines below have {counts[1] + 1}: if the first of these "
+            "are the row names of R, save it with row.names = FALSE"
+        )
     if len(counts) > 2 and counts[0] < min(counts[1:]) and len(set(counts[1:])) == 1:
         return (
             f"; line {delimited.first_line} has {counts[0] + 1} of the {counts[1] + 1} cells that lines below have: "

@@ -92,7 +92,8 @@ def odd_seeds(task: str, values: Sequence[float], labels: np.ndarray, units: int
     odd = (above < ERRORS) & (above.max() - above > FAR * np.sqrt(2))
     best = values[int(above.argmax())]
     reason = (
-        f"{METRICS[task][0]} {{:.3f}} is no further above chance than its own error, but another seed has {best:.3f}"
+        f"{METRICS[task][0]} {{:.3f}} is less than {ERRORS:g} standard errors above chance, but another seed has "
+        f"{best:.3f}"
     )
     return [reason.format(value) if is_odd else "" for value, is_odd in zip(values, odd, strict=True)]
 

@@ -46,7 +46,7 @@ def check(given: Mapping[str, Any], strand_rule: str, called: Callable[[str], st
             raise InputError(f"{called(kind)} needs {called('elements')}, the table of the mutagenised elements")
         if strand_rule != "mean":
             raise InputError(
-                f"{called(kind)} is read on both strands of the DNA, but the model reads only one, as of an RNA"
+                f"{called(kind)} is read on both strands of the DNA, but the model reads only one, as for RNA"
             )
     wanted = 1 if kind == "table" else 2
     columns = given.get("columns") or ()

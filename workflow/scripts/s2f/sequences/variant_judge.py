@@ -36,9 +36,9 @@ REASONS = {
     "ambiguous_allele": "REF or ALT has a letter other than A, C, G and T",
     "ref_mismatch": "REF is not what the genome has there",
     "ref_equals_alt": "REF and ALT are the same",
-    "duplicate": "the same change stands further up in the file",
+    "duplicate": "the same change is earlier in the file",
     "too_long": "more bases change than are allowed",
-    "near_contig_end": "too few bases of the genome before or behind it",
+    "near_contig_end": "too few bases of the genome before or after it",
     "n_in_window": "the genome has N near it",
 }
 # Detecting a wrong build: the share of records whose REF is not the genome's, and the fewest records to judge by.

@@ -80,15 +80,15 @@ def _note_other_names(rows: pd.DataFrame, parts: pd.Series, section: dict[str, A
     count, found = int(names.sum()), ", ".join(f"{name} {own:,}" for name, own in names[:MOST_NAMED].items())
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     went = parts[rows["chrom"].isin(names.index).to_numpy()].value_counts()
-    stages.part("on names that are not whole chromosomes", count)
+    stages.part("on names of no whole chromosome", count)
     which = "that the split does not list" if listed else "each of which the split deals as a chromosome"
     fix = "; list those that are part of a listed one" if listed else ""
     if any(name in chromosomes.PLINK for name in names.index):
         known = ", ".join(f"{name.removeprefix('chr')} {ours}" for name, ours in chromosomes.PLINK.items())
         fix += f"; PLINK's human {known}: rename them"
     stages.notes.append(
-        f"{count:,} of {len(rows):,} rows lie on names that are not whole chromosomes (such as chr7, chrX) {which}: "
-        f"{found}{more}; "
+        f"{count:,} of {len(rows):,} rows lie on names that are not whole chromosomes (those are called chr7, chrX, …) "
+        f"{which}: {found}{more}; "
         f"of these rows {', '.join(f'{own:,} {part}' for part, own in went.items())}{fix}"
     )
 

@@ -53,8 +53,8 @@ def make_panel(
         what, count = stages.counts[0]
         where = f"panel {name}" + (f", split {split_name}" if split_name else "")
         fix = (
-            f"raise the share of test in splits.{split_name or 'NAME'}.test, or give it more chromosomes; in a k-fold "
-            "split take fewer folds; or ask less of the panel"
+            "give test a larger share or more chromosomes in the split's section, or a k-fold split fewer folds; or "
+            "loosen the panel's own conditions"
         )
         raise InputError(
             f"{where}: {len(panel)} {items} remain of {count} {what}, expected at least {FEWEST} ({stages}); {fix}"

@@ -139,8 +139,7 @@ def _check_head(study: dict[str, Any], run: Run) -> None:
         raise InputError(
             f"models: head {run.head!r} has one output, but dataset {run.dataset!r} has the cells "
             f"{', '.join(cells)}; heads with an output for each: {able}; or write heads: "
-            f"{{{run.head}: {{outputs: first}}}} "
-            f", for {cells[0]} only"
+            f"{{{run.head}: {{outputs: first}}}}, for {cells[0]} only"
         )
 
 

@@ -105,8 +105,8 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
                     raise InputError(f"{where}.{key}: {model!r} is unknown{nearest(model, there)}")
                 if not there[model].members and constant(study, there[model]):
                     raise InputError(
-                        f"{where}.{key}: {model!r} predicts a constant, so it knows no better "
-                        "sequence; choose another model"
+                        f"{where}.{key}: {model!r} predicts a constant, so it cannot rank "
+                        "sequences; choose another model"
                     )
         if there[entry["judge"]].members:
             raise InputError(

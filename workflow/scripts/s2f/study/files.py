@@ -1,5 +1,5 @@
-"""The user's own files that a study names: they are looked for before any job, as Snakemake's message on a missing file
-says neither which key names it nor in which folder it was looked for.
+"""The user's own files that a study names. Those that are missing are named when the study is read: if a job needs one,
+Snakemake refuses the run, but its message says neither which key names the file nor in which folder it was looked for.
 
 Weights are not among them: a study can be planned without (`jobs.missing_weights`).
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from s2f.common.errors import InputError
 from s2f.common.kinds import near
 from s2f.study.jobs import region_files
 from s2f.study.schema import listed
@@ -68,26 +67,34 @@ def named(study: dict[str, Any]) -> list[Named]:
     return found
 
 
-def check(study: dict[str, Any], studies: Iterable[str | Path] = ()) -> None:
-    """Raise `InputError` for files that the study names, the workflow does not make, and are missing in the working
-    folder, unless all that is made from them is there. `studies` are the paths of the study's own files, beside which
-    users often expect others to be looked for."""
-    missing = [file for file in named(study) if not is_made(study, file.path) and not Path(file.path).exists()]
-    missing = [file for file in missing if not file.results or not all(map(os.path.exists, file.results))]
+def missing(study: dict[str, Any], studies: Iterable[str | Path] = ()) -> str:
+    """A message on files that the study names, the workflow does not make, and are not in the working folder, unless
+    all that is made from them is there; empty if there are none. `studies` are the paths of the study's own files,
+    beside which users often expect others to be looked for."""
+    absent = [file for file in named(study) if not is_made(study, file.path) and not _is_there(file.path)]
+    absent = [file for file in absent if not file.results or not all(map(_is_there, file.results))]
     keys: dict[str, list[str]] = {}
-    for file in missing:
+    for file in absent:
         keys.setdefault(file.path, []).append(file.key)
     if not keys:
-        return
+        return ""
     beside = [Path(path).resolve().parent for path in studies]
     lines = []
     for path, of_path in keys.items():
         more = f" and {len(of_path) - 1} other key{'s' * (len(of_path) > 2)}" if len(of_path) > 1 else ""
         lines.append(f"{of_path[0]}{more}: {_about(path, beside)}")
     message, data_dir = listed(lines, "files are missing"), study["data_dir"]
-    if data_dir and all(path.startswith(data_dir) for path in keys):
+    if data_dir and all(path.startswith(str(Path(data_dir).expanduser())) for path in keys):
         message += f"{'; ' if len(keys) == 1 else chr(10) + '  '}is data_dir right? It is {data_dir}"
-    raise InputError(message)
+    return message
+
+
+def _is_there(path: str | Path) -> bool:
+    """Whether a path exists; not, if a folder on the way may not be read."""
+    try:
+        return Path(path).exists()
+    except OSError:
+        return False
 
 
 def _about(named: str, beside: Sequence[Path]) -> str:
@@ -100,8 +107,12 @@ def _about(named: str, beside: Sequence[Path]) -> str:
     if path.is_symlink():
         return f"{line}; there is a link to {path.readlink()}, which does not exist"
     for folder in beside:
-        if relative and folder != here and (folder / named).exists():
+        if relative and folder != here and _is_there(folder / named):
             return f"{line}; it is beside the study: add --directory {folder}, or run in that folder"
     if not path.parent.is_dir():
         return f"{line}; there is no folder {path.parent}"
-    return line + near(path.name, [other.name for other in itertools.islice(path.parent.iterdir(), MOST_NAMES)])
+    try:
+        beside_it = [other.name for other in itertools.islice(path.parent.iterdir(), MOST_NAMES)]
+    except OSError as error:
+        return f"{line}; {path.parent} cannot be read: {error.strerror}"
+    return line + near(path.name, beside_it)

@@ -115,7 +115,7 @@ def check(study: dict[str, Any], planned: Sequence[Run]) -> None:
         return
     section, where = study["learning_curve"], "learning_curve"
     if section["fractions"] == [WHOLE]:
-        raise InputError(f"{where}.fractions: hold only 1, all rows; expected at least one number between 0 and 1")
+        raise InputError(f"{where}.fractions: is [1], all rows; add at least one number between 0 and 1")
     names = [name_of("", fraction) for fraction in section["fractions"]]
     for first, second, name in zip(section["fractions"], section["fractions"][1:], names[1:], strict=False):
         if names.count(name) > 1:

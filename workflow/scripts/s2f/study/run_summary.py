@@ -102,8 +102,8 @@ def lost_models(runs: Iterable[Run], results: Path) -> list[str]:
         return []
     return [
         f"{lost[0] / 'best_model'} is missing, but metrics made with it are there ({len(lost)} such model"
-        f"{'s' * (len(lost) > 1)}): a training failed or was killed, and tables are old. Run snakemake --forcerun "
-        "with the path of the model"
+        f"{'s' * (len(lost) > 1)}): a training failed or was killed, and tables are old. Give the same command again "
+        "with --forcerun and the path of the model at its end"
     ]
 
 

@@ -1,6 +1,7 @@
 """The schema of the study file, and checks against it."""
 
 import functools
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -210,8 +211,8 @@ def _found(error: Any) -> str:
     """What is wrong with a value; of words that it may be, those are shown as YAML writes them."""
     if error.validator != "enum":
         return error.message
-    known = [str(value).lower() if isinstance(value, bool) else str(value) for value in error.validator_value]
-    hint = near(error.instance.strip(), known) if isinstance(error.instance, str) else ""
+    known = [json.dumps(value).strip('"') for value in error.validator_value]
+    hint = near(error.instance.strip(), known) if isinstance(error.instance, str) and not _fix(error) else ""
     return f"{error.instance!r} is not one of {', '.join(known)}{hint}"
 
 
@@ -236,6 +237,8 @@ def _fix(error: Any) -> str:
     if "array" in wanted and isinstance(value, (str, int, float)):
         items = _types(error.schema.get("items", {}))
         numbers = items and not items & {"string", "object"}
+        if "object" in items:
+            return ""
         words = isinstance(value, str) and not all(isinstance(_scalar(part), (int, float)) for part in value.split(","))
         return "; write a list, such as [1, 2, 3]" if numbers and words else f"; write a list: [{value}]"
     if type(value) is int and error.schema.get("pattern") == CHROMOSOME:

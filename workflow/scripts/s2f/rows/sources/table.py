@@ -40,6 +40,8 @@ OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "publish
 ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
 # how tables write that a row has no such name; otherwise all these rows would be one group
 NO_NAME = (".", "-", "N/A", "n/a", "#N/A", "NULL", "none")
+# the end of a refusal of coordinates that do not belong to the inserts
+WITHOUT_COORDINATES = "; or remove start and end from 'columns'"
 
 
 def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ()) -> tuple[pd.DataFrame, Stages]:
@@ -154,7 +156,7 @@ def _read_places(
     if "variant" in table:
         table["variant"], variants = _canonical_variants(table["variant"], path)
     from_one = ": set first_base: 1" if first_base == 0 else ""
-    placement.check(table, path, from_one, "; or remove start and end from 'columns'", variants=variants)
+    placement.check(table, path, from_one, WITHOUT_COORDINATES, variants=variants)
 
 
 def _refuse_other_letters(

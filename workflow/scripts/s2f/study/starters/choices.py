@@ -170,7 +170,7 @@ def construct_of(about: Inserts, task: str, rna: bool) -> Named:
         )
     guess = (
         f"which sequence surrounds the insert in your plasmid? Models read the insert with its flanks, {length} bp "
-        f"together. The table does not say, so those of Gosai 2024 are taken. If they are others, write: {others}"
+        f"in total. The table does not say, so those of Gosai 2024 are taken. If they are others, write: {others}"
     )
     return Named("plasmid", {"flanks": "gosai_episomal", "length": length}, "", "; ".join(filter(None, (guess, ends))))
 

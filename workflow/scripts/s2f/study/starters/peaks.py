@@ -49,8 +49,8 @@ def write(draft: Draft, path: Path) -> None:
     draft.ask(
         6,
         "which windows without a peak should serve as negatives? flank: the nearest ones on the same strand; "
-        "gc_matched: any with the same chromosome, strand and GC content; dinucleotide_shuffle: shuffled positives; "
-        "other_rbp: peaks of other proteins, which you then list under files",
+        "gc_matched: any on the same chromosome and strand with a similar GC content; dinucleotide_shuffle: "
+        "shuffled positives; other_rbp: peaks of other proteins, which you then list under files",
     )
     draft.add("      negatives: {kind: flank}")
     chosen = held_out_chromosomes(usual["chrom"])

@@ -9,6 +9,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import labels_of
+from s2f.rows.sources.table import WITHOUT_COORDINATES
 from s2f.rows.survey import Survey, survey
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import FEWEST
@@ -73,7 +74,7 @@ def _read(found: Survey) -> tuple[Survey, pd.DataFrame]:
         rows, _ = sources.read("table", files, found.spec(), "regression", found.cells, rule)
         return found, rows
     except InputError as error:
-        text, _, refused = str(error).partition("; or leave start and end out")
+        text, _, refused = str(error).partition(WITHOUT_COORDINATES)
         if not refused:
             raise
         columns = {ours: name for ours, name in found.columns.items() if ours not in ("start", "end")}
