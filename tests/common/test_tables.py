@@ -62,11 +62,11 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
         (
             "a,b\n1,2\n",
-            "the file has: 'a,b'; its cells are separated by commas, not by tabs: save it with tabs, or write separator: \",\" for",
+            "its cells are separated by commas, not by tabs: save it with tabs, or write separator: \",\" for",
         ),
         (
             "x;b\n1;2\n",
-            "'x;b'; its cells are separated by semicolons, .* save it with tabs, or write separator: \";\" for a source",
+            "'x;b'; its cells are separated by semicolons, .* with tabs, or write separator: \";\" for a source",
         ),
         ("x;y, z;w\n1;2;3\n", "; its cells are separated by semicolons"),  # the more frequent of two
         (
