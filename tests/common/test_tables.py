@@ -62,7 +62,7 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("b\tc\n1\t2\n", "column 'a' is missing; the file has: 'b', 'c'"),
         (
             "a,b\n1,2\n",
-            "its cells are separated by commas, not by tabs: save it with tabs, or write separator: \",\" for",
+            'its cells are separated by commas, not by tabs: save it with tabs, or write separator: "," for',
         ),
         (
             "x;b\n1;2\n",
