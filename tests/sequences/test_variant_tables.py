@@ -43,7 +43,7 @@ def test_strands_and_a_header_behind_a_hash(tmp_path):
         (
             "chrom,pos,ref,alt\n1,5,A,C\n",
             "column 'chrom' is missing; the file has: 'chrom,pos,ref,alt'; its cells are separated by commas, not by "
-            "tabs: write separator: ",
+            "tabs: save it with tabs, or write separator: ",
         ),
         ("chrom\tpos\tref\talt\n1\t5\tA\tC\n1\t6.0\tA\tC\n", "line 3: pos is '6.0', expected a whole number, counted "),
         ("chrom\tpos\tref\talt\n1\t-5\tA\tC\n", "line 2: pos is '-5', expected a whole number, counted from 1"),

@@ -167,7 +167,8 @@ def test_a_dry_run_warns_of_what_is_not_there(root, tmp_path):
     study = root / "config" / "studies" / "k562_full.yaml"
     asked = ["--dry-run", "--configfile", str(study), "--set-resources", "train_haed:mem_mb=9", "embed:mem_mb=9"]
     output = snakemake(root, tmp_path, *asked, "--", "results/k562_gosai/rows.parquet")
-    assert "encoders.alphagenome.weights.path: resources/alphagenome-fold-3 does not exist yet" in output
+    weights = f"{tmp_path}/resources/alphagenome-fold-3"
+    assert f"encoders.alphagenome.weights.path: {weights} does not exist yet" in output
     assert "encoders.alphagenome: the weights have seen: all chromosomes but regions fold7" in output
     assert "(id, snv, snv_variant_key, ood)" in output  # not the leak-free panels
     assert "this study has no rule 'train_haed'" in output and "no rule 'embed'" not in output
