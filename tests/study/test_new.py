@@ -10,6 +10,7 @@ import yaml
 from helpers.programs import call
 from s2f.common.errors import InputError
 from s2f.rows import sources
+from s2f.rows.sources.table import WITHOUT_COORDINATES
 from s2f.rows.survey import survey
 from s2f.sequences.constructs import Construct
 from s2f.study import new
@@ -290,6 +291,20 @@ def test_coordinates_that_are_not_the_inserts_own_are_left_out(here):
     )
     text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
     assert "start: start" not in text and "# start and end are not used: in 1 of 10 rows" in text
+
+
+def test_coordinates_that_the_source_refuses_are_left_out(here, monkeypatch):
+    read = sources.read
+
+    def refusing(kind, files, spec, *rest):
+        if "start" in spec["columns"]:
+            raise InputError(f"mine.tsv: line 2: elsewhere{WITHOUT_COORDINATES}")
+        return read(kind, files, spec, *rest)
+
+    monkeypatch.setattr(sources, "read", refusing)
+    content = table(["sequence", "y", "chrom", "start", "end"], lambda i: [DNA[i], i, CHROMOSOMES[i], 100, 160])
+    text = new.drafted([here / written(here, "mine.tsv", content)], "x").text()
+    assert "start: start" not in text and "# start and end are not used: mine.tsv: line 2: elsewhere" in text
 
 
 @pytest.mark.parametrize(
