@@ -74,8 +74,8 @@ def _read(found: Survey) -> tuple[Survey, pd.DataFrame]:
         rows, _ = sources.read("table", files, found.spec(), "regression", found.cells, rule)
         return found, rows
     except InputError as error:
-        text, _, refused = str(error).partition(WITHOUT_COORDINATES)
-        if not refused:
+        text, coordinates, _ = str(error).partition(WITHOUT_COORDINATES)
+        if not coordinates:
             raise
         columns = {ours: name for ours, name in found.columns.items() if ours not in ("start", "end")}
         return _read(
