@@ -26,7 +26,7 @@ def build_shard(path, shard, rows=ROWS, count=COUNT, **options):
 
 
 def paths_of(folder, strand="forward", count=COUNT):
-    return [folder / f"+00.{strand}.shards" / f"{shards.name(shard, count)}.h5" for shard in range(1, count + 1)]
+    return [folder / f"+00.{strand}.shards" / f"{shard}-of-{count}.h5" for shard in range(1, count + 1)]
 
 
 def join(path, paths, rows=ROWS):

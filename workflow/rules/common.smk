@@ -204,11 +204,6 @@ def encoder_section(wildcards):
     return ENCODERS[wildcards.encoder]
 
 
-def augmentation_section(wildcards):
-    """Section of the study: an augmentation."""
-    return STUDY["augmentations"][wildcards.augmentation]
-
-
 def stage2_section(wildcards):
     """Section of the study: settings for fine-tuning."""
     return STUDY["stage2"][wildcards.stage2]

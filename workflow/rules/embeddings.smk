@@ -16,6 +16,7 @@ BOTH_STRANDS_IN_ONE_JOB = [
 
 # what the jobs that encode write: whole caches, or shards of them, to be joined
 OF_SHARD = ".shards/{shard}" if len(SHARDS) > 1 else ""
+ENCODED = f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}"
 
 
 # the path contains a draw only for an encoder whose weights are drawn anew for each seed
@@ -33,16 +34,10 @@ rule embed:
         weights=adapted_weights_of(drawn_encoder),
     output:
         caches=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}"
-            + OF_SHARD.replace("{shard}", "{{shard}}")
-            + ".h5",
-            strand=["forward", "reverse"],
+            f"{ENCODED}.h5", strand=["forward", "reverse"], allow_missing=True
         ),
         manifests=expand(
-            "results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{strand}"
-            + OF_SHARD.replace("{shard}", "{{shard}}")
-            + ".json",
-            strand=["forward", "reverse"],
+            f"{ENCODED}.json", strand=["forward", "reverse"], allow_missing=True
         ),
     log:
         f"logs/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}{OF_SHARD}.log",
@@ -93,8 +88,8 @@ rule embed:
 use rule embed as embed_strand with:
     """Encode the rows of a dataset, or a shard of them, at one shift into an embedding cache for one strand."""
     output:
-        caches=f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.h5",
-        manifests=f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.json",
+        caches=f"{ENCODED}.h5",
+        manifests=f"{ENCODED}.json",
     log:
         f"logs/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}.log",
     benchmark:

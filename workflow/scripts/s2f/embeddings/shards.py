@@ -32,13 +32,8 @@ OF_EACH = {
 }  # fmt: skip
 
 
-def name(shard: int, shards: int) -> str:
-    """What the path of a shard and the command line call it, as in `3-of-8`."""
-    return f"{shard}-of-{shards}"
-
-
 def parse(text: str) -> tuple[int, int]:
-    """(3, 8) of `3-of-8`. Raises `ValueError` for other text."""
+    """(3, 8) of `3-of-8`, as paths and the command line call a shard. Raises `ValueError` for other text."""
     shard, shards = map(int, text.split("-of-"))
     if not 1 <= shard <= shards:
         raise ValueError(f"shard is {text}, expected 1-of-{shards} to {shards}-of-{shards}")

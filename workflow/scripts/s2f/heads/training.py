@@ -19,6 +19,7 @@ from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.heads import augmentations, networks
 from s2f.heads.augmentations.draws import steps_per_batch
+from s2f.heads.embeddings import Loaded, Shared
 from s2f.heads.epochs import Data, Epochs
 from s2f.heads.examples import Examples
 from s2f.heads.resume import Resume
@@ -96,61 +97,6 @@ class Trained:
     def size(self) -> int:
         """Number of trained values."""
         return sum(array.size for array in jax.tree.leaves(self.parameters))
-
-
-class Loaded:
-    """`examples` whose embeddings are moved to the device once, when they are first needed, for all that read them."""
-
-    def __init__(self, examples: Examples) -> None:
-        self.examples = examples
-
-    @cached_property
-    def arrays(self) -> tuple[jax.Array, jax.Array]:
-        """The result of `Examples.on_device`."""
-        return self.examples.on_device()
-
-    @property
-    def there(self) -> bool:
-        """Whether the embeddings are on the device."""
-        return "arrays" in vars(self)
-
-    def release(self) -> None:
-        """Give their memory on the device back at once; they cannot be used again."""
-        if self.there:
-            self.arrays[0].delete()
-
-    @cached_property
-    def bytes(self) -> int:
-        """Bytes of the embeddings."""
-        return self.examples.bytes
-
-    @property
-    def shapes(self) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-        """Shapes and dtypes of `arrays`, known before anything is read."""
-        (count, shape), dtype = self._sizes, self.examples.tables[0].dtype
-        table = jax.ShapeDtypeStruct((count * len(self.examples.tables), *shape), dtype)
-        return table, jax.ShapeDtypeStruct((len(self.examples.index),), jnp.int32)
-
-    def view(self, place: int) -> tuple[jax.Array, np.ndarray]:
-        """The table, and the index (N,) into it for the view at a `place` among those of the examples."""
-        table, index = self.arrays
-        return table, np.asarray(index) + place * self._sizes[0]
-
-    @cached_property
-    def _sizes(self) -> tuple[int, tuple[int, ...]]:
-        """Number of rows of one view that are used, and the shape of a row."""
-        examples = self.examples
-        return self.bytes // (examples.row_bytes * len(examples.tables)), examples.tables[0].shape[1:]
-
-
-class Shared(NamedTuple):
-    """Embeddings that several trainers read: of the rows to `train` on, in all views that any of the modes reads, with
-    the `places` of this trainer's own views among them; and of the rows to validate (`val`), whose first view is the
-    canonical one."""
-
-    train: Loaded
-    val: Loaded
-    places: Sequence[int]
 
 
 class Rates(NamedTuple):
