@@ -16,7 +16,9 @@ BOTH_STRANDS_IN_ONE_JOB = [
 
 # what the jobs that encode write: whole caches, or shards of them, to be joined
 OF_SHARD = ".shards/{shard}" if len(SHARDS) > 1 else ""
-ENCODED = f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}"
+ENCODED = (
+    f"results/{{dataset}}/embeddings/{{encoder}}/{{draw}}{{shift}}.{{strand}}{OF_SHARD}"
+)
 
 
 # the path contains a draw only for an encoder whose weights are drawn anew for each seed
