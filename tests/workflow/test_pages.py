@@ -23,6 +23,7 @@ OWN_TESTS = {
 ELSEWHERE = {
     "source .venv/bin/activate": ".ci/run",  # the same folder is put on the path there
     "python -m s2f.study.new": "tests/study/test_new.py",
+    "python -m s2f.rows.samples": "tests/rows/test_samples.py",
     ".venv/bin/python -m pytest": "Makefile",  # as `make test` does
     "snakemake --profile slurm": "tests/programs/on_slurm.py",
 }
@@ -62,6 +63,8 @@ def test_every_command_is_run_by_ci_or_planned_here_or_run_by_a_test(root, tmp_p
                 assert words[0] == "snakemake", f"{page}: nothing runs {command!r}"
                 arguments = [str(root / word) if word.startswith("config/") else word for word in words[1:]]
                 arguments = [word.replace("../shared", str(shared)) for word in arguments]
+                # the tables that s2f.rows.samples would make there of what it downloads
+                arguments = [word.replace("$PWD/runs/data", str(shared / "data")) for word in arguments]
                 assert "job " in snakemake(root, tmp_path, "--dry-run", *arguments), f"{page}: {command}"
                 planned.add(command)
 
@@ -87,13 +90,20 @@ def test_the_study_of_the_page_on_mpra_is_planned_by_the_command_of_readme_and_p
 
 
 def test_the_tutorial_leads_to_a_plan(root, tmp_path, shared):
-    """Its commands, with the answers that it gives, up to a dry run of what it says."""
+    """Its commands, with the answers that it gives, up to a dry run of what it says; instead of what it downloads, with
+    the reference table, which is the same in all columns that the tutorial uses (tests/rows/test_samples.py)."""
     text = (root / "docs" / "tutorial.md").read_text()
-    folder, python = tmp_path / "clone" / "runs" / "promoters", sys.executable
+    clone, python = tmp_path / "clone", sys.executable
+    folder = clone / "runs" / "promoters"
+    clone.mkdir()
     for command in commands(text):
-        words = shlex.split(command.replace("../shared", str(shared)))
-        if words[0] in ("mkdir", "cp"):
-            subprocess.run([*words[:-1], str(tmp_path / "clone" / words[-1])], check=True)
+        words = shlex.split(command)
+        if words[:-1] == ["python", "-m", "s2f.rows.samples"]:
+            name = "mattioli_pool1_pMPRA1_K562.tsv"
+            (clone / words[-1] / "mpra").mkdir(parents=True)
+            (clone / words[-1] / "mpra" / name).symlink_to(shared / "data" / "mpra" / name)
+        elif words[0] in ("mkdir", "cp"):
+            subprocess.run(words, cwd=clone, check=True)
         elif words[0] == "python":
             env = os.environ | {"PYTHONPATH": str(root / "workflow" / "scripts")}
             done = subprocess.run([python, *words[1:]], cwd=folder, env=env, check=True, capture_output=True, text=True)

@@ -190,6 +190,7 @@ def test_real_rows_of_three_cells_have_the_gaps_that_are_known(shared, real):
     assert stages.counts == [("read", 7152), ("label measured", 7012)]
     assert dict(stages.parts) == {"label of K562": 6521, "label of HepG2": 6984, "label of HeLa": 5398}
     labels = rows[["label.K562", "label.HepG2", "label.HeLa"]]
+    # 5,347 in the table of s2f.rows.samples: in this one, the scrambles of a locus share the labels of HepG2 and HeLa
     assert labels.notna().all(axis=1).sum() == 5270
     one, _ = real
     measured = rows[rows["label"].notna()].set_index("row_id")

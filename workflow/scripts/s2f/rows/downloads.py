@@ -38,12 +38,13 @@ def fetch(
     mirror: str = "",
     pause: float = 5.0,
     report: Callable[[str], object] = print,
+    mirror_option: str = "--config mirror=FOLDER",
 ) -> None:
     """Put the file `name` of a download section at `path`, from the mirror or the first of its URLs that has it.
 
     `mirror` is a folder or a folder's URL (file:// or http): a file of the same name there is taken first, and checked
     like any other. There are `pause` seconds between two connections. Raises `InputError` that names every source with
-    the reason for its failure, and says what to do by hand.
+    the reason for its failure, and says what to do by hand: `mirror_option` is how the caller's user gives a mirror.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +76,7 @@ def fetch(
         return
     raise InputError(
         f"download {name}: no source provided the file\n" + "\n".join(reasons) + f"\nBy hand: get the file from "
-        f"{download['urls'][0]} and save it as {path}, or give a folder that holds it with --config mirror=FOLDER"
+        f"{download['urls'][0]} and save it as {path}, or give a folder that holds it with {mirror_option}"
     )
 
 

@@ -3,6 +3,7 @@
 files: `rows`, a TSV with row_id, split, pair_id, allele, insert and K562_log2FC (other columns are ignored, in
 particular `sequence_as_published`, which has N inside the insert window if an insert is shorter than 200 bp); `pairs`,
 a TSV with pair_id, seq_ref, seq_alt, K562_log2FC_ref and K562_log2FC_alt, which must agree with the rows. spec: none.
+`python -m s2f.rows.samples` makes both files.
 
 The published split names (train, pool, val, test, test_snv) are passed on unchanged; `group` is the pair. An insert in
 `test` can recur in `test_snv`: the same measurement, listed in two test panels. It is kept in both and never separated,

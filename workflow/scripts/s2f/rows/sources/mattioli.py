@@ -3,8 +3,8 @@
 files: `rows`, a TSV with unique_id, oligo_type, chr_hg19, start, end, strand, sequence, the label column and, for a
 label `X_mean` with replicate statistics, `X_sd` and n_reps; optionally `pairs`, a TSV with wt_id, snp_id, seq_ref,
 seq_alt, K562_ref and K562_alt, without which rows have neither allele nor pair_id. spec: `label`, the label column
-(default K562_log2_mean). With cells (K562, HepG2, HeLa), the label of each cell is its column {cell}_log2_mean; 5,270
-of 7,152 rows have all three.
+(default K562_log2_mean). With cells (K562, HepG2, HeLa), the label of each cell is its column {cell}_log2_mean; 5,347
+of 7,152 rows have all three. `python -m s2f.rows.samples` makes both files.
 
 What the file contains, and what is decided here:
 
