@@ -10,9 +10,10 @@ from s2f.common.errors import InputError
 from s2f.common.files import read_json
 from s2f.common.seen import Seen
 from s2f.common.tables import numbers, read_table, write_table
-from s2f.evaluation import ensembles
+from s2f.evaluation import bootstrap, ensembles
 from s2f.evaluation.calibrated import calibration
 from s2f.evaluation.comparison import compare
+from s2f.evaluation.evaluator import may_be_flat
 from s2f.evaluation.markdown import markdown
 from s2f.evaluation.measure import measure
 from s2f.evaluation.measured_runs import Comparison, measured_run
@@ -229,6 +230,27 @@ def test_a_solved_model_that_is_flat_is_kept(study, monkeypatch):
     assert record["provenance"] == "mean of A, ridge: A; ridge"
 
 
+PUBLISHED = {"clean_chromosomes": [], "clean_published": [], "kind": "malinois_published"}
+NO_SCORE = {"metric": "pearson", "value": None, "epoch": 0}
+
+
+def test_weights_that_may_have_seen_the_validation_rows_leave_an_ensemble_without_a_score(study, monkeypatch):
+    published = [study.add(n, 1, study.noisy(0.1), **PUBLISHED, validation=NO_SCORE) for n in ("P", "Q")]
+    head = study.add("A", 1, study.noisy(0.5))
+    made = study.make(monkeypatch, [head, published[0]], over="encoders")
+    assert read_json(made / "best_model" / "model.json")["validation"] == NO_SCORE | {
+        "strand": "forward", "ended": "patience",
+    }  # fmt: skip
+    # weights that are known not to have seen them have a score, and so has the ensemble
+    clean = study.add("R", 1, study.noisy(0.1), **PUBLISHED, validation=NO_SCORE | {"value": 0.9})
+    made = study.make(monkeypatch, [head, clean], over="encoders", name="f")
+    assert read_json(made / "best_model" / "model.json")["validation"]["value"] > 0.9
+    # nothing was trained here, so nothing can have collapsed
+    made = study.make(monkeypatch, published, over="encoders", name="g")
+    record = read_json(made / "best_model" / "model.json")
+    assert record["validation"]["ended"] == "" and may_be_flat(record)
+
+
 def test_random_weights_of_one_member_are_marked(study, monkeypatch):
     members = [study.add("A", 1, study.noisy(0.5)), study.add("B", 1, study.noisy(0.5))]
     text = "head trained here; encoder random weights, seed 3"
@@ -314,9 +336,12 @@ def test_over_folds_no_row_is_predicted_by_a_member_that_has_used_it(tmp_path, m
 def test_over_folds_it_is_compared_where_no_fold_used_the_rows(tmp_path, monkeypatch):
     study = Study(tmp_path, folds())
     shared = study.rows["row_id"].iloc[N - 60 :]
+    # 15 families of one, 9 of two and 9 of three: counted once, the same units are large as counted in all folds
+    monkeypatch.setattr(bootstrap.large_clusters, "__defaults__", (12,))
+    families = [f"g{i if i < 15 else 15 + (i + 1) // 2 if i < 33 else 40 + i // 3}" for i in range(60)]
     for split in FOLDS:  # a panel of designed sequences
         panel = tmp_path / f"{split}.id.tsv"
-        write_table(panel, pd.DataFrame({"row_id": shared, "group": [f"g{i}" for i in shared.index]}))
+        write_table(panel, pd.DataFrame({"row_id": shared, "group": families}))
         study.parts[split] = np.where(np.arange(N) < N - 60, "train", "test")
     runs = {}
     for split, parts in folds().items():

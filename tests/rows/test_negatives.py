@@ -164,6 +164,17 @@ def test_gc_matched_has_the_gc_content_strand_and_chromosome_of_its_positive(gen
         assert abs(gc[0] - gc[1]) <= 0.05 * LENGTH
 
 
+def test_gc_matched_come_from_the_whole_length_of_chromosomes(tmp_path):
+    codes = rng(3).integers(0, 4, 300_000).astype(np.uint8)  # the same GC content everywhere
+    (tmp_path / "hg.fa").write_text(f">chr1\n{dna.decode(codes)}\n")
+    even = Genome.open(tmp_path / "hg.fa")
+    own = peaks(5, 150).assign(chrom="chr1")
+    made = make("gc_matched", positives_of(own, even), own, even)
+    assert len(made.kept) > 130
+    quartiles = np.quantile(made.table["start"] / len(codes), [0.25, 0.5, 0.75])
+    np.testing.assert_allclose(quartiles, [0.25, 0.5, 0.75], atol=0.15)
+
+
 def test_sites_of_others_on_the_other_strand_of_a_peak_are_left_out(genome):
     own = peaks(5, 1).assign(chrom="chr1", start=5000, end=5040, strand="+")
     others = pd.concat([own.assign(strand="-"), own.assign(start=8000, end=8050, strand="-")])

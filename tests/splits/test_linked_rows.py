@@ -15,7 +15,7 @@ from helpers.linked_rows import (
     unlinked,
 )
 from s2f.sequences import dna
-from s2f.splits.linked_rows import canonical_sequences, loci
+from s2f.splits.linked_rows import loci
 
 
 @examples
@@ -84,4 +84,4 @@ def test_long_sequences_are_compared_whole_and_in_both_orientations(length):
 
 def test_canonical_sequences_are_equal_for_both_orientations():
     sequences = ["ACGTT", "AACGT", "GGGN", "NCCC", "A"]
-    assert canonical_sequences(sequences) == ["AACGT", "AACGT", "GGGN", "GGGN", "A"]
+    assert dna.canonical_sequences(sequences) == ["AACGT", "AACGT", "GGGN", "GGGN", "A"]

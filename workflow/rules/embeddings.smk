@@ -1,8 +1,7 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet, the weights named in the encoder's section
 # OUTPUTS:          results/{dataset}/embeddings/{encoder}/{shift}.{strand}.h5     embeddings of every unique sequence
 #                   results/{dataset}/embeddings/{encoder}/{shift}.{strand}.json   manifest: contents and their hash
-#                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              if weights are drawn anew for each
-# seed
+#                   …/{encoder}/draw{seed}/{shift}.{strand}.h5, .json              if each seed draws new weights
 #                   …/{shift}.{strand}.shards/{shard}.h5, .json                    if several jobs share the sequences
 
 

@@ -2,8 +2,7 @@
 # OUTPUTS:          results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5         patterns, as modisco-lite writes them
 #                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.meme       their cores
 #                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.matches.tsv, .hits.tsv
-#                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.tsv        everything known about each
-# pattern
+#                   results/{dataset}/{split}/{model}/motifs/{method}/{panel}.tsv        what is known of each pattern
 #                   results/{dataset}/{split}/{model}/seed{seed}/motifs/{method}/{panel}.effects.tsv
 #                   results/plots/{dataset}/{split}/motifs/{model}/{method}.{panel}.html
 #                   results/motifs_truth.tsv            compared with planted motifs and motifs of proteins

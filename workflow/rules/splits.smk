@@ -1,11 +1,9 @@
 # REQUIRED INPUTS:  results/{dataset}/rows.parquet
-# OUTPUTS:          results/{dataset}/units.tsv                      which rows are not independent: one locus, or
-# homologous
+# OUTPUTS:          results/{dataset}/units.tsv                      rows at one locus or homologous
 #                   results/{dataset}/splits/{split}.tsv             row_id, split, reason
 #                   results/{dataset}/panels/{split}/{panel}.tsv     evaluation sets made from the test rows
 #                   …/splits/{split}.stages.tsv, …/panels/{split}/{panel}.stages.tsv    how many rows each stage keeps
-#                   results/{dataset}/splits/{split}-train10pct/draw{seed}.tsv    for a learning curve: fewer training
-# rows
+#                   results/{dataset}/splits/{split}-train10pct/draw{seed}.tsv    fewer training rows, for a learning curve
 #                   results/{dataset}/splits/{split}.audit.tsv       how similar evaluated rows are to train rows
 
 

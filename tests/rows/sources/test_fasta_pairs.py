@@ -38,6 +38,14 @@ def test_a_sequence_counts_once_and_in_both_classes_not_at_all(tmp_path):
     assert stages.counts == [("read", 5), ("once in its class", 4), ("in one class", 2)]
 
 
+def test_the_two_strands_of_dna_are_one_sequence_and_those_of_rna_are_two(tmp_path):
+    given = ">a\nAACG\n>b\nCGTT\n>c\nTTTC\n", ">d\nGAAA\n>e\nCCAC\n"
+    rows, _ = read(tmp_path, *given, molecule="DNA")
+    assert rows["row_id"].tolist() == ["positive|a", "negative|e"]
+    rows, _ = read(tmp_path, *given, molecule="RNA")
+    assert len(rows) == 5
+
+
 def test_coordinates_that_count_from_one(tmp_path):
     rows, _ = read(tmp_path, ">chr7:101-104\nACGT\n", ">x\nGGGG\n", first_base=1)
     assert rows[["start", "end"]].iloc[0].tolist() == [100, 104]
@@ -90,8 +98,9 @@ def test_dna_has_no_u(tmp_path):
         InputError, match=r"p.fa: line 1: record 'chr7:100-104\(-\)' has the letter U, but molecule is DNA"
     ):
         read(tmp_path, molecule="DNA")
-    rows, _ = read(tmp_path, POSITIVES.replace("u", "t").replace("U", "T"), molecule="DNA")
-    pd.testing.assert_frame_equal(rows, read(tmp_path)[0])
+    others = NEGATIVES.replace("CCCC", "CACC")  # not the other strand of a positive
+    rows, _ = read(tmp_path, POSITIVES.replace("u", "t").replace("U", "T"), others, molecule="DNA")
+    pd.testing.assert_frame_equal(rows, read(tmp_path, negatives=others)[0])
 
 
 def test_a_tab_in_a_header_is_named_with_file_and_line(tmp_path):

@@ -70,8 +70,11 @@ def calibration(comparison: Comparison) -> pd.DataFrame:
     alleles. For a classification: the `temperature`; `ece`, `brier` and `logloss` of the model as it is and with the
     temperature (`_scaled`); and the `ece` that the scaled model would show by mere chance (`_chance`). Values,
     intervals and notes are made as in `compare`, but validation units are drawn too: an interval covers what would
-    change with other test rows, other validation rows and other trainings. `n_validation` rows or pairs were calibrated
-    on. Raises `InputError` as `compare` does, and for a run without predictions of its validation rows.
+    change with other test rows, other validation rows and other trainings. Degrees of freedom count the large units of
+    the panel but not those of the validation rows: if a few large families dominate these, intervals are too narrow (in
+    simulations of 60 single rows and two families of 70, intervals of 95 % for a coverage held it in 90 %).
+    `n_validation` rows or pairs were calibrated on. Raises `InputError` as `compare` does, and for a run without
+    predictions of its validation rows.
     """
     measures = Calibration()
     table, _ = compare(replace(comparison, resamples=min(comparison.resamples, MOST_RESAMPLES)), measures)

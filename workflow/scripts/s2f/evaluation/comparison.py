@@ -207,7 +207,9 @@ def _with_ensembles(
             own = _unmeasured(dataset, family, mean.panel, mean.cell, mean.metrics, models)
         else:
             groups = read_table(panel_file["path"], ("group",))["group"].to_numpy(object)
-            units = Units.of([groups], comparison.seed, dataset, family, family, mean.panel)
+            # as often as there are folds, so that the same units count as large as for the means
+            folds = compared.folds[family]
+            units = Units.of([groups] * len(folds), comparison.seed, dataset, family, family, mean.panel)
             seeds = odd.setdefault(mean.panel, {})
             own = _panel_result(comparison, measures, place, panel, rows, models, units, seeds)
         if own.estimates and own.rows_sha256 != mean.rows_sha256:

@@ -28,7 +28,7 @@ from s2f.evaluation.measure import METRIC_COLUMNS, PREDICTION_COLUMNS
 from s2f.models.checkpoint import ENSEMBLE, fingerprint, predicted_cells, read_record, write_record
 from s2f.models.predictions import VALIDATION, strands
 from s2f.models.validation import VALIDATION as SCORES
-from s2f.models.validation import mean_of, validation_score
+from s2f.models.validation import mean_of, score_of_task, validation_score
 from s2f.rows.canonical import labels_sha256
 
 OVER = ("seeds", "encoders", "folds")
@@ -295,10 +295,11 @@ def check_cells(member: Member, rows: pd.DataFrame) -> list[str]:
 
 
 def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: bool) -> dict[str, Any]:
-    """As in model.json, by the forward strand, by which members choose their epochs; without a value if it is
-    collapsed.
+    """As in model.json, by the forward strand, by which members choose their epochs.
 
-    Over folds it is the mean of the members' own scores: predictions of models from several folds are never pooled.
+    There is no value if it is collapsed, or if a member has published weights without a score: these may have been
+    trained on the validation rows, which would make the score of the mean too high as well. Over folds it is the mean
+    of the members' own scores: predictions of models from several folds are never pooled.
     """
     records = [member.record for member in members]
     task, cells = records[0]["task"], records[0].get("cells") or [""]
@@ -309,12 +310,24 @@ def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: 
         by_cell[cell] = mean_of(
             [validation_score(task, own["label"].to_numpy(), own["forward"].to_numpy()) for own in labelled]
         )
-    endings = {record["validation"].get("ended", "") for record in records}
-    ended = "limit" if "limit" in endings else "patience" if few or endings != {"solved"} else "solved"
+    none = few or any(
+        "clean_chromosomes" in record and score_of_task(task, record["validation"]) is None for record in records
+    )
     return {
-        "metric": SCORES[task], "strand": "forward", "value": None if few else mean_of(list(by_cell.values())),
-        "epoch": 0, "ended": ended, **({"cells": by_cell} if len(cells) > 1 and not few else {}),
+        "metric": SCORES[task], "strand": "forward", "value": None if none else mean_of(list(by_cell.values())),
+        "epoch": 0, "ended": _ended(records, few), **({"cells": by_cell} if len(cells) > 1 and not none else {}),
     }  # fmt: skip
+
+
+def _ended(records: Sequence[Mapping[str, Any]], few: bool) -> str:
+    """How the trainings of the members ended: `limit` if one did so, `solved` if all were solved, empty if none was
+    trained here."""
+    endings = {record["validation"].get("ended", "") for record in records} - {""}
+    if "limit" in endings:
+        return "limit"
+    if endings <= {"solved"} and not few:
+        return "".join(endings)
+    return "patience"
 
 
 def _provenance(over: str, records: Sequence[Mapping[str, Any]]) -> str:

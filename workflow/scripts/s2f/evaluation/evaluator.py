@@ -12,7 +12,7 @@ from s2f.common import kinds
 from s2f.common.tables import read_table, write_table
 from s2f.evaluation.collapse import learned, learned_by_cell
 from s2f.evaluation.measure import measure
-from s2f.models.checkpoint import predicted_cells
+from s2f.models.checkpoint import ENSEMBLE, predicted_cells
 from s2f.models.predictions import predict_rows
 from s2f.rows.canonical import TASKS
 from s2f.splits.table import panel_rows
@@ -62,10 +62,12 @@ def evaluate(
 
 
 def may_be_flat(record: Mapping[str, Any]) -> bool:
-    """Whether a run with this model.json cannot collapse: a floor, or a model that is not trained in epochs."""
+    """Whether a run with this model.json cannot collapse: a floor, or a model that is not trained in epochs, such as
+    an ensemble of published weights."""
     is_baseline = record["kind"] in kinds.names("baselines")
     facts = kinds.facts("baselines", record["kind"]) if is_baseline else {"floor": False, "epochs": True}
-    return facts["floor"] or not facts["epochs"] or record["validation"].get("ended") == "solved"
+    ended = record["validation"].get("ended", "")
+    return facts["floor"] or not facts["epochs"] or ended == "solved" or (record["kind"] == ENSEMBLE and not ended)
 
 
 def learned_cells(task: str, record: Mapping[str, Any]) -> dict[str, bool]:

@@ -125,8 +125,8 @@ def gc_matched(
     """For each positive, a window from anywhere with the same length, strand and chromosome and similar GC content.
 
     `CANDIDATES` windows per positive are drawn uniformly over the records of the FASTA; each positive, in random order,
-    takes the one that is closest in GC content and overlaps no earlier negative. Positives without one within
-    `tolerance` (a share of the bases) are not kept. The windows of all positives must have the same length.
+    takes a random one of those that are closest in GC content and overlap no earlier negative. Positives without one
+    within `tolerance` (a share of the bases) are not kept. The windows of all positives must have the same length.
     """
     length = int((positives["end"] - positives["start"]).iloc[0])
     drawn = []
@@ -141,6 +141,8 @@ def gc_matched(
             strand = np.where(rng.random(len(at)) < 0.5, "+", "-")
             drawn.append(pd.DataFrame({"chrom": chrom, "start": first, "end": first + length, "strand": strand}))
     table = pd.concat(drawn, ignore_index=True)
+    # sorted by position so far: each positive would take the last window of a chromosome with its GC content
+    table = table.iloc[_rng(seed, "gc_matched", "order").permutation(len(table))]
     counts = [("windows drawn", len(table))]
     table = _distant(table, positives, peaks, distance, counts)
     table = _usable(table.assign(sequence=genome.fetch(table), group=locus(table)), positives).reset_index(drop=True)

@@ -1,5 +1,7 @@
 """Nucleotide sequences, as text and as integer codes: A 0, C 1, G 2, T 3, N 4."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
@@ -57,6 +59,19 @@ def complement(codes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def reverse_complement_text(sequence: str) -> str:
     """Reverse complement of a sequence given as text, in canonical form. Raises `ValueError` as `encode` does."""
     return _clean_bytes(sequence).translate(COMPLEMENT_BYTE)[::-1].decode()
+
+
+def canonical_sequences(sequences: Sequence[str]) -> list[str]:
+    """Each sequence or its reverse complement, whichever sorts first, and so equal for the two orientations."""
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    ends = np.cumsum(lengths)[::-1]
+    # the reverse complement of all sequences end to end contains that of each, the last one first
+    turned = reverse_complement_text("".join(sequences))
+    starts = (ends[:1] - ends).tolist()[::-1]
+    return [
+        min(sequence, turned[start : start + length])
+        for sequence, start, length in zip(sequences, starts, lengths.tolist(), strict=True)
+    ]
 
 
 def _clean_bytes(sequence: str) -> bytes:

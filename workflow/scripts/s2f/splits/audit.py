@@ -51,12 +51,13 @@ def audit(
                            threshold of a pair applies
         highest_possible   the score of a row of `against` that contains the whole row, if one is long enough; scores
                            are capped at `highest_score`
-        best_score         highest local alignment score with a row of `against`, see below homologous         1 if the
-        score of a pair with a row of `against` reaches that pair's threshold, else 0 shared_31mers      distinct
-        31-mers, in either orientation, that occur in `against`; those with N never count same_locus_rows    rows of
-        `against` of the same locus; 0 in every split made here same_unit_rows     rows of `against` of the same unit:
-        homologous, also through a chain of rows low_complexity     1 for a row with recurring triplets
-        (`low_complexity`): its best_score is capped at its threshold
+        best_score         highest local alignment score with a row of `against`, see below
+        homologous         1 if the score of a pair with a row of `against` reaches that pair's threshold, else 0
+        shared_31mers      distinct 31-mers, in either orientation, that occur in `against`; those with N never count
+        same_locus_rows    rows of `against` of the same locus; 0 in every split made here
+        same_unit_rows     rows of `against` of the same unit: homologous, also through a chain of rows
+        low_complexity     1 for a row with recurring triplets (`low_complexity`): its best_score is capped at its
+                           threshold
 
     A score is exact (match 1, mismatch -1, gap of k letters 2 + (k - 1)), but only pairs with a common seed are aligned
     (see `homology.groups`); without one the score is 0. Compared with the alignment of all pairs in two real samples

@@ -18,40 +18,25 @@ def loci(rows: pd.DataFrame) -> NDArray[np.int64]:
     Rows are linked if they have equal sequences in either orientation, equal `pair_id` (alleles), equal `group`, or
     overlapping coordinates on one chromosome (windows and orientations of one locus).
     """
-    joined = [_recurring(rows["sequence"]), _overlapping(rows)]
+    edges = [_edges(*_recurring(rows["sequence"])), _edges(*_overlapping(rows))]
     for name in ("pair_id", "group"):
         linked = np.flatnonzero(rows[name] != "")
-        joined.append((linked, pd.factorize(rows[name])[0][linked]))
-    edges = []  # each row with the first row that has the same key
-    for indices, keys in joined:
-        first = np.empty(keys.max(initial=-1) + 1, np.int64)
-        first[keys[::-1]] = indices[::-1]
-        edges.append(np.stack([first[keys], indices])[:, first[keys] != indices])
+        edges.append(_edges(linked, pd.factorize(rows[name])[0][linked]))
     return _components(len(rows), *np.concatenate(edges, axis=1))
 
 
 def joined(groupings: Sequence[np.ndarray]) -> NDArray[np.int64]:
     """Connected components of rows with equal numbers in any of the arrays, each (N,): (N,), by first occurrence."""
-    edges = []
-    for grouping in groupings:
-        number = pd.factorize(grouping)[0]
-        first = np.empty(number.max(initial=-1) + 1, np.int64)
-        first[number[::-1]] = np.arange(len(number))[::-1]
-        edges.append(np.stack([first[number], np.arange(len(number))])[:, first[number] != np.arange(len(number))])
-    return _components(len(groupings[0]), *np.concatenate(edges, axis=1))
+    rows = np.arange(len(groupings[0]))
+    edges = [_edges(rows, pd.factorize(grouping)[0]) for grouping in groupings]
+    return _components(len(rows), *np.concatenate(edges, axis=1))
 
 
-def canonical_sequences(sequences: Sequence[str]) -> list[str]:
-    """Each sequence or its reverse complement, whichever sorts first, and so equal for the two orientations."""
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    ends = np.cumsum(lengths)[::-1]
-    # the reverse complement of all sequences end to end contains that of each, the last one first
-    turned = dna.reverse_complement_text("".join(sequences))
-    starts = (ends[:1] - ends).tolist()[::-1]
-    return [
-        min(sequence, turned[start : start + length])
-        for sequence, start, length in zip(sequences, starts, lengths.tolist(), strict=True)
-    ]
+def _edges(indices: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """(2, E): each of the rows `indices` (R,) with the first one that has the same of the `keys` (R,)."""
+    first = np.empty(keys.max(initial=-1) + 1, np.int64)
+    first[keys[::-1]] = indices[::-1]
+    return np.stack([first[keys], indices])[:, first[keys] != indices]
 
 
 def _recurring(sequences: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -71,7 +56,7 @@ def _recurring(sequences: pd.Series) -> tuple[np.ndarray, np.ndarray]:
             strands = _words(middle) + _words(np.ascontiguousarray(complement.reshape(middle.shape)[:, ::-1]))
             sums[begin + indices] = strands @ factors[: strands.shape[1]]
     again = pd.Series(sums).duplicated(keep=False).to_numpy()
-    candidates = canonical_sequences(sequences[again].tolist())
+    candidates = dna.canonical_sequences(sequences[again].tolist())
     return np.flatnonzero(again), pd.factorize(np.array(candidates, object))[0]
 
 

@@ -2,11 +2,11 @@
 
 The table has the columns row_id, locus, homology, unit (whole numbers from 0, by first occurrence) and threshold:
 
-    locus      rows with the same sequence, allele pair, group or locus (`linked_rows.loci`): they are never in two
-    parts homology   similar inserts (`homology.groups`) unit       rows connected by either, also through a chain of
-    rows: hashfrag and a k-fold by homology keep a unit in
-               one part, an adaptation does not train on a unit with a held-out row, the bootstrap draws it as a whole
-    threshold  the score at which an insert is homologous to another one, see `homology.thresholds`
+* `locus`: rows with the same sequence, allele pair, group or locus (`linked_rows.loci`); they are never in two parts.
+* `homology`: rows with similar inserts (`homology.groups`).
+* `unit`: rows connected by either, also through a chain of rows. hashfrag and a k-fold by homology keep a unit in one
+  part, an adaptation does not train on a unit with a held-out row, and the bootstrap draws it as a whole.
+* `threshold`: the score at which an insert is homologous to another one, see `homology.thresholds`.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from s2f.sequences import dna
 from s2f.splits.homology.blast import homologous_groups_blast
 from s2f.splits.homology.groups import homologous_groups, now_and_then
 from s2f.splits.homology.thresholds import thresholds
-from s2f.splits.linked_rows import canonical_sequences, joined, loci
+from s2f.splits.linked_rows import joined, loci
 
 # the columns of rows from which units are made
 ROW_COLUMNS = ["row_id", "sequence", "chrom", "start", "end", "pair_id", "group"]
@@ -40,7 +41,7 @@ def make_units(
     sequences = rows["sequence"].tolist()
     needed = thresholds(sequences, identity)
     if (needed > rows["sequence"].str.len().to_numpy()).all():  # no score is enough (`thresholds`): no need to search
-        homology = pd.factorize(np.array(canonical_sequences(sequences), object))[0]
+        homology = pd.factorize(np.array(dna.canonical_sequences(sequences), object))[0]
     else:
         shown = {"progress": now_and_then(report)} if backend == "exact" else {}
         homology = BACKENDS[backend](sequences, threshold=needed, threads=threads, **shown)

@@ -7,7 +7,7 @@ strand_rule: forward; rows of DNA contain no U.
 
 A header `chr7:100-250`, `chr7:100-250(-)` or `name::chr7:100-250(-)` gives coordinates and strand; any other is a name.
 Row ids begin with `positive|` or `negative|`. A sequence that recurs in its class is kept once, and one that occurs in
-both classes is dropped from both.
+both classes is dropped from both; of DNA, a sequence and its reverse complement are the same.
 """
 
 import re
@@ -37,8 +37,10 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     given = (first_base, settings["molecule"], stages.notes)
     table = pd.concat([_read_class(path, label, *given) for label, path in paths.items()], ignore_index=True)
     stages.keep("read", table)
-    table = stages.keep("once in its class", table, ~table.duplicated(["sequence", "label"]))
-    table = stages.keep("in one class", table, ~table["sequence"].duplicated(keep=False))
+    both_strands = settings["molecule"] == "DNA"
+    table["same"] = dna.canonical_sequences(table["sequence"].tolist()) if both_strands else table["sequence"]
+    table = stages.keep("once in its class", table, ~table.duplicated(["same", "label"]))
+    table = stages.keep("in one class", table, ~table["same"].duplicated(keep=False)).drop(columns="same")
     for label, path in paths.items():
         if not (table["label"] == label).any():
             raise InputError(f"{path}: every sequence is in the other file too, expected sequences of another class")
