@@ -9,7 +9,7 @@ import torch
 
 from helpers.golden_networks import Golden, entries, gradients, on_host
 from helpers.motif_rows import random_rows, with_cells
-from s2f.baselines import legnet
+from s2f.baselines import _channels_last, legnet
 from s2f.baselines._legnet_network import LegNet
 from s2f.baselines._sequence_training import Windows, one_cycle, one_hot, oriented, squared_error, update
 from s2f.common.errors import InputError
@@ -291,3 +291,15 @@ def test_rows_and_foreign_weights_are_refused(tmp_path):
     torch.save({name: array for name, array in state.items() if name != "head.1.running_var"}, path)
     with pytest.raises(InputError, match=r"array head\.1\.running_var is missing"):
         legnet.load(tmp_path, record)
+
+
+def test_normalisation_is_the_same_for_maps_in_any_memory_layout():
+    x = torch.randn(8, 6, 1, 20, generator=torch.Generator().manual_seed(0))
+    layer, plain = _channels_last.NormedSiLU(6).train(), torch.nn.BatchNorm2d(6).train()
+    for layout in (torch.channels_last, torch.contiguous_format):
+        own, other = (x.clone(memory_format=layout).requires_grad_() for _ in range(2))
+        found, expected = layer(own), torch.nn.functional.silu(plain(other))
+        torch.testing.assert_close(found, expected)
+        for y in (found, expected):
+            (y * x).sum().backward()
+        torch.testing.assert_close(own.grad, other.grad)

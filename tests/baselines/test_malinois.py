@@ -190,6 +190,7 @@ def test_entropy_spearman():
     swapped = labels[[0, 2, 1, 3]]
     assert recipe.entropy_spearman(swapped, labels) == pytest.approx(0.8)  # 1 - 6 * 2 / (4 * 15)
     assert recipe.entropy_spearman(labels * math.nan, labels) is None
+    assert recipe.entropy_spearman(np.ones_like(labels), labels) is None  # ranks would be the order of rows
 
 
 def test_virtual_rows_are_exactly_those_of_the_reference():

@@ -39,11 +39,16 @@ def test_another_file_at_the_path_of_weights_is_other_weights(tmp_path, kind):
     assert len(ids) == 3
 
 
-def test_other_shards_of_equal_size_are_other_weights(tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    ["model-00001-of-00002.safetensors", "part1.safetensors", "model.safetensors.index.json", "stage2/manifest.ocdbt"],
+)
+def test_whatever_holds_or_names_weights_identifies_them(tmp_path, name):
     ids = set()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     for content in (b"one", b"two"):
-        (tmp_path / "model-00001-of-00002.safetensors").write_bytes(content)
-        os.utime(tmp_path / "model-00001-of-00002.safetensors", ns=(0, len(ids)))
+        (tmp_path / name).write_bytes(content)
+        os.utime(tmp_path / name, ns=(0, len(ids)))
         ids.add(jobs.weights_id({"kind": "lamar", "weights": {"path": str(tmp_path)}}))
     assert len(ids) == 2
 

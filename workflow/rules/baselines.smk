@@ -35,6 +35,7 @@ rule train_baseline:
         spec=with_adapted_weights(drawn_baseline, "baselines"),
         search=search_of_baseline,
         weights=weights_id_of(drawn_baseline),
+        artifact=published_id_of(baseline_section),
         per_seed=drawn_per_seed("baselines", "baseline"),
         one_draw=one_draw_of("baselines", "baseline"),
         task=dataset_of("task"),

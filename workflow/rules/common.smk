@@ -340,6 +340,20 @@ def weights_id_of(section):
     return lambda wildcards: weights_id(section(wildcards))
 
 
+def published_id_of(section):
+    """Identifies the published model that a section names, unless the workflow downloads it and checks it itself."""
+
+    def identify(wildcards):
+        path = section(wildcards).get("path")
+        return (
+            weights_id({"weights": {"path": path}})
+            if path and not is_made(path)
+            else ""
+        )
+
+    return identify
+
+
 def settings_of_tapt(wildcards):
     """Settings of an adaptation, as text; its rows are inputs."""
     section = tapt_section(wildcards)

@@ -36,6 +36,7 @@ class NormedSiLU(nn.BatchNorm2d):
         """For x (B, channels, 1, length), in its dtype."""
         if not self.training or x.device.type != "cpu":
             return F.silu(super().forward(x))
+        x = x.contiguous(memory_format=torch.channels_last)  # as convolutions give it, where they do
         y, mean, variance = _NormedSiLU.apply(x, self.weight, self.bias, self.eps)
         count = x.numel() // x.shape[1]
         with torch.no_grad():
@@ -81,7 +82,7 @@ class _NormedSiLU(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Two passes over x: its sums, and the result."""
-        rows, out = positions(x), torch.empty_like(x)
+        rows, out = positions(x), torch.empty_like(x, memory_format=torch.channels_last)
         into, sums = positions(out), torch.zeros(2, x.shape[1], dtype=torch.float64)
         for part in parts(rows):
             own = rows[part].to(weight.dtype)
@@ -107,7 +108,7 @@ class _NormedSiLU(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor, *_: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Two passes: the gradient of the normalised map and its sums, then the gradient of x from these."""
         x, weight, bias, mean, inverse = ctx.saved_tensors
-        rows, result = positions(x), torch.empty_like(x)
+        rows, result = positions(x), torch.empty_like(x, memory_format=torch.channels_last)
         into, of_out = positions(result), positions(gradient)
         sums, origin = torch.zeros(2, x.shape[1], dtype=torch.float64), -mean * inverse
         for part in parts(rows):

@@ -95,6 +95,28 @@ def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[.
     The construct is taken from `record`. Raises `InputError` if its length differs from the one in training, or if
     weights or tokenizer are not the files that were written, or do not fit.
     """
+    return _loaded(
+        kind, directory, record,
+        lambda model, ids, settings, details: _finetuning.predict(
+            model, ids, settings, details["centre"], details["scale"]
+        ),
+    )  # fmt: skip
+
+
+def logits(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
+    """``logits(inserts, strand="forward") -> float64 (N,)``, as `load`; for a regression, the predicted values."""
+    return _loaded(
+        kind, directory, record,
+        lambda model, ids, settings, details: value_of_logits(details, settings)(
+            _finetuning.logits(model, ids, settings)
+        ),
+    )  # fmt: skip
+
+
+def _loaded(
+    kind: str, directory: str | Path, record: dict[str, Any], values: Callable[..., np.ndarray]
+) -> Callable[..., np.ndarray]:
+    """What `load` and `logits` return; `values(model, ids, settings, details)` gives those of windows, (N,)."""
     details = read_details(directory)
     construct = Construct.from_spec(record["construct"])
     if construct.length != details["length"]:
@@ -106,28 +128,13 @@ def load(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[.
     model, settings = load_model(kind, directory, details)
     tokens = tokens_of(directory, settings)
 
-    def predict(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
+    def of(inserts: Sequence[str], strand: str = "forward") -> np.ndarray:
         check_strand(strand)
         if not len(inserts):
             return np.empty(0)
         codes = construct.assemble(inserts)
         ids = tokens.of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
-        return _finetuning.predict(model, ids, settings, details["centre"], details["scale"])
-
-    return predict
-
-
-def logits(kind: str, directory: str | Path, record: dict[str, Any]) -> Callable[[Sequence[str], str], np.ndarray]:
-    """``logits(inserts, strand) -> float64 (N,)``; for a regression, the predicted values."""
-    details = read_details(directory)
-    model, settings = load_model(kind, directory, details)
-    tokens = tokens_of(directory, settings)
-    value, construct = value_of_logits(details, settings), Construct.from_spec(record["construct"])
-
-    def of(inserts: Sequence[str], strand: str) -> np.ndarray:
-        codes = construct.assemble(inserts)
-        ids = tokens.of_codes(dna.reverse_complement(codes) if strand == "reverse" else codes)
-        return value(_finetuning.logits(model, ids, settings))
+        return values(model, ids, settings, details)
 
     return of
 

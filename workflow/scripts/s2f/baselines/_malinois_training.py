@@ -114,18 +114,19 @@ def entropy_spearman(predicted: np.ndarray, labels: np.ndarray) -> float | None:
 
     This score selected the published model: does it know which sequences are specific to a cell? Ranks are positions in
     the sorted order, and ties are broken by order (boda2). Rows with a missing label (NaN) do not count. None if
-    undefined.
+    undefined, also if all entropies are equal: their ranks would be those of the rows in their table.
     """
     if not np.isfinite(predicted).all():
         return None
     complete = np.isfinite(labels).all(1)
     predicted, labels = predicted[complete], labels[complete]
-    ranks = []
+    entropies = []
     for values in (predicted, labels):
         log_share = values - np.logaddexp.reduce(values, axis=1, keepdims=True)
-        entropy = -(np.exp(log_share) * log_share).sum(1)
-        ranks.append(entropy.argsort(kind="stable").argsort(kind="stable"))
-    return pearson(*ranks)
+        entropies.append(-(np.exp(log_share) * log_share).sum(1))
+    if pearson(*entropies) is None:
+        return None
+    return pearson(*(entropy.argsort(kind="stable").argsort(kind="stable") for entropy in entropies))
 
 
 def virtual_rows(labels: np.ndarray, cutoff: float | None, reverse_complement: bool) -> tuple[np.ndarray, np.ndarray]:

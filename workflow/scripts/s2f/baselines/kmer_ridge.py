@@ -228,9 +228,10 @@ def _of_label(
         importance = weights_by_error(errors, settings["tau"])
     weights, intercepts = fit(list(train["sequence"]), labels, sizes, feature, alphas, settings["scaling"], importance)
     weights = weights[:, feature]
+    rows, columns = windows(list(val["sequence"]), sizes)  # once for all penalties
     scores = [
-        pearson(score(list(val["sequence"]), sizes, *solution), val[label])
-        for solution in zip(weights, intercepts, strict=True)
+        pearson(np.bincount(rows, weights=own[columns], minlength=len(val)) + intercept, val[label])
+        for own, intercept in zip(weights, intercepts, strict=True)
     ]
     return _Solution(len(train), scores, weights, intercepts)
 

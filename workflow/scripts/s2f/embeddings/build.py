@@ -227,7 +227,8 @@ def convert(values: np.ndarray, dtype: str) -> tuple[np.ndarray, list[float]]:
     values = np.ascontiguousarray(values)
     faulty = fault(values.view(f"u{values.itemsize}"), "float32" if values.dtype == np.float32 else "bfloat16")
     if faulty:
-        raise RefusedError(faulty[0], f"the encoder's embedding is {faulty[1]}; its weights or its code are wrong")
+        why = "its weights or its code are wrong, or the window holds no base but N"
+        raise RefusedError(faulty[0], f"the encoder's embedding is {faulty[1]}; {why}")
     with np.errstate(over="ignore"):  # measured below
         stored = values.astype(DTYPES[dtype], copy=False)
     if stored.dtype == values.dtype or dtype == "float32":

@@ -96,7 +96,7 @@ class Epochs:
 
     `learner`: function of `Data.rates`, scalars such as the step size that are arguments of the compiled program. It
     gives the network, as from `networks.build`, and the optimiser, which sees only the head's parameters: nothing of
-    the encoder can receive a gradient or weight decay. `draw`: from `augmentation.build`; `views`: number of views in
+    the encoder can receive a gradient or weight decay. `draw`: from `augmentations.build`; `views`: number of views in
     `Data.table`; `encode`: None or (frozen, codes (B, length)) -> (B, T, D); `dtype`: the stored dtype of
     embeddings, to which encoded batches are rounded too; `lanes`: number of heads that train together, a leading axis
     of state and key, or None for one head without that axis; `task` and `dimensions` of the labels: the key in

@@ -34,7 +34,7 @@ class Resume:
 
     def keep(self, epoch: int, keys: jax.Array, state: Any, runs: Sequence[Any]) -> None:
         """Write the state after `epoch`, unless a file was written less than `SECONDS` ago. `runs` are
-        `training.Run`s."""
+        `training._Run`s."""
         if time.monotonic() - self.saved < SECONDS:
             return
         arrays: dict[str, Any] = {"keys": jax.random.key_data(keys)}

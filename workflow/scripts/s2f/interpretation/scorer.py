@@ -252,9 +252,7 @@ def _baseline(part: Part) -> tuple[int, Forward, Tangent | None]:
     """Batch size, forward function and tangent of a baseline."""
     directory, record = part.folder, part.record
     baseline = baselines.get(record["kind"])
-    predict = baseline.load(directory, record)  # also checks what is needed for logits
-    if hasattr(baseline, "logits"):
-        predict = baseline.logits(directory, record)
+    predict = getattr(baseline, "logits", baseline.load)(directory, record)
 
     def forward(chunks: Iterable[Chunk], strands: Sequence[str]) -> Iterator[list[np.ndarray]]:
         for chunk in chunks:

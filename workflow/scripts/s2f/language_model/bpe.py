@@ -27,6 +27,7 @@ SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 UNK, CLS, SEP, PAD, MASK = range(5)
 FILE = "tokenizer.json"
 BASES = "ACGT"
+AT_ONCE = 4096  # texts that are encoded together: the tokenizer keeps ten times what is asked of it
 # of the tokenizer and of its model: what must hold if a file says anything about it
 TOKENIZER: dict[str, Any] = {"normalizer": None, "pre_tokenizer": {"type": "Whitespace"}, "truncation": None}
 MODEL: dict[str, Any] = {
@@ -60,8 +61,11 @@ class Pieces:
 
     def ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Token ids int32 (T,) of each text, which must be upper-case ACGTN; T differs between texts."""
-        encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array([CLS, *found.ids, SEP], np.int32) for found in encoded]
+        ids = []
+        for start in range(0, len(texts), AT_ONCE):
+            encoded = self._tokenizer.encode_batch_fast(list(texts[start : start + AT_ONCE]), add_special_tokens=False)
+            ids += [np.array([CLS, *found.ids, SEP], np.int32) for found in encoded]
+        return ids
 
     def ids_of_codes(self, codes: np.ndarray) -> list[np.ndarray]:
         """Token ids int32 (T,) of each window of uint8 codes (B, L); T differs between windows."""

@@ -129,7 +129,9 @@ def train(
     family = families.of_size(settings.size)
     tokens = family.tokens(settings.start, settings.tokenizer, settings.size)
     model, origin, licence = start(settings)
-    identity = _identity(train_windows, val_windows, settings, seed, states.fingerprint(model), family, tokens)
+    identity = _identity(
+        train_windows, val_windows, settings, seed, states.fingerprint(model), family, tokens, device.type
+    )
     model = model.to(device).train()
     optimiser = _optimiser(model, settings)
     windows = np.array(train_windows, object)
@@ -330,11 +332,13 @@ def _identity(
     weights_sha256: str,
     family: Family,
     tokens: Tokens,
+    device: str,
 ) -> str:
     """Text of everything that must be equal for a checkpoint to be continued."""
     windows = hashlib.sha256("\n".join([*train_windows, "", *val_windows]).encode()).hexdigest()
     code = provenance.code_fingerprint("s2f.language_model.tapt", f"s2f.language_model.{family.kind}")
-    parts = [asdict(settings), seed, weights_sha256, windows, code, torch.__version__, tokens.text]
+    versions = provenance.versions("torch", "transformers", "tokenizers", "safetensors", "numpy")
+    parts = [asdict(settings), seed, weights_sha256, windows, code, versions, device, tokens.text]
     return json.dumps(parts, sort_keys=True)
 
 

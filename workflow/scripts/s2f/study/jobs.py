@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from typing import Any
 from s2f.common import kinds
 from s2f.common.files import sha256_file
 
-SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
-# files of a folder of weights whose content identifies the weights: checkpoints of one model have equal sizes; in an
-# Orbax folder, manifest.ocdbt names the content of the other files
-NAMED = ("manifest.ocdbt", "model.json", "config.json", "model.safetensors", "pytorch_model.bin", "tokenizer.json")
+# files of a folder of weights whose content identifies the weights: checkpoints of one model have equal sizes. In an
+# Orbax folder, which may be a folder within, manifest.ocdbt names the content of the other files; an index of shards
+# may give them any name.
+WEIGHTS = (".safetensors", ".bin", ".index.json")
+NAMED = ("manifest.ocdbt", "model.json", "config.json", "tokenizer.json")
 
 
 def options(section: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -31,7 +31,8 @@ def weights_id(encoder: dict[str, Any]) -> str:
     """A hash of an encoder's weights at a path, or empty; if it changes, embeddings are made again.
 
     For a file it covers the content; for a folder, the names and sizes of all files and the content of those in
-    `NAMED`; for random weights, the tokenizer that they name.
+    `NAMED`, and, in the folder itself, of those that end as in `WEIGHTS`; for random weights, the tokenizer that they
+    name.
     """
     named = encoder.get("weights", {}).get("path") or encoder.get("tokenizer")
     path = Path(named or "")
@@ -43,8 +44,8 @@ def weights_id(encoder: dict[str, Any]) -> str:
     lines = []
     for file in sorted(file for file in path.rglob("*") if file.is_file()):
         status = file.stat()
-        named = file.parent == path and (file.name in NAMED or SHARD.fullmatch(file.name))
-        content = _content(file, status.st_mtime_ns, status.st_size) if named else ""
+        compared = file.name in NAMED or (file.parent == path and file.name.endswith(WEIGHTS))
+        content = _content(file, status.st_mtime_ns, status.st_size) if compared else ""
         lines.append(f"{file.relative_to(path)} {status.st_size} {content}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 

@@ -35,9 +35,9 @@ POOLINGS = ("mean", "bases")
 def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    For options see `dnabert2.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16 while
-    weights and normalisations stay in float32 (autocast). Raises `InputError` for an unknown key or value and for
-    weights or a tokenizer that do not fit.
+    For options see `dnabert2.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16, for
+    which weights are rounded once, and normalisations in float32 (autocast). Raises `InputError` for an unknown key or
+    value and for weights or a tokenizer that do not fit.
     """
     options = kinds.settings("encoders", "dnabert2", spec)
     layer = checked_layer(WHERE, options, dnabert2.SIZES, {"pooling": POOLINGS})

@@ -27,9 +27,9 @@ POOLINGS = ("tokens", "mean")
 def build(spec: dict[str, Any]) -> Encoder:
     """Encoder of a config section.
 
-    For options see `lamar.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16 while
-    weights and normalisations stay in float32 (autocast). Raises `InputError` for an unknown key or value and for
-    weights that do not fit.
+    For options see `lamar.yaml`; without `layer`, it is the last one. With bfloat16, products are in bfloat16, for
+    which weights are rounded once, and normalisations in float32 (autocast). Raises `InputError` for an unknown key or
+    value and for weights that do not fit.
     """
     options = kinds.settings("encoders", "lamar", spec)
     size, attention, pooling = options["size"], options["attention"], options["pooling"]

@@ -13,7 +13,7 @@ from s2f.sequences.dna import N_CODE
 class Draw(NamedTuple):
     """The views of one batch of B rows, V gradient steps. Fields that a mode does not use are None.
 
-    view: int32 (V, B), the number of a cache in `augmentation.views`. shift: int32 (V, B) in bp, and reverse: bool (V,
+    view: int32 (V, B), the number of a cache in `augmentations.views`. shift: int32 (V, B) in bp, and reverse: bool (V,
     B), for windows that are encoded in the step. encode: bool (), whether this batch is encoded (None: always).
     """
 
