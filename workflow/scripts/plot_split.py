@@ -3,7 +3,7 @@
 from s2f.common.arguments import Parser
 from s2f.common.errors import InputError, run
 from s2f.common.tables import numbers, read_table
-from s2f.evaluation.measure import predicted_cells, read_panels, read_predictions
+from s2f.evaluation.measure import cells_in_file, read_panels, read_predictions
 from s2f.evaluation.metrics import SUFFIXES
 from s2f.plots import predictions, training_curves
 from s2f.rows.canonical import TASKS, cells_of, read_rows
@@ -54,7 +54,7 @@ def draw_predictions(arguments, title):
     panels = zip(names, arguments.kinds, arguments.panels, arguments.prediction_pictures, strict=True)
     for place, (name, kind, path, picture) in enumerate(panels):
         files = dict(zip(runs, arguments.predictions[place * count : (place + 1) * count], strict=True))
-        there = {run: predicted_cells(file) if cells_of(rows) else set() for run, file in files.items()}
+        there = {run: cells_in_file(file) if cells_of(rows) else set() for run, file in files.items()}
         # in a dataset with cells, the first that was measured here and that a model predicts
         found = (
             (panel, {run: file for run, file in files.items() if not panel.view or panel.cell in there[run]})

@@ -250,7 +250,7 @@ def measure(
     """
     lines = []
     for name, files in panels.items():
-        there = predicted_cells(files["predictions"]) if cells_of(rows) else set()
+        there = cells_in_file(files["predictions"]) if cells_of(rows) else set()
         reasons: dict[str, str] = {}
         for panel in read_panels(name, files["kind"], files["panel"], rows, task):
             if panel.view and not there.issuperset(panel.view.cells):
@@ -274,7 +274,7 @@ def measure(
     return table[list(METRIC_COLUMNS)]
 
 
-def predicted_cells(path: str | Path) -> set[str]:
+def cells_in_file(path: str | Path) -> set[str]:
     """The cells in a file of predictions of rows with cells."""
     return set(read_table(path, ("cell",), "predictions")["cell"])
 
