@@ -19,9 +19,8 @@ NO_REPLICATES = (
     "draw of something random for all of them (see column `note` in compare.tsv)."
 )
 FROM_START = (
-    "**Δ from its start** is the difference between a fine-tuned model and the model from which it started, seed by "
-    "seed (so SE² = SE_rows² + s²/k, with s² the variance of the differences of the seeds); **p (start)** belongs to "
-    "this difference and is not corrected for the number of such models."
+    "**Δ from its start** is the difference between a fine-tuned model and the model from which it started; **p "
+    "(start)** belongs to this difference and is not corrected for the number of such models."
 )
 CHOSEN = (
     "**Validation** is the score by which training chose its best epoch; published weights that may have seen the "
