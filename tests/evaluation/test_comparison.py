@@ -136,6 +136,42 @@ def test_a_stage_2_model_is_paired_with_its_start_whatever_the_baseline(tmp_path
     assert row.split(" | ")[-2].startswith(f"{found['delta_vs_start']:+.4f} [")
 
 
+@pytest.mark.parametrize("keys", [{"start": "A"}, {"members": ["A"]}])
+def test_a_model_and_what_it_is_made_from_are_compared_seed_by_seed(tmp_path, keys):
+    """Recomputed here as a paired t test with copied rows: B is A of the same seed and a little more."""
+    study, labels, predictions = noisy(tmp_path, (3, 0), spread=1.0)
+    rng = np.random.default_rng(1)
+    for seed in (2, 0, 1):  # in any order
+        predictions["B", seed] = predictions["A", seed] + 0.1 * labels + 0.05 * rng.normal(size=len(labels))
+        study.add("B", seed, predictions["B", seed], **keys)
+    found = line(study.compare(resamples=100)[0], "B", "pearson")
+
+    def of_rows(rows):
+        r = {key: np.corrcoef(labels[rows], values[rows])[0, 1] for key, values in predictions.items()}
+        return [r["B", seed] - r["A", seed] for seed in range(3)]
+
+    generator = np.random.default_rng(derived_seed(5, "bootstrap", "toy", "chrom", "id"))
+    drawn = [np.concatenate([np.arange(4 * g, 4 * g + 4) for g in generator.integers(10, size=10)]) for _ in range(100)]
+    of_seeds, draws = np.array(of_rows(slice(None))), np.array([of_rows(rows) for rows in drawn]).T
+    alone = (draws - draws.mean(axis=0)).var(axis=1, ddof=1).sum() / 2 / 3
+    parts = [(max(0, draws.mean(axis=0).var(ddof=1) - alone) * 10 / 9, 9), (of_seeds.var(ddof=1) / 3, 2)]
+    total = sum(variance for variance, _ in parts)
+    free = total**2 / sum(variance**2 / df for variance, df in parts)
+    half = stats.t.ppf(0.975, free) * np.sqrt(total)
+    for names in (["delta_vs_start", "start_ci_low", "start_ci_high", "start_p_value"][: 4 * ("start" in keys)],
+                  ["delta_vs_baseline", "delta_ci_low", "delta_ci_high", "p_value"]):  # fmt: skip
+        expected = [of_seeds.mean(), of_seeds.mean() - half, of_seeds.mean() + half]
+        expected.append(2 * stats.t.sf(abs(of_seeds.mean()) / np.sqrt(total), free))
+        assert found[names].tolist() == pytest.approx(expected[: len(names)])
+    turned = study.compare(resamples=100, datasets={"toy": {**study.spec["datasets"]["toy"], "baseline": "B"}})[0]
+    assert line(turned, "A", "pearson")["p_value"] == pytest.approx(found["p_value"])
+    for run in study.spec["runs"]:
+        run.update(dict.fromkeys(keys, "" if "start" in keys else []))
+    apart = line(study.compare(resamples=100)[0], "B", "pearson")
+    assert apart["delta_vs_baseline"] == found["delta_vs_baseline"]
+    assert apart["delta_ci_high"] - apart["delta_ci_low"] > 3 * 2 * half
+
+
 @pytest.mark.parametrize(
     ("seeds", "keys", "note"),
     [

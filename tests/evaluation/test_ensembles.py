@@ -168,6 +168,7 @@ def test_an_ensemble_of_seeds_stands_beside_its_members(study, monkeypatch):
     assert len(validation) == 60 and (validation["sd"] > 0).all()
 
     comparison = study.comparison(baseline="A")
+    assert [run.made_from for run in comparison.runs] == [[], [], [], ["A"]]
     table, units = compare(comparison)
     line = table[(table["model"] == "e") & (table["metric"] == "pearson")].iloc[0]
     of_members = table[(table["model"] == "A") & (table["metric"] == "pearson")].iloc[0]

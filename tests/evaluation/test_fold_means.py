@@ -208,6 +208,24 @@ def test_two_seeds_in_each_of_two_folds_or_more_are_enough_for_a_p_value(tmp_pat
     assert 0 < mean["p_value"] <= 1 and mean["p_holm"] == mean["p_value"] and np.isnan(of_fold["p_value"])
 
 
+def test_differences_of_seeds_are_averaged_over_folds(tmp_path):
+    """B is A of the same seed and a little more; as models that have nothing in common, they differ by chance."""
+    study, rng = Folds(tmp_path), np.random.default_rng(0)
+    for split in FOLDS:
+        labels = study.rows["label"].to_numpy()[study.places[split]]
+        for seed in range(2):
+            values = 0.5 + 0.1 * (labels - 0.5) + 0.1 * rng.normal(size=len(labels))
+            study.add("A", seed, split, np.clip(values, 0, 1))
+            study.add("B", seed, split, np.clip(values + 0.02 * (labels - 0.5), 0, 1), start="A")
+    found = line(study.compare()[0], "cv", "B")
+    for run in study.spec["runs"]:
+        run["start"] = ""
+    apart = line(study.compare()[0], "cv", "B")
+    assert found["delta_vs_start"] == found["delta_vs_baseline"] == apart["delta_vs_baseline"] > 0
+    assert found["start_p_value"] == found["p_value"] < 0.1 < 0.5 < apart["p_value"]
+    assert found["start_ci_high"] - found["start_ci_low"] < (apart["delta_ci_high"] - apart["delta_ci_low"]) / 3
+
+
 def test_the_text_has_one_section_for_all_folds(toy):
     _, text = toy.compare()
     assert "## toy, split cv\n" in text and "split cv-fold0" not in text

@@ -38,18 +38,19 @@ KINDS_WITH = {
 }  # fmt: skip
 
 
-def parsed_rules(root, **config):
-    """{name: rule} of the workflow in the checkout `root`, of the embedded study with single keys changed."""
-    return {rule.name: rule for rule in parsed_workflow(root, **config).rules if rule.name != "all"}
+def parsed_rules(root, *studies, **config):
+    """{name: rule} of the workflow in the checkout `root`, of the embedded study, or of the one in files (`studies`),
+    with single keys changed."""
+    return {rule.name: rule for rule in parsed_workflow(root, *studies, **config).rules if rule.name != "all"}
 
 
-def parsed_workflow(root, **config):
-    """Snakemake's workflow object, with `rules` and the `globals` of the Snakefile."""
+def parsed_workflow(root, *studies, **config):
+    """Snakemake's workflow object, with `rules` and the `globals` of the Snakefile; arguments as of `parsed_rules`."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             ResourceSettings(cores=1),
             snakefile=root / "workflow" / "Snakefile",
-            config_settings=ConfigSettings(config=config),
+            config_settings=ConfigSettings(config=config, configfiles=studies),
         )
         return workflow._workflow
 

@@ -55,6 +55,22 @@ def trainings(rng, procedure, count, signal, error):
     return signal + amounts * (np.sqrt(procedure.shared) * common + np.sqrt(1 - procedure.shared) * own)
 
 
+def finetuned(rng, procedure, count, signal, error, kept):
+    """Predictions (count, n) of trainings, and of as many models that started from them and are as good: they share the
+    part `kept` of the variance of what is their start's own."""
+    new, sides = np.sqrt(1 - kept), []
+    common, amounts, own = (rng.standard_normal(shape) for shape in (signal.shape, (count, 1), (count, len(signal))))
+    for side in range(2):
+        if side:
+            common, amounts, own = (
+                np.sqrt(kept) * part + new * rng.standard_normal(part.shape) for part in (common, amounts, own)
+            )
+        shared = np.sqrt(1 - procedure.own) * error + np.sqrt(procedure.own) * common
+        errors = np.sqrt(procedure.shared) * shared + np.sqrt(1 - procedure.shared) * own
+        sides.append(signal + (procedure.amount + procedure.spread * amounts) * errors)
+    return sides
+
+
 def compare(labels, networks, sides, resamples, seed, task="regression", clusters=None):
     """{metric: (difference, p value, p value from the rows only)} for each pair of sets of positions in `networks` (M,
     n).

@@ -315,6 +315,27 @@ def test_p_values_of_hits_are_shares_of_all_words(tmp_path):
     assert len(near) > len(table) and (near["p_value"] <= 16 / 4**5).all()
 
 
+def test_a_place_is_one_hit_also_if_its_strands_read_alike():
+    """Palindromes (TGACGTCA, in a wholly symmetric and in a slightly asymmetric matrix) are counted once, and sites on
+    the other strand are still found."""
+    texts = ["AATGACGTCATTTTTTTTTT", "CCCCCCGGTTACCCCCCCCC", "CCCCCCGTAACCCCCCCCCC"]
+    one_hot = np.stack([dna.one_hot(dna.encode(text)) for text in texts]).astype(np.float32)
+    found = clustering.Contributions(["a", "b", "c"], texts, one_hot, one_hot, {"strand_rule": "mean"})
+    word, bent = matrix("TGACGTCA", 0.9), matrix("TGACGTCA", 0.9)
+    bent[-1] = (0.8, 0.05, 0.05, 0.1)  # less sure of the last letter than of the first
+    parts = [patterns.Pattern(name, "raises", 20, of, of)
+             for name, of in (("same", word), ("bent", bent), ("one", matrix("GGTTAC", 0.9)))]  # fmt: skip
+    table, _ = matches.hits(parts, found, 1e-3)
+    places = table[["pattern", "row_id", "start", "end", "strand"]].to_numpy().tolist()
+    assert places == [
+        ["same", "a", 2, 10, "+"], ["bent", "a", 2, 10, "+"], ["one", "b", 6, 12, "+"],
+        ["one", "c", 6, 12, "-"],
+    ]  # fmt: skip
+    of_effects = pd.DataFrame({"pattern": ["same"] * 2, "background": [0, 1], "effect": [1.0, 2], "control": [0.0, 0]})
+    joined = insertion.joined(pd.DataFrame({"pattern": ["same"]}), table, [of_effects])
+    assert joined[["hits", "sequences_hit"]].to_numpy().tolist() == [[1, 1]]
+
+
 def test_inserted_motifs_change_the_score_by_their_weights():
     weights = np.zeros((12, 4))
     weights[4:8] = 2 * dna.one_hot(dna.encode("ACGT"))

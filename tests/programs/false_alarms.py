@@ -3,6 +3,7 @@
     export PYTHONPATH=workflow/scripts:tests OPENBLAS_NUM_THREADS=1
     python tests/programs/false_alarms.py calibration      # what the simulated trainings were set to, seconds
     python tests/programs/false_alarms.py null             # other seeds of one procedure: shares of p < 0.05, 5 minutes
+    python tests/programs/false_alarms.py paired           # a model and its start, seed by seed or apart, 3 minutes
     python tests/programs/false_alarms.py power            # a difference of 0.005 in r at 62,582 rows, 1 minute
     python tests/programs/false_alarms.py coverage         # intervals of AUROC and AUPRC of small panels, 1 minute
     python tests/programs/false_alarms.py time             # 10,000 resamples of 12 models x 62,582 rows, half a minute
@@ -21,7 +22,7 @@ import time
 import numpy as np
 from scipy import stats
 
-from helpers.simulated_trainings import Procedure, compare, measured, rows, trainings
+from helpers.simulated_trainings import Procedure, compare, finetuned, measured, rows, trainings
 from s2f.evaluation import inference
 from s2f.evaluation.bootstrap import bootstrap
 
@@ -57,6 +58,34 @@ def null(samples=100, resamples=300):
                 for metric, values in compare(labels, networks, places, resamples, sample).items():
                     found[metric].append(values)
             print(f"n {n:>6,} {seeds} vs {seeds} seeds: {shares(found)}", flush=True)
+
+
+def paired(samples=600, resamples=200):
+    """Shares of p < 0.05, and widths of intervals, if models are as good as the starts of which some of their errors
+    are left."""
+    print(f"Pearson r, {samples} null comparisons of models with their starts: seed by seed (as if trained apart)")
+    for n in SIZES[:2]:
+        influence = inference.Influence(np.empty(0), np.empty(0, int), n)
+        for seeds in SEEDS:
+            starts, models = slice(seeds), slice(seeds, None)
+            for kept in (0, 0.25, 0.5, 0.75, 0.95):
+                rng, found = np.random.default_rng([n, seeds, int(100 * kept)]), []
+                for sample in range(samples):
+                    signal, labels, error = rows(rng, n)
+                    networks = np.concatenate(finetuned(rng, Procedure(), seeds, signal, error, kept))
+                    draws = bootstrap("regression", labels, networks, np.arange(n), resamples, sample)["pearson"]
+                    r = measured(labels, networks, "pearson")
+                    of_rows = draws[models].mean(axis=0) - draws[starts].mean(axis=0)
+                    delta, line = r[models].mean() - r[starts].mean(), [np.corrcoef(r[starts], r[models])[0, 1]]
+                    together = [inference.Replicates.of(r[models] - r[starts], draws[models] - draws[starts])]
+                    for sides in (together, [inference.Replicates.of(r[of], draws[of]) for of in (starts, models)]):
+                        of_all = inference.standard_error(of_rows, influence, n, sides)
+                        low, high, p, _ = inference.difference(delta, of_all, 0.95, True)
+                        line += [p < 0.05, high - low]
+                    found.append(line)
+                alike, alarms, width, of_apart, width_apart = np.mean(found, axis=0)
+                print(f"n {n:>6,} {seeds} seeds, {kept:.0%} kept, correlation over seeds {alike:.2f}: p < 0.05 in "
+                      f"{alarms:.3f} ({of_apart:.3f}), width {width:.4f} ({width_apart:.4f})", flush=True)  # fmt: skip
 
 
 def shares(found):
@@ -189,7 +218,7 @@ if __name__ == "__main__":
     name, *rest = sys.argv[1:] or ["help"]
     programs = {
         "calibration": calibration, "null": null, "power": power, "coverage": coverage, "time": elapsed,
-        "trained": trained,
+        "trained": trained, "paired": paired,
     }  # fmt: skip
     if name not in programs:
         sys.exit(__doc__)

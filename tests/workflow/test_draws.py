@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,10 @@ import pytest
 import yaml
 
 from helpers.forked_snakemake import jobs, snakemake
+from helpers.parsed_workflow import parsed_rules
 from s2f.common.provenance import derived_seed
 from s2f.embeddings.cache import open_cache
+from s2f.study.jobs import weights_id
 
 MINI = {"kind": "lamar", "size": "lamar-mini", "layer": 1, "pooling": "mean", "batch_size": 32}
 SHORT = {"size": "lamar-mini", "steps": 1, "batch_size": 4, "micro_batch": 4, "validation_windows": 4}
@@ -102,6 +105,65 @@ def test_each_run_reads_the_draw_of_its_seed(root, tmp_path, together):
         assert not draw or f'"random": {derived_seed(4, "draw", int(draw[1]))}' in line
     (isoscore,) = made["isoscore"]
     assert f"{CACHES}/drawn.layer01/draw1/" in isoscore and "draw2" not in isoscore
+
+
+@pytest.fixture(scope="module")
+def below(tmp_path_factory):
+    """Folder of weights on which adapters are trained."""
+    folder = tmp_path_factory.mktemp("below")
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rules(root, below, tmp_path_factory):
+    """{name: rule} of a study that uses models of adapters, and ensembles of them, in all ways."""
+    of = {"dataset": "simulated_rbp", "split": "chromosome"}
+    models = ["tuned-lora", "here-lora", "tuned"]
+    changes = {
+        "baselines": STUDY["baselines"] | {
+            "here-lora": TUNED | {"weights": {"path": str(below)}, "lora": {}},
+            "tuned": TUNED | {"weights": {"tapt": "anew"}}, "kmers": {"kind": "kmer_logistic"},
+        },
+        "models": [*STUDY["models"], {"baselines": ["here-lora", "tuned", "kmers"]}],
+        "ensembles": {"both": {"over": "encoders", "members": models[:2]}},
+        "scoring": {"mine": of | {"fasta": "mine.fa", "models": [*models, "both"]}},
+        "design": {"new": of | {"model": "both", "judge": "kmers", "start": {"random": 2}}},
+        "interpretation": [{"panel": "id", "datasets": ["simulated_rbp"], "models": models, "methods": ["ism"]}],
+    }  # fmt: skip
+    return parsed_rules(root, written(tmp_path_factory.mktemp("study"), **changes))
+
+
+def named(rule, **names):
+    """What a job names as weights: folders that rule tapt makes, and the hash of weights at other paths."""
+    wildcards = SimpleNamespace(**names, get=names.get)
+    made = rule.input.weights(wildcards)
+    return [made] if isinstance(made, str) else made, rule.params.weights(wildcards)
+
+
+@pytest.mark.parametrize(
+    ("rule", "of"),
+    [
+        ("evaluate_baseline", {"baseline": "{}"}), ("interpret", {"model": "{}"}), ("insert_motifs", {"model": "{}"}),
+        ("score", {"scores": "mine", "model": "{}"}),
+    ],
+)  # fmt: skip
+def test_a_model_of_adapters_is_read_with_the_weights_below_it(rules, below, rule, of):
+    def read(model):
+        place = {"dataset": "simulated_rbp", "split": "chromosome", "seed": "2"} if rule != "score" else {}
+        return named(rules[rule], **place, **{key: value.format(model) for key, value in of.items()})
+
+    draw = "draw1" if rule == "score" else "draw2"  # scores are those of the first seed
+    assert read("tuned-lora") == ([f"results/tapt/anew/{draw}"], "")
+    assert read("here-lora") == ([], weights_id({"weights": {"path": str(below)}})) != ([], "")
+    assert read("tuned") == ([], "")  # its checkpoint holds all weights
+
+
+def test_ensembles_and_designs_read_the_weights_below_the_adapters_of_their_members(rules, below):
+    for rule, of in (("score", {"scores": "mine", "model": "both"}),
+                     ("design_sequences", {"design": "new", "method": "evolution"})):  # fmt: skip
+        made, there = named(rules[rule], **of)
+        assert (made, there.split()) == (["results/tapt/anew/draw1"], [weights_id({"weights": {"path": str(below)}})])
 
 
 @pytest.mark.parametrize(

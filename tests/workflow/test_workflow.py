@@ -351,8 +351,11 @@ def test_one_job_trains_all_heads_of_an_encoder_and_each_can_be_trained_again(ro
     arguments = ["--force", f"{HEAD}/best_model", "--config", "train_together=apart"]
     assert jobs(snakemake(root, mine, "--configfile", str(caches), *arguments)) == {"train_caches": 1}
     assert (mine / other / "history.tsv").stat().st_mtime_ns == before
-    planned = jobs(snakemake(root, mine, "--configfile", str(caches), "--dry-run", "--", *targets))
-    assert planned == {"evaluate_head": 1}
+    own = tmp_path / "apart.yaml"
+    own.write_text(yaml.safe_dump(TINY | {"train_together": "apart"}))  # the same in the file
+    for written, evaluations in ((caches, 1), (own, 2)):  # evaluations are jobs of as many heads as trainings
+        planned = jobs(snakemake(root, mine, "--configfile", str(written), "--dry-run", "--", *targets))
+        assert planned == {"evaluate_head": evaluations}
 
 
 @pytest.mark.slow

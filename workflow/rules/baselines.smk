@@ -78,7 +78,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
             rows="results/{dataset}/rows.parquet",
             panels=panels_to_predict(panels),
             model="results/{dataset}/{split}/{baseline}/seed{seed}/best_model",
-            weights=weights_below_adapters,
+            weights=adapted_weights_of(below_adapters),
         output:
             predictions=panel_paths(
                 "results/{dataset}/{split}/{baseline}/seed{seed}/predictions", panels
@@ -101,6 +101,7 @@ for number, (panels, datasets) in enumerate(datasets_by_panels().items(), 1):
         params:
             python=python,
             code=code_of_kind("evaluate_baseline", "baselines", baseline_section),
+            weights=weights_id_of(below_adapters),
             task=dataset_of("task"),
             names=panels,
             kinds=items_of_panels,

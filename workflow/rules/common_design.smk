@@ -25,11 +25,6 @@ def design_job(wildcards):
     return DESIGNED[path]
 
 
-def encoder_of(run):
-    """The section of the encoder that a run's head reads, with the weights of the run's draw; empty for a baseline."""
-    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
-
-
 def models_that_design(wildcards):
     """Folders of the checkpoints of the models that design."""
     return [f"results/{run.folder}/best_model" for run in design_job(wildcards).members]
@@ -67,10 +62,9 @@ def training_of_design(wildcards):
 
 
 def adapted_weights_of_design(wildcards):
-    """Folders of adapted weights that a design's encoders read."""
+    """Folders of adapted weights that a design's models and its judge read beside their checkpoints."""
     job = design_job(wildcards)
-    named = [encoder_of(run).get("weights", {}) for run in (*job.members, job.judge)]
-    return sorted({weights["tapt"] for weights in named if "tapt" in weights})
+    return adapted_weights_beside((*job.members, job.judge))
 
 
 def specs_of_design(judge):
@@ -95,9 +89,9 @@ def specs_of_design(judge):
 
 
 def weights_of_design(wildcards):
-    """Identifies the weights of a design's encoders."""
+    """Identifies the weights that a design's models and its judge read beside their checkpoints."""
     job = design_job(wildcards)
-    return [weights_id(encoder_of(run)) for run in (*job.members, job.judge)]
+    return weights_beside((*job.members, job.judge))
 
 
 def options_of_design(wildcards, input):

@@ -169,10 +169,42 @@ def adapted_weights_of(section):
     return lambda wildcards: section(wildcards).get("weights", {}).get("tapt", [])
 
 
-def weights_below_adapters(wildcards):
-    """Folder of the weights below a baseline's adapters, which its checkpoint lacks, if rule tapt makes them."""
-    adapted = baseline_section(wildcards).get("lora")
-    return adapted_weights_of(drawn_baseline)(wildcards) if adapted else []
+# What a trained run reads beside its checkpoint, which does not contain it: the weights of the encoder of its head, or
+# those below a baseline's adapters. Every rule that loads a trained run names them.
+
+
+def only_adapters(section):
+    """Section of a baseline whose checkpoint contains adapters only; empty for a baseline whose checkpoint is complete."""
+    return section if section.get("lora") else {}
+
+
+def below_adapters(wildcards):
+    """Section of the job's baseline, with the weights of the job's draw, if its checkpoint contains adapters only."""
+    return only_adapters(drawn_baseline(wildcards))
+
+
+def encoder_of(run):
+    """The section of the encoder that a run's head reads, with the weights of the run's draw; empty for a baseline."""
+    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
+
+
+def beside_checkpoint(run):
+    """The section of the weights that a run reads beside its checkpoint; empty if the checkpoint is complete."""
+    if run.head:
+        return encoder_of(run)
+    return only_adapters(section_of_draw("baselines", run.model, run.seed))
+
+
+def adapted_weights_beside(runs):
+    """Folders of the weights that runs read beside their checkpoints and that rule tapt makes, each once."""
+    sections = map(beside_checkpoint, runs)
+    paths = (section.get("weights", {}).get("tapt") for section in sections)
+    return list(dict.fromkeys(filter(None, paths)))
+
+
+def weights_beside(runs):
+    """Identifies the weights at paths that runs read beside their checkpoints."""
+    return " ".join(dict.fromkeys(weights_id(beside_checkpoint(run)) for run in runs))
 
 
 def windows_of_tapt(part):

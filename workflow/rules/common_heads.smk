@@ -47,7 +47,7 @@ class TrainingRule(NamedTuple):
     """A rule that trains heads. `runs` (paths, which may have wildcards) lists what one job trains. `members` are the
     study's runs, at one place, that count as trained together: settings, code and caches of all of them are recorded for
     each, so that a change of one trains all again. They are None if a job trains one run that counts by itself, and more
-    than the job trains if they are trained apart for once. `families`: how many trainings follow each other.
+    than the job trains if they are trained apart. `families`: how many trainings follow each other.
     """
 
     name: str

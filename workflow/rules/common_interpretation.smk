@@ -127,8 +127,7 @@ def run_of(wildcards):
 
 def encoder_of_run(wildcards):
     """The section of the encoder that a run's head reads, with the weights of the run's draw; empty for a baseline."""
-    run = run_of(wildcards)
-    return section_of_draw("encoders", run.encoder, run.seed) if run.head else {}
+    return encoder_of(run_of(wildcards))
 
 
 def section_of_run(wildcards):
@@ -138,10 +137,9 @@ def section_of_run(wildcards):
     return section_of_draw(*place, run.seed)
 
 
-def adapted_weights_of_run(wildcards):
-    """Folder of the adapted weights that a run reads beside its checkpoint: its encoder, or what its adapters need."""
-    needed = run_of(wildcards).head or section_of_run(wildcards).get("lora")
-    return adapted_weights_of(section_of_run)(wildcards) if needed else []
+def beside_run(wildcards):
+    """The section of the weights that a run reads beside its checkpoint; empty if the checkpoint is complete."""
+    return beside_checkpoint(run_of(wildcards))
 
 
 def settings_of_method(wildcards):

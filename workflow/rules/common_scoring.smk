@@ -21,6 +21,12 @@ def run_that_scores(wildcards):
     return SCORED[stem].run
 
 
+def members_that_score(wildcards):
+    """The run that computes a table of scores, or its members if it is an ensemble."""
+    run = run_that_scores(wildcards)
+    return run.members or (run,)
+
+
 def model_that_scores(wildcards):
     """Folder of the run's checkpoint."""
     return f"results/{run_that_scores(wildcards).folder}/best_model"
@@ -30,10 +36,7 @@ def encoders_that_score(wildcards):
     """The section of the encoder that the head reads, with the weights of its draw; empty for a baseline; for an
     ensemble, a list with the sections of its members."""
     run = run_that_scores(wildcards)
-    found = [
-        section_of_draw("encoders", one.encoder, one.seed) if one.head else {}
-        for one in run.members or (run,)
-    ]
+    found = [encoder_of(member) for member in members_that_score(wildcards)]
     return found if run.members else found[0]
 
 
@@ -43,10 +46,8 @@ def listed(sections):
 
 
 def adapted_weights_that_score(wildcards):
-    """Folders of those encoder weights that rule tapt makes, each once."""
-    sections = listed(encoders_that_score(wildcards))
-    paths = (section.get("weights", {}).get("tapt") for section in sections)
-    return list(dict.fromkeys(filter(None, paths)))
+    """Folders of weights beside the checkpoints that rule tapt makes, each once."""
+    return adapted_weights_beside(members_that_score(wildcards))
 
 
 def encoders_with_weights(wildcards, input):
@@ -65,10 +66,8 @@ def encoders_with_weights(wildcards, input):
 
 
 def weights_that_score(wildcards):
-    """Identifies the weights of the encoders."""
-    return " ".join(
-        dict.fromkeys(map(weights_id, listed(encoders_that_score(wildcards))))
-    )
+    """Identifies the weights beside the checkpoints."""
+    return weights_beside(members_that_score(wildcards))
 
 
 def files_scored(wildcards):

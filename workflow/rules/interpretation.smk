@@ -55,7 +55,7 @@ rule interpret:
         rows="results/{dataset}/rows.parquet",
         selection="results/{dataset}/interpretation/{split}/{panel}.tsv",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=adapted_weights_of_run,
+        weights=adapted_weights_of(beside_run),
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
     log:
@@ -76,7 +76,7 @@ rule interpret:
         code=code_of_interpretation,
         encoder=json_of(encoder_of_run),
         spec=with_adapted_weights(encoder_of_run),
-        weights=weights_id_of(encoder_of_run),
+        weights=weights_id_of(beside_run),
         settings=settings_of_method,
         unit=unit_of_score,
         seed=STUDY["seed"],

@@ -58,7 +58,7 @@ rule insert_motifs:
         patterns="results/{dataset}/{split}/{model}/motifs/{method}/{panel}.h5",
         attributions="results/{dataset}/{split}/{model}/seed{seed}/interpretation/{method}/{panel}.h5",
         model="results/{dataset}/{split}/{model}/seed{seed}/best_model",
-        weights=adapted_weights_of_run,
+        weights=adapted_weights_of(beside_run),
     output:
         "results/{dataset}/{split}/{model}/seed{seed}/motifs/{method}/{panel}.effects.tsv",
     log:
@@ -79,7 +79,7 @@ rule insert_motifs:
         code=code_of_inserted_motifs,
         encoder=json_of(encoder_of_run),
         spec=with_adapted_weights(encoder_of_run),
-        weights=weights_id_of(encoder_of_run),
+        weights=weights_id_of(beside_run),
         backgrounds=value_of(entry_of_motifs, "backgrounds"),
         seed=STUDY["seed"],
     message:

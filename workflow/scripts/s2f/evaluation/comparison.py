@@ -16,7 +16,7 @@ from s2f.common.tables import numbers, read_table
 from s2f.evaluation.cells import labelled, views_of
 from s2f.evaluation.collapse import odd_seeds
 from s2f.evaluation.estimates import COMPARISON_COLUMNS, Estimate, PanelResult, mean_over_folds
-from s2f.evaluation.inference import Influence, independent_units
+from s2f.evaluation.inference import Influence, Replicates, independent_units
 from s2f.evaluation.measure import METRIC_COLUMNS, Panel, read_panels, read_predictions, scores
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.resampling import Units, resample
@@ -102,9 +102,10 @@ def compare(
     the metric of each seed, `sd` their standard deviation (ddof 1), `val_value` the mean over seeds of the validation
     score. `ci_low` and `ci_high`, `delta_vs_baseline` (value minus the baseline's value), its interval and `p_value`
     come from `inference`: from B resamples of the panel's units and from the spread over seeds. `delta_vs_start` of
-    stage-2 models is likewise the difference from the model in column `start`. `p_holm` corrects the p values of the
-    first metric for the number of models that are compared with the baseline on this panel and cell. A missing number
-    is NaN and the note says why. A mean over seeds is missing too if one of them is collapsed (see `collapse`); column
+    stage-2 models is likewise the difference from the model in column `start`. A model and one that it is made from
+    (its start, or a member of an ensemble) are compared seed by seed. `p_holm` corrects the p values of the first
+    metric for the number of models that are compared with the baseline on this panel and cell. A missing number is NaN
+    and the note says why. A mean over seeds is missing too if one of them is collapsed (see `collapse`); column
     `collapsed` names these seeds. A k-fold split has lines for its folds and, under its own name, for their mean (see
     `estimates.mean_over_folds`). A cell that is measured in too few items of a panel has lines without numbers. Raises
     `InputError` if a run's split, panel, strand rule or rows differ from those of its baseline (of the first model if
@@ -337,8 +338,33 @@ def _panel_result(
         notes={name: [run.note for run in runs] for name, runs in models.items()},
         one_draw={name: runs[0].one_draw for name, runs in models.items()},
         drawn_per_seed={name: runs[0].drawn_per_seed for name, runs in models.items()},
+        paired=_paired(scored, runs, measured, names),
         no_interval="one unit: there is nothing to resample" if panel.units == 1 else "",
     )  # fmt: skip
+
+
+def _paired(
+    scored: Mapping[str, list[MeasuredRun]], runs: Sequence[MeasuredRun], measured: Measured, names: Sequence[str]
+) -> dict[tuple[str, str], dict[str, Replicates]]:
+    """`PanelResult.paired` of the models `scored`, whose `runs` were `measured`: of each model and one that it is made
+    from, if both have the same seeds."""
+    found: dict[tuple[str, str], dict[str, Replicates]] = {}
+    place = {(run.model, run.seed): index for index, run in enumerate(runs)}
+    for name, own in scored.items():
+        for part in own[0].made_from:
+            seeds = [run.seed for run in own]
+            if [run.seed for run in scored.get(part, ())] != seeds:
+                continue
+            mine, its = ([place[model, seed] for seed in seeds] for model in (name, part))
+            stochastic = own[0].stochastic or scored[part][0].stochastic
+            found[name, part] = {}
+            for metric in names:
+                values = np.array([value for value, _ in measured.values[metric]], np.float64)
+                resampled = measured.resampled[metric]
+                found[name, part][metric] = Replicates.of(
+                    values[mine] - values[its], resampled[mine] - resampled[its], stochastic
+                )
+    return found
 
 
 def _unmeasured(

@@ -98,9 +98,10 @@ class PanelResult:
     """All models on one panel: `estimates` {model: {metric: Estimate}}, or the reason in `excluded` {model: reason}.
 
     `about` {model: its columns of the table}, `notes` {model: texts}, `one_draw` {model: what random thing all its
-    seeds share}, `drawn_per_seed` {model: whether each seed has its own weights, the same in all folds}; `n` is the
-    number of items, `units` (K,) are the names of their units, `row_ids` (R,) the rows needed. `no_interval` says why
-    nothing can be resampled; `cell` is the cell of the labels if the dataset has several.
+    seeds share}, `drawn_per_seed` {model: whether each seed has its own weights, the same in all folds}; `paired`
+    {(model, one that it is made from): {metric: its differences from that one, seed by seed}}; `n` is the number of
+    items, `units` (K,) are the names of their units, `row_ids` (R,) the rows needed. `no_interval` says why nothing can
+    be resampled; `cell` is the cell of the labels if the dataset has several.
     """
 
     dataset: str
@@ -117,6 +118,7 @@ class PanelResult:
     notes: dict[str, list[str]] = field(default_factory=dict)
     one_draw: dict[str, str] = field(default_factory=dict)
     drawn_per_seed: dict[str, bool] = field(default_factory=dict)
+    paired: dict[tuple[str, str], dict[str, Replicates]] = field(default_factory=dict)
     no_interval: str = ""
     cell: str = ""
 
@@ -184,19 +186,24 @@ class PanelResult:
     def _difference(
         self, model: str, baseline: str, metric: str, confidence: float, word: str = "baseline"
     ) -> tuple[dict[str, Any], list[str]]:
-        """Columns of the difference from the baseline, which is called `word`, and why any of them is missing."""
+        """Columns of the difference from the baseline, which is called `word`, and why any of them is missing.
+
+        A model and one that it is made from share what a seed draws: their replicates are the differences of the two.
+        """
         estimate, other = self.estimates[model][metric], self.estimates.get(baseline, {}).get(metric)
         if other is None:
             return {}, [f"no difference: the {word} is not comparable here"]
         if not np.isfinite(other.value):
             return {}, [f"no difference: the {word} is undefined here"]
         sides = [estimate, other]
-        enough = all(side.replicates.enough for side in sides)
+        paired = self.paired.get((model, baseline)) or self.paired.get((baseline, model))
+        replicates = [paired[metric]] if paired else [side.replicates for side in sides]
+        enough = all(one.enough for one in replicates)
         error = inference.standard_error(
             estimate.resamples - other.resamples,
             estimate.influence - other.influence,
             estimate.units,
-            [side.replicates for side in sides] if enough else [],
+            replicates if enough else [],
         )
         of_baseline = self._networks(baseline, metric)
         networks = self._networks(model, metric) or of_baseline
@@ -257,12 +264,23 @@ def mean_over_folds(name: str, results: Sequence[PanelResult], sha256_of: Callab
                 first.drawn_per_seed.get(model, False),
                 [f"{result.split}: {note}" for result in results for note in result.estimates[model][metric].notes],
             )
+    paired = {
+        pair: {
+            metric: Replicates.mean_over_folds(
+                [result.paired[pair][metric] for result in results],
+                any(first.drawn_per_seed.get(model, False) for model in pair),
+            )
+            for metric in first.metrics
+        }
+        for pair in first.paired
+        if all(pair in result.paired for result in results)
+    }
     return PanelResult(
         first.dataset, name, first.panel, first.metrics, cell=first.cell,
         n=max(result.n for result in results) if shared else sum(result.n for result in results),
         units=units,
         rows_sha256=sha256_of(union), row_ids=union, about=about, estimates=estimates, excluded=excluded, notes=notes,
-        one_draw=first.one_draw, drawn_per_seed=first.drawn_per_seed,
+        one_draw=first.one_draw, drawn_per_seed=first.drawn_per_seed, paired=paired,
         no_interval="no interval: some rows are evaluated in several folds" if shared
         else next((result.no_interval for result in results if result.no_interval), ""),
     )  # fmt: skip

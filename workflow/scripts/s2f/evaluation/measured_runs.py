@@ -11,7 +11,7 @@ from typing import Any
 from s2f.common.errors import InputError
 from s2f.common.seen import Seen
 from s2f.common.tables import read_table
-from s2f.models.checkpoint import read_record
+from s2f.models.checkpoint import ENSEMBLE, read_record
 from s2f.models.predictions import VALIDATION as VALIDATION_TABLE
 from s2f.models.validation import VALIDATION, score_of_task
 from s2f.rows.canonical import TASKS, read_rows
@@ -57,6 +57,7 @@ class MeasuredRun:
     search: dict[str, Any] = field(default_factory=dict)
     ended: str = ""
     start: str = ""  # model that a stage-2 model starts from
+    members: Sequence[str] = ()  # models that an ensemble is the mean of
     cells: Sequence[str] = ()
     val_cells: dict[str, float | None] = field(default_factory=dict)
 
@@ -66,6 +67,12 @@ class MeasuredRun:
             return self.val_value
         value = self.val_cells.get(cell)
         return math.nan if value is None else value
+
+    @property
+    def made_from(self) -> Sequence[str]:
+        """Models whose run with the same seed is a part of this one: what it started from, or the members of an
+        ensemble."""
+        return [self.start] if self.start else self.members
 
     def reason_against(self, panel: str, cells: Sequence[str]) -> str:
         """Why it must not be scored on a panel of these `cells` (none if rows have a single label); empty if it may."""
@@ -121,6 +128,7 @@ def measured_run(folder: Path, datasets: Mapping[str, Any]) -> dict[str, Any]:
         },
         "cells": record.get("cells", []), "search": record.get("search", {}),
         "start": record.get("stage2", {}).get("start", ""),
+        "members": record["spec"]["members"] if record["kind"] == ENSEMBLE else [],
     }  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def trains_together(study: dict[str, Any]) -> bool:
 
 
 def trains_apart(study: dict[str, Any]) -> bool:
-    """Whether each run of a shared job is for once trained by a job of its own."""
+    """Whether each run of a shared job is trained by a job of its own, and yet counts as trained with the others."""
     return trains_together(study) and study["train_together"] == APART
 
 

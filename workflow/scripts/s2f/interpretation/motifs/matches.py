@@ -32,9 +32,11 @@ def hits(patterns: Sequence[Pattern], found: Contributions, p_value: float) -> t
     """Table of `HITS`: where each pattern's core occurs in the sequences with a p value of at most `p_value`; and the
     names of patterns whose core is so short that no place can reach that.
 
-    The scan uses log-odds against equally likely bases: `score` in bits, with the `p_value` of a random place. `start`
-    and `end` are 0-based, half open; `importance` is the sum of the contributions of the bases there, which
-    distinguishes a place that the model reads from one that only looks like the pattern.
+    The scan uses log-odds against equally likely bases: `score` in bits, with the `p_value` of a random place. A place
+    is one hit, also if the core occurs there on both strands, as a palindrome always does: the hit has the strand with
+    the higher score, and "+" if both are equal. `start` and `end` are 0-based, half open; `importance` is the sum of
+    the contributions of the bases there, which distinguishes a place that the model reads from one that only looks like
+    the pattern.
     """
     columns: dict[str, list[Any]] = {name: [] for name in HITS}
     too_short = []
@@ -47,18 +49,21 @@ def hits(patterns: Sequence[Pattern], found: Contributions, p_value: float) -> t
         if survival[-1] > p_value:
             too_short.append(pattern.name)
             continue
-        for strand, table in (("+", steps), ("-", steps[::-1, ::-1]))[: 1 if found.one_strand else 2]:
-            places = found.one_hot.shape[1] - width + 1
-            scores = sum(found.one_hot[:, k : k + places] @ table[k] for k in range(width)).astype(np.int64)
-            whole = np.lib.stride_tricks.sliding_window_view(inside, width, axis=1).all(axis=2)
-            p = np.where(whole, survival[np.where(whole, scores - lowest, 0)], 1.0)
-            for row, start in np.argwhere(p <= p_value):
-                values = (
-                    pattern.name, found.row_ids[row], start, start + width, strand, scores[row, start] * STEP,
-                    p[row, start], sums[row, start + width] - sums[row, start],
-                )  # fmt: skip
-                for name, value in zip(HITS, values, strict=True):
-                    columns[name].append(value)
+        places = found.one_hot.shape[1] - width + 1
+        of_strands = [
+            sum(found.one_hot[:, k : k + places] @ table[k] for k in range(width)).astype(np.int64)
+            for table in (steps, steps[::-1, ::-1])[: 1 if found.one_strand else 2]
+        ]
+        scores, turned = np.max(of_strands, axis=0), np.argmax(of_strands, axis=0)
+        whole = np.lib.stride_tricks.sliding_window_view(inside, width, axis=1).all(axis=2)
+        p = np.where(whole, survival[np.where(whole, scores - lowest, 0)], 1.0)
+        for row, start in np.argwhere(p <= p_value):
+            values = (
+                pattern.name, found.row_ids[row], start, start + width, "+-"[turned[row, start]],
+                scores[row, start] * STEP, p[row, start], sums[row, start + width] - sums[row, start],
+            )  # fmt: skip
+            for name, value in zip(HITS, values, strict=True):
+                columns[name].append(value)
     return pd.DataFrame(columns), too_short
 
 
