@@ -163,7 +163,7 @@ def test_merged_it_stands_alone_and_predicts_the_same(tmp_path, kind, root, monk
     trained(tmp_path / "m", kind)
     (command,) = re.findall(r"```bash\n(.*)\n```", (root / "docs" / "stage2.md").read_text())
     program, arguments = command.split(" --model ")
-    assert program == "PYTHONPATH=workflow/scripts python -P -m merge_adapters"
+    assert program == "python -P -m merge_adapters"
     assert arguments == "results/…/best_model --out merged"
     programs.call(monkeypatch, merge_adapters, "--model", tmp_path / "m", "--out", tmp_path / "merged")
     np.testing.assert_allclose(predictions(tmp_path / "merged", kind), predictions(tmp_path / "m", kind), atol=1e-5)

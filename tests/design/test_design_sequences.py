@@ -285,6 +285,6 @@ def test_the_commands_of_the_page_are_those_of_the_programs(root):
     commands = [line for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
     assert len(commands) == 4
     for command in commands:
-        variable, python, *flags, name = shlex.split(command)[:5]
-        assert (variable, python, flags) == ("PYTHONPATH=workflow/scripts", "python", ["-P", "-m"])
-        parser_of(name).parse_args(shlex.split(command)[5:])
+        python, *flags, name = shlex.split(command)[:4]
+        assert (python, flags) == ("python", ["-P", "-m"])
+        parser_of(name).parse_args(shlex.split(command)[4:])

@@ -1,4 +1,4 @@
-"""Print the resources that the jobs of a study request from a cluster, as a table for docs/cluster.md.
+"""Print the resources that the jobs of a study request from a cluster, as a table for docs/cluster_jobs.md.
 
     python tests/helpers/jobs_of_study.py config/studies/k562_full.yaml
 

@@ -500,8 +500,8 @@ def test_the_commands_of_the_docs_run(root, tmp_path, head, cases, monkeypatch):
     block = re.search(r"```bash\n(.*?)```", (root / "docs" / "scoring.md").read_text(), re.DOTALL)[1]
     for command in block.splitlines():
         words = shlex.split(command)
-        assert words[:5] == ["PYTHONPATH=workflow/scripts", "python", "-P", "-m", "score"]
-        call(monkeypatch, program, *words[5:])
+        assert words[:4] == ["python", "-P", "-m", "score"]
+        call(monkeypatch, program, *words[4:])
         assert len(Path(words[words.index("--out") + 1]).read_text().splitlines()) > 1
 
 

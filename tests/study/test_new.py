@@ -393,12 +393,16 @@ def test_a_real_table(shared):
 def test_the_example_of_the_docs_is_what_the_program_writes(root, here, monkeypatch, capsys):
     text = (root / "docs" / "first_study.md").read_text()
     content, command, printed, study = re.findall(r"```[a-z]+\n(.*?)```", text, re.DOTALL)[:4]
-    written(here, "my_mpra.csv", content)
+    folder = here / "runs" / "my_study"
+    folder.mkdir(parents=True)
+    (here / "Snakefile").touch()
     monkeypatch.setattr(new, "CHECKOUT", here)
+    monkeypatch.chdir(folder)
+    written(folder, "my_mpra.csv", content)
     assert command == "python -m s2f.study.new my_mpra.csv\n"
     call(monkeypatch, new, "my_mpra.csv")
     assert capsys.readouterr().out == printed
-    assert (here / "my_study.yaml").read_text() == study
+    assert (folder / "my_study.yaml").read_text() == study
 
 
 @pytest.mark.parametrize("name", ["log2 fold change", "activity_relative_to_control"])

@@ -32,7 +32,7 @@ def path(root):
 @pytest.mark.slow
 def test_the_plan_lists_every_job_and_the_docs_say_what_jobs_ask_a_cluster_for(root, path):
     planned = jobs_of_study.jobs(path)
-    assert jobs_of_study.table(planned) in (root / "docs" / "cluster.md").read_text()
+    assert jobs_of_study.table(planned) in (root / "docs" / "cluster_jobs.md").read_text()
     by_rule = collections.Counter()
     for (rule, *_), count in planned.items():
         by_rule[rule] += count

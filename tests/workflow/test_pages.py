@@ -55,7 +55,7 @@ def test_every_command_is_run_by_ci_or_planned_here_or_run_by_a_test(root, tmp_p
             if known or shlex.join(words) in ci:
                 assert known is None or (root / known).exists(), f"{page}: {command}"
             elif "my_study" in command:
-                assert page in ("README.md", "docs/mpra.md")  # followed by the test below
+                assert page in ("README.md", "docs/mpra.md", "docs/rbp.md")  # followed by the two tests below
             elif words[0] == "make":
                 assert re.search(rf"^{words[1]}:", (root / "Makefile").read_text(), re.MULTILINE), f"{page}: {command}"
                 assert words[1] in ("bench", "bench-gpu", "faults", "test-fast"), f"{page}: nothing runs {command!r}"
@@ -87,6 +87,24 @@ def test_the_study_of_the_page_on_mpra_is_planned_by_the_command_of_readme_and_p
             assert "train_head" in output and "train_baseline" in output
     first = commands((root / "README.md").read_text())
     assert "mkdir -p runs/my_study && cp my_mpra.csv runs/my_study && cd runs/my_study" in first
+
+
+def test_the_study_of_the_page_on_peaks_is_planned_by_its_commands_with_either_negatives(root, tmp_path):
+    text = (root / "docs" / "rbp.md").read_text()
+    study, source = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[:2]
+    study, source = yaml.safe_load(study), yaml.safe_load(source)["source"]
+    (dataset,) = study["datasets"].values()
+    study["datasets"]["qki_k562.other_rbp"] = dataset | {"source": source}
+    (tmp_path / "my_study.yaml").write_text(yaml.safe_dump(study))
+    for file in {*dataset["source"]["files"].values(), *source["files"].values()}:
+        (tmp_path / file).touch()
+    prepare, new, run = commands(text)[:3]
+    assert prepare == "mkdir -p runs/my_study && cp peaks.bed.gz runs/my_study && cd runs/my_study"
+    assert new == "python -m s2f.study.new peaks.bed.gz"
+    assert shlex.split(run)[:3] == ["snakemake", "--snakefile", "../../Snakefile"]
+    output = snakemake(root, tmp_path, "--dry-run", *shlex.split(run)[3:])
+    for job, count in ("make_rows", 2), ("train_head", 6), ("train_baseline", 4):
+        assert re.search(rf"^{job} +{count}$", output, re.MULTILINE), output
 
 
 def test_the_tutorial_leads_to_a_plan(root, tmp_path, shared):

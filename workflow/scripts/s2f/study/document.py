@@ -18,8 +18,16 @@ seeds=[1,2] study=mine 'training={epochs: 3}'`. The study is checked before anyt
 the wrong type or a name that no section defines is an error that names the key. `python -m s2f.study.new my_table.csv`
 writes a first study of your own data ([how](../docs/first_study.md)).
 
-A study needs `study`, `datasets` and `models`; other sections are needed when models or datasets refer to them. In the
-tables below required keys come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
+Most studies need only these keys; the others have defaults:
+
+* [`study`](#general) names the study, and `seeds: [1, 2, 3]` gives each model three trainings, which p values need.
+* [`datasets`](#datasets): for each table its `source` (file and columns), `construct`, `splits` and `panels`.
+* [`constructs`](#constructs): flanks and window; [`splits`](#splits): which rows are held out.
+* [`encoders`](#encoders) and [`baselines`](#baselines): what can be compared; [`training`](#training): how heads learn.
+* [`models`](#models): what is compared; [`comparison`](#comparison): the model that the others are compared with.
+
+Required are `study`, `datasets` and `models`, and each section that they refer to. In the tables below required keys
+come first, `*` stands for a name that you choose, and `[]` for an entry of a list.
 
 This page is written by `.venv/bin/python -P -m s2f.study.document config/README.md`, from the schemas
 beside the modules. A new kind of source, split, panel, encoder, augmentation, head or baseline is two files in one
@@ -34,6 +42,8 @@ KINDS = {
     "heads": [("heads", "Kinds of heads, by the names in `models[].heads`")],
     "baselines": [("baselines", "Kinds of `baselines.*`")],
 }
+OF_THE_KIND = "The keys of an entry are those of its kind, below."
+OF_TRAINING = "Its keys are those of [`training`](#training)."  # a head that is not solved
 
 
 def main() -> None:
@@ -52,13 +62,15 @@ def page() -> str:
     parts = [HEAD, contents, "## General", *_tables("", {**study, "properties": general})]
     for section, rule in sections.items():
         parts += [f"## {section}", f"{rule['description']}.", _example(rule["x-example"])]
-        parts += _tables("", {"properties": {section: rule}}, skip=(section,))
+        parts += _tables(
+            "", {"properties": {section: rule}}, (section,), OF_TRAINING if section == "heads" else OF_THE_KIND
+        )
         for kind_of, heading in KINDS.get(section, ()):
             parts.append(f"### {heading}")
             for kind in kinds.names(kind_of):
                 schema = kinds.schema(kind_of, kind)
                 parts += [f"#### {kind}", schema["description"], _example(schema["x-example"])]
-                parts += _tables("", schema, skip=("kind",))
+                parts += _tables("", schema, ("kind",), OF_TRAINING if kind_of == "heads" else "It has no options.")
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -66,9 +78,10 @@ def _example(text: str) -> str:
     return f"```yaml\n{text.strip()}\n```"
 
 
-def _tables(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> list[str]:
+def _tables(prefix: str, schema: dict[str, Any], skip: Sequence[str] = (), empty: str = "") -> list[str]:
+    """The table of the keys of a schema, or the sentence `empty` if there are none."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|", *_lines(prefix, schema, skip)]
-    return ["\n".join(lines)] if len(lines) > 2 else ["It has no options."]
+    return ["\n".join(lines)] if len(lines) > 2 else [empty]
 
 
 def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Iterator[str]:

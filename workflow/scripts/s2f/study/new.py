@@ -8,6 +8,7 @@ does not load this module.
 """
 
 import argparse
+import os
 import re
 import shlex
 import textwrap
@@ -55,9 +56,10 @@ def main() -> None:
 
 
 def _command(study: Path) -> list[str]:
-    """The command that runs a study from this folder, in the checkout or elsewhere."""
-    snakefile = CHECKOUT / "Snakefile"
-    elsewhere = ["--snakefile", str(snakefile)] if snakefile.exists() and CHECKOUT != Path.cwd() else []
+    """The command that runs a study from this folder: the checkout, a folder in it, or elsewhere."""
+    snakefile, here = CHECKOUT / "Snakefile", Path.cwd()
+    path = os.path.relpath(snakefile) if here.is_relative_to(CHECKOUT) else str(snakefile)
+    elsewhere = ["--snakefile", path] if snakefile.exists() and here != CHECKOUT else []
     return ["snakemake", *elsewhere, "results/compare.tsv", "results/compare.html", "--configfile", str(study)]
 
 

@@ -25,7 +25,7 @@ def write(draft: Draft, path: Path) -> None:
     name = dataset_name(f"{protein}_{cell}".lower())
     usual = peaks[peaks["chrom"].isin(STANDARD_CHROMOSOMES)]
     draft.summary = f"{len(peaks):,} peaks, from which windows of 101 nt are cut."
-    draft.say(2, "the name ends with the kind of negatives, a choice that can change AUROC by 0.3")
+    draft.say(2, "the name ends with the kind of negatives, which decides how hard the task is (docs/splits.md)")
     draft.add(f"  {name}.flank:  # {len(peaks):,} peaks, {len(usual):,} of them on chr1-22, X, Y, M")
     draft.add("    task: classification  # windows around peaks (1) against negatives (0)")
     add_strand_rule(draft, True, "classification")
