@@ -143,7 +143,7 @@ SHAPES = {
         {
             "datasets mine strand_rule": "forward",
             "models 0 augmentations": ["none"],
-            "baselines kmer-ridge reverse_complement": False,
+            "baselines kmer-ridge": {"kind": "kmer_ridge"},
             "constructs window_60 flanks": "none",
             "splits hashfrag kind": "hashfrag",
         },

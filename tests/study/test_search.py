@@ -26,6 +26,12 @@ def searching(ranges=None, trials=8, **baselines):
     return config
 
 
+def on_one_strand(config):
+    """Predict the dataset of a study on the given strand, on which language models are fine-tuned."""
+    config["datasets"]["simulated_d"]["strand_rule"] = "forward"
+    config["models"][0]["augmentations"] = ["none"]
+
+
 @pytest.mark.parametrize(("section", "kind"), KINDS)
 def test_every_kind_tries_the_same_number_of_settings_or_has_nothing_to_choose(section, kind):
     facts = kinds.facts("baselines", kind) if section == "baselines" else {"named": "", "one_label": True}
@@ -33,6 +39,8 @@ def test_every_kind_tries_the_same_number_of_settings_or_has_nothing_to_choose(s
     config = searching(**baselines)
     task = kinds.facts("baselines", kind)["task"] if section == "baselines" else ""
     config["datasets"]["simulated_d"]["task"] = task or ("classification" if kind in FINETUNED else "regression")
+    if kind in FINETUNED:
+        on_one_strand(config)
     if not facts["one_label"]:
         source = {"kind": "lentimpra", "files": {"rows": "joint.tsv"}}
         config["datasets"]["simulated_d"] |= {"source": source, "cells": ["K562", "HepG2"]}
@@ -105,6 +113,7 @@ def test_a_head_tries_what_has_a_meaning_for_it():
         ({"heads": {"learning_rat": [1, 2]}}, "key 'learning_rat' is unknown; did you mean 'learning_rate'? known: ba"),
         ({"kmer_ridge": {"alpha": [1, 2]}}, "search.ranges.kmer_ridge: key 'alpha' is unknown; did you mean 'alphas'?"),
         ({"kmer_ridge": {"seeds": [1, 2]}}, "key 'seeds' is unknown"),
+        ({"kmer_ridge": {"reverse_complement": [True, False]}}, "'reverse_complement' describes the data or the mach"),
         ({"chip_cnn": {"dropout": [0.1, 0.2]}}, "search.ranges.chip_cnn: 'dropout' has no effect on chip_cnn"),
         ({"heads": {"precision": ["float32", "bfloat16"]}}, "'precision' describes the data or the machine"),
         ({"heads": {"outputs": ["cells", "first"]}}, "'outputs' describes the data or the machine, so it cannot be"),
@@ -204,6 +213,7 @@ def test_values_that_a_trial_may_combine_go_together(ranges, message):
     baseline = {"kind": "lamar_finetuned", "weights": {"random": 0}}
     config = searching({"lamar_finetuned": ranges}, trials=2, tuned=baseline)
     config["datasets"]["simulated_d"]["task"] = "classification"
+    on_one_strand(config)
     with pytest.raises(InputError) as caught:
         validate.validated(config)
     assert f"search.ranges.lamar_finetuned: {message}" in str(caught.value) and "may draw both" in str(caught.value)

@@ -18,10 +18,15 @@ parsers = functools.cache(parser_of)
 @pytest.fixture(scope="module")
 def options(root, tmp_path_factory):
     """{program: the options of each of its commands}, of a study whose texts are empty in one dataset, and hold what
-    Snakemake and the shell would take for theirs in another. It has no model to compare with."""
+    Snakemake and the shell would take for theirs in another. It has no model to compare with. A third dataset, with
+    baselines alone, has one strand."""
     study = changed(["description"], WORDS)
     dataset = study["datasets"]["simulated_d"]
     study["datasets"] |= {"simulated_d": dataset | {"measured": ""}, "simulated_e": dataset | {"measured": WORDS}}
+    study["models"][0]["datasets"] = list(study["datasets"])
+    study["datasets"]["simulated_f"] = dataset | {"measured": WORDS, "strand_rule": "forward"}
+    study["baselines"]["ridge"] = {"kind": "kmer_ridge"}
+    study["models"][1]["baselines"] = ["mean", "ridge"]
     study["interpretation"] = [{"panel": "chromosome", "models": [HEAD], "methods": ["ism"]}]
     folder = tmp_path_factory.mktemp("study")
     (folder / "study.yaml").write_text(yaml.safe_dump(study))
@@ -40,7 +45,7 @@ def test_every_command_is_one_that_its_program_takes(options):
 
 
 def test_no_model_to_compare_with_is_an_empty_name(options):
-    assert [plot.baseline for plot in options["plot_comparison"]] == ["", ""]
+    assert [plot.baseline for plot in options["plot_comparison"]] == ["", "", ""]
     (compare,) = options["compare"]
     assert {dataset["baseline"] for dataset in compare.study["datasets"].values()} == {""}
 
@@ -50,3 +55,10 @@ def test_texts_reach_programs_as_they_are(options):
     assert compare.study["description"] == WORDS
     for program in ("plot_split", "interpret"):
         assert {job.unit for job in options[program]} == {"", WORDS}
+
+
+def test_a_baseline_is_trained_on_the_strands_that_each_dataset_is_predicted_from(options):
+    ridges = [job for job in options["train_baseline"] if job.baseline == "ridge"]
+    found = {job.dataset: (job.strand_rule, job.spec["reverse_complement"]) for job in ridges}
+    both, one = ("mean", True), ("forward", False)
+    assert found == {"simulated_d": both, "simulated_e": both, "simulated_f": one}

@@ -53,6 +53,7 @@ from s2f.study import stage2 as study_stage2
 from s2f.study.checks import hidden_inserts
 from s2f.study import search as study_search
 from s2f.study.schema import check_keys, with_types
+from s2f.study.strands import with_strands
 from s2f.study.validate import by_split, validated
 
 sys.path[:] = IMPORT_PATH
@@ -247,8 +248,10 @@ def drawn_encoder(wildcards):
 
 
 def drawn_baseline(wildcards):
-    """Section of the study: a baseline, with the weights of the job's draw."""
-    return section_of_draw("baselines", wildcards.baseline, seed_of(wildcards))
+    """Section of the study: a baseline, with the weights of the job's draw, trained on the strands that its dataset is
+    predicted from."""
+    section = section_of_draw("baselines", wildcards.baseline, seed_of(wildcards))
+    return with_strands(section, DATASETS[wildcards.dataset]["strand_rule"])
 
 
 def one_draw_of(family, wildcard):

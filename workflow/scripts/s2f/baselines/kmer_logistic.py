@@ -1,9 +1,9 @@
 """Baseline `kmer_logistic`: logistic regression on the counts of all 1- to 4-mers of the insert, for classification.
 
 The features are those of `kmer_ridge`: counts of overlapping k-mers, by default unscaled, or standardised over the
-training rows (`scaling: standard`). RNA has one strand, so a k-mer and its reverse complement are two features unless
-`reverse_complement` is set. The inverse penalty C is chosen from a list by the AUROC on the validation rows.
-Predictions are probabilities.
+training rows (`scaling: standard`). RNA has one strand, so a k-mer and its reverse complement are two features; with
+`reverse_complement`, for datasets of `strand_rule: mean`, they are one. The inverse penalty C is chosen from a list by
+the AUROC on the validation rows. Predictions are probabilities.
 """
 
 import warnings

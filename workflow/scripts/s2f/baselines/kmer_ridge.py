@@ -2,7 +2,7 @@
 
 Features are counts of overlapping k-mers (windows with N are skipped), by default standardised to mean 0 and standard
 deviation 1 over the training rows (`scaling: standard`), otherwise unscaled (`scaling: count`). With
-`reverse_complement` (the default; false for RNA), a k-mer and its reverse complement are one feature, so both strands
+`reverse_complement` (not for RNA: one strand), a k-mer and its reverse complement are one feature, so both strands
 of a sequence get the same prediction: 2,624 features instead of 5,184. A standardised feature then counts as the k-mers
 that it represents (two, or one for a palindrome): the solution for a penalty is that of a regression on the counts of
 all 5,184 k-mers on both strands, in which each is penalised alike. The penalty is chosen from `alphas` by the Pearson r

@@ -4,8 +4,10 @@ A kind is a module and, beside it, a YAML file of the same name. The YAML is the
 their defaults, which are given nowhere else; its key `x-kind` holds what the rest of the code must know about the kind,
 see `kinds.yaml`. For an option, `x-task` is the only task that it applies to; `x-search` is the range that a search
 draws from, or false if the option describes the data or the machine; `x-example` is an example for config/README.md;
-`x-grid` marks a list of values, all of which training solves and from which the validation rows choose one. A variant
-of another kind inherits that kind's options with `x-options-of`. Reading all this imports no kind's module, so the
+`x-grid` marks a list of values, all of which training solves and from which the validation rows choose one. `x-strands`
+marks the option of a baseline that decides on which strands it is trained: its value for each strand rule of a dataset,
+which a study fills in (`study/strands.py`); the default then is only what the kind does without a study. A variant of
+another kind inherits that kind's options with `x-options-of`. Reading all this imports no kind's module, so the
 Snakefile loads neither JAX nor torch.
 """
 

@@ -91,7 +91,7 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
     for key, rule in sorted(properties.items(), key=lambda item: item[0] not in required):
         name = f"{prefix}{key}"
         if key not in skip:
-            default = "required" if key in required else f"`{_shown(rule['default'])}`" if "default" in rule else ""
+            default = "required" if key in required else _default(rule)
             meaning = f"{rule.get('description', '')}{_range(rule.get('x-search'))}"
             yield f"| `{name}` | {_type(rule)} | {default} | {meaning} |"
         yield from _lines(f"{name}.", rule)
@@ -100,6 +100,13 @@ def _lines(prefix: str, schema: dict[str, Any], skip: Sequence[str] = ()) -> Ite
             yield from _lines(f"{name}.*.", inner)
         if isinstance(rule.get("items"), dict):
             yield from _lines(f"{name}[].", rule["items"])
+
+
+def _default(rule: dict[str, Any]) -> str:
+    """The default of a key, or its defaults by the strand rule of a dataset; empty if it has none."""
+    if "x-strands" in rule:
+        return ", ".join(f"`{_shown(value)}` if strand_rule is {name}" for name, value in rule["x-strands"].items())
+    return f"`{_shown(rule['default'])}`" if "default" in rule else ""
 
 
 def _shown(value: Any) -> str:

@@ -155,11 +155,15 @@ def refuse_other_names(value: Any, where: str) -> None:
 
 
 def checked_kind(entry: dict[str, Any], section: str, where: str) -> dict[str, Any]:
-    """As `checked`, by the schema of the kind that the entry names."""
+    """As `checked`, by the schema of the kind that the entry names. Options that depend on the strand rule of a dataset
+    (`x-strands`) are left as they are given: see `strands`."""
     kind, known = entry.get("kind"), kinds.names(section)
     if kind not in known:
         raise InputError(f"{where}.kind: {kind!r} is unknown{nearest(kind, known)}")
-    return checked(entry, kinds.schema(section, kind), where)
+    rules = kinds.schema(section, kind)
+    completed = checked(entry, rules, where)
+    by_rule = {key for key, rule in rules["properties"].items() if "x-strands" in rule}
+    return {key: value for key, value in completed.items() if key in entry or key not in by_rule}
 
 
 def checked(value: Any, rules: dict[str, Any], where: str) -> Any:

@@ -26,6 +26,7 @@ from s2f.study import (
     search,
     seen,
     stage2,
+    strands,
 )
 from s2f.study.checks import check_heads, check_names
 from s2f.study.runs import Run, runs
@@ -73,6 +74,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     planned = runs(study)
     stage2.check(study, planned)
     cells.check(study, planned)
+    strands.check(study, planned)
     ensembles.check(study, planned)
     models = [*planned, *ensembles.runs(study, planned)]
     comparison.check_against_in(study, models)

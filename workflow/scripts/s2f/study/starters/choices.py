@@ -122,13 +122,13 @@ def add_strand_rule(draft: Draft, rna: bool, task: str) -> None:
         draft.ask(
             4,
             "are these sequences of RNA, written with T, or does their orientation matter? Then write forward, and add "
-            "augmentations: [none] under models",
+            "augmentations: [none] under models; baselines follow by themselves",
         )
         draft.add("    strand_rule: mean  # predictions for both strands are averaged")
     else:
         draft.add(
             "    # mean: predictions for both strands are averaged. If orientation matters (promoters), write forward,",
-            "    # and add augmentations: [none] under models",
+            "    # and add augmentations: [none] under models; baselines follow by themselves",
             "    strand_rule: mean",
         )
 
@@ -275,14 +275,10 @@ def add_sections(draft: Draft, construct: Named, split: Split, models: Models, f
     draft.add("", "baselines:", "  mean: {kind: mean}  # predicts the mean label for every row")
     if models.task == "classification":
         names = ["mean", "gc", "kmer-logistic"]
-        both = "" if models.rna else ", reverse_complement: true"
-        draft.add(
-            "  gc: {kind: gc}  # uses nothing but the GC content", f"  kmer-logistic: {{kind: kmer_logistic{both}}}"
-        )
+        draft.add("  gc: {kind: gc}  # uses nothing but the GC content", "  kmer-logistic: {kind: kmer_logistic}")
     else:
         names = ["mean", "kmer-ridge"]
-        one = ", reverse_complement: false" if models.rna else ""
-        draft.add(f"  kmer-ridge: {{kind: kmer_ridge{one}}}")
+        draft.add("  kmer-ridge: {kind: kmer_ridge}")
         draft.say(
             2,
             "to add a model trained from scratch (slow without a GPU), delete the #, and add its name under models",
