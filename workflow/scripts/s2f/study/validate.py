@@ -27,7 +27,7 @@ from s2f.study import (
     seen,
     stage2,
 )
-from s2f.study.checks import check_heads, check_names
+from s2f.study.checks import check_heads, check_names, check_unused
 from s2f.study.runs import Run, runs
 from s2f.study.schema import (
     ProblemsError,
@@ -69,6 +69,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     stage2.check_names(study)
     check_names(study)
     check_heads(study, config)
+    check_unused(study, config)
     comparison.check_series(study)
     planned = runs(study)
     stage2.check(study, planned)
