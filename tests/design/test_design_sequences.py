@@ -101,7 +101,9 @@ def test_designs_are_written_with_what_model_and_judge_say(monkeypatch, folder, 
     lines = (tmp_path / "out" / "designs.fa").read_text().splitlines()
     assert lines[0].startswith(">s0.evolution prediction=") and lines[1::2] == designs["sequence"].tolist()
     assert about["model"] == "kmer_ridge" and about["judge_per_model"] == 0.5
-    # the same again replaces the same; another seed is no reason for another result where nothing is random
+    (tmp_path / "out" / ".snakemake_timestamp").touch()
+    # the same again replaces the same, also in a folder of the workflow; another seed is no reason for another result
+    # where nothing is random
     again, *_ = designed(monkeypatch, folder, tmp_path / "out", "--rounds", "4", "--gc", "0.2", "0.7", "--seed", "9")
     pd.testing.assert_frame_equal(designs, again)
     line = summary.line(designs, about)
@@ -141,7 +143,7 @@ def test_two_cells_are_told_apart(monkeypatch, folder, tmp_path, method):
 @pytest.mark.parametrize(
     "changed, message",
     [
-        ({"judge": "ridge2"}, "are both of the family 'kmer'and would make the same errors"),
+        ({"judge": "ridge2"}, "are both of the family 'kmer' and would make the same errors"),
         (
             {"judge": "binary", "model": ("onehot",)},
             "judge 'kmer_logistic' is for a classification, but the model is for a reg",
@@ -246,6 +248,10 @@ def test_the_truth_of_simulated_designs():
     assert lines[0]["train_p99"] == pytest.approx(np.quantile(rows["activity"][:50], 0.99))
     assert lines[0]["truth_per_prediction"] == pytest.approx(gain.mean() / 2)
     assert lines[0]["share_above_p99"] == np.mean(value(end) >= lines[0]["train_p99"])
+    assert lines[0]["best_truth"] == value(end).max()
+    aimed = truth.judge(designs, about | {"goal": "target", "target": 1.0}, "simulated", options, split)[0]
+    assert aimed["truth_gain"] == pytest.approx((np.abs(value(start) - 1) - np.abs(value(end) - 1)).mean())
+    assert np.isnan([aimed[name] for name in ("best_truth", "train_p99", "share_above_p99")]).all()
     with pytest.raises(InputError, match="the true activity of a new sequence is not known"):
         truth.activity("simulated_rbp", start)
 
@@ -257,8 +263,18 @@ def test_the_picture_sets_model_beside_judge(monkeypatch, folder, tmp_path, text
         designed(monkeypatch, folder, folders[-1], "--method", method, *steps)
     call(monkeypatch, plot_design, "--designs", *folders, "--unit", "log2FC", "--out", tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(PNG)
-    assert {"evolution: model", "annealing: judge", "expected from validation rows", "half of that"} <= set(texts)
+    assert {"evolution: model", "annealing: judge", "expected from validation rows", "50% of that"} <= set(texts)
     assert "change in the model's prediction\n(log2FC)" in texts
+    assert any("design design: maximise, n = 3 starts" in text for text in texts)
+    designs, ways, about = files.read(folders[0])
+    picture.drawn(
+        tmp_path / "p.png",
+        [(designs, ways, about | {"goal": "target", "target": -1.5})],
+        0.4,
+        f"log2FC, {'A' * 20} minus {'B' * 20}",
+    )
+    assert any("design design: target -1.5, n = 3 starts" in text for text in texts) and "40% of that" in texts
+    assert f"mean prediction\n(log2FC, {'A' * 20} minus\n{'B' * 20})" in texts
     x, model, judge = picture.way(files.read(folders[0])[1])
     assert x[0] == 1 and (np.diff(model) >= 0).all() and len(judge) == len(x)
     about = json.loads((folders[0] / "design.json").read_text())

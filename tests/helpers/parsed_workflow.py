@@ -27,6 +27,7 @@ KINDS_OF = {
     "train_baseline": ["baselines"],
     "evaluate_baseline": ["baselines"],
     "interpret": ["encoders", "heads", "baselines"],
+    "score": ["encoders", "heads", "baselines"],
     "design_sequences": ["encoders", "heads", "baselines"],
     "insert_motifs": ["encoders", "heads", "baselines"],
 }

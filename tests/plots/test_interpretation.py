@@ -52,6 +52,16 @@ def test_pictures_of_singles_and_pairs(tmp_path, method):
     assert image.shape[1] > 600 and image[..., :3].std() > 0.05
 
 
+def test_a_row_without_a_label_is_drawn_without_one(tmp_path, texts):
+    rows, scorer = rows_of(some_inserts(2, 10)), linear(np.random.default_rng(0).normal(size=(10, 4)))
+    selection = {"row_id": ["r0", "r1"], "role": "id", "pair_id": "", "allele": "", "label": ["1.5", ""]}
+    found = attributions.attribute_all(scorer, "saliency", rows, {}, report=lambda line: None)
+    attributions.write(tmp_path / "a.h5", rows, found, **attributions.describe(scorer, "saliency", {}, 0, "u"))
+    interpretation.explained(tmp_path / "p.png", *attributions.read(tmp_path / "a.h5"), pd.DataFrame(selection), "t")
+    titles = [text.partition(" score ")[0] for text in texts if " score " in text]
+    assert titles == ["r0, id: measured 1.50,", "r1, id:"]
+
+
 def test_a_picture_has_some_of_each_role(tmp_path, monkeypatch):
     codes = some_inserts(12, 10)
     rows, scorer = rows_of(codes), linear(np.random.default_rng(0).normal(size=(10, 4)))

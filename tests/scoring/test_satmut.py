@@ -239,6 +239,20 @@ def test_a_constant_model_has_no_agreement(scored):
     assert np.isnan(mean["value"]) and mean["note"] == "undefined for E" and found["floor"].isna().all()
 
 
+def test_a_model_may_predict_only_the_first_of_the_cells(scored):
+    out, variants, table = scored
+    both = pd.concat([table.assign(cell=cell) for cell in ("K562", "HepG2")])
+    first = table.assign(cell="K562", model="first")
+    pd.concat([both, first]).to_csv(out, sep="\t", index=False)
+    found = judged.satmut(out, variants, 11, "first", HOW)
+    models = found.groupby("cell")["model"].unique().map(sorted).to_dict()
+    assert models == {"K562": ["first", "kmer_ridge"], "HepG2": ["kmer_ridge"]}
+    assert found[found["cell"] == "HepG2"]["floor"].isna().all() and found["value"].notna().all()
+    pd.concat([both, first.iloc[1:]]).to_csv(out, sep="\t", index=False)
+    with pytest.raises(InputError, match="not every model scored"):
+        judged.satmut(out, variants, 11, "", HOW)
+
+
 def test_models_with_other_variants_are_refused(scored):
     out, variants, table = scored
     pd.concat([table, table.assign(model="other").iloc[1:]]).to_csv(out, sep="\t", index=False)

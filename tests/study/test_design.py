@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers.parsed_workflow import parsed_workflow
+from helpers.programs import parser_of
 from s2f.common.errors import InputError
 from s2f.design import options
 from s2f.study import design, runs, validate
@@ -119,6 +120,16 @@ def test_the_truth_is_asked_where_it_is_known():
         ({"start": {"random": 3, "fasta": "a.fa"}}, "design.e.start: give exactly one of fasta, panel and random"),
         ({"start": {"panel": "snv"}}, "design.e.start.panel: 'snv' is not a panel of rows"),
         ({"start": {"fasta": "{data}/a"}}, "design.e.start.fasta: '{data}/a': {data} is not a known placeholder"),
+        (
+            {"evolution": {"rounds": 20}, "methods": ["annealing"]},
+            "design.e.evolution: has no effect, because the methods are annealing: omit it",
+        ),
+        ({"annealing": {"steps": 9}}, "design.e.annealing: has no effect, because the methods are evolution: omit it"),
+        (
+            {"start": {"random": 2, "count": 7}},
+            "design.e.start.count: has no effect, because no panel is given: omit it",
+        ),
+        ({"start": {"fasta": "a", "take": "lowest"}}, "design.e.start.take: has no effect"),
         ({"goal": "target"}, "design.e.target: is the value to reach"),
         ({"gc": [0.6, 0.4]}, "design.e.gc: is 0.6 to 0.4"),
         ({"protect": [[9, 3]]}, "design.e.protect: 9-3 is not an interval"),
@@ -147,6 +158,20 @@ def test_cells_that_cannot_be_told_apart_are_refused(entry, message):
         jobs("K562", "HepG2", e=entry)
 
 
+@pytest.mark.parametrize(
+    "entry, unit",
+    [
+        ({}, "K562"),
+        ({"cell": "HepG2"}, "HepG2"),
+        ({"cell": "HepG2", "against": ["K562"]}, "HepG2 minus K562"),
+        ({"cell": "HepG2", "against": ["K562", "SKNSH"]}, "HepG2 minus the largest of K562, SKNSH"),
+    ],
+)
+def test_the_unit_names_the_cell_that_is_designed_for(entry, unit):
+    checked = validate.validated(config(("K562", "HepG2", "SKNSH"), e=entry))
+    assert design.unit_of(checked, checked["design"]["e"]) == f"log2FC (RNA/DNA), {unit}"
+
+
 def test_a_head_of_the_first_cell_knows_no_other():
     study = config(("K562", "HepG2"), e={"cell": "HepG2"}) | {"heads": {"boda-mean-8": {"outputs": "first"}}}
     with pytest.raises(InputError, match="'one/no_shift/boda-mean-8' predicts only the first cell, not 'HepG2'"):
@@ -154,8 +179,6 @@ def test_a_head_of_the_first_cell_knows_no_other():
 
 
 def test_options_of_the_study_are_those_of_the_program_with_its_defaults():
-    from helpers.programs import parser_of
-
     known = {action.dest for action in parser_of("design_sequences")._actions}
     section = schema()["properties"]["design"]["additionalProperties"]["properties"]
     assert set(section) - set(design.OF_WORKFLOW) <= known
@@ -170,9 +193,10 @@ def test_options_reach_the_program_and_nothing_is_asked_of_a_study_without_the_s
     entry = {
         "dataset": "simulated_k562", "model": "malinois-1cell-narrow", "judge": "kmer-ridge", "seeds": [1, 2],
         "start": {"fasta": str(tmp_path / "s.fa")}, "protect": [[0, 9]], "gc": [0.4, 0.6], "forbidden": ["GAATTC"],
-        "penalty": 1, "avoid_training": True, "methods": ["annealing"],
+        "penalty": 1, "avoid_training": True, "methods": ["annealing"], "goal": "target", "target": -1e-05,
     }  # fmt: skip
-    workflow = parsed_workflow(root, design={"e": entry})
+    other = {**entry, "model": "kmer-ridge", "judge": "malinois-1cell-narrow", "seeds": [1], "penalty": 0}
+    workflow = parsed_workflow(root, design={"e": entry, "f": other})
     functions = workflow.globals
     job = SimpleNamespace(design="e", method="annealing")
     files = SimpleNamespace(
@@ -181,16 +205,19 @@ def test_options_reach_the_program_and_nothing_is_asked_of_a_study_without_the_s
     )  # fmt: skip
     words = shlex.split(functions["options_of_design"](job, files))
     place = "results/simulated_k562"
-    given = {word: words[number + 1 :] for number, word in enumerate(words) if word.startswith("--")}
-    assert given["--start"][0] == str(tmp_path / "s.fa") and given["--protect"][0] == "0-9"
-    assert given["--avoid-training"][:2] == [f"{place}/rows.parquet", f"{place}/splits/chromosome.tsv"]
-    assert given["--gc"][:2] == ["0.4", "0.6"] and given["--steps"][0] == "2000" and given["--penalty"][0] == "1"
-    assert set(given) == {
-        "--start", "--avoid-training", "--protect", "--gc", "--forbidden", "--penalty", "--goal", "--steps", "--moves",
-        "--temperature",
+    given = vars(parser_of("design_sequences").parse_args(["--model", "m", "--judge", "j", "--out", "o", *words]))
+    assert given["start"] == tmp_path / "s.fa" and given["protect"] == [(0, 9)] and given["forbidden"] == ["GAATTC"]
+    assert list(map(str, given["avoid_training"])) == [f"{place}/rows.parquet", f"{place}/splits/chromosome.tsv"]
+    assert (given["gc"], given["steps"], given["penalty"]) == ([0.4, 0.6], 2000, 1)
+    assert (given["goal"], given["target"]) == ("target", -1e-05)
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} == {
+        "--start", "--avoid-training", "--protect", "--gc", "--forbidden", "--penalty", "--goal", "--target", "--steps",
+        "--moves", "--temperature",
     }  # fmt: skip
+    assert functions["gpus_of_design"](job) == 1
+    assert functions["gpus_of_design"](SimpleNamespace(design="f", method="annealing")) == 1  # for the judge
     assert functions["design_targets"]() == [
-        "results/designs.tsv", "results/plots/designs/e.png", "results/designs_truth.tsv",
+        "results/designs.tsv", *(f"results/plots/designs/{name}.png" for name in "ef"), "results/designs_truth.tsv",
     ]  # fmt: skip
     assert functions["specs_of_design"](judge=False)(job, files) == "[{}, {}]"
     assert functions["models_that_design"](job) == [

@@ -94,8 +94,15 @@ def test_truth_is_asked_where_it_is_known():
             "ig needs a gradient, but none of the models has one; use mutagenesis",
         ),
         ([{"panel": "id", "seed": 7}], r"no model of the study can be explained by these methods \(seed 7\)"),
-        ([{"panel": "id", "ig": {"steps": 9, "most_steps": 8}}], "ig: steps is 9, expected at most most_steps .8."),
-        ([{"panel": "id", "window": {"step": 9, "width": 8}}], "window: step is 9, width 8"),
+        (
+            [{"panel": "id", "methods": ["ig"], "ig": {"steps": 9, "most_steps": 8}}],
+            "ig: steps is 9, expected at most most_steps .8.",
+        ),
+        ([{"panel": "id", "methods": ["window"], "window": {"step": 9, "width": 8}}], "window: step is 9, width 8"),
+        (
+            [{"panel": "snv"}, {"panel": "id", "methods": ["ism", "window"], "ig": {"steps": 8}}],
+            "interpretation.1.ig: has no effect, because the methods are ism, window: omit it",
+        ),
         ([{"panel": "id", "method": "ism"}], "interpretation.0: key 'method' is unknown; did you mean 'methods'"),
     ],
 )

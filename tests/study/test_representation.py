@@ -91,6 +91,10 @@ def test_isoscores_of_the_encoders_named_or_of_the_models():
             "dependency_maps.1: 'lamar.layer04' already maps panel 'id' of 'simulated_a' in another",
         ),
         ([{**ENTRY, "rows": 0}], "dependency_maps.0.rows"),
+        (
+            [{**ENTRY, "rows": 3, "ids": ["x"]}],
+            "dependency_maps.0.rows: has no effect, because ids says which rows are mapped: omit it",
+        ),
         ([{**ENTRY, "count": 1}], "key 'count' is unknown"),
     ],
 )

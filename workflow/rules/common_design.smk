@@ -113,11 +113,23 @@ def options_of_design(wildcards, input):
             continue
         if key == "protect":
             value = [f"{first}-{end}" for first, end in value]
-        words.append(f"--{key}")
-        words += value if isinstance(value, list) else [value]
+        # with =, because a number such as -1e-05 would be taken for an option
+        words += (
+            [f"--{key}", *value] if isinstance(value, list) else [f"--{key}={value}"]
+        )
     for key, value in section[wildcards.method].items():
-        words += [f"--{key.replace('_', '-')}", value]
+        words.append(f"--{key.replace('_', '-')}={value}")
     return shlex.join(map(str, words))
+
+
+def asked_of_design(wildcards):
+    """What a design asks for, as text; models, judge, rows and split are inputs."""
+    by_input = ("dataset", "split", "model", "seeds", "judge", "methods")
+    others = set(study_design.options.METHODS) - {wildcards.method}
+    section = design_section(wildcards)
+    return as_json(
+        {key: section[key] for key in section if key not in {*by_input, *others}}
+    )
 
 
 def code_of_design(wildcards):
@@ -132,8 +144,9 @@ def code_of_design(wildcards):
 
 
 def gpus_of_design(wildcards):
-    """GPUs for a design: as many as its models need."""
-    return max(map(gpus_to_use, design_job(wildcards).members))
+    """GPUs for a design: as many as its models or its judge need."""
+    job = design_job(wildcards)
+    return max(map(gpus_to_use, (*job.members, job.judge)))
 
 
 def designs_by_methods(wildcards):
@@ -146,8 +159,8 @@ def designs_by_methods(wildcards):
 
 
 def unit_of_design(wildcards):
-    """Unit of a design's predictions."""
-    return study_interpretation.unit_of(STUDY, design_section(wildcards)["dataset"])
+    """Unit of a design's predictions, with the cells."""
+    return study_design.unit_of(STUDY, design_section(wildcards))
 
 
 def designs_of_known_truth(wildcards):

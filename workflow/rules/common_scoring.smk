@@ -88,6 +88,15 @@ def measured_for_scores(wildcards):
     )
 
 
+def asked_of_scores(wildcards):
+    """What an entry asks of each model, as text; the model, the panel of measured effects and the VCF are inputs and
+    outputs, and other keys are for the judge."""
+    section = scoring_section(wildcards)
+    return as_json(
+        {key: section[key] for key in section if key not in study_scoring.OF_MODELS}
+    )
+
+
 def options_of_scores(wildcards, input):
     """Options for the program, quoted for the shell."""
     section, words = scoring_section(wildcards), []
@@ -179,6 +188,20 @@ def predictions_of_active(wildcards):
     return [f"results/{run.folder}/predictions/{panel}.tsv" for run in runs]
 
 
+def floor_of_scores(wildcards):
+    """The model that all others should beat, if there is one and saturation mutagenesis is judged."""
+    if "satmut" not in scoring_section(wildcards):
+        return ""
+    return study_scoring.floor_of(STUDY, [*RUNS, *ENSEMBLES], wildcards.scores)
+
+
+def asked_of_judge(wildcards):
+    """How the scores of an entry are judged, as text."""
+    section, keys = scoring_section(wildcards), study_scoring.FOR_JUDGE
+    asked = {key: section[key] for key in keys if key in section}
+    return as_json({**asked, "floor": floor_of_scores(wildcards)})
+
+
 def options_of_judge(wildcards, input):
     """Options for the program that judges, quoted for the shell."""
     section, path = scoring_section(wildcards), str(input.measured)
@@ -186,7 +209,7 @@ def options_of_judge(wildcards, input):
         words = ["--satmut", path]
         if "barcodes" in section:
             words += ["--barcodes", section["barcodes"]]
-        floor = study_scoring.floor_of(STUDY, [*RUNS, *ENSEMBLES], wildcards.scores)
+        floor = floor_of_scores(wildcards)
         words += ["--floor", floor] if floor else []
     else:
         words = ["--controls", path, "--column", section["controls"]]

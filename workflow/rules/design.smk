@@ -34,6 +34,7 @@ rule design_sequences:
         python=python,
         code=code_of_design,
         contents=contents_of(start_of_design),
+        asked=asked_of_design,
         options=options_of_design,
         specs=specs_of_design(judge=False),
         judge_specs=specs_of_design(judge=True),

@@ -3,6 +3,7 @@
 from s2f.common.arguments import Parser
 from s2f.common.errors import run
 from s2f.design import files
+from s2f.design.options import AGREES
 from s2f.plots import designs
 
 
@@ -13,7 +14,8 @@ def main():
     parser.add_argument("--unit", help="unit of the predictions (default: that of the model)")
     parser.add_argument("--out", required=True, help="picture to write (PNG)")
     arguments = parser.parse_args()
-    designs.drawn(arguments.out, [files.read(folder) for folder in arguments.designs], arguments.unit)
+    methods = [files.read(folder) for folder in arguments.designs]
+    designs.drawn(arguments.out, methods, AGREES, arguments.unit)
 
 
 if __name__ == "__main__":

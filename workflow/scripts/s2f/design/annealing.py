@@ -1,8 +1,9 @@
 """Simulated annealing: random changes; while the temperature is high, changes for the worse are kept too.
 
 A step proposes `moves` substitutions for each sequence; one that lowers the objective by d is kept with probability
-exp(-d / T). T falls as `temperature` / (1 + step) ** 0.501, the schedule of boda2 (Gosai et al. 2024), and has the unit
-of the objective. All sequences take a step in one call of the model. The best sequence found on the way is the design.
+exp(-d / T). T falls as `temperature` / step ** 0.501, with steps counted from 1, the schedule of boda2 (Gosai et al.
+2024), and has the unit of the objective. All sequences take a step in one call of the model. The best sequence found on
+the way is the design.
 """
 
 from collections.abc import Callable

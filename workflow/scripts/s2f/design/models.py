@@ -81,7 +81,7 @@ def check_judge(model: Sequence[Checkpoint], judge: Sequence[Checkpoint]) -> Non
         one, other = (next(own for own in some if own.lineage == name) for some in (judge, model))
         raise InputError(
             f"{one.path}: judge {one.record['model']!r} and model {other.record['model']!r} are both of the family "
-            f"{name!r}and would make the same errors; choose a judge of another family"
+            f"{name!r} and would make the same errors; choose a judge of another family"
         )
     if judge[0].record["task"] != model[0].record["task"]:
         raise InputError(

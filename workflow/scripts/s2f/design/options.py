@@ -11,6 +11,7 @@ METHODS = ("evolution", "annealing", "straight_through")
 NEED_GRADIENT = ("straight_through",)
 GOALS = ("maximise", "minimise", "target")
 VERDICTS = ("agrees", "doubts", "opposes", "unchanged")  # of a judge
+AGREES = 0.5  # the judge agrees with the model from this share of the expected change in its prediction
 TAKES = ("drawn", "lowest", "highest")  # rows of a panel
 # settings of each method and their defaults; a test checks that the study's schema has the same
 SETTINGS: dict[str, dict[str, float]] = {

@@ -35,7 +35,7 @@ RUN: dict[str, Callable[..., list[list[Point]]]] = {
     "annealing": annealing.run,
     "straight_through": straight_through.run,
 }
-AGREES = 0.5  # the judge agrees with the model from this share of the expected change in its prediction
+OF_SNAKEMAKE = ".snakemake_timestamp"  # hidden file that Snakemake writes into each folder that a rule makes
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class Request:
                 "--panel needs --rows, rows.parquet of the dataset, and --count, the number of its rows to take"
             )
         if self.out.exists():
-            strange = sorted({path.name for path in self.out.iterdir()} - {DESIGNS, TRAJECTORIES, FASTA, ABOUT}) \
-                if self.out.is_dir() else [self.out.name]  # fmt: skip
+            inside = [path.name for path in self.out.iterdir()] if self.out.is_dir() else [self.out.name]
+            strange = sorted({*inside} - {DESIGNS, TRAJECTORIES, FASTA, ABOUT, OF_SNAKEMAKE})
             if strange:
                 raise InputError(
                     f"--out {self.out}: holds {strange[0]!r}, which is not part of a design; choose another folder"
@@ -296,12 +296,12 @@ def _designs(
 
 def verdicts(change: np.ndarray, judge_change: np.ndarray, slope: float) -> list[str]:
     """The judge's verdict on each change in the model's prediction (N,). `agrees`: its own prediction changes by at
-    least `AGREES` of what the rows of the data suggest, `slope` times the model's change. `doubts`: it changes by less.
-    `opposes`: it does not change in that direction at all. `unchanged`: there is no change to judge. Without a slope,
-    any change in that direction agrees."""
+    least `options.AGREES` of what the rows of the data suggest, `slope` times the model's change. `doubts`: it changes
+    by less. `opposes`: it does not change in that direction at all. `unchanged`: there is no change to judge. Without a
+    slope, any change in that direction agrees."""
     along = np.sign(change) * judge_change
     expected = np.abs(change) * max(slope, 0.0) if np.isfinite(slope) else np.zeros_like(change)
-    words = np.where(along <= 0, "opposes", np.where(along < AGREES * expected, "doubts", "agrees"))
+    words = np.where(along <= 0, "opposes", np.where(along < options.AGREES * expected, "doubts", "agrees"))
     return np.where(change == 0, "unchanged", words).tolist()
 
 

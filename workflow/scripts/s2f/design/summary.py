@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def line(designs: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Dict of `COLUMNS` for one folder, `designs` and `about` as `request.read` returns them: means over the designs,
+    """Dict of `COLUMNS` for one folder, `designs` and `about` as `files.read` returns them: means over the designs,
     and how many have each verdict."""
     means = {name: designs[name].mean() for name in ("changes", "prediction_start", "prediction", "sd", "judge_start")}
     counts = designs["verdict"].value_counts()

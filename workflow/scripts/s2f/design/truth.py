@@ -33,25 +33,29 @@ def judge(
     """Lines, dicts of `COLUMNS`, for one folder of designs: for all of them, and for the designs with each verdict.
 
     `split` is the table of the split (row_id, split) of the rows that `kind` simulates from `options`: `train_p99` is
-    the 99th percentile of the true activity of its training rows. Gains are mean changes from start to design, in the
+    the 99th percentile of the true activity of its training rows, or the 1st if the goal is to minimise, and
+    `share_above_p99` the share of designs that reach it. Gains are mean changes from start to design, in the
     direction of the goal, with an interval of 1.96 standard errors of the mean. For a goal other than to maximise or
-    minimise, they are gains of the negative distance to the target.
+    minimise, they are gains of the negative distance to the target, and there is no best activity: `best_truth`,
+    `train_p99` and `share_above_p99` are NaN.
     """
     table = kinds.module("sources", kind).simulate(dict(options)).set_index("row_id")
     train = table.loc[split["row_id"][split["split"] == "train"], "activity"].to_numpy()
-    p99 = float(np.quantile(train, 0.01 if about["goal"] == "minimise" else 0.99))
+    goal = about["goal"]
+    p99 = np.nan if goal == "target" else float(np.quantile(train, 0.01 if goal == "minimise" else 0.99))
     start, end = activity(kind, designs["start_sequence"]), activity(kind, designs["sequence"])
 
     def towards(value: np.ndarray) -> np.ndarray:
-        if about["goal"] == "target":
+        if goal == "target":
             return -np.abs(value - about["target"])
-        return value if about["goal"] == "maximise" else -value
+        return value if goal == "maximise" else -value
 
     gains = {"truth": towards(end) - towards(start)}
     for name in ("prediction", "judge"):
         before, after = (designs[column].to_numpy(np.float64) for column in (f"{name}_start", name))
         gains[name] = towards(after) - towards(before)
-    subject = {"design": about["name"], **{key: about[key] for key in COLUMNS[:7] if key not in ("design",)}}
+    keys = ("dataset", "split", "method", "model", "judge", "penalty")
+    subject = {"design": about["name"], **{key: about[key] for key in keys}}
     lines = []
     verdict = designs["verdict"].to_numpy()
     for group in ("all", *dict.fromkeys(verdict)):
@@ -59,7 +63,7 @@ def judge(
         gain = gains["truth"][own]
         error = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
         promised = gains["prediction"][own].mean()
-        reached = end[own] <= p99 if about["goal"] == "minimise" else end[own] >= p99
+        best, reached = (end[own].min(), end[own] <= p99) if goal == "minimise" else (end[own].max(), end[own] >= p99)
         lines.append(
             subject | {
                 "group": group, "n": int(own.sum()), "prediction_gain": promised,
@@ -67,8 +71,8 @@ def judge(
                 "truth_gain_low": gain.mean() - error, "truth_gain_high": gain.mean() + error,
                 "truth_per_prediction": gain.mean() / promised if promised else np.nan,
                 "truth_start": start[own].mean(), "truth": end[own].mean(),
-                "best_truth": end[own].min() if about["goal"] == "minimise" else end[own].max(),
-                "train_p99": p99, "share_above_p99": reached.mean(),
+                "best_truth": np.nan if goal == "target" else best,
+                "train_p99": p99, "share_above_p99": np.nan if goal == "target" else reached.mean(),
                 "scored_per_design": about["sequences_scored"] / len(designs), "seconds": about["seconds"],
             }
         )  # fmt: skip

@@ -25,9 +25,9 @@ def select(
     The rows of `panel` with the `top` highest and `bottom` lowest labels, the `pairs` of a panel of pairs with the
     largest measured effects, and the rows `ids` of the dataset. Rows of equal label, as in a classification, are
     ordered by a random number that depends only on `seed` and the row. Sequences with N and rows without a label (in a
-    dataset with cells, a label in the first cell) are dropped, and counted in `stages`. Raises `InputError` for an id
-    that is not a row or whose sequence contains N, for more rows or pairs than the panel has, for `pairs` of a panel of
-    rows, and if nothing is chosen.
+    dataset with cells, a label in the first cell) are dropped, and counted in `stages`; only `ids` may name rows
+    without a label, which is then NaN in the table. Raises `InputError` for an id that is not a row or whose sequence
+    contains N, for more rows or pairs than the panel has, for `pairs` of a panel of rows, and if nothing is chosen.
     """
     if not (top or bottom or pairs or ids):
         raise InputError("nothing is selected: give top, bottom, pairs or ids")

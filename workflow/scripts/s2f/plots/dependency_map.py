@@ -1,4 +1,4 @@
-"""Pictures of dependency maps and of IsoScores, in the style of `plots`."""
+"""Pictures of dependency maps, in the style of `plots`."""
 
 import textwrap
 from collections.abc import Sequence

@@ -149,7 +149,8 @@ def _field(
         logo(axes, sequences[column], importances[column])
         axes.set_ylim(low - margin, high + margin)
         role = line.allele if line.role == "pair" else line.role
-        text = f"{line.row_id}, {role}: measured {float(line.label):.2f}, score {arrays['score'][i]:.2f}"
+        measured = f"measured {float(line.label):.2f}, " if line.label else ""
+        text = f"{line.row_id}, {role}: {measured}score {arrays['score'][i]:.2f}"
         axes.set_title(text, loc="left", fontsize=9)
         axes.tick_params(labelsize=8)
         if with_map:

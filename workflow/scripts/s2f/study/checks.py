@@ -1,13 +1,15 @@
 """Checks of a study that a schema cannot make."""
 
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
+from s2f.design.options import METHODS as DESIGN_METHODS
 from s2f.heads import augmentations, networks
+from s2f.interpretation.methods import METHODS
 from s2f.sequences import flanks
 from s2f.study import comparison, ensembles
 from s2f.study.comparison import baseline_of
@@ -144,6 +146,31 @@ def check_heads(study: dict[str, Any], config: dict[str, Any]) -> None:
         rules = training if networks.facts(head)["epochs"] else networks.schema(head)
         of_head = [run for run in planned if run.head == head]
         _check_tasks(study, of_head, config.get("heads", {}).get(head, {}), rules, f"heads.{head}")
+
+
+def check_unused(study: dict[str, Any], config: dict[str, Any]) -> None:
+    """Raise `InputError` for settings in `config` as written by the user that another key of their entry makes useless:
+    those of methods that are not used, and those of another choice of rows."""
+
+    def refuse(entry: dict[str, Any], keys: Iterable[str], where: str, why: str) -> None:
+        for key in keys:
+            if key in entry:
+                raise InputError(f"{where}.{key}: has no effect, because {why}: omit it")
+
+    def of_methods(entry: dict[str, Any], known: Iterable[str], used: list[str], where: str) -> None:
+        others = [method for method in known if method not in used]
+        refuse(entry, others, where, f"the methods are {', '.join(used)}")
+
+    for name, entry in config.get("design", {}).items():
+        where, start = f"design.{name}", entry["start"]
+        of_methods(entry, DESIGN_METHODS, study["design"][name]["methods"], where)
+        if "panel" not in start:
+            refuse(start, ("count", "take"), f"{where}.start", "no panel is given")
+    for index, entry in enumerate(config.get("interpretation", [])):
+        of_methods(entry, METHODS, study["interpretation"][index]["methods"], f"interpretation.{index}")
+    for index, entry in enumerate(config.get("dependency_maps", [])):
+        if "ids" in entry:
+            refuse(entry, ("rows",), f"dependency_maps.{index}", "ids says which rows are mapped")
 
 
 def _check_tasks(

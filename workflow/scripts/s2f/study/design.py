@@ -10,6 +10,7 @@ from s2f.design import options
 from s2f.study.cells import predicted
 from s2f.study.comparison import items_of, simulated
 from s2f.study.interpretation import constant, has_gradient, kind_of, modules_of
+from s2f.study.interpretation import unit_of as unit_of_cell
 from s2f.study.runs import Run
 from s2f.study.scoring import split_of
 
@@ -61,6 +62,14 @@ def jobs(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:
 def code_of(study: dict[str, Any], job: Job) -> list[str]:
     """Modules that a job loads by name, except those of heads."""
     return list(dict.fromkeys(module for run in (*job.members, job.judge) for module in modules_of(study, run)))
+
+
+def unit_of(study: dict[str, Any], entry: dict[str, Any]) -> str:
+    """Unit of an entry's predictions, with the cell that counts (by default the first) and those subtracted from it."""
+    against = entry.get("against", [])
+    largest = "the largest of " if len(against) > 1 else ""
+    minus = f" minus {largest}{', '.join(against)}" if against else ""
+    return unit_of_cell(study, entry["dataset"], entry.get("cell", "")) + minus
 
 
 def of_known_truth(study: dict[str, Any], runs: Sequence[Run]) -> list[Job]:

@@ -105,12 +105,11 @@ def _known(dataset: dict[str, Any]) -> bool:
     return simulated(dataset) or bool(dataset.get("motif"))
 
 
-def unit_of(study: dict[str, Any], dataset: str) -> str:
-    """Unit of the explained scores, with the cell (the first) if there are several."""
+def unit_of(study: dict[str, Any], dataset: str, cell: str = "") -> str:
+    """Unit of the predictions for a dataset, with the cell (by default the first) if there are several."""
     section = study["datasets"][dataset]
-    if section["task"] != "regression":
-        return "logit"
-    return ", ".join([section["measured"], *section["cells"][:1]])
+    what = section["measured"] if section["task"] == "regression" else "logit"
+    return ", ".join([what, *([cell] if cell else section["cells"][:1])])
 
 
 def truth_spec(

@@ -6,12 +6,12 @@ from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.common.kinds import nearest
+from s2f.interpretation.motifs import FEWEST
 from s2f.study.comparison import simulated
 from s2f.study.interpretation import SELECTION, constant, datasets_of, entry_of, has_gradient
 from s2f.study.runs import Run
 
 METHODS = ("ism", "saliency")  # methods with hypothetical contributions
-FEWEST = 100  # sequences that `s2f.interpretation.motifs.clustering` needs
 SETTINGS = ("window", "flank", "fdr", "most_seqlets", "clusterings")
 
 

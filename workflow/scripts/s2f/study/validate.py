@@ -28,7 +28,7 @@ from s2f.study import (
     stage2,
     strands,
 )
-from s2f.study.checks import check_heads, check_names
+from s2f.study.checks import check_heads, check_names, check_unused
 from s2f.study.runs import Run, runs
 from s2f.study.schema import (
     ProblemsError,
@@ -70,6 +70,7 @@ def validated(config: dict[str, Any]) -> dict[str, Any]:
     stage2.check_names(study)
     check_names(study)
     check_heads(study, config)
+    check_unused(study, config)
     comparison.check_series(study)
     planned = runs(study)
     stage2.check(study, planned)

@@ -32,10 +32,10 @@ from s2f.common.errors import InputError
 from s2f.common.files import atomic
 from s2f.common.hdf5 import open_hdf5
 from s2f.interpretation import attributions
+from s2f.interpretation.motifs import FEWEST
 from s2f.interpretation.motifs.patterns import SAME
 from s2f.sequences import dna
 
-FEWEST = 100  # sequences: with fewer there are hardly the 20 seqlets of one kind that the package requires
 FEWEST_SEQLETS = 50  # with fewer of a sign, that sign is not clustered; the package's 100 is meant for whole genomes
 # Positions added before and after each sequence: the package widens a pattern as it aligns seqlets, and drops seqlets
 # for which it would extend beyond the sequence: nearly all of them if sequences are short.
