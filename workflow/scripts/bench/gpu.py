@@ -230,7 +230,7 @@ def one_load(plan):
     table.note(f"{what}: the whole job, 3 epochs each", job.seconds, "s", remark=plan.scaled)
     done = [when for when, _ in job.lines(r"epoch +\d+ ")]
     for own, before, first in zip(heads[1:], done[2::3], done[3::3], strict=False):
-        table.note(f"{what}: {own}, from the last epoch of the own before to its first", first - before, "s")
+        table.note(f"{what}: {own}, from the last epoch of the head before to its first", first - before, "s")
 
 
 def _training(plan, heads, epochs, name):
