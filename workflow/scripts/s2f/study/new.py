@@ -80,7 +80,7 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
         "config/README.md explains all keys.",
     )
     draft.add(f"study: {scalar(draft.name)}")
-    draft.add("seeds: [1]  # p values need three trainings of each model: [1, 2, 3]", "", "datasets:")
+    draft.add("seeds: [1, 2, 3]  # trainings of each model; p values need three", "", "datasets:")
     if fasta:
         fasta_pairs.write(draft, files)
     elif _is_bed(head):
