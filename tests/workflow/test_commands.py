@@ -9,6 +9,7 @@ import yaml
 from helpers.forked_snakemake import snakemake
 from helpers.minimal_study import changed
 from helpers.programs import parser_of
+from s2f.common.errors import InputError
 
 WORDS = "heads {on} {} {wildcards.dataset} 'x' \"y\" $HOME"
 HEAD = "onehot/no_shift/boda-mean-512-512"
@@ -50,3 +51,19 @@ def test_texts_reach_programs_as_they_are(options):
     assert compare.study["description"] == WORDS
     for program in ("plot_split", "interpret"):
         assert {job.unit for job in options[program]} == {"", WORDS}
+
+
+def test_every_output_of_every_program_is_refused_below_a_file(root, tmp_path):
+    """Before anything is read or computed."""
+    (tmp_path / "file").touch()
+    outputs, below = 0, str(tmp_path / "file" / "x")
+    for path in sorted((root / "workflow" / "scripts").glob("*.py")):
+        parser = parser_of(path.stem)  # not the parser of other tests: here no option is required
+        for part in (*parser._actions, *parser._mutually_exclusive_groups):
+            part.required = False
+        for action in parser._actions:
+            if "to write" in (action.help or ""):
+                outputs += 1
+                with pytest.raises(InputError, match=r"file/x: no file can be written in .*file \(Not a directory\); "):
+                    parser.parse_args([action.option_strings[0], below])
+    assert outputs > 75

@@ -30,7 +30,7 @@ from bench.card import card, cores, head, on_cpu
 from bench.processes import Job
 from s2f.common import devices
 from s2f.common.errors import InputError, run
-from s2f.common.files import read_json, write_json
+from s2f.common.files import check_writable, read_json, write_json
 
 ROWS = 627_660  # of the MPRA that the published heads were trained on
 FLATTEN = "boda-flatten-512-512"
@@ -526,6 +526,7 @@ def main():
         raise InputError(
             f"--folder {arguments.folder}: cannot be made ({error.strerror}); expected a folder to write to"
         ) from None
+    check_writable(arguments.folder / "gpu.tsv")
     plan, path = plan_of(arguments, memory), arguments.folder / "gpu.tsv"
     parts = _with_needed(arguments.parts)
     lines, kept = head([*about, *(["quick: the sizes are too small to say anything"] if arguments.quick else [])]), []
