@@ -168,6 +168,7 @@ def test_without_p_values_the_order_of_the_models_stands_in_words_with_the_reaso
     )  # id, snv twice
     why = "; whether this order is more than chance is not tested: p values need 3 seeds (`seeds: [1, 2, 3]`)."
     assert all(line.endswith(why) and "`mean`" not in line for line in lines)
+    assert "**Δ**" in text and "**p (Holm)**" not in text and "| p |" not in text
     study.spec["datasets"]["toy"]["baseline"] = ""
     assert "not tested: p values need a baseline (`comparison: {against: MODEL}`)." in study.compare()[1]
 

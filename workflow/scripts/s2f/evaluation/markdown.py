@@ -16,8 +16,8 @@ from s2f.evaluation.words import called, word
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # metrics that follow from others, shown without intervals
 NO_REPLICATES = (
-    "† Holds only for the trained networks, without a p value: too few seeds of the model or of the baseline, or one "
-    "draw of something random for all of them (see column `note` in compare.tsv)."
+    f"† Holds only for the trained networks, without a p value: fewer than {ENOUGH} seeds of the model or of the "
+    "baseline, or one draw of something random for all of them (see column `note` in compare.tsv)."
 )
 FROM_START = (
     "**Δ from its start** is the difference between a fine-tuned model and the model from which it started; **p "
@@ -160,7 +160,7 @@ def _method(table: Any, comparison: Comparison) -> str:
         VALUES: True,
         SEEDS: bool(table["sd"].notna().any()),
         BRACKETS.format(share=_share(comparison), resamples=comparison.resamples): bool(table["ci_low"].notna().any()),
-        f"{DELTA} {P}" if table["p_value"].notna().any() else DELTA: bool(table["delta_vs_baseline"].notna().any()),
+        f"{DELTA} {P}" if table["p_holm"].notna().any() else DELTA: bool(table["delta_vs_baseline"].notna().any()),
         f"{VALIDATION} {NO_VALIDATION}" if published else VALIDATION: validated,
         COLLAPSED: bool((table["collapsed"] != "").any()),
         FLOOR: bool(models & floors),
