@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from bench import gpu, table
+from bench import gpu, processes, table
 from helpers import programs
 from s2f.common.errors import InputError
 
@@ -61,7 +61,7 @@ def test_programs_know_the_options_of_whole_jobs(tmp_path):
         "train_head": gpu.train_options(here, ["boda-mean-8", "boda-center-8"], training, "a name"),
     }
     for program, own in options.items():
-        found = programs.parser_of(program).parse_args([*gpu.texts_of(own), "--threads", "2", "--gpus", "0"])
+        found = programs.parser_of(program).parse_args([*processes.texts_of(own), "--threads", "2", "--gpus", "0"])
         assert str(found.rows) == str(tmp_path / "rows.parquet")
     assert found.training == [training] * 2 and found.modes == [{"kind": "no_shift"}] * 2
 

@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from s2f.common import files
-from s2f.common.errors import InputError
-from s2f.common.files import atomic, read_json, write_json, write_text
+from s2f.common.errors import InputError, run
+from s2f.common.files import atomic, check_writable, read_json, write_json, write_text
 
 
 def names(folder):
@@ -185,6 +185,26 @@ def test_a_full_disk_is_named_and_nothing_is_left(tmp_path, error):
     with pytest.raises(InputError, match=f"t.tsv: the disk of {tmp_path} is full; free some space and run it again"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_below_a_file_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file" / "t.tsv", tmp_path / "file" / "new" / "t.tsv"):
+        for write in (lambda path=path: write_text(path, "text"), lambda path=path: check_writable(path)):
+            with pytest.raises(
+                InputError, match=rf"{path}: no file can be written in {path.parent} \(Not a directory\)"
+            ):
+                write()
+    check_writable(tmp_path / "new" / "t.tsv")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_program_names_a_path_that_cannot_be_used(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=f"error: {tmp_path}/file/t: Not a directory"):
+        run(lambda: (tmp_path / "file" / "t").open("w"))
+    with pytest.raises(FileNotFoundError):  # a file of ours that is missing is a fault of ours
+        run(lambda: (tmp_path / "no" / "t").open())
 
 
 def test_other_trouble_with_the_disk_stays_what_it_is(tmp_path):

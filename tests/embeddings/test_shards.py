@@ -8,6 +8,7 @@ import pytest
 
 from helpers import programs
 from helpers.cache_builds import CONSTRUCT, ROWS, build, encode, expected, fake, flip, of, offset_of
+from helpers.programs import parser_of
 from s2f.common.errors import InputError
 from s2f.common.files import read_json, write_json
 from s2f.common.provenance import SCRIPTS
@@ -106,11 +107,18 @@ def test_more_shards_than_inserts_are_refused():
         shards.rows_of(ROWS, 1, 21)
 
 
-@pytest.mark.parametrize("text", ["0-of-3", "4-of-3", "2", "a-of-b"])
-def test_a_shard_has_a_number(text):
-    assert shards.parse("3-of-8") == (3, 8)
-    with pytest.raises(ValueError):
-        shards.parse(text)
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("0-of-3", "1-of-3 to 3-of-3, such as 2-of-3"), ("4-of-3", "1-of-3 to 3-of-3"), ("5/4", "1-of-4 to 4-of-4"),
+        ("2", "1-of-8 to 8-of-8, such as 4-of-8"), ("a-of-b", "1-of-8 to 8-of-8"), ("3-of-0", "1-of-8 to 8-of-8"),
+    ],
+)  # fmt: skip
+def test_a_shard_has_a_number(text, told, capsys):
+    assert shards.parse("3-of-8") == (3, 8) and shards.parse("1-of-1") == (1, 1)
+    with pytest.raises(SystemExit):
+        parser_of("embed").parse_args(["--shard", text])
+    assert f"error: argument --shard: is {text!r}, expected {told}" in capsys.readouterr().err
 
 
 # what is refused

@@ -228,7 +228,7 @@ def test_p_values_are_corrected_for_the_models_of_a_panel(tmp_path):
         pd.testing.assert_series_equal(family["p_holm"].dropna().loc[p.index], expected, check_names=False)
     others = table[~table["metric"].str.startswith("pearson")]
     assert others["p_holm"].isna().all() and others["p_value"].notna().any()
-    assert "| Δ pearson | p | p (Holm) |" in text
+    assert "| Δ Pearson r | p | p (Holm) |" in text
 
 
 def test_pairs_panel_has_absolute_values_and_effects(tmp_path):
@@ -269,7 +269,7 @@ def test_without_a_baseline_there_are_no_differences(toy):
     table, text = toy.compare()
     assert table["delta_vs_baseline"].isna().all()
     assert table["ci_low"].notna().any()
-    assert "Δ pearson" not in text
+    assert "Δ Pearson r" not in text
 
 
 def test_excluded_panels_are_empty_with_the_reason(tmp_path):
@@ -310,8 +310,8 @@ def test_classification(tmp_path):
     assert np.isnan(line(table, "B", "prevalence")["delta_vs_baseline"])
     assert line(table, "B", "auroc")["delta_ci_high"] < 0
     assert "prevalence 0.2500 (the AUPRC of a random guess)" in text
-    header = next(row for row in text.splitlines() if row.startswith("| model") and "auroc" in row)
-    assert header.startswith("| model | seeds | auroc | auprc | accuracy | f1 | precision | recall |")
+    header = next(row for row in text.splitlines() if row.startswith("| model") and "AUROC" in row)
+    assert header.startswith("| model | seeds | AUROC | AUPRC | accuracy | F1 | precision | recall |")
     of_b = next(row for row in text.splitlines() if row.startswith("| `B`") and "[" in row).split(" | ")
     assert "[" in of_b[5] and "[" not in of_b[6] + of_b[7]  # the last two without intervals
 

@@ -1,5 +1,7 @@
 """The text for people: marks, what validation chose in bold, and what a reader must know of a line in that line."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from helpers.toy_study import Study
 from s2f.evaluation.markdown import chosen, markdown
 from s2f.evaluation.measured_runs import Comparison
+from s2f.evaluation.metrics import METRICS
+from s2f.evaluation.words import WORDS
 
 OTHERS = {"augmentation": "none", "provenance": "head trained here; encoder random weights, seed 0"}
 
@@ -32,7 +36,7 @@ def toy(tmp_path):
     return study
 
 
-def rows_of(text, heading="| model | seeds | validation pearson |"):
+def rows_of(text, heading="| model | seeds | validation Pearson r |"):
     """{model: cells} of the first table that begins so."""
     lines = text.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(heading))
@@ -82,7 +86,7 @@ def test_what_a_reader_must_know_stands_in_the_line(toy):
     assert rows["mean"][0] == "`mean` (floor)"
     assert rows["bad"][0] == "`bad` (collapsed seeds: 2)" and set(rows["bad"][2:]) == {"–"}
     assert "- `bad`: seed 2 is collapsed: constant predictions on the forward strand" in text
-    assert "- `mean`, pearson, spearman: seed 1: constant predictions" in text
+    assert "- `mean`, Pearson r, Spearman ρ: seed 1: constant predictions" in text
     for words in ("# Comparison: by hand", "Simulated data", "n = 60 rows in 60 units", "200 bootstrap resamples",
                   "so more epochs might improve them: `A` (seed 1), `e/none/head-1` (seeds 1, 3).", "random "
                   "weights, seed 0"):  # fmt: skip
@@ -119,7 +123,7 @@ def test_each_cell_has_a_table_of_its_own(toy):
     cells = pd.concat([table.assign(cell="K562"), table.assign(cell="HepG2")], ignore_index=True)
     text = markdown(cells, {("toy", "chrom", "id", cell): 60 for cell in ("K562", "HepG2")}, comparison)
     assert "### Panel id, cell K562\n" in text and "### Panel id, cell HepG2\n" in text
-    assert text.count("| model | seeds | validation pearson |") == 2
+    assert text.count("| model | seeds | validation Pearson r |") == 2
 
 
 def test_without_validation_scores_there_is_no_column_of_them(tmp_path):
@@ -127,7 +131,7 @@ def test_without_validation_scores_there_is_no_column_of_them(tmp_path):
     study.add("A", 0, [1, 2, 3, 4])
     study.add("B", 0, [2, 1, 4, 3])
     text = study.compare()[1]
-    assert "| model | seeds | pearson |" in text and "**" not in text.partition("### Panel")[2]
+    assert "| model | seeds | Pearson r |" in text and not re.search(r"^\|.*\*\*", text, re.MULTILINE)
 
 
 def test_the_outcome_stands_in_words_above_the_table(toy):
@@ -146,3 +150,53 @@ def test_the_outcome_stands_in_words_above_the_table(toy):
     assert line.endswith("mean squared error no lower than that of a constant: `noise`.")
     del toy.spec["datasets"]["toy"]["constants"]
     assert "of a constant" not in toy.compare()[1]
+
+
+def test_without_p_values_the_order_of_the_models_stands_in_words_with_the_reason(tmp_path):
+    """After one training of each model, of which only the baseline is deterministic."""
+    labels = np.random.default_rng(0).normal(size=40)
+    study = Study(tmp_path, labels)
+    study.add("A", 1, labels + 0.5 * np.roll(labels, 1), stochastic=False)
+    study.add("net", 1, labels + np.roll(labels, 1))
+    study.add("mean", 1, np.full(40, 0.2), stochastic=False)
+    table, text = study.compare()
+    lines = [line for line in text.splitlines() if line.startswith("**In short**: from the best by Pearson r: ")]
+    value = table[(table["metric"] == "pearson") & (table["model"] == "A")].iloc[0]
+    named = f"`A` {value['value']:.3f} [{value['ci_low']:.3f}, {value['ci_high']:.3f}], `net` "
+    assert len(lines) == 3 and lines[0].startswith(
+        f"**In short**: from the best by Pearson r: {named}"
+    )  # id, snv twice
+    why = "; whether this order is more than chance is not tested: p values need 3 seeds (`seeds: [1, 2, 3]`)."
+    assert all(line.endswith(why) and "`mean`" not in line for line in lines)
+    assert "**Δ**" in text and "**p (Holm)**" not in text and "| p |" not in text
+    study.spec["datasets"]["toy"]["baseline"] = ""
+    assert "not tested: p values need a baseline (`comparison: {against: MODEL}`)." in study.compare()[1]
+
+
+def test_only_what_the_tables_show_is_explained(toy):
+    def explained(text):
+        return text.partition("How to read the tables:")[2].partition("\n## ")[0]
+
+    words = {"± is", "**Brackets**", "**Δ**", "**p (Holm)**", "**Validation**", "A **floor**", "docs/statistics.md"}
+    table, text = toy.compare()
+    assert all(item in explained(text) for item in words) and "**collapsed**" not in explained(text)
+    assert "Published weights" not in explained(text)
+    comparison = Comparison.parse(toy.spec, "spec.json")
+    bare = table[table["model"] != "mean"].assign(
+        sd=np.nan, ci_low=np.nan, ci_high=np.nan, delta_vs_baseline=np.nan, p_value=np.nan, p_holm=np.nan,
+        val_value=np.nan,
+    )  # fmt: skip
+    text = explained(markdown(bare, {("toy", "chrom", "id", ""): 60}, comparison))
+    assert not any(item in text for item in words - {"docs/statistics.md"}) and "docs/statistics.md" in text
+    unscored = table.assign(val_value=table["val_value"].where(table["model"] != "f/none/head-1"))
+    assert "Published weights" in explained(markdown(unscored, {("toy", "chrom", "id", ""): 60}, comparison))
+    toy.add("bad", 1, toy.rows["label"], val_value=0.9)
+    toy.add("bad", 2, np.full(60, 3.0), val_value=0.9)
+    assert "A run is **collapsed**" in explained(toy.compare()[1])
+
+
+def test_every_metric_has_its_words_and_the_page_on_results_lists_them(root):
+    metrics = {name for names in METRICS.values() for name in names}
+    assert set(WORDS) == metrics
+    page = (root / "docs" / "results.md").read_text()
+    assert all(f"| `{name}` | {words} |" in page for name, words in WORDS.items())

@@ -323,6 +323,22 @@ def program(name, **given):
     return make
 
 
+def below_a_file(*words):
+    """Case input of a program whose output would be below the file t.tsv, which is a table."""
+
+    def make():
+        Path("t.tsv").write_text(TAB)
+        return [list(words)]
+
+    return make
+
+
+BELOW_A_FILE = (
+    ("s2f.study.new", "t.tsv", "--out", "t.tsv/my.yaml"), ("s2f.study.document", "t.tsv/README.md"),
+    ("bench.gpu", "--quick", "--parts", "rows", "--folder", "t.tsv"),
+    ("plot_calibration", "--calibration", "c.tsv", "--dataset", "d", "--split", "s", "--out", "t.tsv/x.png"),
+    ("download", "--name", "x", "--downloads", "{}", "--out", "t.tsv/x"),
+)  # fmt: skip
 HELD = []  # files that are locked, until the process ends
 WRITTEN = {"out", "text", "plot", "stages", "models", "histories", "history", "predictions", "metrics_out", "manifests"}
 
@@ -364,6 +380,7 @@ LIST = [
     Case("P", "a gzip file that was cut", table(gzip.compress(text(lines_of(500)).encode())[:2000], "t.tsv.gz"), "error: t.tsv.gz"),
     Case("P", "a table that is not there", lambda: [make_rows("table", {"rows": "no.tsv"}, {"columns": NAMES})], "error: no.tsv: no such file"),
     Case("P", "a folder in the place of a table", lambda: [Path("t.tsv").mkdir, make_rows("table", {"rows": "t.tsv"}, {"columns": NAMES})], "error: t.tsv"),
+    *(Case("P", f"{words[0]}: an output below a file", below_a_file(*words), f"error: .*{words[-1]}") for words in BELOW_A_FILE),
     Case("P", "a name with a zero-width space", table(TAB.replace("r1\t", "r1\u200b\t")), r"error: .*U\+200B \(ZERO WIDTH SPACE\)"),
     Case("P", "labels that are all the same", table(text([lines_of()[0], *(f"r{n}\t{letters(n)}\t0.5\tchr7" for n in range(9))])), "error: t.tsv: the label is 0.5 in all 9 rows"),
     Case("P", "a chromosome with a band, 7p12, in a split by chromosome", lambda: [*table(text([lines_of()[0], *(f"r{n}\t{letters(n)}\t{n}\t{c}" for n, c in enumerate(["7", "19", "1", "7p12", "2", "3"]))]))(), split(CHROMOSOME)], "ok: 1 of 6 rows lie on names that are not whole chromosomes .*: chr7p12 1; of these rows 1 train", lambda: Path("split.stages.tsv").read_text().split("note")[-1].strip()),

@@ -85,7 +85,10 @@ def test_a_row_with_what_is_no_chromosome_is_named(name):
 @pytest.mark.parametrize(
     "columns, message",
     [
-        ({"row_id": ["a", "b", "a"]}, "row_id 'a' occurs more than once"),
+        (
+            {"row_id": ["a", "b", "a"]},
+            "row_id 'a' occurs more than once; expected a unique name for each row: rename or",
+        ),
         ({"row_id": ["a", "", ""]}, "row 2: row_id is empty"),
         ({"row_id": ["a", "b\tc", "d"]}, r"row_id 'b\\tc' holds a tab or a line break"),
         ({"row_id": ["a", "b\n", "d"]}, r"row_id 'b\\n' holds a tab or a line break"),

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -249,7 +251,38 @@ def test_bad_specs_are_refused(spec, message):
 def test_rows_that_do_not_fit_are_named_with_their_file():
     rows = pd.DataFrame({"row_id": ["short", "long", "longer"], "sequence": ["A" * 200, "C" * 700, "G" * 800]})
     construct = Construct.from_spec({"flanks": "gosai_episomal", "length": 600})
-    message = r"my.csv: row 'longer': insert of 800 bp is longer than the window of 600 bp \(1 such rows; change"
+    message = (
+        r"my.csv: row 'longer': insert of 800 bp is longer than the window of 600 bp \(1 such rows; write length: 800 "
+    )
     with pytest.raises(InputError, match=message):
         construct.check_inserts(rows, "my.csv")
     construct.check_inserts(rows[:1], "my.csv")
+
+
+def test_inserts_with_their_flanks_do_not_get_a_second_pair():
+    upstream, downstream = FLANKS["lentimpra"]
+    rows = pd.DataFrame({"row_id": ["a"], "sequence": [upstream + "A" * 200 + downstream[:15]]})
+    with pytest.raises(InputError, match=r"such rows; they begin with the upstream flank: cut the flanks off in the"):
+        LENTIMPRA_281.check_inserts(rows, "my.csv")
+
+
+@pytest.mark.parametrize(
+    ("spec", "inserts", "shifts", "fix"),
+    [
+        ({"flanks": "lentimpra", "length": 281, "layout": "whole"}, (230, 230), (0,), "write length: 311 in"),
+        ({"flanks": "lentimpra", "length": 281, "layout": "whole"}, (150, 150), (0,), "write length: 231 in"),
+        ({"flanks": "lentimpra", "length": 281, "layout": "whole"}, (199, 200), (0,), "change"),
+        ({"flanks": "lentimpra", "length": 281}, (190, 200), (0,), "write length: 220 in"),
+        ({"flanks": "lentimpra", "length": 281}, (150, 200), (0,), "change"),
+        ({"flanks": "none", "length": 100}, (90, 90), (0,), "write length: 90 in"),
+        ({"flanks": "lentimpra", "length": 200}, (200, 200), (-5, 0, 5), "write length: 210 in"),
+        ({"flanks": "none", "length": 200}, (200, 200), (-5, 0, 5), "change"),
+    ],
+)
+def test_a_length_that_fits_all_inserts_is_proposed(spec, inserts, shifts, fix):
+    rows = pd.DataFrame({"row_id": ["a", "b"], "sequence": ["A" * length for length in inserts]})
+    with pytest.raises(InputError, match=rf"my.csv: row '[ab]': .* such rows; {fix} the dataset's construct") as error:
+        Construct.from_spec(spec).check_inserts(rows, "my.csv", shifts)
+    told = re.search(r"write length: (\d+)", str(error.value))
+    if told:
+        Construct.from_spec({**spec, "length": int(told[1])}).check_inserts(rows, "my.csv", shifts)

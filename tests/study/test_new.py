@@ -196,7 +196,7 @@ SHAPES = {
             },
             "models 1 baselines": ["mean", "gc", "kmer-logistic"],
         },
-        ["where is your FASTA file of the genome", "which windows without a peak"],
+        ["where is your FASTA file of the genome", "which windows without a peak", "are these all the peaks that you"],
     ),
 }  # fmt: skip
 
@@ -247,6 +247,13 @@ def test_the_rows_of_a_study_are_read_as_it_says(here):
     assert rows["start"].tolist() == [100 * i for i in range(10)] and rows["stderr"].tolist() == [0.1] * 10
     assert "# rows: train 4, val 3, test 3\n" in draft.text()
     assert "10 rows; DNA inserts of 60 bp." in draft.summary
+
+
+def test_peaks_on_one_chromosome_are_split_by_homology(here):
+    peaks = table([], lambda i: ["chr1", 900 * i, 900 * i + 60, "x", 1, "+"], count=26)
+    draft = new.drafted([here / written(here, "peaks.bed", peaks)], "x")
+    assert yaml.safe_load(draft.text())["datasets"]["peaks.flank"]["splits"] == ["hashfrag"]
+    assert "are these all the peaks that you have? 26 are few" in draft.asked[-1][1]
 
 
 def test_fasta_files_of_two_classes(here):
@@ -341,6 +348,13 @@ def test_coordinates_that_the_source_refuses_are_left_out(here, monkeypatch):
         (
             table(["seq", "y"], lambda i: [DNA[i], i if i < 7 else ""]),
             "mine.csv: 7 usable rows, with a sequence and a label, expected at least 26: validation and test take 10 %",
+        ),
+        *(
+            (
+                table([], lambda i, chrom=chrom: [chrom, 900 * i, 900 * i + 60, "x", 1, "+"]),
+                f"mine.csv: {count} usable peaks, on chr1-22, X, Y, M, expected at least 26: .*; give more peaks",
+            )
+            for chrom, count in (("chr1", 10), ("GL000220.1", 0))
         ),
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
         (

@@ -9,6 +9,7 @@ import yaml
 from helpers.forked_snakemake import snakemake
 from helpers.minimal_study import changed
 from helpers.programs import parser_of
+from s2f.common.errors import InputError
 
 WORDS = "heads {on} {} {wildcards.dataset} 'x' \"y\" $HOME"
 HEAD = "onehot/no_shift/boda-mean-512-512"
@@ -62,3 +63,19 @@ def test_a_baseline_is_trained_on_the_strands_that_each_dataset_is_predicted_fro
     found = {job.dataset: (job.strand_rule, job.spec["reverse_complement"]) for job in ridges}
     both, one = ("mean", True), ("forward", False)
     assert found == {"simulated_d": both, "simulated_e": both, "simulated_f": one}
+
+
+def test_every_output_of_every_program_is_refused_below_a_file(root, tmp_path):
+    """Before anything is read or computed."""
+    (tmp_path / "file").touch()
+    outputs, below = 0, str(tmp_path / "file" / "x")
+    for path in sorted((root / "workflow" / "scripts").glob("*.py")):
+        parser = parser_of(path.stem)  # not the parser of other tests: here no option is required
+        for part in (*parser._actions, *parser._mutually_exclusive_groups):
+            part.required = False
+        for action in parser._actions:
+            if "to write" in (action.help or ""):
+                outputs += 1
+                with pytest.raises(InputError, match=r"file/x: no file can be written in .*file \(Not a directory\); "):
+                    parser.parse_args([action.option_strings[0], below])
+    assert outputs > 75

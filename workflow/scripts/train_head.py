@@ -91,7 +91,7 @@ def main():
     parser.add_argument("--gpus", type=int, default=1, help="GPUs of the job; with 0 it computes on the CPU")
     parser.add_argument("--memory-mb", required=True, type=int, help="memory of the job in MB")
     parser.add_argument("--models", required=True, nargs="+", help="folder best_model to write, per head")
-    parser.add_argument("--histories", required=True, nargs="+", help="table of epochs or penalties, per head")
+    parser.add_argument("--histories", required=True, nargs="+", help="table of epochs or penalties to write, per head")
     parser.add_argument(
         "--search", type=json_option, help="settings to try, of one head (JSON); without it those of --training alone"
     )

@@ -291,7 +291,10 @@ def test_a_window_longer_than_its_piece_is_refused_or_left_out(tmp_path):
         ({"extend": 5}, "extend needs windows tile"),
         ({"negatives": None}, "label bound needs negatives"),
         ({"label": "signal"}, "label signal must not have any"),
-        ({"negatives": {"kind": "random"}}, "negatives: kind 'random' is unknown; known: other_rbp, flank, dinucl"),
+        (
+            {"negatives": {"kind": "random"}},
+            "negatives: kind 'random' is unknown; known: dinucleotide_shuffle, flank, gc_m",
+        ),
         ({"negatives": {"kind": "other_rbp"}}, "other_rbp need peaks of other proteins in 'files', by name"),
         (
             {"length": 101, "negatives": {"kind": "flank", "reach": 205}},

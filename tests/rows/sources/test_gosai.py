@@ -456,7 +456,7 @@ def test_designed_sequences_are_read_from_the_archive(made, tmp_path):
             r"a.bin/MPRA_Datasets/Validation/OL46.attributes: column 'project' is missing",
         ),
         (lambda p: archive(p, **{"Validation/OL46.attributes": "ID\tproject\nd1\tx\n"}), "a.bin: no designed sequence"),
-        (lambda p: DESIGNED.iloc[[0, 0]].to_csv(p, sep="\t"), "a.bin: ID 'd1' occurs more than once"),
+        (lambda p: DESIGNED.iloc[[0, 0]].to_csv(p, sep="\t"), "a.bin: line 3: ID is 'd1', as on line 2; keep one"),
         (lambda p: DESIGNED.drop(columns="method").to_csv(p, sep="\t"), "a.bin: column 'method' is missing"),
         (lambda p: DESIGNED.assign(K562_log2FC="x").to_csv(p, sep="\t"), "line 2: K562_log2FC is 'x', expected a"),
     ],

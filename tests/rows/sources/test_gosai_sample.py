@@ -52,7 +52,7 @@ def test_insert_is_the_sequence_and_pairs_need_two_labels(tmp_path):
         (ROWS.drop(index=2), PAIRS, "pair 'pair0' has no alt row"),
         (changed(ROWS, 2, "allele", "ref"), PAIRS, "pair 'pair0' differs in seq_ref from its row"),
         (ROWS, PAIRS.iloc[:1], r"rows.tsv: pair 'pair1' is not in .*pairs.tsv"),
-        (ROWS, PAIRS.iloc[[0, 0, 1]], r"pairs.tsv: line 3: pair 'pair0' occurs more than once"),
+        (ROWS, PAIRS.iloc[[0, 0, 1]], r"pairs.tsv: line 3: pair_id is 'pair0', as on line 2; keep one"),
         (ROWS.drop(columns="insert"), PAIRS, "column 'insert' is missing"),
     ],
 )

@@ -119,7 +119,11 @@ def test_the_insert_fills_the_construct_of_281_bp(tmp_path):
             {},
             "line 2: row 'seq10004_F': from start .* are 1099 bases, but the insert has 200",
         ),
-        (pd.concat([LEGNET_ROWS, LEGNET_ROWS]), {}, "row_id 'seq10002_R' occurs more than once"),
+        (
+            pd.concat([LEGNET_ROWS, LEGNET_ROWS]),
+            {},
+            r"line \d+: row_id is 'seq10002_R', as on line \d+; expected a unique name for each row: rename or",
+        ),
     ],
 )
 def test_what_is_of_neither_form_is_refused(tmp_path, table, spec, message):

@@ -97,15 +97,18 @@ def with_cell(table, row, column, value):
 
 BAD = {
     "oligo": (with_cell(COUNTS, 1, "oligo_name", "Q"), None, r"counts.tsv: line 3: oligo_name is 'Q', expected a name"),
-    "twice": (with_cell(COUNTS, 1, "oligo_name", "C"), None, r"line 4: replicate is '1' and oligo_name is 'C', exp"),
+    "twice": (with_cell(COUNTS, 1, "oligo_name", "C"), None, r"line 4: replicate is '1' and oligo_name is 'C', as on "
+    r"line 3; keep one line for each oligo of a replicate"),
     "barcodes": (with_cell(COUNTS, 2, "n_bc", "2.5"), None, r"line 4: n_bc is '2.5', expected a whole number of at "
     r"least 0"),
     "number": (with_cell(COUNTS, 2, "log2FoldChange", "x"), None, r"line 4: log2FoldChange is 'x', expected a number"),
     "column": (COUNTS.drop(columns="n_bc"), None, r"counts.tsv: column 'n_bc' is missing; counts of replicates need"),
     "other table": (COUNTS.drop(columns="oligo_name"), None, r"counts.tsv: column 'oligo_name' is missing"),
     "nothing left": (COUNTS.assign(n_bc="1"), None, r"counts.tsv: no rows remain"),
-    "same names": (ELEMENTS, with_cell(DESIGN, 1, "name", "V_1"), r"design: line 3: name is 'V_1', which an earlier "
-    r"name also becomes"),
+    "same names": (ELEMENTS, with_cell(DESIGN, 1, "name", "V_1"), r"design: line 3: name is 'V_1', which counts as the "
+    r"same as where name is 'V 1', on line 2; rename one oligo or remove it"),
+    "same elements": (pd.concat([ELEMENTS, ELEMENTS]), DESIGN, r"counts.tsv: line 6: oligo_name is 'V_1', as on line "
+    r"2; keep one line for each oligo$"),
     "no list": (ELEMENTS, with_cell(DESIGN, 1, "allele", "alt"), r"line 3: allele is 'alt', expected a JSON list"),
     "lists": (ELEMENTS, with_cell(DESIGN, 1, "allele", '["alt", "ref"]'), r"line 3: SPDI has 1 entries but allele "
     r"has 2"),

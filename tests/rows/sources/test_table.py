@@ -66,7 +66,7 @@ def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_pa
     ("table", "message"),
     [
         (changed(1, "name", ""), r"mine.txt: line 3: name is '', expected a name"),
-        (changed(2, "name", "a"), "line 4: name is 'a', expected a name of its own: line 2 has the same"),
+        (changed(2, "name", "a"), "line 4: name is 'a', as on line 2; make it unique"),
         (changed(1, "seq", "ACXT"), "line 3: seq is 'ACXT': base 3 is 'X', expected A, C, G, T, U or N; correct or"),
         (changed(1, "seq", ""), "line 3: seq is '', expected letters .*; fill it or delete the line"),
         (changed(1, "seq", "NA"), "line 3: seq is 'NA', expected letters"),
@@ -118,7 +118,7 @@ def test_mistakes_in_columns_of_cells_are_named(tmp_path):
     lacking = {name: column for name, column in OF_CELLS.items() if name != "label.HepG2"}
     with pytest.raises(InputError, match=r"'columns' lacks 'label\.HepG2': give the name of its column"):
         read_cells(tmp_path, table, columns=lacking)
-    with pytest.raises(InputError, match=r"'columns' has no 'label'; known: .*label\.K562, label\.HepG2"):
+    with pytest.raises(InputError, match=r"'columns' has no 'label'; did you mean 'label\.K562'\? known: .*HepG2"):
         read_cells(tmp_path, table, columns=OF_CELLS | {"label": "y"})
     table.loc[2, ["y", "z", "sz"]] = "", "", ""
     with pytest.raises(InputError, match="line 4: y is '', expected a number"):
@@ -252,7 +252,7 @@ def test_a_row_id_in_two_files_is_named_with_both(tmp_path):
         sources.read("table", files, spec)
     assert str(error.value) == (
         f"{files['test']}: line 3: row_id is 'b', as in {files['train']}: line 3; expected a unique name for each row "
-        "of all files"
+        "of all files: rename or remove one"
     )
     files["test"].write_text("name\tseq\ty\nc\tACGG\t1e300\n")
     with pytest.raises(InputError) as error:
@@ -271,8 +271,7 @@ def test_an_id_is_never_cut_in_a_message(tmp_path):
         read_text(tmp_path, text)
     assert (
         str(error.value)
-        == f"{tmp_path}/mine.txt: line 3: name is {name!r}, expected a name of its own: line 2 has the same; make it "
-        "unique, or omit columns.row_id"
+        == f"{tmp_path}/mine.txt: line 3: name is {name!r}, as on line 2; make it unique, or omit columns.row_id"
     )
     text = f"name\tseq\tlog2FC\tchrom\na\t{'ACGT' * 30}X\t1\t7\n"
     with pytest.raises(InputError, match="base 121 is 'X', expected A, C, G, T, U or N; correct or"):

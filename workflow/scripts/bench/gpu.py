@@ -13,51 +13,28 @@ versions. Rows and embedding caches (20 GB) are in memory-backed files if there 
 """
 
 import argparse
-import collections
-import contextlib
 import datetime
-import importlib.metadata
 import json
 import math
 import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import table
+from bench import processes, table
+from bench.card import card, cores, head, on_cpu
+from bench.processes import Job
 from s2f.common import devices
 from s2f.common.errors import InputError, run
-from s2f.common.files import read_json, write_json
+from s2f.common.files import check_writable, read_json, write_json
 
-SCRIPTS = Path(__file__).resolve().parent.parent
 ROWS = 627_660  # of the MPRA that the published heads were trained on
 FLATTEN = "boda-flatten-512-512"
 ROW_BYTES = 5 * 1536 * 2  # of an embedding in bfloat16: 5 tokens at 600 bp, 1536 channels
-SEEN_WITHIN = 90  # seconds, with the first import on a slow disk
-SEEN_BY = """
-import json, sys
-found = {}
-try:
-    import jax
-    device = jax.devices()[0]
-    found["jax"] = "" if device.platform == "cpu" else device.device_kind
-except Exception as error:
-    found["error"] = f"JAX: {error}"
-try:
-    import torch
-    found["torch"] = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    found["cuda"] = torch.version.cuda
-except Exception as error:
-    found["error"] = f"torch: {error}"
-print(json.dumps(found))
-"""
 
 
 @dataclass(frozen=True)
@@ -159,7 +136,7 @@ def limits(plan):
     table.attempt(by_pinned, pinned)
     target, file = np.ones(plan.size(2**32, 2**24), np.uint8), plan.file("read")
     target.tofile(file)
-    for threads in sorted({1, plan.threads, _cores()}):
+    for threads in sorted({1, plan.threads, cores()}):
         best = min(_read(file, memoryview(target), threads) for _ in range(2))
         rates["page cache"] = max(rates.get("page cache", 0), target.nbytes / best)
         table.note("read of a file from the page cache, into memory in use", target.nbytes / best / 1e9, "GB/s",
@@ -197,7 +174,7 @@ def embed(plan):
     from s2f.sequences.constructs import Construct
 
     spec = {key: value for key, value in plan.encoder().items() if key != "batch_size"}  # the one that studies have
-    job = Job(plan, "embed", embed_options(plan, spec), "embed.log")
+    job = Job(Path(plan.folder) / "embed.log", "embed", embed_options(plan, spec))
     windows, what = 2 * plan.rows, f"embed, {plan.rows:,} inserts on two strands, {spec['precision']}"
     reuse = _flank_reuse.plan(
         LENGTH, *Construct.from_spec(CONSTRUCT).flank_lengths(INSERT), _alphagenome_network.REACHES
@@ -252,8 +229,8 @@ def one_load(plan):
     what = f"train_head, {', '.join(heads)} from one load, {precision}, {count:,} rows on two strands"
     table.note(f"{what}: the whole job, 3 epochs each", job.seconds, "s", remark=plan.scaled)
     done = [when for when, _ in job.lines(r"epoch +\d+ ")]
-    for head, before, first in zip(heads[1:], done[2::3], done[3::3], strict=False):
-        table.note(f"{what}: {head}, from the last epoch of the head before to its first", first - before, "s")
+    for own, before, first in zip(heads[1:], done[2::3], done[3::3], strict=False):
+        table.note(f"{what}: {own}, from the last epoch of the head before to its first", first - before, "s")
 
 
 def _training(plan, heads, epochs, name):
@@ -263,7 +240,8 @@ def _training(plan, heads, epochs, name):
     precision = plan.size("bfloat16", "float32")
     settings = {"precision": precision, "epochs": epochs, "patience": epochs}
     compiled = {"S2F_COMPILED": str(plan.file("compiled"))}
-    return Job(plan, "train_head", train_options(plan, heads, settings, name), f"{name}.log", compiled), precision
+    log = Path(plan.folder) / f"{name}.log"
+    return Job(log, "train_head", train_options(plan, heads, settings, name), compiled), precision
 
 
 def embed_options(plan, spec):
@@ -444,69 +422,10 @@ PARTS = {
 }
 
 
-# --- whole jobs
-
-
-class Job:
-    """A finished program of the workflow, run as the rules run it: its wall time `seconds` and its lines, each with the
-    time at which it came, which are also in the file `log` beside the table. JAX logs what it compiles. Raises
-    `RuntimeError` with the last line if the program failed."""
-
-    def __init__(self, plan, program, options, log, environment=None):
-        command = [sys.executable, "-P", "-m", program, *texts_of(options)]
-        command += ["--threads", "2", "--gpus", str(int(not on_cpu()))]
-        own = {name: value for name, value in os.environ.items() if name != "JAX_PLATFORMS"}
-        own |= {"JAX_LOG_COMPILES": "1", "PYTHONUNBUFFERED": "1", **(environment or {})}
-        self._lines, began = [], time.perf_counter()
-        with (
-            (Path(plan.folder) / log).open("w", buffering=1) as file,
-            subprocess.Popen(
-                command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace"
-            ) as process,
-        ):
-            for line in process.stdout:
-                self._lines.append((time.perf_counter() - began, line.rstrip()))
-                file.write("{:8.2f}  {}\n".format(*self._lines[-1]))
-        self.seconds, last = time.perf_counter() - began, self._lines[-1][1] if self._lines else ""
-        if process.returncode:
-            raise RuntimeError(f"{program} ended with {process.returncode}: {last}")
-
-    def lines(self, pattern):
-        """[(time, match)] of the lines that begin with a pattern."""
-        found = [(when, re.match(pattern, line)) for when, line in self._lines]
-        return [(when, match) for when, match in found if match]
-
-    def at(self, pattern):
-        """When the first such line came. Raises `LookupError` if none did."""
-        found = self.lines(pattern)
-        if not found:
-            raise LookupError(f"no line of the job begins with {pattern}: has its log changed?")
-        return found[0][0]
-
-    def compiling(self):
-        """Seconds that JAX spent on compilation, or on reading what it compiled before."""
-        pattern = r".*Finished XLA compilation of .* in ([\d.]+) sec"
-        return sum(float(match[1]) for _, match in self.lines(pattern))
-
-
-def texts_of(options):
-    """Options as they stand on a command line; sections of a study are JSON."""
-    return [json.dumps(option) if isinstance(option, dict) else str(option) for option in options]
-
-
-def on_cpu():
-    """Whether there is no card that the driver knows."""
-    return devices.free_on_card(0) is None
-
-
 def _seconds(function):
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
-
-
-def _cores():
-    return len(os.sched_getaffinity(0))
 
 
 def _read(path, target, threads, piece=2**24):
@@ -534,44 +453,11 @@ def run_part(plan, name, seconds, command=None):
     """Run a part as a process, end it and all that it started after some seconds; failure is a row of the table."""
     command = command or [sys.executable, "-P", "-m", "bench.gpu", "--child", name, json.dumps(asdict(plan))]
     print(f"\n--- {name}, at most {seconds} s", flush=True)
-    own = {k: v for k, v in os.environ.items() if k not in ("S2F_COMPILED", "JAX_COMPILATION_CACHE_DIR")}
-    own["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), os.environ.get("PYTHONPATH", "")])
-    last, late, began = collections.deque(maxlen=50), threading.Event(), time.perf_counter()
-    with subprocess.Popen(
-        command, env=own, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
-        start_new_session=True,
-    ) as process:  # fmt: skip
-
-        def end():
-            late.set()
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                os.killpg(process.pid, signal.SIGKILL)
-
-        timer = threading.Timer(seconds, end)
-        timer.start()
-        try:
-            for line in process.stdout:
-                print(line, end="", flush=True)
-                last.append(line.strip())
-            process.wait()
-        except BaseException:  # an interrupted measurement leaves nothing on the card
-            end()
-            raise
-        finally:
-            timer.cancel()
-    print(f"--- {name}: {time.perf_counter() - began:.0f} s", flush=True)
+    why, took = processes.ended(command, seconds)
+    print(f"--- {name}: {took:.0f} s", flush=True)
     table.keep(Path(plan.folder) / "gpu.tsv", name)
-    if late.is_set():
-        table.missing(f"{name}: all that is not in the rows above", f"not done after {seconds} s")
-    elif process.returncode:
-        table.missing(f"{name}: all that is not in the rows above", _reason(last, process.returncode))
-
-
-def _reason(lines, code):
-    """Why a process failed: its last line that names an error, or its last line, or the signal that ended it."""
-    named = [line for line in lines if re.match(r"(\w+\.)*\w*(Error|Exception|error|Interrupt)\b", line)]
-    said = (named or [line for line in lines if line] or [""])[-1]
-    return f"{signal.Signals(-code).name}; {said}" if code < 0 else said or f"status {code}"
+    if why:
+        table.missing(f"{name}: all that is not in the rows above", why)
 
 
 def child(name, plan):
@@ -580,46 +466,6 @@ def child(name, plan):
     devices.limit_to_job_resources(plan.threads, gpus=int(not (part.programs or on_cpu())))
     table.keep(Path(plan.folder) / "gpu.tsv", name)
     part.function(plan)
-
-
-def card():
-    """(head of the table about the card, {library: name of the card that it sees}, memory in bytes)."""
-    if on_cpu():
-        return ["card: none, the CPU"], {}, devices.machine_memory()
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
-    command = [sys.executable, "-c", SEEN_BY]
-    try:
-        done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=SEEN_WITHIN)
-    except subprocess.TimeoutExpired:
-        raise InputError(f"JAX and torch did not find a GPU within {SEEN_WITHIN} s; does nvidia-smi answer?") from None
-    found = json.loads((done.stdout.splitlines() or ["{}"])[-1])
-    for name in ("jax", "torch"):
-        if not found.get(name):
-            print(f"note: {name} sees no GPU {found.get('error', '')} {done.stderr.strip()[-200:]}", file=sys.stderr)
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        told = subprocess.run(query, text=True, capture_output=True, check=True).stdout.splitlines()[0]
-    except (OSError, subprocess.CalledProcessError, IndexError):
-        told = f"{found.get('jax') or found.get('torch')}, driver unknown"
-    return [f"card: {told}", f"CUDA of torch: {found.get('cuda')}"], found, devices.free_on_card(0)
-
-
-def head(about):
-    """Lines on what was measured with: card, machine, versions, commit."""
-    git = ["git", "-C", str(SCRIPTS), "describe", "--always", "--dirty", "--abbrev=10"]
-    try:
-        commit = subprocess.run(git, text=True, capture_output=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "unknown"
-    versions = []
-    for package in ("jax", "jaxlib", "torch", "transformers", "numpy"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-    version = ".".join(map(str, sys.version_info[:3]))
-    return [
-        *about, f"machine: {_cores()} cores, {devices.machine_memory() / 1e9:.0f} GB",
-        f"versions: Python {version}, {', '.join(versions)}", f"commit: {commit}",
-    ]  # fmt: skip
 
 
 def plan_of(arguments, memory):
@@ -640,7 +486,7 @@ def plan_of(arguments, memory):
     if rows < wanted:
         scaled = f"instead of {wanted:,} rows: {why}"
     data = place / f"s2f-bench-gpu-{os.getpid()}"
-    threads = min(8, _cores())
+    threads = min(8, cores())
     return Plan(str(arguments.folder), str(data), rows, scaled, memory, threads, arguments.quick)
 
 
@@ -680,6 +526,7 @@ def main():
         raise InputError(
             f"--folder {arguments.folder}: cannot be made ({error.strerror}); expected a folder to write to"
         ) from None
+    check_writable(arguments.folder / "gpu.tsv")
     plan, path = plan_of(arguments, memory), arguments.folder / "gpu.tsv"
     parts = _with_needed(arguments.parts)
     lines, kept = head([*about, *(["quick: the sizes are too small to say anything"] if arguments.quick else [])]), []

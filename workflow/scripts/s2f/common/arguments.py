@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from s2f.common.errors import InputError
-from s2f.common.files import read_json
+from s2f.common.files import check_writable, read_json
 
 # in a URL: a name and password before the host, and anything after a question mark, which may contain a token
 SECRETS = ((re.compile(r"(\w://)[^/@\s]+@"), r"\1***@"), (re.compile(r"(\w://[^\s'\"?]+\?)[^\s'\"]+"), r"\1***"))
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that first prints the command, so that a step can be run by hand from its log."""
+    """A parser that first prints the command, so that a step can be run by hand from its log.
+
+    An option whose help says "to write" is an output: parsing raises `InputError` if no file can be written there, and
+    nothing is computed in vain.
+    """
 
     def __init__(self, **settings: Any):
         super().__init__(**{"prog": f"python -P -m {Path(sys.argv[0]).stem}"} | settings)
@@ -33,7 +37,14 @@ class Parser(argparse.ArgumentParser):
         words = sys.argv[1:] if args is None else list(args)
         if not {"-h", "--help"} & set(words):
             print(self.prog, _without_secrets(shlex.join(words)), flush=True)
-        return super().parse_args(args, namespace)
+        parsed = super().parse_args(args, namespace)
+        for action in self._actions:
+            if "to write" in (action.help or ""):
+                value = getattr(parsed, action.dest)
+                paths = value if isinstance(value, list) else [value] if value else []
+                for path in {Path(path).parent: path for path in paths}.values():
+                    check_writable(path)
+        return parsed
 
 
 def json_option(text: str) -> Any:

@@ -1,7 +1,11 @@
 """Errors that a user can fix, and how a program ends with one."""
 
+import errno
 import sys
 from collections.abc import Callable
+
+# of a path that a user gave: a file in the place of a folder or the reverse, no permission, a name that is too long
+OF_A_PATH = (errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG)
 
 
 class InputError(ValueError):
@@ -9,8 +13,13 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], object]) -> None:
-    """Call a program's `main`; on bad input, exit with status 1 and only the message, without a traceback."""
+    """Call a program's `main`; on bad input, or a path that cannot be used, exit with status 1 and only the message,
+    without a traceback."""
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in OF_A_PATH or error.filename is None:
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}")

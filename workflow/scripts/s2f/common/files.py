@@ -22,13 +22,17 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it, on any error remove it.
 
     A killed job therefore leaves either the complete file or nothing under the final name. The temporary name is fixed
-    (``.{name}.tmp``), so a later run replaces what a killed job left behind. Directories work like files. A full disk
-    raises `InputError`.
+    (``.{name}.tmp``), so a later run replaces what a killed job left behind. Directories work like files. A full disk,
+    and a folder in which no file can be written, raise `InputError`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    remove(temporary)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove(temporary)
+    except OSError:
+        check_writable(path)
+        raise
     try:
         yield temporary
         _flush(temporary)
@@ -60,12 +64,12 @@ def remove(path: str | Path) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Create the folder of a file that will be written; raise `InputError` now if no file can be written there."""
+    """Raise `InputError` now if no file can be written in the folder of a file or, if that does not exist yet, in the
+    folder in which it will be made. Nothing is made."""
     folder = Path(path).parent
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):  # it has no name, so it cannot be left behind
-            pass
+        with tempfile.TemporaryFile(dir=next(place for place in (folder, *folder.parents) if place.exists())):
+            pass  # it has no name, so it cannot be left behind
     except OSError as error:
         raise InputError(
             f"{path}: no file can be written in {folder} ({error.strerror}); choose another folder"

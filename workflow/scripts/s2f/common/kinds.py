@@ -180,6 +180,12 @@ def nearest(name: object, known: Collection[str]) -> str:
 def near(name: object, known: Collection[str]) -> str:
     """A question for the end of a message, proposing the `known` name most similar to `name`, ignoring case; empty if
     none is similar."""
+    found = most_similar(name, known)
+    return f"; did you mean {found!r}?" if found else ""
+
+
+def most_similar(name: object, known: Collection[str]) -> str:
+    """The `known` name most similar to `name`, ignoring case; empty if none is similar."""
     folded = {other.casefold(): other for other in known}
     found = difflib.get_close_matches(str(name).casefold(), list(folded), 1)
-    return f"; did you mean {folded[found[0]]!r}?" if found else ""
+    return folded[found[0]] if found else ""

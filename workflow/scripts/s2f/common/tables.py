@@ -257,6 +257,24 @@ def refuse(bad: Any, table: pd.DataFrame, columns: Sequence[str], path: str | Pa
         raise InputError(f"{path}: line {line_of(table, position)}: {cells}, expected {expected}")
 
 
+def refuse_repeated(
+    table: pd.DataFrame, columns: Sequence[str], path: str | Path, fix: str, key: pd.Series | None = None
+) -> None:
+    """Raise `InputError` for the first row that repeats an earlier one in its `columns`, or in the `key` (N,) that
+    counts instead of their cells, with both lines and how to mend it."""
+    cells = table[list(columns)]
+    of_row = cells if key is None else key.to_frame("key")
+    again = of_row.duplicated().to_numpy()
+    if again.any():
+        position = int(again.argmax())
+        first = int((of_row == of_row.iloc[position]).all(axis=1).to_numpy().argmax())
+        found, before = (" and ".join(f"{n} is {cells[n].iloc[at]!r}" for n in columns) for at in (position, first))
+        alike = "as on" if found == before else f"which counts as the same as where {before}, on"
+        raise InputError(
+            f"{path}: line {line_of(table, position)}: {found}, {alike} line {line_of(table, first)}; {fix}"
+        )
+
+
 def stripped(column: pd.Series) -> pd.Series:
     """A text column without white space at either end of its texts; the column itself, not a copy, if there is none."""
     import pyarrow

@@ -4,6 +4,8 @@ The unique inserts, in the order in which a cache keeps them, are divided into e
 one after the other are then the embeddings of the whole cache, in the same order and with the same bits.
 """
 
+import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,16 @@ OF_EACH = {
 
 
 def parse(text: str) -> tuple[int, int]:
-    """(3, 8) of `3-of-8`, as paths and the command line call a shard. Raises `ValueError` for other text."""
-    shard, shards = map(int, text.split("-of-"))
-    if not 1 <= shard <= shards:
-        raise ValueError(f"shard is {text}, expected 1-of-{shards} to {shards}-of-{shards}")
-    return shard, shards
+    """(3, 8) of `3-of-8`, as paths and the command line call a shard. Raises `argparse.ArgumentTypeError`, whose text
+    the command line shows, for any other text."""
+    found = re.fullmatch(r"(\d+)-of-(\d+)", text)
+    if found and 1 <= int(found[1]) <= int(found[2]):
+        return int(found[1]), int(found[2])
+    last = re.search(r"\d\D+([1-9]\d*)$", text.strip())
+    shards = int(last[1]) if last else 8
+    raise argparse.ArgumentTypeError(
+        f"is {text!r}, expected 1-of-{shards} to {shards}-of-{shards}, such as {(shards + 1) // 2}-of-{shards}"
+    )
 
 
 def rows_of(rows: Any, shard: int, shards: int) -> Any:

@@ -10,6 +10,7 @@ from s2f.common.errors import InputError
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
 from s2f.evaluation.markdown import saw_more, seen
 from s2f.evaluation.metrics import LOWER_IS_BETTER
+from s2f.evaluation.words import called
 
 ACROSS_COLUMNS = (
     "series", "split", "panel", "metric", "model", "datasets", "proteins", "value", "sd", "delta_vs_baseline",
@@ -139,7 +140,7 @@ def markdown(table: pd.DataFrame, study: Mapping[str, Any]) -> str:
         first = of_panel[of_panel["metric"] == metrics[0]].set_index("model")
         values = of_panel.pivot(index="model", columns="metric", values="value")
         order = first["value"].sort_values(ascending=False, kind="stable", na_position="last").index
-        header = ["model", "datasets", "proteins", *metrics, f"Δ {metrics[0]}", "better", "p"]
+        header = ["model", "datasets", "proteins", *map(called, metrics), f"Δ {called(metrics[0])}", "better", "p"]
         lines = [header, ["---", *["---:"] * (len(header) - 1)]]
         for model in order:
             line = first.loc[model]

@@ -54,26 +54,6 @@ BOUNDED = (*METRICS["classification"], "coverage")  # between 0 and 1
 POSITIVE = ("mse", "width", "crps", "brier", "logloss", "temperature")
 # a spread below this share of a value is rounding error
 ROUNDING = 1e-10
-EXPLAINED = (
-    "**Values** are means over seeds; each seed's metric is computed once, over the whole panel. ± is the standard "
-    "deviation over seeds.",
-    "**Brackets** are {share} intervals, **Δ** is the difference from the baseline. Intervals allow both for other "
-    "sequences and for other trainings: SE² = SE_rows² + s²/k of each side, with Student's t of Welch's degrees of "
-    "freedom. SE_rows comes from {resamples:,} bootstrap resamples of the panel's units (rows of one locus or with "
-    "homologous inserts are drawn together), minus the part that differs between trainings, which is already in s²; "
-    "s² is the variance over k seeds, and 0 if training is deterministic. A model and one that it is made from (the "
-    "start of a fine-tuned model, a member of an ensemble) are compared seed by seed: there, s² is the variance of the "
-    "differences of the k seeds, which takes the place of both sides. s² has k - 1 degrees of freedom, and "
-    "SE_rows² one fewer than there are units, or fewer still if a few large units dominate (the effective number of "
-    "clusters of Carter, Schnepel and Steigerwald, 2017). Intervals of values are computed on the scale of Fisher's "
-    "z (correlations), the logarithm (mse) or the logit (all others); for a perfect value the limit is the exact one "
-    "of Clopper and Pearson.",
-    "**†** marks a model with fewer than {enough} seeds, or with one draw of something random that all its seeds "
-    "share: its intervals hold only for these trained networks, and there is no p value.",
-    "**p** belongs to Δ of the first metric of its table. **p (Holm)** is corrected for the number of models that "
-    "the table compares with the baseline (in a dataset with cells, for each cell separately); p of the other "
-    "metrics is in compare.tsv, uncorrected.",
-)
 
 
 @dataclass(frozen=True)

@@ -8,27 +8,51 @@ import numpy as np
 
 from s2f.common.seen import TRAIN_ROWS
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
-from s2f.evaluation.inference import ENOUGH, EXPLAINED, NETWORKS
+from s2f.evaluation.inference import ENOUGH, NETWORKS
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS
+from s2f.evaluation.words import called, word
 
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # metrics that follow from others, shown without intervals
 NO_REPLICATES = (
-    "† Holds only for the trained networks, without a p value: too few seeds of the model or of the baseline, or one "
-    "draw of something random for all of them (see column `note` in compare.tsv)."
+    f"† Holds only for the trained networks, without a p value: fewer than {ENOUGH} seeds of the model or of the "
+    "baseline, or one draw of something random for all of them (see column `note` in compare.tsv)."
 )
 FROM_START = (
-    "**Δ from its start** is the difference between a fine-tuned model and the model from which it started; **p "
-    "(start)** belongs to this difference and is not corrected for the number of such models."
+    "**Δ from its start** is the difference between a fine-tuned model and the model from which it started, compared "
+    "seed by seed; **p (start)** belongs to this difference and is not corrected for the number of such models."
 )
-CHOSEN = (
-    "**Validation** is the score by which training chose its best epoch; published weights that may have seen the "
-    "validation rows have none. Bold marks what this score chooses: the score of the best model of an encoder that has "
-    "several models, and the name of the best of all models; bold never marks the best on the test rows.",
+VALUES = (
+    "Models are listed from best to worst by the first metric of a table. Higher is better, except for the mean "
+    "squared error. All numbers were computed by this study, each over all rows of its panel at once."
+)
+SEEDS = "**Values** are means over seeds (trainings of one model), ± is the standard deviation over seeds."
+BRACKETS = (
+    "**Brackets** are {share} intervals: where a value or difference may lie with other sequences and, unless the "
+    "model is marked †, with other trainings. They come from {resamples:,} bootstrap resamples of the panel's units "
+    "(rows of one locus or with homologous inserts are drawn together) and from the spread over seeds."
+)
+DELTA = "**Δ** is the difference from the baseline."
+P = (
+    "**p** belongs to Δ of the first metric. **p (Holm)** is corrected for the number of models that the table "
+    "compares with the baseline (in a dataset with cells, for each cell separately). The p values of other metrics, in "
+    "compare.tsv, are not corrected."
+)
+VALIDATION = (
+    "**Validation** is the score by which training chose its best epoch or setting. Bold marks what this score "
+    "chooses: the score of the best model of an encoder that has several models, and the name of the best of all "
+    "models; bold never marks the best on the test rows."
+)
+NO_VALIDATION = "Published weights that may have seen the validation rows have no validation score."
+COLLAPSED = (
     "A run is **collapsed** if its predictions hardly vary and rank nothing, or if it is at chance while another "
-    "seed of its model is far above; a mean over seeds that include such a run is not shown.",
-    "A **floor** is a trivial baseline, which every model should beat. All numbers were computed by this study.",
+    "seed of its model is far above; a mean over seeds that include such a run is not shown."
+)
+FLOOR = "A **floor** is a trivial baseline, which every model should beat."
+MORE = (
+    "More is in the documentation of the workflow: how intervals and p values are computed in docs/statistics.md, "
+    "columns and metrics of compare.tsv in docs/results.md, and terms in docs/glossary.md."
 )
 DIFFERENT = 0.05  # p (Holm) below which the text calls models different
 MOST_NAMED = 6  # models in a sentence
@@ -85,7 +109,8 @@ def markdown(
     learning_curve.tsv.
     """
     dropped = dropped or {}
-    parts = [f"# Comparison: {comparison.study}", comparison.description, _method(comparison), _budgets(comparison)]
+    method = _method(table, comparison)
+    parts = [f"# Comparison: {comparison.study}", comparison.description, method, _budgets(comparison)]
     parts = [part for part in parts if part]
     for (dataset, split), of_split in table.groupby(["dataset", "split"], sort=False):
         compared = comparison.datasets[dataset].in_split(split)
@@ -123,10 +148,25 @@ def _measured(negatives: str) -> str:
     return f"Measured positives; negatives of kind {negatives}{made}."
 
 
-def _method(comparison: Comparison) -> str:
-    share = _share(comparison)
-    items = [item.format(share=share, resamples=comparison.resamples, enough=ENOUGH) for item in EXPLAINED]
-    return "\n".join(["How to read the tables:", "", *(f"- {item}" for item in (*items, *CHOSEN))])
+def _method(table: Any, comparison: Comparison) -> str:
+    """How to read the tables: a sentence about each thing that they show, and no other."""
+    constants = {(name, model) for name, of in comparison.datasets.items() for model in of.constants}
+    floors = {(name, model) for name, of in comparison.datasets.items() for model in of.floors}
+    models = set(zip(table["dataset"], table["model"], strict=True))
+    validated = bool(table["val_value"].notna().any())
+    unscored = table[table["val_value"].isna() & (table["collapsed"] == "")]
+    published = set(zip(unscored["dataset"], unscored["model"], strict=True)) - constants
+    items = {
+        VALUES: True,
+        SEEDS: bool(table["sd"].notna().any()),
+        BRACKETS.format(share=_share(comparison), resamples=comparison.resamples): bool(table["ci_low"].notna().any()),
+        f"{DELTA} {P}" if table["p_holm"].notna().any() else DELTA: bool(table["delta_vs_baseline"].notna().any()),
+        f"{VALIDATION} {NO_VALIDATION}" if published else VALIDATION: validated,
+        COLLAPSED: bool((table["collapsed"] != "").any()),
+        FLOOR: bool(models & floors),
+        MORE: True,
+    }
+    return "\n".join(["How to read the tables:", "", *(f"- {item}" for item, shown in items.items() if shown)])
 
 
 def _share(comparison: Comparison) -> str:
@@ -179,9 +219,10 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
     with_validation = bool(first["val_value"].notna().any())
     with_difference = bool(compared.baseline) and lines["delta_vs_baseline"].notna().any()
     with_holm = with_difference and bool(first["p_holm"].notna().any())
-    header = ["model", "seeds", *([f"validation {METRICS[compared.task][0]}"] if with_validation else [])]
-    header += [metric.removesuffix(suffix) for metric in metrics]
-    header += [f"Δ {metrics[0].removesuffix(suffix)}", "p"] if with_difference else []
+    header = ["model", "seeds", *([f"validation {word(METRICS[compared.task][0])}"] if with_validation else [])]
+    header += [word(metric) for metric in metrics]
+    with_p = with_difference and bool(first["p_value"].notna().any())
+    header += [f"Δ {word(metrics[0])}", *(["p"] if with_p else [])] if with_difference else []
     header += ["p (Holm)"] if with_holm else []
     with_start = bool(first["delta_vs_start"].notna().any())
     header += ["Δ from its start", "p (start)"] if with_start else []
@@ -193,7 +234,7 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
         row.append(str(line["seeds"]))
         row += [_score(line, bold=model in best_of_encoder)] if with_validation else []
         row += [_cell(cells[metric].loc[model], plain=metric in PLAIN) for metric in metrics]
-        row += _difference(line, "delta_vs_baseline", "delta", "p_value") if with_difference else []
+        row += _difference(line, "delta_vs_baseline", "delta", "p_value")[: 1 + with_p] if with_difference else []
         row += [_p(line["p_holm"])] if with_holm else []
         row += _difference(line, "delta_vs_start", "start", "start_p_value") if with_start else []
         body.append(row)
@@ -205,9 +246,10 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
 
 
 def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -> list[str]:
-    """The outcome of a table in words: which models differ from the baseline, and which are worse than a constant.
+    """The outcome of a table in words: which models differ from the baseline (without p values, their order), and which
+    are worse than a constant.
 
-    `first` has the lines of the first metric by model, `cells` the lines of every metric.
+    `first` has the lines of the first metric by model, best first, `cells` the lines of every metric.
     """
     said, tested = [], first[first["p_holm"].notna()]
     if len(tested):
@@ -219,6 +261,10 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
             (f"not distinguishable from `{compared.baseline}` on these rows", tested[~differs]),
         )
         said += [f"{what}: {_some(list(models.index), len(tested))}" for what, models in groups if len(models)]
+        untested = first[(first["inference"] == NETWORKS) & first["delta_vs_baseline"].notna()]
+        said += [f"not tested (†): {_some(list(untested.index), len(untested))}"] if len(untested) else []
+    else:
+        said += _in_order(first, compared.baseline)
     for metric, lines in cells.items():
         constant = [model for model in compared.constants if model in lines.index]
         if metric.startswith("mse") and constant:
@@ -228,6 +274,29 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
                 among = len(first) - len(constant)
                 said.append(f"mean squared error no lower than that of a constant: {_some(lost, among)}")
     return [f"**In short**: {'; '.join(said)}."] if said else []
+
+
+def _in_order(first: Any, baseline: str) -> list[str]:
+    """The order of models by the first metric, with their intervals, and why there is no p value."""
+    scored = first[first["value"].notna()]
+    if len(scored) < 2:
+        return []
+    named = [
+        f"`{line.Index}` {_number(line.value, 3)}{_interval(line.ci_low, line.ci_high, digits=3)}"
+        for line in scored.head(MOST_NAMED).itertuples()
+    ]
+    more = [f"{len(scored) - MOST_NAMED} more"] if len(scored) > MOST_NAMED else []
+    notes = first["note"].str
+    if not baseline:
+        why = "p values need a baseline (`comparison: {against: MODEL}`)"
+    elif notes.contains(f"but {ENOUGH} are needed", regex=False).any():
+        why = f"p values need {ENOUGH} seeds (`seeds: {list(range(1, ENOUGH + 1))}`)"
+    elif (first["inference"] == NETWORKS).any():
+        why = "all seeds share one random draw (†)"
+    else:
+        why = "compare.tsv says why"
+    order = f"from the best by {word(first['metric'].iloc[0])}: {', '.join([*named, *more])}"
+    return [f"{order}; whether this order is more than chance is not tested: {why}"]
 
 
 def _some(models: Sequence[str], of: int) -> str:
@@ -291,7 +360,8 @@ def _curve(lines: Any, share: str) -> list[str]:
         for model, of_model in own.groupby("model", sort=False):
             at = of_model.set_index("fraction")
             body.append([f"`{model}`", *(_point(at.loc[part]) for part in sizes.index)])
-        parts += [f"{_place(panel, cell)}, {metric}:", _table(header, body)]
+        parts += [f"{_place(panel, cell)}, {called(metric)}:", _table(header, body)]
+    parts += [NO_REPLICATES] if (lines["inference"] == NETWORKS).any() else []
     return parts
 
 
@@ -383,7 +453,7 @@ def _missing(lines: Any) -> list[str]:
     models: dict[tuple[str, str], list[str]] = {}
     every = len(set(lines["metric"]) - {"prevalence"})
     for (model, note), own in metrics.items():
-        of_metrics = "" if len(own) == every else f", {', '.join(own)}"
+        of_metrics = "" if len(own) == every else f", {', '.join(map(word, own))}"
         models.setdefault((of_metrics, note), []).append(f"`{model}`")
     all_models = lines["model"].nunique()
     items = [

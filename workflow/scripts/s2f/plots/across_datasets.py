@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.plots.style import BLACK, LINES, NAMES, SHOWN, WORDS_OF_SUFFIX, save
+from s2f.evaluation.words import WORDS
+from s2f.plots.style import BLACK, LINES, SHOWN, WORDS_OF_SUFFIX, save
 
 MARKERS = "osD^vP*X<>"
 
@@ -45,7 +46,7 @@ def values_by_dataset(path: str | Path, compared: Any, table: Any, series: Mappi
             for axes, metric in used:
                 _field(axes, of_panel[of_panel["metric"] == metric], means[metric], series[name]["datasets"])
                 base = metric.split("_")[0]
-                axes.set_xlabel(NAMES[base] + WORDS_OF_SUFFIX[metric.removeprefix(base)])
+                axes.set_xlabel(WORDS[base] + WORDS_OF_SUFFIX[metric.removeprefix(base)])
                 axes.set_yticks(range(len(means)), [""] * len(means))
             baseline = series[name]["baseline"]
             names = [model + (" (baseline)" if model == baseline else "") for model in means.index]

@@ -9,7 +9,8 @@ import numpy as np
 
 from s2f.common.errors import InputError
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
-from s2f.plots.style import BLACK, BLUE, GREY, NAMES, SHOWN, VERMILLION, WORDS_OF_SUFFIX, save
+from s2f.evaluation.words import WORDS
+from s2f.plots.style import BLACK, BLUE, GREY, SHOWN, VERMILLION, WORDS_OF_SUFFIX, save
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _column(
         axes.axvline(lines.loc[baseline, "value"], color=VERMILLION, linewidth=0.8, linestyle=":", zorder=0)
     cell, metric = key
     name = metric.split("_")[0]
-    axes.set_xlabel((f"{cell}: " if cell else "") + NAMES[name] + WORDS_OF_SUFFIX[metric.removeprefix(name)])
+    axes.set_xlabel((f"{cell}: " if cell else "") + WORDS[name] + WORDS_OF_SUFFIX[metric.removeprefix(name)])
     axes.set_ylim(-0.7, len(order) - 0.3)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -6,7 +6,8 @@ from typing import Any
 
 from s2f.common.errors import InputError
 from s2f.evaluation.learning_curve_table import values_of_seeds
-from s2f.plots.style import GREY, NAMES, SHOWN, WORDS_OF_SUFFIX, looks_of, save
+from s2f.evaluation.words import WORDS
+from s2f.plots.style import GREY, SHOWN, WORDS_OF_SUFFIX, looks_of, save
 
 
 def learning_curve(path: str | Path, table: Any, title: str, baseline: str = "", floors: Collection[str] = ()) -> None:
@@ -33,7 +34,7 @@ def learning_curve(path: str | Path, table: Any, title: str, baseline: str = "",
                 loc="left",
                 fontsize=11,
             )
-            axes.set_ylabel(NAMES[name])
+            axes.set_ylabel(WORDS[name])
         handles = [columns[0].plot([], [], **looks[model])[0] for model in models]
         figure.legend(handles, models, loc="outside lower left", ncols=2, frameon=False, fontsize=9)
         caption = "bands: intervals; dots: seeds, each trained on its own draw of rows; last point: all rows"

@@ -23,10 +23,6 @@ STYLE = {
     "legend.fontsize": 10, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 150,
     "figure.constrained_layout.use": True,
 }  # fmt: skip
-NAMES = {
-    "pearson": "Pearson r", "spearman": "Spearman rho", "mse": "mean squared error", "auroc": "AUROC",
-    "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
-}  # fmt: skip
 WORDS_OF_SUFFIX = {"": "", "_abs": ", alternate alleles", "_delta": ", effect alt - ref"}
 # main metrics of a panel, if it has them; each is one column of the picture
 SHOWN = ("pearson", "pearson_abs", "pearson_delta", "auroc", "auprc")

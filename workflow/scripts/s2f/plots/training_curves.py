@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from s2f.common.errors import InputError
-from s2f.plots.style import LINES, NAMES, save
+from s2f.evaluation.words import WORDS
+from s2f.plots.style import LINES, save
 
 # the metric by which Malinois with several cells chooses its epoch, in addition to the metric that all models have
 OWN_SCORE = "val_entropy_spearman"
@@ -44,7 +45,7 @@ def training_curves(path: str | Path, histories: Mapping[str, Mapping[Any, Any]]
                     metric.plot(best["epoch"], best[column], "o", color=colours[seed], markersize=5)
             loss.set_title(model, loc="left", fontsize=10)
             loss.set_ylabel("training loss")
-            metric.set_ylabel(NAMES[column.removeprefix("val_")])
+            metric.set_ylabel(WORDS[column.removeprefix("val_")])
         fields[0, 1].set_title("validation, a dot at the best epoch", loc="left", fontsize=10)
         most = int(np.argmax([len(tables) for tables in histories.values()]))
         fields[most, 1].legend(loc="lower right", frameon=False, fontsize=9)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
+from s2f.common.tables import LINE, refuse_repeated
 from s2f.sequences import dna
 from s2f.sequences.chromosomes import chromosomes
 
@@ -60,6 +61,7 @@ def canonical(
         raise ValueError(f"unknown row columns {sorted(unknown)}")
     if len(table) == 0:
         raise InputError(f"{path}: no rows remain; check the filters and the label column")
+    lines = table.index
     table = table.reset_index(drop=True)
     if cells:
         first = {name: table[f"{name}.{cells[0]}"] for name in OF_CELL.values() if f"{name}.{cells[0]}" in table}
@@ -72,7 +74,10 @@ def canonical(
     if (ids == "").any():
         raise InputError(f"{path}: row {int((ids == '').argmax()) + 1}: row_id is empty, expected a unique name")
     if not ids.is_unique:
-        raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once")
+        fix = "expected a unique name for each row: rename or remove one"
+        if lines.name == LINE:
+            refuse_repeated(ids.to_frame().set_axis(lines), ["row_id"], path, fix)
+        raise InputError(f"{path}: row_id {ids[ids.duplicated()].iloc[0]!r} occurs more than once; {fix}")
     letters = letters_of(ids)[0].tobytes()
     if any(letter in letters for letter in (b"\t", b"\n", b"\r")):
         broken = ids.str.contains("[\t\n\r]")

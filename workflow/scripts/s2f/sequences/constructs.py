@@ -5,7 +5,7 @@ and contains no N.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,8 @@ class Construct:
 
     def check_inserts(self, rows: Any, path: str | Path, shifts: Sequence[int] = (0,)) -> None:
         """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
-        `InputError` names `path`, the first such row and the number of such rows."""
+        `InputError` names `path`, the first such row, the number of such rows and, if there is one, a length of the
+        window that fits all rows."""
         lengths = rows["sequence"].str.len()
         for length in sorted(lengths.unique(), reverse=True):
             try:
@@ -109,10 +110,33 @@ class Construct:
                     self.flank_lengths(int(length), shift)
             except InputError as error:
                 such = lengths == length
+                fitting = self._fitting(lengths.unique(), shifts)
+                fix = f"write length: {fitting} in" if fitting else "change"
+                if len(self.upstream) > 1 and rows["sequence"][such].str.startswith(self.upstream).all():
+                    fix = "they begin with the upstream flank: cut the flanks off in the table, change"
                 raise InputError(
                     f"{path}: row {rows['row_id'][such].iloc[0]!r}: {error} ({int(such.sum())} such "
-                    "rows; change the dataset's construct or remove them)"
+                    f"rows; {fix} the dataset's construct or remove them)"
                 ) from None
+
+    def _fitting(self, lengths: Iterable[int], shifts: Sequence[int]) -> int:
+        """A length of the window in which inserts of all `lengths` fit at all `shifts`, as close as possible to this
+        one; 0 if there is none."""
+        shortest, longest = int(min(lengths)), int(max(lengths))
+        caps, furthest = (len(self.upstream), len(self.downstream)), max(map(abs, shifts))
+        if self.layout == "whole":
+            candidate = longest + sum(caps)
+        elif longest + 2 * furthest > self.length:
+            candidate = longest + 2 * furthest
+        else:
+            candidate = shortest + 2 * (min(caps) - furthest)
+        try:
+            for shift in shifts:
+                for length in (shortest, longest):
+                    replace(self, length=candidate).flank_lengths(length, shift)
+        except InputError:
+            return 0
+        return candidate
 
     def shift_range(self, insert_length: int) -> tuple[int, int]:
         """Smallest and largest shift that the real flank allows for an insert of this length."""

@@ -3,13 +3,12 @@
 Loaded by `s2f.study.validate` and thus by the Snakefile: no numpy here.
 """
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.kinds import nearest
+from s2f.common.kinds import most_similar, near, nearest
 from s2f.heads import networks
 from s2f.study.runs import Run, training_of
 
@@ -83,8 +82,8 @@ def _check_columns(name: str, dataset: dict[str, Any]) -> None:
         raise InputError(f"{where}: has {' and '.join(of_cells)}, but the dataset has no cells: {add}write label")
     for label in needed:
         if label not in given:
-            near = difflib.get_close_matches(label, unknown, 1)
-            meant = f"; {near[0]!r} belongs to none of its cells: did you mean {label!r}?" if near else ""
+            similar = most_similar(label, unknown)
+            meant = f"; {similar!r} belongs to none of its cells: did you mean {label!r}?" if similar else ""
             raise InputError(f"{where}: {label!r} is missing: give the name of its column in the file{meant}")
     for label in given:
         what, _, cell = label.partition(".")
@@ -94,7 +93,8 @@ def _check_columns(name: str, dataset: dict[str, Any]) -> None:
                 if dataset["cells"]
                 else ("the dataset has no cells")
             )
-            raise InputError(f"{where}: {label!r} belongs to no label of the rows; {meant}")
+            known = [f"{what}.{cell}" for cell in dataset["cells"]] or [what]
+            raise InputError(f"{where}: {label!r} belongs to no label of the rows; {meant}{near(label, known)}")
     labels_of: dict[str, str] = {}
     for label in needed:
         first = labels_of.setdefault(given[label], label)

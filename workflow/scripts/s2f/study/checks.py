@@ -89,7 +89,10 @@ def check_names(study: dict[str, Any]) -> None:
                 names = {*study["augmentations"], *kinds.names("augmentations")}
                 raise InputError(f"{where}: augmentation {mode!r} is unknown{nearest(mode, names)}")
         for head in entry["heads"]:
-            networks.module_of(head)
+            try:
+                networks.module_of(head)
+            except InputError as error:
+                raise InputError(f"{where}.heads: {error}") from None
         for baseline in entry["baselines"]:
             known(baseline, "baselines", f"{where}.baselines")
         together = (bool(entry["encoders"]), bool(entry["heads"]))

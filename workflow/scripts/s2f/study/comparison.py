@@ -8,7 +8,7 @@ from typing import Any
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.kinds import nearest
+from s2f.common.kinds import near, nearest
 from s2f.study.runs import Run
 
 
@@ -85,7 +85,8 @@ def check_series(study: dict[str, Any]) -> None:
     for name, datasets in series(study).items():
         where = f"datasets.{datasets[0]}.series"
         if len(datasets) < 2:
-            raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare")
+            meant = near(name, [other for other in series(study) if other != name])
+            raise InputError(f"{where}: {name!r} has no other dataset, expected two or more to compare{meant}")
         peaks: dict[tuple[str, str], str] = {}
         for dataset in datasets:
             source = study["datasets"][dataset]["source"]

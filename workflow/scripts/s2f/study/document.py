@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from s2f.common import kinds
+from s2f.common.errors import run
 from s2f.common.files import write_text
 from s2f.study.schema import schema as study_schema
 
@@ -137,4 +138,4 @@ def _type(rule: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -20,7 +20,7 @@ import yaml
 from s2f.common import kinds
 from s2f.common.contents import read_text
 from s2f.common.errors import InputError, run
-from s2f.common.files import write_text
+from s2f.common.files import check_writable, write_text
 from s2f.sequences.bed import HEADER
 from s2f.study.starters import fasta_pairs, peaks, table
 from s2f.study.starters.draft import WIDTH, Draft, scalar
@@ -44,6 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.out.exists():
         raise InputError(f"{arguments.out}: exists and is not overwritten; choose another name with --out FILE")
+    check_writable(arguments.out)
     draft = drafted(arguments.files, arguments.out.stem)
     write_text(arguments.out, draft.text())
     print(f"{arguments.out} is written: a study of {' and '.join(map(str, arguments.files))}. {draft.summary}")
@@ -82,7 +83,7 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
         "config/README.md explains all keys.",
     )
     draft.add(f"study: {scalar(draft.name)}")
-    draft.add("seeds: [1]  # p values need three trainings of each model: [1, 2, 3]", "", "datasets:")
+    draft.add("seeds: [1, 2, 3]  # trainings of each model; p values need three", "", "datasets:")
     if fasta:
         fasta_pairs.write(draft, files)
     elif _is_bed(head):

@@ -108,7 +108,10 @@ def check(study: dict[str, Any], runs: Sequence[Run]) -> None:
         known(entry.get("datasets", []), study["datasets"], f"{where}.datasets")
         known(entry["encoders"], study["encoders"], f"{where}.encoders")
         if not datasets_of(study, entry):
-            raise InputError(f"{where}.panel: no dataset has a panel {entry['panel']!r}")
+            panels = {panel for dataset in study["datasets"].values() for panel in dataset["panels"]}
+            raise InputError(
+                f"{where}.panel: no dataset has a panel {entry['panel']!r}{nearest(entry['panel'], panels)}"
+            )
         for dataset in datasets_of(study, entry):
             known([entry["panel"]], study["datasets"][dataset]["panels"], f"{where}.panel (of {dataset})")
         for name in entry["encoders"]:

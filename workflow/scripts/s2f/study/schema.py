@@ -12,13 +12,14 @@ import yaml
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.kinds import near, nearest
+from s2f.common.kinds import most_similar, near, nearest
 from s2f.heads import networks
 
 # how YAML reads an unquoted name that it does not take as text
 READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "null": "nothing", "timestamp": "a date"}
 # such as `1e-3`, which YAML 1.1 reads as text: it requires a point, and a sign after the e
 EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
+WORDS = re.compile(r"\^\(?([a-z_]+(?:\|[a-z_]+)*)\)?(?:\$|\(\?!\[\\s\\S\]\))")  # a pattern of whole words, as `enum`
 CHROMOSOME = "^chr"  # pattern of chromosome names in the schemas
 # numbers that YAML 1.1 reads in base 8 or 60, such as 010 and 1:30
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
@@ -206,16 +207,24 @@ def _messages(error: Any, where: str) -> list[str]:
         return [f"{path}: key {key!r} is unknown{nearest(key, list(rules))}" for key in unknown]
     if error.validator == "required":
         absent = [key for key in error.validator_value if key not in error.instance]
-        return [f"{path}: key {key!r} is missing ({rules.get(key, {}).get('description', '')})" for key in absent]
+        # where keys that no rule knows are not refused, one of them may be the missing key, misspelt
+        others = [] if error.schema.get("additionalProperties") is False else [*error.instance.keys() - rules.keys()]
+        meant = {key: most_similar(key, others) for key in absent}
+        return [
+            f"{path}: key {key!r} is missing ({rules.get(key, {}).get('description', '')})"
+            + (f"; did you mean {key!r} by {meant[key]!r}?" if meant[key] else "")
+            for key in absent
+        ]
     expected = error.schema.get("description", "").partition(". ")[0]
     return [f"{path}: {_found(error)}{_fix(error)}" + (f" (expected: {expected})" if expected else "")]
 
 
 def _found(error: Any) -> str:
     """What is wrong with a value; of words that it may be, those are shown as YAML writes them."""
-    if error.validator != "enum":
+    words = WORDS.fullmatch(error.validator_value) if error.validator == "pattern" else None
+    if error.validator != "enum" and not words:
         return error.message
-    known = [json.dumps(value).strip('"') for value in error.validator_value]
+    known = words[1].split("|") if words else [json.dumps(value).strip('"') for value in error.validator_value]
     hint = near(error.instance.strip(), known) if isinstance(error.instance, str) and not _fix(error) else ""
     return f"{error.instance!r} is not one of {', '.join(known)}{hint}"
 
@@ -256,7 +265,7 @@ def _fix(error: Any) -> str:
 
 def _chromosome(name: str) -> str:
     """The name of a chromosome in the form of rows: CHR7, 7 and chromosome 7 as chr7."""
-    bare = re.sub(r"^chr(om(osome)?)?[ _:-]*", "", name.strip(), flags=re.IGNORECASE)
+    bare = re.sub(r"^(chr|ch|cr|hr)(om(osome)?)?[ _:-]*", "", name.strip(), flags=re.IGNORECASE)
     return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
 
 

@@ -128,4 +128,19 @@ def _match(slug: str) -> tuple[str, dict[str, str]]:
         if match:
             return kind, match.groupdict()
     known = ", ".join(kinds.facts("heads", kind)["names"] for kind in kinds.names("heads"))
-    raise InputError(f"head {slug!r} is unknown; known: {known}")
+    raise InputError(f"head {slug!r} is unknown{kinds.near(slug, _like(slug)) or ';'} known: {known}")
+
+
+def _like(slug: str) -> list[str]:
+    """A head of every form in the `names` of all kinds, with the widths of `slug` if they fit, else of the example."""
+    numbers, found = re.compile(r"\d+(-\d+)*"), []
+    for kind in kinds.names("heads"):
+        facts = kinds.facts("heads", kind)
+        form, _, example = facts["names"].partition(" such as ")
+        choice = re.search(r"\((.*)\)", form)
+        for option in choice[1].split("|") if choice else [""]:
+            of_option = form.replace(choice[0], option) if choice else form
+            widths = [match[0] for match in map(numbers.search, (slug, example)) if match] or [""]
+            filled = [re.sub("[A-Z]+", width, of_option) for width in widths]
+            found += [name for name in filled if re.fullmatch(facts["slug"], name)][:1]
+    return found

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.errors import InputError
-from s2f.common.tables import numbers, read_table
+from s2f.common.tables import LINE, numbers, read_table, refuse_repeated
 from s2f.rows.canonical import EVALUATED_ONLY
 
 METHODS = {"fsp": "FastSeqProp", "sa": "Simulated_Annealing", "al": "AdaLead"}
@@ -50,7 +50,10 @@ def read(path: str | Path, cell: str, others: Sequence[str] = ()) -> pd.DataFram
 def _rows(table: pd.DataFrame, cell: str, others: Sequence[str], path: str | Path) -> pd.DataFrame:
     again = table["ID"].duplicated()
     if again.any():
-        raise InputError(f"{path}: ID {table['ID'][again].iloc[0]!r} occurs more than once")
+        fix = "keep one of its lines"
+        if table.index.name == LINE:
+            refuse_repeated(table, ["ID"], path, fix)
+        raise InputError(f"{path}: ID {table['ID'][again].iloc[0]!r} occurs more than once; {fix}")
     measured = table[f"label.{cell}"].notna()
     if not measured.any():
         raise InputError(f"{path}: no designed sequence with a label remains of {len(table)}")

@@ -86,7 +86,7 @@ def _check_options(files: dict[str, str], options: dict[str, Any]) -> None:
         )
     kind = (negatives or {}).get("kind", "")
     if negatives is not None and kind not in NEGATIVES:
-        raise InputError(f"source {KIND}: negatives: kind {kind!r} is unknown; known: {', '.join(NEGATIVES)}")
+        raise InputError(f"source {KIND}: negatives: kind {kind!r} is unknown{kinds.nearest(kind, NEGATIVES)}")
     if options["windows"] == "tile" and negatives is not None and kind not in OF_ANY_LENGTH:
         raise InputError(
             f"source {KIND}: windows tile have several lengths, which would give away negatives of kind {kind}; "

@@ -92,10 +92,11 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     path = file_of(files, "rows", "gosai")
     for key, allowed in (("label", LABELS), ("alleles", ("all", "reference"))):
         if options[key] not in allowed:
-            raise InputError(f"source gosai: {key} is {options[key]!r}, expected one of {', '.join(allowed)}")
+            hint = kinds.near(options[key], allowed)
+            raise InputError(f"source gosai: {key} is {options[key]!r}, expected one of {', '.join(allowed)}{hint}")
     unknown = sorted(set(options["expected"]) - set(STAGES))
     if unknown:
-        raise InputError(f"source gosai: expected has no stage {unknown[0]!r}; known: {', '.join(STAGES)}")
+        raise InputError(f"source gosai: expected has no stage {unknown[0]!r}{kinds.nearest(unknown[0], STAGES)}")
     raw = read_table(path, COLUMNS, "Table S2 of Gosai 2024", only=True, numbered=True)
     if len(raw) != options["expected"].get("read", len(raw)):
         raise InputError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import line_of, numbers, read_table
+from s2f.common.tables import numbers, read_table, refuse_repeated
 from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
 
@@ -43,11 +43,7 @@ def _check_pairs(table: Any, path: str, pairs_path: str) -> None:
     """Refuse a pair that lacks an allele among the rows, or whose sequences or labels differ between the files."""
     columns = ["pair_id", "seq_ref", "seq_alt", f"{LABEL}_ref", f"{LABEL}_alt"]
     pairs = read_table(pairs_path, columns, "Gosai pairs", only=True, numbered=True)
-    again = pairs["pair_id"].duplicated()
-    if again.any():
-        position = int(again.argmax())
-        name = pairs["pair_id"].iloc[position]
-        raise InputError(f"{pairs_path}: line {line_of(pairs, position)}: pair {name!r} occurs more than once")
+    refuse_repeated(pairs, ["pair_id"], pairs_path, "keep one line for each pair")
     for allele in ("ref", "alt"):
         pairs[f"label_{allele}"] = numbers(pairs, f"{LABEL}_{allele}", pairs_path)
     lone = sorted(set(table["pair_id"]) - set(pairs["pair_id"]) - {""})

@@ -51,8 +51,11 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[Any, Stages]:
         )
     label = label or form[-3]
     if LABELS.get(label) is not form:
-        known = ", ".join(name for name, of in LABELS.items() if of is form)
-        raise InputError(f"source lentimpra_folds: label is {label!r}, expected one of {known}, which {path} has")
+        known = [name for name, of in LABELS.items() if of is form]
+        raise InputError(
+            f"source lentimpra_folds: label is {label!r}, expected one of {', '.join(known)}, which {path} has"
+            f"{kinds.near(label, known)}"
+        )
 
     fold = numbers(raw, "fold", path)
     refuse(fold.notna() & ~fold.isin(range(1, FOLDS + 1)), raw, ["fold"], path, f"a whole number from 1 to {FOLDS}")

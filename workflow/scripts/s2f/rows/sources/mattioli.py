@@ -31,7 +31,7 @@ import pandas as pd
 
 from s2f.common import kinds
 from s2f.common.errors import InputError
-from s2f.common.tables import line_of, numbers, read_table
+from s2f.common.tables import line_of, numbers, read_table, refuse_repeated
 from s2f.rows import placement
 from s2f.rows.sources import complete_pairs, file_of, measured
 from s2f.rows.stages import Stages
@@ -54,13 +54,8 @@ def read(files: dict[str, str], spec: dict[str, Any], cells: Sequence[str] = ())
     for ending, column in labels.items():
         table[f"label{ending}"] = numbers(raw, column, path)
         table[f"stderr{ending}"] = _stderr(raw, column, path)
-    again = table["row_id"].duplicated()
-    if again.any():
-        position = int(again.argmax())
-        name = table["row_id"].iloc[position]
-        raise InputError(
-            f"{path}: line {line_of(raw, position)}: unique_id {name!r} occurs twice, expected a unique name"
-        )
+    fix = "rename or remove one (only scrambles of a locus may share a name)"
+    refuse_repeated(raw, ["unique_id"], path, fix, table["row_id"])
     table["chrom"] = raw["chr_hg19"].map(chromosome)
     for name in ("start", "end"):
         table[name] = numbers(raw, name, path).astype("Int64")
@@ -109,13 +104,7 @@ def _pairs(table: pd.DataFrame, label: str | None, path: str, pairs_path: str) -
     columns = ["wt_id", "snp_id", "seq_ref", "seq_alt", "K562_ref", "K562_alt"]
     pairs = read_table(pairs_path, columns, "Mattioli pairs", only=True, numbered=True)
     rows = table.set_index("row_id")
-    twice = pairs["snp_id"].duplicated()
-    if twice.any():
-        position = int(twice.argmax())
-        name = pairs["snp_id"].iloc[position]
-        raise InputError(
-            f"{pairs_path}: line {line_of(pairs, position)}: snp_id {name!r} belongs to two references, expected one"
-        )
+    refuse_repeated(pairs, ["snp_id"], pairs_path, "an allele has one reference: keep one of the lines")
     both = sorted(set(pairs["wt_id"]) & set(pairs["snp_id"]))
     if both:
         raise InputError(f"{pairs_path}: {both[0]!r} is both a wt_id and a snp_id, expected only one of them")

@@ -33,7 +33,7 @@ import pandas as pd
 from s2f.common import kinds
 from s2f.common.contents import read_text
 from s2f.common.errors import InputError
-from s2f.common.tables import line_of, numbers, read_table, refuse
+from s2f.common.tables import line_of, numbers, read_table, refuse, refuse_repeated
 from s2f.rows import placement
 from s2f.rows.sources import complete_pairs, file_of
 from s2f.rows.stages import Stages
@@ -89,8 +89,8 @@ def _of_replicates(
     barcodes = numbers(raw, "n_bc", path)
     refuse(~(barcodes >= 0) | (barcodes % 1 != 0), raw, ["n_bc"], path, "a whole number of at least 0")
     value = numbers(raw, "log2FoldChange", path)
-    again = pd.DataFrame({"replicate": raw["replicate"], "name": name}).duplicated()
-    refuse(again, raw, ["replicate", "oligo_name"], path, "an oligo that does not occur earlier in the replicate")
+    fix = "keep one line for each oligo of a replicate"
+    refuse_repeated(raw, ["replicate", "oligo_name"], path, fix, raw["replicate"] + "\t" + name)
     least, replicates = settings["min_barcodes"], settings["min_replicates"]
     stages.keep("read", np.arange(name.nunique()))
     stages.part("lines of replicates", len(raw))
@@ -107,7 +107,7 @@ def _of_replicates(
 
 def _of_elements(raw: pd.DataFrame, name: pd.Series, path: str, stages: Stages) -> pd.DataFrame:
     """label of each oligo, indexed by its name."""
-    refuse(name.duplicated(), raw, ["oligo_name"], path, "an oligo that does not occur on an earlier line")
+    refuse_repeated(raw, ["oligo_name"], path, "keep one line for each oligo", name)
     value = numbers(raw, "log2FoldChange", path).set_axis(name)
     stages.keep("read", value)
     stages.notes.append(f"{path}: has no replicates, so nothing is filtered by barcodes and there is no standard error")
@@ -127,14 +127,8 @@ def _design(path: str) -> pd.DataFrame:
     else:
         raw = read_table(path, ["name", "sequence"], "design of an MPRA", numbered=True)
     names = raw["name"].map(_name)
-    again = names.duplicated()
-    if again.any():
-        position = int(again.argmax())
-        line = raw.index[position]
-        raise InputError(
-            f"{path}: line {line}: name is {raw['name'].iloc[position]!r}, which an earlier name also becomes with _ "
-            "for blanks and square brackets; expected names that differ in other ways"
-        )
+    fix = "rename one oligo or remove it (blanks and square brackets in names are read as _)"
+    refuse_repeated(raw, ["name"], path, fix, names)
     table = raw[["sequence"]].copy()
     if set(PLACED) <= set(raw):
         _add_places(table, raw, path)

@@ -25,7 +25,7 @@ import pandas as pd
 from s2f.common import kinds
 from s2f.common.contents import breaks_off
 from s2f.common.errors import InputError
-from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, stripped
+from s2f.common.tables import MISSING, line_of, numbers, read_table, refuse, refuse_repeated, stripped
 from s2f.rows import placement
 from s2f.rows.canonical import COLUMNS, OF_CELL, letters_other_than
 from s2f.rows.sources import complete_pairs, file_of, measured, names_of
@@ -96,11 +96,9 @@ def _read_file(
         refuse(~has_label, raw, [columns[labels[0]]], path, "a number (or set drop_missing_label: true)")
     if "row_id" in columns:
         ids = stripped(raw[columns["row_id"]])
-        again = ids.duplicated() & (ids != "")
-        if again.any():
-            first = line_of(raw, int((ids == ids[again].iloc[0]).to_numpy().argmax()))
-            fix = f"a name of its own: line {first} has the same; make it unique, or omit columns.row_id"
-            refuse(again, raw, [columns["row_id"]], path, fix)
+        given = (ids != "").to_numpy()
+        fix = "make it unique, or omit columns.row_id"
+        refuse_repeated(raw[given], [columns["row_id"]], path, fix, ids[given])
     # anything else in a row without a label does not matter
     if not has_label.all():
         raw, values = raw[has_label], {ours: column[has_label] for ours, column in values.items()}
@@ -186,7 +184,8 @@ def _refuse_names_in_two_files(parts: dict[str, pd.DataFrame], files: dict[str, 
         before = int((seen["row_id"] == name).to_numpy().argmax())
         first, second = (f"{files[seen['file'].iloc[at]]}: line {line_of(seen, at)}" for at in (before, position))
         raise InputError(
-            f"{second}: row_id is {name!r}, as in {first}; expected a unique name for each row of all files"
+            f"{second}: row_id is {name!r}, as in {first}; expected a unique name for each row of all files: rename or "
+            "remove one"
         )
 
 
@@ -214,7 +213,7 @@ def _check_options(options: dict[str, Any], cells: Sequence[str]) -> dict[str, s
     known += [name for what in OF_CELL.values() for name in _measures(what, cells) if cells]
     for name in columns:
         if name not in known:
-            raise InputError(f"source table: 'columns' has no {name!r}; known: {', '.join(known)}")
+            raise InputError(f"source table: 'columns' has no {name!r}{kinds.nearest(name, known)}")
     for name in ("sequence", *_measures("label", cells)):
         if name not in columns:
             raise InputError(f"source table: 'columns' lacks {name!r}: give the name of its column in the file")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from s2f.common.errors import InputError
+from s2f.common.kinds import near
 from s2f.common.tables import mapped
 from s2f.splits.table import PARTS, one_part_each
 
@@ -14,6 +15,6 @@ def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any,
     if unknown:
         raise InputError(
             f"split: published part {unknown[0]!r} of the rows is not mapped to train, val or test; add it to the "
-            f"split; mapped: {', '.join(parts)}"
+            f"split; mapped: {', '.join(parts)}{near(unknown[0], parts)}"
         )
     return mapped(rows["published"], lambda name: parts.get(name, "excluded")), "no published part"

@@ -193,17 +193,34 @@ def held_out_chromosomes(column: pd.Series) -> dict[str, list[str]]:
     return chosen if all(counts[names].sum() >= least for names in chosen.values()) else {}
 
 
+def if_few(count: int, what: str) -> str:
+    """A question about a small number of sequences or peaks; empty if there are enough."""
+    if count >= FEW_ROWS:
+        return ""
+    return (
+        f"are these all the {what} that you have? {count} are few: testing needs {FEWEST} at least, and "
+        "hundreds for narrow confidence intervals"
+    )
+
+
+def refuse_too_few(count: int, usable: str, path: Path) -> None:
+    """Raise `InputError` naming the file `path` if a tenth of its rows or peaks, which are `usable`, is too small for
+    validation and test."""
+    needed = next(count for count in itertools.count(FEWEST) if round(WANTED_SHARE * count) >= FEWEST)
+    if count < needed:
+        what = usable.split()[0].rstrip(",")
+        raise InputError(
+            f"{path}: {count} usable {usable}, expected at least {needed}: validation and test take "
+            f"{100 * WANTED_SHARE:g} % of them each, and each part needs {FEWEST}; give more {what}"
+        )
+
+
 def split_of(rows: pd.DataFrame, about: Inserts, task: str, path: Path) -> Split:
     """A split by chromosome if there are enough chromosomes, otherwise by homology. Raises `InputError` naming the file
     `path` if the rows are too few for `FEWEST` in each part."""
     some = (rows["chrom"] != "").any()
     why = "no choice of chromosomes gives each part enough rows" if some else "no chromosomes are given"
-    few = ""
-    if len(rows) < FEW_ROWS:
-        few = (
-            f"are these all the sequences that you have? {len(rows)} are few: testing needs {FEWEST} at least, and "
-            "hundreds for narrow confidence intervals"
-        )
+    few = if_few(len(rows), "sequences")
     spec = {"kind": "chromosome", **held_out_chromosomes(rows["chrom"])}
     try:
         table = make_split(rows, spec, 0, loci_alone(rows)) if "val" in spec else None
@@ -223,12 +240,7 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str, path: Path) -> Split
                 + ["to train on those, add without_chromosome: train"] * ("no chromosome" in out)
             )
             return Split("chromosome", spec, text, few, part == "test")
-    needed = next(count for count in itertools.count(FEWEST) if round(WANTED_SHARE * count) >= FEWEST)
-    if len(rows) < needed:
-        raise InputError(
-            f"{path}: {len(rows)} usable rows, with a sequence and a label, expected at least {needed}: validation and "
-            f"test take {100 * WANTED_SHARE:g} % of them each, and each part needs {FEWEST}; give more rows"
-        )
+    refuse_too_few(len(rows), "rows, with a sequence and a label", path)
     if about.alike or max(len(about.begin), len(about.end)) > HOMOLOGOUS * about.lengths[0]:
         what = "are variants of one sequence" if about.alike else "share a long end"
         text = f"at random, as {why}, and all inserts {what}: a split by homology would put them into one part"

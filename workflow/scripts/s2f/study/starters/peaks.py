@@ -13,12 +13,14 @@ from s2f.study.starters.choices import (
     add_sections,
     add_strand_rule,
     held_out_chromosomes,
+    if_few,
+    refuse_too_few,
 )
 from s2f.study.starters.draft import Draft, as_name, dataset_name, scalar
 
 
 def write(draft: Draft, path: Path) -> None:
-    """Append the sections of a study. Raises `InputError` as `read_peaks` does."""
+    """Append the sections of a study. Raises `InputError` as `read_peaks` does, and for too few peaks."""
     peaks = read_peaks(path)
     told = next(filter(None, (re.fullmatch("(.+)_(.+)_IDR", name) for name in peaks["name"])), None)
     protein, cell = (told[1], told[2]) if told else (as_name(path.name.split(".")[0]), "")
@@ -55,10 +57,13 @@ def write(draft: Draft, path: Path) -> None:
     draft.add("      negatives: {kind: flank}")
     chosen = held_out_chromosomes(usual["chrom"])
     count = {part: int(usual["chrom"].isin(names).sum()) for part, names in chosen.items()}
-    split = Split(**BY_HOMOLOGY, text="by homology, as the peaks lie on too few chromosomes")
-    if chosen:
-        text = f"peaks: train {len(usual) - sum(count.values()):,}, val {count['val']:,}, test {count['test']:,}"
-        split = Split("chromosome", {"kind": "chromosome", **chosen}, text)
+    train, few = len(usual) - sum(count.values()), if_few(len(usual), "peaks")
+    if chosen and train > max(count.values()):
+        text = f"peaks: train {train:,}, val {count['val']:,}, test {count['test']:,}"
+        split = Split("chromosome", {"kind": "chromosome", **chosen}, text, few)
+    else:
+        refuse_too_few(len(usual), "peaks, on chr1-22, X, Y, M", path)
+        split = Split(**BY_HOMOLOGY, text="by homology, as the peaks lie on too few chromosomes", question=few)
     construct = Named("window_101", {"flanks": "none", "length": 101})
     draft.add(f"    construct: {construct.name}", f"    splits: [{split.name}]", "    panels: {held_out: {kind: rows}}")
     add_sections(draft, construct, split, Models("classification", True, False, True))

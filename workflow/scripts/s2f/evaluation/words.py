@@ -1,0 +1,18 @@
+"""What people call a metric: the words of text and pictures. Tables for programs keep the short names."""
+
+WORDS = {
+    "pearson": "Pearson r", "spearman": "Spearman ρ", "mse": "mean squared error (MSE)", "auroc": "AUROC",
+    "auprc": "AUPRC", "accuracy": "accuracy", "f1": "F1", "precision": "precision", "recall": "recall",
+    "prevalence": "prevalence",
+}  # fmt: skip
+OF_PAIRS = {"_abs": "alternate alleles", "_delta": "effects"}
+
+
+def word(metric: str) -> str:
+    """The words for a metric, without what it is computed on in a panel of pairs."""
+    return WORDS[metric.removesuffix("_abs").removesuffix("_delta")]
+
+
+def called(metric: str) -> str:
+    """The words for a metric and, in a panel of pairs, what it is computed on."""
+    return word(metric) + next((f" ({of})" for suffix, of in OF_PAIRS.items() if metric.endswith(suffix)), "")
