@@ -127,7 +127,7 @@ def test_heads_that_train_together_read_one_draw(study):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("encoders", "drawn.layer01", "weights", {"random": "per seed"}), "'per seed' does not match"),
+        (("encoders", "drawn.layer01", "weights", {"random": "per seed"}), "'per seed' is not one of per_seed"),
         (("encoders", "drawn.layer01", "weights", {"random": -1}), "-1 is less than the minimum"),
         (("encoders", "drawn.layer01", "weights", {"path": "there", "random": "per_seed"}), "expected: Exactly one"),
         (("encoders", "drawn.layer01", "weights", {"path": "there", "per_seed": True}), "key 'per_seed' is unknown"),
