@@ -74,9 +74,14 @@ def test_eight_bit_text_is_named_with_line_and_mend_where_it_is_read(saved):
     with pytest.raises(InputError) as error:
         read_table(path)
     assert str(error.value) == (
-        f"{path}: line 3: byte 0xb5 is not UTF-8 ('r2 µ\\t1' if it is Latin-1); save the file as UTF-8, or convert it: "
-        "iconv -f WINDOWS-1252 -t UTF-8"
+        f"{path}: line 3: byte 0xb5 is not UTF-8 ('r2 µ\\t1' if it is Windows-1252); save the file as UTF-8, or "
+        f"convert it: iconv -f WINDOWS-1252 -t UTF-8 {path} > {path.with_name('table.utf8.tsv')}"
     )
+    packed = saved(gzip.compress(TABLE.encode("latin-1")), "my t.csv.gz")
+    with pytest.raises(InputError) as error:
+        read_table(packed)
+    result = packed.with_name("my t.utf8.csv")
+    assert str(error.value).endswith(f"it: gzip -dc '{packed}' | iconv -f WINDOWS-1252 -t UTF-8 > '{result}'")
     assert read_table(path, ["label"], only=True)["label"].tolist() == ["0.5", "1"]  # in a column that nobody needs
 
 

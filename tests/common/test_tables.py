@@ -52,8 +52,18 @@ def test_a_header_alone_is_a_table_without_rows(saved):
         ("", r"is empty, expected a header \(table\)"),
         ("# only\n\n", "is empty, expected a header"),
         ('""\t""\n1\t2\n', r"line 1: no column has a name, expected a header \(table\)"),
-        ("a\tb\n1\t2\n3\n", r"line 3: 1 cell, expected 2 as in the header"),
-        ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cells, expected 2 as in the header"),
+        (
+            "a\tb\n1\t2\n3\n",
+            r"line 3: 1 cell, expected 2 as in the header; complete the line, also with empty cells, or ",
+        ),
+        (
+            "a\tb\n1\t2\n3",
+            r"line 3: 1 cell, expected 2 as in the header; it is the last line: if the file is cut off, f",
+        ),
+        ("a\tb\n1\t2\n3,4\n", r"line 3: 1 cell, expected 2 as in the header; it has commas where the header has tabs"),
+        ("a\tb\n1\t2\n3\t4\t5\n", r"line 3: 3 cells, expected 2 as in the header; remove what is too much, or put a "),
+        ("a\tb\na\tb\n1\t2\n", r"line 2: the header is repeated: delete this line$"),
+        ("# x\na\tb\n1\t2\na\t2\n1\tb\na\tb\n", r"line 6: the header is repeated"),
         ("a\tb\n1\t2\t3\n4\t5\t6\n", r"line 2: 3 cells, expected 2 as in the header"),  # no silent index column
         ("a\tb\nr1\t1\t2\nr2\t3\t4\n", r"line 2: 3 cells, .* in the header; if R wrote row names into the first"),
         ("a\tb\n1\t2\n\n3\t4\n", "line 3 is blank"),
@@ -165,9 +175,19 @@ def test_a_cell_that_is_no_number_is_named_with_its_line(saved, cell):
         numbers(table, "x", "t.tsv")
     fixes = {
         "1,5": "; this column has a decimal comma in 1 cell: save the table with a decimal point (1.5)",
-        "True": "; write the labels of a classification as 1 and 0",
+        "True": "; write the labels of a classification (task: classification) as 1 and 0",
     }
     assert str(error.value) == f"t.tsv: line 4: x is {cell!r}, expected a number{fixes.get(cell, '')}"
+
+
+def test_two_words_are_the_classes_of_a_classification(saved):
+    table = read_table(saved("x\ty\nactive\tlow\ninactive\tmid\nactive\thigh\nNA\t\n"))
+    with pytest.raises(
+        InputError, match=r"x is 'active', .* \(task: classification\) as 1 and 0 instead of 'active' and "
+    ):
+        numbers(table, "x", "t.tsv")
+    with pytest.raises(InputError, match=r"y is 'low', expected a number$"):
+        numbers(table, "y", "t.tsv")
 
 
 def test_the_line_is_that_of_the_file_in_a_filtered_table_too(saved):

@@ -35,6 +35,11 @@ def test_a_record_of_another_encoder_or_format_is_refused(saved):
         read_record(saved)
 
 
+def test_a_folder_that_is_not_there_is_said(saved):
+    with pytest.raises(InputError, match=r"/none: no such folder, expected the folder best_model of a run$"):
+        read_record(saved / "none")
+
+
 def test_a_partial_record_is_refused(saved):
     path = saved / "model.json"
     record = json.loads(path.read_text())

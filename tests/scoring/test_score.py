@@ -437,6 +437,11 @@ BAD = {
     "no input": ((), "expected one of --fasta"),
     "letters": (("--fasta", "letters.fa"), r"letters.fa: line 1: 's': base 4 is 'X'"),
     "names": (("--fasta", "names.fa"), r"names.fa: line 3: 's' also occurs at .*line 1; names must differ"),
+    "no VCF": (("--vcf", "none.vcf", "--genome", "g.fa"), "^none.vcf: no such file$"),
+    "no such genome": (("--vcf", "v.vcf", "--genome", "none.fa"), "^none.fa: no such file$"),
+    "no genes": (("--vcf", "v.vcf", "--genome", "g.fa", "--genes", "none.gtf"), "^none.gtf: no such file$"),
+    "no elements": (("--satmut", "t.tsv", "--elements", "none.tsv"), "^none.tsv: no such file$"),
+    "no measured": (("--vcf", "v.vcf", "--genome", "g.fa", "--measured", "p.tsv", "p.tsv"), "^p.tsv: no such file"),
     "column": (("--table", "t.tsv", "--columns", "seq"), "column 'seq'"),
     "no genome": (("--vcf", "v.vcf"), "--vcf needs --genome"),
     "other option": (
@@ -490,7 +495,7 @@ def test_bad_input_is_named_and_nothing_is_written(tmp_path, head, monkeypatch, 
     assert {path.name for path in (tmp_path / "in").iterdir()} == set(files)
 
 
-def test_the_commands_of_the_docs_run(root, tmp_path, head, cases, monkeypatch):
+def test_the_commands_of_the_docs_run(root, tmp_path, head, cases, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(program, "limit_to_job_resources", lambda threads, gpus: None)
     shutil.copy(cases / "02_indels.vcf", "variants.vcf")
@@ -502,6 +507,8 @@ def test_the_commands_of_the_docs_run(root, tmp_path, head, cases, monkeypatch):
         words = shlex.split(command)
         assert words[:4] == ["python", "-P", "-m", "score"]
         call(monkeypatch, program, *words[4:])
+        written = [words[words.index(option) + 1] for option in ("--out", "--skipped") if option in words]
+        assert capsys.readouterr().out.endswith("".join(f"{name} is written\n" for name in written))
         assert len(Path(words[words.index("--out") + 1]).read_text().splitlines()) > 1
 
 

@@ -178,8 +178,8 @@ def vcf_genome(shared):
         (gzip.compress(b"BCF\2\2" + b"\0" * 50), "is BCF, expected variants (VCF): expected text"),
         (
             HEADER.encode() + "chr1\t5\tµ\tA\tC\t.\t.\t.\n".encode("latin-1"),
-            "line 4: byte 0xb5 is not UTF-8 ('chr1\\t5\\tµ\\tA\\tC\\t.\\t.\\t.' if it is Latin-1); save the file as "
-            "UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8",
+            "line 4: byte 0xb5 is not UTF-8 ('chr1\\t5\\tµ\\tA\\tC\\t.\\t.\\t.' if it is Windows-1252); save the file "
+            "as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8",
         ),
     ],
 )
@@ -188,7 +188,8 @@ def test_what_is_no_vcf(tmp_path, data, message):
     path.write_bytes(data)
     with pytest.raises(InputError) as error:
         list(read_vcf(path))
-    assert str(error.value) == f"{path}: {message}"
+    result = f" {path} > {tmp_path / 'in.utf8.vcf'}" if "iconv" in message else ""
+    assert str(error.value) == f"{path}: {message}{result}"
 
 
 def test_a_compressed_file_that_breaks_off(tmp_path):
@@ -340,7 +341,8 @@ def test_an_index_needs_records_in_order(tmp_path, rows, line, place, before):
         source.write_text(vcf_text(rows))
     message = (
         f"{source}: line {line}: {place} comes after {before}, expected sorted records, because an index is "
-        "written; sort the file (bcftools sort), or choose a name for the result that does not end in .gz"
+        "written; sort the file (bcftools sort), or choose a name for the result that "
+        "does not end in .gz (in a study: vcf_out: vcf)"
     )
     for attempt in (lambda: refuse_unsorted(source), lambda: rewritten(source, tmp_path / "out.vcf.gz")):
         with pytest.raises(InputError) as error:

@@ -17,6 +17,7 @@ from s2f.common.tables import write_table
 from s2f.rows.canonical import canonical, write_rows
 from s2f.splits.kinds import need_units
 from s2f.splits.make import make_split, stages_of
+from s2f.splits.table import counted
 
 
 def by_id(split):
@@ -137,12 +138,19 @@ def test_a_cell_that_a_part_lacks_is_named(tmp_path, monkeypatch, capsys):
         ({"kind": "stratified"}, "splits: kind 'stratified' is unknown; known: .*chromosome"),
         (
             {**CHROMOSOMES, "val": ["chr8"], "test": ["chr9", "chr10"]},
-            "none of the chromosomes chr8, chr9, chr10 occurs",
+            r"none of the chromosomes chr8, chr9, chr10 occurs in the rows; the rows have chr1 \(2 rows\), chr2 \(1 r",
         ),
-        ({**CHROMOSOMES, "val": ["chr8"]}, r"part 'val' is empty \(rows per part: train 2, test 1\)"),
+        (
+            {**CHROMOSOMES, "val": ["chr8"]},
+            r"^splits.mine.val: no row is on chr8; the rows have chr1 \(1 row\), chr2 \(1 row\), chr3 \(1 row\): c",
+        ),
         ({**CHROMOSOMES, "val": ["3"]}, "chromosome 'chr3' is listed under both val and test"),
         ({**PUBLISHED, "test": ["test"]}, "published part 'test_snv' of the rows is not mapped to train, val or test"),
         ({**PUBLISHED, "val": ["val", "pool"]}, "published part 'pool' is listed under both train and val"),
+        (
+            {**PUBLISHED, "val": ["dev"], "train": ["train", "val"], "test": ["test_snv", "pool"]},
+            r"^splits.mine.val: no row's published part is dev; the rows have pool \(1 row\), test_snv \(1 row\), tr",
+        ),
         ({**RANDOM, "test": 0.1}, "part 'test' is empty"),
     ],
 )
@@ -151,7 +159,13 @@ def test_bad_specs_are_refused(spec, message):
     if spec["kind"] == "chromosome" and spec["val"] == ["chr8"] and spec["test"] == ["chr3"]:
         rows = rows[:3].assign(chrom=["chr1", "chr2", "chr3"])
     with pytest.raises(InputError, match=message):
-        make_split(rows, spec, 0, units_of(rows))
+        make_split(rows, spec, 0, units_of(rows), "mine")
+
+
+def test_chromosomes_in_a_message_are_counted_and_at_most_eight():
+    column = pd.Series(["chr2", "", "chr1", "chr2", *(f"chrUn_{i}" for i in range(8))])
+    assert counted(column).startswith("chr2 (2 rows), chr1 (1 row), chrUn_0 (1 row), ")
+    assert counted(column).endswith("chrUn_5 (1 row) and 2 more") and counted(column[1:2]) == "none"
 
 
 def test_a_split_counts_what_it_excludes_and_why():

@@ -56,7 +56,7 @@ def test_cells_are_optional_and_kept_in_order():
         ),
         ({"cells": ["max", "K562"]}, r"datasets\.d\.cells: a cell cannot be called 'max'"),
         ({"cells": ["K562", "K562"]}, r"datasets\.d\.cells: .* has non-unique elements"),
-        ({"cells": ["K562", "A-B"]}, r"datasets\.d\.cells\.1: 'A-B' does not match"),
+        ({"cells": ["K562", "A-B"]}, r"datasets\.d\.cells\.1: 'A-B' is not a name that begins"),
         (
             {"cells": ["K562", "HepG3"]},
             r"datasets\.d\.cells: 'HepG3' is not a cell of source lentimpra; did you mean 'Hep",

@@ -133,7 +133,7 @@ def test_a_series_and_its_splits():
             "the strand_rule of 'simulated_d' is 'mean', but for 'simulated_e' it is 'forward'",
         ),
         ({"against": "mean"}, r"the baseline \(against\) of 'simulated_d' is '', but for 'simulated_e' it is 'mean'"),
-        ({"series": "a b"}, "datasets.simulated_e.series: 'a b' does not match"),
+        ({"series": "a b"}, "datasets.simulated_e.series: 'a b' is not a name that begins"),
     ],
 )
 def test_unlike_datasets_are_no_series(second, message):

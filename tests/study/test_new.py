@@ -15,6 +15,7 @@ from s2f.rows.survey import survey
 from s2f.sequences.constructs import Construct
 from s2f.study import new
 from s2f.study.schema import check_keys
+from s2f.study.starters import choices
 from s2f.study.validate import validated
 
 RANDOM = random.Random(1)
@@ -57,7 +58,7 @@ SHAPES = {
                 "chromosome": {"kind": "chromosome", "val": ["chr19", "chr21", "chrX"], "test": ["chr7", "chr13"]}
             },
         },
-        ["which sequence surrounds the insert", "are these all the sequences that you have? 10 are few"],
+        ["which sequence surrounds the insert", "3 test rows are few: the interval of a corr"],
     ),
     "no header": (
         "mine.tsv",
@@ -118,7 +119,7 @@ SHAPES = {
         "mine.tsv",
         table(["sequence", "log2_rep1", "log2_rep2", "log2_mean"], lambda i: [DNA[i], i, i + 1, i + 0.5], count=30),
         {"datasets mine source columns": {"sequence": "sequence", "label": "log2_mean"}},
-        ["they look like replicates", "which sequence surrounds", "are few"],
+        ["which sequence surrounds", "are few"],
     ),
     "0 and 1, a split of its own": (
         "mine.csv",
@@ -253,7 +254,7 @@ def test_peaks_on_one_chromosome_are_split_by_homology(here):
     peaks = table([], lambda i: ["chr1", 900 * i, 900 * i + 60, "x", 1, "+"], count=26)
     draft = new.drafted([here / written(here, "peaks.bed", peaks)], "x")
     assert yaml.safe_load(draft.text())["datasets"]["peaks.flank"]["splits"] == ["hashfrag"]
-    assert "are these all the peaks that you have? 26 are few" in draft.asked[-1][1]
+    assert "are these all the peaks that you have? 6 test rows are few" in draft.asked[-1][1]
 
 
 def test_fasta_files_of_two_classes(here):
@@ -276,6 +277,52 @@ def test_a_table_of_hundreds_of_columns_asks_for_the_label_in_a_few_words(here):
     draft = new.drafted([here / written(here, "wide.tsv", content)], "x")
     (question,) = [text for _, text in draft.asked if "is this what models" in text]
     assert "measured 8 and 189 more" in question and len(question) < 400
+
+
+REPLICATED = {
+    "no mean": (
+        ["a_rep1", "a_rep2"], lambda x: [x, x + 1], "a_rep1",
+        "the label is a_rep1 alone: is this what models should predict? a_rep2 looks like a second replicate: if so, "
+        "add a column with their mean to the table and name it in label",
+    ),
+    "no mean, three and another column": (
+        ["a_rep1", "a_rep2", "a_rep3", "tpm"], lambda x: [x, x + 1, x + 2, 1 / (1 + x)], "a_rep1",
+        "a_rep2, a_rep3 look like its other replicates: if so, add a column with their mean to the table and name it "
+        "in label. Other columns of numbers: tpm",
+    ),
+    "a mean by its numbers": (["a_rep1", "a_rep2", "a"], lambda x: [x, x + 1, x + 0.5], "a", ""),
+    "a mean and another column": (
+        ["a_rep1", "a_rep2", "a_mean", "tpm"], lambda x: [x, x + 1, x + 3, 1 / (1 + x)], "a_mean",
+        "is this what models should predict? It is the mean of a_rep1, a_rep2. Other columns of numbers: tpm",
+    ),
+    "no mean, another label": (
+        ["log2", "a_rep1", "a_rep2"], lambda x: [-x, x, x + 1], "log2",
+        "Other columns of numbers: a_rep1, a_rep2; a_rep1, a_rep2 look like replicates: if you mean these, "
+        "add their mean",
+    ),
+    "cells": (
+        ["K562_rep1", "HepG2_rep1", "K562_rep2", "HepG2_rep2"], lambda x: [x, 2 * x, x + 1, 2 * x + 1], "",
+        "Other columns of numbers: K562_rep2, HepG2_rep2; some look like replicates: add columns with the means to the "
+        "table and name those",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REPLICATED)
+def test_a_label_that_is_one_of_several_replicates_is_said(here, case):
+    names, values, label, said = REPLICATED[case]
+    content = table(["sequence", *names], lambda i: [DNA[i], *values(float(i))], count=30)
+    found = survey(here / written(here, "mine.tsv", content))
+    assert found.columns.get("label", "") == label and said in found.questions.get("label", "")
+    assert ("label" in found.questions) == bool(said) and (said or found.notes["label"] == "the mean of a_rep1, a_rep2")
+
+
+@pytest.mark.parametrize(("rows", "asked"), [(400, "About 40 test rows are few: .* about ±0.3 wide"), (1000, "")])
+def test_the_width_of_intervals_is_said_if_test_rows_are_few(here, rows, asked):
+    content = table(["seq", "y"], lambda i: ["".join(random.Random(i).choices("ACGT", k=30)), i], count=rows)
+    (question, *_) = [text for _, text in new.drafted([here / written(here, "m.tsv", content)], "x").asked[::-1]]
+    assert re.search(asked, question) and bool(asked) == ("test rows" in question)
+    assert choices.few_test_rows(38, "classification").count("AUROC will be about ±0.2 wide") == 1
 
 
 def test_a_name_that_occurs_twice_is_not_looked_at(here):
@@ -335,7 +382,10 @@ def test_coordinates_that_the_source_refuses_are_left_out(here, monkeypatch):
             table(["seq", "y"], lambda i: [DNA[i], f"{i},5"], ";"),
             "line 2: y is '0,5', expected a number; this column has a decimal comma in 10 cells: save",
         ),
-        (table(["seq", "y"], lambda i: [DNA[i], "<1" if i == 3 else i]), "line 5: y is '<1', expected a number"),
+        (
+            table(["seq", "y"], lambda i: [DNA[i], "<1" if i == 3 else i]),
+            "line 5: y is '<1', expected a number; correct the cell, or empty it if there is no value$",
+        ),
         (table(["seq", "y"], lambda i: [DNA[i], 1]), "the label is 1 in all 10 rows"),
         (
             table(["seq", "y"], lambda i: [DNA[i] + "-" * (i == 3), i]),
@@ -355,6 +405,22 @@ def test_coordinates_that_the_source_refuses_are_left_out(here, monkeypatch):
                 f"mine.csv: {count} usable peaks, on chr1-22, X, Y, M, expected at least 26: .*; give more peaks",
             )
             for chrom, count in (("chr1", 10), ("GL000220.1", 0))
+        ),
+        (
+            table(["chr", "from", "to", "name"], lambda i: ["chr1", i, i + 5, "a"]),
+            r"looks like BED, but line 1 is a header \(chr from to name\): delete it, or .*add the sequences of",
+        ),
+        (
+            "# a\n\n" + table(["chrom", "start", "end"], lambda i: ["chr1", i, i + 5], " "),
+            "looks like BED, but line 3 is a header",
+        ),
+        (
+            table([], lambda i: ["chr1", 48046, 48003, "a", 0, "+"]),
+            "line 1: end is 48003, expected a number above start, 48046; are the two swapped",
+        ),
+        (
+            table([], lambda i: ["chr1", i, i + 5, "a", 0, "+"], " "),
+            "line 1: 1 columns .* separated by spaces: write tabs",
         ),
         (table([], lambda i: ["chr1", 10 * i, 10 * i + 5]), "line 1: 3 columns separated by tabs, expected at least 6"),
         (
@@ -390,6 +456,8 @@ def test_the_construct_of_lentimpra_that_a_question_offers_holds_the_inserts(her
 
 def test_a_study_that_is_there_is_not_overwritten(here, monkeypatch):
     written(here, "my_study.yaml", "mine\n")
+    with pytest.raises(InputError, match=r"mine.csv: no such file"):
+        call(monkeypatch, new, "mine.csv")
     with pytest.raises(InputError, match=r"my_study.yaml: exists and is not overwritten"):
         call(monkeypatch, new, written(here, "mine.csv", SHAPES["RNA, no chromosomes"][1]))
     assert (here / "my_study.yaml").read_text() == "mine\n"

@@ -3,10 +3,12 @@
 import copy
 
 import pytest
+import yaml
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from helpers.minimal_study import MINIMAL, changed
+from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.study import schema
 from s2f.study.validate import validated
@@ -69,8 +71,14 @@ def test_a_name_that_yaml_reads_as_something_else_is_named(tmp_path, name, taken
         (["splits", "chromosome"], {"kind": "chromosome", "test": [7]},
          "splits.chromosome.test.0: 7 is not of type 'string'; write chr7"),
         (["splits", "chromosome"], {"kind": "chromosome", "test": ["CHR19"]},
-         "splits.chromosome.test.0: 'CHR19' does not match '^chr'; write chr19"),
-        (["splits", "chromosome"], {"kind": "chromosome", "val": ["chr1", "Chrom x"]}, "'^chr'; write chrX"),
+         "splits.chromosome.test.0: 'CHR19' is not the name of a chromosome; write chr19"),
+        (["splits", "chromosome"], {"kind": "chromosome", "val": ["chr1", "Chrom x"]}, "chromosome; write chrX"),
+        (["splits", "chromosome"], {"kind": "chromosome", "val": ["ch7"]},
+         "splits.chromosome.val.0: 'ch7' is not the name of a chromosome; did you mean chr7?"),
+        (["splits", "chromosome"], {"kind": "chromosome", "val": ["c x"]}, "chromosome; did you mean chrX?"),
+        (["splits", "chromosome"], {"kind": "chromosome", "val": ["scaffold_1"]}, "; write chrscaffold_1"),
+        (["datasets", "simulated_d", "motif"], "UGua", "motif: holds 'u' (letter 3 of 4), expected only IUPAC letters"),
+        (["datasets", "simulated_d", "motif"], "", "motif: is empty, expected only IUPAC letters"),
         (["seeds"], [1, 2.0], "seeds.1: 2.0 is not of type 'integer'; write 2"),
         (["seeds"], [True], "seeds.0: True is not of type 'integer'"),
         (["training"], {"batch_size": 1e2}, "training.batch_size: 100.0 is not of type 'integer'; write 100"),
@@ -83,6 +91,17 @@ def test_a_value_that_is_something_else_than_was_meant_comes_with_the_mend(path,
     with pytest.raises(InputError) as error:
         validated(changed(path, value))
     assert message in str(error.value)
+
+
+def test_every_pattern_of_the_schemas_is_a_list_of_words_or_has_its_meaning_in_words():
+    def patterns(rules):
+        inner = rules.values() if isinstance(rules, dict) else rules if isinstance(rules, list) else ()
+        found = [rules] if isinstance(rules, dict) and isinstance(rules.get("pattern"), str) else []
+        return found + [rules for item in inner for rules in patterns(item)]
+
+    found = [rules for path in kinds.S2F.rglob("*.yaml") for rules in patterns(yaml.safe_load(path.read_text()))]
+    unexplained = [rules["pattern"] for rules in found if "x-pattern" not in rules]
+    assert len(found) > 15 and all(map(schema.WORDS.fullmatch, unexplained))
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_published_weights_that_a_comparison_keeps_off_seen_rows_are_not_warned_
         ({"weights": {"path": "alphagenome-all-folds"}, "seen": {"except": FOLD_7}}, "it has seen all chromosomes;"),
         ({"weights": {"random": 1}, "seen": "all"}, "encoders.e.seen: random weights have seen nothing; omit it"),
         ({"seen": "everything"}, "encoders.e.seen: 'everything' is not one of all, nothing, unknown .*What the"),
-        ({"seen": ["7"]}, "encoders.e.seen.0: '7' does not match"),
+        ({"seen": ["7"]}, "encoders.e.seen.0: '7' is not the name of a chromosome; write chr7"),
         ({"seen": {"except": {"names": ["fold7"]}}}, "encoders.e.seen.except: key 'file' is missing"),
         ({"seen": {"exept": ["chr7"]}}, "encoders.e.seen: key 'exept' is unknown; did you mean 'except'"),
         ({"seen": {"except": ["chr7"], "text": "x"}}, "encoders.e.seen"),

@@ -166,8 +166,8 @@ def test_mistakes_are_named_before_anything_is_fetched(path, place, value, messa
     ("entry", "message"),
     [
         ({}, "key 'urls' is missing"),
-        ({"urls": ["resources/x"]}, r"downloads.x.txt.urls.0: 'resources/x' does not match"),
-        ({"urls": ["https://a/b"], "sha256": "abc"}, "downloads.x.txt.sha256: 'abc' does not match"),
+        ({"urls": ["resources/x"]}, r"downloads.x.txt.urls.0: 'resources/x' is not an address"),
+        ({"urls": ["https://a/b"], "sha256": "abc"}, "downloads.x.txt.sha256: 'abc' is not a SHA-256"),
         ({"urls": ["https://a/b"], "checksum": "abc"}, "key 'checksum' is unknown"),
     ],
 )

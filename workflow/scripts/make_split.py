@@ -1,6 +1,7 @@
 """Assign the rows of a dataset to train, val and test."""
 
 import sys
+from pathlib import Path
 
 from s2f.common.arguments import Parser, json_option
 from s2f.common.errors import run
@@ -29,7 +30,7 @@ def main():
         parser.error("--units is missing: the split needs it, because it goes by homology or has train_rows")
     rows = read_rows(arguments.rows, ROW_COLUMNS)
     units = read_units(arguments.units, rows) if arguments.units else loci_alone(rows)
-    table = make_split(rows, arguments.spec, arguments.seed, units)
+    table = make_split(rows, arguments.spec, arguments.seed, units, Path(arguments.out).stem)
     print(table.groupby(["split", "reason"]).size().to_string())
     parts = {part: rows[(table["split"] == part).to_numpy()] for part in ("train", "val")}
     for found in few_labels(parts, cells_of(rows)):

@@ -367,7 +367,10 @@ def test_a_space_separated_table_is_refused(tmp_path, made):
         ({"alleles": "alternate"}, "alleles is 'alternate', expected one of all, reference"),
         ({"expected": {"raw": 1}}, "expected: unknown key 'raw'; known: allele, chr19"),
         ({"stderr": 1}, "unknown key 'stderr'; did you mean 'max_stderr'"),
-        ({"projects": ["GWAS"]}, "no rows remain"),
+        (
+            {"projects": ["GWAS"]},
+            r"no rows remain: [\d,]+ were read, and 'project' left none of [\d,]+; check the options",
+        ),
     ],
 )
 def test_a_bad_setting_is_named(made, spec, message):
@@ -485,7 +488,7 @@ def test_a_table_that_is_cut_off_is_named(made, tmp_path):
 
 def test_a_table_without_rows_is_refused(made, tmp_path):
     table_s2.write(tmp_path / "empty.txt", made[0][:0])
-    with pytest.raises(InputError, match=r"empty.txt: no rows remain; check the filters and the label column"):
+    with pytest.raises(InputError, match=r"empty.txt: no rows remain: none were read; expected a line for each"):
         read(tmp_path / "empty.txt")
 
 

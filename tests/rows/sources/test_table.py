@@ -80,7 +80,10 @@ def test_stderr_filter_is_strict_drops_unknown_precision_and_breaks_pairs(tmp_pa
         (changed(1, "al", "ref"), "pair 'p' has 2 ref rows, expected one: a, b"),
         (changed(1, "al", ""), "row 'b' has a pair_id, but allele is '', expected ref or alt"),
         (TABLE.drop(columns="se"), "column 'se' is missing; the file has: 'name', 'seq'"),
-        (TABLE.assign(y=""), "no rows remain; check the filters and the label column"),
+        (
+            TABLE.assign(y=""),
+            r"no rows remain: 4 were read, and 'label measured' left none of 4; the label has no value in any row",
+        ),
     ],
 )
 def test_mistakes_in_the_file_name_line_and_mend(tmp_path, table, message):

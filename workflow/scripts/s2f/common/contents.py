@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import os
+import shlex
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -238,11 +239,24 @@ def decoded(data: bytes, path: str | Path, first_line: int = 1) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         line, begin = data.count(b"\n", 0, error.start) + first_line, data.rfind(b"\n", 0, error.start) + 1
-        around = data[max(begin, error.start - 20) : error.start + 20].split(b"\n")[0].decode("latin-1").strip()
+        around = (
+            data[max(begin, error.start - 20) : error.start + 20].split(b"\n")[0].decode("cp1252", "replace").strip()
+        )
         raise InputError(
-            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not UTF-8 ({around!r} if it is Latin-1); save the "
-            "file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8"
+            f"{path}: line {line}: byte 0x{data[error.start]:02x} is not UTF-8 ({around!r} if it is Windows-1252); "
+            f"save the file as UTF-8, or convert it: {_conversion(Path(path))}"
         ) from None
+
+
+def _conversion(path: Path) -> str:
+    """The command that writes a file of Windows-1252 again, in UTF-8 and under another name."""
+    with path.open("rb") as stream:
+        start = stream.read(12)
+    packed = next((name for magic, (name, _) in PACKED.items() if start.startswith(magic)), "")
+    inner = path.with_suffix("") if packed else path  # mine.csv of mine.csv.gz
+    source, result = (shlex.quote(str(name)) for name in (path, inner.with_name(f"{inner.stem}.utf8{inner.suffix}")))
+    command = "iconv -f WINDOWS-1252 -t UTF-8"
+    return f"{packed} -dc {source} | {command} > {result}" if packed else f"{command} {source} > {result}"
 
 
 def _other(data: bytes) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from s2f.common.contents import decoded
 from s2f.common.errors import InputError
 
 LINE, QUOTE = b"\n", b'"'
+SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
 _BLOCK = 2**18
 _LARGEST = 2**31 - 1  # bytes per block that pyarrow accepts
 
@@ -144,9 +145,10 @@ class Delimited:
                     named = "; if R wrote row names into the first column, write the table with row.names=FALSE"
                 elif odd[0].actual_columns > width and odd[0].number == after == 1:
                     named = f"; if line {self.first_line} is a title, remove it or begin it with #"
+                about = self._about_quotes(line) + named or self._about_cells(line, odd[0].actual_columns, after)
                 raise InputError(
                     f"{self.path}: line {line}: {odd[0].actual_columns} {cells}, expected {width} as in the "
-                    f"{'header' if after else 'first line'}{self._about_quotes(line)}{named}"
+                    f"{'header' if after else 'first line'}{about}"
                 ) from None
             decoded(body.to_pybytes(), self.path, int(lines[0]))
             raise InputError(f"{self.path}: not a table separated by {self.separator!r}: {error}") from None
@@ -187,6 +189,21 @@ class Delimited:
             if first == index:
                 return f"; a quoted cell continues to line {last + self.first_line}"
         return "; a cell begins with a quote that is never closed at the end of a cell" if index in self.letters else ""
+
+    def _about_cells(self, line: int, cells: int, after: int) -> str:
+        """What may be wrong with a row that has another number of `cells`, and the fix."""
+        text, width = self.line(line - self.first_line).decode("utf-8", "replace"), len(self.first_row)
+        own, first = SEPARATORS.get(self.separator, repr(self.separator)), "header" if after else "first line"
+        for letter, name in SEPARATORS.items():
+            if letter != self.separator and text.count(letter) == width - 1 and cells == 1:
+                return f"; it has {name} where the {first} has {own}: write {own}"
+        if cells > width:
+            return f"; remove what is too much, or put a cell that contains {own} into quotes"
+        if line - self.first_line == self.line_count - 1 and not self.data.endswith(LINE):
+            return (
+                "; it is the last line: if the file is cut off, fetch it again, otherwise complete or delete the line"
+            )
+        return "; complete the line, also with empty cells, or delete it"
 
     def _refuse_swallowed_rows(self) -> None:
         width = len(self.first_row)

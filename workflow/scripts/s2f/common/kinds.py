@@ -6,7 +6,8 @@ see `kinds.yaml`. For an option, `x-task` is the only task that it applies to; `
 draws from, or false if the option describes the data or the machine; `x-example` is an example for config/README.md;
 `x-grid` marks a list of values, all of which training solves and from which the validation rows choose one. `x-strands`
 marks the option of a baseline that decides on which strands it is trained: its value for each strand rule of a dataset,
-which a study fills in (`study/strands.py`); the default then is only what the kind does without a study. A variant of
+which a study fills in (`study/strands.py`); the default then is only what the kind does without a study. `x-pattern`
+says in words what a `pattern` asks for; `x-count` says what the number of items of a list is. A variant of
 another kind inherits that kind's options with `x-options-of`. Reading all this imports no kind's module, so the
 Snakefile loads neither JAX nor torch.
 """

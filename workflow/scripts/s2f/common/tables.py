@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from s2f.common.contents import decoded, read_text
-from s2f.common.delimited import Delimited
+from s2f.common.delimited import SEPARATORS, Delimited
 from s2f.common.errors import InputError
 from s2f.common.files import atomic
 from s2f.common.kinds import near
 
-SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "bars", " ": "blanks"}
 MISSING = ("", "NA", "NaN", "nan", "None", "null")
 DECIMAL_COMMA = r"[+-]?\d+,\d+"
 LINE = "line"  # name of an index that holds line numbers of the file
@@ -98,6 +97,8 @@ def read_table(
         raise InputError(f"{path}: line {delimited.first_line}: no column has a name, expected a header ({what})")
     _check_names(names, columns, wanted, delimited, path)
     table = delimited.columns([names.index(name) for name in wanted], int(header))
+    if header and len(wanted) > 1:
+        _refuse_second_header(table.rename_columns(wanted), delimited)
     frame = table.rename_columns(wanted).to_pandas()
     return frame.set_axis(pd.Index(delimited.row_lines(int(header)), name=LINE)) if numbered else frame
 
@@ -168,6 +169,20 @@ def _check_names(
     for name in wanted:
         if names.count(name) > 1:
             raise InputError(f"{path}: column {name!r} occurs {names.count(name)} times")
+
+
+def _refuse_second_header(table: Any, delimited: Delimited) -> None:
+    """Refuse a row that repeats the names of all columns of a table (pyarrow), as in files that were joined."""
+    from pyarrow import compute
+
+    same = None
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        equal = compute.equal(column, name)
+        same = equal if same is None else compute.and_(same, equal)
+        if not compute.any(same).as_py():
+            return
+    row = int(compute.index(same, True).as_py())
+    raise InputError(f"{delimited.path}: line {delimited.row_lines(1)[row]}: the header is repeated: delete this line")
 
 
 def _about_form(delimited: Delimited, columns: list[str]) -> str:
@@ -242,8 +257,12 @@ def numbers(
                 f"; this column has a decimal comma in {count:,} cell{'s' if count > 1 else ''}: save the table with a "
                 f"decimal point ({cell.replace(',', '.')})"
             )
-        elif cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
-            fix = "; write the labels of a classification as 1 and 0"
+        else:
+            words = sorted(cells[~cells.isin(missing)].unique())
+            two = len(words) == 2 and not any(re.search("[0-9]", word) for word in words)
+            if two or cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):
+                instead = f" instead of {words[0]!r} and {words[1]!r}" if two else ""
+                fix = f"; write the labels of a classification (task: classification) as 1 and 0{instead}"
         raise InputError(f"{path}: line {line_of(cells, position)}: {column} is {cell!r}, expected a number{fix}")
     return values.astype("float64")
 

@@ -108,6 +108,8 @@ def read_record(directory: str | Path, **expected: Any) -> dict[str, Any]:
     """Read model.json and compare it with what the caller has; each mismatch is an `InputError` that names both
     values."""
     path = Path(directory) / "model.json"
+    if not Path(directory).exists():
+        raise InputError(f"{directory}: no such folder, expected the folder best_model of a run")
     if not path.exists():
         below = path.with_name("best_model")
         hint = f"; did you mean {below}?" if below.is_dir() else "; copy all files of the folder"

@@ -16,6 +16,7 @@ from s2f.common.errors import InputError
 from s2f.common.tables import numbers, read_table
 
 NOTE = "note"  # stage of a line that has a text, in the column of this name, instead of counts
+MEASURED = "label measured"  # stage of the rows that have a label
 
 Rows = TypeVar("Rows", pd.DataFrame, np.ndarray)
 
@@ -49,6 +50,19 @@ class Stages:
         """Record that `count` are left because the study asks for only that many or only for these: nothing is lost."""
         self.left(stage, count)
         self.chosen.add(stage)
+
+    def emptied(self) -> str:
+        """Which stage left no rows, as the end of a message; empty if each left some."""
+        left = [count for _, count in self.counts]
+        if 0 not in left:
+            return ""
+        at = left.index(0)
+        if at == 0:
+            return ": none were read; expected a line for each below the header"
+        stage, fix = self.counts[at][0], "check the options of this filter"
+        if stage == MEASURED:
+            fix = "the label has no value in any row; is it the right column?"
+        return f": {left[0]:,} were read, and {stage!r} left none of {left[at - 1]:,}; {fix}"
 
     def part(self, stage: str, count: int) -> None:
         """Record the count of a part of the rows; this filters nothing."""

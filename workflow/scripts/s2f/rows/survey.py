@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from s2f.common.contents import decoded, read_text
 from s2f.common.errors import InputError
@@ -134,6 +135,11 @@ class Column:
     def is_number(self) -> bool:
         """Whether most of its cells are numbers."""
         return self.share(NUMBER) >= MOST
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """Its texts as numbers, (N,); NaN for others."""
+        return pd.to_numeric(self.texts, errors="coerce").to_numpy(np.float64)
 
     @cached_property
     def is_unique(self) -> bool:
@@ -335,7 +341,7 @@ class _Roles:
                 ends[ours] = min(whole, key=lambda c: c.named(ours))
         if len(ends) < 2:
             return
-        start, end = (pd.to_numeric(ends[ours].texts, errors="coerce").to_numpy(float) for ours in ("start", "end"))
+        start, end = (ends[ours].values for ours in ("start", "end"))
         known = np.isfinite(start) & np.isfinite(end)
         surplus = (end - start - self.columns["sequence"].texts.str.len().to_numpy())[known]
         if not len(surplus) or not ((surplus == 0).all() or (surplus == -1).all()):
@@ -397,12 +403,17 @@ class _Roles:
         better = [c for c in self.left if not c.is_number and _rank(c) < best == len(LABELS) and len(c.distinct) <= 2]
         if not numbers or better:
             raise InputError(f"{self.path}: no column of numbers that can be the labels; {self._no_label(better)}")
+        families = _replicates(numbers)
         # if a line has both alleles, the label is the reference's, whose sequence is read; if names do not help, whole
         # numbers are more likely to be positions or counts
         reference = [c for c in numbers if REFERENCE & set(c.words)] if self.wide else []
         surest = sorted(
             reference or [c for c in numbers if _rank(c) == best],
-            key=lambda c: (not MEANS & set(c.words), c.counts),
+            key=lambda c: (
+                not any(_is_mean(c, found) for found in families.values()),
+                not MEANS & set(c.words),
+                c.counts,
+            ),
         )
         alike = [c for c in self.all if c in surest and c.cell and _template(c) == _template(surest[0])]
         cells = [c.cell for c in alike]
@@ -412,6 +423,8 @@ class _Roles:
                 self.take(f"label.{column.cell}", column)
             others = [c for c in numbers if c not in alike]
             more = f" Other columns of numbers: {_list(c.name for c in others)}" if others else ""
+            if any(_stem(c) == _stem(label) for c in others for label in alike if _stem(c) in families):
+                more += "; some look like replicates: add columns with the means to the table and name those"
             self.questions["label"] = (
                 f"are these the labels of a sequence in several cells? To use one alone, write label: {surest[0].name} "
                 "instead of the lines label.… (and stderr: … instead of stderr.…, if there are any), and delete the "
@@ -419,19 +432,37 @@ class _Roles:
             )
             return
         self.take("label", surest[0])
-        others = [c for c in numbers if c is not surest[0]]
-        if not others:
-            return
-        replicates = [str(c.name) for c in numbers if isinstance(c.name, str) and REPLICATE.search(c.name)]
-        what = (
-            "for several cells write label.A: … and label.B: … here, and cells: [A, B] in the dataset; average "
-            "replicates first"
-        )
-        if len(replicates) > 1 and len({REPLICATE.sub("", name) for name in replicates}) == 1:
-            what = "they look like replicates: if their mean is in no column, add one"
-        self.questions["label"] = (
-            f"is this what models should predict? Other columns of numbers: {_list(c.name for c in others)}; {what}"
-        )
+        self._ask_for_label(surest[0], [c for c in numbers if c is not surest[0]], families)
+
+    def _ask_for_label(self, label: Column, others: list[Column], families: dict[str, list[Column]]) -> None:
+        """Ask whether a column is the label, if there are `others` of numbers which may be, and say what is known of
+        replicates, by their `families`. Nothing is asked if the others are the replicates whose mean it is."""
+        asked = "is this what models should predict?"
+        own = [c for c in families.get(_stem(label), []) if c is not label]
+        mean_of = next((found for found in families.values() if not own and _is_mean(label, found)), [])
+        rest = [c for c in others if c not in own and c not in mean_of]
+        more = f" Other columns of numbers: {_list(c.name for c in rest)}" if rest else ""
+        if own:
+            look = "looks like a second replicate" if len(own) == 1 else "look like its other replicates"
+            self.questions["label"] = (
+                f"the label is {label.name} alone: {asked} {_list(c.name for c in own)} {look}: if so, add a column "
+                f"with their mean to the table and name it in label.{more}".removesuffix(".")
+            )
+        elif mean_of:
+            said = f"the mean of {_list(c.name for c in mean_of)}"
+            if rest:
+                self.questions["label"] = f"{asked} It is {said}.{more}"
+            else:
+                self.notes["label"] = said
+        elif rest:
+            what = (
+                "for several cells write label.A: … and label.B: … here, and cells: [A, B] in the dataset; average "
+                "replicates first"
+            )
+            if families:
+                first = next(iter(families.values()))
+                what = f"{_list(c.name for c in first)} look like replicates: if you mean these, add their mean"
+            self.questions["label"] = f"{asked}{more}; {what}"
 
     def _no_label(self, named: list[Column]) -> str:
         """Possible reasons why no column can be a label, first of all the columns that are `named` like one."""
@@ -493,6 +524,37 @@ def _not_names(column: Column) -> str:
 def _rank(column: Column) -> int:
     """How certain it is from its name that a column is a label; 0 is the most certain."""
     return next((i for i, words in enumerate(LABELS) if set(words) & set(column.words)), len(LABELS))
+
+
+def _stem(column: Column) -> str:
+    """The name of a column without the number of a replicate at its end; empty if there is none."""
+    name = str(column.name) if isinstance(column.name, str) else ""
+    return REPLICATE.sub("", name) if REPLICATE.search(name) else ""
+
+
+def _replicates(columns: Iterable[Column]) -> dict[str, list[Column]]:
+    """Columns whose names differ only in the number of a replicate, two or more, by what their names have in common:
+    at most `MOST_NAMED` such sets."""
+    found: dict[str, list[Column]] = {}
+    for column in columns:
+        if _stem(column):
+            found.setdefault(_stem(column), []).append(column)
+    return dict([(stem, own) for stem, own in found.items() if len(own) > 1][:MOST_NAMED])
+
+
+def _is_mean(column: Column, replicates: list[Column]) -> bool:
+    """Whether a column is the mean of `replicates`: by its name, or by its numbers in nearly all rows."""
+    if column in replicates:
+        return False
+    if MEANS & set(column.words):
+        return True
+    values, *each = (c.values for c in (column, *replicates))
+    known = np.isfinite([values, *each]).all(axis=0)
+    if not known.any():
+        return False
+    rounding = 0.01 * np.ptp(values[known])
+    close = np.isclose(np.mean(each, axis=0)[known], values[known], rtol=0, atol=rounding)
+    return bool(close.mean() >= NEARLY_ALL)
 
 
 def _template(column: Column) -> str:

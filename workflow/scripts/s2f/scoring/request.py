@@ -126,6 +126,8 @@ class Request:
     def _check_files(self) -> None:
         inputs = [self.path, self.genome, self.genes, self.elements, *(self.measured or ())]
         for path in filter(None, inputs):
+            if not path.exists():
+                raise InputError(f"{path}: no such file")
             if path.exists() and not path.is_file():
                 raise InputError(
                     f"{path}: is not a regular file; it is read several times, so a pipe or a folder does not work"
@@ -285,6 +287,8 @@ def score(
                 shutil.copyfile(left_out, temporary)
         parts.publish()
         parts.discard()
+    for path in filter(None, (request.out, request.skipped, request.vcf_out)):
+        print(f"{path} is written", flush=True)
     return plan
 
 

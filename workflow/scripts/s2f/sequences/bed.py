@@ -75,7 +75,8 @@ def read_bed(path: str | Path, fewest: int = 3, expected: str = "3 (chrom, start
                     + _other_format(what, cells)
                 )
         if int(start) >= int(end):
-            raise InputError(f"{where} end is {end}, expected a number above start, {start}")
+            swapped = "; are the two swapped?" if int(start) > int(end) else ""
+            raise InputError(f"{where} end is {end}, expected a number above start, {start}{swapped}")
         if int(end) > LONGEST:
             raise InputError(f"{where} end is {end}, beyond the end of any chromosome")
         if chrom not in names:

@@ -96,8 +96,14 @@ class Construct:
             raise InputError(
                 f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs "
                 f"{left} + {right} bp of flank, but there are {cap_up} + {cap_down} bp"
+                + (f"; {self._whole(insert_length)}" if not shift else "")
             )
         return left, right
+
+    def _whole(self, insert_length: int) -> str:
+        """How to have both flanks in full around an insert."""
+        length = insert_length + len(self.upstream) + len(self.downstream)
+        return f"with only these flanks, write length: {length} and layout: whole (for inserts of one length)"
 
     def check_inserts(self, rows: Any, path: str | Path, shifts: Sequence[int] = (0,)) -> None:
         """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;

@@ -143,16 +143,23 @@ class Genome:
         """Whether a single record contains the whole window, (N,), for windows (chrom, start, end)."""
         return self.intervals.holding(windows["chrom"], windows["start"], windows["end"]) >= 0
 
-    def check(self, table: pd.DataFrame, path: str | Path) -> None:
-        """Refuse intervals (chrom, end, line) from the file `path` that lie on a chromosome which the FASTA lacks or
-        has more than once, or that go beyond its end; the end is not known if the FASTA has only pieces of a
-        chromosome."""
+    def check(self, table: pd.DataFrame, path: str | Path, incomplete: bool = False) -> None:
+        """Refuse intervals (chrom, end, line) from the file `path` that lie on a chromosome which the FASTA has more
+        than once or, unless it may be `incomplete`, lacks, or that go beyond its end; the end is not known if the FASTA
+        has only pieces of a chromosome."""
         lost = ~table["chrom"].isin(set(self.records["chrom"]))
+        if incomplete:
+            lost = table["chrom"].isin(set(self.ambiguous))
         if lost.any():
             row = table[lost].iloc[0]
             known = self.records["chrom"].unique()
             some = ", ".join(known[known != ""][:4])
-            why = self.ambiguous.get(row["chrom"], f"is not in {self.path}, which has {some}, ...")
+            why = self.ambiguous.get(
+                row["chrom"],
+                f"is not in {self.path}, which has {some}, ...; name the FASTA of the whole genome, list the "
+                "chromosomes to use (chromosomes: [...] of the source), or skip what is not in the FASTA "
+                "(incomplete_genome: true)",
+            )
             raise InputError(f"{path}: line {row['line']}: chromosome {row['chrom']!r} {why}")
         whole = self.records[self.records["whole"] & (self.records["chrom"] != "")].set_index("chrom")["end"]
         length = table["chrom"].map(whole).astype("float64")

@@ -305,7 +305,7 @@ class _Order:
                 raise InputError(
                     f"{self.path}: line {line}: {contig}:{pos} comes after {self.contig}:{self.pos}, expected sorted "
                     "records, because an index is written; sort the file (bcftools sort), or choose a name for the "
-                    "result that does not end in .gz"
+                    "result that does not end in .gz (in a study: vcf_out: vcf)"
                 )
             end = _END.search(text) if "END=" in text else None
             self.contig, self.pos = contig, pos

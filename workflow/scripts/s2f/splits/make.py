@@ -18,7 +18,9 @@ from s2f.splits.table import PARTS, check_parts, ranks, strata
 MOST_NAMED = 5  # names listed in a note
 
 
-def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame) -> pd.DataFrame:
+def make_split(
+    rows: pd.DataFrame, section: dict[str, Any], study_seed: int, units: pd.DataFrame, name: str = ""
+) -> pd.DataFrame:
     """Assign every row: row_id, split (train, val, test, excluded), reason.
 
     `units` is the table of units for these rows, in their order (`units_table.read_units`); `units_table.loci_alone` is
@@ -26,7 +28,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     whatever the kind says. If rows of one locus are in several parts, they stay only in the part that best protects the
     evaluation (test, then val) and are excluded elsewhere, with the reason. With `train_rows`, that many training rows
     are kept (see `_surplus`) and the others are excluded. Raises `InputError` for an unknown kind and for an empty
-    part.
+    part; for val and test, which a kind may list, the kind's `why_empty` says why, with the `name` of the split.
     """
     kind = kinds.module("splits", section["kind"])
     options = section | kinds.settings("splits", section["kind"], section)
@@ -34,7 +36,7 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     of_kind = ~rows["published"].str.startswith(EVALUATED_ONLY).to_numpy(bool)
     assigned, why = kind.assign(rows if of_kind.all() else rows[of_kind], options, study_seed, units[of_kind])
     rank = np.full(len(rows), PARTS.index("test"))
-    rank[of_kind] = ranks(assigned)
+    rank[of_kind] = assigned_rank = ranks(assigned)
     highest = np.full(locus.max() + 1, -1)
     np.maximum.at(highest, locus, rank)
     leaks = (rank >= 0) & (rank < highest[locus])
@@ -45,6 +47,11 @@ def make_split(rows: pd.DataFrame, section: dict[str, Any], study_seed: int, uni
     if "train_rows" in options:
         surplus = _surplus(rows, np.flatnonzero(rank == 0), units, options, study_seed)
         rank[surplus], reason[surplus] = -1, len(reasons) - 1
+    for number, part in enumerate(PARTS):
+        absent = not (assigned_rank == number).any() and not (rank == number).any()
+        if part != "train" and absent and hasattr(kind, "why_empty"):
+            where = f"splits.{name}.{part}" if name else f"split: {part}"
+            raise InputError(f"{where}: {kind.why_empty(rows[of_kind], options, part)}")
     split, reason = pd.array([*PARTS, "excluded"], "str").take(rank), pd.array(reasons, "str").take(reason)
     check_parts(rows, split, locus)
     return pd.DataFrame({"row_id": rows["row_id"], "split": split, "reason": reason})

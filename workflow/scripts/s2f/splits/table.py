@@ -21,6 +21,7 @@ PANEL_COLUMNS = [
 ]  # fmt: skip
 
 PARTS = ("train", "val", "test")
+MOST_NAMED = 8  # chromosomes or published parts in a message
 FEWEST = 3  # items of a panel: with only two, every correlation is 1
 
 
@@ -32,6 +33,15 @@ def one_part_each(names: Mapping[str, Iterable[str]], what: str) -> dict[str, st
             if parts.setdefault(name, part) != part:
                 raise InputError(f"split: {what} {name!r} is listed under both {parts[name]} and {part}")
     return parts
+
+
+def counted(column: pd.Series) -> str:
+    """The texts of a column, the most frequent first, each with its number of rows; at most `MOST_NAMED`, not counting
+    empty ones."""
+    counts = column[column != ""].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    named = ", ".join(f"{name} ({count:,} row{'s' * (count > 1)})" for name, count in counts[:MOST_NAMED].items())
+    more = len(counts) - MOST_NAMED
+    return (named or "none") + (f" and {more:,} more" if more > 0 else "")
 
 
 def strata(rows: pd.DataFrame) -> NDArray[np.int64]:

@@ -42,7 +42,8 @@ def main() -> None:
         "--out", type=Path, default=Path("my_study.yaml"), help="study to write, a new file (my_study.yaml)"
     )
     arguments = parser.parse_args()
-    if arguments.out.exists():
+    # a wrong name of a file is said first, by its reader
+    if arguments.out.exists() and all(file.exists() for file in arguments.files):
         raise InputError(f"{arguments.out}: exists and is not overwritten; choose another name with --out FILE")
     check_writable(arguments.out)
     draft = drafted(arguments.files, arguments.out.stem)
@@ -86,7 +87,7 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
     draft.add("seeds: [1, 2, 3]  # trainings of each model; p values need three", "", "datasets:")
     if fasta:
         fasta_pairs.write(draft, files)
-    elif _is_bed(head):
+    elif _is_bed(head, files[0]):
         peaks.write(draft, files[0])
     else:
         table.write(draft, files[0])
@@ -94,15 +95,29 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
     return draft
 
 
-def _is_bed(head: bytes) -> bool:
-    """Whether the lines of a file begin with a name, a start and an end, and contain no sequence."""
-    lines = [line for line in head.decode("utf-8", "replace").splitlines()[:50] if line.strip()]
-    rows = [line.split("\t") for line in lines if not HEADER.match(line)]
-    return bool(rows) and all(
-        len(row) >= 3 and row[1].isdigit() and row[2].isdigit() and int(row[1]) < int(row[2])
-        and not any(re.fullmatch("[ACGTUNacgtun]{6,}", cell) for cell in row[3:])
-        for row in rows
-    )  # fmt: skip
+def _is_bed(head: bytes, path: Path) -> bool:
+    """Whether the lines of a file begin with a name and two whole numbers, divided by tabs or blanks, and contain no
+    sequence. Raises `InputError` if only the first of them is different: it must be a header, which a BED lacks."""
+    lines = [(number, line) for number, line in enumerate(head.decode("utf-8", "replace").splitlines()[:50], 1)]
+    rows = [(number, line.split("\t" if "\t" in line else None)) for number, line in lines
+            if line.strip() and not HEADER.match(line)]  # fmt: skip
+    if not rows or not all(_is_interval(row) for _, row in rows[1:]):
+        return False
+    number, first = rows[0]
+    if _is_interval(first):
+        return True
+    if len(rows) == 1 or len(first) < 3 or any(cell.isdigit() for cell in first[1:3]):
+        return False
+    raise InputError(
+        f"{path}: looks like BED, but line {number} is a header ({' '.join(first)[:60]}): delete it, or put # before "
+        "it. If this is the table of an assay, add the sequences of the intervals instead (bedtools getfasta)"
+    )
+
+
+def _is_interval(row: Sequence[str]) -> bool:
+    """Whether cells are those of a line of BED, without a sequence."""
+    whole = len(row) >= 3 and row[1].isdigit() and row[2].isdigit()
+    return whole and not any(re.fullmatch("[ACGTUNacgtun]{6,}", cell) for cell in (row[0], *row[3:]))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The schema of the study file, and checks against it."""
 
+import difflib
 import functools
 import json
 import re
@@ -20,7 +21,9 @@ READ_AS = {"int": "a number", "float": "a number", "bool": "true or false", "nul
 # such as `1e-3`, which YAML 1.1 reads as text: it requires a point, and a sign after the e
 EXPONENT = re.compile(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)")
 WORDS = re.compile(r"\^\(?([a-z_]+(?:\|[a-z_]+)*)\)?(?:\$|\(\?!\[\\s\\S\]\))")  # a pattern of whole words, as `enum`
+LETTERS = re.compile(r"\^(\[[^]]+\])[*+]\$")  # a pattern of letters, in any order
 CHROMOSOME = "^chr"  # pattern of chromosome names in the schemas
+TYPED = re.compile(r"([A-Za-z]+)[ _:.-]*(\d{1,2}[A-DLR]?|[XYMZW]|MT)", re.IGNORECASE)  # chromosome names, also misspelt
 # numbers that YAML 1.1 reads in base 8 or 60, such as 010 and 1:30
 OTHER_BASE = re.compile(r"[-+]?(0[0-7_]+|[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)")
 # an integer is a number without a point: the seed 1.0 would give another path and another draw than 1
@@ -215,13 +218,17 @@ def _messages(error: Any, where: str) -> list[str]:
             + (f"; did you mean {key!r} by {meant[key]!r}?" if meant[key] else "")
             for key in absent
         ]
-    expected = error.schema.get("description", "").partition(". ")[0]
+    explained = error.validator == "pattern" and "x-pattern" in error.schema
+    expected = "" if explained else error.schema.get("description", "").partition(". ")[0]
     return [f"{path}: {_found(error)}{_fix(error)}" + (f" (expected: {expected})" if expected else "")]
 
 
 def _found(error: Any) -> str:
-    """What is wrong with a value; of words that it may be, those are shown as YAML writes them."""
+    """What is wrong with a value; of words that it may be, those are shown as YAML writes them; a pattern is said in
+    words."""
     words = WORDS.fullmatch(error.validator_value) if error.validator == "pattern" else None
+    if error.validator == "pattern" and not words:
+        return _unlike(error.instance, error.schema)
     if error.validator != "enum" and not words:
         return error.message
     known = words[1].split("|") if words else [json.dumps(value).strip('"') for value in error.validator_value]
@@ -229,10 +236,21 @@ def _found(error: Any) -> str:
     return f"{error.instance!r} is not one of {', '.join(known)}{hint}"
 
 
+def _unlike(value: str, rules: Mapping[str, Any]) -> str:
+    """How a text differs from the `pattern` of a schema, as its `x-pattern` explains it."""
+    letters = LETTERS.fullmatch(rules["pattern"])
+    if not letters:
+        return f"{value!r} is not {rules['x-pattern']}"
+    odd = next((at for at, letter in enumerate(value) if not re.match(letters[1], letter)), None)
+    found = "is empty" if odd is None else f"holds {value[odd]!r} (letter {odd + 1} of {len(value)})"
+    return f"{found}, expected {rules['x-pattern']}"
+
+
 def _fix(error: Any) -> str:
     """The end of a message on a value that YAML reads as something other than was meant; otherwise empty."""
     if error.validator == "pattern" and error.validator_value == CHROMOSOME:
-        return f"; write {_chromosome(error.instance)}"
+        meant = _typed_chromosome(error.instance)
+        return f"; did you mean {meant}?" if meant else f"; write {_chromosome(error.instance)}"
     if error.validator not in ("type", "enum"):
         return ""
     wanted, value = _types(error.schema), error.instance
@@ -252,6 +270,9 @@ def _fix(error: Any) -> str:
         numbers = items and not items & {"string", "object"}
         if "object" in items:
             return ""
+        if "x-count" in error.schema and type(value) is int and 1 < value <= MOST_LISTED:
+            every = list(range(1, value + 1))
+            return f"; write {every} for {value} {error.schema['x-count']}, or [{value}] for one alone"
         words = isinstance(value, str) and not all(isinstance(_scalar(part), (int, float)) for part in value.split(","))
         return "; write a list, such as [1, 2, 3]" if numbers and words else f"; write a list: [{value}]"
     if type(value) is int and error.schema.get("pattern") == CHROMOSOME:
@@ -265,8 +286,17 @@ def _fix(error: Any) -> str:
 
 def _chromosome(name: str) -> str:
     """The name of a chromosome in the form of rows: CHR7, 7 and chromosome 7 as chr7."""
-    bare = re.sub(r"^(chr|ch|cr|hr)(om(osome)?)?[ _:-]*", "", name.strip(), flags=re.IGNORECASE)
+    bare = re.sub(r"^chr(om(osome)?)?[ _:-]*", "", name.strip(), flags=re.IGNORECASE)
     return "chr" + {"x": "X", "y": "Y", "m": "M", "mt": "M"}.get(bare.lower(), bare)
+
+
+def _typed_chromosome(name: str) -> str:
+    """The chromosome that was meant by a name whose letters are nearly chr, such as ch7; empty if there is none."""
+    parts = TYPED.fullmatch(name.strip())
+    letters = parts[1].lower() if parts else ""
+    known = ("chr", "chrom", "chromosome")
+    misspelt = letters not in known and bool(difflib.get_close_matches(letters, known, 1, 0.5))
+    return _chromosome(parts[2]) if parts and misspelt else ""
 
 
 def _types(rules: Any) -> set[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 from s2f.common import kinds
 from s2f.common.errors import InputError
 from s2f.rows import canonical
-from s2f.rows.stages import Stages
+from s2f.rows.stages import MEASURED, Stages
 
 
 def read(
@@ -45,6 +45,8 @@ def read(
         raise InputError(f"source {kind}: cell {strange[0]!r}{kinds.nearest(strange[0], known)}")
     table, stages = kinds.module("sources", kind).read(files, spec, *([cells] if cells else []))
     name = names_of(files) or kind
+    if table.empty:
+        raise InputError(f"{name}: no rows remain{stages.emptied()}")
     if strand_rule == "mean":
         _refuse_rna(table, name)
     rows = canonical.canonical(table, name, task, cells)
@@ -81,11 +83,11 @@ def _refuse_rna(table: pd.DataFrame, path: str | Path) -> None:
 def measured(table: pd.DataFrame, stages: Stages, cells: Sequence[str] = ()) -> pd.DataFrame:
     """The rows with a label, or, if there are `cells`, with a label in any of them; counted in `stages`."""
     if not cells:
-        return stages.keep("label measured", table, table["label"].notna())
+        return stages.keep(MEASURED, table, table["label"].notna())
     has_label = table[[f"label.{cell}" for cell in cells]].notna()
     for cell in cells:
         stages.part(f"label of {cell}", int(has_label[f"label.{cell}"].sum()))
-    return stages.keep("label measured", table, has_label.any(axis=1))
+    return stages.keep(MEASURED, table, has_label.any(axis=1))
 
 
 def file_of(files: dict[str, str], name: str, kind: str) -> str:

@@ -16,7 +16,7 @@ the options.
   all peaks have the same signal, it is refused as a label and for `min_signal`.
 * `negatives`: `kind`, one of those in `s2f.rows.negatives`, and the settings beside it. `distance` applies to all
   positive windows and all peaks in the file, including those below `min_signal`.
-* `incomplete_genome`: skip peaks whose window is not contained in a piece of the FASTA, instead of refusing the file.
+* `incomplete_genome`: skip peaks whose chromosome or window is not in the FASTA, instead of refusing the file.
 
 Windows of one peak share `group`, and so do a positive and the flank or shuffle made for it.
 """
@@ -159,7 +159,7 @@ def _others(name: str, path: str, genome: Genome, options: dict[str, Any], stage
         )
     peaks = peaks[_chosen(peaks, options)]
     counts.append(("standard chromosomes" if options["chromosomes"] is None else "chromosomes", len(peaks)))
-    genome.check(peaks, path)
+    genome.check(peaks, path, options["incomplete_genome"])
     peaks = _strong(peaks, options, path)
     if options["min_signal"] is not None:
         counts.append((f"signal at least {options['min_signal']}", len(peaks)))
@@ -181,7 +181,7 @@ def _positives(peaks: pd.DataFrame, genome: Genome, options: dict[str, Any], pat
     table = keep(
         "standard chromosomes" if options["chromosomes"] is None else "chromosomes", table, _chosen(table, options)
     )
-    genome.check(table, path)
+    genome.check(table, path, options["incomplete_genome"])
     if options["min_signal"] is not None or options["label"] == "signal":
         stage = "signal measured" if options["min_signal"] is None else f"signal at least {options['min_signal']}"
         table = keep(stage, _strong(table, options, path))

@@ -40,6 +40,8 @@ OPTIONAL = ("chrom", "strand", "allele", "variant", "pair_id", "group", "publish
 ALLOWED = {"strand": ("+", "-", "."), "allele": ("ref", "alt")}
 # how tables write that a row has no such name; otherwise all these rows would be one group
 NO_NAME = (".", "-", "N/A", "n/a", "#N/A", "NULL", "none")
+# the end of a refusal of a label that is not a number
+OR_MISSING = " (or one of the texts in `missing`, which mean no value)"
 # the end of a refusal of coordinates that do not belong to the inserts
 WITHOUT_COORDINATES = "; or remove start and end from 'columns'"
 
@@ -87,7 +89,7 @@ def _read_file(
     missing = (*MISSING, *options["missing"])
     count = len(raw)
     labels, errors = _measures("label", cells), _measures("stderr", cells)
-    fix = " (or one of the texts in `missing`, which mean no value)"
+    fix = OR_MISSING
     if not header:
         fix += "; if the first line is a header, give the names in it as 'columns'"
     values = {ours: numbers(raw, columns[ours], path, missing, fix) for ours in labels}

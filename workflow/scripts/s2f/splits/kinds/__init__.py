@@ -3,7 +3,8 @@ exclusion)``.
 
 `rows` are canonical, `spec` is the section of the split, `seed` the study's seed, and `units` the lines for these rows
 in the table of units, with only row_id and locus for a split that does not `need_units`. A part is train, val, test or
-excluded. If a kind puts rows of one locus into two parts, they are excluded from one of them.
+excluded. If a kind puts rows of one locus into two parts, they are excluded from one of them. A kind whose section
+lists what is val and test also has ``why_empty(rows, spec, part) -> text``, for the message if no row is in a part.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Any
 from s2f.common.errors import InputError
 from s2f.common.kinds import near
 from s2f.common.tables import mapped
-from s2f.splits.table import PARTS, one_part_each
+from s2f.splits.table import PARTS, counted, one_part_each
 
 
 def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any, str]:
@@ -18,3 +18,9 @@ def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any,
             f"split; mapped: {', '.join(parts)}{near(unknown[0], parts)}"
         )
     return mapped(rows["published"], lambda name: parts.get(name, "excluded")), "no published part"
+
+
+def why_empty(rows: Any, spec: dict[str, Any], part: str) -> str:
+    """Why `part` has no rows."""
+    names = ", ".join(spec[part]) or "any name, as the list is empty"
+    return f"no row's published part is {names}; the rows have {counted(rows['published'])}: choose among these"

@@ -28,7 +28,7 @@ BY_HOMOLOGY: dict[str, Any] = {
     "name": "hashfrag",
     "spec": {"kind": "hashfrag", "val": WANTED_SHARE, "test": WANTED_SHARE},
 }
-FEW_ROWS = 100  # a tenth of fewer rows is too small a panel
+FEW_TEST = 100  # test rows, with which the interval of a correlation reaches about 0.2 to either side
 ADAPTER = 8  # bp that all inserts must share at an end, or it may be chance
 COMPARED = 200  # rows that are compared with the first; inserts are alike if the median differs in at most this share:
 ALIKE = 0.35  # unrelated inserts differ in three quarters of their letters
@@ -193,13 +193,20 @@ def held_out_chromosomes(column: pd.Series) -> dict[str, list[str]]:
     return chosen if all(counts[names].sum() >= least for names in chosen.values()) else {}
 
 
-def if_few(count: int, what: str) -> str:
-    """A question about a small number of sequences or peaks; empty if there are enough."""
-    if count >= FEW_ROWS:
+def few_test_rows(count: int, task: str, about: str = "", what: str = "sequences") -> str:
+    """A question about fewer than `FEW_TEST` test rows, with the width of the intervals to expect; otherwise empty.
+
+    The interval (95 %) reaches two standard errors to either side: 1 / sqrt(n) of a correlation near 0, and of an AUROC
+    near 0.5 sqrt((n1 + n0 + 1) / (12 n1 n0)) (Hanley & McNeil 1982), with n1 = n0 = n / 2 about 1 / sqrt(3 n).
+    """
+    if count >= FEW_TEST:
         return ""
+    binary = task == "classification"
+    metric, most = ("AUROC", 0.5) if binary else ("a correlation", 1.0)
+    reach = min(most, 2 / ((3 if binary else 1) * max(count, 1)) ** 0.5)
     return (
-        f"are these all the {what} that you have? {count} are few: testing needs {FEWEST} at least, and "
-        "hundreds for narrow confidence intervals"
+        f"are these all the {what} that you have? {f'{about}{count}'.capitalize()} test rows are few: the interval "
+        f"of {metric} will be about ±{reach:.1g} wide, so that only large differences between models can be seen"
     )
 
 
@@ -220,7 +227,7 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str, path: Path) -> Split
     `path` if the rows are too few for `FEWEST` in each part."""
     some = (rows["chrom"] != "").any()
     why = "no choice of chromosomes gives each part enough rows" if some else "no chromosomes are given"
-    few = if_few(len(rows), "sequences")
+    few = few_test_rows(round(WANTED_SHARE * len(rows)), task, "about ")
     spec = {"kind": "chromosome", **held_out_chromosomes(rows["chrom"])}
     try:
         table = make_split(rows, spec, 0, loci_alone(rows)) if "val" in spec else None
@@ -239,7 +246,7 @@ def split_of(rows: pd.DataFrame, about: Inserts, task: str, path: Path) -> Split
                 + [f"{number:,} excluded ({reason})" for reason, number in out.items()]
                 + ["to train on those, add without_chromosome: train"] * ("no chromosome" in out)
             )
-            return Split("chromosome", spec, text, few, part == "test")
+            return Split("chromosome", spec, text, few_test_rows(count["test"], task), part == "test")
     refuse_too_few(len(rows), "rows, with a sequence and a label", path)
     if about.alike or max(len(about.begin), len(about.end)) > HOMOLOGOUS * about.lengths[0]:
         what = "are variants of one sequence" if about.alike else "share a long end"

@@ -7,13 +7,14 @@ from s2f.rows.peaks import STANDARD_CHROMOSOMES, read_peaks
 from s2f.rows.sources.encode_eclip import KIND
 from s2f.study.starters.choices import (
     BY_HOMOLOGY,
+    WANTED_SHARE,
     Models,
     Named,
     Split,
     add_sections,
     add_strand_rule,
+    few_test_rows,
     held_out_chromosomes,
-    if_few,
     refuse_too_few,
 )
 from s2f.study.starters.draft import Draft, as_name, dataset_name, scalar
@@ -57,7 +58,9 @@ def write(draft: Draft, path: Path) -> None:
     draft.add("      negatives: {kind: flank}")
     chosen = held_out_chromosomes(usual["chrom"])
     count = {part: int(usual["chrom"].isin(names).sum()) for part, names in chosen.items()}
-    train, few = len(usual) - sum(count.values()), if_few(len(usual), "peaks")
+    train = len(usual) - sum(count.values())
+    # as many negatives as peaks
+    few = few_test_rows(2 * count.get("test", round(WANTED_SHARE * len(usual))), "classification", what="peaks")
     if chosen and train > max(count.values()):
         text = f"peaks: train {train:,}, val {count['val']:,}, test {count['test']:,}"
         split = Split("chromosome", {"kind": "chromosome", **chosen}, text, few)

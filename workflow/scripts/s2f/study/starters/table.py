@@ -9,7 +9,7 @@ import pandas as pd
 from s2f.common.errors import InputError
 from s2f.rows import sources
 from s2f.rows.canonical import labels_of
-from s2f.rows.sources.table import WITHOUT_COORDINATES
+from s2f.rows.sources.table import OR_MISSING, WITHOUT_COORDINATES
 from s2f.rows.survey import Survey, survey
 from s2f.sequences.constructs import Construct
 from s2f.splits.table import FEWEST
@@ -74,6 +74,9 @@ def _read(found: Survey) -> tuple[Survey, pd.DataFrame]:
         rows, _ = sources.read("table", files, found.spec(), "regression", found.cells, rule)
         return found, rows
     except InputError as error:
+        text, label, end = str(error).partition(OR_MISSING)
+        if label:  # there is no study yet in which `missing` could be written
+            raise InputError(f"{text}; correct the cell, or empty it if there is no value{end}") from None
         text, coordinates, _ = str(error).partition(WITHOUT_COORDINATES)
         if not coordinates:
             raise
