@@ -23,7 +23,8 @@ FORKED = ENVIRONMENT
 if forked_programs.VARIABLE in os.environ:
     FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["snakemake.cli", "snakemake.report.html_reporter", "jsonschema", "helpers.known_code"])
+PRELOADED = ["snakemake.cli", "snakemake.report.html_reporter", "jsonschema", "helpers.known_code"]
+_SERVER.set_forkserver_preload(PRELOADED)
 
 
 def snakemake(root, folder, *arguments, check=True, environment=FORKED):
@@ -67,16 +68,21 @@ def start(arguments, folder, environment, output):
 
 
 def _main(arguments, folder, environment, output):
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
     with Path(output).open("wb", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    sys.argv = ["snakemake", *arguments]
-    from snakemake.cli import main
+    main(arguments, folder, environment)
 
-    from helpers import known_code  # loaded by the server
+
+def main(arguments, folder, environment):
+    """Run ``snakemake ARGUMENTS`` in a process that was forked where `PRELOADED` is loaded; ends in `SystemExit`."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["snakemake", *arguments]
+    from snakemake import cli
+
+    from helpers import known_code  # loaded before
 
     known_code.forget_unless_of(arguments)
-    main(arguments)
+    cli.main(arguments)
