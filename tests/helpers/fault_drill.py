@@ -5,6 +5,7 @@ A program runs in a child of a process that has already loaded pandas and the li
 longer than most cases. So does Snakemake. A case with another environment starts a new process.
 """
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -139,6 +140,7 @@ def _call(words: list[str], environment: Mapping[str, str]) -> int:
 
             traceback.print_exc()
         finally:
+            atexit._run_exitfuncs()  # semaphores of Snakemake
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
