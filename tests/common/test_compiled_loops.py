@@ -3,12 +3,12 @@
 import ast
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import s2f
+from helpers import forked_programs
 
 # a module that keeps its compiled code, and a program that tells what numba found and whether the result is right
 MODULE = """
@@ -19,6 +19,8 @@ def larger(a, b):
     return max(a, b)
 """
 PROGRAM = """
+import sys
+sys.dont_write_bytecode = True  # Python itself goes by the size and time of a file
 import loops
 from s2f.common.compiled_loops import folder_of_code
 right = loops.larger(1, 2) == 2
@@ -29,8 +31,9 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), right, f
 
 @pytest.fixture
 def scripts(tmp_path):
-    """A folder with the module alone."""
+    """A folder with the module and the program."""
     (tmp_path / "loops.py").write_text(MODULE)
+    (tmp_path / "tell.py").write_text(PROGRAM)
     return tmp_path
 
 
@@ -43,10 +46,8 @@ def start(scripts):
     library = str(Path(s2f.__file__).parents[1])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("NUMBA_")}
     environment["PYTHONPATH"] = os.pathsep.join([str(scripts), library])
-    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # Python itself goes by the size and time of a file
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM], env=environment, cwd=scripts, stdout=subprocess.PIPE, text=True
-    )
+    command = [forked_programs.command(), "-P", "-m", "tell"]  # numba, which takes long to load, has compiled nothing
+    return subprocess.Popen(command, env=environment, cwd=scripts, stdout=subprocess.PIPE, text=True)
 
 
 def run(scripts):

@@ -76,6 +76,7 @@ def test_inserts_of_one_length_share_chunks_and_the_encoder_learns_where_each_is
     np.testing.assert_array_equal(of(rows, tmp_path / "x.h5"), expected(rows))
 
 
+@pytest.mark.usefixtures("compiled_quickly")  # as above
 def test_an_embedding_in_a_cache_does_not_depend_on_the_other_rows(tmp_path):
     """A row alone, in all chunk sizes and orders, beside inserts of other lengths: the same bits, in bfloat16."""
     construct = Construct(150, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM)

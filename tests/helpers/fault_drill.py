@@ -2,9 +2,10 @@
 result.
 
 A program runs in a child of a process that has already loaded pandas and the library, because starting it would take
-longer than most cases. So does Snakemake (`forked_snakemake`). A case with another environment starts a new process.
+longer than most cases. So does Snakemake. A case with another environment starts a new process.
 """
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -91,7 +92,7 @@ def _outcome(case: Case, output: Path) -> str:
             if callable(command):
                 command()
                 continue
-            code = _call(list(map(str, command)), environment, output)
+            code = _call(list(map(str, command)), environment)
             if code:
                 return _message(output.read_text(errors="replace"), code)
         return f"ok: {case.value()}"
@@ -114,25 +115,21 @@ def _message(text: str, code: int) -> str:
     return f"error: exit code {code}: {lines[-1] if lines else 'nothing said'}"
 
 
-def _call(words: list[str], environment: Mapping[str, str], output: Path) -> int:
+def _call(words: list[str], environment: Mapping[str, str]) -> int:
     """Exit code of one command: `snakemake` or a program."""
     program, *arguments = words
-    if program == "snakemake":
-        process = forked_snakemake.start(arguments, Path.cwd(), forked_snakemake.ENVIRONMENT, f"{output}.part")
-        process.join()
-        part = Path(f"{output}.part")
-        os.write(1, part.read_bytes())
-        part.unlink()
-        return process.exitcode
     if environment:
         changed = {**os.environ, **environment, "PYTHONPATH": str(SCRIPTS)}
         return subprocess.run([sys.executable, "-P", "-m", program, *arguments], env=changed).returncode
     child = os.fork()
     if not child:
-        sys.argv = [program, *arguments]
         code = 1
         try:
-            runpy.run_module(program, run_name="__main__", alter_sys=True)
+            if program == "snakemake":
+                forked_snakemake.main(arguments, Path.cwd(), forked_snakemake.ENVIRONMENT)
+            else:
+                sys.argv = [program, *arguments]
+                runpy.run_module(program, run_name="__main__", alter_sys=True)
             code = 0
         except SystemExit as error:
             if isinstance(error.code, str):
@@ -143,14 +140,15 @@ def _call(words: list[str], environment: Mapping[str, str], output: Path) -> int
 
             traceback.print_exc()
         finally:
+            atexit._run_exitfuncs()  # semaphores of Snakemake
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-PRELOADED = [  # the programs that most cases call, and the modules that they load by name
-        "snakemake.cli", "helpers.known_code", "programs.faults", "make_rows", "make_split", "make_units", "embed",
+PRELOADED = [  # Snakemake, the programs that most cases call, and the modules that they load by name
+        *forked_snakemake.PRELOADED, "programs.faults", "make_rows", "make_split", "make_units", "embed",
         "s2f.embeddings.build", "s2f.embeddings.encoders.kmer", "s2f.rows.sources.table",
         "s2f.rows.sources.encode_eclip", "s2f.rows.sources.simulated", "s2f.splits.kinds.random",
 ]  # fmt: skip

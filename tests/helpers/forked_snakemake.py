@@ -7,6 +7,7 @@ copy.
 import multiprocessing
 import os
 import re
+import signal
 import sys
 import tempfile
 from multiprocessing import forkserver
@@ -23,7 +24,8 @@ FORKED = ENVIRONMENT
 if forked_programs.VARIABLE in os.environ:
     FORKED = dict(ENVIRONMENT, PATH=f"{forked_programs.command().parent}:{ENVIRONMENT['PATH']}")
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["snakemake.cli", "snakemake.report.html_reporter", "jsonschema", "helpers.known_code"])
+PRELOADED = ["snakemake.cli", "snakemake.report.html_reporter", "jsonschema", "helpers.known_code"]
+_SERVER.set_forkserver_preload(PRELOADED)
 
 
 def snakemake(root, folder, *arguments, check=True, environment=FORKED):
@@ -56,27 +58,39 @@ def run(arguments, folder, environment, timeout):
         return process.exitcode, Path(output.name).read_text()
 
 
-def start(arguments, folder, environment, output):
-    """The process of ``snakemake ARGUMENTS`` in a folder, which writes what it prints to the file `output`."""
+def start(arguments, folder, environment, output, apart=False):
+    """The process of ``snakemake ARGUMENTS`` in a folder, which writes what it prints to the file `output`; `apart`: in
+    a process group of its own, as if started in a terminal."""
     paths = os.pathsep.join(str(ROOT / part) for part in ("workflow/scripts", "tests"))
     with mock.patch.dict(os.environ, PYTHONPATH=paths):  # the only way to tell the server where modules are
         forkserver.ensure_running()
-    process = _SERVER.Process(target=_main, args=(list(map(str, arguments)), str(folder), environment, str(output)))
+    process = _SERVER.Process(
+        target=_main, args=(list(map(str, arguments)), str(folder), environment, str(output), apart)
+    )
     process.start()
     return process
 
 
-def _main(arguments, folder, environment, output):
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
+def _main(arguments, folder, environment, output, apart):
+    if apart:
+        os.setsid()
+        # a shell that runs the tests in the background would have it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(output).open("wb", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
-    sys.argv = ["snakemake", *arguments]
-    from snakemake.cli import main
+    main(arguments, folder, environment)
 
-    from helpers import known_code  # loaded by the server
+
+def main(arguments, folder, environment):
+    """Run ``snakemake ARGUMENTS`` in a process that was forked where `PRELOADED` is loaded; ends in `SystemExit`."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = ["snakemake", *arguments]
+    from snakemake import cli
+
+    from helpers import known_code  # loaded before
 
     known_code.forget_unless_of(arguments)
-    main(arguments)
+    cli.main(arguments)

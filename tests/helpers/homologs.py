@@ -3,17 +3,17 @@
 import gzip
 import shutil
 
-import numba
 import numpy as np
 import pytest
 
+from s2f.common.compiled_loops import keeper
 from s2f.sequences import dna
 from s2f.splits.homology.alignment import PAD
 
 needs_blast = pytest.mark.skipif(shutil.which("blastn") is None, reason="needs NCBI BLAST+ (blastn) on PATH")
 
 
-@numba.njit
+@keeper(__file__)
 def gotoh(a, b):
     """Local alignment with three matrices, with gaps of either kind in any order: match 1, mismatch -1, gap 2 + (k -
     1)."""
@@ -34,14 +34,14 @@ def score(a, b):
     return gotoh(dna.encode(a), dna.encode(b))
 
 
-@numba.njit
+@keeper(__file__)
 def same(a, i, b, j):
     return 0 <= i < len(a) and 0 <= j < len(b) and a[i] == b[j] and a[i] < 4
 
 
-@numba.njit
-def seed_score(a, b, word):
-    """Best score of a word that begins a run of equal letters, extended by up to PAD letters a side without gaps."""
+@keeper(__file__)
+def seed_score(a, b, word, pad):
+    """Best score of a word that begins a run of equal letters, extended by up to `pad` letters a side without gaps."""
     best = 0
     for i in range(len(a)):
         for j in range(len(b)):
@@ -52,7 +52,7 @@ def seed_score(a, b, word):
                 total = word
                 for step, x, y in ((-1, i - 1, j - 1), (1, i + word, j + word)):
                     gain = score = 0
-                    for k in range(PAD):
+                    for k in range(pad):
                         score += 1 if same(a, x + k * step, b, y + k * step) else -1
                         gain = max(gain, score)
                     total += gain
@@ -64,7 +64,7 @@ def candidate_score(first, second, word, seed, both_strands=True):
     """Best score of a pair on the strands on which it is a candidate (the second is reverse-complemented); 0 if it is
     none."""
     turned = [second, dna.reverse_complement_text(second)][: 1 + both_strands]
-    seeds = [seed_score(dna.encode(first), dna.encode(c), word) for c in turned]
+    seeds = [seed_score(dna.encode(first), dna.encode(c), word, PAD) for c in turned]
     return max([score(first, c) for c, s in zip(turned, seeds, strict=True) if s >= max(seed, 1)], default=0)
 
 

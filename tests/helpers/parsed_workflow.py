@@ -1,6 +1,7 @@
 """The workflow as Snakemake parses it, and what its programs import, for tests of rules, environments and profiles."""
 
 import ast
+import functools
 import re
 import sys
 from types import SimpleNamespace
@@ -70,11 +71,20 @@ def reached(program, *modules):
         if name in ours or path is None:
             continue
         ours.add(name)
-        names = provenance._imports(ast.parse(path.read_text()), name, path.name == "__init__.py")
-        waiting += names
-        tops = {n.split(".")[0] for n in names if n}
-        others |= {top for top in tops if provenance._source(top) is None and top not in sys.stdlib_module_names}
-    return ours, {normal(MODULES.get(name, name)) for name in others}
+        inner, outer = _imported(name, path)
+        waiting += inner
+        others |= outer
+    return ours, others
+
+
+@functools.cache  # most programs share most modules
+def _imported(name, path):
+    """What one module imports: (modules of ours, the other packages)."""
+    names = set(provenance._imports(ast.parse(path.read_text()), name, path.name == "__init__.py")) - {""}
+    ours = {top for top in {name.split(".")[0] for name in names} if provenance._source(top)}
+    inner = {name for name in names if name.split(".")[0] in ours}
+    outer = {name.split(".")[0] for name in names - inner} - sys.stdlib_module_names
+    return inner, {normal(MODULES.get(top, top)) for top in outer}
 
 
 def rules_of(workflow):

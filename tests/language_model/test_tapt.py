@@ -264,7 +264,7 @@ def test_program_survives_a_kill(tmp_path, root):
     windows = {"train": frame[:200], "val": frame[200:250]}
     for part, rows in windows.items():
         canonical.write_rows(tmp_path / f"{part}.parquet", rows)
-    spec = {"size": "lamar-mini", "steps": 24, "batch_size": 16, "validate_every": 8, "checkpoint_every": 5}
+    spec = {"size": "lamar-mini", "steps": 12, "batch_size": 16, "validate_every": 4, "checkpoint_every": 5}
 
     def start(name, python):
         command = [python, "-P", "-m", "tapt"]

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,12 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.forked_snakemake import ENVIRONMENT, snakemake
+from helpers.forked_snakemake import ENVIRONMENT, snakemake, start
 from helpers.tiny_study import TINY
 
 pytestmark = pytest.mark.slow
 CACHE = "results/simulated_k562/embeddings/kmer5/+00.forward.h5"
 LOG = "logs/simulated_k562/embeddings/kmer5/+00.log"
+PRINTED = "printed.txt"
 
 
 @pytest.fixture(scope="module")
@@ -30,31 +29,27 @@ def study(tmp_path_factory):
 
 @contextmanager
 def running(root, folder, study):
-    """A run in `folder` that is embedding; killed at the end, with what it started, where it still lives."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "workflow" / "Snakefile"), CACHE]
-    command += ["--directory", str(folder), "--configfile", str(study), "--cores", "2"]
-    run = subprocess.Popen(
-        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=folder,
-        start_new_session=True,
-        # a shell that runs the tests in the background would have it ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    """A run in `folder` that is embedding, in a process group of its own; killed at the end, with what it started,
+    where it still lives."""
+    arguments = ["--snakefile", root / "workflow" / "Snakefile", CACHE]
+    arguments += ["--directory", folder, "--configfile", study, "--cores", "2"]
+    run = start(arguments, folder, ENVIRONMENT, folder / PRINTED, apart=True)
     try:
         end = time.monotonic() + 300
         while not (folder / LOG).exists():
-            assert run.poll() is None and time.monotonic() < end, run.communicate()[0]
+            assert run.is_alive() and time.monotonic() < end, (folder / PRINTED).read_text()
             time.sleep(0.05)
         yield run
     finally:
-        if run.poll() is None:
+        if run.is_alive():
             os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
+            run.join()
 
 
-def finish(run):
+def finish(run, folder):
     """(exit code, output) of a run that ends by itself."""
-    output = run.communicate(timeout=300)[0]
-    return run.returncode, output
+    run.join(300)
+    return run.exitcode, (folder / PRINTED).read_text()
 
 
 def again(root, folder, study, check=True):
@@ -70,7 +65,7 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_goes_on(root, study
         assert "LockException" in again(root, shared, study, check=False)
         os.killpg(first.pid, signal.SIGCONT)
         again(root, own, study)  # another folder, the same checkout, at the same time
-        code, output = finish(first)
+        code, output = finish(first, shared)
     assert code == 0, output
     assert (shared / CACHE).read_bytes() == (own / CACHE).read_bytes()
 
@@ -78,8 +73,8 @@ def test_a_second_run_in_one_folder_is_refused_and_the_first_goes_on(root, study
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_leaves_no_lock_and_goes_on(root, study, tmp_path, stop):
     with running(root, tmp_path, study) as run:
-        run.send_signal(stop)
-        code, output = finish(run)
+        os.kill(run.pid, stop)
+        code, output = finish(run, tmp_path)
     # SIGTERM waits for the job that runs: it may have been the last one
     assert code != 0 or (stop == signal.SIGTERM and (tmp_path / CACHE).exists()), output
     again(root, tmp_path, study)
@@ -89,7 +84,7 @@ def test_a_run_that_is_stopped_leaves_no_lock_and_goes_on(root, study, tmp_path,
 def test_after_a_crash_of_snakemake_the_lock_stays_until_it_is_lifted(root, study, tmp_path):
     with running(root, tmp_path, study) as run:
         os.killpg(run.pid, signal.SIGKILL)  # as a machine that goes down: programs too
-        run.communicate()
+        run.join()
     assert "LockException" in again(root, tmp_path, study, check=False)
     snakemake(root, tmp_path, "--unlock", "--configfile", str(study))
     again(root, tmp_path, study)

@@ -11,6 +11,7 @@ import pytest
 from s2f.common.errors import InputError
 from s2f.heads import networks
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
 SLUGS = [f"boda-{reduction}-512-512" for reduction in ("flatten", "sum", "mean", "max", "center")]
 
 
