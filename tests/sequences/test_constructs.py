@@ -67,7 +67,7 @@ def test_every_length_of_the_library_fits_600_with_real_flank():
 def test_more_flank_than_there_is_is_refused():
     with pytest.raises(
         InputError,
-        match=r"a 10 bp insert at shift \+0 in a 611 bp window needs 300 \+ 301 bp of flank, .*layout: whole",
+        match=r"a 10 bp insert at shift \+0 in a 611 bp window needs 300 \+ 301 bp of flank",
     ):
         Construct(611, GOSAI_UPSTREAM, GOSAI_DOWNSTREAM).flank_lengths(10)
 
@@ -287,3 +287,15 @@ def test_a_length_that_fits_all_inserts_is_proposed(spec, inserts, shifts, fix):
     told = re.search(r"write length: (\d+)", str(error.value))
     if told:
         Construct.from_spec({**spec, "length": int(told[1])}).check_inserts(rows, "my.csv", shifts)
+
+
+def test_flanks_that_are_short_are_held_in_full_by_a_layout():
+    rows = pd.DataFrame({"row_id": ["a", "b"], "sequence": ["T" * 60, "C" * 60]})
+    spec = {"upstream": "ACGT", "downstream": "TTGA", "length": 600}
+    message = r"there are 4 \+ 4 bp \(2 such .* construct \(length: 68 and layout: whole hold both flanks in full\) or"
+    with pytest.raises(InputError, match=message):
+        Construct.from_spec(spec).check_inserts(rows, "my.csv")
+    Construct.from_spec({**spec, "length": 68, "layout": "whole"}).check_inserts(rows, "my.csv")
+    for others, shifts in ((rows.assign(sequence=["T" * 60, "C" * 61]), (0,)), (rows, (0, 1))):
+        with pytest.raises(InputError, match=r"the dataset's construct or remove them"):
+            Construct.from_spec(spec).check_inserts(others, "my.csv", shifts)

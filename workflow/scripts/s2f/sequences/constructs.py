@@ -96,14 +96,8 @@ class Construct:
             raise InputError(
                 f"a {insert_length} bp insert at shift {shift:+d} in a {self.length} bp window needs "
                 f"{left} + {right} bp of flank, but there are {cap_up} + {cap_down} bp"
-                + (f"; {self._whole(insert_length)}" if not shift else "")
             )
         return left, right
-
-    def _whole(self, insert_length: int) -> str:
-        """How to have both flanks in full around an insert."""
-        length = insert_length + len(self.upstream) + len(self.downstream)
-        return f"with only these flanks, write length: {length} and layout: whole (for inserts of one length)"
 
     def check_inserts(self, rows: Any, path: str | Path, shifts: Sequence[int] = (0,)) -> None:
         """Refuse rows (`row_id`, `sequence`) whose insert does not fit, or whose flank does not allow one of `shifts`;
@@ -117,12 +111,12 @@ class Construct:
             except InputError as error:
                 such = lengths == length
                 fitting = self._fitting(lengths.unique(), shifts)
-                fix = f"write length: {fitting} in" if fitting else "change"
+                fix, whole = f"write length: {fitting} in" if fitting else "change", self._whole(lengths, shifts)
                 if len(self.upstream) > 1 and rows["sequence"][such].str.startswith(self.upstream).all():
-                    fix = "they begin with the upstream flank: cut the flanks off in the table, change"
+                    fix, whole = "they begin with the upstream flank: cut the flanks off in the table, change", ""
                 raise InputError(
                     f"{path}: row {rows['row_id'][such].iloc[0]!r}: {error} ({int(such.sum())} such "
-                    f"rows; {fix} the dataset's construct or remove them)"
+                    f"rows; {fix} the dataset's construct{whole} or remove them)"
                 ) from None
 
     def _fitting(self, lengths: Iterable[int], shifts: Sequence[int]) -> int:
@@ -143,6 +137,14 @@ class Construct:
         except InputError:
             return 0
         return candidate
+
+    def _whole(self, lengths: Any, shifts: Sequence[int]) -> str:
+        """How to have both flanks in full, for the middle of a message; empty where layout `whole` is taken already, or
+        does not fit inserts of these `lengths` (N,) or the `shifts`."""
+        flanks, length = len(self.upstream) + len(self.downstream), int(lengths.iloc[0])
+        if self.layout == "whole" or not flanks or (lengths != length).any() or any(shifts):
+            return ""
+        return f" (length: {length + flanks} and layout: whole hold both flanks in full)"
 
     def shift_range(self, insert_length: int) -> tuple[int, int]:
         """Smallest and largest shift that the real flank allows for an insert of this length."""
