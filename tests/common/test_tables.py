@@ -172,7 +172,7 @@ def test_numbers_and_missing_cells(saved):
 def test_a_cell_that_is_no_number_is_named_with_its_line(saved, cell):
     table = read_table(saved(f"id\tx\na\t1\nb\tNA\nc\t{cell}\nd\tworse\n"))
     with pytest.raises(InputError) as error:
-        numbers(table, "x", "t.tsv")
+        numbers(table, "x", "t.tsv", labels=True)
     fixes = {
         "1,5": "; this column has a decimal comma in 1 cell: save the table with a decimal point (1.5)",
         "True": "; write the labels of a classification (task: classification) as 1 and 0",
@@ -185,9 +185,11 @@ def test_two_words_are_the_classes_of_a_classification(saved):
     with pytest.raises(
         InputError, match=r"x is 'active', .* \(task: classification\) as 1 and 0 instead of 'active' and "
     ):
+        numbers(table, "x", "t.tsv", labels=True)
+    with pytest.raises(InputError, match=r"x is 'active', expected a number$"):
         numbers(table, "x", "t.tsv")
     with pytest.raises(InputError, match=r"y is 'low', expected a number$"):
-        numbers(table, "y", "t.tsv")
+        numbers(table, "y", "t.tsv", labels=True)
 
 
 def test_the_line_is_that_of_the_file_in_a_filtered_table_too(saved):

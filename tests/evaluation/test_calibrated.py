@@ -181,7 +181,7 @@ def test_where_coverage_breaks_the_table_and_the_text_say_so(regression):
     assert rows["id"][0] == "2 of 2" and rows["id"][-1] == "none |"
     assert rows["far"][0] == "0 of 2" and rows["far"][-1].startswith(f"`A` ({broken.value:.2f} [{broken.ci_low:.2f}, ")
     assert "`B`" in rows["far"][-1]
-    assert "the 95 % interval of this share" in text, section
+    assert "the whole 95 % interval of its coverage" in text, section
 
 
 def test_without_pairs_among_validation_rows_effects_have_no_interval(tmp_path):

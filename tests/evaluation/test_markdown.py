@@ -141,15 +141,15 @@ def test_the_outcome_stands_in_words_above_the_table(toy):
         toy.add("noise", seed, 3 * noisy + 0.01 * seed, val_value=0.1)
     table, text = toy.compare()
     (line,) = [line for line in text.splitlines() if line.startswith("**In short**")]
-    assert "better than `A` (p (Holm) < 0.05): " in line
+    assert " better than `A` (p (Holm) < 0.05)" in line
     first = table[table["metric"] == "pearson"].set_index("model")
     better = [model for model in first.index if first["p_holm"][model] < 0.05 and first["delta_vs_baseline"][model] > 0]
-    assert better and all(
-        f"`{model}`" in line.split("better than `A` (p (Holm) < 0.05): ")[1].split("; ")[0] for model in better
-    )
-    assert line.endswith("mean squared error no lower than that of a constant: `noise`.")
+    assert better and all(f"`{model}`" in line.split(" better than `A`")[0].split("; ")[-1] for model in better)
+    noise = first.loc["noise"]
+    difference = f"{noise['delta_vs_baseline']:+.3f} [{noise['delta_ci_low']:+.3f}, {noise['delta_ci_high']:+.3f}]"
+    assert line.endswith(f"`noise` (Δ {difference}) is no better than a constant by mean squared error.")
     del toy.spec["datasets"]["toy"]["constants"]
-    assert "of a constant" not in toy.compare()[1]
+    assert "than a constant" not in toy.compare()[1]
 
 
 def test_without_p_values_the_order_of_the_models_stands_in_words_with_the_reason(tmp_path):

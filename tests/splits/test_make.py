@@ -162,6 +162,12 @@ def test_bad_specs_are_refused(spec, message):
         make_split(rows, spec, 0, units_of(rows), "mine")
 
 
+def test_rows_without_published_parts_are_told_to_name_the_column():
+    rows = unlinked(4)
+    with pytest.raises(InputError, match=r"the rows have no published parts; name the column with them \(columns: "):
+        make_split(rows, PUBLISHED, 0, units_of(rows), "mine")
+
+
 def test_chromosomes_in_a_message_are_counted_and_at_most_eight():
     column = pd.Series(["chr2", "", "chr1", "chr2", *(f"chrUn_{i}" for i in range(8))])
     assert counted(column).startswith("chr2 (2 rows), chr1 (1 row), chrUn_0 (1 row), ")

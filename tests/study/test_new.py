@@ -295,6 +295,11 @@ REPLICATED = {
         ["a_rep1", "a_rep2", "a_mean", "tpm"], lambda x: [x, x + 1, x + 3, 1 / (1 + x)], "a_mean",
         "is this what models should predict? It is the mean of a_rep1, a_rep2. Other columns of numbers: tpm",
     ),
+    "a mean of something else": (
+        ["b_mean", "a_rep1", "a_rep2"], lambda x: [-x, x, x + 1], "b_mean",
+        "is this what models should predict? Other columns of numbers: a_rep1, a_rep2; a_rep1, a_rep2 look like "
+        "replicates: if you mean these, add their mean",
+    ),
     "no mean, another label": (
         ["log2", "a_rep1", "a_rep2"], lambda x: [-x, x, x + 1], "log2",
         "Other columns of numbers: a_rep1, a_rep2; a_rep1, a_rep2 look like replicates: if you mean these, "
@@ -306,6 +311,20 @@ REPLICATED = {
         "table and name those",
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", ['"{}"', " {}", "{}R"], ids=["quoted", "padded", "IUPAC"])
+def test_a_table_that_begins_as_bed_but_has_sequences_is_no_bed(here, cell):
+    content = table(
+        ['"chrom"', '"start"', '"end"', '"sequence"', '"log2FC"'],
+        lambda i: ['"chr1"', 100 * i, 100 * i + 60, cell.format(DNA[i]), i / 3], count=30,
+    )  # fmt: skip
+    path = here / written(here, "mine.tsv", content)
+    if cell == "{}R":
+        with pytest.raises(InputError, match="no column of sequences"):
+            new.drafted([path], "x")
+    else:
+        assert "sequence: sequence" in new.drafted([path], "x").text()
 
 
 @pytest.mark.parametrize("case", REPLICATED)

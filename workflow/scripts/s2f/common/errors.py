@@ -13,13 +13,15 @@ class InputError(ValueError):
 
 
 def run(main: Callable[[], object]) -> None:
-    """Call a program's `main`; on bad input, or a path that cannot be used, exit with status 1 and only the message,
-    without a traceback."""
+    """Call a program's `main`; on bad input, or if a path among its arguments cannot be used, exit with status 1 and
+    only the message, without a traceback."""
     try:
         main()
     except InputError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        if error.errno not in OF_A_PATH or error.filename is None:
+        path = str(error.filename or "")
+        given = path and any(path in argument or path.startswith(f"{argument}/") for argument in sys.argv[1:])
+        if error.errno not in OF_A_PATH or not given:
             raise
-        sys.exit(f"error: {error.filename}: {error.strerror}")
+        sys.exit(f"error: {path}: {error.strerror}")

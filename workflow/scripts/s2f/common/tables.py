@@ -224,12 +224,17 @@ def _about_form(delimited: Delimited, columns: list[str]) -> str:
 
 
 def numbers(
-    table: pd.DataFrame, column: str, path: str | Path, missing: Sequence[str] = MISSING, fix: str = ""
+    table: pd.DataFrame,
+    column: str,
+    path: str | Path,
+    missing: Sequence[str] = MISSING,
+    fix: str = "",
+    labels: bool = False,
 ) -> pd.Series:
     """Convert a text column of `read_table` to float64; cells of `missing` become NaN.
 
     Raises `InputError` naming the file, line (by `line_of`) and cell, with `fix` at its end, if a cell is neither a
-    number nor missing, or is infinite.
+    number nor missing, or is infinite. If the column has `labels`, two words may be meant as classes.
     """
     import pyarrow
     from pyarrow import compute
@@ -257,7 +262,7 @@ def numbers(
                 f"; this column has a decimal comma in {count:,} cell{'s' if count > 1 else ''}: save the table with a "
                 f"decimal point ({cell.replace(',', '.')})"
             )
-        else:
+        elif labels:
             words = sorted(cells[~cells.isin(missing)].unique())
             two = len(words) == 2 and not any(re.search("[0-9]", word) for word in words)
             if two or cell.lower() in ("true", "false", "yes", "no", "pos", "neg", "positive", "negative"):

@@ -26,8 +26,8 @@ A model that is made from another one (fine-tuned from it, or an ensemble in whi
 other with the same seed in it: a_i is similar on both sides, and Welch's formula, which takes them for independent,
 gives intervals up to four times too wide. There, the differences of the two runs of each seed are the replicates of one
 procedure, with one s^2, k - 1 degrees of freedom and one part e (a paired t test). It costs degrees of freedom where
-seeds have nothing in common, 5 % of the width at three seeds, and holds its level everywhere (`false_alarms.py
-paired`).
+seeds have nothing in common, 5 % of the width at three seeds, and holds its level within the error of the simulation
+(`false_alarms.py paired`).
 
 A deterministic procedure (k-mer ridge, published weights) has no second term. If a side is stochastic and has fewer
 than three replicates, its s^2 says next to nothing: the interval then comes from the rows only, holds only for these

@@ -24,8 +24,8 @@ FROM_START = (
     "seed by seed; **p (start)** belongs to this difference and is not corrected for the number of such models."
 )
 VALUES = (
-    "Models are listed from best to worst by the first metric of a table. Higher is better, except for the mean "
-    "squared error. All numbers were computed by this study, each over all rows of its panel at once."
+    "Models are listed from best to worst by the first metric on the test rows. Higher is better, except for the mean "
+    "squared error. Metrics are computed over the whole panel, not averaged over parts of it."
 )
 SEEDS = "**Values** are means over seeds (trainings of one model), ± is the standard deviation over seeds."
 BRACKETS = (
@@ -40,9 +40,9 @@ P = (
     "compare.tsv, are not corrected."
 )
 VALIDATION = (
-    "**Validation** is the score by which training chose its best epoch or setting. Bold marks what this score "
-    "chooses: the score of the best model of an encoder that has several models, and the name of the best of all "
-    "models; bold never marks the best on the test rows."
+    "**Validation** is the score by which training chose its best epoch or setting. A **name in bold** is the model "
+    "with the best validation score, whatever its score on the test rows; a **validation score in bold** is the best "
+    "of an encoder with several models."
 )
 NO_VALIDATION = "Published weights that may have seen the validation rows have no validation score."
 COLLAPSED = (
@@ -51,20 +51,20 @@ COLLAPSED = (
 )
 FLOOR = "A **floor** is a trivial baseline, which every model should beat."
 MORE = (
-    "More is in the documentation of the workflow: how intervals and p values are computed in docs/statistics.md, "
+    "More is in the folder docs of the workflow: how intervals and p values are computed in docs/statistics.md, "
     "columns and metrics of compare.tsv in docs/results.md, and terms in docs/glossary.md."
 )
+PREDICTED_FROM = {"mean": "predictions are means over both strands", "forward": "predictions for the given strand"}
 DIFFERENT = 0.05  # p (Holm) below which the text calls models different
 MOST_NAMED = 6  # models in a sentence
 PROMISED = 0.9  # confidence of the intervals that the text mentions
 SURE = (
-    "Each prediction has an interval that was calibrated on the validation rows (split conformal; for effects on the "
-    "pairs among them) to contain the measured value for 90 % of rows like these. **Coverage** is the share of rows "
-    "here for which it does, from the lowest to the highest model. It **breaks** if even the upper end of the {share} "
-    "interval of this share is below 90 %: these rows are not like the validation rows, and predictions are further "
-    "off than their intervals say. The last column names the models for which it breaks, with that interval in "
-    "brackets. Intervals are wider than promised if the lower end is above 90 %. Other levels, widths and CRPS are in "
-    "calibration.tsv."
+    "Each prediction comes with an interval, calibrated on the validation rows, that should contain the measured value "
+    "for 90 % of rows like these (split conformal; for effects, on the pairs among the validation rows). **Coverage** "
+    "is the share of rows here for which it does, from the lowest to the highest model. A model is compatible with 90 "
+    "% unless the whole {share} interval of its coverage lies below, so that coverage **breaks** (these rows are not "
+    "like the validation rows, and predictions are further off than their intervals say), or above, so that its "
+    "intervals are wider than promised. Other levels, widths and CRPS are in calibration.tsv."
 )
 SURE_OF_CLASSES = (
     "Probabilities are right on average if the expected calibration error (**ECE**, in 15 bins of equal mass) is no "
@@ -154,8 +154,8 @@ def _method(table: Any, comparison: Comparison) -> str:
     floors = {(name, model) for name, of in comparison.datasets.items() for model in of.floors}
     models = set(zip(table["dataset"], table["model"], strict=True))
     validated = bool(table["val_value"].notna().any())
-    unscored = table[table["val_value"].isna() & (table["collapsed"] == "")]
-    published = set(zip(unscored["dataset"], unscored["model"], strict=True)) - constants
+    scored = table[table["val_value"].notna() | (table["collapsed"] != "")]  # in some cell
+    published = models - set(zip(scored["dataset"], scored["model"], strict=True)) - constants
     items = {
         VALUES: True,
         SEEDS: bool(table["sd"].notna().any()),
@@ -205,8 +205,8 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
     n = int(scored["n"].iloc[0])
     facts = [
         f"n = {n:,} {'pairs' if suffix else 'rows'} in {units:,} units",
-        f"strand rule {scored['strand_rule'].iloc[0]}",
-        f"rows {scored['rows_sha256'].iloc[0][:12]}",
+        PREDICTED_FROM[scored["strand_rule"].iloc[0]],
+        f"fingerprint of the rows {scored['rows_sha256'].iloc[0][:12]}",
     ]
     prevalence = scored.loc[scored["metric"] == "prevalence", "value"]
     if len(prevalence):
@@ -260,19 +260,20 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
             (f"worse than `{compared.baseline}` {sure}", tested[differs & (tested["delta_vs_baseline"] < 0)]),
             (f"not distinguishable from `{compared.baseline}` on these rows", tested[~differs]),
         )
-        said += [f"{what}: {_some(list(models.index), len(tested))}" for what, models in groups if len(models)]
+        said += [f"{_some(models, len(tested))} {what}" for what, models in groups if len(models)]
         untested = first[(first["inference"] == NETWORKS) & first["delta_vs_baseline"].notna()]
-        said += [f"not tested (†): {_some(list(untested.index), len(untested))}"] if len(untested) else []
+        said += [f"{_some(untested, len(untested))} not tested (†)"] if len(untested) else []
     else:
         said += _in_order(first, compared.baseline)
     for metric, lines in cells.items():
         constant = [model for model in compared.constants if model in lines.index]
         if metric.startswith("mse") and constant:
-            error = lines["value"][constant].min()
-            lost = [model for model in first.index if lines["value"][model] >= error and model not in constant]
+            least = lines["value"][constant].min()
+            lost = [model for model in first.index if lines["value"][model] >= least and model not in constant]
             if lost:
                 among = len(first) - len(constant)
-                said.append(f"mean squared error no lower than that of a constant: {_some(lost, among)}")
+                error = "no better than a constant by mean squared error"
+                said.append(f"{_some(first.loc[lost], among)} {error}")
     return [f"**In short**: {'; '.join(said)}."] if said else []
 
 
@@ -286,9 +287,13 @@ def _in_order(first: Any, baseline: str) -> list[str]:
         for line in scored.head(MOST_NAMED).itertuples()
     ]
     more = [f"{len(scored) - MOST_NAMED} more"] if len(scored) > MOST_NAMED else []
-    notes = first["note"].str
+    notes, least = first["note"].str, first["seeds"].min()
     if not baseline:
         why = "p values need a baseline (`comparison: {against: MODEL}`)"
+    elif (
+        baseline in first.index and first["inference"][baseline] == NETWORKS and first["seeds"].max() >= ENOUGH > least
+    ):
+        why = f"p values need {ENOUGH} seeds of each model and of the baseline"
     elif notes.contains(f"but {ENOUGH} are needed", regex=False).any():
         why = f"p values need {ENOUGH} seeds (`seeds: {list(range(1, ENOUGH + 1))}`)"
     elif (first["inference"] == NETWORKS).any():
@@ -299,9 +304,19 @@ def _in_order(first: Any, baseline: str) -> list[str]:
     return [f"{order}; whether this order is more than chance is not tested: {why}"]
 
 
-def _some(models: Sequence[str], of: int) -> str:
-    """Names of models for a sentence, or their number if there are many."""
-    return ", ".join(f"`{model}`" for model in models) if len(models) <= MOST_NAMED else f"{len(models)} of {of} models"
+def _some(models: Any, of: int) -> str:
+    """The beginning of a sentence on the models of some lines: their names, a single one with its difference from the
+    baseline, or their number if there are many."""
+    if len(models) > MOST_NAMED:
+        return f"{len(models)} of {of} models are"
+    names = ", ".join(f"`{model}`" for model in models.index)
+    if len(models) > 1:
+        return f"{names} are"
+    line = models.iloc[0]
+    if not np.isfinite(line["delta_vs_baseline"]):
+        return f"{names} is"
+    interval = _interval(line["delta_ci_low"], line["delta_ci_high"], "+", 3)
+    return f"{names} (Δ {line['delta_vs_baseline']:+.3f}{interval}) is"
 
 
 def _sure(lines: Any, task: str, share: str) -> list[str]:
@@ -327,7 +342,7 @@ def _sure(lines: Any, task: str, share: str) -> list[str]:
         span = " to ".join(dict.fromkeys(_number(end, 2) for end in (known["value"].min(), known["value"].max())))
         kept = len(known) - len(below) - len(above)
         body.append([name, f"{kept} of {len(known)}", str(len(above)), span, ", ".join(breaks) or "none"])
-    header = ["panel", "models that cover 90 %", "wider than promised", "coverage", "breaks"]
+    header = ["panel", "models compatible with 90 %", "wider than promised", "coverage", "breaks"]
     found = [_table(header, body)] if body else []
     found += ["\n".join(["Not known:", "", *unknown])] if unknown else []
     return [SURE.format(share=share), *found]

@@ -69,6 +69,7 @@ NEVER_LABELS = {
 }  # fmt: skip
 STANDARD_ERRORS = {"se", "sem", "stderr", "lfcse", "standarderror"}
 MEANS = {"mean", "avg", "average"}
+WORD = "[a-z0-9]+"  # in names, in lower case
 REFERENCE, ALTERNATE = {"ref", "reference", "wt", "wildtype"}, {"alt", "alternate", "alternative", "mut", "mutant"}
 REPLICATE = re.compile(r"(?i)[ _.-]*(rep(licate)?|r)?[ _.-]?[0-9]+$")
 # cells in which assays are done, as written in column names
@@ -109,6 +110,10 @@ class Survey:
         return options | ({"first_base": 1} if self.first_base else {})
 
 
+class NoSequencesError(InputError):
+    """A table has no column of sequences."""
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """A column of a table: its name, or its number from 1, and its texts without surrounding white space."""
@@ -119,7 +124,7 @@ class Column:
     @cached_property
     def words(self) -> list[str]:
         """The words in its name, in lower case."""
-        return re.findall("[a-z0-9]+", str(self.name).lower()) if isinstance(self.name, str) else []
+        return re.findall(WORD, str(self.name).lower()) if isinstance(self.name, str) else []
 
     @cached_property
     def present(self) -> pd.Series:
@@ -301,7 +306,7 @@ class _Roles:
     def _sequence(self) -> None:
         found = sorted((c for c in self.left if c.is_sequence), key=lambda c: c.named("sequence"))
         if not found:
-            raise InputError(
+            raise NoSequencesError(
                 f"{self.path}: no column of sequences: in none do most rows have {FEWEST_BASES} or more of the letters "
                 f"A, C, G, T, U, N; columns: {_list(repr(c.name) for c in self.all)}. If there are only coordinates, "
                 "add the sequences from the genome first (bedtools getfasta)"
@@ -543,10 +548,11 @@ def _replicates(columns: Iterable[Column]) -> dict[str, list[Column]]:
 
 
 def _is_mean(column: Column, replicates: list[Column]) -> bool:
-    """Whether a column is the mean of `replicates`: by its name, or by its numbers in nearly all rows."""
+    """Whether a column is the mean of `replicates`: by a name such as theirs, or by its numbers in nearly all rows."""
     if column in replicates:
         return False
-    if MEANS & set(column.words):
+    own = [word for word in column.words if word not in MEANS]
+    if own != column.words and own == re.findall(WORD, _stem(replicates[0]).lower()):
         return True
     values, *each = (c.values for c in (column, *replicates))
     known = np.isfinite([values, *each]).all(axis=0)

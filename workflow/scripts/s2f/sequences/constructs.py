@@ -116,7 +116,7 @@ class Construct:
                     fix, whole = "they begin with the upstream flank: cut the flanks off in the table, change", ""
                 raise InputError(
                     f"{path}: row {rows['row_id'][such].iloc[0]!r}: {error} ({int(such.sum())} such "
-                    f"rows; {fix} the dataset's construct{whole} or remove them)"
+                    f"row{'s' if such.sum() > 1 else ''}; {fix} the dataset's construct{whole} or remove them)"
                 ) from None
 
     def _fitting(self, lengths: Iterable[int], shifts: Sequence[int]) -> int:

@@ -21,12 +21,14 @@ from s2f.common import kinds
 from s2f.common.contents import read_text
 from s2f.common.errors import InputError, run
 from s2f.common.files import check_writable, write_text
+from s2f.rows.survey import NoSequencesError
 from s2f.sequences.bed import HEADER
 from s2f.study.starters import fasta_pairs, peaks, table
 from s2f.study.starters.draft import WIDTH, Draft, scalar
 from s2f.study.validate import validated
 
 CHECKOUT = kinds.S2F.parents[2]
+SEQUENCE = re.compile("[ACGTUNRYSWKMBDHV]{6,}", re.IGNORECASE)  # in a cell
 
 
 def main() -> None:
@@ -87,37 +89,45 @@ def drafted(files: Sequence[Path], name: str) -> Draft:
     draft.add("seeds: [1, 2, 3]  # trainings of each model; p values need three", "", "datasets:")
     if fasta:
         fasta_pairs.write(draft, files)
-    elif _is_bed(head, files[0]):
+    elif _looks_like_bed(_cells(head)):
         peaks.write(draft, files[0])
     else:
-        table.write(draft, files[0])
+        try:
+            table.write(draft, files[0])
+        except NoSequencesError as error:
+            raise InputError(_on_header(head, files[0]) or str(error)) from None
     validated(yaml.safe_load(draft.text()))
     return draft
 
 
-def _is_bed(head: bytes, path: Path) -> bool:
-    """Whether the lines of a file begin with a name and two whole numbers, divided by tabs or blanks, and contain no
-    sequence. Raises `InputError` if only the first of them is different: it must be a header, which a BED lacks."""
+def _cells(head: bytes) -> list[tuple[int, list[str]]]:
+    """The first lines of a file, without comments and what browsers read above BED: their numbers and cells, divided by
+    tabs or, if there are none, by blanks, without quotation marks."""
     lines = [(number, line) for number, line in enumerate(head.decode("utf-8", "replace").splitlines()[:50], 1)]
-    rows = [(number, line.split("\t" if "\t" in line else None)) for number, line in lines
-            if line.strip() and not HEADER.match(line)]  # fmt: skip
-    if not rows or not all(_is_interval(row) for _, row in rows[1:]):
-        return False
-    number, first = rows[0]
-    if _is_interval(first):
-        return True
-    if len(rows) == 1 or len(first) < 3 or any(cell.isdigit() for cell in first[1:3]):
-        return False
-    raise InputError(
-        f"{path}: looks like BED, but line {number} is a header ({' '.join(first)[:60]}): delete it, or put # before "
-        "it. If this is the table of an assay, add the sequences of the intervals instead (bedtools getfasta)"
+    return [(number, [cell.strip(" \"'") for cell in line.split("\t" if "\t" in line else None)])
+            for number, line in lines if line.strip() and not HEADER.match(line)]  # fmt: skip
+
+
+def _looks_like_bed(rows: Sequence[tuple[int, Sequence[str]]]) -> bool:
+    """Whether lines begin with a name and two whole numbers and contain no sequence."""
+    return bool(rows) and all(
+        len(row) >= 3
+        and row[1].isdigit()
+        and row[2].isdigit()
+        and not any(SEQUENCE.fullmatch(cell) for cell in (row[0], *row[3:]))
+        for _, row in rows
     )
 
 
-def _is_interval(row: Sequence[str]) -> bool:
-    """Whether cells are those of a line of BED, without a sequence."""
-    whole = len(row) >= 3 and row[1].isdigit() and row[2].isdigit()
-    return whole and not any(re.fullmatch("[ACGTUNacgtun]{6,}", cell) for cell in (row[0], *row[3:]))
+def _on_header(head: bytes, path: Path) -> str:
+    """What to do about a table without sequences that is BED but for its first line, a header; otherwise empty."""
+    (number, first), *others = _cells(head) or [(0, [])]
+    if not _looks_like_bed(others) or len(first) < 3 or any(cell.isdigit() for cell in first[1:3]):
+        return ""
+    return (
+        f"{path}: looks like BED, but line {number} is a header ({' '.join(first)[:60]}): delete it, or put # before "
+        "it. If this is the table of an assay, add the sequences of the intervals instead (bedtools getfasta)"
+    )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,11 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     table = stages.keep("in one class", table, ~table["same"].duplicated(keep=False)).drop(columns="same")
     for label, path in paths.items():
         if not (table["label"] == label).any():
-            raise InputError(f"{path}: every sequence is in the other file too, expected sequences of another class")
+            turned = ", as it is or as its reverse complement (if orientation matters, write molecule: RNA)"
+            raise InputError(
+                f"{path}: every sequence is in the other file too{turned if both_strands else ''}, expected sequences "
+                "of another class"
+            )
         stages.part("positives" if label else "negatives", (table["label"] == label).sum())
     return table, stages
 

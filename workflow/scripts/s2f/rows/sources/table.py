@@ -92,7 +92,7 @@ def _read_file(
     fix = OR_MISSING
     if not header:
         fix += "; if the first line is a header, give the names in it as 'columns'"
-    values = {ours: numbers(raw, columns[ours], path, missing, fix) for ours in labels}
+    values = {ours: numbers(raw, columns[ours], path, missing, fix, labels=True) for ours in labels}
     has_label = pd.DataFrame(values).notna().any(axis=1)
     if not options["drop_missing_label"]:
         refuse(~has_label, raw, [columns[labels[0]]], path, "a number (or set drop_missing_label: true)")

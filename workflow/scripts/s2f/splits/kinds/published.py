@@ -22,5 +22,7 @@ def assign(rows: Any, spec: dict[str, Any], seed: int, units: Any) -> tuple[Any,
 
 def why_empty(rows: Any, spec: dict[str, Any], part: str) -> str:
     """Why `part` has no rows."""
+    if not (rows["published"] != "").any():
+        return "the rows have no published parts; name the column with them (columns: {published: NAME})"
     names = ", ".join(spec[part]) or "any name, as the list is empty"
     return f"no row's published part is {names}; the rows have {counted(rows['published'])}: choose among these"
