@@ -21,7 +21,7 @@ def run(main: Callable[[], object]) -> None:
         sys.exit(f"error: {error}")
     except OSError as error:
         path = str(error.filename or "")
-        given = path and any(path in argument or path.startswith(f"{argument}/") for argument in sys.argv[1:])
-        if error.errno not in OF_A_PATH or not given:
+        given = any(path in argument or path.startswith(f"{argument}/") for argument in filter(None, sys.argv[1:]))
+        if error.errno not in OF_A_PATH or not path or not given:
             raise
         sys.exit(f"error: {path}: {error.strerror}")
