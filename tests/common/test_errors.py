@@ -5,14 +5,6 @@ import pytest
 from s2f.common.errors import InputError, run
 
 
-def opened(path):
-    def main():
-        with open(path):
-            pass
-
-    return main
-
-
 def test_bad_input_and_a_path_of_the_user_end_in_one_line(tmp_path, monkeypatch):
     def refused():
         raise InputError("t.tsv: line 3: no")
@@ -22,10 +14,10 @@ def test_bad_input_and_a_path_of_the_user_end_in_one_line(tmp_path, monkeypatch)
     for given in (str(tmp_path), f'{{"path": "{tmp_path}"}}', str(tmp_path.parent)):
         monkeypatch.setattr("sys.argv", ["program", "--option", given])
         with pytest.raises(SystemExit, match=r"^error: .*: Is a directory$"):
-            run(opened(tmp_path))
+            run(tmp_path.read_text)
 
 
 def test_a_path_of_our_own_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["program", "--one-draw", "", "--seed", "1"])
     with pytest.raises(IsADirectoryError):
-        run(opened(tmp_path))
+        run(tmp_path.read_text)
