@@ -21,3 +21,6 @@ def test_a_path_of_our_own_keeps_its_traceback(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["program", "--one-draw", "", "--seed", "1"])
     with pytest.raises(IsADirectoryError):
         run(tmp_path.read_text)
+    monkeypatch.setattr("sys.argv", ["program", "--out", str(tmp_path)])
+    with pytest.raises(FileNotFoundError):  # one that is missing is named before, if it is the user's
+        run((tmp_path / "no").read_text)

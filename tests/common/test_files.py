@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from s2f.common import files
-from s2f.common.errors import InputError, run
+from s2f.common.errors import InputError
 from s2f.common.files import atomic, check_writable, read_json, write_json, write_text
 
 
@@ -197,14 +197,6 @@ def test_a_path_below_a_file_is_named(tmp_path):
                 write()
     check_writable(tmp_path / "new" / "t.tsv")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_program_names_a_path_that_cannot_be_used(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(SystemExit, match=f"error: {tmp_path}/file/t: Not a directory"):
-        run(lambda: (tmp_path / "file" / "t").open("w"))
-    with pytest.raises(FileNotFoundError):  # a file of ours that is missing is a fault of ours
-        run(lambda: (tmp_path / "no" / "t").open())
 
 
 def test_other_trouble_with_the_disk_stays_what_it_is(tmp_path):
