@@ -147,7 +147,8 @@ def test_the_outcome_stands_in_words_above_the_table(toy):
     assert better and all(f"`{model}`" in line.split(" better than `A`")[0].split("; ")[-1] for model in better)
     noise = first.loc["noise"]
     difference = f"{noise['delta_vs_baseline']:+.3f} [{noise['delta_ci_low']:+.3f}, {noise['delta_ci_high']:+.3f}]"
-    assert line.endswith(f"`noise` (Δ {difference}) is no better than a constant by mean squared error.")
+    assert f"`noise` (Δ {difference}) is worse than `A` (p (Holm) < 0.05)" in line
+    assert line.endswith("; `noise` is no better than a constant by mean squared error.")
     del toy.spec["datasets"]["toy"]["constants"]
     assert "than a constant" not in toy.compare()[1]
 
@@ -169,6 +170,10 @@ def test_without_p_values_the_order_of_the_models_stands_in_words_with_the_reaso
     why = "; whether this order is more than chance is not tested: p values need 3 seeds (`seeds: [1, 2, 3]`)."
     assert all(line.endswith(why) and "`mean`" not in line for line in lines)
     assert "**Δ**" in text and "**p (Holm)**" not in text and "| p |" not in text
+    for seed in (1, 2, 3):
+        study.add("B", seed, labels + seed * np.roll(labels, 1))
+    study.spec["datasets"]["toy"]["baseline"] = "net"
+    assert "not tested: p values need 3 seeds of the baseline `net`." in study.compare()[1]
     study.spec["datasets"]["toy"]["baseline"] = ""
     assert "not tested: p values need a baseline (`comparison: {against: MODEL}`)." in study.compare()[1]
 

@@ -273,7 +273,7 @@ def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -
             if lost:
                 among = len(first) - len(constant)
                 error = "no better than a constant by mean squared error"
-                said.append(f"{_some(first.loc[lost], among)} {error}")
+                said.append(f"{_some(first.loc[lost].assign(delta_vs_baseline=np.nan), among)} {error}")
     return [f"**In short**: {'; '.join(said)}."] if said else []
 
 
@@ -287,13 +287,12 @@ def _in_order(first: Any, baseline: str) -> list[str]:
         for line in scored.head(MOST_NAMED).itertuples()
     ]
     more = [f"{len(scored) - MOST_NAMED} more"] if len(scored) > MOST_NAMED else []
-    notes, least = first["note"].str, first["seeds"].min()
+    notes = first["note"].str
+    own = first.loc[[baseline]] if baseline in first.index else first[:0]
     if not baseline:
         why = "p values need a baseline (`comparison: {against: MODEL}`)"
-    elif (
-        baseline in first.index and first["inference"][baseline] == NETWORKS and first["seeds"].max() >= ENOUGH > least
-    ):
-        why = f"p values need {ENOUGH} seeds of each model and of the baseline"
+    elif ((own["inference"] == NETWORKS) & (own["seeds"] < ENOUGH)).any() and first["seeds"].max() >= ENOUGH:
+        why = f"p values need {ENOUGH} seeds of the baseline `{baseline}`"
     elif notes.contains(f"but {ENOUGH} are needed", regex=False).any():
         why = f"p values need {ENOUGH} seeds (`seeds: {list(range(1, ENOUGH + 1))}`)"
     elif (first["inference"] == NETWORKS).any():

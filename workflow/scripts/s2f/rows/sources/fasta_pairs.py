@@ -43,11 +43,12 @@ def read(files: dict[str, str], spec: dict[str, Any]) -> tuple[pd.DataFrame, Sta
     table = stages.keep("in one class", table, ~table["same"].duplicated(keep=False)).drop(columns="same")
     for label, path in paths.items():
         if not (table["label"] == label).any():
-            turned = ", as it is or as its reverse complement (if orientation matters, write molecule: RNA)"
-            raise InputError(
-                f"{path}: every sequence is in the other file too{turned if both_strands else ''}, expected sequences "
-                "of another class"
+            turned = (
+                ", as it is or as its reverse complement, expected sequences of another class (if orientation matters, "
+                "write molecule: RNA, and strand_rule: forward for the dataset)"
             )
+            rest = turned if both_strands else ", expected sequences of another class"
+            raise InputError(f"{path}: every sequence is in the other file too{rest}")
         stages.part("positives" if label else "negatives", (table["label"] == label).sum())
     return table, stages
 
