@@ -37,8 +37,8 @@ OF_OTHER_SECTIONS = {
     "find_motifs", "insert_motifs", "plot_motifs", "motifs_truth",
 }  # fmt: skip
 CANCELLED, OUTGROWN = "make_split", "train_head"
-# MB for the head's first attempt: too little. SLURM looks every five seconds, and for a moment two starts of Snakemake and
-# the compilation of a head take nearly 1 GB together, so only four times as much is always enough.
+# MB for the head's first attempt: too little. SLURM looks every five seconds, and for a moment two starts of Snakemake
+# and the compilation of a head take nearly 1 GB together, so only four times as much is always enough.
 MEMORY = 450
 
 STUDY = {
