@@ -310,12 +310,12 @@ def _validation(members: Sequence[Member], table: pd.DataFrame, over: str, few: 
         by_cell[cell] = mean_of(
             [validation_score(task, own["label"].to_numpy(), own["forward"].to_numpy()) for own in labelled]
         )
-    none = few or any(
+    withheld = few or any(
         "clean_chromosomes" in record and score_of_task(task, record["validation"]) is None for record in records
     )
     return {
-        "metric": SCORES[task], "strand": "forward", "value": None if none else mean_of(list(by_cell.values())),
-        "epoch": 0, "ended": _ended(records, few), **({"cells": by_cell} if len(cells) > 1 and not none else {}),
+        "metric": SCORES[task], "strand": "forward", "value": None if withheld else mean_of(list(by_cell.values())),
+        "epoch": 0, "ended": _ended(records, few), **({"cells": by_cell} if len(cells) > 1 and not withheld else {}),
     }  # fmt: skip
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from s2f.common.seen import TRAIN_ROWS
 from s2f.evaluation.estimates import RANDOM_WEIGHTS
+from s2f.evaluation.in_short import in_short
 from s2f.evaluation.inference import ENOUGH, NETWORKS
 from s2f.evaluation.measured_runs import ComparedDataset, Comparison, MeasuredRun
 from s2f.evaluation.metrics import METRICS
-from s2f.evaluation.words import called, word
+from s2f.evaluation.words import called, in_brackets, rounded, word
 
 WORDS_OF_SUFFIX = {"": "", "_abs": "values of the alternate alleles", "_delta": "effects, alternate minus reference"}
 PLAIN = ("precision", "recall")  # metrics that follow from others, shown without intervals
@@ -55,8 +56,6 @@ MORE = (
     "columns and metrics of compare.tsv in docs/results.md, and terms in docs/glossary.md."
 )
 PREDICTED_FROM = {"mean": "predictions are means over both strands", "forward": "predictions for the given strand"}
-DIFFERENT = 0.05  # p (Holm) below which the text calls models different
-MOST_NAMED = 6  # models in a sentence
 PROMISED = 0.9  # confidence of the intervals that the text mentions
 SURE = (
     "Each prediction comes with an interval, calibrated on the validation rows, that should contain the measured value "
@@ -210,7 +209,7 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
     ]
     prevalence = scored.loc[scored["metric"] == "prevalence", "value"]
     if len(prevalence):
-        facts.insert(1, f"prevalence {_number(prevalence.iloc[0])} (the AUPRC of a random guess)")
+        facts.insert(1, f"prevalence {rounded(prevalence.iloc[0])} (the AUPRC of a random guess)")
     metrics = [metric for metric in dict.fromkeys(lines["metric"]) if metric != "prevalence"]
     cells = {metric: lines[lines["metric"] == metric].set_index("model") for metric in metrics}
     first = cells[metrics[0]]
@@ -240,82 +239,9 @@ def _panel(panel: str, suffix: str, lines: Any, units: int, compared: ComparedDa
         body.append(row)
     networks = [NO_REPLICATES] if (first["inference"] == NETWORKS).any() else []
     networks += [FROM_START] if with_start else []
-    short = _in_short(first.loc[order], cells, compared)
+    short = in_short(first.loc[order], cells, compared)
     footnotes = [*networks, *_missing(lines), *seen(first.loc[order])]
     return [title, "; ".join(facts) + ".", *short, _table(header, body), *footnotes]
-
-
-def _in_short(first: Any, cells: Mapping[str, Any], compared: ComparedDataset) -> list[str]:
-    """The outcome of a table in words: which models differ from the baseline (without p values, their order), and which
-    are worse than a constant.
-
-    `first` has the lines of the first metric by model, best first, `cells` the lines of every metric.
-    """
-    said, tested = [], first[first["p_holm"].notna()]
-    if len(tested):
-        differs = tested["p_holm"] < DIFFERENT
-        sure = f"(p (Holm) < {DIFFERENT})"
-        groups = (
-            (f"better than `{compared.baseline}` {sure}", tested[differs & (tested["delta_vs_baseline"] > 0)]),
-            (f"worse than `{compared.baseline}` {sure}", tested[differs & (tested["delta_vs_baseline"] < 0)]),
-            (f"not distinguishable from `{compared.baseline}` on these rows", tested[~differs]),
-        )
-        said += [f"{_some(models, len(tested))} {what}" for what, models in groups if len(models)]
-        untested = first[(first["inference"] == NETWORKS) & first["delta_vs_baseline"].notna()]
-        said += [f"{_some(untested, len(untested))} not tested (†)"] if len(untested) else []
-    else:
-        said += _in_order(first, compared.baseline)
-    for metric, lines in cells.items():
-        constant = [model for model in compared.constants if model in lines.index]
-        if metric.startswith("mse") and constant:
-            least = lines["value"][constant].min()
-            lost = [model for model in first.index if lines["value"][model] >= least and model not in constant]
-            if lost:
-                among = len(first) - len(constant)
-                error = "no better than a constant by mean squared error"
-                said.append(f"{_some(first.loc[lost].assign(delta_vs_baseline=np.nan), among)} {error}")
-    return [f"**In short**: {'; '.join(said)}."] if said else []
-
-
-def _in_order(first: Any, baseline: str) -> list[str]:
-    """The order of models by the first metric, with their intervals, and why there is no p value."""
-    scored = first[first["value"].notna()]
-    if len(scored) < 2:
-        return []
-    named = [
-        f"`{line.Index}` {_number(line.value, 3)}{_interval(line.ci_low, line.ci_high, digits=3)}"
-        for line in scored.head(MOST_NAMED).itertuples()
-    ]
-    more = [f"{len(scored) - MOST_NAMED} more"] if len(scored) > MOST_NAMED else []
-    notes = first["note"].str
-    own = first.loc[[baseline]] if baseline in first.index else first[:0]
-    if not baseline:
-        why = "p values need a baseline (`comparison: {against: MODEL}`)"
-    elif ((own["inference"] == NETWORKS) & (own["seeds"] < ENOUGH)).any() and first["seeds"].max() >= ENOUGH:
-        why = f"p values need {ENOUGH} seeds of the baseline `{baseline}`"
-    elif notes.contains(f"but {ENOUGH} are needed", regex=False).any():
-        why = f"p values need {ENOUGH} seeds (`seeds: {list(range(1, ENOUGH + 1))}`)"
-    elif (first["inference"] == NETWORKS).any():
-        why = "all seeds share one random draw (†)"
-    else:
-        why = "compare.tsv says why"
-    order = f"from the best by {word(first['metric'].iloc[0])}: {', '.join([*named, *more])}"
-    return [f"{order}; whether this order is more than chance is not tested: {why}"]
-
-
-def _some(models: Any, of: int) -> str:
-    """The beginning of a sentence on the models of some lines: their names, a single one with its difference from the
-    baseline, or their number if there are many."""
-    if len(models) > MOST_NAMED:
-        return f"{len(models)} of {of} models are"
-    names = ", ".join(f"`{model}`" for model in models.index)
-    if len(models) > 1:
-        return f"{names} are"
-    line = models.iloc[0]
-    if not np.isfinite(line["delta_vs_baseline"]):
-        return f"{names} is"
-    interval = _interval(line["delta_ci_low"], line["delta_ci_high"], "+", 3)
-    return f"{names} (Δ {line['delta_vs_baseline']:+.3f}{interval}) is"
 
 
 def _sure(lines: Any, task: str, share: str) -> list[str]:
@@ -335,10 +261,10 @@ def _sure(lines: Any, task: str, share: str) -> list[str]:
             continue
         below, above = known[known["ci_high"] < PROMISED], known[known["ci_low"] > PROMISED]
         breaks = [
-            f"`{line.model}` ({_number(line.value, 2)}{_interval(line.ci_low, line.ci_high, digits=2)})"
+            f"`{line.model}` ({rounded(line.value, 2)}{in_brackets(line.ci_low, line.ci_high, digits=2)})"
             for line in below.itertuples()
         ]
-        span = " to ".join(dict.fromkeys(_number(end, 2) for end in (known["value"].min(), known["value"].max())))
+        span = " to ".join(dict.fromkeys(rounded(end, 2) for end in (known["value"].min(), known["value"].max())))
         kept = len(known) - len(below) - len(above)
         body.append([name, f"{kept} of {len(known)}", str(len(above)), span, ", ".join(breaks) or "none"])
     header = ["panel", "models compatible with 90 %", "wider than promised", "coverage", "breaks"]
@@ -384,7 +310,7 @@ def _point(line: Any) -> str:
     if not np.isfinite(line["value"]):
         return "–"
     networks = " †" if line["inference"] == NETWORKS else ""
-    return _number(line["value"], 3) + _interval(line["ci_low"], line["ci_high"], digits=3) + networks
+    return rounded(line["value"], 3) + in_brackets(line["ci_low"], line["ci_high"], digits=3) + networks
 
 
 def _place(panel: str, cell: str) -> str:
@@ -392,7 +318,7 @@ def _place(panel: str, cell: str) -> str:
 
 
 def _median(values: Any) -> str:
-    return _number(values.median()) if values.notna().any() else "–"
+    return rounded(values.median()) if values.notna().any() else "–"
 
 
 def chosen(lines: Any) -> tuple[str, tuple[str, ...]]:
@@ -419,16 +345,16 @@ def _score(line: Any, bold: bool) -> str:
     """The validation score; none for a model with a collapsed run."""
     if not np.isfinite(line["val_value"]):
         return "–"
-    return f"**{_number(line['val_value'])}**" if bold else _number(line["val_value"])
+    return f"**{rounded(line['val_value'])}**" if bold else rounded(line["val_value"])
 
 
 def _cell(line: Any, plain: bool) -> str:
     if not np.isfinite(line["value"]):
         return "–"
     if plain:
-        return _number(line["value"])
-    spread = f" ± {_number(line['sd'])}" if np.isfinite(line["sd"]) else ""
-    return _number(line["value"]) + spread + _interval(line["ci_low"], line["ci_high"])
+        return rounded(line["value"])
+    spread = f" ± {rounded(line['sd'])}" if np.isfinite(line["sd"]) else ""
+    return rounded(line["value"]) + spread + in_brackets(line["ci_low"], line["ci_high"])
 
 
 def _difference(line: Any, delta: str, interval: str, p: str) -> list[str]:
@@ -436,19 +362,11 @@ def _difference(line: Any, delta: str, interval: str, p: str) -> list[str]:
     if not np.isfinite(line[delta]):
         return ["–", "–"]
     low, high = line[f"{interval}_ci_low"], line[f"{interval}_ci_high"]
-    return [f"{line[delta]:+.4f}" + _interval(low, high, "+"), _p(line[p])]
+    return [f"{line[delta]:+.4f}" + in_brackets(low, high, "+"), _p(line[p])]
 
 
 def _p(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "–"
-
-
-def _interval(low: float, high: float, sign: str = "", digits: int = 4) -> str:
-    return f" [{low:{sign}.{digits}f}, {high:{sign}.{digits}f}]" if np.isfinite(low) else ""
-
-
-def _number(value: float, digits: int = 4) -> str:
-    return f"{value:.{digits}f}"
 
 
 def _table(header: list[str], body: Iterable[list[str]]) -> str:

@@ -14,7 +14,7 @@ from s2f.study.runs import Run
 
 FILES = (*options.INPUTS, "genome", "genes", "elements")  # options that name files
 OF_JUDGE = ("controls", "active_panel", "active_above")  # options of the program that judges the scores
-FOR_JUDGE = (*OF_JUDGE, "barcodes", "id_column", "separator")  # what that program is told, beside files and models
+FOR_JUDGE = (*OF_JUDGE, "barcodes", "id_column", "separator")  # all options that this program is given
 # all other options are for the program that scores
 OF_MODELS = ("dataset", "split", "models", "seed", "measured", "vcf_out", *OF_JUDGE)
 
